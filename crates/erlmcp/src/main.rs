@@ -1,0 +1,2 @@
+//! The erlmcp command: arguments, wiring, exit codes.
+fn main() {}

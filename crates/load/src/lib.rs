@@ -1,0 +1,1 @@
+//! The load engine: pacing, connections, recorder, ledger, and the agent around them.

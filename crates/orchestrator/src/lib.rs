@@ -1,0 +1,1 @@
+//! Plans, phases, scenarios, faults, the fleet of agents and the collector.

@@ -1,0 +1,154 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FateCounts, Hist};
+
+/// What a request was sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Planned load: the only kind in the load's latency.
+    Load,
+    /// A connection's first request: the opening of a ramp, or a lost connection's first one elsewhere.
+    Probe,
+    /// The closing sweep: one request on every connection.
+    Sweep,
+    /// The baseline's sequential requests.
+    Sequential,
+    /// Load of the queued tool, which a scenario sends to fill the queue.
+    Queued,
+}
+
+/// Requests of one second (of their *intended* time), from one agent. Rows with the same agent, block, kind
+/// and second add up: an agent sends what changed since its last row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntervalRow {
+    pub agent: u32,
+    /// 1 to the number of phases.
+    pub phase: u8,
+    pub block: u32,
+    pub kind: Kind,
+    pub second: u32,
+    /// Requests whose intended time is in this second.
+    pub planned: u64,
+    pub fates: FateCounts,
+    /// Why requests were not ok, in the words of the agent ("http 500", "answer with another id"), counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, u64>,
+    /// The second in slots of 100 ms; those without a planned request are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<Slot>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_replica: Vec<ReplicaCounts>,
+    /// From the intended time to the last byte of the answer. Timeouts, resets and requests that were unsent
+    /// through the target are in it with at least the timeout's value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Hist>,
+    /// From the actual write to the last byte of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Hist>,
+    /// From the actual write to the end of the answer's head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Hist>,
+    /// From the actual write to the first SSE event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_event: Option<Hist>,
+    /// Actual write - max(intended, connection free).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_lag: Option<Hist>,
+    /// Time since the loop's previous poll when an answer was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receive_lag: Option<Hist>,
+    /// From a refused operation's first intended time to its final ok, where refusals are retried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Hist>,
+    /// Attempts beyond the first, where refusals are retried. They are not in `planned`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u64,
+    /// Refusals seen on attempts that were tried again; the operation's own fate is in `fates`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refusals: u64,
+    /// Answers that nothing had asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub surplus_answers: u64,
+}
+
+/// 100 ms of a second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    /// 0 to 9.
+    pub slot: u8,
+    pub planned: u64,
+    pub fates: FateCounts,
+}
+
+/// The requests that were bound to one replica.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaCounts {
+    pub replica: u16,
+    pub planned: u64,
+    pub fates: FateCounts,
+}
+
+/// Connections of one agent, at the end of a second and over it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionRow {
+    pub agent: u32,
+    pub phase: u8,
+    pub second: u32,
+    /// Open now: established and first request answered.
+    pub open: u64,
+    /// Open now, by replica.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_replica: Vec<(u16, u64)>,
+    /// Openings that the pacing planned for this second.
+    pub planned: u64,
+    /// Openings begun in this second, reconnects included.
+    pub started: u64,
+    /// Openings that ended in an open connection, reconnects included.
+    pub opened: u64,
+    /// Openings that took a lost connection's place.
+    pub reopened: u64,
+    /// Closed by us, on purpose.
+    pub closed: u64,
+    /// Openings that failed, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, u64>,
+    /// Open connections that were lost, by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<String, u64>,
+    /// From the opening's planned time to its first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Hist>,
+    /// From connect to established.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub established: Option<Hist>,
+    /// From established to the first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_answer: Option<Hist>,
+}
+
+/// One replica's address lost and its connections taken elsewhere, as one agent saw it. Sent again as it
+/// grows; the last row with the same agent and `episode` counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpisodeRow {
+    pub agent: u32,
+    pub phase: u8,
+    pub episode: u32,
+    pub replica: u16,
+    /// When the agent stopped using the address.
+    pub detected_us: u64,
+    /// "reset", "unanswered" or "user_timeout".
+    pub how: String,
+    /// Open connections that the agent had there.
+    pub affected: u64,
+    /// How many of them have had an answer elsewhere (or there again).
+    pub served_again: u64,
+    /// When the last of them had it; None until the first.
+    pub last_served_us: Option<u64>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

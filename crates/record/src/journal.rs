@@ -1,0 +1,140 @@
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{Entry, RECORD_VERSION};
+
+/// The name of the journal in a run's folder.
+const FILE_NAME: &str = "journal.jsonl";
+
+/// A journal could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("cannot write the run record {path}: {source}. Free the disk or choose another folder with --output")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the run record {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path} is not a run record: line {line}: {what}")]
+    Corrupt { path: PathBuf, line: u64, what: String },
+    #[error("{path} was written by a newer erlmcp (record version {found}, this one reads up to {RECORD_VERSION})")]
+    TooNew { path: PathBuf, found: u32 },
+}
+
+/// Appends rows to a run's journal, one line each.
+#[derive(Debug)]
+pub struct JournalWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl JournalWriter {
+    /// Starts a new journal in `folder`. Fails where one is there already.
+    pub fn create(folder: &Path) -> Result<Self, JournalError> {
+        let path = folder.join(FILE_NAME);
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|source| JournalError::Write { path: path.clone(), source })?;
+        Ok(Self { path, file: BufWriter::new(file) })
+    }
+
+    /// Appends one row; it is on its way to the kernel after the next [`flush`](Self::flush).
+    pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        let write = |file: &mut BufWriter<File>| -> std::io::Result<()> {
+            serde_json::to_writer(&mut *file, entry)?;
+            file.write_all(b"\n")
+        };
+        write(&mut self.file).map_err(|source| JournalError::Write { path: self.path.clone(), source })
+    }
+
+    /// Hands what was appended to the kernel, so that it survives this process.
+    pub fn flush(&mut self) -> Result<(), JournalError> {
+        self.file.flush().map_err(|source| JournalError::Write { path: self.path.clone(), source })
+    }
+}
+
+/// Reads a journal row by row, in bounded memory. A torn last line, as a crash leaves it, ends the journal;
+/// a bad line with good ones behind it is an error.
+#[derive(Debug)]
+pub struct JournalReader {
+    path: PathBuf,
+    lines: BufReader<File>,
+    line: u64,
+    torn: bool,
+}
+
+impl JournalReader {
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let path = folder.join(FILE_NAME);
+        let file = File::open(&path).map_err(|source| JournalError::Read { path: path.clone(), source })?;
+        Ok(Self { path, lines: BufReader::new(file), line: 0, torn: false })
+    }
+
+    /// True after the end was reached at a torn last line.
+    pub fn torn(&self) -> bool {
+        self.torn
+    }
+
+    fn read_line(&mut self) -> Result<Option<Entry>, JournalError> {
+        let mut text = String::new();
+        let read = self.lines.read_line(&mut text);
+        let read = read.map_err(|source| JournalError::Read { path: self.path.clone(), source })?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        if !text.ends_with('\n') {
+            self.torn = true;
+            return Ok(None);
+        }
+        let entry: Entry = serde_json::from_str(&text).map_err(|error| JournalError::Corrupt {
+            path: self.path.clone(),
+            line: self.line,
+            what: error.to_string(),
+        })?;
+        self.check_order(&entry)?;
+        Ok(Some(entry))
+    }
+
+    fn check_order(&self, entry: &Entry) -> Result<(), JournalError> {
+        match (self.line, entry) {
+            (1, Entry::Run(header)) if header.record_version > RECORD_VERSION => {
+                Err(JournalError::TooNew { path: self.path.clone(), found: header.record_version })
+            }
+            (1, Entry::Run(_)) => Ok(()),
+            (1, _) => Err(JournalError::Corrupt {
+                path: self.path.clone(),
+                line: 1,
+                what: "the first row is not the run's header".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Iterator for JournalReader {
+    type Item = Result<Entry, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read_line().transpose()
+    }
+}
+
+/// A whole journal in memory.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    pub entries: Vec<Entry>,
+    /// The journal ended in the middle of a line: its writer was killed.
+    pub torn: bool,
+}
+
+/// Reads the journal of the run in `folder`.
+pub fn read_run(folder: &Path) -> Result<Run, JournalError> {
+    let mut reader = JournalReader::open(folder)?;
+    let mut entries = Vec::new();
+    for entry in &mut reader {
+        entries.push(entry?);
+    }
+    Ok(Run { entries, torn: reader.torn() })
+}

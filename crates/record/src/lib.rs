@@ -1,0 +1,28 @@
+//! The versioned record of a run.
+//!
+//! A run is a folder. `journal.jsonl` in it holds one [`Entry`] a line, appended as things happen, so that a
+//! run that was killed can still be judged; every view and verdict is made from it again. This crate knows the
+//! rows, their reader and their writer. It opens no socket and has no opinion.
+
+#![forbid(unsafe_code)]
+
+mod entry;
+mod fate;
+mod hist;
+mod interval;
+mod journal;
+mod marks;
+mod run;
+mod sample;
+
+pub use entry::Entry;
+pub use fate::{Fate, FateCounts};
+pub use hist::{Hist, HistError};
+pub use interval::{ConnectionRow, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};
+pub use journal::{JournalError, JournalReader, JournalWriter, Run, read_run};
+pub use marks::{BlockRow, Detail, FaultRow, FindingRow, PhaseEvent, PhaseRow, ScenarioRow, Skip};
+pub use run::{ConfigRow, EndRow, Ended, Machine, RunHeader, TargetRow, Threshold};
+pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, ReplicaSample};
+
+/// The version of the record that this build writes; readers accept it and every older one.
+pub const RECORD_VERSION: u32 = 1;

@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Kind;
+
+/// Figures by name: milliseconds, counts and shares, each named with its unit at the end (`detected_ms`).
+pub type Detail = BTreeMap<String, f64>;
+
+/// A phase began, ended or was skipped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseRow {
+    /// 1 to the number of phases.
+    pub phase: u8,
+    /// As in the plan: "baseline", "ramp_up", "sustained_load", "failure_recovery",
+    /// "performance_scenarios", "cool_down".
+    pub name: String,
+    pub event: PhaseEvent,
+    pub at_us: u64,
+    /// How long the plan said that it takes.
+    pub estimated_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseEvent {
+    Started,
+    Ended,
+    Skipped { reason: Skip },
+}
+
+/// Why something was not run, as a sentence for the user.
+pub type Skip = String;
+
+/// A block of requests given to one agent. `planned` is what the agent answered, so that the requests of an
+/// agent that died are known to the ledger; the last row of an agent and a block counts (a block cut short
+/// plans less).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockRow {
+    pub agent: u32,
+    pub phase: u8,
+    pub block: u32,
+    pub kind: Kind,
+    /// What it is for, in words: "sustained load", "burst".
+    pub name: String,
+    pub planned: u64,
+    pub start_us: u64,
+    pub duration_us: u64,
+    /// Requests a second offered by this agent; 0 where the block is not paced.
+    pub rate: f64,
+    /// The agent ended (or died) without having reported the fates of all that was planned.
+    #[serde(default)]
+    pub lost: bool,
+}
+
+/// One injected fault and what was seen of it. Written again as it goes on; the last row of an `id` counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultRow {
+    pub id: u32,
+    pub phase: u8,
+    /// "node_failure", "network_partition", "queue_overflow".
+    pub scenario: String,
+    /// What was done: "SIGKILL of the process", "packets of 127.0.0.12 dropped by nftables".
+    pub method: String,
+    pub replica: Option<u16>,
+    pub injected_us: u64,
+    /// When its effect was observed (process gone, packets dropped): t0 of the recovery figures.
+    pub effect_us: Option<u64>,
+    /// The cluster's own `down_since` for the replica.
+    pub cluster_detected_us: Option<u64>,
+    /// When the fault was undone by us, where it needs undoing.
+    pub healed_us: Option<u64>,
+    /// When the undoing was seen to have worked.
+    pub heal_verified_us: Option<u64>,
+    /// When the replica answered /ready again on its own address.
+    pub ready_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The facts of one scenario. What they mean is the report's business.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioRow {
+    pub phase: u8,
+    /// "node_failure", "network_partition", "queue_overflow", "ramp_up", "sustained_load", "burst_traffic",
+    /// "gradual_cooldown".
+    pub name: String,
+    pub started_us: u64,
+    pub ended_us: u64,
+    /// Why it was not run; None where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<Skip>,
+    /// Why what it shows cannot be judged ("no refusal was seen"); None where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inconclusive: Option<String>,
+    /// The faults (by id) that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<u32>,
+    /// The blocks (by id) that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub detail: Detail,
+}
+
+/// One named figure of a phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FindingRow {
+    pub phase: u8,
+    pub at_us: u64,
+    /// With its unit at the end: "health_ms", "cold_request_ms", "leftover_processes_count".
+    pub name: String,
+    /// None: could not be found out; `note` says why.
+    pub value: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}

@@ -1,0 +1,116 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The first line of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    pub record_version: u32,
+    /// "stress-test-20261124-081500".
+    pub run_id: String,
+    /// The tester's version.
+    pub version: String,
+    /// "stress", "comprehensive", ...
+    pub command: String,
+    pub command_line: Vec<String>,
+    /// RFC 3339, with the offset of the machine.
+    pub started_at: String,
+    /// CLOCK_MONOTONIC at the run clock's zero, nanoseconds.
+    pub monotonic_base_ns: u64,
+    pub machine: Machine,
+}
+
+/// Where the generator ran.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    pub cpu: String,
+    pub cores: u32,
+    pub memory_bytes: u64,
+    pub kernel: String,
+    /// Hard limit of descriptors a process.
+    pub descriptors: u64,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigRow {
+    pub target: String,
+    /// True where the run started the cluster itself.
+    pub own_cluster: bool,
+    /// True where the target is an erlmcp cluster whose control socket the run holds.
+    pub attached: bool,
+    /// True where target and generator share a machine.
+    pub colocated: bool,
+    pub connections: u64,
+    pub duration_ms: u64,
+    /// Requests a second offered in sustained load.
+    pub rate: f64,
+    /// "constant" or "poisson".
+    pub arrivals: String,
+    /// Connections a second.
+    pub ramp_rate: f64,
+    pub warmup_ms: u64,
+    pub timeout_ms: u64,
+    pub replicas: u32,
+    pub agents: u32,
+    /// "modern" or "legacy".
+    pub era: String,
+    /// What the load calls, as in a report: "tools/call echo", "ping".
+    pub calls: String,
+    /// What the queue scenarios call; None where nothing is queued.
+    pub queued_calls: Option<String>,
+    pub seed: u64,
+    /// The names of the plan's phases, in order, those that are to be skipped included.
+    pub phases: Vec<String>,
+    pub failure_scenarios: u32,
+    pub performance_scenarios: u32,
+    /// "round robin" (max - min <= 1 an agent), "kernel" or "dns".
+    pub spread: String,
+    /// "reset" (SO_LINGER 0, loopback) or "fin".
+    pub close: String,
+    pub require_all: bool,
+    pub thresholds: BTreeMap<String, Threshold>,
+}
+
+/// A limit by the name of the check that it belongs to ("sla.p95_ms").
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    pub value: f64,
+    /// True where the user changed it: every view shows that.
+    #[serde(default)]
+    pub changed: bool,
+}
+
+/// What answered at the other end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetRow {
+    /// "erlmcp-server 0.1.0" as the server names itself; None where it does not.
+    pub server: Option<String>,
+    pub era: String,
+    pub versions: Vec<String>,
+    /// Addresses that connections are spread over, by replica.
+    pub endpoints: Vec<(u16, String)>,
+    /// Names of the tools that it lists.
+    pub tools: Vec<String>,
+    /// Where the server's own figures come from: "erlmcp metrics", "pid 4711", or why there are none.
+    pub server_figures: String,
+}
+
+/// The last line of a journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndRow {
+    pub at_us: u64,
+    pub ended: Ended,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    Completed,
+    /// By the user; what was measured is reported.
+    Interrupted,
+    /// By the run itself, with the reason (an agent died, above 50 % errors on a foreign target).
+    Aborted {
+        reason: String,
+    },
+}

@@ -1,0 +1,89 @@
+use serde::{Deserialize, Serialize};
+
+/// An agent's own resources over one second: is the generator the bottleneck?
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgentSample {
+    pub agent: u32,
+    pub second: u32,
+    /// CPU used in this second, all threads, microseconds.
+    pub cpu_us: u64,
+    /// Time that its threads were ready and had no core, in this second (schedstat), microseconds.
+    pub run_delay_us: u64,
+    pub rss_bytes: u64,
+    pub descriptors: u64,
+    pub descriptors_limit: u64,
+    /// Longest time between two polls of the engine's loop in this second.
+    pub longest_stall_us: u64,
+}
+
+/// The server's side of one second.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterSample {
+    pub at_us: u64,
+    pub second: u32,
+    pub replicas: Vec<ReplicaSample>,
+    pub kernel: KernelSample,
+    /// Why figures of this second are missing; None where none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+/// One replica. A figure that could not be had is None, never zero.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaSample {
+    pub replica: u16,
+    pub pid: Option<u32>,
+    pub ready: bool,
+    /// Connections that speak MCP, by the server's own gauge.
+    pub connections: Option<u64>,
+    /// Requests answered since its start.
+    pub requests_total: Option<u64>,
+    pub queue_depth: Option<u64>,
+    pub queue_limit: Option<u64>,
+    /// Requests refused because the queue was full, since its start.
+    pub refused_total: Option<u64>,
+    pub streams: Option<u64>,
+    /// Longest time that a shard did not poll, in the last whole second.
+    pub longest_stall_us: Option<u64>,
+    pub memory_bytes: Option<u64>,
+    pub memory_source: MemorySource,
+    pub rss_bytes: Option<u64>,
+    /// CPU used since its start, microseconds.
+    pub cpu_us: Option<u64>,
+    pub run_delay_us: Option<u64>,
+    pub descriptors: Option<u64>,
+    /// Times that it was restarted.
+    pub restarts: Option<u64>,
+}
+
+/// What `memory_bytes` is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemorySource {
+    /// Anonymous memory from smaps_rollup.
+    Anonymous,
+    /// A cgroup's anonymous memory.
+    Cgroup,
+    /// Resident set size only: shown, but not judged unless it already fails.
+    Rss,
+    /// `process_resident_memory_bytes` from the server's own /metrics: as Rss.
+    Reported,
+    #[default]
+    None,
+}
+
+/// The generator's machine: sockets and interference.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KernelSample {
+    /// Memory of TCP sockets (/proc/net/sockstat), bytes.
+    pub tcp_memory_bytes: Option<u64>,
+    pub sockets_in_use: Option<u64>,
+    pub time_waits: Option<u64>,
+    /// Socket and file slabs (/proc/slabinfo: TCP, sock_inode_cache, filp, ...), bytes.
+    pub socket_slab_bytes: Option<u64>,
+    /// CPU time taken from this machine by others, microseconds since boot.
+    pub steal_us: Option<u64>,
+    /// CPU time of this machine that was not idle, microseconds since boot.
+    pub busy_us: Option<u64>,
+    pub memory_available_bytes: Option<u64>,
+}

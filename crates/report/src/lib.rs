@@ -1,0 +1,1 @@
+//! Verdicts and views, made from a run folder alone.

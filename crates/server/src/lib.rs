@@ -1,0 +1,1 @@
+//! The MCP server engine and the supervised cluster of it.
