@@ -1,0 +1,63 @@
+//! What the user typed.
+
+mod count;
+mod duration;
+mod serve;
+mod stress;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use serve::{AgentArgs, ClusterArgs, ClusterCommand, ReplicaArgs, ServeArgs};
+pub(crate) use stress::{Era, StressArgs};
+
+/// The stress and resilience tester for MCP servers, and an MCP server engine that proves it.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  erlmcp stress                                   100,000 connections on a local cluster of its own
+  erlmcp stress http://localhost:8080 10k 5       10,000 connections for 5 minutes on your server
+  erlmcp cluster --replicas 12                    the cluster, to be stressed from another terminal
+
+Exit codes: 0 pass, 1 error, 2 usage, 3 inconclusive, 99 an SLA failed, 105 interrupted";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Stress an MCP server (or a local cluster) in six phases and judge it
+    Stress(Box<StressArgs>),
+    /// Serve MCP over Streamable HTTP: one process
+    Serve(ServeArgs),
+    /// Serve MCP with a supervised cluster of replicas; or speak to a running one
+    Cluster(ClusterArgs),
+    /// One replica of a cluster; started by `cluster`
+    #[command(hide = true)]
+    Replica(ReplicaArgs),
+    /// One generator process; started by `stress`
+    #[command(hide = true)]
+    Agent(AgentArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_fits_a_screen() {
+        for name in ["", "stress", "serve", "cluster"] {
+            let mut command = Args::command();
+            let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
+            let lines = command.render_help().to_string().lines().count();
+            assert!(lines <= 60, "help of {name:?} has {lines} lines");
+        }
+    }
+}

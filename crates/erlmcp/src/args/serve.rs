@@ -1,0 +1,111 @@
+//! `serve`, `cluster`, and the hidden processes that they and `stress` start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::duration::parse_duration;
+
+/// What a server, alone or as a replica, can be told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EngineArgs {
+    /// Worker slots for queued tools [default: 50]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// Requests that may wait for a worker before new ones are refused [default: see --print-limits]
+    #[arg(long, value_name = "N")]
+    pub(crate) queue: Option<usize>,
+    /// A further host name that requests may name in Host and Origin (repeatable)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allowed_host: Vec<String>,
+    /// How long in-flight work may take when the server is told to stop
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(crate) drain_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address and port to listen on; a name is bound on every address that it resolves to
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// Threads that serve connections [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<usize>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    /// Print every limit of the server and end
+    #[arg(long)]
+    pub(crate) print_limits: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ClusterArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ClusterCommand>,
+    /// Replicas to run, each a process with an address of its own
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    pub(crate) replicas: u16,
+    /// The shared address; replica i also listens on 127.0.0.(10+i)
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Where to put the control socket [default: by port, in the user's runtime folder]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+/// Which running cluster is meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ClusterAddress {
+    /// Port of the cluster on this machine
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Its control socket, where it is not the default one
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Show the replicas of a running cluster
+    Status {
+        #[command(flatten)]
+        at: ClusterAddress,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change the number of replicas; those that go are drained first
+    Scale {
+        /// Replicas wanted
+        replicas: u16,
+        #[command(flatten)]
+        at: ClusterAddress,
+    },
+    /// Stop a running cluster in order
+    Stop {
+        #[command(flatten)]
+        at: ClusterAddress,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplicaArgs {
+    #[arg(long)]
+    pub(crate) channel: PathBuf,
+    #[arg(long)]
+    pub(crate) replica: u16,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[arg(long)]
+    pub(crate) join: std::net::SocketAddr,
+    #[arg(long)]
+    pub(crate) index: u32,
+}

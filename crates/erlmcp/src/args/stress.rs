@@ -1,0 +1,105 @@
+//! `stress`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::count::{parse_count, parse_rate};
+use super::duration::{parse_duration, parse_minutes};
+
+/// The protocol era to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Era {
+    /// Modern first, then fall back as the specification says
+    Auto,
+    /// 2026-07-28
+    Modern,
+    /// 2025-11-25 and before, with sessions
+    Legacy,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct StressArgs {
+    /// The server's URL; its path defaults to /mcp. Without it: a local cluster of its own
+    pub(crate) url: Option<String>,
+    /// Connections to hold (100000, 100k, 1m) [default: 100k]
+    #[arg(value_name = "CONNECTIONS", value_parser = parse_count)]
+    pub(crate) connections_word: Option<u64>,
+    /// Minutes of sustained load; a fraction is allowed [default: 1]
+    #[arg(value_name = "MINUTES", value_parser = parse_minutes)]
+    pub(crate) minutes_word: Option<Duration>,
+
+    /// As CONNECTIONS
+    #[arg(short, long, value_name = "N", value_parser = parse_count, conflicts_with = "connections_word")]
+    pub(crate) connections: Option<u64>,
+    /// Sustained load, as 500ms, 30s, 15m, 1h30m
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "minutes_word")]
+    pub(crate) duration: Option<Duration>,
+    /// Requests a second to offer [default: 12000]
+    #[arg(short, long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) rate: Option<f64>,
+    /// Connections a second in the ramp-up
+    #[arg(long, value_name = "RATE", default_value = "5000", value_parser = parse_rate)]
+    pub(crate) ramp_rate: f64,
+    /// Replicas of the local cluster [default: 12, more where N needs them]
+    #[arg(long, value_name = "N")]
+    pub(crate) replicas: Option<u16>,
+    /// Generator processes [default: as N and the descriptor limit need]
+    #[arg(long, value_name = "N")]
+    pub(crate) agents: Option<u32>,
+    /// Protocol era
+    #[arg(long, value_enum, default_value_t = Era::Auto)]
+    pub(crate) era: Era,
+    /// Tool to call [default: echo here; elsewhere one that says it is read-only]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// The tool's arguments, a JSON object
+    #[arg(long, value_name = "JSON", requires = "tool")]
+    pub(crate) args: Option<String>,
+    /// A header for every request, as 'Name: value' (repeatable)
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub(crate) headers: Vec<String>,
+    /// A request's timeout
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Seed of everything random [default: from the clock; printed]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Phases to run, by number or name, as 1,2,3 or baseline,ramp_up; the others are SKIPPED
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) phases: Vec<String>,
+    /// Start of the sustained load that is recorded but not judged [default: 10s, a third of a run under 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) warmup: Option<Duration>,
+    /// Process of a foreign server on this machine, for its memory and CPU
+    #[arg(long, value_name = "PID")]
+    pub(crate) target_pid: Option<u32>,
+    /// Folder for the results [default: test-results/stress-test-YYYYMMDD-HHMMSS]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// A host that is not this machine and may be loaded (repeatable)
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// A limit of the verdict, as sla.p95_ms=50 (repeatable; --thresholds-file for many)
+    #[arg(long = "threshold", value_name = "NAME=VALUE")]
+    pub(crate) thresholds: Vec<String>,
+    /// A TOML file of limits: "sla.p95_ms" = 50
+    #[arg(long, value_name = "FILE")]
+    pub(crate) thresholds_file: Option<PathBuf>,
+    /// Inject no faults: the failure recovery phase is SKIPPED
+    #[arg(long)]
+    pub(crate) no_faults: bool,
+    /// Do not stop by itself above 50 % errors on another host
+    #[arg(long)]
+    pub(crate) no_abort: bool,
+    /// A SKIPPED check makes the run inconclusive (exit 3)
+    #[arg(long)]
+    pub(crate) require_all: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  erlmcp stress                                    its own cluster, 100,000 connections, 1 minute
+  erlmcp stress http://localhost:8080 100000 15    your server, 100,000 connections, 15 minutes
+  erlmcp stress http://localhost:3000/mcp -c 1k -d 30s -r 2k --tool search --args '{\"q\":\"x\"}'";

@@ -1,0 +1,96 @@
+//! What may stand in which file.
+
+use super::source::{SourceFile, tree};
+
+/// A text that only some files may contain.
+struct Rule {
+    texts: &'static [&'static str],
+    /// Where it may stand.
+    allowed: fn(&SourceFile) -> bool,
+    why: &'static str,
+}
+
+const RULES: [Rule; 6] = [
+    Rule {
+        texts: &["Instant::now", "SystemTime::now", "clock_gettime", "Zoned::now", "Timestamp::now"],
+        allowed: |file| file.path.ends_with("/clock.rs"),
+        why: "time is read only in each crate's clock.rs, so that everything else can be driven by a test's clock",
+    },
+    Rule {
+        texts: &["Command::new"],
+        allowed: |file| {
+            ["crates/server/src/cluster/", "crates/orchestrator/src/fleet/", "crates/orchestrator/src/driver/"]
+                .iter()
+                .any(|folder| file.path.starts_with(folder))
+        },
+        why: "child processes are started only by the supervisor, the fleet and the cluster drivers",
+    },
+    Rule {
+        texts: &["println!", "print!(", "process::exit", "stdout()", "stderr()"],
+        allowed: |file| file.krate() == "erlmcp" || file.path.ends_with("/build.rs"),
+        why: "only the binary prints and exits",
+    },
+    Rule {
+        texts: &["unbounded_channel", "mpsc::channel()", "channel::unbounded"],
+        allowed: |_| false,
+        why: "every channel has a bound",
+    },
+    Rule {
+        texts: &["clap::", "std::env::args"],
+        allowed: |file| file.krate() == "erlmcp",
+        why: "only the binary knows flags",
+    },
+    Rule {
+        texts: &["unsafe {", "unsafe fn", "unsafe impl"],
+        allowed: |_| false,
+        why: "unsafe is forbidden until a measurement demands it",
+    },
+];
+
+fn broken(files: &[SourceFile]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| !file.is_test()) {
+        for rule in RULES.iter().filter(|rule| !(rule.allowed)(file)) {
+            for (line, code) in file.code() {
+                if let Some(text) = rule.texts.iter().find(|text| code.contains(*text)) {
+                    found.push(format!("{}:{line}: {text}: {}", file.path, rule.why));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn texts_stand_only_where_they_may() {
+    let found = broken(&tree());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_text_in_the_wrong_file_is_found() {
+    let files = [
+        SourceFile::new("crates/load/src/pace.rs", "fn now() -> Instant {\n    Instant::now()\n}\n"),
+        SourceFile::new("crates/load/src/clock.rs", "fn now() -> Instant {\n    Instant::now()\n}\n"),
+        SourceFile::new("crates/report/src/render.rs", "fn show() {\n    println!(\"hello\"); // println!\n}\n"),
+        SourceFile::new("crates/report/src/comment.rs", "// Instant::now\n#[cfg(test)]\nmod tests { Instant::now }\n"),
+    ];
+    let found = broken(&files);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("crates/load/src/pace.rs:2: Instant::now"), "{found:?}");
+    assert!(found[1].starts_with("crates/report/src/render.rs:2: println!"), "{found:?}");
+}
+
+/// Renderers show the one view model; none calls another.
+#[test]
+fn renderers_do_not_read_each_other() {
+    let views = ["console", "markdown", "json", "html", "junit"];
+    for file in tree().iter().filter(|file| file.path.starts_with("crates/report/src/render/")) {
+        let own = file.path.rsplit('/').next().unwrap_or("").trim_end_matches(".rs").to_string();
+        for view in views.iter().filter(|view| **view != own && own != "mod") {
+            for (line, code) in file.code() {
+                assert!(!code.contains(&format!("{view}::")), "{}:{line}: reads the {view} renderer", file.path);
+            }
+        }
+    }
+}

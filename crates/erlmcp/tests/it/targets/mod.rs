@@ -1,0 +1,4 @@
+//! Targets made for the tests: a small real MCP server with one vice, and the verdict that it must get.
+
+mod server;
+mod verdicts;

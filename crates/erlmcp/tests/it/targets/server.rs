@@ -1,0 +1,219 @@
+//! A small MCP server (2026-07-28, JSON answers, keep-alive) with one vice. It shares no code with erlmcp, so
+//! that a mistake in the protocol crate cannot hide at both ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+
+/// What is wrong with a target. Those with a number do it at every n-th `tools/call`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Vice {
+    None,
+    /// Answers with HTTP 500.
+    Fails(u64),
+    /// Takes this long for every call.
+    Slow(Duration),
+    /// Answers no call for `length`, once, `after` its first call.
+    Stalls { after: Duration, length: Duration },
+    /// Accepts so many connections and closes the rest at once.
+    AcceptsOnly(u64),
+    /// Closes the connection in place of an answer.
+    Closes(u64),
+    /// Answers with the id of another request.
+    WrongId(u64),
+    /// Answers a second time.
+    AnswersTwice(u64),
+    /// Never answers.
+    Silent(u64),
+    /// Ends an SSE answer before its response.
+    EndsStream(u64),
+    /// Answers everything with an HTML page.
+    NotMcp,
+}
+
+/// A running target; it ends when this is dropped.
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// `tools/call` requests that it read.
+    pub(crate) calls: Arc<AtomicU64>,
+    runtime: Option<Runtime>,
+}
+
+impl Target {
+    pub(crate) fn start(vice: Vice) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime can be built");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let calls = Arc::new(AtomicU64::new(0));
+        runtime.spawn(accept(listener, Shared { vice, calls: calls.clone(), first_call: Arc::default() }));
+        Self { address, calls, runtime: Some(runtime) }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    vice: Vice,
+    calls: Arc<AtomicU64>,
+    first_call: Arc<std::sync::OnceLock<Instant>>,
+}
+
+async fn accept(listener: TcpListener, shared: Shared) {
+    let open = Arc::new(AtomicU64::new(0));
+    while let Ok((stream, _)) = listener.accept().await {
+        let limit = if let Vice::AcceptsOnly(limit) = shared.vice { limit } else { u64::MAX };
+        if open.fetch_add(1, Ordering::SeqCst) >= limit {
+            open.fetch_sub(1, Ordering::SeqCst);
+            continue;
+        }
+        let (shared, open) = (shared.clone(), open.clone());
+        tokio::spawn(async move {
+            let _ = stream.set_nodelay(true);
+            let _ = connection(stream, shared).await;
+            open.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+/// Serves one connection until either side ends it.
+async fn connection(mut stream: TcpStream, shared: Shared) -> std::io::Result<()> {
+    let mut buffer = Vec::new();
+    loop {
+        let Some((path, body)) = read_request(&mut stream, &mut buffer).await? else { return Ok(()) };
+        let answer = if path != "/mcp" || matches!(shared.vice, Vice::NotMcp) {
+            http(404, "text/html", "<p>nothing here</p>")
+        } else {
+            let request: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+            match answer(&request, &shared).await {
+                Answer::Bytes(bytes) => bytes,
+                Answer::Close => return Ok(()),
+                Answer::Nothing => continue,
+                Answer::ThenClose(bytes) => {
+                    stream.write_all(&bytes).await?;
+                    return Ok(());
+                }
+            }
+        };
+        stream.write_all(&answer).await?;
+    }
+}
+
+/// Path and body of the next request; None at the end of the connection.
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<(String, Vec<u8>)>> {
+    loop {
+        if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            let length = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_string()))
+                .map_or(0, |number| number.parse().expect("the tester sends a number"));
+            if buffer.len() >= end + 4 + length {
+                let body = buffer[end + 4..end + 4 + length].to_vec();
+                buffer.drain(..end + 4 + length);
+                let path = head.split(' ').nth(1).unwrap_or("").to_string();
+                return Ok(Some((path, body)));
+            }
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+enum Answer {
+    Bytes(Vec<u8>),
+    ThenClose(Vec<u8>),
+    Close,
+    Nothing,
+}
+
+async fn answer(request: &Value, shared: &Shared) -> Answer {
+    let id = request["id"].clone();
+    match request["method"].as_str().unwrap_or("") {
+        "server/discover" => Answer::Bytes(result(
+            &id,
+            json!({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}},
+                   "ttlMs": 0, "cacheScope": "public",
+                   "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "vice", "version": "1"}}}),
+        )),
+        "tools/list" => Answer::Bytes(result(
+            &id,
+            json!({"resultType": "complete", "ttlMs": 0, "cacheScope": "public", "tools": [
+                {"name": "echo", "description": "says it again", "inputSchema": {"type": "object"},
+                 "annotations": {"readOnlyHint": true}}]}),
+        )),
+        "tools/call" => call(&id, shared).await,
+        _ => Answer::Bytes(http(
+            404,
+            "application/json",
+            &json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no such method"}}).to_string(),
+        )),
+    }
+}
+
+async fn call(id: &Value, shared: &Shared) -> Answer {
+    let number = shared.calls.fetch_add(1, Ordering::SeqCst) + 1;
+    let first_call = *shared.first_call.get_or_init(Instant::now);
+    let hit = |every: u64| number.is_multiple_of(every);
+    let good = call_result(id);
+    match shared.vice {
+        Vice::Fails(every) if hit(every) => Answer::Bytes(http(500, "text/plain", "broken")),
+        Vice::Slow(time) => {
+            tokio::time::sleep(time).await;
+            Answer::Bytes(good)
+        }
+        Vice::Stalls { after, length } => {
+            let since = first_call.elapsed();
+            if since > after && since < after + length {
+                tokio::time::sleep(after + length - since).await;
+            }
+            Answer::Bytes(good)
+        }
+        Vice::Closes(every) if hit(every) => Answer::Close,
+        Vice::WrongId(every) if hit(every) => Answer::Bytes(call_result(&json!(999_999_999_999u64))),
+        Vice::AnswersTwice(every) if hit(every) => Answer::Bytes([good.clone(), good].concat()),
+        Vice::Silent(every) if hit(every) => Answer::Nothing,
+        Vice::EndsStream(every) if hit(every) => Answer::ThenClose(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n\
+              d\r\n: keep-alive\n\r\n0\r\n\r\n"
+                .to_vec(),
+        ),
+        _ => Answer::Bytes(good),
+    }
+}
+
+fn call_result(id: &Value) -> Vec<u8> {
+    result(id, json!({"resultType": "complete", "content": [{"type": "text", "text": "again"}]}))
+}
+
+fn result(id: &Value, result: Value) -> Vec<u8> {
+    http(200, "application/json", &json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string())
+}
+
+fn http(status: u16, content_type: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status} Status\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
