@@ -1,2 +1,9 @@
 //! The erlmcp command: arguments, wiring, exit codes.
-fn main() {}
+
+mod args;
+
+use clap::Parser;
+
+fn main() {
+    let _ = args::Args::parse();
+}
