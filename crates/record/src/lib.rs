@@ -12,6 +12,7 @@ mod hist;
 mod interval;
 mod journal;
 mod marks;
+pub mod names;
 mod run;
 mod sample;
 

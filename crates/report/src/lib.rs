@@ -1,1 +1,23 @@
 //! Verdicts and views, made from a run folder alone.
+//!
+//! [`Analysis`] folds the rows of a record, live or from the folder; [`Analysis::summary`] gives the one view
+//! model, [`Summary`]; `render` turns it into text. What is told while a run goes on is [`live::Event`].
+//! This crate opens no socket, reads no clock and prints nothing.
+
+#![forbid(unsafe_code)]
+
+mod analysis;
+mod exit;
+pub mod live;
+pub mod render;
+mod seconds;
+mod summary;
+pub mod verdict;
+
+pub use analysis::{Analysis, Span};
+pub use exit::{ExitCode, exit_code};
+pub use seconds::SecondView;
+pub use summary::{
+    Figure, Finish, Generator, LedgerLine, Readiness, ScenarioResult, Section, State, Summary, SummaryPhase,
+    TimelineLine, Value,
+};
