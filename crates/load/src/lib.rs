@@ -1,1 +1,18 @@
 //! The load engine: pacing, connections, recorder, ledger, and the agent around them.
+//!
+//! An agent is a process with two threads. Its main thread speaks the control protocol ([`proto`]) with the
+//! orchestrator; its engine thread is one mio loop that holds the connections and sends the load. What the loop
+//! decides (pacing, ledger, health of the endpoints, states of the connections) does no IO and reads no clock,
+//! so that a test can drive it with a simulated network. This crate knows not who breaks things nor how
+//! results are shown: it sends rows of the run record.
+
+#![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod clock;
+
+/// The control protocol of `proto/agent.proto`, both ends.
+#[allow(clippy::all, unreachable_pub, missing_docs)]
+pub mod proto {
+    tonic::include_proto!("erlmcp.agent.v1");
+}
