@@ -1,0 +1,118 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::StressError;
+use crate::plan;
+
+mod check;
+
+/// The protocol era that the clients speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Era {
+    /// Modern first, then legacy where the server speaks only that.
+    Auto,
+    Modern,
+    Legacy,
+}
+
+impl Era {
+    /// The name that agents and records know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Era::Auto => "auto",
+            Era::Modern => "modern",
+            Era::Legacy => "legacy",
+        }
+    }
+}
+
+/// A tool that the user named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    pub name: String,
+    /// A JSON object; empty for none.
+    pub arguments: String,
+}
+
+/// What `erlmcp stress` was asked for. `None` is "not said": some defaults depend on the target, and a foreign
+/// host wants some things said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StressConfig {
+    /// The URL; None: a local cluster of the run's own.
+    pub target: Option<String>,
+    pub connections: Option<u64>,
+    /// Of sustained load.
+    pub duration: Option<Duration>,
+    /// Requests a second in sustained load.
+    pub rate: Option<f64>,
+    /// Connections a second in the ramp-up.
+    pub ramp_rate: f64,
+    /// Of the run's own cluster.
+    pub replicas: Option<u16>,
+    pub agents: Option<u32>,
+    pub era: Era,
+    pub tool: Option<ToolCall>,
+    /// Name and value of headers for every request.
+    pub headers: Vec<(String, String)>,
+    /// A request's.
+    pub timeout: Duration,
+    /// None: drawn from the clock.
+    pub seed: Option<u64>,
+    /// Phases to run, by number or name; empty: all.
+    pub phases: Vec<String>,
+    /// Start of the sustained load that is not judged.
+    pub warmup: Option<Duration>,
+    /// Process of a foreign server on this machine.
+    pub target_pid: Option<u32>,
+    /// Folder for the results.
+    pub output: Option<PathBuf>,
+    /// Hosts beyond loopback that may be loaded.
+    pub allow_hosts: Vec<String>,
+    /// Limits that the user changed, by name ("sla.p95_ms").
+    pub thresholds: BTreeMap<String, f64>,
+    pub no_faults: bool,
+    /// Goes on above 50 % errors on another host.
+    pub no_abort: bool,
+    pub require_all: bool,
+    /// As typed, for the record.
+    pub command_line: Vec<String>,
+}
+
+/// Connections where none were asked for.
+pub const CONNECTIONS: u64 = 100_000;
+/// Requests a second where none were asked for: above the throughput limit, so that it can be met or missed.
+pub const RATE: f64 = 12_000.0;
+/// Replicas of the run's own cluster.
+pub const REPLICAS: u16 = 12;
+const DURATION: Duration = Duration::from_secs(60);
+const WARMUP: Duration = Duration::from_secs(10);
+
+impl StressConfig {
+    pub fn connections(&self) -> u64 {
+        self.connections.unwrap_or(CONNECTIONS)
+    }
+
+    pub fn duration(&self) -> Duration {
+        self.duration.unwrap_or(DURATION)
+    }
+
+    /// Requests a second.
+    pub fn rate(&self) -> f64 {
+        self.rate.unwrap_or(RATE)
+    }
+
+    /// Start of the sustained load that is not judged: 10 s, a third of a run under 30 s.
+    pub fn warmup(&self) -> Duration {
+        let third = self.duration() / 3;
+        self.warmup.unwrap_or(if self.duration() < Duration::from_secs(30) { third } else { WARMUP })
+    }
+
+    /// For each phase of the stress plan: was it asked for?
+    pub(crate) fn chosen_phases(&self) -> Result<Vec<bool>, StressError> {
+        plan::choose(&self.phases, &plan::STRESS_PHASES)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

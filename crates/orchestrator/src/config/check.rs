@@ -1,0 +1,91 @@
+use std::time::Duration;
+
+use super::StressConfig;
+use crate::StressError;
+
+/// More than this cannot be held by one machine's agents.
+const CONNECTIONS_MAX: u64 = 10_000_000;
+/// Above this a second the pacing's own clock is the limit.
+const RATE_MAX: f64 = 10_000_000.0;
+/// The record's histograms end at ten minutes.
+const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl StressConfig {
+    /// Refuses what cannot be run, in one sentence. What depends on the target is checked when that is known.
+    pub fn check(&self) -> Result<(), StressError> {
+        self.check_amounts()?;
+        self.check_times()?;
+        self.check_target()?;
+        self.check_calls()?;
+        self.chosen_phases().map(|_| ())
+    }
+
+    fn check_amounts(&self) -> Result<(), StressError> {
+        if !(1..=CONNECTIONS_MAX).contains(&self.connections()) {
+            return usage(format!("connections must be from 1 to {CONNECTIONS_MAX}, not {}", self.connections()));
+        }
+        for (flag, rate) in [("--rate", self.rate()), ("--ramp-rate", self.ramp_rate)] {
+            if !(rate > 0.0 && rate <= RATE_MAX) {
+                return usage(format!("{flag} must be above 0 and at most {RATE_MAX} a second, not {rate}"));
+            }
+        }
+        if self.agents == Some(0) || self.replicas == Some(0) {
+            return usage("--agents and --replicas must be 1 or more");
+        }
+        if self.agents.is_some_and(|agents| u64::from(agents) > self.connections()) {
+            return usage("--agents must not be more than the connections: each agent holds at least one");
+        }
+        for (name, value) in &self.thresholds {
+            if !(value.is_finite() && *value >= 0.0) {
+                return usage(format!("the limit {name} must be a number from 0, not {value}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Result<(), StressError> {
+        if !(Duration::from_secs(1)..=DURATION_MAX).contains(&self.duration()) {
+            return usage("the duration must be from 1 s to 7 days");
+        }
+        if self.warmup() >= self.duration() {
+            return usage("--warmup must be shorter than the duration: nothing would be left to judge");
+        }
+        if !(Duration::from_millis(10)..=TIMEOUT_MAX).contains(&self.timeout) {
+            return usage("--timeout must be from 10 ms to 10 min");
+        }
+        Ok(())
+    }
+
+    fn check_target(&self) -> Result<(), StressError> {
+        match &self.target {
+            Some(_) if self.replicas.is_some() => {
+                usage("--replicas is for the run's own cluster: leave it out, or leave the URL out")
+            }
+            None if self.target_pid.is_some() => {
+                usage("--target-pid names the process of a server that you started: add its URL")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_calls(&self) -> Result<(), StressError> {
+        if let Some(tool) = &self.tool
+            && !tool.arguments.is_empty()
+            && !serde_json::from_str::<serde_json::Value>(&tool.arguments).is_ok_and(|value| value.is_object())
+        {
+            return usage(format!("--args must be a JSON object, not {}", tool.arguments));
+        }
+        for (name, value) in &self.headers {
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            if name.is_empty() || !name.bytes().all(token) || value.bytes().any(|byte| byte < 32 || byte == 127) {
+                return usage(format!("--header {name:?} is not a header: write 'Name: value'"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn usage(what: impl Into<String>) -> Result<(), StressError> {
+    Err(StressError::usage(what))
+}

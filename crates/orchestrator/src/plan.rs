@@ -1,0 +1,103 @@
+//! What a run will do, before it does anything: phases, made from blocks.
+
+use std::time::Duration;
+
+mod block;
+mod choose;
+mod found;
+mod overflow;
+mod share;
+mod stress;
+mod timeline;
+
+pub use block::{Block, Burst, Close, Connect, Fault, Load, Probe};
+pub(crate) use choose::choose;
+pub use found::{Found, QueueFacts};
+pub(crate) use overflow::Overflow;
+pub(crate) use share::{agents_for, rate_share, share};
+pub use stress::{STRESS_PHASES, stress};
+pub use timeline::TimelineRow;
+
+/// A list of phases, in the order in which they run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// "stress": the record's `command`.
+    pub name: String,
+    pub phases: Vec<PhasePlan>,
+}
+
+/// One phase of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhasePlan {
+    /// From 1.
+    pub number: u8,
+    /// As the record names it: "ramp_up".
+    pub name: String,
+    /// As people read it: "Ramp Up".
+    pub title: String,
+    /// One line of what it is for: "Establish 100K connections".
+    pub about: String,
+    pub steps: Vec<Step>,
+    /// Why it will not be run; None where it will.
+    pub skip: Option<String>,
+}
+
+/// One block of a phase, with what it is there for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// In words: "sustained load".
+    pub name: String,
+    /// The scenario that it is, as the record names it: "node_failure". None for a plain part of its phase.
+    pub scenario: Option<String>,
+    /// Only prepares what others measure: no lines of its own.
+    pub quiet: bool,
+    pub block: Block,
+    /// Why it will not be run; None where it will.
+    pub skip: Option<String>,
+}
+
+impl Step {
+    /// A plain part of its phase.
+    pub fn new(name: &str, block: Block) -> Self {
+        Self { name: name.into(), scenario: None, quiet: false, block, skip: None }
+    }
+
+    /// A preparation without lines of its own.
+    pub fn quiet(name: &str, block: Block) -> Self {
+        Self { quiet: true, ..Self::new(name, block) }
+    }
+
+    /// A scenario, judged by itself.
+    pub fn scenario(scenario: &str, name: &str, block: Block) -> Self {
+        Self { scenario: Some(scenario.into()), ..Self::new(name, block) }
+    }
+
+    /// The same, not to be run for `reason`, if there is one.
+    pub fn skipped(self, reason: Option<String>) -> Self {
+        Self { skip: reason, ..self }
+    }
+
+    /// How long it is planned to take.
+    pub fn estimate(&self) -> Duration {
+        if self.skip.is_some() { Duration::ZERO } else { self.block.estimate() }
+    }
+}
+
+impl PhasePlan {
+    /// How long it is planned to take; zero where it is skipped.
+    pub fn estimate(&self) -> Duration {
+        if self.skip.is_some() { Duration::ZERO } else { self.steps.iter().map(Step::estimate).sum() }
+    }
+
+    /// How many scenarios are in it, those to be skipped included.
+    pub fn scenarios(&self) -> u32 {
+        self.steps.iter().filter(|step| step.scenario.is_some()).count() as u32
+    }
+}
+
+impl Plan {
+    /// How long all phases together are planned to take.
+    pub fn estimate(&self) -> Duration {
+        self.phases.iter().map(PhasePlan::estimate).sum()
+    }
+}

@@ -1,0 +1,172 @@
+use std::time::Duration;
+
+use super::Overflow;
+
+/// The parts that phases are made from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// Finds something out without loading the target.
+    Probe(Probe),
+    /// Opens connections.
+    Connect(Connect),
+    /// Waits, with everything as it is.
+    Hold(Duration),
+    /// Sends requests at a rate, on the connections that are open.
+    Load(Load),
+    /// More load for a while, on top of a steady one, until the target said no.
+    Burst(Burst),
+    /// Breaks something, or floods the queue, under load; heals it; waits until all is well.
+    Fault(Fault),
+    /// Changes the number of replicas.
+    Scale { replicas: u16, bound: Duration },
+    /// Closes every connection.
+    Close(Close),
+    /// Ends agents, faults and the run's own cluster, and looks for what was left behind.
+    Dismantle { own_cluster: bool },
+}
+
+/// What a probe finds out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// Does the target answer?
+    Reachability,
+    /// How long do `count` requests take, one after another on one connection?
+    Sequential { count: u32 },
+    /// Are workers and agents ready?
+    Readiness,
+    /// Do the server's figures arrive?
+    Metrics,
+    /// How much memory does the server use with no connections?
+    MemoryReference,
+    /// Does every open connection answer? Spread evenly over the duration.
+    Sweep { connections: u64, duration: Duration },
+}
+
+/// Connections to open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connect {
+    pub connections: u64,
+    /// Openings a second; None: as fast as they are answered.
+    pub rate: Option<f64>,
+}
+
+/// Requests to send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// Requests a second, all agents together.
+    pub rate: f64,
+    pub duration: Duration,
+    /// How often a line is shown; None: never.
+    pub line_every: Option<Duration>,
+}
+
+/// Load beyond the usual.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Burst {
+    /// The usual requests a second, which go on throughout.
+    pub rate: f64,
+    /// What comes on top for the burst.
+    pub extra: f64,
+    pub duration: Duration,
+    /// Queued work that goes on until refusals were seen; None: the target has no queued tool.
+    pub queued: Option<Overflow>,
+    /// Steady load before the burst and after it.
+    pub window: Duration,
+}
+
+/// Something to break.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// A replica's process is killed.
+    NodeFailure { rate: f64, window: Duration },
+    /// A replica's packets are dropped, at least for `hold`.
+    NetworkPartition { rate: f64, window: Duration, hold: Duration },
+    /// The queue is filled beyond its limit.
+    QueueOverflow { rate: f64, window: Duration, overflow: Overflow },
+}
+
+/// Connections to close.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Close {
+    /// How many are expected to be open: for the estimate.
+    pub connections: u64,
+    /// Closings a second; None: as fast as it goes.
+    pub rate: Option<f64>,
+    /// Wait until the server's own gauge is at zero.
+    pub verify: bool,
+}
+
+/// Agents start a block a little in the future, so that all start together.
+pub(crate) const START_DELAY: Duration = Duration::from_millis(300);
+/// From a fault's effect to everything served again, at most.
+pub(crate) const RECOVERY_BOUND: Duration = Duration::from_secs(30);
+/// From the first queued call to a refusal seen, at most.
+pub(crate) const REFUSAL_BOUND: Duration = Duration::from_secs(20);
+
+/// Openings and closings a second where nothing paces them: only for estimates.
+const UNPACED_CPS: f64 = 8_000.0;
+const UNPACED_CLOSE_CPS: f64 = 20_000.0;
+
+impl Block {
+    /// How long it is planned to take.
+    pub fn estimate(&self) -> Duration {
+        let second = Duration::from_secs(1);
+        match self {
+            Block::Probe(probe) => probe.estimate(),
+            Block::Connect(connect) => connect.estimate(),
+            Block::Hold(duration) => *duration,
+            Block::Load(load) => load.duration + second,
+            Block::Burst(burst) => burst.estimate(),
+            Block::Fault(fault) => fault.estimate(),
+            Block::Scale { .. } => 10 * second,
+            Block::Close(close) => close.estimate(),
+            Block::Dismantle { own_cluster } => if *own_cluster { 5 * second } else { 2 * second },
+        }
+    }
+}
+
+impl Probe {
+    fn estimate(&self) -> Duration {
+        match self {
+            Probe::Reachability | Probe::Readiness => Duration::from_millis(500),
+            Probe::Sequential { count } => Duration::from_millis(500 + u64::from(*count) * 5),
+            Probe::Metrics | Probe::MemoryReference => Duration::from_secs(1),
+            Probe::Sweep { duration, .. } => *duration + Duration::from_secs(1),
+        }
+    }
+}
+
+impl Connect {
+    fn estimate(&self) -> Duration {
+        seconds(self.connections as f64 / self.rate.unwrap_or(UNPACED_CPS)) + Duration::from_secs(1)
+    }
+}
+
+impl Close {
+    fn estimate(&self) -> Duration {
+        seconds(self.connections as f64 / self.rate.unwrap_or(UNPACED_CLOSE_CPS)) + Duration::from_secs(1)
+    }
+}
+
+impl Burst {
+    fn estimate(&self) -> Duration {
+        let refusals = self.queued.as_ref().map_or(Duration::ZERO, Overflow::fill_estimate);
+        2 * self.window + self.duration + refusals + Duration::from_secs(4)
+    }
+}
+
+impl Fault {
+    fn estimate(&self) -> Duration {
+        match self {
+            Fault::NodeFailure { window, .. } => 2 * *window + Duration::from_secs(6),
+            Fault::NetworkPartition { window, hold, .. } => 2 * *window + *hold + Duration::from_secs(5),
+            Fault::QueueOverflow { window, overflow, .. } => {
+                2 * *window + overflow.fill_estimate() + overflow.drain_estimate() + Duration::from_secs(4)
+            }
+        }
+    }
+}
+
+fn seconds(value: f64) -> Duration {
+    Duration::from_secs_f64(value.max(0.0))
+}

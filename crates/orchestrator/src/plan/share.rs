@@ -1,0 +1,63 @@
+/// Descriptors that an agent keeps for itself: its stream to the orchestrator, pollers, logs, openings in flight.
+const AGENT_DESCRIPTORS: u64 = 512;
+
+/// The part of `total` that part `index` of `parts` gets: parts differ by at most one and add up exactly.
+pub(crate) fn share(total: u64, parts: u32, index: u32) -> u64 {
+    let parts = u64::from(parts.max(1));
+    total / parts + u64::from(u64::from(index) < total % parts)
+}
+
+/// An agent's requests a second, and where in its period its first arrival is: the agents' arrivals together
+/// are one even sequence at `rate`.
+pub(crate) fn rate_share(rate: f64, agents: u32, index: u32) -> (f64, f64) {
+    let agents = f64::from(agents.max(1));
+    (rate / agents, f64::from(index) / agents)
+}
+
+/// How many agents `connections` need, where each may hold `descriptors`. One a core up to two, as long as each
+/// gets enough to do.
+pub(crate) fn agents_for(connections: u64, descriptors: u64, cores: u32) -> u32 {
+    let each = descriptors.saturating_sub(AGENT_DESCRIPTORS).max(1);
+    let by_descriptors = connections.div_ceil(each);
+    let by_work = u64::from(cores.clamp(1, 2)).min(connections.div_ceil(1_000));
+    by_descriptors.max(by_work).clamp(1, 10_000) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_differ_by_one_at_most() {
+        for (total, parts) in [(100_000, 6), (7, 3), (3, 7), (0, 4), (1, 1)] {
+            let shares: Vec<u64> = (0..parts).map(|index| share(total, parts, index)).collect();
+            assert_eq!(shares.iter().sum::<u64>(), total);
+            let spread = shares.iter().max().expect("some") - shares.iter().min().expect("some");
+            assert!(spread <= 1, "{shares:?}");
+        }
+    }
+
+    /// Arrival k of agent i is at (k + offset) / rate: together they are j / rate for j = 0, 1, 2, ...
+    #[test]
+    fn arrivals_of_all_agents_are_one_even_sequence() {
+        let (rate, agents) = (12_000.0, 6);
+        let mut times: Vec<u64> = Vec::new();
+        for index in 0..agents {
+            let (own, offset) = rate_share(rate, agents, index);
+            times.extend((0..100).map(|k| ((f64::from(k) + offset) / own * 1e9).round() as u64));
+        }
+        times.sort_unstable();
+        for (j, time) in times.iter().enumerate() {
+            let even = (j as f64 / rate * 1e9).round() as u64;
+            assert!(time.abs_diff(even) <= 1, "arrival {j} at {time}, not {even}");
+        }
+    }
+
+    #[test]
+    fn agents_are_as_many_as_descriptors_need() {
+        assert_eq!(agents_for(100_000, 20_000, 2), 6);
+        assert_eq!(agents_for(100_000, 1_048_576, 2), 2);
+        assert_eq!(agents_for(500, 20_000, 8), 1);
+        assert_eq!(agents_for(1_000_000, 20_000, 2), 52);
+    }
+}

@@ -1,0 +1,196 @@
+use std::time::Duration;
+
+use erlmcp_record::names::{phase, scenario};
+
+use super::block::{Block, Burst, Close, Connect, Fault, Load, Probe};
+use super::{Found, Overflow, PhasePlan, Plan, QueueFacts, Step, choose};
+use crate::{StressConfig, StressError};
+
+/// The phases of `stress`, as records and `--phases` name them.
+pub const STRESS_PHASES: [&str; 6] = [
+    phase::BASELINE,
+    phase::RAMP_UP,
+    phase::SUSTAINED_LOAD,
+    phase::FAILURE_RECOVERY,
+    phase::PERFORMANCE_SCENARIOS,
+    phase::COOL_DOWN,
+];
+
+/// Requests of the baseline, one after another.
+const SEQUENTIAL_REQUESTS: u32 = 100;
+/// The closing sweep's requests a second on this machine.
+const SWEEP_RATE: f64 = 10_000.0;
+const SUSTAINED_SCENARIO_MAX: Duration = Duration::from_secs(600);
+const BURST_MAX: Duration = Duration::from_secs(30);
+/// A partition lasts at least so long, so that what finds it late finds it too.
+const PARTITION_HOLD: Duration = Duration::from_secs(5);
+const LEFT_OUT: &str = "left out by --phases";
+
+/// The six phases, for what was asked and what was found.
+pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {
+    let chosen = choose(&config.phases, &STRESS_PHASES)?;
+    let bodies = [baseline, ramp_up, sustained_load, failure_recovery, performance_scenarios, cool_down];
+    let mut are_open = false;
+    let mut phases = Vec::new();
+    for (index, body) in bodies.into_iter().enumerate() {
+        let mut planned = PhasePlan { number: index as u8 + 1, name: STRESS_PHASES[index].into(), ..body(config, found) };
+        if !chosen[index] {
+            planned.skip = Some(LEFT_OUT.into());
+        } else if planned.skip.is_none() && planned.steps.iter().all(|step| step.skip.is_some()) {
+            planned.skip = planned.steps.first().and_then(|step| step.skip.clone());
+        }
+        if planned.skip.is_none() {
+            match STRESS_PHASES[index] {
+                phase::RAMP_UP => are_open = true,
+                phase::SUSTAINED_LOAD | phase::FAILURE_RECOVERY if !are_open => {
+                    planned.steps.insert(0, Step::quiet("opening the connections first", ramp(config)));
+                    are_open = true;
+                }
+                phase::PERFORMANCE_SCENARIOS if are_open => {
+                    planned.steps.insert(0, Step::quiet("closing before the ramp", close_all(config)));
+                    are_open = false;
+                }
+                _ => {}
+            }
+        }
+        phases.push(planned);
+    }
+    Ok(Plan { name: "stress".into(), phases })
+}
+
+fn phase_of(title: &str, about: String, steps: Vec<Step>) -> PhasePlan {
+    PhasePlan { number: 0, name: String::new(), title: title.into(), about, steps, skip: None }
+}
+
+fn baseline(config: &StressConfig, found: &Found) -> PhasePlan {
+    let mut steps = vec![
+        Step::new("target reachability", Block::Probe(Probe::Reachability)),
+        Step::new("baseline latency", Block::Probe(Probe::Sequential { count: SEQUENTIAL_REQUESTS })),
+        Step::new("connection pool", Block::Probe(Probe::Readiness)),
+        Step::new("metrics collection", Block::Probe(Probe::Metrics)),
+    ];
+    steps.extend(warm_up(config, found));
+    phase_of("Baseline", "Infrastructure verification".into(), steps)
+}
+
+/// Touches every replica once, so that what a server allocates on its first use is not charged to connections.
+fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
+    let connections = (u64::from(found.replicas) * 8).min(config.connections());
+    let rate = config.rate().min(500.0);
+    let second = Duration::from_secs(1);
+    vec![
+        Step::quiet("warm-up: opening", Block::Connect(Connect { connections, rate: Some(config.ramp_rate.min(500.0)) })),
+        Step::quiet("warm-up", Block::Load(Load { rate, duration: second, line_every: None })),
+        Step::quiet("warm-up: closing", Block::Close(Close { connections, rate: None, verify: false })),
+        Step::quiet("memory reference", Block::Probe(Probe::MemoryReference)),
+    ]
+}
+
+fn ramp_up(config: &StressConfig, _found: &Found) -> PhasePlan {
+    let about = format!("Establish {} connections", short_count(config.connections()));
+    phase_of("Ramp Up", about, vec![Step::new("ramp-up", ramp(config))])
+}
+
+fn ramp(config: &StressConfig) -> Block {
+    Block::Connect(Connect { connections: config.connections(), rate: Some(config.ramp_rate) })
+}
+
+fn sustained_load(config: &StressConfig, found: &Found) -> PhasePlan {
+    let duration = config.duration();
+    let line_every = Some(line_every(duration));
+    let load = Load { rate: config.rate(), duration, line_every };
+    let about = format!("Hold {} for {}", short_count(config.connections()), short_duration(duration));
+    let steps =
+        vec![Step::new("sustained load", Block::Load(load)), Step::new("closing sweep", Block::Probe(sweep(config, found)))];
+    phase_of("Sustained Load", about, steps)
+}
+
+/// A line each 30 s, each 5 s in a run under two minutes.
+fn line_every(duration: Duration) -> Duration {
+    Duration::from_secs(if duration < Duration::from_secs(120) { 5 } else { 30 })
+}
+
+fn sweep(config: &StressConfig, found: &Found) -> Probe {
+    let rate = if found.colocated { config.rate().max(SWEEP_RATE) } else { config.rate() };
+    let duration = Duration::from_secs_f64((config.connections() as f64 / rate).clamp(1.0, 120.0));
+    Probe::Sweep { connections: config.connections(), duration }
+}
+
+/// Steady load before and after what happens: 3 s, more in longer runs.
+fn window(config: &StressConfig) -> Duration {
+    (config.duration() / 30).clamp(Duration::from_secs(3), Duration::from_secs(15))
+}
+
+fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePlan {
+    let (rate, window) = (config.rate(), window(config));
+    let no_faults = || config.no_faults.then(|| "--no-faults".to_string());
+    let no_queue = found.queue.as_ref().err().cloned();
+    let queue = found.queue.clone().unwrap_or(QueueFacts { workers: 1, places: 1 });
+    let overflow = Overflow::plan(queue, config.timeout);
+    let node = Block::Fault(Fault::NodeFailure { rate, window });
+    let partition = Block::Fault(Fault::NetworkPartition { rate, window, hold: PARTITION_HOLD });
+    let flood = Block::Fault(Fault::QueueOverflow { rate, window, overflow });
+    let steps = vec![
+        Step::scenario(scenario::NODE_FAILURE, "node failure", node).skipped(no_faults().or(found.no_kill.clone())),
+        Step::scenario(scenario::NETWORK_PARTITION, "network partition", partition)
+            .skipped(no_faults().or(found.no_partition.clone())),
+        Step::scenario(scenario::QUEUE_OVERFLOW, "queue overflow", flood).skipped(no_faults().or(no_queue)),
+    ];
+    phase_of("Failure Recovery", "Test resilience scenarios".into(), steps)
+}
+
+fn performance_scenarios(config: &StressConfig, found: &Found) -> PhasePlan {
+    let (rate, connections, window) = (config.rate(), config.connections(), window(config));
+    let sustained = (config.duration() * 2 / 3).min(SUSTAINED_SCENARIO_MAX);
+    let burst = Burst {
+        rate,
+        extra: rate,
+        duration: (config.duration() / 3).min(BURST_MAX),
+        queued: found.queue.as_ref().ok().map(|queue| Overflow::plan(*queue, config.timeout)),
+        window,
+    };
+    let load = Load { rate, duration: sustained, line_every: Some(line_every(sustained)) };
+    let close = Close { connections, rate: Some(config.ramp_rate * 2.0), verify: true };
+    let steps = vec![
+        Step::scenario(scenario::RAMP_UP, "ramp from zero", Block::Connect(Connect { connections, rate: None })),
+        Step::scenario(scenario::SUSTAINED_LOAD, "sustained load", Block::Load(load)),
+        Step::scenario(scenario::BURST_TRAFFIC, "burst", Block::Burst(burst)),
+        Step::scenario(scenario::GRADUAL_COOLDOWN, "graceful cool-down", Block::Close(close)),
+    ];
+    phase_of("Performance Scenarios", "Validate performance characteristics".into(), steps)
+}
+
+fn cool_down(config: &StressConfig, found: &Found) -> PhasePlan {
+    let steps = vec![
+        Step::new("closing", close_all(config)),
+        Step::new("dismantling", Block::Dismantle { own_cluster: found.own_cluster }),
+    ];
+    phase_of("Cool Down", "Graceful shutdown".into(), steps)
+}
+
+fn close_all(config: &StressConfig) -> Block {
+    Block::Close(Close { connections: config.connections(), rate: None, verify: true })
+}
+
+/// 100000 as "100K", 12345 as "12,345".
+fn short_count(count: u64) -> String {
+    match count {
+        count if count >= 1_000_000 && count.is_multiple_of(1_000_000) => format!("{}M", count / 1_000_000),
+        count if count >= 1_000 && count.is_multiple_of(1_000) => format!("{}K", count / 1_000),
+        count if count >= 1_000 => format!("{},{:03}", count / 1_000, count % 1_000),
+        count => count.to_string(),
+    }
+}
+
+/// "15 minutes", "1 minute", "30 seconds".
+fn short_duration(duration: Duration) -> String {
+    let (count, unit) = match duration.as_secs_f64() {
+        seconds if seconds >= 60.0 => (seconds / 60.0, "minute"),
+        seconds => (seconds, "second"),
+    };
+    let count = (count * 10.0).round() / 10.0;
+    format!("{count} {unit}{}", if count == 1.0 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use super::*;
+use crate::config::tests::plain;
+use crate::plan::QueueFacts;
+
+fn own_cluster() -> Found {
+    Found {
+        own_cluster: true,
+        colocated: true,
+        replicas: 12,
+        no_kill: None,
+        no_partition: None,
+        queue: Ok(QueueFacts { workers: 600, places: 12_288 }),
+    }
+}
+
+fn foreign() -> Found {
+    Found {
+        own_cluster: false,
+        colocated: true,
+        replicas: 1,
+        no_kill: Some("no fault driver".into()),
+        no_partition: Some("no fault driver".into()),
+        queue: Err("no queued tool".into()),
+    }
+}
+
+fn minutes(minutes: f64) -> StressConfig {
+    StressConfig { duration: Some(Duration::from_secs_f64(minutes * 60.0)), ..plain() }
+}
+
+fn skips(plan: &Plan) -> Vec<Option<&str>> {
+    plan.phases.iter().map(|phase| phase.skip.as_deref()).collect()
+}
+
+#[test]
+fn the_default_run_is_planned_under_five_minutes() {
+    let plan = stress(&plain(), &own_cluster()).expect("a plan");
+    assert!(plan.estimate() < Duration::from_secs(285), "{:?}", plan.estimate());
+    assert_eq!(plan.phases.iter().map(PhasePlan::scenarios).collect::<Vec<_>>(), [0, 0, 0, 3, 4, 0]);
+}
+
+#[test]
+fn fifteen_minutes_are_planned_under_thirty_five() {
+    let plan = stress(&minutes(15.0), &own_cluster()).expect("a plan");
+    assert!(plan.estimate() < Duration::from_secs(34 * 60), "{:?}", plan.estimate());
+}
+
+#[test]
+fn the_scenarios_last_as_long_as_the_issue_says() {
+    let lengths = |at: f64| {
+        let plan = stress(&minutes(at), &own_cluster()).expect("a plan");
+        let mut found = Vec::new();
+        for step in &plan.phases[4].steps {
+            match &step.block {
+                Block::Load(load) => found.push(load.duration.as_secs()),
+                Block::Burst(burst) => found.push(burst.duration.as_secs()),
+                _ => {}
+            }
+        }
+        found
+    };
+    assert_eq!(lengths(1.0), [40, 20]);
+    assert_eq!(lengths(3.0), [120, 30]);
+    assert_eq!(lengths(60.0), [600, 30]);
+}
+
+#[test]
+fn a_foreign_target_has_no_failure_recovery() {
+    let plan = stress(&plain(), &foreign()).expect("a plan");
+    assert_eq!(skips(&plan), [None, None, None, Some("no fault driver"), None, None]);
+    assert_eq!(plan.phases[3].estimate(), Duration::ZERO);
+}
+
+#[test]
+fn no_faults_means_none() {
+    let plan = stress(&StressConfig { no_faults: true, ..plain() }, &own_cluster()).expect("a plan");
+    assert_eq!(plan.phases[3].skip.as_deref(), Some("--no-faults"));
+    assert!(plan.phases[3].steps.iter().all(|step| step.skip.is_some()));
+}
+
+#[test]
+fn what_a_left_out_phase_would_have_prepared_is_prepared_quietly() {
+    let config = StressConfig { phases: vec!["sustained_load".into(), "5".into()], ..plain() };
+    let plan = stress(&config, &own_cluster()).expect("a plan");
+    let left_out = Some(LEFT_OUT);
+    assert_eq!(skips(&plan), [left_out, left_out, None, left_out, None, left_out]);
+    let first = |phase: usize| &plan.phases[phase].steps[0];
+    assert!(first(2).quiet && matches!(first(2).block, Block::Connect(_)), "{:?}", first(2));
+    assert!(first(4).quiet && matches!(first(4).block, Block::Close(_)), "{:?}", first(4));
+}
+
+#[test]
+fn performance_alone_ramps_from_zero_without_closing_first() {
+    let plan = stress(&StressConfig { phases: vec!["5".into()], ..plain() }, &own_cluster()).expect("a plan");
+    assert!(matches!(plan.phases[4].steps[0].block, Block::Connect(_)));
+}
+
+#[test]
+fn a_sweep_never_exceeds_the_rate_on_another_machine() {
+    let config = StressConfig { connections: Some(1_000), rate: Some(100.0), ..plain() };
+    let far = Found { colocated: false, ..foreign() };
+    assert_eq!(sweep(&config, &far), Probe::Sweep { connections: 1_000, duration: Duration::from_secs(10) });
+}
+
+#[test]
+fn amounts_read_as_people_write_them() {
+    let counts: Vec<String> = [500, 1_000, 12_345, 100_000, 2_000_000].into_iter().map(short_count).collect();
+    assert_eq!(counts, ["500", "1K", "12,345", "100K", "2M"]);
+    assert_eq!(short_duration(Duration::from_secs(900)), "15 minutes");
+    assert_eq!(short_duration(Duration::from_secs(60)), "1 minute");
+    assert_eq!(short_duration(Duration::from_secs(90)), "1.5 minutes");
+    assert_eq!(short_duration(Duration::from_secs(20)), "20 seconds");
+}
