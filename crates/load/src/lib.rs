@@ -9,7 +9,14 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+mod cause;
 pub mod clock;
+mod endpoint;
+mod ledger;
+mod pacing;
+mod permutation;
+mod random;
+mod sources;
 
 /// The control protocol of `proto/agent.proto`, both ends.
 #[allow(clippy::all, unreachable_pub, missing_docs)]

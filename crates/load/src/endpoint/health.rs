@@ -1,0 +1,273 @@
+//! Is a replica still there? What one agent can tell from its own connections.
+//!
+//! The rules, for one endpoint:
+//! - *Blocked* (no new connections go there): a connect or a first request failed. Open connections stay.
+//! - *Incident*: an open connection was lost. It passes when a request that was written after the loss is answered:
+//!   a server that closes one connection is not dead.
+//! - *Down*: (a) all open connections are lost, three or more within an incident; or (b) three lost or none left,
+//!   and a check (a connection of its own with one request) fails, or gets no answer for 500 ms; or (c) three or
+//!   more requests have been unanswered for 500 ms and nothing was answered meanwhile, a check that was sent after
+//!   250 ms included, so that a slow tool does not condemn its server; or (d) a connection ended by
+//!   TCP_USER_TIMEOUT and there was no answer for 500 ms. (c) and (d), and (b) while connections are left,
+//!   hold only where there is another endpoint to go to.
+//! - A blocked or lost endpoint is checked every 250 ms and is back when a check is answered.
+
+/// Requests unanswered at once that make silence suspicious.
+const UNANSWERED_MIN: u32 = 3;
+/// Silence after which an endpoint is given up.
+const SILENCE_US: u64 = 500_000;
+/// Silence after which it is checked.
+const SUSPICION_US: u64 = 250_000;
+/// Losses that belong together.
+const INCIDENT_US: u64 = 1_000_000;
+/// Losses without an answer between them that make an incident grave.
+const LOST_MIN: u32 = 3;
+/// Between two checks of an endpoint that is blocked or lost.
+pub(crate) const CHECK_EVERY_US: u64 = 250_000;
+
+/// How an agent found out that a replica is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    Reset,
+    Unanswered,
+    UserTimeout,
+}
+
+impl How {
+    /// As in the record.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            How::Reset => "reset",
+            How::Unanswered => "unanswered",
+            How::UserTimeout => "user_timeout",
+        }
+    }
+}
+
+/// What is to be done about an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Nothing,
+    /// Ask it on a connection of its own.
+    Check,
+    /// Stop using it.
+    Down(How),
+}
+
+/// Lost connections that may be the beginning of an episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Incident {
+    pub(crate) id: u32,
+    pub(crate) began_us: u64,
+    pub(crate) lost: u32,
+    user_timeout: bool,
+}
+
+/// What the engine knows beside it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around {
+    pub(crate) now_us: u64,
+    /// Open connections to this endpoint.
+    pub(crate) open: u32,
+    /// Another endpoint can be used.
+    pub(crate) elsewhere: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    None,
+    Sent { at_us: u64 },
+    Failed { at_us: u64 },
+}
+
+/// One endpoint's health.
+#[derive(Debug)]
+pub(crate) struct Health {
+    unanswered: u32,
+    /// Since when three or more requests have been unanswered and nothing was answered.
+    silent_since_us: u64,
+    answered_us: u64,
+    blocked: bool,
+    down: bool,
+    incident: Option<Incident>,
+    check: Check,
+    next_check_us: u64,
+    checks_failed: u32,
+}
+
+impl Health {
+    pub(crate) fn new() -> Self {
+        Self {
+            unanswered: 0,
+            silent_since_us: 0,
+            answered_us: 0,
+            blocked: false,
+            down: false,
+            incident: None,
+            check: Check::None,
+            next_check_us: 0,
+            checks_failed: 0,
+        }
+    }
+
+    /// True where new connections may go there.
+    pub(crate) fn is_eligible(&self) -> bool {
+        !self.blocked && !self.down
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        self.down
+    }
+
+    pub(crate) fn incident(&self) -> Option<Incident> {
+        self.incident
+    }
+
+    /// A request was written.
+    pub(crate) fn wrote(&mut self, now_us: u64) {
+        self.unanswered += 1;
+        if self.unanswered == UNANSWERED_MIN {
+            self.silent_since_us = now_us;
+        }
+    }
+
+    /// The answer to a request came that was written at `written_us`.
+    pub(crate) fn answered(&mut self, now_us: u64, written_us: u64) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.silent_since_us = now_us;
+        self.answered_us = now_us;
+        if self.incident.is_some_and(|incident| written_us > incident.began_us) && !self.down {
+            self.incident = None;
+        }
+    }
+
+    /// A request was given up, or its connection was lost.
+    pub(crate) fn ended_unanswered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    /// An open connection was lost. `next_incident` is the number of a new incident. Answers with the number of
+    /// the incident that this loss belongs to.
+    pub(crate) fn lost(&mut self, now_us: u64, user_timeout: bool, next_incident: u32) -> u32 {
+        let new = Incident { id: next_incident, began_us: now_us, lost: 0, user_timeout: false };
+        let incident = self.incident.get_or_insert(new);
+        if !self.down && now_us > incident.began_us + INCIDENT_US {
+            *incident = new;
+        }
+        incident.lost += 1;
+        incident.user_timeout |= user_timeout;
+        incident.id
+    }
+
+    /// A connection could not be opened there.
+    pub(crate) fn refused(&mut self, now_us: u64) {
+        if !self.blocked {
+            self.blocked = true;
+            self.next_check_us = now_us;
+        }
+    }
+
+    /// A new connection's first request was answered.
+    pub(crate) fn opened(&mut self) {
+        if !self.down {
+            self.blocked = false;
+        }
+    }
+
+    pub(crate) fn check_sent(&mut self, now_us: u64) {
+        self.check = Check::Sent { at_us: now_us };
+        self.next_check_us = now_us + CHECK_EVERY_US;
+    }
+
+    pub(crate) fn check_answered(&mut self, now_us: u64) {
+        self.check = Check::None;
+        self.checks_failed = 0;
+        self.blocked = false;
+        self.down = false;
+        self.incident = None;
+        self.silent_since_us = now_us;
+        self.answered_us = now_us;
+    }
+
+    pub(crate) fn check_failed(&mut self, now_us: u64) {
+        self.check = Check::Failed { at_us: now_us };
+        self.checks_failed = self.checks_failed.saturating_add(1);
+        self.next_check_us = self.next_check_us.max(now_us);
+    }
+
+    /// How long to wait for a check's answer: short at first, so that a healed path is seen soon, but also long
+    /// enough for a slow server.
+    pub(crate) fn check_timeout_us(&self) -> u64 {
+        SILENCE_US << (self.checks_failed % 3)
+    }
+
+    /// The endpoint is not to be used any more.
+    pub(crate) fn set_down(&mut self, now_us: u64, next_incident: u32) -> Incident {
+        let new = Incident { id: next_incident, began_us: now_us, lost: 0, user_timeout: false };
+        let incident = *self.incident.get_or_insert(new);
+        self.down = true;
+        self.blocked = true;
+        self.unanswered = 0;
+        self.next_check_us = self.next_check_us.max(now_us);
+        incident
+    }
+
+    /// True where time alone can change the verdict.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.blocked || self.down || self.incident.is_some() || self.unanswered >= UNANSWERED_MIN
+    }
+
+    pub(crate) fn judge(&self, around: Around) -> Verdict {
+        if let Some(how) = self.is_lost(around) {
+            return Verdict::Down(how);
+        }
+        let is_idle = !matches!(self.check, Check::Sent { .. });
+        let is_wanted = self.blocked || self.down || self.is_suspect(around);
+        if is_idle && is_wanted && around.now_us >= self.next_check_us { Verdict::Check } else { Verdict::Nothing }
+    }
+
+    fn is_lost(&self, around: Around) -> Option<How> {
+        if self.down {
+            return None;
+        }
+        let may_leave = around.elsewhere || around.open == 0;
+        if let Some(incident) = self.incident.filter(|_| may_leave) {
+            if around.open == 0 && incident.lost >= LOST_MIN {
+                return Some(How::Reset);
+            }
+            if self.is_grave(incident, around)
+                && let Some(how) = self.check_says(incident, around.now_us)
+            {
+                return Some(how);
+            }
+            if incident.user_timeout && around.now_us >= self.answered_us + SILENCE_US {
+                return Some(How::UserTimeout);
+            }
+        }
+        let is_silent = self.silence_us(around.now_us) >= SILENCE_US;
+        (around.elsewhere && is_silent).then_some(How::Unanswered)
+    }
+
+    /// What a check since the incident began has shown against the endpoint.
+    fn check_says(&self, incident: Incident, now_us: u64) -> Option<How> {
+        match self.check {
+            Check::Failed { at_us } if at_us >= incident.began_us => Some(How::Reset),
+            Check::Sent { at_us } if now_us >= at_us.max(incident.began_us) + SILENCE_US => Some(How::Unanswered),
+            _ => None,
+        }
+    }
+
+    fn is_grave(&self, incident: Incident, around: Around) -> bool {
+        around.open == 0 || incident.lost >= LOST_MIN
+    }
+
+    fn is_suspect(&self, around: Around) -> bool {
+        let grave = self.incident.is_some_and(|incident| self.is_grave(incident, around) || incident.user_timeout);
+        grave || (around.elsewhere && self.silence_us(around.now_us) >= SUSPICION_US)
+    }
+
+    /// How long three or more requests have been unanswered; 0 where fewer are.
+    fn silence_us(&self, now_us: u64) -> u64 {
+        if self.unanswered < UNANSWERED_MIN { 0 } else { now_us.saturating_sub(self.silent_since_us) }
+    }
+}
