@@ -2,9 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod action;
+mod assignment;
 mod config;
 mod error;
+mod event;
+mod machine;
+mod phase;
 pub mod plan;
+mod scenario;
+#[cfg(test)]
+mod stage;
+mod world;
 
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, ToolCall};
 pub use error::StressError;

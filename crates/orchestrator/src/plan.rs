@@ -11,9 +11,10 @@ mod stress;
 mod timeline;
 
 pub use block::{Block, Burst, Close, Connect, Fault, Load, Probe};
+pub(crate) use block::{RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub(crate) use choose::choose;
 pub use found::{Found, QueueFacts};
-pub(crate) use overflow::Overflow;
+pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};
 pub use stress::{STRESS_PHASES, stress};
 pub use timeline::TimelineRow;

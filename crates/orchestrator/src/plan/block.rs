@@ -120,7 +120,13 @@ impl Block {
             Block::Fault(fault) => fault.estimate(),
             Block::Scale { .. } => 10 * second,
             Block::Close(close) => close.estimate(),
-            Block::Dismantle { own_cluster } => if *own_cluster { 5 * second } else { 2 * second },
+            Block::Dismantle { own_cluster } => {
+                if *own_cluster {
+                    5 * second
+                } else {
+                    2 * second
+                }
+            }
         }
     }
 }

@@ -23,7 +23,10 @@ fn find(word: &str, names: &[&str]) -> Option<usize> {
 
 fn unknown(word: &str, names: &[&str]) -> StressError {
     let list = names.join(", ");
-    StressError::Usage(format!("there is no phase {word:?}: write numbers from 1 to {} or names of {list}", names.len()))
+    StressError::Usage(format!(
+        "there is no phase {word:?}: write numbers from 1 to {} or names of {list}",
+        names.len()
+    ))
 }
 
 #[cfg(test)]

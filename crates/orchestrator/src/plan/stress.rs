@@ -33,7 +33,8 @@ pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError>
     let mut are_open = false;
     let mut phases = Vec::new();
     for (index, body) in bodies.into_iter().enumerate() {
-        let mut planned = PhasePlan { number: index as u8 + 1, name: STRESS_PHASES[index].into(), ..body(config, found) };
+        let mut planned =
+            PhasePlan { number: index as u8 + 1, name: STRESS_PHASES[index].into(), ..body(config, found) };
         if !chosen[index] {
             planned.skip = Some(LEFT_OUT.into());
         } else if planned.skip.is_none() && planned.steps.iter().all(|step| step.skip.is_some()) {
@@ -79,7 +80,10 @@ fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
     let rate = config.rate().min(500.0);
     let second = Duration::from_secs(1);
     vec![
-        Step::quiet("warm-up: opening", Block::Connect(Connect { connections, rate: Some(config.ramp_rate.min(500.0)) })),
+        Step::quiet(
+            "warm-up: opening",
+            Block::Connect(Connect { connections, rate: Some(config.ramp_rate.min(500.0)) }),
+        ),
         Step::quiet("warm-up", Block::Load(Load { rate, duration: second, line_every: None })),
         Step::quiet("warm-up: closing", Block::Close(Close { connections, rate: None, verify: false })),
         Step::quiet("memory reference", Block::Probe(Probe::MemoryReference)),
@@ -100,8 +104,10 @@ fn sustained_load(config: &StressConfig, found: &Found) -> PhasePlan {
     let line_every = Some(line_every(duration));
     let load = Load { rate: config.rate(), duration, line_every };
     let about = format!("Hold {} for {}", short_count(config.connections()), short_duration(duration));
-    let steps =
-        vec![Step::new("sustained load", Block::Load(load)), Step::new("closing sweep", Block::Probe(sweep(config, found)))];
+    let steps = vec![
+        Step::new("sustained load", Block::Load(load)),
+        Step::new("closing sweep", Block::Probe(sweep(config, found))),
+    ];
     phase_of("Sustained Load", about, steps)
 }
 

@@ -1,0 +1,57 @@
+use erlmcp_load::proto;
+use erlmcp_record::Entry;
+use erlmcp_report::live;
+
+/// What a block wants done. The select loop does it.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    /// For one agent.
+    Command { agent: u32, command: proto::command::Command },
+    /// Into the record.
+    Row(Entry),
+    /// For the person who watches.
+    Show(live::Event),
+    /// A line of the sustained load: the seconds `from..to` of the run's clock.
+    ShowSpan { elapsed_s: u32, from: u32, to: u32 },
+    /// The lines that stand after a phase.
+    Summarize { number: u8, name: String },
+    /// Something that takes a while; its outcome comes back as an [`Answer`](crate::event::Answer).
+    Ask(Ask),
+    /// The run cannot go on as planned, with the reason as a sentence: it ends in order.
+    Abort(String),
+}
+
+/// Something that the select loop is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Health,
+    Workers,
+    Kill {
+        replica: u16,
+    },
+    Partition {
+        replica: u16,
+    },
+    /// Undoes the partition.
+    Heal,
+    /// Waits for /ready on the replica's own address.
+    AwaitReady {
+        replica: u16,
+    },
+    Scale {
+        replicas: u16,
+    },
+    Dismantle {
+        own_cluster: bool,
+    },
+}
+
+impl Action {
+    pub(crate) fn note(text: impl Into<String>) -> Self {
+        Action::Show(live::Event::Note { text: text.into() })
+    }
+
+    pub(crate) fn scenario_line(text: impl Into<String>) -> Self {
+        Action::Show(live::Event::ScenarioLine { text: text.into() })
+    }
+}

@@ -1,0 +1,204 @@
+use erlmcp_load::proto::{self, command::Command};
+use erlmcp_record::{BlockRow, Entry, Kind};
+
+use crate::action::Action;
+use crate::event::{Event, Said};
+use crate::machine::{Observation, Place};
+use crate::plan::{START_DELAY, rate_share, share};
+
+/// One block of work, given to all agents that are there, and what became of it at each.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub(crate) block: u32,
+    phase: u8,
+    name: String,
+    /// None: the block sends no requests, and needs no row.
+    kind: Option<Kind>,
+    pub(crate) start_us: u64,
+    duration_us: u64,
+    parts: Vec<Part>,
+    is_cut: bool,
+}
+
+#[derive(Debug)]
+struct Part {
+    agent: u32,
+    /// Requests a second; 0: not paced.
+    rate: f64,
+    planned: u64,
+    is_over: bool,
+}
+
+/// Load, as an assignment needs to know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoadOrder {
+    /// Requests a second, all agents together.
+    pub(crate) rate: f64,
+    pub(crate) duration_us: u64,
+    pub(crate) queued: bool,
+    pub(crate) retry_refused: bool,
+}
+
+/// Openings in flight at most, of one agent.
+const AT_ONCE_MAX: u64 = 512;
+
+impl Assignment {
+    fn give(
+        place: &Place,
+        block: u32,
+        kind: Option<Kind>,
+        times: (u64, u64),
+        agents: &[u32],
+        command: impl Fn(u32, u32) -> (f64, Command),
+    ) -> (Self, Vec<Action>) {
+        let mut assignment = Self {
+            block,
+            phase: place.phase,
+            name: place.name.clone(),
+            kind,
+            start_us: times.0,
+            duration_us: times.1,
+            parts: Vec::new(),
+            is_cut: false,
+        };
+        let mut actions = Vec::new();
+        for (index, agent) in agents.iter().enumerate() {
+            let (rate, command) = command(index as u32, agents.len() as u32);
+            assignment.parts.push(Part { agent: *agent, rate, planned: 0, is_over: false });
+            actions.push(Action::Command { agent: *agent, command });
+        }
+        (assignment, actions)
+    }
+
+    /// Opens `connections` in all, `rate` a second in all (None: unpaced).
+    pub(crate) fn open(
+        place: &Place,
+        block: u32,
+        (connections, rate): (u64, Option<f64>),
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        let start_us = soon(seen.now_us);
+        let phase = u32::from(place.phase);
+        Self::give(place, block, Some(Kind::Probe), (start_us, 0), &seen.world.alive(), |index, agents| {
+            let rate = rate.map_or(0.0, |rate| rate_share(rate, agents, index).0);
+            let connections = share(connections, agents, index);
+            let open = proto::Open { block, phase, connections, rate, start_us, at_once_max: AT_ONCE_MAX };
+            (rate, Command::Open(open))
+        })
+    }
+
+    /// Sends load from the next whole second on, so that seconds of the record are whole seconds of load.
+    pub(crate) fn load(place: &Place, block: u32, order: LoadOrder, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let start_us = soon(seen.now_us).next_multiple_of(1_000_000);
+        let LoadOrder { rate, duration_us, queued, retry_refused } = order;
+        let kind = if queued { Kind::Queued } else { Kind::Load };
+        let phase = u32::from(place.phase);
+        Self::give(place, block, Some(kind), (start_us, duration_us), &seen.world.alive(), |index, agents| {
+            let (rate, offset) = rate_share(rate, agents, index);
+            let poisson = false;
+            (
+                rate,
+                Command::Load(proto::Load {
+                    block,
+                    phase,
+                    queued,
+                    rate,
+                    poisson,
+                    start_us,
+                    duration_us,
+                    offset,
+                    retry_refused,
+                }),
+            )
+        })
+    }
+
+    /// One request on every open connection, spread over `duration_us`.
+    pub(crate) fn sweep(place: &Place, block: u32, duration_us: u64, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let start_us = soon(seen.now_us).next_multiple_of(1_000_000);
+        let phase = u32::from(place.phase);
+        Self::give(place, block, Some(Kind::Sweep), (start_us, duration_us), &seen.world.alive(), |_, _| {
+            (0.0, Command::Sweep(proto::Sweep { block, phase, start_us, duration_us }))
+        })
+    }
+
+    /// `count` requests, one after another, by the first agent that is there.
+    pub(crate) fn sequential(place: &Place, block: u32, count: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let first: Vec<u32> = seen.world.alive().into_iter().take(1).collect();
+        let phase = u32::from(place.phase);
+        Self::give(place, block, Some(Kind::Sequential), (seen.now_us, 0), &first, |_, _| {
+            (0.0, Command::Sequential(proto::Sequential { block, phase, count }))
+        })
+    }
+
+    /// Closes every connection, `rate` a second in all (None: unpaced).
+    pub(crate) fn close(place: &Place, block: u32, rate: Option<f64>, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let start_us = soon(seen.now_us);
+        let phase = u32::from(place.phase);
+        Self::give(place, block, None, (start_us, 0), &seen.world.alive(), |index, agents| {
+            let rate = rate.map_or(0.0, |rate| rate_share(rate, agents, index).0);
+            (rate, Command::Close(proto::Close { block, phase, rate, start_us }))
+        })
+    }
+
+    /// Takes note of what concerns this block; its rows come back.
+    pub(crate) fn observe(&mut self, event: &Event) -> Vec<Action> {
+        let Event::Agent { agent, said } = event else { return Vec::new() };
+        let Some(index) = self.parts.iter().position(|part| part.agent == *agent && !part.is_over) else {
+            return Vec::new();
+        };
+        match said {
+            Said::Planned { block, planned } if *block == self.block => {
+                self.parts[index].planned = *planned;
+                self.row(index, false)
+            }
+            Said::Done { block } if *block == self.block => {
+                self.parts[index].is_over = true;
+                Vec::new()
+            }
+            Said::Gone(_) => {
+                self.parts[index].is_over = true;
+                self.row(index, true)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn row(&self, index: usize, lost: bool) -> Vec<Action> {
+        let part = &self.parts[index];
+        let Some(kind) = self.kind else { return Vec::new() };
+        vec![Action::Row(Entry::Block(BlockRow {
+            agent: part.agent,
+            phase: self.phase,
+            block: self.block,
+            kind,
+            name: self.name.clone(),
+            planned: part.planned,
+            start_us: self.start_us,
+            duration_us: self.duration_us,
+            rate: part.rate,
+            lost,
+        }))]
+    }
+
+    /// Ends it early at every agent; what was planned before still gets its fate.
+    pub(crate) fn cut(&mut self) -> Vec<Action> {
+        if self.is_cut {
+            return Vec::new();
+        }
+        self.is_cut = true;
+        let cut = Command::Cut(proto::Cut { block: self.block });
+        let open = self.parts.iter().filter(|part| !part.is_over);
+        open.map(|part| Action::Command { agent: part.agent, command: cut.clone() }).collect()
+    }
+
+    /// True when every agent has said so, or is gone.
+    pub(crate) fn is_over(&self) -> bool {
+        self.parts.iter().all(|part| part.is_over)
+    }
+}
+
+/// The time at which a block that is given out now starts at every agent.
+fn soon(now_us: u64) -> u64 {
+    now_us + START_DELAY.as_micros() as u64
+}

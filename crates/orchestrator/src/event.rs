@@ -1,0 +1,98 @@
+use erlmcp_load::proto::Reached;
+use erlmcp_record::{ClusterSample, Entry};
+
+/// Everything that can happen in a run, one at a time.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// Time goes on; several a second.
+    Tick,
+    Agent {
+        agent: u32,
+        said: Said,
+    },
+    /// The server's side of one second.
+    Sample(Box<ClusterSample>),
+    /// The cluster told of one of its replicas.
+    Replica {
+        replica: u16,
+        at_us: u64,
+        change: Change,
+    },
+    /// What came of an [`Ask`](crate::action::Ask).
+    Answer(Answer),
+}
+
+/// What an agent said.
+#[derive(Debug, Clone)]
+pub(crate) enum Said {
+    Planned {
+        block: u32,
+        planned: u64,
+    },
+    Rows(Vec<Entry>),
+    Done {
+        block: u32,
+    },
+    Reached(Reached),
+    /// It is gone, with the reason as a sentence.
+    Gone(String),
+}
+
+/// What became of a replica, as its cluster says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Out of membership.
+    Down,
+    /// A member again.
+    Up,
+    /// Anything else; it changes nothing that a phase waits for.
+    Other,
+}
+
+/// The outcome of something that the select loop did for a block.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// GET /health: how long it took, or why there was no good answer.
+    Health(Result<f64, String>),
+    /// Busy and all workers of the target; None: not reported.
+    Workers(Option<(u64, u64)>),
+    /// A fault is in force, or why not.
+    Injected(Result<Injected, String>),
+    /// A fault was undone, and that was seen, at this time.
+    Healed(Result<Healed, String>),
+    /// /ready answered on the replica's own address.
+    Ready {
+        replica: u16,
+        at_us: u64,
+    },
+    /// The cluster has the replicas that it was told to have.
+    Scaled(Result<(), String>),
+    Dismantled(Leftovers),
+}
+
+/// A fault whose effect was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Injected {
+    /// What was done: "SIGKILL of the process".
+    pub(crate) method: String,
+    pub(crate) injected_us: u64,
+    pub(crate) effect_us: u64,
+    /// It undoes itself, or must be undone, after so long; None: it lasts until it is undone.
+    pub(crate) at_most_us: Option<u64>,
+}
+
+/// A fault that was undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Healed {
+    pub(crate) healed_us: u64,
+    pub(crate) verified_us: u64,
+}
+
+/// What was still there after everything was told to go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Leftovers {
+    pub(crate) processes: u64,
+    pub(crate) faults: u64,
+    /// What they are, where there are some.
+    pub(crate) note: Option<String>,
+}

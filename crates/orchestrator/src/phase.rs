@@ -1,0 +1,232 @@
+//! A phase: its blocks one after another, and the rows and lines around them.
+
+use erlmcp_load::proto::{self, command::Command};
+use erlmcp_record::{Entry, FindingRow, PhaseEvent, PhaseRow, ScenarioRow};
+use erlmcp_report::live;
+
+use crate::action::Action;
+use crate::machine::{Facts, Machine, Observation, Place, RunFacts};
+use crate::plan::{PhasePlan, Step};
+
+mod close;
+mod connect;
+mod dismantle;
+mod hold;
+mod load;
+mod machines;
+mod metrics;
+mod reachability;
+mod readiness;
+mod scale;
+mod sequential;
+mod sweep;
+
+/// Ids that a phase may give to its blocks and faults.
+const IDS: u32 = 10_000;
+
+/// A phase that runs.
+#[derive(Debug)]
+pub(crate) struct Phase {
+    plan: PhasePlan,
+    facts: RunFacts,
+    state: State,
+    /// Position in the plan's steps of the next one.
+    next: usize,
+    current: Option<Running>,
+    /// Why it ends early; None while it goes as planned.
+    cut: Option<String>,
+}
+
+#[derive(Debug, PartialEq)]
+enum State {
+    Begin,
+    Running,
+    Over,
+}
+
+#[derive(Debug)]
+struct Running {
+    step: usize,
+    started_us: u64,
+    machine: Box<dyn Machine>,
+}
+
+impl Phase {
+    pub(crate) fn new(plan: PhasePlan, facts: RunFacts) -> Self {
+        Self { plan, facts, state: State::Begin, next: 0, current: None, cut: None }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Takes note of one event; the first call is the phase's start.
+    pub(crate) fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.state == State::Begin {
+            self.state = State::Running;
+            actions.extend(self.begin(seen));
+        } else if let Some(running) = &mut self.current {
+            actions.extend(running.machine.step(seen));
+        }
+        while self.state == State::Running {
+            match self.current.take_if(|running| running.machine.is_over()) {
+                Some(over) => actions.extend(self.end_step(&over, seen.now_us)),
+                None if self.current.is_some() => break,
+                None => actions.extend(self.begin_step(seen)),
+            }
+        }
+        actions
+    }
+
+    /// Ends it early, in order, for `reason`: what is under way is cut, nothing new begins.
+    pub(crate) fn cut(&mut self, reason: &str, seen: &Observation<'_>) -> Vec<Action> {
+        if self.cut.is_some() || self.is_over() {
+            return Vec::new();
+        }
+        self.cut = Some(reason.into());
+        let mut actions = self.current.as_mut().map(|running| running.machine.cut(seen)).unwrap_or_default();
+        actions.extend(self.step(seen));
+        actions
+    }
+
+    fn begin(&self, seen: &Observation<'_>) -> Vec<Action> {
+        let mut actions = vec![
+            self.row(PhaseEvent::Started, seen.now_us),
+            Action::Show(live::Event::PhaseStarted(Box::new(live::PhaseStart {
+                number: self.plan.number,
+                name: self.plan.name.clone(),
+                estimated_ms: self.estimated_ms(),
+                connections: self.facts.connections,
+                ramp_rate: self.facts.ramp_rate,
+                duration_ms: self.facts.duration_ms,
+            }))),
+        ];
+        let phase = u32::from(self.plan.number);
+        for agent in seen.world.alive() {
+            actions.push(Action::Command { agent, command: Command::Phase(proto::Phase { phase }) });
+        }
+        actions
+    }
+
+    /// Starts the next block, or ends the phase where there is none.
+    fn begin_step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(step) = self.plan.steps.get(self.next) else {
+            self.state = State::Over;
+            let (number, name) = (self.plan.number, self.plan.name.clone());
+            return vec![self.row(PhaseEvent::Ended, seen.now_us), Action::Summarize { number, name }];
+        };
+        let index = self.next;
+        self.next += 1;
+        if let Some(reason) = step.skip.as_ref().or(self.cut.as_ref()) {
+            return skipped_scenario(self.plan.number, step, reason, seen.now_us);
+        }
+        let mut actions = self.announce_scenario(index);
+        let mut machine = machines::build(&step.block, self.place(index));
+        actions.extend(machine.step(seen));
+        self.current = Some(Running { step: index, started_us: seen.now_us, machine });
+        actions
+    }
+
+    fn end_step(&self, over: &Running, now_us: u64) -> Vec<Action> {
+        let step = &self.plan.steps[over.step];
+        let Some(name) = &step.scenario else { return Vec::new() };
+        let Facts { inconclusive, faults, blocks, detail, text } = over.machine.facts();
+        let inconclusive = self.cut.as_ref().map(|reason| format!("cut short: {reason}")).or(inconclusive);
+        let outcome = if inconclusive.is_some() { "inconclusive" } else { "complete" };
+        let text = inconclusive.clone().unwrap_or(text);
+        vec![
+            Action::Row(Entry::Scenario(ScenarioRow {
+                phase: self.plan.number,
+                name: name.clone(),
+                started_us: over.started_us,
+                ended_us: now_us,
+                skipped: None,
+                inconclusive,
+                faults,
+                blocks,
+                detail,
+            })),
+            Action::Show(live::Event::ScenarioEnded { name: name.clone(), outcome: outcome.into(), text }),
+        ]
+    }
+
+    fn announce_scenario(&self, index: usize) -> Vec<Action> {
+        let step = &self.plan.steps[index];
+        let Some(name) = &step.scenario else { return Vec::new() };
+        let before = self.plan.steps[..index].iter().filter(|step| step.scenario.is_some()).count();
+        vec![Action::Show(live::Event::ScenarioStarted {
+            scenario: before as u32 + 1,
+            scenarios: self.plan.scenarios(),
+            name: name.clone(),
+            text: step.name.clone(),
+        })]
+    }
+
+    fn place(&self, index: usize) -> Place {
+        let step = &self.plan.steps[index];
+        let shown = |steps: &[Step]| steps.iter().filter(|step| !step.quiet).count() as u32;
+        Place {
+            phase: self.plan.number,
+            first_id: u32::from(self.plan.number) * IDS + index as u32 * Place::IDS,
+            name: step.name.clone(),
+            quiet: step.quiet,
+            scenario: step.scenario.is_some(),
+            number: (shown(&self.plan.steps[..index]) + 1, shown(&self.plan.steps)),
+            run: self.facts.clone(),
+        }
+    }
+
+    fn row(&self, event: PhaseEvent, at_us: u64) -> Action {
+        Action::Row(Entry::Phase(phase_row(&self.plan, event, at_us)))
+    }
+
+    fn estimated_ms(&self) -> u64 {
+        self.plan.estimate().as_millis() as u64
+    }
+}
+
+/// What the record says of a phase that is not run.
+pub(crate) fn skip(plan: &PhasePlan, reason: &str, at_us: u64) -> Vec<Action> {
+    let event = PhaseEvent::Skipped { reason: reason.into() };
+    let mut actions = vec![
+        Action::Row(Entry::Phase(phase_row(plan, event, at_us))),
+        Action::Show(live::Event::PhaseSkipped { number: plan.number, name: plan.name.clone(), reason: reason.into() }),
+    ];
+    for step in &plan.steps {
+        let reason = step.skip.as_deref().unwrap_or(reason);
+        let rows = skipped_scenario(plan.number, step, reason, at_us);
+        actions.extend(rows.into_iter().filter(|action| matches!(action, Action::Row(_))));
+    }
+    actions
+}
+
+fn phase_row(plan: &PhasePlan, event: PhaseEvent, at_us: u64) -> PhaseRow {
+    let estimated_ms = plan.estimate().as_millis() as u64;
+    PhaseRow { phase: plan.number, name: plan.name.clone(), event, at_us, estimated_ms }
+}
+
+fn skipped_scenario(phase: u8, step: &Step, reason: &str, at_us: u64) -> Vec<Action> {
+    let Some(name) = &step.scenario else { return Vec::new() };
+    let row = ScenarioRow {
+        phase,
+        name: name.clone(),
+        started_us: at_us,
+        ended_us: at_us,
+        skipped: Some(reason.into()),
+        inconclusive: None,
+        faults: Vec::new(),
+        blocks: Vec::new(),
+        detail: Default::default(),
+    };
+    let shown = live::Event::ScenarioEnded { name: name.clone(), outcome: "skipped".into(), text: reason.into() };
+    vec![Action::Row(Entry::Scenario(row)), Action::Show(shown)]
+}
+
+/// A named figure of the phase that a block belongs to.
+fn finding(place: &Place, at_us: u64, name: &str, value: Option<f64>, note: Option<String>) -> Action {
+    Action::Row(Entry::Finding(FindingRow { phase: place.phase, at_us, name: name.into(), value, note }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+use erlmcp_record::names::{detail, finding};
+
+use crate::action::Action;
+use crate::assignment::Assignment;
+use crate::machine::{Facts, Machine, Observation, Place};
+use crate::phase::finding;
+use crate::plan;
+
+/// The server's gauge is at zero within so long after the last close.
+const GAUGE_BOUND_US: u64 = 10_000_000;
+
+/// Closes every connection, and sees that the server has noticed.
+#[derive(Debug)]
+pub(crate) struct Close {
+    place: Place,
+    plan: plan::Close,
+    work: Option<Assignment>,
+    /// Closed by us before this block.
+    closed_before: u64,
+    closed_us: Option<u64>,
+    gauge: Option<u64>,
+    closed: u64,
+    is_over: bool,
+}
+
+impl Close {
+    pub(crate) fn new(place: Place, plan: plan::Close) -> Self {
+        Self { place, plan, work: None, closed_before: 0, closed_us: None, gauge: None, closed: 0, is_over: false }
+    }
+
+    /// Over when the gauge, read after the last close, is at zero, or does not get there.
+    fn verify(&mut self, seen: &Observation<'_>, closed_us: u64) -> Vec<Action> {
+        let fresh = seen.world.gauge().filter(|(_, at_us)| *at_us > closed_us).map(|(open, _)| open);
+        self.gauge = fresh.or(self.gauge);
+        let is_late = seen.now_us >= closed_us + GAUGE_BOUND_US;
+        let has_none = seen.world.sample.is_none();
+        if self.plan.verify && self.gauge != Some(0) && !is_late && !has_none {
+            return Vec::new();
+        }
+        self.is_over = true;
+        self.closed = seen.world.closed() - self.closed_before;
+        if !self.plan.verify || self.place.scenario || self.place.quiet {
+            return Vec::new();
+        }
+        let note = self.gauge.is_none().then(|| "the server has no gauge of its connections".to_string());
+        let gauge = self.gauge.map(|open| open as f64);
+        vec![finding(&self.place, seen.now_us, finding::CLOSING_GAUGE, gauge, note), self.closed(seen)]
+    }
+
+    /// The connections that were closed since they were last opened: here, or by a scenario before.
+    fn closed(&self, seen: &Observation<'_>) -> Action {
+        let (count, note) = match self.closed {
+            0 => (seen.world.closed_last(), Some("closed by the graceful cool-down before".to_string())),
+            count => (count, None),
+        };
+        finding(&self.place, seen.now_us, finding::CONNECTIONS_CLOSED, Some(count as f64), note.filter(|_| count > 0))
+    }
+}
+
+impl Machine for Close {
+    fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(work) = &mut self.work else {
+            self.closed_before = seen.world.closed();
+            let (work, actions) = Assignment::close(&self.place, self.place.first_id, self.plan.rate, seen);
+            self.work = Some(work);
+            return actions;
+        };
+        let mut actions = work.observe(seen.event);
+        if work.is_over() && !self.is_over {
+            let closed_us = *self.closed_us.get_or_insert(seen.now_us);
+            actions.extend(self.verify(seen, closed_us));
+        }
+        actions
+    }
+
+    /// Closing is the orderly end itself; only the wait for the gauge is given up.
+    fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
+        self.plan.verify = false;
+        Vec::new()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts { blocks: vec![self.place.first_id], ..Facts::default() };
+        let (Some(work), Some(closed_us)) = (&self.work, self.closed_us) else { return facts };
+        let ms = closed_us.saturating_sub(work.start_us) as f64 / 1e3;
+        facts.detail.insert(detail::CONNECTIONS_CLOSED.into(), self.closed as f64);
+        facts.detail.insert(detail::CLOSE_MS.into(), ms);
+        if let Some(gauge) = self.gauge {
+            facts.detail.insert(finding::CLOSING_GAUGE.into(), gauge as f64);
+        }
+        facts.text = format!("{} connections closed in {:.1} s", self.closed, ms / 1e3);
+        facts
+    }
+}

@@ -1,0 +1,76 @@
+use crate::action::Action;
+use crate::assignment::{Assignment, LoadOrder};
+use crate::machine::{Facts, Machine, Observation, Place};
+use crate::plan;
+
+/// Rows of a second come within so long after it.
+const ROWS_LATE_US: u64 = 1_500_000;
+
+/// Sends load for a while on the connections that are open.
+#[derive(Debug)]
+pub(crate) struct Load {
+    place: Place,
+    plan: plan::Load,
+    work: Option<Assignment>,
+    lines: u64,
+}
+
+impl Load {
+    pub(crate) fn new(place: Place, plan: plan::Load) -> Self {
+        Self { place, plan, work: None, lines: 0 }
+    }
+
+    fn duration_us(&self) -> u64 {
+        self.plan.duration.as_micros() as u64
+    }
+
+    /// The lines that are due, each over the seconds since the one before it.
+    fn lines(&mut self, seen: &Observation<'_>, is_over: bool) -> Vec<Action> {
+        let (Some(every), Some(work)) = (self.plan.line_every, &self.work) else { return Vec::new() };
+        let every_us = every.as_micros() as u64;
+        let late_us = if is_over { 0 } else { ROWS_LATE_US };
+        let elapsed_us = seen.now_us.saturating_sub(work.start_us + late_us).min(self.duration_us());
+        let mut actions = Vec::new();
+        while (self.lines + 1) * every_us <= elapsed_us {
+            let from = ((work.start_us + self.lines * every_us) / 1_000_000) as u32;
+            self.lines += 1;
+            let to = ((work.start_us + self.lines * every_us) / 1_000_000) as u32;
+            let elapsed_s = (self.lines * every_us / 1_000_000) as u32;
+            actions.push(Action::ShowSpan { elapsed_s, from, to });
+        }
+        actions
+    }
+}
+
+impl Machine for Load {
+    fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(work) = &mut self.work else {
+            let order = LoadOrder {
+                rate: self.plan.rate,
+                duration_us: self.duration_us(),
+                queued: false,
+                retry_refused: false,
+            };
+            let (work, actions) = Assignment::load(&self.place, self.place.first_id, order, seen);
+            self.work = Some(work);
+            return actions;
+        };
+        let mut actions = work.observe(seen.event);
+        let is_over = work.is_over();
+        actions.extend(self.lines(seen, is_over));
+        actions
+    }
+
+    fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
+        self.work.as_mut().map(Assignment::cut).unwrap_or_default()
+    }
+
+    fn is_over(&self) -> bool {
+        self.work.as_ref().is_some_and(Assignment::is_over)
+    }
+
+    fn facts(&self) -> Facts {
+        let text = format!("{:.0} req/s offered for {:.0} s", self.plan.rate, self.plan.duration.as_secs_f64());
+        Facts { blocks: vec![self.place.first_id], text, ..Facts::default() }
+    }
+}

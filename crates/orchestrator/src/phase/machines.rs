@@ -1,0 +1,40 @@
+use super::close::Close;
+use super::connect::Connect;
+use super::dismantle::Dismantle;
+use super::hold::Hold;
+use super::load::Load;
+use super::metrics::Metrics;
+use super::reachability::Reachability;
+use super::readiness::Readiness;
+use super::scale::Scale;
+use super::sequential::Sequential;
+use super::sweep::Sweep;
+use crate::machine::{Machine, Place};
+use crate::plan::{Block, Fault, Probe};
+use crate::scenario::{BurstTraffic, NetworkPartition, NodeFailure, QueueOverflow};
+
+/// The machine that runs a block.
+pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
+    match block {
+        Block::Probe(Probe::Reachability) => Box::new(Reachability::new(place)),
+        Block::Probe(Probe::Sequential { count }) => Box::new(Sequential::new(place, *count)),
+        Block::Probe(Probe::Readiness) => Box::new(Readiness::new(place)),
+        Block::Probe(Probe::Metrics) => Box::new(Metrics::new(place)),
+        Block::Probe(Probe::MemoryReference) => Box::new(Metrics::reference(place)),
+        Block::Probe(Probe::Sweep { duration, .. }) => Box::new(Sweep::new(place, *duration)),
+        Block::Connect(connect) => Box::new(Connect::new(place, connect.clone())),
+        Block::Hold(duration) => Box::new(Hold::new(*duration)),
+        Block::Load(load) => Box::new(Load::new(place, load.clone())),
+        Block::Burst(burst) => Box::new(BurstTraffic::new(place, burst.clone())),
+        Block::Fault(Fault::NodeFailure { rate, window }) => Box::new(NodeFailure::new(place, *rate, *window)),
+        Block::Fault(Fault::NetworkPartition { rate, window, hold }) => {
+            Box::new(NetworkPartition::new(place, *rate, *window, *hold))
+        }
+        Block::Fault(Fault::QueueOverflow { rate, window, overflow }) => {
+            Box::new(QueueOverflow::new(place, *rate, *window, *overflow))
+        }
+        Block::Scale { replicas, bound } => Box::new(Scale::new(place, *replicas, *bound)),
+        Block::Close(close) => Box::new(Close::new(place, close.clone())),
+        Block::Dismantle { own_cluster } => Box::new(Dismantle::new(place, *own_cluster)),
+    }
+}

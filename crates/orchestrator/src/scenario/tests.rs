@@ -1,0 +1,206 @@
+use std::time::Duration;
+
+use erlmcp_load::proto::command::Command;
+use erlmcp_record::Entry;
+
+use crate::action::Ask;
+use crate::event::{Event, Said};
+use crate::plan::{Block, Burst, Fault, Overflow, Step};
+use crate::stage::{SECOND, Stage};
+
+const WINDOW: Duration = Duration::from_secs(3);
+const RATE: f64 = 100.0;
+
+fn overflow() -> Overflow {
+    Overflow { work_ms: 100, rate: 200.0, capacity: 100.0, places: 200 }
+}
+
+fn node_failure() -> Stage {
+    let block = Block::Fault(Fault::NodeFailure { rate: RATE, window: WINDOW });
+    Stage::new(vec![Step::scenario("node_failure", "node failure", block)], 500)
+}
+
+fn partition() -> Stage {
+    let block = Block::Fault(Fault::NetworkPartition { rate: RATE, window: WINDOW, hold: Duration::from_secs(5) });
+    Stage::new(vec![Step::scenario("network_partition", "network partition", block)], 500)
+}
+
+fn queue_overflow() -> Stage {
+    let block = Block::Fault(Fault::QueueOverflow { rate: RATE, window: WINDOW, overflow: overflow() });
+    Stage::new(vec![Step::scenario("queue_overflow", "queue overflow", block)], 500)
+}
+
+fn burst(queued: Option<Overflow>) -> Stage {
+    let plan = Burst { rate: RATE, extra: RATE, duration: Duration::from_secs(4), queued, window: WINDOW };
+    Stage::new(vec![Step::scenario("burst_traffic", "burst", Block::Burst(plan))], 500)
+}
+
+fn killed(stage: &Stage) -> Option<u64> {
+    (0..2).any(|replica| stage.asked(&Ask::Kill { replica })).then_some(stage.now_us)
+}
+
+#[test]
+fn a_killed_replica_is_waited_for_until_all_is_well() {
+    let mut stage = node_failure();
+    stage.run_for(3 * SECOND);
+    assert_eq!(killed(&stage), None, "the window before is not over");
+    stage.run_to_end(20 * SECOND);
+    let fault = stage.fault_row();
+    assert!(fault.effect_us.is_some() && fault.cluster_detected_us.is_some() && fault.ready_us.is_some());
+    assert_eq!(fault.note, None);
+    let row = stage.scenario();
+    assert_eq!((row.inconclusive, row.faults, row.blocks), (None, vec![fault.id], vec![fault.id]));
+}
+
+#[test]
+fn the_seed_draws_the_replica() {
+    let mut first = node_failure();
+    let mut second = node_failure();
+    first.run_to_end(30 * SECOND);
+    second.run_to_end(30 * SECOND);
+    assert_eq!(first.fault_row().replica, second.fault_row().replica);
+}
+
+#[test]
+fn a_replica_that_does_not_come_back_is_not_waited_for_for_ever() {
+    let mut stage = node_failure();
+    stage.recovers = false;
+    stage.run_to_end(60 * SECOND);
+    assert!(stage.fault_row().note.expect("a note").contains("30 s"));
+}
+
+#[test]
+fn a_fault_without_effect_is_inconclusive() {
+    for mut stage in [node_failure(), partition()] {
+        stage.fault = Err("the process did not end".into());
+        stage.run_to_end(20 * SECOND);
+        assert_eq!(stage.scenario().inconclusive.as_deref(), Some("the process did not end"));
+        assert_eq!(stage.fault_row().effect_us, None);
+    }
+}
+
+#[test]
+fn nothing_to_lose_is_inconclusive() {
+    let block = Block::Fault(Fault::NodeFailure { rate: RATE, window: WINDOW });
+    let mut stage = Stage::new(vec![Step::scenario("node_failure", "node failure", block)], 0);
+    stage.run_to_end(20 * SECOND);
+    assert!(stage.scenario().inconclusive.expect("why").contains("no replica"));
+}
+
+#[test]
+fn an_agent_that_dies_in_a_fault_is_not_waited_for() {
+    let mut stage = node_failure();
+    stage.recovers = false;
+    stage.run_for(6 * SECOND);
+    assert!(killed(&stage).is_some());
+    let replica = stage.fault_row().replica.expect("drawn");
+    stage.feed(Event::Agent { agent: 1, said: Said::Gone("it was killed".into()) });
+    stage.feed(stage.episode(0, replica));
+    let lost = stage.rows().filter(|row| matches!(row, Entry::Block(row) if row.lost && row.agent == 1)).count();
+    assert_eq!(lost, 1);
+    stage.run_to_end(60 * SECOND);
+}
+
+#[test]
+fn a_partition_lasts_until_it_was_noticed_and_is_healed() {
+    let mut stage = partition();
+    stage.run_to_end(40 * SECOND);
+    let fault = stage.fault_row();
+    let (effect, healed) = (fault.effect_us.expect("seen"), fault.healed_us.expect("healed"));
+    assert!((5 * SECOND..6 * SECOND).contains(&(healed - effect)), "held for {} us", healed - effect);
+    assert!(fault.heal_verified_us.is_some() && fault.ready_us.is_some());
+}
+
+#[test]
+fn a_partition_that_nobody_notices_is_healed_all_the_same() {
+    let mut stage = partition();
+    stage.recovers = false;
+    stage.run_to_end(90 * SECOND);
+    let fault = stage.fault_row();
+    let held = fault.healed_us.expect("healed") - fault.effect_us.expect("seen");
+    assert!((15 * SECOND..16 * SECOND).contains(&held), "held for {held} us");
+    assert_eq!(fault.cluster_detected_us, None);
+}
+
+#[test]
+fn an_interrupt_in_a_partition_heals_it_first() {
+    let mut stage = partition();
+    stage.recovers = false;
+    stage.run_for(7 * SECOND);
+    assert!(stage.fault_row().effect_us.is_some());
+    stage.cut("interrupted");
+    assert!(stage.asked(&Ask::Heal));
+    stage.run_to_end(2 * SECOND);
+    assert!(stage.fault_row().healed_us.is_some());
+    assert_eq!(stage.scenario().inconclusive.as_deref(), Some("cut short: interrupted"));
+}
+
+#[test]
+fn an_overflow_goes_on_until_refusals_were_seen() {
+    let mut stage = queue_overflow();
+    stage.run_for(8 * SECOND);
+    assert_eq!(stage.fault_row().effect_us, None);
+    (stage.depth, stage.refusals) = (100, 5);
+    stage.run_for(2 * SECOND);
+    let fault = stage.fault_row();
+    assert!(fault.effect_us.is_some() && fault.healed_us.is_some(), "{fault:?}");
+    assert_eq!(fault.heal_verified_us, None, "the queue is still full");
+    (stage.depth, stage.refusals) = (0, 0);
+    stage.run_to_end(20 * SECOND);
+    let fault = stage.fault_row();
+    assert!(fault.heal_verified_us.expect("back") >= fault.healed_us.expect("ended"));
+    assert_eq!((stage.scenario().inconclusive, fault.note), (None, None));
+    let told = stage.commands().find_map(|(_, command)| match command {
+        Command::Requests(requests) => requests.queued.clone(),
+        _ => None,
+    });
+    assert_eq!(told.expect("what to queue").arguments, r#"{"ms":100}"#);
+}
+
+#[test]
+fn an_overflow_that_is_never_refused_is_inconclusive() {
+    let mut stage = queue_overflow();
+    stage.run_to_end(90 * SECOND);
+    assert!(stage.scenario().inconclusive.expect("why").contains("no refusal"));
+}
+
+#[test]
+fn a_queue_that_stays_full_is_not_waited_for_for_ever() {
+    let mut stage = queue_overflow();
+    stage.run_for(5 * SECOND);
+    (stage.depth, stage.refusals) = (100, 5);
+    stage.run_to_end(90 * SECOND);
+    let fault = stage.fault_row();
+    assert!(fault.note.expect("a note").contains("not back"));
+    assert_eq!(fault.heal_verified_us, None);
+}
+
+#[test]
+fn a_burst_goes_on_until_refusals_were_seen_and_measures_the_way_back() {
+    let mut stage = burst(Some(overflow()));
+    stage.refusals = 5;
+    stage.run_to_end(40 * SECOND);
+    let row = stage.scenario();
+    assert_eq!(row.inconclusive, None);
+    assert_eq!(row.blocks.len(), 3);
+    assert!(row.detail["refusals_count"] >= 5.0 && row.detail.contains_key("steady_again_ms"), "{row:?}");
+}
+
+#[test]
+fn a_burst_without_refusals_is_inconclusive() {
+    for queued in [None, Some(overflow())] {
+        let mut stage = burst(queued);
+        stage.run_to_end(60 * SECOND);
+        assert!(stage.scenario().inconclusive.expect("why").contains("no refusal"));
+    }
+}
+
+#[test]
+fn an_interrupt_in_a_burst_cuts_everything() {
+    let mut stage = burst(Some(overflow()));
+    stage.run_for(10 * SECOND);
+    stage.cut("interrupted");
+    stage.run_to_end(2 * SECOND);
+    let cuts = stage.commands().filter(|(_, command)| matches!(command, Command::Cut(_))).count();
+    assert_eq!(cuts, 6, "three blocks at two agents");
+}

@@ -1,0 +1,349 @@
+//! A stage for tests: a phase among agents and a cluster that do as they are told, on a clock of its own.
+
+use std::collections::VecDeque;
+
+use erlmcp_load::proto::{Reached, Request, command::Command};
+use erlmcp_record::{
+    ClusterSample, ConnectionRow, Entry, EpisodeRow, FateCounts, Hist, IntervalRow, Kind, ReplicaSample, ScenarioRow,
+};
+
+use crate::action::{Action, Ask};
+use crate::event::{Answer, Change, Event, Healed, Injected, Leftovers, Said};
+use crate::machine::{Calls, Observation, RunFacts};
+use crate::phase::Phase;
+use crate::plan::{PhasePlan, Step};
+use crate::world::{AgentView, World};
+
+pub(crate) const SECOND: u64 = 1_000_000;
+const TICK_US: u64 = 100_000;
+
+pub(crate) struct Stage {
+    pub(crate) now_us: u64,
+    pub(crate) world: World,
+    phase: Phase,
+    pub(crate) actions: Vec<Action>,
+    jobs: Vec<Job>,
+    events: VecDeque<Event>,
+    /// What each replica's queue holds.
+    pub(crate) depth: u64,
+    /// P95 of the load.
+    pub(crate) latency_us: u64,
+    /// Refusals a second of queued load.
+    pub(crate) refusals: u64,
+    /// A killed replica is noticed, its connections go elsewhere, and it comes back.
+    pub(crate) recovers: bool,
+    /// Questions that nobody answers.
+    pub(crate) unanswered: Vec<Ask>,
+    pub(crate) health: Result<f64, String>,
+    pub(crate) fault: Result<(), String>,
+    /// Connections at the server that nobody closes.
+    pub(crate) stuck: u64,
+}
+
+struct Job {
+    agent: u32,
+    block: u32,
+    kind: Option<Kind>,
+    start_us: u64,
+    end_us: u64,
+}
+
+pub(crate) fn facts() -> RunFacts {
+    RunFacts {
+        seed: 7,
+        calls: Calls { load: Request { method: "ping".into(), ..Request::default() }, queued: Some("work".into()) },
+        target: "http://127.0.0.1:8080".into(),
+        connections: 1_000,
+        ramp_rate: 500.0,
+        duration_ms: 10_000,
+        timeout_us: 5 * SECOND,
+    }
+}
+
+pub(crate) fn phase_of(steps: Vec<Step>) -> PhasePlan {
+    let (title, about) = ("Test".to_string(), String::new());
+    PhasePlan { number: 3, name: "test".into(), title, about, steps, skip: None }
+}
+
+impl Stage {
+    /// Two agents, two replicas; `open` connections are open at each agent, half of them at each replica.
+    pub(crate) fn new(steps: Vec<Step>, open: u64) -> Self {
+        let mut stage = Self {
+            now_us: 10 * SECOND,
+            world: World::new(vec![AgentView::ready(600), AgentView::ready(600)]),
+            phase: Phase::new(phase_of(steps), facts()),
+            actions: Vec::new(),
+            jobs: Vec::new(),
+            events: VecDeque::new(),
+            depth: 0,
+            latency_us: 1_000,
+            refusals: 0,
+            recovers: true,
+            unanswered: Vec::new(),
+            health: Ok(0.5),
+            fault: Ok(()),
+            stuck: 0,
+        };
+        for agent in 0..2 {
+            stage.world.apply(&stage.connections(agent, open, 0));
+        }
+        stage
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase.is_over()
+    }
+
+    /// Lets time go on, tick by tick.
+    pub(crate) fn run_for(&mut self, us: u64) {
+        let until_us = self.now_us + us;
+        while self.now_us < until_us && !self.is_over() {
+            self.feed(Event::Tick);
+            self.now_us += TICK_US;
+            self.end_jobs();
+            if self.now_us.is_multiple_of(SECOND) {
+                self.rows_of_the_second();
+            }
+        }
+    }
+
+    /// Lets time go on until the phase is over, at most `us`.
+    pub(crate) fn run_to_end(&mut self, us: u64) {
+        self.run_for(us);
+        assert!(self.is_over(), "not over after {} s: {:?}", us / SECOND, self.phase);
+    }
+
+    pub(crate) fn cut(&mut self, reason: &str) {
+        let event = Event::Tick;
+        let seen = Observation { now_us: self.now_us, event: &event, world: &self.world };
+        let actions = self.phase.cut(reason, &seen);
+        self.perform(actions);
+        self.drain();
+    }
+
+    /// One event, and whatever follows from it at once.
+    pub(crate) fn feed(&mut self, event: Event) {
+        self.events.push_back(event);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            self.world.apply(&event);
+            let seen = Observation { now_us: self.now_us, event: &event, world: &self.world };
+            let actions = self.phase.step(&seen);
+            self.perform(actions);
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match &action {
+                Action::Command { agent, command } => self.command(*agent, command),
+                Action::Ask(ask) if !self.unanswered.contains(ask) => self.answer(ask),
+                _ => {}
+            }
+            self.actions.push(action);
+        }
+    }
+
+    fn command(&mut self, agent: u32, command: &Command) {
+        let (block, kind, start_us, lasts_us) = match command {
+            Command::Open(open) => (open.block, Some(Kind::Probe), open.start_us, 2 * SECOND),
+            Command::Load(load) if load.queued => (load.block, Some(Kind::Queued), load.start_us, load.duration_us),
+            Command::Load(load) => (load.block, Some(Kind::Load), load.start_us, load.duration_us),
+            Command::Sweep(sweep) => (sweep.block, Some(Kind::Sweep), sweep.start_us, sweep.duration_us),
+            Command::Sequential(order) => (order.block, Some(Kind::Sequential), self.now_us, SECOND),
+            Command::Close(close) => (close.block, None, close.start_us, SECOND),
+            Command::Cut(cut) => {
+                let found = self.jobs.iter_mut().filter(|job| job.agent == agent && job.block == cut.block);
+                found.for_each(|job| job.end_us = self.now_us);
+                return;
+            }
+            Command::Reach(_) => {
+                let reached = Reached { ok: true, ..Reached::default() };
+                return self.events.push_back(Event::Agent { agent, said: Said::Reached(reached) });
+            }
+            _ => return,
+        };
+        self.jobs.push(Job { agent, block, kind, start_us, end_us: start_us + lasts_us });
+        self.events.push_back(Event::Agent { agent, said: Said::Planned { block, planned: 100 } });
+    }
+
+    fn end_jobs(&mut self) {
+        let now_us = self.now_us;
+        let alive = self.world.alive();
+        let (over, going): (Vec<Job>, Vec<Job>) = self.jobs.drain(..).partition(|job| job.end_us <= now_us);
+        self.jobs = going;
+        for job in over.into_iter().filter(|job| alive.contains(&job.agent)) {
+            let agent = job.agent;
+            let open = self.world.agents[agent as usize].open;
+            match job.kind {
+                Some(Kind::Probe) => self.feed(self.connections(agent, 500, 0)),
+                None => self.feed(self.connections(agent, 0, open)),
+                Some(Kind::Sequential) => self.feed(self.interval(&job)),
+                _ => {}
+            }
+            self.feed(Event::Agent { agent, said: Said::Done { block: job.block } });
+        }
+    }
+
+    fn rows_of_the_second(&mut self) {
+        let now_us = self.now_us;
+        let running = self.jobs.iter().filter(|job| job.start_us < now_us);
+        let rows: Vec<Event> = running.map(|job| self.interval(job)).collect();
+        rows.into_iter().for_each(|row| self.feed(row));
+        let replicas = (0..2u16).map(|replica| ReplicaSample {
+            replica,
+            connections: Some(self.world.open() / 2 + self.stuck),
+            queue_depth: Some(self.depth),
+            queue_limit: Some(100),
+            ..ReplicaSample::default()
+        });
+        let sample = ClusterSample { at_us: self.now_us, replicas: replicas.collect(), ..ClusterSample::default() };
+        self.feed(Event::Sample(Box::new(sample)));
+    }
+
+    fn answer(&mut self, ask: &Ask) {
+        let at_us = self.now_us;
+        let answer = match ask {
+            Ask::Health => Answer::Health(self.health.clone()),
+            Ask::Workers => Answer::Workers(Some((32, 50))),
+            Ask::Kill { replica } | Ask::Partition { replica } => {
+                let injected =
+                    Injected { method: "test".into(), injected_us: at_us, effect_us: at_us, at_most_us: None };
+                let injected = self.fault.clone().map(|()| injected);
+                if injected.is_ok() && self.recovers {
+                    self.lose(*replica);
+                }
+                Answer::Injected(injected)
+            }
+            Ask::Heal => Answer::Healed(Ok(Healed { healed_us: at_us, verified_us: at_us })),
+            Ask::AwaitReady { replica } => {
+                if !self.recovers {
+                    return;
+                }
+                self.events.push_back(Event::Replica { replica: *replica, at_us, change: Change::Up });
+                Answer::Ready { replica: *replica, at_us }
+            }
+            Ask::Scale { .. } => Answer::Scaled(Ok(())),
+            Ask::Dismantle { .. } => Answer::Dismantled(Leftovers::default()),
+        };
+        self.events.push_back(Event::Answer(answer));
+    }
+
+    fn lose(&mut self, replica: u16) {
+        self.events.push_back(Event::Replica { replica, at_us: self.now_us, change: Change::Down });
+        for agent in self.world.alive() {
+            self.events.push_back(self.episode(agent, replica));
+        }
+    }
+
+    pub(crate) fn episode(&self, agent: u32, replica: u16) -> Event {
+        let row = EpisodeRow {
+            agent,
+            phase: 3,
+            episode: 0,
+            replica,
+            detected_us: self.now_us,
+            how: "reset".into(),
+            affected: 250,
+            served_again: 250,
+            last_served_us: Some(self.now_us + 1),
+        };
+        Event::Agent { agent, said: Said::Rows(vec![Entry::Episode(row)]) }
+    }
+
+    fn connections(&self, agent: u32, open: u64, closed: u64) -> Event {
+        let second = (self.now_us / SECOND) as u32;
+        let by_replica = vec![(0, open / 2), (1, open - open / 2)];
+        let row = ConnectionRow {
+            agent,
+            phase: 3,
+            second,
+            open,
+            by_replica,
+            planned: 0,
+            started: 0,
+            opened: open,
+            reopened: 0,
+            closed,
+            failed: Default::default(),
+            lost: Default::default(),
+            late: None,
+            established: None,
+            first_answer: None,
+        };
+        Event::Agent { agent, said: Said::Rows(vec![Entry::Connections(row)]) }
+    }
+
+    fn interval(&self, job: &Job) -> Event {
+        let second = (self.now_us / SECOND) as u32 - 1;
+        let kind = job.kind.unwrap_or(Kind::Probe);
+        let mut latency = Hist::new();
+        latency.record_us(self.latency_us);
+        let text = format!(
+            r#"{{"agent":{},"phase":3,"block":{},"kind":"load","second":{second},"planned":1,"fates":{{"ok":1}}}}"#,
+            job.agent, job.block
+        );
+        let mut row: IntervalRow = serde_json::from_str(&text).expect("a row in its written form");
+        row.kind = kind;
+        row.latency = Some(latency);
+        row.fates = FateCounts::default();
+        row.fates.add(erlmcp_record::Fate::Ok, 1);
+        if kind == Kind::Queued {
+            row.refusals = self.refusals;
+        }
+        Event::Agent { agent: job.agent, said: Said::Rows(vec![Entry::Interval(row)]) }
+    }
+
+    /// The last value of a finding; panics where it was not written.
+    pub(crate) fn finding(&self, name: &str) -> Option<f64> {
+        let mut rows = self.rows().filter_map(|row| match row {
+            Entry::Finding(row) if row.name == name => Some(row.value),
+            _ => None,
+        });
+        rows.next_back().unwrap_or_else(|| panic!("no finding {name}"))
+    }
+
+    pub(crate) fn rows(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Row(row) => Some(row),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn scenario(&self) -> ScenarioRow {
+        let mut rows = self.rows().filter_map(|row| match row {
+            Entry::Scenario(row) => Some(row.clone()),
+            _ => None,
+        });
+        rows.next_back().expect("a scenario's row")
+    }
+
+    pub(crate) fn fault_row(&self) -> erlmcp_record::FaultRow {
+        let mut rows = self.rows().filter_map(|row| match row {
+            Entry::Fault(row) => Some(row.clone()),
+            _ => None,
+        });
+        rows.next_back().expect("a fault's row")
+    }
+
+    pub(crate) fn asked(&self, ask: &Ask) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Ask(asked) if asked == ask))
+    }
+
+    pub(crate) fn abort(&self) -> Option<&str> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Abort(reason) => Some(reason.as_str()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn commands(&self) -> impl Iterator<Item = (u32, &Command)> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Command { agent, command } => Some((*agent, command)),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+
+use erlmcp_record::{Fate, FateCounts, Hist, IntervalRow, Kind};
+
+/// Seconds that are kept.
+const KEPT: usize = 120;
+/// Rows of a second may come so many seconds after it.
+const LATE: u32 = 2;
+
+/// The load of the last two minutes, second by second.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seconds {
+    by_second: BTreeMap<u32, LoadSecond>,
+}
+
+/// One second of load, all agents together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LoadSecond {
+    /// Of load and openings; `planned` has those that are still under way too.
+    pub(crate) planned: u64,
+    pub(crate) fates: FateCounts,
+    /// Of the load only.
+    pub(crate) latency: Hist,
+    /// Refusals, of queued work too, retried ones included.
+    pub(crate) refusals: u64,
+}
+
+impl LoadSecond {
+    /// More than half of what was planned came to nothing, and not through the generator.
+    fn is_mostly_errors(&self) -> bool {
+        let count = |wanted: fn(Fate) -> bool| -> u64 {
+            Fate::ALL.into_iter().filter(|fate| wanted(*fate)).map(|fate| self.fates.get(fate)).sum()
+        };
+        let judged = self.planned - count(Fate::is_generators).min(self.planned);
+        count(|fate| fate != Fate::Ok && !fate.is_generators()) * 2 > judged
+    }
+}
+
+impl Seconds {
+    pub(crate) fn apply(&mut self, row: &IntervalRow) {
+        if !matches!(row.kind, Kind::Load | Kind::Queued | Kind::Probe) {
+            return;
+        }
+        let oldest_is_newer = self.by_second.first_key_value().is_some_and(|(oldest, _)| row.second < *oldest);
+        if self.by_second.len() >= KEPT && oldest_is_newer {
+            return;
+        }
+        let second = self.by_second.entry(row.second).or_default();
+        second.refusals += row.refusals + row.fates.get(Fate::Refused);
+        if row.kind != Kind::Queued {
+            second.planned += row.planned;
+            second.fates.merge(&row.fates);
+        }
+        if let (Kind::Load, Some(latency)) = (row.kind, &row.latency) {
+            second.latency.merge(latency);
+        }
+        while self.by_second.len() > KEPT {
+            self.by_second.pop_first();
+        }
+    }
+
+    /// The newest second whose rows have most likely all come, with its number.
+    pub(crate) fn last_complete(&self, now_us: u64) -> Option<(u32, &LoadSecond)> {
+        let now = (now_us / 1_000_000) as u32;
+        let limit = now.checked_sub(LATE)?;
+        self.by_second.range(..=limit).next_back().map(|(second, load)| (*second, load))
+    }
+
+    /// P95 of the load in the seconds `from..to`, microseconds; None: there was none.
+    pub(crate) fn p95_us(&self, from: u32, to: u32) -> Option<u64> {
+        let mut merged = Hist::new();
+        for (_, load) in self.by_second.range(from..to.max(from)) {
+            merged.merge(&load.latency);
+        }
+        merged.quantile_us(0.95)
+    }
+
+    /// Refusals from `from` on.
+    pub(crate) fn refusals_since(&self, from: u32) -> u64 {
+        self.by_second.range(from..).map(|(_, load)| load.refusals).sum()
+    }
+
+    /// True where `count` seconds in a row were mostly errors. A lost request is known to be lost only after
+    /// its timeout, so all that is kept is looked at.
+    pub(crate) fn mostly_errors_for(&self, count: u32) -> bool {
+        let mut in_a_row = 0;
+        let mut expected = 0;
+        for (second, load) in &self.by_second {
+            let follows = *second == expected;
+            in_a_row = match (load.is_mostly_errors(), follows) {
+                (true, true) => in_a_row + 1,
+                (true, false) => 1,
+                (false, _) => 0,
+            };
+            if in_a_row >= count {
+                return true;
+            }
+            expected = second + 1;
+        }
+        false
+    }
+}
