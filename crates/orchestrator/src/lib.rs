@@ -4,6 +4,7 @@
 
 mod action;
 mod assignment;
+mod calls;
 mod config;
 mod error;
 mod event;

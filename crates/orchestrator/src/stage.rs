@@ -17,29 +17,38 @@ use crate::world::{AgentView, World};
 pub(crate) const SECOND: u64 = 1_000_000;
 const TICK_US: u64 = 100_000;
 
-pub(crate) struct Stage {
+/// Agents and a cluster that do as they are told. What they say is in `events`.
+#[derive(Debug)]
+pub(crate) struct Troupe {
     pub(crate) now_us: u64,
-    pub(crate) world: World,
-    phase: Phase,
-    pub(crate) actions: Vec<Action>,
+    pub(crate) events: VecDeque<Event>,
     jobs: Vec<Job>,
-    events: VecDeque<Event>,
+    /// Connections that each agent has open.
+    open: Vec<u64>,
+    dead: Vec<u32>,
     /// What each replica's queue holds.
     pub(crate) depth: u64,
-    /// P95 of the load.
+    /// Of the load.
     pub(crate) latency_us: u64,
     /// Refusals a second of queued load.
     pub(crate) refusals: u64,
     /// A killed replica is noticed, its connections go elsewhere, and it comes back.
     pub(crate) recovers: bool,
-    /// Questions that nobody answers.
-    pub(crate) unanswered: Vec<Ask>,
     pub(crate) health: Result<f64, String>,
     pub(crate) fault: Result<(), String>,
     /// Connections at the server that nobody closes.
     pub(crate) stuck: u64,
 }
 
+/// A phase among a troupe.
+pub(crate) struct Stage {
+    pub(crate) troupe: Troupe,
+    pub(crate) world: World,
+    phase: Phase,
+    pub(crate) actions: Vec<Action>,
+}
+
+#[derive(Debug)]
 struct Job {
     agent: u32,
     block: u32,
@@ -65,91 +74,54 @@ pub(crate) fn phase_of(steps: Vec<Step>) -> PhasePlan {
     PhasePlan { number: 3, name: "test".into(), title, about, steps, skip: None }
 }
 
-impl Stage {
-    /// Two agents, two replicas; `open` connections are open at each agent, half of them at each replica.
-    pub(crate) fn new(steps: Vec<Step>, open: u64) -> Self {
-        let mut stage = Self {
+impl Troupe {
+    /// Two agents with so many connections each, half of them at each of two replicas.
+    pub(crate) fn new(open: u64) -> Self {
+        Self {
             now_us: 10 * SECOND,
-            world: World::new(vec![AgentView::ready(600), AgentView::ready(600)]),
-            phase: Phase::new(phase_of(steps), facts()),
-            actions: Vec::new(),
-            jobs: Vec::new(),
             events: VecDeque::new(),
+            jobs: Vec::new(),
+            open: vec![open, open],
+            dead: Vec::new(),
             depth: 0,
             latency_us: 1_000,
             refusals: 0,
             recovers: true,
-            unanswered: Vec::new(),
             health: Ok(0.5),
             fault: Ok(()),
             stuck: 0,
-        };
-        for agent in 0..2 {
-            stage.world.apply(&stage.connections(agent, open, 0));
-        }
-        stage
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.phase.is_over()
-    }
-
-    /// Lets time go on, tick by tick.
-    pub(crate) fn run_for(&mut self, us: u64) {
-        let until_us = self.now_us + us;
-        while self.now_us < until_us && !self.is_over() {
-            self.feed(Event::Tick);
-            self.now_us += TICK_US;
-            self.end_jobs();
-            if self.now_us.is_multiple_of(SECOND) {
-                self.rows_of_the_second();
-            }
         }
     }
 
-    /// Lets time go on until the phase is over, at most `us`.
-    pub(crate) fn run_to_end(&mut self, us: u64) {
-        self.run_for(us);
-        assert!(self.is_over(), "not over after {} s: {:?}", us / SECOND, self.phase);
-    }
-
-    pub(crate) fn cut(&mut self, reason: &str) {
-        let event = Event::Tick;
-        let seen = Observation { now_us: self.now_us, event: &event, world: &self.world };
-        let actions = self.phase.cut(reason, &seen);
-        self.perform(actions);
-        self.drain();
-    }
-
-    /// One event, and whatever follows from it at once.
-    pub(crate) fn feed(&mut self, event: Event) {
-        self.events.push_back(event);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(event) = self.events.pop_front() {
-            self.world.apply(&event);
-            let seen = Observation { now_us: self.now_us, event: &event, world: &self.world };
-            let actions = self.phase.step(&seen);
-            self.perform(actions);
+    /// One tick later: what came of it is in `events`.
+    pub(crate) fn tick(&mut self) {
+        self.now_us += TICK_US;
+        self.end_jobs();
+        if self.now_us.is_multiple_of(SECOND) {
+            self.rows_of_the_second();
         }
+        self.events.push_back(Event::Tick);
     }
 
-    fn perform(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match &action {
-                Action::Command { agent, command } => self.command(*agent, command),
-                Action::Ask(ask) if !self.unanswered.contains(ask) => self.answer(ask),
-                _ => {}
-            }
-            self.actions.push(action);
-        }
+    /// An agent is gone; it says no more.
+    pub(crate) fn die(&mut self, agent: u32) {
+        self.dead.push(agent);
+        self.jobs.retain(|job| job.agent != agent);
+        self.open[agent as usize] = 0;
+        self.events.push_back(Event::Agent { agent, said: Said::Gone("it was killed".into()) });
     }
 
-    fn command(&mut self, agent: u32, command: &Command) {
+    fn alive(&self) -> impl Iterator<Item = u32> + use<> {
+        let dead = self.dead.clone();
+        (0..2).filter(move |agent| !dead.contains(agent))
+    }
+
+    pub(crate) fn command(&mut self, agent: u32, command: &Command) {
         let (block, kind, start_us, lasts_us) = match command {
-            Command::Open(open) => (open.block, Some(Kind::Probe), open.start_us, 2 * SECOND),
+            Command::Open(open) => {
+                self.open[agent as usize] = open.connections;
+                (open.block, Some(Kind::Probe), open.start_us, 2 * SECOND)
+            }
             Command::Load(load) if load.queued => (load.block, Some(Kind::Queued), load.start_us, load.duration_us),
             Command::Load(load) => (load.block, Some(Kind::Load), load.start_us, load.duration_us),
             Command::Sweep(sweep) => (sweep.block, Some(Kind::Sweep), sweep.start_us, sweep.duration_us),
@@ -166,45 +138,53 @@ impl Stage {
             }
             _ => return,
         };
+        if self.dead.contains(&agent) {
+            return;
+        }
         self.jobs.push(Job { agent, block, kind, start_us, end_us: start_us + lasts_us });
         self.events.push_back(Event::Agent { agent, said: Said::Planned { block, planned: 100 } });
     }
 
     fn end_jobs(&mut self) {
         let now_us = self.now_us;
-        let alive = self.world.alive();
         let (over, going): (Vec<Job>, Vec<Job>) = self.jobs.drain(..).partition(|job| job.end_us <= now_us);
         self.jobs = going;
-        for job in over.into_iter().filter(|job| alive.contains(&job.agent)) {
+        for job in over {
             let agent = job.agent;
-            let open = self.world.agents[agent as usize].open;
             match job.kind {
-                Some(Kind::Probe) => self.feed(self.connections(agent, 500, 0)),
-                None => self.feed(self.connections(agent, 0, open)),
-                Some(Kind::Sequential) => self.feed(self.interval(&job)),
+                Some(Kind::Probe) => self.events.push_back(self.connections(agent, 0)),
+                None => {
+                    let closed = std::mem::take(&mut self.open[agent as usize]);
+                    self.events.push_back(self.connections(agent, closed));
+                }
+                Some(Kind::Sequential) => self.events.push_back(self.interval(&job)),
                 _ => {}
             }
-            self.feed(Event::Agent { agent, said: Said::Done { block: job.block } });
+            self.events.push_back(Event::Agent { agent, said: Said::Done { block: job.block } });
         }
     }
 
     fn rows_of_the_second(&mut self) {
-        let now_us = self.now_us;
-        let running = self.jobs.iter().filter(|job| job.start_us < now_us);
+        let running = self.jobs.iter().filter(|job| job.start_us < self.now_us);
         let rows: Vec<Event> = running.map(|job| self.interval(job)).collect();
-        rows.into_iter().for_each(|row| self.feed(row));
+        self.events.extend(rows);
         let replicas = (0..2u16).map(|replica| ReplicaSample {
             replica,
-            connections: Some(self.world.open() / 2 + self.stuck),
+            connections: Some(self.open.iter().sum::<u64>() / 2 + self.stuck),
             queue_depth: Some(self.depth),
             queue_limit: Some(100),
             ..ReplicaSample::default()
         });
-        let sample = ClusterSample { at_us: self.now_us, replicas: replicas.collect(), ..ClusterSample::default() };
-        self.feed(Event::Sample(Box::new(sample)));
+        let sample = ClusterSample {
+            at_us: self.now_us,
+            second: (self.now_us / SECOND) as u32 - 1,
+            replicas: replicas.collect(),
+            ..ClusterSample::default()
+        };
+        self.events.push_back(Event::Sample(Box::new(sample)));
     }
 
-    fn answer(&mut self, ask: &Ask) {
+    pub(crate) fn ask(&mut self, ask: &Ask) {
         let at_us = self.now_us;
         let answer = match ask {
             Ask::Health => Answer::Health(self.health.clone()),
@@ -234,8 +214,9 @@ impl Stage {
 
     fn lose(&mut self, replica: u16) {
         self.events.push_back(Event::Replica { replica, at_us: self.now_us, change: Change::Down });
-        for agent in self.world.alive() {
-            self.events.push_back(self.episode(agent, replica));
+        for agent in self.alive() {
+            let episode = self.episode(agent, replica);
+            self.events.push_back(episode);
         }
     }
 
@@ -254,7 +235,8 @@ impl Stage {
         Event::Agent { agent, said: Said::Rows(vec![Entry::Episode(row)]) }
     }
 
-    fn connections(&self, agent: u32, open: u64, closed: u64) -> Event {
+    pub(crate) fn connections(&self, agent: u32, closed: u64) -> Event {
+        let open = self.open[agent as usize];
         let second = (self.now_us / SECOND) as u32;
         let by_replica = vec![(0, open / 2), (1, open - open / 2)];
         let row = ConnectionRow {
@@ -295,6 +277,75 @@ impl Stage {
             row.refusals = self.refusals;
         }
         Event::Agent { agent: job.agent, said: Said::Rows(vec![Entry::Interval(row)]) }
+    }
+}
+
+impl Stage {
+    /// Two agents, two replicas; `open` connections are open at each agent, half of them at each replica.
+    pub(crate) fn new(steps: Vec<Step>, open: u64) -> Self {
+        let mut world = World::new(vec![AgentView::ready(600), AgentView::ready(600)]);
+        let troupe = Troupe::new(open);
+        (0..2).for_each(|agent| world.apply(&troupe.connections(agent, 0)));
+        Self { troupe, world, phase: Phase::new(phase_of(steps), facts()), actions: Vec::new() }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase.is_over()
+    }
+
+    /// Lets time go on, tick by tick.
+    pub(crate) fn run_for(&mut self, us: u64) {
+        let until_us = self.troupe.now_us + us;
+        self.feed(Event::Tick);
+        while self.troupe.now_us < until_us && !self.is_over() {
+            self.troupe.tick();
+            self.drain();
+        }
+    }
+
+    /// Lets time go on until the phase is over, at most `us`.
+    pub(crate) fn run_to_end(&mut self, us: u64) {
+        self.run_for(us);
+        assert!(self.is_over(), "not over after {} s: {:?}", us / SECOND, self.phase);
+    }
+
+    pub(crate) fn cut(&mut self, reason: &str) {
+        let event = Event::Tick;
+        let seen = Observation { now_us: self.troupe.now_us, event: &event, world: &self.world };
+        let actions = self.phase.cut(reason, &seen);
+        self.perform(actions);
+        self.drain();
+    }
+
+    pub(crate) fn die(&mut self, agent: u32) {
+        self.troupe.die(agent);
+        self.drain();
+    }
+
+    /// One event, and whatever follows from it at once.
+    pub(crate) fn feed(&mut self, event: Event) {
+        self.troupe.events.push_back(event);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.troupe.events.pop_front() {
+            self.world.apply(&event);
+            let seen = Observation { now_us: self.troupe.now_us, event: &event, world: &self.world };
+            let actions = self.phase.step(&seen);
+            self.perform(actions);
+        }
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match &action {
+                Action::Command { agent, command } => self.troupe.command(*agent, command),
+                Action::Ask(ask) => self.troupe.ask(ask),
+                _ => {}
+            }
+            self.actions.push(action);
+        }
     }
 
     /// The last value of a finding; panics where it was not written.

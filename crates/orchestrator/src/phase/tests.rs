@@ -6,7 +6,7 @@ use erlmcp_record::{Entry, PhaseEvent};
 use erlmcp_report::live;
 
 use crate::action::{Action, Ask};
-use crate::event::{Event, Said};
+use crate::event::Event;
 use crate::plan::{Block, Close, Connect, Load, Probe, Step};
 use crate::stage::{SECOND, Stage};
 
@@ -21,10 +21,6 @@ fn load(seconds: u64) -> Step {
 
 fn close(verify: bool) -> Step {
     Step::new("closing", Block::Close(Close { connections: 1_000, rate: None, verify }))
-}
-
-fn gone(agent: u32) -> Event {
-    Event::Agent { agent, said: Said::Gone("it was killed".into()) }
 }
 
 fn lost_blocks(stage: &Stage) -> Vec<(u32, u64)> {
@@ -62,7 +58,7 @@ fn a_baseline_finds_everything_that_the_report_names() {
 #[test]
 fn without_a_health_page_an_mcp_request_decides() {
     let mut stage = Stage::new(vec![probe(Probe::Reachability)], 0);
-    stage.health = Err("404".into());
+    stage.troupe.health = Err("404".into());
     stage.run_to_end(SECOND);
     assert_eq!(stage.finding(names::TARGET_REACHABLE), Some(1.0));
     assert!(stage.commands().any(|(agent, command)| agent == 0 && matches!(command, Command::Reach(_))));
@@ -82,7 +78,7 @@ fn a_collector_without_a_sample_is_no_sample() {
     let mut stage = Stage::new(vec![probe(Probe::Metrics)], 0);
     // No second passes in which the stage would send one.
     for tick in 0..60 {
-        stage.now_us = 10 * SECOND + tick * 100_000;
+        stage.troupe.now_us = 10 * SECOND + tick * 100_000;
         stage.feed(Event::Tick);
     }
     assert!(stage.is_over());
@@ -132,7 +128,7 @@ fn load_starts_at_every_agent_at_once_on_a_whole_second() {
 fn a_dead_agent_loses_its_block_and_the_others_go_on() {
     let mut stage = Stage::new(vec![load(10)], 500);
     stage.run_for(3 * SECOND);
-    stage.feed(gone(1));
+    stage.die(1);
     assert_eq!(lost_blocks(&stage), [(1, 100)]);
     stage.run_to_end(20 * SECOND);
     assert_eq!(lost_blocks(&stage).len(), 1);
@@ -142,8 +138,8 @@ fn a_dead_agent_loses_its_block_and_the_others_go_on() {
 fn when_all_agents_are_dead_the_phase_ends() {
     let mut stage = Stage::new(vec![load(10)], 500);
     stage.run_for(3 * SECOND);
-    stage.feed(gone(0));
-    stage.feed(gone(1));
+    stage.die(0);
+    stage.die(1);
     assert!(stage.is_over());
     assert_eq!(lost_blocks(&stage).len(), 2);
 }
@@ -172,7 +168,7 @@ fn closing_is_verified_on_both_sides() {
 #[test]
 fn a_gauge_that_does_not_get_to_zero_is_told() {
     let mut stage = Stage::new(vec![close(true)], 500);
-    stage.stuck = 3;
+    stage.troupe.stuck = 3;
     stage.run_to_end(15 * SECOND);
     assert_eq!(stage.finding(names::CLOSING_GAUGE), Some(6.0));
 }

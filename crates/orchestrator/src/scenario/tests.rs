@@ -4,7 +4,6 @@ use erlmcp_load::proto::command::Command;
 use erlmcp_record::Entry;
 
 use crate::action::Ask;
-use crate::event::{Event, Said};
 use crate::plan::{Block, Burst, Fault, Overflow, Step};
 use crate::stage::{SECOND, Stage};
 
@@ -36,7 +35,7 @@ fn burst(queued: Option<Overflow>) -> Stage {
 }
 
 fn killed(stage: &Stage) -> Option<u64> {
-    (0..2).any(|replica| stage.asked(&Ask::Kill { replica })).then_some(stage.now_us)
+    (0..2).any(|replica| stage.asked(&Ask::Kill { replica })).then_some(stage.troupe.now_us)
 }
 
 #[test]
@@ -64,7 +63,7 @@ fn the_seed_draws_the_replica() {
 #[test]
 fn a_replica_that_does_not_come_back_is_not_waited_for_for_ever() {
     let mut stage = node_failure();
-    stage.recovers = false;
+    stage.troupe.recovers = false;
     stage.run_to_end(60 * SECOND);
     assert!(stage.fault_row().note.expect("a note").contains("30 s"));
 }
@@ -72,7 +71,7 @@ fn a_replica_that_does_not_come_back_is_not_waited_for_for_ever() {
 #[test]
 fn a_fault_without_effect_is_inconclusive() {
     for mut stage in [node_failure(), partition()] {
-        stage.fault = Err("the process did not end".into());
+        stage.troupe.fault = Err("the process did not end".into());
         stage.run_to_end(20 * SECOND);
         assert_eq!(stage.scenario().inconclusive.as_deref(), Some("the process did not end"));
         assert_eq!(stage.fault_row().effect_us, None);
@@ -90,12 +89,13 @@ fn nothing_to_lose_is_inconclusive() {
 #[test]
 fn an_agent_that_dies_in_a_fault_is_not_waited_for() {
     let mut stage = node_failure();
-    stage.recovers = false;
+    stage.troupe.recovers = false;
     stage.run_for(6 * SECOND);
     assert!(killed(&stage).is_some());
     let replica = stage.fault_row().replica.expect("drawn");
-    stage.feed(Event::Agent { agent: 1, said: Said::Gone("it was killed".into()) });
-    stage.feed(stage.episode(0, replica));
+    stage.die(1);
+    let episode = stage.troupe.episode(0, replica);
+    stage.feed(episode);
     let lost = stage.rows().filter(|row| matches!(row, Entry::Block(row) if row.lost && row.agent == 1)).count();
     assert_eq!(lost, 1);
     stage.run_to_end(60 * SECOND);
@@ -114,7 +114,7 @@ fn a_partition_lasts_until_it_was_noticed_and_is_healed() {
 #[test]
 fn a_partition_that_nobody_notices_is_healed_all_the_same() {
     let mut stage = partition();
-    stage.recovers = false;
+    stage.troupe.recovers = false;
     stage.run_to_end(90 * SECOND);
     let fault = stage.fault_row();
     let held = fault.healed_us.expect("healed") - fault.effect_us.expect("seen");
@@ -125,7 +125,7 @@ fn a_partition_that_nobody_notices_is_healed_all_the_same() {
 #[test]
 fn an_interrupt_in_a_partition_heals_it_first() {
     let mut stage = partition();
-    stage.recovers = false;
+    stage.troupe.recovers = false;
     stage.run_for(7 * SECOND);
     assert!(stage.fault_row().effect_us.is_some());
     stage.cut("interrupted");
@@ -140,12 +140,12 @@ fn an_overflow_goes_on_until_refusals_were_seen() {
     let mut stage = queue_overflow();
     stage.run_for(8 * SECOND);
     assert_eq!(stage.fault_row().effect_us, None);
-    (stage.depth, stage.refusals) = (100, 5);
+    (stage.troupe.depth, stage.troupe.refusals) = (100, 5);
     stage.run_for(2 * SECOND);
     let fault = stage.fault_row();
     assert!(fault.effect_us.is_some() && fault.healed_us.is_some(), "{fault:?}");
     assert_eq!(fault.heal_verified_us, None, "the queue is still full");
-    (stage.depth, stage.refusals) = (0, 0);
+    (stage.troupe.depth, stage.troupe.refusals) = (0, 0);
     stage.run_to_end(20 * SECOND);
     let fault = stage.fault_row();
     assert!(fault.heal_verified_us.expect("back") >= fault.healed_us.expect("ended"));
@@ -168,7 +168,7 @@ fn an_overflow_that_is_never_refused_is_inconclusive() {
 fn a_queue_that_stays_full_is_not_waited_for_for_ever() {
     let mut stage = queue_overflow();
     stage.run_for(5 * SECOND);
-    (stage.depth, stage.refusals) = (100, 5);
+    (stage.troupe.depth, stage.troupe.refusals) = (100, 5);
     stage.run_to_end(90 * SECOND);
     let fault = stage.fault_row();
     assert!(fault.note.expect("a note").contains("not back"));
@@ -178,7 +178,7 @@ fn a_queue_that_stays_full_is_not_waited_for_for_ever() {
 #[test]
 fn a_burst_goes_on_until_refusals_were_seen_and_measures_the_way_back() {
     let mut stage = burst(Some(overflow()));
-    stage.refusals = 5;
+    stage.troupe.refusals = 5;
     stage.run_to_end(40 * SECOND);
     let row = stage.scenario();
     assert_eq!(row.inconclusive, None);

@@ -1,0 +1,123 @@
+//! What the load calls: on a foreign server only what cannot hurt.
+
+use erlmcp_load::proto::{Reached, Request, Tool};
+
+use crate::machine::Calls;
+use crate::{StressError, ToolCall};
+
+/// How erlmcp's own server names itself.
+const OWN_SERVER: &str = "erlmcp-server";
+const ECHO: &str = "echo";
+const WORK: &str = "work";
+
+/// What will be called, and how a report says it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chosen {
+    pub(crate) calls: Calls,
+    /// "tools/call echo".
+    pub(crate) label: String,
+    /// "tools/call work"; None: nothing may be called that is queued.
+    pub(crate) queued_label: Option<String>,
+}
+
+/// Chooses by what the target said of itself. The user's own tool goes before everything else.
+pub(crate) fn choose(reached: &Reached, named: Option<&ToolCall>) -> Result<Chosen, StressError> {
+    let is_own = reached.server.split(' ').next() == Some(OWN_SERVER);
+    let load = match named {
+        Some(tool) => user_tool(tool, &reached.tools)?,
+        None if is_own && has(&reached.tools, ECHO) => tool_call(ECHO, r#"{"text":"erlmcp"}"#),
+        None => match reached.tools.iter().find(|tool| tool.read_only && needs_nothing(tool)) {
+            Some(tool) => tool_call(&tool.name, "{}"),
+            None if reached.era == "legacy" => method("ping"),
+            None => method("server/discover"),
+        },
+    };
+    let queued = (is_own && has(&reached.tools, WORK)).then(|| WORK.to_string());
+    let queued_label = queued.as_ref().map(|name| format!("tools/call {name}"));
+    let label = if load.name.is_empty() { load.method.clone() } else { format!("{} {}", load.method, load.name) };
+    Ok(Chosen { calls: Calls { load, queued }, label, queued_label })
+}
+
+fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
+    if has(tools, &named.name) {
+        let arguments = if named.arguments.is_empty() { "{}" } else { &named.arguments };
+        return Ok(tool_call(&named.name, arguments));
+    }
+    let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).take(20).collect();
+    let there = if names.is_empty() { "it lists none".to_string() } else { format!("it has {}", names.join(", ")) };
+    Err(StressError::Usage(format!("the target has no tool {:?}: {there}", named.name)))
+}
+
+fn has(tools: &[Tool], name: &str) -> bool {
+    tools.iter().any(|tool| tool.name == name)
+}
+
+/// True where the tool can be called without arguments.
+fn needs_nothing(tool: &Tool) -> bool {
+    let schema: serde_json::Value = serde_json::from_str(&tool.input_schema).unwrap_or_default();
+    schema.get("required").and_then(|required| required.as_array()).is_none_or(Vec::is_empty)
+}
+
+fn tool_call(name: &str, arguments: &str) -> Request {
+    Request { method: "tools/call".into(), name: name.into(), arguments: arguments.into() }
+}
+
+fn method(method: &str) -> Request {
+    Request { method: method.into(), ..Request::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(name: &str, read_only: bool, input_schema: &str) -> Tool {
+        Tool { name: name.into(), read_only, input_schema: input_schema.into() }
+    }
+
+    fn target(server: &str, era: &str, tools: &[Tool]) -> Reached {
+        Reached { ok: true, server: server.into(), era: era.into(), tools: tools.to_vec(), ..Reached::default() }
+    }
+
+    fn own() -> Reached {
+        let tools = [tool(ECHO, true, r#"{"required":["text"]}"#), tool(WORK, true, "{}")];
+        target("erlmcp-server 0.1.0", "modern", &tools)
+    }
+
+    fn label(reached: &Reached) -> String {
+        choose(reached, None).expect("a choice").label
+    }
+
+    #[test]
+    fn our_own_server_echoes_and_queues_work() {
+        let chosen = choose(&own(), None).expect("a choice");
+        assert_eq!(chosen.label, "tools/call echo");
+        assert_eq!(chosen.queued_label.as_deref(), Some("tools/call work"));
+    }
+
+    #[test]
+    fn a_foreign_server_is_asked_what_cannot_hurt() {
+        let writes = tool("delete_all", false, "{}");
+        let needs = tool("find", true, r#"{"required":["q"]}"#);
+        assert_eq!(label(&target("other 1", "modern", &[writes.clone(), needs.clone()])), "server/discover");
+        assert_eq!(label(&target("other 1", "legacy", &[writes.clone(), needs])), "ping");
+        let reads = tool("list_all", true, "{}");
+        assert_eq!(label(&target("other 1", "legacy", &[writes, reads])), "tools/call list_all");
+    }
+
+    #[test]
+    fn a_tool_of_the_same_name_elsewhere_is_not_ours() {
+        let other = target("other 1", "modern", &[tool(WORK, false, "{}"), tool(ECHO, false, "{}")]);
+        let chosen = choose(&other, None).expect("a choice");
+        assert_eq!((chosen.label.as_str(), chosen.queued_label), ("server/discover", None));
+    }
+
+    #[test]
+    fn the_users_tool_is_called_if_it_is_there() {
+        let named = |name: &str| ToolCall { name: name.into(), arguments: r#"{"q":1}"#.into() };
+        let other = target("other 1", "modern", &[tool("search", false, "{}")]);
+        let chosen = choose(&other, Some(&named("search"))).expect("it is there");
+        assert_eq!((chosen.label.as_str(), chosen.calls.load.arguments.as_str()), ("tools/call search", r#"{"q":1}"#));
+        let error = choose(&other, Some(&named("saerch"))).expect_err("it is not there");
+        assert!(error.exit_code() == 2 && error.to_string().contains("search"), "{error}");
+    }
+}
