@@ -8,9 +8,14 @@ mod calls;
 mod config;
 mod error;
 mod event;
+mod folder;
+mod hands;
+mod host;
 mod machine;
 mod phase;
 pub mod plan;
+mod recorder;
+mod run;
 mod scenario;
 #[cfg(test)]
 mod stage;

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use erlmcp_load::proto::{Reached, Request, command::Command};
 use erlmcp_record::{
-    ClusterSample, ConnectionRow, Entry, EpisodeRow, FateCounts, Hist, IntervalRow, Kind, ReplicaSample, ScenarioRow,
+    ClusterSample, ConnectionRow, Entry, EpisodeRow, Fate, FateCounts, Hist, IntervalRow, Kind, ReplicaSample,
+    ScenarioRow,
 };
 
 use crate::action::{Action, Ask};
@@ -38,6 +39,10 @@ pub(crate) struct Troupe {
     pub(crate) fault: Result<(), String>,
     /// Connections at the server that nobody closes.
     pub(crate) stuck: u64,
+    /// Every request of the load fails.
+    pub(crate) fails: bool,
+    /// Agents do not say when they are done.
+    pub(crate) is_silent: bool,
 }
 
 /// A phase among a troupe.
@@ -90,6 +95,8 @@ impl Troupe {
             health: Ok(0.5),
             fault: Ok(()),
             stuck: 0,
+            fails: false,
+            is_silent: false,
         }
     }
 
@@ -160,7 +167,9 @@ impl Troupe {
                 Some(Kind::Sequential) => self.events.push_back(self.interval(&job)),
                 _ => {}
             }
-            self.events.push_back(Event::Agent { agent, said: Said::Done { block: job.block } });
+            if !self.is_silent {
+                self.events.push_back(Event::Agent { agent, said: Said::Done { block: job.block } });
+            }
         }
     }
 
@@ -272,7 +281,7 @@ impl Troupe {
         row.kind = kind;
         row.latency = Some(latency);
         row.fates = FateCounts::default();
-        row.fates.add(erlmcp_record::Fate::Ok, 1);
+        row.fates.add(if self.fails { Fate::Reset } else { Fate::Ok }, 1);
         if kind == Kind::Queued {
             row.refusals = self.refusals;
         }

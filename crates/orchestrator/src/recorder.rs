@@ -1,0 +1,139 @@
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use erlmcp_record::{Entry, JournalWriter, PhaseEvent, RunHeader};
+use erlmcp_report::{Analysis, live};
+
+use crate::StressError;
+use crate::folder::Folder;
+
+/// Seconds of the run's clock in one line of metrics.log.
+const LOG_EVERY_S: u32 = 30;
+/// Rows of a second may come so long after it.
+const ROWS_LATE_S: u32 = 2;
+
+/// Writes down what happens: the journal, the metrics as they come, and the run's log.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    journal: JournalWriter,
+    pub(crate) analysis: Analysis,
+    metrics: Lines,
+    metrics_log: Lines,
+    run_log: Lines,
+    /// A second whose requests have no fate for so long is written all the same.
+    lag_s: u32,
+    logged_to_s: u32,
+    phase_name: String,
+}
+
+impl Recorder {
+    /// Starts the files of a run in its folder. `timeout_s`: a request's.
+    pub(crate) fn create(folder: &Folder, header: RunHeader, timeout_s: u32) -> Result<Self, StressError> {
+        let mut recorder = Self {
+            journal: JournalWriter::create(folder.path())?,
+            analysis: Analysis::new(),
+            metrics: Lines::create(folder, "metrics.jsonl")?,
+            metrics_log: Lines::create(folder, "metrics.log")?,
+            run_log: Lines::create(folder, "run.log")?,
+            lag_s: timeout_s + 2 * ROWS_LATE_S,
+            logged_to_s: 0,
+            phase_name: "setup".into(),
+        };
+        recorder.row(&Entry::Run(header))?;
+        recorder.flush()?;
+        Ok(recorder)
+    }
+
+    /// Appends one row to the journal and folds it.
+    pub(crate) fn row(&mut self, entry: &Entry) -> Result<(), StressError> {
+        if let Entry::Phase(row) = entry
+            && row.event == PhaseEvent::Started
+        {
+            self.phase_name.clone_from(&row.name);
+        }
+        self.journal.append(entry)?;
+        self.analysis.push(entry);
+        Ok(())
+    }
+
+    /// What was said to the person who watches, with the time, for run.log.
+    pub(crate) fn say(&mut self, event: &live::Event, now_us: u64) -> Result<(), StressError> {
+        for line in live::console(event).lines().filter(|line| !line.is_empty()) {
+            self.log(line, now_us)?;
+        }
+        Ok(())
+    }
+
+    /// A line for run.log alone.
+    pub(crate) fn log(&mut self, line: &str, now_us: u64) -> Result<(), StressError> {
+        self.run_log.append(&format!("[{:10.3}] {line}\n", now_us as f64 / 1e6))
+    }
+
+    /// Once a second: everything up to now on its way to the disk, and the metrics of the seconds that are whole.
+    pub(crate) fn second(&mut self, now_us: u64) -> Result<(), StressError> {
+        let now_s = (now_us / 1_000_000) as u32;
+        for second in self.analysis.take_complete(now_s, self.lag_s) {
+            self.metrics.append(&second.to_json_line())?;
+        }
+        while self.logged_to_s + LOG_EVERY_S + ROWS_LATE_S <= now_s {
+            self.log_span(self.logged_to_s + LOG_EVERY_S)?;
+        }
+        self.flush()
+    }
+
+    fn log_span(&mut self, to: u32) -> Result<(), StressError> {
+        let span = self.analysis.span(self.logged_to_s, to);
+        self.logged_to_s = to;
+        self.metrics_log.append(&span.log_line(to, &self.phase_name))
+    }
+
+    /// The metrics of all seconds that were not whole before, at the run's end.
+    pub(crate) fn rest(&mut self, now_us: u64) -> Result<(), StressError> {
+        for second in self.analysis.take_rest() {
+            self.metrics.append(&second.to_json_line())?;
+        }
+        let now_s = (now_us / 1_000_000) as u32;
+        if self.logged_to_s < now_s {
+            self.log_span(now_s)?;
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), StressError> {
+        self.journal.flush()?;
+        self.metrics.flush()?;
+        self.metrics_log.flush()?;
+        self.run_log.flush()
+    }
+}
+
+/// A text file that grows.
+#[derive(Debug)]
+struct Lines {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Lines {
+    fn create(folder: &Folder, name: &str) -> Result<Self, StressError> {
+        let path = folder.path().join(name);
+        let file = File::create(&path).map_err(|error| Self::failed(&path, &error))?;
+        Ok(Self { path, file: BufWriter::new(file) })
+    }
+
+    fn append(&mut self, text: &str) -> Result<(), StressError> {
+        self.file.write_all(text.as_bytes()).map_err(|error| Self::failed(&self.path, &error))
+    }
+
+    fn flush(&mut self) -> Result<(), StressError> {
+        self.file.flush().map_err(|error| Self::failed(&self.path, &error))
+    }
+
+    fn failed(path: &std::path::Path, error: &std::io::Error) -> StressError {
+        StressError::failed(format!(
+            "cannot write {}: {error}. Free the disk or choose another --output",
+            path.display()
+        ))
+    }
+}

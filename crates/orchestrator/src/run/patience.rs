@@ -1,0 +1,37 @@
+use std::time::Duration;
+
+use crate::plan::{Block, Fault, PhasePlan, RECOVERY_BOUND, REFUSAL_BOUND};
+
+/// A phase that takes this many times its estimate, and two minutes more, is given up.
+const SLOWER_MAX: u32 = 5;
+const GRACE_US: u64 = 120_000_000;
+/// What was cut ends within a request's timeout and this.
+const CUT_US: u64 = 15_000_000;
+
+/// How long a phase is waited for. Each block has its own bounds; this one is for an agent that says nothing.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    ends_us: Option<u64>,
+}
+
+impl Patience {
+    pub(super) fn for_phase(plan: &PhasePlan, now_us: u64, timeout_us: u64) -> Self {
+        let bounds = plan.steps.iter().map(|step| match &step.block {
+            Block::Fault(Fault::QueueOverflow { .. }) | Block::Burst(_) => 3 * RECOVERY_BOUND + 2 * REFUSAL_BOUND,
+            Block::Fault(_) => 3 * RECOVERY_BOUND,
+            Block::Load(_) | Block::Hold(_) | Block::Probe(_) => Duration::ZERO,
+            block => block.estimate() * SLOWER_MAX,
+        });
+        let bound = bounds.sum::<Duration>() + plan.estimate();
+        Self { ends_us: Some(now_us + bound.as_micros() as u64 + GRACE_US + 2 * timeout_us) }
+    }
+
+    /// Only the end of what was cut is waited for.
+    pub(super) fn of_cut(now_us: u64, timeout_us: u64) -> Self {
+        Self { ends_us: Some(now_us + timeout_us + CUT_US) }
+    }
+
+    pub(super) fn is_at_end(&self, now_us: u64) -> bool {
+        self.ends_us.is_some_and(|ends_us| now_us >= ends_us)
+    }
+}
