@@ -6,6 +6,7 @@ mod action;
 mod assignment;
 mod calls;
 mod config;
+mod describe;
 mod error;
 mod event;
 mod folder;

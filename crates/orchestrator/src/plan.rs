@@ -8,7 +8,6 @@ mod found;
 mod overflow;
 mod share;
 mod stress;
-mod timeline;
 
 pub use block::{Block, Burst, Close, Connect, Fault, Load, Probe};
 pub(crate) use block::{RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
@@ -17,7 +16,6 @@ pub use found::{Found, QueueFacts};
 pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};
 pub use stress::{STRESS_PHASES, stress};
-pub use timeline::TimelineRow;
 
 /// A list of phases, in the order in which they run.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use erlmcp_report::verdict::thresholds;
+
 use super::StressConfig;
 use crate::StressError;
 
@@ -37,6 +39,10 @@ impl StressConfig {
             return usage("--agents must not be more than the connections: each agent holds at least one");
         }
         for (name, value) in &self.thresholds {
+            if !thresholds().iter().any(|known| known.id == name) {
+                let names: Vec<&str> = thresholds().iter().map(|known| known.id).collect();
+                return usage(format!("there is no limit {name:?}; there are {}", names.join(", ")));
+            }
             if !(value.is_finite() && *value >= 0.0) {
                 return usage(format!("the limit {name} must be a number from 0, not {value}"));
             }
