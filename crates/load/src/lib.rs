@@ -9,14 +9,26 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+mod block;
 mod cause;
 pub mod clock;
+mod connection;
+mod connection_log;
 mod endpoint;
+mod engine;
+mod episodes;
 mod ledger;
+mod line;
+mod net;
 mod pacing;
 mod permutation;
 mod random;
+mod report;
+mod request;
+mod settings;
 mod sources;
+mod timers;
+mod wire;
 
 /// The control protocol of `proto/agent.proto`, both ends.
 #[allow(clippy::all, unreachable_pub, missing_docs)]

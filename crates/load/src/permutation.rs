@@ -2,14 +2,14 @@
 
 use crate::random::Random;
 
-/// A seeded order of all `n` connections: arrival `k` belongs to the connection at `k mod n`, so that in every
-/// round each connection speaks once.
+/// A seeded order of all connections: arrival `k` belongs to the connection at `k mod n`, so that in every round
+/// each connection speaks once.
 #[derive(Debug, Clone)]
 pub(crate) struct Permutation(Vec<u32>);
 
 impl Permutation {
-    pub(crate) fn new(n: u32, mut random: Random) -> Self {
-        let mut order: Vec<u32> = (0..n).collect();
+    /// Of these connections, each of which is named once.
+    pub(crate) fn of(mut order: Vec<u32>, mut random: Random) -> Self {
         for last in (1..order.len()).rev() {
             order.swap(last, random.below(last as u64 + 1) as usize);
         }
@@ -30,7 +30,7 @@ mod tests {
     #[test]
     fn a_round_covers_every_connection_once() {
         for n in [1, 2, 7, 1_000] {
-            let order = Permutation::new(n, Random::new(42, 0));
+            let order = Permutation::of((0..n).collect(), Random::new(42, 0));
             for round in 0..3 {
                 let mut seen: Vec<u32> = (0..u64::from(n)).filter_map(|k| order.at(round * u64::from(n) + k)).collect();
                 seen.sort_unstable();
@@ -41,12 +41,12 @@ mod tests {
 
     #[test]
     fn without_connections_nobody_is_loaded() {
-        assert_eq!(Permutation::new(0, Random::new(42, 0)).at(3), None);
+        assert_eq!(Permutation::of(Vec::new(), Random::new(42, 0)).at(3), None);
     }
 
     #[test]
     fn the_seed_decides_the_order() {
-        let order = |seed| Permutation::new(100, Random::new(seed, 0)).0;
+        let order = |seed| Permutation::of((0..100).collect(), Random::new(seed, 0)).0;
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
     }

@@ -23,7 +23,12 @@ const INCIDENT_US: u64 = 1_000_000;
 /// Losses without an answer between them that make an incident grave.
 const LOST_MIN: u32 = 3;
 /// Between two checks of an endpoint that is blocked or lost.
-pub(crate) const CHECK_EVERY_US: u64 = 250_000;
+const CHECK_EVERY_US: u64 = 250_000;
+/// A check is given up after so long: where an endpoint is suspected, where it is known to be lost, and, every
+/// eighth time, long enough for a slow server.
+const CHECK_US: u64 = 600_000;
+const CHECK_LOST_US: u64 = 250_000;
+const CHECK_LONG_US: u64 = 1_500_000;
 
 /// How an agent found out that a replica is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +82,7 @@ pub(crate) struct Around {
 enum Check {
     None,
     Sent { at_us: u64 },
-    Failed { at_us: u64 },
+    Failed { at_us: u64, silent: bool },
 }
 
 /// One endpoint's health.
@@ -189,16 +194,20 @@ impl Health {
         self.answered_us = now_us;
     }
 
-    pub(crate) fn check_failed(&mut self, now_us: u64) {
-        self.check = Check::Failed { at_us: now_us };
+    /// `silent`: nothing came; else it was refused, reset or closed.
+    pub(crate) fn check_failed(&mut self, now_us: u64, silent: bool) {
+        self.check = Check::Failed { at_us: now_us, silent };
         self.checks_failed = self.checks_failed.saturating_add(1);
         self.next_check_us = self.next_check_us.max(now_us);
     }
 
-    /// How long to wait for a check's answer: short at first, so that a healed path is seen soon, but also long
-    /// enough for a slow server.
+    /// How long the next check may take.
     pub(crate) fn check_timeout_us(&self) -> u64 {
-        SILENCE_US << (self.checks_failed % 3)
+        match (self.blocked || self.down, self.checks_failed % 8) {
+            (false, _) => CHECK_US,
+            (true, 7) => CHECK_LONG_US,
+            (true, _) => CHECK_LOST_US,
+        }
     }
 
     /// The endpoint is not to be used any more.
@@ -251,7 +260,8 @@ impl Health {
     /// What a check since the incident began has shown against the endpoint.
     fn check_says(&self, incident: Incident, now_us: u64) -> Option<How> {
         match self.check {
-            Check::Failed { at_us } if at_us >= incident.began_us => Some(How::Reset),
+            Check::Failed { at_us, silent: false } if at_us >= incident.began_us => Some(How::Reset),
+            Check::Failed { at_us, silent: true } if at_us >= incident.began_us + SILENCE_US => Some(How::Unanswered),
             Check::Sent { at_us } if now_us >= at_us.max(incident.began_us) + SILENCE_US => Some(How::Unanswered),
             _ => None,
         }

@@ -6,7 +6,7 @@ mod tests;
 
 use std::net::SocketAddr;
 
-pub(crate) use health::{Around, CHECK_EVERY_US, Health, How, Verdict};
+pub(crate) use health::{Around, Health, How, Verdict};
 
 /// Addresses that a run may have had, at most.
 pub(crate) const ENDPOINTS_MAX: usize = 4_096;

@@ -48,7 +48,7 @@ fn three_losses_are_checked_before_the_others_are_abandoned() {
     health.check_sent(S);
     assert_eq!(health.judge(around(S + 400_000, 97)), Verdict::Nothing);
     assert_eq!(health.judge(around(S + 500_000, 97)), Verdict::Down(How::Unanswered));
-    health.check_failed(S + 100);
+    health.check_failed(S + 100, false);
     assert_eq!(health.judge(around(S + 100, 97)), Verdict::Down(How::Reset));
     let alone = Around { elsewhere: false, ..around(S + 100, 97) };
     assert_eq!(health.judge(alone), Verdict::Nothing, "nowhere to go, so what is left is kept");
@@ -129,7 +129,7 @@ fn a_refused_connect_keeps_new_connections_away_and_nothing_else() {
     assert!(!health.is_down());
     assert_eq!(health.judge(around(S, 500)), Verdict::Check);
     health.check_sent(S);
-    health.check_failed(S + 50);
+    health.check_failed(S + 50, false);
     assert_eq!(health.judge(around(S + 100_000, 500)), Verdict::Nothing, "checked every 250 ms");
     assert_eq!(health.judge(around(S + 250_000, 500)), Verdict::Check);
     health.check_sent(S + 250_000);
@@ -143,7 +143,7 @@ fn a_lost_replica_is_asked_again_until_it_answers() {
     health.set_down(S, 1);
     assert_eq!(health.judge(around(S, 0)), Verdict::Check);
     health.check_sent(S);
-    health.check_failed(S + 10);
+    health.check_failed(S + 10, false);
     health.opened();
     assert!(!health.is_eligible(), "an opening that was under way does not bring it back");
     assert_eq!(health.judge(around(S + 250_000, 0)), Verdict::Check);

@@ -152,9 +152,14 @@ impl Ledger {
         self.index.retain(|(_, key)| self.buckets.contains(*key as usize));
     }
 
-    /// Takes back a histogram whose row was written.
-    pub(crate) fn spare(&mut self, hist: erlmcp_record::Hist) {
-        self.spare.put(hist);
+    /// What the request counts as.
+    pub(crate) fn account_of(&self, ticket: &Ticket) -> Account {
+        self.buckets[ticket.bucket as usize].account
+    }
+
+    /// Empty histograms: rows take from them, and those that were written come back.
+    pub(crate) fn spare_hists(&mut self) -> &mut SpareHists {
+        &mut self.spare
     }
 
     fn bucket_of(&mut self, account: Account, second: u32) -> usize {

@@ -1,0 +1,91 @@
+//! Blocks of work under way.
+
+use crate::ledger::Account;
+use crate::pacing::{Constant, Pace};
+use crate::permutation::Permutation;
+use crate::request::Call;
+
+/// Blocks under way at once, at most.
+pub(crate) const BLOCKS_MAX: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) id: u32,
+    pub(crate) phase: u8,
+    /// What the orchestrator was told that it plans.
+    pub(crate) planned_told: u64,
+    pub(crate) work: Work,
+}
+
+#[derive(Debug)]
+pub(crate) enum Work {
+    Open(OpenWork),
+    Arrivals(ArrivalWork),
+    Sequential(SequentialWork),
+    Close(CloseWork),
+}
+
+/// Connections to be opened. Their places among the clients are `first..first + count`.
+#[derive(Debug)]
+pub(crate) struct OpenWork {
+    /// None: unpaced.
+    pub(crate) pace: Option<Constant>,
+    pub(crate) start_us: u64,
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+    /// How many were put into the line.
+    pub(crate) lined: u32,
+    /// How many of those are neither open nor given up.
+    pub(crate) pending: u32,
+    /// Openings in flight at most.
+    pub(crate) at_once_max: u32,
+}
+
+/// Requests at a pace, each bound to a client.
+#[derive(Debug)]
+pub(crate) struct ArrivalWork {
+    pub(crate) pace: Pace,
+    pub(crate) order: Permutation,
+    pub(crate) account: Account,
+    pub(crate) call: Call,
+    /// Refused operations are tried again until this time; 0: not at all.
+    pub(crate) patience_us: u64,
+}
+
+/// Requests one after another on a connection of their own.
+#[derive(Debug)]
+pub(crate) struct SequentialWork {
+    pub(crate) key: u32,
+    /// Requests that were not planned yet.
+    pub(crate) left: u32,
+    pub(crate) call: Call,
+    pub(crate) cold_told: bool,
+}
+
+/// Clients to be closed; those before `next` have been told.
+#[derive(Debug)]
+pub(crate) struct CloseWork {
+    /// None: unpaced.
+    pub(crate) pace: Option<Constant>,
+    pub(crate) start_us: u64,
+    pub(crate) next: usize,
+    pub(crate) end: usize,
+}
+
+impl Block {
+    pub(crate) fn account(&self, kind: erlmcp_record::Kind) -> Account {
+        Account { block: self.id, phase: self.phase, kind }
+    }
+
+    /// When it next has something to do by the clock; None: it waits for something else, or has ended.
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        match &self.work {
+            Work::Open(open) if open.lined == open.count => None,
+            Work::Open(open) => open.pace.as_ref().map_or(Some(open.start_us), Constant::next_us),
+            Work::Arrivals(arrivals) => arrivals.pace.next_us(),
+            Work::Sequential(_) => None,
+            Work::Close(close) if close.next == close.end => None,
+            Work::Close(close) => close.pace.as_ref().map_or(Some(close.start_us), Constant::next_us),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! One connection of the engine: what it is doing, and what it needs to go on. It holds no buffer while idle.
+
+use crate::ledger::{Account, NO_ENDPOINT};
+use crate::request::{Flight, Queue};
+use crate::sources::SourceIndex;
+use crate::timers::Armed;
+use crate::wire::Reading;
+
+/// What a connection is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// One of the N that are held; its place among them.
+    Client(u32),
+    /// The one of a block of sequential requests.
+    Sequential(u32),
+    /// Asks once whether its endpoint is there.
+    Check,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// No socket: not opened yet, or lost and waiting for its turn.
+    Resting,
+    /// No socket, and its place in the line of those to be opened.
+    Lined,
+    /// Connect was called.
+    Connecting,
+    /// Established, with a request in flight; its first one as long as there is an opening.
+    Busy,
+    /// Open, with nothing in flight.
+    Idle,
+}
+
+/// The times of an opening under way, run clock; 0: not yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opening {
+    pub(crate) planned_us: u64,
+    pub(crate) started_us: u64,
+    pub(crate) established_us: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) role: Role,
+    pub(crate) state: State,
+    /// Where it is, is being opened, or was last.
+    pub(crate) endpoint: u16,
+    pub(crate) source: Option<SourceIndex>,
+    /// The block that waits for its opening; 0: none.
+    pub(crate) block: u32,
+    /// Openings failed and connections lost since it was last of use: they make it wait longer.
+    pub(crate) failures: u8,
+    /// Its last opening failed for want of a descriptor or port of ours.
+    pub(crate) wants: bool,
+    pub(crate) was_open: bool,
+    /// To be closed as soon as nothing is in flight.
+    pub(crate) closing: bool,
+    /// The incident in which it was lost; 0: none, or served again.
+    pub(crate) incident: u32,
+    pub(crate) opening: Option<Opening>,
+    pub(crate) opened_us: u64,
+    /// While resting: when it is to be opened; 0: when its block says.
+    pub(crate) wake_us: u64,
+    pub(crate) flight: Option<Flight>,
+    pub(crate) queue: Queue,
+    /// Since when it has had nothing in flight.
+    pub(crate) free_us: u64,
+    pub(crate) armed: Armed,
+    /// Id of the last request that was answered.
+    pub(crate) answered_id: u64,
+    /// What the last request counted as.
+    pub(crate) account: Option<Account>,
+    /// The rest of a request that the socket did not take at once.
+    pub(crate) unsent: Option<Box<[u8]>>,
+    /// An answer that has come in part.
+    pub(crate) reading: Option<Box<Reading>>,
+}
+
+impl Connection {
+    pub(crate) fn new(role: Role, block: u32) -> Self {
+        Self {
+            role,
+            state: State::Resting,
+            endpoint: NO_ENDPOINT,
+            source: None,
+            block,
+            failures: 0,
+            wants: false,
+            was_open: false,
+            closing: false,
+            incident: 0,
+            opening: None,
+            opened_us: 0,
+            wake_us: 0,
+            flight: None,
+            queue: Queue::new(),
+            free_us: 0,
+            armed: Armed::default(),
+            answered_id: 0,
+            account: None,
+            unsent: None,
+            reading: None,
+        }
+    }
+
+    pub(crate) fn has_socket(&self) -> bool {
+        matches!(self.state, State::Connecting | State::Busy | State::Idle)
+    }
+
+    /// Established and its first request answered.
+    pub(crate) fn is_open(&self) -> bool {
+        match self.state {
+            State::Idle => true,
+            State::Busy => self.opening.is_none() && self.role != Role::Check,
+            State::Resting | State::Lined | State::Connecting => false,
+        }
+    }
+
+    pub(crate) fn is_client(&self) -> bool {
+        matches!(self.role, Role::Client(_))
+    }
+}

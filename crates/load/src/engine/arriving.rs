@@ -1,0 +1,43 @@
+//! Planned requests whose time has come.
+
+use erlmcp_record::Fate;
+
+use super::{Engine, NO_KEY, TURN_MAX};
+use crate::block::Work;
+use crate::cause::Cause;
+use crate::ledger::NO_ENDPOINT;
+use crate::net::Net;
+use crate::request::Request;
+
+impl<N: Net> Engine<N> {
+    /// Plans and sends what is due, each on the connection that it is bound to. Called between reads as well, so
+    /// that answers do not keep arrivals waiting.
+    pub(crate) fn arrive(&mut self, now_us: u64) {
+        for index in 0..self.blocks.len() {
+            for _ in 0..TURN_MAX {
+                if !self.next_arrival(index, now_us) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn next_arrival(&mut self, index: usize, now_us: u64) -> bool {
+        let Work::Arrivals(arrivals) = &mut self.blocks[index].work else { return false };
+        let Some(due_us) = arrivals.pace.next_us().filter(|due_us| *due_us <= now_us) else { return false };
+        let place = arrivals.order.at(arrivals.pace.taken());
+        arrivals.pace.take();
+        let key = place.and_then(|place| self.clients.get(place as usize).copied()).filter(|key| *key != NO_KEY);
+        let endpoint = key.map_or(NO_ENDPOINT, |key| self.connections[key as usize].endpoint);
+        let ticket = self.ledger.plan(arrivals.account, due_us, endpoint);
+        let give_up_us = due_us + self.settings.timeout_us;
+        let request =
+            Request { ticket, call: arrivals.call, due_us, give_up_us, patience_us: arrivals.patience_us, attempt: 1 };
+        match key {
+            _ if now_us >= give_up_us => self.give_up_unsent(request, Fate::UnsentNoTime, Cause::TooLate, now_us),
+            Some(key) => self.dispatch(key, request, now_us),
+            None => self.give_up_unsent(request, Fate::UnsentConnection, Cause::NotOpen, now_us),
+        }
+        true
+    }
+}

@@ -1,0 +1,190 @@
+//! Connections that end without our wanting it.
+
+use erlmcp_record::Fate;
+
+use super::Engine;
+use crate::cause::Cause;
+use crate::connection::{Role, State};
+use crate::ledger::{NO_ENDPOINT, Outcome};
+use crate::line::{OPENINGS_MAX, wait_us};
+use crate::net::Net;
+use crate::request::{Flight, Purpose, Request};
+
+/// A connection that was open for so long was of use: it is reopened at once when it is lost.
+const USEFUL_US: u64 = 1_000_000;
+
+impl<N: Net> Engine<N> {
+    /// A connection's time has come in the state in which it is.
+    pub(super) fn deadline(&mut self, key: u32) {
+        let Some(connection) = self.connections.get(key as usize) else { return };
+        match (connection.role, connection.state) {
+            (_, State::Lined | State::Idle) => {}
+            (Role::Check, _) => self.check_failed(key, true),
+            (Role::Sequential(block), State::Resting) => self.sequence_again(key, block),
+            (Role::Client(_), State::Resting) => self.line_again(key),
+            (_, State::Connecting) => self.fail_opening(key, Cause::ConnectTimedOut),
+            (_, State::Busy) if connection.opening.is_some() => self.fail_opening(key, Cause::FirstUnanswered),
+            (_, State::Busy) => self.lose(key, Cause::TimedOut),
+        }
+    }
+
+    fn line_again(&mut self, key: u32) {
+        let connection = &mut self.connections[key as usize];
+        connection.state = State::Lined;
+        connection.wake_us = 0;
+        self.line.push_again(key);
+    }
+
+    /// The connection is of no use any more, for this reason.
+    pub(super) fn lose(&mut self, key: u32, cause: Cause) {
+        let Some(connection) = self.connections.get(key as usize) else { return };
+        if !connection.has_socket() {
+            return;
+        }
+        if connection.role == Role::Check {
+            return self.check_failed(key, false);
+        }
+        if connection.opening.is_some() {
+            return self.fail_opening(key, cause);
+        }
+        let now_us = self.net.now_us();
+        if let Some(request) = self.close_socket(key) {
+            let (fate, latency_us) = self.lost_fate(&request, cause, now_us);
+            self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
+        }
+        match self.connections[key as usize].role {
+            Role::Sequential(block) => self.sequence_lost(key, block),
+            _ => self.client_lost(key, cause, now_us),
+        }
+    }
+
+    fn client_lost(&mut self, key: u32, cause: Cause, now_us: u64) {
+        let connection = &mut self.connections[key as usize];
+        self.endpoints.get_mut(connection.endpoint).open -= 1;
+        self.log.lost(cause);
+        if is_peers(cause) {
+            let next = self.episodes.next_id();
+            let health = &mut self.endpoints.get_mut(connection.endpoint).health;
+            let incident = health.lost(now_us, cause == Cause::UserTimeout, next);
+            self.episodes.note(incident);
+            if connection.incident == 0 {
+                connection.incident = incident;
+            }
+            self.watch_us = 0;
+        }
+        if connection.closing {
+            return self.drop_client(key, now_us);
+        }
+        if now_us.saturating_sub(connection.opened_us) > USEFUL_US {
+            connection.failures = 0;
+        }
+        let failures = connection.failures;
+        connection.failures = failures.saturating_add(1);
+        self.reopen_after(key, failures, now_us);
+    }
+
+    /// Opens the connection anew, the later the more often that has failed.
+    fn reopen_after(&mut self, key: u32, failures: u8, now_us: u64) {
+        let wait_us = wait_us(failures, &mut self.random);
+        if wait_us == 0 {
+            return self.line_again(key);
+        }
+        self.connections[key as usize].wake_us = now_us + wait_us;
+        self.arm(key);
+    }
+
+    /// An opening under way came to nothing.
+    pub(super) fn fail_opening(&mut self, key: u32, cause: Cause) {
+        let now_us = self.net.now_us();
+        let was_written = self.was_written(key);
+        if let Some(request) = self.close_socket(key) {
+            let (fate, latency_us) = match (was_written, cause) {
+                (_, Cause::RunEnded) => (Fate::Cancelled, None),
+                (false, cause) if cause.is_generators() => (Fate::UnsentNoDescriptor, None),
+                (false, _) => (Fate::UnsentConnection, Some(self.lost_latency_us(&request, now_us))),
+                (true, _) => self.lost_fate(&request, cause, now_us),
+            };
+            self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
+        }
+        self.line.in_flight -= 1;
+        let connection = &mut self.connections[key as usize];
+        if connection.is_client() && cause != Cause::RunEnded {
+            self.log.failed(cause);
+        }
+        connection.failures = connection.failures.saturating_add(1);
+        connection.wants = cause.is_generators();
+        if connection.endpoint != NO_ENDPOINT {
+            let endpoint = self.endpoints.get_mut(connection.endpoint);
+            endpoint.opening -= 1;
+            if is_endpoints(cause) {
+                endpoint.health.refused(now_us);
+                self.watch_us = 0;
+            }
+        }
+        let (failures, block, closing) = (connection.failures, connection.block, connection.closing);
+        if let Role::Sequential(block) = connection.role {
+            return self.sequence_not_opened(key, block, failures, now_us);
+        }
+        if failures >= OPENINGS_MAX && block != 0 {
+            connection.block = 0;
+            connection.opening = None;
+            self.opening_ended(block);
+        }
+        if closing {
+            return self.drop_client(key, now_us);
+        }
+        self.reopen_after(key, failures, now_us);
+    }
+
+    fn was_written(&self, key: u32) -> bool {
+        self.connections[key as usize].flight.as_ref().is_some_and(|flight| flight.written_us > 0)
+    }
+
+    /// Ends the connection's socket and gives back what it had. Answers with the planned request in flight.
+    pub(super) fn close_socket(&mut self, key: u32) -> Option<Request> {
+        let way = self.closing_way();
+        self.net.close(key, way);
+        let connection = &mut self.connections[key as usize];
+        connection.state = State::Resting;
+        connection.wake_us = 0;
+        connection.unsent = None;
+        let source = connection.source.take();
+        let reading = connection.reading.take();
+        let flight = connection.flight.take();
+        if flight.as_ref().is_some_and(|flight| flight.written_us > 0) {
+            self.endpoints.get_mut(connection.endpoint).health.ended_unanswered();
+        }
+        if let Some(source) = source {
+            self.sources.release(source);
+        }
+        if let Some(reading) = reading {
+            self.keep_reading(reading);
+        }
+        match flight {
+            Some(Flight { purpose: Purpose::Planned(request), .. }) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// The fate of a request that was written and never answered whole.
+    fn lost_fate(&self, request: &Request, cause: Cause, now_us: u64) -> (Fate, Option<u64>) {
+        let lost = Some(self.lost_latency_us(request, now_us));
+        match cause {
+            Cause::RunEnded => (Fate::Cancelled, None),
+            Cause::TimedOut | Cause::FirstUnanswered | Cause::ReplicaSilent => (Fate::TimedOut, lost),
+            Cause::NotHttp | Cause::TooLarge => (Fate::RpcError, lost),
+            _ => (Fate::Reset, lost),
+        }
+    }
+}
+
+/// True where the other end has ended the connection.
+fn is_peers(cause: Cause) -> bool {
+    matches!(cause, Cause::Closed | Cause::ClosedBeforeAnswer | Cause::ResetByPeer | Cause::UserTimeout)
+}
+
+/// True where a failed opening says something about its endpoint.
+fn is_endpoints(cause: Cause) -> bool {
+    let is_ours = matches!(cause, Cause::Foreign | Cause::RunEnded | Cause::ReplicaLost | Cause::ReplicaSilent);
+    !is_ours && !cause.is_generators()
+}

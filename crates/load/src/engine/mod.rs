@@ -1,0 +1,242 @@
+//! The engine: connections, blocks of work, and what happens on them. It is driven from outside: [`Engine::order`]
+//! gives it work, [`Engine::ready`] tells what has happened on a connection, [`Engine::turn`] lets it do what is due,
+//! and [`Engine::next_us`] says when something will be. It asks its [`Net`] for the time and for bytes, and never waits.
+
+mod arriving;
+mod blocks;
+mod checking;
+mod closing;
+mod finishing;
+mod losing;
+mod opening;
+mod orders;
+mod receiving;
+mod retrying;
+mod seconds;
+mod sending;
+mod sequence;
+#[cfg(test)]
+mod tests;
+
+use slab::Slab;
+
+use crate::block::Block;
+use crate::connection::{Connection, State};
+use crate::connection_log::ConnectionLog;
+use crate::endpoint::Endpoints;
+use crate::episodes::Episodes;
+use crate::ledger::Ledger;
+use crate::line::Line;
+use crate::net::{Closing, Net, Readiness};
+use crate::random::Random;
+use crate::report::{Outbox, Report};
+use crate::request::{Request, WaitingRequests};
+use crate::settings::Settings;
+use crate::sources::Sources;
+use crate::timers::{Deadline, Timers};
+use crate::wire::{Calls, Reading};
+
+pub(crate) use orders::Order;
+pub(crate) use seconds::LoopTimes;
+
+/// No connection: a client that was closed.
+const NO_KEY: u32 = u32::MAX;
+/// Bytes read at once.
+const READ_BUFFER: usize = 64 * 1024;
+/// Done of each sort in one turn at most, so that no sort keeps the others waiting.
+const TURN_MAX: usize = 256;
+/// How often endpoints are looked at while something may be wrong.
+const WATCH_EVERY_US: u64 = 10_000;
+
+pub(crate) struct Engine<N> {
+    pub(crate) net: N,
+    settings: Settings,
+    calls: Calls,
+    connections: Slab<Connection>,
+    /// The connections that are to be held, by place; `NO_KEY`: closed.
+    clients: Vec<u32>,
+    endpoints: Endpoints,
+    sources: Sources,
+    line: Line,
+    timers: Timers,
+    waiting: WaitingRequests,
+    retries: retrying::Retries,
+    blocks: Vec<Block>,
+    ledger: Ledger,
+    log: ConnectionLog,
+    episodes: Episodes,
+    outbox: Outbox,
+    random: Random,
+    phase: u8,
+    last_id: u64,
+    pub(crate) loop_times: LoopTimes,
+    /// When endpoints are to be looked at next.
+    watch_us: u64,
+    /// The second that is being counted.
+    second: u32,
+    is_over: bool,
+    scratch: Vec<u8>,
+    read_buffer: Vec<u8>,
+    readings: Vec<Box<Reading>>,
+}
+
+impl<N: Net> Engine<N> {
+    pub(crate) fn new(net: N, settings: Settings, calls: Calls) -> Self {
+        let random = Random::new(settings.seed, u64::from(settings.agent) << 32);
+        let second = (net.now_us() / 1_000_000) as u32;
+        Self {
+            net,
+            sources: Sources::new(settings.agent),
+            settings,
+            calls,
+            connections: Slab::new(),
+            clients: Vec::new(),
+            endpoints: Endpoints::default(),
+            line: Line::default(),
+            timers: Timers::default(),
+            waiting: WaitingRequests::default(),
+            retries: retrying::Retries::default(),
+            blocks: Vec::new(),
+            ledger: Ledger::default(),
+            log: ConnectionLog::default(),
+            episodes: Episodes::default(),
+            outbox: Outbox::default(),
+            random,
+            phase: 0,
+            last_id: 0,
+            loop_times: LoopTimes::default(),
+            watch_us: 0,
+            second,
+            is_over: false,
+            scratch: Vec::with_capacity(4_096),
+            read_buffer: vec![0; READ_BUFFER],
+            readings: Vec::new(),
+        }
+    }
+
+    /// Something has happened on a connection.
+    pub(crate) fn ready(&mut self, key: u32, readiness: Readiness) {
+        let Some(connection) = self.connections.get(key as usize) else { return };
+        let has_unsent = connection.unsent.is_some();
+        if connection.state == State::Connecting && (readiness.writable || readiness.ended) {
+            self.establish(key);
+        } else if has_unsent && readiness.writable {
+            self.send_rest(key);
+        }
+        if readiness.readable || readiness.ended {
+            self.receive(key, readiness.ended);
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn turn(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let now_us = self.net.now_us();
+        self.arrive(now_us);
+        self.wake(now_us);
+        self.retry(now_us);
+        self.line_up(now_us);
+        self.begin_openings();
+        self.close_clients(now_us);
+        if now_us >= self.watch_us {
+            self.watch(now_us);
+        }
+        self.count_seconds(now_us);
+        self.end_blocks();
+    }
+
+    /// When the next turn is due, run clock.
+    pub(crate) fn next_us(&self) -> u64 {
+        let second_us = (u64::from(self.second) + 1) * 1_000_000;
+        let can_open = !self.line.is_empty() && self.line.in_flight < self.at_once_max();
+        let blocks = self.blocks.iter().filter_map(Block::next_us);
+        let others = [self.timers.next_us(), self.retries.next_us(), can_open.then_some(0)].into_iter().flatten();
+        blocks.chain(others).fold(second_us.min(self.watch_us), u64::min)
+    }
+
+    /// Wakes the connections whose deadline has come.
+    fn wake(&mut self, now_us: u64) {
+        for _ in 0..TURN_MAX {
+            let connections = &mut self.connections;
+            let stands = |key: u32, deadline: Deadline| {
+                connections.get_mut(key as usize).is_some_and(|connection| connection.armed.take(deadline))
+            };
+            let Some(key) = self.timers.pop(now_us, stands) else { return };
+            self.look_after(key, now_us);
+        }
+    }
+
+    /// Looks at what is due on one connection, and arms its next deadline.
+    fn look_after(&mut self, key: u32, now_us: u64) {
+        self.give_up_expired(key, now_us);
+        if self.deadline_us(key).is_some_and(|at_us| at_us <= now_us) {
+            self.deadline(key);
+        }
+        self.arm(key);
+    }
+
+    /// Sees to it that the connection is looked after in time.
+    fn arm(&mut self, key: u32) {
+        let own = self.deadline_us(key);
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        let queue = self.waiting.give_up_us(connection.queue);
+        if let Some(at_us) = own.into_iter().chain(queue).min() {
+            self.timers.arm(&mut connection.armed, key, at_us);
+        }
+    }
+
+    /// When the connection's own state must have changed; None: it may last.
+    fn deadline_us(&self, key: u32) -> Option<u64> {
+        let connection = self.connections.get(key as usize)?;
+        let started_us = connection.opening.map_or(0, |opening| opening.started_us);
+        match connection.state {
+            State::Resting => (connection.wake_us > 0).then_some(connection.wake_us),
+            State::Connecting | State::Busy if connection.wake_us > 0 => Some(connection.wake_us),
+            State::Connecting => Some(started_us + self.settings.connect_timeout_us),
+            State::Busy => connection.flight.as_ref().map(|flight| flight.written_us + self.settings.timeout_us),
+            State::Lined | State::Idle => None,
+        }
+    }
+
+    /// Settles the requests that have waited too long for this connection.
+    fn give_up_expired(&mut self, key: u32, now_us: u64) {
+        while let Some(connection) = self.connections.get_mut(key as usize)
+            && let Some(request) = self.waiting.pop_expired(&mut connection.queue, now_us)
+        {
+            self.give_up(key, request, now_us);
+        }
+    }
+
+    /// Adds a request to those that wait for the connection.
+    fn wait_for(&mut self, key: u32, request: Request) {
+        let connection = &mut self.connections[key as usize];
+        let at_us = request.give_up_us;
+        self.waiting.push_back(&mut connection.queue, request);
+        self.timers.arm(&mut connection.armed, key, at_us);
+    }
+
+    fn closing_way(&self) -> Closing {
+        if self.settings.reset_on_close { Closing::Reset } else { Closing::Fin }
+    }
+
+    pub(crate) fn take_report(&mut self) -> Option<Report> {
+        self.outbox.pop()
+    }
+
+    /// Puts back a report that could not be given away.
+    pub(crate) fn put_back(&mut self, report: Report) {
+        self.outbox.put_back(report);
+    }
+
+    /// Takes back a histogram whose row was written.
+    pub(crate) fn spare_hist(&mut self, hist: erlmcp_record::Hist) {
+        self.ledger.spare_hists().put(hist);
+    }
+
+    /// True after goodbye.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+}

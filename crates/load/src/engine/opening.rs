@@ -1,0 +1,192 @@
+//! From the line of those to be opened to an open connection: connect, established, first request answered.
+
+use std::io;
+use std::net::IpAddr;
+
+use erlmcp_record::Kind;
+
+use super::{Engine, TURN_MAX};
+use crate::block::Work;
+use crate::cause::Cause;
+use crate::connection::{Connection, Opening, Role, State};
+use crate::connection_log::OpeningTimes;
+use crate::ledger::{Account, NO_ENDPOINT};
+use crate::line::AT_ONCE;
+use crate::net::Net;
+use crate::request::{Call, Flight, Purpose, Request};
+
+impl<N: Net> Engine<N> {
+    /// Puts the connections into the line whose openings are planned by now.
+    pub(super) fn line_up(&mut self, now_us: u64) {
+        for index in 0..self.blocks.len() {
+            while let Some(planned_us) = self.next_opening(index, now_us) {
+                let Work::Open(open) = &mut self.blocks[index].work else { break };
+                let place = open.first + open.lined;
+                open.lined += 1;
+                open.pending += 1;
+                if let Some(pace) = &mut open.pace {
+                    pace.take();
+                }
+                let key = self.clients[place as usize];
+                let connection = &mut self.connections[key as usize];
+                connection.state = State::Lined;
+                connection.opening = Some(Opening { planned_us, started_us: 0, established_us: 0 });
+                self.line.push_planned(key);
+                if planned_us > 0 {
+                    self.log.planned();
+                }
+            }
+        }
+    }
+
+    /// When the next opening of an open block is planned, if that is by now; 0 where it is not paced.
+    fn next_opening(&self, index: usize, now_us: u64) -> Option<u64> {
+        let block = &self.blocks[index];
+        let Work::Open(open) = &block.work else { return None };
+        let at_us = block.next_us().filter(|at_us| *at_us <= now_us)?;
+        Some(if open.pace.is_some() { at_us.max(1) } else { 0 })
+    }
+
+    /// Openings that may be in flight.
+    pub(super) fn at_once_max(&self) -> u32 {
+        let limits = self.blocks.iter().filter_map(|block| match &block.work {
+            Work::Open(open) => Some(open.at_once_max),
+            _ => None,
+        });
+        limits.max().unwrap_or(AT_ONCE)
+    }
+
+    pub(super) fn begin_openings(&mut self) {
+        let at_once_max = self.at_once_max();
+        let mut begun = 0;
+        while self.line.in_flight < at_once_max && begun < TURN_MAX / 4 {
+            let Some(key) = self.line.pop() else { return };
+            let is_lined = self.connections.get(key as usize).is_some_and(|c| c.state == State::Lined);
+            if is_lined {
+                begun += 1;
+                self.begin_opening(key);
+            }
+        }
+    }
+
+    /// Plans the connection's first request and connects.
+    pub(super) fn begin_opening(&mut self, key: u32) {
+        let now_us = self.net.now_us();
+        let connection = &self.connections[key as usize];
+        let account = self.account_of_opening(connection);
+        let not = (connection.failures > 0 || connection.was_open).then_some(connection.endpoint);
+        let endpoint = self.endpoints.choose(not).unwrap_or(NO_ENDPOINT);
+        let connection = &mut self.connections[key as usize];
+        let paced_us = connection.opening.map_or(0, |opening| opening.planned_us);
+        // A second try is a request of its own, planned now; the opening stays as late as it is.
+        let is_first = connection.failures == 0;
+        let due_us = if is_first && paced_us > 0 { paced_us } else { now_us };
+        if is_first && paced_us == 0 && connection.block != 0 {
+            self.log.planned();
+        }
+        let planned_us = if paced_us > 0 { paced_us } else { now_us };
+        let ticket = self.ledger.plan(account, due_us, endpoint);
+        self.last_id += 1;
+        let request = Request { ticket, call: Call::Probe, due_us, give_up_us: u64::MAX, patience_us: 0, attempt: 1 };
+        connection.flight = Some(Flight::new(Purpose::Planned(request), Call::Probe, self.last_id));
+        connection.opening = Some(Opening { planned_us, started_us: now_us, established_us: 0 });
+        connection.state = State::Connecting;
+        connection.wake_us = 0;
+        connection.endpoint = endpoint;
+        self.line.in_flight += 1;
+        if connection.is_client() {
+            self.log.started();
+        }
+        let result = if endpoint == NO_ENDPOINT {
+            Err(Cause::Unreachable)
+        } else {
+            self.endpoints.get_mut(endpoint).opening += 1;
+            self.connect(key)
+        };
+        match result {
+            Ok(()) => self.arm(key),
+            Err(cause) => self.fail_opening(key, cause),
+        }
+    }
+
+    /// What a connection's first request counts as. Lost connections' first requests elsewhere belong to no block.
+    fn account_of_opening(&self, connection: &Connection) -> Account {
+        let id = match connection.role {
+            Role::Sequential(block) => block,
+            _ => connection.block,
+        };
+        let block = self.blocks.iter().find(|block| block.id == id && id != 0);
+        block.map_or(Account { block: 0, phase: self.phase, kind: Kind::Probe }, |block| block.account(Kind::Probe))
+    }
+
+    /// Connects to the connection's endpoint.
+    pub(super) fn connect(&mut self, key: u32) -> Result<(), Cause> {
+        let connection = &mut self.connections[key as usize];
+        let to = self.endpoints.get(connection.endpoint).address;
+        if !to.ip().is_loopback() && !self.settings.allow_foreign {
+            return Err(Cause::Foreign);
+        }
+        let is_spread = self.settings.spread_sources && matches!(to.ip(), IpAddr::V4(ip) if ip.is_loopback());
+        let source = if is_spread { Some(self.sources.take().ok_or(Cause::NoPort)?) } else { None };
+        connection.source = source;
+        let source = source.map(|index| self.sources.address(index));
+        self.net.connect(key, to, source).map_err(|error| Cause::of(&error))
+    }
+
+    /// The socket has become writable or has failed: its first request is written.
+    pub(super) fn establish(&mut self, key: u32) {
+        let now_us = self.net.now_us();
+        match self.transmit(key, now_us) {
+            Ok(()) => {
+                let connection = &mut self.connections[key as usize];
+                connection.state = State::Busy;
+                if let Some(opening) = &mut connection.opening {
+                    opening.established_us = now_us;
+                }
+                self.arm(key);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.lose(key, Cause::of(&error)),
+        }
+    }
+
+    /// The connection's first request was answered.
+    pub(super) fn opened(&mut self, key: u32, now_us: u64) {
+        let connection = &mut self.connections[key as usize];
+        let Some(opening) = connection.opening.take() else { return };
+        let reopened = std::mem::replace(&mut connection.was_open, true);
+        let incident = std::mem::take(&mut connection.incident);
+        let block = std::mem::take(&mut connection.block);
+        connection.state = State::Idle;
+        connection.opened_us = now_us;
+        connection.free_us = now_us;
+        connection.wants = false;
+        let endpoint = self.endpoints.get_mut(connection.endpoint);
+        endpoint.opening -= 1;
+        endpoint.health.opened();
+        self.line.in_flight -= 1;
+        if let Role::Sequential(block) = connection.role {
+            self.sequence_opened(block, opening, now_us);
+            return;
+        }
+        endpoint.open += 1;
+        let times = OpeningTimes {
+            late_us: now_us - opening.planned_us,
+            established_us: opening.established_us - opening.started_us,
+            first_answer_us: now_us - opening.established_us,
+        };
+        self.log.opened(reopened, times, self.ledger.spare_hists());
+        self.opening_ended(block);
+        if incident > 0 && self.episodes.served(incident, now_us) {
+            self.tell_episodes();
+        }
+    }
+
+    /// An opening that its block waited for is done or given up.
+    pub(super) fn opening_ended(&mut self, block: u32) {
+        let Some(block) = self.blocks.iter_mut().find(|found| found.id == block && block != 0) else { return };
+        if let Work::Open(open) = &mut block.work {
+            open.pending -= 1;
+        }
+    }
+}

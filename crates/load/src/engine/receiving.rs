@@ -1,0 +1,136 @@
+//! Bytes from the wire.
+
+use std::io;
+
+use super::Engine;
+use crate::cause::Cause;
+use crate::connection::State;
+use crate::net::Net;
+use crate::wire::{Progress, Said};
+
+/// Partly read answers whose space is kept for the next one.
+const READINGS_MAX: usize = 256;
+
+impl<N: Net> Engine<N> {
+    /// Reads what has come. `ended`: the peer has closed, so that the end must be read as well.
+    pub(super) fn receive(&mut self, key: u32, ended: bool) {
+        let mut buffer = std::mem::take(&mut self.read_buffer);
+        while self.has_socket(key) {
+            match self.net.read(key, &mut buffer) {
+                Ok(0) => self.peer_closed(key),
+                Ok(count) => {
+                    self.take_bytes(key, &buffer[..count]);
+                    // A short read has emptied the socket; what comes later is told anew.
+                    if count < buffer.len() && !ended {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.lose(key, Cause::of(&error)),
+            }
+        }
+        self.read_buffer = buffer;
+    }
+
+    fn has_socket(&self, key: u32) -> bool {
+        self.connections.get(key as usize).is_some_and(|connection| connection.has_socket())
+    }
+
+    fn take_bytes(&mut self, key: u32, mut bytes: &[u8]) {
+        let now_us = self.net.now_us();
+        while !bytes.is_empty() {
+            let connection = &mut self.connections[key as usize];
+            let Some(flight) = connection.flight.as_mut().filter(|_| connection.state == State::Busy) else {
+                return self.surplus(key, now_us);
+            };
+            let mut reading = match connection.reading.take() {
+                Some(reading) => reading,
+                None => self.readings.pop().unwrap_or_default().begun(flight.id),
+            };
+            let progress = reading.feed(bytes);
+            if reading.has_head() && flight.headers_us == 0 {
+                flight.headers_us = now_us;
+            }
+            if reading.has_event() && flight.first_event_us == 0 {
+                flight.first_event_us = now_us;
+            }
+            match progress {
+                Progress::More => {
+                    connection.reading = Some(reading);
+                    return;
+                }
+                Progress::Whole { used, said, stays_open } => {
+                    // An answer to a request that was not sent whole: the rest of it has no place any more.
+                    let stays_open = stays_open && connection.unsent.is_none();
+                    let is_repeated = said == Said::AnotherId(Some(connection.answered_id));
+                    self.keep_reading(reading);
+                    bytes = &bytes[used..];
+                    if is_repeated && stays_open {
+                        self.count_surplus(key, now_us);
+                        continue;
+                    }
+                    let is_more = !bytes.is_empty();
+                    self.finish(key, said, now_us);
+                    return self.after_answer(key, stays_open, is_more, now_us);
+                }
+                Progress::Broken(cause) => {
+                    self.keep_reading(reading);
+                    return self.lose(key, cause);
+                }
+            }
+        }
+    }
+
+    /// The peer has closed in order: the end of an answer without a length, or of the connection.
+    fn peer_closed(&mut self, key: u32) {
+        let connection = &mut self.connections[key as usize];
+        let Some(mut reading) = connection.reading.take() else {
+            let is_busy = connection.flight.is_some() && connection.state == State::Busy;
+            return self.lose(key, if is_busy { Cause::ClosedBeforeAnswer } else { Cause::Closed });
+        };
+        let now_us = self.net.now_us();
+        let end = reading.end();
+        self.keep_reading(reading);
+        match end {
+            Progress::Whole { said, .. } => {
+                self.finish(key, said, now_us);
+                self.after_answer(key, false, false, now_us);
+            }
+            Progress::Broken(cause) => self.lose(key, cause),
+            Progress::More => self.lose(key, Cause::ClosedBeforeAnswer),
+        }
+    }
+
+    /// Bytes that no request had asked for: the connection cannot be trusted any more.
+    fn surplus(&mut self, key: u32, now_us: u64) {
+        self.count_surplus(key, now_us);
+        self.lose(key, Cause::Surplus);
+    }
+
+    pub(super) fn count_surplus(&mut self, key: u32, now_us: u64) {
+        if let Some(account) = self.connections[key as usize].account {
+            self.ledger.surplus(account, now_us);
+        }
+    }
+
+    /// An answer was taken whole: the connection goes on, or not.
+    fn after_answer(&mut self, key: u32, stays_open: bool, is_more: bool, now_us: u64) {
+        let Some(connection) = self.connections.get(key as usize).filter(|connection| connection.has_socket()) else {
+            return;
+        };
+        if is_more && connection.flight.is_none() {
+            self.surplus(key, now_us);
+        } else if !stays_open {
+            self.lose(key, Cause::ClosedWithAnswer);
+        } else {
+            self.go_on(key, now_us);
+        }
+    }
+
+    pub(super) fn keep_reading(&mut self, reading: Box<crate::wire::Reading>) {
+        if self.readings.len() < READINGS_MAX {
+            self.readings.push(reading);
+        }
+    }
+}

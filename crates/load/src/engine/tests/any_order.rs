@@ -1,0 +1,166 @@
+//! Whatever servers do and whatever is ordered, in whatever order: every planned request has exactly one fate.
+
+use proptest::prelude::*;
+
+use super::stage::{S, Stage};
+use crate::engine::Order;
+use crate::net::simulated::{Peer, Reply};
+use crate::proto;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open { connections: u64, paced: bool },
+    Load { rate: u32, retry: bool, poisson: bool },
+    Sweep,
+    Sequential,
+    Cut,
+    Close,
+    Run { ms: u64 },
+    Kill(usize),
+    Revive(usize),
+    CutOff(usize),
+    Shout(usize),
+    Descriptors(usize),
+    Stall { ms: u64 },
+    Endpoints(usize),
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        8 => Just(Reply::Good),
+        1 => Just(Reply::ToolError),
+        1 => Just(Reply::RpcError),
+        1 => Just(Reply::Http500),
+        2 => (1u64..3_000).prop_map(Reply::Refuse),
+        1 => Just(Reply::WrongId),
+        1 => Just(Reply::Twice),
+        1 => Just(Reply::Never),
+        1 => Just(Reply::Close),
+        1 => Just(Reply::Reset),
+        1 => Just(Reply::HalfThenClose),
+        1 => Just(Reply::EmptyThenGood),
+        1 => Just(Reply::NotHttp),
+        1 => Just(Reply::GoodThenClose),
+    ]
+}
+
+fn peer() -> impl Strategy<Value = Peer> {
+    let accepts = prop_oneof![Just(usize::MAX), 0usize..10];
+    (proptest::collection::vec(reply(), 1..8), 1u64..50_000, accepts)
+        .prop_map(|(replies, latency_us, accepts_max)| Peer { latency_us, accepts_max, ..Peer::with(&replies) })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1u64..30, any::<bool>()).prop_map(|(connections, paced)| Step::Open { connections, paced }),
+        4 => (1u32..200, any::<bool>(), any::<bool>())
+            .prop_map(|(rate, retry, poisson)| Step::Load { rate, retry, poisson }),
+        1 => Just(Step::Sweep),
+        1 => Just(Step::Sequential),
+        1 => Just(Step::Cut),
+        1 => Just(Step::Close),
+        6 => (1u64..2_000).prop_map(|ms| Step::Run { ms }),
+        1 => (0usize..3).prop_map(Step::Kill),
+        1 => (0usize..3).prop_map(Step::Revive),
+        1 => (0usize..3).prop_map(Step::CutOff),
+        1 => (0usize..3).prop_map(Step::Shout),
+        1 => (0usize..40).prop_map(Step::Descriptors),
+        1 => (1u64..5_000).prop_map(|ms| Step::Stall { ms }),
+        1 => (0usize..4).prop_map(Step::Endpoints),
+    ]
+}
+
+fn apply(stage: &mut Stage, block: u32, step: Step) -> bool {
+    let start_us = stage.now_us() + 1_000;
+    match step {
+        Step::Open { connections, paced } => {
+            stage.order_open(block, connections, if paced { 40.0 } else { 0.0 });
+            return true;
+        }
+        Step::Load { rate, retry, poisson } => {
+            stage.engine.order(Order::Load(proto::Load {
+                block,
+                phase: 3,
+                queued: retry,
+                rate: f64::from(rate),
+                poisson,
+                start_us,
+                duration_us: S,
+                offset: 0.5,
+                retry_refused: retry,
+            }));
+            return true;
+        }
+        Step::Sweep => {
+            stage.engine.order(Order::Sweep(proto::Sweep { block, phase: 3, start_us, duration_us: S / 2 }));
+            return true;
+        }
+        Step::Sequential => {
+            stage.engine.order(Order::Sequential(proto::Sequential { block, phase: 3, count: 5 }));
+            return true;
+        }
+        Step::Close => {
+            stage.order_close(block);
+            return true;
+        }
+        Step::Cut => stage.engine.order(Order::Cut(block.saturating_sub(1))),
+        Step::Run { ms } => stage.run_for(ms * 1_000),
+        Step::Kill(index) => {
+            let address = stage.addresses[index];
+            stage.engine.net.kill(address);
+        }
+        Step::Revive(index) => {
+            stage.peer(index).refuses = false;
+            stage.peer(index).cut = false;
+        }
+        Step::CutOff(index) => stage.peer(index).cut = true,
+        Step::Shout(index) => {
+            let address = stage.addresses[index];
+            stage.engine.net.shout(address);
+        }
+        Step::Descriptors(count) => stage.engine.net.descriptors = count,
+        Step::Stall { ms } => stage.engine.net.now_us += ms * 1_000,
+        Step::Endpoints(count) => {
+            let list = (0u16..).zip(stage.addresses.iter().copied()).take(count).collect();
+            stage.engine.order(Order::Endpoints(list));
+        }
+    }
+    false
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_planned_request_has_one_fate(
+        seed in any::<u64>(),
+        peers in proptest::collection::vec(peer(), 3),
+        steps in proptest::collection::vec(step(), 1..25),
+    ) {
+        let mut stage = Stage::seeded(peers, seed);
+        let mut blocks = 0;
+        for step in steps {
+            if apply(&mut stage, blocks + 1, step) {
+                blocks += 1;
+            }
+            stage.step();
+        }
+        for block in 1..=blocks {
+            stage.until_done(block);
+            prop_assert_eq!(stage.engine.ledger.outstanding(block), 0);
+        }
+        stage.order_close(1_000);
+        stage.until_done(1_000);
+        prop_assert_eq!(stage.open_now().iter().sum::<u64>(), 0);
+        prop_assert_eq!(stage.engine.line.in_flight, 0);
+        stage.engine.order(Order::Goodbye);
+        stage.step();
+        prop_assert_eq!(stage.sockets(), 0);
+        prop_assert_eq!(stage.engine.ledger.outstanding(0), 0);
+        let opened: u64 = stage.connections.iter().map(|row| row.opened).sum();
+        let lost: u64 = stage.connections.iter().flat_map(|row| row.lost.values()).sum();
+        let closed: u64 = stage.connections.iter().map(|row| row.closed).sum();
+        prop_assert_eq!(opened, lost + closed, "every connection that was open was lost or closed");
+        prop_assert!(stage.failures.is_empty(), "{:?}", stage.failures);
+    }
+}

@@ -1,0 +1,8 @@
+//! The engine on a simulated network, with a simulated clock.
+
+mod any_order;
+mod fates;
+mod openings;
+mod pace;
+mod recovery;
+mod stage;

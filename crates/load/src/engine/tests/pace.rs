@@ -1,0 +1,190 @@
+use erlmcp_record::{Fate, Hist, Kind};
+
+use super::stage::{S, Stage, TIMEOUT_US};
+use crate::engine::Order;
+use crate::net::simulated::{Peer, Reply};
+use crate::proto;
+
+#[test]
+fn load_is_sent_when_it_is_planned_on_every_connection() {
+    let mut stage = Stage::new(vec![Peer::good(), Peer::good()]);
+    stage.open(50);
+    stage.engine.net.writes.clear();
+    let start_us = stage.now_us();
+    stage.order_load(2, 100.0);
+    stage.until_done(2);
+    assert_eq!(stage.planned[&2], 200);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 200);
+    let writes = &stage.engine.net.writes;
+    assert!(writes.iter().enumerate().all(|(k, at)| *at == start_us + k as u64 * 10_000), "{writes:?}");
+    let by_replica: Vec<u64> = stage.rows(2, Kind::Load).flat_map(|row| &row.by_replica).map(|r| r.planned).collect();
+    assert_eq!(by_replica.iter().sum::<u64>(), 200, "each is bound to a replica");
+    let lag = stage.hist(2, Kind::Load, |row| row.send_lag.as_ref());
+    assert_eq!((lag.count(), lag.max_us()), (200, Some(1)), "no lag, which is kept as one microsecond");
+}
+
+#[test]
+fn latency_runs_from_the_intended_time() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(1);
+    stage.peer(0).latency_us = 40_000;
+    // One connection, 40 ms a request, 50 requests a second: each waits for those before it.
+    stage.order_load(2, 50.0);
+    stage.until_done(2);
+    let service = stage.hist(2, Kind::Load, |row| row.service.as_ref());
+    let latency = stage.latency(2, Kind::Load);
+    assert!(service.max_us().is_some_and(|us| us < 60_000), "{service:?}");
+    assert!(latency.max_us().is_some_and(|us| us > 1_500_000), "{latency:?}");
+    let lag = stage.hist(2, Kind::Load, |row| row.send_lag.as_ref());
+    assert!(lag.max_us().is_some_and(|us| us <= 2), "a busy connection is not the generator's lag: {lag:?}");
+}
+
+#[test]
+fn what_waits_beyond_the_timeout_is_unsent() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(1);
+    stage.peer(0).latency_us = 900_000;
+    stage.order_load(2, 20.0);
+    stage.until_done(2);
+    let fates = stage.fates(2, Kind::Load);
+    assert_eq!(fates.total(), 40);
+    assert!(fates.get(Fate::UnsentBusy) > 30, "{fates:?}");
+    assert!(fates.get(Fate::Ok) >= 3, "{fates:?}");
+    let latency = stage.latency(2, Kind::Load);
+    assert_eq!(latency.count(), 40, "the lost ones are in it");
+    assert!(latency.count_above(TIMEOUT_US - 10_000) >= fates.get(Fate::UnsentBusy), "{latency:?}");
+}
+
+#[test]
+fn a_generator_that_stood_still_blames_itself() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(10);
+    stage.order_load(2, 100.0);
+    stage.engine.net.now_us += 3 * S;
+    stage.until_done(2);
+    let fates = stage.fates(2, Kind::Load);
+    assert_eq!(fates.get(Fate::UnsentNoTime), 101, "those intended more than the timeout ago: {fates:?}");
+    assert_eq!(fates.get(Fate::Ok), 99);
+    assert_eq!(stage.latency(2, Kind::Load).count(), 99);
+    assert!(stage.causes(2, Kind::Load).keys().all(|cause| cause.starts_with("generator: ")));
+}
+
+#[test]
+fn a_cut_block_plans_less_and_still_balances() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(10);
+    stage.order_load(2, 100.0);
+    stage.run_for(S / 2);
+    stage.engine.order(Order::Cut(2));
+    stage.until_done(2);
+    assert!((50..=52).contains(&stage.planned[&2]), "{:?}", stage.planned);
+    stage.engine.order(Order::Cut(2));
+}
+
+#[test]
+fn poisson_tells_its_number_before_it_begins() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(10);
+    let start_us = stage.now_us();
+    let load = proto::Load {
+        block: 2,
+        phase: 3,
+        rate: 300.0,
+        poisson: true,
+        start_us,
+        duration_us: 2 * S,
+        ..proto::Load::default()
+    };
+    stage.engine.order(Order::Load(load));
+    stage.until_done(2);
+    assert_eq!(stage.fates(2, Kind::Load).total(), stage.planned[&2]);
+    assert!((450..750).contains(&stage.planned[&2]));
+}
+
+#[test]
+fn refused_operations_are_tried_again_until_done() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(20);
+    stage.peer(0).replies = vec![Reply::Refuse(300), Reply::Refuse(300), Reply::Good];
+    let start_us = stage.now_us();
+    let load = proto::Load {
+        block: 2,
+        phase: 4,
+        queued: true,
+        rate: 50.0,
+        start_us,
+        duration_us: 2 * S,
+        retry_refused: true,
+        ..proto::Load::default()
+    };
+    stage.engine.order(Order::Load(load));
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Queued, Fate::Ok), 100, "{:?}", stage.fates(2, Kind::Queued));
+    let retries: u64 = stage.rows(2, Kind::Queued).map(|row| row.retries).sum();
+    let refusals: u64 = stage.rows(2, Kind::Queued).map(|row| row.refusals).sum();
+    assert!(retries > 50 && retries == refusals, "{retries} {refusals}");
+    let operation = stage.hist(2, Kind::Queued, |row| row.operation.as_ref());
+    assert!(operation.min_us().is_some_and(|us| us >= 299_000), "{operation:?}");
+    assert!(stage.latency(2, Kind::Queued).max_us().is_some_and(|us| us < 300_000), "of the last attempt only");
+}
+
+#[test]
+fn patience_ends() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(5);
+    stage.peer(0).replies = vec![Reply::Refuse(7_000)];
+    let start_us = stage.now_us();
+    let load = proto::Load {
+        block: 2,
+        phase: 4,
+        rate: 5.0,
+        start_us,
+        duration_us: 2 * S,
+        retry_refused: true,
+        ..proto::Load::default()
+    };
+    stage.engine.order(Order::Load(load));
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Refused), 10);
+    assert!(stage.now_us() <= start_us + 70 * S);
+    assert_eq!(stage.latency(2, Kind::Load), Hist::new());
+}
+
+#[test]
+fn sequential_requests_follow_each_other() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.order(Order::Sequential(proto::Sequential { block: 7, phase: 1, count: 20 }));
+    stage.until_done(7);
+    assert_eq!(stage.planned[&7], 21, "the cold one as well");
+    assert_eq!(stage.fate(7, Kind::Sequential, Fate::Ok), 20);
+    assert_eq!(stage.fate(7, Kind::Probe, Fate::Ok), 1);
+    assert_eq!(stage.engine.net.connects.len(), 1);
+    assert_eq!(stage.findings[0].name, "cold_request_ms");
+    assert_eq!(stage.sockets(), 0);
+    assert_eq!(stage.connections.iter().map(|row| row.started).sum::<u64>(), 0, "it is none of the N");
+}
+
+#[test]
+fn a_sequence_survives_its_connection_but_not_its_server() {
+    let mut stage = Stage::new(vec![Peer::with(&[Reply::Good, Reply::Good, Reply::Close])]);
+    stage.engine.order(Order::Sequential(proto::Sequential { block: 7, phase: 1, count: 20 }));
+    stage.until_done(7);
+    let fates = stage.fates(7, Kind::Sequential);
+    assert_eq!(fates.total(), 20, "{fates:?}");
+    assert!(fates.get(Fate::Reset) > 0);
+    let mut dead = Stage::new(vec![Peer { refuses: true, ..Peer::good() }]);
+    dead.engine.order(Order::Sequential(proto::Sequential { block: 7, phase: 1, count: 20 }));
+    dead.until_done(7);
+    assert_eq!(dead.fate(7, Kind::Sequential, Fate::UnsentConnection), 20);
+    assert_eq!(dead.sockets(), 0);
+}
+
+#[test]
+fn a_sweep_asks_every_connection_once() {
+    let mut stage = Stage::new(vec![Peer::good(), Peer::good()]);
+    stage.open(30);
+    let start_us = stage.now_us();
+    stage.engine.order(Order::Sweep(proto::Sweep { block: 5, phase: 3, start_us, duration_us: S }));
+    stage.until_done(5);
+    assert_eq!((stage.planned[&5], stage.fate(5, Kind::Sweep, Fate::Ok)), (30, 30));
+}

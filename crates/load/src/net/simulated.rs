@@ -1,0 +1,327 @@
+//! A network and a clock for tests: everything happens in the order of its time, and the same seed gives the same.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::{Closing, Net, Readiness};
+use crate::random::Random;
+
+/// What a server does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Good,
+    ToolError,
+    RpcError,
+    Http500,
+    /// 503, not executed, try again after so many milliseconds.
+    Refuse(u64),
+    WrongId,
+    Twice,
+    Never,
+    Close,
+    Reset,
+    HalfThenClose,
+    EmptyThenGood,
+    NotHttp,
+    GoodThenClose,
+}
+
+/// One server.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Each as likely as the others.
+    pub(crate) replies: Vec<Reply>,
+    pub(crate) latency_us: u64,
+    /// What a tool takes beyond that.
+    pub(crate) tool_us: u64,
+    /// Nobody listens.
+    pub(crate) refuses: bool,
+    /// Packets are dropped.
+    pub(crate) cut: bool,
+    pub(crate) accepts_max: usize,
+}
+
+impl Peer {
+    pub(crate) fn with(replies: &[Reply]) -> Self {
+        Self {
+            replies: replies.to_vec(),
+            latency_us: 300,
+            tool_us: 0,
+            refuses: false,
+            cut: false,
+            accepts_max: usize::MAX,
+        }
+    }
+
+    pub(crate) fn good() -> Self {
+        Self::with(&[Reply::Good])
+    }
+}
+
+#[derive(Debug)]
+struct Socket {
+    to: SocketAddr,
+    number: u64,
+    established: bool,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+    /// How the peer has ended it.
+    ended: Option<ErrorKind>,
+    closed: bool,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Established,
+    Refused,
+    Bytes(Vec<u8>),
+    Fin,
+    Reset,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Simulated {
+    pub(crate) now_us: u64,
+    pub(crate) peers: BTreeMap<SocketAddr, Peer>,
+    /// Addresses of all connects, with their times.
+    pub(crate) connects: Vec<(u64, SocketAddr)>,
+    /// When each request was written.
+    pub(crate) writes: Vec<u64>,
+    /// Connections that can be had at once.
+    pub(crate) descriptors: usize,
+    sockets: BTreeMap<u32, Socket>,
+    events: BinaryHeap<Reverse<(u64, u64, u32, u64, What)>>,
+    random: Random,
+    numbers: u64,
+}
+
+impl Simulated {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            now_us: 1_000_000,
+            peers: BTreeMap::new(),
+            connects: Vec::new(),
+            writes: Vec::new(),
+            descriptors: usize::MAX,
+            sockets: BTreeMap::new(),
+            events: BinaryHeap::new(),
+            random: Random::new(seed, 99),
+            numbers: 0,
+        }
+    }
+
+    pub(crate) fn peer(&mut self, to: SocketAddr) -> &mut Peer {
+        self.peers.get_mut(&to).expect("the peer is there")
+    }
+
+    /// The server's process is gone: its connections are reset, and nobody listens.
+    pub(crate) fn kill(&mut self, to: SocketAddr) {
+        self.peer(to).refuses = true;
+        self.reset_all(to, usize::MAX);
+    }
+
+    /// Resets some connections of a server.
+    pub(crate) fn reset_all(&mut self, to: SocketAddr, count: usize) {
+        let there: Vec<(u32, u64)> =
+            self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect();
+        for (key, number) in there.into_iter().take(count) {
+            self.later(10, key, number, What::Reset);
+        }
+    }
+
+    /// Bytes that nobody asked for, on every connection of a server.
+    pub(crate) fn shout(&mut self, to: SocketAddr) {
+        let there: Vec<(u32, u64)> =
+            self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect();
+        for (key, number) in there {
+            self.later(10, key, number, What::Bytes(good(7)));
+        }
+    }
+
+    pub(crate) fn next_event_us(&self) -> Option<u64> {
+        self.events.peek().map(|Reverse((at_us, ..))| *at_us)
+    }
+
+    fn later(&mut self, after_us: u64, key: u32, number: u64, what: What) {
+        self.numbers += 1;
+        self.events.push(Reverse((self.now_us + after_us, self.numbers, key, number, what)));
+    }
+
+    /// What happens at this time, one connection after another.
+    pub(crate) fn next_ready(&mut self) -> Option<(u32, Readiness)> {
+        while self.next_event_us().is_some_and(|at_us| at_us <= self.now_us) {
+            let Reverse((_, _, key, number, what)) = self.events.pop()?;
+            let Some(socket) = self.sockets.get_mut(&key).filter(|socket| socket.number == number) else { continue };
+            if self.peers[&socket.to].cut {
+                continue;
+            }
+            let mut readiness = Readiness::default();
+            match what {
+                What::Established => {
+                    socket.established = true;
+                    readiness.writable = true;
+                }
+                What::Refused => {
+                    socket.ended = Some(ErrorKind::ConnectionRefused);
+                    readiness = Readiness { readable: true, writable: true, ended: true };
+                }
+                What::Bytes(bytes) => {
+                    socket.inbox.extend_from_slice(&bytes);
+                    readiness.readable = true;
+                }
+                What::Fin => {
+                    socket.closed = true;
+                    readiness = Readiness { readable: true, writable: true, ended: true };
+                }
+                What::Reset => {
+                    socket.ended = Some(ErrorKind::ConnectionReset);
+                    readiness = Readiness { readable: true, writable: true, ended: true };
+                }
+            }
+            return Some((key, readiness));
+        }
+        None
+    }
+
+    /// The server reads what has come and answers.
+    fn serve(&mut self, key: u32) {
+        let socket = self.sockets.get_mut(&key).expect("it was written to");
+        let text = String::from_utf8_lossy(&socket.outbox).into_owned();
+        let Some(at) = text.find("\"id\":") else { return };
+        let digits: String = text[at + 5..].chars().take_while(char::is_ascii_digit).collect();
+        let id: u64 = digits.parse().expect("ids are numbers");
+        socket.outbox.clear();
+        let (to, number) = (socket.to, socket.number);
+        let peer = &self.peers[&to];
+        let reply = peer.replies[self.random.below(peer.replies.len() as u64) as usize];
+        let tool_us = if text.contains("tools/call") { peer.tool_us } else { 0 };
+        let after_us = 1 + tool_us + self.random.jitter(peer.latency_us);
+        self.reply(reply, id, after_us, key, number);
+    }
+
+    fn reply(&mut self, reply: Reply, id: u64, after_us: u64, key: u32, number: u64) {
+        let mut bytes = |sim: &mut Self, bytes: Vec<u8>| sim.later(after_us, key, number, What::Bytes(bytes));
+        match reply {
+            Reply::Good => bytes(self, good(id)),
+            Reply::ToolError => bytes(self, answer(id, "\"result\":{\"isError\":true}")),
+            Reply::RpcError => bytes(self, answer(id, "\"error\":{\"code\":-32603,\"message\":\"no\"}")),
+            Reply::Http500 => bytes(self, http("500 Broken", "", "oops")),
+            Reply::Refuse(ms) => {
+                let data = format!("{{\"executed\":false,\"retryAfterMs\":{ms},\"scope\":\"node\"}}");
+                let body = format!(
+                    "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":53003,\"message\":\"overloaded\",\"data\":{data}}}}}"
+                );
+                bytes(self, http("503 Overloaded", "Retry-After: 1\r\n", &body));
+            }
+            Reply::WrongId => bytes(self, good(id + 1_000_000_000)),
+            Reply::Twice => bytes(self, [good(id), good(id)].concat()),
+            Reply::Never => {}
+            Reply::Close => self.later(after_us, key, number, What::Fin),
+            Reply::Reset => self.later(after_us, key, number, What::Reset),
+            Reply::HalfThenClose => {
+                let whole = good(id);
+                bytes(self, whole[..whole.len() / 2].to_vec());
+                self.later(after_us + 5, key, number, What::Fin);
+            }
+            Reply::EmptyThenGood => bytes(self, EMPTY_STREAM.to_vec()),
+            Reply::NotHttp => bytes(self, b"SSH-2.0-hello\r\n\r\n".to_vec()),
+            Reply::GoodThenClose => {
+                bytes(self, good(id));
+                self.later(after_us, key, number, What::Fin);
+            }
+        }
+    }
+}
+
+const EMPTY_STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n";
+
+fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}");
+    format!("{head}\r\n\r\n{body}").into_bytes()
+}
+
+fn answer(id: u64, what: &str) -> Vec<u8> {
+    http("200 OK", "", &format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{what}}}"))
+}
+
+fn good(id: u64) -> Vec<u8> {
+    answer(id, "\"result\":{\"resultType\":\"complete\",\"content\":[]}")
+}
+
+impl Net for Simulated {
+    fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    fn connect(&mut self, key: u32, to: SocketAddr, _source: Option<Ipv4Addr>) -> io::Result<()> {
+        assert!(!self.sockets.contains_key(&key), "a key has one socket");
+        if self.sockets.len() >= self.descriptors {
+            return Err(rustix::io::Errno::MFILE.into());
+        }
+        self.connects.push((self.now_us, to));
+        self.numbers += 1;
+        let number = self.numbers;
+        let open = self.sockets.values().filter(|socket| socket.to == to).count();
+        let peer = &self.peers[&to];
+        let (refuses, full) = (peer.refuses, open >= peer.accepts_max);
+        self.sockets.insert(
+            key,
+            Socket {
+                to,
+                number,
+                established: false,
+                inbox: Vec::new(),
+                outbox: Vec::new(),
+                ended: None,
+                closed: false,
+            },
+        );
+        self.later(50, key, number, if refuses { What::Refused } else { What::Established });
+        if full {
+            self.later(60, key, number, What::Fin);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, key: u32, bytes: &[u8]) -> io::Result<usize> {
+        let socket = self.sockets.get_mut(&key).expect("only sockets are written to");
+        if let Some(kind) = socket.ended {
+            return Err(kind.into());
+        }
+        if !socket.established {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        socket.outbox.extend_from_slice(bytes);
+        self.writes.push(self.now_us);
+        if !socket.closed {
+            self.serve(key);
+        }
+        Ok(bytes.len())
+    }
+
+    fn read(&mut self, key: u32, buffer: &mut [u8]) -> io::Result<usize> {
+        let socket = self.sockets.get_mut(&key).expect("only sockets are read from");
+        if let Some(kind) = socket.ended {
+            return Err(kind.into());
+        }
+        if socket.inbox.is_empty() {
+            return if socket.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
+        }
+        let count = socket.inbox.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&socket.inbox[..count]);
+        socket.inbox.drain(..count);
+        Ok(count)
+    }
+
+    fn close(&mut self, key: u32, _how: Closing) {
+        self.sockets.remove(&key);
+    }
+
+    fn sockets(&self) -> u32 {
+        self.sockets.len() as u32
+    }
+}

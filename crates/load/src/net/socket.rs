@@ -1,0 +1,251 @@
+//! The real network: non-blocking sockets in one mio poll, and a timerfd that wakes it to the microsecond (the
+//! poll's own timeout counts in milliseconds).
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use nix::sys::socket::{setsockopt, sockopt};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::{Closing, Net, Readiness};
+use crate::clock::RunClock;
+
+const WAKE: Token = Token(0);
+const TIMER: Token = Token(1);
+const FIRST_CONNECTION: usize = 2;
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1_024;
+/// Data unacknowledged for so long end a connection (TCP_USER_TIMEOUT): loopback loses nothing; elsewhere a lost
+/// packet must have time to be sent again.
+const USER_TIMEOUT_LOOPBACK: Duration = Duration::from_secs(1);
+const USER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What bytes go through; TLS will be the second one.
+#[derive(Debug)]
+enum Transport {
+    Plain(TcpStream),
+}
+
+/// All sockets of the engine.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    clock: RunClock,
+    poll: Poll,
+    events: Events,
+    ready: Vec<(u32, Readiness)>,
+    timer: OwnedFd,
+    timer_set_us: u64,
+    table: Vec<Option<Transport>>,
+    open: u32,
+}
+
+/// Wakes the engine's loop from another thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Wake(Arc<Waker>);
+
+impl Wake {
+    pub(crate) fn wake(&self) {
+        // Where it fails the loop still turns at least once a second.
+        let _ = self.0.wake();
+    }
+}
+
+impl Sockets {
+    pub(crate) fn new(clock: RunClock) -> io::Result<(Self, Wake)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
+        let sockets = Self {
+            clock,
+            poll,
+            events: Events::with_capacity(EVENTS),
+            ready: Vec::with_capacity(EVENTS),
+            timer,
+            timer_set_us: 0,
+            table: Vec::new(),
+            open: 0,
+        };
+        Ok((sockets, Wake(Arc::new(waker))))
+    }
+
+    /// Waits until a connection is ready, another thread wakes it, or `until_us` is reached (None: no limit).
+    pub(crate) fn wait(&mut self, until_us: Option<u64>) -> io::Result<()> {
+        let mut timeout = None;
+        if let Some(until_us) = until_us {
+            if until_us <= self.clock.now_us() {
+                timeout = Some(Duration::ZERO);
+            } else {
+                self.set_timer(until_us)?;
+            }
+        }
+        self.ready.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        for event in &self.events {
+            if let Some(key) = event.token().0.checked_sub(FIRST_CONNECTION) {
+                let ended = event.is_read_closed() || event.is_write_closed() || event.is_error();
+                let readiness = Readiness { readable: event.is_readable(), writable: event.is_writable(), ended };
+                self.ready.push((key as u32, readiness));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last wait has found, taken over by the caller, who gives the space back.
+    pub(crate) fn take_ready(&mut self) -> Vec<(u32, Readiness)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    pub(crate) fn give_back(&mut self, space: Vec<(u32, Readiness)>) {
+        self.ready = space;
+    }
+
+    fn set_timer(&mut self, until_us: u64) -> io::Result<()> {
+        if self.timer_set_us == until_us {
+            return Ok(());
+        }
+        self.timer_set_us = until_us;
+        let ns = self.clock.monotonic_at(until_us);
+        let at = Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = Itimerspec { it_interval: never, it_value: at };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)?;
+        Ok(())
+    }
+
+    fn put(&mut self, key: u32, transport: Transport) {
+        let index = key as usize;
+        if index >= self.table.len() {
+            self.table.resize_with(index + 1, || None);
+        }
+        self.table[index] = Some(transport);
+        self.open += 1;
+    }
+
+    fn get(&mut self, key: u32) -> io::Result<&mut Transport> {
+        self.table.get_mut(key as usize).and_then(Option::as_mut).ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+}
+
+impl Net for Sockets {
+    fn now_us(&self) -> u64 {
+        self.clock.now_us()
+    }
+
+    fn connect(&mut self, key: u32, to: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        let user_timeout = if to.ip().is_loopback() { USER_TIMEOUT_LOOPBACK } else { USER_TIMEOUT };
+        socket.set_tcp_user_timeout(Some(user_timeout))?;
+        if let Some(source) = source {
+            // The port is chosen at connect, when the whole of the four is known: see ip(7).
+            setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+            socket.bind(&SocketAddrV4::new(source, 0).into())?;
+        }
+        match socket.connect(&to.into()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
+            Err(error) => return Err(error),
+        }
+        let mut stream = TcpStream::from_std(socket.into());
+        let token = Token(key as usize + FIRST_CONNECTION);
+        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        self.put(key, Transport::Plain(stream));
+        Ok(())
+    }
+
+    fn write(&mut self, key: u32, bytes: &[u8]) -> io::Result<usize> {
+        match self.get(key)? {
+            Transport::Plain(stream) => stream.write(bytes),
+        }
+    }
+
+    fn read(&mut self, key: u32, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.get(key)? {
+            Transport::Plain(stream) => stream.read(buffer),
+        }
+    }
+
+    fn close(&mut self, key: u32, how: Closing) {
+        let Some(transport) = self.table.get_mut(key as usize).and_then(Option::take) else { return };
+        self.open -= 1;
+        let Transport::Plain(stream) = transport;
+        if how == Closing::Reset {
+            // Where it fails the socket closes with FIN, which is only less tidy.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    fn sockets(&self) -> u32 {
+        self.open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::monotonic_ns;
+    use std::net::TcpListener;
+
+    fn sockets() -> Sockets {
+        Sockets::new(RunClock::new(monotonic_ns())).expect("a poll can be made").0
+    }
+
+    #[test]
+    fn the_timer_never_wakes_early_and_wakes_again() {
+        let mut sockets = sockets();
+        for _ in 0..3 {
+            let until_us = sockets.now_us() + 700;
+            while sockets.now_us() < until_us {
+                sockets.wait(Some(until_us)).expect("waiting works");
+            }
+            assert!(sockets.now_us() >= until_us);
+        }
+    }
+
+    #[test]
+    fn a_connection_comes_from_its_source_and_carries_bytes() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let to = listener.local_addr().expect("it is bound");
+        let mut sockets = sockets();
+        sockets.connect(5, to, Some(Ipv4Addr::new(127, 9, 0, 1))).expect("loopback takes connections");
+        let (mut peer, from) = listener.accept().expect("it came");
+        assert_eq!(from.ip(), Ipv4Addr::new(127, 9, 0, 1));
+        while !sockets.ready.iter().any(|(key, readiness)| *key == 5 && readiness.writable) {
+            sockets.wait(Some(sockets.now_us() + 100_000)).expect("waiting works");
+        }
+        assert_eq!(sockets.write(5, b"ping").expect("it is established"), 4);
+        let mut got = [0; 4];
+        peer.read_exact(&mut got).expect("the bytes arrive");
+        assert_eq!(&got, b"ping");
+        assert_eq!(sockets.sockets(), 1);
+        sockets.close(5, Closing::Reset);
+        sockets.close(5, Closing::Reset);
+        assert_eq!(sockets.sockets(), 0);
+        assert_eq!(peer.read(&mut got).expect_err("it was reset").kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_refused_connect_is_told_by_the_write() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let to = listener.local_addr().expect("it is bound");
+        drop(listener);
+        let mut sockets = sockets();
+        sockets.connect(0, to, None).expect("the refusal comes later");
+        sockets.wait(None).expect("waiting works");
+        assert_eq!(sockets.write(0, b"x").expect_err("nobody listens").kind(), ErrorKind::ConnectionRefused);
+    }
+}

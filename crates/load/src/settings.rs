@@ -1,0 +1,17 @@
+//! What an engine is told once.
+
+/// How connections are made and requests are timed.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) agent: u32,
+    pub(crate) seed: u64,
+    /// A request's.
+    pub(crate) timeout_us: u64,
+    pub(crate) connect_timeout_us: u64,
+    /// Loopback target: many source addresses.
+    pub(crate) spread_sources: bool,
+    /// Close with SO_LINGER 0, else FIN.
+    pub(crate) reset_on_close: bool,
+    /// Connect to addresses that are not loopback.
+    pub(crate) allow_foreign: bool,
+}
