@@ -69,6 +69,12 @@ impl Hist {
         self.0.len() - self.0.count_between(0, us)
     }
 
+    /// What was recorded, from short to long: each duration in microseconds (to the histogram's resolution,
+    /// rounded up) with how often.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
+    }
+
     pub fn clear(&mut self) {
         self.0.reset();
     }

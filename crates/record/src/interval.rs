@@ -91,7 +91,8 @@ pub struct ReplicaCounts {
     pub fates: FateCounts,
 }
 
-/// Connections of one agent, at the end of a second and over it.
+/// Connections of one agent, at the end of a second and over it: one row a second while it has any. Where a
+/// second comes again, its counts add up and its gauges (`open`, `by_replica`) replace the earlier ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConnectionRow {
     pub agent: u32,

@@ -120,21 +120,3 @@ impl Iterator for JournalReader {
         self.read_line().transpose()
     }
 }
-
-/// A whole journal in memory.
-#[derive(Debug, Clone, Default)]
-pub struct Run {
-    pub entries: Vec<Entry>,
-    /// The journal ended in the middle of a line: its writer was killed.
-    pub torn: bool,
-}
-
-/// Reads the journal of the run in `folder`.
-pub fn read_run(folder: &Path) -> Result<Run, JournalError> {
-    let mut reader = JournalReader::open(folder)?;
-    let mut entries = Vec::new();
-    for entry in &mut reader {
-        entries.push(entry?);
-    }
-    Ok(Run { entries, torn: reader.torn() })
-}

@@ -20,7 +20,7 @@ pub use entry::Entry;
 pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};
 pub use interval::{ConnectionRow, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};
-pub use journal::{JournalError, JournalReader, JournalWriter, Run, read_run};
+pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use marks::{BlockRow, Detail, FaultRow, FindingRow, PhaseEvent, PhaseRow, ScenarioRow, Skip};
 pub use run::{ConfigRow, EndRow, Ended, Machine, RunHeader, TargetRow, Threshold};
 pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, ReplicaSample};

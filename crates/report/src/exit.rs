@@ -1,4 +1,5 @@
-use crate::Summary;
+use crate::verdict::Verdict;
+use crate::{Finish, Summary};
 
 /// How a run's process ends, by what its summary says. Usage errors (2) never reach a summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +13,19 @@ pub enum ExitCode {
 }
 
 /// The first that applies: interrupted, error, a FAIL, an INCONCLUSIVE (a SKIPPED too under `--require-all`), pass.
+/// A run that ended itself early is at best inconclusive; one whose record has no end is an error.
 pub fn exit_code(summary: &Summary) -> ExitCode {
-    let _ = summary;
-    todo!()
+    let any = |of: fn(&Verdict) -> bool| summary.checks.iter().any(|check| of(&check.verdict));
+    let require_all = summary.configuration.as_ref().is_some_and(|config| config.require_all);
+    match summary.finish {
+        Finish::Interrupted => ExitCode::Interrupted,
+        Finish::Unfinished => ExitCode::Error,
+        _ if any(|verdict| *verdict == Verdict::Fail) => ExitCode::SlaFailed,
+        _ if any(|verdict| matches!(verdict, Verdict::Inconclusive { .. })) => ExitCode::Inconclusive,
+        Finish::Aborted { .. } => ExitCode::Inconclusive,
+        Finish::Completed if require_all && any(|verdict| matches!(verdict, Verdict::Skipped { .. })) => {
+            ExitCode::Inconclusive
+        }
+        Finish::Completed => ExitCode::Pass,
+    }
 }

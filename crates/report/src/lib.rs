@@ -8,15 +8,18 @@
 
 mod analysis;
 mod exit;
+mod facts;
+mod format;
 pub mod live;
 pub mod render;
 mod seconds;
+mod stats;
 mod summary;
 pub mod verdict;
 
 pub use analysis::{Analysis, Span};
 pub use exit::{ExitCode, exit_code};
-pub use seconds::SecondView;
+pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
 pub use summary::{
     Figure, Finish, Generator, LedgerLine, Readiness, ScenarioResult, Section, State, Summary, SummaryPhase,
     TimelineLine, Value,

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use erlmcp_record::ConfigRow;
+use erlmcp_record::names::phase;
 
-use crate::{Span, Summary};
+use crate::{Span, Summary, format, render, summary};
 
 /// Something that a person who watches wants to know.
 #[derive(Debug, Clone)]
@@ -109,6 +110,139 @@ pub struct PhaseStart {
 
 /// The event in the words and layout of the console, with its line ends.
 pub fn console(event: &Event) -> String {
-    let _ = event;
-    todo!()
+    match event {
+        Event::Banner { version, connections } => banner(version, *connections),
+        Event::Plan { config, phases, folder } => plan(config, phases, &folder.display().to_string()),
+        Event::PhaseStarted(start) => phase_started(start),
+        Event::PhaseSkipped { number, name, reason } => {
+            format!("\n=== PHASE {number}: {} ===\n[ - SKIPPED ] {reason}\n", summary::title(name).to_uppercase())
+        }
+        Event::Step { step, steps, text } => format!("[{step}/{steps}] {text}\n"),
+        Event::StepOk { text } => format!("  ✓ {text}\n"),
+        Event::StepFailed { text } => format!("  ✗ {text}\n"),
+        Event::RampProgress { elapsed_s, established, .. } => {
+            format!("  [{elapsed_s}s] {established} connections established\n")
+        }
+        Event::SustainedLine { elapsed_s, span } => sustained_line(*elapsed_s, span),
+        Event::ScenarioStarted { scenario, scenarios, text, .. } => format!("[{scenario}/{scenarios}] {text}\n"),
+        Event::ScenarioLine { text } => format!("  {text}\n"),
+        Event::ScenarioEnded { name, outcome, text } => format!("  {} {name}: {text}\n", scenario_mark(outcome)),
+        Event::Note { text } => format!("{text}\n"),
+        Event::PhaseSummary { lines, .. } => lines.iter().fold(String::from("\n"), |text, line| text + line + "\n"),
+        Event::Final(summary) => format!("\n{}", render::console(summary)),
+        Event::ReportWritten { folder } => format!("Report written to {}\n", folder.display()),
+    }
+}
+
+fn banner(version: &str, connections: u64) -> String {
+    format!(
+        "{line}\n  ERLMCP MASTER STRESS TEST ORCHESTRATOR - v{version}\n  Complete End-to-End Validation at {} Concurrent \
+         Connections\n{line}\n",
+        format::short_count(connections),
+        line = render::LINE
+    )
+}
+
+fn plan(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> String {
+    let mut text = configuration(config, folder);
+    text += &format!("\nRunning {}-phase comprehensive validation:\n", phases.len());
+    for planned in phases {
+        let title = short_title(&planned.name);
+        text += &format!("  {}. {title} - {}\n", planned.number, purpose(&planned.name, config));
+    }
+    text += "\nPlanned timeline:\n";
+    for planned in phases {
+        let title = summary::title(&planned.name);
+        match &planned.skipped {
+            Some(reason) => text += &format!("  {}. {title}: skipped ({reason})\n", planned.number),
+            None => text += &format!("  {}. {title}: {}\n", planned.number, format::duration_ms(planned.estimated_ms)),
+        }
+    }
+    let total = phases.iter().filter(|planned| planned.skipped.is_none()).map(|planned| planned.estimated_ms).sum();
+    text + &format!("  Total: {}\n", format::duration_ms(total))
+}
+
+fn configuration(config: &ConfigRow, folder: &str) -> String {
+    let mut text = String::from("\nTest Configuration:\n");
+    let mut line = |name: &str, value: String| text += &format!("  - {name}: {value}\n");
+    line("Target", config.target.clone());
+    line("Connections", format::count(config.connections));
+    line("Duration", format::duration_ms(config.duration_ms));
+    line("Ramp-up rate", format!("{} conn/sec", format::count(config.ramp_rate.round() as u64)));
+    line(
+        "Offered load",
+        format!("{} req/s, {} arrivals, {}", format::rate(config.rate), config.arrivals, config.calls),
+    );
+    line("Warm-up", format::duration_ms(config.warmup_ms));
+    line("Failure scenarios", config.failure_scenarios.to_string());
+    line("Performance scenarios", config.performance_scenarios.to_string());
+    line("Replicas", config.replicas.to_string());
+    line("Agents", config.agents.to_string());
+    line("Results", folder.into());
+    for (id, threshold) in config.thresholds.iter().filter(|(_, threshold)| threshold.changed) {
+        line("Threshold changed", format!("{id} is {}", threshold.value));
+    }
+    text
+}
+
+/// As guide.md has it in its list of phases.
+fn short_title(name: &str) -> String {
+    match name {
+        phase::PERFORMANCE_SCENARIOS => "Performance".into(),
+        name => summary::title(name),
+    }
+}
+
+/// What a phase is for, in the words of guide.md.
+fn purpose(name: &str, config: &ConfigRow) -> String {
+    let connections = format::short_count(config.connections);
+    match name {
+        phase::BASELINE => "Infrastructure verification".into(),
+        phase::RAMP_UP => format!("Establish {connections} connections"),
+        phase::SUSTAINED_LOAD => format!("Hold {connections} for {}", format::duration_ms(config.duration_ms)),
+        phase::FAILURE_RECOVERY => "Test resilience scenarios".into(),
+        phase::PERFORMANCE_SCENARIOS => "Validate performance characteristics".into(),
+        phase::COOL_DOWN => "Graceful shutdown".into(),
+        name => summary::title(name),
+    }
+}
+
+fn phase_started(start: &PhaseStart) -> String {
+    let connections = format::short_count(start.connections);
+    let duration = format::duration_ms(start.duration_ms);
+    let (title, line) = match start.name.as_str() {
+        phase::BASELINE => ("BASELINE VALIDATION".into(), None),
+        phase::RAMP_UP => (
+            format!("RAMP UP TO {connections} CONNECTIONS"),
+            Some(format!("Target: {} connections at {:.0} conn/sec", start.connections, start.ramp_rate)),
+        ),
+        phase::SUSTAINED_LOAD => (
+            format!("SUSTAINED LOAD ({duration})"),
+            Some(format!("Maintaining {connections} concurrent connections for {duration}")),
+        ),
+        phase::FAILURE_RECOVERY => ("FAILURE RECOVERY".into(), None),
+        name => (summary::title(name).to_uppercase(), None),
+    };
+    let line = line.map(|line| line + "\n").unwrap_or_default();
+    let estimated = format::tenths(start.estimated_ms);
+    format!("\n=== PHASE {}: {title} ===\n{line}Estimated duration: {estimated} seconds\n", start.number)
+}
+
+fn sustained_line(elapsed_s: u32, span: &Span) -> String {
+    let latency = span.mean_ms.map_or_else(|| "not measured".into(), format::ms);
+    format!(
+        "[{elapsed_s}s] Latency: {latency} | Throughput: {} req/s | Errors: {} | Connections: {}\n",
+        format::rate(span.answered_rps),
+        span.error_share(),
+        format::count(span.connections)
+    )
+}
+
+fn scenario_mark(outcome: &str) -> &'static str {
+    match outcome {
+        "failed" => "✗",
+        "inconclusive" => "?",
+        "skipped" => "-",
+        _ => "✓",
+    }
 }

@@ -1,80 +1,260 @@
+//! The fold over a record's rows.
+
+mod bounded;
+mod connections;
+mod flow;
+mod ledger;
+mod second;
+mod server;
+mod span;
+mod view;
+mod window;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use erlmcp_record::{Entry, JournalError};
+use erlmcp_record::names::finding;
+use erlmcp_record::{
+    BlockRow, ConfigRow, ConnectionRow, EndRow, Entry, EpisodeRow, FaultRow, FindingRow, IntervalRow, JournalError,
+    JournalReader, Kind, PhaseEvent, PhaseRow, RunHeader, ScenarioRow, TargetRow,
+};
 
-use crate::{SecondView, Summary};
+use bounded::Bounded;
+pub(crate) use connections::{LastOpen, PhaseConnections, sum_by_replica};
+pub(crate) use flow::{Flow, FlowKey, Part, generators_own};
+pub(crate) use second::{KindSecond, Second, SlotCounts};
+pub(crate) use server::{ServerWindow, cpu_percent_between, sum_of};
+pub use span::Span;
+pub(crate) use window::Window;
 
-/// The fold over a record's rows. Rows may come in any order within a phase; memory is bounded by the length of
-/// the run in seconds, not by its rows.
-#[derive(Debug, Default)]
-pub struct Analysis {}
+use crate::Summary;
 
-/// Figures of some seconds of load, for the line that is printed every 30 s.
+/// Seconds of a run that are kept: a day and an hour.
+const SECONDS_MAX: usize = 90_000;
+
+/// The fold over a record's rows. Rows of a second may come late and in any order; a block's row comes before the
+/// rows of its requests. Memory is bounded by the length of the run in seconds, not by its rows.
+#[derive(Debug)]
+pub struct Analysis {
+    pub(crate) header: Option<RunHeader>,
+    pub(crate) config: Option<ConfigRow>,
+    pub(crate) target: Option<TargetRow>,
+    pub(crate) end: Option<EndRow>,
+    pub(crate) torn: bool,
+    pub(crate) phases: BTreeMap<u8, PhaseTimes>,
+    pub(crate) blocks: Bounded<(u32, u32), BlockRow>,
+    pub(crate) flows: Bounded<FlowKey, Flow>,
+    pub(crate) ledger: ledger::Ledger,
+    pub(crate) connections: BTreeMap<u8, PhaseConnections>,
+    pub(crate) agents: BTreeMap<u32, LastOpen>,
+    pub(crate) lost_agents: BTreeSet<u32>,
+    pub(crate) episodes: Bounded<(u32, u32), EpisodeRow>,
+    pub(crate) faults: Bounded<u32, FaultRow>,
+    pub(crate) scenarios: Bounded<(u8, String), ScenarioRow>,
+    pub(crate) findings: Bounded<(u8, String), FindingRow>,
+    /// What was said of agents that died, with the phase.
+    pub(crate) losses: Vec<(u8, String)>,
+    pub(crate) seconds: Bounded<u32, Second>,
+    view: view::Progress,
+}
+
+/// When a phase was and how it went.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Span {
-    pub planned: u64,
-    pub ok: u64,
-    /// Planned and not ok, without what the generator itself did not send.
-    pub errors: u64,
-    pub mean_ms: Option<f64>,
-    pub answered_rps: f64,
-    /// Open at its end.
-    pub connections: u64,
+pub(crate) struct PhaseTimes {
+    pub(crate) name: String,
+    pub(crate) estimated_ms: u64,
+    pub(crate) started_us: Option<u64>,
+    pub(crate) ended_us: Option<u64>,
+    pub(crate) skipped: Option<String>,
+}
+
+impl Default for Analysis {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Analysis {
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            header: None,
+            config: None,
+            target: None,
+            end: None,
+            torn: false,
+            phases: BTreeMap::new(),
+            blocks: Bounded::new(100_000),
+            flows: Bounded::new(512),
+            ledger: ledger::Ledger::default(),
+            connections: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            lost_agents: BTreeSet::new(),
+            episodes: Bounded::new(100_000),
+            faults: Bounded::new(10_000),
+            scenarios: Bounded::new(1_000),
+            findings: Bounded::new(10_000),
+            losses: Vec::new(),
+            seconds: Bounded::new(SECONDS_MAX),
+            view: view::Progress::default(),
+        }
     }
 
     /// Folds the journal of the run in `folder`.
     pub fn from_folder(folder: &Path) -> Result<Self, JournalError> {
-        let _ = folder;
-        todo!()
+        let mut analysis = Self::new();
+        let mut reader = JournalReader::open(folder)?;
+        for entry in &mut reader {
+            analysis.push(&entry?);
+        }
+        analysis.torn = reader.torn();
+        Ok(analysis)
     }
 
     pub fn push(&mut self, entry: &Entry) {
-        let _ = entry;
-        todo!()
+        match entry {
+            Entry::Run(row) => self.header = Some(row.clone()),
+            Entry::Config(row) => self.config = Some(row.clone()),
+            Entry::Target(row) => self.target = Some(row.clone()),
+            Entry::Phase(row) => self.push_phase(row),
+            Entry::Block(row) => self.push_block(row),
+            Entry::Interval(row) => self.push_interval(row),
+            Entry::Connections(row) => self.push_connections(row),
+            Entry::Episode(row) => self.episodes.put((row.agent, row.episode), row.clone()),
+            Entry::Agent(row) => {
+                if let Some(second) = self.second_mut(row.second) {
+                    second.push_agent(row);
+                }
+            }
+            Entry::Cluster(row) => {
+                if let Some(second) = self.second_mut(row.second) {
+                    second.cluster = Some(Box::new(row.clone()));
+                }
+            }
+            Entry::Fault(row) => self.faults.put(row.id, row.clone()),
+            Entry::Scenario(row) => self.scenarios.put((row.phase, row.name.clone()), row.clone()),
+            Entry::Finding(row) => self.push_finding(row),
+            Entry::End(row) => self.end = Some(row.clone()),
+        }
+    }
+
+    fn push_phase(&mut self, row: &PhaseRow) {
+        let times = self.phases.entry(row.phase).or_default();
+        times.name.clone_from(&row.name);
+        times.estimated_ms = row.estimated_ms;
+        match &row.event {
+            PhaseEvent::Started => times.started_us = Some(row.at_us),
+            PhaseEvent::Ended => times.ended_us = Some(row.at_us),
+            PhaseEvent::Skipped { reason } => times.skipped = Some(reason.clone()),
+        }
+    }
+
+    fn push_block(&mut self, row: &BlockRow) {
+        if row.lost && self.lost_agents.insert(row.agent) {
+            self.losses.push((row.phase, format!("agent {} died", row.agent)));
+        }
+        self.blocks.put((row.agent, row.block), row.clone());
+    }
+
+    fn push_finding(&mut self, row: &FindingRow) {
+        if row.name == finding::AGENT_LOST && self.losses.len() < 1_000 {
+            self.losses.push((row.phase, row.note.clone().unwrap_or_else(|| "an agent died".into())));
+        }
+        self.findings.put((row.phase, row.name.clone()), row.clone());
+    }
+
+    fn push_interval(&mut self, row: &IntervalRow) {
+        let judged = self.is_judged(row);
+        self.ledger.push(row);
+        let key = FlowKey { phase: row.phase, block: row.block, kind: row.kind };
+        if let Some(flow) = self.flows.or_default(key) {
+            if judged { flow.judged.push(row) } else { flow.early.push(row) }
+        }
+        if let Some(second) = self.second_mut(row.second) {
+            second.push_interval(row);
+        }
+    }
+
+    fn push_connections(&mut self, row: &ConnectionRow) {
+        self.connections.entry(row.phase).or_default().push(row);
+        connections::keep_last(&mut self.agents, row);
+        if let Some(second) = self.second_mut(row.second) {
+            second.push_connections(row);
+        }
+    }
+
+    fn second_mut(&mut self, second: u32) -> Option<&mut Second> {
+        self.view.note(second, &mut self.seconds);
+        let is_closed = self.view.is_closed(second);
+        let found = self.seconds.or_default(second)?;
+        found.is_closed |= is_closed;
+        Some(found)
     }
 
     /// Connections open now, as the agents' last rows say.
     pub fn open_now(&self) -> u64 {
-        todo!()
+        self.agents.iter().filter(|(agent, _)| !self.lost_agents.contains(agent)).map(|(_, last)| last.open).sum()
     }
 
     /// Openings that succeeded in a phase so far.
     pub fn opened_in(&self, phase: u8) -> u64 {
-        let _ = phase;
-        todo!()
-    }
-
-    /// The load of the seconds `from..to`, in whatever phase.
-    pub fn span(&self, from: u32, to: u32) -> Span {
-        let _ = (from, to);
-        todo!()
-    }
-
-    /// The seconds, in order and each once, whose requests all have a fate, or that are `lag` seconds or more ago.
-    /// `now_second` is the run clock's. The last two seconds are never among them: their rows may be on the way.
-    pub fn take_complete(&mut self, now_second: u32, lag: u32) -> Vec<SecondView> {
-        let _ = (now_second, lag);
-        todo!()
-    }
-
-    /// All seconds that were not taken yet: at the end of the run.
-    pub fn take_rest(&mut self) -> Vec<SecondView> {
-        todo!()
+        self.connections.get(&phase).map_or(0, |connections| connections.opened)
     }
 
     /// The lines of the summary that stands after a phase, from what is known now.
     pub fn phase_summary(&self, phase: u8) -> Vec<String> {
-        let _ = phase;
-        todo!()
+        crate::summary::phase_lines(self, phase)
     }
 
     /// The view model, from what is known now.
     pub fn summary(&self) -> Summary {
-        todo!()
+        crate::summary::build(self)
+    }
+
+    /// Rows that found no room: with any, the record is larger than can be judged.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.ledger.turned_away()
+            + self.blocks.turned_away()
+            + self.flows.turned_away()
+            + self.episodes.turned_away()
+            + self.faults.turned_away()
+            + self.scenarios.turned_away()
+            + self.findings.turned_away()
+            + self.seconds.turned_away()
+    }
+
+    /// The number and the times of the phase with this name.
+    pub(crate) fn phase_named(&self, name: &str) -> Option<(u8, &PhaseTimes)> {
+        self.phases.iter().find(|(_, times)| times.name == name).map(|(phase, times)| (*phase, times))
+    }
+
+    /// The value of a finding of a phase: None where it was not written, `Some(None)` where it could not be had.
+    pub(crate) fn finding(&self, phase: u8, name: &str) -> Option<&FindingRow> {
+        self.findings.get(&(phase, name.to_owned()))
+    }
+
+    pub(crate) fn finding_value(&self, phase: u8, name: &str) -> Option<f64> {
+        self.finding(phase, name).and_then(|row| row.value)
+    }
+
+    /// The requests of a phase that `choose` takes, whole or only their judged part, added up.
+    pub(crate) fn part(&self, judged_only: bool, choose: impl Fn(&FlowKey) -> bool) -> Part {
+        let mut sum = Part::default();
+        for (_, flow) in self.flows.iter().filter(|(key, _)| choose(key)) {
+            sum.merge(&flow.judged);
+            if !judged_only {
+                sum.merge(&flow.early);
+            }
+        }
+        sum
+    }
+
+    /// Load or another kind of a whole phase.
+    pub(crate) fn part_of(&self, phase: u8, kind: Kind) -> Part {
+        self.part(false, |key| key.phase == phase && key.kind == kind)
+    }
+
+    /// The seed of the run, for the bootstraps.
+    pub(crate) fn seed(&self) -> u64 {
+        self.config.as_ref().map_or(1, |config| config.seed)
     }
 }

@@ -1,21 +1,12 @@
 //! The views of a finished run. Each reads the summary alone.
 
-use crate::Summary;
+mod console;
+mod json;
+mod markdown;
 
-/// The end of the console's output: FINAL REPORT, readiness, closing status line.
-pub fn console(summary: &Summary) -> String {
-    let _ = summary;
-    todo!()
-}
+pub use console::console;
+pub use json::json;
+pub use markdown::markdown;
 
-/// FINAL_REPORT.md.
-pub fn markdown(summary: &Summary) -> String {
-    let _ = summary;
-    todo!()
-}
-
-/// report.json, indented, with its line end.
-pub fn json(summary: &Summary) -> String {
-    let _ = summary;
-    todo!()
-}
+/// As wide as the console's headings.
+pub(crate) const LINE: &str = "================================================================================";

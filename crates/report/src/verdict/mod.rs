@@ -1,9 +1,30 @@
 //! Verdicts: a figure, its limit and its bound, joined by the rules of the method.
 
+mod baseline;
+mod cool_down;
+mod doubt;
+mod estimate;
+mod evidence;
+mod judge;
+mod performance;
+mod ramp;
+mod recovery;
+mod requests;
+mod sla;
+mod sustained;
+mod text;
+mod threshold;
+mod whole_run;
+
 use serde::Serialize;
 
+pub(crate) use judge::{checks, offers_tools, scenario_checks, skipped_phase};
+pub(crate) use sla::memory_source;
+pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS};
+pub use threshold::{Threshold, threshold, thresholds};
+
 /// One expectation and what became of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
     /// "sla.p95_ms": also the name by which its threshold is changed.
     pub id: String,
@@ -18,11 +39,12 @@ pub struct Check {
     pub bound: Option<f64>,
     /// Where the figure comes from.
     pub source: String,
-    /// What it was made from: "6,000,000 requests".
+    /// How many of what it was made from.
     pub samples: u64,
+    /// "requests", "seconds", "slots of 100 ms".
     pub samples_of: String,
     pub verdict: Verdict,
-    /// What to do about it.
+    /// What to do about it; None where it passed.
     pub advice: Option<String>,
 }
 
@@ -46,6 +68,28 @@ pub enum Comparison {
     AtLeast,
 }
 
+impl Comparison {
+    /// "<", "<=", ">", ">=".
+    pub fn sign(self) -> &'static str {
+        match self {
+            Comparison::Below => "<",
+            Comparison::AtMost => "<=",
+            Comparison::Above => ">",
+            Comparison::AtLeast => ">=",
+        }
+    }
+
+    /// True where a value that stands so to the limit keeps it.
+    pub(crate) fn holds(self, standing: std::cmp::Ordering) -> bool {
+        match self {
+            Comparison::Below => standing.is_lt(),
+            Comparison::AtMost => standing.is_le(),
+            Comparison::Above => standing.is_gt(),
+            Comparison::AtLeast => standing.is_ge(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -55,17 +99,12 @@ pub enum Verdict {
     Skipped { reason: String },
 }
 
-/// The names, default limits and meanings of all thresholds, for `--help` and for reading a user's file.
-pub fn thresholds() -> &'static [Threshold] {
-    &[]
-}
-
-/// One entry of the table of thresholds.
-#[derive(Debug, Clone, Copy)]
-pub struct Threshold {
-    pub id: &'static str,
-    pub name: &'static str,
-    pub default: f64,
-    pub unit: &'static str,
-    pub comparison: Comparison,
+impl Verdict {
+    /// Why it is neither a pass nor a fail.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Verdict::Inconclusive { reason } | Verdict::Skipped { reason } => Some(reason),
+            Verdict::Pass | Verdict::Fail => None,
+        }
+    }
 }

@@ -1,14 +1,34 @@
-use erlmcp_record::{ConfigRow, Machine, RunHeader, TargetRow};
+//! The view model: everything that a view of a run shows.
+
+mod build;
+mod generator;
+mod lines;
+mod numbers;
+mod phases;
+mod readiness;
+mod scenarios;
+mod timeline;
+
+use erlmcp_record::{ConfigRow, FateCounts, Kind, Machine, RunHeader, TargetRow};
 use serde::Serialize;
 
-use crate::verdict::Check;
+pub(crate) use build::build;
+pub(crate) use lines::phase_lines;
+pub(crate) use timeline::title;
+
+use crate::format;
+use crate::verdict::{Check, Verdict};
+
+/// The version of the shape of report.json.
+pub(crate) const REPORT_VERSION: u32 = 1;
 
 /// Everything that a view of a run shows. Renderers read only this.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
     /// The version of this shape, for readers of report.json.
     pub report_version: u32,
-    pub run: RunHeader,
+    /// None where the record has no first row.
+    pub run: Option<RunHeader>,
     pub finish: Finish,
     pub configuration: Option<ConfigRow>,
     pub target: Option<TargetRow>,
@@ -116,6 +136,7 @@ pub enum Value {
     Bytes(f64),
     /// Bytes a minute.
     Growth(f64),
+    /// Without a unit.
     Number(f64),
     Flag(bool),
     Text(String),
@@ -125,7 +146,7 @@ pub enum Value {
 /// PRODUCTION READINESS: ready only when every check passed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Readiness {
-    pub verdict: crate::verdict::Verdict,
+    pub verdict: Verdict,
     /// Sentences: what stands against it.
     pub against: Vec<String>,
     /// The methods that the verdicts rest on: what was called, how load was offered, how faults were made.
@@ -136,9 +157,9 @@ pub struct Readiness {
 #[derive(Debug, Clone, Serialize)]
 pub struct LedgerLine {
     pub phase: u8,
-    pub kind: erlmcp_record::Kind,
+    pub kind: Kind,
     pub planned: u64,
-    pub fates: erlmcp_record::FateCounts,
+    pub fates: FateCounts,
 }
 
 /// What the generator saw of itself.
@@ -148,6 +169,51 @@ pub struct Generator {
     /// What to do about it, as sentences.
     pub advice: Vec<String>,
 }
+
+impl Figure {
+    pub(crate) fn new(name: impl Into<String>, value: Value) -> Self {
+        Self { name: name.into(), value }
+    }
+}
+
+impl Value {
+    /// A value, or why there is none.
+    pub(crate) fn or<T>(value: Option<T>, of: impl FnOnce(T) -> Value, why_not: &str) -> Value {
+        value.map_or_else(|| Value::NotMeasured(why_not.into()), of)
+    }
+
+    /// As in the lines `name: value`, whose names carry the unit: "35.23", "100000", "true".
+    pub fn plain(&self) -> String {
+        match self {
+            Value::Count(count) => count.to_string(),
+            Value::Ms(value) => format!("{value:.2}"),
+            Value::Rate(value) | Value::Percent(value) => format!("{value:.1}"),
+            Value::Share { part, whole } => format::share_number(*part, *whole).unwrap_or_else(|| NOTHING.into()),
+            Value::Bytes(value) | Value::Growth(value) => format!("{value:.0}"),
+            Value::Number(value) => format!("{value:.3}"),
+            Value::Flag(flag) => flag.to_string(),
+            Value::Text(text) => text.clone(),
+            Value::NotMeasured(why) => format!("not measured ({why})"),
+        }
+    }
+
+    /// For people, with its unit: "35.23 ms", "100,000", "1.80 KB".
+    pub fn pretty(&self) -> String {
+        match self {
+            Value::Count(count) => format::count(*count),
+            Value::Ms(value) => format::ms(*value),
+            Value::Rate(value) => format!("{} a second", format::rate(*value)),
+            Value::Percent(value) => format!("{value:.1}%"),
+            Value::Share { part: _, whole: 0 } => NOTHING.into(),
+            Value::Share { part, whole } => format::share(*part, *whole),
+            Value::Bytes(value) => format::bytes(*value),
+            Value::Growth(value) => format!("{} MB/minute", format::grouped(value / 1e6, 3)),
+            Value::Number(_) | Value::Flag(_) | Value::Text(_) | Value::NotMeasured(_) => self.plain(),
+        }
+    }
+}
+
+const NOTHING: &str = "not measured (there was nothing to take a share of)";
 
 impl Summary {
     /// The check with this id ("sla.p95_ms").

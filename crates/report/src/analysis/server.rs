@@ -1,0 +1,145 @@
+use std::collections::BTreeMap;
+
+use erlmcp_record::{ClusterSample, MemorySource, ReplicaSample};
+
+use super::{Analysis, Window};
+
+/// The server's own figures over some seconds.
+#[derive(Debug, Default)]
+pub(crate) struct ServerWindow {
+    /// Seconds with a sample that has replicas in it.
+    pub(crate) samples: u64,
+    /// The server's own gauge of connections by second; None where a replica did not say.
+    pub(crate) gauge: Vec<(u32, Option<u64>)>,
+    /// Time in seconds and memory of all replicas in bytes, where all of them said.
+    pub(crate) memory: Vec<(f64, f64)>,
+    /// What the memory is, the weakest of all.
+    pub(crate) memory_source: MemorySource,
+    /// The longest stall of any replica, microseconds.
+    pub(crate) longest_stall_us: Option<u64>,
+    /// Samples in which every replica told its longest stall.
+    pub(crate) stall_samples: u64,
+    /// Mean CPU by replica over the window, in percent of one core.
+    pub(crate) cpu_percent: BTreeMap<u16, f64>,
+    /// The gauge by replica in the last sample.
+    pub(crate) by_replica: BTreeMap<u16, u64>,
+    /// Why figures were missing, where the collector said.
+    pub(crate) missing: Option<String>,
+}
+
+impl ServerWindow {
+    pub(crate) fn cpu_percent_total(&self) -> Option<f64> {
+        (!self.cpu_percent.is_empty()).then(|| self.cpu_percent.values().sum())
+    }
+
+    pub(crate) fn memory_mean(&self) -> Option<f64> {
+        let sum: f64 = self.memory.iter().map(|point| point.1).sum();
+        (!self.memory.is_empty()).then(|| sum / self.memory.len() as f64)
+    }
+
+    fn push(&mut self, second: u32, sample: &ClusterSample) {
+        if let Some(missing) = &sample.missing {
+            self.missing = Some(missing.clone());
+        }
+        if sample.replicas.is_empty() {
+            return;
+        }
+        self.samples += 1;
+        let gauge = sum_of(&sample.replicas, |replica| replica.connections);
+        self.gauge.push((second, gauge));
+        if gauge.is_some() {
+            self.by_replica =
+                sample.replicas.iter().filter_map(|one| one.connections.map(|open| (one.replica, open))).collect();
+        }
+        if let Some(memory) = sum_of(&sample.replicas, |replica| replica.memory_bytes) {
+            let weakest = weakest_source(&sample.replicas);
+            if self.memory.is_empty() || rank(weakest) < rank(self.memory_source) {
+                self.memory_source = weakest;
+            }
+            self.memory.push((sample.at_us as f64 / 1e6, memory as f64));
+        }
+        let stalls = sample.replicas.iter().filter_map(|replica| replica.longest_stall_us);
+        self.longest_stall_us = self.longest_stall_us.max(stalls.max());
+        let all_told = sample.replicas.iter().all(|replica| replica.longest_stall_us.is_some());
+        self.stall_samples += u64::from(all_told);
+    }
+}
+
+/// The sum over all replicas; None where one of them did not say.
+pub(crate) fn sum_of(replicas: &[ReplicaSample], of: impl Fn(&ReplicaSample) -> Option<u64>) -> Option<u64> {
+    if replicas.is_empty() {
+        return None;
+    }
+    replicas.iter().map(of).sum()
+}
+
+fn rank(source: MemorySource) -> u8 {
+    match source {
+        MemorySource::None => 0,
+        MemorySource::Reported => 1,
+        MemorySource::Rss => 2,
+        MemorySource::Cgroup => 3,
+        MemorySource::Anonymous => 4,
+    }
+}
+
+fn weakest_source(replicas: &[ReplicaSample]) -> MemorySource {
+    replicas.iter().map(|replica| replica.memory_source).min_by_key(|source| rank(*source)).unwrap_or_default()
+}
+
+/// CPU of a replica between two samples in percent of one core; None where it is not the same process.
+pub(crate) fn cpu_percent_between(
+    from: (&ClusterSample, &ReplicaSample),
+    to: (&ClusterSample, &ReplicaSample),
+) -> Option<f64> {
+    let elapsed_us = to.0.at_us.checked_sub(from.0.at_us).filter(|us| *us > 0)?;
+    let used_us = to.1.cpu_us?.checked_sub(from.1.cpu_us?)?;
+    (from.1.pid == to.1.pid).then(|| used_us as f64 * 100.0 / elapsed_us as f64)
+}
+
+impl Analysis {
+    pub(crate) fn server_window(&self, window: Window) -> ServerWindow {
+        let mut found = ServerWindow::default();
+        let mut first: BTreeMap<u16, (&ClusterSample, &ReplicaSample)> = BTreeMap::new();
+        for (second, sample) in
+            self.seconds_in(window).filter_map(|(number, second)| Some((number, second.cluster.as_ref()?)))
+        {
+            found.push(second, sample);
+            for replica in &sample.replicas {
+                let start = *first.entry(replica.replica).or_insert((sample, replica));
+                if let Some(percent) = cpu_percent_between(start, (sample, replica)) {
+                    found.cpu_percent.insert(replica.replica, percent);
+                }
+            }
+        }
+        found
+    }
+
+    /// Times that replicas were restarted or replaced between two times, as the samples show.
+    pub(crate) fn crashes_between(&self, start_us: u64, end_us: u64) -> Option<u64> {
+        let mut last: BTreeMap<u16, &ReplicaSample> = BTreeMap::new();
+        let mut crashes = 0;
+        let mut samples = 0;
+        for sample in self.seconds.values().filter_map(|second| second.cluster.as_ref()) {
+            if !(start_us..=end_us).contains(&sample.at_us) {
+                continue;
+            }
+            samples += u64::from(!sample.replicas.is_empty());
+            for replica in &sample.replicas {
+                if let Some(before) = last.insert(replica.replica, replica) {
+                    crashes += restarts_between(before, replica);
+                }
+            }
+        }
+        (samples > 0).then_some(crashes)
+    }
+}
+
+fn restarts_between(before: &ReplicaSample, after: &ReplicaSample) -> u64 {
+    let by_pid =
+        before.pid.zip(after.pid).is_some_and(|(old, new)| old != new) || (before.pid.is_some() && after.pid.is_none());
+    match before.restarts.zip(after.restarts) {
+        Some((old, new)) if new != old => new.saturating_sub(old),
+        _ => u64::from(by_pid),
+    }
+}

@@ -1,0 +1,103 @@
+use std::collections::BTreeMap;
+
+use erlmcp_record::names::phase;
+use erlmcp_record::{BlockRow, IntervalRow, Kind};
+
+use super::{Analysis, KindSecond, Second};
+
+pub(crate) const US_A_SECOND: u64 = 1_000_000;
+
+/// Whole seconds of the run's clock: `from` and those up to, not with, `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+}
+
+impl Window {
+    /// The whole seconds between two times; None where there is none.
+    pub(crate) fn between(start_us: u64, end_us: u64) -> Option<Self> {
+        let from = u32::try_from(start_us.div_ceil(US_A_SECOND)).ok()?;
+        let to = u32::try_from(end_us / US_A_SECOND).ok()?;
+        (from < to).then_some(Self { from, to })
+    }
+
+    pub(crate) fn seconds(self) -> u64 {
+        u64::from(self.to - self.from)
+    }
+
+    pub(crate) fn contains(self, second: u32) -> bool {
+        (self.from..self.to).contains(&second)
+    }
+}
+
+impl Analysis {
+    /// The warm-up of the sustained load: a run under 30 s warms up for a third of it.
+    pub(crate) fn warmup_us(&self) -> u64 {
+        let Some(config) = &self.config else { return 0 };
+        let (asked, duration) = (config.warmup_ms * 1_000, config.duration_ms * 1_000);
+        if duration < 30 * US_A_SECOND { asked.min(duration / 3) } else { asked }
+    }
+
+    /// The whole seconds of a load after its warm-up.
+    fn judged_window(&self, start_us: u64, end_us: u64) -> Option<Window> {
+        Window::between(start_us + self.warmup_us(), end_us)
+    }
+
+    /// True for the load of whole seconds after the warm-up of its block.
+    pub(super) fn is_judged(&self, row: &IntervalRow) -> bool {
+        let Some(block) = self.blocks.get(&(row.agent, row.block)) else { return false };
+        row.kind == Kind::Load
+            && self
+                .judged_window(block.start_us, block.start_us + block.duration_us)
+                .is_some_and(|window| window.contains(row.second))
+    }
+
+    /// The window that the five SLAs judge: whole seconds of sustained load, after the warm-up.
+    pub(crate) fn sustained_window(&self) -> Option<Window> {
+        let (number, times) = self.phase_named(phase::SUSTAINED_LOAD)?;
+        let load = |row: &&BlockRow| row.phase == number && row.kind == Kind::Load;
+        let start_us = self.blocks.values().filter(load).map(|row| row.start_us).min()?;
+        let end_us = self.blocks.values().filter(load).map(|row| row.start_us + row.duration_us).max()?;
+        let window = self.judged_window(start_us, end_us.min(times.ended_us.unwrap_or(u64::MAX)).min(self.end_us()))?;
+        // A load that was cut short ends within its last second, which is then no whole one.
+        let planned = |second: &u32| {
+            self.seconds.get(second).and_then(|second| second.kind(Kind::Load)).is_some_and(|load| load.planned > 0)
+        };
+        let last = (window.from..window.to).rev().find(planned)?;
+        let to = if last + 1 < window.to { last } else { window.to };
+        (window.from < to).then_some(Window { from: window.from, to })
+    }
+
+    fn end_us(&self) -> u64 {
+        self.end.as_ref().map_or(u64::MAX, |end| end.at_us)
+    }
+
+    /// The seconds of a window, those without a row left out.
+    pub(crate) fn seconds_in(&self, window: Window) -> impl Iterator<Item = (u32, &Second)> {
+        self.seconds.range(window.from..window.to).map(|(second, found)| (*second, found))
+    }
+
+    /// The load of each second of a window; one without load is an empty one.
+    pub(crate) fn load_seconds(&self, window: Window) -> Vec<Option<&KindSecond>> {
+        let of = |second| self.seconds.get(&second).and_then(|found| found.kind(Kind::Load));
+        (window.from..window.to).map(of).collect()
+    }
+
+    /// Open connections at the end of each second that has rows, as the agents count: an agent that is silent in a
+    /// second still has what it last had. None for a second after an agent was silent for more than 3 s.
+    pub(crate) fn open_by_second(&self) -> BTreeMap<u32, Option<u64>> {
+        const SILENCE_MAX: u32 = 3;
+        let mut last: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for (&number, second) in self.seconds.iter() {
+            for &(agent, open) in &second.open {
+                last.insert(agent, (number, open));
+            }
+            let known = last.values().all(|(seen, open)| *open == 0 || number - seen <= SILENCE_MAX);
+            let sum = last.values().map(|(_, open)| open).sum();
+            found.insert(number, (known && !last.is_empty()).then_some(sum));
+        }
+        found
+    }
+}

@@ -1,0 +1,149 @@
+use erlmcp_record::names::{phase, scenario};
+use erlmcp_record::{EpisodeRow, FaultRow, Kind};
+
+use crate::analysis::{Analysis, SlotCounts};
+
+/// One node failure or partition, and what was seen of it. Times are from its effect (t0).
+pub(crate) struct FaultFacts<'a> {
+    pub(crate) fault: &'a FaultRow,
+    pub(crate) detected_by_cluster: Observed,
+    /// The first and the last agent that stopped using the address.
+    pub(crate) detected_by_first_client: Observed,
+    pub(crate) detected_by_clients: Observed,
+    pub(crate) served_again: Observed,
+    /// From the heal for a partition, where there is one.
+    pub(crate) ready_again: Observed,
+    pub(crate) affected: u64,
+    pub(crate) reestablished: u64,
+    /// Connections on the replica by the server's gauge, in the last sample before the fault.
+    pub(crate) on_replica: Option<u64>,
+    pub(crate) fates: Parts,
+}
+
+/// A moment that was waited for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Observed {
+    After {
+        us: u64,
+    },
+    /// It did not come in the time that it was watched for.
+    NotWithin {
+        us: u64,
+    },
+    Unknown(String),
+}
+
+/// The load by fate before, during and after something, by slots of 100 ms of the intended times.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parts {
+    pub(crate) before: SlotCounts,
+    pub(crate) during: SlotCounts,
+    pub(crate) after: SlotCounts,
+}
+
+/// What counts as before: this long.
+const BEFORE_US: u64 = 10_000_000;
+
+pub(super) fn all(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
+    let Some((number, _)) = analysis.phase_named(phase::FAILURE_RECOVERY) else { return Vec::new() };
+    let names = [scenario::NODE_FAILURE, scenario::NETWORK_PARTITION];
+    let faults = analysis.faults.values().filter(|fault| fault.phase == number);
+    faults.filter(|fault| names.contains(&fault.scenario.as_str())).map(|fault| facts(analysis, fault)).collect()
+}
+
+fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
+    let until_us = watched_until(analysis, fault);
+    let episodes: Vec<&EpisodeRow> = analysis
+        .episodes
+        .values()
+        .filter(|episode| episode.phase == fault.phase && Some(episode.replica) == fault.replica)
+        .filter(|episode| (fault.injected_us..=until_us).contains(&episode.detected_us))
+        .collect();
+    let affected = episodes.iter().map(|episode| episode.affected).sum();
+    let reestablished = episodes.iter().map(|episode| episode.served_again).sum();
+    let since = |from: Option<u64>, at: Option<u64>| observed(from, at, until_us);
+    let t0 = fault.effect_us;
+    let detections = || episodes.iter().map(|episode| episode.detected_us);
+    let last_served =
+        (reestablished >= affected).then(|| episodes.iter().filter_map(|episode| episode.last_served_us).max());
+    let no_client = || Observed::Unknown("no agent saw its connections there fail".into());
+    let by_clients = |at: Option<u64>| if episodes.is_empty() { no_client() } else { since(t0, at) };
+    FaultFacts {
+        fault,
+        detected_by_cluster: since(t0, fault.cluster_detected_us),
+        detected_by_first_client: by_clients(detections().min()),
+        detected_by_clients: by_clients(detections().max()),
+        served_again: if affected == 0 { no_client() } else { since(t0, last_served.flatten()) },
+        ready_again: since(fault.healed_us.or(t0), fault.ready_us),
+        affected,
+        reestablished,
+        on_replica: gauge_before(analysis, fault),
+        fates: parts(analysis, fault.injected_us, over_us(fault, &episodes, until_us), until_us, &[Kind::Load]),
+    }
+}
+
+fn observed(from_us: Option<u64>, at_us: Option<u64>, until_us: u64) -> Observed {
+    let Some(from_us) = from_us else { return Observed::Unknown("the fault's effect was not seen".into()) };
+    match at_us {
+        Some(at_us) => Observed::After { us: at_us.saturating_sub(from_us) },
+        None => Observed::NotWithin { us: until_us.saturating_sub(from_us) },
+    }
+}
+
+/// The end of what can belong to a fault: its scenario's, or the next fault on the same replica.
+fn watched_until(analysis: &Analysis, fault: &FaultRow) -> u64 {
+    let key = (fault.phase, fault.scenario.clone());
+    let scenario_end = analysis.scenarios.get(&key).map(|row| row.ended_us).filter(|us| *us > fault.injected_us);
+    let phase_end = || analysis.phases.get(&fault.phase).and_then(|times| times.ended_us);
+    let last_second = || analysis.seconds.keys().next_back().map_or(0, |second| (u64::from(*second) + 1) * 1_000_000);
+    let end = scenario_end.or_else(phase_end).unwrap_or_else(last_second).max(fault.injected_us);
+    let next = analysis
+        .faults
+        .values()
+        .filter(|other| other.replica == fault.replica && other.injected_us > fault.injected_us)
+        .map(|other| other.injected_us)
+        .min();
+    next.map_or(end, |next| end.min(next))
+}
+
+/// When nothing of the fault is left: undone, ready, all served.
+fn over_us(fault: &FaultRow, episodes: &[&EpisodeRow], until_us: u64) -> u64 {
+    let is_open = fault.ready_us.is_none() || episodes.iter().any(|episode| episode.served_again < episode.affected);
+    if is_open {
+        return until_us;
+    }
+    let served = episodes.iter().filter_map(|episode| episode.last_served_us).max();
+    let marks = [fault.ready_us, fault.heal_verified_us, fault.healed_us, served];
+    marks.into_iter().flatten().max().unwrap_or(until_us).min(until_us)
+}
+
+fn gauge_before(analysis: &Analysis, fault: &FaultRow) -> Option<u64> {
+    let number = u32::try_from(fault.injected_us / 1_000_000).ok()?;
+    let samples = analysis.seconds.range(number.saturating_sub(5)..=number).rev();
+    let sample =
+        samples.filter_map(|(_, second)| second.cluster.as_ref()).find(|sample| sample.at_us < fault.injected_us)?;
+    sample.replicas.iter().find(|replica| Some(replica.replica) == fault.replica)?.connections
+}
+
+/// The requests of some kinds before, during and after: a slot that touches the time between counts as during.
+pub(super) fn parts(analysis: &Analysis, from_us: u64, over_us: u64, until_us: u64, kinds: &[Kind]) -> Parts {
+    let mut parts = Parts::default();
+    let first = u32::try_from(from_us.saturating_sub(BEFORE_US) / 1_000_000).unwrap_or(u32::MAX);
+    let last = u32::try_from(until_us / 1_000_000).unwrap_or(u32::MAX);
+    for (number, second) in analysis.seconds.range(first..=last) {
+        for slots in kinds.iter().filter_map(|kind| second.kind(*kind)?.slots.as_ref()) {
+            for (slot, counts) in slots.iter().enumerate() {
+                let start_us = u64::from(*number) * 1_000_000 + slot as u64 * 100_000;
+                let part = match start_us {
+                    _ if start_us + 100_000 <= from_us => &mut parts.before,
+                    _ if start_us < over_us => &mut parts.during,
+                    _ if start_us < until_us => &mut parts.after,
+                    _ => continue,
+                };
+                part.planned += counts.planned;
+                part.fates.merge(&counts.fates);
+            }
+        }
+    }
+    parts
+}

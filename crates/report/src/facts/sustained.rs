@@ -1,0 +1,124 @@
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use erlmcp_record::Kind;
+use erlmcp_record::names::phase;
+
+use crate::analysis::{Analysis, KindSecond, Part, PhaseConnections, ServerWindow, Window};
+use crate::stats::{Side, percentile_bound};
+
+/// The sustained load and its window after the warm-up.
+pub(crate) struct Sustained<'a> {
+    pub(crate) phase: u8,
+    /// None where no whole second was left after the warm-up.
+    pub(crate) window: Option<Window>,
+    /// The load in the window.
+    pub(crate) judged: Part,
+    pub(crate) sweep: Part,
+    /// The load by second of the window.
+    pub(crate) loads: Vec<Option<&'a KindSecond>>,
+    pub(crate) server: ServerWindow,
+    pub(crate) connections: Option<&'a PhaseConnections>,
+    pub(crate) held: Held,
+    p95_bound_us: OnceCell<Option<f64>>,
+}
+
+/// How many connections were open in the window, by both sides.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// What was to be held.
+    pub(crate) target: u64,
+    /// The fewest that the agents had in any second of the window.
+    pub(crate) agents_min: Option<u64>,
+    pub(crate) server_min: Option<u64>,
+    pub(crate) server_max: Option<u64>,
+    /// Seconds in which an agent had been silent for too long to know.
+    pub(crate) agents_unknown: u64,
+    /// Seconds of the window that are more than 2 s from any sample of the server's gauge.
+    pub(crate) server_unknown: u64,
+    pub(crate) seconds: u64,
+}
+
+impl<'a> Sustained<'a> {
+    pub(super) fn of(analysis: &'a Analysis) -> Option<Self> {
+        let (number, times) = analysis.phase_named(phase::SUSTAINED_LOAD)?;
+        times.started_us?;
+        let window = analysis.sustained_window();
+        let server = window.map(|window| analysis.server_window(window)).unwrap_or_default();
+        Some(Self {
+            phase: number,
+            window,
+            judged: analysis.part(true, |key| key.phase == number && key.kind == Kind::Load),
+            sweep: analysis.part_of(number, Kind::Sweep),
+            loads: window.map(|window| analysis.load_seconds(window)).unwrap_or_default(),
+            held: window.map(|window| held(analysis, window, &server)).unwrap_or_default(),
+            p95_bound_us: OnceCell::new(),
+            server,
+            connections: analysis.connections.get(&number),
+        })
+    }
+
+    /// The upper bound of the window's P95, microseconds: drawn once, since it takes a while.
+    pub(crate) fn p95_bound_us(&self, seed: u64) -> Option<f64> {
+        *self.p95_bound_us.get_or_init(|| {
+            let latencies = self.loads.iter().map(|load| load.map(|load| load.latency.clone()).unwrap_or_default());
+            percentile_bound(&latencies.collect::<Vec<_>>(), 0.95, Side::Upper, seed)
+        })
+    }
+
+    /// The length of the window in seconds; 0 where there is none.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.window.map_or(0, Window::seconds)
+    }
+
+    /// 100 ms slots of the window with a planned request, and those of them in which 99 % or more ended ok.
+    pub(crate) fn slots(&self) -> (u64, u64) {
+        let by_second = self.slots_by_second();
+        by_second.iter().fold((0, 0), |sum, second| (sum.0 + second.0, sum.1 + second.1))
+    }
+
+    pub(crate) fn slots_by_second(&self) -> Vec<(u64, u64)> {
+        self.loads.iter().map(|load| load.map_or((0, 0), available_slots)).collect()
+    }
+
+    /// Answers of the window by replica, a second.
+    pub(crate) fn answered_by_replica(&self) -> BTreeMap<u16, f64> {
+        let seconds = self.seconds().max(1) as f64;
+        let rate = |counts: &(u64, erlmcp_record::FateCounts)| counts.1.get(erlmcp_record::Fate::Ok) as f64 / seconds;
+        self.judged.by_replica.iter().map(|(replica, counts)| (*replica, rate(counts))).collect()
+    }
+}
+
+/// Slots of a second with a planned request, and those of them that were available. What the generator itself
+/// did not send is not planned in this sense.
+pub(crate) fn available_slots(load: &KindSecond) -> (u64, u64) {
+    let Some(slots) = &load.slots else { return (0, 0) };
+    let countable =
+        |slot: &crate::analysis::SlotCounts| slot.planned.saturating_sub(crate::analysis::generators_own(&slot.fates));
+    let with_requests = slots.iter().filter(|slot| countable(slot) > 0);
+    with_requests.fold((0, 0), |sum, slot| {
+        let ok = slot.fates.get(erlmcp_record::Fate::Ok);
+        (sum.0 + 1, sum.1 + u64::from(ok * 100 >= countable(slot) * 99))
+    })
+}
+
+fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
+    let target = analysis.config.as_ref().map_or(0, |config| config.connections);
+    let open = analysis.open_by_second();
+    let mut held = Held { target, seconds: window.seconds(), ..Held::default() };
+    for second in window.from..window.to {
+        match open.range(..=second).next_back() {
+            Some((seen, Some(count))) if second - seen <= 3 => {
+                held.agents_min = Some(held.agents_min.map_or(*count, |least| least.min(*count)));
+            }
+            _ => held.agents_unknown += 1,
+        }
+        let is_near = |seen: u32| seen.abs_diff(second) <= 2;
+        if !server.gauge.iter().any(|(seen, gauge)| gauge.is_some() && is_near(*seen)) {
+            held.server_unknown += 1;
+        }
+    }
+    held.server_min = server.gauge.iter().filter_map(|(_, gauge)| *gauge).min();
+    held.server_max = server.gauge.iter().filter_map(|(_, gauge)| *gauge).max();
+    held
+}

@@ -1,0 +1,175 @@
+use erlmcp_record::names::phase;
+
+use super::LINE;
+use crate::summary::title;
+use crate::verdict::{Check, Verdict};
+use crate::{ExitCode, Figure, ScenarioResult, State, Summary, SummaryPhase, Value, exit_code, format};
+
+/// The end of the console's output: FINAL REPORT, readiness, closing status line.
+pub fn console(summary: &Summary) -> String {
+    let mut text = heading(summary);
+    summary.phases.iter().for_each(|phase| text += &phase_section(phase));
+    text += &numbers(summary);
+    text += &timeline(summary);
+    text += &ledger(summary);
+    text += &generator(summary);
+    text += &format!("{LINE}\n  PRODUCTION READINESS ASSESSMENT\n{LINE}\n");
+    text += &checks(summary);
+    text += &overall(summary);
+    text + &format!("\n{}\n{LINE}\n", closing(summary))
+}
+
+fn heading(summary: &Summary) -> String {
+    let version = summary.run.as_ref().map_or("?", |run| run.version.as_str());
+    let connections = summary.configuration.as_ref().map_or(0, |config| config.connections);
+    let connections = format::short_count(connections);
+    format!("{LINE}\n  ERLMCP v{version} - {connections} CONCURRENT STRESS TEST FINAL REPORT\n{LINE}\n\n")
+}
+
+fn phase_title(name: &str) -> String {
+    match name {
+        phase::BASELINE => "BASELINE VALIDATION".into(),
+        phase::RAMP_UP => "RAMP-UP RESULTS".into(),
+        phase::PERFORMANCE_SCENARIOS => "PERFORMANCE SCENARIO RESULTS".into(),
+        name => format!("{} RESULTS", title(name).to_uppercase()),
+    }
+}
+
+fn phase_section(phase: &SummaryPhase) -> String {
+    let mut text = format!("--- {} ---\n", phase_title(&phase.name));
+    match &phase.state {
+        State::Skipped { reason } => text += &format!("  [ - SKIPPED ] {reason}\n"),
+        State::Cut => text += "  (cut short)\n",
+        State::Complete => {}
+    }
+    phase.figures.iter().for_each(|figure| text += &format!("  {}: {}\n", figure.name, figure.value.plain()));
+    if !phase.scenarios.is_empty() {
+        let results: Vec<String> = phase.scenarios.iter().map(|result| format!("    {}", short_form(result))).collect();
+        text += &format!("  scenario_results: [\n{}\n  ]\n", results.join(",\n"));
+        phase.scenarios.iter().for_each(|result| text += &scenario(result));
+    }
+    text + "\n"
+}
+
+/// "{node_failure, recovered, 2500}".
+fn short_form(result: &ScenarioResult) -> String {
+    let short = |value: f64| format!("{value:.1}").trim_end_matches(".0").to_owned();
+    let figure = match &result.figure.value {
+        Value::Ms(value) | Value::Rate(value) => short(*value),
+        Value::NotMeasured(_) => "not measured".into(),
+        figure => figure.plain(),
+    };
+    format!("{{{}, {}, {figure}}}", result.name, result.outcome)
+}
+
+fn scenario(result: &ScenarioResult) -> String {
+    let mut text = format!("  {}: {}\n", result.name, result.outcome);
+    if let Some(reason) = &result.reason {
+        text += &format!("    reason: {reason}\n");
+    }
+    if result.outcome == "skipped" {
+        return text;
+    }
+    let figures = std::iter::once(&result.figure).chain(&result.figures);
+    figures.for_each(|figure| text += &format!("    {}: {}\n", figure.name, figure.value.plain()));
+    text
+}
+
+fn pretty_lines(figures: &[Figure], indent: &str) -> String {
+    figures.iter().map(|figure| format!("{indent}{}: {}\n", figure.name, figure.value.pretty())).collect()
+}
+
+fn numbers(summary: &Summary) -> String {
+    let mut text = String::from("--- REAL PERFORMANCE NUMBERS ---\n");
+    for section in &summary.numbers {
+        text += &format!("  {}:\n{}", section.title, pretty_lines(&section.figures, "    "));
+    }
+    text + "\n"
+}
+
+fn timeline(summary: &Summary) -> String {
+    let mut text = String::from("--- TIMELINE (planned, actual) ---\n");
+    let told = |ms: Option<u64>| ms.map_or_else(|| "not measured".into(), format::duration_ms);
+    for line in &summary.timeline {
+        let actual = match &line.state {
+            State::Skipped { .. } => "skipped".into(),
+            State::Cut => format!("{} (cut short)", told(line.actual_ms)),
+            State::Complete => told(line.actual_ms),
+        };
+        text += &format!("  {}. {}: {}, {actual}\n", line.phase, line.title, told(line.planned_ms));
+    }
+    let sum = |of: fn(&crate::TimelineLine) -> Option<u64>| {
+        let run = summary.timeline.iter().filter(|line| !matches!(line.state, State::Skipped { .. }));
+        format::duration_ms(run.filter_map(of).sum())
+    };
+    text + &format!("  Total: {}, {}\n\n", sum(|line| line.planned_ms), sum(|line| line.actual_ms))
+}
+
+fn ledger(summary: &Summary) -> String {
+    let mut text = String::from("--- LEDGER (requests by phase, kind and fate) ---\n");
+    for line in &summary.ledger {
+        let name = summary.phases.iter().find(|phase| phase.phase == line.phase).map_or("?", |phase| &phase.name);
+        let fates: Vec<String> =
+            line.fates.iter().map(|(fate, count)| format!("{} {}", fate.name(), format::count(count))).collect();
+        let kind = format!("{:?}", line.kind).to_lowercase();
+        text += &format!("  {name}, {kind}: {} planned = {}\n", format::count(line.planned), fates.join(" + "));
+    }
+    text + "\n"
+}
+
+fn generator(summary: &Summary) -> String {
+    let mut text = String::from("--- GENERATOR ---\n");
+    text += &pretty_lines(&summary.generator.figures, "  ");
+    summary.generator.advice.iter().for_each(|advice| text += &format!("  advice: {advice}\n"));
+    text + "\n"
+}
+
+fn checks(summary: &Summary) -> String {
+    let mut text = String::from("\nSLA Compliance:\n\n");
+    let is_sla = |check: &&Check| check.id.starts_with("sla.");
+    summary.checks.iter().filter(is_sla).for_each(|check| text += &check_lines(check));
+    let mut last = None;
+    for check in summary.checks.iter().filter(|check| !is_sla(check)) {
+        if last != Some(&check.phase) {
+            let name = check.phase.as_ref().map_or_else(|| "Whole Run".into(), |name| title(name));
+            text += &format!("\n{name} Expectations:\n\n");
+            last = Some(&check.phase);
+        }
+        text += &check_lines(check);
+    }
+    text
+}
+
+fn check_lines(check: &Check) -> String {
+    let mut text = format!("  [ {} ] {} (Actual: {})\n", check.verdict.mark(), check.statement(), check.actual());
+    let indent = "             ";
+    if let Some(reason) = check.verdict.reason() {
+        text += &format!("{indent}{reason}\n");
+    }
+    let basis = check.basis();
+    if !basis.is_empty() {
+        text += &format!("{indent}{basis}\n");
+    }
+    check.advice.iter().for_each(|advice| text += &format!("{indent}advice: {advice}\n"));
+    text
+}
+
+fn overall(summary: &Summary) -> String {
+    let readiness = &summary.readiness;
+    let mut text = String::from("\nVerdicts rest on:\n");
+    readiness.rests_on.iter().for_each(|method| text += &format!("  - {method}\n"));
+    text += &format!("\n  [ {} ] OVERALL PRODUCTION READINESS\n", readiness.verdict.mark());
+    readiness.against.iter().for_each(|against| text += &format!("             {against}\n"));
+    text
+}
+
+fn closing(summary: &Summary) -> &'static str {
+    match (exit_code(summary), &summary.readiness.verdict) {
+        (ExitCode::Interrupted, _) => "TEST EXECUTION INTERRUPTED",
+        (ExitCode::Error, _) => "TEST EXECUTION DID NOT END IN ORDER",
+        (ExitCode::SlaFailed, _) => "TEST EXECUTION COMPLETED: FAILED",
+        (ExitCode::Inconclusive, _) => "TEST EXECUTION COMPLETED: INCONCLUSIVE",
+        (ExitCode::Pass, Verdict::Pass) => "TEST EXECUTION COMPLETED SUCCESSFULLY",
+        (ExitCode::Pass, _) => "TEST EXECUTION COMPLETED: NOT PRODUCTION READY",
+    }
+}

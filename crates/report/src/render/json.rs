@@ -1,0 +1,8 @@
+use crate::Summary;
+
+/// report.json, indented, with its line end.
+pub fn json(summary: &Summary) -> String {
+    let mut text = serde_json::to_string_pretty(summary).expect("a summary has only names and numbers");
+    text.push('\n');
+    text
+}

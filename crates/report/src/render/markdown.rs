@@ -1,0 +1,169 @@
+use crate::verdict::Check;
+use crate::{Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title};
+
+/// FINAL_REPORT.md: the table of SLAs first.
+pub fn markdown(summary: &Summary) -> String {
+    let mut text = sla_table(summary);
+    text += &opening(summary);
+    text += &configuration(summary);
+    text += &timeline(summary);
+    summary.phases.iter().for_each(|phase| text += &phase_section(phase));
+    text += "## Real performance numbers\n\n";
+    for section in &summary.numbers {
+        text += &format!("### {}\n\n{}", section.title, figures(&section.figures));
+    }
+    text += &checks(summary);
+    text += &ledger(summary);
+    text + &generator(summary)
+}
+
+/// Whatever stands in a cell of a table must not end it.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+fn row(cells: &[String]) -> String {
+    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
+    format!("| {} |\n", cells.join(" | "))
+}
+
+fn sla_table(summary: &Summary) -> String {
+    let mut text = String::from("| SLA | Target | Actual | Status |\n|-----|--------|--------|--------|\n");
+    for check in summary.checks.iter().filter(|check| check.id.starts_with("sla.")) {
+        let target = check.threshold.text() + &check.changed();
+        text += &row(&[check.name.clone(), target, check.actual(), check.verdict.mark().into()]);
+    }
+    text + "\n"
+}
+
+fn opening(summary: &Summary) -> String {
+    let version = summary.run.as_ref().map_or("?", |run| run.version.as_str());
+    let run = summary.run.as_ref().map_or("a run without a first row", |run| run.run_id.as_str());
+    let mut text = format!("# erlmcp v{version}: {run}\n\n");
+    let readiness = &summary.readiness;
+    text += &format!("**Production readiness: {}**\n\n", readiness.verdict.mark());
+    readiness.against.iter().for_each(|against| text += &format!("- {against}\n"));
+    if !readiness.against.is_empty() {
+        text += "\n";
+    }
+    match &summary.finish {
+        Finish::Completed => {}
+        Finish::Interrupted => text += "The run was interrupted; what was measured until then is below.\n\n",
+        Finish::Aborted { reason } => text += &format!("The run ended early: {reason}.\n\n"),
+        Finish::Unfinished => text += "The record ends in the middle of the run.\n\n",
+    }
+    text += "What the verdicts rest on:\n\n";
+    readiness.rests_on.iter().for_each(|method| text += &format!("- {method}\n"));
+    text + "\n"
+}
+
+fn configuration(summary: &Summary) -> String {
+    let mut text = String::from("## Configuration\n\n| | |\n|---|---|\n");
+    let mut line = |name: &str, value: String| text += &row(&[name.into(), value]);
+    if let Some(run) = &summary.run {
+        line("Started", run.started_at.clone());
+        line("Command", format!("`{}`", run.command_line.join(" ")));
+    }
+    if let Some(config) = &summary.configuration {
+        line("Target", config.target.clone());
+        line("Connections", format::count(config.connections));
+        line("Duration", format::duration_ms(config.duration_ms));
+        line("Ramp-up rate", format!("{} conn/s", format::rate(config.ramp_rate)));
+        line("Offered load", format!("{} req/s, {}", format::rate(config.rate), config.calls));
+        line("Failure scenarios", config.failure_scenarios.to_string());
+        line("Performance scenarios", config.performance_scenarios.to_string());
+        line("Replicas", config.replicas.to_string());
+        line("Agents", config.agents.to_string());
+    }
+    if let Some(target) = &summary.target {
+        line("Server", target.server.clone().unwrap_or_else(|| "does not name itself".into()));
+        line("Server figures", target.server_figures.clone());
+    }
+    let machine = &summary.machine;
+    let memory = format::bytes(machine.memory_bytes as f64);
+    line("Machine", format!("{}, {} cores, {memory}, {}", machine.cpu, machine.cores, machine.kernel));
+    text + "\n"
+}
+
+fn timeline(summary: &Summary) -> String {
+    let mut text = String::from("## Timeline\n\n| Phase | Planned | Actual |\n|---|---|---|\n");
+    let told = |ms: Option<u64>| ms.map_or_else(|| "not measured".into(), format::duration_ms);
+    for line in &summary.timeline {
+        let actual = match &line.state {
+            State::Skipped { reason } => format!("skipped: {reason}"),
+            State::Cut => format!("{} (cut short)", told(line.actual_ms)),
+            State::Complete => told(line.actual_ms),
+        };
+        text += &row(&[format!("{}. {}", line.phase, line.title), told(line.planned_ms), actual]);
+    }
+    text + "\n"
+}
+
+fn figures(figures: &[Figure]) -> String {
+    let lines: String = figures.iter().map(|figure| row(&[figure.name.clone(), figure.value.pretty()])).collect();
+    format!("| Figure | Value |\n|---|---|\n{lines}\n")
+}
+
+fn phase_section(phase: &SummaryPhase) -> String {
+    let mut text = format!("## Phase {}: {}\n\n", phase.phase, title(&phase.name));
+    if let State::Skipped { reason } = &phase.state {
+        text += &format!("SKIPPED: {reason}\n\n");
+    }
+    if !phase.figures.is_empty() {
+        text += &figures(&phase.figures);
+    }
+    phase.scenarios.iter().for_each(|result| text += &scenario(result));
+    text
+}
+
+fn scenario(result: &ScenarioResult) -> String {
+    let reason = result.reason.as_ref().map(|reason| format!("{reason}\n\n")).unwrap_or_default();
+    let mut all = vec![result.figure.clone()];
+    all.extend(result.figures.iter().cloned());
+    let is_empty = result.figures.is_empty() && matches!(result.figure.value, Value::NotMeasured(_));
+    let table = if is_empty { String::new() } else { figures(&all) };
+    format!("### {}: {}\n\n{reason}{table}", result.name, result.outcome)
+}
+
+fn checks(summary: &Summary) -> String {
+    let mut text = String::from("## Checks\n\n| Check | Target | Actual | Status | Basis |\n|---|---|---|---|---|\n");
+    for check in &summary.checks {
+        text += &row(&[
+            format!("{} (`{}`)", check.name, check.id),
+            check.threshold.text() + &check.changed(),
+            check.actual(),
+            status(check),
+            check.basis(),
+        ]);
+    }
+    text + "\n"
+}
+
+fn status(check: &Check) -> String {
+    let mut text = String::from(check.verdict.mark());
+    if let Some(reason) = check.verdict.reason() {
+        text += &format!(": {reason}");
+    }
+    if let Some(advice) = &check.advice {
+        text += &format!(" ({advice})");
+    }
+    text
+}
+
+fn ledger(summary: &Summary) -> String {
+    let mut text = String::from("## Ledger\n\n| Phase | Kind | Planned | Fates |\n|---|---|---|---|\n");
+    for line in &summary.ledger {
+        let name = summary.phases.iter().find(|phase| phase.phase == line.phase).map_or("?", |phase| &phase.name);
+        let fates: Vec<String> =
+            line.fates.iter().map(|(fate, count)| format!("{} {}", fate.name(), format::count(count))).collect();
+        let kind = format!("{:?}", line.kind).to_lowercase();
+        text += &row(&[title(name), kind, format::count(line.planned), fates.join(" + ")]);
+    }
+    text + "\n"
+}
+
+fn generator(summary: &Summary) -> String {
+    let mut text = format!("## Generator\n\n{}", figures(&summary.generator.figures));
+    summary.generator.advice.iter().for_each(|advice| text += &format!("- {advice}\n"));
+    text
+}

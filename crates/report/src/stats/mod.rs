@@ -1,0 +1,14 @@
+//! The statistics behind the bounds: pure functions on numbers.
+
+mod beta;
+mod bootstrap;
+mod slope;
+mod sparse;
+
+pub(crate) use beta::{share_lower_bound, share_samples_needed, share_upper_bound};
+pub(crate) use bootstrap::{Side, mean_bound, percentile_bound, ratio_bound};
+pub(crate) use slope::slope;
+pub(crate) use sparse::Sparse;
+
+/// How sure a bound is: one-sided, 95 %.
+pub(crate) const CONFIDENCE: f64 = 0.95;

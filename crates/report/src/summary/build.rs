@@ -1,0 +1,52 @@
+use erlmcp_record::Ended;
+
+use super::{
+    Finish, LedgerLine, REPORT_VERSION, Summary, SummaryPhase, generator, numbers, phases, readiness, timeline,
+};
+use crate::analysis::Analysis;
+use crate::facts::Facts;
+use crate::verdict;
+
+/// The view model, from what is known now.
+pub(crate) fn build(analysis: &Analysis) -> Summary {
+    let facts = Facts::of(analysis);
+    let checks = verdict::checks(analysis, &facts);
+    Summary {
+        report_version: REPORT_VERSION,
+        run: analysis.header.clone(),
+        finish: finish(analysis),
+        configuration: analysis.config.clone(),
+        target: analysis.target.clone(),
+        machine: analysis.header.as_ref().map(|header| header.machine.clone()).unwrap_or_default(),
+        timeline: timeline::timeline(analysis),
+        phases: timeline::planned(analysis)
+            .into_iter()
+            .map(|(phase, name)| SummaryPhase {
+                phase,
+                state: timeline::state(analysis, phase, &name),
+                figures: phases::figures(analysis, &facts, phase, &name),
+                scenarios: super::scenarios::results(analysis, &facts, &checks, phase),
+                name,
+            })
+            .collect(),
+        numbers: numbers::sections(analysis, &facts),
+        readiness: readiness::readiness(analysis, &checks),
+        ledger: ledger(analysis),
+        generator: generator::generator(analysis, &facts),
+        checks,
+    }
+}
+
+fn finish(analysis: &Analysis) -> Finish {
+    match analysis.end.as_ref().map(|end| &end.ended) {
+        Some(Ended::Completed) => Finish::Completed,
+        Some(Ended::Interrupted) => Finish::Interrupted,
+        Some(Ended::Aborted { reason }) => Finish::Aborted { reason: reason.clone() },
+        None => Finish::Unfinished,
+    }
+}
+
+fn ledger(analysis: &Analysis) -> Vec<LedgerLine> {
+    let lines = analysis.ledger.balance(&analysis.blocks).lines;
+    lines.into_iter().map(|((phase, kind), (planned, fates))| LedgerLine { phase, kind, planned, fates }).collect()
+}

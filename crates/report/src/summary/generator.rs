@@ -1,0 +1,136 @@
+use std::collections::BTreeMap;
+
+use erlmcp_record::AgentSample;
+
+use super::{Figure, Generator, Value, phases};
+use crate::analysis::{Analysis, Part, Window};
+use crate::facts::Facts;
+use crate::format;
+
+/// What the agents' own samples come to, over the sustained window, else over the whole run.
+#[derive(Default)]
+struct Agents {
+    samples: u64,
+    /// The mean of the busiest agent, in percent of one core.
+    cpu_percent: f64,
+    cpu_percent_all: f64,
+    run_delay_percent: f64,
+    longest_stall_us: u64,
+    descriptors: u64,
+    descriptors_limit: u64,
+}
+
+/// What the generator saw of itself, and what to do about it.
+pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
+    let window = facts.sustained.as_ref().and_then(|found| found.window);
+    let agents = agents(analysis, window);
+    let load = facts.sustained.as_ref().map(|found| &found.judged);
+    let empty = Part::default();
+    let part = load.unwrap_or(&empty);
+    let all = analysis.part(false, |_| true);
+    let none = "no load was sent in the window";
+    let not_told = "the agents did not report";
+    let told = |value: Value| if agents.samples > 0 { value } else { Value::NotMeasured(not_told.into()) };
+    let figures = vec![
+        Figure::new("send_lag_p99_ms", phases::quantile(&part.send_lag, 0.99, none)),
+        Figure::new("send_lag_max_ms", phases::quantile(&part.send_lag, 1.0, none)),
+        Figure::new("receive_lag_p99_ms", phases::quantile(&part.receive_lag, 0.99, none)),
+        Figure::new("unsent_by_generator", Value::Count(all.unsent_by_generator())),
+        Figure::new(
+            "agents",
+            Value::or(analysis.config.as_ref().map(|config| u64::from(config.agents)), Value::Count, not_told),
+        ),
+        Figure::new("agent_cpu_percent_max", told(Value::Percent(agents.cpu_percent))),
+        Figure::new("agents_cpu_percent_all", told(Value::Percent(agents.cpu_percent_all))),
+        Figure::new("agent_run_delay_percent_max", told(Value::Percent(agents.run_delay_percent))),
+        Figure::new("agent_longest_stall_ms", told(Value::Ms(agents.longest_stall_us as f64 / 1e3))),
+        Figure::new(
+            "agent_descriptors_max",
+            told(Value::Share { part: agents.descriptors, whole: agents.descriptors_limit }),
+        ),
+        Figure::new("steal_percent", steal(analysis, window)),
+        Figure::new("time_waits_max", Value::or(time_waits(analysis), Value::Count, "sockstat was not read")),
+        Figure::new(
+            "colocated_target",
+            Value::or(analysis.config.as_ref().map(|config| config.colocated), Value::Flag, not_told),
+        ),
+    ];
+    Generator { advice: advice(analysis, part, &all, &agents), figures }
+}
+
+fn agents(analysis: &Analysis, window: Option<Window>) -> Agents {
+    let window = window.unwrap_or(Window { from: 0, to: u32::MAX });
+    let mut by_agent: BTreeMap<u32, Vec<&AgentSample>> = BTreeMap::new();
+    for sample in analysis.seconds_in(window).flat_map(|(_, second)| &second.agents) {
+        by_agent.entry(sample.agent).or_default().push(sample);
+    }
+    let mut found = Agents::default();
+    for samples in by_agent.values() {
+        let mean = |of: fn(&AgentSample) -> u64| {
+            samples.iter().map(|sample| of(sample)).sum::<u64>() as f64 / samples.len().max(1) as f64 / 10_000.0
+        };
+        let most = |of: fn(&AgentSample) -> u64| samples.iter().map(|sample| of(sample)).max().unwrap_or(0);
+        let cpu = mean(|sample| sample.cpu_us);
+        found.samples += samples.len() as u64;
+        found.cpu_percent = found.cpu_percent.max(cpu);
+        found.cpu_percent_all += cpu;
+        found.run_delay_percent = found.run_delay_percent.max(mean(|sample| sample.run_delay_us));
+        found.longest_stall_us = found.longest_stall_us.max(most(|sample| sample.longest_stall_us));
+        found.descriptors = found.descriptors.max(most(|sample| sample.descriptors));
+        found.descriptors_limit = found.descriptors_limit.max(most(|sample| sample.descriptors_limit));
+    }
+    found
+}
+
+/// CPU time that others took from this machine, in percent of all its cores.
+fn steal(analysis: &Analysis, window: Option<Window>) -> Value {
+    let window = window.unwrap_or(Window { from: 0, to: u32::MAX });
+    let samples = analysis.seconds_in(window).filter_map(|(_, second)| second.cluster.as_ref());
+    let points: Vec<(u64, u64)> = samples.filter_map(|sample| Some((sample.at_us, sample.kernel.steal_us?))).collect();
+    let cores = analysis.header.as_ref().map_or(1, |header| header.machine.cores.max(1));
+    let share = points.first().zip(points.last()).and_then(|(first, last)| {
+        let elapsed_us = last.0.checked_sub(first.0).filter(|us| *us > 0)?;
+        Some(last.1.saturating_sub(first.1) as f64 * 100.0 / (elapsed_us as f64 * f64::from(cores)))
+    });
+    Value::or(share, Value::Percent, "the machine's steal time was not read")
+}
+
+fn time_waits(analysis: &Analysis) -> Option<u64> {
+    analysis.seconds.values().filter_map(|second| second.cluster.as_ref()?.kernel.time_waits).max()
+}
+
+/// What to do, where the generator came near its limits.
+fn advice(analysis: &Analysis, part: &Part, all: &Part, agents: &Agents) -> Vec<String> {
+    let colocated = analysis.config.as_ref().is_some_and(|config| config.colocated);
+    let mut advice = Vec::new();
+    let unsent = all.unsent_by_generator();
+    if unsent > 0 {
+        let unsent = format::count(unsent);
+        advice.push(format!(
+            "{unsent} requests were not sent by the generator itself: use more --agents, or a lower --rate"
+        ));
+    }
+    for (name, hist) in [("send", &part.send_lag), ("receive", &part.receive_lag)] {
+        let Some(us) = hist.as_ref().and_then(|hist| hist.quantile_us(0.99)).filter(|us| *us > 10_000) else {
+            continue;
+        };
+        let lag = format::ms(us as f64 / 1e3);
+        advice.push(format!(
+            "The {name} lag was {lag} at P99: latencies are inflated by it. Use more --agents, or a lower --rate"
+        ));
+    }
+    if agents.cpu_percent > 90.0 {
+        advice.push(format!("An agent used {:.0} % of a core: use more --agents", agents.cpu_percent));
+    }
+    if agents.run_delay_percent > 10.0 {
+        let share = agents.run_delay_percent;
+        let instead = if colocated { "; the target shares this machine: give it another one" } else { "" };
+        advice.push(format!(
+            "An agent waited for a core {share:.0} % of the time: this machine is too small for the load{instead}"
+        ));
+    }
+    if agents.descriptors_limit > 0 && agents.descriptors * 10 >= agents.descriptors_limit * 9 {
+        advice.push("An agent used over 90 % of its descriptors: raise ulimit -n, or use more --agents".into());
+    }
+    advice
+}

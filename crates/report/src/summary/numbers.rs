@@ -1,0 +1,188 @@
+//! "Real performance numbers", by the names that guide.md gives them.
+
+use std::collections::BTreeMap;
+
+use erlmcp_record::Kind;
+
+use super::{Figure, Section, Value, phases};
+use crate::analysis::{Analysis, Part};
+use crate::facts::{Facts, Sustained, available_slots};
+use crate::format;
+use crate::stats::slope;
+use crate::verdict::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, memory_source};
+
+pub(super) fn sections(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Section> {
+    let mut sections = vec![connections(facts)];
+    if let Some(found) = &facts.sustained {
+        sections.push(Section { title: "Latency Metrics".into(), figures: latency(found) });
+        sections.push(Section { title: "Throughput Metrics".into(), figures: throughput(analysis, found) });
+        sections.push(Section { title: "Error Metrics".into(), figures: errors(&found.judged) });
+        sections.push(Section { title: "Resource Metrics".into(), figures: resources(analysis, facts, found) });
+    }
+    sections.push(Section { title: "Whole Run, Faults Included".into(), figures: whole_run(analysis) });
+    sections
+}
+
+fn connections(facts: &Facts<'_>) -> Section {
+    let mut figures = Vec::new();
+    if let Some(ramp) = &facts.ramp {
+        let of = ramp.planned.max(ramp.started).max(ramp.target);
+        figures.push(Figure::new(
+            "Connection Establishment Rate",
+            Value::or(ramp.rate(), Value::Rate, "no connection was opened"),
+        ));
+        figures
+            .push(Figure::new("Connection Failure Rate", Value::Share { part: of - ramp.opened.min(of), whole: of }));
+    }
+    if let Some(found) = &facts.sustained {
+        let held = Value::or(found.held.agents_min, Value::Count, "the agents did not report");
+        figures.push(Figure::new("Connections Sustained", held));
+    }
+    Section { title: "Connection Metrics".into(), figures }
+}
+
+fn latency(found: &Sustained<'_>) -> Vec<Figure> {
+    let none = "nothing was answered in the window";
+    let part = &found.judged;
+    let quantile = |quantile: f64| phases::quantile(&part.latency, quantile, none);
+    vec![
+        Figure::new("Min Latency", quantile(0.0)),
+        Figure::new("P50 Latency", quantile(0.5)),
+        Figure::new("P95 Latency", quantile(0.95)),
+        Figure::new("P99 Latency", quantile(0.99)),
+        Figure::new("Max Latency", quantile(1.0)),
+        Figure::new("Mean Latency", phases::mean(&part.latency, none)),
+        Figure::new("P95 Service Time", phases::quantile(&part.service, 0.95, none)),
+        Figure::new("P95 Time to Headers", phases::quantile(&part.headers, 0.95, none)),
+        Figure::new("P95 Time to First Event", phases::quantile(&part.first_event, 0.95, "no answer was a stream")),
+    ]
+}
+
+fn throughput(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
+    let answered = analysis.seconds.values().filter_map(|second| second.kind(Kind::Load)).map(|load| load.ok());
+    let peak = answered.max().filter(|peak| *peak > 0);
+    let seconds = found.seconds();
+    let sustained = (seconds > 0).then(|| found.judged.ok() as f64 / seconds.max(1) as f64);
+    let by_replica = found.answered_by_replica();
+    let extremes = by_replica.values().copied().reduce(f64::min).zip(by_replica.values().copied().reduce(f64::max));
+    let per_replica = extremes.map(|(least, most)| {
+        Value::Text(format!(
+            "{} to {} a second ({} replicas)",
+            format::rate(least),
+            format::rate(most),
+            by_replica.len()
+        ))
+    });
+    let none = "there is no window";
+    vec![
+        Figure::new("Peak Throughput", Value::or(peak.map(|peak| peak as f64), Value::Rate, "nothing was answered")),
+        Figure::new("Sustained Throughput", Value::or(sustained, Value::Rate, none)),
+        Figure::new(
+            "Per-Replica Throughput",
+            per_replica.unwrap_or_else(|| Value::NotMeasured("requests are not told apart by replica".into())),
+        ),
+        Figure::new(
+            "Total Cluster Throughput",
+            Value::or(cluster_rate(analysis, found), Value::Rate, "the target does not count its requests"),
+        ),
+    ]
+}
+
+/// Requests that a replica had answered, since its start, at a time.
+#[derive(Clone, Copy)]
+struct Answered {
+    at_us: u64,
+    total: u64,
+}
+
+/// What the server itself counted over the window, all replicas, a second.
+fn cluster_rate(analysis: &Analysis, found: &Sustained<'_>) -> Option<f64> {
+    let mut ends: BTreeMap<u16, (Answered, Answered)> = BTreeMap::new();
+    for sample in analysis.seconds_in(found.window?).filter_map(|(_, second)| second.cluster.as_ref()) {
+        for replica in &sample.replicas {
+            let answered = Answered { at_us: sample.at_us, total: replica.requests_total? };
+            ends.entry(replica.replica).or_insert((answered, answered)).1 = answered;
+        }
+    }
+    let rate = |(first, last): &(Answered, Answered)| {
+        let elapsed_us = last.at_us.checked_sub(first.at_us).filter(|us| *us > 0)?;
+        Some(last.total.checked_sub(first.total)? as f64 * 1e6 / elapsed_us as f64)
+    };
+    if ends.is_empty() { None } else { ends.values().map(rate).sum() }
+}
+
+fn errors(part: &Part) -> Vec<Figure> {
+    let share = |count: u64| Value::Share { part: count, whole: part.countable() };
+    vec![
+        Figure::new("Overall Error Rate", share(part.errors())),
+        Figure::new("Connection Errors", share(part.of(CONNECTION_ERRORS))),
+        Figure::new("Timeout Errors", share(part.of(TIMEOUTS))),
+        Figure::new("Server Errors", share(part.of(SERVER_ERRORS))),
+        Figure::new("Errors by Cause", phases::causes(&part.causes)),
+    ]
+}
+
+fn resources(analysis: &Analysis, facts: &Facts<'_>, found: &Sustained<'_>) -> Vec<Figure> {
+    let server = &found.server;
+    let missing = server.missing.clone().unwrap_or_else(|| "the target gives no such figures".into());
+    let total = server.memory_mean();
+    let open = found.held.agents_min.filter(|open| *open > 0);
+    let per_connection = match (&facts.memory.reference, total.zip(open)) {
+        (Ok(reference), Some((total, open))) => Value::Bytes((total - reference) / open as f64),
+        (Err(why), Some(_)) => Value::NotMeasured(why.clone()),
+        (_, None) => Value::NotMeasured(missing.clone()),
+    };
+    let growth = slope(&server.memory, analysis.seed()).map(|slope| slope.per_second * 60.0);
+    let cpu = |of: fn(f64, f64) -> f64| server.cpu_percent.values().copied().reduce(of);
+    let per_replica =
+        cpu(f64::min).zip(cpu(f64::max)).map(|(least, most)| Value::Text(format!("{least:.1}% to {most:.1}%")));
+    let stall = server.longest_stall_us.map(|us| us as f64 / 1e3);
+    vec![
+        Figure::new("Memory per Connection", per_connection),
+        Figure::new("Total Memory", Value::or(total, Value::Bytes, &missing)),
+        Figure::new("Memory Source", Value::Text(memory_source(server.memory_source).into())),
+        Figure::new("Kernel Memory per Connection", kernel_per_connection(analysis, found)),
+        Figure::new("Memory Growth Rate", Value::or(growth, Value::Growth, &missing)),
+        Figure::new("CPU per Replica", per_replica.unwrap_or_else(|| Value::NotMeasured(missing.clone()))),
+        Figure::new("Total Cluster CPU", Value::or(server.cpu_percent_total(), Value::Percent, &missing)),
+        Figure::new("Longest Stall", Value::or(stall, Value::Ms, &missing)),
+        Figure::new("Connections by Replica", phases::spread(&server.by_replica)),
+    ]
+}
+
+/// Socket memory and slabs of the generator's machine, both ends of the connections where they share it, less what
+/// there was before the ramp.
+fn kernel_per_connection(analysis: &Analysis, found: &Sustained<'_>) -> Value {
+    let bytes = |second: &crate::analysis::Second| {
+        let kernel = &second.cluster.as_ref()?.kernel;
+        kernel.socket_slab_bytes.zip(kernel.tcp_memory_bytes).map(|(slabs, buffers)| slabs + buffers)
+    };
+    let why = "slabs and sockstat could not be read";
+    let Some(window) = found.window else { return Value::NotMeasured("there is no window".into()) };
+    let ramp = analysis.phase_named(erlmcp_record::names::phase::RAMP_UP).and_then(|(_, times)| times.started_us);
+    let ramp = ramp.map_or(window.from, |us| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX));
+    let before = analysis.seconds.range(..ramp).rev().find_map(|(_, second)| bytes(second));
+    let at_n = analysis.seconds.range(window.from..window.to).rev().find_map(|(_, second)| bytes(second));
+    let open = found.held.agents_min.filter(|open| *open > 0);
+    let each =
+        before.zip(at_n).zip(open).map(|((before, at_n), open)| at_n.saturating_sub(before) as f64 / open as f64);
+    Value::or(each, Value::Bytes, why)
+}
+
+fn whole_run(analysis: &Analysis) -> Vec<Figure> {
+    let load = analysis.part(false, |key| key.kind == Kind::Load);
+    let all = analysis.part(false, |_| true);
+    let slots = analysis.seconds.values().filter_map(|second| second.kind(Kind::Load)).map(available_slots);
+    let (slots, available) = slots.fold((0, 0), |sum, second| (sum.0 + second.0, sum.1 + second.1));
+    let none = "nothing was answered";
+    vec![
+        Figure::new("Availability Through the Faults", Value::Share { part: available, whole: slots }),
+        Figure::new("Load Planned", Value::Count(load.planned)),
+        Figure::new("Load Error Rate", Value::Share { part: load.errors(), whole: load.countable() }),
+        Figure::new("Load P95 Latency", phases::quantile(&load.latency, 0.95, none)),
+        Figure::new("Load P99 Latency", phases::quantile(&load.latency, 0.99, none)),
+        Figure::new("Load Max Latency", phases::quantile(&load.latency, 1.0, none)),
+        Figure::new("Requests of Every Kind", Value::Count(all.planned)),
+        Figure::new("Errors by Cause", phases::causes(&all.causes)),
+    ]
+}

@@ -1,0 +1,69 @@
+use erlmcp_record::{ConfigRow, Ended};
+
+use super::Readiness;
+use crate::analysis::Analysis;
+use crate::format;
+use crate::verdict::{Check, Verdict, offers_tools};
+
+/// Ready only when every check passed and `tools/call` was measured.
+pub(super) fn readiness(analysis: &Analysis, checks: &[Check]) -> Readiness {
+    let count = |of: fn(&Verdict) -> bool| checks.iter().filter(|check| of(&check.verdict)).count();
+    let failed = count(|verdict| *verdict == Verdict::Fail);
+    let inconclusive = count(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
+    let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
+    let of = |number: usize, what: &str| (number > 0).then(|| format!("{number} of {} checks {what}", checks.len()));
+    let mut against: Vec<String> = [of(failed, "failed"), of(inconclusive, "inconclusive"), of(skipped, "skipped")]
+        .into_iter()
+        .flatten()
+        .collect();
+    if !analysis.config.as_ref().is_some_and(offers_tools) {
+        against.push("tools/call was not measured".into());
+    }
+    match analysis.end.as_ref().map(|end| &end.ended) {
+        Some(Ended::Completed) => {}
+        Some(Ended::Interrupted) => against.push("the run was interrupted".into()),
+        Some(Ended::Aborted { reason }) => against.push(format!("the run ended early: {reason}")),
+        None => against.push("the record ends in the middle of the run".into()),
+    }
+    let verdict = match (failed, against.is_empty()) {
+        (0, true) => Verdict::Pass,
+        (0, false) => Verdict::Inconclusive { reason: against.join("; ") },
+        _ => Verdict::Fail,
+    };
+    Readiness { verdict, against, rests_on: rests_on(analysis) }
+}
+
+/// How the verdicts came about.
+fn rests_on(analysis: &Analysis) -> Vec<String> {
+    let Some(config) = &analysis.config else { return Vec::new() };
+    let mut methods = vec![load_method(config)];
+    if let Some(queued) = &config.queued_calls {
+        methods.push(format!("Queue scenarios: {queued}"));
+    }
+    methods.push(format!(
+        "Window: sustained load after {} of warm-up, whole seconds",
+        format::duration_ms(analysis.warmup_us() / 1_000)
+    ));
+    methods.push(format!("Connections: spread by {}, closed with {}", config.spread, config.close));
+    if let Some(target) = &analysis.target {
+        methods.push(format!("Server figures: {}", target.server_figures));
+    }
+    for fault in analysis.faults.values().take(20) {
+        methods.push(format!("Fault {}: {}", fault.scenario, fault.method));
+    }
+    for (id, threshold) in config.thresholds.iter().filter(|(_, threshold)| threshold.changed) {
+        methods.push(format!("Threshold changed by the user: {id} is {}", threshold.value));
+    }
+    methods
+}
+
+fn load_method(config: &ConfigRow) -> String {
+    format!(
+        "Load: {}, open loop, {} arrivals at {} req/s, era {}, seed {}",
+        config.calls,
+        config.arrivals,
+        format::rate(config.rate),
+        config.era,
+        config.seed
+    )
+}

@@ -1,0 +1,223 @@
+use erlmcp_record::ScenarioRow;
+use erlmcp_record::names::{detail, phase, scenario};
+
+use super::{Figure, ScenarioResult, Value, phases};
+use crate::analysis::{Analysis, SlotCounts};
+use crate::facts::{Facts, FaultFacts, Observed, QueueFacts, Recovered};
+use crate::format;
+use crate::verdict::{Check, Verdict};
+
+/// The scenarios of a phase, in the order in which they were run.
+pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], number: u8) -> Vec<ScenarioResult> {
+    let mut rows: Vec<&ScenarioRow> = analysis.scenarios.values().filter(|row| row.phase == number).collect();
+    rows.sort_by_key(|row| (row.started_us, order(&row.name)));
+    let is_recovery = analysis.phases.get(&number).is_some_and(|times| times.name == phase::FAILURE_RECOVERY);
+    rows.into_iter().map(|row| result(analysis, facts, checks, row, is_recovery)).collect()
+}
+
+/// The plan's order, for scenarios that were skipped at the same moment.
+fn order(name: &str) -> usize {
+    use scenario::{GRADUAL_COOLDOWN, NETWORK_PARTITION, NODE_FAILURE, QUEUE_OVERFLOW, RAMP_UP, SUSTAINED_LOAD};
+    let plan = [
+        NODE_FAILURE,
+        NETWORK_PARTITION,
+        QUEUE_OVERFLOW,
+        RAMP_UP,
+        SUSTAINED_LOAD,
+        scenario::BURST_TRAFFIC,
+        GRADUAL_COOLDOWN,
+    ];
+    plan.iter().position(|known| *known == name).unwrap_or(plan.len())
+}
+
+fn check_id(name: &str, is_recovery: bool) -> &'static str {
+    match (is_recovery, name) {
+        (true, scenario::NODE_FAILURE) => "recovery.node_ms",
+        (true, scenario::NETWORK_PARTITION) => "recovery.partition_detection_ms",
+        (true, scenario::QUEUE_OVERFLOW) => "recovery.overflow_lost_count",
+        (false, scenario::RAMP_UP) => "performance.ramp_cps",
+        (false, scenario::SUSTAINED_LOAD) => "performance.sustained_mean_ms",
+        (false, scenario::BURST_TRAFFIC) => "performance.back_pressure_p95_ms",
+        (false, scenario::GRADUAL_COOLDOWN) => "performance.cooldown_open_count",
+        _ => "",
+    }
+}
+
+fn result(
+    analysis: &Analysis,
+    facts: &Facts<'_>,
+    checks: &[Check],
+    row: &ScenarioRow,
+    is_recovery: bool,
+) -> ScenarioResult {
+    let verdict = checks.iter().find(|check| check.id == check_id(&row.name, is_recovery)).map(|check| &check.verdict);
+    let (outcome, reason) = match (&row.skipped, verdict) {
+        (Some(why), _) => ("skipped", Some(why.clone())),
+        (None, Some(Verdict::Pass)) => (if is_recovery { "recovered" } else { "success" }, None),
+        (None, Some(Verdict::Fail)) => ("failed", None),
+        (None, Some(Verdict::Skipped { reason })) => ("skipped", Some(reason.clone())),
+        (None, Some(Verdict::Inconclusive { reason })) => ("inconclusive", Some(reason.clone())),
+        (None, None) => ("inconclusive", Some("there is no check for it".into())),
+    };
+    let mut figures = if row.skipped.is_some() { Vec::new() } else { figures(analysis, facts, row) };
+    let figure = match (&row.skipped, figures.is_empty()) {
+        (Some(why), _) => Figure::new("figure", Value::NotMeasured(why.clone())),
+        (None, true) => Figure::new("figure", Value::NotMeasured("no data".into())),
+        (None, false) => figures.remove(0),
+    };
+    ScenarioResult { name: row.name.clone(), outcome: outcome.into(), figure, reason, figures }
+}
+
+/// The first one is the figure of the short form.
+fn figures(analysis: &Analysis, facts: &Facts<'_>, row: &ScenarioRow) -> Vec<Figure> {
+    let in_recovery = |name: &str| facts.faults.iter().filter(|fault| fault.fault.scenario == name).collect::<Vec<_>>();
+    match row.name.as_str() {
+        scenario::NODE_FAILURE | scenario::NETWORK_PARTITION => faults(&in_recovery(&row.name)),
+        scenario::QUEUE_OVERFLOW => facts.overflow.as_ref().map(overflow).unwrap_or_default(),
+        scenario::BURST_TRAFFIC => facts.burst.as_ref().map(burst).unwrap_or_default(),
+        scenario::RAMP_UP => ramp(facts),
+        scenario::SUSTAINED_LOAD => steady(facts, row),
+        scenario::GRADUAL_COOLDOWN => cool_down(analysis, row),
+        _ => row.detail.iter().map(|(name, value)| Figure::new(name, Value::Number(*value))).collect(),
+    }
+}
+
+/// A moment in milliseconds since the fault's effect.
+fn moment(moment: &Observed) -> Value {
+    match moment {
+        Observed::After { us } => Value::Ms(*us as f64 / 1e3),
+        Observed::NotWithin { us } => Value::NotMeasured(format!("not within {}", format::ms(*us as f64 / 1e3))),
+        Observed::Unknown(why) => Value::NotMeasured(why.clone()),
+    }
+}
+
+/// Every fault by itself, and the longest of all first.
+fn faults(faults: &[&FaultFacts<'_>]) -> Vec<Figure> {
+    let moments = faults.iter().map(|fault| &fault.served_again);
+    let longest = moments.clone().filter_map(|moment| match moment {
+        Observed::After { us } => Some(*us),
+        Observed::NotWithin { .. } | Observed::Unknown(_) => None,
+    });
+    let open = moments.clone().find(|moment| !matches!(moment, Observed::After { .. }));
+    let value = open
+        .map(moment)
+        .unwrap_or_else(|| Value::or(longest.max(), |us| Value::Ms(us as f64 / 1e3), "no such fault was made"));
+    let mut figures = vec![
+        Figure::new("all_clients_served_again_ms", value),
+        Figure::new("faults", Value::Count(faults.len() as u64)),
+    ];
+    for (at, fault) in faults.iter().enumerate() {
+        let prefix = if faults.len() > 1 { format!("fault_{}_", at + 1) } else { String::new() };
+        figures.extend(one_fault(fault, &prefix));
+    }
+    figures
+}
+
+fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
+    let named = |name: &str, value: Value| Figure::new(format!("{prefix}{name}"), value);
+    let mut figures = vec![
+        named("method", Value::Text(facts.fault.method.clone())),
+        named("replica", Value::or(facts.fault.replica.map(u64::from), Value::Count, "it has none")),
+        named("detected_by_cluster_ms", moment(&facts.detected_by_cluster)),
+        named("detected_by_first_client_ms", moment(&facts.detected_by_first_client)),
+        named("detected_by_clients_ms", moment(&facts.detected_by_clients)),
+        named("served_again_ms", moment(&facts.served_again)),
+        named("replica_ready_ms", moment(&facts.ready_again)),
+        named("connections_affected", Value::Count(facts.affected)),
+        named("reconnected_percent", Value::Share { part: facts.reestablished, whole: facts.affected }),
+        named("fates_before", fates(&facts.fates.before)),
+        named("fates_during", fates(&facts.fates.during)),
+        named("fates_after", fates(&facts.fates.after)),
+    ];
+    figures.extend(facts.fault.note.iter().map(|note| named("note", Value::Text(note.clone()))));
+    figures
+}
+
+/// "41,000 planned: ok 40,980, reset 20".
+fn fates(counts: &SlotCounts) -> Value {
+    if counts.planned == 0 {
+        return Value::NotMeasured("no request was planned then".into());
+    }
+    let each: Vec<String> =
+        counts.fates.iter().map(|(fate, count)| format!("{} {}", fate.name(), format::count(count))).collect();
+    Value::Text(format!("{} planned: {}", format::count(counts.planned), each.join(", ")))
+}
+
+fn recovered(recovered: &Recovered) -> Value {
+    match recovered {
+        Recovered::Within { ms } => Value::Ms(*ms as f64),
+        Recovered::Not { watched_ms } => Value::NotMeasured(format!("not within {}", format::duration_ms(*watched_ms))),
+        Recovered::Unknown(why) => Value::NotMeasured(why.clone()),
+    }
+}
+
+fn overflow(facts: &QueueFacts<'_>) -> Vec<Figure> {
+    let part = &facts.queued;
+    let none = "no operation was done";
+    let mut figures = vec![
+        Figure::new("recovered_ms", recovered(&facts.recovered)),
+        Figure::new("operations", Value::Count(part.planned)),
+        Figure::new("operations_ok", Value::Count(part.ok())),
+        Figure::new("operations_lost", Value::Count(part.countable().saturating_sub(part.ok()))),
+        Figure::new("operation_p95_ms", phases::quantile(&part.operation, 0.95, none)),
+        Figure::new("operation_max_ms", phases::quantile(&part.operation, 1.0, none)),
+    ];
+    figures.extend(queue(facts));
+    figures
+}
+
+fn queue(facts: &QueueFacts<'_>) -> Vec<Figure> {
+    let none = "the target does not report it";
+    vec![
+        Figure::new("refusals", Value::Count(facts.refusals)),
+        Figure::new("refused_by_server", Value::or(facts.refused_by_server, Value::Count, none)),
+        Figure::new("retries", Value::Count(facts.queued.retries)),
+        Figure::new("crashes", Value::or(facts.crashes, Value::Count, "the target's processes were not seen")),
+        Figure::new("fates_before", fates(&facts.fates.before)),
+        Figure::new("fates_during", fates(&facts.fates.during)),
+        Figure::new("fates_after", fates(&facts.fates.after)),
+    ]
+}
+
+fn burst(facts: &QueueFacts<'_>) -> Vec<Figure> {
+    let none = "nothing was answered";
+    let mut figures = vec![
+        Figure::new("p95_latency_ms", phases::quantile(&facts.load.latency, 0.95, none)),
+        Figure::new("avg_latency_ms", phases::mean(&facts.load.latency, none)),
+        Figure::new("steady_again_ms", recovered(&facts.recovered)),
+    ];
+    figures.extend(queue(facts));
+    figures
+}
+
+fn ramp(facts: &Facts<'_>) -> Vec<Figure> {
+    let Some(opening) = &facts.unpaced_ramp else { return Vec::new() };
+    vec![
+        Figure::new("ramp_cps", Value::or(opening.rate(), Value::Rate, "no connection was opened")),
+        Figure::new("connections_opened", Value::Count(opening.opened)),
+        Figure::new("ramp_ms", Value::or(opening.took_ms, Value::Ms, "no connection was opened")),
+    ]
+}
+
+fn steady(facts: &Facts<'_>, row: &ScenarioRow) -> Vec<Figure> {
+    let Some((_, part)) = &facts.steady else { return Vec::new() };
+    let none = "nothing was answered";
+    let elapsed = row.ended_us.saturating_sub(row.started_us) / 1_000;
+    vec![
+        Figure::new("avg_latency_ms", phases::mean(&part.latency, none)),
+        Figure::new("p95_latency_ms", phases::quantile(&part.latency, 0.95, none)),
+        Figure::new("requests", Value::Count(part.planned)),
+        Figure::new("error_rate_percent", Value::Share { part: part.errors(), whole: part.countable() }),
+        Figure::new("duration_ms", Value::Count(elapsed)),
+    ]
+}
+
+fn cool_down(analysis: &Analysis, row: &ScenarioRow) -> Vec<Figure> {
+    let told = |name: &str, of: fn(f64) -> Value| Value::or(row.detail.get(name).copied(), of, "it was not told");
+    let open = analysis.connections.get(&row.phase).map(|found| found.last.values().map(|last| last.open).sum());
+    vec![
+        Figure::new("close_ms", told(detail::CLOSE_MS, Value::Ms)),
+        Figure::new("connections_closed", told(detail::CONNECTIONS_CLOSED, |count| Value::Count(count as u64))),
+        Figure::new("open_after", Value::or(open, Value::Count, "the agents did not report")),
+    ]
+}

@@ -1,0 +1,38 @@
+use erlmcp_record::Kind;
+use erlmcp_record::names::{finding, phase};
+
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+use crate::analysis::Part;
+use crate::stats::share_upper_bound;
+
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    let number = judge.analysis.phase_named(phase::BASELINE).map_or(0, |(number, _)| number);
+    let part = judge.analysis.part_of(number, Kind::Sequential);
+    let answered = judge.analysis.finding_value(number, finding::TARGET_REACHABLE);
+    judge.enter("baseline.reachable_percent", reachable(&part, answered));
+    judge.enter("baseline.latency_ms", latency(&part));
+}
+
+fn reachable(part: &Part, answered: Option<f64>) -> Evidence {
+    // The first knock counts as one more request.
+    let knocks = u64::from(answered.is_some());
+    let ok = part.ok() + u64::from(answered == Some(1.0));
+    let of = part.countable() + knocks;
+    Evidence::of(Estimate::percent(ok, of), of, "requests", "reachability and the sequential requests")
+        .spoiled((part.planned == 0 && answered != Some(0.0)).then_some("no sequential request was sent"))
+        .advised("see whether the target runs, and its path (default /mcp)")
+}
+
+/// The median of the sequential requests; its bound from the order of the samples.
+fn latency(part: &Part) -> Evidence {
+    let Some(hist) = part.latency.as_ref().or(part.service.as_ref()).filter(|hist| !hist.is_empty()) else {
+        return Evidence::none("no sequential request was answered");
+    };
+    let count = hist.count();
+    let upper = hist.quantile_us(share_upper_bound(count / 2, count)).map(|us| us as f64 / 1e3);
+    Evidence::of(hist.quantile_us(0.5).map(Estimate::ms), count, "requests", "sequential requests on a warm connection")
+        .bounded(upper)
+        .spoiled((count < 20).then(|| format!("{count} samples are too few: needs 20")))
+}

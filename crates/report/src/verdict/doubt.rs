@@ -1,0 +1,83 @@
+//! When the generator, or the lack of data, is to blame.
+
+use erlmcp_record::Hist;
+
+use crate::analysis::Part;
+use crate::facts::Sustained;
+use crate::format;
+
+pub(super) const NO_WINDOW: &str = "no whole second was left after the warm-up";
+
+/// Fewer seconds than this cannot be drawn from.
+const SECONDS_MIN: u64 = 5;
+
+/// A percentile needs this many samples beyond it.
+const BEYOND_MIN: u64 = 10;
+
+/// Arrivals that the generator itself did not send make every verdict that rests on them inconclusive.
+pub(super) fn unsent(part: &Part) -> Option<String> {
+    let count = part.unsent_by_generator();
+    (count > 0).then(|| format!("the generator itself did not send {} requests", format::count(count)))
+}
+
+/// Lag of the generator that can be why a latency is past its limit: more than a tenth of the limit at P99.
+pub(super) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
+    let over = |name: &str, hist: &Option<Hist>| {
+        let us = hist.as_ref()?.quantile_us(0.99)?;
+        // A tenth of the limit in milliseconds is a hundred times it in microseconds.
+        (us as f64 > limit_ms * 100.0).then(|| {
+            format!("the generator's {name} lag was {} at P99, over a tenth of the limit", format::ms(us as f64 / 1e3))
+        })
+    };
+    let found: Vec<String> =
+        [over("send", &part.send_lag), over("receive", &part.receive_lag)].into_iter().flatten().collect();
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
+/// Too few samples beyond a percentile.
+pub(super) fn too_few_beyond(count: u64, quantile: f64) -> Option<String> {
+    let beyond = count - (count as f64 * quantile).ceil().min(count as f64) as u64;
+    let needed = (BEYOND_MIN as f64 / (1.0 - quantile)).round() as u64;
+    (beyond < BEYOND_MIN)
+        .then(|| format!("{} samples are too few: needs {}", format::count(count), format::count(needed)))
+}
+
+/// A window of few seconds has no bound to be trusted.
+pub(super) fn short_window(seconds: u64) -> Option<String> {
+    (seconds < SECONDS_MIN).then(|| {
+        format!("{seconds} s are too few to tell chance from the target: needs {SECONDS_MIN} s after the warm-up")
+    })
+}
+
+/// The window is missing, or nothing was planned in it, or the generator did not send all of it.
+pub(super) fn load(sustained: &Sustained<'_>) -> Option<String> {
+    match sustained.window {
+        None => Some(NO_WINDOW.into()),
+        Some(_) if sustained.judged.planned == 0 => Some("no request was planned in the window".into()),
+        Some(_) => unsent(&sustained.judged),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_samples_must_lie_beyond() {
+        assert!(too_few_beyond(199, 0.95).is_some());
+        assert!(too_few_beyond(200, 0.95).is_none());
+        assert!(too_few_beyond(999, 0.99).is_some());
+        assert!(too_few_beyond(1_000, 0.99).is_none());
+        assert!(too_few_beyond(0, 0.99).is_some());
+    }
+
+    #[test]
+    fn lag_counts_from_over_a_tenth_of_the_limit() {
+        let mut part = Part::default();
+        assert_eq!(lag(&part, 100.0), None);
+        part.send_lag.get_or_insert_default().record_us(9_900);
+        assert_eq!(lag(&part, 100.0), None);
+        part.receive_lag.get_or_insert_default().record_us(12_000);
+        assert!(lag(&part, 100.0).is_some_and(|why| why.contains("receive lag") && !why.contains("send lag")));
+    }
+}

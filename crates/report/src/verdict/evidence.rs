@@ -1,0 +1,168 @@
+use super::estimate::Estimate;
+use super::{Check, Limit, Verdict};
+use crate::format;
+
+/// What is known about one expectation.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) estimate: Option<Estimate>,
+    /// The 95 % bound towards the limit; None where the figure is exact.
+    pub(super) bound: Option<f64>,
+    /// How much it would take to be sure, where the bound is past the limit.
+    pub(super) needed: Option<String>,
+    pub(super) samples: u64,
+    pub(super) samples_of: &'static str,
+    pub(super) source: String,
+    /// Data that are missing or contradict each other: no verdict, whatever the estimate is.
+    pub(super) spoiled: Vec<String>,
+    /// What else than the target could be why it failed: a FAIL becomes INCONCLUSIVE, a PASS stays.
+    pub(super) excuses: Vec<String>,
+    /// Why a PASS cannot be trusted; a FAIL stays.
+    pub(super) doubts: Vec<String>,
+    pub(super) advice: Option<&'static str>,
+}
+
+impl Evidence {
+    pub(super) fn of(estimate: Option<Estimate>, samples: u64, samples_of: &'static str, source: &str) -> Self {
+        Self { estimate, samples, samples_of, source: source.into(), ..Self::default() }
+    }
+
+    /// Nothing to judge by.
+    pub(super) fn none(why: impl Into<String>) -> Self {
+        Self { spoiled: vec![why.into()], ..Self::default() }
+    }
+
+    pub(super) fn spoiled(mut self, why: Option<impl Into<String>>) -> Self {
+        self.spoiled.extend(why.map(Into::into));
+        self
+    }
+
+    pub(super) fn excused(mut self, why: Option<String>) -> Self {
+        self.excuses.extend(why);
+        self
+    }
+
+    pub(super) fn doubted(mut self, why: Option<String>) -> Self {
+        self.doubts.extend(why);
+        self
+    }
+
+    pub(super) fn bounded(mut self, bound: Option<f64>) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    pub(super) fn needing(mut self, needed: Option<String>) -> Self {
+        self.needed = needed;
+        self
+    }
+
+    pub(super) fn advised(mut self, advice: &'static str) -> Self {
+        self.advice = Some(advice);
+        self
+    }
+
+    /// The verdict by the rules of the method, in their order.
+    pub(super) fn verdict(&self, limit: &Limit) -> Verdict {
+        let inconclusive = |reason: String| Verdict::Inconclusive { reason };
+        if !self.spoiled.is_empty() {
+            return inconclusive(self.spoiled.join("; "));
+        }
+        let Some(estimate) = self.estimate else { return inconclusive("no data".into()) };
+        if !limit.comparison.holds(estimate.standing(limit.value)) {
+            return match self.excuses.is_empty() {
+                true => Verdict::Fail,
+                false => inconclusive(self.excuses.join("; ")),
+            };
+        }
+        if let Some(bound) = self.bound
+            && !limit.comparison.holds(bound.total_cmp(&limit.value))
+        {
+            let needed = self.needed.as_ref().map(|needed| format!(": needs {needed}")).unwrap_or_default();
+            let bound = format::grouped(bound, 4);
+            let bound = bound.trim_end_matches('0').trim_end_matches('.');
+            let unit = if limit.unit.is_empty() { String::new() } else { format!(" {}", limit.unit) };
+            return inconclusive(format!("its 95 % bound of {bound}{unit} is past the limit{needed}"));
+        }
+        match self.doubts.is_empty() {
+            true => Verdict::Pass,
+            false => inconclusive(self.doubts.join("; ")),
+        }
+    }
+
+    pub(super) fn into_check(self, threshold: &super::Threshold, limit: Limit, verdict: Verdict) -> Check {
+        Check {
+            id: threshold.id.into(),
+            name: threshold.name.into(),
+            phase: threshold.phase.map(Into::into),
+            estimate: self.estimate.map(Estimate::value),
+            bound: self.bound,
+            source: self.source,
+            samples: self.samples,
+            samples_of: self.samples_of.into(),
+            advice: self.advice.filter(|_| verdict != Verdict::Pass).map(Into::into),
+            threshold: limit,
+            verdict,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Comparison;
+    use super::*;
+
+    fn limit(comparison: Comparison, value: f64) -> Limit {
+        Limit { value, unit: "ms".into(), comparison, changed: false }
+    }
+
+    fn at(value: f64) -> Evidence {
+        Evidence::of(Some(Estimate::Number(value)), 100, "requests", "test")
+    }
+
+    fn is_inconclusive(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Inconclusive { .. })
+    }
+
+    #[test]
+    fn the_estimate_at_its_limit_fails() {
+        assert_eq!(at(100.0).verdict(&limit(Comparison::Below, 100.0)), Verdict::Fail);
+        assert_eq!(at(99.9).verdict(&limit(Comparison::Below, 100.0)), Verdict::Pass);
+        assert_eq!(at(100.0).verdict(&limit(Comparison::AtMost, 100.0)), Verdict::Pass);
+        assert_eq!(at(10_000.0).verdict(&limit(Comparison::Above, 10_000.0)), Verdict::Fail);
+        assert_eq!(at(450.0).verdict(&limit(Comparison::Above, 10_000.0)), Verdict::Fail);
+    }
+
+    #[test]
+    fn the_bound_past_the_limit_is_inconclusive() {
+        let near = at(90.0).bounded(Some(100.0)).needing(Some("900 requests".into()));
+        let verdict = near.verdict(&limit(Comparison::Below, 100.0));
+        assert_eq!(verdict.reason(), Some("its 95 % bound of 100 ms is past the limit: needs 900 requests"));
+        assert_eq!(at(90.0).bounded(Some(99.0)).verdict(&limit(Comparison::Below, 100.0)), Verdict::Pass);
+        // Past the estimate's own limit the bound no longer matters.
+        assert_eq!(at(120.0).bounded(Some(150.0)).verdict(&limit(Comparison::Below, 100.0)), Verdict::Fail);
+    }
+
+    #[test]
+    fn excuses_soften_a_fail_and_never_spoil_a_pass() {
+        let lagging = |value| at(value).excused(Some("the generator lagged".into()));
+        assert!(is_inconclusive(&lagging(120.0).verdict(&limit(Comparison::Below, 100.0))));
+        assert_eq!(lagging(20.0).verdict(&limit(Comparison::Below, 100.0)), Verdict::Pass);
+    }
+
+    #[test]
+    fn doubts_spoil_a_pass_and_never_soften_a_fail() {
+        let rss = |value| at(value).doubted(Some("RSS only".into()));
+        assert!(is_inconclusive(&rss(20.0).verdict(&limit(Comparison::Below, 100.0))));
+        assert_eq!(rss(120.0).verdict(&limit(Comparison::Below, 100.0)), Verdict::Fail);
+    }
+
+    #[test]
+    fn no_data_and_contradictions_are_never_a_pass_nor_a_fail() {
+        assert!(is_inconclusive(&Evidence::default().verdict(&limit(Comparison::Below, 100.0))));
+        for value in [20.0, 120.0] {
+            let spoiled = at(value).spoiled(Some("the counts disagree"));
+            assert!(is_inconclusive(&spoiled.verdict(&limit(Comparison::Below, 100.0))));
+        }
+    }
+}

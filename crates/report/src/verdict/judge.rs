@@ -1,0 +1,126 @@
+use erlmcp_record::ConfigRow;
+use erlmcp_record::names::phase;
+
+use super::evidence::Evidence;
+use super::{Check, Limit, Threshold, Verdict, threshold};
+use super::{baseline, cool_down, performance, ramp, recovery, sla, sustained, whole_run};
+use crate::analysis::Analysis;
+use crate::facts::Facts;
+
+/// Puts evidence beside its limit, check after check.
+pub(super) struct Judge<'a> {
+    pub(super) analysis: &'a Analysis,
+    pub(super) facts: &'a Facts<'a>,
+    checks: Vec<Check>,
+}
+
+/// All expectations of the plan and what became of them, in the order of the report.
+pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
+    let mut judge = Judge { analysis, facts, checks: Vec::new() };
+    sla::enter(&mut judge);
+    baseline::enter(&mut judge);
+    ramp::enter(&mut judge);
+    sustained::enter(&mut judge);
+    recovery::enter(&mut judge);
+    performance::enter(&mut judge);
+    cool_down::enter(&mut judge);
+    whole_run::enter(&mut judge);
+    judge.checks
+}
+
+/// The checks of the scenarios of one phase.
+pub(crate) fn scenario_checks(analysis: &Analysis, facts: &Facts<'_>, name: &str) -> Vec<Check> {
+    let mut judge = Judge { analysis, facts, checks: Vec::new() };
+    match name {
+        phase::FAILURE_RECOVERY => recovery::enter(&mut judge),
+        phase::PERFORMANCE_SCENARIOS => performance::enter(&mut judge),
+        _ => {}
+    }
+    judge.checks
+}
+
+impl Judge<'_> {
+    /// The limit of a check: the table's, or the user's.
+    pub(super) fn limit(&self, id: &str) -> Limit {
+        limit_of(self.analysis, row(id))
+    }
+
+    pub(super) fn enter(&mut self, id: &str, evidence: Evidence) {
+        let row = row(id);
+        let limit = limit_of(self.analysis, row);
+        let skipped = row.phase.and_then(|name| skipped_phase(self.analysis, name));
+        let (evidence, verdict) = match skipped {
+            Some(reason) => (Evidence::default(), Verdict::Skipped { reason }),
+            None => {
+                let evidence = evidence.spoiled(self.lost_agents(row)).spoiled(self.too_large());
+                let verdict = evidence.verdict(&limit);
+                (evidence, verdict)
+            }
+        };
+        self.checks.push(evidence.into_check(row, limit, verdict));
+    }
+
+    /// For a part of a phase that was not run.
+    pub(super) fn enter_skipped(&mut self, id: &str, reason: &str) {
+        let row = row(id);
+        let reason = row.phase.and_then(|name| skipped_phase(self.analysis, name)).unwrap_or_else(|| reason.into());
+        let limit = limit_of(self.analysis, row);
+        self.checks.push(Evidence::default().into_check(row, limit, Verdict::Skipped { reason }));
+    }
+
+    /// An agent that dies takes its connections and its load along: nothing from its phase on shows the target
+    /// alone. How clean the end was can still be seen.
+    fn lost_agents(&self, row: &Threshold) -> Option<String> {
+        let name = row.phase.filter(|name| *name != phase::COOL_DOWN)?;
+        let (number, _) = self.analysis.phase_named(name)?;
+        let earlier: Vec<&str> = self
+            .analysis
+            .losses
+            .iter()
+            .filter(|(lost_in, _)| *lost_in <= number)
+            .map(|(_, what)| what.as_str())
+            .collect();
+        (!earlier.is_empty()).then(|| earlier.join("; "))
+    }
+
+    fn too_large(&self) -> Option<String> {
+        let turned_away = self.analysis.turned_away();
+        (turned_away > 0).then(|| format!("the record is too large to judge: {turned_away} rows found no room"))
+    }
+}
+
+fn row(id: &str) -> &'static Threshold {
+    threshold(id).expect("checks are entered by the names of the table")
+}
+
+fn limit_of(analysis: &Analysis, row: &Threshold) -> Limit {
+    let asked = analysis.config.as_ref().and_then(|config| config.thresholds.get(row.id));
+    Limit {
+        value: asked.map_or(row.default, |asked| asked.value),
+        unit: row.unit.into(),
+        comparison: row.comparison,
+        changed: asked.is_some_and(|asked| asked.changed),
+    }
+}
+
+/// Why the phase with this name was not run; None where it was.
+pub(crate) fn skipped_phase(analysis: &Analysis, name: &str) -> Option<String> {
+    let times = analysis.phase_named(name).map(|(_, times)| times);
+    if let Some(reason) = times.and_then(|times| times.skipped.clone()) {
+        return Some(reason);
+    }
+    if times.is_some_and(|times| times.started_us.is_some()) {
+        return None;
+    }
+    let is_planned = analysis.config.as_ref().is_none_or(|config| config.phases.iter().any(|planned| planned == name));
+    Some(match (is_planned, &analysis.end) {
+        (false, _) => "not in the plan".into(),
+        (true, Some(_)) => "the run ended before it".into(),
+        (true, None) => "not run".into(),
+    })
+}
+
+/// True where the load is `tools/call`, which "production ready" needs.
+pub(crate) fn offers_tools(config: &ConfigRow) -> bool {
+    config.calls.starts_with("tools/call")
+}

@@ -1,0 +1,89 @@
+use erlmcp_record::ScenarioRow;
+use erlmcp_record::names::{finding, phase, scenario};
+
+use super::doubt;
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+use super::recovery::enter_scenario;
+use super::requests;
+use crate::analysis::{Analysis, Window};
+use crate::facts::{Opening, QueueFacts, scenario_row};
+use crate::format;
+use crate::stats::{Side, percentile_bound};
+
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    let (analysis, facts) = (judge.analysis, judge.facts);
+    let not_reached = || Evidence::none("the scenario was not reached");
+
+    let ramp = facts.unpaced_ramp.as_ref().map_or_else(not_reached, ramp);
+    enter_scenario(judge, "performance.ramp_cps", scenario::RAMP_UP, ramp);
+
+    let limit_ms = judge.limit("performance.sustained_mean_ms").value;
+    let steady = facts.steady.as_ref().map_or_else(not_reached, |(row, part)| {
+        requests::mean(analysis, part, window(row), limit_ms, "latency from the intended send time, the whole scenario")
+    });
+    enter_scenario(judge, "performance.sustained_mean_ms", scenario::SUSTAINED_LOAD, steady);
+
+    let limit_ms = judge.limit("performance.back_pressure_p95_ms").value;
+    let burst = facts.burst.as_ref().map_or_else(not_reached, |burst| back_pressure(analysis, burst, limit_ms));
+    enter_scenario(judge, "performance.back_pressure_p95_ms", scenario::BURST_TRAFFIC, burst);
+
+    judge.enter("performance.crashes_count", crashes(analysis));
+    let closed = scenario_row(analysis, phase::PERFORMANCE_SCENARIOS, scenario::GRADUAL_COOLDOWN);
+    let closed = closed.map_or_else(not_reached, |row| cool_down(analysis, row));
+    enter_scenario(judge, "performance.cooldown_open_count", scenario::GRADUAL_COOLDOWN, closed);
+}
+
+fn window(row: &ScenarioRow) -> Option<Window> {
+    Window::between(row.started_us, row.ended_us)
+}
+
+/// Judged by N over the time that it took.
+fn ramp(opening: &Opening) -> Evidence {
+    let not_all = (opening.opened * 100 < opening.target * 99).then(|| {
+        format!("{} of {} connections were opened", format::count(opening.opened), format::count(opening.target))
+    });
+    Evidence::of(
+        opening.rate().map(Estimate::Number),
+        opening.opened,
+        "connections",
+        "connections opened over the time it took",
+    )
+    .spoiled(doubt::unsent(&opening.probes))
+    .doubted(not_all)
+}
+
+/// Refusals were seen, and accepted requests of the usual load kept the latency limit.
+fn back_pressure(analysis: &Analysis, burst: &QueueFacts<'_>, limit_ms: f64) -> Evidence {
+    let seconds = requests::seconds_of(analysis, window(burst.row));
+    let no_refusal = (!burst.has_refusals()).then_some("no refusal was seen");
+    let bound = percentile_bound(&seconds, 0.95, Side::Upper, analysis.seed());
+    let source = "the load of the burst, from the intended send time";
+    requests::percentile(&burst.load, 0.95, (bound, seconds.len()), limit_ms, source)
+        .spoiled(doubt::unsent(&burst.load))
+        .spoiled(no_refusal)
+}
+
+fn crashes(analysis: &Analysis) -> Evidence {
+    let times = analysis.phase_named(phase::PERFORMANCE_SCENARIOS).map(|(_, times)| times);
+    let Some(started_us) = times.and_then(|times| times.started_us) else { return Evidence::default() };
+    let ended_us = times.and_then(|times| times.ended_us).unwrap_or(u64::MAX);
+    match analysis.crashes_between(started_us, ended_us) {
+        Some(crashes) => {
+            Evidence::of(Some(Estimate::count(crashes)), 1, "runs", "process ids and restarts of the replicas")
+        }
+        None => Evidence::none("the target's processes were not seen"),
+    }
+}
+
+/// Open connections after it, the larger of both sides' counts.
+fn cool_down(analysis: &Analysis, row: &ScenarioRow) -> Evidence {
+    let agents: Option<u64> =
+        analysis.connections.get(&row.phase).map(|connections| connections.last.values().map(|last| last.open).sum());
+    let Some(agents) = agents else { return Evidence::none("no second has the agents' counts") };
+    let server = row.detail.get(finding::CLOSING_GAUGE).map(|open| *open as u64);
+    let source =
+        if server.is_some() { "the agents' counts and the server's gauge" } else { "the agents' counts alone" };
+    Evidence::of(Some(Estimate::count(agents.max(server.unwrap_or(0)))), 1, "runs", source)
+}

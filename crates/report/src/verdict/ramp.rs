@@ -1,0 +1,116 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use erlmcp_record::names::{cause, phase};
+
+use super::doubt;
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+use super::requests;
+use crate::analysis::{Analysis, PhaseConnections};
+use crate::facts::Opening;
+use crate::format;
+use crate::stats::{Side, Sparse, percentile_bound};
+
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    let analysis = judge.analysis;
+    let connections =
+        analysis.phase_named(phase::RAMP_UP).and_then(|(number, _)| Some((number, analysis.connections.get(&number)?)));
+    let opening = judge.facts.ramp.as_ref();
+    let (Some((number, connections)), Some(opening)) = (connections, opening) else {
+        for id in ["ramp.success_percent", "ramp.starts_percent", "ramp.late_p99_ms", "ramp.spread_difference_count"] {
+            judge.enter(id, Evidence::none("no opening was recorded"));
+        }
+        return;
+    };
+    let success = success(opening, connections, judge.limit("ramp.success_percent").value);
+    judge.enter("ramp.success_percent", success);
+    judge.enter("ramp.starts_percent", starts(opening, connections));
+    let late = late(analysis, number, connections, judge.limit("ramp.late_p99_ms").value);
+    judge.enter("ramp.late_p99_ms", late);
+    spread(judge, connections);
+}
+
+/// Openings that ended in an open connection, of those that were asked for or begun, whichever are more.
+fn success(opening: &Opening, connections: &PhaseConnections, limit: f64) -> Evidence {
+    let of = opening.planned.max(opening.started).max(opening.target);
+    requests::share_over(opening.opened.min(of), of, limit, "openings", "openings with their first answer, of all")
+        .spoiled(own_failures(connections))
+        .advised("see the failures by cause; raise net.core.somaxconn, or lower --ramp-rate")
+}
+
+fn starts(opening: &Opening, connections: &PhaseConnections) -> Evidence {
+    let planned = opening.planned.max(opening.target);
+    let estimate = Estimate::percent(opening.started.min(planned), planned);
+    Evidence::of(estimate, planned, "openings", "openings begun, of those planned").spoiled(own_failures(connections))
+}
+
+/// Openings that failed for the generator's own want.
+fn own_failures(connections: &PhaseConnections) -> Option<String> {
+    let own = connections.failed.iter().filter(|(name, _)| name.starts_with(cause::GENERATOR));
+    let count: u64 = own.map(|(_, count)| count).sum();
+    (count > 0).then(|| {
+        format!("{} openings failed for the generator's own want: raise descriptors or --agents", format::count(count))
+    })
+}
+
+fn late(analysis: &Analysis, number: u8, connections: &PhaseConnections, limit_ms: f64) -> Evidence {
+    let Some(hist) = connections.late.as_ref().filter(|hist| !hist.is_empty()) else {
+        return Evidence::none("no opening was answered");
+    };
+    let estimate = hist.quantile_us(0.99).map(Estimate::ms);
+    let (first, last) = connections.opening_seconds.unwrap_or_default();
+    let of_phase = |(_, second): &(&u32, &crate::analysis::Second)| second.phase == number || !second.late.is_empty();
+    let seconds = analysis.seconds.range(first..=last).filter(of_phase);
+    let seconds: Vec<Sparse> = seconds.map(|(_, second)| second.late.clone()).collect();
+    let bound = percentile_bound(&seconds, 0.99, Side::Upper, analysis.seed()).map(|us| us / 1e3);
+    let bound = bound.zip(estimate).map(|(bound, estimate)| bound.max(estimate.value()));
+    let needed = requests::needed_for(estimate, bound, limit_ms, hist.count());
+    Evidence::of(estimate, hist.count(), "openings", "from the planned opening to its first answer")
+        .bounded(bound)
+        .needing(needed.map(|needed| format!("about {} openings", format::count(needed))))
+        .spoiled(doubt::too_few_beyond(hist.count(), 0.99))
+        .excused(doubt::lag(&analysis.part_of(number, erlmcp_record::Kind::Probe), limit_ms))
+        .advised("lower --ramp-rate, or see what the target's accept path waits for")
+}
+
+/// Connections by replica against the way that they were spread.
+fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections) {
+    let analysis = judge.analysis;
+    let spread = analysis.config.as_ref().map_or("", |config| config.spread.as_str());
+    let told = connections.last.values().any(|last| !last.by_replica.is_empty());
+    let not_told = (!told).then_some("connections are not told apart by replica");
+    let replicas = replicas(analysis, connections);
+    let count = connections.last.values().map(|last| last.open).sum();
+    if spread == "round robin" {
+        let widest = connections.last.values().map(|last| {
+            let (least, most) = extremes(&replicas, &last.by_replica.iter().copied().collect());
+            most - least
+        });
+        let estimate = widest.max().map(Estimate::count);
+        let source = "the agents' counts at the end of the ramp; round robin";
+        judge.enter(
+            "ramp.spread_difference_count",
+            Evidence::of(estimate, count, "connections", source).spoiled(not_told),
+        );
+        return;
+    }
+    let (least, most) = extremes(&replicas, &connections.by_replica());
+    let estimate = Some(match least {
+        0 => Estimate::Number(f64::MAX),
+        least => Estimate::Ratio { part: u128::from(most), whole: u128::from(least) },
+    });
+    let source = format!("the agents' counts at the end of the ramp; spread by {spread}");
+    judge.enter("ramp.spread_ratio", Evidence::of(estimate, count, "connections", &source).spoiled(not_told));
+}
+
+/// All replicas that connections could have gone to.
+fn replicas(analysis: &Analysis, connections: &PhaseConnections) -> BTreeSet<u16> {
+    let endpoints = analysis.target.iter().flat_map(|target| &target.endpoints).map(|endpoint| endpoint.0);
+    endpoints.chain(connections.by_replica().into_keys()).collect()
+}
+
+fn extremes(replicas: &BTreeSet<u16>, counts: &BTreeMap<u16, u64>) -> (u64, u64) {
+    let of = |replica: &u16| counts.get(replica).copied().unwrap_or(0);
+    (replicas.iter().map(of).min().unwrap_or(0), replicas.iter().map(of).max().unwrap_or(0))
+}

@@ -1,0 +1,124 @@
+use erlmcp_record::names::{phase, scenario};
+
+use super::doubt;
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+use super::requests;
+use crate::analysis::Analysis;
+use crate::facts::{FaultFacts, Observed, QueueFacts};
+use crate::format;
+
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    let facts = judge.facts;
+    let of = |name: &str| facts.faults.iter().filter(|fault| fault.fault.scenario == name).collect::<Vec<_>>();
+    let (nodes, partitions) = (of(scenario::NODE_FAILURE), of(scenario::NETWORK_PARTITION));
+
+    let limit_ms = judge.limit("recovery.node_ms").value;
+    let source = "from the replica's death until all clients were served and it was ready again";
+    let recovered = times(&nodes, |fault| vec![&fault.served_again, &fault.ready_again], limit_ms, source);
+    enter_scenario(judge, "recovery.node_ms", scenario::NODE_FAILURE, recovered);
+
+    let limit_ms = judge.limit("recovery.partition_detection_ms").value;
+    let source = "from the partition's effect until the cluster and the last agent knew";
+    let detected =
+        times(&partitions, |fault| vec![&fault.detected_by_cluster, &fault.detected_by_clients], limit_ms, source);
+    enter_scenario(judge, "recovery.partition_detection_ms", scenario::NETWORK_PARTITION, detected);
+
+    reconnects(judge, &[nodes, partitions].concat());
+    let overflow = match &facts.overflow {
+        Some(overflow) => lost(overflow),
+        None => Evidence::none("the scenario was not reached"),
+    };
+    enter_scenario(judge, "recovery.overflow_lost_count", scenario::QUEUE_OVERFLOW, overflow);
+}
+
+/// Skipped where the scenario was, spoiled where it could not be judged.
+pub(super) fn enter_scenario(judge: &mut Judge<'_>, id: &str, name: &str, evidence: Evidence) {
+    let number = super::threshold(id).and_then(|row| judge.analysis.phase_named(row.phase?)).map_or(0, |found| found.0);
+    let row = judge.analysis.scenarios.get(&(number, name.to_owned()));
+    match row.and_then(|row| row.skipped.clone()) {
+        Some(reason) => judge.enter_skipped(id, &reason),
+        None => judge.enter(id, evidence.spoiled(row.and_then(|row| row.inconclusive.clone()))),
+    }
+}
+
+/// The longest of some moments over all faults. One that did not come is a FAIL where it was watched for longer
+/// than the limit.
+fn times<'a>(
+    faults: &[&'a FaultFacts<'a>],
+    of: impl Fn(&'a FaultFacts<'a>) -> Vec<&'a Observed>,
+    limit_ms: f64,
+    source: &str,
+) -> Evidence {
+    let mut longest_us = None;
+    let mut unknown = Vec::new();
+    for moment in faults.iter().flat_map(|fault| of(fault)) {
+        match moment {
+            Observed::After { us } => longest_us = longest_us.max(Some(*us)),
+            Observed::NotWithin { us } if *us as f64 >= limit_ms * 1e3 => longest_us = longest_us.max(Some(*us)),
+            Observed::NotWithin { us } => unknown.push(format!("not seen within {}", format::ms(*us as f64 / 1e3))),
+            Observed::Unknown(why) => unknown.push(why.clone()),
+        }
+    }
+    unknown.dedup();
+    let none = faults.is_empty().then_some("no such fault was made");
+    let mut evidence = Evidence::of(longest_us.map(Estimate::ms), faults.len() as u64, "faults", source).spoiled(none);
+    evidence.spoiled.extend(unknown);
+    evidence
+}
+
+/// The worst share of all faults: of the connections that were affected, those served again.
+fn reconnects(judge: &mut Judge<'_>, faults: &[&FaultFacts<'_>]) {
+    const ID: &str = "recovery.reconnect_percent";
+    if let Some(reason) = all_skipped(judge.analysis) {
+        judge.enter_skipped(ID, &reason);
+        return;
+    }
+    let limit = judge.limit(ID).value;
+    let share = |fault: &FaultFacts<'_>| fault.reestablished as f64 / fault.affected.max(1) as f64;
+    let affected = faults.iter().filter(|fault| fault.affected > 0);
+    let worst = affected.min_by(|one, other| share(one).total_cmp(&share(other)));
+    let source = "the worst of all faults: affected connections with an answer elsewhere or there again";
+    let evidence = match worst {
+        Some(worst) => {
+            requests::share_over(worst.reestablished.min(worst.affected), worst.affected, limit, "connections", source)
+        }
+        None => Evidence::none("no connection was affected by a fault"),
+    };
+    let disagreements = faults.iter().filter_map(|fault| disagreement(fault));
+    let disagreement = disagreements.reduce(|all, next| format!("{all}; {next}"));
+    judge.enter(ID, evidence.spoiled(disagreement));
+}
+
+/// The agents told of clearly fewer connections than the server had there.
+fn disagreement(fault: &FaultFacts<'_>) -> Option<String> {
+    let on_replica = fault.on_replica?;
+    (fault.affected * 100 < on_replica * 99).then(|| {
+        format!(
+            "counts disagree: {} connections on replica {} by the server's gauge, {} affected by the agents' counts",
+            format::count(on_replica),
+            fault.fault.replica.unwrap_or_default(),
+            format::count(fault.affected)
+        )
+    })
+}
+
+fn all_skipped(analysis: &Analysis) -> Option<String> {
+    let (number, _) = analysis.phase_named(phase::FAILURE_RECOVERY)?;
+    let skipped = |name: &str| analysis.scenarios.get(&(number, name.to_owned()))?.skipped.clone();
+    let (node, partition) = (skipped(scenario::NODE_FAILURE)?, skipped(scenario::NETWORK_PARTITION)?);
+    Some(if node == partition { node } else { format!("{node}; {partition}") })
+}
+
+/// Queued operations that did not end ok, for all their retries.
+fn lost(overflow: &QueueFacts<'_>) -> Evidence {
+    let part = &overflow.queued;
+    let none = (part.planned == 0).then_some("no queued operation was planned");
+    let no_refusal = (!overflow.has_refusals()).then_some("no refusal was seen, so the queue was not full");
+    let source = "queued operations that did not end ok, refused ones retried after Retry-After";
+    Evidence::of(Some(Estimate::count(part.countable().saturating_sub(part.ok()))), part.planned, "operations", source)
+        .spoiled(none)
+        .spoiled(doubt::unsent(part))
+        .spoiled(no_refusal)
+}

@@ -1,0 +1,84 @@
+use erlmcp_record::MemorySource;
+
+use super::doubt;
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+use super::requests;
+use crate::facts::{Memory, Sustained};
+use crate::format;
+use crate::stats::{Side, mean_bound};
+
+/// The five SLAs, over the sustained window after the warm-up.
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    let facts = judge.facts;
+    let seed = judge.analysis.seed();
+    let none = || Evidence::none("no sustained load was run");
+    let with = |judge: &Judge<'_>, id: &str, of: &dyn Fn(&Sustained<'_>, f64) -> Evidence| {
+        let limit = judge.limit(id).value;
+        facts.sustained.as_ref().map_or_else(none, |sustained| of(sustained, limit))
+    };
+    let p95 = with(judge, "sla.p95_ms", &|sustained, limit| requests::sustained_p95(sustained, limit, seed));
+    judge.enter("sla.p95_ms", p95);
+    let errors = with(judge, "sla.error_rate_percent", &error_rate);
+    judge.enter("sla.error_rate_percent", errors);
+    let throughput =
+        with(judge, "sla.throughput_rps", &|sustained, limit| requests::throughput(sustained, limit, seed));
+    judge.enter("sla.throughput_rps", throughput);
+    let availability =
+        with(judge, "sla.availability_percent", &|sustained, limit| requests::availability(sustained, limit, seed));
+    judge.enter("sla.availability_percent", availability);
+    let memory = with(judge, "sla.memory_per_connection_bytes", &|sustained, _| memory(&facts.memory, sustained, seed));
+    judge.enter("sla.memory_per_connection_bytes", memory);
+}
+
+/// Everything planned that is not ok, over planned, less the generator's own unsent.
+pub(super) fn error_rate(sustained: &Sustained<'_>, limit: f64) -> Evidence {
+    let part = &sustained.judged;
+    let source = "planned and not ok, over planned, sustained window";
+    requests::share_under(part.errors(), part.countable(), limit, "requests", source)
+        .spoiled(doubt::load(sustained))
+        .advised("see the errors by cause")
+}
+
+fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
+    let server = &sustained.server;
+    let missing = || server.missing.clone().unwrap_or_else(|| "the target gives no memory figures".into());
+    let Some(at_n) = server.memory_mean() else {
+        return Evidence::none(if sustained.window.is_none() { doubt::NO_WINDOW.into() } else { missing() });
+    };
+    let reference = match &memory.reference {
+        Ok(reference) => *reference,
+        Err(why) => return Evidence::none(why.clone()),
+    };
+    let connections = sustained.held.agents_min.unwrap_or(0);
+    let target = sustained.held.target;
+    let is_held = connections > 0 && connections * 100 >= target * 99;
+    let not_held = (!is_held)
+        .then(|| format!("{} of {} connections were open", format::count(connections), format::count(target)));
+    let per_connection = |bytes: f64| (bytes - reference) / connections.max(1) as f64;
+    let values: Vec<f64> = server.memory.iter().map(|point| point.1).collect();
+    let shrank = (at_n < reference).then_some("memory with connections was below that without");
+    let weak = matches!(server.memory_source, MemorySource::Rss | MemorySource::Reported | MemorySource::None);
+    let source = format!(
+        "{} of all replicas, less {} before the ramp",
+        memory_source(server.memory_source),
+        format::bytes(reference)
+    );
+    Evidence::of(Some(Estimate::Number(per_connection(at_n))), server.memory.len() as u64, "samples", &source)
+        .bounded(mean_bound(&values, Side::Upper, seed).map(per_connection))
+        .spoiled(not_held)
+        .spoiled(shrank)
+        .doubted(weak.then(|| "resident memory is all that is known; it does not tell a connection's own".into()))
+}
+
+/// In words.
+pub(crate) fn memory_source(source: MemorySource) -> &'static str {
+    match source {
+        MemorySource::Anonymous => "anonymous memory (smaps_rollup)",
+        MemorySource::Cgroup => "anonymous memory (cgroup)",
+        MemorySource::Rss => "resident memory",
+        MemorySource::Reported => "resident memory, as the target reports it",
+        MemorySource::None => "memory of unknown source",
+    }
+}

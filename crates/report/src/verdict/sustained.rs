@@ -1,0 +1,127 @@
+use erlmcp_record::Fate;
+
+use super::doubt;
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+use super::{requests, sla};
+use crate::facts::{Held, Sustained};
+use crate::format;
+use crate::stats::slope;
+
+/// Memory growth needs this many samples.
+const GROWTH_SAMPLES_MIN: u64 = 60;
+
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    let seed = judge.analysis.seed();
+    let config = judge.analysis.config.as_ref();
+    let has_gauge = config.is_some_and(|config| config.own_cluster || config.attached);
+    let facts = judge.facts;
+    let mut with = |id: &str, of: &dyn Fn(&Sustained<'_>, f64) -> Evidence| {
+        let limit = judge.limit(id).value;
+        let none = || Evidence::none("no sustained load was run");
+        judge.enter(id, facts.sustained.as_ref().map_or_else(none, |sustained| of(sustained, limit)));
+    };
+    with("sustained.held_percent", &|sustained, _| held(&sustained.held, has_gauge));
+    with("sustained.sweep_percent", &|sustained, _| sweep(sustained));
+    with("sustained.p95_ms", &|sustained, limit| requests::sustained_p95(sustained, limit, seed));
+    with("sustained.throughput_rps", &|sustained, limit| requests::throughput(sustained, limit, seed));
+    with("sustained.offered_percent", &offered);
+    with("sustained.error_rate_percent", &sla::error_rate);
+    let rate = |fates: &'static [Fate], source: &'static str| {
+        move |sustained: &Sustained<'_>, limit: f64| error_kind(sustained, fates, source, limit)
+    };
+    with(
+        "sustained.connection_errors_percent",
+        &rate(CONNECTION_ERRORS, "reset, or unsent since the connection was lost"),
+    );
+    with(
+        "sustained.timeouts_percent",
+        &rate(TIMEOUTS, "timed out, or unsent since the connection was busy past the timeout"),
+    );
+    with("sustained.server_errors_percent", &rate(SERVER_ERRORS, "tool, rpc and http errors and refusals"));
+    with("sustained.memory_growth_mb_per_minute", &|sustained, _| memory_growth(sustained, seed));
+    with("sustained.longest_stall_ms", &|sustained, _| longest_stall(sustained));
+}
+
+pub(crate) const CONNECTION_ERRORS: &[Fate] = &[Fate::Reset, Fate::UnsentConnection];
+pub(crate) const TIMEOUTS: &[Fate] = &[Fate::TimedOut, Fate::UnsentBusy];
+pub(crate) const SERVER_ERRORS: &[Fate] = &[Fate::ToolError, Fate::RpcError, Fate::HttpError, Fate::Refused];
+
+/// N in every second, by the agents and by the server's own gauge.
+fn held(held: &Held, has_gauge: bool) -> Evidence {
+    let Some(agents_min) = held.agents_min else { return Evidence::none("no second has the agents' counts") };
+    let has_counts = held.server_min.is_some();
+    let source = if has_counts { "the agents' counts and the server's gauge" } else { "the agents' counts alone" };
+    let least = held.server_min.map_or(agents_min, |server| server.min(agents_min));
+    let unknown = (held.agents_unknown > 0).then(|| format!("agents were silent in {} seconds", held.agents_unknown));
+    let no_gauge = (!has_counts && has_gauge).then(|| "the server's gauge was not read".to_string());
+    let gaps = (has_counts && held.server_unknown > 0)
+        .then(|| format!("the server's gauge was not read in {} seconds", held.server_unknown));
+    Evidence::of(Estimate::percent(least, held.target), held.seconds, "seconds", source)
+        .spoiled(disagreement(held, agents_min))
+        .spoiled(unknown)
+        .spoiled(no_gauge)
+        .spoiled(gaps)
+        .advised("see the connections lost by cause")
+}
+
+/// Where one side says that all were held and the other does not, or the server has more than there can be.
+fn disagreement(held: &Held, agents_min: u64) -> Option<String> {
+    let (server_min, server_max) = held.server_min.zip(held.server_max)?;
+    let is_contradiction = (agents_min >= held.target) != (server_min >= held.target) || server_max > held.target;
+    is_contradiction.then(|| {
+        format!(
+            "counts disagree: at least {} by the agents, {} to {} by the server's gauge",
+            format::count(agents_min),
+            format::count(server_min),
+            format::count(server_max)
+        )
+    })
+}
+
+fn sweep(sustained: &Sustained<'_>) -> Evidence {
+    let part = &sustained.sweep;
+    let of = part.planned.max(sustained.held.target);
+    Evidence::of(Estimate::percent(part.ok(), of), of, "connections", "one request on every connection, after the load")
+        .spoiled((part.planned == 0).then_some("no closing sweep was made"))
+        .spoiled(doubt::unsent(part))
+}
+
+fn offered(sustained: &Sustained<'_>, limit: f64) -> Evidence {
+    let part = &sustained.judged;
+    requests::share_over(part.ok(), part.countable(), limit, "requests", "ok answers, of the requests planned")
+        .spoiled(doubt::load(sustained))
+}
+
+fn error_kind(sustained: &Sustained<'_>, fates: &[Fate], source: &str, limit: f64) -> Evidence {
+    let part = &sustained.judged;
+    requests::share_under(part.of(fates), part.countable(), limit, "requests", source).spoiled(doubt::load(sustained))
+}
+
+fn memory_growth(sustained: &Sustained<'_>, seed: u64) -> Evidence {
+    let server = &sustained.server;
+    let samples = server.memory.len() as u64;
+    let per_minute = |per_second: f64| per_second * 60.0 / 1e6;
+    let Some(slope) = slope(&server.memory, seed) else {
+        let missing = server.missing.clone().unwrap_or_else(|| "the target gives no memory figures".into());
+        return Evidence::none(if samples == 0 { missing } else { format!("{samples} samples: needs 60") });
+    };
+    let few = (samples < GROWTH_SAMPLES_MIN).then(|| format!("{samples} samples: needs {GROWTH_SAMPLES_MIN} seconds"));
+    let source = format!("slope of the {} of all replicas", sla::memory_source(server.memory_source));
+    Evidence::of(Some(Estimate::Number(per_minute(slope.per_second))), samples, "samples", &source)
+        .bounded(Some(per_minute(slope.upper)))
+        .spoiled(few)
+        .advised("let it run longer, and see /status for the memory by part")
+}
+
+/// The longest of all is exact, where it was looked for in every second.
+fn longest_stall(sustained: &Sustained<'_>) -> Evidence {
+    let server = &sustained.server;
+    let Some(us) = server.longest_stall_us else { return Evidence::none("the target does not report its stalls") };
+    let (seen, seconds) = (server.stall_samples, sustained.seconds());
+    let gaps = (seen * 10 < seconds * 9).then(|| format!("reported in {seen} of {seconds} seconds only"));
+    Evidence::of(Some(Estimate::ms(us)), seen, "seconds", "the longest time that a shard's loop did not poll")
+        .doubted(gaps)
+        .advised("a shard had no core or ran something long: see the CPU, and move slow tools to the queue")
+}

@@ -1,0 +1,126 @@
+//! The one table of all limits. Each can be changed by its name.
+
+use erlmcp_record::names::phase;
+
+use super::Comparison::{self, Above, AtLeast, AtMost, Below};
+
+/// One entry of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Threshold {
+    /// "sla.p95_ms".
+    pub id: &'static str,
+    pub name: &'static str,
+    /// As in the record; None: the whole run.
+    pub phase: Option<&'static str>,
+    pub comparison: Comparison,
+    pub default: f64,
+    pub unit: &'static str,
+}
+
+const fn row(
+    id: &'static str,
+    name: &'static str,
+    phase: &'static str,
+    comparison: Comparison,
+    default: f64,
+    unit: &'static str,
+) -> Threshold {
+    Threshold { id, name, phase: Some(phase), comparison, default, unit }
+}
+
+const BASE: &str = phase::BASELINE;
+const RAMP: &str = phase::RAMP_UP;
+const LOAD: &str = phase::SUSTAINED_LOAD;
+const FAIL: &str = phase::FAILURE_RECOVERY;
+const PERF: &str = phase::PERFORMANCE_SCENARIOS;
+const COOL: &str = phase::COOL_DOWN;
+
+static THRESHOLDS: &[Threshold] = &[
+    // The five SLAs, over the sustained window after the warm-up.
+    row("sla.p95_ms", "P95 Latency", LOAD, Below, 100.0, "ms"),
+    row("sla.error_rate_percent", "Error Rate", LOAD, Below, 0.05, "%"),
+    row("sla.throughput_rps", "Throughput", LOAD, Above, 10_000.0, "req/s"),
+    row("sla.availability_percent", "Availability", LOAD, Above, 99.95, "%"),
+    row("sla.memory_per_connection_bytes", "Memory per Conn", LOAD, Below, 2_048.0, "bytes"),
+    row("baseline.reachable_percent", "Reachable", BASE, AtLeast, 100.0, "%"),
+    row("baseline.latency_ms", "Baseline latency (median)", BASE, Below, 50.0, "ms"),
+    row("ramp.success_percent", "Openings that succeeded", RAMP, Above, 99.0, "%"),
+    row("ramp.starts_percent", "Planned openings begun", RAMP, AtLeast, 99.9, "%"),
+    row("ramp.late_p99_ms", "P99 of opened - planned", RAMP, AtMost, 1_000.0, "ms"),
+    // One of these two, by the way that connections were spread.
+    row("ramp.spread_difference_count", "Connections by replica, max - min an agent", RAMP, AtMost, 1.0, "connections"),
+    row("ramp.spread_ratio", "Connections by replica, max / min", RAMP, AtMost, 1.5, ""),
+    row("sustained.held_percent", "Connections held", LOAD, AtLeast, 100.0, "%"),
+    row("sustained.sweep_percent", "Connections that answered the closing sweep", LOAD, AtLeast, 100.0, "%"),
+    row("sustained.p95_ms", "P95 latency", LOAD, Below, 100.0, "ms"),
+    row("sustained.throughput_rps", "Throughput", LOAD, Above, 400.0, "req/s"),
+    row("sustained.offered_percent", "Answered of the offered rate", LOAD, AtLeast, 99.0, "%"),
+    row("sustained.error_rate_percent", "Error rate", LOAD, Below, 0.1, "%"),
+    row("sustained.connection_errors_percent", "Connection errors", LOAD, Below, 0.1, "%"),
+    row("sustained.timeouts_percent", "Timeouts", LOAD, Below, 0.02, "%"),
+    row("sustained.server_errors_percent", "Server errors", LOAD, Below, 0.02, "%"),
+    row("sustained.memory_growth_mb_per_minute", "Memory growth", LOAD, Below, 5.0, "MB/min"),
+    row("sustained.longest_stall_ms", "Longest stall of the server", LOAD, Below, 50.0, "ms"),
+    row("recovery.node_ms", "Node failure recovered", FAIL, Below, 5_000.0, "ms"),
+    row("recovery.partition_detection_ms", "Partition detected", FAIL, Below, 3_000.0, "ms"),
+    row("recovery.reconnect_percent", "Connections re-established", FAIL, Above, 95.0, "%"),
+    row("recovery.overflow_lost_count", "Operations lost in the overflow", FAIL, AtMost, 0.0, "operations"),
+    row("performance.ramp_cps", "Unpaced ramp", PERF, AtLeast, 5_000.0, "conn/s"),
+    row("performance.sustained_mean_ms", "Mean latency, sustained", PERF, Below, 50.0, "ms"),
+    row("performance.back_pressure_p95_ms", "P95 of accepted requests under back-pressure", PERF, Below, 100.0, "ms"),
+    row("performance.crashes_count", "Replicas crashed", PERF, AtMost, 0.0, "crashes"),
+    row("performance.cooldown_open_count", "Open after the graceful cool-down", PERF, AtMost, 0.0, "connections"),
+    row("cooldown.agents_open_count", "Open at the end, by the agents", COOL, AtMost, 0.0, "connections"),
+    row("cooldown.server_open_count", "Open at the end, by the server", COOL, AtMost, 0.0, "connections"),
+    row("cooldown.leftovers_count", "Processes and faults left over", COOL, AtMost, 0.0, "leftovers"),
+    Threshold {
+        id: "run.wrong_id_answers_count",
+        name: "Answers with another id",
+        phase: None,
+        comparison: AtMost,
+        default: 0.0,
+        unit: "answers",
+    },
+    Threshold {
+        id: "run.surplus_answers_count",
+        name: "Answers that nothing had asked for",
+        phase: None,
+        comparison: AtMost,
+        default: 0.0,
+        unit: "answers",
+    },
+    // Not to be argued with: a ledger that does not balance makes the run invalid.
+    Threshold {
+        id: "run.ledger_difference_count",
+        name: "Requests without exactly one fate",
+        phase: None,
+        comparison: AtMost,
+        default: 0.0,
+        unit: "requests",
+    },
+];
+
+/// The names, default limits and meanings of all thresholds, in the order of the report.
+pub fn thresholds() -> &'static [Threshold] {
+    THRESHOLDS
+}
+
+/// The entry with this name.
+pub fn threshold(id: &str) -> Option<&'static Threshold> {
+    THRESHOLDS.iter().find(|threshold| threshold.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_end_with_their_unit() {
+        for (at, threshold) in THRESHOLDS.iter().enumerate() {
+            assert!(THRESHOLDS[..at].iter().all(|other| other.id != threshold.id), "{} is there twice", threshold.id);
+            assert!(threshold.id.contains('.'), "{} has no group", threshold.id);
+        }
+        assert!(threshold("sla.p95_ms").is_some());
+        assert!(threshold("sla.p96_ms").is_none());
+    }
+}
