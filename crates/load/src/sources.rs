@@ -7,6 +7,8 @@ use std::net::Ipv4Addr;
 pub(crate) const CONNECTIONS_MAX: u32 = 2_000;
 /// Addresses of one agent at most.
 const ADDRESSES_MAX: usize = 254;
+/// Connections that all addresses of one agent have room for.
+pub(crate) const ADDRESS_ROOM: u64 = ADDRESSES_MAX as u64 * CONNECTIONS_MAX as u64;
 /// Addresses in use from the start, so that old TIME_WAITs are spread as well.
 const ADDRESSES_FIRST: usize = 8;
 
