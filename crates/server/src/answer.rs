@@ -1,0 +1,161 @@
+//! JSON-RPC answers as bytes.
+
+use serde::Serialize;
+use serde_json::json;
+
+/// Who the server says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServerInfo {
+    /// Name of the implementation.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What a model should know before it uses the server.
+    #[serde(skip)]
+    pub instructions: Option<String>,
+}
+
+impl Default for ServerInfo {
+    fn default() -> Self {
+        Self {
+            name: "erlmcp-server".to_string(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            title: None,
+            instructions: None,
+        }
+    }
+}
+
+/// A JSON-RPC error.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RpcError {
+    pub(crate) code: i64,
+    pub(crate) message: std::borrow::Cow<'static, str>,
+    pub(crate) data: Option<serde_json::Value>,
+}
+
+impl RpcError {
+    pub(crate) fn new(code: i64, message: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+
+    pub(crate) fn with(self, data: serde_json::Value) -> Self {
+        Self { data: Some(data), ..self }
+    }
+
+    /// The queue is full.
+    pub(crate) fn overloaded(retry_after_ms: u64) -> Self {
+        let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "node"});
+        Self::new(code::OVERLOADED, "overloaded").with(data)
+    }
+
+    /// The time for a call is over.
+    pub(crate) fn deadline(executed: bool) -> Self {
+        Self::new(code::DEADLINE, "deadline exceeded").with(json!({"executed": executed}))
+    }
+}
+
+/// Error codes: JSON-RPC's, the specification's, and our own, which lie outside the range reserved for the others.
+pub(crate) mod code {
+    pub(crate) const INVALID_PARAMS: i64 = -32_602;
+    pub(crate) const INTERNAL: i64 = -32_603;
+    pub(crate) const OVERLOADED: i64 = 53_003;
+    pub(crate) const DEADLINE: i64 = 53_004;
+}
+
+/// Writes answers; knows what every result carries.
+#[derive(Debug)]
+pub(crate) struct AnswerWriter {
+    /// The server's identity, as the value of a result's `_meta` key, with the key.
+    server_info: Vec<u8>,
+}
+
+impl AnswerWriter {
+    pub(crate) fn new(info: &ServerInfo) -> Self {
+        let mut server_info = b"\"io.modelcontextprotocol/serverInfo\":".to_vec();
+        server_info.extend(serde_json::to_vec(info).expect("strings are JSON"));
+        Self { server_info }
+    }
+
+    /// Writes the answer to request `id` (JSON text). `fields` writes members of the result, at least one.
+    pub(crate) fn result(&self, out: &mut Vec<u8>, id: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
+        self.result_with_meta(out, id, b"", fields);
+    }
+
+    /// The same, with more members in `_meta`: JSON text without braces.
+    pub(crate) fn result_with_meta(&self, out: &mut Vec<u8>, id: &[u8], meta: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        out.extend_from_slice(id);
+        out.extend_from_slice(b",\"result\":{\"resultType\":\"complete\",");
+        fields(out);
+        if !out.ends_with(b",") {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"\"_meta\":{");
+        if !meta.is_empty() {
+            out.extend_from_slice(meta);
+            out.push(b',');
+        }
+        out.extend_from_slice(&self.server_info);
+        out.extend_from_slice(b"}}}");
+    }
+
+    /// Writes an error; without an id where that could not be read.
+    pub(crate) fn error(&self, out: &mut Vec<u8>, id: Option<&[u8]>, error: &RpcError) {
+        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",");
+        if let Some(id) = id {
+            out.extend_from_slice(b"\"id\":");
+            out.extend_from_slice(id);
+            out.push(b',');
+        }
+        let mut body = json!({"code": error.code, "message": error.message});
+        if let Some(data) = &error.data {
+            body["data"] = data.clone();
+        }
+        out.extend_from_slice(b"\"error\":");
+        // Writing a value to a Vec cannot fail.
+        let _ = serde_json::to_writer(&mut *out, &body);
+        out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&AnswerWriter, &mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        let info = ServerInfo { name: "s".into(), version: "1".into(), title: None, instructions: Some("do".into()) };
+        write(&AnswerWriter::new(&info), &mut out);
+        let text = String::from_utf8(out).expect("answers are UTF-8");
+        serde_json::from_str::<serde_json::Value>(&text).expect("and JSON");
+        text
+    }
+
+    #[test]
+    fn results_carry_type_and_server() {
+        let fields = |out: &mut Vec<u8>| out.extend_from_slice(b"\"a\":1");
+        assert_eq!(
+            text(|writer, out| writer.result(out, b"7", fields)),
+            r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","a":1,"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}}}}"#
+        );
+        assert_eq!(
+            text(|writer, out| writer.result_with_meta(out, b"\"x\"", b"\"k\":2", |_| ())),
+            r#"{"jsonrpc":"2.0","id":"x","result":{"resultType":"complete","_meta":{"k":2,"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}}}}"#
+        );
+    }
+
+    #[test]
+    fn errors_echo_the_id_they_know() {
+        let known = text(|writer, out| writer.error(out, Some(b"1"), &RpcError::overloaded(740)));
+        assert_eq!(
+            known,
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":53003,"data":{"executed":false,"retryAfterMs":740,"scope":"node"},"message":"overloaded"}}"#
+        );
+        let unknown = text(|writer, out| writer.error(out, None, &RpcError::new(-32_700, "bad \"JSON\"")));
+        assert_eq!(unknown, r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"bad \"JSON\""}}"#);
+    }
+}

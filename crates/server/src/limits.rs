@@ -1,0 +1,107 @@
+//! Every limit of the server, in one struct.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One row of [`Limits`], for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitRow {
+    /// The field's name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: u64,
+    /// "bytes", "ms", ...
+    pub unit: &'static str,
+    /// What it bounds, and what happens there.
+    pub what: &'static str,
+}
+
+/// Declares the struct, its defaults and its table from one list, so that none can lack a limit.
+macro_rules! limits {
+    ($($name:ident = $default:expr, $unit:literal, $what:literal;)+) => {
+        /// Every limit of the server. A limit of zero is not "no limit": it lets nothing through.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Limits {
+            $(#[doc = concat!($what, " Unit: ", $unit, ".")] pub $name: u64,)+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// All limits in their order, with unit and meaning.
+            pub fn rows(&self) -> Vec<LimitRow> {
+                vec![$(LimitRow { name: stringify!($name), value: self.$name, unit: $unit, what: $what },)+]
+            }
+        }
+    };
+}
+
+limits! {
+    connections_max = 1_000_000, "connections", "Open connections of one process; also bounded by its descriptors. Above it: 503 and close.";
+    descriptors_reserved = 64, "descriptors", "Descriptors kept for files, pipes and the admin pages.";
+    accepts_per_turn_max = 256, "connections", "Connections accepted before the loop looks at the others again.";
+    handover_max = 4_096, "connections", "Accepted connections waiting to be taken over by another shard. Full: accepting waits.";
+    head_bytes_max = 16_384, "bytes", "Request line and header fields together. Above it: 431 and close.";
+    head_fields_max = 64, "fields", "Header fields of a request. Above it: 431 and close.";
+    body_bytes_max = 1_048_576, "bytes", "Request body. Above it: 413 and close.";
+    json_depth_max = 64, "levels", "Nesting of a JSON body. Above it: 400.";
+    request_id_bytes_max = 256, "bytes", "A request id as written in JSON. Above it: 400.";
+    reads_per_turn_max = 8, "reads", "Full reads from one connection before the loop looks at the others again.";
+    read_bytes = 65_536, "bytes", "One read: the shard's own buffer.";
+    answers_bytes_soft_max = 65_536, "bytes", "Answers to pipelined requests gathered before they are written; while they are unsent nothing more is read.";
+    pool_buffers_max = 64, "buffers", "Free buffers that a shard keeps for partial requests and unsent answers.";
+    pool_buffer_bytes_max = 16_384, "bytes", "A free buffer that is larger is given back to the system.";
+    head_timeout_ms = 10_000, "ms", "From a connection's first moment, or a request's first byte, to the end of its head. Later: 408 or close.";
+    body_timeout_ms = 30_000, "ms", "From a request's first byte to the end of its body. Later: 408 and close.";
+    idle_timeout_ms = 3_600_000, "ms", "Silence between two requests of a connection. Later: close.";
+    tcp_keepalive_ms = 300_000, "ms", "Silence after which the kernel probes whether the peer is still there.";
+    write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress. Later: close.";
+    linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away.";
+    linger_bytes_max = 65_536, "bytes", "How much of it is thrown away at most.";
+    linger_connections_max = 256, "connections", "Refused connections above connections_max that may linger at once.";
+    workers = 50, "workers", "Queued tool calls that run at once.";
+    worker_threads = 2, "threads", "Threads that run asynchronous tools; blocking ones have as many of their own.";
+    queue_max = 500, "calls", "Queued tool calls that wait for a worker. Above it: 503 with Retry-After, not executed.";
+    call_timeout_ms = 120_000, "ms", "A queued tool call, waiting included. Later: 504.";
+    retry_after_min_ms = 250, "ms", "Shortest time that a refused client is asked to wait, before jitter.";
+    retry_after_max_ms = 10_000, "ms", "Longest time that a refused client is asked to wait, before jitter.";
+    tools_max = 1_000, "tools", "Tools of a registry.";
+    streams_max = 1_000_000, "streams", "Open subscription streams of one process. Above it: 503 with Retry-After.";
+    stream_bytes_max = 65_536, "bytes", "Unsent bytes of a subscription stream. Above it: the slow reader is closed.";
+    stream_comment_ms = 15_000, "ms", "Silence on a subscription stream after which a comment is sent.";
+    drain_lead_ms = 0, "ms", "From \"not ready\" to the end of accepting, so that balancers look elsewhere first.";
+    drain_idle_ms = 500, "ms", "From the end of accepting to the closing of connections without a request.";
+    drain_timeout_ms = 10_000, "ms", "A drain; whatever is still open then is cut.";
+    shutdown_timeout_ms = 1_000, "ms", "Blocking tools that still run after the drain; then the process ends without them.";
+}
+
+impl fmt::Display for Limits {
+    /// One limit a line: name, value, unit, meaning.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for row in self.rows() {
+            writeln!(f, "{:<24} {:>9} {:<11}  {}", row.name, row.value, row.unit, row.what)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_is_printed_and_read_back() {
+        let limits = Limits { workers: 7, ..Limits::default() };
+        let json = serde_json::to_value(&limits).expect("limits are plain");
+        assert_eq!(json.as_object().map(|object| object.len()), Some(limits.rows().len()));
+        assert_eq!(serde_json::from_value::<Limits>(json).expect("and come back"), limits);
+        assert!(limits.to_string().lines().any(|line| line.starts_with("workers ") && line.contains(" 7 workers")));
+        assert!(serde_json::from_str::<Limits>(r#"{"wrokers":7}"#).is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! What a shard counts while it serves. Each cell has one writer, its shard, so that counting is a plain addition;
+//! anyone may read at any time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::histogram::Latencies;
+
+/// A counter or a gauge with a single writer.
+#[derive(Debug, Default)]
+pub(crate) struct Cell(AtomicU64);
+
+impl Cell {
+    /// Only the owner may call this: it is no read-modify-write.
+    pub(crate) fn add(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// Only the owner may call this.
+    pub(crate) fn subtract(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(count), Ordering::Relaxed);
+    }
+
+    /// Only the owner may call this.
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a connection's last request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ConnectionKind {
+    /// No request yet.
+    New = 0,
+    /// The last request went to the MCP endpoint.
+    Mcp = 1,
+    /// The last request went to another path.
+    Admin = 2,
+}
+
+/// What was asked, as far as it is worth a label of its own. A closed set: a client can't make up labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Method {
+    Discover,
+    ToolsList,
+    ToolsCall,
+    Listen,
+    /// Any notification.
+    Notification,
+    /// A method that this server does not have.
+    Other,
+    /// Refused before its method was known.
+    Unread,
+}
+
+impl Method {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Discover,
+        Self::ToolsList,
+        Self::ToolsCall,
+        Self::Listen,
+        Self::Notification,
+        Self::Other,
+        Self::Unread,
+    ];
+
+    /// The value of the metric's label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Discover => "server/discover",
+            Self::ToolsList => "tools/list",
+            Self::ToolsCall => "tools/call",
+            Self::Listen => "subscriptions/listen",
+            Self::Notification => "notification",
+            Self::Other => "other",
+            Self::Unread => "unread",
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Outcome {
+    Ok,
+    /// A result with `isError`.
+    ToolError,
+    /// A JSON-RPC error in an answer 200.
+    RpcError,
+    /// Any status that is not 2xx, but for refusals.
+    HttpError,
+    /// Refused under load, not executed.
+    Refused,
+}
+
+impl Outcome {
+    pub(crate) const ALL: [Self; 5] = [Self::Ok, Self::ToolError, Self::RpcError, Self::HttpError, Self::Refused];
+
+    /// The value of the metric's label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ToolError => "tool_error",
+            Self::RpcError => "rpc_error",
+            Self::HttpError => "http_error",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One shard's figures.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct ShardCounters {
+    /// Open connections by [`ConnectionKind`].
+    pub(crate) connections: [Cell; 3],
+    pub(crate) accepted: Cell,
+    pub(crate) refused: Cell,
+    pub(crate) requests: [[Cell; Outcome::ALL.len()]; Method::ALL.len()],
+    pub(crate) latencies: Latencies,
+    pub(crate) streams: Cell,
+    pub(crate) connection_bytes: Cell,
+    pub(crate) buffer_bytes: Cell,
+    /// When the loop last came back to its poll, CLOCK_MONOTONIC ns.
+    pub(crate) last_poll_ns: Cell,
+    pub(crate) stall_longest_ns: Cell,
+    pub(crate) stall_last_second_ns: Cell,
+    /// When the second that `stall_last_second_ns` speaks of ended, CLOCK_MONOTONIC ns.
+    pub(crate) stall_second_ended_ns: Cell,
+}
+
+impl ShardCounters {
+    pub(crate) fn count(&self, method: Method, outcome: Outcome) {
+        self.requests[method as usize][outcome as usize].add(1);
+    }
+
+    /// Requests of all methods and outcomes.
+    pub(crate) fn requests_total(&self) -> u64 {
+        self.requests.iter().flatten().map(Cell::get).sum()
+    }
+
+    pub(crate) fn open_connections(&self) -> u64 {
+        self.connections.iter().map(Cell::get).sum()
+    }
+}

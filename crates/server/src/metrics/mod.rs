@@ -1,0 +1,18 @@
+//! What the server knows about itself: counted by the shards, sampled once a second from the system, shown as text.
+
+pub(crate) mod counters;
+mod histogram;
+mod process;
+mod snapshot;
+mod stall;
+mod status;
+mod text;
+
+pub use histogram::{Histogram, bounds_us};
+pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State};
+pub use status::{ClusterReference, replica_status};
+pub use text::{SNAPSHOT_AGE_METRIC, prometheus_text, snapshot_age_line};
+
+pub(crate) use process::{ProcessFigures, ProcessSampler};
+pub(crate) use snapshot::{collect_requests, collect_shards};
+pub(crate) use stall::StallWatch;

@@ -1,0 +1,168 @@
+//! All figures of one replica at one moment.
+
+use serde::{Deserialize, Serialize};
+
+use super::counters::{Method, Outcome, ShardCounters};
+use super::histogram::Histogram;
+
+/// Where a server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Not ready yet.
+    Starting,
+    /// Takes requests.
+    Ready,
+    /// Finishes what it has and ends.
+    Draining,
+}
+
+/// Open connections by what their last request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ConnectionCounts {
+    /// The MCP endpoint.
+    pub mcp: u64,
+    /// Another path.
+    pub admin: u64,
+    /// No request yet.
+    pub new: u64,
+}
+
+/// Requests of one method that ended in one way, since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCount {
+    /// "tools/call", ..., "notification", "other", "unread".
+    pub method: String,
+    /// "ok", "tool_error", "rpc_error", "http_error", "refused".
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// The queue of tool calls and its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct QueueFigures {
+    /// Calls that wait.
+    pub depth: u64,
+    /// Calls that may wait.
+    pub limit: u64,
+    /// The most that ever waited.
+    pub depth_max: u64,
+    /// Calls refused because the queue was full.
+    pub refused_total: u64,
+    /// Calls that may run at once.
+    pub workers: u64,
+    /// Calls that run.
+    pub workers_active: u64,
+}
+
+/// Memory, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// Anonymous memory of the process (smaps_rollup), at most a second old.
+    pub anonymous: u64,
+    /// Resident memory of the process, at most a second old.
+    pub rss: u64,
+    /// The tables of connections.
+    pub connections: u64,
+    /// Partial requests, unsent answers, free buffers.
+    pub buffers: u64,
+    /// Queued calls.
+    pub queue: u64,
+}
+
+/// One shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ShardFigures {
+    /// Open connections.
+    pub connections: u64,
+    /// Longest time without a poll since the start, µs.
+    pub longest_stall_us: u64,
+    /// Longest time without a poll in the last whole second, µs.
+    pub longest_stall_last_second_us: u64,
+}
+
+/// All figures of one replica at one moment. Travels from a replica to its supervisor as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Version of the server.
+    pub version: String,
+    /// Number of the replica; 0 for a lone server.
+    pub replica: u16,
+    /// Process id.
+    pub pid: u32,
+    /// Where the server stands.
+    pub state: State,
+    /// When it was taken, CLOCK_MONOTONIC ns.
+    pub taken_at_ns: u64,
+    /// When the server began, seconds since 1970.
+    pub start_time_seconds: f64,
+    /// How long ago that was, ms.
+    pub uptime_ms: u64,
+    /// Open connections.
+    pub connections: ConnectionCounts,
+    /// Connections accepted since the start.
+    pub connections_accepted_total: u64,
+    /// Connections refused since the start.
+    pub connections_refused_total: u64,
+    /// Requests since the start; all pairs of method and outcome, zeros too.
+    pub requests: Vec<RequestCount>,
+    /// Request read to answer handed to the kernel.
+    pub latency: Histogram,
+    /// Queue and workers.
+    pub queue: QueueFigures,
+    /// Names of the tools.
+    pub tools: Vec<String>,
+    /// Open subscription streams.
+    pub streams: u64,
+    /// Sessions of the older protocol.
+    pub sessions: u64,
+    /// Memory by part.
+    pub memory: Memory,
+    /// Asynchronous tasks alive.
+    pub tasks: u64,
+    /// Open descriptors, at most a second old.
+    pub descriptors_open: u64,
+    /// Descriptors that may be open.
+    pub descriptors_limit: u64,
+    /// CPU time of the process, seconds.
+    pub cpu_seconds: f64,
+    /// The shards.
+    pub shards: Vec<ShardFigures>,
+}
+
+impl Snapshot {
+    /// Requests of all methods and outcomes since the start.
+    pub fn requests_total(&self) -> u64 {
+        self.requests.iter().map(|request| request.count).sum()
+    }
+
+    /// Longest time without a poll in the last whole second, over the shards, µs.
+    pub fn longest_stall_last_second_us(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.longest_stall_last_second_us).max().unwrap_or(0)
+    }
+}
+
+/// Requests over all shards, by method and outcome.
+pub(crate) fn collect_requests<'a>(shards: impl Iterator<Item = &'a ShardCounters> + Clone) -> Vec<RequestCount> {
+    let mut requests = Vec::with_capacity(Method::ALL.len() * Outcome::ALL.len());
+    for method in Method::ALL {
+        for outcome in Outcome::ALL {
+            let count = shards.clone().map(|shard| shard.requests[method as usize][outcome as usize].get()).sum();
+            let (method, outcome) = (method.label().to_string(), outcome.label().to_string());
+            requests.push(RequestCount { method, outcome, count });
+        }
+    }
+    requests
+}
+
+/// Each shard's own figures.
+pub(crate) fn collect_shards<'a>(shards: impl Iterator<Item = &'a ShardCounters>) -> Vec<ShardFigures> {
+    shards
+        .map(|shard| ShardFigures {
+            connections: shard.open_connections(),
+            longest_stall_us: shard.stall_longest_ns.get() / 1_000,
+            longest_stall_last_second_us: shard.stall_last_second_ns.get() / 1_000,
+        })
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! Calls that wait for a worker: bounded, refused at once when full.
+
+mod worker;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::metrics::QueueFigures;
+use crate::metrics::counters::Outcome;
+use crate::shard::{ConnToken, Mailbox};
+use crate::tools::{Cancellation, QueuedTool};
+
+pub(crate) use worker::WorkerPool;
+
+/// A tool call, admitted.
+pub(crate) struct Job {
+    pub(crate) tool: Arc<dyn QueuedTool>,
+    /// A JSON object.
+    pub(crate) arguments: Box<str>,
+    /// The request's id as JSON text.
+    pub(crate) id: Box<[u8]>,
+    /// Who waits for the answer.
+    pub(crate) reply: ReplyTo,
+    pub(crate) cancellation: Cancellation,
+    /// CLOCK_MONOTONIC ns.
+    pub(crate) deadline_ns: u64,
+}
+
+/// The connection that waits for an answer.
+#[derive(Clone)]
+pub(crate) struct ReplyTo {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) token: ConnToken,
+}
+
+/// A worker's answer, ready to be framed.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// JSON.
+    pub(crate) body: Vec<u8>,
+    pub(crate) outcome: Outcome,
+}
+
+/// The queue is full; the caller should come back after about this long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) retry_after_ms: u64,
+}
+
+/// The queue. Calls *outstanding* are those admitted and not yet answered; as many of them as there are workers
+/// count as running or about to, the rest is the queue's depth. Admission looks at nothing else, so that it does not
+/// depend on how quickly a worker wakes up.
+pub(crate) struct JobQueue {
+    waiting: Mutex<Waiting>,
+    ready: Semaphore,
+    workers: u64,
+    limit: u64,
+    active: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    outstanding: u64,
+    depth_max: u64,
+    refused: u64,
+    bytes: u64,
+    /// Moving average of the time that a call takes, ns.
+    service_ns: u64,
+}
+
+impl JobQueue {
+    pub(crate) fn new(workers: u64, limit: u64) -> Self {
+        Self { waiting: Mutex::default(), ready: Semaphore::new(0), workers, limit, active: AtomicU64::new(0) }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Admits a call, or refuses it at once.
+    pub(crate) fn push(&self, job: Job) -> Result<(), Full> {
+        let mut waiting = self.waiting();
+        if waiting.outstanding >= self.workers + self.limit {
+            waiting.refused += 1;
+            let turns = self.limit / self.workers.max(1) + 1;
+            return Err(Full { retry_after_ms: waiting.service_ns * turns / 1_000_000 });
+        }
+        waiting.outstanding += 1;
+        waiting.depth_max = waiting.depth_max.max(waiting.outstanding.saturating_sub(self.workers));
+        waiting.bytes += footprint(&job);
+        waiting.jobs.push_back(job);
+        drop(waiting);
+        self.ready.add_permits(1);
+        Ok(())
+    }
+
+    /// The next call; none when the queue has been closed.
+    async fn next(&self) -> Option<Job> {
+        self.ready.acquire().await.ok()?.forget();
+        let mut waiting = self.waiting();
+        let job = waiting.jobs.pop_front()?;
+        waiting.bytes -= footprint(&job);
+        if waiting.jobs.is_empty() && waiting.jobs.capacity() > 64 {
+            waiting.jobs = VecDeque::new();
+        }
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Some(job)
+    }
+
+    /// A call that was taken has its answer.
+    fn finished(&self, took_ns: Option<u64>) {
+        self.active.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting = self.waiting();
+        waiting.outstanding -= 1;
+        if let Some(took_ns) = took_ns {
+            waiting.service_ns =
+                if waiting.service_ns == 0 { took_ns } else { waiting.service_ns / 8 * 7 + took_ns / 8 };
+        }
+    }
+
+    /// Lets the workers go; whatever still waits is dropped.
+    pub(crate) fn close(&self) {
+        self.ready.close();
+        self.waiting().jobs.clear();
+    }
+
+    pub(crate) fn figures(&self) -> QueueFigures {
+        let waiting = self.waiting();
+        QueueFigures {
+            depth: waiting.outstanding.saturating_sub(self.workers),
+            limit: self.limit,
+            depth_max: waiting.depth_max,
+            refused_total: waiting.refused,
+            workers: self.workers,
+            workers_active: self.active.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Bytes that waiting calls hold.
+    pub(crate) fn bytes(&self) -> u64 {
+        let waiting = self.waiting();
+        waiting.bytes + (waiting.jobs.capacity() * size_of::<Job>()) as u64
+    }
+}
+
+fn footprint(job: &Job) -> u64 {
+    (job.arguments.len() + job.id.len()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{JobContext, JobFuture, ToolResult};
+
+    fn tool(_: JobContext, _: Box<str>) -> JobFuture {
+        Box::pin(async { ToolResult::text("done") })
+    }
+
+    fn job() -> Job {
+        let reply = ReplyTo { mailbox: Arc::new(Mailbox::without_waker(8)), token: ConnToken::new(0, 0) };
+        let (tool, arguments, id) = (Arc::new(tool), "{}".into(), b"1".as_slice().into());
+        Job { tool, arguments, id, reply, cancellation: Cancellation::default(), deadline_ns: u64::MAX }
+    }
+
+    #[test]
+    fn what_is_beyond_workers_and_limit_is_refused() {
+        let queue = JobQueue::new(2, 3);
+        for _ in 0..5 {
+            assert_eq!(queue.push(job()), Ok(()));
+        }
+        assert!(queue.push(job()).is_err());
+        let figures = queue.figures();
+        assert_eq!((figures.depth, figures.depth_max, figures.refused_total, figures.workers_active), (3, 3, 1, 0));
+        assert!(queue.bytes() > 0);
+    }
+
+    #[test]
+    fn a_queue_without_a_limit_admits_what_workers_can_hold() {
+        let queue = JobQueue::new(1, 0);
+        assert_eq!(queue.push(job()), Ok(()));
+        assert!(queue.push(job()).is_err());
+        assert_eq!(queue.figures().depth, 0);
+    }
+
+    #[test]
+    fn a_finished_call_makes_room_and_teaches_how_long_calls_take() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
+        runtime.block_on(async {
+            let queue = JobQueue::new(1, 1);
+            assert_eq!((queue.push(job()), queue.push(job())), (Ok(()), Ok(())));
+            assert_eq!(queue.push(job()), Err(Full { retry_after_ms: 0 }));
+            assert!(queue.next().await.is_some());
+            assert_eq!(queue.figures().workers_active, 1);
+            queue.finished(Some(80_000_000));
+            assert_eq!(queue.push(job()), Ok(()));
+            assert_eq!(queue.push(job()), Err(Full { retry_after_ms: 160 }));
+            queue.close();
+            assert!(queue.next().await.is_none());
+        });
+    }
+}

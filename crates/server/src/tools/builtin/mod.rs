@@ -1,0 +1,4 @@
+//! The tools that every server has: one for each way a tool can run.
+
+pub(crate) mod echo;
+pub(crate) mod work;

@@ -1,0 +1,82 @@
+//! What a tool may know about its call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::clock::monotonic_ns;
+
+/// What an inline tool may know. It runs on a shard: it must end within microseconds and may not block.
+#[derive(Debug, Clone, Copy)]
+pub struct CallContext<'a> {
+    pub(crate) tool: &'a str,
+    pub(crate) replica: u16,
+}
+
+impl CallContext<'_> {
+    /// The name it was called by.
+    pub fn tool(&self) -> &str {
+        self.tool
+    }
+
+    /// The replica that it runs on.
+    pub fn replica(&self) -> u16 {
+        self.replica
+    }
+}
+
+/// What a queued tool may know.
+#[derive(Debug, Clone)]
+pub struct JobContext {
+    pub(crate) replica: u16,
+    pub(crate) deadline_ns: u64,
+    pub(crate) cancellation: Cancellation,
+}
+
+impl JobContext {
+    /// The replica that it runs on.
+    pub fn replica(&self) -> u16 {
+        self.replica
+    }
+
+    /// Time left until the call is given up, ns.
+    pub fn remaining_ns(&self) -> u64 {
+        self.deadline_ns.saturating_sub(monotonic_ns())
+    }
+
+    /// Tells when the caller has gone. An async tool is dropped by itself; a blocking part must look.
+    pub fn cancellation(&self) -> &Cancellation {
+        &self.cancellation
+    }
+}
+
+/// Whether a call's answer is still wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Cancellation(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    set: AtomicBool,
+    changed: Notify,
+}
+
+impl Cancellation {
+    /// True once nobody waits for the answer any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.set.load(Ordering::Acquire)
+    }
+
+    /// Ends when nobody waits for the answer any more.
+    pub async fn cancelled(&self) {
+        let changed = self.0.changed.notified();
+        if !self.is_cancelled() {
+            changed.await;
+        }
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.0.set.store(true, Ordering::Release);
+        self.0.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,16 @@
+//! Tools: what they are, what they are given, what they answer.
+
+mod arguments;
+pub(crate) mod builtin;
+mod context;
+mod registry;
+mod result;
+mod spec;
+
+pub use arguments::Arguments;
+pub use context::{CallContext, Cancellation, JobContext};
+pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
+pub use result::{Content, ToolResult};
+pub use spec::{Annotations, ToolSpec};
+
+pub(crate) use registry::{Execution, Tool};

@@ -1,0 +1,187 @@
+//! The tools of a server.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::arguments::Arguments;
+use super::builtin;
+use super::context::{CallContext, JobContext};
+use super::result::ToolResult;
+use super::spec::ToolSpec;
+
+/// A tool that is called in place, on the shard that read the request. Functions of this shape are such tools.
+pub trait InlineTool: Send + Sync + 'static {
+    /// Answers the call. The result may borrow from the arguments.
+    fn call<'a>(&self, context: &CallContext<'_>, arguments: Arguments<'a>) -> ToolResult<'a>;
+}
+
+impl<F> InlineTool for F
+where
+    F: for<'a> Fn(&CallContext<'_>, Arguments<'a>) -> ToolResult<'a> + Send + Sync + 'static,
+{
+    fn call<'a>(&self, context: &CallContext<'_>, arguments: Arguments<'a>) -> ToolResult<'a> {
+        self(context, arguments)
+    }
+}
+
+/// What a queued tool is doing.
+pub type JobFuture = Pin<Box<dyn Future<Output = ToolResult<'static>> + Send>>;
+
+/// A tool that waits for a worker. Async functions of this shape are such tools.
+pub trait QueuedTool: Send + Sync + 'static {
+    /// Begins the call. `arguments` is the text of a JSON object; read it with [`Arguments::parse`].
+    fn start(&self, context: JobContext, arguments: Box<str>) -> JobFuture;
+}
+
+impl<F, Fut> QueuedTool for F
+where
+    F: Fn(JobContext, Box<str>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ToolResult<'static>> + Send + 'static,
+{
+    fn start(&self, context: JobContext, arguments: Box<str>) -> JobFuture {
+        Box::pin(self(context, arguments))
+    }
+}
+
+/// Where a tool runs.
+#[derive(Clone)]
+pub(crate) enum Execution {
+    Inline(Arc<dyn InlineTool>),
+    Queued(Arc<dyn QueuedTool>),
+}
+
+impl fmt::Debug for Execution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inline(_) => "Inline",
+            Self::Queued(_) => "Queued",
+        })
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Tool {
+    pub(crate) spec: ToolSpec,
+    pub(crate) execution: Execution,
+}
+
+/// Why a tool can't be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// The name is empty, too long, or has a character that clients need not take.
+    #[error("{0:?} is no name for a tool: use 1 to 64 characters of A-Z a-z 0-9 _ - . /")]
+    BadName(String),
+    /// The name is taken.
+    #[error("there is already a tool called {0:?}")]
+    Taken(String),
+    /// The schema doesn't describe an object.
+    #[error("the input schema of tool {0:?} is not of \"type\": \"object\"")]
+    NoObject(String),
+}
+
+/// The tools of a server, in the order in which they were added.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    tools: Vec<Tool>,
+    /// Bounded as `tools` is, by `Limits::tools_max` when the engine starts.
+    by_name: HashMap<String, usize>,
+}
+
+impl Registry {
+    /// Without tools.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With the built-in tools, `echo` and `work`.
+    pub fn builtin() -> Self {
+        let added = Self::new()
+            .inline(builtin::echo::spec(), builtin::echo::call)
+            .and_then(|registry| registry.queued(builtin::work::spec(), builtin::work::call));
+        added.expect("the built-in tools have good names and schemas")
+    }
+
+    /// Adds a tool that is called in place: a function of microseconds that never blocks.
+    ///
+    /// # Errors
+    /// Where the name or the schema is no good.
+    pub fn inline(self, spec: ToolSpec, tool: impl InlineTool) -> Result<Self, RegistryError> {
+        self.add(Tool { spec, execution: Execution::Inline(Arc::new(tool)) })
+    }
+
+    /// Adds a tool that waits for a worker.
+    ///
+    /// # Errors
+    /// Where the name or the schema is no good.
+    pub fn queued(self, spec: ToolSpec, tool: impl QueuedTool) -> Result<Self, RegistryError> {
+        self.add(Tool { spec, execution: Execution::Queued(Arc::new(tool)) })
+    }
+
+    fn add(mut self, tool: Tool) -> Result<Self, RegistryError> {
+        let name = tool.spec.name.clone();
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
+            return Err(RegistryError::BadName(name));
+        }
+        if tool.spec.input_schema.get("type").and_then(|kind| kind.as_str()) != Some("object") {
+            return Err(RegistryError::NoObject(name));
+        }
+        if self.by_name.contains_key(&name) {
+            return Err(RegistryError::Taken(name));
+        }
+        self.by_name.insert(name, self.tools.len());
+        self.tools.push(tool);
+        Ok(self)
+    }
+
+    /// How many tools there are.
+    pub fn len(&self) -> usize {
+        self.tools.len()
+    }
+
+    /// True without tools.
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// What the tools say about themselves, in their order.
+    pub fn specs(&self) -> impl Iterator<Item = &ToolSpec> {
+        self.tools.iter().map(|tool| &tool.spec)
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(*self.by_name.get(name)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ok<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
+        ToolResult::text("ok")
+    }
+
+    #[test]
+    fn bad_tools_are_turned_away() {
+        let spec = |name: &str, kind: &str| ToolSpec::new(name, "", json!({"type": kind}));
+        let registry = Registry::new().inline(spec("a.b/c-d_1", "object"), ok).expect("a good name");
+        assert_eq!(registry.len(), 1);
+        assert!(registry.find("a.b/c-d_1").is_some() && registry.find("a").is_none());
+        let refused = |name: &str, kind: &str| registry.clone().inline(spec(name, kind), ok).expect_err("refused");
+        assert_eq!(refused("", "object"), RegistryError::BadName(String::new()));
+        assert_eq!(refused("a b", "object"), RegistryError::BadName("a b".to_string()));
+        assert_eq!(refused("x", "array"), RegistryError::NoObject("x".to_string()));
+        assert_eq!(refused("a.b/c-d_1", "object"), RegistryError::Taken("a.b/c-d_1".to_string()));
+    }
+
+    #[test]
+    fn the_built_in_tools_are_there() {
+        let names: Vec<String> = Registry::builtin().specs().map(|spec| spec.name.clone()).collect();
+        assert_eq!(names, ["echo", "work"]);
+    }
+}

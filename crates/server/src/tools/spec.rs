@@ -1,0 +1,70 @@
+//! What a tool says about itself.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// What a client may assume about a tool's effects. The defaults are the specification's: the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Annotations {
+    /// Changes nothing.
+    pub read_only_hint: bool,
+    /// May destroy something; means nothing for a read-only tool.
+    pub destructive_hint: bool,
+    /// A second call with the same arguments changes nothing more.
+    pub idempotent_hint: bool,
+    /// Talks to the world outside.
+    pub open_world_hint: bool,
+}
+
+impl Default for Annotations {
+    fn default() -> Self {
+        Self { read_only_hint: false, destructive_hint: true, idempotent_hint: false, open_world_hint: true }
+    }
+}
+
+impl Annotations {
+    /// A tool that only looks, here.
+    pub const READ_ONLY: Self =
+        Self { read_only_hint: true, destructive_hint: false, idempotent_hint: true, open_world_hint: false };
+}
+
+/// What a tool says about itself in `tools/list`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolSpec {
+    /// 1 to 64 characters of `A-Z a-z 0-9 _ - . /`.
+    pub name: String,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// For the model.
+    pub description: String,
+    /// JSON Schema of the arguments: an object schema.
+    pub input_schema: Value,
+    /// Its effects.
+    pub annotations: Annotations,
+}
+
+impl ToolSpec {
+    /// A tool without a title that may do anything.
+    pub fn new(name: impl Into<String>, description: impl Into<String>, input_schema: Value) -> Self {
+        Self {
+            name: name.into(),
+            title: None,
+            description: description.into(),
+            input_schema,
+            annotations: Annotations::default(),
+        }
+    }
+
+    /// The same with other annotations.
+    pub fn annotated(self, annotations: Annotations) -> Self {
+        Self { annotations, ..self }
+    }
+
+    /// The same with a title.
+    pub fn titled(self, title: impl Into<String>) -> Self {
+        Self { title: Some(title.into()), ..self }
+    }
+}
