@@ -1,0 +1,148 @@
+//! `stress`: from arguments to a run, its events to the terminal.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use erlmcp_orchestrator::{Era, StressConfig, StressError, ToolCall};
+
+use crate::args::{self, StressArgs};
+use crate::console::Console;
+use crate::exit::{USAGE, code};
+
+pub(crate) fn run(args: StressArgs) -> anyhow::Result<ExitCode> {
+    let config = match config(args) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("erlmcp: {error:#}");
+            return Ok(code(USAGE));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        let (events, mut received) = tokio::sync::mpsc::channel(64);
+        let cancel = crate::interrupt::watch()?;
+        let printer = tokio::spawn(async move {
+            let mut console = Console::new();
+            while let Some(event) = received.recv().await {
+                console.show(&event);
+            }
+        });
+        let outcome = erlmcp_orchestrator::stress(config, events, cancel).await;
+        printer.await?;
+        anyhow::Ok(outcome)
+    })?;
+    match outcome {
+        Ok(outcome) => Ok(code(outcome.exit_code)),
+        Err(error) => {
+            eprintln!("erlmcp: {error}");
+            Ok(code(error.exit_code()))
+        }
+    }
+}
+
+fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
+    let headers = args.headers.iter().map(|header| parse_header(header)).collect::<anyhow::Result<_>>()?;
+    let thresholds = thresholds(args.thresholds_file.as_deref(), &args.thresholds)?;
+    Ok(StressConfig {
+        target: args.url,
+        connections: args.connections.or(args.connections_word),
+        duration: args.duration.or(args.minutes_word),
+        rate: args.rate,
+        ramp_rate: args.ramp_rate,
+        replicas: args.replicas,
+        agents: args.agents,
+        era: match args.era {
+            args::Era::Auto => Era::Auto,
+            args::Era::Modern => Era::Modern,
+            args::Era::Legacy => Era::Legacy,
+        },
+        tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
+        headers,
+        timeout: args.timeout,
+        seed: args.seed,
+        phases: args.phases,
+        warmup: args.warmup,
+        target_pid: args.target_pid,
+        output: args.output,
+        allow_hosts: args.allow_host,
+        thresholds,
+        no_faults: args.no_faults,
+        no_abort: args.no_abort,
+        require_all: args.require_all,
+        command_line: std::env::args().collect(),
+    })
+}
+
+fn parse_header(header: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = header
+        .split_once(':')
+        .with_context(|| format!("{header:?} is not a header: write it as 'Name: value'"))?;
+    Ok((name.trim().to_string(), value.trim().to_string()))
+}
+
+/// The limits of the file, then those of the flags over them.
+fn thresholds(file: Option<&Path>, flags: &[String]) -> anyhow::Result<BTreeMap<String, f64>> {
+    let mut limits = BTreeMap::new();
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+        flatten("", &table, &mut limits).with_context(|| format!("in {}", path.display()))?;
+    }
+    for flag in flags {
+        let wrong = || format!("{flag:?} is not a threshold: write it as sla.p95_ms=50");
+        let (name, value) = flag.split_once('=').with_context(wrong)?;
+        limits.insert(name.trim().to_string(), value.trim().parse().with_context(wrong)?);
+    }
+    let known = erlmcp_report::thresholds();
+    for name in limits.keys() {
+        if !known.iter().any(|threshold| threshold.id == name) {
+            let names: Vec<&str> = known.iter().map(|threshold| threshold.id).collect();
+            anyhow::bail!("there is no threshold {name:?}; the names are {}", names.join(", "));
+        }
+    }
+    Ok(limits)
+}
+
+/// `"sla.p95_ms" = 50` and `[sla] p95_ms = 50` mean the same.
+fn flatten(prefix: &str, table: &toml::Table, limits: &mut BTreeMap<String, f64>) -> anyhow::Result<()> {
+    for (key, value) in table {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&name, inner, limits)?,
+            toml::Value::Integer(number) => drop(limits.insert(name, *number as f64)),
+            toml::Value::Float(number) => drop(limits.insert(name, *number)),
+            _ => anyhow::bail!("{name} is not a number"),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_goes_over_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("limits.toml");
+        std::fs::write(&path, "\"sla.p95_ms\" = 50\n[sla]\nerror_rate_percent = 0.1\n").expect("written");
+        let limits = thresholds(Some(&path), &["sla.p95_ms=20".into()]).expect("limits");
+        assert_eq!(limits["sla.p95_ms"], 20.0);
+        assert_eq!(limits["sla.error_rate_percent"], 0.1);
+    }
+
+    #[test]
+    fn an_unknown_limit_is_refused_with_the_names() {
+        let error = thresholds(None, &["sla.p59_ms=20".into()]).expect_err("refused").to_string();
+        assert!(error.contains("sla.p95_ms"), "{error}");
+        assert!(thresholds(None, &["sla.p95_ms".into()]).is_err());
+    }
+
+    #[test]
+    fn headers_are_split_at_the_first_colon() {
+        assert_eq!(parse_header("X-A: b:c").expect("header"), ("X-A".into(), "b:c".into()));
+        assert!(parse_header("nothing").is_err());
+    }
+}

@@ -1,0 +1,12 @@
+//! Exit codes, as documented in the README.
+
+use std::process::ExitCode;
+
+/// Something went wrong that is neither the user's words nor a verdict.
+pub(crate) const ERROR: u8 = 1;
+/// What was typed cannot be run.
+pub(crate) const USAGE: u8 = 2;
+
+pub(crate) fn code(code: u8) -> ExitCode {
+    ExitCode::from(code)
+}
