@@ -1,1 +1,9 @@
 //! MCP over HTTP/1.1 without IO: what both the server and the load engine speak.
+
+pub mod client;
+pub mod code;
+pub mod era;
+pub mod header;
+pub mod http;
+pub mod server;
+pub mod sse;

@@ -1,0 +1,1 @@
+//! What a client of MCP sends and reads.

@@ -1,0 +1,4 @@
+//! Server-sent events.
+
+pub mod decode;
+pub mod encode;
