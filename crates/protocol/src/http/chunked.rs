@@ -72,7 +72,6 @@ pub struct Chunked {
     state: State,
     digits: u8,
     trailers: u8,
-    is_last: bool,
     /// The size being read, then what is left of the chunk.
     left: u64,
     body: u64,
@@ -89,7 +88,6 @@ impl Chunked {
             state: State::Size,
             digits: 0,
             trailers: 0,
-            is_last: false,
             left: 0,
             body: 0,
             body_max,
@@ -180,7 +178,6 @@ impl Chunked {
 
     fn size_ends(&mut self) -> Result<State, ChunkError> {
         if self.left == 0 {
-            self.is_last = true;
             return Ok(State::Trailer);
         }
         // Judged by the announced size, before any of it is read.
