@@ -5,8 +5,10 @@
 mod action;
 mod assignment;
 mod calls;
+mod collector;
 mod config;
 mod describe;
+mod driver;
 mod error;
 mod event;
 mod folder;
