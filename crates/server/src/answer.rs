@@ -86,7 +86,13 @@ impl AnswerWriter {
     }
 
     /// The same, with more members in `_meta`: JSON text without braces.
-    pub(crate) fn result_with_meta(&self, out: &mut Vec<u8>, id: &[u8], meta: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn result_with_meta(
+        &self,
+        out: &mut Vec<u8>,
+        id: &[u8],
+        meta: &[u8],
+        fields: impl FnOnce(&mut Vec<u8>),
+    ) {
         out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
         out.extend_from_slice(id);
         out.extend_from_slice(b",\"result\":{\"resultType\":\"complete\",");

@@ -59,15 +59,8 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Discover,
-        Self::ToolsList,
-        Self::ToolsCall,
-        Self::Listen,
-        Self::Notification,
-        Self::Other,
-        Self::Unread,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Discover, Self::ToolsList, Self::ToolsCall, Self::Listen, Self::Notification, Self::Other, Self::Unread];
 
     /// The value of the metric's label.
     pub(crate) fn label(self) -> &'static str {

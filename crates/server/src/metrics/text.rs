@@ -31,8 +31,12 @@ const FAMILIES: [Family; 21] = [
         page.labelled("kind", "admin", s.connections.admin);
         page.labelled("kind", "new", s.connections.new);
     }),
-    counter("erlmcp_connections_accepted_total", "Connections accepted.", |page, s| page.one(s.connections_accepted_total)),
-    counter("erlmcp_connections_refused_total", "Connections refused at a limit.", |page, s| page.one(s.connections_refused_total)),
+    counter("erlmcp_connections_accepted_total", "Connections accepted.", |page, s| {
+        page.one(s.connections_accepted_total)
+    }),
+    counter("erlmcp_connections_refused_total", "Connections refused at a limit.", |page, s| {
+        page.one(s.connections_refused_total)
+    }),
     counter("erlmcp_requests_total", "Requests by method and outcome.", requests),
     Family {
         name: "erlmcp_latency_seconds",
@@ -43,13 +47,19 @@ const FAMILIES: [Family; 21] = [
     gauge("erlmcp_queue_depth", "Tool calls that wait for a worker.", |page, s| page.one(s.queue.depth)),
     gauge("erlmcp_queue_limit", "Tool calls that may wait for a worker.", |page, s| page.one(s.queue.limit)),
     gauge("erlmcp_queue_depth_max", "Most tool calls that ever waited.", |page, s| page.one(s.queue.depth_max)),
-    counter("erlmcp_queue_refused_total", "Tool calls refused because the queue was full.", |page, s| page.one(s.queue.refused_total)),
+    counter("erlmcp_queue_refused_total", "Tool calls refused because the queue was full.", |page, s| {
+        page.one(s.queue.refused_total)
+    }),
     gauge("erlmcp_workers", "Tool calls that may run at once.", |page, s| page.one(s.queue.workers)),
     gauge("erlmcp_workers_active", "Tool calls that run.", |page, s| page.one(s.queue.workers_active)),
     gauge("erlmcp_streams", "Open subscription streams.", |page, s| page.one(s.streams)),
-    gauge("erlmcp_loop_stall_seconds", "Longest time that a shard did not poll in the last whole second.", |page, s| {
-        page.seconds(s.longest_stall_last_second_us() as f64 / 1e6);
-    }),
+    gauge(
+        "erlmcp_loop_stall_seconds",
+        "Longest time that a shard did not poll in the last whole second.",
+        |page, s| {
+            page.seconds(s.longest_stall_last_second_us() as f64 / 1e6);
+        },
+    ),
     gauge("erlmcp_memory_bytes", "Memory by part.", |page, s| {
         page.labelled("part", "anonymous", s.memory.anonymous);
         page.labelled("part", "rss", s.memory.rss);
@@ -59,7 +69,9 @@ const FAMILIES: [Family; 21] = [
     }),
     gauge("erlmcp_descriptors_limit", "Descriptors that may be open.", |page, s| page.one(s.descriptors_limit)),
     gauge("erlmcp_draining", "1 while the server drains.", |page, s| page.one(u64::from(s.state == State::Draining))),
-    gauge("erlmcp_start_time_seconds", "When the server began, seconds since 1970.", |page, s| page.seconds(s.start_time_seconds)),
+    gauge("erlmcp_start_time_seconds", "When the server began, seconds since 1970.", |page, s| {
+        page.seconds(s.start_time_seconds)
+    }),
     gauge("erlmcp_tasks", "Asynchronous tasks alive.", |page, s| page.one(s.tasks)),
     gauge("process_resident_memory_bytes", "Resident memory.", |page, s| page.one(s.memory.rss)),
     gauge("process_open_fds", "Open descriptors.", |page, s| page.one(s.descriptors_open)),
@@ -70,8 +82,8 @@ const FAMILIES: [Family; 21] = [
 pub fn prometheus_text(snapshots: &[Snapshot]) -> String {
     let mut page = Page { text: String::with_capacity(4_096 * snapshots.len()), name: "", replica: 0 };
     for family in &FAMILIES {
-        page.line(format_args!("# HELP {} {}", family.name, family.help));
-        page.line(format_args!("# TYPE {} {}", family.name, family.kind));
+        line(&mut page.text, format_args!("# HELP {} {}", family.name, family.help));
+        line(&mut page.text, format_args!("# TYPE {} {}", family.name, family.kind));
         page.name = family.name;
         for snapshot in snapshots {
             page.replica = snapshot.replica;
@@ -95,32 +107,38 @@ struct Page {
     replica: u16,
 }
 
-impl Page {
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        // Writing to a String cannot fail.
-        let _ = self.text.write_fmt(line);
-        self.text.push('\n');
-    }
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = text.write_fmt(line);
+    text.push('\n');
+}
 
+impl Page {
     fn one(&mut self, value: u64) {
-        self.line(format_args!("{}{{replica=\"{}\"}} {value}", self.name, self.replica));
+        line(&mut self.text, format_args!("{}{{replica=\"{}\"}} {value}", self.name, self.replica));
     }
 
     fn seconds(&mut self, value: f64) {
-        self.line(format_args!("{}{{replica=\"{}\"}} {value}", self.name, self.replica));
+        line(&mut self.text, format_args!("{}{{replica=\"{}\"}} {value}", self.name, self.replica));
     }
 
     fn labelled(&mut self, label: &str, label_value: &str, value: u64) {
-        self.line(format_args!("{}{{replica=\"{}\",{label}=\"{label_value}\"}} {value}", self.name, self.replica));
+        line(
+            &mut self.text,
+            format_args!("{}{{replica=\"{}\",{label}=\"{label_value}\"}} {value}", self.name, self.replica),
+        );
     }
 }
 
 fn requests(page: &mut Page, snapshot: &Snapshot) {
     for request in &snapshot.requests {
-        page.line(format_args!(
-            "{}{{replica=\"{}\",method=\"{}\",outcome=\"{}\"}} {}",
-            page.name, page.replica, request.method, request.outcome, request.count
-        ));
+        line(
+            &mut page.text,
+            format_args!(
+                "{}{{replica=\"{}\",method=\"{}\",outcome=\"{}\"}} {}",
+                page.name, page.replica, request.method, request.outcome, request.count
+            ),
+        );
     }
 }
 
@@ -130,11 +148,11 @@ fn latency(page: &mut Page, snapshot: &Snapshot) {
     for (bound, bucket) in bounds_us().zip(&histogram.buckets) {
         count += bucket;
         let le = bound as f64 / 1e6;
-        page.line(format_args!("{}_bucket{{replica=\"{}\",le=\"{le}\"}} {count}", page.name, page.replica));
+        line(&mut page.text, format_args!("{}_bucket{{replica=\"{}\",le=\"{le}\"}} {count}", page.name, page.replica));
     }
     count = histogram.buckets.iter().sum();
-    page.line(format_args!("{}_bucket{{replica=\"{}\",le=\"+Inf\"}} {count}", page.name, page.replica));
+    line(&mut page.text, format_args!("{}_bucket{{replica=\"{}\",le=\"+Inf\"}} {count}", page.name, page.replica));
     let sum = histogram.sum_ns as f64 / 1e9;
-    page.line(format_args!("{}_sum{{replica=\"{}\"}} {sum}", page.name, page.replica));
-    page.line(format_args!("{}_count{{replica=\"{}\"}} {count}", page.name, page.replica));
+    line(&mut page.text, format_args!("{}_sum{{replica=\"{}\"}} {sum}", page.name, page.replica));
+    line(&mut page.text, format_args!("{}_count{{replica=\"{}\"}} {count}", page.name, page.replica));
 }

@@ -1,0 +1,5 @@
+//! A connection, and what a shard keeps connections in.
+
+pub(crate) mod buffers;
+pub(crate) mod slab;
+pub(crate) mod wheel;

@@ -1,0 +1,101 @@
+//! What a server is started with, and what it says when it can't start.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use serde_json::Value;
+
+use crate::answer::ServerInfo;
+use crate::limits::Limits;
+use crate::metrics::ClusterReference;
+use crate::tools::Registry;
+
+/// What a server is started with.
+#[derive(Debug, Clone, Default)]
+pub struct ServerConfig {
+    /// Every limit.
+    pub limits: Limits,
+    /// Who the server says it is.
+    pub info: ServerInfo,
+    /// The tools.
+    pub registry: Registry,
+    /// Threads that serve connections; at least one is started.
+    pub shards: usize,
+    /// Number of the replica; 0 for a lone server.
+    pub replica: u16,
+    /// Hosts that requests may name in Host and Origin, beyond localhost, loopback addresses and the listeners' own
+    /// addresses; with or without a port.
+    pub allowed_hosts: Vec<String>,
+    /// The cluster that this replica belongs to.
+    pub cluster: Option<ClusterReference>,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Listening {
+    /// The socket.
+    pub listener: TcpListener,
+    /// True where /metrics and /status answer for the whole cluster, once there are [`ClusterPages`].
+    pub shared: bool,
+}
+
+/// The pages of the whole cluster, as the supervisor made them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterPages {
+    /// Prometheus text of all replicas.
+    pub metrics: String,
+    /// The JSON of /status.
+    pub status: Value,
+    /// When the figures were taken, CLOCK_MONOTONIC ns. The pages say how old they are when they are asked for.
+    pub taken_at_ns: u64,
+}
+
+/// Something that subscribers may want to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Change {
+    /// The list of tools is another one.
+    ToolsList = 0,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drained {
+    /// Connections that were still busy at the timeout and were cut.
+    pub cut: u64,
+}
+
+/// Why a server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address is taken.
+    #[error("{0} is in use: another server listens there; stop it or choose another port")]
+    InUse(SocketAddr),
+    /// The address can't be listened on for another reason.
+    #[error("cannot listen on {address}: {source}; choose an address of this machine and a port that you may use")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// More tools than the limit.
+    #[error("the registry has {tools} tools, more than tools_max = {max}: raise the limit or remove tools")]
+    TooManyTools {
+        /// Tools registered.
+        tools: u64,
+        /// `Limits::tools_max`.
+        max: u64,
+    },
+    /// There is nothing to listen on.
+    #[error("no socket to listen on was given: name at least one address")]
+    NoListener,
+    /// A thread, a poll or the workers' runtime could not be made.
+    #[error("cannot start the server's {what}: {source}; the machine is short of threads, memory or descriptors")]
+    System {
+        /// What could not be made.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
