@@ -1,1 +1,7 @@
 //! What a client of MCP sends and reads.
+
+pub mod answer;
+pub mod head;
+mod json;
+pub mod message;
+pub mod request;

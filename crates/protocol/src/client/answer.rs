@@ -1,0 +1,368 @@
+//! An answer to one request, read as it comes: head, body in whatever framing, JSON or event stream, and what it says.
+//!
+//! A small answer that is wholly there is judged where it lies, without a copy. What has come in part is kept here.
+
+#[cfg(test)]
+mod tests;
+
+use super::head::{self, BadHead, Content, Framing, Head};
+use super::message::{self, Id, Kind};
+use crate::http::chunked::{Chunk, ChunkError, Chunked};
+use crate::sse::decode::Decoder;
+
+/// Bytes of an answer, or of one event of a stream, at most.
+pub const ANSWER_MAX: usize = 16 * 1024 * 1024;
+/// Space that an answer keeps for the next one at most.
+const SPARE_MAX: usize = 64 * 1024;
+/// How long to wait where a refusal does not say.
+const RETRY_AFTER_US: u64 = 1_000_000;
+/// The longest wait that is told, and what "do not try again" becomes: a day.
+const RETRY_AFTER_MAX_US: u64 = 86_400_000_000;
+
+/// What an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    Ok,
+    /// A result with `isError`.
+    ToolError,
+    /// A JSON-RPC error with this code.
+    RpcError(i64),
+    /// A status without a usable JSON-RPC answer.
+    HttpError(u16),
+    /// 503 or 429 with `executed: false`: to be tried again after so long.
+    Refused {
+        status: u16,
+        after_us: u64,
+    },
+    /// The id, where it is a number.
+    AnotherId(Option<u64>),
+    NotJsonRpc,
+    /// An event stream ended without the response.
+    NoResponse,
+}
+
+/// Why an answer cannot be read on. The connection is of no use after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("the answer is not HTTP/1.1")]
+    NotHttp,
+    #[error("the answer is too large")]
+    TooLarge,
+    #[error("the connection closed before the whole answer")]
+    CutOff,
+}
+
+impl From<BadHead> for Broken {
+    fn from(bad: BadHead) -> Self {
+        match bad {
+            BadHead::NotHttp => Broken::NotHttp,
+            BadHead::TooLarge => Broken::TooLarge,
+        }
+    }
+}
+
+impl From<ChunkError> for Broken {
+    fn from(error: ChunkError) -> Self {
+        if error == ChunkError::TooLarge { Broken::TooLarge } else { Broken::NotHttp }
+    }
+}
+
+/// How far an answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    More,
+    /// `used` bytes of what was fed belong to it. `stays_open`: the connection can be used again.
+    Whole {
+        used: usize,
+        said: Said,
+        stays_open: bool,
+    },
+    Broken(Broken),
+}
+
+#[derive(Debug)]
+enum Body {
+    /// The head is not whole yet.
+    None,
+    Length(u64),
+    Chunked(Chunked),
+    Close,
+}
+
+/// One answer that is being read.
+#[derive(Debug)]
+pub struct Answer {
+    id: u64,
+    head: Head,
+    body: Body,
+    /// The head, then the text of the body, as far as they have come.
+    kept: Vec<u8>,
+    events: Option<Box<Decoder>>,
+    /// What an event has said.
+    said: Option<Said>,
+    has_event: bool,
+    record: Option<Box<Record>>,
+}
+
+/// Head and message of an answer, for those who want to know more.
+#[derive(Debug, Default, Clone)]
+pub struct Record {
+    pub head: Vec<u8>,
+    /// The body; of an event stream, the response in it.
+    pub message: Vec<u8>,
+}
+
+const NO_HEAD: Head =
+    Head { status: 0, framing: Framing::Close, content: Content::Text, stays_open: false, retry_after_s: None };
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self {
+            id: 0,
+            head: NO_HEAD,
+            body: Body::None,
+            kept: Vec::new(),
+            events: None,
+            said: None,
+            has_event: false,
+            record: None,
+        }
+    }
+}
+
+impl Answer {
+    /// An answer whose head and message are recorded.
+    pub fn recorded(id: u64) -> Self {
+        Self { id, record: Some(Box::default()), ..Self::default() }
+    }
+
+    /// Begins the answer to the request with this id, in the same space.
+    pub fn begin(&mut self, id: u64) {
+        self.id = id;
+        self.head = NO_HEAD;
+        self.body = Body::None;
+        self.kept.clear();
+        self.said = None;
+        self.has_event = false;
+        if self.kept.capacity() > SPARE_MAX {
+            self.kept = Vec::new();
+        }
+        match &mut self.events {
+            Some(events) if events.capacity() <= SPARE_MAX => events.reset(),
+            events => *events = None,
+        }
+    }
+
+    /// The head, once it is whole.
+    pub fn head(&self) -> Option<&Head> {
+        (!matches!(self.body, Body::None)).then_some(&self.head)
+    }
+
+    /// True where an event has come.
+    pub fn has_event(&self) -> bool {
+        self.has_event
+    }
+
+    /// What was recorded, if it was asked for.
+    pub fn into_record(self) -> Record {
+        self.record.map(|record| *record).unwrap_or_default()
+    }
+
+    /// Reads on.
+    pub fn feed(&mut self, bytes: &[u8]) -> Progress {
+        self.read_on(bytes).unwrap_or_else(Progress::Broken)
+    }
+
+    fn read_on(&mut self, bytes: &[u8]) -> Result<Progress, Broken> {
+        let mut used = 0;
+        while matches!(self.body, Body::None) {
+            match self.read_head(&bytes[used..])? {
+                Some(more) => used += more,
+                None => return Ok(Progress::More),
+            }
+        }
+        if let (Body::Length(length), Content::Text, true) = (&self.body, self.head.content, self.kept.is_empty())
+            && let Ok(length) = usize::try_from(*length)
+            && let Some(text) = bytes[used..].get(..length)
+        {
+            self.record_message(text);
+            let said = judge(&self.head, text, self.id);
+            return Ok(Progress::Whole { used: used + length, said, stays_open: self.head.stays_open });
+        }
+        loop {
+            let (data, taken, is_end) = piece(&mut self.body, &bytes[used..])?;
+            used += taken;
+            self.take(data)?;
+            if is_end {
+                return Ok(Progress::Whole { used, said: self.verdict(), stays_open: self.head.stays_open });
+            }
+            if used == bytes.len() {
+                return Ok(Progress::More);
+            }
+        }
+    }
+
+    /// Reads the head, and answers with how many of the bytes belong to it; None where it is not whole.
+    fn read_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, Broken> {
+        let before = self.kept.len();
+        let read = if before == 0 {
+            head::read(bytes)?
+        } else {
+            self.kept.extend_from_slice(bytes);
+            // A head that comes byte by byte is not parsed at each of them.
+            if bytes.contains(&b'\n') || self.kept.len() > head::HEAD_MAX { head::read(&self.kept)? } else { None }
+        };
+        let Some((head, length)) = read else {
+            if before == 0 {
+                self.kept.extend_from_slice(bytes);
+            }
+            return Ok(None);
+        };
+        if let Some(record) = &mut self.record {
+            let whole = if before == 0 { bytes } else { &self.kept };
+            record.head = whole[..length].to_vec();
+        }
+        self.kept.clear();
+        // 100 Continue and the like come before the answer.
+        if head.status >= 200 {
+            self.begin_body(head)?;
+        }
+        Ok(Some(length - before))
+    }
+
+    fn begin_body(&mut self, head: Head) -> Result<(), Broken> {
+        let is_text = head.content == Content::Text;
+        self.body = match head.framing {
+            Framing::Length(length) if is_text && length > ANSWER_MAX as u64 => return Err(Broken::TooLarge),
+            Framing::Length(length) => Body::Length(length),
+            Framing::Chunked => Body::Chunked(Chunked::new(if is_text { ANSWER_MAX as u64 } else { u64::MAX })),
+            Framing::Close => Body::Close,
+        };
+        self.head = head;
+        Ok(())
+    }
+
+    fn take(&mut self, data: &[u8]) -> Result<(), Broken> {
+        if self.head.content == Content::Text {
+            if self.kept.len() + data.len() > ANSWER_MAX {
+                return Err(Broken::TooLarge);
+            }
+            self.kept.extend_from_slice(data);
+            return Ok(());
+        }
+        let mut events = self.events.take().unwrap_or_else(|| Box::new(Decoder::new(ANSWER_MAX)));
+        let fed = events.feed(data, |event| self.take_event(event));
+        self.events = Some(events);
+        fed.map_err(|_| Broken::TooLarge)
+    }
+
+    /// A response with our id goes before one with another; notifications say nothing.
+    fn take_event(&mut self, event: &[u8]) {
+        self.has_event = true;
+        let is_call = message::read(event).is_ok_and(|message| message.kind == Kind::Call);
+        if is_call || self.said.is_some_and(|said| !matches!(said, Said::AnotherId(_) | Said::NotJsonRpc)) {
+            return;
+        }
+        self.said = Some(judge(&self.head, event, self.id));
+        self.record_message(event);
+    }
+
+    fn record_message(&mut self, text: &[u8]) {
+        if let Some(record) = &mut self.record {
+            record.message = text.to_vec();
+        }
+    }
+
+    /// What the whole body says.
+    fn verdict(&mut self) -> Said {
+        if self.head.content == Content::Events {
+            return self.said.unwrap_or(Said::NoResponse);
+        }
+        let text = std::mem::take(&mut self.kept);
+        self.record_message(&text);
+        let said = judge(&self.head, &text, self.id);
+        self.kept = text;
+        said
+    }
+
+    /// The peer has closed in order.
+    pub fn end(&mut self) -> Progress {
+        let is_whole = match self.body {
+            Body::None => false,
+            Body::Close => true,
+            // The response has come; only the stream's own end has not.
+            Body::Length(_) | Body::Chunked(_) => self.head.content == Content::Events,
+        };
+        if !is_whole {
+            let is_bad = matches!(self.body, Body::None) && head::read(&self.kept).is_err();
+            return Progress::Broken(if is_bad { Broken::NotHttp } else { Broken::CutOff });
+        }
+        Progress::Whole { used: 0, said: self.verdict(), stays_open: false }
+    }
+}
+
+/// The next data of the body, how many bytes that took, and whether the body has ended.
+fn piece<'a>(body: &mut Body, bytes: &'a [u8]) -> Result<(&'a [u8], usize, bool), Broken> {
+    match body {
+        Body::Length(left) => {
+            let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+            *left -= count as u64;
+            Ok((&bytes[..count], count, *left == 0))
+        }
+        Body::Chunked(chunked) => Ok(match chunked.decode(bytes)? {
+            Chunk::Data { data, used } => (data, used, false),
+            Chunk::More => (&[], bytes.len(), false),
+            Chunk::End { used } => (&[], used, true),
+        }),
+        Body::Close | Body::None => Ok((bytes, bytes.len(), false)),
+    }
+}
+
+/// What a text says under this head, as the answer to the request with this id.
+fn judge(head: &Head, text: &[u8], id: u64) -> Said {
+    let read = message::read(text);
+    if !(200..300).contains(&head.status) {
+        return judge_failure(head, read, id);
+    }
+    let Ok(message) = read else { return Said::NotJsonRpc };
+    match (message.id, message.kind) {
+        (_, Kind::Call) => Said::NotJsonRpc,
+        (Id::Number(given), Kind::Result { is_error }) if given == id => {
+            if is_error {
+                Said::ToolError
+            } else {
+                Said::Ok
+            }
+        }
+        // An error need not have an id where the server could not read ours.
+        (Id::Absent, Kind::Error { code, .. }) => Said::RpcError(code),
+        (Id::Number(given), Kind::Error { code, .. }) if given == id => Said::RpcError(code),
+        (Id::Number(given), _) => Said::AnotherId(Some(given)),
+        (Id::Absent | Id::Other, _) => Said::AnotherId(None),
+    }
+}
+
+/// A status other than 2xx. One of the client's own making counts by its JSON-RPC error, where there is one.
+fn judge_failure(head: &Head, read: Result<message::Message, message::NotJsonRpc>, id: u64) -> Said {
+    let status = head.status;
+    let Ok(message::Message { id: given, kind: Kind::Error { code, executed, retry_after_ms } }) = read else {
+        return Said::HttpError(status);
+    };
+    let is_ours = matches!(given, Id::Absent) || given == Id::Number(id);
+    match (status, executed) {
+        (503 | 429, Some(false)) if is_ours => Said::Refused { status, after_us: after_us(head, retry_after_ms) },
+        (400..=499, _) if is_ours && status != 429 => Said::RpcError(code),
+        _ => Said::HttpError(status),
+    }
+}
+
+/// The server's own milliseconds go before the header's seconds.
+fn after_us(head: &Head, retry_after_ms: Option<i64>) -> u64 {
+    let us = match (retry_after_ms, head.retry_after_s) {
+        (Some(..0), _) => RETRY_AFTER_MAX_US,
+        (Some(ms), _) => ms.unsigned_abs().saturating_mul(1_000),
+        (None, Some(s)) => u64::from(s) * 1_000_000,
+        (None, None) => RETRY_AFTER_US,
+    };
+    us.min(RETRY_AFTER_MAX_US)
+}

@@ -1,0 +1,157 @@
+//! The head of an answer.
+
+#[cfg(test)]
+mod tests;
+
+use httparse::{EMPTY_HEADER, Response, Status};
+
+/// Bytes of a head at most.
+pub const HEAD_MAX: usize = 64 * 1024;
+const HEADERS_MAX: usize = 100;
+/// The longest wait that a server may ask for, seconds: a day.
+const RETRY_AFTER_MAX_S: u32 = 86_400;
+
+/// Where the body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    Length(u64),
+    Chunked,
+    /// Where the connection does.
+    Close,
+}
+
+/// What the body holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// JSON, or whatever else is one text.
+    Text,
+    /// An event stream.
+    Events,
+}
+
+/// What a client under load must know of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub status: u16,
+    pub framing: Framing,
+    pub content: Content,
+    /// The connection can be used again after it.
+    pub stays_open: bool,
+    /// `Retry-After`, where it is in seconds.
+    pub retry_after_s: Option<u32>,
+}
+
+/// The bytes are no head of an HTTP/1 answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadHead {
+    #[error("the answer is not HTTP/1.1")]
+    NotHttp,
+    #[error("the head of the answer is too large")]
+    TooLarge,
+}
+
+/// Reads a head and its length; None where it is not whole yet.
+///
+/// # Errors
+/// Where the bytes are no head, or one whose body has no certain end.
+pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, BadHead> {
+    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
+    let mut response = Response::new(&mut headers);
+    let used = match response.parse(bytes) {
+        Ok(Status::Complete(used)) if used <= HEAD_MAX => used,
+        Ok(Status::Partial) if bytes.len() < HEAD_MAX => return Ok(None),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(BadHead::TooLarge),
+        Err(_) => return Err(BadHead::NotHttp),
+    };
+    let status = response.code.ok_or(BadHead::NotHttp)?;
+    let mut found = Found::default();
+    for header in response.headers.iter() {
+        found.take(header.name, header.value)?;
+    }
+    let is_11 = response.version == Some(1);
+    Ok(Some((found.head(status, is_11)?, used)))
+}
+
+/// The value of the first header of this name in a head that was read before.
+pub fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
+    let mut response = Response::new(&mut headers);
+    response.parse(head).ok()?;
+    response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    length: Option<u64>,
+    is_chunked: bool,
+    is_events: bool,
+    closes: bool,
+    keeps: bool,
+    retry_after_s: Option<u32>,
+}
+
+impl Found {
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), BadHead> {
+        // The length tells most of them apart.
+        match name.len() {
+            14 if name.eq_ignore_ascii_case("Content-Length") => {
+                let length = digits(value).ok_or(BadHead::NotHttp)?;
+                if self.length.is_some_and(|before| before != length) {
+                    return Err(BadHead::NotHttp);
+                }
+                self.length = Some(length);
+            }
+            17 if name.eq_ignore_ascii_case("Transfer-Encoding") => {
+                if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(BadHead::NotHttp);
+                }
+                self.is_chunked = true;
+            }
+            12 if name.eq_ignore_ascii_case("Content-Type") => {
+                let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+                self.is_events = essence.eq_ignore_ascii_case(b"text/event-stream");
+            }
+            10 if name.eq_ignore_ascii_case("Connection") => {
+                for option in value.split(|byte| *byte == b',') {
+                    self.closes |= option.trim_ascii().eq_ignore_ascii_case(b"close");
+                    self.keeps |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            11 if name.eq_ignore_ascii_case("Retry-After") => {
+                let seconds = digits(value).and_then(|seconds| u32::try_from(seconds).ok());
+                self.retry_after_s = seconds.map(|seconds| seconds.min(RETRY_AFTER_MAX_S));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn head(self, status: u16, is_11: bool) -> Result<Head, BadHead> {
+        // A length beside chunks, or a protocol that was not asked for: where the body ends is anyone's guess.
+        if (self.is_chunked && (self.length.is_some() || !is_11)) || status == 101 {
+            return Err(BadHead::NotHttp);
+        }
+        let framing = match (status, self.is_chunked, self.length) {
+            (100..=199 | 204 | 304, ..) => Framing::Length(0),
+            (_, true, _) => Framing::Chunked,
+            (_, false, Some(length)) => Framing::Length(length),
+            (_, false, None) => Framing::Close,
+        };
+        let keeps = if is_11 { !self.closes } else { self.keeps && !self.closes };
+        Ok(Head {
+            status,
+            framing,
+            content: if self.is_events { Content::Events } else { Content::Text },
+            stays_open: keeps && framing != Framing::Close,
+            retry_after_s: self.retry_after_s,
+        })
+    }
+}
+
+/// A number without sign or blank.
+fn digits(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}

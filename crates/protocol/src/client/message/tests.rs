@@ -1,0 +1,73 @@
+use super::*;
+
+fn kind(text: &str) -> Result<Kind, NotJsonRpc> {
+    read(text.as_bytes()).map(|message| message.kind)
+}
+
+#[test]
+fn results_errors_and_calls_are_told_apart() {
+    assert_eq!(
+        read(br#"{"jsonrpc":"2.0","id":41,"result":{"resultType":"complete","content":[]}}"#),
+        Ok(Message { id: Id::Number(41), kind: Kind::Result { is_error: false } })
+    );
+    assert_eq!(
+        kind(r#"{"result":{"a":1,"isError":true},"id":1,"jsonrpc":"2.0"}"#),
+        Ok(Kind::Result { is_error: true })
+    );
+    assert_eq!(
+        read(br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no"}}"#),
+        Ok(Message { id: Id::Absent, kind: Kind::Error { code: -32_700, executed: None, retry_after_ms: None } })
+    );
+    let refusal = r#"{"jsonrpc":"2.0","id":1,"error":{"code":53003,"message":"overloaded",
+        "data":{"executed":false,"retryAfterMs":740,"scope":"node"}}}"#;
+    assert_eq!(kind(refusal), Ok(Kind::Error { code: 53_003, executed: Some(false), retry_after_ms: Some(740) }));
+    assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#), Ok(Kind::Call));
+}
+
+#[test]
+fn words_inside_of_strings_and_deeper_values_mean_nothing() {
+    let text = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"\"isError\":true,\"id\":2","isError":true}]}}"#;
+    assert_eq!(read(text.as_bytes()), Ok(Message { id: Id::Number(1), kind: Kind::Result { is_error: false } }));
+    let text = r#"{"jsonrpc":"2.0","id":1,"result":{"error":{"code":1},"id":3}}"#;
+    assert_eq!(read(text.as_bytes()), Ok(Message { id: Id::Number(1), kind: Kind::Result { is_error: false } }));
+    assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{"isError":"true"}}"#), Ok(Kind::Result { is_error: false }));
+}
+
+#[test]
+fn escaped_keys_are_the_same_keys() {
+    let text = r#"{"jsonrpc":"2.0","\u0069d":5,"result":{"is\u0045rror":true}}"#;
+    assert_eq!(read(text.as_bytes()), Ok(Message { id: Id::Number(5), kind: Kind::Result { is_error: true } }));
+}
+
+#[test]
+fn ids_that_are_no_numbers_of_ours_are_others() {
+    for id in ["\"1\"", "-1", "1.0", "1e0", "99999999999999999999", "true", "[]"] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert_eq!(read(text.as_bytes()).map(|message| message.id), Ok(Id::Other), "{id}");
+    }
+    assert_eq!(read(br#"{"jsonrpc":"2.0","id":null,"result":{}}"#).map(|m| m.id), Ok(Id::Absent));
+}
+
+#[test]
+fn other_texts_are_no_messages() {
+    for text in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "<html>",
+        r#"{"jsonrpc":"2.0","id":1}"#,
+        r#"{"id":1,"result":{}}"#,
+        r#"{"jsonrpc":"1.0","id":1,"result":{}}"#,
+        r#"{"jsonrpc":2.0,"id":1,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"message":"no code"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"id":1,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{}} x"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{}"#,
+        r#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#,
+    ] {
+        assert_eq!(read(text.as_bytes()), Err(NotJsonRpc), "{text}");
+    }
+    assert_eq!(read(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"\xff\"}}"), Err(NotJsonRpc), "not UTF-8");
+}

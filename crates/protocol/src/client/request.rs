@@ -1,0 +1,221 @@
+//! Requests, rendered once: what is sent again and again differs only in its id.
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::value::RawValue;
+
+use crate::era::{Era, Version};
+use crate::header::{meta, method, name, value};
+
+/// As our clients name themselves.
+pub const CLIENT_NAME: &str = "erlmcp";
+pub const CLIENT_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Headers that frame a request, which the user cannot set.
+const RESERVED: [&str; 5] = ["Content-Length", "Transfer-Encoding", "Connection", "Expect", "Upgrade"];
+
+/// A request that cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    #[error("the header {0:?} is not a header's name, or its value has characters that no header can hold")]
+    Header(String),
+    #[error("the header {0:?} cannot be set, as it frames the request")]
+    Reserved(String),
+    #[error("the path {0:?} has characters that no path can hold: write them as %XX")]
+    Path(String),
+    #[error("the host {0:?} has characters that no host can hold")]
+    Authority(String),
+    #[error("the arguments are not a JSON object: {0}")]
+    Arguments(String),
+}
+
+/// The other end, and how it is spoken to.
+#[derive(Debug, Clone)]
+pub struct Peer<'a> {
+    /// `Host`.
+    pub authority: &'a str,
+    /// With its query.
+    pub path: &'a str,
+    /// The user's own headers; one of ours with the same name is left out.
+    pub headers: &'a [(String, String)],
+    pub version: Version,
+    /// Of the legacy era, where the server gave one.
+    pub session: Option<&'a str>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ask<'a> {
+    pub method: &'a str,
+    /// The tool or prompt; for resources the URI.
+    pub name: Option<&'a str>,
+    /// Of a tool or prompt: a JSON object, sent as it is written.
+    pub arguments: Option<&'a str>,
+    /// Where a list goes on.
+    pub cursor: Option<&'a str>,
+}
+
+/// A rendered request: to be sent as it is, but for its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// Up to the number of `Content-Length`.
+    before_length: Box<[u8]>,
+    /// From there to the id.
+    before_id: Box<[u8]>,
+    after_id: Box<[u8]>,
+    /// Bytes of the body beside the digits of the id.
+    body_length: usize,
+}
+
+const BODY_BEGIN: &str = r#"{"jsonrpc":"2.0","id":"#;
+
+impl Template {
+    /// # Errors
+    /// Where a header, the path or the arguments cannot be sent.
+    pub fn new(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<Self, BadRequest> {
+        let head = head(peer, Some(ask))?;
+        let after_id = format!(r#","method":{},"params":{}}}"#, quoted(ask.method), params(peer, ask)?);
+        let body_length = BODY_BEGIN.len() + after_id.len();
+        Ok(Self {
+            before_length: format!("{head}Content-Length: ").into_bytes().into(),
+            before_id: format!("\r\n\r\n{BODY_BEGIN}").into_bytes().into(),
+            after_id: after_id.into_bytes().into(),
+            body_length,
+        })
+    }
+
+    /// Appends the request with this id.
+    pub fn write(&self, id: u64, out: &mut Vec<u8>) {
+        let (mut id_digits, mut length_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let id = id_digits.format(id).as_bytes();
+        let length = length_digits.format(self.body_length + id.len()).as_bytes();
+        out.reserve(self.before_length.len() + length.len() + self.before_id.len() + id.len() + self.after_id.len());
+        out.extend_from_slice(&self.before_length);
+        out.extend_from_slice(length);
+        out.extend_from_slice(&self.before_id);
+        out.extend_from_slice(id);
+        out.extend_from_slice(&self.after_id);
+    }
+}
+
+/// The legacy handshake's request, which names the version that the client would speak.
+///
+/// # Errors
+/// Where a header or the path cannot be sent.
+pub fn initialize(peer: &Peer<'_>, id: u64) -> Result<Vec<u8>, BadRequest> {
+    let params = format!(
+        r#"{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{}}}"#,
+        peer.version.as_str(),
+        client_info()
+    );
+    // The version is agreed on by this very request, so no header names it.
+    let unversioned = head(peer, None)?;
+    Ok(whole(&unversioned, &format!(r#"{BODY_BEGIN}{id},"method":"{}","params":{params}}}"#, method::INITIALIZE)))
+}
+
+/// The legacy handshake's last message, answered with 202.
+///
+/// # Errors
+/// Where a header or the path cannot be sent.
+pub fn initialized(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
+    let head = head(peer, Some(&Ask { method: method::INITIALIZED, ..Ask::default() }))?;
+    Ok(whole(&head, &format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, method::INITIALIZED)))
+}
+
+/// Ends a legacy session.
+///
+/// # Errors
+/// Where a header or the path cannot be sent.
+pub fn end_session(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
+    let head = head(peer, Some(&Ask::default()))?;
+    let head = head.strip_prefix("POST ").unwrap_or(&head);
+    Ok(format!("DELETE {head}\r\n").into_bytes())
+}
+
+fn whole(head: &str, body: &str) -> Vec<u8> {
+    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// All headers but the length. Without an `ask` the version is not named.
+fn head(peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, BadRequest> {
+    if !peer.path.starts_with('/') || !peer.path.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+        return Err(BadRequest::Path(peer.path.to_string()));
+    }
+    if peer.authority.is_empty() || !peer.authority.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+        return Err(BadRequest::Authority(peer.authority.to_string()));
+    }
+    let mut headers = vec![
+        ("Host", peer.authority.to_string()),
+        ("User-Agent", format!("{CLIENT_NAME}/{CLIENT_VERSION}")),
+        ("Content-Type", "application/json".to_string()),
+        ("Accept", "application/json, text/event-stream".to_string()),
+    ];
+    if let Some(ask) = ask {
+        headers.push((name::PROTOCOL_VERSION, peer.version.as_str().to_string()));
+        match peer.version.era() {
+            Era::Modern => {
+                headers.push((name::METHOD, ask.method.to_string()));
+                headers.extend(ask.name.map(|named| (name::NAME, value::encode(named).into_owned())));
+            }
+            Era::Legacy => headers.extend(peer.session.map(|session| (name::SESSION_ID, session.to_string()))),
+        }
+    }
+    let mut head = format!("POST {} HTTP/1.1\r\n", peer.path);
+    let is_users = |name: &str| peer.headers.iter().any(|(users, _)| users.eq_ignore_ascii_case(name));
+    for (name, value) in headers.iter().filter(|(name, _)| !is_users(name)) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    for (name, value) in peer.headers {
+        check(name, value)?;
+        head += &format!("{name}: {}\r\n", value.trim());
+    }
+    Ok(head)
+}
+
+fn check(name: &str, value: &str) -> Result<(), BadRequest> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) || value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(BadRequest::Header(name.to_string()));
+    }
+    if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        return Err(BadRequest::Reserved(name.to_string()));
+    }
+    Ok(())
+}
+
+fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
+    let mut members = Vec::new();
+    if let Some(named) = ask.name {
+        let key = if ask.method.starts_with("resources/") { "uri" } else { "name" };
+        members.push(format!(r#""{key}":{}"#, quoted(named)));
+    }
+    if let Some(arguments) = ask.arguments {
+        let parsed: &RawValue =
+            serde_json::from_str(arguments).map_err(|error| BadRequest::Arguments(error.to_string()))?;
+        if !parsed.get().starts_with('{') {
+            return Err(BadRequest::Arguments(format!("found {}", parsed.get())));
+        }
+        members.push(format!(r#""arguments":{}"#, parsed.get()));
+    }
+    members.extend(ask.cursor.map(|cursor| format!(r#""cursor":{}"#, quoted(cursor))));
+    if peer.version.era() == Era::Modern {
+        members.push(format!(
+            r#""_meta":{{"{}":"{}","{}":{{}},"{}":{}}}"#,
+            meta::PROTOCOL_VERSION,
+            peer.version.as_str(),
+            meta::CLIENT_CAPABILITIES,
+            meta::CLIENT_INFO,
+            client_info()
+        ));
+    }
+    Ok(format!("{{{}}}", members.join(",")))
+}
+
+fn client_info() -> String {
+    format!(r#"{{"name":"{CLIENT_NAME}","version":"{CLIENT_VERSION}"}}"#)
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,125 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+fn peer(headers: &[(String, String)], version: Version) -> Peer<'_> {
+    Peer { authority: "127.0.0.1:8080", path: "/mcp", headers, version, session: None }
+}
+
+fn render(peer: &Peer<'_>, ask: Ask<'_>, id: u64) -> Result<String, BadRequest> {
+    let mut out = Vec::new();
+    Template::new(peer, &ask)?.write(id, &mut out);
+    Ok(String::from_utf8(out).expect("a request is text"))
+}
+
+const CALL: Ask<'static> =
+    Ask { method: "tools/call", name: Some("echo"), arguments: Some(r#"{"text":"hi"}"#), cursor: None };
+
+#[test]
+fn a_modern_call_has_all_of_its_headers_and_meta() {
+    let expected = "POST /mcp HTTP/1.1\r\n\
+        Host: 127.0.0.1:8080\r\n\
+        User-Agent: erlmcp/0.1.0\r\n\
+        Content-Type: application/json\r\n\
+        Accept: application/json, text/event-stream\r\n\
+        MCP-Protocol-Version: 2026-07-28\r\n\
+        Mcp-Method: tools/call\r\n\
+        Mcp-Name: echo\r\n\
+        Content-Length: 284\r\n\
+        \r\n\
+        {\"jsonrpc\":\"2.0\",\"id\":41,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\",\
+        \"arguments\":{\"text\":\"hi\"},\"_meta\":{\
+        \"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
+        \"io.modelcontextprotocol/clientCapabilities\":{},\
+        \"io.modelcontextprotocol/clientInfo\":{\"name\":\"erlmcp\",\"version\":\"0.1.0\"}}}}";
+    assert_eq!(render(&peer(&[], Version::V20260728), CALL, 41).as_deref(), Ok(expected));
+}
+
+#[test]
+fn a_legacy_call_has_its_session_and_no_meta() {
+    let mut peer = peer(&[], Version::V20251125);
+    peer.session = Some("abc");
+    let expected = "POST /mcp HTTP/1.1\r\n\
+        Host: 127.0.0.1:8080\r\n\
+        User-Agent: erlmcp/0.1.0\r\n\
+        Content-Type: application/json\r\n\
+        Accept: application/json, text/event-stream\r\n\
+        MCP-Protocol-Version: 2025-11-25\r\n\
+        Mcp-Session-Id: abc\r\n\
+        Content-Length: 55\r\n\
+        \r\n\
+        {\"jsonrpc\":\"2.0\",\"id\":1234,\"method\":\"ping\",\"params\":{}}";
+    let ping = Ask { method: "ping", ..Ask::default() };
+    assert_eq!(render(&peer, ping, 1_234).as_deref(), Ok(expected));
+}
+
+#[test]
+fn the_handshake_is_as_the_specification_has_it() {
+    let mut peer = peer(&[], Version::V20251125);
+    let bytes = initialize(&peer, 1).expect("nothing is wrong with it");
+    let text = String::from_utf8(bytes).expect("text");
+    assert!(!text.contains("MCP-Protocol-Version"), "{text}");
+    let body = text.split("\r\n\r\n").nth(1).expect("a body");
+    assert_eq!(
+        body,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\",\
+         \"capabilities\":{},\"clientInfo\":{\"name\":\"erlmcp\",\"version\":\"0.1.0\"}}}"
+    );
+    peer.session = Some("abc");
+    let text = String::from_utf8(initialized(&peer).expect("fine")).expect("text");
+    assert!(
+        text.contains("Mcp-Session-Id: abc\r\n") && text.contains("MCP-Protocol-Version: 2025-11-25\r\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"), "{text}");
+    let text = String::from_utf8(end_session(&peer).expect("fine")).expect("text");
+    assert!(text.starts_with("DELETE /mcp HTTP/1.1\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+}
+
+#[test]
+fn the_users_headers_go_before_ours() {
+    let headers = [("user-agent".to_string(), " mine ".to_string()), ("Authorization".into(), "Bearer x".into())];
+    let text = render(&peer(&headers, Version::V20260728), CALL, 1).expect("fine");
+    assert!(text.contains("user-agent: mine\r\n") && text.contains("Authorization: Bearer x\r\n"), "{text}");
+    assert!(!text.contains("User-Agent"), "{text}");
+}
+
+#[test]
+fn names_that_no_header_can_hold_are_coded() {
+    let text = render(&peer(&[], Version::V20260728), Ask { name: Some("grüß"), ..CALL }, 1).expect("fine");
+    assert!(text.contains("Mcp-Name: =?base64?Z3LDvMOf?=\r\n") && text.contains("\"name\":\"grüß\""), "{text}");
+}
+
+#[test]
+fn what_cannot_be_sent_is_said() {
+    let try_header = |name: &str, value: &str| {
+        let headers = [(name.to_string(), value.to_string())];
+        render(&peer(&headers, Version::V20260728), CALL, 1)
+    };
+    assert!(matches!(try_header("X: a", "1"), Err(BadRequest::Header(_))));
+    assert!(matches!(try_header("X", "1\r\nY: 2"), Err(BadRequest::Header(_))));
+    assert!(matches!(try_header("content-length", "1"), Err(BadRequest::Reserved(_))));
+    let with = |arguments| render(&peer(&[], Version::V20260728), Ask { arguments: Some(arguments), ..CALL }, 1);
+    assert!(matches!(with("[1]"), Err(BadRequest::Arguments(_))));
+    assert!(matches!(with("{"), Err(BadRequest::Arguments(_))));
+    let bad = Peer { path: "/a b", ..peer(&[], Version::V20260728) };
+    assert!(matches!(render(&bad, CALL, 1), Err(BadRequest::Path(_))));
+    let bad = Peer { authority: "a\r\nb", ..peer(&[], Version::V20260728) };
+    assert!(matches!(render(&bad, CALL, 1), Err(BadRequest::Authority(_))));
+}
+
+proptest! {
+    #[test]
+    fn length_and_json_are_right_for_any_id_and_name(id in any::<u64>(), name in any::<String>(), cursor in any::<Option<String>>()) {
+        let ask = Ask { name: Some(&name), cursor: cursor.as_deref(), ..CALL };
+        let text = render(&peer(&[], Version::V20260728), ask, id).expect("any name can be sent");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
+        prop_assert_eq!(length.parse::<usize>().expect("a number"), body.len());
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        prop_assert_eq!(body["id"].as_u64(), Some(id));
+        prop_assert_eq!(body["params"]["name"].as_str(), Some(name.as_str()));
+        prop_assert_eq!(body["params"]["cursor"].as_str(), cursor.as_deref());
+    }
+}
