@@ -5,5 +5,6 @@ pub mod code;
 pub mod era;
 pub mod header;
 pub mod http;
+pub mod json;
 pub mod server;
 pub mod sse;

@@ -1,1 +1,15 @@
-//! What a server of MCP reads and sends.
+//! What a server of MCP reads and sends: request heads, messages, the checks of a request, and the bytes of answers.
+//! Everything is read in place; nothing is allocated for a good request.
+
+pub mod access;
+pub mod check;
+mod framing;
+pub mod head;
+pub mod message;
+pub mod negotiate;
+pub mod respond;
+mod target;
+
+pub use framing::Body;
+pub use head::{Head, HeadLimits, HeadRead, Method, Refusal, Slots, read_head, slots};
+pub use message::{Fault, Message, read_message};

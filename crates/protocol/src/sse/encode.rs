@@ -1,1 +1,26 @@
 //! Events written.
+
+/// A comment, which keeps a stream from looking dead.
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// Writes one event whose data is JSON text. JSON has no line ends but between its tokens, so that one `data:` line is
+/// enough for what has none there.
+pub fn write_event(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"data: ");
+    let start = out.len();
+    write(out);
+    debug_assert!(!out[start..].iter().any(|byte| matches!(byte, b'\n' | b'\r')), "the data has a line end");
+    out.extend_from_slice(b"\n\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_a_line_and_an_empty_one() {
+        let mut out = Vec::new();
+        write_event(&mut out, |out| out.extend_from_slice(b"{}"));
+        assert_eq!(out, b"data: {}\n\n");
+    }
+}

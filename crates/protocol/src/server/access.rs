@@ -1,0 +1,194 @@
+//! Which hosts and origins a request may name: the protection against DNS rebinding and against foreign web pages.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::head::{Head, Known, Once, Refusal};
+
+/// The hosts that a server answers to. Compared byte by byte: only the normalised form of a name passes.
+#[derive(Debug, Clone, Default)]
+pub struct AllowedHosts {
+    /// With their ports, as Host has them.
+    exact: Vec<Box<[u8]>>,
+    /// Given by the operator without a port: any port will do.
+    names: Vec<Box<[u8]>>,
+    /// Of the listeners.
+    ports: Vec<u16>,
+    /// A listener takes connections to every address of the machine, so that every address may be named.
+    any_address: bool,
+}
+
+impl AllowedHosts {
+    /// For these listeners, and what the operator added, with or without ports.
+    pub fn new(listeners: &[SocketAddr], added: &[String]) -> Self {
+        let mut hosts = Self::default();
+        for listener in listeners {
+            hosts.any_address |= listener.ip().is_unspecified();
+            hosts.add(listener.to_string());
+            hosts.add(format!("localhost:{}", listener.port()));
+            if listener.port() == 80 {
+                hosts.add(listener.to_string().trim_end_matches(":80").to_string());
+                hosts.add("localhost".to_string());
+            }
+            if !hosts.ports.contains(&listener.port()) {
+                hosts.ports.push(listener.port());
+            }
+        }
+        for name in added {
+            match split_port(name.as_bytes()) {
+                (_, Some(_)) => hosts.add(name.clone()),
+                (_, None) => hosts.names.push(name.clone().into_bytes().into()),
+            }
+        }
+        hosts
+    }
+
+    fn add(&mut self, entry: String) {
+        if !self.exact.iter().any(|known| **known == *entry.as_bytes()) {
+            self.exact.push(entry.into_bytes().into());
+        }
+    }
+
+    /// True for a host that requests may name.
+    pub fn has(&self, host: &[u8]) -> bool {
+        self.exact.iter().any(|known| **known == *host) || self.has_name(host) || self.has_address(host)
+    }
+
+    fn has_name(&self, host: &[u8]) -> bool {
+        !self.names.is_empty() && self.names.iter().any(|known| **known == *split_port(host).0)
+    }
+
+    /// An address literal with a listener's port: a loopback address, or any where all are listened on.
+    fn has_address(&self, host: &[u8]) -> bool {
+        let (name, port) = split_port(host);
+        if !self.ports.contains(&port.unwrap_or(80)) {
+            return false;
+        }
+        let Ok(name) = std::str::from_utf8(name) else { return false };
+        match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+            Some(inner) => inner.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback() || self.any_address),
+            None => name.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback() || self.any_address),
+        }
+    }
+
+    /// True for an origin whose pages may send requests here.
+    fn has_origin(&self, origin: &[u8]) -> bool {
+        if let Some(host) = origin.strip_prefix(b"http://") {
+            return self.has(host);
+        }
+        // TLS is ended before this server, by whoever the added names belong to.
+        origin.strip_prefix(b"https://").is_some_and(|host| self.has_name(host))
+    }
+
+    /// Checks where a request says it is going and where it comes from.
+    ///
+    /// # Errors
+    /// 403, or 400 for an Origin that is there twice.
+    pub fn check(&self, head: &Head<'_, '_>) -> Result<(), Refusal> {
+        let host = head.authority.map(str::as_bytes).or(head.known.host.value());
+        if !host.is_some_and(|host| self.has(host)) {
+            return Err(Refusal::keeping(403, "this server does not answer to that Host"));
+        }
+        self.check_origin(&head.known)
+    }
+
+    fn check_origin(&self, known: &Known<'_>) -> Result<(), Refusal> {
+        match known.origin {
+            Once::Value(origin) if self.has_origin(origin) => Ok(()),
+            Once::Value(_) => Err(Refusal::keeping(403, "requests from that Origin are not taken")),
+            Once::Repeated => Err(Refusal::keeping(400, "Origin is there twice")),
+            // A browser of today names the origin of whatever it sends across sites; this catches older ones.
+            Once::Absent if known.sec_fetch_site.value() == Some(b"cross-site") => {
+                Err(Refusal::keeping(403, "requests across sites are not taken"))
+            }
+            Once::Absent => Ok(()),
+        }
+    }
+}
+
+/// The host and, where there is one, a port that is written as ports are.
+fn split_port(host: &[u8]) -> (&[u8], Option<u16>) {
+    let Some(colon) = memchr::memrchr(b':', host) else { return (host, None) };
+    let digits = &host[colon + 1..];
+    let plain = !digits.is_empty() && (digits[0] != b'0' || digits.len() == 1) && digits.iter().all(u8::is_ascii_digit);
+    let port = plain.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten();
+    if port.is_some() { (&host[..colon], port) } else { (host, None) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(listeners: &[&str], added: &[&str]) -> AllowedHosts {
+        let listeners: Vec<SocketAddr> = listeners.iter().map(|text| text.parse().expect("an address")).collect();
+        AllowedHosts::new(&listeners, &added.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn only_exact_names_pass() {
+        let hosts = hosts(&["127.0.0.1:8080", "127.0.0.11:8080"], &["mcp.example", "other.example:81"]);
+        for good in [
+            "127.0.0.1:8080",
+            "127.0.0.11:8080",
+            "127.0.3.7:8080",
+            "localhost:8080",
+            "[::1]:8080",
+            "mcp.example",
+            "mcp.example:99",
+            "other.example:81",
+        ] {
+            assert!(hosts.has(good.as_bytes()), "{good}");
+        }
+        let bad = [
+            "localhost",
+            "localhost:8081",
+            "localhost.:8080",
+            "LOCALHOST:8080",
+            "localhost.evil.com:8080",
+            "127.0.0.1.evil.com",
+            "2130706433:8080",
+            "[::ffff:127.0.0.1]:8080",
+            "192.0.2.1:8080",
+            "other.example",
+            "other.example:82",
+            "evil",
+            "127.0.0.1:08080",
+            "mcp.example.",
+            "x.mcp.example",
+            "127.1:8080",
+            "0x7f.0.0.1:8080",
+        ];
+        for bad in bad {
+            assert!(!hosts.has(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_address_passes_where_all_are_listened_on() {
+        let hosts = hosts(&["0.0.0.0:80"], &[]);
+        for good in ["192.0.2.1", "192.0.2.1:80", "[2001:db8::1]", "localhost"] {
+            assert!(hosts.has(good.as_bytes()), "{good}");
+        }
+        assert!(!hosts.has(b"evil.example") && !hosts.has(b"192.0.2.1:81"));
+    }
+
+    #[test]
+    fn origins_follow_hosts() {
+        let hosts = hosts(&["127.0.0.1:8080"], &["mcp.example"]);
+        for good in ["http://localhost:8080", "http://127.0.0.1:8080", "https://mcp.example", "http://mcp.example:3000"]
+        {
+            assert!(hosts.has_origin(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "null",
+            "https://localhost:8080",
+            "http://localhost",
+            "http://evil.example",
+            "http://localhost:8080/",
+            "http://localhost:8080, http://x",
+            "https://mcp.example.evil",
+            "",
+        ] {
+            assert!(!hosts.has_origin(bad.as_bytes()), "{bad}");
+        }
+    }
+}

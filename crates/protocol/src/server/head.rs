@@ -1,0 +1,329 @@
+//! A request's head, read in place by httparse and judged in one pass over its fields.
+
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
+use httparse::{Error, Header, Request, Status};
+
+use super::framing::{Body, Framing, is_token};
+use super::target::{Target, is_host};
+
+/// Fields that a head may have at most, whatever the limits say.
+const FIELDS_MAX: usize = 128;
+/// Empty lines that may stand before a request.
+const LEADING_LINES_MAX: usize = 8;
+
+/// The bounds of a head.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadLimits {
+    /// Request line and fields together.
+    pub bytes_max: usize,
+    /// Fields.
+    pub fields_max: usize,
+    /// What Content-Length may say.
+    pub body_bytes_max: u64,
+}
+
+/// Room for the fields of one head. On the stack, and not written to before it is used.
+pub type Slots<'b> = [MaybeUninit<Header<'b>>; FIELDS_MAX];
+
+/// Room for the fields of one head.
+pub fn slots<'b>() -> Slots<'b> {
+    [const { MaybeUninit::uninit() }; FIELDS_MAX]
+}
+
+/// Why a request is refused before its message is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The connection can't be used again: where the next request begins is not certain.
+    pub closes: bool,
+    /// For people.
+    pub why: &'static str,
+}
+
+impl Refusal {
+    /// The connection ends after the answer.
+    pub const fn closing(status: u16, why: &'static str) -> Self {
+        Self { status, closes: true, why }
+    }
+
+    /// The connection stays usable.
+    pub const fn keeping(status: u16, why: &'static str) -> Self {
+        Self { status, closes: false, why }
+    }
+}
+
+/// The method of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Options,
+    Patch,
+    Connect,
+    Trace,
+    /// None that HTTP defines.
+    Unknown,
+}
+
+impl Method {
+    fn read(name: &str) -> Self {
+        match name {
+            "POST" => Self::Post,
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "OPTIONS" => Self::Options,
+            "PATCH" => Self::Patch,
+            "CONNECT" => Self::Connect,
+            "TRACE" => Self::Trace,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A field that may be there once: absent, its value, or more than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Once<'b> {
+    #[default]
+    Absent,
+    Value(&'b [u8]),
+    Repeated,
+}
+
+impl<'b> Once<'b> {
+    fn put(&mut self, value: &'b [u8]) {
+        *self = if *self == Self::Absent { Self::Value(value) } else { Self::Repeated };
+    }
+
+    /// The value, where there is exactly one.
+    pub fn value(self) -> Option<&'b [u8]> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Repeated => None,
+        }
+    }
+}
+
+/// The fields that this server knows.
+#[derive(Debug, Clone, Default)]
+pub struct Known<'b> {
+    pub host: Once<'b>,
+    pub origin: Once<'b>,
+    pub sec_fetch_site: Once<'b>,
+    pub content_type: Once<'b>,
+    pub content_encoding: Once<'b>,
+    pub authorization: Once<'b>,
+    pub protocol_version: Once<'b>,
+    pub mcp_method: Once<'b>,
+    pub mcp_name: Once<'b>,
+    /// What the Accept fields take, all of them together.
+    pub accept: super::negotiate::Accept,
+}
+
+/// A request's head.
+#[derive(Debug, Clone)]
+pub struct Head<'h, 'b> {
+    pub method: Method,
+    /// Without the query; "*" for the asterisk form.
+    pub path: &'b str,
+    /// Of an absolute-form target; it then wins over Host.
+    pub authority: Option<&'b str>,
+    /// Where the body ends.
+    pub body: Body,
+    /// The client takes another answer on this connection.
+    pub keep_alive: bool,
+    /// The client waits for 100 before it sends the body.
+    pub expects_continue: bool,
+    pub known: Known<'b>,
+    /// All fields, for those that are looked for by name.
+    pub fields: Cow<'h, [Header<'b>]>,
+    /// Bytes of the head.
+    pub length: usize,
+}
+
+/// How far a head has come.
+#[derive(Debug, Clone)]
+pub enum HeadRead<'h, 'b> {
+    /// More is needed.
+    Partial,
+    Whole(Head<'h, 'b>),
+    Refused(Refusal),
+}
+
+/// Reads a head from the front of `bytes`.
+pub fn read_head<'h, 'b>(bytes: &'b [u8], limits: &HeadLimits, slots: &'h mut Slots<'b>) -> HeadRead<'h, 'b> {
+    let fields_max = limits.fields_max.min(FIELDS_MAX);
+    let mut request = Request::new(&mut []);
+    let window = &bytes[..bytes.len().min(limits.bytes_max)];
+    let read = match request.parse_with_uninit_headers(window, &mut slots[..fields_max]) {
+        Ok(Status::Complete(length)) => {
+            let (method, target) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
+            let minor = request.version.unwrap_or(0);
+            judge(&bytes[..length], method, target, minor, Cow::Borrowed(&*request.headers), limits)
+        }
+        Ok(Status::Partial) if bytes.len() >= limits.bytes_max => Err(too_long(window)),
+        Ok(Status::Partial) if leading_lines(bytes).is_none() => Err(BAD_LINES),
+        Ok(Status::Partial) => return HeadRead::Partial,
+        Err(Error::TooManyHeaders) => Err(Refusal::closing(431, "the request has too many header fields")),
+        Err(Error::Version) => other_version(window, fields_max, limits),
+        Err(Error::HeaderName | Error::HeaderValue) => Err(Refusal::closing(400, "a header field is malformed")),
+        Err(_) => Err(Refusal::closing(400, "the request line is malformed")),
+    };
+    match read {
+        Ok(head) => HeadRead::Whole(head),
+        Err(refusal) => HeadRead::Refused(refusal),
+    }
+}
+
+const BAD_LINES: Refusal = Refusal::closing(400, "a line does not end with CRLF, or too many empty lines came first");
+
+fn too_long(window: &[u8]) -> Refusal {
+    let start = leading_lines(window).unwrap_or(0);
+    if memchr::memchr(b'\n', &window[start..]).is_none() {
+        return Refusal::closing(414, "the request line is too long");
+    }
+    Refusal::closing(431, "the header fields are too long")
+}
+
+/// Bytes of empty lines at the front; none where there are too many.
+fn leading_lines(bytes: &[u8]) -> Option<usize> {
+    let lines = bytes.chunks(2).take_while(|line| *line == b"\r\n").count();
+    (lines <= LEADING_LINES_MAX).then_some(lines * 2)
+}
+
+/// Another version than 1.0 or 1.1. A later minor version is read as 1.1 (RFC 9110, 2.5).
+#[cold]
+fn other_version<'h, 'b>(window: &'b [u8], fields_max: usize, limits: &HeadLimits) -> Result<Head<'h, 'b>, Refusal> {
+    let bad = Refusal::closing(400, "the request line names no version of HTTP");
+    let start = leading_lines(window).ok_or(BAD_LINES)?;
+    let line_end = memchr::memmem::find(&window[start..], b"\r\n").map(|end| start + end).ok_or(bad)?;
+    let line = std::str::from_utf8(&window[start..line_end]).map_err(|_| bad)?;
+    let mut parts = line.split(' ');
+    let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(bad);
+    };
+    let digits = version.strip_prefix("HTTP/").map(str::as_bytes);
+    match digits {
+        Some([b'1', b'.', b'2'..=b'9']) if is_token(method.as_bytes()) && !target.is_empty() => {}
+        Some([b'0' | b'2'..=b'9', b'.', b'0'..=b'9']) => {
+            return Err(Refusal::closing(505, "this server speaks HTTP/1.1"));
+        }
+        _ => return Err(bad),
+    }
+    let mut fields = vec![httparse::EMPTY_HEADER; fields_max];
+    let after_line = line_end + 2;
+    match httparse::parse_headers(&window[after_line..], &mut fields) {
+        Ok(Status::Complete((length, found))) => {
+            let found = found.to_vec();
+            judge(&window[..after_line + length], method, target, 1, Cow::Owned(found), limits)
+        }
+        // It came in pieces. That a version of the future is refused then is what RFC 9110 allows.
+        Ok(Status::Partial) => Err(Refusal::closing(505, "this server speaks HTTP/1.1")),
+        Err(_) => Err(Refusal::closing(400, "a header field is malformed")),
+    }
+}
+
+/// What decides about the connection, from the fields of one head.
+fn judge<'h, 'b>(
+    bytes: &'b [u8],
+    method: &'b str,
+    target: &'b str,
+    minor: u8,
+    fields: Cow<'h, [Header<'b>]>,
+    limits: &HeadLimits,
+) -> Result<Head<'h, 'b>, Refusal> {
+    let lines_end_well = memchr::memchr_iter(b'\n', bytes).all(|at| at > 0 && bytes[at - 1] == b'\r');
+    if !lines_end_well || (bytes[0] == b'\r' && leading_lines(bytes).is_none()) {
+        return Err(BAD_LINES);
+    }
+    let method = Method::read(method);
+    let target = Target::read(method, target)?;
+    let mut found = Found { keep_alive: minor > 0, ..Found::default() };
+    for field in fields.iter() {
+        found.take(field.name.as_bytes(), field.value);
+    }
+    let body = found.framing.body(minor, limits.body_bytes_max)?;
+    match found.known.host {
+        Once::Value(host) if is_host(host) => {}
+        Once::Value(_) => return Err(Refusal::closing(400, "Host is malformed")),
+        Once::Absent => return Err(Refusal::closing(400, "Host is missing")),
+        Once::Repeated => return Err(Refusal::closing(400, "Host is there twice")),
+    }
+    let expects_continue = match found.expect {
+        Once::Absent => false,
+        Once::Value(value) if value.eq_ignore_ascii_case(b"100-continue") => minor > 0,
+        Once::Value(value) if is_token(value) && body == Body::Length(0) => {
+            return Err(Refusal::keeping(417, "this expectation can't be met"));
+        }
+        _ => return Err(Refusal::closing(417, "this expectation can't be met")),
+    };
+    Ok(Head {
+        method,
+        path: target.path,
+        authority: target.authority,
+        body,
+        keep_alive: found.keep_alive,
+        expects_continue,
+        known: found.known,
+        fields,
+        length: bytes.len(),
+    })
+}
+
+#[derive(Debug, Default)]
+struct Found<'b> {
+    known: Known<'b>,
+    framing: Framing<'b>,
+    expect: Once<'b>,
+    keep_alive: bool,
+}
+
+impl<'b> Found<'b> {
+    /// Sorts a field by its name: first by the name's length, which leaves one or two to compare with.
+    fn take(&mut self, name: &[u8], value: &'b [u8]) {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        let known = &mut self.known;
+        match name.len() {
+            4 if is(b"host") => known.host.put(value),
+            6 if is(b"accept") => known.accept.add(value),
+            6 if is(b"origin") => known.origin.put(value),
+            6 if is(b"expect") => self.expect.put(value),
+            8 if is(b"mcp-name") => known.mcp_name.put(value),
+            10 if is(b"mcp-method") => known.mcp_method.put(value),
+            10 if is(b"connection") => self.connection(value),
+            12 if is(b"content-type") => known.content_type.put(value),
+            13 if is(b"authorization") => known.authorization.put(value),
+            14 if is(b"content-length") => {
+                self.framing.repeated |= self.framing.length.replace(value).is_some();
+            }
+            14 if is(b"sec-fetch-site") => known.sec_fetch_site.put(value),
+            16 if is(b"content-encoding") => known.content_encoding.put(value),
+            17 if is(b"transfer-encoding") => {
+                self.framing.repeated |= self.framing.encoding.replace(value).is_some();
+            }
+            20 if is(b"mcp-protocol-version") => known.protocol_version.put(value),
+            _ => {}
+        }
+    }
+
+    /// Only `close` and `keep-alive` mean anything here: fields that it names keep their meaning.
+    fn connection(&mut self, value: &[u8]) {
+        for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.keep_alive = false;
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

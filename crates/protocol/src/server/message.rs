@@ -1,0 +1,238 @@
+//! The JSON-RPC message of a POST, read in place.
+
+use crate::code;
+use crate::header::meta;
+use crate::json::{JsonError, Scanner, Text};
+
+/// The bounds of a message.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageLimits {
+    /// Arrays and objects within each other.
+    pub depth_max: u32,
+    /// The id as it is written in JSON.
+    pub id_bytes_max: usize,
+}
+
+/// Why a message is not accepted. Answered with HTTP status `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault<'a> {
+    /// The request's id as JSON text, where it could be read.
+    pub id: Option<&'a str>,
+    pub status: u16,
+    pub code: i64,
+    /// For people.
+    pub why: &'static str,
+}
+
+impl<'a> Fault<'a> {
+    pub(super) fn new(id: Option<&'a str>, code: i64, why: &'static str) -> Self {
+        Self { id, status: 400, code, why }
+    }
+}
+
+/// A request, or a notification, which has no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// As JSON text: an integer or a string.
+    pub id: Option<&'a str>,
+    pub method: Text<'a>,
+    pub params: Params<'a>,
+}
+
+/// The parameters that this server knows, of all methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Params<'a> {
+    /// `name`, where it is a string.
+    pub name: Option<Text<'a>>,
+    /// `uri`, where it is a string.
+    pub uri: Option<Text<'a>>,
+    /// `taskId`, where it is a string.
+    pub task_id: Option<Text<'a>>,
+    /// `protocolVersion` of `initialize`, where it is a string.
+    pub protocol_version: Option<Text<'a>>,
+    /// JSON text of any kind.
+    pub arguments: Option<&'a str>,
+    /// JSON text of any kind.
+    pub cursor: Option<&'a str>,
+    /// JSON text of any kind.
+    pub notifications: Option<&'a str>,
+    pub meta: Meta<'a>,
+}
+
+/// `_meta` of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Meta<'a> {
+    /// Where it is a string.
+    pub protocol_version: Option<Text<'a>>,
+    /// True where it is an object.
+    pub has_client_capabilities: bool,
+}
+
+/// Everything known about a message while it is read.
+#[derive(Default)]
+struct Reading<'a> {
+    version: Option<&'a str>,
+    id: Option<&'a str>,
+    method_text: Option<Text<'a>>,
+    params_are_no_object: bool,
+    /// Has a member that only responses have.
+    responds: bool,
+    params: Params<'a>,
+    seen: Seen,
+}
+
+/// Which keys were there already.
+#[derive(Default)]
+struct Seen {
+    bits: u32,
+    twice: bool,
+}
+
+impl Seen {
+    fn mark(&mut self, key: u32) {
+        self.twice |= self.bits & (1 << key) != 0;
+        self.bits |= 1 << key;
+    }
+}
+
+/// Reads the message of a body.
+///
+/// # Errors
+/// Where the body is not JSON, or not one request or notification.
+pub fn read_message<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<Message<'a>, Fault<'a>> {
+    let parse_error = |why| Fault::new(None, code::PARSE_ERROR, why);
+    let text = std::str::from_utf8(body).map_err(|_| parse_error("the body is not UTF-8"))?;
+    let mut scanner = Scanner::new(text, limits.depth_max);
+    let mut reading = Reading::default();
+    let is_object = scanner.peek() == Some(b'{');
+    let read =
+        if is_object { scanner.object(|scanner, key| reading.member(scanner, key)) } else { scanner.value().map(drop) };
+    match read.and_then(|()| scanner.end()) {
+        Ok(()) if is_object => reading.judge(limits),
+        Ok(()) => Err(Fault::new(None, code::INVALID_REQUEST, "the body is not one JSON-RPC message")),
+        Err(JsonError::Syntax) => Err(parse_error("the body is not JSON")),
+        Err(JsonError::TooDeep) => Err(parse_error("the body is nested too deeply")),
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>) -> Result<(), JsonError> {
+        if key.is("jsonrpc") {
+            self.seen.mark(0);
+            self.version = Some(scanner.value()?);
+        } else if key.is("id") {
+            self.seen.mark(1);
+            self.id = Some(scanner.value()?);
+        } else if key.is("method") {
+            self.seen.mark(2);
+            self.method_text = text(scanner)?;
+        } else if key.is("params") {
+            self.seen.mark(3);
+            if scanner.peek() == Some(b'{') {
+                let (params, seen) = (&mut self.params, &mut self.seen);
+                scanner.object(|scanner, key| params.member(scanner, key, seen))?;
+            } else {
+                self.params_are_no_object = true;
+                scanner.value()?;
+            }
+        } else {
+            self.responds |= key.is("result") || key.is("error");
+            scanner.value()?;
+        }
+        Ok(())
+    }
+
+    fn judge(self, limits: &MessageLimits) -> Result<Message<'a>, Fault<'a>> {
+        let id_is_good = self.id.is_none_or(|id| is_id(id, limits.id_bytes_max));
+        let id = self.id.filter(|_| id_is_good && !self.seen.twice);
+        let invalid = |why| Err(Fault::new(id, code::INVALID_REQUEST, why));
+        if self.seen.twice {
+            return invalid("a key is there twice");
+        }
+        if self.version != Some("\"2.0\"") {
+            return invalid("jsonrpc is not \"2.0\"");
+        }
+        if !id_is_good {
+            return invalid("the id is neither an integer nor a string, or it is too long");
+        }
+        if self.responds {
+            return invalid("this server asks nothing, so that it takes no responses");
+        }
+        let Some(method) = self.method_text.filter(|method| !method.raw().is_empty()) else {
+            return invalid("the method is missing or not a string");
+        };
+        if self.params_are_no_object {
+            return Err(Fault::new(id, code::INVALID_PARAMS, "params is not an object"));
+        }
+        Ok(Message { id, method, params: self.params })
+    }
+}
+
+impl<'a> Params<'a> {
+    fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
+        if key.is("name") {
+            seen.mark(4);
+            self.name = text(scanner)?;
+        } else if key.is("arguments") {
+            seen.mark(5);
+            self.arguments = Some(scanner.value()?);
+        } else if key.is("_meta") {
+            seen.mark(6);
+            if scanner.peek() == Some(b'{') {
+                let meta = &mut self.meta;
+                return scanner.object(|scanner, key| meta.member(scanner, key, seen));
+            }
+            scanner.value()?;
+        } else if key.is("uri") {
+            seen.mark(7);
+            self.uri = text(scanner)?;
+        } else if key.is("cursor") {
+            seen.mark(8);
+            self.cursor = Some(scanner.value()?);
+        } else if key.is("notifications") {
+            seen.mark(9);
+            self.notifications = Some(scanner.value()?);
+        } else if key.is("taskId") {
+            seen.mark(10);
+            self.task_id = text(scanner)?;
+        } else if key.is("protocolVersion") {
+            seen.mark(11);
+            self.protocol_version = text(scanner)?;
+        } else {
+            scanner.value()?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Meta<'a> {
+    fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
+        if key.is(meta::PROTOCOL_VERSION) {
+            seen.mark(12);
+            self.protocol_version = text(scanner)?;
+        } else if key.is(meta::CLIENT_CAPABILITIES) {
+            seen.mark(13);
+            self.has_client_capabilities = scanner.value()?.starts_with('{');
+        } else {
+            scanner.value()?;
+        }
+        Ok(())
+    }
+}
+
+/// A value where it is a string; another one is taken and forgotten.
+fn text<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Text<'a>>, JsonError> {
+    if scanner.peek() == Some(b'"') {
+        return scanner.string().map(Some);
+    }
+    scanner.value().map(|_| None)
+}
+
+/// An integer or a string, not too long. It is given back as it was written, so that nothing is rounded.
+fn is_id(json: &str, bytes_max: usize) -> bool {
+    let integer = || json.strip_prefix('-').unwrap_or(json).bytes().all(|byte| byte.is_ascii_digit());
+    json.len() <= bytes_max && (json.starts_with('"') || integer())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The request target (RFC 9112, 3.2) and the Host field.
+
+use super::head::{Method, Refusal};
+
+/// A target in its parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target<'b> {
+    /// Of an absolute-form target.
+    pub(super) authority: Option<&'b str>,
+    /// Without the query; "*" for the asterisk form.
+    pub(super) path: &'b str,
+}
+
+impl<'b> Target<'b> {
+    pub(super) fn read(method: Method, target: &'b str) -> Result<Self, Refusal> {
+        if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            return Err(Refusal::closing(400, "the request target holds characters that no target may"));
+        }
+        let (authority, path) = match target.as_bytes()[0] {
+            b'/' => (None, target),
+            // CONNECT names an authority; it is refused by its method, whatever it names.
+            _ if target == "*" || method == Method::Connect => (None, target),
+            _ => {
+                let rest = target.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+                let (_, rest) = rest.ok_or(Refusal::closing(400, "the request target has no form that HTTP knows"))?;
+                let end = rest.find(['/', '?']).unwrap_or(rest.len());
+                let path = if rest[end..].starts_with('/') { &rest[end..] } else { "/" };
+                (Some(&rest[..end]), path)
+            }
+        };
+        Ok(Self { authority, path: path.split_once('?').map_or(path, |(path, _)| path) })
+    }
+}
+
+/// True for `host`, `host:port`, `[v6]`, `[v6]:port`; says nothing of whether such a host exists.
+pub(super) fn is_host(text: &[u8]) -> bool {
+    let (host, port) = if text.first() == Some(&b'[') {
+        let Some(end) = memchr::memchr(b']', text) else { return false };
+        let inner = &text[1..end];
+        if inner.is_empty() || !inner.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
+            return false;
+        }
+        match text[end + 1..].split_first() {
+            None => return true,
+            Some((b':', port)) => (&b"v6"[..], port),
+            Some(_) => return false,
+        }
+    } else {
+        match memchr::memchr(b':', text) {
+            None => (text, &b"0"[..]),
+            Some(colon) => (&text[..colon], &text[colon + 1..]),
+        }
+    };
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(byte);
+    !host.is_empty() && host.iter().all(legal) && is_port(port)
+}
+
+fn is_port(digits: &[u8]) -> bool {
+    let number = |digits: &[u8]| digits.iter().fold(0u32, |value, digit| value * 10 + u32::from(digit - b'0'));
+    (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) && number(digits) <= 65_535
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_told_from_what_is_none() {
+        for good in ["localhost", "127.0.0.1:8080", "[::1]", "[::1]:80", "a-b.c:0", "a:65535"] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "", "user@h", "h/p", "h:99999", "h:x", "h:", "a b", "a, b", ":80", "[::1", "[]", "[::1]x", "[::1]:",
+            "h:1:2", "h\u{e4}",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn targets_come_in_four_forms() {
+        let read = |target| Target::read(Method::Get, target).map(|target| (target.authority, target.path));
+        assert_eq!(read("/mcp?a=/b"), Ok((None, "/mcp")));
+        assert_eq!(read("*"), Ok((None, "*")));
+        assert_eq!(read("http://a:1/mcp?x"), Ok((Some("a:1"), "/mcp")));
+        assert_eq!(read("http://a"), Ok((Some("a"), "/")));
+        assert_eq!(read("http://a?/x"), Ok((Some("a"), "/")));
+        assert_eq!(Target::read(Method::Connect, "a:1").map(|target| target.path), Ok("a:1"));
+        for bad in ["mcp", "ftp://a/", "a:80", "/a#b", "/\u{e4}", "**"] {
+            assert!(read(bad).is_err_and(|refusal| refusal.status == 400 && refusal.closes), "{bad}");
+        }
+    }
+}
