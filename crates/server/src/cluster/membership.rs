@@ -19,7 +19,9 @@ pub(super) struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Out, since the first of the failed probes.
-    Out { since_ns: u64 },
+    Out {
+        since_ns: u64,
+    },
     In,
 }
 
@@ -52,6 +54,11 @@ impl Reach {
     pub(super) fn peer(&mut self, verdict: Verdict) -> Option<Turn> {
         self.peer = Some(verdict);
         self.judge()
+    }
+
+    /// Another peer watches from now on.
+    pub(super) fn forget_peer(&mut self) {
+        self.peer = None;
     }
 
     fn judge(&mut self) -> Option<Turn> {

@@ -1,1 +1,38 @@
-//! The supervised cluster of replicas.
+//! The supervised cluster of replicas: processes, each a server with an address of its own, behind one shared address.
+//!
+//! The supervisor owns the listening sockets and hands them down. It judges a replica on two paths. *Process path*: a
+//! replica that sends no heartbeats and makes no progress is killed and started again. *Data path*: a replica that does
+//! not answer on its own address is no member until it does again.
+
+mod address;
+mod client;
+mod config;
+mod control;
+mod descriptors;
+mod error;
+mod handover;
+mod happening;
+mod intensity;
+mod line;
+mod membership;
+mod messages;
+mod pages;
+mod probe;
+mod process;
+mod pulse;
+mod replica;
+mod scaling;
+mod slot;
+mod sockets;
+mod supervisor;
+mod watching;
+
+pub use address::{REPLICAS_MAX, default_control_path, replica_address};
+pub use client::{AskError, ask};
+pub use config::{ClusterConfig, Started, Stopped};
+pub use control::Request;
+pub use descriptors::raise_descriptor_limit;
+pub use error::ClusterError;
+pub use pulse::{FENCING_TIME_MS, HEARTBEAT_MS};
+pub use replica::run_replica;
+pub use supervisor::run;

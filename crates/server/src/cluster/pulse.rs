@@ -79,11 +79,8 @@ impl Pulse {
 pub(super) fn look(pid: u32) -> Option<Look> {
     let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
     let stat = process.stat().ok()?;
-    let wants_to_run = process
-        .tasks()
-        .ok()?
-        .filter_map(|task| task.ok()?.stat().ok())
-        .any(|task| matches!(task.state, 'R' | 'D'));
+    let wants_to_run =
+        process.tasks().ok()?.filter_map(|task| task.ok()?.stat().ok()).any(|task| matches!(task.state, 'R' | 'D'));
     Some(Look { cpu_ticks: stat.utime + stat.stime, wants_to_run })
 }
 

@@ -1,0 +1,45 @@
+//! What a cluster is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::limits::Limits;
+
+/// What a cluster is started with.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// The program whose subcommand `replica` is one replica.
+    pub program: PathBuf,
+    /// The shared addresses, all on one port; port 0 for one that is free.
+    pub shared: Vec<SocketAddr>,
+    /// How many replicas.
+    pub replicas: u16,
+    /// Where the control socket is; none for the default place.
+    pub control: Option<PathBuf>,
+    /// The limits of each replica.
+    pub limits: Limits,
+    /// Threads that serve connections, in each replica.
+    pub shards: usize,
+    /// Further hosts that requests may name.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// A cluster that has come up.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The shared addresses.
+    pub shared: Vec<SocketAddr>,
+    /// The replicas' own, in order from replica 1.
+    pub replicas: Vec<SocketAddr>,
+    /// The control socket.
+    pub control: PathBuf,
+}
+
+/// How a cluster ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every replica finished what it had, or had its time to.
+    InOrder,
+    /// A second signal: the replicas were killed.
+    AtOnce,
+}

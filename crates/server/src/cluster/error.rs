@@ -1,0 +1,85 @@
+//! Why a cluster cannot start or go on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::engine::ServerError;
+
+/// Why a cluster, or one of its replicas, cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Another process listens there.
+    #[error(
+        "{0} is in use: stop what listens there (a cluster of yours: `erlmcp cluster stop --port {port}`), \
+         or choose another port with --listen",
+        port = .0.port()
+    )]
+    InUse(SocketAddr),
+    /// The address can't be listened on for another reason.
+    #[error(transparent)]
+    Listen(ServerError),
+    /// No port was free on all addresses.
+    #[error("found no port that is free on all {replicas} addresses: choose one with --listen")]
+    NoPort {
+        /// Replicas wanted.
+        replicas: u16,
+    },
+    /// Too many or none.
+    #[error("a cluster has 1 to {max} replicas, not {asked}", max = super::REPLICAS_MAX)]
+    Replicas {
+        /// Replicas wanted.
+        asked: u16,
+    },
+    /// The shared addresses don't agree.
+    #[error("the shared address needs one port, and no address of a replica (127.0.0.11 and up): change --listen")]
+    Shared,
+    /// Another cluster answers on the control socket.
+    #[error("a cluster already answers on {}: stop it with `erlmcp cluster stop`, or choose another --control", .0.display())]
+    ControlTaken(PathBuf),
+    /// The control socket can't be made.
+    #[error("cannot make the control socket {}: {source}; choose another place with --control", path.display())]
+    Control {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A replica did not come up.
+    #[error("replica {replica} cannot start: {reason}")]
+    CannotStart {
+        /// Its number.
+        replica: u16,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// The system refused something that nothing works without.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It starts, scales or stops.
+    #[error("the cluster is starting, scaling or stopping: ask again when it runs (`erlmcp cluster status`)")]
+    Busy,
+    /// `replica` was typed by hand.
+    #[error("a replica is started by `erlmcp cluster`; to serve from one process use `erlmcp serve`")]
+    NoChannel,
+}
+
+impl From<ServerError> for ClusterError {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::InUse(address) => Self::InUse(address),
+            other => Self::Listen(other),
+        }
+    }
+}
+
+impl ClusterError {
+    pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}

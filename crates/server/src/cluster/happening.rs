@@ -1,0 +1,42 @@
+//! Everything that can happen to a supervisor, in one queue.
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::control::Request;
+use super::membership::Verdict;
+use super::messages::{FromReplica, ListChange};
+
+/// Happenings that may wait; whoever brings one more waits too.
+pub(super) const WAITING_MAX: usize = 1_024;
+
+/// `life` tells the processes that were one replica after the other apart: what a dead one said no longer counts.
+#[derive(Debug)]
+pub(super) enum Happening {
+    Said {
+        replica: u16,
+        life: u64,
+        message: FromReplica,
+    },
+    /// Its process is gone.
+    Ended {
+        replica: u16,
+        life: u64,
+        reason: String,
+    },
+    /// The supervisor's own probe.
+    Probed {
+        replica: u16,
+        life: u64,
+        verdict: Verdict,
+    },
+    /// A list has changed on replica `by`; 0 for the user.
+    Changed {
+        by: u16,
+        change: ListChange,
+    },
+    Asked {
+        request: Request,
+        answer: oneshot::Sender<Value>,
+    },
+}

@@ -1,0 +1,99 @@
+//! What the shared address answers for the whole cluster.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::messages::ToReplica;
+use super::slot::Row;
+use crate::metrics::{ClusterReference, Memory, Snapshot, prometheus_text};
+
+/// Figures that are older are a stopped replica's: they are left out, and the page shows it as down.
+const STALE_NS: u64 = 2_000_000_000;
+
+/// Both pages. Their age is that of their oldest figure.
+pub(super) fn render(rows: &[Row<'_>], cluster: &ClusterReference, state: &str, now_ns: u64) -> ToReplica {
+    let fresh: Vec<Snapshot> = rows.iter().filter_map(fresh).cloned().collect();
+    let taken_at_ns = fresh.iter().map(|snapshot| snapshot.taken_at_ns).min().unwrap_or(now_ns);
+    ToReplica::Pages { metrics: metrics(rows, &fresh), status: status(rows, &fresh, cluster, state), taken_at_ns }
+}
+
+fn fresh<'a>(row: &Row<'a>) -> Option<&'a Snapshot> {
+    row.snapshot.filter(|_| row.snapshot_age_ns.is_some_and(|age_ns| age_ns <= STALE_NS))
+}
+
+fn metrics(rows: &[Row<'_>], fresh: &[Snapshot]) -> String {
+    let mut page = prometheus_text(fresh);
+    family(&mut page, rows, "erlmcp_cluster_member", "gauge", "1 where the replica is a member.", |row| {
+        u64::from(row.member)
+    });
+    family(&mut page, rows, "erlmcp_cluster_restarts_total", "counter", "Restarts of the replica.", |row| row.restarts);
+    page
+}
+
+fn family(page: &mut String, rows: &[Row<'_>], name: &str, kind: &str, help: &str, value: fn(&Row<'_>) -> u64) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    for row in rows {
+        let _ = writeln!(page, "{name}{{replica=\"{}\"}} {}", row.replica, value(row));
+    }
+}
+
+/// The same names as in a replica's own status, with the sums; then the replicas one by one.
+fn status(rows: &[Row<'_>], fresh: &[Snapshot], cluster: &ClusterReference, state: &str) -> Value {
+    let sum = |part: fn(&Snapshot) -> u64| fresh.iter().map(part).sum::<u64>();
+    json!({
+        "server": "erlmcp-server",
+        "version": env!("CARGO_PKG_VERSION"),
+        "state": state,
+        "connections": {
+            "mcp": sum(|s| s.connections.mcp),
+            "admin": sum(|s| s.connections.admin),
+            "new": sum(|s| s.connections.new),
+        },
+        "requests_total": sum(Snapshot::requests_total),
+        "worker_pool": {"active": sum(|s| s.queue.workers_active), "size": sum(|s| s.queue.workers)},
+        "queue": {
+            "depth": sum(|s| s.queue.depth),
+            "limit": sum(|s| s.queue.limit),
+            "depth_max": fresh.iter().map(|s| s.queue.depth_max).max().unwrap_or(0),
+            "refused_total": sum(|s| s.queue.refused_total),
+        },
+        "tools": fresh.first().map(|s| s.tools.as_slice()).unwrap_or_default(),
+        "streams": sum(|s| s.streams),
+        "sessions": sum(|s| s.sessions),
+        "memory": Memory {
+            anonymous: sum(|s| s.memory.anonymous),
+            rss: sum(|s| s.memory.rss),
+            connections: sum(|s| s.memory.connections),
+            buffers: sum(|s| s.memory.buffers),
+            queue: sum(|s| s.memory.queue),
+        },
+        "tasks": sum(|s| s.tasks),
+        "descriptors": {"open": sum(|s| s.descriptors_open), "limit": sum(|s| s.descriptors_limit)},
+        "cluster": cluster,
+        "replicas": rows.iter().map(replica).collect::<Vec<Value>>(),
+    })
+}
+
+fn replica(row: &Row<'_>) -> Value {
+    let mut shown = json!({
+        "replica": row.replica,
+        "address": row.address,
+        "pid": row.pid,
+        "state": row.state,
+        "member": row.member,
+        "down_since_ns": row.down_since_ns,
+        "restarts": row.restarts,
+    });
+    if let Some(snapshot) = fresh(row) {
+        shown["uptime_ms"] = json!(snapshot.uptime_ms);
+        shown["connections"] = json!(snapshot.connections);
+        shown["requests_total"] = json!(snapshot.requests_total());
+        shown["worker_pool"] = json!({"active": snapshot.queue.workers_active, "size": snapshot.queue.workers});
+        shown["queue"] = json!({"depth": snapshot.queue.depth, "limit": snapshot.queue.limit});
+        shown["memory"] = json!(snapshot.memory);
+        shown["shards"] = json!(snapshot.shards);
+    }
+    shown
+}

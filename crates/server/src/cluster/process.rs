@@ -1,0 +1,179 @@
+//! One replica's process: started, listened to, spoken to, and seen to its end.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command};
+use tokio::sync::{Notify, mpsc};
+
+use super::handover;
+use super::happening::Happening;
+use super::line;
+use super::messages::{FROM_REPLICA_BYTES_MAX, FromReplica, Hello, Line, TO_REPLICA_WAITING_MAX};
+
+/// How long the last words of a replica that ended are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A replica's process, from the supervisor's side.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    lines: mpsc::Sender<Line>,
+    kill: Arc<Notify>,
+}
+
+impl Process {
+    /// Starts `program replica` with the sockets. The parent-death signal of a process follows the thread that started
+    /// it, so this has to be called on the main thread.
+    pub(super) fn start(
+        program: &Path,
+        hello: &Hello,
+        sockets: &[BorrowedFd<'_>],
+        life: u64,
+        happenings: &mpsc::Sender<Happening>,
+    ) -> io::Result<Self> {
+        let (channel, far_end) = StdUnixStream::pair()?;
+        handover::send(&channel, hello, sockets)?;
+        channel.set_nonblocking(true)?;
+        let channel = UnixStream::from_std(channel)?;
+        let child = Command::new(program)
+            .arg0("erlmcp")
+            .args(["replica", "--replica", &hello.replica.to_string()])
+            .stdin(Stdio::from(OwnedFd::from(far_end)))
+            .stdout(Stdio::null())
+            // A group of its own: Ctrl-C is for the supervisor, which then ends the replicas in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = child.id().ok_or(io::ErrorKind::NotFound)?;
+        let (lines, waiting) = mpsc::channel(TO_REPLICA_WAITING_MAX);
+        let kill = Arc::new(Notify::new());
+        let (reader, writer) = channel.into_split();
+        let speaker = tokio::spawn(speak(writer, waiting));
+        let owner = Owner { replica: hello.replica, life, happenings: happenings.clone() };
+        let killed = Arc::clone(&kill);
+        tokio::spawn(async move {
+            let reason = owner.live(child, reader, &killed).await;
+            speaker.abort();
+            owner.tell(Happening::Ended { replica: owner.replica, life: owner.life, reason }).await;
+        });
+        Ok(Self { pid, lines, kill })
+    }
+
+    /// Says something. A replica that leaves too much unread misses it; the process path will see that it is stuck.
+    pub(super) fn say(&self, line: &Line) {
+        if self.lines.try_send(Arc::clone(line)).is_err() {
+            tracing::debug!("process {} reads nothing", self.pid);
+        }
+    }
+
+    /// True where all that was said has been taken: what is large and soon out of date is only said then.
+    pub(super) fn is_listening(&self) -> bool {
+        self.lines.capacity() == self.lines.max_capacity()
+    }
+
+    /// SIGKILL. Its end is told as any other.
+    pub(super) fn kill(&self) {
+        self.kill.notify_one();
+    }
+}
+
+/// Writes what is said, in order.
+async fn speak(mut writer: OwnedWriteHalf, mut waiting: mpsc::Receiver<Line>) {
+    while let Some(line) = waiting.recv().await {
+        if writer.write_all(&line).await.is_err() {
+            return;
+        }
+    }
+    // The supervisor has forgotten this process, not the other way round: the channel stays open until it has ended.
+    std::future::pending::<()>().await;
+}
+
+struct Owner {
+    replica: u16,
+    life: u64,
+    happenings: mpsc::Sender<Happening>,
+}
+
+impl Owner {
+    async fn tell(&self, happening: Happening) {
+        // A supervisor that is gone needs to know nothing.
+        let _ = self.happenings.send(happening).await;
+    }
+
+    /// Passes on what the replica says until its process has ended; why it did, as a sentence.
+    async fn live(&self, mut child: Child, reader: OwnedReadHalf, kill: &Notify) -> String {
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        let mut listens = true;
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break status,
+                () = kill.notified() => drop(child.start_kill()),
+                read = line::read_line(&mut reader, &mut line, FROM_REPLICA_BYTES_MAX), if listens => {
+                    listens = matches!(read, Ok(true)) && self.pass_on(&mut line).await;
+                    if !listens {
+                        // It has ended or it babbles; either way it is over.
+                        let _ = child.start_kill();
+                    }
+                }
+            }
+        };
+        let last_words = async {
+            while matches!(line::read_line(&mut reader, &mut line, FROM_REPLICA_BYTES_MAX).await, Ok(true)) {
+                if !self.pass_on(&mut line).await {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+        match status {
+            Ok(status) => describe(status),
+            Err(error) => format!("process lost: {error}"),
+        }
+    }
+
+    /// False where the line is no message.
+    async fn pass_on(&self, line: &mut Vec<u8>) -> bool {
+        let message = line::parse::<FromReplica>(line);
+        line.clear();
+        match message {
+            Ok(message) => {
+                self.tell(Happening::Said { replica: self.replica, life: self.life, message }).await;
+                true
+            }
+            Err(error) => {
+                tracing::warn!("replica {} says what nobody understands: {error}", self.replica);
+                false
+            }
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("process ended: signal {signal}"),
+        (None, Some(code)) => format!("process ended: exit code {code}"),
+        (None, None) => "process ended".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_told_apart() {
+        assert_eq!(describe(ExitStatus::from_raw(9)), "process ended: signal 9");
+        assert_eq!(describe(ExitStatus::from_raw(3 << 8)), "process ended: exit code 3");
+    }
+}

@@ -1,0 +1,223 @@
+//! One replica: a server whose sockets, limits and orders come from its supervisor.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::time::Duration;
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::descriptors::raise_descriptor_limit;
+use super::error::ClusterError;
+use super::handover;
+use super::line;
+use super::membership::Verdict;
+use super::messages::{FromReplica, Hello, Member, TO_REPLICA_BYTES_MAX, ToReplica};
+use super::probe::Probe;
+use super::pulse::HEARTBEAT_MS;
+use crate::answer::ServerInfo;
+use crate::clock::monotonic_ns;
+use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig};
+use crate::tools::Registry;
+
+/// The first message is there before the process starts; this is for a machine that is badly overloaded.
+const HELLO: Duration = Duration::from_secs(10);
+/// A shard that has not polled for so long does not turn: no heartbeat.
+const LOOPS_TURN_NS: u64 = 500_000_000;
+/// A snapshot goes with every so many heartbeats' times.
+const BEATS_A_SNAPSHOT: u64 = 3;
+/// Verdicts of probes that may wait.
+const VERDICTS_WAITING_MAX: usize = 64;
+
+/// Runs a replica until its supervisor ends it. Has to be called in a current-thread runtime, in a process that was
+/// started by [`run`](super::run).
+///
+/// # Errors
+/// Where the process was not started so, or the server cannot start.
+pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<(), ClusterError> {
+    let (channel, hello, sockets) = meet_supervisor()?;
+    // The program was started by its descriptor, which is no name; failing that, `ps` shows another one.
+    let _ = rustix::thread::set_name(c"erlmcp");
+    raise_descriptor_limit();
+    channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
+    let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
+    let (reader, mut writer) = channel.into_split();
+    let source = sockets.last().and_then(|own| own.listener.local_addr().ok()).map(|address| address.ip());
+    let config = ServerConfig {
+        limits: hello.limits,
+        info,
+        registry,
+        shards: hello.shards,
+        replica: hello.replica,
+        allowed_hosts: hello.allowed_hosts,
+        cluster: Some(hello.cluster),
+    };
+    match Server::start(config, sockets, true) {
+        Ok(server) => {
+            let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
+            let watch = Watch { source, verdicts, probes: BTreeMap::new() };
+            Replica { server: Some(server), draining: None, watch, writer }.live(BufReader::new(reader), judged).await
+        }
+        Err(error) => {
+            // The supervisor tells the user; should it be gone, nobody needs to know.
+            let _ = line::write(&mut writer, &FromReplica::Failed(error.to_string())).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Takes the channel and what comes with the first message. A supervisor that dies takes this process with it.
+fn meet_supervisor() -> Result<(StdUnixStream, Hello, Vec<Listening>), ClusterError> {
+    let channel = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
+    let channel = StdUnixStream::from(channel);
+    channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
+    let (hello, sockets) = handover::receive(&channel).map_err(|_| ClusterError::NoChannel)?;
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
+    let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
+    if parent.and_then(|parent| u32::try_from(parent).ok()) != Some(hello.supervisor_pid) {
+        return Err(gone());
+    }
+    let own = sockets.len().saturating_sub(1);
+    let listening = |(place, socket)| Listening { listener: TcpListener::from(socket), shared: place < own };
+    Ok((channel, hello, sockets.into_iter().enumerate().map(listening).collect()))
+}
+
+fn gone() -> ClusterError {
+    ClusterError::System { what: "go on", source: std::io::Error::other("the supervisor is gone") }
+}
+
+struct Replica {
+    /// None once it drains.
+    server: Option<Server>,
+    draining: Option<JoinHandle<Drained>>,
+    watch: Watch,
+    writer: OwnedWriteHalf,
+}
+
+impl Replica {
+    async fn live(
+        mut self,
+        mut reader: BufReader<tokio::net::unix::OwnedReadHalf>,
+        mut judged: mpsc::Receiver<(u16, Verdict)>,
+    ) -> Result<(), ClusterError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(ClusterError::system("watch for signals"))?;
+        let mut ticks = interval(Duration::from_millis(HEARTBEAT_MS));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beats = 0;
+        let mut line = Vec::new();
+        self.say(&FromReplica::Ready).await?;
+        loop {
+            tokio::select! {
+                read = line::read_line(&mut reader, &mut line, TO_REPLICA_BYTES_MAX) => {
+                    if !read.map_err(|_| gone())? {
+                        return Err(gone());
+                    }
+                    let message = line::parse(&line).map_err(ClusterError::system("understand the supervisor"))?;
+                    line.clear();
+                    self.obey(message);
+                }
+                _ = ticks.tick() => {
+                    self.beat(beats).await?;
+                    beats += 1;
+                }
+                Some((replica, Verdict { good, at_ns })) = judged.recv() => {
+                    self.say(&FromReplica::Probe { replica, good, at_ns }).await?;
+                }
+                _ = terminate.recv() => self.drain(),
+                drained = over(&mut self.draining) => {
+                    return self.say(&FromReplica::Drained { cut: drained.cut }).await;
+                }
+            }
+        }
+    }
+
+    async fn say(&mut self, message: &FromReplica) -> Result<(), ClusterError> {
+        line::write(&mut self.writer, message).await.map_err(|_| gone())
+    }
+
+    async fn beat(&mut self, beats: u64) -> Result<(), ClusterError> {
+        let Some(server) = &self.server else { return Ok(()) };
+        let turns = monotonic_ns().saturating_sub(server.last_poll_ns()) < LOOPS_TURN_NS;
+        let snapshot = (beats % BEATS_A_SNAPSHOT == 0).then(|| Box::new(server.snapshot()));
+        if turns {
+            self.say(&FromReplica::Beat).await?;
+        }
+        match snapshot {
+            Some(snapshot) => self.say(&FromReplica::Snapshot(snapshot)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn obey(&mut self, message: ToReplica) {
+        match (message, &self.server) {
+            (ToReplica::Membership(membership), _) => {
+                tracing::debug!(members = membership.members.len(), "membership");
+                self.watch.set(membership.watch);
+            }
+            (ToReplica::Pages { metrics, status, taken_at_ns }, Some(server)) => {
+                server.set_cluster_pages(ClusterPages { metrics, status, taken_at_ns });
+            }
+            (ToReplica::Changed(change), Some(server)) => server.notify(change.into()),
+            (ToReplica::Drain, Some(_)) => self.drain(),
+            (_, None) => {}
+        }
+    }
+
+    fn drain(&mut self) {
+        if let Some(server) = self.server.take() {
+            self.watch.set(Vec::new());
+            server.drain();
+            self.draining = Some(tokio::task::spawn_blocking(move || server.join()));
+        }
+    }
+}
+
+/// The end of the drain; never without one.
+async fn over(draining: &mut Option<JoinHandle<Drained>>) -> Drained {
+    match draining {
+        // A drain that broke is over too.
+        Some(drained) => drained.await.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
+}
+
+/// The replicas that this one watches, from its own address.
+struct Watch {
+    source: Option<IpAddr>,
+    verdicts: mpsc::Sender<(u16, Verdict)>,
+    /// At most one a replica of the cluster.
+    probes: BTreeMap<u16, (Member, JoinHandle<()>)>,
+}
+
+impl Watch {
+    fn set(&mut self, members: Vec<Member>) {
+        self.probes.retain(|_, (member, probe)| {
+            let stays = members.contains(member);
+            if !stays {
+                probe.abort();
+            }
+            stays
+        });
+        for member in members {
+            let (source, verdicts, address, replica) =
+                (self.source, self.verdicts.clone(), member.address, member.replica);
+            self.probes.entry(replica).or_insert_with(|| {
+                let mut probe = Probe::new(address, source);
+                let task = tokio::spawn(async move {
+                    // A peer has no need to hurry.
+                    while verdicts.send((replica, probe.next(true).await)).await.is_ok() {}
+                });
+                (member, task)
+            });
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The supervisor: one loop over everything that happens, one_for_one as OTP has it.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::address::default_control_path;
+use super::config::{ClusterConfig, Started, Stopped};
+use super::control::{self, ControlSocket, EVENTS_WAITING_MAX, Event, Request, refusal};
+use super::descriptors::raise_descriptor_limit;
+use super::error::ClusterError;
+use super::happening::{Happening, WAITING_MAX};
+use super::intensity::Next;
+use super::messages::{Hello, ListChange, ToReplica};
+use super::pages;
+use super::process::Process;
+use super::pulse::{HEARTBEAT_MS, Pulse};
+use super::slot::{Slot, Stage};
+use super::sockets::bind_all;
+use crate::clock::monotonic_ns;
+use crate::metrics::ClusterReference;
+
+/// The shared pages are made anew after so many looks at the replicas.
+const LOOKS_A_PAGE: u64 = 500 / HEARTBEAT_MS;
+/// A replica that takes no requests this long after its start is killed.
+const START_NS: u64 = 30_000_000_000;
+
+/// What the cluster is about.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// Not all replicas of the start have been members yet.
+    Starting,
+    Running,
+    /// On the way to another number of replicas.
+    Scaling {
+        replicas: u16,
+        awaited: Vec<u16>,
+        until_ns: u64,
+        answer: oneshot::Sender<Value>,
+    },
+    /// Ends when no replica is left.
+    Stopping(Stopped),
+}
+
+pub(super) struct Supervisor {
+    pub(super) config: ClusterConfig,
+    pub(super) port: u16,
+    control: PathBuf,
+    /// Owned here, so that they outlive every replica; given up when the cluster stops.
+    pub(super) shared: Vec<TcpListener>,
+    shared_addresses: Vec<SocketAddr>,
+    pub(super) slots: BTreeMap<u16, Slot>,
+    pub(super) phase: Phase,
+    happenings: mpsc::Sender<Happening>,
+    events: broadcast::Sender<Event>,
+    /// Who belongs to the cluster, or watches whom, may be out of date.
+    pub(super) is_membership_old: bool,
+    looks: u64,
+    /// What makes a start impossible.
+    fatal: Option<ClusterError>,
+}
+
+/// Runs a cluster until it has been stopped: by its control socket, or by `signals`, which counts requests to end. Has
+/// to be called on the main thread of a current-thread runtime. `announce` is called once, when all replicas are up.
+///
+/// # Errors
+/// Where the cluster cannot start.
+pub async fn run(
+    config: ClusterConfig,
+    mut signals: watch::Receiver<u32>,
+    announce: impl FnOnce(&Started),
+) -> Result<Stopped, ClusterError> {
+    raise_descriptor_limit();
+    let sockets = bind_all(&config.shared, config.replicas)?;
+    let control = config.control.clone().unwrap_or_else(|| default_control_path(sockets.port));
+    let (socket, control_listener) = ControlSocket::bind(&control)?;
+    let (happenings, mut happened) = mpsc::channel(WAITING_MAX);
+    let (events, _) = broadcast::channel(EVENTS_WAITING_MAX);
+    let clients = tokio::spawn(control::serve(control_listener, happenings.clone(), events.clone()));
+    let mut supervisor = Supervisor::new(config, sockets, control, happenings, events)?;
+    let mut announce = Some(announce);
+    let mut ticks = interval(Duration::from_millis(HEARTBEAT_MS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(happening) = happened.recv() => supervisor.take(happening),
+            _ = ticks.tick() => supervisor.look(),
+            Ok(()) = signals.changed() => {
+                let count = *signals.borrow_and_update();
+                supervisor.stop(if count > 1 { Stopped::AtOnce } else { Stopped::InOrder });
+            }
+        }
+        supervisor.settle();
+        if let Some(error) = supervisor.fatal.take() {
+            return Err(error);
+        }
+        if let Phase::Stopping(stopped) = supervisor.phase {
+            if supervisor.slots.is_empty() {
+                clients.abort();
+                drop(socket);
+                return Ok(stopped);
+            }
+        } else if !matches!(supervisor.phase, Phase::Starting) {
+            if let Some(announce) = announce.take() {
+                announce(&supervisor.started());
+            }
+        }
+    }
+}
+
+impl Supervisor {
+    fn new(
+        config: ClusterConfig,
+        sockets: super::sockets::Sockets,
+        control: PathBuf,
+        happenings: mpsc::Sender<Happening>,
+        events: broadcast::Sender<Event>,
+    ) -> Result<Self, ClusterError> {
+        let addresses = sockets.shared.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
+        let mut supervisor = Self {
+            config,
+            port: sockets.port,
+            control,
+            shared_addresses: addresses.map_err(ClusterError::system("read a socket's address"))?,
+            shared: sockets.shared,
+            slots: BTreeMap::new(),
+            phase: Phase::Starting,
+            happenings,
+            events,
+            is_membership_old: true,
+            looks: 0,
+            fatal: None,
+        };
+        for (replica, listener) in (1..).zip(sockets.own) {
+            supervisor.add(replica, listener);
+        }
+        Ok(supervisor)
+    }
+
+    /// A replica more; it starts with the next look.
+    pub(super) fn add(&mut self, replica: u16, listener: TcpListener) {
+        let address = super::address::replica_address(replica, self.port);
+        self.slots.insert(replica, Slot::new(replica, address, listener));
+    }
+
+    fn started(&self) -> Started {
+        Started {
+            shared: self.shared_addresses.clone(),
+            replicas: self.slots.values().map(|slot| slot.address).collect(),
+            control: self.control.clone(),
+        }
+    }
+
+    pub(super) fn reference(&self) -> ClusterReference {
+        let replicas = match &self.phase {
+            Phase::Scaling { replicas, .. } => *replicas,
+            _ => u16::try_from(self.slots.len()).unwrap_or(u16::MAX),
+        };
+        ClusterReference { control: self.control.display().to_string(), port: self.port, replicas }
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        tracing::info!(?event);
+        // Nobody has to watch.
+        let _ = self.events.send(event);
+    }
+
+    fn state(&self) -> &'static str {
+        match self.phase {
+            Phase::Starting => "starting",
+            Phase::Running => "running",
+            Phase::Scaling { .. } => "scaling",
+            Phase::Stopping(_) => "stopping",
+        }
+    }
+
+    fn take(&mut self, happening: Happening) {
+        match happening {
+            Happening::Said { replica, life, message } => self.said(replica, life, message),
+            Happening::Ended { replica, life, reason } => self.ended(replica, life, reason),
+            Happening::Probed { replica, life, verdict } => {
+                let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
+                let turn = slot.reach.own(verdict);
+                self.turn(replica, turn);
+            }
+            Happening::Changed { by, change } => self.changed(by, change),
+            Happening::Asked { request: Request::Status, answer } => drop(answer.send(self.status())),
+            Happening::Asked { request: Request::Stop, answer } => {
+                let _ = answer.send(json!({"ok": true}));
+                self.stop(Stopped::InOrder);
+            }
+            Happening::Asked { request: Request::Scale { replicas }, answer } => self.scale(replicas, answer),
+            Happening::Asked { answer, .. } => drop(answer.send(refusal("that is not for the supervisor"))),
+        }
+    }
+
+    /// A list has changed on one replica: the others tell their subscribers.
+    pub(super) fn changed(&mut self, by: u16, change: ListChange) {
+        let line = ToReplica::Changed(change).to_line();
+        for slot in self.slots.values().filter(|slot| slot.replica != by) {
+            if let Some(process) = &slot.process {
+                process.say(&line);
+            }
+        }
+    }
+
+    fn status(&self) -> Value {
+        let now_ns = monotonic_ns();
+        json!({
+            "ok": true,
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "uid": rustix::process::getuid().as_raw(),
+            "shared": self.shared_addresses.first(),
+            "port": self.port,
+            "state": self.state(),
+            "now_ns": now_ns,
+            "replicas": self.slots.values().map(|slot| slot.row(now_ns)).collect::<Vec<_>>(),
+        })
+    }
+
+    /// Every [`HEARTBEAT_MS`]: what is due?
+    fn look(&mut self) {
+        let now_ns = monotonic_ns();
+        let replicas: Vec<u16> = self.slots.keys().copied().collect();
+        for replica in replicas {
+            let Some(slot) = self.slots.get_mut(&replica) else { continue };
+            match slot.stage {
+                Stage::Backoff { until_ns } if until_ns <= now_ns => self.start(replica, now_ns),
+                Stage::Starting { until_ns } if until_ns <= now_ns => {
+                    slot.last_words = Some("it took no requests within 30 s of its start".to_string());
+                    slot.kill();
+                }
+                Stage::Draining { until_ns } if until_ns <= now_ns => slot.kill(),
+                Stage::Ready => self.judge(replica, now_ns),
+                _ => {}
+            }
+        }
+        self.looks += 1;
+        if self.looks % LOOKS_A_PAGE == 0 {
+            self.spread_pages(now_ns);
+        }
+    }
+
+    fn spread_pages(&self, now_ns: u64) {
+        let rows: Vec<_> = self.slots.values().map(|slot| slot.row(now_ns)).collect();
+        let mut line = None;
+        for slot in self.slots.values().filter(|slot| slot.stage == Stage::Ready) {
+            if let Some(process) = slot.process.as_ref().filter(|process| process.is_listening()) {
+                let render = || pages::render(&rows, &self.reference(), self.state(), now_ns).to_line();
+                process.say(line.get_or_insert_with(render));
+            }
+        }
+    }
+
+    fn start(&mut self, replica: u16, now_ns: u64) {
+        let cluster = self.reference();
+        let Some(slot) = self.slots.get_mut(&replica) else { return };
+        let hello = Hello {
+            replica,
+            supervisor_pid: std::process::id(),
+            shards: self.config.shards,
+            limits: self.config.limits.clone(),
+            allowed_hosts: self.config.allowed_hosts.clone(),
+            cluster,
+        };
+        slot.life += 1;
+        slot.restarts = slot.life - 1;
+        slot.last_words = None;
+        slot.stage = Stage::Starting { until_ns: now_ns + START_NS };
+        let sockets: Vec<_> = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd).collect();
+        match Process::start(&self.config.program, &hello, &sockets, slot.life, &self.happenings) {
+            Ok(process) => slot.process = Some(process),
+            Err(error) => {
+                let (life, reason) = (slot.life, format!("its process cannot be started: {error}"));
+                slot.last_words = Some(reason.clone());
+                self.ended(replica, life, reason);
+            }
+        }
+    }
+
+    /// A replica takes requests.
+    pub(super) fn is_ready(&mut self, replica: u16) {
+        let Some(slot) = self.slots.get_mut(&replica) else { return };
+        if matches!(slot.stage, Stage::Starting { .. }) {
+            slot.stage = Stage::Ready;
+            slot.pulse = Pulse::new(monotonic_ns());
+            slot.prober = Some(super::slot::Prober::start(slot, &self.happenings));
+            self.is_membership_old = true;
+        }
+    }
+
+    /// A process has ended. It is started again, but for those that were asked to end and those that end too often.
+    pub(super) fn ended(&mut self, replica: u16, life: u64, reason: String) {
+        let now_ns = monotonic_ns();
+        let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
+        self.is_membership_old = true;
+        if matches!(slot.stage, Stage::Draining { .. }) {
+            self.slots.remove(&replica);
+            return;
+        }
+        let was_starting = matches!(slot.stage, Stage::Starting { .. });
+        let said = slot.last_words.take();
+        let is_hopeless = was_starting && said.is_some() && matches!(self.phase, Phase::Starting);
+        let reason = said.unwrap_or(reason);
+        slot.forget_process();
+        let has_left = slot.leave(now_ns);
+        let next = if is_hopeless { Next::GiveUp } else { slot.intensity.ended(now_ns) };
+        if let Next::GiveUp = next {
+            slot.stage = Stage::Failed;
+            // Nobody will accept there: better a connect that is refused than one that waits.
+            slot.listener = None;
+            if matches!(self.phase, Phase::Starting) {
+                self.fatal = Some(ClusterError::CannotStart { replica, reason: reason.clone() });
+            }
+        }
+        if has_left {
+            self.emit(Event::Down { replica, at_ns: now_ns, reason: reason.clone() });
+        }
+        match next {
+            Next::RestartAt(until_ns) => {
+                tracing::warn!("replica {replica}: {reason}; it is started again");
+                if let Some(slot) = self.slots.get_mut(&replica) {
+                    slot.stage = Stage::Backoff { until_ns };
+                }
+                let delay_ms = until_ns.saturating_sub(now_ns) / 1_000_000;
+                self.emit(Event::Restarting { replica, at_ns: now_ns, delay_ms, reason });
+            }
+            Next::GiveUp => {
+                tracing::error!("replica {replica}: {reason}; it ended too often and is not started again");
+                self.emit(Event::Failed { replica, at_ns: now_ns, reason });
+            }
+        }
+    }
+}

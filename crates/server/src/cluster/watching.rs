@@ -1,0 +1,111 @@
+//! The supervisor's part that hears what replicas say, judges them, and tells them of each other.
+
+use super::control::Event;
+use super::membership::{Turn, Verdict, watch_lists};
+use super::messages::{FromReplica, Member, Membership, ToReplica};
+use super::pulse::{self, FENCING_TIME_MS, Judgement};
+use super::slot::Stage;
+use super::supervisor::Supervisor;
+use crate::clock::monotonic_ns;
+
+impl Supervisor {
+    pub(super) fn said(&mut self, replica: u16, life: u64, message: FromReplica) {
+        let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
+        match message {
+            FromReplica::Ready => self.is_ready(replica),
+            FromReplica::Beat => {
+                slot.pulse.beat();
+                slot.is_starved = false;
+            }
+            FromReplica::Snapshot(snapshot) => slot.snapshot = Some(snapshot),
+            FromReplica::Probe { replica: watched, good, at_ns } => {
+                let Some(slot) = self.slots.get_mut(&watched) else { return };
+                if slot.watcher == Some(replica) && slot.stage == Stage::Ready {
+                    let turn = slot.reach.peer(Verdict { good, at_ns });
+                    self.turn(watched, turn);
+                }
+            }
+            FromReplica::Changed(change) => self.changed(replica, change),
+            FromReplica::Failed(reason) => slot.last_words = Some(reason),
+            FromReplica::Drained { cut: 0 } => {}
+            FromReplica::Drained { cut } => {
+                tracing::warn!("replica {replica} cut {cut} connections that were still busy when its time was over");
+            }
+        }
+    }
+
+    /// The data path has found out something.
+    pub(super) fn turn(&mut self, replica: u16, turn: Option<Turn>) {
+        let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.stage == Stage::Ready) else { return };
+        match turn {
+            None => return,
+            Some(Turn::In) => {
+                slot.enter();
+                self.emit(Event::Up { replica, at_ns: monotonic_ns() });
+            }
+            Some(Turn::Out { since_ns }) => {
+                if slot.leave(since_ns) {
+                    let reason = format!("no answer on {}", slot.address);
+                    tracing::warn!("replica {replica}: {reason}; it is no member until it answers");
+                    self.emit(Event::Down { replica, at_ns: since_ns, reason });
+                }
+            }
+        }
+        self.is_membership_old = true;
+    }
+
+    /// The process path: are there heartbeats?
+    pub(super) fn judge(&mut self, replica: u16, now_ns: u64) {
+        let Some(slot) = self.slots.get_mut(&replica) else { return };
+        let Some(pid) = slot.process.as_ref().map(|process| process.pid) else { return };
+        match slot.pulse.judge(now_ns, || pulse::look(pid)) {
+            Judgement::Alive => {}
+            Judgement::Starved => {
+                if !std::mem::replace(&mut slot.is_starved, true) {
+                    tracing::warn!("replica {replica} is starved: it sends no heartbeats, yet it works");
+                }
+            }
+            Judgement::Stuck if slot.last_words.is_some() => {}
+            Judgement::Stuck => {
+                let reason = format!("fenced: no heartbeat and no CPU progress for {} s", FENCING_TIME_MS / 1_000);
+                slot.last_words = Some(reason.clone());
+                slot.kill();
+                let has_left = slot.leave(now_ns);
+                self.is_membership_old = true;
+                self.emit(Event::Fenced { replica, at_ns: now_ns, reason: reason.clone() });
+                if has_left {
+                    self.emit(Event::Down { replica, at_ns: now_ns, reason });
+                }
+            }
+        }
+    }
+
+    /// Tells every replica who belongs to the cluster and whom it watches, where that has changed.
+    pub(super) fn spread_membership(&mut self) {
+        let ready: Vec<(u16, bool)> =
+            self.slots.values().filter(|s| s.stage == Stage::Ready).map(|s| (s.replica, s.is_member)).collect();
+        let member = |replica: u16| self.slots.get(&replica).map(|slot| Member { replica, address: slot.address });
+        let members: Vec<Member> =
+            ready.iter().filter(|(_, is_member)| *is_member).filter_map(|(replica, _)| member(*replica)).collect();
+        let told = |watch: Vec<u16>| Membership {
+            members: members.clone(),
+            watch: watch.into_iter().filter_map(member).collect(),
+        };
+        let lists: Vec<(u16, Membership)> =
+            watch_lists(&ready).into_iter().map(|(replica, watch)| (replica, told(watch))).collect();
+        for (replica, membership) in lists {
+            for watched in &membership.watch {
+                let Some(slot) = self.slots.get_mut(&watched.replica) else { continue };
+                if slot.watcher.replace(replica) != Some(replica) {
+                    slot.reach.forget_peer();
+                }
+            }
+            let Some(slot) = self.slots.get_mut(&replica) else { continue };
+            let Some(process) = slot.process.as_ref().filter(|_| slot.told.as_ref() != Some(&membership)) else {
+                continue;
+            };
+            process.say(&ToReplica::Membership(membership.clone()).to_line());
+            slot.told = Some(membership);
+        }
+    }
+}
