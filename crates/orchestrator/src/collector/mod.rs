@@ -1,6 +1,7 @@
 //! The server's side of a run: once a second a [`ClusterSample`](erlmcp_record::ClusterSample).
 
-use std::net::SocketAddr;
+mod page;
+
 use std::path::PathBuf;
 
 use erlmcp_load::clock::RunClock;
@@ -8,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::event::Event;
+pub(crate) use page::Page;
 
 /// Where the server's figures come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,16 +20,6 @@ pub(crate) enum Figures {
     Server { metrics: Option<Page>, pid: Option<u32> },
     /// Nothing of the server; the kernel's figures all the same.
     Nothing,
-}
-
-/// A page over plain HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
-    pub(crate) address: SocketAddr,
-    /// For the Host field: "localhost:8080".
-    pub(crate) host: String,
-    /// "/metrics"
-    pub(crate) path: String,
 }
 
 /// Begins to sample, at each whole second of the run's clock, until the handle is aborted or nobody listens.

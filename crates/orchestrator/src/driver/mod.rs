@@ -1,73 +1,258 @@
 //! Cluster drivers: a cluster of this machine through its control socket, its faults and their undoing.
 
+pub(crate) mod control;
+#[cfg(test)]
+pub(crate) mod fake;
+mod fault;
+mod last_words;
+mod own;
+mod permission;
+mod private_folder;
+pub(crate) mod protocol;
+mod ready;
+mod watch;
+
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::StressError;
 use crate::action::Ask;
-use crate::event::{Event, Leftovers};
-use crate::plan::QueueFacts;
+use crate::event::{Answer, Event, Leftovers};
+use crate::plan::{QueueFacts, RECOVERY_BOUND};
+use control::{Connection, Done};
+use fault::nft::Nft;
+use fault::{Desk, Order};
+use own::OwnCluster;
+use protocol::Status;
+
+/// Replicas that go are drained first, and one after the other at worst.
+const SCALED_WITHIN: Duration = Duration::from_secs(120);
+/// Healing has bounds of its own; the sum of them is below this.
+const UNDONE_WITHIN: Duration = Duration::from_secs(20);
 
 /// A cluster of this machine and this user.
 #[derive(Debug)]
-pub(crate) struct LocalCluster;
+pub(crate) struct LocalCluster {
+    link: Link,
+    /// As it last was.
+    status: Arc<Mutex<Status>>,
+    desk: mpsc::Sender<Order>,
+    /// The watch, and questions that wait for their answers; they end with this.
+    tasks: Mutex<JoinSet<()>>,
+    no_kill: Option<String>,
+    no_partition: Option<String>,
+    /// None where it was there before the run.
+    own: Option<OwnCluster>,
+    /// What was left when everything was told to go.
+    left: Option<Leftovers>,
+}
+
+/// What every question needs.
+#[derive(Debug, Clone)]
+struct Link {
+    control: PathBuf,
+    clock: RunClock,
+    events: mpsc::Sender<Event>,
+}
 
 impl LocalCluster {
     /// Starts the run's own cluster, its output to `log`; returns when all replicas are ready.
+    ///
+    /// # Errors
+    /// Where it does not come up, with its own last words.
     pub(crate) async fn start(
-        _binary: &Path,
-        _replicas: u16,
-        _log: &Path,
-        _clock: RunClock,
-        _events: mpsc::Sender<Event>,
+        binary: &Path,
+        replicas: u16,
+        log: &Path,
+        clock: RunClock,
+        events: mpsc::Sender<Event>,
     ) -> Result<Self, StressError> {
-        Err(StressError::failed("a cluster of the run's own cannot be started yet"))
+        let (own, status) = OwnCluster::start(binary, replicas, log).await?;
+        let link = Link { control: own.control(), clock, events };
+        Self::connect(link, status, Some(own)).await
     }
 
     /// Attaches to a running one of the same user.
+    ///
+    /// # Errors
+    /// Where nobody answers there, or another user's cluster does.
     pub(crate) async fn attach(
-        _control: &Path,
-        _clock: RunClock,
-        _events: mpsc::Sender<Event>,
+        control: &Path,
+        clock: RunClock,
+        events: mpsc::Sender<Event>,
     ) -> Result<Self, StressError> {
-        Err(StressError::failed("a running cluster cannot be attached to yet"))
+        let failed = |why: &dyn std::fmt::Display| StressError::failed(format!("the cluster cannot be used: {why}"));
+        let mut connection = Connection::open(control).await.map_err(|error| failed(&error))?;
+        permission::same_user(&connection).map_err(|why| failed(&why))?;
+        let status = connection.status(control::ANSWER_WITHIN).await.map_err(|error| failed(&error))?;
+        if status.state == "stopping" {
+            return Err(failed(&"it is stopping; start it again"));
+        }
+        Self::connect(Link { control: control.to_path_buf(), clock, events }, status, None).await
+    }
+
+    async fn connect(link: Link, status: Status, own: Option<OwnCluster>) -> Result<Self, StressError> {
+        let nft = Nft::find().await;
+        let no_kill = permission::no_kill(&status);
+        let no_partition = permission::no_partition(&status, &nft, no_kill.as_deref());
+        let (hears, is_heard) = oneshot::channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watch::watch(link.control.clone(), link.clock, link.events.clone(), hears));
+        if !matches!(timeout(control::ANSWER_WITHIN, is_heard).await, Ok(Ok(()))) {
+            return Err(StressError::failed("the cluster does not tell what happens to its replicas; start it again"));
+        }
+        let desk = Desk::open(link.control.clone(), link.clock, link.events.clone(), nft);
+        let (status, tasks) = (Arc::new(Mutex::new(status)), Mutex::new(tasks));
+        Ok(Self { link, status, desk, tasks, no_kill, no_partition, own, left: None })
     }
 
     /// The shared address.
     pub(crate) fn shared(&self) -> SocketAddr {
-        todo!()
+        locked(&self.status).shared
     }
 
     /// Each replica's own address.
     pub(crate) fn endpoints(&self) -> Vec<(u16, SocketAddr)> {
-        todo!()
+        locked(&self.status).replicas.iter().map(|one| (one.replica, one.address)).collect()
+    }
+
+    /// The control socket, for the collector.
+    pub(crate) fn control(&self) -> &Path {
+        &self.link.control
     }
 
     /// Workers and places of all replicas.
     pub(crate) fn queue(&self) -> QueueFacts {
-        todo!()
+        let status = locked(&self.status);
+        let queues = || status.replicas.iter().filter_map(|one| one.snapshot.as_ref()).map(|snapshot| &snapshot.queue);
+        QueueFacts {
+            workers: queues().map(|queue| queue.workers).sum(),
+            places: queues().map(|queue| queue.limit).sum(),
+        }
     }
 
     /// Why no replica can be killed; None where one can.
     pub(crate) fn no_kill(&self) -> Option<String> {
-        todo!()
+        self.no_kill.clone()
     }
 
     /// Why no replica can be cut off; None where one can.
     pub(crate) fn no_partition(&self) -> Option<String> {
-        todo!()
+        self.no_partition.clone()
     }
 
     /// Begins to do what was asked (Workers, Kill, Partition, Heal, AwaitReady, Scale); the answer is an event.
-    pub(crate) fn ask(&self, _ask: Ask) {
-        todo!()
+    pub(crate) fn ask(&self, ask: Ask) {
+        match ask {
+            Ask::Kill { replica } => self.order(Order::Kill(replica), |why| Answer::Injected(Err(why))),
+            Ask::Partition { replica } => self.order(Order::Partition(replica), |why| Answer::Injected(Err(why))),
+            Ask::Heal => self.order(Order::Heal, |why| Answer::Healed(Err(why))),
+            Ask::Workers => self.spawn(workers(self.link.clone())),
+            Ask::AwaitReady { replica } => self.spawn(await_ready(self.link.clone(), replica)),
+            Ask::Scale { replicas } => self.spawn(scale(self.link.clone(), Arc::clone(&self.status), replicas)),
+            Ask::Health | Ask::Dismantle { .. } => tracing::warn!("{ask:?} is not for the cluster's driver"),
+        }
     }
 
-    /// Undoes faults first and verifies it, then stops a cluster of the run's own; says what is left.
+    /// Faults are done one at a time, in the order in which they were asked for.
+    fn order(&self, order: Order, refuse: impl FnOnce(String) -> Answer) {
+        if let Err(error) = self.desk.try_send(order) {
+            let (events, answer) = (self.link.events.clone(), refuse(format!("no fault can be ordered: {error}")));
+            self.spawn(async move { drop(events.send(Event::Answer(answer)).await) });
+        }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = locked(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Undoes faults first and verifies it, then stops a cluster of the run's own; says what is left. Called again it
+    /// does nothing and says the same.
     pub(crate) async fn abandon(&mut self) -> Leftovers {
-        todo!()
+        if let Some(left) = &self.left {
+            return left.clone();
+        }
+        let faults = self.undo().await;
+        locked(&self.tasks).abort_all();
+        let processes = match &mut self.own {
+            Some(own) => own.stop().await,
+            None => Vec::new(),
+        };
+        let notes = [faults.as_slice(), processes.as_slice()].concat().join("; ");
+        let left = Leftovers {
+            processes: processes.len() as u64,
+            faults: faults.len() as u64,
+            note: Some(notes).filter(|notes| !notes.is_empty()),
+        };
+        self.left = Some(left.clone());
+        left
+    }
+
+    /// What could not be undone.
+    async fn undo(&self) -> Vec<String> {
+        let (answer, undone) = oneshot::channel();
+        let ended = async {
+            self.desk.send(Order::End(answer)).await.ok()?;
+            undone.await.ok()
+        };
+        let stuck = timeout(UNDONE_WITHIN, ended).await.ok().flatten();
+        stuck.unwrap_or_else(|| vec!["it is not known whether every fault was undone".into()])
     }
 }
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    async fn answer(&self, answer: Answer) {
+        let _ = self.events.send(Event::Answer(answer)).await;
+    }
+}
+
+async fn workers(link: Link) {
+    let figures = match control::status(&link.control).await {
+        Ok(status) => status.workers(),
+        Err(error) => {
+            tracing::warn!("the worker pools are not known: {error}");
+            None
+        }
+    };
+    link.answer(Answer::Workers(figures)).await;
+}
+
+/// Says nothing where the replica does not become ready in time: whoever asked has a bound of its own.
+async fn await_ready(link: Link, replica: u16) {
+    let address = match control::status(&link.control).await {
+        Ok(status) => status.replica(replica).map(|one| one.address),
+        Err(error) => {
+            tracing::warn!("replica {replica} cannot be waited for: {error}");
+            None
+        }
+    };
+    let Some(address) = address else { return };
+    if let Some(at_us) = ready::await_ready(address, RECOVERY_BOUND, &link.clock).await {
+        link.answer(Answer::Ready { replica, at_us }).await;
+    }
+}
+
+async fn scale(link: Link, last: Arc<Mutex<Status>>, replicas: u16) {
+    let request = ("scale", Some(("replicas", u64::from(replicas))));
+    let mut outcome = control::ask::<Done>(&link.control, request, SCALED_WITHIN).await.map(|_| ());
+    if outcome.is_ok() {
+        outcome = control::status(&link.control).await.map(|status| *locked(&last) = status);
+    }
+    link.answer(Answer::Scaled(outcome.map_err(|error| error.to_string()))).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! One page over plain HTTP/1.1.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A page that is longer is not read: the metrics of 250 replicas have a quarter of it.
+const BYTES_MAX: usize = 16 << 20;
+
+/// Where a page is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) address: SocketAddr,
+    /// For the Host field: "localhost:8080".
+    pub(crate) host: String,
+    /// "/metrics"
+    pub(crate) path: String,
+}
+
+/// What a server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Page {
+    /// Fetches it on a connection of its own.
+    ///
+    /// # Errors
+    /// Why there is no whole answer within the time, as a sentence.
+    pub(crate) async fn get(&self, within: Duration) -> Result<Answered, String> {
+        let fetched = timeout(within, self.fetch()).await;
+        fetched
+            .unwrap_or_else(|_| Err(format!("no answer within {} ms", within.as_millis())))
+            .map_err(|why| format!("GET {} at {}: {why}", self.path, self.address))
+    }
+
+    async fn fetch(&self) -> Result<Answered, String> {
+        let mut stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
+        let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.path, self.host);
+        stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        loop {
+            let read = stream.read_buf(&mut bytes).await.map_err(|error| error.to_string())?;
+            if let Some(answered) = parse(&bytes, read == 0)? {
+                // The answer is whole: what would come is only the other side's end, or a TIME_WAIT.
+                let _ = stream.set_zero_linger();
+                return Ok(answered);
+            }
+            if read == 0 {
+                return Err("the answer ended early".into());
+            }
+            if bytes.len() > BYTES_MAX {
+                return Err(format!("the page is longer than {} MiB", BYTES_MAX >> 20));
+            }
+        }
+    }
+}
+
+/// The answer that these bytes are; None: not all of it is there yet.
+fn parse(bytes: &[u8], is_end: bool) -> Result<Option<Answered>, String> {
+    let Some(head_end) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
+    let head = String::from_utf8_lossy(&bytes[..head_end]);
+    let mut lines = head.split("\r\n");
+    let status = lines.next().filter(|line| line.starts_with("HTTP/1.")).and_then(|line| line.split(' ').nth(1));
+    let status = status.and_then(|code| code.parse().ok()).ok_or("the answer is not HTTP/1.1")?;
+    let field = |name: &str| {
+        let mut fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+        fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_string())
+    };
+    let rest = &bytes[head_end + 4..];
+    let body = if field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        dechunk(rest)?
+    } else if let Some(length) = field("content-length") {
+        let length: usize = length.parse().map_err(|_| "the answer's Content-Length is no number")?;
+        rest.get(..length).map(<[u8]>::to_vec)
+    } else {
+        is_end.then(|| rest.to_vec())
+    };
+    Ok(body.map(|body| Answered { status, body }))
+}
+
+/// The body that these chunks are; None: the last one is not there yet.
+fn dechunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let mut body = Vec::new();
+    while let Some(end) = find(rest, b"\r\n") {
+        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|line| line.split(';').next());
+        let size = size.and_then(|size| usize::from_str_radix(size.trim(), 16).ok());
+        let size = size.filter(|size| *size <= BYTES_MAX).ok_or("a chunk of the answer has no good size")?;
+        if size == 0 {
+            return Ok(Some(body));
+        }
+        let Some(chunk) = rest.get(end + 2..end + 2 + size) else { return Ok(None) };
+        body.extend_from_slice(chunk);
+        let Some(next) = rest.get(end + 4 + size..) else { return Ok(None) };
+        rest = next;
+    }
+    Ok(None)
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    fn whole(text: &str, is_end: bool) -> Option<(u16, String)> {
+        let answered = parse(text.as_bytes(), is_end).expect("it is HTTP")?;
+        Some((answered.status, String::from_utf8(answered.body).expect("it is text")))
+    }
+
+    #[test]
+    fn answers_end_in_three_ways() {
+        let sized = "HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\n\r\nhello";
+        assert_eq!(whole(sized, false), Some((200, "hello".into())));
+        assert_eq!(whole(&sized[..sized.len() - 1], false), None);
+        let until_end = "HTTP/1.0 503 No\r\n\r\nhello";
+        assert_eq!((whole(until_end, false), whole(until_end, true)), (None, Some((503, "hello".into()))));
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n";
+        assert_eq!(whole(chunked, false), Some((200, "hello".into())));
+        for cut in 0..chunked.len() - 4 {
+            assert_eq!(whole(&chunked[..cut], false), None, "{cut}");
+        }
+        assert!(parse(b"SSH-2.0-x\r\n\r\n", false).is_err());
+        assert!(parse(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", false).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_page_is_fetched_or_the_reason_is_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("it is bound");
+        let page = Page { address, host: "localhost:1".into(), path: "/metrics".into() };
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("one comes");
+            let mut request = vec![0; 1_024];
+            let length = stream.read(&mut request).await.expect("it asks");
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup").await.expect("it listens");
+            let silent = listener.accept().await;
+            (String::from_utf8_lossy(&request[..length]).into_owned(), silent)
+        });
+        let answered = page.get(Duration::from_secs(10)).await.expect("it is served");
+        assert_eq!((answered.status, answered.body.as_slice()), (200, b"up".as_slice()));
+        let error = page.get(Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(error, format!("GET /metrics at {address}: no answer within 50 ms"));
+        let (request, _) = serving.await.expect("it ends");
+        assert_eq!(request, "GET /metrics HTTP/1.1\r\nHost: localhost:1\r\nConnection: close\r\n\r\n");
+    }
+}

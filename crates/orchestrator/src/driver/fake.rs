@@ -1,0 +1,125 @@
+//! A control socket for tests: answers as a cluster would, without one.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast;
+
+/// What a cluster of these processes says of itself; replica i is `pids[i - 1]`.
+pub(crate) fn status(supervisor: u32, pids: &[Option<u32>]) -> Value {
+    let replicas = pids.iter().enumerate().map(|(index, pid)| {
+        let replica = index + 1;
+        let is_up = pid.is_some();
+        json!({
+            "replica": replica, "address": format!("127.77.9.{}:8080", 10 + replica), "pid": pid,
+            "state": if is_up { "ready" } else { "down" }, "member": is_up,
+            "down_since_ns": if is_up { Value::Null } else { json!(7_000_000_000u64) },
+            "restarts": 1, "snapshot": if is_up { snapshot() } else { Value::Null },
+            "snapshot_age_ns": if is_up { json!(20_000_000) } else { Value::Null },
+        })
+    });
+    json!({
+        "ok": true, "version": "0.1.0", "pid": supervisor, "uid": 0, "shared": "127.0.0.1:8080", "port": 8080,
+        "state": "running", "now_ns": 1, "replicas": replicas.collect::<Vec<_>>(),
+    })
+}
+
+fn snapshot() -> Value {
+    json!({
+        "version": "0.1.0", "connections": {"mcp": 40, "admin": 2, "new": 1},
+        "requests": [{"method": "tools/call", "outcome": "ok", "count": 30},
+                     {"method": "ping", "outcome": "ok", "count": 12}],
+        "queue": {"depth": 3, "limit": 500, "depth_max": 9, "refused_total": 4, "workers": 50, "workers_active": 5},
+        "streams": 6, "descriptors_open": 70,
+        "shards": [{"connections": 43, "longest_stall_us": 900, "longest_stall_last_second_us": 250},
+                   {"connections": 0, "longest_stall_us": 100, "longest_stall_last_second_us": 800}],
+    })
+}
+
+/// A cluster's control socket that answers with what the test put there.
+pub(crate) struct FakeCluster {
+    pub(crate) path: PathBuf,
+    status: Arc<Mutex<Value>>,
+    /// Every request line that came.
+    asked: Arc<Mutex<Vec<String>>>,
+    told: broadcast::Sender<String>,
+    serving: tokio::task::JoinHandle<()>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl FakeCluster {
+    pub(crate) fn new(first: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the socket");
+        let mut cluster = Self::at(&folder.path().join("control.sock"), first);
+        cluster._folder = Some(folder);
+        cluster
+    }
+
+    pub(crate) fn at(path: &Path, first: Value) -> Self {
+        let listener = UnixListener::bind(path).expect("the path can have a socket");
+        let (status, asked) = (Arc::new(Mutex::new(first)), Arc::new(Mutex::new(Vec::new())));
+        let told = broadcast::channel(64).0;
+        let (to_status, to_asked, to_told) = (Arc::clone(&status), Arc::clone(&asked), told.clone());
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&to_status), Arc::clone(&to_asked), to_told.clone()));
+            }
+        });
+        Self { path: path.to_path_buf(), status, asked, told, serving, _folder: None }
+    }
+
+    pub(crate) fn set(&self, status: Value) {
+        *self.status.lock().expect("no test panics here") = status;
+    }
+
+    /// To every watcher.
+    pub(crate) fn tell(&self, line: &str) {
+        let _ = self.told.send(format!("{line}\n"));
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("no test panics here").clone()
+    }
+
+    pub(crate) fn control(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for FakeCluster {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn serve(
+    stream: UnixStream,
+    status: Arc<Mutex<Value>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    told: broadcast::Sender<String>,
+) {
+    let (reading, mut writing) = stream.into_split();
+    let mut lines = BufReader::new(reading).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        asked.lock().expect("no test panics here").push(line.clone());
+        let request: Value = serde_json::from_str(&line).expect("requests are JSON");
+        let answer = match request["op"].as_str() {
+            Some("status") => status.lock().expect("no test panics here").clone(),
+            Some("scale") => json!({"ok": true, "replicas": request["replicas"]}),
+            Some("stop") => json!({"ok": true}),
+            Some("watch") => {
+                let mut events = told.subscribe();
+                let _ = writing.write_all(b"{\"ok\":true}\n").await;
+                while let Ok(event) = events.recv().await {
+                    let _ = writing.write_all(event.as_bytes()).await;
+                }
+                return;
+            }
+            _ => json!({"ok": false, "error": "there is no such operation"}),
+        };
+        let _ = writing.write_all(format!("{answer}\n").as_bytes()).await;
+    }
+}

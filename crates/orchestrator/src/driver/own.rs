@@ -1,0 +1,167 @@
+//! The run's own cluster: its process from start to end.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use super::control::{self, Done};
+use super::fault::process::{Known, Process};
+use super::last_words::last_words;
+use super::private_folder::PrivateFolder;
+use super::protocol::Status;
+use crate::StressError;
+
+/// A start during which nothing changes for so long does not end.
+const PROGRESS_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// An orderly stop drains: what nobody closed is cut after 10 s.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+const TERM_WITHIN: Duration = Duration::from_secs(5);
+const KILL_WITHIN: Duration = Duration::from_secs(5);
+/// Replicas of a supervisor that was killed die with it.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A supervisor that this process started.
+#[derive(Debug)]
+pub(super) struct OwnCluster {
+    child: Child,
+    folder: PrivateFolder,
+    /// The replicas' processes at the start, for the case that nobody can name them at the end.
+    first: Vec<(u16, Known)>,
+}
+
+/// What came of waiting for the start.
+enum Start {
+    Complete(Box<Status>),
+    Ended,
+    Stuck,
+}
+
+impl OwnCluster {
+    /// Starts it and waits until all replicas take requests; dropped before that, it is killed.
+    pub(super) async fn start(binary: &Path, replicas: u16, log: &Path) -> Result<(Self, Status), StressError> {
+        let failed = |why: String| StressError::failed(format!("the local cluster cannot be started: {why}"));
+        let folder = PrivateFolder::create().map_err(failed)?;
+        let (child, log_start) = spawn(binary, replicas, &folder.control(), log).map_err(failed)?;
+        let mut own = Self { child, folder, first: Vec::new() };
+        let start = own.wait_for_start(usize::from(replicas)).await;
+        if let Start::Complete(status) = start {
+            own.first = processes(&status);
+            return Ok((own, *status));
+        }
+        let _ = own.child.kill().await;
+        let said = last_words(log, log_start);
+        Err(match (start, said) {
+            (Start::Ended, Some(said)) => failed(said),
+            (Start::Ended, None) => failed(format!("it ended and said nothing (see {})", log.display())),
+            (_, said) => {
+                let said = said.map(|said| format!("; it said last: {said}")).unwrap_or_default();
+                failed(format!("nothing went on for {} s{said}", PROGRESS_WITHIN.as_secs()))
+            }
+        })
+    }
+
+    pub(super) fn control(&self) -> PathBuf {
+        self.folder.control()
+    }
+
+    async fn wait_for_start(&mut self, replicas: usize) -> Start {
+        let mut last = None;
+        loop {
+            let waited = timeout(PROGRESS_WITHIN, self.change(&mut last)).await;
+            match waited {
+                Ok(Some(status)) if status.is_complete(replicas) => return Start::Complete(Box::new(status)),
+                Ok(Some(_)) => {}
+                Ok(None) => return Start::Ended,
+                Err(_) => return Start::Stuck,
+            }
+        }
+    }
+
+    /// The next status that shows another stand of the replicas; None: the supervisor has ended.
+    async fn change(&mut self, last: &mut Option<Vec<(String, bool, bool)>>) -> Option<Status> {
+        loop {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return None;
+            }
+            if let Ok(status) = control::status(&self.control()).await {
+                let stand =
+                    |one: &super::protocol::ReplicaStatus| (one.state.clone(), one.member, one.snapshot.is_some());
+                let mut now: Vec<_> = status.replicas.iter().map(stand).collect();
+                now.push((status.state.clone(), true, true));
+                if last.replace(now) != *last {
+                    return Some(status);
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Stops it in order, then less politely; says what was left of it, which is killed.
+    pub(super) async fn stop(&mut self) -> Vec<String> {
+        let mut known = std::mem::take(&mut self.first);
+        if let Ok(status) = control::status(&self.control()).await {
+            known.extend(processes(&status).into_iter().filter(|one| !known.contains(one)).collect::<Vec<_>>());
+        }
+        let _ = control::ask::<Done>(&self.control(), ("stop", None), control::ANSWER_WITHIN).await;
+        let mut left = Vec::new();
+        if !self.ended(STOP_WITHIN).await {
+            self.signal(Signal::TERM);
+            if !self.ended(TERM_WITHIN).await {
+                let _ = self.child.start_kill();
+                let how = if self.ended(KILL_WITHIN).await { "had to be killed" } else { "could not be killed" };
+                left.push(format!("the cluster's supervisor {how}"));
+            }
+        }
+        let gone = async {
+            while known.iter().any(|(_, process)| process.is_alive()) {
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        let _ = timeout(GONE_WITHIN, gone).await;
+        for (replica, process) in known.into_iter().filter(|(_, process)| process.is_alive()) {
+            process.kill();
+            left.push(format!("replica {replica} (process {}) outlived its supervisor and was killed", process.pid));
+        }
+        left
+    }
+
+    async fn ended(&mut self, within: Duration) -> bool {
+        timeout(within, self.child.wait()).await.is_ok_and(|ended| ended.is_ok())
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Our own child: its number is its own until it is waited for.
+        if let Some(process) = self.child.id().and_then(|pid| Process::open(pid).ok()) {
+            let _ = process.signal(signal);
+        }
+    }
+}
+
+fn processes(status: &Status) -> Vec<(u16, Known)> {
+    let pids = status.replicas.iter().filter_map(|one| Some((one.replica, one.pid?)));
+    pids.filter_map(|(replica, pid)| Some((replica, Known::of(pid)?))).collect()
+}
+
+/// Starts the supervisor; also the length of the log before it wrote there.
+fn spawn(binary: &Path, replicas: u16, control: &Path, log: &Path) -> Result<(Child, u64), String> {
+    let unwritable = |error: std::io::Error| format!("its log {} cannot be written: {error}", log.display());
+    let out = File::options().create(true).append(true).open(log).map_err(unwritable)?;
+    let log_start = out.metadata().map_err(unwritable)?.len();
+    let errors = out.try_clone().map_err(unwritable)?;
+    let mut command = Command::new(binary);
+    command.args(["cluster", "--listen", "127.0.0.1:0", "--tied", "--replicas", &replicas.to_string(), "--control"]);
+    // A process group of its own: Ctrl-C is for us, who stop it in order.
+    command.arg(control).process_group(0).kill_on_drop(true);
+    let spawned = command.stdin(Stdio::null()).stdout(out).stderr(errors).spawn();
+    let child = spawned.map_err(|error| format!("{} cannot be run: {error}", binary.display()))?;
+    Ok((child, log_start))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
