@@ -4,6 +4,7 @@ use erlmcp_report::live;
 
 /// What a block wants done. The select loop does it.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "actions are done as they come, never kept in numbers")]
 pub(crate) enum Action {
     /// For one agent.
     Command { agent: u32, command: proto::command::Command },

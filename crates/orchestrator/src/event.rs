@@ -34,6 +34,8 @@ pub(crate) enum Said {
         block: u32,
     },
     Reached(Reached),
+    /// A line of its standard error.
+    Line(String),
     /// It is gone, with the reason as a sentence.
     Gone(String),
 }

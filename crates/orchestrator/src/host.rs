@@ -16,12 +16,12 @@ pub(crate) fn machine() -> Machine {
 }
 
 /// The first line `name : value` of a file under /proc.
-fn field(text: &str, name: &str) -> Option<String> {
+pub(crate) fn field(text: &str, name: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_once(':').map(|(_, value)| value.trim().to_string())
 }
 
-fn kibibytes(text: &str) -> u64 {
+pub(crate) fn kibibytes(text: &str) -> u64 {
     text.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 

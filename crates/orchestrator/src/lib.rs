@@ -5,24 +5,31 @@
 mod action;
 mod assignment;
 mod calls;
+mod clock;
 mod collector;
 mod config;
 mod describe;
 mod driver;
 mod error;
 mod event;
+mod fleet;
 mod folder;
 mod hands;
 mod host;
 mod machine;
 mod phase;
 pub mod plan;
+mod preflight;
 mod recorder;
+mod rig;
 mod run;
 mod scenario;
 #[cfg(test)]
 mod stage;
+mod stress;
+mod target;
 mod world;
 
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, ToolCall};
 pub use error::StressError;
+pub use stress::{Outcome, stress};

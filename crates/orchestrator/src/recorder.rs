@@ -100,7 +100,8 @@ impl Recorder {
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), StressError> {
+    /// Hands everything to the kernel.
+    pub(crate) fn flush(&mut self) -> Result<(), StressError> {
         self.journal.flush()?;
         self.metrics.flush()?;
         self.metrics_log.flush()?;

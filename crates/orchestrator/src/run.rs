@@ -75,7 +75,7 @@ impl<H: Hands> Run<H> {
     ///
     /// # Errors
     /// Where the record cannot be written any more. What the run brought with it is gone then, too.
-    pub(crate) async fn to_end(&mut self, interrupts: &mut watch::Receiver<u32>) -> Result<Ended, StressError> {
+    pub(crate) async fn run_to_end(&mut self, interrupts: &mut watch::Receiver<u32>) -> Result<Ended, StressError> {
         let outcome = self.all_phases(interrupts).await;
         if outcome.is_err() {
             self.hands.abandon().await;
@@ -129,6 +129,9 @@ impl<H: Hands> Run<H> {
     fn record(&mut self, event: &Event, now_us: u64) -> Result<(), StressError> {
         match event {
             Event::Agent { said: Said::Rows(rows), .. } => rows.iter().try_for_each(|row| self.recorder.row(row)),
+            Event::Agent { agent, said: Said::Line(line) } => {
+                self.recorder.log(&format!("agent {agent}: {line}"), now_us)
+            }
             Event::Sample(sample) => self.recorder.row(&Entry::Cluster((**sample).clone())),
             Event::Replica { replica, at_us, change } => {
                 self.recorder.log(&format!("replica {replica}: {change:?} at {:.3} s", *at_us as f64 / 1e6), now_us)

@@ -152,7 +152,7 @@ async fn run(deeds: Vec<(u64, Deed)>) -> Outcome {
     let (events, mut received) = mpsc::channel(16);
     let reader = tokio::spawn(async move { while received.recv().await.is_some() {} });
     let mut run = Run::new(plan(), (facts(), world), script, recorder, (events, true));
-    let ended = run.to_end(&mut interrupted).await.expect("the record is written");
+    let ended = run.run_to_end(&mut interrupted).await.expect("the record is written");
     let Run { hands: Script { asked, was_abandoned, .. }, .. } = run;
     reader.abort();
     let rows = JournalReader::open(folder.path()).expect("there").collect::<Result<_, _>>().expect("whole");

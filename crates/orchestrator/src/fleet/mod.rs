@@ -1,0 +1,205 @@
+//! The agents of a run: processes that dial in over gRPC, take commands and send rows.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use erlmcp_load::proto::{self, Setup, command::Command};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::StressError;
+use crate::event::Event;
+
+mod attendant;
+mod door;
+mod process;
+
+use attendant::{Attendant, Progress};
+use door::{Door, Slot};
+use process::AgentProcess;
+
+/// Commands that an agent has not taken yet; an agent that takes none of so many is stuck.
+const COMMANDS_MAX: usize = 256;
+/// From an agent's start to its Hello. Many agents on few cores start slowly.
+const HELLO: Duration = Duration::from_secs(30);
+/// From Setup to Ready.
+const READY: Duration = Duration::from_secs(15);
+/// From Goodbye to the end of its process.
+const GOODBYE: Duration = Duration::from_secs(8);
+/// From a kill to the end of the process.
+const KILLED: Duration = Duration::from_secs(2);
+
+/// The agents of a run. Dropped, it kills what is left of them.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    members: Vec<Member>,
+    /// Where agents dial in.
+    address: SocketAddr,
+    token: String,
+    events: mpsc::Sender<Event>,
+    server: JoinHandle<()>,
+    /// Each member's half of the door, until it is attended to.
+    waiting: Vec<Option<door::Arrivals>>,
+}
+
+#[derive(Debug)]
+struct Member {
+    commands: mpsc::Sender<proto::Command>,
+    progress: watch::Receiver<Progress>,
+    kill: mpsc::Sender<()>,
+    attendant: Option<JoinHandle<()>>,
+}
+
+impl Fleet {
+    /// Listens for `agents` agents; none is started yet.
+    ///
+    /// # Errors
+    /// Where no port of loopback is free, or the system has no random numbers.
+    pub(crate) async fn listen(agents: u32, events: mpsc::Sender<Event>) -> Result<Self, StressError> {
+        let cannot = |error: std::io::Error| StressError::failed(format!("cannot listen for agents: {error}"));
+        let token = door::random_token().map_err(cannot)?;
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let (mut members, mut slots, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..agents {
+            let (commands, taken) = mpsc::channel(COMMANDS_MAX);
+            let (slot, arrivals) = Slot::new(taken);
+            let (kill, killed) = mpsc::channel(1);
+            let (shown, progress) = watch::channel(Progress::Starting);
+            members.push(Member { commands, progress, kill, attendant: None });
+            slots.push(slot);
+            waiting.push(Some(door::Arrivals { arrivals, killed, shown }));
+        }
+        let server = tokio::spawn(Door::new(token.clone(), slots).serve(listener));
+        Ok(Self { members, address, token, events, server, waiting })
+    }
+
+    /// Starts every agent as a process of `binary`, and waits for each one's Hello.
+    ///
+    /// # Errors
+    /// Names the agent that could not be started or did not come, with its own last words.
+    pub(crate) async fn start(&mut self, binary: &Path) -> Result<(), StressError> {
+        for index in 0..self.members.len() as u32 {
+            let process = AgentProcess::start(binary, self.address, index, &self.token).map_err(|error| {
+                StressError::failed(format!("cannot start agent {index} ({} agent): {error}", binary.display()))
+            })?;
+            self.attend(index, Some(process));
+        }
+        self.all_here().await
+    }
+
+    /// Begins to listen to what an agent says, however it was started.
+    fn attend(&mut self, index: u32, process: Option<AgentProcess>) {
+        let Some(arrivals) = self.waiting[index as usize].take() else { return };
+        let attendant = Attendant::new(index, process, arrivals, self.events.clone());
+        self.members[index as usize].attendant = Some(tokio::spawn(attendant.attend()));
+    }
+
+    async fn all_here(&mut self) -> Result<(), StressError> {
+        let mut waited_for = 0;
+        let all = async {
+            for (index, member) in self.members.iter_mut().enumerate() {
+                waited_for = index;
+                let here = member.progress.wait_for(|progress| !matches!(progress, Progress::Starting)).await;
+                match here.as_deref() {
+                    Ok(Progress::Gone(why)) => return Err(gone(index, why)),
+                    Ok(_) => {}
+                    Err(_) => return Err(gone(index, "nobody attends to it")),
+                }
+            }
+            Ok(())
+        };
+        let outcome = timeout(HELLO, all).await;
+        outcome.unwrap_or_else(|_| Err(silent(waited_for, "did not dial in", HELLO)))
+    }
+
+    /// Gives an agent its setup, and waits until it is ready. Answers with the connections that it can hold.
+    ///
+    /// # Errors
+    /// Says why it cannot be.
+    pub(crate) async fn set_up(&mut self, agent: u32, setup: Setup) -> Result<u64, StressError> {
+        self.command(agent, Command::Setup(setup));
+        let index = agent as usize;
+        let progress = &mut self.members[index].progress;
+        let ready = progress.wait_for(|progress| matches!(progress, Progress::Ready(_) | Progress::Gone(_)));
+        match timeout(READY, ready).await {
+            Ok(Ok(progress)) => match &*progress {
+                Progress::Ready(possible) => Ok(*possible),
+                Progress::Gone(why) => Err(gone(index, why)),
+                _ => Err(gone(index, "it is in no known state")),
+            },
+            Ok(Err(_)) => Err(gone(index, "nobody attends to it")),
+            Err(_) => Err(silent(index, "is not ready", READY)),
+        }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.members.len() as u32
+    }
+
+    /// Gives an agent a command; one that is gone is passed over, one that takes none any more is killed.
+    pub(crate) fn command(&mut self, agent: u32, command: Command) {
+        let Some(member) = self.members.get(agent as usize) else { return };
+        let command = proto::Command { command: Some(command) };
+        if let Err(mpsc::error::TrySendError::Full(_)) = member.commands.try_send(command) {
+            tracing::warn!(agent, "takes no commands any more");
+            // Full: it was told already.
+            let _ = member.kill.try_send(());
+        }
+    }
+
+    /// Says goodbye to every agent, waits, and kills those that do not go. Answers with the number of processes
+    /// that were still there after that.
+    pub(crate) async fn dismiss(mut self) -> u64 {
+        for agent in 0..self.len() {
+            self.command(agent, Command::Goodbye(proto::Goodbye {}));
+        }
+        if self.all_gone(GOODBYE).await > 0 {
+            for member in &self.members {
+                let _ = member.kill.try_send(());
+            }
+        }
+        self.all_gone(KILLED).await
+    }
+
+    /// Waits until all are gone, `bound` at most; how many are not.
+    async fn all_gone(&mut self, bound: Duration) -> u64 {
+        let attended: Vec<&mut Member> = self.members.iter_mut().filter(|member| member.attendant.is_some()).collect();
+        let mut left = attended.len() as u64;
+        let all = async {
+            for member in attended {
+                // An error: its attendant has ended, and with it the agent.
+                let _ = member.progress.wait_for(|progress| matches!(progress, Progress::Gone(_))).await;
+                left -= 1;
+            }
+        };
+        let _ = timeout(bound, all).await;
+        left
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.server.abort();
+        for attendant in self.members.iter().filter_map(|member| member.attendant.as_ref()) {
+            attendant.abort();
+        }
+    }
+}
+
+fn gone(index: usize, why: &str) -> StressError {
+    StressError::failed(format!("agent {index} cannot work: {why}"))
+}
+
+fn silent(index: usize, what: &str, bound: Duration) -> StressError {
+    StressError::failed(format!(
+        "agent {index} {what} within {} s: the machine is too busy for so many agents, or the agent hangs; \
+         try fewer --agents",
+        bound.as_secs()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

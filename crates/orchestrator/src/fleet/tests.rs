@@ -1,0 +1,137 @@
+use erlmcp_load::proto::control_client::ControlClient;
+use erlmcp_load::proto::{AgentMessage, Done, Hello, Planned, Ready, Rows, agent_message::Message};
+use erlmcp_record::{AgentSample, Entry};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+
+use super::*;
+use crate::event::Said;
+
+/// An agent of the test's own: what it says is written by the test.
+struct FakeAgent {
+    messages: mpsc::Sender<AgentMessage>,
+    commands: Streaming<proto::Command>,
+}
+
+impl FakeAgent {
+    async fn join(fleet: &Fleet, index: u32, token: &str) -> Result<Self, Status> {
+        let mut client = ControlClient::connect(format!("http://{}", fleet.address)).await.expect("the door is open");
+        let (messages, sent) = mpsc::channel(8);
+        let agent = Hello { token: token.into(), version: env!("CARGO_PKG_VERSION").into(), index, ..Hello::default() };
+        messages.send(message(Message::Hello(agent))).await.expect("there is room");
+        let commands = client.join(ReceiverStream::new(sent)).await?.into_inner();
+        Ok(Self { messages, commands })
+    }
+
+    async fn say(&self, said: Message) {
+        self.messages.send(message(said)).await.expect("the stream is there");
+    }
+
+    async fn told(&mut self) -> Option<Command> {
+        self.commands.message().await.expect("no error").and_then(|command| command.command)
+    }
+}
+
+fn message(message: Message) -> AgentMessage {
+    AgentMessage { message: Some(message) }
+}
+
+/// A fleet whose agents are started elsewhere.
+async fn open_door(agents: u32) -> (Fleet, mpsc::Receiver<Event>) {
+    let (events, heard) = mpsc::channel(64);
+    let mut fleet = Fleet::listen(agents, events).await.expect("a port");
+    (0..agents).for_each(|agent| fleet.attend(agent, None));
+    (fleet, heard)
+}
+
+async fn said(heard: &mut mpsc::Receiver<Event>) -> (u32, Said) {
+    match timeout(Duration::from_secs(20), heard.recv()).await.expect("in time").expect("the fleet is there") {
+        Event::Agent { agent, said } => (agent, said),
+        event => panic!("not an agent's: {event:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_agent_joins_is_set_up_and_is_heard() {
+    let (mut fleet, mut heard) = open_door(1).await;
+    let mut agent = FakeAgent::join(&fleet, 0, &fleet.token).await.expect("let in");
+    fleet.all_here().await.expect("it has come");
+    let answers = async {
+        let told = agent.told().await;
+        agent.say(Message::Ready(Ready { connections_possible: 7 })).await;
+        told
+    };
+    let setup = Setup { agents: 1, seed: 3, ..Setup::default() };
+    let (possible, told) = tokio::join!(fleet.set_up(0, setup.clone()), answers);
+    assert_eq!((possible, told), (Ok(7), Some(Command::Setup(setup))));
+
+    let row = Entry::Agent(AgentSample { agent: 0, second: 4, ..AgentSample::default() });
+    let line = serde_json::to_string(&row).expect("a row");
+    agent.say(Message::Planned(Planned { block: 5, planned: 6 })).await;
+    agent.say(Message::Rows(Rows { lines: vec![line] })).await;
+    agent.say(Message::Done(Done { block: 5 })).await;
+    assert!(matches!(said(&mut heard).await, (0, Said::Planned { block: 5, planned: 6 })));
+    assert!(matches!(said(&mut heard).await, (0, Said::Rows(rows)) if rows == [row]));
+    assert!(matches!(said(&mut heard).await, (0, Said::Done { block: 5 })));
+
+    fleet.command(0, Command::Goodbye(proto::Goodbye {}));
+    assert_eq!(agent.told().await, Some(Command::Goodbye(proto::Goodbye {})));
+    drop(agent);
+    assert!(matches!(said(&mut heard).await, (0, Said::Gone(_))));
+    assert_eq!(fleet.dismiss().await, 0);
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_let_in() {
+    let (fleet, _heard) = open_door(1).await;
+    let wrong = "0".repeat(fleet.token.len());
+    for (index, token, code) in [
+        (0, "", Code::Unauthenticated),
+        (0, wrong.as_str(), Code::Unauthenticated),
+        (1, fleet.token.as_str(), Code::InvalidArgument),
+    ] {
+        let refused = FakeAgent::join(&fleet, index, token).await.err().expect("refused");
+        assert_eq!(refused.code(), code, "{refused}");
+    }
+    let _first = FakeAgent::join(&fleet, 0, &fleet.token).await.expect("let in");
+    let second = FakeAgent::join(&fleet, 0, &fleet.token).await.err().expect("its place is taken");
+    assert_eq!(second.code(), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_ends_its_agent() {
+    let (mut fleet, mut heard) = open_door(1).await;
+    let agent = FakeAgent::join(&fleet, 0, &fleet.token).await.expect("let in");
+    fleet.all_here().await.expect("it has come");
+    agent.say(Message::Rows(Rows { lines: vec!["{\"row\":\"nonsense\"}".into()] })).await;
+    assert!(matches!(said(&mut heard).await, (0, Said::Gone(why)) if why.contains("cannot be read")));
+}
+
+#[tokio::test]
+async fn its_own_reason_goes_before_the_end_of_its_stream() {
+    let (mut fleet, mut heard) = open_door(1).await;
+    let agent = FakeAgent::join(&fleet, 0, &fleet.token).await.expect("let in");
+    fleet.all_here().await.expect("it has come");
+    agent.say(Message::Failure(proto::Failure { what: "no descriptors are left".into() })).await;
+    let gone = said(&mut heard).await;
+    assert!(matches!(&gone, (0, Said::Gone(why)) if why == "no descriptors are left"), "{gone:?}");
+    drop(agent);
+}
+
+#[tokio::test]
+async fn a_process_that_ends_instead_of_joining_is_named_with_its_reason() {
+    let (events, _heard) = mpsc::channel(64);
+    let mut fleet = Fleet::listen(1, events).await.expect("a port");
+    // Any program will do that does not know the word.
+    let error = fleet.start(Path::new("/bin/cat")).await.expect_err("cat is no agent").to_string();
+    assert!(error.starts_with("agent 0 cannot work: its process ended with exit code 1: "), "{error}");
+    assert_eq!(fleet.dismiss().await, 0);
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_named() {
+    let (events, _heard) = mpsc::channel(64);
+    let mut fleet = Fleet::listen(1, events).await.expect("a port");
+    let error = fleet.start(Path::new("/nowhere/erlmcp")).await.expect_err("nothing there").to_string();
+    assert!(error.contains("/nowhere/erlmcp"), "{error}");
+}

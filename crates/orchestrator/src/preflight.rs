@@ -1,0 +1,225 @@
+//! Is there enough of this machine for what was asked? Arithmetic only, before anything is started.
+
+use std::fs;
+
+use crate::plan::agents_for;
+use crate::{REPLICAS, StressConfig, StressError, host};
+
+/// Descriptors that a replica keeps for itself: listeners, workers, control, peers' probes.
+const REPLICA_DESCRIPTORS: u64 = 512;
+/// Descriptors that an agent keeps for itself.
+const AGENT_DESCRIPTORS: u64 = 512;
+/// What the kernel needs for one end of an idle TCP connection: socket, inode, file, poll entry.
+const KERNEL_BYTES: u64 = 4 << 10;
+/// What a server or an agent of ours needs for one end.
+const USER_BYTES: u64 = 1 << 10;
+/// What a process of ours needs at rest, its histograms and buffers included.
+const PROCESS_BYTES: u64 = 24 << 20;
+/// Left to the rest of the machine.
+const RESERVE_BYTES: u64 = 256 << 20;
+
+/// What this machine gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Hard limit of a process.
+    pub(crate) descriptors: u64,
+    pub(crate) cores: u32,
+    /// Bytes; None: the system does not say.
+    pub(crate) memory: Option<u64>,
+}
+
+/// How many processes a run starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Crew {
+    pub(crate) agents: u32,
+    /// Of the run's own cluster; None: it has none.
+    pub(crate) replicas: Option<u16>,
+}
+
+impl Room {
+    pub(crate) fn of_this_machine() -> Self {
+        let machine = host::machine();
+        Self { descriptors: machine.descriptors, cores: machine.cores, memory: available_memory() }
+    }
+
+    /// Agents and replicas for what was asked.
+    ///
+    /// # Errors
+    /// Where the user asked for too few of them to hold the connections.
+    pub(crate) fn crew(&self, config: &StressConfig) -> Result<Crew, StressError> {
+        let connections = config.connections();
+        let agents = match config.agents {
+            None => agents_for(connections, self.descriptors, self.cores),
+            Some(agents) => self.enough("--agents", u64::from(agents), connections, AGENT_DESCRIPTORS)? as u32,
+        };
+        let replicas = match (&config.target, config.replicas) {
+            (Some(_), _) => None,
+            (None, None) => Some(self.replicas_for(connections)?),
+            (None, Some(replicas)) => {
+                Some(self.enough("--replicas", u64::from(replicas), connections, REPLICA_DESCRIPTORS)? as u16)
+            }
+        };
+        Ok(Crew { agents, replicas })
+    }
+
+    /// Twelve, or as many as hold all connections when one of them is down.
+    fn replicas_for(&self, connections: u64) -> Result<u16, StressError> {
+        let needed = connections.div_ceil(self.each(REPLICA_DESCRIPTORS)) + 1;
+        u16::try_from(needed.max(u64::from(REPLICAS))).map_err(|_| {
+            StressError::failed(format!(
+                "{connections} connections need {needed} replicas at {} descriptors a process: raise the hard limit \
+                 of descriptors (ulimit -Hn), or ask for fewer connections",
+                self.descriptors
+            ))
+        })
+    }
+
+    fn each(&self, kept: u64) -> u64 {
+        self.descriptors.saturating_sub(kept).max(1)
+    }
+
+    /// `count`, where so many processes have descriptors for all connections.
+    fn enough(&self, flag: &str, count: u64, connections: u64, kept: u64) -> Result<u64, StressError> {
+        let each = self.each(kept);
+        if count.saturating_mul(each) >= connections {
+            return Ok(count);
+        }
+        Err(StressError::usage(format!(
+            "{flag} {count} hold at most {} connections, not {connections}: a process has {} descriptors here, \
+             {each} of them for connections; use {flag} {} or more, or ask for fewer connections",
+            count.saturating_mul(each),
+            self.descriptors,
+            connections.div_ceil(each)
+        )))
+    }
+
+    /// Checks that a running cluster has descriptors for all connections.
+    ///
+    /// # Errors
+    /// Says how to scale it.
+    pub(crate) fn check_attached(&self, replicas: u64, connections: u64) -> Result<(), StressError> {
+        let each = self.each(REPLICA_DESCRIPTORS);
+        if replicas * each >= connections {
+            return Ok(());
+        }
+        Err(StressError::failed(format!(
+            "the cluster's {replicas} replicas hold at most {} connections, not {connections}: use \
+             `erlmcp cluster scale {}`, or ask for fewer connections",
+            replicas * each,
+            connections.div_ceil(each)
+        )))
+    }
+
+    /// Checks the memory that connections need, kernel included, where both ends or only ours are here.
+    ///
+    /// # Errors
+    /// With the estimate and what there is.
+    pub(crate) fn check_memory(&self, connections: u64, crew: Crew, both_ends: bool) -> Result<(), StressError> {
+        let Some(memory) = self.memory else { return Ok(()) };
+        let ends = if both_ends { 2 } else { 1 };
+        let a_connection = ends * (KERNEL_BYTES + USER_BYTES);
+        let processes = u64::from(crew.agents) + u64::from(crew.replicas.unwrap_or(0));
+        let fixed = processes * PROCESS_BYTES + RESERVE_BYTES;
+        let needed = connections.saturating_mul(a_connection).saturating_add(fixed);
+        if needed <= memory {
+            return Ok(());
+        }
+        let possible = memory.saturating_sub(fixed) / a_connection;
+        Err(StressError::failed(format!(
+            "{connections} connections need about {} MB of memory here ({} KB each, kernel and processes{}, and {} MB \
+             for {processes} processes), and {} MB are available: free some, or ask for at most {possible} connections",
+            mega(needed),
+            a_connection >> 10,
+            if both_ends { ", both ends" } else { "" },
+            mega(fixed),
+            mega(memory)
+        )))
+    }
+}
+
+fn mega(bytes: u64) -> u64 {
+    bytes / 1_000_000
+}
+
+/// What can be used without swapping, a limit of this process's control group included.
+fn available_memory() -> Option<u64> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let available = host::field(&read("/proc/meminfo")?, "MemAvailable").map(|text| host::kibibytes(&text) * 1024)?;
+    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    // Absent outside of a container with a limit ("max" is no number).
+    let limit = number("/sys/fs/cgroup/memory.max");
+    let group = limit.map(|limit| limit.saturating_sub(number("/sys/fs/cgroup/memory.current").unwrap_or(0)));
+    Some(group.map_or(available, |group| group.min(available)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::plain;
+
+    const ROOM: Room = Room { descriptors: 20_000, cores: 2, memory: Some(8_000_000_000) };
+
+    fn crew(connections: u64, change: impl FnOnce(&mut StressConfig)) -> Result<Crew, StressError> {
+        let mut config = StressConfig { connections: Some(connections), ..plain() };
+        change(&mut config);
+        ROOM.crew(&config)
+    }
+
+    #[test]
+    fn twelve_replicas_are_enough_for_the_default_run() {
+        assert_eq!(crew(100_000, |_| {}), Ok(Crew { agents: 6, replicas: Some(12) }));
+        assert_eq!(crew(1_000, |_| {}), Ok(Crew { agents: 1, replicas: Some(12) }));
+    }
+
+    #[test]
+    fn a_million_gets_as_many_replicas_as_hold_it_with_one_down() {
+        let crew = crew(1_000_000, |_| {}).expect("fine");
+        assert_eq!(crew.replicas, Some(53));
+    }
+
+    #[test]
+    fn what_the_user_asks_for_must_hold_the_connections() {
+        assert_eq!(crew(100_000, |c| c.replicas = Some(6)).map(|crew| crew.replicas), Ok(Some(6)));
+        let too_few = crew(100_000, |c| c.replicas = Some(5)).expect_err("5 x 19,488 < 100,000");
+        assert_eq!(too_few.exit_code(), 2);
+        assert!(too_few.to_string().contains("use --replicas 6 or more"), "{too_few}");
+        let too_few = crew(100_000, |c| c.agents = Some(2)).expect_err("2 x 19,488 < 100,000");
+        assert!(too_few.to_string().contains("--agents 2 hold at most 38976 connections"), "{too_few}");
+    }
+
+    #[test]
+    fn a_running_cluster_must_hold_the_connections() {
+        assert_eq!(ROOM.check_attached(6, 100_000), Ok(()));
+        let error = ROOM.check_attached(5, 100_000).expect_err("5 x 19,488 < 100,000");
+        assert!(error.to_string().contains("cluster scale 6"), "{error}");
+    }
+
+    #[test]
+    fn a_target_of_the_users_needs_no_replicas() {
+        assert_eq!(crew(500, |c| c.target = Some("http://a".into())), Ok(Crew { agents: 1, replicas: None }));
+    }
+
+    #[test]
+    fn memory_is_counted_for_both_ends_where_both_are_here() {
+        let (crew, far) = (Crew { agents: 6, replicas: Some(12) }, Crew { agents: 6, replicas: None });
+        assert_eq!(ROOM.check_memory(100_000, crew, true), Ok(()));
+        assert_eq!(ROOM.check_memory(1_400_000, far, false), Ok(()));
+        let error = ROOM.check_memory(1_000_000, crew, true).expect_err("10 GB of 8");
+        assert_eq!(error.exit_code(), 1);
+        let possible = (8_000_000_000 - 18 * PROCESS_BYTES - RESERVE_BYTES) / (10 << 10);
+        assert!(error.to_string().contains(&format!("at most {possible} connections")), "{error}");
+        assert_eq!(ROOM.check_memory(possible, crew, true), Ok(()));
+        assert!(ROOM.check_memory(possible + 1, crew, true).is_err());
+    }
+
+    #[test]
+    fn unknown_memory_forbids_nothing() {
+        let room = Room { memory: None, ..ROOM };
+        assert_eq!(room.check_memory(u64::MAX / 2, Crew { agents: 1, replicas: None }, true), Ok(()));
+    }
+
+    #[test]
+    fn this_machine_says_what_it_has() {
+        assert!(Room::of_this_machine().memory.is_some_and(|bytes| bytes > 0));
+    }
+}

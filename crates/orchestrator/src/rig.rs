@@ -1,0 +1,251 @@
+//! The hands of a real run: agents, cluster, collector and the clock behind one [`Hands`].
+
+use std::time::Duration;
+
+use erlmcp_load::clock::RunClock;
+use erlmcp_load::proto::command::Command;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, timeout};
+
+use crate::action::Ask;
+use crate::collector::{self, Figures};
+use crate::driver::LocalCluster;
+use crate::event::{Answer, Event, Leftovers};
+use crate::fleet::Fleet;
+use crate::hands::Hands;
+use crate::target::Target;
+
+/// Events that wait for the loop. Rows carry histograms: this bounds memory, and a full channel holds up its
+/// writers, which hold up nobody's load.
+const EVENTS_MAX: usize = 128;
+const TICK: Duration = Duration::from_millis(50);
+/// From the order to dismantle to the end of everything; each part has a shorter bound of its own.
+const DISMANTLE: Duration = Duration::from_secs(60);
+
+/// Everything that a run brought with it.
+pub(crate) struct Rig {
+    pub(crate) clock: RunClock,
+    target: Option<Target>,
+    fleet: Option<Fleet>,
+    cluster: Option<LocalCluster>,
+    collector: Option<JoinHandle<()>>,
+    sender: mpsc::Sender<Event>,
+    events: mpsc::Receiver<Event>,
+    ticks: Interval,
+    dismantling: Option<JoinHandle<Leftovers>>,
+}
+
+impl Rig {
+    /// With nothing in it.
+    pub(crate) fn new(clock: RunClock) -> Self {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (target, fleet, cluster, collector, dismantling) = (None, None, None, None, None);
+        Self { clock, target, fleet, cluster, collector, sender, events, ticks, dismantling }
+    }
+
+    /// Where whatever joins the rig tells its events.
+    pub(crate) fn sender(&self) -> mpsc::Sender<Event> {
+        self.sender.clone()
+    }
+
+    pub(crate) fn add_cluster(&mut self, cluster: LocalCluster) {
+        self.cluster = Some(cluster);
+    }
+
+    pub(crate) fn cluster(&self) -> Option<&LocalCluster> {
+        self.cluster.as_ref()
+    }
+
+    pub(crate) fn add_target(&mut self, target: Target) {
+        self.target = Some(target);
+    }
+
+    pub(crate) fn add_fleet(&mut self, fleet: Fleet) -> &mut Fleet {
+        self.fleet.insert(fleet)
+    }
+
+    pub(crate) fn fleet_mut(&mut self) -> Option<&mut Fleet> {
+        self.fleet.as_mut()
+    }
+
+    pub(crate) fn collect(&mut self, figures: Figures) {
+        self.collector = Some(collector::start(figures, self.clock, self.sender()));
+    }
+
+    /// What is asked of a target that no driver holds.
+    fn ask_target(&self, ask: Ask) {
+        let (target, sender, clock) = (self.target.clone(), self.sender(), self.clock);
+        tokio::spawn(async move {
+            let no_driver = || "the target has no fault driver".to_string();
+            let answer = match (ask, &target) {
+                (Ask::Health, Some(target)) => Answer::Health(target.health(clock).await),
+                (Ask::Health, None) => Answer::Health(Err("there is no target".into())),
+                (Ask::Workers, Some(target)) => {
+                    Answer::Workers(target.status().await.and_then(|status| status.workers()))
+                }
+                (Ask::Workers, None) => Answer::Workers(None),
+                (Ask::Kill { .. } | Ask::Partition { .. }, _) => Answer::Injected(Err(no_driver())),
+                (Ask::Heal, _) => Answer::Healed(Err(no_driver())),
+                (Ask::Scale { .. }, _) => Answer::Scaled(Err(no_driver())),
+                // Nothing was broken that could become ready again.
+                (Ask::AwaitReady { .. } | Ask::Dismantle { .. }, _) => return,
+            };
+            let _ = sender.send(Event::Answer(answer)).await;
+        });
+    }
+
+    /// Begins to end everything; once.
+    fn dismantle(&mut self) {
+        if let Some(collector) = self.collector.take() {
+            collector.abort();
+        }
+        let (fleet, cluster) = (self.fleet.take(), self.cluster.take());
+        let sender = self.sender();
+        self.dismantling.get_or_insert_with(|| {
+            tokio::spawn(async move {
+                let left = timeout(DISMANTLE, end(fleet, cluster)).await.unwrap_or_else(|_| Leftovers {
+                    processes: 1,
+                    note: Some(format!("it was not over within {} s", DISMANTLE.as_secs())),
+                    ..Leftovers::default()
+                });
+                let _ = sender.send(Event::Answer(Answer::Dismantled(left.clone()))).await;
+                left
+            })
+        });
+    }
+}
+
+/// Agents and cluster at the same time: a fault is undone at once, and a draining cluster sees its clients go.
+async fn end(fleet: Option<Fleet>, cluster: Option<LocalCluster>) -> Leftovers {
+    let agents = async {
+        match fleet {
+            Some(fleet) => fleet.dismiss().await,
+            None => 0,
+        }
+    };
+    let cluster = async {
+        match cluster {
+            Some(mut cluster) => cluster.abandon().await,
+            None => Leftovers::default(),
+        }
+    };
+    let (agents, mut left) = tokio::join!(agents, cluster);
+    if agents > 0 {
+        left.processes += agents;
+        let note = format!("{agents} agents did not end");
+        left.note = Some(left.note.map_or(note.clone(), |other| format!("{other}; {note}")));
+    }
+    left
+}
+
+impl Hands for Rig {
+    fn now_us(&self) -> u64 {
+        self.clock.now_us()
+    }
+
+    fn command(&mut self, agent: u32, command: Command) {
+        if let Some(fleet) = &mut self.fleet {
+            fleet.command(agent, command);
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        match (ask, &self.cluster) {
+            (Ask::Dismantle { .. }, _) => self.dismantle(),
+            (Ask::Health, _) => self.ask_target(Ask::Health),
+            (ask, Some(cluster)) => cluster.ask(ask),
+            (ask, None) => self.ask_target(ask),
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            Some(event) = self.events.recv() => event,
+            _ = self.ticks.tick() => Event::Tick,
+        }
+    }
+
+    /// What is still said is not heard any more, but taken, so that nobody waits for a full channel.
+    async fn abandon(&mut self) {
+        self.dismantle();
+        let Some(mut dismantling) = self.dismantling.take() else { return };
+        loop {
+            tokio::select! {
+                _ = &mut dismantling => return,
+                Some(_) = self.events.recv() => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rig() -> Rig {
+        Rig::new(RunClock::new(erlmcp_load::clock::monotonic_ns()))
+    }
+
+    /// The next event that is no tick.
+    async fn answer(rig: &mut Rig) -> Answer {
+        let found = async {
+            loop {
+                match rig.next().await {
+                    Event::Tick => {}
+                    Event::Answer(answer) => return answer,
+                    event => panic!("nobody said {event:?}"),
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), found).await.expect("in time")
+    }
+
+    #[tokio::test]
+    async fn time_goes_on_where_nothing_happens() {
+        let mut rig = rig();
+        for _ in 0..3 {
+            assert!(matches!(rig.next().await, Event::Tick));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_driver_can_do_is_answered_with_the_reason() {
+        let mut rig = rig();
+        rig.ask(Ask::Kill { replica: 1 });
+        assert!(matches!(answer(&mut rig).await, Answer::Injected(Err(why)) if why.contains("no fault driver")));
+        rig.ask(Ask::Workers);
+        assert_eq!(answer(&mut rig).await, Answer::Workers(None));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_dismantled_without_remains_and_twice_does_no_harm() {
+        let mut rig = rig();
+        rig.ask(Ask::Dismantle { own_cluster: true });
+        assert_eq!(answer(&mut rig).await, Answer::Dismantled(Leftovers::default()));
+        rig.abandon().await;
+        rig.abandon().await;
+    }
+
+    #[tokio::test]
+    async fn a_full_channel_does_not_hold_up_the_end() {
+        let mut rig = rig();
+        let sender = rig.sender();
+        let writer = tokio::spawn(async move {
+            for _ in 0..4 * EVENTS_MAX {
+                if sender.send(Event::Answer(Answer::Workers(None))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        tokio::task::yield_now().await;
+        timeout(Duration::from_secs(30), rig.abandon()).await.expect("it ends");
+        drop(rig);
+        timeout(Duration::from_secs(30), writer)
+            .await
+            .expect("nobody waits for a room that never comes")
+            .expect("fine");
+    }
+}

@@ -1,0 +1,100 @@
+use std::net::SocketAddr;
+use std::path::Path;
+
+use erlmcp_load::clock::RunClock;
+use tokio::sync::mpsc;
+
+use crate::collector::Figures;
+use crate::driver::LocalCluster;
+use crate::event::Event;
+use crate::plan::{Found, QueueFacts};
+use crate::target::{Status, Target};
+
+/// Why a server that no driver holds is not broken.
+const NO_DRIVER: &str = "no fault driver: the target is not an erlmcp cluster of this user on this machine, so its processes are not ours \
+     to break";
+
+/// Who answers at the target, and what can be done to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The run started it.
+    Own,
+    /// A cluster of this user on this machine, held by its control socket.
+    Attached,
+    Foreign,
+}
+
+/// Attaches to the target's cluster, where it is one of this machine and user. `Err`: it is one, and why it is
+/// foreign all the same.
+pub(super) async fn attach(
+    target: &Target,
+    status: Option<&Status>,
+    clock: RunClock,
+    events: mpsc::Sender<Event>,
+) -> Result<Option<LocalCluster>, String> {
+    let Some(reference) = status.and_then(|status| status.cluster.as_ref()) else { return Ok(None) };
+    // The path is a path of the target's machine.
+    if !target.is_colocated || !reference.control.exists() {
+        return Err("its control socket is not on this machine".into());
+    }
+    let mut cluster =
+        LocalCluster::attach(&reference.control, clock, events).await.map_err(|error| error.to_string())?;
+    let port = cluster.shared().port();
+    if port != reference.port || target.addresses.iter().all(|address| address.port() != port) {
+        cluster.abandon().await;
+        return Err(format!("its control socket is that of another cluster, on port {port}"));
+    }
+    Ok(Some(cluster))
+}
+
+/// The addresses that connections are spread over, by replica.
+pub(super) fn endpoints(target: &Target, cluster: Option<&LocalCluster>) -> Vec<(u16, SocketAddr)> {
+    match cluster {
+        Some(cluster) => cluster.endpoints(),
+        None => (1..).zip(target.addresses.iter().copied()).collect(),
+    }
+}
+
+/// Where the server's own figures come from.
+pub(super) async fn figures(target: &Target, cluster: Option<&LocalCluster>, pid: Option<u32>) -> Figures {
+    if let Some(cluster) = cluster {
+        return Figures::Cluster { control: cluster.control().to_path_buf() };
+    }
+    match (target.metrics().await, pid) {
+        (None, None) => Figures::Nothing,
+        (metrics, pid) => Figures::Server { metrics, pid },
+    }
+}
+
+/// What the plan must know of the target.
+pub(super) fn found(
+    (origin, is_colocated, replicas): (Origin, bool, u16),
+    cluster: Option<&LocalCluster>,
+    status: Option<&Status>,
+    may_queue: bool,
+) -> Found {
+    let queue: Option<QueueFacts> = match cluster {
+        Some(cluster) => Some(cluster.queue()),
+        None => status.and_then(Status::queue),
+    };
+    let no_driver = || Some(NO_DRIVER.to_string());
+    Found {
+        own_cluster: origin == Origin::Own,
+        colocated: is_colocated,
+        replicas,
+        no_kill: cluster.map_or_else(no_driver, LocalCluster::no_kill),
+        no_partition: cluster.map_or_else(no_driver, LocalCluster::no_partition),
+        queue: match queue {
+            _ if !may_queue => Err("the target has no queued tool that may be called".into()),
+            Some(queue) if queue.workers > 0 && queue.places > 0 => Ok(queue),
+            _ => Err("the target does not say how long its queue is".into()),
+        },
+    }
+}
+
+/// Makes sure that a file that nothing was written to does not stay.
+pub(super) fn discard_if_empty(path: &Path) {
+    if std::fs::metadata(path).is_ok_and(|found| found.len() == 0) {
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -1,0 +1,337 @@
+//! Everything before the first phase: checks, cluster or target, agents, the plan.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use erlmcp_load::clock::{RunClock, monotonic_ns, unix_ns};
+use erlmcp_load::proto::{self, Reached, command::Command};
+use erlmcp_record::{Entry, RECORD_VERSION, RunHeader};
+use erlmcp_report::live;
+
+use super::origin::{self, Origin};
+use crate::action::Action;
+use crate::calls::{self, Chosen};
+use crate::config::StressConfig;
+use crate::describe::{self, Settled};
+use crate::driver::LocalCluster;
+use crate::event::{Event, Said};
+use crate::fleet::Fleet;
+use crate::folder::Folder;
+use crate::hands::Hands;
+use crate::machine::RunFacts;
+use crate::plan::{self, Plan};
+use crate::preflight::{Crew, Room};
+use crate::recorder::Recorder;
+use crate::rig::Rig;
+use crate::run::Watcher;
+use crate::target::{Status, Target, Url};
+use crate::world::{AgentView, World};
+use crate::{StressError, clock, collector, host};
+
+const CLUSTER_LOG: &str = "cluster.log";
+/// Below the ids of every phase's blocks.
+const REACH_BLOCK: u32 = 1;
+/// What a queued call does until a scenario says otherwise.
+const WORK_MS: u64 = 10;
+/// A probe of the target has a few requests.
+const REACH_GRACE: Duration = Duration::from_secs(10);
+/// Lines of the setup that run.log gets.
+const LINES_MAX: usize = 1_000;
+
+/// A run that is ready for its first phase.
+pub(super) struct Ready {
+    pub(super) plan: Plan,
+    pub(super) facts: RunFacts,
+    pub(super) world: World,
+    pub(super) recorder: Recorder,
+    pub(super) stops_at_errors: bool,
+}
+
+/// What was begun so far.
+pub(super) struct Setup<'a> {
+    config: &'a StressConfig,
+    watcher: Watcher,
+    /// What was said so far, for run.log.
+    said: Vec<(u64, String)>,
+    rig: Rig,
+    base_ns: u64,
+    started_at: jiff::Zoned,
+    folder: Folder,
+    /// None: a cluster of the run's own.
+    url: Option<Url>,
+    room: Room,
+    crew: Crew,
+}
+
+/// The target, and who answers there.
+struct Answering {
+    target: Target,
+    status: Option<Status>,
+    origin: Origin,
+    endpoints: Vec<(u16, SocketAddr)>,
+}
+
+impl<'a> Setup<'a> {
+    /// Checks everything that needs nobody else, and creates the folder.
+    pub(super) fn begin(config: &'a StressConfig, watcher: Watcher) -> Result<Self, StressError> {
+        config.check()?;
+        let url = config.target.as_deref().map(Url::parse).transpose()?;
+        let room = Room::of_this_machine();
+        let crew = room.crew(config)?;
+        let (base_ns, started_at) = (monotonic_ns(), clock::local_now());
+        let run_id = format!("stress-test-{}", started_at.strftime("%Y%m%d-%H%M%S"));
+        let folder = Folder::create(config.output.as_deref(), &run_id)?;
+        let rig = Rig::new(RunClock::new(base_ns));
+        Ok(Self { config, watcher, said: Vec::new(), rig, base_ns, started_at, folder, url, room, crew })
+    }
+
+    /// To the moment before the first phase.
+    pub(super) async fn all(&mut self) -> Result<Ready, StressError> {
+        let connections = self.config.connections();
+        self.show(live::Event::Banner { version: env!("CARGO_PKG_VERSION").into(), connections }).await;
+        let binary = std::env::current_exe()
+            .map_err(|error| StressError::failed(format!("cannot find this program's own file: {error}")))?;
+        let answering = match self.url.clone() {
+            None => self.start_cluster(binary.clone()).await?,
+            Some(url) => self.find_target(url).await?,
+        };
+        self.rig.add_target(answering.target.clone());
+        let seed = self.config.seed.unwrap_or_else(|| unix_ns() / 1_000 % 1_000_000_000);
+        let (reached, world) = self.start_agents(binary, &answering, seed).await?;
+        let chosen = calls::choose(&reached, self.config.tool.as_ref())?;
+        self.settle(answering, (reached, world), chosen, seed).await
+    }
+
+    /// Ends what was begun, and leaves no folder of a run that never was.
+    pub(super) async fn undo(mut self) {
+        self.rig.abandon().await;
+        origin::discard_if_empty(&self.folder.path().join(CLUSTER_LOG));
+        self.folder.discard_if_empty();
+    }
+
+    pub(super) fn into_parts(self) -> (Rig, Folder) {
+        (self.rig, self.folder)
+    }
+
+    async fn show(&mut self, event: live::Event) {
+        for line in live::console(&event).lines().filter(|line| !line.is_empty()) {
+            self.note(line.to_string());
+        }
+        self.watcher.show(event).await;
+    }
+
+    fn note(&mut self, line: String) {
+        if self.said.len() < LINES_MAX {
+            self.said.push((self.rig.now_us(), line));
+        }
+    }
+
+    async fn start_cluster(&mut self, binary: PathBuf) -> Result<Answering, StressError> {
+        self.room.check_memory(self.config.connections(), self.crew, true)?;
+        let replicas = self.crew.replicas.unwrap_or(crate::REPLICAS);
+        let text = format!("Starting a cluster of {replicas} replicas and {} agents", self.crew.agents);
+        self.show(live::Event::Note { text }).await;
+        let log = self.folder.path().join(CLUSTER_LOG);
+        let cluster = LocalCluster::start(&binary, replicas, &log, self.rig.clock, self.rig.sender()).await?;
+        let target = Target::own(cluster.shared());
+        let endpoints = cluster.endpoints();
+        self.rig.add_cluster(cluster);
+        let status = target.status().await;
+        Ok(Answering { target, status, origin: Origin::Own, endpoints })
+    }
+
+    async fn find_target(&mut self, url: Url) -> Result<Answering, StressError> {
+        let target = Target::find(url, self.config).await?;
+        for text in target.left_out.clone() {
+            self.show(live::Event::Note { text }).await;
+        }
+        self.room.check_memory(self.config.connections(), self.crew, target.is_colocated)?;
+        let status = target.status().await;
+        let mut origin = Origin::Foreign;
+        match origin::attach(&target, status.as_ref(), self.rig.clock, self.rig.sender()).await {
+            Ok(None) => {}
+            Ok(Some(cluster)) => {
+                let replicas = cluster.endpoints().len();
+                self.rig.add_cluster(cluster);
+                self.room.check_attached(replicas as u64, self.config.connections())?;
+                origin = Origin::Attached;
+                let text = format!("Attached to the erlmcp cluster on this machine: {replicas} replicas");
+                self.show(live::Event::Note { text }).await;
+            }
+            Err(why) => {
+                let text = format!("The target is an erlmcp cluster, but tested like any other server: {why}");
+                self.show(live::Event::Note { text }).await;
+            }
+        }
+        let endpoints = origin::endpoints(&target, self.rig.cluster());
+        Ok(Answering { target, status, origin, endpoints })
+    }
+
+    /// The first agent finds out who answers; the others are told.
+    async fn start_agents(
+        &mut self,
+        binary: PathBuf,
+        answering: &Answering,
+        seed: u64,
+    ) -> Result<(Reached, World), StressError> {
+        let fleet = Fleet::listen(self.crew.agents, self.rig.sender()).await?;
+        let fleet = self.rig.add_fleet(fleet);
+        fleet.start(&binary).await?;
+        let mut setup = self.agent_setup(answering, seed);
+        let mut views = vec![AgentView::ready(self.set_up(setup.clone()).await?)];
+        let mut world = World::new(Vec::new());
+        let reached = self.reach(&answering.target, &mut world).await?;
+        setup.era.clone_from(&reached.era);
+        for agent in 1..self.crew.agents {
+            setup.agent = agent;
+            views.push(AgentView::ready(self.set_up(setup.clone()).await?));
+        }
+        let possible: u64 = views.iter().map(|view| view.connections_possible).sum();
+        if possible < self.config.connections() {
+            return Err(StressError::failed(format!(
+                "the agents can hold {possible} connections, not {}: raise the limit of descriptors (ulimit -Hn), \
+                 add --agents, or ask for fewer",
+                self.config.connections()
+            )));
+        }
+        world.agents = views;
+        Ok((reached, world))
+    }
+
+    async fn set_up(&mut self, setup: proto::Setup) -> Result<u64, StressError> {
+        let fleet = self.rig.fleet_mut().ok_or_else(|| StressError::failed("there are no agents"))?;
+        fleet.set_up(setup.agent, setup).await
+    }
+
+    fn agent_setup(&self, answering: &Answering, seed: u64) -> proto::Setup {
+        let (config, target) = (self.config, &answering.target);
+        let timeout_us = config.timeout.as_micros() as u64;
+        let endpoint = |(replica, address): &(u16, SocketAddr)| proto::Endpoint {
+            replica: u32::from(*replica),
+            address: address.to_string(),
+        };
+        let header = |(name, value): &(String, String)| proto::Header { name: name.clone(), value: value.clone() };
+        proto::Setup {
+            agent: 0,
+            agents: self.crew.agents,
+            seed,
+            monotonic_base_ns: self.base_ns,
+            endpoints: answering.endpoints.iter().map(endpoint).collect(),
+            authority: target.url.authority.clone(),
+            path: target.url.path.clone(),
+            tls: target.url.tls,
+            ca_pem: String::new(),
+            insecure: false,
+            headers: config.headers.iter().map(header).collect(),
+            era: config.era.name().into(),
+            timeout_us,
+            connect_timeout_us: timeout_us,
+            spread_sources: answering.endpoints.iter().all(|(_, address)| crate::target::is_loopback(address.ip())),
+            reset_on_close: target.is_colocated,
+            allow_foreign: target.is_elsewhere,
+        }
+    }
+
+    /// Who answers, as the first agent finds out.
+    async fn reach(&mut self, target: &Target, world: &mut World) -> Result<Reached, StressError> {
+        let cannot = |why: &str| StressError::failed(format!("{} cannot be tested: {why}", target.url));
+        self.rig.command(0, Command::Reach(proto::Reach { block: REACH_BLOCK }));
+        let bound = self.config.timeout * 4 + REACH_GRACE;
+        let answered = async {
+            loop {
+                match self.rig.next().await {
+                    Event::Agent { said: Said::Reached(reached), .. } if reached.ok => return Ok(reached),
+                    Event::Agent { said: Said::Reached(reached), .. } => return Err(cannot(&reached.error)),
+                    Event::Agent { agent, said: Said::Gone(why) } => {
+                        return Err(StressError::failed(format!("agent {agent} cannot work: {why}")));
+                    }
+                    Event::Agent { agent, said: Said::Line(line) } => {
+                        self.said.push((0, format!("agent {agent}: {line}")))
+                    }
+                    event => world.apply(&event),
+                }
+            }
+        };
+        let answered = tokio::time::timeout(bound, answered).await;
+        answered
+            .unwrap_or_else(|_| Err(cannot(&format!("the first agent found out nothing within {} s", bound.as_secs()))))
+    }
+
+    /// Plan, rows of what was found, and what the load calls.
+    async fn settle(
+        &mut self,
+        answering: Answering,
+        (reached, world): (Reached, World),
+        chosen: Chosen,
+        seed: u64,
+    ) -> Result<Ready, StressError> {
+        let Answering { target, status, origin, endpoints } = answering;
+        let replicas = endpoints.len() as u16;
+        let found = origin::found(
+            (origin, target.is_colocated, replicas),
+            self.rig.cluster(),
+            status.as_ref(),
+            chosen.calls.queued.is_some(),
+        );
+        let plan = plan::stress(self.config, &found)?;
+        let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
+        let settled = Settled {
+            target: target.url.to_string(),
+            own_cluster: origin == Origin::Own,
+            attached: origin == Origin::Attached,
+            colocated: target.is_colocated,
+            replicas: u32::from(replicas),
+            agents: self.crew.agents,
+            seed,
+            spread: "round robin".into(),
+            chosen,
+        };
+        let config = describe::config_row(self.config, &settled, &reached.era, &plan);
+        let addresses = endpoints.iter().map(|(replica, address)| (*replica, address.to_string())).collect();
+        let row = describe::target_row(&reached, addresses, &collector::describe(&figures));
+        let phases = describe::planned_phases(&plan);
+        let folder = self.folder.path().to_path_buf();
+        self.show(live::Event::Plan { config: Box::new(config.clone()), phases, folder }).await;
+        let recorder = self.record([Entry::Config(config), Entry::Target(row)])?;
+        let calls = settled.chosen.calls;
+        for action in calls.tell(&world, WORK_MS) {
+            if let Action::Command { agent, command } = action {
+                self.rig.command(agent, command);
+            }
+        }
+        self.rig.collect(figures);
+        let facts = RunFacts {
+            seed,
+            calls,
+            target: settled.target,
+            connections: self.config.connections(),
+            ramp_rate: self.config.ramp_rate,
+            duration_ms: self.config.duration().as_millis() as u64,
+            timeout_us: self.config.timeout.as_micros() as u64,
+        };
+        let stops_at_errors = target.is_elsewhere && !self.config.no_abort;
+        Ok(Ready { plan, facts, world, recorder, stops_at_errors })
+    }
+
+    /// Starts the record, with its first rows and what was said before.
+    fn record(&mut self, rows: [Entry; 2]) -> Result<Recorder, StressError> {
+        let header = RunHeader {
+            record_version: RECORD_VERSION,
+            run_id: self.folder.run_id().into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            command: "stress".into(),
+            command_line: self.config.command_line.clone(),
+            started_at: self.started_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            monotonic_base_ns: self.base_ns,
+            machine: host::machine(),
+        };
+        let timeout_s = self.config.timeout.as_secs_f64().ceil() as u32;
+        let mut recorder = Recorder::create(&self.folder, header, timeout_s)?;
+        rows.iter().try_for_each(|row| recorder.row(row))?;
+        for (at_us, line) in self.said.drain(..) {
+            recorder.log(&line, at_us)?;
+        }
+        Ok(recorder)
+    }
+}

@@ -1,0 +1,153 @@
+//! What load is sent to: a URL, where it leads, and who answers there.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use erlmcp_load::clock::RunClock;
+
+use crate::collector::Page;
+use crate::{StressConfig, StressError};
+
+mod permit;
+mod resolve;
+mod status;
+mod url;
+
+pub(crate) use status::Status;
+pub(crate) use url::Url;
+
+/// A page that takes longer is not there.
+const PAGE: Duration = Duration::from_secs(2);
+
+/// A URL whose addresses may be loaded, and answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) url: Url,
+    /// Those that take connections: at least one.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The others, each as a sentence for the user.
+    pub(crate) left_out: Vec<String>,
+    /// Some address is not loopback.
+    pub(crate) is_elsewhere: bool,
+    /// All addresses are of this machine.
+    pub(crate) is_colocated: bool,
+}
+
+impl Target {
+    /// Resolves the URL to all of its addresses, and keeps those that take connections.
+    ///
+    /// # Errors
+    /// Where the name leads nowhere, to a host that may not be loaded, or nobody takes connections.
+    pub(crate) async fn find(url: Url, config: &StressConfig) -> Result<Self, StressError> {
+        let resolved = resolve::addresses(&url).await?;
+        permit::check(&url, &resolved, config)?;
+        let (addresses, left_out) = resolve::accepting(&resolved).await;
+        if addresses.is_empty() {
+            return Err(StressError::failed(format!(
+                "cannot connect to {url}: {}. Start the server, or correct the URL",
+                left_out.join("; ")
+            )));
+        }
+        let is_elsewhere = resolved.iter().any(|address| !is_loopback(address.ip()));
+        let is_colocated = addresses.iter().all(|address| is_of_this_machine(address.ip()));
+        let left_out = left_out.iter().map(|why| format!("Left out of the target: {why}")).collect();
+        Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated })
+    }
+
+    /// A server of this run, which needs no permission.
+    pub(crate) fn own(shared: SocketAddr) -> Self {
+        let authority = shared.to_string();
+        let (host, path) = (shared.ip().to_string(), "/mcp".to_string());
+        let url = Url { tls: false, host, port: shared.port(), path, authority };
+        Self { url, addresses: vec![shared], left_out: Vec::new(), is_elsewhere: false, is_colocated: true }
+    }
+
+    /// What its /status says, where it is an erlmcp server.
+    pub(crate) async fn status(&self) -> Option<Status> {
+        let page = self.page("/status")?.get(PAGE).await.ok()?;
+        if page.status == 200 { Status::parse(&page.body) } else { None }
+    }
+
+    /// GET /health: how long it took, milliseconds, or why there was no good answer.
+    pub(crate) async fn health(&self, clock: RunClock) -> Result<f64, String> {
+        let page = self.page("/health").ok_or("the target speaks TLS: it is asked over MCP")?;
+        let asked_us = clock.now_us();
+        match page.get(PAGE).await?.status {
+            200 => Ok((clock.now_us() - asked_us) as f64 / 1e3),
+            status => Err(format!("GET /health was answered with {status}")),
+        }
+    }
+
+    /// Its page of Prometheus metrics; None where it has none.
+    pub(crate) async fn metrics(&self) -> Option<Page> {
+        let page = self.page("/metrics")?;
+        let answered = page.get(PAGE).await.ok()?;
+        let is_metrics = answered.status == 200 && std::str::from_utf8(&answered.body).is_ok_and(has_samples);
+        is_metrics.then_some(page)
+    }
+
+    /// None where it speaks TLS.
+    fn page(&self, path: &str) -> Option<Page> {
+        let (address, host) = (self.addresses[0], self.url.authority.clone());
+        (!self.url.tls).then(|| Page { address, host, path: path.into() })
+    }
+}
+
+/// True where some line is `name value` or `name{...} value`, and none is markup.
+fn has_samples(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
+    lines.peek().is_some()
+        && lines.all(|line| {
+            let is_name = line.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_' || first == ':');
+            let value = line.rsplit_once([' ', '}']).map(|(_, value)| value.trim());
+            is_name && value.is_some_and(|value| value.parse::<f64>().is_ok())
+        })
+}
+
+/// IPv4 in IPv6's clothes included.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// True where a socket can be bound to it. No packet is sent.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    is_loopback(address) || UdpSocket::bind((address, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::plain;
+
+    #[tokio::test]
+    async fn addresses_that_take_no_connections_are_left_out_and_named() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let url = Url::parse(&format!("http://localhost:{port}")).expect("a URL");
+        let target = Target::find(url, &plain()).await.expect("something listens");
+        assert_eq!(target.addresses, [SocketAddr::from(([127, 0, 0, 1], port))]);
+        assert!(target.left_out.iter().all(|why| why.contains("::1")), "{:?}", target.left_out);
+        assert!(target.is_colocated && !target.is_elsewhere);
+    }
+
+    #[tokio::test]
+    async fn a_dead_port_is_one_clear_sentence() {
+        let port = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            listener.local_addr().expect("bound").port()
+        };
+        let url = Url::parse(&format!("http://127.0.0.1:{port}")).expect("a URL");
+        let error = Target::find(url, &plain()).await.expect_err("nothing listens");
+        assert_eq!(error.exit_code(), 1);
+        let said = error.to_string();
+        assert!(said.contains("refused") && said.contains("Start the server"), "{said}");
+    }
+
+    #[test]
+    fn metrics_are_told_from_other_pages() {
+        assert!(has_samples("# HELP a b\na{b=\"c d\"} 1\nc 2.5e3\nd NaN\n"));
+        assert!(!has_samples("<html>\n<p>not found 404\n"));
+        assert!(!has_samples("# nothing\n"));
+        assert!(!has_samples("{\"a\": 1}"));
+    }
+}
