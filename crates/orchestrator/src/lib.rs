@@ -24,6 +24,7 @@ mod recorder;
 mod rig;
 mod run;
 mod scenario;
+mod scribe;
 #[cfg(test)]
 mod stage;
 mod stress;

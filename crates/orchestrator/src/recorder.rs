@@ -1,22 +1,28 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use erlmcp_record::{Entry, JournalWriter, PhaseEvent, RunHeader};
 use erlmcp_report::{Analysis, live};
 
 use crate::StressError;
 use crate::folder::Folder;
+use crate::scribe::{Scribe, ScribedFile};
 
 /// Seconds of the run's clock in one line of metrics.log.
 const LOG_EVERY_S: u32 = 30;
 /// Rows of a second may come so long after it.
 const ROWS_LATE_S: u32 = 2;
 
+/// The last of the record reaches the disk within so long.
+const FINISH_MAX: Duration = Duration::from_secs(30);
+
 /// Writes down what happens: the journal, the metrics as they come, and the run's log.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    journal: JournalWriter,
+    scribe: Scribe,
+    journal: JournalWriter<ScribedFile>,
     pub(crate) analysis: Analysis,
     metrics: Lines,
     metrics_log: Lines,
@@ -30,12 +36,16 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Starts the files of a run in its folder. `timeout_s`: a request's.
     pub(crate) fn create(folder: &Folder, header: RunHeader, timeout_s: u32) -> Result<Self, StressError> {
+        let scribe = Scribe::start().map_err(|error| {
+            StressError::failed(format!("no thread can be started that writes the record: {error}"))
+        })?;
         let mut recorder = Self {
-            journal: JournalWriter::create(folder.path())?,
+            journal: JournalWriter::create_over(folder.path(), |file| scribe.file(file))?,
             analysis: Analysis::new(),
-            metrics: Lines::create(folder, "metrics.jsonl")?,
-            metrics_log: Lines::create(folder, "metrics.log")?,
-            run_log: Lines::create(folder, "run.log")?,
+            metrics: Lines::create(folder, "metrics.jsonl", &scribe)?,
+            metrics_log: Lines::create(folder, "metrics.log", &scribe)?,
+            run_log: Lines::create(folder, "run.log", &scribe)?,
+            scribe,
             lag_s: timeout_s + 2 * ROWS_LATE_S,
             logged_to_s: 0,
             phase_name: "setup".into(),
@@ -100,8 +110,16 @@ impl Recorder {
         self.flush()
     }
 
-    /// Hands everything to the kernel.
-    pub(crate) fn flush(&mut self) -> Result<(), StressError> {
+    /// Waits until everything is with the kernel.
+    ///
+    /// # Errors
+    /// Where something could not be written, or the disk takes it too slowly.
+    pub(crate) async fn finish(&mut self) -> Result<(), StressError> {
+        self.flush()?;
+        self.scribe.finish(FINISH_MAX).await.map_err(|error| Lines::failed(&self.run_log.path, &error))
+    }
+
+    fn flush(&mut self) -> Result<(), StressError> {
         self.journal.flush()?;
         self.metrics.flush()?;
         self.metrics_log.flush()?;
@@ -113,14 +131,14 @@ impl Recorder {
 #[derive(Debug)]
 struct Lines {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<ScribedFile>,
 }
 
 impl Lines {
-    fn create(folder: &Folder, name: &str) -> Result<Self, StressError> {
+    fn create(folder: &Folder, name: &str, scribe: &Scribe) -> Result<Self, StressError> {
         let path = folder.path().join(name);
         let file = File::create(&path).map_err(|error| Self::failed(&path, &error))?;
-        Ok(Self { path, file: BufWriter::new(file) })
+        Ok(Self { path, file: BufWriter::new(scribe.file(file)) })
     }
 
     fn append(&mut self, text: &str) -> Result<(), StressError> {

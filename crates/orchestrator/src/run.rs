@@ -104,6 +104,7 @@ impl<H: Hands> Run<H> {
         let now_us = self.hands.now_us();
         self.recorder.row(&Entry::End(EndRow { at_us: now_us, ended: ended.clone() }))?;
         self.recorder.rest(now_us)?;
+        self.recorder.finish().await?;
         Ok(ended)
     }
 

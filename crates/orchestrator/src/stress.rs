@@ -77,7 +77,7 @@ async fn run(
     let last =
         [live::Event::Final(Box::new(summary)), live::Event::ReportWritten { folder: folder.path().to_path_buf() }];
     for event in last.into_iter().take(if written.is_ok() { 2 } else { 1 }) {
-        let said = say(&mut recorder, &event, hands.clock.now_us());
+        let said = say(&mut recorder, &event, hands.clock.now_us()).await;
         watcher.show(event).await;
         if ended.is_ok() {
             said?;
@@ -88,9 +88,9 @@ async fn run(
     Ok(Outcome { exit_code, folder: folder.path().to_path_buf() })
 }
 
-fn say(recorder: &mut Recorder, event: &live::Event, now_us: u64) -> Result<(), StressError> {
+async fn say(recorder: &mut Recorder, event: &live::Event, now_us: u64) -> Result<(), StressError> {
     recorder.say(event, now_us)?;
-    recorder.flush()
+    recorder.finish().await
 }
 
 /// The files of the report: for machines first.

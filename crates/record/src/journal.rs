@@ -22,26 +22,33 @@ pub enum JournalError {
 
 /// Appends rows to a run's journal, one line each.
 #[derive(Debug)]
-pub struct JournalWriter {
+pub struct JournalWriter<W: Write = File> {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<W>,
 }
 
 impl JournalWriter {
     /// Starts a new journal in `folder`. Fails where one is there already.
     pub fn create(folder: &Path) -> Result<Self, JournalError> {
+        Self::create_over(folder, |file| file)
+    }
+}
+
+impl<W: Write> JournalWriter<W> {
+    /// The same, where its file is not written to directly: `over` makes the writer that is.
+    pub fn create_over(folder: &Path, over: impl FnOnce(File) -> W) -> Result<Self, JournalError> {
         let path = folder.join(FILE_NAME);
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
             .open(&path)
             .map_err(|source| JournalError::Write { path: path.clone(), source })?;
-        Ok(Self { path, file: BufWriter::new(file) })
+        Ok(Self { path, file: BufWriter::new(over(file)) })
     }
 
     /// Appends one row; it is on its way to the kernel after the next [`flush`](Self::flush).
     pub fn append(&mut self, entry: &Entry) -> Result<(), JournalError> {
-        let write = |file: &mut BufWriter<File>| -> std::io::Result<()> {
+        let write = |file: &mut BufWriter<W>| -> std::io::Result<()> {
             serde_json::to_writer(&mut *file, entry)?;
             file.write_all(b"\n")
         };
