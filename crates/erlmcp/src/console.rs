@@ -46,6 +46,11 @@ fn phase_bar(start: &live::PhaseStart) -> ProgressBar {
     bar
 }
 
+/// One line of a command that has no run.
+pub(crate) fn line(text: impl std::fmt::Display) {
+    print(&format!("{text}\n"));
+}
+
 /// A reader that went away (`| head`) is no reason to fail a run.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();

@@ -1,9 +1,64 @@
 //! The erlmcp command: arguments, wiring, exit codes.
 
 mod args;
+mod commands;
+mod console;
+mod exit;
+mod interrupt;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::EnvFilter;
 
-fn main() {
-    let _ = args::Args::parse();
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    log_to_stderr();
+    let result = match Args::parse().command {
+        Command::Stress(args) => commands::stress::run(*args),
+        Command::Serve(args) => commands::serve::run(args),
+        Command::Cluster(args) => commands::cluster::run(args),
+        Command::Replica(args) => commands::replica::run(&args),
+        Command::Agent(args) => commands::agent::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("erlmcp: {}", sentence(&error));
+        exit::code(exit::ERROR)
+    })
+}
+
+/// The error and what it came from, without saying anything twice: many errors quote their cause themselves.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| match cause.to_string() {
+        cause if said.contains(&cause) => said,
+        cause if said.is_empty() => cause,
+        cause => format!("{said}: {cause}"),
+    })
+}
+
+/// Warnings, unless ERLMCP_LOG says otherwise: `info`, `debug`, `erlmcp_server=debug`.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("ERLMCP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let is_terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
+    log.with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::sentence;
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let io = std::io::Error::other("no room");
+        assert_eq!(
+            sentence(&anyhow!(io).context("cannot write: no room; make some")),
+            "cannot write: no room; make some"
+        );
+        assert_eq!(sentence(&anyhow!("no room").context("cannot write")), "cannot write: no room");
+    }
 }

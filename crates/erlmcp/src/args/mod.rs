@@ -7,7 +7,7 @@ mod stress;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use serve::{AgentArgs, ClusterArgs, ClusterCommand, ReplicaArgs, ServeArgs};
+pub(crate) use serve::{AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, ReplicaArgs, ServeArgs};
 pub(crate) use stress::{Era, StressArgs};
 
 /// The stress and resilience tester for MCP servers, and an MCP server engine that proves it.

@@ -49,12 +49,18 @@ pub(crate) struct ClusterArgs {
     pub(crate) replicas: u16,
     /// The shared address; replica i also listens on 127.0.0.(10+i)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: std::net::SocketAddr,
+    pub(crate) listen: String,
     /// Where to put the control socket [default: by port, in the user's runtime folder]
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
+    /// Threads that serve connections, in each replica [default: cores / replicas, at least 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<usize>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+    /// End with the process that started this one, however that ends
+    #[arg(long, hide = true)]
+    pub(crate) tied: bool,
 }
 
 /// Which running cluster is meant.
@@ -94,12 +100,9 @@ pub(crate) enum ClusterCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplicaArgs {
-    #[arg(long)]
-    pub(crate) channel: PathBuf,
+    /// For people who look at `ps`; the supervisor says the same, and all else, through standard input
     #[arg(long)]
     pub(crate) replica: u16,
-    #[command(flatten)]
-    pub(crate) engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]

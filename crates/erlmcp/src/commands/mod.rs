@@ -2,5 +2,8 @@
 
 pub(crate) mod agent;
 pub(crate) mod cluster;
+mod listen;
+pub(crate) mod replica;
 pub(crate) mod serve;
+mod status;
 pub(crate) mod stress;

@@ -76,9 +76,8 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
 }
 
 fn parse_header(header: &str) -> anyhow::Result<(String, String)> {
-    let (name, value) = header
-        .split_once(':')
-        .with_context(|| format!("{header:?} is not a header: write it as 'Name: value'"))?;
+    let (name, value) =
+        header.split_once(':').with_context(|| format!("{header:?} is not a header: write it as 'Name: value'"))?;
     Ok((name.trim().to_string(), value.trim().to_string()))
 }
 

@@ -28,6 +28,19 @@ pub enum AskError {
     Refused(String),
 }
 
+/// Stops the cluster behind the control socket at `path`, and waits until it has gone.
+///
+/// # Errors
+/// Where no cluster answers.
+pub fn stop(path: &Path) -> Result<(), AskError> {
+    let broken = |source| AskError::Broken { path: path.to_path_buf(), source };
+    let mut stream = UnixStream::connect(path).map_err(|_| AskError::NoCluster(path.to_path_buf()))?;
+    stream.write_all(&line::to_line(&Request::Stop)).map_err(broken)?;
+    // The answer comes at once; the end of the stream comes with the end of the cluster, in whatever way that is.
+    let _ = io::copy(&mut stream, &mut io::sink());
+    Ok(())
+}
+
 /// Asks the cluster behind the control socket at `path`; waits for the answer, which [`Request::Scale`] gives only when
 /// it is done.
 ///

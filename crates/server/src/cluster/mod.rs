@@ -28,11 +28,11 @@ mod supervisor;
 mod watching;
 
 pub use address::{REPLICAS_MAX, default_control_path, replica_address};
-pub use client::{AskError, ask};
+pub use client::{AskError, ask, stop};
 pub use config::{ClusterConfig, Started, Stopped};
 pub use control::Request;
 pub use descriptors::raise_descriptor_limit;
 pub use error::ClusterError;
 pub use pulse::{FENCING_TIME_MS, HEARTBEAT_MS};
-pub use replica::run_replica;
+pub use replica::{ReplicaEnd, run_replica};
 pub use supervisor::run;

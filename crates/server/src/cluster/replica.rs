@@ -1,6 +1,7 @@
 //! One replica: a server whose sockets, limits and orders come from its supervisor.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -10,7 +11,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -37,13 +38,24 @@ const BEATS_A_SNAPSHOT: u64 = 3;
 /// Verdicts of probes that may wait.
 const VERDICTS_WAITING_MAX: usize = 64;
 
+/// How a replica ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplicaEnd {
+    /// It was told to, and has finished what it had.
+    Drained,
+    /// It could not start; the supervisor knows why and tells the user.
+    NotStarted,
+    /// The supervisor is gone.
+    Orphaned,
+}
+
 /// Runs a replica until its supervisor ends it. Has to be called in a current-thread runtime, in a process that was
 /// started by [`run`](super::run).
 ///
 /// # Errors
-/// Where the process was not started so, or the server cannot start.
-pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<(), ClusterError> {
-    let (channel, hello, sockets) = meet_supervisor()?;
+/// Where the process was not started so, or the system refuses what a replica can't work without.
+pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<ReplicaEnd, ClusterError> {
+    let Some((channel, hello, sockets)) = meet_supervisor()? else { return Ok(ReplicaEnd::Orphaned) };
     // The program was started by its descriptor, which is no name; failing that, `ps` shows another one.
     let _ = rustix::thread::set_name(c"erlmcp");
     raise_descriptor_limit();
@@ -64,19 +76,24 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<(), Clu
         Ok(server) => {
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let watch = Watch { source, verdicts, probes: BTreeMap::new() };
-            Replica { server: Some(server), draining: None, watch, writer }.live(BufReader::new(reader), judged).await
+            let replica = Replica { server: Some(server), draining: None, watch, writer };
+            let terminate = signal(SignalKind::terminate()).map_err(ClusterError::system("watch for signals"))?;
+            // The channel breaks only with its other end.
+            let end = replica.live(BufReader::new(reader), judged, terminate).await;
+            Ok(end.unwrap_or(ReplicaEnd::Orphaned))
         }
         Err(error) => {
-            // The supervisor tells the user; should it be gone, nobody needs to know.
+            // Should the supervisor be gone, nobody needs to know.
             let _ = line::write(&mut writer, &FromReplica::Failed(error.to_string())).await;
-            Err(error.into())
+            Ok(ReplicaEnd::NotStarted)
         }
     }
 }
 
-/// Takes the channel and what comes with the first message. A supervisor that dies takes this process with it.
-fn meet_supervisor() -> Result<(StdUnixStream, Hello, Vec<Listening>), ClusterError> {
-    let channel = std::io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
+/// Takes the channel and what comes with the first message. From now on a supervisor that dies takes this process with
+/// it; none where it is dead already.
+fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Vec<Listening>)>, ClusterError> {
+    let channel = io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
     let channel = StdUnixStream::from(channel);
     channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
     let (hello, sockets) = handover::receive(&channel).map_err(|_| ClusterError::NoChannel)?;
@@ -84,15 +101,11 @@ fn meet_supervisor() -> Result<(StdUnixStream, Hello, Vec<Listening>), ClusterEr
         .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
     let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
     if parent.and_then(|parent| u32::try_from(parent).ok()) != Some(hello.supervisor_pid) {
-        return Err(gone());
+        return Ok(None);
     }
     let own = sockets.len().saturating_sub(1);
     let listening = |(place, socket)| Listening { listener: TcpListener::from(socket), shared: place < own };
-    Ok((channel, hello, sockets.into_iter().enumerate().map(listening).collect()))
-}
-
-fn gone() -> ClusterError {
-    ClusterError::System { what: "go on", source: std::io::Error::other("the supervisor is gone") }
+    Ok(Some((channel, hello, sockets.into_iter().enumerate().map(listening).collect())))
 }
 
 struct Replica {
@@ -108,8 +121,8 @@ impl Replica {
         mut self,
         mut reader: BufReader<tokio::net::unix::OwnedReadHalf>,
         mut judged: mpsc::Receiver<(u16, Verdict)>,
-    ) -> Result<(), ClusterError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(ClusterError::system("watch for signals"))?;
+        mut terminate: Signals,
+    ) -> io::Result<ReplicaEnd> {
         let mut ticks = interval(Duration::from_millis(HEARTBEAT_MS));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beats = 0;
@@ -118,10 +131,10 @@ impl Replica {
         loop {
             tokio::select! {
                 read = line::read_line(&mut reader, &mut line, TO_REPLICA_BYTES_MAX) => {
-                    if !read.map_err(|_| gone())? {
-                        return Err(gone());
+                    if !read? {
+                        return Ok(ReplicaEnd::Orphaned);
                     }
-                    let message = line::parse(&line).map_err(ClusterError::system("understand the supervisor"))?;
+                    let message = line::parse(&line)?;
                     line.clear();
                     self.obey(message);
                 }
@@ -134,17 +147,18 @@ impl Replica {
                 }
                 _ = terminate.recv() => self.drain(),
                 drained = over(&mut self.draining) => {
-                    return self.say(&FromReplica::Drained { cut: drained.cut }).await;
+                    self.say(&FromReplica::Drained { cut: drained.cut }).await?;
+                    return Ok(ReplicaEnd::Drained);
                 }
             }
         }
     }
 
-    async fn say(&mut self, message: &FromReplica) -> Result<(), ClusterError> {
-        line::write(&mut self.writer, message).await.map_err(|_| gone())
+    async fn say(&mut self, message: &FromReplica) -> io::Result<()> {
+        line::write(&mut self.writer, message).await
     }
 
-    async fn beat(&mut self, beats: u64) -> Result<(), ClusterError> {
+    async fn beat(&mut self, beats: u64) -> io::Result<()> {
         let Some(server) = &self.server else { return Ok(()) };
         let turns = monotonic_ns().saturating_sub(server.last_poll_ns()) < LOOPS_TURN_NS;
         let snapshot = (beats % BEATS_A_SNAPSHOT == 0).then(|| Box::new(server.snapshot()));

@@ -20,7 +20,7 @@ use super::intensity::Next;
 use super::messages::{Hello, ListChange, ToReplica};
 use super::pages;
 use super::process::Process;
-use super::pulse::{HEARTBEAT_MS, Pulse};
+use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS, Pulse};
 use super::slot::{Slot, Stage};
 use super::sockets::bind_all;
 use crate::clock::monotonic_ns;
@@ -220,6 +220,7 @@ impl Supervisor {
             "shared": self.shared_addresses.first(),
             "port": self.port,
             "state": self.state(),
+            "fence_after_ms": FENCING_TIME_MS,
             "now_ns": now_ns,
             "replicas": self.slots.values().map(|slot| slot.row(now_ns)).collect::<Vec<_>>(),
         })
@@ -332,6 +333,7 @@ impl Supervisor {
                 let delay_ms = until_ns.saturating_sub(now_ns) / 1_000_000;
                 self.emit(Event::Restarting { replica, at_ns: now_ns, delay_ms, reason });
             }
+            Next::GiveUp if self.fatal.is_some() => {}
             Next::GiveUp => {
                 tracing::error!("replica {replica}: {reason}; it ended too often and is not started again");
                 self.emit(Event::Failed { replica, at_ns: now_ns, reason });

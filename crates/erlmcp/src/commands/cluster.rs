@@ -1,0 +1,74 @@
+//! `cluster`: the supervisor itself, or a word with a running one.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use erlmcp_server::cluster::{self, ClusterConfig, Request, Started, Stopped, default_control_path};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use super::listen::{cores, limits, resolve};
+use super::status;
+use crate::args::{ClusterAddress, ClusterArgs, ClusterCommand};
+use crate::console;
+use crate::exit::{INTERRUPTED, code};
+
+pub(crate) fn run(args: ClusterArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        None => supervise(args),
+        Some(ClusterCommand::Status { at, json }) => {
+            let answer = cluster::ask(&control(at), &Request::Status)?;
+            console::line(if json { answer.to_string() } else { status::table(&answer) });
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(ClusterCommand::Scale { replicas, at }) => {
+            cluster::ask(&control(at), &Request::Scale { replicas })?;
+            console::line(format_args!("{replicas} replicas"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(ClusterCommand::Stop { at }) => {
+            cluster::stop(&control(at))?;
+            console::line("stopped");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn control(at: ClusterAddress) -> PathBuf {
+    at.control.unwrap_or_else(|| default_control_path(at.port))
+}
+
+fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
+    if args.tied {
+        set_parent_process_death_signal(Some(Signal::KILL)).context("cannot set the parent-death signal")?;
+    }
+    let config = ClusterConfig {
+        // Not the path: the program may have been replaced since, and replicas should be of the supervisor's version.
+        program: PathBuf::from("/proc/self/exe"),
+        shared: resolve(&args.listen)?,
+        replicas: args.replicas,
+        control: args.control,
+        limits: limits(&args.engine),
+        shards: args.shards.unwrap_or_else(|| cores() / usize::from(args.replicas.max(1))).max(1),
+        allowed_hosts: args.engine.allowed_host,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stopped = runtime.block_on(async {
+        let signals = crate::interrupt::watch()?;
+        anyhow::Ok(cluster::run(config, signals, announce).await?)
+    })?;
+    Ok(match stopped {
+        Stopped::InOrder => ExitCode::SUCCESS,
+        Stopped::AtOnce => code(INTERRUPTED),
+    })
+}
+
+fn announce(started: &Started) {
+    for address in &started.shared {
+        console::line(format_args!("listening on {address}"));
+    }
+    if let (Some(first), Some(last)) = (started.replicas.first(), started.replicas.last()) {
+        console::line(format_args!("{} replicas on {first} to {last}", started.replicas.len()));
+    }
+    console::line(format_args!("control socket {}", started.control.display()));
+}

@@ -1,0 +1,18 @@
+//! `replica`: one replica of a cluster, started by its supervisor.
+
+use std::process::ExitCode;
+
+use erlmcp_server::cluster::{ReplicaEnd, run_replica};
+use erlmcp_server::{Registry, ServerInfo};
+
+use crate::args::ReplicaArgs;
+use crate::exit::{ERROR, code};
+
+pub(crate) fn run(args: &ReplicaArgs) -> anyhow::Result<ExitCode> {
+    tracing::debug!(replica = args.replica, "started");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(match runtime.block_on(run_replica(ServerInfo::default(), Registry::builtin()))? {
+        ReplicaEnd::Drained => ExitCode::SUCCESS,
+        ReplicaEnd::NotStarted | ReplicaEnd::Orphaned => code(ERROR),
+    })
+}

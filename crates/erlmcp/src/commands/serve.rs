@@ -1,0 +1,95 @@
+//! `serve`: one server, one process.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use erlmcp_server::cluster::raise_descriptor_limit;
+use erlmcp_server::{Listening, Registry, Server, ServerConfig, ServerError, bind};
+
+use super::listen::{cores, limits, resolve};
+use crate::args::ServeArgs;
+use crate::console;
+use crate::exit::{INTERRUPTED, code};
+
+pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let limits = limits(&args.engine);
+    if args.print_limits {
+        console::line(limits.to_string().trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let listeners = listen(&resolve(&args.listen)?)?;
+    let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
+    raise_descriptor_limit();
+    let config = ServerConfig {
+        limits,
+        registry: Registry::builtin(),
+        shards: args.shards.unwrap_or_else(cores),
+        allowed_hosts: args.engine.allowed_host,
+        ..ServerConfig::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = crate::interrupt::watch()?;
+        let server = Server::start(config, listeners, true)?;
+        for address in &addresses {
+            console::line(format_args!("listening on {address}"));
+        }
+        signals.changed().await?;
+        server.drain();
+        let drained = tokio::task::spawn_blocking(move || server.join());
+        tokio::select! {
+            drained = drained => {
+                let cut = drained?.cut;
+                if cut > 0 {
+                    tracing::warn!("{cut} connections were still busy when the time was over; they were cut");
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Ok(()) = signals.changed() => Ok(code(INTERRUPTED)),
+        }
+    })
+}
+
+/// Binds all addresses on one port. A name may stand for an address that this machine lacks, such as ::1 without IPv6:
+/// that is left out as long as another remains.
+fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listening>, ServerError> {
+    let mut listeners: Vec<Listening> = Vec::new();
+    let mut lacking = None;
+    for address in addresses {
+        let port = match listeners.first().and_then(|first| first.listener.local_addr().ok()) {
+            Some(first) => first.port(),
+            None => address.port(),
+        };
+        match bind(SocketAddr::new(address.ip(), port)) {
+            Ok(listener) => listeners.push(Listening { listener, shared: false }),
+            Err(ServerError::Bind { address, source })
+                if source.kind() == std::io::ErrorKind::AddrNotAvailable && addresses.len() > 1 =>
+            {
+                tracing::warn!("not listening on {address}: {source}");
+                lacking = Some(ServerError::Bind { address, source });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match lacking {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_lacking_is_left_out_while_another_remains() {
+        let lacking: SocketAddr = "192.0.2.1:0".parse().expect("an address");
+        let own: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        assert_eq!(listen(&[lacking, own]).expect("one is bound").len(), 1);
+        assert!(listen(&[lacking]).is_err());
+        assert!(listen(&[lacking, lacking]).is_err());
+        let both = listen(&[own, "127.0.0.2:0".parse().expect("an address")]).expect("both are bound");
+        let ports: Vec<u16> = both.iter().map(|one| one.listener.local_addr().expect("bound").port()).collect();
+        assert_eq!(ports[0], ports[1]);
+    }
+}

@@ -1,0 +1,89 @@
+//! `cluster status` for people.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// The answer of the control socket as a table, a line a replica.
+pub(super) fn table(answer: &Value) -> String {
+    let none = Vec::new();
+    let replicas = answer["replicas"].as_array().unwrap_or(&none);
+    let mut text = format!(
+        "cluster on {}: {}, {} of {} replicas are members, pid {}\n",
+        text_of(&answer["shared"]),
+        text_of(&answer["state"]),
+        replicas.iter().filter(|replica| replica["member"] == true).count(),
+        replicas.len(),
+        text_of(&answer["pid"]),
+    );
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}",
+        "replica", "address", "state", "pid", "connections", "requests", "queue", "memory", "restarts"
+    );
+    for replica in replicas {
+        let snapshot = &replica["snapshot"];
+        let _ = write!(
+            text,
+            "\n{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}",
+            text_of(&replica["replica"]),
+            text_of(&replica["address"]),
+            text_of(&replica["state"]),
+            text_of(&replica["pid"]),
+            text_of(&snapshot["connections"]["mcp"]),
+            requests(snapshot),
+            text_of(&snapshot["queue"]["depth"]),
+            megabytes(&snapshot["memory"]["rss"]),
+            text_of(&replica["restarts"]),
+        );
+    }
+    text
+}
+
+/// What is not there is shown as a dash, never as a zero.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_string(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn requests(snapshot: &Value) -> String {
+    let Some(requests) = snapshot["requests"].as_array() else { return "-".to_string() };
+    requests.iter().filter_map(|request| request["count"].as_u64()).sum::<u64>().to_string()
+}
+
+fn megabytes(bytes: &Value) -> String {
+    bytes.as_u64().map_or("-".to_string(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_a_dash() {
+        let snapshot = json!({
+            "connections": {"mcp": 8_000, "admin": 1, "new": 0},
+            "requests": [{"method": "tools/call", "outcome": "ok", "count": 40}, {"count": 2}],
+            "queue": {"depth": 3},
+            "memory": {"rss": 12_340_000},
+        });
+        let answer = json!({"shared": "127.0.0.1:8080", "state": "running", "pid": 7, "replicas": [
+            {"replica": 1, "address": "127.0.0.11:8080", "pid": 8, "state": "ready", "member": true, "restarts": 0,
+             "snapshot": snapshot},
+            {"replica": 2, "address": "127.0.0.12:8080", "pid": null, "state": "backoff", "member": false,
+             "restarts": 2, "snapshot": null},
+        ]});
+        let expected = "\
+cluster on 127.0.0.1:8080: running, 1 of 2 replicas are members, pid 7
+replica  address           state          pid connections     requests   queue    memory restarts
+      1  127.0.0.11:8080   ready            8        8000           42       3   12.3 MB        0
+      2  127.0.0.12:8080   backoff          -           -            -       -         -        2";
+        assert_eq!(table(&answer), expected);
+    }
+}
