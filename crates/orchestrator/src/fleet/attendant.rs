@@ -145,6 +145,7 @@ impl Attendant {
 
     fn hung_up(&mut self, why: Option<String>) {
         self.messages = None;
+        self.arrivals.line.hang_up();
         if let Some(why) = why {
             self.end.get_or_insert(format!("its stream broke: {why}"));
         }

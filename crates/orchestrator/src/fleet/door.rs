@@ -14,6 +14,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::CommandLine;
 use super::attendant::Progress;
 
 /// From a connection to its Hello.
@@ -40,6 +41,7 @@ pub(super) struct Arrivals {
     pub(super) arrivals: mpsc::Receiver<Arrival>,
     pub(super) killed: mpsc::Receiver<()>,
     pub(super) shown: watch::Sender<Progress>,
+    pub(super) line: CommandLine,
 }
 
 impl Slot {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use erlmcp_load::proto::{self, Setup, command::Command};
@@ -44,9 +45,30 @@ pub(crate) struct Fleet {
     waiting: Vec<Option<door::Arrivals>>,
 }
 
+/// The way to an agent; hung up when its own stream has ended, which it waits for.
+#[derive(Debug, Clone)]
+struct CommandLine(Arc<Mutex<Option<mpsc::Sender<proto::Command>>>>);
+
+impl CommandLine {
+    fn new(commands: mpsc::Sender<proto::Command>) -> Self {
+        Self(Arc::new(Mutex::new(Some(commands))))
+    }
+
+    /// False where the agent takes no commands any more. One that is gone takes all.
+    fn give(&self, command: proto::Command) -> bool {
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = line.as_ref().map_or(Ok(()), |commands| commands.try_send(command));
+        !matches!(given, Err(mpsc::error::TrySendError::Full(_)))
+    }
+
+    fn hang_up(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 #[derive(Debug)]
 struct Member {
-    commands: mpsc::Sender<proto::Command>,
+    line: CommandLine,
     progress: watch::Receiver<Progress>,
     kill: mpsc::Sender<()>,
     attendant: Option<JoinHandle<()>>,
@@ -68,9 +90,10 @@ impl Fleet {
             let (slot, arrivals) = Slot::new(taken);
             let (kill, killed) = mpsc::channel(1);
             let (shown, progress) = watch::channel(Progress::Starting);
-            members.push(Member { commands, progress, kill, attendant: None });
+            let line = CommandLine::new(commands);
+            waiting.push(Some(door::Arrivals { arrivals, killed, shown, line: line.clone() }));
+            members.push(Member { line, progress, kill, attendant: None });
             slots.push(slot);
-            waiting.push(Some(door::Arrivals { arrivals, killed, shown }));
         }
         let server = tokio::spawn(Door::new(token.clone(), slots).serve(listener));
         Ok(Self { members, address, token, events, server, waiting })
@@ -143,7 +166,7 @@ impl Fleet {
     pub(crate) fn command(&mut self, agent: u32, command: Command) {
         let Some(member) = self.members.get(agent as usize) else { return };
         let command = proto::Command { command: Some(command) };
-        if let Err(mpsc::error::TrySendError::Full(_)) = member.commands.try_send(command) {
+        if !member.line.give(command) {
             tracing::warn!(agent, "takes no commands any more");
             // Full: it was told already.
             let _ = member.kill.try_send(());

@@ -76,8 +76,10 @@ async fn an_agent_joins_is_set_up_and_is_heard() {
 
     fleet.command(0, Command::Goodbye(proto::Goodbye {}));
     assert_eq!(agent.told().await, Some(Command::Goodbye(proto::Goodbye {})));
-    drop(agent);
+    let FakeAgent { messages, mut commands } = agent;
+    drop(messages);
     assert!(matches!(said(&mut heard).await, (0, Said::Gone(_))));
+    assert_eq!(commands.message().await.expect("hung up in order"), None);
     assert_eq!(fleet.dismiss().await, 0);
 }
 

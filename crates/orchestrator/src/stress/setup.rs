@@ -34,8 +34,8 @@ const CLUSTER_LOG: &str = "cluster.log";
 const REACH_BLOCK: u32 = 1;
 /// What a queued call does until a scenario says otherwise.
 const WORK_MS: u64 = 10;
-/// A probe of the target has a few requests.
-const REACH_GRACE: Duration = Duration::from_secs(10);
+/// A probe of the target has a few requests, and patience of its own for each.
+const REACH: Duration = Duration::from_secs(60);
 /// Lines of the setup that run.log gets.
 const LINES_MAX: usize = 1_000;
 
@@ -237,7 +237,6 @@ impl<'a> Setup<'a> {
     async fn reach(&mut self, target: &Target, world: &mut World) -> Result<Reached, StressError> {
         let cannot = |why: &str| StressError::failed(format!("{} cannot be tested: {why}", target.url));
         self.rig.command(0, Command::Reach(proto::Reach { block: REACH_BLOCK }));
-        let bound = self.config.timeout * 4 + REACH_GRACE;
         let answered = async {
             loop {
                 match self.rig.next().await {
@@ -253,9 +252,9 @@ impl<'a> Setup<'a> {
                 }
             }
         };
-        let answered = tokio::time::timeout(bound, answered).await;
+        let answered = tokio::time::timeout(REACH, answered).await;
         answered
-            .unwrap_or_else(|_| Err(cannot(&format!("the first agent found out nothing within {} s", bound.as_secs()))))
+            .unwrap_or_else(|_| Err(cannot(&format!("the first agent found out nothing within {} s", REACH.as_secs()))))
     }
 
     /// Plan, rows of what was found, and what the load calls.
