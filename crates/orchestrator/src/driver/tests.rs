@@ -1,3 +1,5 @@
+mod real;
+
 use rustix::process::Signal;
 
 use super::fake::FakeCluster;
