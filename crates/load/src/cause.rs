@@ -45,6 +45,8 @@ pub(crate) enum Cause {
     NoPort,
     TooLate,
     RunEnded,
+    /// TLS broke: the handshake or what came after it.
+    Tls,
     /// Another error of the system, by its number.
     Os(i32),
     /// Whatever came after the bound on different causes.
@@ -62,6 +64,7 @@ impl Cause {
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Cause::Unreachable,
             ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse => Cause::NoPort,
             ErrorKind::PermissionDenied => Cause::Unreachable,
+            ErrorKind::InvalidData => Cause::Tls,
             _ => Self::of_number(error.raw_os_error()),
         }
     }
@@ -114,6 +117,7 @@ impl fmt::Display for Cause {
             Cause::NotOpen => "its connection was not open",
             Cause::Foreign => "address is not loopback and was not allowed",
             Cause::RunEnded => "the run ended",
+            Cause::Tls => "TLS broke",
             Cause::Other => "other",
         };
         f.write_str(words)

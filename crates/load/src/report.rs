@@ -64,8 +64,4 @@ impl Outbox {
     pub(crate) fn put_back(&mut self, report: Report) {
         self.reports.push_front(report);
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.reports.is_empty()
-    }
 }

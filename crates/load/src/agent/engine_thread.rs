@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::RunClock;
 use crate::engine::{Engine, Order};
+use crate::net::tls::Tls;
 use crate::net::{Net, Sockets, Wake};
 use crate::report::Report;
 use crate::settings::Settings;
@@ -36,8 +37,8 @@ pub(crate) struct EngineThread {
 impl EngineThread {
     /// # Errors
     /// Where the system has no descriptors or threads left.
-    pub(crate) fn start(clock: RunClock, settings: Settings, calls: Calls) -> io::Result<Self> {
-        let (net, wake) = Sockets::new(clock)?;
+    pub(crate) fn start(clock: RunClock, settings: Settings, calls: Calls, tls: Option<Tls>) -> io::Result<Self> {
+        let (net, wake) = Sockets::new(clock, tls)?;
         let (orders, orders_taken) = sync_channel(ORDERS_MAX);
         let (spare, spare_taken) = sync_channel(SPARE_MAX);
         let (reports_given, reports) = mpsc::channel(REPORTS_MAX);

@@ -1,5 +1,13 @@
 //! The agent process: the control protocol on the main thread, the engine on its own.
 
+mod engine_thread;
+mod line;
+mod member;
+mod process;
+mod reach;
+mod resources;
+mod target;
+
 use std::net::SocketAddr;
 
 /// What an agent must know before it can dial in.
@@ -31,5 +39,14 @@ pub enum AgentError {
 /// # Errors
 /// Where the orchestrator cannot be reached, its stream breaks, or the engine cannot go on.
 pub fn run(config: AgentConfig) -> Result<(), AgentError> {
-    Err(AgentError::Join { join: config.join, what: "not built yet".into() })
+    process::die_with_parent()?;
+    let descriptors_limit = process::raise_descriptors();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| AgentError::Failed(format!("the agent's main thread cannot be set up: {error}")))?;
+    let result = runtime.block_on(member::take_part(&config, descriptors_limit));
+    // A probe of a target that hangs must not keep the process.
+    runtime.shutdown_background();
+    result
 }

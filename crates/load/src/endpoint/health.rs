@@ -124,6 +124,7 @@ impl Health {
         self.down
     }
 
+    #[cfg(test)]
     pub(crate) fn incident(&self) -> Option<Incident> {
         self.incident
     }

@@ -77,6 +77,7 @@ pub(crate) struct Engine<N> {
     is_over: bool,
     scratch: Vec<u8>,
     read_buffer: Vec<u8>,
+    #[expect(clippy::vec_box, reason = "a connection takes one over as it is")]
     readings: Vec<Box<Reading>>,
 }
 

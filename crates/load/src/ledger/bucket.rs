@@ -143,7 +143,7 @@ impl Bucket {
     }
 
     fn take_slots(&mut self) -> Vec<Slot> {
-        let slots = std::mem::replace(&mut self.slots, [Counts::default(); 10]);
+        let slots = std::mem::take(&mut self.slots);
         let numbered = (0u8..).zip(slots).filter(|(_, counts)| !counts.is_empty());
         numbered.map(|(slot, counts)| Slot { slot, planned: counts.planned, fates: counts.fates }).collect()
     }

@@ -183,6 +183,7 @@ impl Ledger {
     }
 
     /// True where the books balance: what was planned is settled or outstanding, by block and in all.
+    #[cfg(test)]
     pub(crate) fn balances(&self) -> bool {
         (0..self.tallies.len()).all(|index| {
             let open: u64 = self.buckets.iter().filter(|(_, b)| b.tally == index).map(|(_, b)| b.outstanding).sum();

@@ -1,8 +1,10 @@
 //! The network as the engine sees it.
 
+mod secured;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod socket;
+pub(crate) mod tls;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

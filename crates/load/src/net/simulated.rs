@@ -81,6 +81,9 @@ enum What {
     Reset,
 }
 
+/// When, and after what else at that time; on which connection, and on which socket of it.
+type Happening = (u64, u64, u32, u64, What);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Simulated {
@@ -93,7 +96,7 @@ pub(crate) struct Simulated {
     /// Connections that can be had at once.
     pub(crate) descriptors: usize,
     sockets: BTreeMap<u32, Socket>,
-    events: BinaryHeap<Reverse<(u64, u64, u32, u64, What)>>,
+    events: BinaryHeap<Reverse<Happening>>,
     random: Random,
     numbers: u64,
 }
@@ -203,7 +206,7 @@ impl Simulated {
     }
 
     fn reply(&mut self, reply: Reply, id: u64, after_us: u64, key: u32, number: u64) {
-        let mut bytes = |sim: &mut Self, bytes: Vec<u8>| sim.later(after_us, key, number, What::Bytes(bytes));
+        let bytes = |sim: &mut Self, bytes: Vec<u8>| sim.later(after_us, key, number, What::Bytes(bytes));
         match reply {
             Reply::Good => bytes(self, good(id)),
             Reply::ToolError => bytes(self, answer(id, "\"result\":{\"isError\":true}")),

@@ -16,6 +16,8 @@ use rustix::time::{
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::secured::Secured;
+use super::tls::Tls;
 use super::{Closing, Net, Readiness};
 use crate::clock::RunClock;
 
@@ -29,10 +31,20 @@ const EVENTS: usize = 1_024;
 const USER_TIMEOUT_LOOPBACK: Duration = Duration::from_secs(1);
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What bytes go through; TLS will be the second one.
+/// What bytes go through.
 #[derive(Debug)]
 enum Transport {
     Plain(TcpStream),
+    Secured(Secured),
+}
+
+impl Transport {
+    fn stream(&self) -> &TcpStream {
+        match self {
+            Transport::Plain(stream) => stream,
+            Transport::Secured(secured) => secured.stream(),
+        }
+    }
 }
 
 /// All sockets of the engine.
@@ -46,6 +58,7 @@ pub(crate) struct Sockets {
     timer_set_us: u64,
     table: Vec<Option<Transport>>,
     open: u32,
+    tls: Option<Tls>,
 }
 
 /// Wakes the engine's loop from another thread.
@@ -60,7 +73,8 @@ impl Wake {
 }
 
 impl Sockets {
-    pub(crate) fn new(clock: RunClock) -> io::Result<(Self, Wake)> {
+    /// With `tls` every connection is secured.
+    pub(crate) fn new(clock: RunClock, tls: Option<Tls>) -> io::Result<(Self, Wake)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
@@ -74,6 +88,7 @@ impl Sockets {
             timer_set_us: 0,
             table: Vec::new(),
             open: 0,
+            tls,
         };
         Ok((sockets, Wake(Arc::new(waker))))
     }
@@ -98,7 +113,11 @@ impl Sockets {
             if let Some(key) = event.token().0.checked_sub(FIRST_CONNECTION) {
                 let ended = event.is_read_closed() || event.is_write_closed() || event.is_error();
                 let readiness = Readiness { readable: event.is_readable(), writable: event.is_writable(), ended };
-                self.ready.push((key as u32, readiness));
+                let inside = match self.table.get_mut(key) {
+                    Some(Some(Transport::Secured(secured))) => secured.ready(readiness),
+                    _ => Some(readiness),
+                };
+                self.ready.extend(inside.map(|readiness| (key as u32, readiness)));
             }
         }
         Ok(())
@@ -163,29 +182,34 @@ impl Net for Sockets {
         let mut stream = TcpStream::from_std(socket.into());
         let token = Token(key as usize + FIRST_CONNECTION);
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        self.put(key, Transport::Plain(stream));
+        let transport = match &self.tls {
+            None => Transport::Plain(stream),
+            Some(tls) => Transport::Secured(Secured::new(stream, tls.connection().map_err(io::Error::other)?)),
+        };
+        self.put(key, transport);
         Ok(())
     }
 
     fn write(&mut self, key: u32, bytes: &[u8]) -> io::Result<usize> {
         match self.get(key)? {
             Transport::Plain(stream) => stream.write(bytes),
+            Transport::Secured(secured) => secured.write(bytes),
         }
     }
 
     fn read(&mut self, key: u32, buffer: &mut [u8]) -> io::Result<usize> {
         match self.get(key)? {
             Transport::Plain(stream) => stream.read(buffer),
+            Transport::Secured(secured) => secured.read(buffer),
         }
     }
 
     fn close(&mut self, key: u32, how: Closing) {
         let Some(transport) = self.table.get_mut(key as usize).and_then(Option::take) else { return };
         self.open -= 1;
-        let Transport::Plain(stream) = transport;
         if how == Closing::Reset {
             // Where it fails the socket closes with FIN, which is only less tidy.
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            let _ = SockRef::from(transport.stream()).set_linger(Some(Duration::ZERO));
         }
     }
 
@@ -201,7 +225,7 @@ mod tests {
     use std::net::TcpListener;
 
     fn sockets() -> Sockets {
-        Sockets::new(RunClock::new(monotonic_ns())).expect("a poll can be made").0
+        Sockets::new(RunClock::new(monotonic_ns()), None).expect("a poll can be made").0
     }
 
     #[test]

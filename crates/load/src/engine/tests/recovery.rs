@@ -1,7 +1,7 @@
 use erlmcp_record::{Fate, Kind};
 
 use super::stage::{S, Stage};
-use crate::net::simulated::{Peer, Reply};
+use crate::net::simulated::Peer;
 
 fn four() -> Stage {
     let mut stage = Stage::new(vec![Peer::good(), Peer::good(), Peer::good(), Peer::good()]);

@@ -1,0 +1,74 @@
+//! Who is there? Finds out the era, the versions, the server's name and its tools, before any load; or says in one
+//! sentence why that cannot be found out. It waits, so it is called on a thread of its own.
+
+mod discover;
+mod exchange;
+mod found;
+mod handshake;
+mod listing;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use erlmcp_protocol::client::request::Ask;
+
+use super::target::{Eras, Spoken, Target};
+use discover::Probe;
+use exchange::Exchanger;
+pub(super) use found::Found;
+pub(super) use trouble::Trouble;
+
+/// A probe waits for its answer at most so long: enough for a slow server, not for a load.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Addresses tried at most, where some do not answer.
+const ADDRESSES_MAX: usize = 3;
+
+/// Asks the target, at its first address that answers, from the one with this number on.
+///
+/// # Errors
+/// Where nobody answers, or not in MCP.
+pub(super) fn reach(target: &Target, first: usize) -> Result<Found, Trouble> {
+    let count = target.endpoints.len();
+    let mut trouble = Trouble::NoAddress;
+    for step in 0..count.min(ADDRESSES_MAX) {
+        let (_, address) = target.endpoints[(first + step) % count];
+        match reach_at(target, address) {
+            Err(unreachable) if unreachable.may_be_the_address() => trouble = unreachable,
+            result => return result,
+        }
+    }
+    Err(trouble)
+}
+
+fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {
+    let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+    if target.eras == Eras::Legacy {
+        let mut found = handshake::open(&mut exchanger, target, None)?;
+        listing::tools(&mut exchanger, target, &mut found)?;
+        return Ok(found);
+    }
+    let mut found = match discover::probe(&mut exchanger, target)? {
+        Probe::Modern(found) => found,
+        Probe::NotModern(why) if target.eras == Eras::Modern => return Err(why),
+        Probe::NotModern(why) => handshake::open(&mut exchanger, target, Some(why))?,
+    };
+    listing::tools(&mut exchanger, target, &mut found)?;
+    Ok(found)
+}
+
+/// Ends a legacy session, if there is one. Whether the server cares is its own affair.
+pub(super) fn farewell(target: &Target, spoken: &Spoken) {
+    let Some((_, address)) = target.endpoints.first().filter(|_| spoken.session.is_some()) else { return };
+    let Ok(mut exchanger) = Exchanger::new(target, *address, Duration::from_secs(1)) else { return };
+    if let Ok(request) = erlmcp_protocol::client::request::end_session(&target.peer(spoken)) {
+        let _ = exchanger.exchange(&request, 0);
+    }
+}
+
+/// A request of one method without parameters.
+fn plain(method: &str) -> Ask<'_> {
+    Ask { method, ..Ask::default() }
+}

@@ -1,0 +1,109 @@
+//! The modern probe: `server/discover`, and what an answer to it says about the era.
+
+use erlmcp_protocol::client::answer::Said;
+use erlmcp_protocol::client::head::header;
+use erlmcp_protocol::client::request::Template;
+use erlmcp_protocol::code::{HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, UNSUPPORTED_VERSION};
+use erlmcp_protocol::era::Version;
+use erlmcp_protocol::header::{meta, method};
+use serde_json::Value;
+
+use super::super::target::{Spoken, Target};
+use super::exchange::{Answered, Exchanger};
+use super::found::{Found, named};
+use super::plain;
+use super::trouble::Trouble;
+
+/// What a modern request has found out.
+#[derive(Debug)]
+pub(super) enum Probe {
+    Modern(Found),
+    /// Perhaps legacy; where it is not, this is what is wrong.
+    NotModern(Trouble),
+}
+
+pub(super) fn probe(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Probe, Trouble> {
+    let spoken = Spoken { version: Version::NEWEST, session: None };
+    let template = Template::new(&target.peer(&spoken), &plain(method::DISCOVER))?;
+    let (id, mut request) = (exchanger.next_id(), Vec::new());
+    template.write(id, &mut request);
+    match exchanger.exchange(&request, id) {
+        Ok(answered) => judge(&answered, &target.path),
+        // A legacy server may wait for a handshake first.
+        Err(silent @ Trouble::Silent(..)) => Ok(Probe::NotModern(silent)),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn judge(answered: &Answered, path: &str) -> Result<Probe, Trouble> {
+    let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+    match answered.said {
+        Said::Ok | Said::ToolError => Ok(of_result(&message["result"])),
+        Said::RpcError(UNSUPPORTED_VERSION) => of_versions(&message["error"]["data"]["supported"]),
+        Said::RpcError(HEADER_MISMATCH | MISSING_CAPABILITY) => Err(Trouble::Rejected(told(&message["error"]))),
+        Said::RpcError(METHOD_NOT_FOUND) if answered.status == 200 => {
+            Ok(Probe::NotModern(Trouble::Rejected(told(&message["error"]))))
+        }
+        _ => Ok(Probe::NotModern(not_mcp(answered, path)?)),
+    }
+}
+
+/// What is wrong with an answer that is not the one that was hoped for. An error says nothing about the era, and
+/// is to be seen to first.
+pub(super) fn not_mcp(answered: &Answered, path: &str) -> Result<Trouble, Trouble> {
+    let header = |name| header(&answered.record.head, name).map(|value| String::from_utf8_lossy(value).into_owned());
+    let is_page = header("Content-Type").is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
+    let status = answered.status;
+    match (status, answered.said) {
+        (401 | 403, _) => Err(Trouble::Credentials(status)),
+        (300..=399, _) => Err(Trouble::Redirect(header("Location").unwrap_or_default())),
+        (429 | 500..=599, _) => Err(Trouble::Unwell(status)),
+        (404 | 405, said) if !matches!(said, Said::RpcError(_)) => Ok(Trouble::WrongPath(status, path.into())),
+        _ if is_page => Ok(Trouble::WebPage),
+        (_, Said::RpcError(_)) => {
+            let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+            Ok(Trouble::Rejected(told(&message["error"])))
+        }
+        (_, Said::HttpError(_) | Said::Refused { .. }) => Ok(Trouble::NotMcp(format!("HTTP {status}"))),
+        (_, Said::AnotherId(_)) => Ok(Trouble::NotMcp("its answer has another id than the request".into())),
+        (_, Said::NoResponse) => Ok(Trouble::NotMcp("its event stream ended without the response".into())),
+        _ => Ok(Trouble::NotMcp("its answer is not a JSON-RPC message".into())),
+    }
+}
+
+fn of_result(result: &Value) -> Probe {
+    let versions = strings(&result["supportedVersions"]);
+    // Only the modern era has it on each result.
+    let is_modern = result.get("resultType").is_some() || versions.iter().any(|v| v == Version::NEWEST.as_str());
+    if !is_modern {
+        return Probe::NotModern(Trouble::NotMcp("its answer to server/discover names no version".into()));
+    }
+    let info = &result["_meta"][meta::SERVER_INFO];
+    let info = if info.is_object() { info } else { &result["serverInfo"] };
+    Probe::Modern(Found {
+        spoken: Spoken { version: Version::NEWEST, session: None },
+        versions,
+        server: named(info),
+        has_tools: result["capabilities"]["tools"].is_object(),
+        tools: Vec::new(),
+    })
+}
+
+/// The server is modern, but not of our version.
+fn of_versions(supported: &Value) -> Result<Probe, Trouble> {
+    let versions = strings(supported);
+    let trouble = Trouble::Versions(versions.join(", "));
+    let is_shared = versions.iter().any(|version| Version::parse(version.as_bytes()).is_some());
+    if is_shared { Ok(Probe::NotModern(trouble)) } else { Err(trouble) }
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect()
+}
+
+/// An error in the server's own words.
+pub(super) fn told(error: &Value) -> String {
+    let message = error["message"].as_str().unwrap_or("no reason given");
+    let short: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
+    format!("error {} ({short})", error["code"])
+}

@@ -1,0 +1,164 @@
+//! One request and its answer after the other, on a connection that waits.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use erlmcp_protocol::client::answer::{Answer, Broken, Progress, Record, Said};
+use rustls::{ClientConnection, StreamOwned};
+
+use super::super::target::Target;
+use super::trouble::Trouble;
+use crate::clock::monotonic_ns;
+use crate::net::tls::explain;
+
+/// An answer, with what it says and what it is.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) said: Said,
+    pub(super) status: u16,
+    pub(super) record: Record,
+}
+
+#[derive(Debug)]
+enum Channel {
+    Plain(TcpStream),
+    Secured(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Channel {
+    fn stream(&self) -> &TcpStream {
+        match self {
+            Channel::Plain(stream) => stream,
+            Channel::Secured(secured) => &secured.sock,
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Channel::Plain(stream) => stream.write_all(bytes),
+            Channel::Secured(secured) => secured.write_all(bytes),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Channel::Plain(stream) => stream.read(buffer),
+            Channel::Secured(secured) => secured.read(buffer),
+        }
+    }
+}
+
+/// Asks one address.
+#[derive(Debug)]
+pub(super) struct Exchanger<'t> {
+    target: &'t Target,
+    address: SocketAddr,
+    patience: Duration,
+    channel: Option<Channel>,
+    last_id: u64,
+}
+
+impl<'t> Exchanger<'t> {
+    /// Connects with the first request. Each request may take `patience`, and so may a connect.
+    ///
+    /// # Errors
+    /// Where the address is not one that may be connected to.
+    pub(super) fn new(target: &'t Target, address: SocketAddr, patience: Duration) -> Result<Self, Trouble> {
+        if !address.ip().is_loopback() && !target.allow_foreign {
+            return Err(Trouble::Foreign(address));
+        }
+        Ok(Self { target, address, patience, channel: None, last_id: 0 })
+    }
+
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Sends a request, and waits for its answer.
+    pub(super) fn exchange(&mut self, request: &[u8], id: u64) -> Result<Answered, Trouble> {
+        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
+        let mut channel = match self.channel.take() {
+            Some(channel) => channel,
+            None => self.connect(until_ns)?,
+        };
+        let mut answer = Answer::recorded(id);
+        let mut buffer = [0; 16 * 1024];
+        self.wait_until(&channel, until_ns)?;
+        channel.write_all(request).map_err(|error| self.trouble(&error))?;
+        loop {
+            self.wait_until(&channel, until_ns)?;
+            let progress = match channel.read(&mut buffer) {
+                Ok(0) => answer.end(),
+                Ok(count) => answer.feed(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => answer.end(),
+                Err(error) => return Err(self.trouble(&error)),
+            };
+            match progress {
+                Progress::More => {}
+                Progress::Whole { said, stays_open, .. } => {
+                    self.channel = stays_open.then_some(channel);
+                    let status = answer.head().map_or(0, |head| head.status);
+                    return Ok(Answered { said, status, record: answer.into_record() });
+                }
+                Progress::Broken(Broken::NotHttp) => return Err(Trouble::NotHttp(self.address)),
+                Progress::Broken(Broken::TooLarge) => return Err(Trouble::TooLarge(self.address)),
+                Progress::Broken(Broken::CutOff) => return Err(self.closed()),
+            }
+        }
+    }
+
+    fn connect(&self, until_ns: u64) -> Result<Channel, Trouble> {
+        let stream = TcpStream::connect_timeout(&self.address, self.patience).map_err(|error| match error.kind() {
+            ErrorKind::ConnectionRefused => Trouble::Refused(self.address),
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+                Trouble::ConnectTimeout(self.address, self.patience.as_secs())
+            }
+            _ => Trouble::Connect(self.address, error.to_string()),
+        })?;
+        let Some(tls) = &self.target.tls else { return Ok(Channel::Plain(stream)) };
+        let connection = tls.connection().map_err(|error| Trouble::Tls(self.address, explain(&error)))?;
+        let mut secured = Box::new(StreamOwned::new(connection, stream));
+        while secured.conn.is_handshaking() {
+            self.limit(&secured.sock, until_ns)?;
+            let StreamOwned { conn, sock } = &mut *secured;
+            conn.complete_io(sock).map_err(|error| self.trouble(&error))?;
+        }
+        Ok(Channel::Secured(secured))
+    }
+
+    fn wait_until(&self, channel: &Channel, until_ns: u64) -> Result<(), Trouble> {
+        self.limit(channel.stream(), until_ns)
+    }
+
+    /// Lets the socket wait for no longer than until then.
+    fn limit(&self, stream: &TcpStream, until_ns: u64) -> Result<(), Trouble> {
+        let left = Duration::from_nanos(until_ns.saturating_sub(monotonic_ns()));
+        if left.is_zero() {
+            return Err(self.silent());
+        }
+        let set = stream.set_read_timeout(Some(left)).and_then(|()| stream.set_write_timeout(Some(left)));
+        set.map_err(|error| Trouble::Connect(self.address, error.to_string()))
+    }
+
+    fn silent(&self) -> Trouble {
+        Trouble::Silent(self.address, self.patience.as_secs())
+    }
+
+    fn closed(&self) -> Trouble {
+        Trouble::Closed(self.address, self.target.tls.is_some())
+    }
+
+    fn trouble(&self, error: &io::Error) -> Trouble {
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Trouble::Tls(self.address, explain(tls));
+        }
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.silent(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => self.closed(),
+            _ => Trouble::Connect(self.address, error.to_string()),
+        }
+    }
+}

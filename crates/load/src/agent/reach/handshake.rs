@@ -1,0 +1,44 @@
+//! The legacy handshake: `initialize`, and the session that it may open.
+
+use erlmcp_protocol::client::answer::Said;
+use erlmcp_protocol::client::head::header;
+use erlmcp_protocol::client::request;
+use erlmcp_protocol::era::{Era, Version};
+use erlmcp_protocol::header::name;
+use serde_json::Value;
+
+use super::super::target::{Spoken, Target};
+use super::discover::not_mcp;
+use super::exchange::Exchanger;
+use super::found::{Found, named};
+use super::trouble::Trouble;
+
+/// Opens a session. `before` is what was wrong with the modern probe, which is told where this fails as well.
+pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Option<Trouble>) -> Result<Found, Trouble> {
+    let mut spoken = Spoken { version: Version::NEWEST_LEGACY, session: None };
+    let id = exchanger.next_id();
+    let answered = exchanger.exchange(&request::initialize(&target.peer(&spoken), id)?, id)?;
+    if answered.said != Said::Ok {
+        let now = not_mcp(&answered, &target.path)?;
+        return Err(before.unwrap_or(now));
+    }
+    let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+    let result = &message["result"];
+    let offered = result["protocolVersion"].as_str().unwrap_or_default();
+    spoken.version = Version::parse(offered.as_bytes())
+        .filter(|version| version.era() == Era::Legacy)
+        .ok_or_else(|| Trouble::Versions(offered.to_string()))?;
+    let session = header(&answered.record.head, name::SESSION_ID);
+    spoken.session = session.map(|session| String::from_utf8_lossy(session).into_owned());
+    let told = exchanger.exchange(&request::initialized(&target.peer(&spoken))?, 0)?;
+    if !(200..300).contains(&told.status) {
+        return Err(Trouble::Rejected(format!("HTTP {} to notifications/initialized", told.status)));
+    }
+    Ok(Found {
+        versions: vec![offered.to_string()],
+        server: named(&result["serverInfo"]),
+        has_tools: result["capabilities"]["tools"].is_object(),
+        tools: Vec::new(),
+        spoken,
+    })
+}

@@ -1,0 +1,125 @@
+//! What the orchestrator said about the target, in the form in which the agent uses it.
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+
+use erlmcp_protocol::client::request::{BadRequest, Peer};
+use erlmcp_protocol::era::Version;
+
+use crate::net::tls::{Tls, TlsError};
+use crate::proto;
+use crate::settings::Settings;
+
+/// Which eras may be spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Eras {
+    Auto,
+    Modern,
+    Legacy,
+}
+
+/// How the target is spoken to, once that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spoken {
+    pub(super) version: Version,
+    pub(super) session: Option<String>,
+}
+
+/// Why a setup cannot be taken over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadSetup {
+    #[error("the address {0:?} of the target is not IP:PORT")]
+    Address(String),
+    #[error("the number {0} of an agent or replica is too large")]
+    Number(u32),
+    #[error("the era {0:?} is none of auto, modern, legacy")]
+    Era(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Request(#[from] BadRequest),
+}
+
+/// The target of the run.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) endpoints: Vec<(u16, SocketAddr)>,
+    pub(super) authority: String,
+    pub(super) path: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) eras: Eras,
+    pub(super) tls: Option<Tls>,
+    pub(super) allow_foreign: bool,
+}
+
+impl Target {
+    pub(super) fn of(setup: &proto::Setup) -> Result<Self, BadSetup> {
+        let eras = match setup.era.as_str() {
+            "" | "auto" => Eras::Auto,
+            "modern" => Eras::Modern,
+            "legacy" => Eras::Legacy,
+            other => return Err(BadSetup::Era(other.into())),
+        };
+        let tls =
+            if setup.tls { Some(Tls::new(host_of(&setup.authority), &setup.ca_pem, setup.insecure)?) } else { None };
+        Ok(Self {
+            endpoints: endpoints(&setup.endpoints)?,
+            authority: setup.authority.clone(),
+            path: setup.path.clone(),
+            headers: setup.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
+            eras,
+            tls,
+            allow_foreign: setup.allow_foreign,
+        })
+    }
+
+    /// What is known before anything was asked.
+    pub(super) fn assumed(&self) -> Spoken {
+        let version = if self.eras == Eras::Legacy { Version::NEWEST_LEGACY } else { Version::NEWEST };
+        Spoken { version, session: None }
+    }
+
+    pub(super) fn peer<'a>(&'a self, spoken: &'a Spoken) -> Peer<'a> {
+        Peer {
+            authority: &self.authority,
+            path: &self.path,
+            headers: &self.headers,
+            version: spoken.version,
+            session: spoken.session.as_deref(),
+        }
+    }
+}
+
+/// How connections are made and requests are timed.
+pub(super) fn settings(setup: &proto::Setup) -> Settings {
+    Settings {
+        agent: setup.agent,
+        seed: setup.seed,
+        timeout_us: setup.timeout_us.max(1),
+        connect_timeout_us: setup.connect_timeout_us.max(1),
+        spread_sources: setup.spread_sources,
+        reset_on_close: setup.reset_on_close,
+        allow_foreign: setup.allow_foreign,
+    }
+}
+
+/// Addresses with their replicas.
+pub(super) fn endpoints(list: &[proto::Endpoint]) -> Result<Vec<(u16, SocketAddr)>, BadSetup> {
+    list.iter()
+        .map(|endpoint| {
+            let replica = u16::try_from(endpoint.replica).map_err(|_| BadSetup::Number(endpoint.replica))?;
+            let address = endpoint.address.parse().map_err(|_| BadSetup::Address(endpoint.address.clone()))?;
+            Ok((replica, address))
+        })
+        .collect()
+}
+
+/// The host of an authority: without its port, an IPv6 address in its brackets.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.ends_with(':') => host,
+        _ => authority,
+    }
+}

@@ -1,0 +1,3 @@
+mod agent;
+mod control;
+mod server;
