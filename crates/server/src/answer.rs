@@ -1,5 +1,6 @@
 //! JSON-RPC answers as bytes.
 
+use erlmcp_protocol::code;
 use serde::Serialize;
 use serde_json::json;
 
@@ -56,14 +57,6 @@ impl RpcError {
     pub(crate) fn deadline(executed: bool) -> Self {
         Self::new(code::DEADLINE, "deadline exceeded").with(json!({"executed": executed}))
     }
-}
-
-/// Error codes: JSON-RPC's, the specification's, and our own, which lie outside the range reserved for the others.
-pub(crate) mod code {
-    pub(crate) const INVALID_PARAMS: i64 = -32_602;
-    pub(crate) const INTERNAL: i64 = -32_603;
-    pub(crate) const OVERLOADED: i64 = 53_003;
-    pub(crate) const DEADLINE: i64 = 53_004;
 }
 
 /// Writes answers; knows what every result carries.

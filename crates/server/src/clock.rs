@@ -44,6 +44,14 @@ impl Clock {
             Self::Manual(ns) => ns.load(Ordering::Relaxed),
         }
     }
+
+    /// Seconds since 1970; a test's clock begins there.
+    pub fn unix_seconds(&self) -> u64 {
+        match self {
+            Self::Monotonic => unix_ns() / 1_000_000_000,
+            Self::Manual(ns) => ns.load(Ordering::Relaxed) / 1_000_000_000,
+        }
+    }
 }
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT": the date of HTTP (RFC 9110, 5.6.7).

@@ -4,6 +4,7 @@ mod answer;
 pub mod clock;
 pub mod cluster;
 mod conn;
+mod dispatch;
 mod engine;
 mod limits;
 mod metrics;

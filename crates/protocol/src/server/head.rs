@@ -139,6 +139,8 @@ pub struct Head<'h, 'b> {
     pub body: Body,
     /// The client takes another answer on this connection.
     pub keep_alive: bool,
+    /// HTTP/1.0: the client knows no chunks.
+    pub is_http10: bool,
     /// The client waits for 100 before it sends the body.
     pub expects_continue: bool,
     pub known: Known<'b>,
@@ -150,6 +152,7 @@ pub struct Head<'h, 'b> {
 
 /// How far a head has come.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every request")]
 pub enum HeadRead<'h, 'b> {
     /// More is needed.
     Partial,
@@ -271,6 +274,7 @@ fn judge<'h, 'b>(
         authority: target.authority,
         body,
         keep_alive: found.keep_alive,
+        is_http10: minor == 0,
         expects_continue,
         known: found.known,
         fields,

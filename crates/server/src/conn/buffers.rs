@@ -68,13 +68,6 @@ impl Pool {
         self.bytes += buffer.bytes.capacity() - before;
     }
 
-    /// Makes room for a known number of bytes in a lent buffer.
-    pub(crate) fn reserve(&mut self, buffer: &mut Buffer, bytes: usize) {
-        let before = buffer.bytes.capacity();
-        buffer.bytes.reserve_exact(bytes);
-        self.bytes += buffer.bytes.capacity() - before;
-    }
-
     pub(crate) fn give_back(&mut self, mut buffer: Box<Buffer>) {
         if self.free.len() < self.buffers_max && buffer.bytes.capacity() <= self.bytes_max {
             buffer.bytes.clear();

@@ -3,3 +3,147 @@
 pub(crate) mod buffers;
 pub(crate) mod slab;
 pub(crate) mod wheel;
+
+use erlmcp_protocol::http::chunked::Chunked;
+
+use crate::metrics::counters::ConnectionKind;
+use crate::tools::Cancellation;
+use buffers::Buffer;
+use slab::ChunkedSlab;
+use wheel::{Link, Links};
+
+/// What a connection's next bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A request, or more of one whose head is not whole.
+    Head,
+    /// More of a request that is whole when there are so many bytes.
+    Body { need: u32 },
+    /// More of a body in chunks; the task is an upload.
+    Chunks,
+    /// So many bytes of a body that nobody wants.
+    Discard { left: u32 },
+    /// Not read: a call or a stream has the connection.
+    Busy,
+    /// Thrown away, at most so many bytes: the connection ends.
+    Linger { left: u32 },
+}
+
+/// What goes on on a connection beyond reading and writing.
+#[derive(Debug)]
+pub(crate) enum Task {
+    None,
+    Upload(Box<Upload>),
+    Call(Box<Call>),
+    Stream(Box<Stream>),
+}
+
+/// A body that comes in chunks and more than one read. The input buffer holds the head and what was decoded so far.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) decoder: Chunked,
+    pub(crate) head_length: usize,
+}
+
+/// A queued tool call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) cancellation: Cancellation,
+    /// When the request was read, ns.
+    pub(crate) began_ns: u64,
+    /// The connection ends after the answer.
+    pub(crate) closes: bool,
+}
+
+/// A subscription stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// The request's id as JSON text.
+    pub(crate) id: Box<[u8]>,
+    /// One bit a [`crate::engine::Change`] that was asked for.
+    pub(crate) wanted: u32,
+    /// Of these, what came while the client was behind.
+    pub(crate) owed: u32,
+}
+
+/// A connection. It holds no buffer while nothing is unfinished.
+#[derive(Debug)]
+pub(crate) struct Connection<S> {
+    pub(crate) stream: S,
+    pub(crate) generation: u32,
+    link: Link,
+    /// When the wheel looks at it, in ticks; `u32::MAX`: never.
+    pub(crate) look: u32,
+    /// When its patience ends, in ticks; `u32::MAX`: never.
+    pub(crate) deadline: u32,
+    /// A request that is not whole, or requests behind one that is being answered.
+    pub(crate) input: Option<Box<Buffer>>,
+    /// Answers that the kernel did not take yet.
+    pub(crate) output: Option<Box<Buffer>>,
+    pub(crate) task: Task,
+    pub(crate) reading: Reading,
+    pub(crate) kind: ConnectionKind,
+    pub(crate) listener: u8,
+    /// The connection ends when its output is out.
+    pub(crate) closes: bool,
+    /// The peer sends nothing more.
+    pub(crate) peer_closed: bool,
+    /// The kernel may hold bytes that were not read yet.
+    pub(crate) unread: bool,
+    /// The kernel has told that the peer sends nothing more; it was not read yet.
+    pub(crate) ended: bool,
+    /// It was above the limit.
+    pub(crate) refused: bool,
+    /// "100 Continue" was sent for the request that is being read.
+    pub(crate) continued: bool,
+}
+
+impl<S> Connection<S> {
+    pub(crate) fn new(stream: S, generation: u32, listener: u8) -> Self {
+        Self {
+            stream,
+            generation,
+            link: Link::default(),
+            look: u32::MAX,
+            deadline: u32::MAX,
+            input: None,
+            output: None,
+            task: Task::None,
+            reading: Reading::Head,
+            kind: ConnectionKind::New,
+            listener,
+            closes: false,
+            peer_closed: false,
+            unread: false,
+            ended: false,
+            refused: false,
+            continued: false,
+        }
+    }
+
+    /// Between two requests, with nothing left to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.reading == Reading::Head && self.input.is_none() && self.output.is_none() && !self.closes
+    }
+
+    /// Bytes are taken from the kernel: not while a request has the connection, nor while answers wait for the client.
+    pub(crate) fn may_read(&self) -> bool {
+        self.reading != Reading::Busy && self.output.is_none() && !self.peer_closed
+    }
+}
+
+impl<S> Links for ChunkedSlab<Connection<S>> {
+    fn link(&mut self, key: u32) -> &mut Link {
+        &mut self.get_mut(key).expect("what is in the wheel is in the table").link
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 96);
+    }
+}

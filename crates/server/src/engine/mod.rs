@@ -2,58 +2,82 @@
 
 mod bind;
 mod config;
+mod shared;
+mod starting;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 
 pub use bind::bind;
 pub use config::{Change, ClusterPages, Drained, Listening, ServerConfig, ServerError};
+pub(crate) use shared::Shared;
 
 use crate::metrics::Snapshot;
+use crate::queue::WorkerPool;
 
-/// A running server: its shards, its workers, and what they share.
-#[derive(Debug)]
-pub struct Server {}
+/// A running server: its shards, its workers, and what they share. Dropped without [`Server::join`] it goes on until
+/// the process ends.
+pub struct Server {
+    shared: Arc<Shared>,
+    shards: Vec<JoinHandle<u64>>,
+    workers: WorkerPool,
+}
 
 impl Server {
     /// Starts the shards and the workers; the server accepts from now on.
     ///
     /// # Errors
     /// Where the configuration is no good or the system can't give what is needed.
-    pub fn start(_config: ServerConfig, _listeners: Vec<Listening>, _ready: bool) -> Result<Self, ServerError> {
-        todo!()
+    pub fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool) -> Result<Self, ServerError> {
+        starting::start(config, listeners, ready)
     }
 
     /// What /ready says: 200 or 503.
-    pub fn set_ready(&self, _ready: bool) {
-        todo!()
+    pub fn set_ready(&self, ready: bool) {
+        self.shared.ready.store(ready, Ordering::Release);
     }
 
     /// All figures at this moment. Cheap: nothing is asked of the system.
     pub fn snapshot(&self) -> Snapshot {
-        todo!()
+        self.shared.snapshot()
     }
 
     /// Tells the streams that asked for it.
-    pub fn notify(&self, _change: Change) {
-        todo!()
+    pub fn notify(&self, change: Change) {
+        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.change(change));
     }
 
     /// What shared listeners answer for /metrics and /status from now on.
-    pub fn set_cluster_pages(&self, _pages: ClusterPages) {
-        todo!()
+    pub fn set_cluster_pages(&self, pages: ClusterPages) {
+        let pages = Some(Arc::new(pages));
+        *self.shared.pages.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = pages;
     }
 
-    /// When the shard that is furthest behind last polled, CLOCK_MONOTONIC ns.
+    /// When the shard that is furthest behind last polled, CLOCK_MONOTONIC ns. A shard that serves nothing polls ten
+    /// times a second.
     pub fn last_poll_ns(&self) -> u64 {
-        todo!()
+        self.shared.last_poll_ns()
     }
 
     /// Begins the drain: not ready, streams end with their result, what is in flight is answered, idle connections
     /// are closed.
     pub fn drain(&self) {
-        todo!()
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
 
     /// Waits until the drain is over.
     pub fn join(self) -> Drained {
-        todo!()
+        // A shard that panicked has cut its connections, but nobody can say how many.
+        let cut = self.shards.into_iter().map(|shard| shard.join().unwrap_or(0)).sum();
+        self.workers.stop(&self.shared.queue);
+        Drained { cut }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("replica", &self.shared.replica).finish_non_exhaustive()
     }
 }

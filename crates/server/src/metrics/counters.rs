@@ -132,11 +132,6 @@ impl ShardCounters {
         self.requests[method as usize][outcome as usize].add(1);
     }
 
-    /// Requests of all methods and outcomes.
-    pub(crate) fn requests_total(&self) -> u64 {
-        self.requests.iter().flatten().map(Cell::get).sum()
-    }
-
     pub(crate) fn open_connections(&self) -> u64 {
         self.connections.iter().map(Cell::get).sum()
     }

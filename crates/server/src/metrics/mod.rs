@@ -13,6 +13,6 @@ pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFi
 pub use status::{ClusterReference, replica_status};
 pub use text::{SNAPSHOT_AGE_METRIC, prometheus_text, snapshot_age_line};
 
-pub(crate) use process::{ProcessFigures, ProcessSampler};
+pub(crate) use process::ProcessSampler;
 pub(crate) use snapshot::{collect_requests, collect_shards};
 pub(crate) use stall::StallWatch;

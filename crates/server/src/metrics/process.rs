@@ -28,14 +28,11 @@ impl ProcessSampler {
     /// Takes a new sample. What can't be read keeps its last value.
     pub(crate) fn sample(&self) {
         let mut figures = self.last();
-        if let Ok(process) = procfs::process::Process::myself() {
-            if let Ok(rollup) = process.smaps_rollup() {
-                for map in &rollup.memory_map_rollup {
-                    let part = |name: &str| map.extension.map.get(name).copied();
-                    figures.anonymous = part("Anonymous").unwrap_or(figures.anonymous);
-                    figures.rss = part("Rss").unwrap_or(figures.rss);
-                }
-            }
+        let rollup = procfs::process::Process::myself().and_then(|process| process.smaps_rollup());
+        for map in rollup.iter().flat_map(|rollup| &rollup.memory_map_rollup) {
+            let part = |name: &str| map.extension.map.get(name).copied();
+            figures.anonymous = part("Anonymous").unwrap_or(figures.anonymous);
+            figures.rss = part("Rss").unwrap_or(figures.rss);
         }
         figures.descriptors_open = open_descriptors().unwrap_or(figures.descriptors_open);
         figures.descriptors_limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);

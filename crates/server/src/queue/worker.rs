@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use erlmcp_protocol::code;
 use tokio::runtime::Runtime;
 
 use super::{Answer, Job, JobQueue};
-use crate::answer::{AnswerWriter, RpcError, code};
+use crate::answer::{AnswerWriter, RpcError};
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
 use crate::metrics::counters::Outcome;

@@ -1,9 +1,10 @@
 //! What other threads send to a shard.
 
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use mio::net::TcpStream;
 
 use super::ConnToken;
 use crate::engine::Change;

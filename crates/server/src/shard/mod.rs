@@ -1,8 +1,36 @@
-//! A shard: one thread, its connections and their deadlines.
+//! A shard: one thread, its connections and their deadlines. Everything here is driven from outside, by readiness,
+//! messages and ticks, so that a test can be the outside.
 
+mod accepting;
+mod deadlines;
+mod draining;
+mod inbox;
 mod mailbox;
+mod net;
+mod reading;
+mod run;
+#[cfg(test)]
+mod tests;
+mod writing;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::conn::buffers::Pool;
+use crate::conn::slab::ChunkedSlab;
+use crate::conn::wheel::{TICK_NS, Wheel};
+use crate::conn::{Connection, Reading, Task};
+use crate::dispatch::Dispatcher;
+use crate::engine::Shared;
+use crate::metrics::counters::{ConnectionKind, ShardCounters};
+
+pub(crate) use accepting::Accepting;
 pub(crate) use mailbox::Mailbox;
+pub(crate) use net::{Net, Readiness, Sockets};
+pub(crate) use run::{Looping, WAKER, run};
+
+use draining::Drain;
+use mailbox::Inbox;
 
 /// Names a connection of a shard for as long as it lives: a key is used again, a generation is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,4 +43,176 @@ impl ConnToken {
     pub(crate) fn new(key: u32, generation: u32) -> Self {
         Self { key, generation }
     }
+}
+
+/// One thread's connections, and all that serves them.
+pub(crate) struct Shard<N: Net> {
+    net: N,
+    shared: Arc<Shared>,
+    counters: Arc<ShardCounters>,
+    mailbox: Arc<Mailbox>,
+    table: ChunkedSlab<Connection<N::Stream>>,
+    wheel: Wheel,
+    pool: Pool,
+    dispatcher: Dispatcher,
+    /// What a read fills.
+    read_buffer: Vec<u8>,
+    /// Answers of the connection that is being served.
+    out: Vec<u8>,
+    /// Connections that were not read to the end, for the sake of the others.
+    again: VecDeque<ConnToken>,
+    fired: Vec<u32>,
+    inbox: Inbox,
+    generation: u32,
+    /// Of this turn of the loop.
+    now_ns: u64,
+    /// When the date of answers is looked at again.
+    date_due_ns: u64,
+    drain: Option<Drain>,
+    /// Refused connections that linger.
+    lingering_refused: u64,
+}
+
+impl<N: Net> Shard<N> {
+    pub(crate) fn new(shared: &Arc<Shared>, index: usize, net: N) -> Self {
+        let limits = &shared.limits;
+        let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let now_ns = shared.clock.now_ns();
+        Self {
+            net,
+            counters: Arc::clone(&shared.counters[index]),
+            mailbox: Arc::clone(&shared.mailboxes[index]),
+            table: ChunkedSlab::new(),
+            wheel: Wheel::new(now_ns),
+            pool: Pool::new(bytes(limits.pool_buffers_max), bytes(limits.pool_buffer_bytes_max)),
+            dispatcher: Dispatcher::new(shared, index, shared.started_unix_ns ^ (index as u64) << 32),
+            read_buffer: vec![0; bytes(limits.read_bytes).max(1)],
+            out: Vec::new(),
+            again: VecDeque::new(),
+            fired: Vec::new(),
+            inbox: Inbox::default(),
+            generation: 0,
+            now_ns,
+            date_due_ns: 0,
+            drain: None,
+            lingering_refused: 0,
+            shared: Arc::clone(shared),
+        }
+    }
+
+    /// Takes a connection over. One above the limit is told so, and ends.
+    pub(crate) fn adopt(&mut self, stream: N::Stream, listener: u8) {
+        let refused = self.shared.open_connections() >= self.shared.connections_max;
+        self.generation = self.generation.wrapping_add(1);
+        let key = self.table.insert(Connection::new(stream, self.generation, listener));
+        let token = ConnToken::new(key, self.generation);
+        let connection = self.table.get_mut(key).expect("it was just put there");
+        self.counters.connections[ConnectionKind::New as usize].add(1);
+        if self.net.register(&mut connection.stream, token).is_err() {
+            self.close(key);
+            return;
+        }
+        if refused {
+            self.counters.refused.add(1);
+            self.lingering_refused += 1;
+            self.dispatcher.too_many(&mut self.out);
+            connection.closes = true;
+            connection.refused = true;
+            connection.reading = Reading::Busy;
+            self.flush(key);
+            return;
+        }
+        self.counters.accepted.add(1);
+        self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+    }
+
+    /// Something has happened on a connection.
+    pub(crate) fn ready(&mut self, token: ConnToken, readiness: Readiness) {
+        let Some(connection) = self.find(token) else { return };
+        if readiness.writable && connection.output.is_some() {
+            self.flush(token.key);
+        }
+        let Some(connection) = self.find(token) else { return };
+        if !readiness.readable && !readiness.ended {
+            return;
+        }
+        if connection.reading == Reading::Busy && readiness.ended {
+            // In the modern era a client that goes takes its request with it.
+            self.close(token.key);
+        } else if connection.may_read() {
+            self.read(token, readiness.ended);
+        } else {
+            connection.unread = true;
+            connection.ended |= readiness.ended;
+        }
+    }
+
+    /// Reads on where reading was broken off for the sake of the others. True while there is more of it.
+    pub(crate) fn go_on(&mut self) -> bool {
+        for _ in 0..self.again.len() {
+            let Some(token) = self.again.pop_front() else { break };
+            if self.find(token).is_some_and(|connection| connection.may_read()) {
+                self.read(token, false);
+            }
+        }
+        !self.again.is_empty()
+    }
+
+    fn find(&mut self, token: ConnToken) -> Option<&mut Connection<N::Stream>> {
+        self.table.get_mut(token.key).filter(|connection| connection.generation == token.generation)
+    }
+
+    /// Ends a connection at once, with whatever it was doing.
+    fn close(&mut self, key: u32) {
+        if self.table.get(key).is_none() {
+            return;
+        }
+        self.wheel.take(&mut self.table, key);
+        let Some(connection) = self.table.remove(key) else { return };
+        self.counters.connections[connection.kind as usize].subtract(1);
+        self.lingering_refused -= u64::from(connection.refused);
+        for buffer in [connection.input, connection.output].into_iter().flatten() {
+            self.pool.give_back(buffer);
+        }
+        match connection.task {
+            Task::Call(call) => call.cancellation.cancel(),
+            Task::Stream(_) => self.counters.streams.subtract(1),
+            Task::None | Task::Upload(_) => {}
+        }
+    }
+
+    fn set_kind(&mut self, key: u32, kind: ConnectionKind) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        if connection.kind != kind && kind != ConnectionKind::New {
+            self.counters.connections[connection.kind as usize].subtract(1);
+            self.counters.connections[kind as usize].add(1);
+            connection.kind = kind;
+        }
+    }
+
+    /// A new turn of the loop begins.
+    pub(crate) fn begin_turn(&mut self) {
+        self.now_ns = self.shared.clock.now_ns();
+        if self.now_ns >= self.date_due_ns {
+            self.date_due_ns = self.now_ns + TICK_NS;
+            self.dispatcher.set_time(self.shared.clock.unix_seconds());
+        }
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    pub(crate) fn next_tick_ns(&self) -> u64 {
+        self.wheel.next_tick_ns()
+    }
+}
+
+fn ms(limit: u64) -> u64 {
+    limit.saturating_mul(1_000_000)
+}
+
+/// A moment as a connection keeps it; rounded up.
+fn ticks(ns: u64) -> u32 {
+    u32::try_from(ns.div_ceil(TICK_NS)).unwrap_or(u32::MAX)
 }

@@ -13,4 +13,4 @@ pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
 pub use result::{Content, ToolResult};
 pub use spec::{Annotations, ToolSpec};
 
-pub(crate) use registry::{Execution, Tool};
+pub(crate) use registry::Execution;

@@ -1,0 +1,93 @@
+//! `tools/call`: in place, or by a worker.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::server::Message;
+
+use super::mcp::{Handled, id};
+use super::{Asker, Dispatcher};
+use crate::answer::RpcError;
+use crate::conn::Call;
+use crate::metrics::counters::Outcome;
+use crate::queue::{Job, ReplyTo};
+use crate::tools::{Arguments, CallContext, Cancellation, Execution, InlineTool, QueuedTool};
+
+impl Dispatcher {
+    pub(super) fn call(&mut self, message: &Message<'_>, closes: bool, asker: &Asker) -> Handled {
+        let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
+        let Some(name) = message.params.name else {
+            return self.rpc_error(message, 200, bad("the name of the tool is missing or not a string"));
+        };
+        let arguments = message.params.arguments.unwrap_or("{}");
+        if !arguments.starts_with('{') {
+            return self.rpc_error(message, 200, bad("arguments is not an object"));
+        }
+        let name = name.decode();
+        match self.shared.registry.find(&name).map(|tool| &tool.execution) {
+            None => self.rpc_error(message, 200, bad("there is no tool of that name")),
+            Some(Execution::Inline(tool)) => {
+                let context = CallContext { tool: &name, replica: self.shared.replica };
+                self.body.clear();
+                match call_in_place(&self.shared.answers, &mut self.body, &**tool, &context, arguments, id(message)) {
+                    Some(outcome) => Handled::Replied { status: 200, outcome, retry_after_ms: None },
+                    None => self.rpc_error(message, 200, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
+                }
+            }
+            Some(Execution::Queued(tool)) => {
+                let tool = Arc::clone(tool);
+                self.enqueue(tool, message, arguments, closes, asker)
+            }
+        }
+    }
+
+    fn enqueue(
+        &mut self,
+        tool: Arc<dyn QueuedTool>,
+        message: &Message<'_>,
+        arguments: &str,
+        closes: bool,
+        asker: &Asker,
+    ) -> Handled {
+        let cancellation = Cancellation::default();
+        let job = Job {
+            tool,
+            arguments: arguments.into(),
+            id: id(message).into(),
+            reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token },
+            cancellation: cancellation.clone(),
+            deadline_ns: asker.now_ns + self.shared.limits.call_timeout_ms * 1_000_000,
+        };
+        match self.shared.queue.push(job) {
+            Ok(()) => Handled::Called(Box::new(Call { cancellation, began_ns: asker.now_ns, closes })),
+            Err(full) => self.overloaded(message, full.retry_after_ms),
+        }
+    }
+
+    /// Refuses a request for lack of room; it was not executed.
+    pub(super) fn overloaded(&mut self, message: &Message<'_>, asked_ms: u64) -> Handled {
+        let retry_after_ms = self.retry_after(asked_ms);
+        self.body.clear();
+        let error = RpcError::overloaded(retry_after_ms);
+        self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
+        Handled::Replied { status: 503, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) }
+    }
+}
+
+/// Calls a tool and writes its result into `body`. None: it panicked, which must cost no other request anything.
+fn call_in_place(
+    answers: &crate::answer::AnswerWriter,
+    body: &mut Vec<u8>,
+    tool: &dyn InlineTool,
+    context: &CallContext<'_>,
+    arguments: &str,
+    id: &[u8],
+) -> Option<Outcome> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let result = tool.call(context, Arguments::new(arguments));
+        answers.result(body, id, |out| result.write_fields(out));
+        if result.is_error() { Outcome::ToolError } else { Outcome::Ok }
+    }))
+    .ok()
+}

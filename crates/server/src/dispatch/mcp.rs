@@ -1,0 +1,149 @@
+//! The MCP endpoint: from a whole body to its answer.
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::header::method;
+use erlmcp_protocol::server::check::{CheckFault, check_request};
+use erlmcp_protocol::server::{Head, Message, read_message};
+use serde_json::json;
+
+use super::catalog::SERVED;
+use super::reply::retry_field;
+use super::{Asker, Dispatcher, Step};
+use crate::answer::RpcError;
+use crate::conn::{Call, Stream};
+use crate::metrics::counters::{Method, Outcome};
+use erlmcp_protocol::era::Version;
+
+/// What became of a request. Where it is `Replied`, the dispatcher's body is the answer's.
+pub(super) enum Handled {
+    Replied {
+        status: u16,
+        outcome: Outcome,
+        retry_after_ms: Option<u64>,
+    },
+    Called(Box<Call>),
+    /// The head and the first event are written.
+    Opened(Box<Stream>),
+}
+
+impl Handled {
+    pub(super) fn ok() -> Self {
+        Self::Replied { status: 200, outcome: Outcome::Ok, retry_after_ms: None }
+    }
+}
+
+impl Dispatcher {
+    /// Answers the message of a POST. `used` bytes of the connection's input belong to the request.
+    pub(super) fn message(
+        &mut self,
+        head: &Head<'_, '_>,
+        body: &[u8],
+        used: usize,
+        asker: &Asker,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let closes = !head.keep_alive || self.draining;
+        let answered = Step::Answered { used, left: 0, closes };
+        let message = match read_message(body, &self.message_limits) {
+            Ok(message) => message,
+            Err(fault) => {
+                self.fault(Method::Unread, &fault.into(), closes, out);
+                return answered;
+            }
+        };
+        let method = label(&message);
+        if message.id.is_none() {
+            self.count(Method::Notification, Outcome::Ok);
+            self.head(202, None, Some(0), "", closes).write(out);
+            return answered;
+        }
+        if let Err(fault) = check_request(&head.known, &message, &SERVED) {
+            self.fault(method, &fault, closes, out);
+            return answered;
+        }
+        let handled = match method {
+            Method::ToolsCall => self.call(&message, closes, asker),
+            Method::ToolsList => self.tools_list(&message),
+            Method::Discover => self.discover(&message),
+            Method::Listen => self.listen(&message, head.is_http10, closes, out),
+            _ => self.rpc_error(&message, 404, RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method")),
+        };
+        match handled {
+            Handled::Replied { status, outcome, retry_after_ms } => {
+                self.count(method, outcome);
+                match retry_after_ms {
+                    None => self.send(out, status, "", closes),
+                    Some(ms) => self.send(out, status, &retry_field(ms), closes),
+                }
+                answered
+            }
+            Handled::Called(call) => Step::Called { used, call },
+            Handled::Opened(stream) => {
+                self.count(method, Outcome::Ok);
+                Step::Opened { used, stream }
+            }
+        }
+    }
+
+    /// Makes an error the answer. In an answer 200 it is the method's own; another status says more.
+    pub(super) fn rpc_error(&mut self, message: &Message<'_>, status: u16, error: RpcError) -> Handled {
+        self.body.clear();
+        self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
+        let outcome = if status == 200 { Outcome::RpcError } else { Outcome::HttpError };
+        Handled::Replied { status, outcome, retry_after_ms: None }
+    }
+
+    fn fault(&mut self, method: Method, check: &CheckFault<'_>, closes: bool, out: &mut Vec<u8>) {
+        let fault = &check.fault;
+        let mut error = RpcError::new(fault.code, fault.why);
+        if let Some(requested) = &check.requested {
+            error = error.with(json!({"supported": SERVED.map(Version::as_str), "requested": requested}));
+        }
+        self.count(method, Outcome::HttpError);
+        self.body.clear();
+        self.shared.answers.error(&mut self.body, fault.id.map(str::as_bytes), &error);
+        self.send(out, fault.status, "", closes);
+    }
+
+    fn discover(&mut self, message: &Message<'_>) -> Handled {
+        self.body.clear();
+        let fields = &self.shared.catalog.discover;
+        self.shared.answers.result(&mut self.body, id(message), |out| out.extend_from_slice(fields));
+        Handled::ok()
+    }
+
+    fn tools_list(&mut self, message: &Message<'_>) -> Handled {
+        // The list is one page, so that no cursor was ever given out.
+        if message.params.cursor.is_some() {
+            return self.rpc_error(
+                message,
+                200,
+                RpcError::new(code::INVALID_PARAMS, "the cursor is not one of this server's"),
+            );
+        }
+        self.body.clear();
+        let fields = &self.shared.catalog.tools;
+        self.shared.answers.result(&mut self.body, id(message), |out| out.extend_from_slice(fields));
+        Handled::ok()
+    }
+}
+
+/// The id of a request, as JSON text.
+pub(super) fn id<'a>(message: &Message<'a>) -> &'a [u8] {
+    message.id.unwrap_or("null").as_bytes()
+}
+
+fn label(message: &Message<'_>) -> Method {
+    let is = |name| message.method.is(name);
+    if is(method::TOOLS_CALL) {
+        Method::ToolsCall
+    } else if is(method::TOOLS_LIST) {
+        Method::ToolsList
+    } else if is(method::DISCOVER) {
+        Method::Discover
+    } else if is(method::LISTEN) {
+        Method::Listen
+    } else {
+        Method::Other
+    }
+}

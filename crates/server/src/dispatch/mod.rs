@@ -1,0 +1,241 @@
+//! From the bytes of a request to the bytes of its answer. Knows no socket and reads no clock.
+
+mod call;
+mod catalog;
+mod listen;
+mod mcp;
+mod pages;
+mod reply;
+mod route;
+
+use std::sync::Arc;
+
+use erlmcp_protocol::http::chunked::{Chunk, ChunkError, Chunked};
+use erlmcp_protocol::server::message::MessageLimits;
+use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal, negotiate, read_head, slots};
+
+use crate::conn::{Call, Stream};
+use crate::engine::Shared;
+use crate::metrics::counters::{ConnectionKind, ShardCounters};
+use crate::shard::{ConnToken, Mailbox};
+
+pub(crate) use catalog::Catalog;
+pub(crate) use listen::{write_changes, write_comment};
+use reply::Dates;
+use route::{ALLOW_ANY, Route, route};
+
+/// Who asks, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    pub(crate) token: ConnToken,
+    pub(crate) listener: u8,
+    /// When the bytes were read, ns.
+    pub(crate) now_ns: u64,
+}
+
+/// What the front of a connection's bytes turned out to be.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// More is needed: so many bytes in all, where that is known.
+    More { need: Option<usize>, expects_continue: bool },
+    /// A body in chunks that goes on; what was decoded so far is in [`Dispatcher::decoded`]. All bytes are used.
+    Upload { decoder: Chunked, head_length: usize, expects_continue: bool },
+    /// Answered. `left` bytes of the request are still to come, and of no use.
+    Answered { used: usize, left: u32, closes: bool },
+    /// The answer comes from a worker.
+    Called { used: usize, call: Box<Call> },
+    /// The answer is a stream, which has begun.
+    Opened { used: usize, stream: Box<Stream> },
+}
+
+/// A shard's way from requests to answers.
+pub(crate) struct Dispatcher {
+    shared: Arc<Shared>,
+    counters: Arc<ShardCounters>,
+    mailbox: Arc<Mailbox>,
+    head_limits: HeadLimits,
+    message_limits: MessageLimits,
+    /// The body of the answer that is being made.
+    body: Vec<u8>,
+    /// The body of the request that is being read, where it came in chunks.
+    pub(crate) decoded: Vec<u8>,
+    dates: Dates,
+    random: u64,
+    /// Requests answered since this was last taken.
+    pub(crate) answered: u64,
+    /// Every connection ends after its answer.
+    pub(crate) draining: bool,
+    /// What the last request was for.
+    pub(crate) kind: ConnectionKind,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(shared: &Arc<Shared>, shard: usize, seed: u64) -> Self {
+        let limits = &shared.limits;
+        let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        Self {
+            counters: Arc::clone(&shared.counters[shard]),
+            mailbox: Arc::clone(&shared.mailboxes[shard]),
+            head_limits: HeadLimits {
+                bytes_max: bytes(limits.head_bytes_max),
+                fields_max: bytes(limits.head_fields_max),
+                body_bytes_max: limits.body_bytes_max.min(u64::from(u32::MAX / 2)),
+            },
+            message_limits: MessageLimits {
+                depth_max: u32::try_from(limits.json_depth_max).unwrap_or(u32::MAX),
+                id_bytes_max: bytes(limits.request_id_bytes_max),
+            },
+            shared: Arc::clone(shared),
+            body: Vec::new(),
+            decoded: Vec::new(),
+            dates: Dates::new(),
+            random: seed | 1,
+            answered: 0,
+            draining: false,
+            kind: ConnectionKind::New,
+        }
+    }
+
+    /// Looks at the front of `bytes`, which is where a request begins, and answers it into `out` if it is whole.
+    pub(crate) fn step(&mut self, bytes: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
+        let mut slots = slots();
+        let head = match read_head(bytes, &self.head_limits, &mut slots) {
+            HeadRead::Whole(head) => head,
+            HeadRead::Partial => return Step::More { need: None, expects_continue: false },
+            HeadRead::Refused(refusal) => {
+                self.refuse(out, &refusal, None, true);
+                return Step::Answered { used: bytes.len(), left: 0, closes: true };
+            }
+        };
+        let route = match self.admit(&head) {
+            Ok(route) => route,
+            Err((refusal, allow)) => return self.turn_away(bytes, &head, &refusal, allow, out),
+        };
+        let after_head = &bytes[head.length..];
+        match (route, head.body) {
+            (Route::Mcp, Body::Length(length)) if (after_head.len() as u64) < length => Step::More {
+                need: Some(head.length + length as usize),
+                expects_continue: head.expects_continue && after_head.is_empty(),
+            },
+            (Route::Mcp, Body::Length(length)) => {
+                let used = head.length + length as usize;
+                self.message(&head, &after_head[..length as usize], used, asker, out)
+            }
+            (Route::Mcp, Body::Chunked) => self.chunks(&head, after_head, asker, out),
+            (route, _) => self.page(bytes, &head, route, asker, out),
+        }
+    }
+
+    /// Answers a request whose body came in chunks and is whole now. `head` is the text of its head.
+    pub(crate) fn uploaded(&mut self, head: &[u8], body: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
+        let mut slots = slots();
+        match read_head(head, &self.head_limits, &mut slots) {
+            HeadRead::Whole(head) => self.message(&head, body, 0, asker, out),
+            // It was whole and good when it came.
+            HeadRead::Partial | HeadRead::Refused(_) => self.broken_upload(ChunkError::Malformed, out),
+        }
+    }
+
+    /// Refuses a body in chunks.
+    pub(crate) fn broken_upload(&mut self, error: ChunkError, out: &mut Vec<u8>) -> Step {
+        let refusal = match error {
+            ChunkError::Malformed => Refusal::closing(400, "the body in chunks is malformed"),
+            ChunkError::Framing => Refusal::closing(400, "the body in chunks has far more framing than content"),
+            ChunkError::TooLarge => Refusal::closing(413, "the body is larger than this server takes"),
+            ChunkError::Trailers => Refusal::closing(431, "the trailer fields are too long or too many"),
+        };
+        self.refuse(out, &refusal, None, true);
+        Step::Answered { used: 0, left: 0, closes: true }
+    }
+
+    /// Everything that a head alone decides, in the order of the specification's checks.
+    fn admit(&mut self, head: &Head<'_, '_>) -> Result<Route, (Refusal, Option<&'static str>)> {
+        self.kind = if head.path == "/mcp" { ConnectionKind::Mcp } else { ConnectionKind::Admin };
+        self.shared.hosts.check(head).map_err(|refusal| (refusal, None))?;
+        match route(head) {
+            Route::Mcp => {
+                negotiate::check_post(&head.known).map_err(|refusal| (refusal, None))?;
+                Ok(Route::Mcp)
+            }
+            Route::Refused { refusal, allow } => Err((refusal, allow)),
+            route => Ok(route),
+        }
+    }
+
+    fn chunks(&mut self, head: &Head<'_, '_>, bytes: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
+        let mut decoder = Chunked::new(self.head_limits.body_bytes_max);
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        let step = match decode(&mut decoder, bytes, |data| decoded.extend_from_slice(data)) {
+            Ok(Some(used)) => self.message(head, &decoded, head.length + used, asker, out),
+            Ok(None) => Step::Upload {
+                decoder,
+                head_length: head.length,
+                expects_continue: head.expects_continue && bytes.is_empty(),
+            },
+            Err(error) => self.broken_upload(error, out),
+        };
+        self.decoded = decoded;
+        step
+    }
+
+    fn page(&mut self, bytes: &[u8], head: &Head<'_, '_>, route: Route, asker: &Asker, out: &mut Vec<u8>) -> Step {
+        let (used, left, closes) = self.rest_of(bytes, head);
+        match route {
+            Route::Page(page) => {
+                let shown = pages::show(&self.shared, page, asker.listener);
+                self.show(out, &shown, head.method == Method::Head, closes);
+            }
+            _ => self.no_content(out, &format!("Allow: {ALLOW_ANY}\r\n"), closes),
+        }
+        Step::Answered { used, left, closes }
+    }
+
+    /// Refuses a request whose head is whole.
+    fn turn_away(
+        &mut self,
+        bytes: &[u8],
+        head: &Head<'_, '_>,
+        refusal: &Refusal,
+        allow: Option<&'static str>,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let (used, left, closes) = self.rest_of(bytes, head);
+        let closes = closes || refusal.closes;
+        self.refuse(out, refusal, allow, closes);
+        Step::Answered { used, left, closes }
+    }
+
+    /// A request's body is not wanted: bytes used, bytes still to come, and whether the connection ends instead.
+    fn rest_of(&self, bytes: &[u8], head: &Head<'_, '_>) -> (usize, u32, bool) {
+        let last = !head.keep_alive || self.draining;
+        let Body::Length(length) = head.body else { return (bytes.len(), 0, true) };
+        let whole = head.length as u64 + length;
+        let left = whole.saturating_sub(bytes.len() as u64);
+        // A client that waits for 100 may send its body or the next request: nobody can tell.
+        let uncertain = left > self.shared.limits.linger_bytes_max || (left > 0 && head.expects_continue);
+        if uncertain {
+            return (bytes.len(), 0, true);
+        }
+        (bytes.len().min(whole as usize), left as u32, last)
+    }
+}
+
+/// Decodes all of `bytes`. Some: the body ended after so many of them.
+pub(crate) fn decode(
+    decoder: &mut Chunked,
+    bytes: &[u8],
+    mut take: impl FnMut(&[u8]),
+) -> Result<Option<usize>, ChunkError> {
+    let mut at = 0;
+    loop {
+        match decoder.decode(&bytes[at..])? {
+            Chunk::Data { data, used } => {
+                take(data);
+                at += used;
+            }
+            Chunk::More => return Ok(None),
+            Chunk::End { used } => return Ok(Some(at + used)),
+        }
+    }
+}

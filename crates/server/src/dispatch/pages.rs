@@ -1,0 +1,58 @@
+//! The pages beside the MCP endpoint.
+
+use serde_json::json;
+
+use super::route::Page;
+use crate::clock::monotonic_ns;
+use crate::engine::{ClusterPages, Shared};
+use crate::metrics::{State, prometheus_text, replica_status, snapshot_age_line};
+
+/// A page as it is sent.
+pub(crate) struct Shown {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+const JSON: &str = "application/json";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+impl Shown {
+    fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self { status, content_type: JSON, body: body.to_string().into_bytes() }
+    }
+}
+
+/// Makes a page; on a shared listener for the whole cluster, where its pages are known.
+pub(crate) fn show(shared: &Shared, page: Page, listener: u8) -> Shown {
+    let cluster = shared.is_shared_listener(listener).then(|| shared.pages()).flatten();
+    match (page, cluster) {
+        (Page::Health, _) => Shown::json(200, &json!({"status": "live"})),
+        (Page::Ready, _) => {
+            let state = shared.state();
+            Shown::json(if state == State::Ready { 200 } else { 503 }, &json!({"status": state}))
+        }
+        (Page::Metrics, Some(pages)) => {
+            let mut body = pages.metrics.clone();
+            body.push_str(&snapshot_age_line(age_ns(&pages)));
+            Shown { status: 200, content_type: PROMETHEUS, body: body.into_bytes() }
+        }
+        (Page::Metrics, None) => {
+            let body = prometheus_text(&[shared.snapshot()]).into_bytes();
+            Shown { status: 200, content_type: PROMETHEUS, body }
+        }
+        (Page::Status, Some(pages)) => {
+            let mut status = pages.status.clone();
+            if let Some(status) = status.as_object_mut() {
+                status.insert("snapshot_age_ms".to_string(), json!(age_ns(&pages) / 1_000_000));
+                status.entry("cluster").or_insert_with(|| json!(shared.cluster));
+            }
+            Shown::json(200, &status)
+        }
+        (Page::Status, None) => Shown::json(200, &replica_status(&shared.snapshot(), shared.cluster.as_ref())),
+    }
+}
+
+fn age_ns(pages: &ClusterPages) -> u64 {
+    monotonic_ns().saturating_sub(pages.taken_at_ns)
+}

@@ -1,0 +1,150 @@
+//! Answers, head and body, as they go out.
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::server::Refusal;
+use erlmcp_protocol::server::respond::ResponseHead;
+
+use super::Dispatcher;
+use super::pages::Shown;
+use crate::answer::RpcError;
+use crate::clock::http_date;
+use crate::metrics::counters::{Method, Outcome};
+use crate::queue::Answer;
+
+const JSON: &str = "application/json";
+
+/// The date of HTTP, and the head that most answers have up to their length, made once a second.
+#[derive(Debug)]
+pub(super) struct Dates {
+    date: [u8; 29],
+    /// Of a 200 with JSON, without the digits of its length.
+    json_ok: Vec<u8>,
+    unix_seconds: u64,
+}
+
+impl Dates {
+    pub(super) fn new() -> Self {
+        let mut dates = Self { date: http_date(0), json_ok: Vec::new(), unix_seconds: u64::MAX };
+        dates.set(0);
+        dates
+    }
+
+    fn set(&mut self, unix_seconds: u64) {
+        if unix_seconds == self.unix_seconds {
+            return;
+        }
+        self.unix_seconds = unix_seconds;
+        self.date = http_date(unix_seconds);
+        let head = ResponseHead {
+            status: 200,
+            content_type: Some(JSON),
+            length: Some(0),
+            fields: "",
+            closes: false,
+            date: &self.date,
+        };
+        self.json_ok.clear();
+        head.write(&mut self.json_ok);
+        let without_length = self.json_ok.len() - b"0\r\n\r\n".len();
+        self.json_ok.truncate(without_length);
+    }
+}
+
+impl Dispatcher {
+    /// Tells what the time is, seconds since 1970.
+    pub(crate) fn set_time(&mut self, unix_seconds: u64) {
+        self.dates.set(unix_seconds);
+    }
+
+    pub(super) fn count(&mut self, method: Method, outcome: Outcome) {
+        self.counters.count(method, outcome);
+        self.answered += 1;
+    }
+
+    /// Writes an answer with JSON: what is in `self.body`.
+    pub(super) fn send(&self, out: &mut Vec<u8>, status: u16, fields: &str, closes: bool) {
+        self.send_json(out, status, fields, closes, &self.body);
+    }
+
+    fn send_json(&self, out: &mut Vec<u8>, status: u16, fields: &str, closes: bool, body: &[u8]) {
+        if status == 200 && !closes && fields.is_empty() {
+            let mut digits = itoa::Buffer::new();
+            out.extend_from_slice(&self.dates.json_ok);
+            out.extend_from_slice(digits.format(body.len()).as_bytes());
+            out.extend_from_slice(b"\r\n\r\n");
+        } else {
+            self.head(status, Some(JSON), Some(body.len() as u64), fields, closes).write(out);
+        }
+        out.extend_from_slice(body);
+    }
+
+    pub(super) fn head<'a>(
+        &'a self,
+        status: u16,
+        content_type: Option<&'a str>,
+        length: Option<u64>,
+        fields: &'a str,
+        closes: bool,
+    ) -> ResponseHead<'a> {
+        ResponseHead { status, content_type, length, fields, closes, date: &self.dates.date }
+    }
+
+    /// Refuses what was no message yet.
+    pub(super) fn refuse(&mut self, out: &mut Vec<u8>, refusal: &Refusal, allow: Option<&str>, closes: bool) {
+        self.count(Method::Unread, Outcome::HttpError);
+        self.body.clear();
+        self.shared.answers.error(&mut self.body, None, &RpcError::new(code::INVALID_REQUEST, refusal.why));
+        let fields = allow.map(|allow| format!("Allow: {allow}\r\n")).unwrap_or_default();
+        self.send(out, refusal.status, &fields, closes);
+    }
+
+    /// Refuses a request that did not come in time.
+    pub(crate) fn too_slow(&mut self, out: &mut Vec<u8>) {
+        self.refuse(out, &Refusal::closing(408, "the request did not come in time"), None, true);
+    }
+
+    /// Refuses a connection above the limit.
+    pub(crate) fn too_many(&mut self, out: &mut Vec<u8>) {
+        let retry_after_ms = self.retry_after(0);
+        self.body.clear();
+        self.shared.answers.error(&mut self.body, None, &RpcError::overloaded(retry_after_ms));
+        self.send(out, 503, &retry_field(retry_after_ms), true);
+    }
+
+    pub(super) fn show(&self, out: &mut Vec<u8>, shown: &Shown, head_only: bool, closes: bool) {
+        let length = shown.body.len() as u64;
+        let fields = "Cache-Control: no-store\r\n";
+        self.head(shown.status, Some(shown.content_type), Some(length), fields, closes).write(out);
+        if !head_only {
+            out.extend_from_slice(&shown.body);
+        }
+    }
+
+    pub(super) fn no_content(&self, out: &mut Vec<u8>, fields: &str, closes: bool) {
+        self.head(204, None, Some(0), fields, closes).write(out);
+    }
+
+    /// Writes a worker's answer.
+    pub(crate) fn answered(&mut self, out: &mut Vec<u8>, answer: &Answer, closes: bool) {
+        self.count(Method::ToolsCall, answer.outcome);
+        self.send_json(out, answer.status, "", closes || self.draining, &answer.body);
+    }
+
+    /// How long a refused client is asked to wait: what the queue says, within the limits, spread by a half either way
+    /// so that those who were refused together do not come back together.
+    pub(super) fn retry_after(&mut self, asked_ms: u64) -> u64 {
+        let limits = &self.shared.limits;
+        let least = limits.retry_after_min_ms.min(limits.retry_after_max_ms);
+        let base = asked_ms.clamp(least, limits.retry_after_max_ms);
+        // xorshift64: cheap, and good enough to spread clients.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        base / 2 + self.random % (base + 1)
+    }
+}
+
+/// `Retry-After` knows whole seconds only, and zero would mean "at once".
+pub(super) fn retry_field(ms: u64) -> String {
+    format!("Retry-After: {}\r\n", ms.div_ceil(1_000).max(1))
+}

@@ -1,0 +1,128 @@
+//! What the shards and the workers of a server have in common.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use erlmcp_protocol::server::access::AllowedHosts;
+
+use super::config::ClusterPages;
+use crate::answer::AnswerWriter;
+use crate::clock::{self, Clock};
+use crate::dispatch::Catalog;
+use crate::limits::Limits;
+use crate::metrics::counters::{ConnectionKind, ShardCounters};
+use crate::metrics::{
+    ClusterReference, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State, collect_requests,
+    collect_shards,
+};
+use crate::queue::JobQueue;
+use crate::shard::Mailbox;
+use crate::tools::Registry;
+
+/// What the shards and the workers of a server have in common.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) replica: u16,
+    pub(crate) registry: Registry,
+    pub(crate) catalog: Catalog,
+    pub(crate) answers: Arc<AnswerWriter>,
+    pub(crate) hosts: AllowedHosts,
+    /// Which listeners answer for the whole cluster.
+    pub(crate) shared_listeners: Vec<bool>,
+    pub(crate) cluster: Option<ClusterReference>,
+    pub(crate) clock: Clock,
+    pub(crate) queue: Arc<JobQueue>,
+    /// Of each shard.
+    pub(crate) counters: Vec<Arc<ShardCounters>>,
+    /// Of each shard.
+    pub(crate) mailboxes: Vec<Arc<Mailbox>>,
+    pub(crate) sampler: ProcessSampler,
+    /// The workers' runtime, once it is there.
+    pub(crate) runtime: OnceLock<tokio::runtime::Handle>,
+    pub(crate) ready: AtomicBool,
+    pub(crate) draining: AtomicBool,
+    pub(crate) pages: Mutex<Option<Arc<ClusterPages>>>,
+    /// As the limit has it, or as the descriptors allow.
+    pub(crate) connections_max: u64,
+    pub(crate) started_ns: u64,
+    pub(crate) started_unix_ns: u64,
+}
+
+impl Shared {
+    pub(crate) fn state(&self) -> State {
+        if self.draining.load(Ordering::Acquire) {
+            State::Draining
+        } else if self.ready.load(Ordering::Acquire) {
+            State::Ready
+        } else {
+            State::Starting
+        }
+    }
+
+    pub(crate) fn is_shared_listener(&self, listener: u8) -> bool {
+        self.shared_listeners.get(usize::from(listener)).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn pages(&self) -> Option<Arc<ClusterPages>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Open connections of all shards.
+    pub(crate) fn open_connections(&self) -> u64 {
+        self.counters.iter().map(|shard| shard.open_connections()).sum()
+    }
+
+    /// Open streams of all shards.
+    pub(crate) fn open_streams(&self) -> u64 {
+        self.counters.iter().map(|shard| shard.streams.get()).sum()
+    }
+
+    pub(crate) fn last_poll_ns(&self) -> u64 {
+        self.counters.iter().map(|shard| shard.last_poll_ns.get()).min().unwrap_or(0)
+    }
+
+    /// All figures at this moment.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let shards = || self.counters.iter().map(|shard| &**shard);
+        let sum = |figure: fn(&ShardCounters) -> u64| shards().map(figure).sum::<u64>();
+        let of_kind = |kind: ConnectionKind| shards().map(|shard| shard.connections[kind as usize].get()).sum();
+        let mut latency = Histogram::default();
+        shards().for_each(|shard| shard.latencies.add_to(&mut latency));
+        let process = self.sampler.last();
+        let now_ns = clock::monotonic_ns();
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            replica: self.replica,
+            pid: std::process::id(),
+            state: self.state(),
+            taken_at_ns: now_ns,
+            start_time_seconds: self.started_unix_ns as f64 / 1e9,
+            uptime_ms: now_ns.saturating_sub(self.started_ns) / 1_000_000,
+            connections: ConnectionCounts {
+                mcp: of_kind(ConnectionKind::Mcp),
+                admin: of_kind(ConnectionKind::Admin),
+                new: of_kind(ConnectionKind::New),
+            },
+            connections_accepted_total: sum(|shard| shard.accepted.get()),
+            connections_refused_total: sum(|shard| shard.refused.get()),
+            requests: collect_requests(shards()),
+            latency,
+            queue: self.queue.figures(),
+            tools: self.registry.specs().map(|spec| spec.name.clone()).collect(),
+            streams: self.open_streams(),
+            sessions: 0,
+            memory: Memory {
+                anonymous: process.anonymous,
+                rss: process.rss,
+                connections: sum(|shard| shard.connection_bytes.get()),
+                buffers: sum(|shard| shard.buffer_bytes.get()),
+                queue: self.queue.bytes(),
+            },
+            tasks: self.runtime.get().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
+            descriptors_open: process.descriptors_open,
+            descriptors_limit: process.descriptors_limit,
+            cpu_seconds: process.cpu_ns as f64 / 1e9,
+            shards: collect_shards(shards()),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How a server is put together.
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use erlmcp_protocol::server::access::AllowedHosts;
+use mio::{Poll, Waker};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{SockRef, TcpKeepalive};
+
+use super::config::{Listening, ServerConfig, ServerError};
+use super::{Server, Shared};
+use crate::answer::AnswerWriter;
+use crate::clock::{self, Clock};
+use crate::dispatch::Catalog;
+use crate::limits::Limits;
+use crate::metrics::ProcessSampler;
+use crate::queue::{JobQueue, WorkerPool};
+use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
+
+/// Answers that may wait for a shard, for each worker.
+const ANSWERS_A_WORKER: u64 = 4;
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
+    move |source| ServerError::System { what, source }
+}
+
+pub(super) fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool) -> Result<Server, ServerError> {
+    let limits = config.limits.clone();
+    let tools = config.registry.len() as u64;
+    if tools > limits.tools_max {
+        return Err(ServerError::TooManyTools { tools, max: limits.tools_max });
+    }
+    if listeners.is_empty() {
+        return Err(ServerError::NoListener);
+    }
+    let mut polls = Vec::new();
+    let mut mailboxes = Vec::new();
+    for _ in 0..config.shards.max(1) {
+        let poll = Poll::new().map_err(system("poll"))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(system("waker"))?;
+        let answers_max = usize::try_from(limits.workers * ANSWERS_A_WORKER).unwrap_or(usize::MAX).max(1);
+        let handover_max = usize::try_from(limits.handover_max).unwrap_or(usize::MAX);
+        mailboxes.push(Arc::new(Mailbox::new(waker, answers_max, handover_max)));
+        polls.push(poll);
+    }
+    let addresses = addresses(&listeners)?;
+    let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
+    let shared = Arc::new(share(config, &addresses, shared_listeners, mailboxes, ready));
+    let workers =
+        WorkerPool::start(&limits, shared.replica, &shared.queue, &shared.answers).map_err(system("worker threads"))?;
+    // It was not set before.
+    let _ = shared.runtime.set(workers.runtime().handle().clone());
+    let mut sockets = Some(prepare(listeners, &limits)?);
+    let mut loopings = Vec::new();
+    for (index, poll) in polls.into_iter().enumerate() {
+        let registry = poll.registry().try_clone().map_err(system("poll"))?;
+        let shard = Shard::new(&shared, index, Sockets { registry });
+        let accepting = sockets
+            .take()
+            .map(|sockets| Accepting::new(sockets, shared.mailboxes.clone(), index, limits.accepts_per_turn_max));
+        loopings.push(Looping::new(shard, poll, accepting).map_err(system("listeners"))?);
+    }
+    shared.sampler.sample();
+    watch_process(&shared, &workers);
+    let mut shards = Vec::new();
+    for (index, looping) in loopings.into_iter().enumerate() {
+        let thread = std::thread::Builder::new().name(format!("shard-{index}"));
+        shards.push(thread.spawn(move || run(looping)).map_err(system("shard threads"))?);
+    }
+    Ok(Server { shared, shards, workers })
+}
+
+fn addresses(listeners: &[Listening]) -> Result<Vec<SocketAddr>, ServerError> {
+    let local = |listening: &Listening| listening.listener.local_addr();
+    listeners.iter().map(local).collect::<Result<_, _>>().map_err(system("listeners"))
+}
+
+fn share(
+    config: ServerConfig,
+    addresses: &[SocketAddr],
+    shared_listeners: Vec<bool>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    ready: bool,
+) -> Shared {
+    let limits = config.limits;
+    let started_ns = clock::monotonic_ns();
+    let counters = mailboxes.iter().map(|_| {
+        let counters = Arc::<crate::metrics::counters::ShardCounters>::default();
+        counters.last_poll_ns.set(started_ns);
+        counters
+    });
+    Shared {
+        replica: config.replica,
+        catalog: Catalog::new(&config.info, &config.registry),
+        registry: config.registry,
+        answers: Arc::new(AnswerWriter::new(&config.info)),
+        hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
+        shared_listeners,
+        cluster: config.cluster,
+        clock: Clock::Monotonic,
+        queue: Arc::new(JobQueue::new(limits.workers, limits.queue_max)),
+        counters: counters.collect(),
+        mailboxes,
+        sampler: ProcessSampler::default(),
+        runtime: OnceLock::new(),
+        ready: AtomicBool::new(ready),
+        draining: AtomicBool::new(false),
+        pages: Mutex::new(None),
+        connections_max: limits.connections_max.min(descriptors().saturating_sub(limits.descriptors_reserved)),
+        started_ns,
+        started_unix_ns: clock::unix_ns(),
+        limits,
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one, and gives what there is.
+fn descriptors() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum || limit.maximum.is_none() {
+        // Not permitted: what there is must do.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Makes the sockets ready. What is set on a listener holds for the connections that it accepts, which saves two
+/// system calls for each of them.
+fn prepare(listeners: Vec<Listening>, limits: &Limits) -> Result<Vec<mio::net::TcpListener>, ServerError> {
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_millis(limits.tcp_keepalive_ms).max(Duration::from_secs(1)));
+    let mut sockets = Vec::new();
+    for listening in listeners {
+        let set = || {
+            let socket = SockRef::from(&listening.listener);
+            socket.set_nonblocking(true)?;
+            socket.set_tcp_nodelay(true)?;
+            socket.set_tcp_keepalive(&keepalive)
+        };
+        set().map_err(system("listeners"))?;
+        sockets.push(mio::net::TcpListener::from_std(listening.listener));
+    }
+    Ok(sockets)
+}
+
+/// Once a second, away from the shards: reading /proc takes its time.
+fn watch_process(shared: &Arc<Shared>, workers: &WorkerPool) {
+    let shared = Arc::clone(shared);
+    workers.runtime().spawn(async move {
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            seconds.tick().await;
+            shared.sampler.sample();
+        }
+    });
+}

@@ -1,0 +1,74 @@
+//! When patience ends.
+
+use super::{Net, Shard, ms, ticks};
+use crate::conn::wheel::TICK_NS;
+use crate::conn::{Reading, Task};
+use crate::dispatch::write_comment;
+
+impl<N: Net> Shard<N> {
+    /// The moment at which a connection is looked at. Moving it away costs nothing: the wheel looks at the old moment
+    /// and finds that there is time.
+    pub(super) fn set_deadline(&mut self, key: u32, at_ns: u64) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        connection.deadline = ticks(at_ns);
+        if connection.deadline < connection.look {
+            self.look(key);
+        }
+    }
+
+    fn look(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        // The wheel reaches this far.
+        let furthest = ticks(self.now_ns).saturating_add(1_000);
+        connection.look = connection.deadline.min(furthest);
+        let at_ns = u64::from(connection.look) * TICK_NS;
+        self.wheel.put(&mut self.table, key, at_ns);
+    }
+
+    /// Looks at all whose moment has come.
+    pub(crate) fn tick(&mut self) {
+        let mut fired = std::mem::take(&mut self.fired);
+        while self.wheel.turn(&mut self.table, self.now_ns, &mut fired) {}
+        for key in fired.drain(..) {
+            let Some(connection) = self.table.get_mut(key) else { continue };
+            connection.look = u32::MAX;
+            if u64::from(connection.deadline) * TICK_NS > self.now_ns {
+                self.look(key);
+            } else {
+                connection.deadline = u32::MAX;
+                self.expired(key);
+            }
+        }
+        self.fired = fired;
+        self.counters.connection_bytes.set(self.table.bytes() as u64);
+        self.counters.buffer_bytes.set((self.pool.bytes() + self.read_buffer.len()) as u64);
+    }
+
+    fn expired(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        if connection.output.is_some() {
+            return self.close(key);
+        }
+        let has_begun = connection.input.is_some();
+        match connection.reading {
+            Reading::Busy if matches!(connection.task, Task::Stream(_)) => {
+                write_comment(&mut self.out);
+                self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+                self.flush(key);
+            }
+            Reading::Busy => self.set_deadline(key, u64::MAX),
+            Reading::Body { .. } | Reading::Chunks => self.too_slow(key),
+            Reading::Head if has_begun => self.too_slow(key),
+            Reading::Head | Reading::Discard { .. } | Reading::Linger { .. } => self.close(key),
+        }
+    }
+
+    fn too_slow(&mut self, key: u32) {
+        self.dispatcher.too_slow(&mut self.out);
+        self.dispatcher.answered = 0;
+        if let Some(connection) = self.table.get_mut(key) {
+            connection.closes = true;
+        }
+        self.flush(key);
+    }
+}

@@ -1,0 +1,68 @@
+//! What other threads have sent: answers of workers, changes.
+
+use super::mailbox::Inbox;
+use super::{ConnToken, Net, Shard, ms};
+use crate::conn::{Reading, Task};
+use crate::dispatch::write_changes;
+use crate::queue::Answer;
+
+impl<N: Net> Shard<N> {
+    /// Takes the messages; hands over the connections that came with them.
+    pub(crate) fn take_messages(&mut self) -> Vec<(mio::net::TcpStream, u8)> {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        let changes = self.mailbox.collect(&mut inbox);
+        for (token, answer) in inbox.answers.drain(..) {
+            self.deliver(token, &answer);
+        }
+        if changes != 0 {
+            self.announce(changes);
+        }
+        let connections = std::mem::take(&mut inbox.connections);
+        // A burst's room is not kept.
+        if inbox.answers.capacity() > 4_096 {
+            inbox = Inbox::default();
+        }
+        self.inbox = inbox;
+        connections
+    }
+
+    fn deliver(&mut self, token: ConnToken, answer: &Answer) {
+        // The client may have gone; its place may belong to another one.
+        let drains = self.drain.is_some();
+        let Some(connection) = self.find(token) else { return };
+        let Task::Call(call) = std::mem::replace(&mut connection.task, Task::None) else { return };
+        connection.reading = Reading::Head;
+        connection.closes |= call.closes || drains;
+        let closes = self.table.get(token.key).is_some_and(|connection| connection.closes);
+        self.dispatcher.answered(&mut self.out, answer, closes);
+        self.await_request(token.key);
+        self.flush(token.key);
+        self.dispatcher.answered = 0;
+        self.counters.latencies.record(self.shared.clock.now_ns().saturating_sub(call.began_ns), 1);
+        self.resume(token);
+    }
+
+    /// Tells the streams that asked for it.
+    fn announce(&mut self, changes: u32) {
+        for key in self.table.keys() {
+            let Some(connection) = self.table.get_mut(key) else { continue };
+            if let Task::Stream(stream) = &mut connection.task {
+                stream.owed |= stream.wanted & changes;
+                self.settle_changes(key);
+            }
+        }
+    }
+
+    /// Sends what a stream is owed. One that is behind gets it when it has caught up, once.
+    pub(super) fn settle_changes(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        let Task::Stream(stream) = &mut connection.task else { return };
+        if stream.owed == 0 || connection.output.is_some() {
+            return;
+        }
+        let owed = std::mem::take(&mut stream.owed);
+        write_changes(&mut self.out, stream, owed);
+        self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+        self.flush(key);
+    }
+}

@@ -1,0 +1,87 @@
+//! A shard's loop: poll, look, serve.
+
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Poll, Token};
+
+use super::accepting::Accepting;
+use super::net::{Readiness, Sockets};
+use super::{ConnToken, Shard};
+use crate::clock;
+use crate::metrics::StallWatch;
+
+/// Says that there are messages.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+/// The first listener; the others count down. No connection's generation and key come near.
+const LISTENER: usize = usize::MAX - 1;
+const LISTENERS_MAX: usize = 256;
+/// Events taken from the kernel at once.
+const EVENTS: usize = 1_024;
+
+/// What one shard's thread runs.
+pub(crate) struct Looping {
+    pub(crate) shard: Shard<Sockets>,
+    pub(crate) poll: Poll,
+    /// Where this shard is the one that accepts.
+    pub(crate) accepting: Option<Accepting>,
+}
+
+impl Looping {
+    pub(crate) fn new(shard: Shard<Sockets>, poll: Poll, mut accepting: Option<Accepting>) -> io::Result<Self> {
+        if let Some(accepting) = &mut accepting {
+            accepting.register(poll.registry(), LISTENER)?;
+        }
+        Ok(Self { shard, poll, accepting })
+    }
+}
+
+/// Runs until a drain is over; gives the number of connections that were cut.
+pub(crate) fn run(looping: Looping) -> u64 {
+    let Looping { mut shard, mut poll, mut accepting } = looping;
+    let mut events = Events::with_capacity(EVENTS);
+    let mut watch = StallWatch::new(clock::monotonic_ns());
+    let mut at_once = true;
+    loop {
+        let wait = if at_once { 0 } else { shard.next_tick_ns().saturating_sub(clock::monotonic_ns()) };
+        if poll.poll(&mut events, Some(Duration::from_nanos(wait))).is_err() {
+            // Interrupted, or out of memory: the loop looks at everything it knows and comes back.
+            events.clear();
+        }
+        shard.begin_turn();
+        let woke_ns = shard.now_ns();
+        shard.counters.last_poll_ns.set(woke_ns);
+        for event in &events {
+            let Token(number) = event.token();
+            if event.token() == WAKER {
+                continue;
+            }
+            if number > LISTENER - LISTENERS_MAX {
+                accepting.iter_mut().for_each(|accepting| accepting.ready(LISTENER - number));
+                continue;
+            }
+            let readiness = Readiness {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                ended: event.is_read_closed() || event.is_error(),
+            };
+            shard.ready(ConnToken::from(event.token()), readiness);
+        }
+        for (stream, listener) in shard.take_messages() {
+            shard.adopt(stream, listener);
+        }
+        at_once = shard.go_on();
+        if let Some(accepting) = &mut accepting {
+            at_once |= accepting.turn(|stream, listener| shard.adopt(stream, listener));
+        }
+        shard.tick();
+        shard.go_on_draining();
+        if !shard.accepts() {
+            accepting = None;
+        }
+        watch.worked(woke_ns, clock::monotonic_ns(), &shard.counters);
+        if let Some(cut) = shard.ended() {
+            return cut;
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Answers on their way out.
+
+use super::net::Transport;
+use super::{ConnToken, Net, Shard, ms};
+use crate::conn::{Reading, Task};
+
+/// What became of a write.
+enum Written {
+    All,
+    Some(usize),
+    Broken,
+}
+
+impl<N: Net> Shard<N> {
+    /// Writes what is in `out` for this connection, after what it was owed before; keeps what the kernel does not
+    /// take.
+    pub(super) fn flush(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key) else {
+            self.out.clear();
+            return;
+        };
+        if let Some(mut buffer) = connection.output.take() {
+            self.pool.push(&mut buffer, &self.out);
+            self.out.clear();
+            match write(&mut connection.stream, buffer.pending()) {
+                Written::All => self.pool.give_back(buffer),
+                Written::Some(count) => {
+                    buffer.advance(count);
+                    let is_late = matches!(connection.task, Task::Stream(_))
+                        && buffer.len() as u64 > self.shared.limits.stream_bytes_max;
+                    connection.output = Some(buffer);
+                    if is_late {
+                        return self.close(key);
+                    }
+                    // Without progress the clock runs on.
+                    if count > 0 {
+                        self.set_deadline(key, self.now_ns + ms(self.shared.limits.write_stall_timeout_ms));
+                    }
+                    return;
+                }
+                Written::Broken => {
+                    self.pool.give_back(buffer);
+                    return self.close(key);
+                }
+            }
+            return self.written(key, true);
+        }
+        if !self.out.is_empty() {
+            match write(&mut connection.stream, &self.out) {
+                Written::All => self.out.clear(),
+                Written::Some(count) => {
+                    let mut buffer = self.pool.take();
+                    self.pool.push(&mut buffer, &self.out[count..]);
+                    connection.output = Some(buffer);
+                    self.out.clear();
+                    self.set_deadline(key, self.now_ns + ms(self.shared.limits.write_stall_timeout_ms));
+                    return;
+                }
+                Written::Broken => {
+                    self.out.clear();
+                    return self.close(key);
+                }
+            }
+        }
+        self.written(key, false);
+    }
+
+    /// Everything is out. `was_behind`: it was not before.
+    fn written(&mut self, key: u32, was_behind: bool) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        if connection.closes {
+            return self.linger(key);
+        }
+        if !was_behind {
+            return;
+        }
+        let token = ConnToken::new(key, connection.generation);
+        if matches!(connection.task, Task::Stream(_)) {
+            self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+            self.settle_changes(key);
+        } else {
+            if connection.reading == Reading::Head {
+                self.await_request(key);
+            }
+            self.resume(token);
+        }
+    }
+
+    /// Goes on with requests that had to wait: those that are here already, then those that the kernel holds.
+    pub(super) fn resume(&mut self, token: ConnToken) {
+        let Some(connection) = self.find(token) else { return };
+        if connection.input.is_some() && connection.may_read() {
+            self.take(token, &[], self.now_ns);
+            self.flush(token.key);
+        }
+        if self.find(token).is_some_and(|connection| connection.may_read() && connection.unread) {
+            // Not here and now: whoever resumes may be in the middle of reading.
+            self.again.push_back(token);
+        }
+    }
+
+    /// Ends a connection so that the peer can read its answer: what it still sends is read and thrown away, since
+    /// closing over unread bytes would reset the connection.
+    pub(super) fn linger(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        if connection.peer_closed || matches!(connection.reading, Reading::Linger { .. }) {
+            if connection.peer_closed {
+                self.close(key);
+            }
+            return;
+        }
+        let left = u32::try_from(self.shared.limits.linger_bytes_max).unwrap_or(u32::MAX);
+        connection.reading = Reading::Linger { left };
+        if let Some(buffer) = connection.input.take() {
+            self.pool.give_back(buffer);
+        }
+        if connection.stream.finish().is_err() {
+            return self.close(key);
+        }
+        let token = ConnToken::new(key, connection.generation);
+        self.again.push_back(token);
+        self.set_deadline(key, self.now_ns + ms(self.shared.limits.linger_timeout_ms));
+    }
+}
+
+fn write(stream: &mut impl Transport, bytes: &[u8]) -> Written {
+    let mut at = 0;
+    while at < bytes.len() {
+        match stream.write(&bytes[at..]) {
+            Ok(0) => return Written::Broken,
+            Ok(count) => at += count,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Written::Some(at),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return Written::Broken,
+        }
+    }
+    Written::All
+}
