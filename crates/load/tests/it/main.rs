@@ -1,3 +1,4 @@
 mod agent;
 mod control;
 mod server;
+mod tls;

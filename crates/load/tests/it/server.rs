@@ -55,38 +55,37 @@ async fn serve(mut stream: TcpStream, manner: Manner, calls: Arc<AtomicU64>) {
         let _ = stream.write_all(b"220 mail.example ready\r\n").await;
     }
     loop {
-        let Some((head, body)) = request(&mut stream, &mut bytes).await else { return };
-        let answer = match manner {
-            Manner::Page => http(200, "text/html", "<html>hello</html>"),
-            Manner::Status(status) => http(status, "text/plain", ""),
-            Manner::Gibberish => b"500 what?\r\n".to_vec(),
-            Manner::Legacy => legacy(&head, &body),
-            _ => modern(manner, &head, &body, &calls),
-        };
-        if stream.write_all(&answer).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// The next whole request; None where the peer has closed.
-async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<(String, Value)> {
-    loop {
-        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
-            let length = header(&head, "Content-Length").map_or(0, |length| length.parse().expect("a number"));
-            if bytes.len() >= end + 4 + length {
-                let body = serde_json::from_slice(&bytes[end + 4..end + 4 + length]).unwrap_or_default();
-                bytes.drain(..end + 4 + length);
-                return Some((head, body));
+        while let Some((head, body)) = take_request(&mut bytes) {
+            if stream.write_all(&answer(manner, &head, &body, &calls)).await.is_err() {
+                return;
             }
         }
         let mut more = [0; 4_096];
         match stream.read(&mut more).await {
-            Ok(0) | Err(_) => return None,
+            Ok(0) | Err(_) => return,
             Ok(count) => bytes.extend_from_slice(&more[..count]),
         }
     }
+}
+
+pub(crate) fn answer(manner: Manner, head: &str, body: &Value, calls: &AtomicU64) -> Vec<u8> {
+    match manner {
+        Manner::Page => http(200, "text/html", "<html>hello</html>"),
+        Manner::Status(status) => http(status, "text/plain", ""),
+        Manner::Gibberish => b"500 what?\r\n".to_vec(),
+        Manner::Legacy => legacy(head, body),
+        _ => modern(manner, head, body, calls),
+    }
+}
+
+/// The first request of what has come, once it is whole.
+pub(crate) fn take_request(bytes: &mut Vec<u8>) -> Option<(String, Value)> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let length = header(&head, "Content-Length").map_or(0, |length| length.parse().expect("a number"));
+    let body = serde_json::from_slice(bytes.get(end + 4..end + 4 + length)?).unwrap_or_default();
+    bytes.drain(..end + 4 + length);
+    Some((head, body))
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {

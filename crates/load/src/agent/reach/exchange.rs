@@ -124,7 +124,13 @@ impl<'t> Exchanger<'t> {
         while secured.conn.is_handshaking() {
             self.limit(&secured.sock, until_ns)?;
             let StreamOwned { conn, sock } = &mut *secured;
-            conn.complete_io(sock).map_err(|error| self.trouble(&error))?;
+            conn.complete_io(sock).map_err(|error| match self.trouble(&error) {
+                Trouble::Silent(address, seconds) => {
+                    let what = format!("no TLS handshake within {seconds} s: is it http:// instead of https://?");
+                    Trouble::Tls(address, what)
+                }
+                other => other,
+            })?;
         }
         Ok(Channel::Secured(secured))
     }

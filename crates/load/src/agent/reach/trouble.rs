@@ -19,7 +19,7 @@ pub(crate) enum Trouble {
     Silent(SocketAddr, u64),
     #[error("{0} closed the connection without an answer: is it an HTTP server{hint}?", hint = if *.1 { "" } else { ", and does it want https://" })]
     Closed(SocketAddr, bool),
-    #[error("{0} does not speak HTTP/1.1: is the port right?")]
+    #[error("{0} does not speak HTTP/1.1: is the port right, or does it want https://?")]
     NotHttp(SocketAddr),
     #[error("the answer of {0} is larger than 16 MiB, which no answer to a first request should be")]
     TooLarge(SocketAddr),

@@ -1,0 +1,123 @@
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use erlmcp_load::proto::command::Command;
+use erlmcp_load::proto::{self, Requests};
+use erlmcp_record::{Entry, Fate, Kind};
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::control::Agent;
+use crate::server::{self, Manner};
+
+fn certificate(host: &str) -> CertifiedKey<KeyPair> {
+    generate_simple_self_signed(vec![host.to_string()]).expect("a certificate can be made")
+}
+
+/// A server with this certificate, a thread for each connection.
+fn start(certified: &CertifiedKey<KeyPair>) -> SocketAddr {
+    let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the defaults are safe")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key.into())
+        .expect("the certificate fits its key");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("the configuration is good");
+            std::thread::spawn(move || serve(StreamOwned::new(connection, stream)));
+        }
+    });
+    address
+}
+
+fn serve(mut stream: StreamOwned<ServerConnection, TcpStream>) {
+    let (mut bytes, calls) = (Vec::new(), AtomicU64::new(0));
+    let mut more = [0; 4_096];
+    while let Ok(count) = stream.read(&mut more) {
+        if count == 0 {
+            return;
+        }
+        bytes.extend_from_slice(&more[..count]);
+        while let Some((head, body)) = server::take_request(&mut bytes) {
+            if stream.write_all(&server::answer(Manner::Modern, &head, &body, &calls)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn set_up(address: SocketAddr, host: &str, ca_pem: String, insecure: bool) -> Agent {
+    Agent::set_up(address, |setup| {
+        setup.authority = format!("{host}:{}", address.port());
+        (setup.tls, setup.ca_pem, setup.insecure) = (true, ca_pem, insecure);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn load_goes_through_tls() {
+    let certified = certificate("localhost");
+    let address = start(&certified);
+    let mut agent = set_up(address, "localhost", certified.cert.pem(), false).await;
+    let reached = agent.reach().await;
+    assert!(reached.ok && reached.server == "tiny 1", "{reached:?}");
+    let load = proto::Request { method: "tools/call".into(), name: "one".into(), arguments: "{}".into() };
+    agent.tell(Command::Requests(Requests { load: Some(load), queued: None })).await;
+    agent.tell(Command::Open(proto::Open { block: 1, phase: 2, connections: 8, ..proto::Open::default() })).await;
+    assert_eq!(agent.done(1).await, 8);
+    let load = proto::Load { block: 2, phase: 3, rate: 100.0, duration_us: 1_000_000, ..proto::Load::default() };
+    agent.tell(Command::Load(load)).await;
+    assert_eq!(agent.done(2).await, 100);
+    agent.tell(Command::Close(proto::Close { block: 3, phase: 6, ..proto::Close::default() })).await;
+    agent.done(3).await;
+    let rows = agent.goodbye().await;
+    let ok: u64 = rows
+        .iter()
+        .filter_map(|row| match row {
+            Entry::Interval(row) if row.kind == Kind::Load => Some(row.fates.get(Fate::Ok)),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(ok, 100);
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_trusted_is_said() {
+    let certified = certificate("localhost");
+    let address = start(&certified);
+    let others = certificate("localhost").cert.pem();
+    for (host, ca_pem, words) in
+        [("localhost", others, "certificate"), ("other.example", certified.cert.pem(), "another host")]
+    {
+        let mut agent = set_up(address, host, ca_pem, false).await;
+        let reached = agent.reach().await;
+        assert!(!reached.ok && reached.error.contains(words), "{host}: {reached:?}");
+        agent.goodbye().await;
+    }
+    let mut trusting = set_up(address, "other.example", String::new(), true).await;
+    let reached = trusting.reach().await;
+    assert!(reached.ok, "the user has said so: {reached:?}");
+    trusting.goodbye().await;
+}
+
+#[tokio::test]
+async fn http_instead_of_https_is_said_and_the_other_way_round() {
+    let plain = server::start(Manner::Gibberish).await;
+    let mut agent = set_up(plain.address, "localhost", certificate("localhost").cert.pem(), false).await;
+    let reached = agent.reach().await;
+    assert!(!reached.ok && reached.error.contains("http://"), "{reached:?}");
+    agent.goodbye().await;
+    let address = start(&certificate("localhost"));
+    let mut agent = Agent::set_up(address, |_| {}).await;
+    let reached = agent.reach().await;
+    assert!(!reached.ok && reached.error.contains("https://"), "{reached:?}");
+    agent.goodbye().await;
+}
