@@ -15,10 +15,8 @@ pub(super) async fn kill(control: &Path, replica: u16, clock: &RunClock) -> Resu
     let process = Process::of_replica(control, replica).await?;
     let injected_us = clock.now_us();
     process.signal(Signal::KILL)?;
-    if !process.ended(GONE_WITHIN).await {
-        return Err(format!("process {} was still there {} s after SIGKILL", process.pid, GONE_WITHIN.as_secs()));
-    }
-    let effect_us = clock.now_us();
+    let still_there = || format!("process {} was still there {} s after SIGKILL", process.pid, GONE_WITHIN.as_secs());
+    let effect_us = process.ended(GONE_WITHIN, clock).await.ok_or_else(still_there)?;
     Ok(Injected { method: "SIGKILL of the process".into(), injected_us, effect_us, at_most_us: None })
 }
 

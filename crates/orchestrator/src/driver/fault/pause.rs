@@ -131,7 +131,8 @@ mod tests {
         let victim = Victim::new();
         let pause = Pause::begin(victim.handle(), Duration::from_secs(60)).await.expect("our child can be stopped");
         victim.handle().signal(Signal::KILL).expect("it is our child");
-        assert!(victim.handle().ended(Duration::from_secs(10)).await);
+        let clock = erlmcp_load::clock::RunClock::new(0);
+        assert!(victim.handle().ended(Duration::from_secs(10), &clock).await.is_some());
         let error = pause.end().await.unwrap_err();
         assert!(matches!(error, HealError::Otherwise(_)), "{error}");
         let error = error.to_string();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use erlmcp_load::clock::RunClock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::task::spawn_blocking;
@@ -49,14 +50,16 @@ impl Process {
         pidfd_send_signal(&*self.fd, signal).map_err(|error| format!("process {}: {error}", self.pid))
     }
 
-    /// Waits until it has ended; false: it has not, after so long.
-    pub(crate) async fn ended(&self, within: Duration) -> bool {
-        let fd = Arc::clone(&self.fd);
+    /// When it was seen to have ended; None: it has not, after so long. The time is read where the kernel tells it, not
+    /// when a busy loop comes round to it.
+    pub(crate) async fn ended(&self, within: Duration, clock: &RunClock) -> Option<u64> {
+        let (fd, clock) = (Arc::clone(&self.fd), *clock);
         let waited = spawn_blocking(move || {
             let within = Timespec::try_from(within).ok();
-            poll(&mut [PollFd::new(&*fd, PollFlags::IN)], within.as_ref())
+            let is_over = poll(&mut [PollFd::new(&*fd, PollFlags::IN)], within.as_ref()) == Ok(1);
+            is_over.then(|| clock.now_us())
         });
-        matches!(waited.await, Ok(Ok(1)))
+        waited.await.ok().flatten()
     }
 
     /// As `ps` shows it: 'R', 'S', 'T' where it was stopped; None: it is no more.
@@ -138,10 +141,11 @@ mod tests {
         let process = Process::open(child.id()).expect("it was just started");
         let known = Known::of(child.id()).expect("it has a start time");
         assert_eq!(parent(child.id()), Some(std::process::id()));
-        assert!(known.is_alive() && !process.ended(Duration::from_millis(1)).await);
+        let clock = RunClock::new(0);
+        assert!(known.is_alive() && process.ended(Duration::from_millis(1), &clock).await.is_none());
         assert!(!Known { started: known.started + 1, ..known }.is_alive(), "another one of the same number");
         known.kill();
-        assert!(process.ended(Duration::from_secs(10)).await);
+        assert!(process.ended(Duration::from_secs(10), &clock).await.is_some());
         assert!(!known.is_alive(), "a process that waits to be buried is gone");
         child.wait().expect("it was a child");
         assert_eq!(process.state(), None);
