@@ -1,0 +1,82 @@
+"""What every foreign client does against a URL, one printed line a step."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import time
+
+TIMEOUT_S = 20.0
+
+
+class Absent(Exception):
+    """The server does not offer what the step needs: nothing was shown, and the run is not a success."""
+
+
+class NotInEra(Exception):
+    """The step does not exist in the era that was negotiated."""
+
+
+def need(offered, name):
+    if name not in offered:
+        raise Absent(f"the server does not offer {name}")
+
+
+def check(condition, complaint):
+    if not condition:
+        raise AssertionError(complaint)
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("--era", choices=["auto", "modern", "legacy"], default="auto")
+    parser.add_argument("--pause", action="store_true", help="wait for a line on stdin, then list and call again")
+    parsed = parser.parse_args()
+    parsed.mode = {"modern": "2026-07-28"}.get(parsed.era, parsed.era)
+    return parsed
+
+
+class Steps:
+    def __init__(self):
+        self.bad = 0
+
+    def say(self, word, name, began, said):
+        self.bad += word in ("ABSENT", "FAIL")
+        first = (str(said).splitlines() or [""])[0]
+        print(f"{word:6} {name:10} {(time.monotonic() - began) * 1000:6.0f} ms  {first}", flush=True)
+
+    async def step(self, name, work):
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                self.say("ok", name, began, await work())
+        except NotInEra as why:
+            self.say("skip", name, began, why)
+        except Absent as why:
+            self.say("ABSENT", name, began, why)
+        except Exception as why:  # a client's own failure is what is looked for
+            self.say("FAIL", name, began, f"{type(why).__name__}: {why}")
+
+    @contextlib.asynccontextmanager
+    async def opened(self, client, describe):
+        """The client, connected; that it cannot connect, or cannot close, is a step that failed."""
+        began = time.monotonic()
+        name = "connect"
+        try:
+            async with client:
+                self.say("ok", name, began, describe())
+                yield
+                name, began = "close", time.monotonic()
+            self.say("ok", name, began, "")
+        except Exception as why:
+            while isinstance(why, BaseExceptionGroup):
+                why = why.exceptions[0]
+            self.say("FAIL", name, began, f"{type(why).__name__}: {why}")
+
+    async def pause(self):
+        print("PAUSE", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+    def end(self):
+        sys.exit(1 if self.bad else 0)
