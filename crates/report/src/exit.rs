@@ -13,13 +13,15 @@ pub enum ExitCode {
 }
 
 /// The first that applies: interrupted, error, a FAIL, an INCONCLUSIVE (a SKIPPED too under `--require-all`), pass.
-/// A run that ended itself early is at best inconclusive; one whose record has no end is an error.
+/// A run that ended itself early is at best inconclusive; one whose record has no end, or whose ledger does not
+/// balance, is an error: it says nothing about the target.
 pub fn exit_code(summary: &Summary) -> ExitCode {
     let any = |of: fn(&Verdict) -> bool| summary.checks.iter().any(|check| of(&check.verdict));
     let require_all = summary.configuration.as_ref().is_some_and(|config| config.require_all);
     match summary.finish {
         Finish::Interrupted => ExitCode::Interrupted,
         Finish::Unfinished => ExitCode::Error,
+        _ if summary.invalid.is_some() => ExitCode::Error,
         _ if any(|verdict| *verdict == Verdict::Fail) => ExitCode::SlaFailed,
         _ if any(|verdict| matches!(verdict, Verdict::Inconclusive { .. })) => ExitCode::Inconclusive,
         Finish::Aborted { .. } => ExitCode::Inconclusive,

@@ -78,8 +78,9 @@ pub(crate) fn share_number(part: u64, whole: u64) -> Option<String> {
     loop {
         let scale = 10_u128.pow(decimals);
         let hundredfold = u128::from(part) * 100 * scale;
-        let rounded = (hundredfold + u128::from(whole) / 2) / u128::from(whole);
-        let hides = (rounded == 0 && part > 0) || (rounded == 100 * scale && part != whole);
+        let whole_128 = u128::from(whole);
+        let rounded = (hundredfold + whole_128 / 2) / whole_128;
+        let hides = (hundredfold < whole_128 && part > 0) || (rounded == 100 * scale && part != whole);
         if !hides || decimals == 18 {
             let width = decimals as usize;
             return Some(format!("{}.{:0width$}", rounded / scale, rounded % scale));

@@ -24,3 +24,4 @@ pub use summary::{
     Figure, Finish, Generator, LedgerLine, Readiness, ScenarioResult, Section, State, Summary, SummaryPhase,
     TimelineLine, Value,
 };
+pub use verdict::{threshold, thresholds};

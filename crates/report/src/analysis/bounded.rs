@@ -38,6 +38,11 @@ impl<K: Ord, V> Bounded<K, V> {
         room
     }
 
+    /// Counts one that cannot be taken.
+    pub(crate) fn turn_away(&mut self) {
+        self.turned_away += 1;
+    }
+
     pub(crate) fn turned_away(&self) -> u64 {
         self.turned_away
     }

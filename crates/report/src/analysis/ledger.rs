@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use erlmcp_record::{BlockRow, Fate, FateCounts, IntervalRow, Kind};
 
@@ -52,16 +52,20 @@ impl Ledger {
     }
 
     /// Every planned request against its fate. A block's own count stands above its rows', since rows of an agent
-    /// that died never came: what it planned and did not report ended as unknown.
-    pub(crate) fn balance(&self, blocks: &BTreeMap<(u32, u32), BlockRow>) -> Balance {
+    /// that died never came: what it planned and did not report ended as unknown. Requests without a block's row
+    /// (the first ones of reopened connections) are unknown where their agent is among the `lost`.
+    pub(crate) fn balance(&self, blocks: &BTreeMap<(u32, u32), BlockRow>, lost: &BTreeSet<u32>) -> Balance {
         let mut balance = Balance::default();
+        let is_lost = |agent: u32, row: Option<&BlockRow>| row.map_or(lost.contains(&agent), |row| row.lost);
         for (&key, account) in self.accounts.iter() {
-            balance.enter(key, blocks.get(&(key.0, key.1)), account);
+            let row = blocks.get(&(key.0, key.1));
+            balance.enter(key, row, account, is_lost(key.0, row));
         }
         for (&(agent, block), row) in blocks {
             let key = (agent, block, row.kind);
             if row.planned > 0 && !self.accounts.contains_key(&key) {
-                balance.enter(key, Some(row), &Account { phase: row.phase, ..Account::default() });
+                let nothing = Account { phase: row.phase, ..Account::default() };
+                balance.enter(key, Some(row), &nothing, row.lost);
             }
         }
         balance
@@ -69,9 +73,8 @@ impl Ledger {
 }
 
 impl Balance {
-    fn enter(&mut self, key: (u32, u32, Kind), row: Option<&BlockRow>, account: &Account) {
+    fn enter(&mut self, key: (u32, u32, Kind), row: Option<&BlockRow>, account: &Account, is_lost: bool) {
         let (agent, block, kind) = key;
-        let is_lost = row.is_some_and(|row| row.lost);
         let planned = match row.filter(|row| row.kind == kind) {
             // Reconnects open more connections, and so probe more often, than the block was given.
             Some(row) if kind == Kind::Probe => row.planned.max(account.planned),

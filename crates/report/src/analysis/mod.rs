@@ -29,8 +29,8 @@ pub(crate) use window::Window;
 
 use crate::Summary;
 
-/// Seconds of a run that are kept: a day and an hour.
-const SECONDS_MAX: usize = 90_000;
+/// Seconds of a run that are kept: a week and an hour.
+const SECONDS_MAX: usize = 608_400;
 
 /// The fold over a record's rows. Rows of a second may come late and in any order; a block's row comes before the
 /// rows of its requests. Memory is bounded by the length of the run in seconds, not by its rows.
@@ -157,7 +157,9 @@ impl Analysis {
 
     fn push_finding(&mut self, row: &FindingRow) {
         if row.name == finding::AGENT_LOST && self.losses.len() < 1_000 {
-            self.losses.push((row.phase, row.note.clone().unwrap_or_else(|| "an agent died".into())));
+            let said = row.note.clone().unwrap_or_else(|| "an agent died".into());
+            self.lost_agents.extend(agent_in(&said));
+            self.losses.push((row.phase, said));
         }
         self.findings.put((row.phase, row.name.clone()), row.clone());
     }
@@ -183,6 +185,10 @@ impl Analysis {
     }
 
     fn second_mut(&mut self, second: u32) -> Option<&mut Second> {
+        if second >= SECONDS_MAX as u32 {
+            self.seconds.turn_away();
+            return None;
+        }
         self.view.note(second, &mut self.seconds);
         let is_closed = self.view.is_closed(second);
         let found = self.seconds.or_default(second)?;
@@ -208,6 +214,11 @@ impl Analysis {
     /// The view model, from what is known now.
     pub fn summary(&self) -> Summary {
         crate::summary::build(self)
+    }
+
+    /// Every planned request against its fate.
+    pub(crate) fn balance(&self) -> ledger::Balance {
+        self.ledger.balance(&self.blocks, &self.lost_agents)
     }
 
     /// Rows that found no room: with any, the record is larger than can be judged.
@@ -257,4 +268,9 @@ impl Analysis {
     pub(crate) fn seed(&self) -> u64 {
         self.config.as_ref().map_or(1, |config| config.seed)
     }
+}
+
+/// The number in "agent 3 died: ...".
+fn agent_in(said: &str) -> Option<u32> {
+    said.strip_prefix("agent ")?.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
 }

@@ -115,31 +115,44 @@ impl Analysis {
         found
     }
 
-    /// Times that replicas were restarted or replaced between two times, as the samples show.
+    /// Times that replicas ended between two times, as the samples show: by the restarts that their cluster counts,
+    /// else by their process ids. None where neither is known.
     pub(crate) fn crashes_between(&self, start_us: u64, end_us: u64) -> Option<u64> {
-        let mut last: BTreeMap<u16, &ReplicaSample> = BTreeMap::new();
-        let mut crashes = 0;
-        let mut samples = 0;
-        for sample in self.seconds.values().filter_map(|second| second.cluster.as_ref()) {
-            if !(start_us..=end_us).contains(&sample.at_us) {
-                continue;
-            }
-            samples += u64::from(!sample.replicas.is_empty());
+        let mut seen: BTreeMap<u16, Lives> = BTreeMap::new();
+        let samples = self.seconds.values().filter_map(|second| second.cluster.as_ref());
+        for sample in samples.filter(|sample| (start_us..=end_us).contains(&sample.at_us)) {
             for replica in &sample.replicas {
-                if let Some(before) = last.insert(replica.replica, replica) {
-                    crashes += restarts_between(before, replica);
-                }
+                seen.entry(replica.replica).or_default().push(replica);
             }
         }
-        (samples > 0).then_some(crashes)
+        let is_known = seen.values().any(|lives| lives.pid.is_some() || lives.last_restarts.is_some());
+        is_known.then(|| seen.values().map(Lives::ended).sum())
     }
 }
 
-fn restarts_between(before: &ReplicaSample, after: &ReplicaSample) -> u64 {
-    let by_pid =
-        before.pid.zip(after.pid).is_some_and(|(old, new)| old != new) || (before.pid.is_some() && after.pid.is_none());
-    match before.restarts.zip(after.restarts) {
-        Some((old, new)) if new != old => new.saturating_sub(old),
-        _ => u64::from(by_pid),
+/// The processes of one replica, one after another.
+#[derive(Default)]
+struct Lives {
+    first_restarts: Option<u64>,
+    last_restarts: Option<u64>,
+    pid: Option<u32>,
+    replaced: u64,
+    is_gone: bool,
+}
+
+impl Lives {
+    fn push(&mut self, sample: &ReplicaSample) {
+        self.first_restarts = self.first_restarts.or(sample.restarts);
+        self.last_restarts = sample.restarts.max(self.last_restarts);
+        let is_another = self.pid.zip(sample.pid).is_some_and(|(old, new)| old != new);
+        self.replaced += u64::from(is_another);
+        self.is_gone = self.pid.is_some() && sample.pid.is_none();
+        self.pid = sample.pid.or(self.pid);
+    }
+
+    fn ended(&self) -> u64 {
+        let restarts = self.last_restarts.unwrap_or(0).saturating_sub(self.first_restarts.unwrap_or(0));
+        // One that is gone and not counted as restarted yet has ended all the same.
+        restarts.max(self.replaced + u64::from(self.is_gone))
     }
 }

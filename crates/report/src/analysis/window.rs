@@ -32,11 +32,9 @@ impl Window {
 }
 
 impl Analysis {
-    /// The warm-up of the sustained load: a run under 30 s warms up for a third of it.
+    /// The warm-up of a load, as the run settled on it.
     pub(crate) fn warmup_us(&self) -> u64 {
-        let Some(config) = &self.config else { return 0 };
-        let (asked, duration) = (config.warmup_ms * 1_000, config.duration_ms * 1_000);
-        if duration < 30 * US_A_SECOND { asked.min(duration / 3) } else { asked }
+        self.config.as_ref().map_or(0, |config| config.warmup_ms.saturating_mul(1_000))
     }
 
     /// The whole seconds of a load after its warm-up.

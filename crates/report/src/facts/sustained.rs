@@ -1,8 +1,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use erlmcp_record::Kind;
 use erlmcp_record::names::phase;
+use erlmcp_record::{FateCounts, Kind};
 
 use crate::analysis::{Analysis, KindSecond, Part, PhaseConnections, ServerWindow, Window};
 use crate::stats::{Side, percentile_bound};
@@ -45,12 +45,15 @@ impl<'a> Sustained<'a> {
         times.started_us?;
         let window = analysis.sustained_window();
         let server = window.map(|window| analysis.server_window(window)).unwrap_or_default();
+        let loads = window.map(|window| analysis.load_seconds(window)).unwrap_or_default();
+        let mut judged = analysis.part(true, |key| key.phase == number && key.kind == Kind::Load);
+        count_whole_seconds(&mut judged, &loads);
         Some(Self {
             phase: number,
             window,
-            judged: analysis.part(true, |key| key.phase == number && key.kind == Kind::Load),
+            judged,
             sweep: analysis.part_of(number, Kind::Sweep),
-            loads: window.map(|window| analysis.load_seconds(window)).unwrap_or_default(),
+            loads,
             held: window.map(|window| held(analysis, window, &server)).unwrap_or_default(),
             p95_bound_us: OnceCell::new(),
             server,
@@ -71,6 +74,11 @@ impl<'a> Sustained<'a> {
         self.window.map_or(0, Window::seconds)
     }
 
+    /// Requests planned in a second of the window, the mean.
+    pub(crate) fn planned_a_second(&self) -> f64 {
+        self.judged.planned as f64 / self.seconds().max(1) as f64
+    }
+
     /// 100 ms slots of the window with a planned request, and those of them in which 99 % or more ended ok.
     pub(crate) fn slots(&self) -> (u64, u64) {
         let by_second = self.slots_by_second();
@@ -86,6 +94,16 @@ impl<'a> Sustained<'a> {
         let seconds = self.seconds().max(1) as f64;
         let rate = |counts: &(u64, erlmcp_record::FateCounts)| counts.1.get(erlmcp_record::Fate::Ok) as f64 / seconds;
         self.judged.by_replica.iter().map(|(replica, counts)| (*replica, rate(counts))).collect()
+    }
+}
+
+/// A load that was cut short has requests of a last second that is no whole one; the window's counts leave it out.
+fn count_whole_seconds(judged: &mut Part, loads: &[Option<&KindSecond>]) {
+    judged.planned = 0;
+    judged.fates = FateCounts::default();
+    for load in loads.iter().flatten() {
+        judged.planned += load.planned;
+        judged.fates.merge(&load.fates);
     }
 }
 
@@ -106,6 +124,7 @@ fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
     let target = analysis.config.as_ref().map_or(0, |config| config.connections);
     let open = analysis.open_by_second();
     let mut held = Held { target, seconds: window.seconds(), ..Held::default() };
+    let told: Vec<(u32, u64)> = server.gauge.iter().filter_map(|(second, gauge)| Some((*second, (*gauge)?))).collect();
     for second in window.from..window.to {
         match open.range(..=second).next_back() {
             Some((seen, Some(count))) if second - seen <= 3 => {
@@ -113,12 +132,10 @@ fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
             }
             _ => held.agents_unknown += 1,
         }
-        let is_near = |seen: u32| seen.abs_diff(second) <= 2;
-        if !server.gauge.iter().any(|(seen, gauge)| gauge.is_some() && is_near(*seen)) {
-            held.server_unknown += 1;
-        }
+        let next = told.partition_point(|(seen, _)| *seen < second.saturating_sub(2));
+        held.server_unknown += u64::from(told.get(next).is_none_or(|(seen, _)| *seen > second + 2));
     }
-    held.server_min = server.gauge.iter().filter_map(|(_, gauge)| *gauge).min();
-    held.server_max = server.gauge.iter().filter_map(|(_, gauge)| *gauge).max();
+    held.server_min = told.iter().map(|(_, gauge)| *gauge).min();
+    held.server_max = told.iter().map(|(_, gauge)| *gauge).max();
     held
 }

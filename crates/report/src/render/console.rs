@@ -166,6 +166,7 @@ fn overall(summary: &Summary) -> String {
 fn closing(summary: &Summary) -> &'static str {
     match (exit_code(summary), &summary.readiness.verdict) {
         (ExitCode::Interrupted, _) => "TEST EXECUTION INTERRUPTED",
+        (ExitCode::Error, _) if summary.invalid.is_some() => "TEST EXECUTION INVALID: ITS LEDGER DOES NOT BALANCE",
         (ExitCode::Error, _) => "TEST EXECUTION DID NOT END IN ORDER",
         (ExitCode::SlaFailed, _) => "TEST EXECUTION COMPLETED: FAILED",
         (ExitCode::Inconclusive, _) => "TEST EXECUTION COMPLETED: INCONCLUSIVE",

@@ -15,6 +15,7 @@ pub(crate) fn build(analysis: &Analysis) -> Summary {
         report_version: REPORT_VERSION,
         run: analysis.header.clone(),
         finish: finish(analysis),
+        invalid: verdict::invalid(analysis),
         configuration: analysis.config.clone(),
         target: analysis.target.clone(),
         machine: analysis.header.as_ref().map(|header| header.machine.clone()).unwrap_or_default(),
@@ -47,6 +48,6 @@ fn finish(analysis: &Analysis) -> Finish {
 }
 
 fn ledger(analysis: &Analysis) -> Vec<LedgerLine> {
-    let lines = analysis.ledger.balance(&analysis.blocks).lines;
+    let lines = analysis.balance().lines;
     lines.into_iter().map(|((phase, kind), (planned, fates))| LedgerLine { phase, kind, planned, fates }).collect()
 }

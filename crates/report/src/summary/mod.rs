@@ -30,6 +30,8 @@ pub struct Summary {
     /// None where the record has no first row.
     pub run: Option<RunHeader>,
     pub finish: Finish,
+    /// Why none of its figures can be trusted: the ledger does not balance. None for a valid run.
+    pub invalid: Option<String>,
     pub configuration: Option<ConfigRow>,
     pub target: Option<TargetRow>,
     pub machine: Machine,

@@ -75,7 +75,10 @@ fn throughput(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
     });
     let none = "there is no window";
     vec![
-        Figure::new("Peak Throughput", Value::or(peak.map(|peak| peak as f64), Value::Rate, "nothing was answered")),
+        Figure::new(
+            "Peak Throughput (any second of the whole run)",
+            Value::or(peak.map(|peak| peak as f64), Value::Rate, "nothing was answered"),
+        ),
         Figure::new("Sustained Throughput", Value::or(sustained, Value::Rate, none)),
         Figure::new(
             "Per-Replica Throughput",

@@ -3,7 +3,7 @@ use erlmcp_record::{ConfigRow, Ended};
 use super::Readiness;
 use crate::analysis::Analysis;
 use crate::format;
-use crate::verdict::{Check, Verdict, offers_tools};
+use crate::verdict::{Check, Verdict, invalid, offers_tools};
 
 /// Ready only when every check passed and `tools/call` was measured.
 pub(super) fn readiness(analysis: &Analysis, checks: &[Check]) -> Readiness {
@@ -12,10 +12,9 @@ pub(super) fn readiness(analysis: &Analysis, checks: &[Check]) -> Readiness {
     let inconclusive = count(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
     let skipped = count(|verdict| matches!(verdict, Verdict::Skipped { .. }));
     let of = |number: usize, what: &str| (number > 0).then(|| format!("{number} of {} checks {what}", checks.len()));
-    let mut against: Vec<String> = [of(failed, "failed"), of(inconclusive, "inconclusive"), of(skipped, "skipped")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut against: Vec<String> = invalid(analysis).into_iter().collect();
+    let counted = [of(failed, "failed"), of(inconclusive, "inconclusive"), of(skipped, "skipped")];
+    against.extend(counted.into_iter().flatten());
     if !analysis.config.as_ref().is_some_and(offers_tools) {
         against.push("tools/call was not measured".into());
     }

@@ -59,6 +59,10 @@ fn result(
         (None, Some(Verdict::Inconclusive { reason })) => ("inconclusive", Some(reason.clone())),
         (None, None) => ("inconclusive", Some("there is no check for it".into())),
     };
+    let (outcome, reason) = match not_recovered(facts, row).filter(|_| outcome == "recovered") {
+        Some(why) => ("failed", Some(why)),
+        None => (outcome, reason),
+    };
     let mut figures = if row.skipped.is_some() { Vec::new() } else { figures(analysis, facts, row) };
     let figure = match (&row.skipped, figures.is_empty()) {
         (Some(why), _) => Figure::new("figure", Value::NotMeasured(why.clone())),
@@ -66,6 +70,18 @@ fn result(
         (None, false) => figures.remove(0),
     };
     ScenarioResult { name: row.name.clone(), outcome: outcome.into(), figure, reason, figures }
+}
+
+/// An overflow without a loss whose queue never came back has not recovered.
+fn not_recovered(facts: &Facts<'_>, row: &ScenarioRow) -> Option<String> {
+    let overflow = facts.overflow.as_ref().filter(|overflow| std::ptr::eq(overflow.row, row))?;
+    match &overflow.recovered {
+        Recovered::Not { watched_ms } => {
+            let watched = format::duration_ms(*watched_ms);
+            Some(format!("queue depth and P95 were not back within twice what they were, watched for {watched}"))
+        }
+        Recovered::Within { .. } | Recovered::Unknown(_) => None,
+    }
 }
 
 /// The first one is the figure of the short form.
@@ -106,6 +122,7 @@ fn faults(faults: &[&FaultFacts<'_>]) -> Vec<Figure> {
         Figure::new("all_clients_served_again_ms", value),
         Figure::new("faults", Value::Count(faults.len() as u64)),
     ];
+    figures.extend(p99(faults).map(|p99| Figure::new("all_clients_served_again_p99_ms", p99)));
     for (at, fault) in faults.iter().enumerate() {
         let prefix = if faults.len() > 1 { format!("fault_{}_", at + 1) } else { String::new() };
         figures.extend(one_fault(fault, &prefix));
@@ -113,8 +130,25 @@ fn faults(faults: &[&FaultFacts<'_>]) -> Vec<Figure> {
     figures
 }
 
+/// Of fewer faults than this a P99 says nothing.
+const P99_FAULTS_MIN: usize = 300;
+
+fn p99(faults: &[&FaultFacts<'_>]) -> Option<Value> {
+    let mut served: Vec<u64> = faults
+        .iter()
+        .filter_map(|fault| match &fault.served_again {
+            Observed::After { us } => Some(*us),
+            Observed::NotWithin { .. } | Observed::Unknown(_) => None,
+        })
+        .collect();
+    served.sort_unstable();
+    let rank = (served.len() * 99).div_ceil(100);
+    (served.len() == faults.len() && served.len() >= P99_FAULTS_MIN).then(|| Value::Ms(served[rank - 1] as f64 / 1e3))
+}
+
 fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
     let named = |name: &str, value: Value| Figure::new(format!("{prefix}{name}"), value);
+    let ready = if facts.fault.healed_us.is_some() { "replica_ready_after_heal_ms" } else { "replica_ready_ms" };
     let mut figures = vec![
         named("method", Value::Text(facts.fault.method.clone())),
         named("replica", Value::or(facts.fault.replica.map(u64::from), Value::Count, "it has none")),
@@ -122,7 +156,7 @@ fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
         named("detected_by_first_client_ms", moment(&facts.detected_by_first_client)),
         named("detected_by_clients_ms", moment(&facts.detected_by_clients)),
         named("served_again_ms", moment(&facts.served_again)),
-        named("replica_ready_ms", moment(&facts.ready_again)),
+        named(ready, moment(&facts.ready_again)),
         named("connections_affected", Value::Count(facts.affected)),
         named("reconnected_percent", Value::Share { part: facts.reestablished, whole: facts.affected }),
         named("fates_before", fates(&facts.fates.before)),

@@ -1,12 +1,15 @@
 //! When the generator, or the lack of data, is to blame.
 
-use erlmcp_record::Hist;
+use erlmcp_record::{Fate, Hist};
 
 use crate::analysis::Part;
 use crate::facts::Sustained;
 use crate::format;
 
 pub(super) const NO_WINDOW: &str = "no whole second was left after the warm-up";
+
+/// What helps a generator that cannot keep up.
+const RELIEF: &str = "use more --agents, or a lower --rate";
 
 /// Fewer seconds than this cannot be drawn from.
 const SECONDS_MIN: u64 = 5;
@@ -17,7 +20,7 @@ const BEYOND_MIN: u64 = 10;
 /// Arrivals that the generator itself did not send make every verdict that rests on them inconclusive.
 pub(super) fn unsent(part: &Part) -> Option<String> {
     let count = part.unsent_by_generator();
-    (count > 0).then(|| format!("the generator itself did not send {} requests", format::count(count)))
+    (count > 0).then(|| format!("the generator itself did not send {} requests: {RELIEF}", format::count(count)))
 }
 
 /// Lag of the generator that can be why a latency is past its limit: more than a tenth of the limit at P99.
@@ -31,7 +34,13 @@ pub(super) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
     };
     let found: Vec<String> =
         [over("send", &part.send_lag), over("receive", &part.receive_lag)].into_iter().flatten().collect();
-    (!found.is_empty()).then(|| found.join("; "))
+    (!found.is_empty()).then(|| format!("{}: {RELIEF}", found.join("; ")))
+}
+
+/// Requests whose agent died: nobody knows how they would have ended.
+fn unknown(part: &Part) -> Option<String> {
+    let count = part.fates.get(Fate::Unknown);
+    (count > 0).then(|| format!("{} requests ended as unknown, since their agent died", format::count(count)))
 }
 
 /// Too few samples beyond a percentile.
@@ -49,12 +58,12 @@ pub(super) fn short_window(seconds: u64) -> Option<String> {
     })
 }
 
-/// The window is missing, or nothing was planned in it, or the generator did not send all of it.
+/// The window is missing, or nothing was planned in it, or the generator did not send all of it or lost its fates.
 pub(super) fn load(sustained: &Sustained<'_>) -> Option<String> {
     match sustained.window {
         None => Some(NO_WINDOW.into()),
         Some(_) if sustained.judged.planned == 0 => Some("no request was planned in the window".into()),
-        Some(_) => unsent(&sustained.judged),
+        Some(_) => unsent(&sustained.judged).or_else(|| unknown(&sustained.judged)),
     }
 }
 

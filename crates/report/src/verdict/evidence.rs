@@ -8,8 +8,8 @@ pub(super) struct Evidence {
     pub(super) estimate: Option<Estimate>,
     /// The 95 % bound towards the limit; None where the figure is exact.
     pub(super) bound: Option<f64>,
-    /// How much it would take to be sure, where the bound is past the limit.
-    pub(super) needed: Option<String>,
+    /// How many samples it would take to be sure, where the bound is past the limit.
+    pub(super) needed: Option<Needed>,
     pub(super) samples: u64,
     pub(super) samples_of: &'static str,
     pub(super) source: String,
@@ -20,6 +20,27 @@ pub(super) struct Evidence {
     /// Why a PASS cannot be trusted; a FAIL stays.
     pub(super) doubts: Vec<String>,
     pub(super) advice: Option<&'static str>,
+}
+
+/// How many samples would do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needed {
+    samples: u64,
+    /// Worked out from the width of the bound, so about right only.
+    is_about: bool,
+    /// Samples that a second of this run gives; None where time brings no more of them.
+    a_second: Option<f64>,
+}
+
+impl Needed {
+    fn text(self, samples_of: &str) -> String {
+        let about = if self.is_about { "about " } else { "" };
+        let time = self.a_second.filter(|a_second| *a_second > 0.0).map_or_else(String::new, |a_second| {
+            let ms = (self.samples as f64 / a_second).ceil() * 1e3;
+            format!(", which takes {} of load after the warm-up", format::duration_ms(ms as u64))
+        });
+        format!("{about}{} {samples_of}{time}", format::count(self.samples))
+    }
 }
 
 impl Evidence {
@@ -52,8 +73,21 @@ impl Evidence {
         self
     }
 
-    pub(super) fn needing(mut self, needed: Option<String>) -> Self {
-        self.needed = needed;
+    pub(super) fn needing(mut self, samples: Option<u64>) -> Self {
+        self.needed = samples.map(|samples| Needed { samples, is_about: false, a_second: None });
+        self
+    }
+
+    pub(super) fn needing_about(mut self, samples: Option<u64>) -> Self {
+        self.needed = samples.map(|samples| Needed { samples, is_about: true, a_second: None });
+        self
+    }
+
+    /// For samples that come with time: how many a second of this run gives.
+    pub(super) fn paced(mut self, a_second: f64) -> Self {
+        if let Some(needed) = &mut self.needed {
+            needed.a_second = Some(a_second);
+        }
         self
     }
 
@@ -78,7 +112,8 @@ impl Evidence {
         if let Some(bound) = self.bound
             && !limit.comparison.holds(bound.total_cmp(&limit.value))
         {
-            let needed = self.needed.as_ref().map(|needed| format!(": needs {needed}")).unwrap_or_default();
+            let needed = self.needed.map(|needed| format!(": needs {}", needed.text(self.samples_of)));
+            let needed = needed.unwrap_or_default();
             let bound = format::grouped(bound, 4);
             let bound = bound.trim_end_matches('0').trim_end_matches('.');
             let unit = if limit.unit.is_empty() { String::new() } else { format!(" {}", limit.unit) };
@@ -135,9 +170,13 @@ mod tests {
 
     #[test]
     fn the_bound_past_the_limit_is_inconclusive() {
-        let near = at(90.0).bounded(Some(100.0)).needing(Some("900 requests".into()));
-        let verdict = near.verdict(&limit(Comparison::Below, 100.0));
+        let near = || at(90.0).bounded(Some(100.0)).needing(Some(900));
+        let verdict = near().verdict(&limit(Comparison::Below, 100.0));
         assert_eq!(verdict.reason(), Some("its 95 % bound of 100 ms is past the limit: needs 900 requests"));
+        let verdict = near().paced(10.0).verdict(&limit(Comparison::Below, 100.0));
+        assert!(
+            verdict.reason().is_some_and(|why| why.ends_with("which takes 90.0 seconds of load after the warm-up"))
+        );
         assert_eq!(at(90.0).bounded(Some(99.0)).verdict(&limit(Comparison::Below, 100.0)), Verdict::Pass);
         // Past the estimate's own limit the bound no longer matters.
         assert_eq!(at(120.0).bounded(Some(150.0)).verdict(&limit(Comparison::Below, 100.0)), Verdict::Fail);

@@ -6,17 +6,36 @@ use super::{Check, Limit, Threshold, Verdict, threshold};
 use super::{baseline, cool_down, performance, ramp, recovery, sla, sustained, whole_run};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
+use crate::format;
+
+/// The one check that an invalid run still fails.
+const LEDGER: &str = "run.ledger_difference_count";
 
 /// Puts evidence beside its limit, check after check.
 pub(super) struct Judge<'a> {
     pub(super) analysis: &'a Analysis,
     pub(super) facts: &'a Facts<'a>,
+    /// Why the whole run shows nothing; None where it does.
+    invalid: Option<String>,
     checks: Vec<Check>,
+}
+
+/// Why no figure of the run can be trusted: its ledger does not balance. While it goes on, requests are under way.
+pub(crate) fn invalid(analysis: &Analysis) -> Option<String> {
+    analysis.end.as_ref()?;
+    let balance = analysis.balance();
+    (balance.difference() > 0).then(|| {
+        format!(
+            "the run is invalid: its ledger does not balance ({} requests without a fate, {} fates without a request)",
+            format::count(balance.missing),
+            format::count(balance.surplus)
+        )
+    })
 }
 
 /// All expectations of the plan and what became of them, in the order of the report.
 pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
-    let mut judge = Judge { analysis, facts, checks: Vec::new() };
+    let mut judge = Judge { analysis, facts, invalid: invalid(analysis), checks: Vec::new() };
     sla::enter(&mut judge);
     baseline::enter(&mut judge);
     ramp::enter(&mut judge);
@@ -30,7 +49,7 @@ pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
 
 /// The checks of the scenarios of one phase.
 pub(crate) fn scenario_checks(analysis: &Analysis, facts: &Facts<'_>, name: &str) -> Vec<Check> {
-    let mut judge = Judge { analysis, facts, checks: Vec::new() };
+    let mut judge = Judge { analysis, facts, invalid: invalid(analysis), checks: Vec::new() };
     match name {
         phase::FAILURE_RECOVERY => recovery::enter(&mut judge),
         phase::PERFORMANCE_SCENARIOS => performance::enter(&mut judge),
@@ -52,7 +71,8 @@ impl Judge<'_> {
         let (evidence, verdict) = match skipped {
             Some(reason) => (Evidence::default(), Verdict::Skipped { reason }),
             None => {
-                let evidence = evidence.spoiled(self.lost_agents(row)).spoiled(self.too_large());
+                let invalid = self.invalid.clone().filter(|_| id != LEDGER);
+                let evidence = evidence.spoiled(self.lost_agents(row)).spoiled(self.too_large()).spoiled(invalid);
                 let verdict = evidence.verdict(&limit);
                 (evidence, verdict)
             }

@@ -18,7 +18,7 @@ mod whole_run;
 
 use serde::Serialize;
 
-pub(crate) use judge::{checks, offers_tools, scenario_checks, skipped_phase};
+pub(crate) use judge::{checks, invalid, offers_tools, scenario_checks, skipped_phase};
 pub(crate) use sla::memory_source;
 pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS};
 pub use threshold::{Threshold, threshold, thresholds};

@@ -68,7 +68,7 @@ fn late(analysis: &Analysis, number: u8, connections: &PhaseConnections, limit_m
     let needed = requests::needed_for(estimate, bound, limit_ms, hist.count());
     Evidence::of(estimate, hist.count(), "openings", "from the planned opening to its first answer")
         .bounded(bound)
-        .needing(needed.map(|needed| format!("about {} openings", format::count(needed))))
+        .needing_about(needed)
         .spoiled(doubt::too_few_beyond(hist.count(), 0.99))
         .excused(doubt::lag(&analysis.part_of(number, erlmcp_record::Kind::Probe), limit_ms))
         .advised("lower --ramp-rate, or see what the target's accept path waits for")
@@ -79,8 +79,9 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections) {
     let analysis = judge.analysis;
     let spread = analysis.config.as_ref().map_or("", |config| config.spread.as_str());
     let told = connections.last.values().any(|last| !last.by_replica.is_empty());
-    let not_told = (!told).then_some("connections are not told apart by replica");
     let replicas = replicas(analysis, connections);
+    // One address is all that there is to spread over: nothing can be uneven.
+    let not_told = (!told && replicas.len() != 1).then_some("connections are not told apart by replica");
     let count = connections.last.values().map(|last| last.open).sum();
     if spread == "round robin" {
         let widest = connections.last.values().map(|last| {
@@ -96,11 +97,9 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections) {
         return;
     }
     let (least, most) = extremes(&replicas, &connections.by_replica());
-    let estimate = Some(match least {
-        0 => Estimate::Number(f64::MAX),
-        least => Estimate::Ratio { part: u128::from(most), whole: u128::from(least) },
-    });
-    let source = format!("the agents' counts at the end of the ramp; spread by {spread}");
+    let estimate = Some(Estimate::Ratio { part: u128::from(most), whole: u128::from(least.max(1)) });
+    let none = if least == 0 { "; a replica without any is taken as 1" } else { "" };
+    let source = format!("the agents' counts at the end of the ramp; spread by {spread}{none}");
     judge.enter("ramp.spread_ratio", Evidence::of(estimate, count, "connections", &source).spoiled(not_told));
 }
 

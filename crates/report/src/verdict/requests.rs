@@ -15,7 +15,7 @@ pub(super) fn share_under(events: u64, of: u64, limit: f64, samples_of: &'static
     let needed = share_samples_needed(events, of, limit / 100.0);
     Evidence::of(Estimate::percent(events, of), of, samples_of, source)
         .bounded((of > 0).then(|| share_upper_bound(events, of) * 100.0))
-        .needing(needed.map(|needed| format!("{} {samples_of}", format::count(needed))))
+        .needing(needed)
 }
 
 /// A share of what should be the rule, in percent, to be over its limit: the exact bound of the exceptions.
@@ -23,7 +23,7 @@ pub(super) fn share_over(good: u64, of: u64, limit: f64, samples_of: &'static st
     let needed = share_samples_needed(of.saturating_sub(good), of, 1.0 - limit / 100.0);
     Evidence::of(Estimate::percent(good, of), of, samples_of, source)
         .bounded((of > 0).then(|| share_lower_bound(good, of) * 100.0))
-        .needing(needed.map(|needed| format!("{} {samples_of}", format::count(needed))))
+        .needing(needed)
 }
 
 /// A percentile of merged histograms, with its bound in microseconds as drawn over so many seconds.
@@ -42,7 +42,7 @@ pub(super) fn percentile(
     let needed = needed_for(estimate, bound, limit_ms, hist.count());
     Evidence::of(estimate, hist.count(), "requests", source)
         .bounded(bound)
-        .needing(needed.map(|needed| format!("about {} requests", format::count(needed))))
+        .needing_about(needed)
         .spoiled(doubt::too_few_beyond(hist.count(), quantile))
         .excused(doubt::lag(part, limit_ms))
         .doubted(doubt::short_window(seconds as u64))
@@ -56,6 +56,7 @@ pub(super) fn sustained_p95(sustained: &Sustained<'_>, limit_ms: f64, seed: u64)
     let source = "latency from the intended send time, merged histograms of the sustained window";
     let bound = (sustained.p95_bound_us(seed), sustained.loads.len());
     percentile(&sustained.judged, 0.95, bound, limit_ms, source)
+        .paced(sustained.planned_a_second())
         .advised("see the queue and the CPU of the replicas; add replicas (erlmcp cluster scale N) or offer less")
 }
 
@@ -72,7 +73,7 @@ pub(super) fn mean(analysis: &Analysis, part: &Part, window: Option<Window>, lim
     let needed = needed_for(estimate, bound, limit_ms, hist.count());
     Evidence::of(estimate, hist.count(), "requests", source)
         .bounded(bound)
-        .needing(needed.map(|needed| format!("about {} requests", format::count(needed))))
+        .needing_about(needed)
         .spoiled(doubt::unsent(part))
         .excused(doubt::lag(part, limit_ms))
         .doubted(doubt::short_window(seconds.len() as u64))
@@ -93,7 +94,8 @@ pub(super) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Ev
     let needed = needed_for(estimate, bound, limit, seconds);
     Evidence::of(estimate, seconds, "seconds", "ok answers over the sustained window")
         .bounded(bound)
-        .needing(needed.map(|needed| format!("about {} seconds", format::count(needed))))
+        .needing_about(needed)
+        .paced(1.0)
         .spoiled(doubt::load(sustained))
         .spoiled(not_offered)
         .doubted(doubt::short_window(seconds))
@@ -110,7 +112,8 @@ pub(super) fn availability(sustained: &Sustained<'_>, limit: f64, seed: u64) -> 
     let drawn = ratio_bound(&by_second, Side::Lower, seed);
     let bound = evidence.bound.map(|exact| drawn.map_or(exact, |drawn| drawn.min(exact)));
     let nothing = (slots == 0).then_some("no slot of 100 ms had a planned request");
-    evidence.bounded(bound).spoiled(doubt::load(sustained)).spoiled(nothing)
+    let slots_a_second = slots as f64 / sustained.seconds().max(1) as f64;
+    evidence.bounded(bound).paced(slots_a_second).spoiled(doubt::load(sustained)).spoiled(nothing)
 }
 
 /// How many samples bring a bound within the limit, its distance shrinking with their square root.

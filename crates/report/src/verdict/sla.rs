@@ -37,6 +37,7 @@ pub(super) fn error_rate(sustained: &Sustained<'_>, limit: f64) -> Evidence {
     let part = &sustained.judged;
     let source = "planned and not ok, over planned, sustained window";
     requests::share_under(part.errors(), part.countable(), limit, "requests", source)
+        .paced(sustained.planned_a_second())
         .spoiled(doubt::load(sustained))
         .advised("see the errors by cause")
 }

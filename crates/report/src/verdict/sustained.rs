@@ -14,6 +14,7 @@ const GROWTH_SAMPLES_MIN: u64 = 60;
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let seed = judge.analysis.seed();
+    let warmup_s = judge.analysis.warmup_us().div_ceil(1_000_000);
     let config = judge.analysis.config.as_ref();
     let has_gauge = config.is_some_and(|config| config.own_cluster || config.attached);
     let facts = judge.facts;
@@ -40,7 +41,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         &rate(TIMEOUTS, "timed out, or unsent since the connection was busy past the timeout"),
     );
     with("sustained.server_errors_percent", &rate(SERVER_ERRORS, "tool, rpc and http errors and refusals"));
-    with("sustained.memory_growth_mb_per_minute", &|sustained, _| memory_growth(sustained, seed));
+    with("sustained.memory_growth_mb_per_minute", &|sustained, _| memory_growth(sustained, warmup_s, seed));
     with("sustained.longest_stall_ms", &|sustained, _| longest_stall(sustained));
 }
 
@@ -91,28 +92,40 @@ fn sweep(sustained: &Sustained<'_>) -> Evidence {
 fn offered(sustained: &Sustained<'_>, limit: f64) -> Evidence {
     let part = &sustained.judged;
     requests::share_over(part.ok(), part.countable(), limit, "requests", "ok answers, of the requests planned")
+        .paced(sustained.planned_a_second())
         .spoiled(doubt::load(sustained))
 }
 
 fn error_kind(sustained: &Sustained<'_>, fates: &[Fate], source: &str, limit: f64) -> Evidence {
     let part = &sustained.judged;
-    requests::share_under(part.of(fates), part.countable(), limit, "requests", source).spoiled(doubt::load(sustained))
+    requests::share_under(part.of(fates), part.countable(), limit, "requests", source)
+        .paced(sustained.planned_a_second())
+        .spoiled(doubt::load(sustained))
 }
 
-fn memory_growth(sustained: &Sustained<'_>, seed: u64) -> Evidence {
+fn memory_growth(sustained: &Sustained<'_>, warmup_s: u64, seed: u64) -> Evidence {
     let server = &sustained.server;
     let samples = server.memory.len() as u64;
     let per_minute = |per_second: f64| per_second * 60.0 / 1e6;
     let Some(slope) = slope(&server.memory, seed) else {
         let missing = server.missing.clone().unwrap_or_else(|| "the target gives no memory figures".into());
-        return Evidence::none(if samples == 0 { missing } else { format!("{samples} samples: needs 60") });
+        return Evidence::none(if samples == 0 { missing } else { few_samples(samples, warmup_s) });
     };
-    let few = (samples < GROWTH_SAMPLES_MIN).then(|| format!("{samples} samples: needs {GROWTH_SAMPLES_MIN} seconds"));
+    let few = (samples < GROWTH_SAMPLES_MIN).then(|| few_samples(samples, warmup_s));
     let source = format!("slope of the {} of all replicas", sla::memory_source(server.memory_source));
     Evidence::of(Some(Estimate::Number(per_minute(slope.per_second))), samples, "samples", &source)
         .bounded(Some(per_minute(slope.upper)))
         .spoiled(few)
         .advised("let it run longer, and see /status for the memory by part")
+}
+
+/// The collector takes one sample a second, and may miss one at either end of the window.
+fn few_samples(samples: u64, warmup_s: u64) -> String {
+    let duration_s = warmup_s + GROWTH_SAMPLES_MIN + 2;
+    format!(
+        "{samples} samples of a second are too few to tell growth from noise: needs {GROWTH_SAMPLES_MIN}, \
+         so a duration of {duration_s} s or more"
+    )
 }
 
 /// The longest of all is exact, where it was looked for in every second.

@@ -68,8 +68,8 @@ impl Check {
     /// What the figure was made from: its bound, the number of samples, the source.
     pub fn basis(&self) -> String {
         let bound = self.bound.map(|bound| format!("95 % bound {}", self.figure(bound)));
-        let samples =
-            (!self.samples_of.is_empty()).then(|| format!("{} {}", format::count(self.samples), self.samples_of));
+        let of = if self.samples == 1 { self.samples_of.trim_end_matches('s') } else { &self.samples_of };
+        let samples = (!of.is_empty()).then(|| format!("{} {of}", format::count(self.samples)));
         let source = (!self.source.is_empty()).then(|| self.source.clone());
         [bound, samples, source].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }

@@ -20,7 +20,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
 
 /// Every planned request has exactly one fate, or the run is invalid.
 fn ledger(analysis: &Analysis) -> Evidence {
-    let balance = analysis.ledger.balance(&analysis.blocks);
+    let balance = analysis.balance();
     let planned = balance.planned();
     let mut source = format!("{} requests planned", format::count(planned));
     for difference in &balance.differences {

@@ -1,0 +1,69 @@
+//! The generator as the one to blame.
+
+use erlmcp_record::Fate;
+
+use crate::story::Story;
+use crate::{reason, verdict};
+
+const ON_REQUESTS: [&str; 7] = [
+    "sla.p95_ms",
+    "sla.error_rate_percent",
+    "sla.throughput_rps",
+    "sla.availability_percent",
+    "sustained.offered_percent",
+    "sustained.timeouts_percent",
+    "sustained.server_errors_percent",
+];
+
+#[test]
+fn one_request_that_the_generator_did_not_send_spoils_what_rests_on_it() {
+    for fate in [Fate::UnsentNoTime, Fate::UnsentNoDescriptor] {
+        let story = Story::short().with_load(move |second, load| {
+            if second == 30 {
+                load.ok -= 1;
+                load.others.push((fate, 1));
+            }
+        });
+        let summary = story.summary();
+        for id in ON_REQUESTS {
+            assert_eq!(verdict(&summary, id), "INCONCLUSIVE", "{fate:?} {id}");
+            assert!(reason(&summary, id).contains("use more --agents"), "{id}: {}", reason(&summary, id));
+        }
+        assert_eq!(verdict(&summary, "sla.memory_per_connection_bytes"), "PASS");
+        assert_eq!(verdict(&summary, "sustained.held_percent"), "PASS");
+        assert_eq!(verdict(&summary, "run.ledger_difference_count"), "PASS");
+        assert!(!summary.generator.advice.is_empty());
+    }
+}
+
+#[test]
+fn what_the_target_kept_from_being_sent_is_an_error_of_its() {
+    for fate in [Fate::UnsentBusy, Fate::UnsentConnection] {
+        let story = Story::short().with_load(move |_, load| {
+            load.ok -= 60;
+            load.others.push((fate, 60));
+        });
+        assert_eq!(verdict(&story.summary(), "sla.error_rate_percent"), "FAIL", "{fate:?}");
+    }
+}
+
+#[test]
+fn lag_softens_a_fail_and_never_spoils_a_pass() {
+    let lagging = |us: u64, send_us: u64, receive_us: u64| {
+        let story = Story::short().with_load(move |_, load| {
+            load.slow.push((us, 1_000));
+            load.send_lag_us = send_us;
+            load.receive_lag_us = receive_us;
+        });
+        story.summary()
+    };
+    // A tenth of the limit is 10 ms.
+    assert_eq!(verdict(&lagging(200_000, 9_900, 9_900), "sla.p95_ms"), "FAIL");
+    for (send_us, receive_us, which) in [(10_100, 100, "send"), (100, 10_100, "receive")] {
+        let failed = lagging(200_000, send_us, receive_us);
+        assert_eq!(verdict(&failed, "sla.p95_ms"), "INCONCLUSIVE");
+        let why = reason(&failed, "sla.p95_ms");
+        assert!(why.contains(which) && why.contains("use more --agents, or a lower --rate"), "{why}");
+        assert_eq!(verdict(&lagging(50_000, send_us, receive_us), "sla.p95_ms"), "PASS");
+    }
+}

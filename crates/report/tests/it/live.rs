@@ -1,0 +1,111 @@
+//! A record folded as it comes, from its folder, and second by second.
+
+use erlmcp_record::{Entry, FateCounts, JournalWriter};
+use erlmcp_report::{Analysis, SecondView, render};
+
+use crate::story::{LOAD_FROM, Story, analysis};
+
+#[test]
+fn the_folder_says_what_the_rows_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows = Story::short().rows();
+    let mut journal = JournalWriter::create(folder.path()).expect("a new journal");
+    rows.iter().for_each(|row| journal.append(row).expect("written"));
+    journal.flush().expect("flushed");
+    let again = Analysis::from_folder(folder.path()).expect("a journal");
+    assert_eq!(render::json(&again.summary()), render::json(&analysis(&rows).summary()));
+}
+
+/// Planned first, fates and all else a second later: an agent sends what changed since its last row.
+fn in_pieces(rows: &[Entry]) -> Vec<Entry> {
+    let mut late = Vec::new();
+    let mut pieces = Vec::new();
+    for row in rows {
+        let Entry::Interval(whole) = row else {
+            if matches!(row, Entry::End(_)) {
+                pieces.append(&mut late);
+            }
+            pieces.push(row.clone());
+            continue;
+        };
+        pieces.append(&mut late);
+        let mut planned = whole.clone();
+        planned.fates = FateCounts::default();
+        planned.slots.iter_mut().for_each(|slot| slot.fates = FateCounts::default());
+        planned.by_replica.iter_mut().for_each(|replica| replica.fates = FateCounts::default());
+        planned.causes.clear();
+        (planned.latency, planned.service, planned.send_lag, planned.receive_lag) = (None, None, None, None);
+        (planned.operation, planned.refusals, planned.retries) = (None, 0, 0);
+        let mut fates = whole.clone();
+        fates.planned = 0;
+        fates.slots.iter_mut().for_each(|slot| slot.planned = 0);
+        fates.by_replica.iter_mut().for_each(|replica| replica.planned = 0);
+        pieces.push(Entry::Interval(planned));
+        late.push(Entry::Interval(fates));
+    }
+    pieces
+}
+
+#[test]
+fn rows_of_the_same_second_add_up() {
+    let rows = Story::short().rows();
+    assert_eq!(render::json(&analysis(&in_pieces(&rows)).summary()), render::json(&analysis(&rows).summary()));
+}
+
+fn second_of(row: &Entry) -> Option<u32> {
+    match row {
+        Entry::Interval(row) => Some(row.second),
+        Entry::Cluster(row) => Some(row.second),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_second_is_handed_out_once_and_in_order() {
+    let rows = in_pieces(&Story::short().rows());
+    let mut analysis = Analysis::new();
+    let mut taken: Vec<SecondView> = Vec::new();
+    for row in &rows {
+        analysis.push(row);
+        if let Some(second) = second_of(row) {
+            taken.extend(analysis.take_complete(second, 9));
+        }
+    }
+    let while_it_ran = taken.len();
+    taken.extend(analysis.take_rest());
+    assert!(while_it_ran > 60, "{while_it_ran} seconds were handed out while it ran");
+    let numbers: Vec<u32> = taken.iter().map(|view| view.second).collect();
+    assert_eq!(numbers, (0..taken.len() as u32).collect::<Vec<_>>());
+    let load = &taken[LOAD_FROM as usize + 20];
+    assert_eq!((load.offered_rps, load.answered_rps, load.connections), (12_000.0, 12_000.0, 3_000));
+}
+
+#[test]
+fn a_second_waits_for_its_fates_as_long_as_it_may() {
+    let mut rows = in_pieces(&Story::short().rows());
+    let from = LOAD_FROM + 20;
+    // The fates of one second never come.
+    rows.retain(|row| !matches!(row, Entry::Interval(row) if row.second == from && row.planned == 0));
+    let mut analysis = Analysis::new();
+    rows.iter()
+        .filter(|row| second_of(row).is_none_or(|second| second <= from + 30))
+        .for_each(|row| analysis.push(row));
+    let last = |taken: Vec<SecondView>| taken.last().map(|view| view.second);
+    assert_eq!(last(analysis.take_complete(from + 8, 9)), Some(from - 1));
+    assert_eq!(last(analysis.take_complete(from + 9, 9)), Some(from + 7));
+}
+
+#[test]
+fn a_row_of_a_far_second_does_not_stop_the_views() {
+    let mut rows = Story::short().rows();
+    let Some(Entry::Cluster(sample)) = rows.iter().find(|row| matches!(row, Entry::Cluster(_))) else {
+        panic!("a story has samples")
+    };
+    let mut far = sample.clone();
+    far.second = u32::MAX;
+    rows.insert(rows.len() - 1, Entry::Cluster(far));
+    let mut analysis = analysis(&rows);
+    assert!(analysis.take_rest().len() < 200);
+    let summary = analysis.summary();
+    assert!(crate::reason(&summary, "sla.p95_ms").contains("too large to judge"));
+}

@@ -1,0 +1,33 @@
+//! What a record comes to: its verdicts and its views.
+
+mod generator;
+mod live;
+mod recovery;
+mod server_figures;
+mod sla;
+mod story;
+mod validity;
+mod views;
+
+use erlmcp_report::Summary;
+use erlmcp_report::verdict::{Check, Verdict};
+
+fn check<'a>(summary: &'a Summary, id: &str) -> &'a Check {
+    summary.check(id).unwrap_or_else(|| panic!("there is a check {id}"))
+}
+
+/// "PASS", "FAIL", "INCONCLUSIVE" or "SKIPPED".
+fn verdict(summary: &Summary, id: &str) -> &'static str {
+    match &check(summary, id).verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Inconclusive { .. } => "INCONCLUSIVE",
+        Verdict::Skipped { .. } => "SKIPPED",
+    }
+}
+
+/// Why a check is inconclusive or skipped.
+fn reason<'a>(summary: &'a Summary, id: &str) -> &'a str {
+    let check = check(summary, id);
+    check.verdict.reason().unwrap_or_else(|| panic!("{id} is {:?}", check.verdict))
+}

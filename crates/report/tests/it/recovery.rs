@@ -1,0 +1,235 @@
+//! The edges of the recovery and performance phases.
+
+use erlmcp_record::names::scenario;
+use erlmcp_record::{Entry, Fate, Kind, ScenarioRow};
+use erlmcp_report::Summary;
+
+use crate::story::rows::fates;
+use crate::story::{Story, analysis};
+use crate::{check, reason, verdict};
+
+const NODE: &str = "recovery.node_ms";
+const PARTITION: &str = "recovery.partition_detection_ms";
+const RECONNECT: &str = "recovery.reconnect_percent";
+const OVERFLOW: &str = "recovery.overflow_lost_count";
+const BACK_PRESSURE: &str = "performance.back_pressure_p95_ms";
+
+/// All phases, with a shorter load.
+fn story() -> Story {
+    let mut story = Story::whole();
+    story.seconds = 20;
+    story
+}
+
+fn changed(change: impl Fn(&mut Entry)) -> Summary {
+    let mut rows = story().rows();
+    rows.iter_mut().for_each(change);
+    analysis(&rows).summary()
+}
+
+fn outcome<'a>(summary: &'a Summary, name: &str) -> &'a str {
+    let all = summary.phases.iter().flat_map(|phase| &phase.scenarios);
+    &all.into_iter().find(|result| result.name == name).expect("the scenario is there").outcome
+}
+
+#[test]
+fn a_node_is_recovered_when_its_clients_are_served_and_it_is_ready() {
+    let ready_after = |us: u64| {
+        changed(|row| {
+            if let Entry::Fault(row) = row
+                && row.scenario == scenario::NODE_FAILURE
+            {
+                row.ready_us = row.effect_us.map(|effect_us| effect_us + us);
+            }
+        })
+    };
+    assert_eq!(verdict(&ready_after(5_000_000), NODE), "FAIL");
+    assert_eq!(verdict(&ready_after(4_999_999), NODE), "PASS");
+    assert_eq!(check(&ready_after(4_999_999), NODE).estimate, Some(4_999.999));
+    let served_after = |us: u64| {
+        changed(|row| {
+            if let Entry::Episode(row) = row
+                && row.replica == 1
+                && row.agent == 2
+            {
+                row.last_served_us = row.last_served_us.map(|served_us| served_us + us);
+            }
+        })
+    };
+    assert_eq!(verdict(&served_after(6_000_000), NODE), "FAIL");
+}
+
+#[test]
+fn a_replica_that_never_came_back_fails() {
+    let summary = changed(|row| {
+        if let Entry::Fault(row) = row
+            && row.scenario == scenario::NODE_FAILURE
+        {
+            row.ready_us = None;
+        }
+    });
+    // Watched for 8 s after its death.
+    assert_eq!(verdict(&summary, NODE), "FAIL");
+    assert_eq!(outcome(&summary, scenario::NODE_FAILURE), "failed");
+}
+
+#[test]
+fn a_fault_without_an_effect_shows_nothing() {
+    let summary = changed(|row| match row {
+        Entry::Fault(row) if row.scenario == scenario::NETWORK_PARTITION => row.effect_us = None,
+        Entry::Scenario(row) if row.name == scenario::NETWORK_PARTITION => {
+            row.inconclusive = Some("no packet was seen to be dropped".into());
+        }
+        _ => {}
+    });
+    assert_eq!(verdict(&summary, PARTITION), "INCONCLUSIVE");
+    assert!(reason(&summary, PARTITION).contains("no packet was seen to be dropped"));
+    assert_eq!(outcome(&summary, scenario::NETWORK_PARTITION), "inconclusive");
+}
+
+#[test]
+fn a_partition_is_detected_by_the_cluster_and_by_the_last_agent() {
+    let detected = |cluster_us: u64, agent_us: u64| {
+        let effect_us = |at_us: u64| at_us / 1_000_000 * 1_000_000 + 20_000;
+        changed(|row| match row {
+            Entry::Fault(row) if row.scenario == scenario::NETWORK_PARTITION => {
+                row.cluster_detected_us = row.effect_us.map(|us| us + cluster_us);
+            }
+            Entry::Episode(row) if row.replica == 2 && row.agent == 1 => {
+                row.detected_us = effect_us(row.detected_us) + agent_us;
+                row.last_served_us = Some(row.detected_us + 100_000);
+            }
+            _ => {}
+        })
+    };
+    assert_eq!(verdict(&detected(1_000, 2_999_999), PARTITION), "PASS");
+    assert_eq!(verdict(&detected(1_000, 3_000_000), PARTITION), "FAIL");
+    assert_eq!(verdict(&detected(3_000_000, 1_000), PARTITION), "FAIL");
+}
+
+#[test]
+fn reconnects_are_a_share_of_the_affected() {
+    let served = |count: u64| {
+        changed(|row| {
+            if let Entry::Episode(row) = row
+                && row.replica == 1
+                && row.agent == 1
+            {
+                row.served_again = count;
+            }
+        })
+    };
+    // Of 1,000 affected, 500 of them agent 1's.
+    assert_eq!(verdict(&served(450), RECONNECT), "FAIL");
+    assert_eq!(verdict(&served(451), RECONNECT), "INCONCLUSIVE");
+    assert_eq!(verdict(&served(480), RECONNECT), "PASS");
+}
+
+#[test]
+fn affected_connections_that_the_agents_did_not_see_make_it_inconclusive() {
+    let summary = changed(|row| {
+        if let Entry::Episode(row) = row
+            && row.replica == 1
+        {
+            (row.affected, row.served_again) = (400, 400);
+        }
+    });
+    assert!(reason(&summary, RECONNECT).contains("counts disagree: 1,000 connections on replica 1"));
+}
+
+/// Changes the rows of queued work in one phase.
+fn queued(phase: u8, change: impl Fn(&mut erlmcp_record::IntervalRow)) -> Summary {
+    changed(|row| {
+        if let Entry::Interval(row) = row
+            && row.kind == Kind::Queued
+            && row.phase == phase
+        {
+            change(row);
+        }
+    })
+}
+
+#[test]
+fn refusals_that_are_provoked_are_no_losses_and_one_lost_operation_is() {
+    assert_eq!(verdict(&story().summary(), OVERFLOW), "PASS");
+    let lost = queued(4, |row| {
+        if row.agent == 1 {
+            row.fates = fates(&[(Fate::Ok, 149), (Fate::TimedOut, 1)]);
+        }
+    });
+    assert_eq!(verdict(&lost, OVERFLOW), "FAIL");
+    let gave_up = queued(4, |row| row.fates = fates(&[(Fate::Ok, 149), (Fate::Refused, 1)]));
+    assert_eq!(verdict(&gave_up, OVERFLOW), "FAIL", "refused for good");
+}
+
+#[test]
+fn refusals_in_the_sustained_load_are_errors() {
+    let story = Story::short().with_load(|_, load| {
+        load.ok -= 60;
+        load.others.push((Fate::Refused, 60));
+    });
+    assert_eq!(verdict(&story.summary(), "sla.error_rate_percent"), "FAIL");
+}
+
+#[test]
+fn without_a_refusal_nothing_is_known_of_the_queue() {
+    let overflow = queued(4, |row| (row.refusals, row.retries) = (0, 0));
+    assert_eq!(verdict(&overflow, OVERFLOW), "INCONCLUSIVE");
+    assert!(reason(&overflow, OVERFLOW).contains("no refusal was seen"));
+    let burst = queued(5, |row| row.fates = fates(&[(Fate::Ok, 150)]));
+    assert_eq!(verdict(&burst, BACK_PRESSURE), "INCONCLUSIVE");
+    assert!(reason(&burst, BACK_PRESSURE).contains("no refusal was seen"));
+}
+
+#[test]
+fn back_pressure_keeps_the_latency_of_what_is_accepted() {
+    assert_eq!(verdict(&story().summary(), BACK_PRESSURE), "PASS");
+    let slow = changed(|row| {
+        if let Entry::Interval(row) = row
+            && row.block == 50_301
+        {
+            row.latency = row.latency.as_ref().map(|_| crate::story::rows::hist(&[(140_000, 6_000)]));
+        }
+    });
+    assert_eq!(verdict(&slow, BACK_PRESSURE), "FAIL");
+}
+
+#[test]
+fn a_queue_that_stays_full_has_not_recovered() {
+    let overflow = |rows: &[Entry]| -> ScenarioRow {
+        let of_it = |row: &Entry| match row {
+            Entry::Scenario(row) if row.name == scenario::QUEUE_OVERFLOW => Some(row.clone()),
+            _ => None,
+        };
+        rows.iter().find_map(of_it).expect("the story has an overflow")
+    };
+    let mut rows = story().rows();
+    let from = overflow(&rows).started_us / 1_000_000 + 3;
+    for row in &mut rows {
+        if let Entry::Cluster(sample) = row
+            && u64::from(sample.second) >= from
+        {
+            sample.replicas[0].queue_depth = Some(900);
+        }
+    }
+    let summary = analysis(&rows).summary();
+    assert_eq!(outcome(&summary, scenario::QUEUE_OVERFLOW), "failed");
+    assert_eq!(verdict(&summary, OVERFLOW), "PASS", "nothing was lost");
+}
+
+#[test]
+fn a_crash_under_the_performance_scenarios_fails() {
+    let crashed = |change: fn(&mut erlmcp_record::ReplicaSample)| {
+        let mut rows = story().rows();
+        let last = rows
+            .iter()
+            .rposition(|row| matches!(row, Entry::Cluster(sample) if sample.replicas[0].connections > Some(0)));
+        if let Some(Entry::Cluster(sample)) = last.map(|at| &mut rows[at]) {
+            change(&mut sample.replicas[0]);
+        }
+        check(&analysis(&rows).summary(), "performance.crashes_count").estimate
+    };
+    assert_eq!(crashed(|_| {}), Some(0.0));
+    assert_eq!(crashed(|replica| replica.restarts = Some(1)), Some(1.0));
+    assert!(crashed(|replica| replica.pid = Some(9_999)) > Some(0.0));
+}

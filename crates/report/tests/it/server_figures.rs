@@ -1,0 +1,167 @@
+//! The edges of what is judged by the server's own figures and the connections.
+
+use erlmcp_record::{Entry, MemorySource};
+
+use crate::story::{LOAD_FROM, Story, analysis};
+use crate::{check, reason, verdict};
+
+const MEMORY: &str = "sla.memory_per_connection_bytes";
+const GROWTH: &str = "sustained.memory_growth_mb_per_minute";
+const STALL: &str = "sustained.longest_stall_ms";
+const HELD: &str = "sustained.held_percent";
+
+/// Anonymous memory of so many bytes a connection.
+fn with_memory(bytes: u64, source: MemorySource) -> Story {
+    Story::short().with_sample(move |_, sample| {
+        for replica in &mut sample.replicas {
+            replica.memory_bytes = replica.connections.map(|open| 4_000_000 + open * bytes);
+            replica.memory_source = source;
+        }
+    })
+}
+
+#[test]
+fn memory_at_its_limit_fails() {
+    let exact = with_memory(2_048, MemorySource::Anonymous).summary();
+    assert_eq!(check(&exact, MEMORY).estimate, Some(2_048.0));
+    assert_eq!(verdict(&exact, MEMORY), "FAIL");
+    assert_eq!(verdict(&with_memory(2_047, MemorySource::Cgroup).summary(), MEMORY), "PASS");
+}
+
+#[test]
+fn resident_memory_alone_is_judged_only_where_it_fails() {
+    for source in [MemorySource::Rss, MemorySource::Reported] {
+        let summary = with_memory(1_000, source).summary();
+        assert_eq!(verdict(&summary, MEMORY), "INCONCLUSIVE", "{source:?}");
+        assert_eq!(check(&summary, MEMORY).estimate, Some(1_000.0), "it is shown all the same");
+        assert_eq!(verdict(&with_memory(2_048, source).summary(), MEMORY), "FAIL", "{source:?}");
+    }
+}
+
+#[test]
+fn memory_without_a_source_is_inconclusive() {
+    let none = Story::short().with_sample(|_, sample| {
+        for replica in &mut sample.replicas {
+            replica.memory_bytes = None;
+            replica.memory_source = MemorySource::None;
+        }
+    });
+    let summary = none.summary();
+    assert_eq!(verdict(&summary, MEMORY), "INCONCLUSIVE");
+    assert_eq!(check(&summary, MEMORY).estimate, None);
+    assert_eq!(verdict(&summary, GROWTH), "INCONCLUSIVE");
+}
+
+/// Bytes a second, on one replica.
+fn growing(bytes: u64, seconds: u32) -> Story {
+    let mut story = Story::short().with_sample(move |second, sample| {
+        let grown = u64::from(second.saturating_sub(LOAD_FROM)) * bytes;
+        sample.replicas[0].memory_bytes = sample.replicas[0].memory_bytes.map(|memory| memory + grown);
+    });
+    story.seconds = seconds;
+    story
+}
+
+#[test]
+fn memory_growth_has_its_limit_and_its_number_of_samples() {
+    // 5 MB a minute are 83,333 and a third bytes a second.
+    assert_eq!(verdict(&growing(83_334, 70).summary(), GROWTH), "FAIL");
+    assert_eq!(verdict(&growing(83_000, 70).summary(), GROWTH), "PASS");
+    for bytes in [0, 1_000_000] {
+        let summary = growing(bytes, 69).summary();
+        assert_eq!(verdict(&summary, GROWTH), "INCONCLUSIVE");
+        assert!(reason(&summary, GROWTH).contains("59 samples"), "{}", reason(&summary, GROWTH));
+        assert!(reason(&summary, GROWTH).contains("a duration of 72 s or more"));
+    }
+}
+
+#[test]
+fn one_stall_at_the_limit_fails() {
+    let stalled = |us: u64, at: u32| {
+        let story = Story::short().with_sample(move |second, sample| {
+            if second == at {
+                sample.replicas[1].longest_stall_us = Some(us);
+            }
+        });
+        story.summary()
+    };
+    assert_eq!(verdict(&stalled(50_000, LOAD_FROM + 40), STALL), "FAIL");
+    assert_eq!(verdict(&stalled(49_999, LOAD_FROM + 40), STALL), "PASS");
+    assert_eq!(verdict(&stalled(50_000, LOAD_FROM + 9), STALL), "PASS", "in the warm-up");
+}
+
+#[test]
+fn stalls_that_are_not_reported_are_no_pass() {
+    let silent = Story::short().with_sample(|second, sample| {
+        if second.is_multiple_of(2) {
+            sample.replicas[0].longest_stall_us = None;
+        }
+    });
+    assert_eq!(verdict(&silent.summary(), STALL), "INCONCLUSIVE");
+}
+
+#[test]
+fn held_needs_both_counts_in_every_second() {
+    let gauge = |change: i64| {
+        Story::short().with_sample(move |second, sample| {
+            if second == LOAD_FROM + 33 {
+                let open = sample.replicas[2].connections.expect("it has a gauge");
+                sample.replicas[2].connections = open.checked_add_signed(change);
+            }
+        })
+    };
+    assert_eq!(verdict(&gauge(0).summary(), HELD), "PASS");
+    for change in [-1, 1] {
+        let summary = gauge(change).summary();
+        assert_eq!(verdict(&summary, HELD), "INCONCLUSIVE", "{change}");
+        assert!(reason(&summary, HELD).contains("counts disagree"));
+    }
+    // Both say so: one connection was missing for one second.
+    let lost = gauge(-1).with_load(|second, load| load.open -= u64::from(second == 33)).summary();
+    assert_eq!(verdict(&lost, HELD), "FAIL");
+    let agents_only = Story::short().with_load(|second, load| load.open -= u64::from(second == 33));
+    assert_eq!(verdict(&agents_only.with_sample(|_, _| {}).summary(), HELD), "FAIL", "its gauge follows the story");
+}
+
+#[test]
+fn a_gauge_that_was_not_read_for_long_is_no_pass() {
+    let mut rows = Story::short().rows();
+    let is_gap = |second: u32| (LOAD_FROM + 20..LOAD_FROM + 26).contains(&second);
+    rows.retain(|row| !matches!(row, Entry::Cluster(sample) if is_gap(sample.second)));
+    assert!(reason(&analysis(&rows).summary(), HELD).contains("not read in 2 seconds"));
+}
+
+#[test]
+fn agents_that_are_silent_for_long_are_no_pass() {
+    let mut rows = Story::short().rows();
+    let is_gap = |second: u32| (LOAD_FROM + 20..LOAD_FROM + 26).contains(&second);
+    rows.retain(|row| !matches!(row, Entry::Connections(row) if row.agent == 2 && is_gap(row.second)));
+    assert_eq!(verdict(&analysis(&rows).summary(), HELD), "INCONCLUSIVE");
+}
+
+#[test]
+fn a_foreign_server_without_a_gauge_is_held_by_the_agents_alone() {
+    let mut story = Story::short();
+    story.is_foreign = true;
+    let summary = story.summary();
+    assert_eq!(verdict(&summary, HELD), "PASS");
+    assert_eq!(check(&summary, HELD).source, "the agents' counts alone");
+}
+
+#[test]
+fn the_closing_sweep_needs_an_answer_on_every_connection() {
+    let sweep = "sustained.sweep_percent";
+    let mut rows = Story::short().rows();
+    for row in &mut rows {
+        if let Entry::Interval(row) = row
+            && row.kind == erlmcp_record::Kind::Sweep
+            && row.agent == 2
+        {
+            row.fates = crate::story::rows::fates(&[(erlmcp_record::Fate::Ok, 1_499), (erlmcp_record::Fate::Reset, 1)]);
+        }
+    }
+    assert_eq!(verdict(&analysis(&rows).summary(), sweep), "FAIL");
+    rows.retain(|row| !matches!(row, Entry::Interval(row) if row.kind == erlmcp_record::Kind::Sweep));
+    rows.retain(|row| !matches!(row, Entry::Block(row) if row.kind == erlmcp_record::Kind::Sweep));
+    assert_eq!(verdict(&analysis(&rows).summary(), sweep), "INCONCLUSIVE");
+}

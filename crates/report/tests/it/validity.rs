@@ -1,0 +1,184 @@
+//! Runs that show nothing, or not all: lost agents, ledgers, interruptions, exit codes.
+
+use erlmcp_record::names::finding;
+use erlmcp_record::{EndRow, Ended, Entry, Fate, FateCounts, FindingRow, Kind};
+use erlmcp_report::verdict::Verdict;
+use erlmcp_report::{ExitCode, Finish, exit_code};
+
+use crate::story::{LOAD_FROM, Story, analysis};
+use crate::{check, reason, verdict};
+
+const LEDGER: &str = "run.ledger_difference_count";
+
+#[test]
+fn all_good_is_ready_for_production_where_tools_call_was_measured() {
+    let mut rows = Story::whole().rows();
+    let summary = analysis(&rows).summary();
+    let not_passed: Vec<&str> =
+        summary.checks.iter().filter(|check| check.verdict != Verdict::Pass).map(|check| check.id.as_str()).collect();
+    assert_eq!(not_passed, Vec::<&str>::new());
+    assert_eq!(summary.readiness.verdict, Verdict::Pass);
+    assert_eq!(exit_code(&summary), ExitCode::Pass);
+
+    let config = rows.iter_mut().find_map(|row| if let Entry::Config(row) = row { Some(row) } else { None });
+    config.expect("a story has a configuration").calls = "ping".into();
+    let summary = analysis(&rows).summary();
+    assert!(matches!(summary.readiness.verdict, Verdict::Inconclusive { .. }));
+    assert_eq!(summary.readiness.against, ["tools/call was not measured"]);
+    assert_eq!(exit_code(&summary), ExitCode::Pass);
+}
+
+#[test]
+fn skipped_phases_forbid_ready_and_change_the_code_only_when_asked() {
+    let mut story = Story::whole();
+    story.has_scenarios = false;
+    let summary = story.summary();
+    assert_eq!(verdict(&summary, "recovery.node_ms"), "SKIPPED");
+    assert_eq!(reason(&summary, "recovery.node_ms"), "left out by --phases");
+    assert!(matches!(summary.readiness.verdict, Verdict::Inconclusive { .. }));
+    assert_eq!(exit_code(&summary), ExitCode::Pass);
+    story.config.require_all = true;
+    assert_eq!(exit_code(&story.summary()), ExitCode::Inconclusive);
+}
+
+#[test]
+fn the_exit_code_is_the_first_that_applies() {
+    let failing = || Story::short().with_load(|_, load| load.slow.push((200_000, 5_000)));
+    assert_eq!(exit_code(&Story::short().summary()), ExitCode::Inconclusive, "a minute is short for availability");
+    assert_eq!(exit_code(&failing().summary()), ExitCode::SlaFailed);
+    let mut interrupted = failing();
+    interrupted.interrupted_after = Some(40);
+    assert_eq!(exit_code(&interrupted.summary()), ExitCode::Interrupted);
+    let mut rows = failing().rows();
+    rows.retain(|row| !matches!(row, Entry::End(_)));
+    assert_eq!(exit_code(&analysis(&rows).summary()), ExitCode::Error);
+    assert_eq!(ExitCode::Interrupted as i32, 105);
+    assert_eq!(ExitCode::SlaFailed as i32, 99);
+}
+
+#[test]
+fn an_interrupted_run_judges_what_it_has() {
+    let mut story = Story::short();
+    story.interrupted_after = Some(40);
+    let summary = story.summary();
+    assert_eq!(summary.finish, Finish::Interrupted);
+    // 30 seconds after the warm-up; the last one may not be a whole one, so it is not counted.
+    assert_eq!(check(&summary, "sla.throughput_rps").samples, 29);
+    assert_eq!(check(&summary, "sla.throughput_rps").estimate, Some(12_000.0));
+    assert_eq!(verdict(&summary, "sla.p95_ms"), "PASS");
+    assert_eq!(verdict(&summary, "sustained.sweep_percent"), "INCONCLUSIVE");
+    assert_eq!(verdict(&summary, "performance.ramp_cps"), "SKIPPED");
+    assert!(matches!(summary.readiness.verdict, Verdict::Inconclusive { .. }));
+}
+
+/// Agent 2 dies 40 s into the load: its rows end, and what it had planned has no fate.
+fn an_agent_dies() -> Vec<Entry> {
+    let died_at = LOAD_FROM + 40;
+    let mut rows = Story::short().rows();
+    rows.retain(|row| match row {
+        Entry::Interval(row) => row.agent != 2 || row.second < died_at,
+        Entry::Connections(row) => row.agent != 2 || row.second < died_at,
+        Entry::Block(row) => row.agent != 2 || row.kind != Kind::Sweep,
+        _ => true,
+    });
+    for row in &mut rows {
+        match row {
+            Entry::Block(row) if row.agent == 2 && row.kind == Kind::Load => row.lost = true,
+            // Some of its last second are still without a fate.
+            Entry::Interval(row) if row.agent == 2 && row.second == died_at - 1 => {
+                row.fates = FateCounts::default();
+                row.fates.add(Fate::Ok, row.planned - 100);
+            }
+            _ => {}
+        }
+    }
+    let note = Some("agent 2 died: signal 9".to_string());
+    let at_us = u64::from(died_at) * 1_000_000;
+    let lost = FindingRow { phase: 3, at_us, name: finding::AGENT_LOST.into(), value: Some(1.0), note };
+    let end = rows.pop().expect("a story has an end");
+    assert!(matches!(end, Entry::End(_)));
+    rows.push(Entry::Finding(lost));
+    rows.push(Entry::End(EndRow { at_us, ended: Ended::Aborted { reason: "agent 2 died".into() } }));
+    rows
+}
+
+#[test]
+fn an_agent_that_died_leaves_unknown_fates_and_no_verdict_on_its_phase() {
+    let summary = analysis(&an_agent_dies()).summary();
+    for id in ["sla.p95_ms", "sla.error_rate_percent", "sustained.held_percent", "sla.memory_per_connection_bytes"] {
+        assert_eq!(verdict(&summary, id), "INCONCLUSIVE", "{id}");
+        assert!(reason(&summary, id).contains("agent 2 died: signal 9"), "{id}: {}", reason(&summary, id));
+    }
+    assert_eq!(verdict(&summary, "ramp.success_percent"), "PASS", "that was before");
+    assert_eq!(verdict(&summary, LEDGER), "PASS");
+    let load = summary.ledger.iter().find(|line| line.phase == 3 && line.kind == Kind::Load).expect("it has load");
+    assert_eq!(load.fates.get(Fate::Unknown), 30 * 6_000 + 100);
+    assert_eq!(load.planned, load.fates.total());
+    assert_eq!(verdict(&summary, "cooldown.agents_open_count"), "PASS", "its connections died with it");
+    assert_eq!(exit_code(&summary), ExitCode::Inconclusive);
+}
+
+#[test]
+fn what_a_dead_agent_had_begun_without_a_block_is_unknown_too() {
+    let mut rows = an_agent_dies();
+    let of_agent = |row: &&Entry| matches!(row, Entry::Interval(row) if row.agent == 2 && row.kind == Kind::Load);
+    let Some(Entry::Interval(row)) = rows.iter().find(of_agent) else { panic!("agent 2 sent load") };
+    let mut probe = row.clone();
+    (probe.block, probe.kind, probe.planned) = (0, Kind::Probe, 5);
+    probe.fates = FateCounts::default();
+    rows.insert(rows.len() - 2, Entry::Interval(probe));
+    let summary = analysis(&rows).summary();
+    assert_eq!(verdict(&summary, LEDGER), "PASS");
+    assert_eq!(summary.invalid, None);
+}
+
+#[test]
+fn one_request_without_a_fate_makes_the_run_invalid() {
+    for (fates, expected) in [(5_999, "1 requests without a fate"), (6_001, "1 fates without a request")] {
+        let mut rows = Story::short().rows();
+        let is_it = |row: &&mut Entry| matches!(row, Entry::Interval(row) if row.second == 50 && row.agent == 1);
+        let Some(Entry::Interval(row)) = rows.iter_mut().find(is_it) else { panic!("there is load") };
+        assert_eq!(row.planned, 6_000);
+        row.fates = crate::story::rows::fates(&[(Fate::Ok, fates)]);
+        let summary = analysis(&rows).summary();
+        assert_eq!(check(&summary, LEDGER).estimate, Some(1.0));
+        assert_eq!(verdict(&summary, LEDGER), "FAIL");
+        assert!(summary.invalid.as_ref().is_some_and(|why| why.contains(expected)), "{:?}", summary.invalid);
+        assert_eq!(verdict(&summary, "sla.p95_ms"), "INCONCLUSIVE");
+        assert!(reason(&summary, "baseline.latency_ms").contains("the run is invalid"));
+        assert_eq!(summary.readiness.verdict, Verdict::Fail);
+        assert_eq!(exit_code(&summary), ExitCode::Error);
+        assert!(erlmcp_report::render::console(&summary).contains("TEST EXECUTION INVALID"));
+    }
+}
+
+#[test]
+fn a_block_that_planned_more_than_its_rows_tell_is_invalid() {
+    let mut rows = Story::short().rows();
+    for row in &mut rows {
+        if let Entry::Block(row) = row
+            && row.kind == Kind::Load
+            && row.agent == 1
+        {
+            row.planned += 7;
+        }
+    }
+    let summary = analysis(&rows).summary();
+    assert_eq!(check(&summary, LEDGER).estimate, Some(7.0));
+    assert!(check(&summary, LEDGER).source.contains("agent 1, block 30000"));
+}
+
+#[test]
+fn answers_that_are_wrong_or_too_many_fail() {
+    let with = |change: fn(&mut erlmcp_record::IntervalRow)| {
+        let mut rows = Story::short().rows();
+        let is_it = |row: &&mut Entry| matches!(row, Entry::Interval(row) if row.second == 50 && row.agent == 1);
+        let Some(Entry::Interval(row)) = rows.iter_mut().find(is_it) else { panic!("there is load") };
+        change(row);
+        analysis(&rows).summary()
+    };
+    let twice = with(|row| row.surplus_answers = 1);
+    assert_eq!(verdict(&twice, "run.surplus_answers_count"), "FAIL");
+    let wrong = with(|row| row.causes.extend([(erlmcp_record::names::cause::ANOTHER_ID.to_string(), 1)]));
+    assert_eq!(verdict(&wrong, "run.wrong_id_answers_count"), "FAIL");
+}
