@@ -78,7 +78,8 @@ async fn a_fault_in_force_is_undone_when_the_run_is_abandoned() {
     let link = Link { control: cluster.control().to_path_buf(), clock: clock(), events: sender };
     let status = control::status(cluster.control()).await.expect("the fake answers");
     let mut driver = LocalCluster::connect(link, status, None).await.expect("it is watched");
-    driver.desk = Desk::open(driver.link.control.clone(), clock(), driver.link.events.clone(), Err("it is not".into()));
+    let Link { control: at, clock, events: sender } = driver.link.clone();
+    driver.desk = Desk::open(at, clock, sender, Err("it is not".into()));
     driver.ask(Ask::Partition { replica: 1 });
     let Answer::Injected(Ok(injected)) = answer(&mut events).await else { panic!("our child can be stopped") };
     assert!(injected.method.starts_with("process stopped (SIGSTOP) for 1.6 s"), "{injected:?}");

@@ -104,13 +104,15 @@ impl Table {
     /// Waits until the kernel has it.
     async fn listed(&mut self) -> Result<(), String> {
         let listed = async {
-            while !matches!(self.nft.list(&self.name).await, Ok(Some(_))) {
-                if matches!(self.owner.try_wait(), Ok(Some(_))) {
-                    return false;
+            loop {
+                match self.nft.list(&self.name).await {
+                    Ok(Some(_)) => return true,
+                    // What may not be listed may not be made either; nft waits for more all the same.
+                    Err(_) => return false,
+                    Ok(None) if !matches!(self.owner.try_wait(), Ok(None)) => return false,
+                    Ok(None) => sleep(LOOK_EVERY).await,
                 }
-                sleep(LOOK_EVERY).await;
             }
-            true
         };
         if timeout(DONE_WITHIN, listed).await.unwrap_or(false) { Ok(()) } else { Err(self.complaint().await) }
     }

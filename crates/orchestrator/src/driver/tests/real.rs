@@ -136,7 +136,8 @@ async fn a_running_one_is_attached_to_and_left_running() {
     let mut driver = LocalCluster::attach(&control, clock(), sender).await.expect("it is this user's own");
     assert_eq!((driver.no_kill(), driver.no_partition()), (None, None));
     // Packets may not be dropped: its process is stopped for a while.
-    driver.desk = Desk::open(driver.link.control.clone(), clock(), driver.link.events.clone(), Err("it is not".into()));
+    let Link { control: at, clock, events: sender } = driver.link.clone();
+    driver.desk = Desk::open(at, clock, sender, Err("it is not".into()));
     kill_and_cut_off(&driver, &mut events).await;
     driver.ask(Ask::Scale { replicas: 4 });
     assert_eq!(answer(&mut events).await, Answer::Scaled(Ok(())));
