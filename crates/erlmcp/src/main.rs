@@ -1,5 +1,7 @@
 //! The erlmcp command: arguments, wiring, exit codes.
 
+#![allow(clippy::print_stderr, reason = "the one crate that prints")]
+
 mod args;
 mod commands;
 mod console;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use erlmcp_orchestrator::{Era, StressConfig, StressError, ToolCall};
+use erlmcp_orchestrator::{Era, StressConfig, ToolCall};
 
 use crate::args::{self, StressArgs};
 use crate::console::Console;
@@ -20,19 +20,21 @@ pub(crate) fn run(args: StressArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (events, mut received) = tokio::sync::mpsc::channel(64);
+    // On a thread of its own: a terminal that stands still (Ctrl-S) holds up the lines, not the run.
+    let printer = std::thread::spawn(move || {
+        let mut console = Console::new();
+        while let Some(event) = received.blocking_recv() {
+            console.show(&event);
+        }
+    });
     let outcome = runtime.block_on(async {
-        let (events, mut received) = tokio::sync::mpsc::channel(64);
         let cancel = crate::interrupt::watch()?;
-        let printer = tokio::spawn(async move {
-            let mut console = Console::new();
-            while let Some(event) = received.recv().await {
-                console.show(&event);
-            }
-        });
-        let outcome = erlmcp_orchestrator::stress(config, events, cancel).await;
-        printer.await?;
-        anyhow::Ok(outcome)
+        anyhow::Ok(erlmcp_orchestrator::stress(config, events, cancel).await)
     })?;
+    if printer.join().is_err() {
+        anyhow::bail!("the console has ended with an internal error");
+    }
     match outcome {
         Ok(outcome) => Ok(code(outcome.exit_code)),
         Err(error) => {

@@ -53,10 +53,10 @@ impl Probe {
 
 /// A kept connection may have been closed meanwhile: then a new one has the last word.
 async fn is_ready(connection: &mut Option<TcpStream>, address: SocketAddr, source: Option<IpAddr>) -> io::Result<bool> {
-    if let Some(kept) = connection {
-        if let Ok(ready) = ask(kept, address).await {
-            return Ok(ready);
-        }
+    if let Some(kept) = connection
+        && let Ok(ready) = ask(kept, address).await
+    {
+        return Ok(ready);
     }
     let fresh = connect(address, source).await?;
     ask(connection.insert(fresh), address).await

@@ -161,7 +161,7 @@ impl Replica {
     async fn beat(&mut self, beats: u64) -> io::Result<()> {
         let Some(server) = &self.server else { return Ok(()) };
         let turns = monotonic_ns().saturating_sub(server.last_poll_ns()) < LOOPS_TURN_NS;
-        let snapshot = (beats % BEATS_A_SNAPSHOT == 0).then(|| Box::new(server.snapshot()));
+        let snapshot = beats.is_multiple_of(BEATS_A_SNAPSHOT).then(|| Box::new(server.snapshot()));
         if turns {
             self.say(&FromReplica::Beat).await?;
         }

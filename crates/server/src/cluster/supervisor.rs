@@ -106,10 +106,10 @@ pub async fn run(
                 drop(socket);
                 return Ok(stopped);
             }
-        } else if !matches!(supervisor.phase, Phase::Starting) {
-            if let Some(announce) = announce.take() {
-                announce(&supervisor.started());
-            }
+        } else if !matches!(supervisor.phase, Phase::Starting)
+            && let Some(announce) = announce.take()
+        {
+            announce(&supervisor.started());
         }
     }
 }
@@ -244,7 +244,7 @@ impl Supervisor {
             }
         }
         self.looks += 1;
-        if self.looks % LOOKS_A_PAGE == 0 {
+        if self.looks.is_multiple_of(LOOKS_A_PAGE) {
             self.spread_pages(now_ns);
         }
     }

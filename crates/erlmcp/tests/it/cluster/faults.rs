@@ -1,0 +1,74 @@
+//! Replicas that die, hang, or will not live.
+
+use rustix::process::Signal;
+
+use super::{Cluster, get, is_alive, signal, until};
+
+#[test]
+fn a_killed_replica_is_down_at_once_and_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let (first, second) = (cluster.pid(1), cluster.pid(2));
+    let mut events = cluster.watch();
+    signal(second, Signal::KILL);
+    let down = events.expect("down", 2);
+    assert_eq!(down["reason"], "process ended: signal 9");
+    events.expect("restarting", 2);
+    let up = events.expect("up", 2);
+    assert!(up["at_ns"].as_u64() > down["at_ns"].as_u64(), "{down} {up}");
+    let back = cluster.replica(2);
+    assert!(back["restarts"] == 1 && back["member"] == true && back["down_since_ns"].is_null(), "{back}");
+    assert_ne!(cluster.pid(2), second);
+    assert_eq!(cluster.pid(1), first, "one_for_one");
+    assert_eq!(get(cluster.own(2), "/ready").expect("it listens").0, 200);
+}
+
+#[test]
+fn a_stopped_replica_is_fenced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let pid = cluster.pid(1);
+    let (mut events, mut downs) = (cluster.watch(), cluster.watch());
+    signal(pid, Signal::STOP);
+    let fenced = events.expect("fenced", 1);
+    assert!(fenced["reason"].as_str().is_some_and(|reason| reason.contains("no heartbeat")), "{fenced}");
+    events.expect("up", 1);
+    assert!(!is_alive(pid));
+    // By whichever path it was seen first.
+    let down = downs.expect("down", 1);
+    assert!(down["at_ns"].as_u64() <= fenced["at_ns"].as_u64(), "{down} {fenced}");
+    assert_ne!(cluster.pid(1), pid);
+}
+
+#[test]
+fn a_short_stop_is_no_death() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let pid = cluster.pid(1);
+    signal(pid, Signal::STOP);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal(pid, Signal::CONT);
+    until("it is a member", || cluster.replica(1)["member"] == true);
+    assert_eq!((cluster.pid(1), &cluster.replica(1)["restarts"]), (pid, &serde_json::json!(0)));
+}
+
+#[test]
+fn one_that_dies_too_often_is_given_up_and_a_scale_revives_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let other = cluster.pid(1);
+    let mut events = cluster.watch();
+    for _ in 0..6 {
+        until("it has a process", || cluster.replica(2)["pid"].is_u64());
+        let pid = cluster.pid(2);
+        signal(pid, Signal::KILL);
+        until("the process is gone", || cluster.replica(2)["pid"] != pid);
+    }
+    events.expect("failed", 2);
+    assert_eq!(cluster.replica(2)["state"], "failed");
+    assert!(get(cluster.own(2), "/ready").is_none(), "nobody may wait there for an answer");
+    assert_eq!(cluster.pid(1), other, "the others stay");
+
+    assert_eq!(cluster.ask(serde_json::json!({"op": "scale", "replicas": 2}))["ok"], true);
+    assert_eq!(get(cluster.own(2), "/ready").expect("it listens").0, 200);
+}
