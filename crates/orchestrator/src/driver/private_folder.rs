@@ -1,10 +1,15 @@
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Folders of an earlier process with our number may lie around; more of them are no accident.
 const TRIES: u32 = 100;
+
+const PREFIX: &str = "erlmcp-run-";
+const SOCKET: &str = "control.sock";
 
 /// A folder for a socket that only this user may enter; removed when dropped.
 #[derive(Debug)]
@@ -19,10 +24,11 @@ impl PrivateFolder {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         // The system's folder and not TMPDIR where that is deep: a socket's path has 107 bytes at most.
         let parent = Some(std::env::temp_dir()).filter(|path| path.as_os_str().len() < 60).unwrap_or("/tmp".into());
+        sweep(&parent);
         let mut last = None;
         for _ in 0..TRIES {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let path = parent.join(format!("erlmcp-run-{}-{number}", std::process::id()));
+            let path = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
                 Ok(()) => return Ok(Self { path }),
                 Err(error) => last = Some(format!("{} cannot be created: {error}", path.display())),
@@ -33,7 +39,7 @@ impl PrivateFolder {
 
     /// Where the control socket goes.
     pub(super) fn control(&self) -> PathBuf {
-        self.path.join("control.sock")
+        self.path.join(SOCKET)
     }
 }
 
@@ -43,10 +49,24 @@ impl Drop for PrivateFolder {
     }
 }
 
+/// Removes what killed runs of this user left behind: folders with a socket that nobody listens at any more.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    let ours = rustix::process::geteuid().as_raw();
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let is_ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == ours);
+        let listens = || UnixStream::connect(entry.path().join(SOCKET)).map_err(|error| error.kind());
+        if is_ours && matches!(listens(), Err(ErrorKind::ConnectionRefused)) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn it_is_private_and_goes() {
@@ -58,5 +78,21 @@ mod tests {
         let path = one.path.clone();
         drop(one);
         assert!(!path.exists() && other.path.exists());
+    }
+
+    #[test]
+    fn only_what_nobody_listens_at_is_swept_away() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = |name: &str| {
+            let path = parent.path().join(name);
+            fs::create_dir(&path).expect("it is ours");
+            path
+        };
+        let [dead, alive, young, other] = ["erlmcp-run-1-0", "erlmcp-run-2-0", "erlmcp-run-3-0", "else"].map(folder);
+        drop(UnixListener::bind(dead.join(SOCKET)).expect("a socket"));
+        drop(UnixListener::bind(other.join(SOCKET)).expect("a socket"));
+        let _listener = UnixListener::bind(alive.join(SOCKET)).expect("a socket");
+        sweep(parent.path());
+        assert_eq!([dead, alive, young, other].map(|path| path.exists()), [false, true, true, true]);
     }
 }
