@@ -1,11 +1,14 @@
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{Entry, RECORD_VERSION};
 
 /// The name of the journal in a run's folder.
 const FILE_NAME: &str = "journal.jsonl";
+
+/// No row comes near this: with seven full histograms one takes about a megabyte.
+const LINE_MAX: u64 = 64 << 20;
 
 /// A journal could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -84,24 +87,28 @@ impl JournalReader {
     }
 
     fn read_line(&mut self) -> Result<Option<Entry>, JournalError> {
-        let mut text = String::new();
-        let read = self.lines.read_line(&mut text);
+        // Bytes, since a line that was torn within a letter is no text.
+        let mut text = Vec::new();
+        let read = (&mut self.lines).take(LINE_MAX).read_until(b'\n', &mut text);
         let read = read.map_err(|source| JournalError::Read { path: self.path.clone(), source })?;
         if read == 0 {
             return Ok(None);
         }
         self.line += 1;
-        if !text.ends_with('\n') {
+        if read as u64 == LINE_MAX {
+            return Err(self.corrupt(format!("it is longer than {LINE_MAX} bytes")));
+        }
+        if text.last() != Some(&b'\n') {
             self.torn = true;
             return Ok(None);
         }
-        let entry: Entry = serde_json::from_str(&text).map_err(|error| JournalError::Corrupt {
-            path: self.path.clone(),
-            line: self.line,
-            what: error.to_string(),
-        })?;
+        let entry: Entry = serde_json::from_slice(&text).map_err(|error| self.corrupt(error.to_string()))?;
         self.check_order(&entry)?;
         Ok(Some(entry))
+    }
+
+    fn corrupt(&self, what: String) -> JournalError {
+        JournalError::Corrupt { path: self.path.clone(), line: self.line, what }
     }
 
     fn check_order(&self, entry: &Entry) -> Result<(), JournalError> {
@@ -110,11 +117,7 @@ impl JournalReader {
                 Err(JournalError::TooNew { path: self.path.clone(), found: header.record_version })
             }
             (1, Entry::Run(_)) => Ok(()),
-            (1, _) => Err(JournalError::Corrupt {
-                path: self.path.clone(),
-                line: 1,
-                what: "the first row is not the run's header".into(),
-            }),
+            (1, _) => Err(self.corrupt("the first row is not the run's header".into())),
             _ => Ok(()),
         }
     }

@@ -1,0 +1,92 @@
+//! A journal is read as it was written, up to where a crash tore it.
+
+use std::fs;
+use std::path::Path;
+
+use erlmcp_record::{Entry, JournalError, JournalReader, JournalWriter, RECORD_VERSION};
+use tempfile::TempDir;
+
+use crate::golden::{header, rows};
+
+fn written(rows: &[Entry]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = JournalWriter::create(folder.path()).expect("a new journal");
+    rows.iter().for_each(|row| writer.append(row).expect("written"));
+    writer.flush().expect("flushed");
+    folder
+}
+
+fn read(folder: &Path) -> (Result<Vec<Entry>, JournalError>, bool) {
+    let mut reader = JournalReader::open(folder).expect("a journal");
+    let rows = (&mut reader).collect();
+    (rows, reader.torn())
+}
+
+fn path(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join("journal.jsonl")
+}
+
+#[test]
+fn rows_come_back_in_order() {
+    let folder = written(&rows());
+    let (read, torn) = read(folder.path());
+    assert_eq!(read.expect("all rows"), rows());
+    assert!(!torn);
+}
+
+#[test]
+fn a_torn_last_line_ends_the_journal_wherever_it_is_torn() {
+    // The last row has a letter of more than one byte, so that some cuts go through it.
+    let mut all = rows();
+    let Some(Entry::End(end)) = all.last_mut() else { panic!("a record ends") };
+    end.ended = erlmcp_record::Ended::Aborted { reason: "✗ agent 2 died".into() };
+    let folder = written(&all);
+    let whole = fs::read(path(&folder)).expect("a journal");
+    let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("more than one line") + 1;
+    for length in last + 1..whole.len() {
+        fs::write(path(&folder), &whole[..length]).expect("written");
+        let (read, torn) = read(folder.path());
+        assert_eq!(read.expect("the rows before").len(), all.len() - 1, "cut at {length}");
+        assert!(torn, "cut at {length}");
+    }
+}
+
+#[test]
+fn a_bad_line_with_good_ones_behind_it_is_an_error() {
+    let folder = written(&rows());
+    let text = fs::read_to_string(path(&folder)).expect("a journal");
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[4] = "{\"row\":\"phase\"";
+    fs::write(path(&folder), lines.join("\n") + "\n").expect("written");
+    let (read, _) = read(folder.path());
+    assert!(matches!(read, Err(JournalError::Corrupt { line: 5, .. })), "{read:?}");
+}
+
+#[test]
+fn a_record_begins_with_its_header() {
+    let folder = written(&rows()[1..]);
+    let (read, _) = read(folder.path());
+    assert!(read.expect_err("no header").to_string().contains("the first row is not the run's header"));
+}
+
+#[test]
+fn a_newer_record_is_refused_with_its_version() {
+    let mut newer = header();
+    newer.record_version = RECORD_VERSION + 1;
+    let folder = written(&[Entry::Run(newer)]);
+    let (read, _) = read(folder.path());
+    assert!(matches!(read, Err(JournalError::TooNew { found, .. }) if found == RECORD_VERSION + 1));
+}
+
+#[test]
+fn a_journal_is_never_written_over() {
+    let folder = written(&rows());
+    assert!(matches!(JournalWriter::create(folder.path()), Err(JournalError::Write { .. })));
+    assert_eq!(read(folder.path()).0.expect("as before"), rows());
+}
+
+#[test]
+fn an_empty_folder_has_no_journal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(matches!(JournalReader::open(folder.path()), Err(JournalError::Read { .. })));
+}

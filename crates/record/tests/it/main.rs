@@ -1,0 +1,5 @@
+//! The format of a record, and what survives a crash.
+
+mod golden;
+mod hist;
+mod journal;
