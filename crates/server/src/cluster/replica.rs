@@ -76,10 +76,12 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
         Ok(server) => {
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let watch = Watch { source, verdicts, probes: BTreeMap::new() };
-            let replica = Replica { server: Some(server), draining: None, watch, writer };
+            let mut replica = Replica { server: Some(server), draining: None, watch, writer };
             let terminate = signal(SignalKind::terminate()).map_err(ClusterError::system("watch for signals"))?;
             // The channel breaks only with its other end.
             let end = replica.live(BufReader::new(reader), judged, terminate).await;
+            // An orphan has nothing to finish, and a server's runtime can't be dropped inside of another one.
+            std::mem::forget(replica.server.take());
             Ok(end.unwrap_or(ReplicaEnd::Orphaned))
         }
         Err(error) => {
@@ -118,7 +120,7 @@ struct Replica {
 
 impl Replica {
     async fn live(
-        mut self,
+        &mut self,
         mut reader: BufReader<tokio::net::unix::OwnedReadHalf>,
         mut judged: mpsc::Receiver<(u16, Verdict)>,
         mut terminate: Signals,
@@ -147,6 +149,7 @@ impl Replica {
                 }
                 _ = terminate.recv() => self.drain(),
                 drained = over(&mut self.draining) => {
+                    self.draining = None;
                     self.say(&FromReplica::Drained { cut: drained.cut }).await?;
                     return Ok(ReplicaEnd::Drained);
                 }
