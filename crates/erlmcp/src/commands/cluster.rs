@@ -23,7 +23,7 @@ pub(crate) fn run(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         }
         Some(ClusterCommand::Scale { replicas, at }) => {
             cluster::ask(&control(at), &Request::Scale { replicas })?;
-            console::line(format_args!("{replicas} replicas"));
+            console::line(format_args!("{replicas} replica{}", if replicas == 1 { "" } else { "s" }));
             Ok(ExitCode::SUCCESS)
         }
         Some(ClusterCommand::Stop { at }) => {
@@ -67,8 +67,12 @@ fn announce(started: &Started) {
     for address in &started.shared {
         console::line(format_args!("listening on {address}"));
     }
-    if let (Some(first), Some(last)) = (started.replicas.first(), started.replicas.last()) {
-        console::line(format_args!("{} replicas on {first} to {last}", started.replicas.len()));
+    match started.replicas.as_slice() {
+        [only] => console::line(format_args!("1 replica on {only}")),
+        [first, .., last] => {
+            console::line(format_args!("{} replicas on {first} to {last}", started.replicas.len()));
+        }
+        [] => {}
     }
     console::line(format_args!("control socket {}", started.control.display()));
 }

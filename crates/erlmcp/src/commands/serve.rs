@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use erlmcp_server::cluster::raise_descriptor_limit;
+use erlmcp_server::cluster::descriptors_for;
 use erlmcp_server::{Listening, Registry, Server, ServerConfig, ServerError, bind};
 
 use super::listen::{cores, limits, resolve};
@@ -19,7 +19,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     }
     let listeners = listen(&resolve(&args.listen)?)?;
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
-    raise_descriptor_limit();
+    descriptors_for(&limits)?;
     let config = ServerConfig {
         limits,
         registry: Registry::builtin(),

@@ -2,8 +2,20 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::error::ClusterError;
+use crate::limits::Limits;
+
+/// Raises this process's soft limit to the hard one, for a server with these limits.
+///
+/// # Errors
+/// Where even the hard limit leaves no descriptor for a connection.
+pub fn descriptors_for(limits: &Limits) -> Result<u64, ClusterError> {
+    let (limit, reserved) = (raise_descriptor_limit(), limits.descriptors_reserved);
+    if limit > reserved { Ok(limit - reserved) } else { Err(ClusterError::Descriptors { limit, reserved }) }
+}
+
 /// Raises this process's soft limit to the hard one; the limit that then holds.
-pub fn raise_descriptor_limit() -> u64 {
+pub(super) fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     // A container may forbid it; then the soft limit is what there is.
@@ -19,5 +31,8 @@ mod tests {
     fn the_soft_limit_becomes_the_hard_one() {
         let raised = raise_descriptor_limit();
         assert_eq!(Some(raised), getrlimit(Resource::Nofile).maximum.or(Some(u64::MAX)));
+        let limits = |descriptors_reserved| Limits { descriptors_reserved, ..Limits::default() };
+        assert!(matches!(descriptors_for(&limits(raised - 1)), Ok(1)));
+        assert!(matches!(descriptors_for(&limits(raised)), Err(ClusterError::Descriptors { .. })));
     }
 }

@@ -45,6 +45,14 @@ pub enum ClusterError {
         /// What the system said.
         source: io::Error,
     },
+    /// No descriptor is left for a connection.
+    #[error("only {limit} descriptors may be open and {reserved} of them are kept free: raise the limit (`ulimit -n`)")]
+    Descriptors {
+        /// Descriptors that may be open.
+        limit: u64,
+        /// `Limits::descriptors_reserved`.
+        reserved: u64,
+    },
     /// A replica did not come up.
     #[error("replica {replica} cannot start: {reason}")]
     CannotStart {

@@ -31,7 +31,7 @@ pub use address::{REPLICAS_MAX, default_control_path, replica_address};
 pub use client::{AskError, ask, stop};
 pub use config::{ClusterConfig, Started, Stopped};
 pub use control::Request;
-pub use descriptors::raise_descriptor_limit;
+pub use descriptors::descriptors_for;
 pub use error::ClusterError;
 pub use pulse::{FENCING_TIME_MS, HEARTBEAT_MS};
 pub use replica::{ReplicaEnd, run_replica};

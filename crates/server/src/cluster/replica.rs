@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::descriptors::raise_descriptor_limit;
+use super::descriptors::descriptors_for;
 use super::error::ClusterError;
 use super::handover;
 use super::line;
@@ -58,7 +58,6 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
     let Some((channel, hello, sockets)) = meet_supervisor()? else { return Ok(ReplicaEnd::Orphaned) };
     // The program was started by its descriptor, which is no name; failing that, `ps` shows another one.
     let _ = rustix::thread::set_name(c"erlmcp");
-    raise_descriptor_limit();
     channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let (reader, mut writer) = channel.into_split();
@@ -72,7 +71,8 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
         allowed_hosts: hello.allowed_hosts,
         cluster: Some(hello.cluster),
     };
-    match Server::start(config, sockets, true) {
+    let enough = descriptors_for(&config.limits);
+    match enough.and_then(|_| Ok(Server::start(config, sockets, true)?)) {
         Ok(server) => {
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let watch = Watch { source, verdicts, probes: BTreeMap::new() };

@@ -62,6 +62,7 @@ pub(super) struct Supervisor {
     /// Who belongs to the cluster, or watches whom, may be out of date.
     pub(super) is_membership_old: bool,
     looks: u64,
+    began_ns: u64,
     /// What makes a start impossible.
     fatal: Option<ClusterError>,
 }
@@ -135,6 +136,7 @@ impl Supervisor {
             events,
             is_membership_old: true,
             looks: 0,
+            began_ns: monotonic_ns(),
             fatal: None,
         };
         for (replica, listener) in (1..).zip(sockets.own) {
@@ -242,6 +244,13 @@ impl Supervisor {
                 Stage::Ready => self.judge(replica, now_ns),
                 _ => {}
             }
+        }
+        if matches!(self.phase, Phase::Starting) && now_ns.saturating_sub(self.began_ns) > 2 * START_NS {
+            let late = self.slots.values().find(|slot| !slot.is_member).map(|slot| (slot.replica, slot.address));
+            self.fatal = late.map(|(replica, address)| ClusterError::CannotStart {
+                replica,
+                reason: format!("nobody answered on {address} within 60 s"),
+            });
         }
         self.looks += 1;
         if self.looks.is_multiple_of(LOOKS_A_PAGE) {

@@ -47,6 +47,16 @@ fn a_control_socket_that_cannot_be_made_is_told() {
 }
 
 #[test]
+fn too_few_descriptors_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut shell = Command::new("sh");
+    let words = "ulimit -n 50; exec \"$0\" cluster --listen 127.0.0.1:0 --replicas 1 --control \"$1\"";
+    shell.args(["-c", words, env!("CARGO_BIN_EXE_erlmcp")]).arg(folder.path().join("control.sock"));
+    let said = refused(&mut shell);
+    assert!(said.contains("replica 1 cannot start: only 50 descriptors may be open"), "{said}");
+}
+
+#[test]
 fn a_replica_is_not_started_by_hand() {
     let mut replica = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
     let said = refused(replica.args(["replica", "--replica", "1"]).stdin(std::process::Stdio::null()));
