@@ -1,4 +1,5 @@
 //! A server with a tool of one's own: `cargo run --example tool [ADDR:PORT]`.
+#![expect(clippy::print_stdout, reason = "an example says where it listens")]
 
 use erlmcp_server::tools::{Arguments, CallContext, ToolResult, ToolSpec};
 use erlmcp_server::{Listening, Registry, Server, ServerConfig, bind};

@@ -202,7 +202,10 @@ impl Dispatcher {
     ) -> Step {
         let (used, left, closes) = self.rest_of(bytes, head);
         let closes = closes || refusal.closes;
-        self.refuse(out, refusal, allow, closes);
+        let body_begins = self.refuse(out, refusal, allow, closes);
+        if head.method == Method::Head {
+            out.truncate(body_begins);
+        }
         Step::Answered { used, left, closes }
     }
 

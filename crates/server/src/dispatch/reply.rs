@@ -89,13 +89,14 @@ impl Dispatcher {
         ResponseHead { status, content_type, length, fields, closes, date: &self.dates.date }
     }
 
-    /// Refuses what was no message yet.
-    pub(super) fn refuse(&mut self, out: &mut Vec<u8>, refusal: &Refusal, allow: Option<&str>, closes: bool) {
+    /// Refuses what was no message yet. Gives where in `out` the body of the answer begins.
+    pub(super) fn refuse(&mut self, out: &mut Vec<u8>, refusal: &Refusal, allow: Option<&str>, closes: bool) -> usize {
         self.count(Method::Unread, Outcome::HttpError);
         self.body.clear();
         self.shared.answers.error(&mut self.body, None, &RpcError::new(code::INVALID_REQUEST, refusal.why));
         let fields = allow.map(|allow| format!("Allow: {allow}\r\n")).unwrap_or_default();
         self.send(out, refusal.status, &fields, closes);
+        out.len() - self.body.len()
     }
 
     /// Refuses a request that did not come in time.

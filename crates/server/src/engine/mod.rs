@@ -12,6 +12,8 @@ use std::thread::JoinHandle;
 pub use bind::bind;
 pub use config::{Change, ClusterPages, Drained, Listening, ServerConfig, ServerError};
 pub(crate) use shared::Shared;
+#[cfg(test)]
+pub(crate) use starting::share;
 
 use crate::metrics::Snapshot;
 use crate::queue::WorkerPool;

@@ -48,7 +48,7 @@ pub(super) fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool
     }
     let addresses = addresses(&listeners)?;
     let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
-    let shared = Arc::new(share(config, &addresses, shared_listeners, mailboxes, ready));
+    let shared = Arc::new(share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic));
     let workers =
         WorkerPool::start(&limits, shared.replica, &shared.queue, &shared.answers).map_err(system("worker threads"))?;
     // It was not set before.
@@ -78,15 +78,17 @@ fn addresses(listeners: &[Listening]) -> Result<Vec<SocketAddr>, ServerError> {
     listeners.iter().map(local).collect::<Result<_, _>>().map_err(system("listeners"))
 }
 
-fn share(
+/// What the shards share, for a clock.
+pub(crate) fn share(
     config: ServerConfig,
     addresses: &[SocketAddr],
     shared_listeners: Vec<bool>,
     mailboxes: Vec<Arc<Mailbox>>,
     ready: bool,
+    clock: Clock,
 ) -> Shared {
     let limits = config.limits;
-    let started_ns = clock::monotonic_ns();
+    let started_ns = clock.now_ns();
     let counters = mailboxes.iter().map(|_| {
         let counters = Arc::<crate::metrics::counters::ShardCounters>::default();
         counters.last_poll_ns.set(started_ns);
@@ -100,7 +102,7 @@ fn share(
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
         shared_listeners,
         cluster: config.cluster,
-        clock: Clock::Monotonic,
+        clock,
         queue: Arc::new(JobQueue::new(limits.workers, limits.queue_max)),
         counters: counters.collect(),
         mailboxes,

@@ -49,10 +49,10 @@ impl Accepting {
     /// Accepts as many as a turn may, gives those of the own shard to `adopt`. True where there is more at once.
     pub(crate) fn turn(&mut self, mut adopt: impl FnMut(TcpStream, u8)) -> bool {
         let mut left = self.per_turn_max;
-        if let Some((stream, listener)) = self.held.take() {
-            if !self.hand_over(stream, listener, &mut adopt) {
-                return false;
-            }
+        if let Some((stream, listener)) = self.held.take()
+            && !self.hand_over(stream, listener, &mut adopt)
+        {
+            return false;
         }
         for index in 0..self.listeners.len() {
             while self.listeners[index].more {

@@ -87,11 +87,11 @@ impl Mailbox {
 
     /// Makes the shard look around.
     pub(crate) fn wake(&self) {
-        if !self.signalled.swap(true, Ordering::AcqRel) {
-            if let Some(waker) = &self.waker {
-                // It fails only without descriptors or memory; the shard looks at each tick anyway.
-                let _ = waker.wake();
-            }
+        if !self.signalled.swap(true, Ordering::AcqRel)
+            && let Some(waker) = &self.waker
+        {
+            // It fails only without descriptors or memory; the shard looks at each tick anyway.
+            let _ = waker.wake();
         }
     }
 

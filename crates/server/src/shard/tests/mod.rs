@@ -1,1 +1,9 @@
-use super::*;
+//! The engine on a simulated network, by a clock that stands still until it is moved.
+
+mod deadlines;
+mod drain;
+mod requests;
+mod serving;
+mod stage;
+mod streams;
+mod waiting;

@@ -1,0 +1,91 @@
+//! Slow clients.
+
+use super::requests::{chunked_echo, echo, statuses, work};
+use super::stage::Stage;
+use crate::limits::Limits;
+
+#[test]
+fn a_connection_that_says_nothing_is_closed() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.wait_ms(9_900);
+    assert!(!peer.is_closed());
+    stage.wait_ms(300);
+    assert_eq!((peer.is_closed(), peer.received().as_str()), (true, ""));
+}
+
+#[test]
+fn a_slow_head_is_told_so() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.send(&peer, echo("first"));
+    assert_eq!(statuses(&peer.received()), [200]);
+    stage.wait_ms(60_000);
+    let text = echo("second");
+    for line in text.split_inclusive("\r\n").take(5) {
+        stage.send(&peer, line);
+        stage.wait_ms(2_000);
+    }
+    stage.wait_ms(200);
+    let received = peer.received();
+    assert_eq!(statuses(&received), [408]);
+    assert!(received.contains("\r\nConnection: close\r\n") && peer.is_finished());
+    stage.wait_ms(2_100);
+    assert!(peer.is_closed(), "and nobody lingers for ever");
+}
+
+#[test]
+fn a_slow_body_is_told_so() {
+    for text in [echo("a long text, byte by byte"), chunked_echo("a long text, byte by byte", 3)] {
+        let mut stage = Stage::new(Limits::default());
+        let peer = stage.connect();
+        let head = text.find("\r\n\r\n").expect("a head") + 4;
+        stage.send(&peer, &text[..head]);
+        for byte in text[head..].bytes().take(29) {
+            stage.send(&peer, [byte]);
+            stage.wait_ms(1_000);
+        }
+        assert_eq!(peer.received(), "");
+        stage.wait_ms(1_200);
+        assert_eq!(statuses(&peer.received()), [408]);
+    }
+}
+
+#[test]
+fn a_silent_connection_is_closed_after_an_hour() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.send(&peer, echo("hi"));
+    peer.received();
+    stage.wait_ms(3_599_000);
+    assert!(!peer.is_closed());
+    stage.send(&peer, echo("hi"));
+    stage.wait_ms(3_599_000);
+    assert!(!peer.is_closed());
+    stage.wait_ms(1_200);
+    assert_eq!((peer.is_closed(), statuses(&peer.received())), (true, vec![200]));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_closed() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    peer.narrow(10);
+    stage.send(&peer, echo("hi"));
+    for _ in 0..3 {
+        stage.wait_ms(20_000);
+        assert!(!peer.is_closed(), "some progress is progress");
+        stage.widen_by(&peer, 5);
+    }
+    stage.wait_ms(30_200);
+    assert!(peer.is_closed());
+}
+
+#[test]
+fn a_call_is_waited_for() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.send(&peer, work());
+    stage.wait_ms(300_000);
+    assert!(!peer.is_closed(), "the queue has a time limit of its own");
+}

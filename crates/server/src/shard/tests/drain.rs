@@ -1,0 +1,79 @@
+//! How a server goes.
+
+use std::sync::atomic::Ordering;
+
+use super::requests::{echo, listen, statuses, work};
+use super::stage::Stage;
+use crate::limits::Limits;
+use crate::metrics::State;
+use crate::metrics::counters::Outcome;
+use crate::queue::Answer;
+
+fn drain(stage: &mut Stage) {
+    stage.shared.draining.store(true, Ordering::Release);
+    stage.turn();
+}
+
+#[test]
+fn everyone_gets_what_they_are_owed() {
+    let mut stage = Stage::new(Limits::default());
+    let [idle, stream, call, late] = std::array::from_fn(|_| stage.connect());
+    stage.send(&idle, echo("hi"));
+    stage.send(&stream, listen());
+    stage.send(&call, work());
+    stage.send(&late, echo("hi"));
+    for peer in [&idle, &stream, &late] {
+        peer.received();
+    }
+    assert!(stage.shard.accepts());
+    drain(&mut stage);
+    assert!(!stage.shard.accepts());
+    assert_eq!(stage.shared.snapshot().state, State::Draining);
+    let end = stream.received();
+    assert!(end.contains("data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":\"complete\",\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":1,"), "{end}");
+    assert!(end.ends_with("\r\n0\r\n\r\n") && stream.is_finished());
+    stage.send(&late, echo("late"));
+    let received = late.received();
+    assert!(statuses(&received) == [200] && received.contains("\r\nConnection: close\r\n"), "{received}");
+    assert!(!idle.is_finished(), "a request may be on its way");
+    stage.wait_ms(600);
+    assert!(idle.is_finished());
+    for peer in [&idle, &stream, &late] {
+        stage.finish(peer);
+        assert!(peer.is_closed());
+    }
+    assert_eq!(stage.shard.ended(), None, "the call is waited for");
+    let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok };
+    assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
+    stage.turn();
+    assert!(call.received().contains("\r\nConnection: close\r\n"));
+    stage.finish(&call);
+    assert_eq!(stage.shard.ended(), Some(0));
+}
+
+#[test]
+fn a_drain_ends() {
+    let mut stage = Stage::new(Limits { head_timeout_ms: 60_000, ..Limits::default() });
+    let (call, slow) = (stage.connect(), stage.connect());
+    stage.send(&call, work());
+    stage.send(&slow, &echo("hi")[..20]);
+    drain(&mut stage);
+    stage.wait_ms(9_000);
+    assert_eq!(stage.shard.ended(), None);
+    stage.wait_ms(1_100);
+    assert_eq!(stage.shard.ended(), Some(2));
+    assert!(call.is_closed() && slow.is_closed());
+}
+
+#[test]
+fn the_lead_time_is_kept() {
+    let mut stage = Stage::new(Limits { drain_lead_ms: 2_000, ..Limits::default() });
+    let peer = stage.connect();
+    drain(&mut stage);
+    stage.wait_ms(1_900);
+    assert!(stage.shard.accepts());
+    stage.send(&peer, echo("hi"));
+    assert!(!peer.received().contains("Connection: close"));
+    stage.wait_ms(200);
+    assert!(!stage.shard.accepts());
+}

@@ -1,0 +1,102 @@
+//! Subscription streams.
+
+use super::requests::{echo, listen, request};
+use super::stage::Stage;
+use crate::engine::Change;
+use crate::limits::Limits;
+
+const CHANGED: &str = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\",\"params\":{\"_meta\":{\
+    \"io.modelcontextprotocol/subscriptionId\":1}}}\n\n";
+
+fn changed(stage: &mut Stage) {
+    stage.shared.mailboxes[0].change(Change::ToolsList);
+    stage.turn();
+}
+
+#[test]
+fn a_stream_is_acknowledged_first() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    changed(&mut stage);
+    stage.send(&peer, listen());
+    let received = peer.received();
+    let (head, body) = received.split_once("\r\n\r\n").expect("a head");
+    assert!(
+        head.contains("\r\nContent-Type: text/event-stream\r\n") && head.contains("\r\nTransfer-Encoding: chunked")
+    );
+    let event = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/subscriptions/acknowledged\",\"params\":{\"_meta\":{\
+        \"io.modelcontextprotocol/subscriptionId\":1},\"notifications\":{\"toolsListChanged\":true}}}\n\n";
+    assert_eq!(body, format!("{:08x}\r\n{event}\r\n", event.len()));
+    assert_eq!(stage.shared.open_streams(), 1);
+    changed(&mut stage);
+    assert_eq!(peer.received(), format!("{:08x}\r\n{CHANGED}\r\n", CHANGED.len()));
+    stage.finish(&peer);
+    assert!(peer.is_closed());
+    assert_eq!(stage.shared.open_streams(), 0);
+}
+
+#[test]
+fn only_what_was_asked_for_is_sent() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.send(
+        &peer,
+        request(
+            "subscriptions/listen",
+            "\"notifications\":{\"toolsListChanged\":false,\"resourceSubscriptions\":[\"a\"]},",
+        ),
+    );
+    assert!(peer.received().contains("\"notifications\":{}}}"));
+    changed(&mut stage);
+    assert_eq!(peer.received(), "");
+    let other = stage.connect();
+    stage.send(&other, request("subscriptions/listen", "\"notifications\":[],"));
+    assert!(other.received().contains("-32602"));
+}
+
+#[test]
+fn a_silent_stream_says_that_it_lives() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.send(&peer, listen());
+    peer.received();
+    stage.wait_ms(14_900);
+    assert_eq!(peer.received(), "");
+    stage.wait_ms(200);
+    assert_eq!(peer.received(), "0000000e\r\n: keep-alive\n\n\r\n");
+    stage.wait_ms(10_000);
+    changed(&mut stage);
+    peer.received();
+    stage.wait_ms(14_000);
+    assert_eq!(peer.received(), "", "it was not silent");
+}
+
+#[test]
+fn a_reader_that_is_behind_gets_a_change_once() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.send(&peer, listen());
+    peer.received();
+    peer.narrow(20);
+    for _ in 0..1_000 {
+        changed(&mut stage);
+    }
+    stage.widen(&peer);
+    assert_eq!(peer.received().matches("list_changed").count(), 2);
+    peer.narrow(0);
+    changed(&mut stage);
+    stage.wait_ms(30_200);
+    assert!(peer.is_closed(), "without progress it is closed");
+}
+
+#[test]
+fn streams_are_bounded() {
+    let mut stage = Stage::new(Limits { streams_max: 1, ..Limits::default() });
+    let (first, second) = (stage.connect(), stage.connect());
+    stage.send(&first, listen());
+    stage.send(&second, listen());
+    let received = second.received();
+    assert!(received.starts_with("HTTP/1.1 503 ") && received.contains("\r\nRetry-After: "), "{received}");
+    stage.send(&second, echo("still here"));
+    assert!(second.received().starts_with("HTTP/1.1 200 "));
+}

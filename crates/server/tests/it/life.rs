@@ -1,0 +1,95 @@
+//! Start, spread, drain.
+
+use std::io::Read;
+use std::net::TcpStream;
+
+use erlmcp_server::{Limits, Registry, Server, ServerConfig, ServerError, bind};
+
+use crate::client::{Client, Texts, eventually, start, start_with, stop};
+
+#[test]
+fn connections_are_spread_over_the_shards() {
+    let (server, address) =
+        start_with(ServerConfig { registry: Registry::builtin(), shards: 3, ..ServerConfig::default() });
+    let texts = Texts(address);
+    let mut clients: Vec<Client> = (0..30).map(|_| Client::connect(address)).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask(texts.echo("hi")).status, 200);
+    }
+    let snapshot = server.snapshot();
+    assert_eq!(snapshot.shards.iter().map(|shard| shard.connections).collect::<Vec<_>>(), [10, 10, 10]);
+    assert_eq!((snapshot.connections.mcp, snapshot.connections_accepted_total), (30, 30));
+    drop(clients);
+    eventually("all connections are gone", || server.snapshot().connections.mcp == 0);
+    stop(server);
+}
+
+#[test]
+fn a_drain_answers_what_is_in_flight() {
+    let (server, address) = start(Limits::default());
+    let texts = Texts(address);
+    let mut idle = Client::connect(address);
+    assert_eq!(idle.ask(texts.echo("hi")).status, 200);
+    let mut busy = Client::connect(address);
+    busy.send(texts.call("work", "{\"ms\":800}"));
+    eventually("the call runs", || server.snapshot().queue.workers_active == 1);
+    server.drain();
+    let answer = busy.answer();
+    assert_eq!((answer.status, answer.field("Connection").as_deref()), (200, Some("close")));
+    assert_eq!((busy.rest(), idle.rest()), (String::new(), String::new()));
+    assert_eq!(server.join().cut, 0);
+    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn a_drain_cuts_what_does_not_end() {
+    let (server, address) = start(Limits { drain_timeout_ms: 300, shutdown_timeout_ms: 100, ..Limits::default() });
+    let mut client = Client::connect(address);
+    client.send(Texts(address).call("work", "{\"ms\":60000}"));
+    eventually("the call runs", || server.snapshot().queue.workers_active == 1);
+    server.drain();
+    assert_eq!(server.join().cut, 1);
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn the_loops_turn_without_any_traffic() {
+    let (server, _) = start(Limits::default());
+    let before = server.last_poll_ns();
+    eventually("all shards have polled again", || server.last_poll_ns() > before);
+    stop(server);
+}
+
+#[test]
+fn connections_above_the_limit_are_refused() {
+    let (server, address) = start(Limits { connections_max: 2, ..Limits::default() });
+    let texts = Texts(address);
+    let mut first = Client::connect(address);
+    let mut second = Client::connect(address);
+    assert_eq!((first.ask(texts.echo("a")).status, second.ask(texts.echo("b")).status), (200, 200));
+    let mut third = Client::connect(address);
+    assert_eq!(third.answer().status, 503);
+    let mut nothing = Vec::new();
+    drop(first);
+    eventually("there is room again", || server.snapshot().connections.mcp == 1);
+    drop(third);
+    eventually("the refused one is gone", || server.snapshot().connections.new == 0);
+    assert_eq!(Client::connect(address).ask(texts.echo("c")).status, 200);
+    let _ = TcpStream::connect(address).expect("the server listens").take(0).read_to_end(&mut nothing);
+    stop(server);
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let config = || ServerConfig {
+        limits: Limits { tools_max: 1, ..Limits::default() },
+        registry: Registry::builtin(),
+        ..ServerConfig::default()
+    };
+    assert!(matches!(Server::start(config(), Vec::new(), true), Err(ServerError::TooManyTools { tools: 2, max: 1 })));
+    let config = ServerConfig::default();
+    assert!(matches!(Server::start(config, Vec::new(), true), Err(ServerError::NoListener)));
+    let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let taken = bind(listener.local_addr().expect("it is bound")).expect_err("taken");
+    assert!(taken.to_string().contains("is in use"), "{taken}");
+}
