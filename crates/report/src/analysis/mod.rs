@@ -4,6 +4,7 @@ mod bounded;
 mod connections;
 mod flow;
 mod ledger;
+mod old;
 mod second;
 mod server;
 mod span;
@@ -25,7 +26,7 @@ pub(crate) use flow::{Flow, FlowKey, Part, generators_own};
 pub(crate) use second::{KindSecond, Second, SlotCounts};
 pub(crate) use server::{ServerWindow, cpu_percent_between, sum_of};
 pub use span::Span;
-pub(crate) use window::Window;
+pub(crate) use window::{US_A_SECOND, Window};
 
 use crate::Summary;
 
@@ -56,6 +57,8 @@ pub struct Analysis {
     pub(crate) losses: Vec<(u8, String)>,
     pub(crate) seconds: Bounded<u32, Second>,
     view: view::Progress,
+    /// Seconds before this one keep only what is judged by the second.
+    folded_before: u32,
 }
 
 /// When a phase was and how it went.
@@ -96,6 +99,7 @@ impl Analysis {
             losses: Vec::new(),
             seconds: Bounded::new(SECONDS_MAX),
             view: view::Progress::default(),
+            folded_before: 0,
         }
     }
 
@@ -190,6 +194,7 @@ impl Analysis {
             return None;
         }
         self.view.note(second, &mut self.seconds);
+        self.fold_before(second.saturating_sub(old::WHOLE_S));
         let is_closed = self.view.is_closed(second);
         let found = self.seconds.or_default(second)?;
         found.is_closed |= is_closed;

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use erlmcp_record::{AgentSample, ClusterSample, ConnectionRow, Fate, FateCounts, IntervalRow, Kind};
 
 use super::bounded::add_causes;
+use super::flow::generators_own;
+use super::server::Told;
 use crate::stats::Sparse;
 
 /// What is kept of one second of the run.
@@ -10,7 +12,8 @@ use crate::stats::Sparse;
 pub(crate) struct Second {
     /// The phase that the last row of it belongs to.
     pub(crate) phase: u8,
-    pub(crate) kinds: BTreeMap<Kind, KindSecond>,
+    /// Few, so a list: a map's node takes the room of eleven.
+    pub(crate) kinds: Vec<(Kind, KindSecond)>,
     /// Open connections by agent, at its end.
     pub(crate) open: Vec<(u32, u64)>,
     pub(crate) opened: u64,
@@ -19,6 +22,8 @@ pub(crate) struct Second {
     /// From planned opening to first answer.
     pub(crate) late: Sparse,
     pub(crate) cluster: Option<Box<ClusterSample>>,
+    /// What is judged of the server's sample, where the sample itself is kept once a minute only.
+    pub(crate) told: Option<Told>,
     pub(crate) agents: Vec<AgentSample>,
     /// What only the view of the second needs; gone once the view was made.
     pub(crate) pending: Option<Box<Pending>>,
@@ -36,6 +41,8 @@ pub(crate) struct KindSecond {
     pub(crate) latency_count: u64,
     pub(crate) latency_sum_us: f64,
     pub(crate) slots: Option<Box<[SlotCounts; 10]>>,
+    /// Slots that are no longer kept one by one: those with requests, and those of them that were available.
+    counted_slots: (u64, u64),
 }
 
 /// 100 ms of a second.
@@ -56,7 +63,7 @@ impl Second {
     pub(crate) fn push_interval(&mut self, row: &IntervalRow) {
         self.phase = row.phase;
         let is_closed = self.is_closed;
-        self.kinds.entry(row.kind).or_default().push(row, is_closed);
+        self.kind_or_default(row.kind).push(row, is_closed);
         if let Some(pending) = self.pending_mut() {
             add_causes(&mut pending.causes, &row.causes);
         }
@@ -91,19 +98,32 @@ impl Second {
     }
 
     pub(crate) fn kind(&self, kind: Kind) -> Option<&KindSecond> {
-        self.kinds.get(&kind)
+        self.kinds.iter().find(|found| found.0 == kind).map(|found| &found.1)
+    }
+
+    pub(crate) fn kind_mut(&mut self, kind: Kind) -> Option<&mut KindSecond> {
+        self.kinds.iter_mut().find(|found| found.0 == kind).map(|found| &mut found.1)
+    }
+
+    pub(crate) fn kind_or_default(&mut self, kind: Kind) -> &mut KindSecond {
+        let at = self.kinds.iter().position(|found| found.0 == kind).unwrap_or_else(|| {
+            self.kinds.reserve_exact(1);
+            self.kinds.push((kind, KindSecond::default()));
+            self.kinds.len() - 1
+        });
+        &mut self.kinds[at].1
     }
 
     /// True where every planned request has a fate.
     pub(crate) fn is_settled(&self) -> bool {
-        self.kinds.values().all(|kind| kind.planned <= kind.fates.total())
+        self.kinds.iter().all(|(_, kind)| kind.planned <= kind.fates.total())
     }
 
     /// Gives up what only the view needs.
     pub(crate) fn close(&mut self) {
         self.is_closed = true;
         self.pending = None;
-        for kind in self.kinds.values_mut() {
+        for (_, kind) in &mut self.kinds {
             kind.latency = kind.latency.coarsened();
         }
     }
@@ -126,6 +146,23 @@ impl KindSecond {
                 counts.fates.merge(&slot.fates);
             }
         }
+    }
+
+    /// Slots with a planned request, and those of them that were available. What the generator itself did not send
+    /// is not planned in this sense.
+    pub(crate) fn available_slots(&self) -> (u64, u64) {
+        let countable = |slot: &SlotCounts| slot.planned.saturating_sub(generators_own(&slot.fates));
+        let with_requests = self.slots.iter().flat_map(|slots| slots.iter()).filter(|slot| countable(slot) > 0);
+        with_requests.fold(self.counted_slots, |sum, slot| {
+            let is_available = slot.fates.get(Fate::Ok) * 100 >= countable(slot) * 99;
+            (sum.0 + 1, sum.1 + u64::from(is_available))
+        })
+    }
+
+    /// Keeps the numbers of slots instead of the slots.
+    pub(super) fn count_slots(&mut self) {
+        self.counted_slots = self.available_slots();
+        self.slots = None;
     }
 
     pub(crate) fn ok(&self) -> u64 {

@@ -37,31 +37,56 @@ impl ServerWindow {
         (!self.memory.is_empty()).then(|| sum / self.memory.len() as f64)
     }
 
-    fn push(&mut self, second: u32, sample: &ClusterSample) {
+    fn push(&mut self, second: u32, told: &Told) {
+        self.samples += 1;
+        self.gauge.push((second, told.connections));
+        if let Some(memory) = told.memory {
+            if self.memory.is_empty() || rank(told.memory_source) < rank(self.memory_source) {
+                self.memory_source = told.memory_source;
+            }
+            self.memory.push((told.at_us as f64 / 1e6, memory as f64));
+        }
+        self.longest_stall_us = self.longest_stall_us.max(told.longest_stall_us);
+        self.stall_samples += u64::from(told.all_told_stalls);
+    }
+
+    fn push_sample(&mut self, sample: &ClusterSample) {
         if let Some(missing) = &sample.missing {
             self.missing = Some(missing.clone());
         }
-        if sample.replicas.is_empty() {
-            return;
+        if sum_of(&sample.replicas, |replica| replica.connections).is_some() {
+            let open = |one: &ReplicaSample| one.connections.map(|open| (one.replica, open));
+            self.by_replica = sample.replicas.iter().filter_map(open).collect();
         }
-        self.samples += 1;
-        let gauge = sum_of(&sample.replicas, |replica| replica.connections);
-        self.gauge.push((second, gauge));
-        if gauge.is_some() {
-            self.by_replica =
-                sample.replicas.iter().filter_map(|one| one.connections.map(|open| (one.replica, open))).collect();
-        }
-        if let Some(memory) = sum_of(&sample.replicas, |replica| replica.memory_bytes) {
-            let weakest = weakest_source(&sample.replicas);
-            if self.memory.is_empty() || rank(weakest) < rank(self.memory_source) {
-                self.memory_source = weakest;
-            }
-            self.memory.push((sample.at_us as f64 / 1e6, memory as f64));
-        }
-        let stalls = sample.replicas.iter().filter_map(|replica| replica.longest_stall_us);
-        self.longest_stall_us = self.longest_stall_us.max(stalls.max());
-        let all_told = sample.replicas.iter().all(|replica| replica.longest_stall_us.is_some());
-        self.stall_samples += u64::from(all_told);
+    }
+}
+
+/// What is judged of one sample, all replicas together.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    at_us: u64,
+    /// None where a replica did not say; so for the memory.
+    connections: Option<u64>,
+    memory: Option<u64>,
+    /// The weakest of all.
+    memory_source: MemorySource,
+    /// Of the replicas that said.
+    longest_stall_us: Option<u64>,
+    all_told_stalls: bool,
+}
+
+impl Told {
+    /// None where the sample has no replica in it.
+    pub(crate) fn of(sample: &ClusterSample) -> Option<Self> {
+        let replicas = &sample.replicas;
+        (!replicas.is_empty()).then(|| Self {
+            at_us: sample.at_us,
+            connections: sum_of(replicas, |replica| replica.connections),
+            memory: sum_of(replicas, |replica| replica.memory_bytes),
+            memory_source: weakest_source(replicas),
+            longest_stall_us: replicas.iter().filter_map(|replica| replica.longest_stall_us).max(),
+            all_told_stalls: replicas.iter().all(|replica| replica.longest_stall_us.is_some()),
+        })
     }
 }
 
@@ -101,10 +126,13 @@ impl Analysis {
     pub(crate) fn server_window(&self, window: Window) -> ServerWindow {
         let mut found = ServerWindow::default();
         let mut first: BTreeMap<u16, (&ClusterSample, &ReplicaSample)> = BTreeMap::new();
-        for (second, sample) in
-            self.seconds_in(window).filter_map(|(number, second)| Some((number, second.cluster.as_ref()?)))
-        {
-            found.push(second, sample);
+        for (number, second) in self.seconds_in(window) {
+            let told = second.told.clone().or_else(|| Told::of(second.cluster.as_deref()?));
+            if let Some(told) = told {
+                found.push(number, &told);
+            }
+            let Some(sample) = &second.cluster else { continue };
+            found.push_sample(sample);
             for replica in &sample.replicas {
                 let start = *first.entry(replica.replica).or_insert((sample, replica));
                 if let Some(percent) = cpu_percent_between(start, (sample, replica)) {

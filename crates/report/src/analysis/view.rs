@@ -157,7 +157,7 @@ impl Analysis {
 
 fn add_requests(view: &mut SecondView, second: &Second) {
     let mut fates = FateCounts::default();
-    for kind in second.kinds.values() {
+    for (_, kind) in &second.kinds {
         fates.merge(&kind.fates);
     }
     view.fates = fates;

@@ -10,7 +10,7 @@ pub(crate) use memory::Memory;
 pub(crate) use opening::Opening;
 pub(crate) use queue::{QueueFacts, Recovered};
 pub(crate) use recovery::{FaultFacts, Observed};
-pub(crate) use sustained::{Held, Sustained, available_slots};
+pub(crate) use sustained::{Held, Sustained};
 
 use erlmcp_record::names::{phase, scenario};
 use erlmcp_record::{Kind, ScenarioRow};

@@ -86,7 +86,7 @@ impl<'a> Sustained<'a> {
     }
 
     pub(crate) fn slots_by_second(&self) -> Vec<(u64, u64)> {
-        self.loads.iter().map(|load| load.map_or((0, 0), available_slots)).collect()
+        self.loads.iter().map(|load| load.map_or((0, 0), KindSecond::available_slots)).collect()
     }
 
     /// Answers of the window by replica, a second.
@@ -105,19 +105,6 @@ fn count_whole_seconds(judged: &mut Part, loads: &[Option<&KindSecond>]) {
         judged.planned += load.planned;
         judged.fates.merge(&load.fates);
     }
-}
-
-/// Slots of a second with a planned request, and those of them that were available. What the generator itself
-/// did not send is not planned in this sense.
-pub(crate) fn available_slots(load: &KindSecond) -> (u64, u64) {
-    let Some(slots) = &load.slots else { return (0, 0) };
-    let countable =
-        |slot: &crate::analysis::SlotCounts| slot.planned.saturating_sub(crate::analysis::generators_own(&slot.fates));
-    let with_requests = slots.iter().filter(|slot| countable(slot) > 0);
-    with_requests.fold((0, 0), |sum, slot| {
-        let ok = slot.fates.get(erlmcp_record::Fate::Ok);
-        (sum.0 + 1, sum.1 + u64::from(ok * 100 >= countable(slot) * 99))
-    })
 }
 
 fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {

@@ -50,6 +50,7 @@ pub(crate) fn percentile_bound(seconds: &[Sparse], quantile: f64, side: Side, se
 
 /// The bound of sum(part) / sum(whole) over seconds. None where no whole was seen.
 pub(crate) fn ratio_bound(seconds: &[(f64, f64)], side: Side, seed: u64) -> Option<f64> {
+    let seconds: Vec<(f64, f64)> = grouped_sums(seconds);
     let mut draws = Draws::new(seconds.len(), seed);
     let found = (0..REPLICATES).filter_map(|_| {
         let weights = draws.next_weights();
@@ -67,8 +68,18 @@ pub(crate) fn mean_bound(seconds: &[f64], side: Side, seed: u64) -> Option<f64> 
     ratio_bound(&pairs, side, seed)
 }
 
+/// The sums of neighbouring seconds, in as many groups as are drawn from.
+pub(super) fn grouped_sums(seconds: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let sum = |group: &[(f64, f64)]| group.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    seconds.chunks(group_width(seconds.len())).map(sum).collect()
+}
+
+pub(super) fn group_width(seconds: usize) -> usize {
+    seconds.div_ceil(GROUPS_MAX).max(1)
+}
+
 fn grouped(seconds: &[Sparse]) -> Vec<Sparse> {
-    let width = seconds.len().div_ceil(GROUPS_MAX).max(1);
+    let width = group_width(seconds.len());
     let merge = |group: &[Sparse]| {
         let mut merged = Sparse::default();
         group.iter().for_each(|second| merged.merge(second));

@@ -1,5 +1,5 @@
 use super::Side;
-use super::bootstrap::{Draws, pick};
+use super::bootstrap::{Draws, group_width, pick};
 
 /// How fast a value grows, in its unit a second, with the 95 % bounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,13 +11,18 @@ pub(crate) struct Slope {
 
 const REPLICATES: usize = 1_000;
 
-/// The least-squares line through (second, value); its bounds by a block bootstrap of the residuals.
-/// None for fewer than three points or no spread in time.
+/// The least-squares line through (second, value); its bounds by a block bootstrap of the residuals, of neighbouring
+/// points together where there are many. None for fewer than three points or no spread in time.
 pub(crate) fn slope(points: &[(f64, f64)], seed: u64) -> Option<Slope> {
     if points.len() < 3 {
         return None;
     }
     let line = fit(points)?;
+    let mean = |group: &[(f64, f64)]| {
+        let n = group.len() as f64;
+        group.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0 / n, sum.1 + point.1 / n))
+    };
+    let points: Vec<(f64, f64)> = points.chunks(group_width(points.len())).map(mean).collect();
     let residuals: Vec<f64> = points.iter().map(|point| point.1 - line.at(point.0)).collect();
     let mut draws = Draws::new(points.len(), seed);
     let found: Vec<f64> = (0..REPLICATES)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use erlmcp_record::Kind;
 
 use super::{Figure, Section, Value, phases};
-use crate::analysis::{Analysis, Part};
-use crate::facts::{Facts, Sustained, available_slots};
+use crate::analysis::{Analysis, KindSecond, Part};
+use crate::facts::{Facts, Sustained};
 use crate::format;
 use crate::stats::slope;
 use crate::verdict::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, memory_source};
@@ -175,7 +175,7 @@ fn kernel_per_connection(analysis: &Analysis, found: &Sustained<'_>) -> Value {
 fn whole_run(analysis: &Analysis) -> Vec<Figure> {
     let load = analysis.part(false, |key| key.kind == Kind::Load);
     let all = analysis.part(false, |_| true);
-    let slots = analysis.seconds.values().filter_map(|second| second.kind(Kind::Load)).map(available_slots);
+    let slots = analysis.seconds.values().filter_map(|second| second.kind(Kind::Load)).map(KindSecond::available_slots);
     let (slots, available) = slots.fold((0, 0), |sum, second| (sum.0 + second.0, sum.1 + second.1));
     let none = "nothing was answered";
     vec![

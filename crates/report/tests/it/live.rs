@@ -109,3 +109,43 @@ fn a_row_of_a_far_second_does_not_stop_the_views() {
     let summary = analysis.summary();
     assert!(crate::reason(&summary, "sla.p95_ms").contains("too large to judge"));
 }
+
+/// Seconds of the load that lie hours back are kept in less room, and say the same.
+#[test]
+fn what_lies_far_back_is_judged_as_before() {
+    let story = Story::short().with_load(|second, load| {
+        if second.is_multiple_of(7) {
+            load.ok -= 700;
+            load.others.push((erlmcp_record::Fate::HttpError, 700));
+        }
+    });
+    let mut rows = story
+        .with_sample(|second, sample| {
+            for replica in &mut sample.replicas {
+                replica.longest_stall_us = Some(1_000 + u64::from(second % 50) * 100);
+                replica.memory_bytes = replica.memory_bytes.map(|bytes| bytes + u64::from(second) * 1_000);
+            }
+        })
+        .rows();
+    let before = analysis(&rows).summary();
+    let last = rows.iter().rev().find_map(|row| if let Entry::Cluster(sample) = row { Some(sample) } else { None });
+    let mut hours_later = last.expect("a story has samples").clone();
+    hours_later.second += 20_000;
+    hours_later.at_us += 20_000_000_000;
+    rows.insert(rows.len() - 1, Entry::Cluster(hours_later));
+    let after = analysis(&rows).summary();
+    assert_eq!(before.checks.len(), after.checks.len());
+    for (before, after) in before.checks.iter().zip(&after.checks) {
+        assert_eq!(before, after, "{}", before.id);
+    }
+    assert_eq!(crate::check(&after, "sustained.longest_stall_ms").estimate, Some(5.9));
+    assert_eq!(crate::verdict(&after, "sla.availability_percent"), "FAIL");
+    for (before, after) in before
+        .numbers
+        .iter()
+        .flat_map(|section| &section.figures)
+        .zip(after.numbers.iter().flat_map(|section| &section.figures))
+    {
+        assert_eq!(before, after);
+    }
+}
