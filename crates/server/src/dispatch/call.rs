@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use erlmcp_protocol::code;
-use erlmcp_protocol::server::Message;
+use erlmcp_protocol::server::{Head, Message};
 
 use super::mcp::{Handled, id};
-use super::{Asker, Dispatcher};
+use super::{Asker, Dispatcher, mirror};
 use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::Outcome;
@@ -15,7 +15,7 @@ use crate::queue::{Job, ReplyTo};
 use crate::tools::{Arguments, CallContext, Cancellation, Execution, InlineTool, QueuedTool};
 
 impl Dispatcher {
-    pub(super) fn call(&mut self, message: &Message<'_>, closes: bool, asker: &Asker) -> Handled {
+    pub(super) fn call(&mut self, head: &Head<'_, '_>, message: &Message<'_>, closes: bool, asker: &Asker) -> Handled {
         let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
         let Some(name) = message.params.name else {
             return self.rpc_error(message, 200, bad("the name of the tool is missing or not a string"));
@@ -25,7 +25,13 @@ impl Dispatcher {
             return self.rpc_error(message, 200, bad("arguments is not an object"));
         }
         let name = name.decode();
-        match self.shared.registry.find(&name).map(|tool| &tool.execution) {
+        let tool = self.shared.registry.find(&name);
+        if let Some(tool) = tool.filter(|tool| !tool.mirrored.is_empty())
+            && let Err(why) = mirror::check(head, arguments, &tool.mirrored)
+        {
+            return self.rpc_error(message, 400, RpcError::new(code::HEADER_MISMATCH, why));
+        }
+        match tool.map(|tool| &tool.execution) {
             None => self.rpc_error(message, 200, bad("there is no tool of that name")),
             Some(Execution::Inline(tool)) => {
                 let context = CallContext { tool: &name, replica: self.shared.replica };

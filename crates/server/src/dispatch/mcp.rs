@@ -62,7 +62,7 @@ impl Dispatcher {
             return answered;
         }
         let handled = match method {
-            Method::ToolsCall => self.call(&message, closes, asker),
+            Method::ToolsCall => self.call(head, &message, closes, asker),
             Method::ToolsList => self.tools_list(&message),
             Method::Discover => self.discover(&message),
             Method::Listen => self.listen(&message, head.is_http10, closes, out),

@@ -4,6 +4,7 @@ mod call;
 mod catalog;
 mod listen;
 mod mcp;
+mod mirror;
 mod pages;
 mod reply;
 mod route;

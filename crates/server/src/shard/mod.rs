@@ -103,6 +103,12 @@ impl<N: Net> Shard<N> {
     /// Takes a connection over. One above the limit is told so, and ends.
     pub(crate) fn adopt(&mut self, stream: N::Stream, listener: u8) {
         let refused = self.shared.open_connections() >= self.shared.connections_max;
+        if refused {
+            self.counters.refused.add(1);
+            if self.lingering_refused >= self.shared.limits.linger_connections_max {
+                return;
+            }
+        }
         self.generation = self.generation.wrapping_add(1);
         let key = self.table.insert(Connection::new(stream, self.generation, listener));
         let token = ConnToken::new(key, self.generation);
@@ -113,7 +119,6 @@ impl<N: Net> Shard<N> {
             return;
         }
         if refused {
-            self.counters.refused.add(1);
             self.lingering_refused += 1;
             self.dispatcher.too_many(&mut self.out);
             connection.closes = true;

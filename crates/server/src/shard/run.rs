@@ -76,8 +76,11 @@ pub(crate) fn run(looping: Looping) -> u64 {
         }
         shard.tick();
         shard.go_on_draining();
-        if !shard.accepts() {
-            accepting = None;
+        if !shard.accepts()
+            && let Some(mut last) = accepting.take()
+        {
+            // Closing the listener would reset those who wait in its backlog.
+            while last.turn(|stream, listener| shard.adopt(stream, listener)) {}
         }
         watch.worked(woke_ns, clock::monotonic_ns(), &shard.counters);
         if let Some(cut) = shard.ended() {

@@ -3,6 +3,7 @@
 mod arguments;
 pub(crate) mod builtin;
 mod context;
+mod mirrored;
 mod registry;
 mod result;
 mod spec;
@@ -13,4 +14,5 @@ pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
 pub use result::{Content, ToolResult};
 pub use spec::{Annotations, ToolSpec};
 
+pub(crate) use mirrored::Mirrored;
 pub(crate) use registry::Execution;

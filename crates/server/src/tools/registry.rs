@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::arguments::Arguments;
 use super::builtin;
 use super::context::{CallContext, JobContext};
+use super::mirrored::{Mirrored, mirrored};
 use super::result::ToolResult;
 use super::spec::ToolSpec;
 
@@ -65,6 +66,8 @@ impl fmt::Debug for Execution {
 pub(crate) struct Tool {
     pub(crate) spec: ToolSpec,
     pub(crate) execution: Execution,
+    /// Arguments that are headers too.
+    pub(crate) mirrored: Vec<Mirrored>,
 }
 
 /// Why a tool can't be added.
@@ -79,6 +82,14 @@ pub enum RegistryError {
     /// The schema doesn't describe an object.
     #[error("the input schema of tool {0:?} is not of \"type\": \"object\"")]
     NoObject(String),
+    /// An `x-mcp-header` in the schema is no good.
+    #[error("the input schema of tool {tool:?} can't be served: {why}")]
+    BadHeader {
+        /// The tool.
+        tool: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 /// The tools of a server, in the order in which they were added.
@@ -108,7 +119,7 @@ impl Registry {
     /// # Errors
     /// Where the name or the schema is no good.
     pub fn inline(self, spec: ToolSpec, tool: impl InlineTool) -> Result<Self, RegistryError> {
-        self.add(Tool { spec, execution: Execution::Inline(Arc::new(tool)) })
+        self.add(spec, Execution::Inline(Arc::new(tool)))
     }
 
     /// Adds a tool that waits for a worker.
@@ -116,23 +127,25 @@ impl Registry {
     /// # Errors
     /// Where the name or the schema is no good.
     pub fn queued(self, spec: ToolSpec, tool: impl QueuedTool) -> Result<Self, RegistryError> {
-        self.add(Tool { spec, execution: Execution::Queued(Arc::new(tool)) })
+        self.add(spec, Execution::Queued(Arc::new(tool)))
     }
 
-    fn add(mut self, tool: Tool) -> Result<Self, RegistryError> {
-        let name = tool.spec.name.clone();
+    fn add(mut self, spec: ToolSpec, execution: Execution) -> Result<Self, RegistryError> {
+        let name = spec.name.clone();
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
         if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
             return Err(RegistryError::BadName(name));
         }
-        if tool.spec.input_schema.get("type").and_then(|kind| kind.as_str()) != Some("object") {
+        if spec.input_schema.get("type").and_then(|kind| kind.as_str()) != Some("object") {
             return Err(RegistryError::NoObject(name));
         }
         if self.by_name.contains_key(&name) {
             return Err(RegistryError::Taken(name));
         }
+        let mirrored =
+            mirrored(&spec.input_schema).map_err(|why| RegistryError::BadHeader { tool: name.clone(), why })?;
         self.by_name.insert(name, self.tools.len());
-        self.tools.push(tool);
+        self.tools.push(Tool { spec, execution, mirrored });
         Ok(self)
     }
 

@@ -88,3 +88,33 @@ fn a_client_that_goes_cancels_its_call() {
     eventually("the connection is gone", || server.snapshot().connections.mcp == 0);
     stop(server);
 }
+
+#[test]
+fn mirrored_arguments_must_agree_with_their_headers() {
+    let schema = json!({"type": "object", "properties": {
+        "region": {"type": "string", "x-mcp-header": "Region"}, "count": {"type": "integer", "x-mcp-header": "Count"},
+    }});
+    fn ok<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
+        ToolResult::text("ok")
+    }
+    let registry = Registry::new().inline(ToolSpec::new("m", "Mirrors.", schema), ok).expect("a good tool");
+    let (server, address) = start_with(ServerConfig { registry, ..ServerConfig::default() });
+    let (mut client, texts) = (Client::connect(address), Texts(address));
+    let cases = [
+        ("{\"region\":\"eu\",\"count\":42}", "Mcp-Param-Region: eu\r\nMcp-Param-Count: 42\r\n", 200),
+        ("{\"region\":\"eu\",\"count\":42}", "mcp-param-region: =?base64?ZXU=?=\r\nMcp-Param-Count: 42.0\r\n", 200),
+        ("{\"region\":null}", "", 200),
+        ("{\"region\":\"eu\"}", "", 400),
+        ("{\"region\":\"eu\"}", "Mcp-Param-Region: us\r\n", 400),
+        ("{\"region\":\"eu\"}", "Mcp-Param-Region: eu\r\nMcp-Param-Region: eu\r\n", 400),
+        ("{\"region\":null}", "Mcp-Param-Region: eu\r\n", 400),
+        ("{\"count\":42}", "Mcp-Param-Count: 43\r\n", 400),
+    ];
+    for (arguments, headers, status) in cases {
+        let text = texts.call("m", arguments).replace("Mcp-Name: m\r\n", &format!("Mcp-Name: m\r\n{headers}"));
+        let answer = client.ask(text);
+        assert_eq!(answer.status, status, "{arguments} {headers:?}");
+        assert!(status == 200 || answer.code() == -32_020, "{}", answer.body);
+    }
+    stop(server);
+}
