@@ -7,7 +7,7 @@ import fastmcp
 from mcp import types
 from mcp.client.subscriptions import listen as open_listen
 
-from steps import Absent, NotInEra, Steps, arguments, check, need
+from steps import Absent, Steps, arguments, check, need
 
 warnings.filterwarnings("ignore")
 
@@ -19,11 +19,13 @@ async def accept(_message, _response_type, params, _context):
 
 
 async def run(options, steps):
-    updated = asyncio.Event()
+    updated, changed = asyncio.Event(), asyncio.Event()
 
     async def on_message(message):
         if isinstance(message, types.ResourceUpdatedNotification):
             updated.set()
+        elif isinstance(message, types.ToolListChangedNotification):
+            changed.set()
 
     client = fastmcp.Client(options.url, mode=options.mode, elicitation_handler=accept, message_handler=on_message)
     tools = []
@@ -72,9 +74,11 @@ async def run(options, steps):
 
     # FastMCP has no call of its own for subscriptions; its session is the SDK's.
     async def listen():
-        if not modern():
-            raise NotInEra("subscriptions/listen came with 2026-07-28")
         need(tools, "test_trigger_tool_change")
+        if not modern():
+            await client.call_tool("test_trigger_tool_change", {})
+            await changed.wait()
+            return "notifications/tools/list_changed"
         async with open_listen(client.session, tools_list_changed=True) as stream:
             await client.call_tool("test_trigger_tool_change", {})
             return f"{type(await anext(stream)).__name__} on {stream.subscription_id}"

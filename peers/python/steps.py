@@ -13,10 +13,6 @@ class Absent(Exception):
     """The server does not offer what the step needs: nothing was shown, and the run is not a success."""
 
 
-class NotInEra(Exception):
-    """The step does not exist in the era that was negotiated."""
-
-
 def need(offered, name):
     if name not in offered:
         raise Absent(f"the server does not offer {name}")
@@ -51,8 +47,6 @@ class Steps:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 self.say("ok", name, began, await work())
-        except NotInEra as why:
-            self.say("skip", name, began, why)
         except Absent as why:
             self.say("ABSENT", name, began, why)
         except Exception as why:  # a client's own failure is what is looked for
