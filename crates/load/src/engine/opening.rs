@@ -109,14 +109,18 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    /// What a connection's first request counts as. Lost connections' first requests elsewhere belong to no block.
+    /// What a connection's first request counts as. To no block belong those of lost connections elsewhere, and the
+    /// one before sequential requests, which is none of them.
     fn account_of_opening(&self, connection: &Connection) -> Account {
-        let id = match connection.role {
-            Role::Sequential(block) => block,
-            _ => connection.block,
-        };
-        let block = self.blocks.iter().find(|block| block.id == id && id != 0);
-        block.map_or(Account { block: 0, phase: self.phase, kind: Kind::Probe }, |block| block.account(Kind::Probe))
+        let of_block = |id: u32| self.blocks.iter().find(|block| block.id == id && id != 0);
+        match connection.role {
+            Role::Sequential(id) => {
+                let phase = of_block(id).map_or(self.phase, |block| block.phase);
+                Account { block: 0, phase, kind: Kind::Probe }
+            }
+            _ => of_block(connection.block)
+                .map_or(Account { block: 0, phase: self.phase, kind: Kind::Probe }, |block| block.account(Kind::Probe)),
+        }
     }
 
     /// Connects to the connection's endpoint.

@@ -128,7 +128,7 @@ impl<N: Net> Engine<N> {
         let connection = Connection::new(Role::Sequential(order.block), 0);
         let key = self.connections.insert(connection) as u32;
         let work = SequentialWork { key, left: order.count, call, cold_told: false };
-        self.begin(order.block, order.phase, u64::from(order.count) + 1, Work::Sequential(work));
+        self.begin(order.block, order.phase, u64::from(order.count), Work::Sequential(work));
         self.begin_opening(key);
     }
 
