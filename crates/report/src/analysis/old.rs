@@ -29,7 +29,7 @@ impl Analysis {
         let (load, times) = self.phase_named(phase::SUSTAINED_LOAD)?;
         let is_load = |row: &&BlockRow| row.phase == load && row.kind == Kind::Load;
         let start_us = self.blocks.values().filter(is_load).map(|row| row.start_us).min()?;
-        let from = u32::try_from((start_us + self.warmup_us()).div_ceil(US_A_SECOND)).ok()?;
+        let from = u32::try_from(start_us.saturating_add(self.warmup_us()).div_ceil(US_A_SECOND)).ok()?;
         let end_us = (u64::from(number) + 1) * US_A_SECOND;
         (from <= number && times.ended_us.is_none_or(|ended_us| end_us <= ended_us)).then_some(from)
     }

@@ -39,7 +39,7 @@ impl Analysis {
 
     /// The whole seconds of a load after its warm-up.
     fn judged_window(&self, start_us: u64, end_us: u64) -> Option<Window> {
-        Window::between(start_us + self.warmup_us(), end_us)
+        Window::between(start_us.saturating_add(self.warmup_us()), end_us)
     }
 
     /// True for the load of whole seconds after the warm-up of its block.
@@ -47,7 +47,7 @@ impl Analysis {
         let Some(block) = self.blocks.get(&(row.agent, row.block)) else { return false };
         row.kind == Kind::Load
             && self
-                .judged_window(block.start_us, block.start_us + block.duration_us)
+                .judged_window(block.start_us, block.start_us.saturating_add(block.duration_us))
                 .is_some_and(|window| window.contains(row.second))
     }
 
@@ -56,7 +56,7 @@ impl Analysis {
         let (number, times) = self.phase_named(phase::SUSTAINED_LOAD)?;
         let load = |row: &&BlockRow| row.phase == number && row.kind == Kind::Load;
         let start_us = self.blocks.values().filter(load).map(|row| row.start_us).min()?;
-        let end_us = self.blocks.values().filter(load).map(|row| row.start_us + row.duration_us).max()?;
+        let end_us = self.blocks.values().filter(load).map(|row| row.start_us.saturating_add(row.duration_us)).max()?;
         let window = self.judged_window(start_us, end_us.min(times.ended_us.unwrap_or(u64::MAX)).min(self.end_us()))?;
         // A load that was cut short ends within its last second, which is then no whole one.
         let planned = |second: &u32| {

@@ -3,7 +3,7 @@ use erlmcp_record::names::phase;
 use super::LINE;
 use crate::summary::title;
 use crate::verdict::{Check, Verdict};
-use crate::{ExitCode, Figure, ScenarioResult, State, Summary, SummaryPhase, Value, exit_code, format};
+use crate::{ExitCode, Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, exit_code, format};
 
 /// The end of the console's output: FINAL REPORT, readiness, closing status line.
 pub fn console(summary: &Summary) -> String {
@@ -164,11 +164,14 @@ fn overall(summary: &Summary) -> String {
 }
 
 fn closing(summary: &Summary) -> &'static str {
+    let is_early = matches!(summary.finish, Finish::Aborted { .. });
     match (exit_code(summary), &summary.readiness.verdict) {
         (ExitCode::Interrupted, _) => "TEST EXECUTION INTERRUPTED",
         (ExitCode::Error, _) if summary.invalid.is_some() => "TEST EXECUTION INVALID: ITS LEDGER DOES NOT BALANCE",
         (ExitCode::Error, _) => "TEST EXECUTION DID NOT END IN ORDER",
+        (ExitCode::SlaFailed, _) if is_early => "TEST EXECUTION ENDED EARLY: FAILED",
         (ExitCode::SlaFailed, _) => "TEST EXECUTION COMPLETED: FAILED",
+        (ExitCode::Inconclusive, _) if is_early => "TEST EXECUTION ENDED EARLY: INCONCLUSIVE",
         (ExitCode::Inconclusive, _) => "TEST EXECUTION COMPLETED: INCONCLUSIVE",
         (ExitCode::Pass, Verdict::Pass) => "TEST EXECUTION COMPLETED SUCCESSFULLY",
         (ExitCode::Pass, _) => "TEST EXECUTION COMPLETED: NOT PRODUCTION READY",

@@ -139,11 +139,12 @@ fn resources(analysis: &Analysis, facts: &Facts<'_>, found: &Sustained<'_>) -> V
     let cpu = |of: fn(f64, f64) -> f64| server.cpu_percent.values().copied().reduce(of);
     let per_replica =
         cpu(f64::min).zip(cpu(f64::max)).map(|(least, most)| Value::Text(format!("{least:.1}% to {most:.1}%")));
+    let source = memory_source(server.memory_source);
     let stall = server.longest_stall_us.map(|us| us as f64 / 1e3);
     vec![
         Figure::new("Memory per Connection", per_connection),
         Figure::new("Total Memory", Value::or(total, Value::Bytes, &missing)),
-        Figure::new("Memory Source", Value::Text(memory_source(server.memory_source).into())),
+        Figure::new("Memory Source", Value::or(total, |_| Value::Text(source.into()), &missing)),
         Figure::new("Kernel Memory per Connection", kernel_per_connection(analysis, found)),
         Figure::new("Memory Growth Rate", Value::or(growth, Value::Growth, &missing)),
         Figure::new("CPU per Replica", per_replica.unwrap_or_else(|| Value::NotMeasured(missing.clone()))),
