@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::connection::{Role, State};
 use crate::ledger::{NO_ENDPOINT, Outcome};
 use crate::line::{OPENINGS_MAX, wait_us};
-use crate::net::Net;
+use crate::net::{Closing, Net};
 use crate::request::{Flight, Purpose, Request};
 
 /// A connection that was open for so long was of use: it is reopened at once when it is lost.
@@ -48,7 +48,8 @@ impl<N: Net> Engine<N> {
             return self.fail_opening(key, cause);
         }
         let now_us = self.net.now_us();
-        if let Some(request) = self.close_socket(key) {
+        let way = self.closing_way_after(cause);
+        if let Some(request) = self.close_socket_by(key, way) {
             let (fate, latency_us) = self.lost_fate(&request, cause, now_us);
             self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
         }
@@ -97,7 +98,8 @@ impl<N: Net> Engine<N> {
     pub(super) fn fail_opening(&mut self, key: u32, cause: Cause) {
         let now_us = self.net.now_us();
         let was_written = self.was_written(key);
-        if let Some(request) = self.close_socket(key) {
+        let way = self.closing_way_after(cause);
+        if let Some(request) = self.close_socket_by(key, way) {
             let (fate, latency_us) = match (was_written, cause) {
                 (_, Cause::RunEnded) => (Fate::Cancelled, None),
                 (false, cause) if cause.is_generators() => (Fate::UnsentNoDescriptor, None),
@@ -142,7 +144,10 @@ impl<N: Net> Engine<N> {
 
     /// Ends the connection's socket and gives back what it had. Answers with the planned request in flight.
     pub(super) fn close_socket(&mut self, key: u32) -> Option<Request> {
-        let way = self.closing_way();
+        self.close_socket_by(key, self.closing_way())
+    }
+
+    fn close_socket_by(&mut self, key: u32, way: Closing) -> Option<Request> {
         self.net.close(key, way);
         let connection = &mut self.connections[key as usize];
         connection.state = State::Resting;

@@ -21,6 +21,7 @@ mod tests;
 use slab::Slab;
 
 use crate::block::Block;
+use crate::cause::Cause;
 use crate::connection::{Connection, State};
 use crate::connection_log::ConnectionLog;
 use crate::endpoint::Endpoints;
@@ -220,6 +221,14 @@ impl<N: Net> Engine<N> {
 
     fn closing_way(&self) -> Closing {
         if self.settings.reset_on_close { Closing::Reset } else { Closing::Fin }
+    }
+
+    /// A reset is sent once: a peer that is cut off would never hear of it, and hold the connection for good.
+    fn closing_way_after(&self, cause: Cause) -> Closing {
+        match cause {
+            Cause::ReplicaSilent | Cause::TimedOut | Cause::FirstUnanswered => Closing::Unheard,
+            _ => self.closing_way(),
+        }
     }
 
     pub(crate) fn take_report(&mut self) -> Option<Report> {

@@ -17,6 +17,8 @@ pub(crate) enum Closing {
     /// SO_LINGER 0: leaves no TIME_WAIT.
     Reset,
     Fin,
+    /// FIN, sent again for a minute, to a peer that does not seem to hear.
+    Unheard,
 }
 
 /// What has happened on a connection.

@@ -30,6 +30,8 @@ const EVENTS: usize = 1_024;
 /// packet must have time to be sent again.
 const USER_TIMEOUT_LOOPBACK: Duration = Duration::from_secs(1);
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for the end of a connection whose peer does not answer: longer than partitions last.
+const USER_TIMEOUT_UNHEARD: Duration = Duration::from_secs(60);
 
 /// What bytes go through.
 #[derive(Debug)]
@@ -207,10 +209,13 @@ impl Net for Sockets {
     fn close(&mut self, key: u32, how: Closing) {
         let Some(transport) = self.table.get_mut(key as usize).and_then(Option::take) else { return };
         self.open -= 1;
-        if how == Closing::Reset {
-            // Where it fails the socket closes with FIN, which is only less tidy.
-            let _ = SockRef::from(transport.stream()).set_linger(Some(Duration::ZERO));
-        }
+        let socket = SockRef::from(transport.stream());
+        // Where either fails the socket closes with FIN, which is only less tidy.
+        let _ = match how {
+            Closing::Reset => socket.set_linger(Some(Duration::ZERO)),
+            Closing::Unheard => socket.set_tcp_user_timeout(Some(USER_TIMEOUT_UNHEARD)),
+            Closing::Fin => Ok(()),
+        };
     }
 
     fn sockets(&self) -> u32 {
