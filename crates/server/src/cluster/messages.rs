@@ -13,7 +13,7 @@ use crate::metrics::{ClusterReference, Snapshot};
 
 /// The longest message of a replica.
 pub(super) const FROM_REPLICA_BYTES_MAX: usize = 256 * 1_024;
-/// The longest message to a replica: the pages of [`REPLICAS_MAX`](super::REPLICAS_MAX) replicas.
+/// The longest message to a replica, and the longest text behind it: the pages of [`REPLICAS_MAX`](super::REPLICAS_MAX) replicas.
 pub(super) const TO_REPLICA_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// Messages to a replica that may wait; one that leaves so many unread is stuck.
 pub(super) const TO_REPLICA_WAITING_MAX: usize = 32;
@@ -33,7 +33,12 @@ pub(super) struct Hello {
 #[serde(rename_all = "snake_case")]
 pub(super) enum ToReplica {
     Membership(Membership),
-    Pages { metrics: String, status: Value, taken_at_ns: u64 },
+    /// The shared pages. The text of /metrics follows the line as it is: it is long and full of quotes.
+    Pages {
+        metrics_bytes: usize,
+        status: Value,
+        taken_at_ns: u64,
+    },
     Changed(ListChange),
     Drain,
 }

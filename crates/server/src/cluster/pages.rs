@@ -1,21 +1,26 @@
 //! What the shared address answers for the whole cluster.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::messages::ToReplica;
+use super::line;
+use super::messages::{Line, ToReplica};
 use super::slot::Row;
 use crate::metrics::{ClusterReference, Memory, Snapshot, prometheus_text};
 
 /// Figures that are older are a stopped replica's: they are left out, and the page shows it as down.
 const STALE_NS: u64 = 2_000_000_000;
 
-/// Both pages. Their age is that of their oldest figure.
-pub(super) fn render(rows: &[Row<'_>], cluster: &ClusterReference, state: &str, now_ns: u64) -> ToReplica {
+/// Both pages, as they are sent. Their age is that of their oldest figure.
+pub(super) fn render(rows: &[Row<'_>], cluster: &ClusterReference, state: &str, now_ns: u64) -> Line {
     let fresh: Vec<Snapshot> = rows.iter().filter_map(fresh).cloned().collect();
     let taken_at_ns = fresh.iter().map(|snapshot| snapshot.taken_at_ns).min().unwrap_or(now_ns);
-    ToReplica::Pages { metrics: metrics(rows, &fresh), status: status(rows, &fresh, cluster, state), taken_at_ns }
+    let (metrics, status) = (metrics(rows, &fresh), status(rows, &fresh, cluster, state));
+    let mut line = line::to_line(&ToReplica::Pages { metrics_bytes: metrics.len(), status, taken_at_ns });
+    line.extend_from_slice(metrics.as_bytes());
+    Arc::new(line)
 }
 
 fn fresh<'a>(row: &Row<'a>) -> Option<&'a Snapshot> {

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
@@ -138,7 +138,8 @@ impl Replica {
                     }
                     let message = line::parse(&line)?;
                     line.clear();
-                    self.obey(message);
+                    let text = behind(&message, &mut reader).await?;
+                    self.obey(message, text);
                 }
                 _ = ticks.tick() => {
                     self.beat(beats).await?;
@@ -174,14 +175,15 @@ impl Replica {
         }
     }
 
-    fn obey(&mut self, message: ToReplica) {
+    /// `text` is what followed the message.
+    fn obey(&mut self, message: ToReplica, text: String) {
         match (message, &self.server) {
             (ToReplica::Membership(membership), _) => {
                 tracing::debug!(members = membership.members.len(), "membership");
                 self.watch.set(membership.watch);
             }
-            (ToReplica::Pages { metrics, status, taken_at_ns }, Some(server)) => {
-                server.set_cluster_pages(ClusterPages { metrics, status, taken_at_ns });
+            (ToReplica::Pages { status, taken_at_ns, .. }, Some(server)) => {
+                server.set_cluster_pages(ClusterPages { metrics: text, status, taken_at_ns });
             }
             (ToReplica::Changed(change), Some(server)) => server.notify(change.into()),
             (ToReplica::Drain, Some(_)) => self.drain(),
@@ -196,6 +198,17 @@ impl Replica {
             self.draining = Some(tokio::task::spawn_blocking(move || server.join()));
         }
     }
+}
+
+/// The text that follows a message, for those that have one.
+async fn behind(message: &ToReplica, reader: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
+    let ToReplica::Pages { metrics_bytes, .. } = message else { return Ok(String::new()) };
+    if *metrics_bytes > TO_REPLICA_BYTES_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut text = vec![0; *metrics_bytes];
+    reader.read_exact(&mut text).await?;
+    String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The end of the drain; never without one.

@@ -263,7 +263,7 @@ impl Supervisor {
         let mut line = None;
         for slot in self.slots.values().filter(|slot| slot.stage == Stage::Ready) {
             if let Some(process) = slot.process.as_ref().filter(|process| process.is_listening()) {
-                let render = || pages::render(&rows, &self.reference(), self.state(), now_ns).to_line();
+                let render = || pages::render(&rows, &self.reference(), self.state(), now_ns);
                 process.say(line.get_or_insert_with(render));
             }
         }

@@ -4,6 +4,7 @@ mod faults;
 mod life;
 mod refusals;
 mod scaling;
+mod streams;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
