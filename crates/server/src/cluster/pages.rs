@@ -102,3 +102,88 @@ fn replica(row: &Row<'_>) -> Value {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::slot::Shown;
+    use crate::metrics::{ConnectionCounts, Histogram, QueueFigures, State};
+
+    fn snapshot(replica: u16, taken_at_ns: u64) -> Snapshot {
+        Snapshot {
+            version: "1".into(),
+            replica,
+            pid: 9,
+            state: State::Ready,
+            taken_at_ns,
+            start_time_seconds: 0.0,
+            uptime_ms: 5,
+            connections: ConnectionCounts { mcp: 10, admin: 1, new: 0 },
+            connections_accepted_total: 11,
+            connections_refused_total: 0,
+            requests: Vec::new(),
+            latency: Histogram::default(),
+            queue: QueueFigures {
+                depth: 2,
+                limit: 500,
+                depth_max: 3,
+                refused_total: 1,
+                workers: 50,
+                workers_active: 4,
+            },
+            tools: vec!["echo".into()],
+            streams: 0,
+            sessions: 0,
+            memory: Memory::default(),
+            tasks: 0,
+            descriptors_open: 20,
+            descriptors_limit: 100,
+            cpu_seconds: 0.5,
+            shards: Vec::new(),
+        }
+    }
+
+    fn row(snapshot: &Snapshot, now_ns: u64) -> Row<'_> {
+        Row {
+            replica: snapshot.replica,
+            address: crate::cluster::replica_address(snapshot.replica, 80),
+            pid: Some(9),
+            state: Shown::Ready,
+            member: true,
+            down_since_ns: None,
+            restarts: 0,
+            snapshot: Some(snapshot),
+            snapshot_age_ns: Some(now_ns - snapshot.taken_at_ns),
+        }
+    }
+
+    #[test]
+    fn pages_are_as_old_as_their_oldest_figure_and_stale_figures_are_left_out() {
+        let now_ns = 10_000_000_000;
+        let snapshots = [snapshot(1, now_ns - 100), snapshot(2, now_ns - 700), snapshot(3, now_ns - STALE_NS - 1)];
+        let mut rows = snapshots.each_ref().map(|snapshot| row(snapshot, now_ns));
+        (rows[2].member, rows[2].state) = (false, Shown::Down);
+        let cluster = ClusterReference { control: "c".into(), port: 80, replicas: 3 };
+        let line = render(&rows, &cluster, "running", now_ns);
+
+        let end = line.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+        let ToReplica::Pages { metrics_bytes, status, taken_at_ns } = line::parse(&line[..end]).expect("a message")
+        else {
+            panic!("not the pages");
+        };
+        assert_eq!(taken_at_ns, now_ns - 700);
+        assert_eq!(status["connections"]["mcp"], 20);
+        assert_eq!(status["worker_pool"], json!({"active": 8, "size": 100}));
+        assert_eq!(status["replicas"].as_array().map(Vec::len), Some(3));
+        assert_eq!(
+            (&status["replicas"][2]["state"], &status["replicas"][2]["connections"]),
+            (&json!("down"), &Value::Null)
+        );
+
+        let metrics = std::str::from_utf8(&line[end..]).expect("text");
+        assert_eq!(metrics.len(), metrics_bytes);
+        assert!(metrics.contains("erlmcp_connections{replica=\"2\",kind=\"mcp\"} 10\n"), "{metrics}");
+        assert!(!metrics.contains("erlmcp_connections{replica=\"3\""), "{metrics}");
+        assert!(metrics.contains("erlmcp_cluster_member{replica=\"3\"} 0\n"), "{metrics}");
+    }
+}

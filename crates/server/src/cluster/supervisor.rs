@@ -27,7 +27,7 @@ use crate::clock::monotonic_ns;
 use crate::metrics::ClusterReference;
 
 /// The shared pages are made anew after so many looks at the replicas.
-const LOOKS_A_PAGE: u64 = 500 / HEARTBEAT_MS;
+const LOOKS_A_PAGE: u64 = 400 / HEARTBEAT_MS;
 /// A replica that takes no requests this long after its start is killed.
 const START_NS: u64 = 30_000_000_000;
 
