@@ -100,13 +100,13 @@ impl Evidence {
     pub(super) fn verdict(&self, limit: &Limit) -> Verdict {
         let inconclusive = |reason: String| Verdict::Inconclusive { reason };
         if !self.spoiled.is_empty() {
-            return inconclusive(self.spoiled.join("; "));
+            return inconclusive(joined(&self.spoiled));
         }
         let Some(estimate) = self.estimate else { return inconclusive("no data".into()) };
         if !limit.comparison.holds(estimate.standing(limit.value)) {
             return match self.excuses.is_empty() {
                 true => Verdict::Fail,
-                false => inconclusive(self.excuses.join("; ")),
+                false => inconclusive(joined(&self.excuses)),
             };
         }
         if let Some(bound) = self.bound
@@ -121,7 +121,7 @@ impl Evidence {
         }
         match self.doubts.is_empty() {
             true => Verdict::Pass,
-            false => inconclusive(self.doubts.join("; ")),
+            false => inconclusive(joined(&self.doubts)),
         }
     }
 
@@ -135,11 +135,22 @@ impl Evidence {
             source: self.source,
             samples: self.samples,
             samples_of: self.samples_of.into(),
-            advice: self.advice.filter(|_| verdict != Verdict::Pass).map(Into::into),
+            advice: self.advice.filter(|_| verdict == Verdict::Fail).map(Into::into),
             threshold: limit,
             verdict,
         }
     }
+}
+
+/// All reasons but those that another one says, too.
+fn joined(reasons: &[String]) -> String {
+    let is_said = |at: usize, reason: &String| {
+        let others = reasons.iter().enumerate().filter(|(other, _)| *other != at);
+        others.into_iter().any(|(other, text)| text.contains(reason) && (text != reason || other < at))
+    };
+    let mut told = reasons.iter().enumerate().filter(|(at, reason)| !is_said(*at, reason)).map(|(_, reason)| reason);
+    let first = told.next().cloned().unwrap_or_default();
+    told.fold(first, |all, reason| format!("{all}; {reason}"))
 }
 
 #[cfg(test)]
@@ -194,6 +205,13 @@ mod tests {
         let rss = |value| at(value).doubted(Some("RSS only".into()));
         assert!(is_inconclusive(&rss(20.0).verdict(&limit(Comparison::Below, 100.0))));
         assert_eq!(rss(120.0).verdict(&limit(Comparison::Below, 100.0)), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_reason_is_told_once() {
+        let reasons = ["not seen".into(), "not seen".into(), "not seen within 20 s".into(), "other".into()];
+        assert_eq!(joined(&reasons), "not seen within 20 s; other");
+        assert_eq!(joined(&reasons[..2]), "not seen");
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::format;
 /// The one check that an invalid run still fails.
 const LEDGER: &str = "run.ledger_difference_count";
 
+const INVALID: &str = "the run is invalid: its ledger does not balance";
+
 /// Puts evidence beside its limit, check after check.
 pub(super) struct Judge<'a> {
     pub(super) analysis: &'a Analysis,
@@ -26,7 +28,7 @@ pub(crate) fn invalid(analysis: &Analysis) -> Option<String> {
     let balance = analysis.balance();
     (balance.difference() > 0).then(|| {
         format!(
-            "the run is invalid: its ledger does not balance ({} requests without a fate, {} fates without a request)",
+            "{INVALID} ({} requests without a fate, {} fates without a request)",
             format::count(balance.missing),
             format::count(balance.surplus)
         )
@@ -71,8 +73,11 @@ impl Judge<'_> {
         let (evidence, verdict) = match skipped {
             Some(reason) => (Evidence::default(), Verdict::Skipped { reason }),
             None => {
-                let invalid = self.invalid.clone().filter(|_| id != LEDGER);
-                let evidence = evidence.spoiled(self.lost_agents(row)).spoiled(self.too_large()).spoiled(invalid);
+                let evidence = evidence.spoiled(self.lost_agents(row)).spoiled(self.too_large());
+                let evidence = match &self.invalid {
+                    Some(_) if id != LEDGER => Evidence { spoiled: vec![INVALID.into()], ..evidence },
+                    _ => evidence,
+                };
                 let verdict = evidence.verdict(&limit);
                 (evidence, verdict)
             }

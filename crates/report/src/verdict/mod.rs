@@ -44,7 +44,7 @@ pub struct Check {
     /// "requests", "seconds", "slots of 100 ms".
     pub samples_of: String,
     pub verdict: Verdict,
-    /// What to do about it; None where it passed.
+    /// What to do about it where it failed; what an inconclusive one needs is in its reason.
     pub advice: Option<String>,
 }
 

@@ -86,7 +86,7 @@ pub(super) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Ev
     let offered = Estimate::rate(part.planned, seconds);
     let not_offered = offered.filter(|offered| offered.standing(limit).is_le()).map(|offered| {
         let offered = format::rate(offered.value());
-        format!("not offered: {offered} req/s were offered, the limit is {}", format::rate(limit))
+        format!("not offered: {offered} req/s were offered, the limit is {}; raise --rate", format::rate(limit))
     });
     let estimate = Estimate::rate(part.ok(), seconds);
     let by_second: Vec<f64> = sustained.loads.iter().map(|load| load.map_or(0.0, |load| load.ok() as f64)).collect();
@@ -99,7 +99,7 @@ pub(super) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Ev
         .spoiled(doubt::load(sustained))
         .spoiled(not_offered)
         .doubted(doubt::short_window(seconds))
-        .advised("if not offered, raise --rate; else see the CPU of the replicas and add some (erlmcp cluster scale N)")
+        .advised("see the CPU of the replicas and add some (erlmcp cluster scale N)")
 }
 
 /// The share of available slots. A slot that was not available is a rare event, so the exact bound counts; where
