@@ -1,6 +1,7 @@
 //! The engine's side of the wire format: what is sent for each call, and what an answer says.
 
 use erlmcp_protocol::client::answer::{self, Answer, Broken};
+use erlmcp_protocol::client::param;
 use erlmcp_protocol::client::request::{Ask, BadRequest, Peer, Template};
 use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
@@ -22,7 +23,8 @@ pub(crate) struct Calls {
 impl Calls {
     /// # Errors
     /// Where one of them cannot be rendered.
-    pub(crate) fn new(peer: &Peer<'_>, requests: &proto::Requests) -> Result<Self, BadRequest> {
+    /// `tools` are those that the target has told of.
+    pub(crate) fn new(peer: &Peer<'_>, requests: &proto::Requests, tools: &[proto::Tool]) -> Result<Self, BadRequest> {
         let probe = match peer.version.era() {
             Era::Modern => method::DISCOVER,
             Era::Legacy => method::PING,
@@ -30,7 +32,8 @@ impl Calls {
         let render = |request: &proto::Request| {
             let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
             let arguments = Some(request.arguments.as_str()).filter(|arguments| !arguments.is_empty());
-            Template::new(peer, &Ask { method: &request.method, name, arguments, cursor: None })
+            let params = params(request, tools);
+            Template::new(peer, &Ask { method: &request.method, name, arguments, params: &params, cursor: None })
         };
         Ok(Self {
             probe: Template::new(peer, &Ask { method: probe, ..Ask::default() })?,
@@ -48,7 +51,7 @@ impl Calls {
             name: name.into(),
             arguments: r#"{"text":"hi"}"#.into(),
         };
-        Self::new(&peer, &proto::Requests { load: Some(call("echo")), queued: Some(call("work")) })
+        Self::new(&peer, &proto::Requests { load: Some(call("echo")), queued: Some(call("work")) }, &[])
             .expect("nothing is wrong with these")
     }
 
@@ -69,6 +72,14 @@ impl Calls {
         };
         template.unwrap_or(&self.probe).write(id, out);
     }
+}
+
+/// Arguments that the tool wants in headers as well.
+fn params(request: &proto::Request, tools: &[proto::Tool]) -> Vec<(String, String)> {
+    let tool = tools.iter().find(|tool| request.method == method::TOOLS_CALL && tool.name == request.name);
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let wanted = tool.and_then(|tool| param::of_schema(&read(&tool.input_schema)).ok());
+    wanted.map(|wanted| param::headers(&wanted, &read(&request.arguments))).unwrap_or_default()
 }
 
 /// How far an answer has come.

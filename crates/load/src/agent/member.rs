@@ -1,25 +1,19 @@
 //! An agent's part in a run: commands to the engine, what it reports to the orchestrator.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use erlmcp_record::{Entry, Hist};
+use erlmcp_record::Entry;
 use tonic::Streaming;
 
-use super::engine_thread::EngineThread;
 use super::line::{self, Line};
-use super::process::connections_possible;
-use super::reach::{self, Found, Trouble};
-use super::resources::Resources;
-use super::target::{self, Eras, Spoken, Target};
+use super::target;
+use super::work::{Work, failed};
 use super::{AgentConfig, AgentError};
-use crate::clock::RunClock;
 use crate::engine::Order;
+use crate::proto;
 use crate::proto::agent_message::Message;
 use crate::proto::command::Command;
-use crate::proto::{self, Reached};
 use crate::report::Report;
-use crate::wire::Calls;
 
 /// Reports taken from the engine at once.
 const REPORTS_AT_ONCE: usize = 256;
@@ -46,19 +40,6 @@ struct Member {
     descriptors_limit: u64,
     /// None before the setup.
     work: Option<Work>,
-}
-
-/// What is there after the setup.
-struct Work {
-    engine: EngineThread,
-    target: Target,
-    agent: u32,
-    spread_sources: bool,
-    /// How the target is spoken to; None: not found out yet.
-    spoken: Option<Spoken>,
-    requests: proto::Requests,
-    resources: Resources,
-    reports: Vec<Report>,
 }
 
 impl Member {
@@ -184,104 +165,5 @@ async fn next_reports(work: Option<&mut Work>) {
     match work {
         Some(work) => drop(work.engine.reports.recv_many(&mut work.reports, REPORTS_AT_ONCE).await),
         None => std::future::pending().await,
-    }
-}
-
-fn failed(error: impl std::fmt::Display) -> AgentError {
-    AgentError::Failed(error.to_string())
-}
-
-impl Work {
-    fn new(setup: &proto::Setup, descriptors_limit: u64) -> Result<Self, AgentError> {
-        let target = Target::of(setup).map_err(failed)?;
-        let requests = proto::Requests::default();
-        let calls = Calls::new(&target.peer(&target.assumed()), &requests).map_err(failed)?;
-        let clock = RunClock::new(setup.monotonic_base_ns);
-        let engine = EngineThread::start(clock, target::settings(setup), calls, target.tls.clone())
-            .map_err(|error| AgentError::Failed(format!("the agent's engine cannot be started: {error}")))?;
-        engine.order(Order::Endpoints(target.endpoints.clone()));
-        let spoken = (target.eras == Eras::Modern).then(|| target.assumed());
-        Ok(Self {
-            engine,
-            agent: setup.agent,
-            spread_sources: setup.spread_sources,
-            spoken,
-            requests,
-            resources: Resources::new(setup.agent, descriptors_limit),
-            reports: Vec::new(),
-            target,
-        })
-    }
-
-    fn connections_possible(&self, descriptors_limit: u64) -> u64 {
-        let addresses: Vec<SocketAddr> = self.target.endpoints.iter().map(|(_, address)| *address).collect();
-        connections_possible(descriptors_limit, self.spread_sources, &addresses)
-    }
-
-    async fn ask(&self) -> Result<Found, Trouble> {
-        let (target, first) = (self.target.clone(), self.agent as usize);
-        let asked = tokio::task::spawn_blocking(move || reach::reach(&target, first)).await;
-        asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
-    }
-
-    async fn reach(&mut self, block: u32) -> Reached {
-        match self.ask().await {
-            Ok(found) => {
-                let reached = found.reached(block);
-                self.spoken = Some(found.spoken);
-                reached
-            }
-            Err(trouble) => Reached { block, ok: false, error: trouble.to_string(), ..Reached::default() },
-        }
-    }
-
-    /// Finds out the era, and opens this agent's session where it is the legacy one. True where that was new. Where
-    /// the target does not answer now it is taken for a modern one, and what comes of it is in the record.
-    async fn find_out(&mut self) -> bool {
-        if self.spoken.is_some() {
-            return false;
-        }
-        self.spoken = Some(match self.ask().await {
-            Ok(found) => found.spoken,
-            Err(trouble) => {
-                tracing::warn!("{trouble}");
-                self.target.assumed()
-            }
-        });
-        true
-    }
-
-    /// What is sent from here on.
-    fn calls(&self) -> Result<Order, AgentError> {
-        let assumed = self.target.assumed();
-        let spoken = self.spoken.as_ref().unwrap_or(&assumed);
-        Calls::new(&self.target.peer(spoken), &self.requests).map(Order::Calls).map_err(failed)
-    }
-
-    async fn farewell(&mut self) {
-        let Some(spoken) = self.spoken.take().filter(|spoken| spoken.session.is_some()) else { return };
-        let target = self.target.clone();
-        let _ = tokio::task::spawn_blocking(move || reach::farewell(&target, &spoken)).await;
-    }
-
-    /// Histograms that were written are used again.
-    fn give_back(&self, entry: &mut Entry) {
-        let hists: Vec<&mut Option<Hist>> = match entry {
-            Entry::Interval(row) => vec![
-                &mut row.latency,
-                &mut row.service,
-                &mut row.headers,
-                &mut row.first_event,
-                &mut row.send_lag,
-                &mut row.receive_lag,
-                &mut row.operation,
-            ],
-            Entry::Connections(row) => vec![&mut row.late, &mut row.established, &mut row.first_answer],
-            _ => Vec::new(),
-        };
-        for mut hist in hists.into_iter().filter_map(Option::take) {
-            hist.clear();
-            self.engine.give_back(hist);
-        }
     }
 }

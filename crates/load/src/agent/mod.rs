@@ -7,6 +7,7 @@ mod process;
 mod reach;
 mod resources;
 mod target;
+mod work;
 
 use std::net::SocketAddr;
 

@@ -101,6 +101,7 @@ fn modern(manner: Manner, head: &str, body: &Value, calls: &AtomicU64) -> Vec<u8
         && header(head, "MCP-Protocol-Version") == version
         && header(head, "Mcp-Method") == body["method"].as_str()
         && header(head, "Mcp-Name") == body["params"]["name"].as_str()
+        && header(head, "Mcp-Param-Text") == body["params"]["arguments"]["text"].as_str()
         && header(head, "Accept") == Some("application/json, text/event-stream")
         && meta["io.modelcontextprotocol/clientCapabilities"].is_object();
     if !is_right {
@@ -165,7 +166,8 @@ fn legacy(head: &str, body: &Value) -> Vec<u8> {
 }
 
 fn tool(name: &str, read_only: bool) -> Value {
-    json!({"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": read_only}})
+    let schema = json!({"type": "object", "properties": {"text": {"type": "string", "x-mcp-header": "Text"}}});
+    json!({"name": name, "inputSchema": schema, "annotations": {"readOnlyHint": read_only}})
 }
 
 fn result(id: &Value, result: Value) -> Vec<u8> {

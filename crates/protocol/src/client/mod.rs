@@ -4,4 +4,5 @@ pub mod answer;
 pub mod head;
 mod json;
 pub mod message;
+pub mod param;
 pub mod request;

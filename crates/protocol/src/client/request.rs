@@ -54,6 +54,8 @@ pub struct Ask<'a> {
     pub arguments: Option<&'a str>,
     /// Where a list goes on.
     pub cursor: Option<&'a str>,
+    /// Arguments that the tool wants in headers as well, of the modern era.
+    pub params: &'a [(String, String)],
 }
 
 /// A rendered request: to be sent as it is, but for its id.
@@ -157,6 +159,7 @@ fn head(peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, BadRequest> {
             Era::Modern => {
                 headers.push((name::METHOD, ask.method.to_string()));
                 headers.extend(ask.name.map(|named| (name::NAME, value::encode(named).into_owned())));
+                headers.extend(ask.params.iter().map(|(name, value)| (name.as_str(), value.clone())));
             }
             Era::Legacy => headers.extend(peer.session.map(|session| (name::SESSION_ID, session.to_string()))),
         }

@@ -12,7 +12,7 @@ pub(crate) struct Found {
     /// "name version".
     pub(super) server: String,
     pub(super) has_tools: bool,
-    pub(super) tools: Vec<proto::Tool>,
+    pub(crate) tools: Vec<proto::Tool>,
 }
 
 impl Found {

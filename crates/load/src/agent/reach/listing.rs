@@ -1,6 +1,7 @@
 //! The list of tools, page by page.
 
 use erlmcp_protocol::client::answer::Said;
+use erlmcp_protocol::client::param;
 use erlmcp_protocol::client::request::{Ask, Template};
 use erlmcp_protocol::code::METHOD_NOT_FOUND;
 use erlmcp_protocol::header::method;
@@ -45,6 +46,8 @@ pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut 
 }
 
 fn listed(tool: &Value) -> Option<proto::Tool> {
+    // A tool whose schema breaks the rules for headers must not be called.
+    param::of_schema(&tool["inputSchema"]).ok()?;
     Some(proto::Tool {
         name: tool["name"].as_str()?.to_string(),
         read_only: tool["annotations"]["readOnlyHint"] == true,

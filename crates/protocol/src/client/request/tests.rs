@@ -14,7 +14,7 @@ fn render(peer: &Peer<'_>, ask: Ask<'_>, id: u64) -> Result<String, BadRequest> 
 }
 
 const CALL: Ask<'static> =
-    Ask { method: "tools/call", name: Some("echo"), arguments: Some(r#"{"text":"hi"}"#), cursor: None };
+    Ask { method: "tools/call", name: Some("echo"), arguments: Some(r#"{"text":"hi"}"#), cursor: None, params: &[] };
 
 #[test]
 fn a_modern_call_has_all_of_its_headers_and_meta() {
@@ -89,6 +89,13 @@ fn the_users_headers_go_before_ours() {
 fn names_that_no_header_can_hold_are_coded() {
     let text = render(&peer(&[], Version::V20260728), Ask { name: Some("grüß"), ..CALL }, 1).expect("fine");
     assert!(text.contains("Mcp-Name: =?base64?Z3LDvMOf?=\r\n") && text.contains("\"name\":\"grüß\""), "{text}");
+}
+
+#[test]
+fn arguments_for_headers_are_in_them() {
+    let params = [("Mcp-Param-Region".to_string(), "here".to_string())];
+    let text = render(&peer(&[], Version::V20260728), Ask { params: &params, ..CALL }, 1).expect("fine");
+    assert!(text.contains("Mcp-Name: echo\r\nMcp-Param-Region: here\r\n"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! What an agent has after its setup: the engine, the target, and what is known of it.
+
+use std::net::SocketAddr;
+
+use erlmcp_record::{Entry, Hist};
+
+use super::AgentError;
+use super::engine_thread::EngineThread;
+use super::process::connections_possible;
+use super::reach::{self, Found, Trouble};
+use super::resources::Resources;
+use super::target::{self, Spoken, Target};
+use crate::clock::RunClock;
+use crate::engine::Order;
+use crate::proto::{self, Reached};
+use crate::report::Report;
+use crate::wire::Calls;
+
+/// See the module.
+pub(super) struct Work {
+    pub(super) engine: EngineThread,
+    pub(super) target: Target,
+    agent: u32,
+    spread_sources: bool,
+    /// How the target is spoken to; None: not found out yet.
+    spoken: Option<Spoken>,
+    tools: Vec<proto::Tool>,
+    pub(super) requests: proto::Requests,
+    pub(super) resources: Resources,
+    pub(super) reports: Vec<Report>,
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> AgentError {
+    AgentError::Failed(error.to_string())
+}
+
+impl Work {
+    pub(super) fn new(setup: &proto::Setup, descriptors_limit: u64) -> Result<Self, AgentError> {
+        let target = Target::of(setup).map_err(failed)?;
+        let requests = proto::Requests::default();
+        let calls = Calls::new(&target.peer(&target.assumed()), &requests, &[]).map_err(failed)?;
+        let clock = RunClock::new(setup.monotonic_base_ns);
+        let engine = EngineThread::start(clock, target::settings(setup), calls, target.tls.clone())
+            .map_err(|error| AgentError::Failed(format!("the agent's engine cannot be started: {error}")))?;
+        engine.order(Order::Endpoints(target.endpoints.clone()));
+        Ok(Self {
+            engine,
+            agent: setup.agent,
+            spread_sources: setup.spread_sources,
+            spoken: None,
+            tools: Vec::new(),
+            requests,
+            resources: Resources::new(setup.agent, descriptors_limit),
+            reports: Vec::new(),
+            target,
+        })
+    }
+
+    pub(super) fn connections_possible(&self, descriptors_limit: u64) -> u64 {
+        let addresses: Vec<SocketAddr> = self.target.endpoints.iter().map(|(_, address)| *address).collect();
+        connections_possible(descriptors_limit, self.spread_sources, &addresses)
+    }
+
+    async fn ask(&self) -> Result<Found, Trouble> {
+        let (target, first) = (self.target.clone(), self.agent as usize);
+        let asked = tokio::task::spawn_blocking(move || reach::reach(&target, first)).await;
+        asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
+    }
+
+    pub(super) async fn reach(&mut self, block: u32) -> Reached {
+        match self.ask().await {
+            Ok(found) => {
+                let reached = found.reached(block);
+                self.take(found);
+                reached
+            }
+            Err(trouble) => Reached { block, ok: false, error: trouble.to_string(), ..Reached::default() },
+        }
+    }
+
+    /// Finds out the era, and opens this agent's session where it is the legacy one. True where that was new. Where
+    /// the target does not answer now it is taken for a modern one, and what comes of it is in the record.
+    pub(super) async fn find_out(&mut self) -> bool {
+        if self.spoken.is_some() {
+            return false;
+        }
+        match self.ask().await {
+            Ok(found) => self.take(found),
+            Err(trouble) => {
+                tracing::warn!("{trouble}");
+                self.spoken = Some(self.target.assumed());
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, found: Found) {
+        self.spoken = Some(found.spoken);
+        self.tools = found.tools;
+    }
+
+    /// What is sent from here on.
+    pub(super) fn calls(&self) -> Result<Order, AgentError> {
+        let assumed = self.target.assumed();
+        let spoken = self.spoken.as_ref().unwrap_or(&assumed);
+        Calls::new(&self.target.peer(spoken), &self.requests, &self.tools).map(Order::Calls).map_err(failed)
+    }
+
+    pub(super) async fn farewell(&mut self) {
+        let Some(spoken) = self.spoken.take().filter(|spoken| spoken.session.is_some()) else { return };
+        let target = self.target.clone();
+        let _ = tokio::task::spawn_blocking(move || reach::farewell(&target, &spoken)).await;
+    }
+
+    /// Histograms that were written are used again.
+    pub(super) fn give_back(&self, entry: &mut Entry) {
+        let hists: Vec<&mut Option<Hist>> = match entry {
+            Entry::Interval(row) => vec![
+                &mut row.latency,
+                &mut row.service,
+                &mut row.headers,
+                &mut row.first_event,
+                &mut row.send_lag,
+                &mut row.receive_lag,
+                &mut row.operation,
+            ],
+            Entry::Connections(row) => vec![&mut row.late, &mut row.established, &mut row.first_answer],
+            _ => Vec::new(),
+        };
+        for mut hist in hists.into_iter().filter_map(Option::take) {
+            hist.clear();
+            self.engine.give_back(hist);
+        }
+    }
+}

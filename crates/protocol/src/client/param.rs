@@ -1,0 +1,116 @@
+//! Arguments that a tool wants in headers as well: properties of its schema with `x-mcp-header`.
+
+use serde_json::Value;
+
+use crate::header::{name, value};
+
+const ANNOTATION: &str = "x-mcp-header";
+/// Objects inside objects at most.
+const DEPTH_MAX: usize = 16;
+
+/// A tool that a client must leave alone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the tool's schema breaks the rules of {ANNOTATION}: {0}")]
+pub struct BadSchema(String);
+
+/// One argument, and the header that it is sent in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    path: Vec<String>,
+    header: String,
+}
+
+/// The arguments that a tool's input schema wants in headers.
+///
+/// # Errors
+/// Where a name is no token or used twice, or the property is no string, integer or boolean.
+pub fn of_schema(schema: &Value) -> Result<Vec<Param>, BadSchema> {
+    let mut params: Vec<Param> = Vec::new();
+    collect(schema, &mut Vec::new(), &mut params)?;
+    for (index, param) in params.iter().enumerate() {
+        if params[..index].iter().any(|other| other.header.eq_ignore_ascii_case(&param.header)) {
+            return Err(BadSchema(format!("{:?} is used twice", param.header)));
+        }
+    }
+    Ok(params)
+}
+
+fn collect(schema: &Value, path: &mut Vec<String>, params: &mut Vec<Param>) -> Result<(), BadSchema> {
+    let Some(properties) = schema["properties"].as_object().filter(|_| path.len() < DEPTH_MAX) else {
+        return Ok(());
+    };
+    for (key, property) in properties {
+        path.push(key.clone());
+        if let Some(annotation) = property.get(ANNOTATION) {
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let header = annotation.as_str().filter(|header| !header.is_empty() && header.bytes().all(is_token));
+            let header = header.ok_or_else(|| BadSchema(format!("{annotation} is no header's name")))?;
+            if !matches!(property["type"].as_str(), Some("string" | "integer" | "boolean")) {
+                return Err(BadSchema(format!("{key:?} is no string, integer or boolean")));
+            }
+            params.push(Param { path: path.clone(), header: header.to_string() });
+        }
+        collect(property, path, params)?;
+        path.pop();
+    }
+    Ok(())
+}
+
+/// The headers of a call with these arguments: those that are there and not null.
+pub fn headers(params: &[Param], arguments: &Value) -> Vec<(String, String)> {
+    let of = |param: &Param| {
+        let given = param.path.iter().try_fold(arguments, |inside, key| inside.get(key))?;
+        let text = match given {
+            Value::String(text) => value::encode(text).into_owned(),
+            Value::Bool(is_true) => is_true.to_string(),
+            Value::Number(number) => match number.as_f64() {
+                Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float:.0}"),
+                _ => number.to_string(),
+            },
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        Some((format!("{}{}", name::PARAM_PREFIX, param.header), text))
+    };
+    params.iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_found_however_deep_and_written_by_their_type() {
+        let schema = json!({"type": "object", "properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"},
+            "plain": {"type": "string"},
+            "where": {"type": "object", "properties": {"n": {"type": "integer", "x-mcp-header": "N"}}},
+            "dry": {"type": "boolean", "x-mcp-header": "Dry"},
+            "absent": {"type": "string", "x-mcp-header": "Absent"},
+            "none": {"type": "string", "x-mcp-header": "None"},
+        }});
+        let params = of_schema(&schema).expect("the schema is good");
+        let mut found = headers(
+            &params,
+            &json!({"region": "überall", "plain": "x", "where": {"n": 5.0}, "dry": false, "none": null}),
+        );
+        found.sort();
+        let expected =
+            [("Mcp-Param-Dry", "false"), ("Mcp-Param-N", "5"), ("Mcp-Param-Region", "=?base64?w7xiZXJhbGw=?=")];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_string(), value.to_string())));
+    }
+
+    #[test]
+    fn a_schema_that_breaks_the_rules_is_none_of_ours() {
+        let with = |properties: Value| of_schema(&json!({"properties": properties}));
+        assert!(with(json!({"a": {"type": "string", "x-mcp-header": "a b"}})).is_err());
+        assert!(with(json!({"a": {"type": "string", "x-mcp-header": ""}})).is_err());
+        assert!(with(json!({"a": {"type": "string", "x-mcp-header": 5}})).is_err());
+        assert!(with(json!({"a": {"type": "number", "x-mcp-header": "A"}})).is_err());
+        let twice = json!({"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}});
+        assert!(with(twice).is_err());
+        assert_eq!(with(json!({"items": {"type": "array", "items": {"x-mcp-header": "A"}}})), Ok(Vec::new()));
+        assert_eq!(of_schema(&json!(true)), Ok(Vec::new()));
+    }
+}
