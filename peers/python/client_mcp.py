@@ -117,13 +117,15 @@ async def run(options, steps):
         check(calling.cancelled(), "the call did not end within 5 s of its cancellation")
         return f"and the next call works: {await call()}"
 
-    async with steps.opened(client, describe):
+    async def every_step():
         for work in (list_all, call, progress, read, prompt, listen, subscribe, elicit, cancel):
             await steps.step(work.__name__.removesuffix("_all"), work)
         if options.pause:
             await steps.pause()
             for work in (list_all, call):
                 await steps.step("again", work)
+
+    await steps.connected(client, describe, every_step)
 
 
 if __name__ == "__main__":

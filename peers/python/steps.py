@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import sys
 import time
 
@@ -52,15 +51,13 @@ class Steps:
         except Exception as why:  # a client's own failure is what is looked for
             self.say("FAIL", name, began, f"{type(why).__name__}: {why}")
 
-    @contextlib.asynccontextmanager
-    async def opened(self, client, describe):
-        """The client, connected; that it cannot connect, or cannot close, is a step that failed."""
-        began = time.monotonic()
-        name = "connect"
+    async def connected(self, client, describe, work):
+        """Does the work with the client connected; that it cannot connect, or close, is a step that failed."""
+        name, began = "connect", time.monotonic()
         try:
             async with client:
                 self.say("ok", name, began, describe())
-                yield
+                await work()
                 name, began = "close", time.monotonic()
             self.say("ok", name, began, "")
         except Exception as why:
