@@ -3,29 +3,37 @@
 use erlmcp_record::Fate;
 
 use super::{Engine, NO_KEY, TURN_MAX};
-use crate::block::Work;
+use crate::block::{Block, Work};
 use crate::cause::Cause;
 use crate::ledger::NO_ENDPOINT;
 use crate::net::Net;
-use crate::request::Request;
+use crate::permutation::Part;
+use crate::request::{Call, Request};
 
 impl<N: Net> Engine<N> {
     /// Plans and sends what is due, each on the connection that it is bound to. Called between reads as well, so
     /// that answers do not keep arrivals waiting.
     pub(crate) fn arrive(&mut self, now_us: u64) {
+        let is_queued = |block: &Block| matches!(&block.work, Work::Arrivals(work) if work.call == Call::Queued);
+        let has_queued = self.blocks.iter().any(is_queued);
         for index in 0..self.blocks.len() {
             for _ in 0..TURN_MAX {
-                if !self.next_arrival(index, now_us) {
+                if !self.next_arrival(index, has_queued, now_us) {
                     break;
                 }
             }
         }
     }
 
-    fn next_arrival(&mut self, index: usize, now_us: u64) -> bool {
+    fn next_arrival(&mut self, index: usize, has_queued: bool, now_us: u64) -> bool {
         let Work::Arrivals(arrivals) = &mut self.blocks[index].work else { return false };
         let Some(due_us) = arrivals.pace.next_us().filter(|due_us| *due_us <= now_us) else { return false };
-        let place = arrivals.order.at(arrivals.pace.taken());
+        let part = match arrivals.call {
+            Call::Queued => Part::Rest,
+            Call::Load if has_queued => Part::Quarter,
+            Call::Load | Call::Probe => Part::All,
+        };
+        let place = arrivals.order.at(arrivals.pace.taken(), part);
         arrivals.pace.take();
         let key = place.and_then(|place| self.clients.get(place as usize).copied()).filter(|key| *key != NO_KEY);
         let endpoint = key.map_or(NO_ENDPOINT, |key| self.connections[key as usize].endpoint);

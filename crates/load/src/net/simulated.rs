@@ -36,6 +36,8 @@ pub(crate) struct Peer {
     pub(crate) latency_us: u64,
     /// What a tool takes beyond that.
     pub(crate) tool_us: u64,
+    /// The same for the queued tool.
+    pub(crate) queued_us: u64,
     /// Nobody listens.
     pub(crate) refuses: bool,
     /// Packets are dropped.
@@ -49,6 +51,7 @@ impl Peer {
             replies: replies.to_vec(),
             latency_us: 300,
             tool_us: 0,
+            queued_us: 0,
             refuses: false,
             cut: false,
             accepts_max: usize::MAX,
@@ -200,7 +203,11 @@ impl Simulated {
         let (to, number) = (socket.to, socket.number);
         let peer = &self.peers[&to];
         let reply = peer.replies[self.random.below(peer.replies.len() as u64) as usize];
-        let tool_us = if text.contains("tools/call") { peer.tool_us } else { 0 };
+        let tool_us = match text.contains("tools/call") {
+            true if text.contains(r#""name":"work""#) => peer.queued_us,
+            true => peer.tool_us,
+            false => 0,
+        };
         let after_us = 1 + tool_us + self.random.jitter(peer.latency_us);
         self.reply(reply, id, after_us, key, number);
     }

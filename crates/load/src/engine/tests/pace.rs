@@ -129,6 +129,22 @@ fn refused_operations_are_tried_again_until_done() {
 }
 
 #[test]
+fn the_usual_load_does_not_wait_behind_queued_work() {
+    let mut stage = Stage::new(vec![Peer { queued_us: S, ..Peer::good() }]);
+    stage.open(80);
+    let start_us = stage.now_us();
+    let load = proto::Load { phase: 4, rate: 50.0, start_us, duration_us: 2 * S, ..proto::Load::default() };
+    stage.engine.order(Order::Load(proto::Load { block: 2, queued: true, ..load }));
+    stage.engine.order(Order::Load(proto::Load { block: 3, ..load }));
+    stage.until_done(2);
+    stage.until_done(3);
+    assert_eq!(stage.fate(2, Kind::Queued, Fate::Ok), 100, "{:?}", stage.fates(2, Kind::Queued));
+    assert_eq!(stage.fate(3, Kind::Load, Fate::Ok), 100);
+    assert!(stage.latency(2, Kind::Queued).min_us().is_some_and(|us| us >= 999_000));
+    assert!(stage.latency(3, Kind::Load).max_us().is_some_and(|us| us < 100_000), "{:?}", stage.latency(3, Kind::Load));
+}
+
+#[test]
 fn patience_ends() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.open(5);
