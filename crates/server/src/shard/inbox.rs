@@ -29,7 +29,9 @@ impl<N: Net> Shard<N> {
     fn deliver(&mut self, token: ConnToken, answer: &Answer) {
         // The client may have gone; its place may belong to another one.
         let drains = self.drain.is_some();
-        let Some(connection) = self.find(token) else { return };
+        let Some(connection) = self.find(token).filter(|connection| matches!(connection.task, Task::Call(_))) else {
+            return;
+        };
         let Task::Call(call) = std::mem::replace(&mut connection.task, Task::None) else { return };
         connection.reading = Reading::Head;
         connection.closes |= call.closes || drains;
