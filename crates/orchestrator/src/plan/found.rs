@@ -13,6 +13,8 @@ pub struct Found {
     pub no_partition: Option<String>,
     /// What may be called to fill the queue, or why nothing may.
     pub queue: Result<QueueFacts, String>,
+    /// Connections that may be opened beyond those that were asked for.
+    pub spare: u64,
 }
 
 /// A queued tool of the target and the size of what is behind it.
@@ -22,4 +24,13 @@ pub struct QueueFacts {
     pub workers: u64,
     /// Places in the queues of all replicas.
     pub places: u64,
+}
+
+impl QueueFacts {
+    /// Connections that it takes to fill the queue: each has one call under way at most, a quarter of them is kept
+    /// for the usual load, and there must be calls left over to be refused.
+    pub(crate) fn connections(self) -> u64 {
+        let calls = self.workers.saturating_add(self.places);
+        calls.saturating_mul(7).div_ceil(4)
+    }
 }

@@ -130,39 +130,64 @@ fn window(config: &StressConfig) -> Duration {
 fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePlan {
     let (rate, window) = (config.rate(), window(config));
     let no_faults = || config.no_faults.then(|| "--no-faults".to_string());
-    let no_queue = found.queue.as_ref().err().cloned();
-    let queue = found.queue.clone().unwrap_or(QueueFacts { workers: 1, places: 1 });
+    let queue = queue(config, found);
+    let no_queue = no_faults().or(queue.as_ref().err().cloned());
+    let queue = queue.unwrap_or(QueueFacts { workers: 1, places: 1 });
     let overflow = Overflow::plan(queue, config.timeout);
     let node = Block::Fault(Fault::NodeFailure { rate, window });
     let partition = Block::Fault(Fault::NetworkPartition { rate, window, hold: PARTITION_HOLD });
     let flood = Block::Fault(Fault::QueueOverflow { rate, window, overflow });
-    let steps = vec![
+    let mut steps = vec![
         Step::scenario(scenario::NODE_FAILURE, "node failure", node).skipped(no_faults().or(found.no_kill.clone())),
         Step::scenario(scenario::NETWORK_PARTITION, "network partition", partition)
             .skipped(no_faults().or(found.no_partition.clone())),
-        Step::scenario(scenario::QUEUE_OVERFLOW, "queue overflow", flood).skipped(no_faults().or(no_queue)),
     ];
+    steps.extend(more_connections(config, queue).map(|step| step.skipped(no_queue.clone())));
+    steps.push(Step::scenario(scenario::QUEUE_OVERFLOW, "queue overflow", flood).skipped(no_queue));
     phase_of("Failure Recovery", "Test resilience scenarios".into(), steps)
+}
+
+/// What may be called to fill the queue, where there are connections enough to fill it.
+fn queue(config: &StressConfig, found: &Found) -> Result<QueueFacts, String> {
+    let queue = found.queue.clone()?;
+    let (needed, connections) = (queue.connections(), config.connections());
+    if needed.saturating_sub(connections) <= found.spare {
+        return Ok(queue);
+    }
+    Err(format!(
+        "a queue of {} places and {} workers takes {needed} connections to fill, and there are only {connections}: \
+         ask for more",
+        queue.places, queue.workers
+    ))
+}
+
+/// Connections beyond those that were asked for, where it takes more of them to fill the queue.
+fn more_connections(config: &StressConfig, queue: QueueFacts) -> Option<Step> {
+    let connections = queue.connections().saturating_sub(config.connections());
+    let connect = Block::Connect(Connect { connections, rate: Some(config.ramp_rate) });
+    (connections > 0).then(|| Step::quiet("more connections, to fill the queue", connect))
 }
 
 fn performance_scenarios(config: &StressConfig, found: &Found) -> PhasePlan {
     let (rate, connections, window) = (config.rate(), config.connections(), window(config));
+    let queue = queue(config, found).ok();
     let sustained = (config.duration() * 2 / 3).min(SUSTAINED_SCENARIO_MAX);
     let burst = Burst {
         rate,
         extra: rate,
         duration: (config.duration() / 3).min(BURST_MAX),
-        queued: found.queue.as_ref().ok().map(|queue| Overflow::plan(*queue, config.timeout)),
+        queued: queue.map(|queue| Overflow::plan(queue, config.timeout)),
         window,
     };
     let load = Load { rate, duration: sustained, line_every: Some(line_every(sustained)) };
     let close = Close { connections, rate: Some(config.ramp_rate * 2.0), verify: true };
-    let steps = vec![
+    let mut steps = vec![
         Step::scenario(scenario::RAMP_UP, "ramp from zero", Block::Connect(Connect { connections, rate: None })),
         Step::scenario(scenario::SUSTAINED_LOAD, "sustained load", Block::Load(load)),
-        Step::scenario(scenario::BURST_TRAFFIC, "burst", Block::Burst(burst)),
-        Step::scenario(scenario::GRADUAL_COOLDOWN, "graceful cool-down", Block::Close(close)),
     ];
+    steps.extend(queue.and_then(|queue| more_connections(config, queue)));
+    steps.push(Step::scenario(scenario::BURST_TRAFFIC, "burst", Block::Burst(burst)));
+    steps.push(Step::scenario(scenario::GRADUAL_COOLDOWN, "graceful cool-down", Block::Close(close)));
     phase_of("Performance Scenarios", "Validate performance characteristics".into(), steps)
 }
 

@@ -69,6 +69,7 @@ pub(super) async fn figures(target: &Target, cluster: Option<&LocalCluster>, pid
 /// What the plan must know of the target.
 pub(super) fn found(
     (origin, is_colocated, replicas): (Origin, bool, u16),
+    spare: u64,
     cluster: Option<&LocalCluster>,
     status: Option<&Status>,
     may_queue: bool,
@@ -89,6 +90,8 @@ pub(super) fn found(
             Some(queue) if queue.workers > 0 && queue.places > 0 => Ok(queue),
             _ => Err("the target does not say how long its queue is".into()),
         },
+        // On another host what was asked for is the most that may be.
+        spare: if is_colocated { spare } else { 0 },
     }
 }
 

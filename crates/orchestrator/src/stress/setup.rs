@@ -267,8 +267,10 @@ impl<'a> Setup<'a> {
     ) -> Result<Ready, StressError> {
         let Answering { target, status, origin, endpoints } = answering;
         let replicas = endpoints.len() as u16;
+        let possible: u64 = world.agents.iter().map(|agent| agent.connections_possible).sum();
         let found = origin::found(
             (origin, target.is_colocated, replicas),
+            possible.saturating_sub(self.config.connections()),
             self.rig.cluster(),
             status.as_ref(),
             chosen.calls.queued.is_some(),

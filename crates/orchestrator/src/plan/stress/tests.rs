@@ -10,6 +10,7 @@ fn own_cluster() -> Found {
         no_kill: None,
         no_partition: None,
         queue: Ok(QueueFacts { workers: 600, places: 12_288 }),
+        spare: 20_000,
     }
 }
 
@@ -21,6 +22,7 @@ fn foreign() -> Found {
         no_kill: Some("no fault driver".into()),
         no_partition: Some("no fault driver".into()),
         queue: Err("no queued tool".into()),
+        spare: 20_000,
     }
 }
 
@@ -110,4 +112,26 @@ fn amounts_read_as_people_write_them() {
     assert_eq!(short_duration(Duration::from_secs(60)), "1 minute");
     assert_eq!(short_duration(Duration::from_secs(90)), "1.5 minutes");
     assert_eq!(short_duration(Duration::from_secs(20)), "20 seconds");
+}
+
+/// The extra connections of each phase, and why the overflow is skipped.
+fn filling(connections: u64, spare: u64) -> (Vec<u64>, Option<String>) {
+    let config = StressConfig { connections: Some(connections), ..plain() };
+    let queue = Ok(QueueFacts { workers: 600, places: 6_000 });
+    let plan = stress(&config, &Found { queue, spare, ..own_cluster() }).expect("a plan");
+    let extra = |step: &Step| match &step.block {
+        Block::Connect(connect) if step.name.starts_with("more connections") => Some(connect.connections),
+        _ => None,
+    };
+    let steps = || plan.phases.iter().flat_map(|phase| &phase.steps);
+    let skip = steps().find(|step| step.name == "queue overflow").and_then(|step| step.skip.clone());
+    (steps().filter(|step| step.skip.is_none()).filter_map(extra).collect(), skip)
+}
+
+#[test]
+fn few_connections_get_company_to_fill_the_queue() {
+    assert_eq!(filling(11_550, 0), (Vec::new(), None));
+    assert_eq!(filling(5_000, 6_550), (vec![6_550, 6_550], None));
+    let (extra, skip) = filling(5_000, 6_549);
+    assert!(extra.is_empty() && skip.is_some_and(|why| why.contains("11550 connections")));
 }
