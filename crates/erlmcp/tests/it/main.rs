@@ -1,3 +1,9 @@
 //! What is true of the whole: the house rules, and the binary as a user meets it.
 
+mod accidents;
+mod cluster;
+mod finished;
+mod main_job;
+mod misuse;
 mod rules;
+mod targets;

@@ -2,3 +2,5 @@
 
 mod server;
 mod verdicts;
+
+pub(crate) use server::{Target, Vice};

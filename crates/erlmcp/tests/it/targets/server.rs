@@ -20,8 +20,11 @@ pub(crate) enum Vice {
     Fails(u64),
     /// Takes this long for every call.
     Slow(Duration),
-    /// Answers no call for `length`, once, `after` its first call.
-    Stalls { after: Duration, length: Duration },
+    /// Answers no call for `length`, once, from this call on.
+    Stalls {
+        call: u64,
+        length: Duration,
+    },
     /// Accepts so many connections and closes the rest at once.
     AcceptsOnly(u64),
     /// Closes the connection in place of an answer.
@@ -56,7 +59,7 @@ impl Target {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let calls = Arc::new(AtomicU64::new(0));
-        runtime.spawn(accept(listener, Shared { vice, calls: calls.clone(), first_call: Arc::default() }));
+        runtime.spawn(accept(listener, Shared { vice, calls: calls.clone(), stall_began: Arc::default() }));
         Self { address, calls, runtime: Some(runtime) }
     }
 
@@ -77,7 +80,7 @@ impl Drop for Target {
 struct Shared {
     vice: Vice,
     calls: Arc<AtomicU64>,
-    first_call: Arc<std::sync::OnceLock<Instant>>,
+    stall_began: Arc<std::sync::OnceLock<Instant>>,
 }
 
 async fn accept(listener: TcpListener, shared: Shared) {
@@ -127,7 +130,9 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
             let length = head
                 .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_string()))
+                .find_map(|line| {
+                    line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_string())
+                })
                 .map_or(0, |number| number.parse().expect("the tester sends a number"));
             if buffer.len() >= end + 4 + length {
                 let body = buffer[end + 4..end + 4 + length].to_vec();
@@ -175,7 +180,6 @@ async fn answer(request: &Value, shared: &Shared) -> Answer {
 
 async fn call(id: &Value, shared: &Shared) -> Answer {
     let number = shared.calls.fetch_add(1, Ordering::SeqCst) + 1;
-    let first_call = *shared.first_call.get_or_init(Instant::now);
     let hit = |every: u64| number.is_multiple_of(every);
     let good = call_result(id);
     match shared.vice {
@@ -184,11 +188,9 @@ async fn call(id: &Value, shared: &Shared) -> Answer {
             tokio::time::sleep(time).await;
             Answer::Bytes(good)
         }
-        Vice::Stalls { after, length } => {
-            let since = first_call.elapsed();
-            if since > after && since < after + length {
-                tokio::time::sleep(after + length - since).await;
-            }
+        Vice::Stalls { call, length } if number >= call => {
+            let until = *shared.stall_began.get_or_init(Instant::now) + length;
+            tokio::time::sleep_until(until).await;
             Answer::Bytes(good)
         }
         Vice::Closes(every) if hit(every) => Answer::Close,

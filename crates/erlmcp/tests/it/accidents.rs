@@ -1,0 +1,65 @@
+//! A run that does not come to its planned end still closes down in order and writes what it measured.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::finished::erlmcp;
+use crate::targets::{Target, Vice};
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid as i32).expect("a process has a number");
+    kill_process(pid, signal).expect("it is there and ours");
+}
+
+/// Processes whose parent is this one.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("procfs").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) == Some(&parent.to_string())
+    };
+    pids.filter(is_child).collect()
+}
+
+#[test]
+fn ctrl_c_ends_in_order_with_a_report() {
+    let target = Target::start(Vice::None);
+    let run = erlmcp(&["stress", &target.url(), "-c", "40", "-d", "60s", "-r", "200", "--tool", "echo"]);
+    run.says("[5s] Latency");
+    signal(run.pid(), Signal::INT);
+    let finished = run.end();
+    assert_eq!(finished.code, 105, "{}", finished.said());
+    assert_eq!(finished.report()["finish"], "interrupted");
+    assert_eq!(finished.verdict("run.ledger_difference_count"), "pass");
+    assert_eq!(finished.verdict("cooldown.agents_open_count"), "pass");
+    assert_eq!(finished.verdict("performance.ramp_cps"), "skipped");
+    assert!(finished.output.contains("FINAL REPORT"), "{}", finished.output);
+    for file in ["FINAL_REPORT.md", "metrics.jsonl", "metrics.log", "run.log"] {
+        let text = fs::read_to_string(finished.results().join(file)).unwrap_or_default();
+        assert!(!text.is_empty(), "{file} is there");
+    }
+}
+
+#[test]
+fn an_agent_that_dies_makes_the_run_inconclusive() {
+    let target = Target::start(Vice::None);
+    let run =
+        erlmcp(&["stress", &target.url(), "-c", "40", "-d", "60s", "-r", "200", "--tool", "echo", "--agents", "2"]);
+    run.says("[5s] Latency");
+    let agents = children(run.pid());
+    assert_eq!(agents.len(), 2, "one process an agent");
+    signal(agents[0], Signal::KILL);
+    let finished = run.end();
+    assert_eq!(finished.code, 3, "{}", finished.said());
+    assert_eq!(finished.verdict("sla.p95_ms"), "inconclusive");
+    let unknown: u64 = finished.report()["ledger"]
+        .as_array()
+        .expect("a report has a ledger")
+        .iter()
+        .map(|line| line["fates"]["unknown"].as_u64().unwrap_or(0))
+        .sum();
+    assert!(unknown > 0, "the dead agent's requests end as unknown: {}", finished.report()["ledger"]);
+    assert_eq!(finished.verdict("run.ledger_difference_count"), "pass");
+}

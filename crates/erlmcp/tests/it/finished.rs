@@ -1,0 +1,149 @@
+//! The binary, run to its end as a user would, and what it left behind.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// No run of these tests takes so long; one that does hangs.
+const AT_MOST: Duration = Duration::from_secs(300);
+
+/// `erlmcp` with these arguments, in an empty folder of its own.
+pub(crate) struct Started {
+    child: Child,
+    folder: TempDir,
+}
+
+/// What became of it.
+pub(crate) struct Finished {
+    /// The exit code.
+    pub(crate) code: i32,
+    /// Standard output.
+    pub(crate) output: String,
+    /// Standard error.
+    pub(crate) errors: String,
+    /// report.json, where one was written.
+    pub(crate) report: Option<Value>,
+    folder: TempDir,
+}
+
+pub(crate) fn erlmcp(arguments: &[&str]) -> Started {
+    start(Command::new(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
+}
+
+/// The same with a hard limit of descriptors.
+pub(crate) fn erlmcp_with_descriptors(limit: u32, arguments: &[&str]) -> Started {
+    let script = format!("ulimit -Sn {limit} && ulimit -Hn {limit} && exec \"$0\" \"$@\"");
+    start(Command::new("sh").arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
+}
+
+fn start(command: &mut Command) -> Started {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| std::fs::File::create(folder.path().join(name)).expect("a file");
+    let child = command
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(file("stdout"))
+        .stderr(file("stderr"))
+        .spawn()
+        .expect("the binary starts");
+    Started { child, folder }
+}
+
+impl Started {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until standard output has this text.
+    pub(crate) fn says(&self, text: &str) {
+        let began = Instant::now();
+        while !self.output().contains(text) {
+            assert!(began.elapsed() < AT_MOST, "never said {text:?}:\n{}", self.output());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn output(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn end(mut self) -> Finished {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                break status;
+            }
+            if began.elapsed() > AT_MOST {
+                let _ = self.child.kill();
+                panic!("did not end within {AT_MOST:?}:\n{}", self.output());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        let report = results(self.folder.path()).and_then(|results| {
+            let text = std::fs::read_to_string(results.join("report.json")).ok()?;
+            Some(serde_json::from_str(&text).expect("report.json is JSON"))
+        });
+        Finished {
+            code: status.code().unwrap_or(-1),
+            output: read("stdout"),
+            errors: read("stderr"),
+            report,
+            folder: self.folder,
+        }
+    }
+}
+
+/// The one folder under test-results.
+fn results(folder: &Path) -> Option<PathBuf> {
+    let mut runs = std::fs::read_dir(folder.join("test-results")).ok()?;
+    Some(runs.next()?.ok()?.path())
+}
+
+impl Finished {
+    /// The report of a run that came to one.
+    pub(crate) fn report(&self) -> &Value {
+        self.report.as_ref().unwrap_or_else(|| panic!("no report; exit code {}:\n{}", self.code, self.said()))
+    }
+
+    /// "pass", "fail", "inconclusive" or "skipped": the verdict of one check.
+    pub(crate) fn verdict(&self, id: &str) -> &str {
+        match &self.check(id)["verdict"] {
+            Value::String(verdict) => verdict,
+            verdict => verdict.as_object().and_then(|object| object.keys().next()).expect("a verdict has a name"),
+        }
+    }
+
+    pub(crate) fn check(&self, id: &str) -> &Value {
+        let checks = self.report()["checks"].as_array().expect("a report has checks");
+        checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no check {id}"))
+    }
+
+    /// A figure of "real performance numbers", in its own unit.
+    pub(crate) fn number(&self, name: &str) -> f64 {
+        let sections = self.report()["numbers"].as_array().expect("a report has numbers");
+        let figures = sections.iter().flat_map(|section| section["figures"].as_array().expect("with figures"));
+        let figure = figures.clone().find(|figure| figure["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+        let value = figure["value"].as_object().and_then(|value| value.values().next()).and_then(Value::as_f64);
+        value.unwrap_or_else(|| panic!("{name} is {}", figure["value"]))
+    }
+
+    /// Where it ran.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The run's own folder.
+    pub(crate) fn results(&self) -> PathBuf {
+        results(self.folder.path()).expect("the run left a folder")
+    }
+
+    /// Both outputs, for the message of a test that fails.
+    pub(crate) fn said(&self) -> String {
+        format!("{}\n--- stderr\n{}", self.output, self.errors)
+    }
+}

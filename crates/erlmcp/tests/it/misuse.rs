@@ -1,0 +1,93 @@
+//! Bad input and bad luck: one clear sentence that says what to do, before any load.
+
+use std::net::TcpListener;
+
+use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors};
+use crate::targets::{Target, Vice};
+
+fn refused(finished: &Finished, code: i32, words: &[&str]) {
+    assert_eq!(finished.code, code, "{}", finished.said());
+    let sentences: Vec<&str> = finished.errors.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(sentences.len(), 1, "one sentence, not:\n{}", finished.errors);
+    for word in words {
+        assert!(sentences[0].contains(word), "no {word:?} in {}", sentences[0]);
+    }
+    assert!(finished.report.is_none(), "no load, no report");
+}
+
+#[test]
+fn an_unreachable_target() {
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
+    let finished = erlmcp(&["stress", &format!("http://{closed}"), "-c", "10", "-d", "2s"]).end();
+    refused(&finished, 1, &[&closed.to_string()]);
+}
+
+#[test]
+fn a_wrong_path() {
+    let target = Target::start(Vice::None);
+    let url = format!("http://{}/wrong", target.address);
+    refused(&erlmcp(&["stress", &url, "-c", "10", "-d", "2s"]).end(), 1, &["/wrong", "404"]);
+}
+
+#[test]
+fn a_server_that_is_not_mcp() {
+    let target = Target::start(Vice::NotMcp);
+    refused(&erlmcp(&["stress", &target.url(), "-c", "10", "-d", "2s"]).end(), 1, &["MCP"]);
+}
+
+#[test]
+fn tls_where_there_is_none() {
+    let target = Target::start(Vice::None);
+    let url = format!("https://{}/mcp", target.address);
+    refused(&erlmcp(&["stress", &url, "-c", "10", "-d", "2s"]).end(), 1, &["TLS"]);
+}
+
+#[test]
+fn too_few_descriptors() {
+    let finished = erlmcp_with_descriptors(100, &["stress", "-c", "1m", "-d", "2s"]).end();
+    refused(&finished, 1, &["descriptors"]);
+}
+
+#[test]
+fn too_little_memory() {
+    refused(&erlmcp(&["stress", "-c", "10m", "-d", "2s"]).end(), 1, &["memory"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written() {
+    let target = Target::start(Vice::None);
+    let finished = erlmcp(&["stress", &target.url(), "-c", "10", "-d", "2s", "-o", "/proc/results"]).end();
+    refused(&finished, 1, &["/proc/results", "--output"]);
+}
+
+#[test]
+fn another_host_without_leave() {
+    // TEST-NET-1: never routed, and never spoken to, since it is refused first.
+    let finished = erlmcp(&["stress", "http://192.0.2.1:8080", "-c", "10", "-d", "2s", "-r", "10"]).end();
+    refused(&finished, 2, &["192.0.2.1", "--allow-host"]);
+}
+
+#[test]
+fn words_that_mean_nothing() {
+    for arguments in [
+        &["stress", "ftp://localhost"][..],
+        &["stress", "http://localhost", "-c", "0"],
+        &["stress", "http://localhost", "--threshold", "sla.p59_ms=1"],
+        &["stress", "http://localhost", "--phases", "7"],
+        &["stress", "--nonsense"],
+    ] {
+        let finished = erlmcp(arguments).end();
+        assert_eq!(finished.code, 2, "{arguments:?}: {}", finished.said());
+        assert!(!finished.errors.is_empty());
+    }
+}
+
+#[test]
+fn a_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("its address").to_string();
+    for command in ["serve", "cluster"] {
+        let finished = erlmcp(&[command, "--listen", &address]).end();
+        refused(&finished, 1, &[&address, "in use"]);
+    }
+}

@@ -1,0 +1,109 @@
+//! Each vice, and the verdict that it must get. The run is short and its load small: what is judged here is the
+//! judgement, never the speed. Whatever the vice, every planned request has exactly one fate.
+
+use std::time::Duration;
+
+use super::server::{Target, Vice};
+use crate::finished::{Finished, erlmcp};
+
+/// Nine seconds of load on 40 connections, without the phases that need a cluster.
+fn run(vice: Vice, more: &[&str]) -> Finished {
+    let target = Target::start(vice);
+    let url = target.url();
+    let mut arguments = vec!["stress", &url, "-d", "9s", "--warmup", "2s", "--tool", "echo", "--phases", "1,2,3,6"];
+    let has = |flag: &str| more.contains(&flag);
+    for (flag, value) in [("-c", "40"), ("-r", "400"), ("--timeout", "1s")] {
+        if !has(flag) {
+            arguments.extend([flag, value]);
+        }
+    }
+    arguments.extend(more);
+    let finished = erlmcp(&arguments).end();
+    assert!(finished.report.is_some(), "{}", finished.said());
+    assert_eq!(finished.verdict("run.ledger_difference_count"), "pass", "the ledger balances");
+    finished
+}
+
+fn fails(finished: &Finished, ids: &[&str]) {
+    for id in ids {
+        assert_eq!(finished.verdict(id), "fail", "{id}: {}", finished.check(id));
+    }
+    assert_eq!(finished.code, 99);
+}
+
+#[test]
+fn no_vice_passes_what_was_measured_and_nothing_else() {
+    let finished = run(Vice::None, &[]);
+    for id in ["sla.p95_ms", "baseline.reachable_percent", "sustained.held_percent", "sustained.sweep_percent"] {
+        assert_eq!(finished.verdict(id), "pass", "{id}: {}", finished.check(id));
+    }
+    // 400 requests a second were offered: more than 10,000 can be neither met nor missed.
+    assert_eq!(finished.verdict("sla.throughput_rps"), "inconclusive");
+    // There is no /metrics.
+    assert_eq!(finished.verdict("sla.memory_per_connection_bytes"), "inconclusive");
+    assert_eq!(finished.verdict("recovery.node_ms"), "skipped");
+    assert_eq!(finished.code, 3);
+    assert!(!finished.output.contains("✓ PASS ] OVERALL"), "{}", finished.output);
+}
+
+#[test]
+fn one_error_in_a_thousand_fails() {
+    let finished = run(Vice::Fails(500), &[]);
+    fails(&finished, &["sla.error_rate_percent", "sustained.server_errors_percent"]);
+}
+
+#[test]
+fn a_p95_of_twice_the_limit_fails() {
+    let finished = run(Vice::Slow(Duration::from_millis(200)), &["-r", "100"]);
+    fails(&finished, &["sla.p95_ms", "sustained.p95_ms"]);
+    assert!(finished.number("P50 Latency") >= 200.0);
+}
+
+#[test]
+fn a_stall_is_in_the_latency_from_the_intended_time() {
+    // About 500 calls come before the load, 800 in its warm-up, and 2,800 are judged.
+    let stall = Vice::Stalls { call: 2_100, length: Duration::from_secs(2) };
+    let finished = run(stall, &["--timeout", "5s"]);
+    assert!(finished.number("P99 Latency") > 1_500.0, "{}", finished.number("P99 Latency"));
+    assert!(finished.number("Max Latency") >= 1_900.0);
+    fails(&finished, &["sla.p95_ms"]);
+}
+
+#[test]
+fn a_target_that_takes_only_some_connections_fails_the_ramp() {
+    let finished = run(Vice::AcceptsOnly(500), &["-c", "600", "-r", "1000"]);
+    fails(&finished, &["ramp.success_percent", "sustained.held_percent"]);
+}
+
+#[test]
+fn connections_closed_at_random_are_errors() {
+    let finished = run(Vice::Closes(50), &[]);
+    fails(&finished, &["sla.error_rate_percent", "sustained.connection_errors_percent"]);
+}
+
+#[test]
+fn an_answer_with_another_id_is_found() {
+    let finished = run(Vice::WrongId(100), &[]);
+    fails(&finished, &["run.wrong_id_answers_count", "sla.error_rate_percent"]);
+}
+
+#[test]
+fn a_second_answer_is_found() {
+    let finished = run(Vice::AnswersTwice(100), &[]);
+    fails(&finished, &["run.surplus_answers_count"]);
+}
+
+#[test]
+fn a_request_without_an_answer_times_out() {
+    let finished = run(Vice::Silent(100), &[]);
+    fails(&finished, &["sla.error_rate_percent", "sustained.timeouts_percent"]);
+    assert!(finished.number("Max Latency") >= 1_000.0, "a lost request is a slow one");
+}
+
+#[test]
+fn a_stream_that_ends_without_its_response_is_a_loss() {
+    let finished = run(Vice::EndsStream(100), &[]);
+    fails(&finished, &["sla.error_rate_percent"]);
+    let journal = std::fs::read_to_string(finished.results().join("journal.jsonl")).expect("a journal");
+    assert!(journal.contains("stream ended without its response"));
+}
