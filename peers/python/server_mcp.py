@@ -25,8 +25,8 @@ NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required"
 
 
 @server.tool(annotations=READ_ONLY, structured_output=False)
-def echo(text: str) -> str:
-    """Sends the text back."""
+def echo(text: str = "hello") -> str:
+    """Sends the text back; without arguments, so that a load may call it unasked."""
     return text
 
 

@@ -9,7 +9,8 @@ const said = (text) => ({ content: [{ type: "text", text }] });
 
 export function register(server, hooks) {
   const tool = (name, description, config, work) => server.registerTool(name, { description, ...config }, work);
-  const echo = { inputSchema: z.object({ text: z.string() }), annotations: READ_ONLY };
+  // First, read-only, and without required arguments: the tool that a load may call unasked.
+  const echo = { inputSchema: z.object({ text: z.string().default("hello") }), annotations: READ_ONLY };
   tool("echo", "Sends the text back.", echo, ({ text }) => said(text));
 
   const nothing = { inputSchema: z.object({}) };

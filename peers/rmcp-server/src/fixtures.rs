@@ -132,7 +132,8 @@ impl ServerHandler for Fixtures {
         let none = || (json!({}), json!([]));
         let bare = |name, description, read_only| tool(name, description, none().0, none().1, read_only);
         Ok(ListToolsResult::with_all_items(vec![
-            tool("echo", "Sends the text back.", json!({"text": text}), json!(["text"]), true),
+            // First, read-only, and without required arguments: the tool that a load may call unasked.
+            tool("echo", "Sends the text back.", json!({"text": text}), json!([]), true),
             bare("test_tool_with_progress", "Reports 0, 50 and 100 of 100.", true),
             tool("slow_compute", "Takes its time.", slow, json!(["seconds"]), true),
             bare("test_trigger_tool_change", "Says that the list of tools changed.", false),
