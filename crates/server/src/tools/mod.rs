@@ -2,6 +2,7 @@
 
 mod arguments;
 pub(crate) mod builtin;
+mod content;
 mod context;
 mod mirrored;
 mod registry;
@@ -9,9 +10,10 @@ mod result;
 mod spec;
 
 pub use arguments::Arguments;
+pub use content::{Content, ResourceContents, ResourceData};
 pub use context::{CallContext, Cancellation, JobContext};
 pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
-pub use result::{Content, ToolResult};
+pub use result::ToolResult;
 pub use spec::{Annotations, ToolSpec};
 
 pub(crate) use mirrored::Mirrored;

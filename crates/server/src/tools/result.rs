@@ -5,16 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// One piece of a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub enum Content<'a> {
-    /// Plain text.
-    Text {
-        /// The text.
-        text: Cow<'a, str>,
-    },
-}
+use super::content::Content;
 
 /// What a tool answers. It may borrow from the arguments of its call, so that an inline tool allocates nothing.
 #[derive(Debug, Clone)]
