@@ -32,6 +32,8 @@ pub mod meta {
     pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
     /// Asks for progress notifications.
     pub const PROGRESS_TOKEN: &str = "progressToken";
+    /// Asks for log messages of this level and above.
+    pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 }
 
 /// Methods of the modern era that this project uses, and those that only the legacy era has.
@@ -52,6 +54,36 @@ pub mod method {
     pub const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
     /// The list of tools is another one.
     pub const TOOLS_LIST_CHANGED: &str = "notifications/tools/list_changed";
+    /// The resources.
+    pub const RESOURCES_LIST: &str = "resources/list";
+    /// The templates of resources.
+    pub const TEMPLATES_LIST: &str = "resources/templates/list";
+    /// What is in a resource.
+    pub const RESOURCES_READ: &str = "resources/read";
+    /// The prompts.
+    pub const PROMPTS_LIST: &str = "prompts/list";
+    /// A prompt, filled in.
+    pub const PROMPTS_GET: &str = "prompts/get";
+    /// Proposes values of an argument.
+    pub const COMPLETE: &str = "completion/complete";
+    /// The list of prompts is another one.
+    pub const PROMPTS_LIST_CHANGED: &str = "notifications/prompts/list_changed";
+    /// The list of resources is another one.
+    pub const RESOURCES_LIST_CHANGED: &str = "notifications/resources/list_changed";
+    /// A resource is not what it was.
+    pub const RESOURCE_UPDATED: &str = "notifications/resources/updated";
+    /// How far a request is.
+    pub const PROGRESS: &str = "notifications/progress";
+    /// A log message.
+    pub const LOG_MESSAGE: &str = "notifications/message";
     /// Legacy only: is the peer there?
     pub const PING: &str = "ping";
+    /// Legacy only: how much the client wants to be told.
+    pub const SET_LEVEL: &str = "logging/setLevel";
+    /// Legacy only: asks to be told of changes of a resource.
+    pub const SUBSCRIBE: &str = "resources/subscribe";
+    /// Legacy only.
+    pub const UNSUBSCRIBE: &str = "resources/unsubscribe";
+    /// A client does not want an answer any more; over HTTP legacy only.
+    pub const CANCELLED: &str = "notifications/cancelled";
 }

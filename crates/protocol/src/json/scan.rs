@@ -85,7 +85,7 @@ impl<'a> Scanner<'a> {
                 self.string()?;
             }
             Some(b'{') => self.object(|scanner, _| scanner.value().map(drop))?,
-            Some(b'[') => self.array()?,
+            Some(b'[') => self.array(|scanner| scanner.value().map(drop))?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
             Some(b't') => self.word(b"true")?,
             Some(b'f') => self.word(b"false")?,
@@ -120,13 +120,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn array(&mut self) -> Result<(), JsonError> {
+    /// Takes an array; `element` must take one value each time.
+    ///
+    /// # Errors
+    /// Where there is none, or `element` fails.
+    pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
         self.enter(b'[')?;
         if self.peek() == Some(b']') {
             return self.leave();
         }
         loop {
-            self.value()?;
+            element(self)?;
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => return self.leave(),

@@ -123,6 +123,10 @@ pub struct Known<'b> {
     pub protocol_version: Once<'b>,
     pub mcp_method: Once<'b>,
     pub mcp_name: Once<'b>,
+    /// Of the older era only.
+    pub session_id: Once<'b>,
+    /// Of the older era only.
+    pub last_event_id: Once<'b>,
     /// What the Accept fields take, all of them together.
     pub accept: super::negotiate::Accept,
 }
@@ -305,10 +309,12 @@ impl<'b> Found<'b> {
             10 if is(b"connection") => self.connection(value),
             12 if is(b"content-type") => known.content_type.put(value),
             13 if is(b"authorization") => known.authorization.put(value),
+            13 if is(b"last-event-id") => known.last_event_id.put(value),
             14 if is(b"content-length") => {
                 self.framing.repeated |= self.framing.length.replace(value).is_some();
             }
             14 if is(b"sec-fetch-site") => known.sec_fetch_site.put(value),
+            14 if is(b"mcp-session-id") => known.session_id.put(value),
             16 if is(b"content-encoding") => known.content_encoding.put(value),
             17 if is(b"transfer-encoding") => {
                 self.framing.repeated |= self.framing.encoding.replace(value).is_some();

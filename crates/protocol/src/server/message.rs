@@ -56,6 +56,22 @@ pub struct Params<'a> {
     pub cursor: Option<&'a str>,
     /// JSON text of any kind.
     pub notifications: Option<&'a str>,
+    /// What a client answers to `input_required`: JSON text of any kind.
+    pub input_responses: Option<&'a str>,
+    /// What an `input_required` answer gave to bring back: JSON text of any kind.
+    pub request_state: Option<&'a str>,
+    /// `ref` of a completion: JSON text of any kind.
+    pub reference: Option<&'a str>,
+    /// `argument` of a completion: JSON text of any kind.
+    pub argument: Option<&'a str>,
+    /// `context` of a completion: JSON text of any kind.
+    pub context: Option<&'a str>,
+    /// `capabilities` of `initialize`: JSON text of any kind.
+    pub capabilities: Option<&'a str>,
+    /// `requestId` of `notifications/cancelled`: JSON text of any kind.
+    pub request_id: Option<&'a str>,
+    /// `level` of `logging/setLevel`, where it is a string.
+    pub level: Option<Text<'a>>,
     pub meta: Meta<'a>,
 }
 
@@ -66,7 +82,16 @@ pub struct Meta<'a> {
     pub protocol_version: Option<Text<'a>>,
     /// True where it is an object.
     pub has_client_capabilities: bool,
+    /// JSON text of any kind.
+    pub client_capabilities: Option<&'a str>,
+    /// Where it is a string or an integer: JSON text.
+    pub progress_token: Option<&'a str>,
+    /// Where it is a string.
+    pub log_level: Option<Text<'a>>,
 }
+
+/// A longer progress token is not one: it would come back with each notification.
+const PROGRESS_TOKEN_BYTES_MAX: usize = 256;
 
 /// Everything known about a message while it is read.
 #[derive(Default)]
@@ -112,6 +137,46 @@ pub fn read_message<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<Messag
         Ok(()) => Err(Fault::new(None, code::INVALID_REQUEST, "the body is not one JSON-RPC message")),
         Err(JsonError::Syntax) => Err(parse_error("the body is not JSON")),
         Err(JsonError::TooDeep) => Err(parse_error("the body is nested too deeply")),
+    }
+}
+
+/// True for a JSON-RPC response, which only clients of the older era send.
+pub fn is_response(body: &[u8], limits: &MessageLimits) -> bool {
+    let Ok(text) = std::str::from_utf8(body) else { return false };
+    let mut scanner = Scanner::new(text, limits.depth_max);
+    let mut reading = Reading::default();
+    let read = scanner.object(|scanner, key| reading.member(scanner, key)).and_then(|()| scanner.end());
+    let has_id = reading.id.is_some_and(|id| is_id(id, limits.id_bytes_max));
+    read.is_ok()
+        && reading.responds
+        && !reading.seen.twice
+        && reading.version == Some("\"2.0\"")
+        && has_id
+        && reading.method_text.is_none()
+}
+
+/// The messages of a batch, each as JSON text; at most `max`.
+///
+/// # Errors
+/// Where the body is no JSON array, or one that is empty or too long.
+pub fn split_batch<'a>(body: &'a [u8], limits: &MessageLimits, max: usize) -> Result<Vec<&'a str>, Fault<'a>> {
+    let text = std::str::from_utf8(body).map_err(|_| Fault::new(None, code::PARSE_ERROR, "the body is not UTF-8"))?;
+    let mut elements = Vec::new();
+    let mut scanner = Scanner::new(text, limits.depth_max);
+    let read = scanner.array(|scanner| {
+        let element = scanner.value()?;
+        if elements.len() <= max {
+            elements.push(element);
+        }
+        Ok(())
+    });
+    if read.and_then(|()| scanner.end()).is_err() {
+        return Err(Fault::new(None, code::PARSE_ERROR, "the body is not JSON"));
+    }
+    match elements.len() {
+        0 => Err(Fault::new(None, code::INVALID_REQUEST, "the batch is empty")),
+        length if length > max => Err(Fault::new(None, code::INVALID_REQUEST, "the batch has too many messages")),
+        _ => Ok(elements),
     }
 }
 
@@ -198,6 +263,30 @@ impl<'a> Params<'a> {
         } else if key.is("protocolVersion") {
             seen.mark(11);
             self.protocol_version = text(scanner)?;
+        } else if key.is("inputResponses") {
+            seen.mark(14);
+            self.input_responses = Some(scanner.value()?);
+        } else if key.is("requestState") {
+            seen.mark(15);
+            self.request_state = Some(scanner.value()?);
+        } else if key.is("ref") {
+            seen.mark(16);
+            self.reference = Some(scanner.value()?);
+        } else if key.is("argument") {
+            seen.mark(17);
+            self.argument = Some(scanner.value()?);
+        } else if key.is("context") {
+            seen.mark(18);
+            self.context = Some(scanner.value()?);
+        } else if key.is("capabilities") {
+            seen.mark(24);
+            self.capabilities = Some(scanner.value()?);
+        } else if key.is("requestId") {
+            seen.mark(25);
+            self.request_id = Some(scanner.value()?);
+        } else if key.is("level") {
+            seen.mark(26);
+            self.level = text(scanner)?;
         } else {
             scanner.value()?;
         }
@@ -212,7 +301,15 @@ impl<'a> Meta<'a> {
             self.protocol_version = text(scanner)?;
         } else if key.is(meta::CLIENT_CAPABILITIES) {
             seen.mark(13);
-            self.has_client_capabilities = scanner.value()?.starts_with('{');
+            let capabilities = scanner.value()?;
+            self.has_client_capabilities = capabilities.starts_with('{');
+            self.client_capabilities = Some(capabilities);
+        } else if key.is(meta::PROGRESS_TOKEN) {
+            seen.mark(19);
+            self.progress_token = Some(scanner.value()?).filter(|token| is_id(token, PROGRESS_TOKEN_BYTES_MAX));
+        } else if key.is(meta::LOG_LEVEL) {
+            seen.mark(20);
+            self.log_level = text(scanner)?;
         } else {
             scanner.value()?;
         }

@@ -5,6 +5,7 @@ pub mod access;
 pub mod check;
 mod framing;
 pub mod head;
+pub mod legacy;
 pub mod message;
 pub mod negotiate;
 pub mod respond;

@@ -69,6 +69,11 @@ impl Accept {
         }
     }
 
+    /// True when a stream of events is taken.
+    pub fn events(self) -> bool {
+        self.events.yes()
+    }
+
     /// True when both kinds are taken, as a client of MCP must say.
     pub fn both(self) -> bool {
         self.json.yes() && self.events.yes()

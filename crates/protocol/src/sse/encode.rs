@@ -13,6 +13,11 @@ pub fn write_event(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// Writes an event without data, which gives the client an id to come back with, and how long it is to wait then.
+pub fn write_priming(out: &mut Vec<u8>, id: &str, retry_ms: u64) {
+    out.extend_from_slice(format!("id: {id}\nretry: {retry_ms}\ndata: \n\n").as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
