@@ -50,6 +50,12 @@ pub(crate) enum Method {
     ToolsList,
     ToolsCall,
     Listen,
+    ResourcesList,
+    TemplatesList,
+    ResourcesRead,
+    PromptsList,
+    PromptsGet,
+    Complete,
     /// Any notification.
     Notification,
     /// A method that this server does not have.
@@ -59,8 +65,21 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Discover, Self::ToolsList, Self::ToolsCall, Self::Listen, Self::Notification, Self::Other, Self::Unread];
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Discover,
+        Self::ToolsList,
+        Self::ToolsCall,
+        Self::Listen,
+        Self::ResourcesList,
+        Self::TemplatesList,
+        Self::ResourcesRead,
+        Self::PromptsList,
+        Self::PromptsGet,
+        Self::Complete,
+        Self::Notification,
+        Self::Other,
+        Self::Unread,
+    ];
 
     /// The value of the metric's label.
     pub(crate) fn label(self) -> &'static str {
@@ -69,6 +88,12 @@ impl Method {
             Self::ToolsList => "tools/list",
             Self::ToolsCall => "tools/call",
             Self::Listen => "subscriptions/listen",
+            Self::ResourcesList => "resources/list",
+            Self::TemplatesList => "resources/templates/list",
+            Self::ResourcesRead => "resources/read",
+            Self::PromptsList => "prompts/list",
+            Self::PromptsGet => "prompts/get",
+            Self::Complete => "completion/complete",
             Self::Notification => "notification",
             Self::Other => "other",
             Self::Unread => "unread",
