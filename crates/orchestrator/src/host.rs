@@ -1,7 +1,7 @@
 use std::fs;
 
 use erlmcp_record::Machine;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The machine that the generator runs on. What cannot be found out is empty or 0.
 pub(crate) fn machine() -> Machine {
@@ -13,6 +13,13 @@ pub(crate) fn machine() -> Machine {
         kernel: read("/proc/sys/kernel/osrelease").trim().into(),
         descriptors: getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX),
     }
+}
+
+/// Raises this process's soft limit of descriptors to the hard one: each agent and replica costs it a few.
+pub(crate) fn raise_descriptors() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where it fails the limit stays as it is, and what does not fit says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// The first line `name : value` of a file under /proc.
@@ -35,6 +42,13 @@ mod tests {
         assert_eq!(field(text, "model name").as_deref(), Some("A CPU"));
         assert_eq!(field(text, "MemTotal").map(|text| kibibytes(&text)), Some(16));
         assert_eq!(field(text, "nothing"), None);
+    }
+
+    #[test]
+    fn the_soft_limit_becomes_the_hard_one() {
+        raise_descriptors();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 
     #[test]

@@ -9,6 +9,11 @@ use crate::{REPLICAS, StressConfig, StressError, host};
 const REPLICA_DESCRIPTORS: u64 = 512;
 /// Descriptors that an agent keeps for itself.
 const AGENT_DESCRIPTORS: u64 = 512;
+/// Descriptors without which no process of a run can do anything.
+const PROCESS_DESCRIPTORS: u64 = 640;
+/// Descriptors of the process that runs it all: its own, and those for each of the others.
+const OWN_DESCRIPTORS: u64 = 128;
+const CHILD_DESCRIPTORS: u64 = 4;
 /// What the kernel needs for one end of an idle TCP connection: socket, inode, file, poll entry.
 const KERNEL_BYTES: u64 = 4 << 10;
 /// What a server or an agent of ours needs for one end.
@@ -45,9 +50,16 @@ impl Room {
     /// Agents and replicas for what was asked.
     ///
     /// # Errors
-    /// Where the user asked for too few of them to hold the connections.
+    /// Where the user asked for too few of them to hold the connections, or the system gives too few descriptors.
     pub(crate) fn crew(&self, config: &StressConfig) -> Result<Crew, StressError> {
         let connections = config.connections();
+        if self.descriptors < PROCESS_DESCRIPTORS {
+            return Err(StressError::failed(format!(
+                "a process has at most {} descriptors here, and needs {PROCESS_DESCRIPTORS} to hold connections: raise \
+                 the hard limit of descriptors (ulimit -Hn)",
+                self.descriptors
+            )));
+        }
         let agents = match config.agents {
             None => agents_for(connections, self.descriptors, self.cores),
             Some(agents) => self.enough("--agents", u64::from(agents), connections, AGENT_DESCRIPTORS)? as u32,
@@ -59,6 +71,14 @@ impl Room {
                 Some(self.enough("--replicas", u64::from(replicas), connections, REPLICA_DESCRIPTORS)? as u16)
             }
         };
+        let children = u64::from(agents) + u64::from(replicas.unwrap_or(0));
+        if OWN_DESCRIPTORS + children * CHILD_DESCRIPTORS > self.descriptors {
+            return Err(StressError::failed(format!(
+                "{connections} connections need {children} processes at {} descriptors each, more than one process can \
+                 look after: raise the hard limit of descriptors (ulimit -Hn), or ask for fewer connections",
+                self.descriptors
+            )));
+        }
         Ok(Crew { agents, replicas })
     }
 
@@ -124,7 +144,9 @@ impl Room {
         if needed <= memory {
             return Ok(());
         }
-        let possible = memory.saturating_sub(fixed) / a_connection;
+        // Fewer connections need fewer processes, too.
+        let (room, wanted) = (memory.saturating_sub(RESERVE_BYTES), needed - RESERVE_BYTES);
+        let possible = (u128::from(connections) * u128::from(room) / u128::from(wanted)) as u64;
         Err(StressError::failed(format!(
             "{connections} connections need about {} MB of memory here ({} KB each, kernel and processes{}, and {} MB \
              for {processes} processes), and {} MB are available: free some, or ask for at most {possible} connections",
@@ -195,6 +217,17 @@ mod tests {
     }
 
     #[test]
+    fn too_few_descriptors_for_any_process_are_said_first() {
+        for (descriptors, target) in [(100, None), (600, Some("http://a".to_string())), (1_024, None)] {
+            let room = Room { descriptors, ..ROOM };
+            let config = StressConfig { target, connections: Some(200_000), ..plain() };
+            let error = room.crew(&config).expect_err("too few");
+            assert_eq!(error.exit_code(), 1);
+            assert!(error.to_string().contains("limit of descriptors (ulimit -Hn)"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_target_of_the_users_needs_no_replicas() {
         assert_eq!(crew(500, |c| c.target = Some("http://a".into())), Ok(Crew { agents: 1, replicas: None }));
     }
@@ -206,10 +239,17 @@ mod tests {
         assert_eq!(ROOM.check_memory(1_400_000, far, false), Ok(()));
         let error = ROOM.check_memory(1_000_000, crew, true).expect_err("10 GB of 8");
         assert_eq!(error.exit_code(), 1);
-        let possible = (8_000_000_000 - 18 * PROCESS_BYTES - RESERVE_BYTES) / (10 << 10);
-        assert!(error.to_string().contains(&format!("at most {possible} connections")), "{error}");
-        assert_eq!(ROOM.check_memory(possible, crew, true), Ok(()));
-        assert!(ROOM.check_memory(possible + 1, crew, true).is_err());
+        let possible = |error: &StressError| -> u64 {
+            let said = error.to_string();
+            let (_, number) = said.rsplit_once("at most ").expect("it says what is possible");
+            number.trim_end_matches(" connections").parse().expect("a number")
+        };
+        let fits = possible(&error);
+        assert!((700_000..800_000).contains(&fits), "{error}");
+        assert_eq!(ROOM.check_memory(fits - fits / 20, crew, true), Ok(()));
+        let many = Crew { agents: 514, replicas: Some(515) };
+        let error = ROOM.check_memory(10_000_000, many, true).expect_err("128 GB of 8");
+        assert!((500_000..800_000).contains(&possible(&error)), "processes grow with connections: {error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!   TCP_USER_TIMEOUT and there was no answer for 500 ms. (c) and (d), and (b) while connections are left,
 //!   hold only where there is another endpoint to go to.
 //! - A blocked or lost endpoint is checked every 250 ms and is back when a check is answered.
+//! - Time in which the agent itself stood still is no silence of the endpoint's: see [`Health::forgive`].
 
 /// Requests unanswered at once that make silence suspicious.
 const UNANSWERED_MIN: u32 = 3;
@@ -208,6 +209,17 @@ impl Health {
             (false, _) => CHECK_US,
             (true, 7) => CHECK_LONG_US,
             (true, _) => CHECK_LOST_US,
+        }
+    }
+
+    /// We have not listened for so long, until now: that does not count as silence.
+    pub(crate) fn forgive(&mut self, by_us: u64, now_us: u64) {
+        let later = |us: u64| us.saturating_add(by_us).min(now_us);
+        self.silent_since_us = later(self.silent_since_us);
+        self.answered_us = later(self.answered_us);
+        if let Check::Sent { at_us } = &mut self.check {
+            let began_us = self.incident.map_or(0, |incident| incident.began_us);
+            *at_us = later((*at_us).max(began_us));
         }
     }
 

@@ -152,3 +152,19 @@ fn a_lost_replica_is_asked_again_until_it_answers() {
     assert!(health.is_eligible() && !health.is_down());
     assert!(!health.is_watched());
 }
+
+#[test]
+fn time_in_which_nobody_listened_is_no_silence() {
+    let mut health = Health::new();
+    for _ in 0..3 {
+        health.wrote(S);
+    }
+    health.check_sent(S + 300_000);
+    health.forgive(2 * S, S + 2_350_000);
+    assert_eq!(health.judge(around(S + 2_350_000, 10)), Verdict::Nothing, "350 ms of silence were observed");
+    assert_eq!(health.judge(around(S + 2_499_999, 10)), Verdict::Nothing);
+    assert_eq!(health.judge(around(S + 2_500_000, 10)), Verdict::Down(How::Unanswered));
+    health.answered(S + 3_000_000, S);
+    health.forgive(S, S + 3_000_001);
+    assert_eq!(health.judge(around(S + 3_000_001, 10)), Verdict::Nothing, "an answer is never in the future");
+}

@@ -15,6 +15,7 @@ mod retrying;
 mod seconds;
 mod sending;
 mod sequence;
+mod stalling;
 #[cfg(test)]
 mod tests;
 
@@ -73,6 +74,8 @@ pub(crate) struct Engine<N> {
     pub(crate) loop_times: LoopTimes,
     /// When endpoints are to be looked at next.
     watch_us: u64,
+    /// When the next turn was to come at the latest, run clock; 0: none was yet.
+    turn_due_us: u64,
     /// The second that is being counted.
     second: u32,
     is_over: bool,
@@ -108,6 +111,7 @@ impl<N: Net> Engine<N> {
             last_id: 0,
             loop_times: LoopTimes::default(),
             watch_us: 0,
+            turn_due_us: 0,
             second,
             is_over: false,
             scratch: Vec::with_capacity(4_096),
@@ -136,6 +140,7 @@ impl<N: Net> Engine<N> {
             return;
         }
         let now_us = self.net.now_us();
+        self.forgive_stall(now_us);
         self.arrive(now_us);
         self.wake(now_us);
         self.retry(now_us);
@@ -147,6 +152,7 @@ impl<N: Net> Engine<N> {
         }
         self.count_seconds(now_us);
         self.end_blocks();
+        self.plan_turn(now_us);
     }
 
     /// When the next turn is due, run clock.

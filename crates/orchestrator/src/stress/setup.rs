@@ -77,6 +77,7 @@ impl<'a> Setup<'a> {
     pub(super) fn begin(config: &'a StressConfig, watcher: Watcher) -> Result<Self, StressError> {
         config.check()?;
         let url = config.target.as_deref().map(Url::parse).transpose()?;
+        host::raise_descriptors();
         let room = Room::of_this_machine();
         let crew = room.crew(config)?;
         let (base_ns, started_at) = (monotonic_ns(), clock::local_now());

@@ -6,3 +6,4 @@ mod openings;
 mod pace;
 mod recovery;
 mod stage;
+mod stalls;
