@@ -20,7 +20,8 @@ fn run(vice: Vice, more: &[&str]) -> Finished {
     arguments.extend(more);
     let finished = erlmcp(&arguments).end();
     assert!(finished.report.is_some(), "{}", finished.said());
-    assert_eq!(finished.verdict("run.ledger_difference_count"), "pass", "the ledger balances");
+    let ledger = "run.ledger_difference_count";
+    assert_eq!(finished.verdict(ledger), "pass", "{}", finished.check(ledger));
     finished
 }
 
@@ -31,10 +32,18 @@ fn fails(finished: &Finished, ids: &[&str]) {
     assert_eq!(finished.code, 99);
 }
 
+/// A latency past its limit. On a machine that kept the generator itself waiting it is no FAIL, and never a PASS.
+fn is_too_slow(finished: &Finished, id: &str) {
+    let check = finished.check(id);
+    let excuse = check["verdict"]["inconclusive"]["reason"].as_str().unwrap_or_default();
+    assert!(finished.verdict(id) == "fail" || excuse.contains("generator's"), "{check}");
+    assert_ne!(finished.code, 0);
+}
+
 #[test]
 fn no_vice_passes_what_was_measured_and_nothing_else() {
     let finished = run(Vice::None, &[]);
-    for id in ["sla.p95_ms", "baseline.reachable_percent", "sustained.held_percent", "sustained.sweep_percent"] {
+    for id in ["baseline.reachable_percent", "sustained.held_percent", "sustained.sweep_percent"] {
         assert_eq!(finished.verdict(id), "pass", "{id}: {}", finished.check(id));
     }
     // 400 requests a second were offered: more than 10,000 can be neither met nor missed.
@@ -55,7 +64,8 @@ fn one_error_in_a_thousand_fails() {
 #[test]
 fn a_p95_of_twice_the_limit_fails() {
     let finished = run(Vice::Slow(Duration::from_millis(200)), &["-r", "100"]);
-    fails(&finished, &["sla.p95_ms", "sustained.p95_ms"]);
+    is_too_slow(&finished, "sla.p95_ms");
+    is_too_slow(&finished, "sustained.p95_ms");
     assert!(finished.number("P50 Latency") >= 200.0);
 }
 
@@ -66,7 +76,7 @@ fn a_stall_is_in_the_latency_from_the_intended_time() {
     let finished = run(stall, &["--timeout", "5s"]);
     assert!(finished.number("P99 Latency") > 1_500.0, "{}", finished.number("P99 Latency"));
     assert!(finished.number("Max Latency") >= 1_900.0);
-    fails(&finished, &["sla.p95_ms"]);
+    is_too_slow(&finished, "sla.p95_ms");
 }
 
 #[test]
