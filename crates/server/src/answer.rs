@@ -4,6 +4,8 @@ use erlmcp_protocol::code;
 use serde::Serialize;
 use serde_json::json;
 
+use crate::features::Failure;
+
 /// Who the server says it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServerInfo {
@@ -47,6 +49,12 @@ impl RpcError {
         Self { data: Some(data), ..self }
     }
 
+    /// The client does not say that it can do what is needed: capabilities as the protocol has them.
+    pub(crate) fn lacks(required: serde_json::Value) -> Self {
+        let message = "this needs capabilities of the client that the request does not declare";
+        Self::new(code::MISSING_CAPABILITY, message).with(json!({"requiredCapabilities": required}))
+    }
+
     /// The queue is full.
     pub(crate) fn overloaded(retry_after_ms: u64) -> Self {
         let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "node"});
@@ -59,18 +67,35 @@ impl RpcError {
     }
 }
 
+impl From<Failure> for RpcError {
+    fn from(failure: Failure) -> Self {
+        Self { code: failure.code, message: failure.message, data: failure.data }
+    }
+}
+
 /// Writes answers; knows what every result carries.
 #[derive(Debug)]
 pub(crate) struct AnswerWriter {
     /// The server's identity, as the value of a result's `_meta` key, with the key.
     server_info: Vec<u8>,
+    /// For the older era, whose results carry neither a type nor the server.
+    is_plain: bool,
 }
 
 impl AnswerWriter {
     pub(crate) fn new(info: &ServerInfo) -> Self {
         let mut server_info = b"\"io.modelcontextprotocol/serverInfo\":".to_vec();
         server_info.extend(serde_json::to_vec(info).expect("strings are JSON"));
-        Self { server_info }
+        Self { server_info, is_plain: false }
+    }
+
+    /// Of answers of the older era.
+    pub(crate) fn plain() -> Self {
+        Self { server_info: Vec::new(), is_plain: true }
+    }
+
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// Writes the answer to request `id` (JSON text). `fields` writes members of the result, at least one.
@@ -88,6 +113,9 @@ impl AnswerWriter {
     ) {
         out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
         out.extend_from_slice(id);
+        if self.is_plain {
+            return plain_result(out, meta, fields);
+        }
         out.extend_from_slice(b",\"result\":{\"resultType\":\"complete\",");
         fields(out);
         if !out.ends_with(b",") {
@@ -121,6 +149,21 @@ impl AnswerWriter {
     }
 }
 
+/// The rest of an answer of the older era, from the result on.
+fn plain_result(out: &mut Vec<u8>, meta: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b",\"result\":{");
+    fields(out);
+    if out.ends_with(b",") {
+        out.pop();
+    }
+    if !meta.is_empty() {
+        out.extend_from_slice(if out.ends_with(b"{") { b"\"_meta\":{" } else { b",\"_meta\":{" });
+        out.extend_from_slice(meta);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"}}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +188,20 @@ mod tests {
             text(|writer, out| writer.result_with_meta(out, b"\"x\"", b"\"k\":2", |_| ())),
             r#"{"jsonrpc":"2.0","id":"x","result":{"resultType":"complete","_meta":{"k":2,"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}}}}"#
         );
+    }
+
+    #[test]
+    fn results_of_the_older_era_carry_neither() {
+        let write = |meta: &[u8], fields: &str| {
+            let mut out = Vec::new();
+            AnswerWriter::plain()
+                .result_with_meta(&mut out, b"7", meta, |out| out.extend_from_slice(fields.as_bytes()));
+            String::from_utf8(out).expect("answers are UTF-8")
+        };
+        assert_eq!(write(b"", ""), r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+        assert_eq!(write(b"", r#""a":1,"#), r#"{"jsonrpc":"2.0","id":7,"result":{"a":1}}"#);
+        assert_eq!(write(b"\"k\":2", r#""a":1"#), r#"{"jsonrpc":"2.0","id":7,"result":{"a":1,"_meta":{"k":2}}}"#);
+        assert_eq!(write(b"\"k\":2", ""), r#"{"jsonrpc":"2.0","id":7,"result":{"_meta":{"k":2}}}"#);
     }
 
     #[test]

@@ -6,9 +6,11 @@ pub mod cluster;
 mod conn;
 mod dispatch;
 mod engine;
+pub mod features;
 mod limits;
 mod metrics;
 mod queue;
+mod session;
 mod shard;
 pub mod tools;
 

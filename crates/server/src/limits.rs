@@ -71,10 +71,16 @@ limits! {
     call_timeout_ms = 120_000, "ms", "A queued tool call, waiting included. Later: 504.";
     retry_after_min_ms = 250, "ms", "Shortest time that a refused client is asked to wait, before jitter.";
     retry_after_max_ms = 10_000, "ms", "Longest time that a refused client is asked to wait, before jitter.";
-    tools_max = 1_000, "tools", "Tools of a registry.";
+    call_messages_max = 10_000, "messages", "Progress and log messages of one call. Above it: they are left out.";
+    tools_max = 1_000, "tools", "Tools of a registry; also its resources, its templates and its prompts, each for itself.";
+    page_entries_max = 250, "entries", "Tools, resources or prompts on one page of their list.";
     streams_max = 1_000_000, "streams", "Open subscription streams of one process. Above it: 503 with Retry-After.";
     stream_bytes_max = 65_536, "bytes", "Unsent bytes of a subscription stream. Above it: the slow reader is closed.";
     stream_comment_ms = 15_000, "ms", "Silence on a subscription stream after which a comment is sent.";
+    session_lifetime_ms = 3_600_000, "ms", "From initialize to the end of a legacy session. Later: 404, and the client begins anew.";
+    sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too.";
+    session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: 409.";
+    batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
     drain_lead_ms = 0, "ms", "From \"not ready\" to the end of accepting, so that balancers look elsewhere first.";
     drain_idle_ms = 500, "ms", "From the end of accepting to the closing of connections without a request.";
     drain_timeout_ms = 10_000, "ms", "A drain; whatever is still open then is cut.";

@@ -6,7 +6,7 @@ pub(crate) mod wheel;
 
 use erlmcp_protocol::http::chunked::Chunked;
 
-use crate::metrics::counters::ConnectionKind;
+use crate::metrics::counters::{ConnectionKind, Method};
 use crate::tools::Cancellation;
 use buffers::Buffer;
 use slab::ChunkedSlab;
@@ -38,6 +38,17 @@ pub(crate) enum Task {
     Stream(Box<Stream>),
 }
 
+impl Task {
+    /// The answer is a stream that has begun.
+    pub(crate) fn streams(&self) -> bool {
+        match self {
+            Self::Stream(_) => true,
+            Self::Call(call) => call.streams,
+            Self::None | Self::Upload(_) => false,
+        }
+    }
+}
+
 /// A body that comes in chunks and more than one read. The input buffer holds the head and what was decoded so far.
 #[derive(Debug)]
 pub(crate) struct Upload {
@@ -45,14 +56,19 @@ pub(crate) struct Upload {
     pub(crate) head_length: usize,
 }
 
-/// A queued tool call.
+/// A call that a worker answers.
 #[derive(Debug)]
 pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Something was said before the answer, which made a stream of it.
+    pub(crate) streams: bool,
     pub(crate) cancellation: Cancellation,
     /// When the request was read, ns.
     pub(crate) began_ns: u64,
     /// The connection ends after the answer.
     pub(crate) closes: bool,
+    /// Of the older era: a client that goes does not take its call with it.
+    pub(crate) outlives: bool,
 }
 
 /// A subscription stream.

@@ -10,9 +10,9 @@ use super::mcp::{Handled, id};
 use super::{Asker, Dispatcher, mirror};
 use crate::answer::RpcError;
 use crate::conn::Call;
-use crate::metrics::counters::Outcome;
-use crate::queue::{Job, ReplyTo};
-use crate::tools::{Arguments, CallContext, Cancellation, Execution, InlineTool, QueuedTool};
+use crate::metrics::counters::{Method, Outcome};
+use crate::queue::{Job, ReplyTo, Work};
+use crate::tools::{Arguments, CallContext, Caller, Cancellation, Execution, InlineTool};
 
 impl Dispatcher {
     pub(super) fn call(&mut self, head: &Head<'_, '_>, message: &Message<'_>, closes: bool, asker: &Asker) -> Handled {
@@ -26,7 +26,7 @@ impl Dispatcher {
         }
         let name = name.decode();
         let tool = self.shared.registry.find(&name);
-        if let Some(tool) = tool.filter(|tool| !tool.mirrored.is_empty())
+        if let Some(tool) = tool.filter(|tool| !tool.mirrored.is_empty() && self.session.is_none())
             && let Err(why) = mirror::check(head, arguments, &tool.mirrored)
         {
             return self.rpc_error(message, 400, RpcError::new(code::HEADER_MISMATCH, why));
@@ -36,38 +36,60 @@ impl Dispatcher {
             Some(Execution::Inline(tool)) => {
                 let context = CallContext { tool: &name, replica: self.shared.replica };
                 self.body.clear();
-                match call_in_place(&self.shared.answers, &mut self.body, &**tool, &context, arguments, id(message)) {
+                let answers = if self.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers };
+                match call_in_place(answers, &mut self.body, &**tool, &context, arguments, id(message)) {
                     Some(outcome) => Handled::Replied { status: 200, outcome, retry_after_ms: None },
                     None => self.rpc_error(message, 200, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
                 }
             }
             Some(Execution::Queued(tool)) => {
-                let tool = Arc::clone(tool);
-                self.enqueue(tool, message, arguments, closes, asker)
+                let work = Work::Tool(Arc::clone(tool));
+                self.enqueue(work, Method::ToolsCall, head, message, closes, asker)
             }
         }
     }
 
-    fn enqueue(
+    /// Hands work to the workers.
+    pub(super) fn enqueue(
         &mut self,
-        tool: Arc<dyn QueuedTool>,
+        work: Work,
+        method: Method,
+        head: &Head<'_, '_>,
         message: &Message<'_>,
-        arguments: &str,
         closes: bool,
         asker: &Asker,
     ) -> Handled {
+        // What is said before the answer needs chunks, and a place of its own.
+        let streams = !head.is_http10 && self.batch.is_none();
         let cancellation = Cancellation::default();
+        let session = self.session.as_ref();
+        let calls = &self.shared.sessions.calls;
+        if let Some(batch) = &self.batch {
+            batch.expect();
+        }
         let job = Job {
-            tool,
-            arguments: arguments.into(),
+            work,
+            arguments: message.params.arguments.unwrap_or("{}").into(),
+            caller: Arc::new(Caller::of(message, streams)),
             id: id(message).into(),
-            reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token },
+            reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: self.batch.clone() },
+            answers: Arc::clone(self.answers()),
+            entry: session.map(|session| calls.begin(session.id, id(message), &cancellation)),
             cancellation: cancellation.clone(),
             deadline_ns: asker.now_ns + self.shared.limits.call_timeout_ms * 1_000_000,
         };
         match self.shared.queue.push(job) {
-            Ok(()) => Handled::Called(Box::new(Call { cancellation, began_ns: asker.now_ns, closes })),
-            Err(full) => self.overloaded(message, full.retry_after_ms),
+            Ok(()) => {
+                let outlives = self.session.is_some();
+                let began_ns = asker.now_ns;
+                Handled::Called(Box::new(Call { method, streams: false, cancellation, began_ns, closes, outlives }))
+            }
+            Err(full) => {
+                if let Some(batch) = &self.batch {
+                    batch.expect_no_more();
+                }
+                self.overloaded(message, full.retry_after_ms)
+            }
         }
     }
 

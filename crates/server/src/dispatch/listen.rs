@@ -53,6 +53,11 @@ impl Dispatcher {
         Handled::Opened(Box::new(stream))
     }
 
+    /// The head of an answer that has become a stream.
+    pub(crate) fn begin_stream(&self, out: &mut Vec<u8>, closes: bool) {
+        self.head(200, Some("text/event-stream"), None, STREAM_FIELDS, closes).write(out);
+    }
+
     /// Ends a stream with its result.
     pub(crate) fn end_stream(&self, out: &mut Vec<u8>, stream: &Stream) {
         let mut subscription = Vec::with_capacity(64);
@@ -70,6 +75,11 @@ pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &Stream, changes: u32) {
             out.extend_from_slice(b"}}");
         });
     }
+}
+
+/// Writes a message on a stream: JSON without line ends.
+pub(crate) fn write_message(out: &mut Vec<u8>, message: &[u8]) {
+    event(out, |out| out.extend_from_slice(message));
 }
 
 /// Writes a comment, so that the stream does not look dead.

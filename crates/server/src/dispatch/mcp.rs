@@ -1,12 +1,14 @@
 //! The MCP endpoint: from a whole body to its answer.
 
+use std::sync::Arc;
+
 use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
 use erlmcp_protocol::server::check::{CheckFault, check_request};
 use erlmcp_protocol::server::{Head, Message, read_message};
 use serde_json::json;
 
-use super::catalog::SERVED;
+use super::catalog::{MODERN, SERVED};
 use super::reply::retry_field;
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
@@ -46,28 +48,68 @@ impl Dispatcher {
         let answered = Step::Answered { used, left: 0, closes };
         let message = match read_message(body, &self.message_limits) {
             Ok(message) => message,
-            Err(fault) => {
-                self.fault(Method::Unread, &fault.into(), closes, out);
-                return answered;
-            }
+            Err(fault) => return self.no_message(head, body, &fault, used, asker, out),
         };
+        // What every modern request has: the older era costs them no more than this look.
+        if message.params.meta.protocol_version.is_none()
+            && let Some(step) = self.older(head, &message, used, asker, out)
+        {
+            return step;
+        }
         let method = label(&message);
         if message.id.is_none() {
             self.count(Method::Notification, Outcome::Ok);
             self.head(202, None, Some(0), "", closes).write(out);
             return answered;
         }
-        if let Err(fault) = check_request(&head.known, &message, &SERVED) {
+        if let Err(fault) = check_request(&head.known, &message, &MODERN) {
             self.fault(method, &fault, closes, out);
             return answered;
         }
         let handled = match method {
-            Method::ToolsCall => self.call(head, &message, closes, asker),
-            Method::ToolsList => self.tools_list(&message),
             Method::Discover => self.discover(&message),
             Method::Listen => self.listen(&message, head.is_http10, closes, out),
-            _ => self.rpc_error(&message, 404, RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method")),
+            _ => match self.answer(method, head, &message, closes, asker) {
+                Some(handled) => handled,
+                None => {
+                    let error = RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method");
+                    self.rpc_error(&message, 404, error)
+                }
+            },
         };
+        self.settle(handled, method, used, closes, out)
+    }
+
+    /// Answers a request of a method that both eras have; none where it is another one.
+    pub(super) fn answer(
+        &mut self,
+        method: Method,
+        head: &Head<'_, '_>,
+        message: &Message<'_>,
+        closes: bool,
+        asker: &Asker,
+    ) -> Option<Handled> {
+        Some(match method {
+            Method::ToolsCall => self.call(head, message, closes, asker),
+            Method::ToolsList | Method::ResourcesList | Method::TemplatesList | Method::PromptsList => {
+                self.list(method, message)
+            }
+            Method::ResourcesRead => self.read_resource(head, message, closes, asker),
+            Method::PromptsGet => self.get_prompt(head, message, closes, asker),
+            Method::Complete => self.complete(head, message, closes, asker),
+            _ => return None,
+        })
+    }
+
+    /// Sends what a request was answered with, or hands on what will answer it.
+    pub(super) fn settle(
+        &mut self,
+        handled: Handled,
+        method: Method,
+        used: usize,
+        closes: bool,
+        out: &mut Vec<u8>,
+    ) -> Step {
         match handled {
             Handled::Replied { status, outcome, retry_after_ms } => {
                 self.count(method, outcome);
@@ -75,7 +117,7 @@ impl Dispatcher {
                     None => self.send(out, status, "", closes),
                     Some(ms) => self.send(out, status, &retry_field(ms), closes),
                 }
-                answered
+                Step::Answered { used, left: 0, closes }
             }
             Handled::Called(call) => Step::Called { used, call },
             Handled::Opened(stream) => {
@@ -89,11 +131,13 @@ impl Dispatcher {
     pub(super) fn rpc_error(&mut self, message: &Message<'_>, status: u16, error: RpcError) -> Handled {
         self.body.clear();
         self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
+        // In the older era an error has a status of its own only where HTTP itself has something to say.
+        let status = if self.session.is_some() && status < 500 { 200 } else { status };
         let outcome = if status == 200 { Outcome::RpcError } else { Outcome::HttpError };
         Handled::Replied { status, outcome, retry_after_ms: None }
     }
 
-    fn fault(&mut self, method: Method, check: &CheckFault<'_>, closes: bool, out: &mut Vec<u8>) {
+    pub(super) fn fault(&mut self, method: Method, check: &CheckFault<'_>, closes: bool, out: &mut Vec<u8>) {
         let fault = &check.fault;
         let mut error = RpcError::new(fault.code, fault.why);
         if let Some(requested) = &check.requested {
@@ -112,18 +156,17 @@ impl Dispatcher {
         Handled::ok()
     }
 
-    fn tools_list(&mut self, message: &Message<'_>) -> Handled {
-        // The list is one page, so that no cursor was ever given out.
-        if message.params.cursor.is_some() {
-            return self.rpc_error(
-                message,
-                200,
-                RpcError::new(code::INVALID_PARAMS, "the cursor is not one of this server's"),
-            );
-        }
+    fn list(&mut self, method: Method, message: &Message<'_>) -> Handled {
+        let shared = Arc::clone(&self.shared);
+        let lists = if self.session.is_some() { &shared.catalog.plain_lists } else { &shared.catalog.lists };
+        let Some(pages) = lists.of(method) else { return self.no_such_method(message) };
+        let Some(fields) = pages.page(message.params.cursor) else {
+            let error = RpcError::new(code::INVALID_PARAMS, "the cursor is not one of this server's");
+            return self.rpc_error(message, 200, error);
+        };
         self.body.clear();
-        let fields = &self.shared.catalog.tools;
-        self.shared.answers.result(&mut self.body, id(message), |out| out.extend_from_slice(fields));
+        let answers = if self.session.is_some() { &shared.plain_answers } else { &shared.answers };
+        answers.result(&mut self.body, id(message), |out| out.extend_from_slice(fields));
         Handled::ok()
     }
 }
@@ -133,7 +176,7 @@ pub(super) fn id<'a>(message: &Message<'a>) -> &'a [u8] {
     message.id.unwrap_or("null").as_bytes()
 }
 
-fn label(message: &Message<'_>) -> Method {
+pub(super) fn label(message: &Message<'_>) -> Method {
     let is = |name| message.method.is(name);
     if is(method::TOOLS_CALL) {
         Method::ToolsCall
@@ -143,6 +186,18 @@ fn label(message: &Message<'_>) -> Method {
         Method::Discover
     } else if is(method::LISTEN) {
         Method::Listen
+    } else if is(method::RESOURCES_READ) {
+        Method::ResourcesRead
+    } else if is(method::RESOURCES_LIST) {
+        Method::ResourcesList
+    } else if is(method::TEMPLATES_LIST) {
+        Method::TemplatesList
+    } else if is(method::PROMPTS_GET) {
+        Method::PromptsGet
+    } else if is(method::PROMPTS_LIST) {
+        Method::PromptsList
+    } else if is(method::COMPLETE) {
+        Method::Complete
     } else {
         Method::Other
     }

@@ -1,10 +1,14 @@
 //! From the bytes of a request to the bytes of its answer. Knows no socket and reads no clock.
 
+mod batch;
 mod call;
 mod catalog;
+mod legacy;
 mod listen;
+mod lists;
 mod mcp;
 mod mirror;
+mod offers;
 mod pages;
 mod reply;
 mod route;
@@ -18,10 +22,12 @@ use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal,
 use crate::conn::{Call, Stream};
 use crate::engine::Shared;
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
+use crate::queue::Gathering;
+use crate::session::Session;
 use crate::shard::{ConnToken, Mailbox};
 
 pub(crate) use catalog::Catalog;
-pub(crate) use listen::{write_changes, write_comment};
+pub(crate) use listen::{write_changes, write_comment, write_message};
 use reply::Dates;
 use route::{ALLOW_ANY, Route, route};
 
@@ -68,6 +74,10 @@ pub(crate) struct Dispatcher {
     pub(crate) draining: bool,
     /// What the last request was for.
     pub(crate) kind: ConnectionKind,
+    /// Of the request that is being answered, where it is of the older era.
+    session: Option<Session>,
+    /// The batch that the message is a part of.
+    batch: Option<Arc<Gathering>>,
 }
 
 impl Dispatcher {
@@ -94,6 +104,8 @@ impl Dispatcher {
             answered: 0,
             draining: false,
             kind: ConnectionKind::New,
+            session: None,
+            batch: None,
         }
     }
 

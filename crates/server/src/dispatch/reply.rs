@@ -1,13 +1,16 @@
 //! Answers, head and body, as they go out.
 
+use std::sync::Arc;
+
 use erlmcp_protocol::code;
 use erlmcp_protocol::server::Refusal;
-use erlmcp_protocol::server::respond::ResponseHead;
+use erlmcp_protocol::server::respond::{LAST_CHUNK, ResponseHead};
 
-use super::Dispatcher;
 use super::pages::Shown;
-use crate::answer::RpcError;
+use super::{Dispatcher, write_message};
+use crate::answer::{AnswerWriter, RpcError};
 use crate::clock::http_date;
+use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::Answer;
 
@@ -54,6 +57,16 @@ impl Dispatcher {
     /// Tells what the time is, seconds since 1970.
     pub(crate) fn set_time(&mut self, unix_seconds: u64) {
         self.dates.set(unix_seconds);
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn unix_seconds(&self) -> u64 {
+        self.dates.unix_seconds
+    }
+
+    /// Writes answers as the era of the request has them.
+    pub(super) fn answers(&self) -> &Arc<AnswerWriter> {
+        if self.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers }
     }
 
     pub(super) fn count(&mut self, method: Method, outcome: Outcome) {
@@ -126,9 +139,20 @@ impl Dispatcher {
     }
 
     /// Writes a worker's answer.
-    pub(crate) fn answered(&mut self, out: &mut Vec<u8>, answer: &Answer, closes: bool) {
-        self.count(Method::ToolsCall, answer.outcome);
-        self.send_json(out, answer.status, "", closes || self.draining, &answer.body);
+    pub(crate) fn answered(&mut self, out: &mut Vec<u8>, answer: &Answer, call: &Call, closes: bool) {
+        self.count(call.method, answer.outcome);
+        if call.streams {
+            if !answer.body.is_empty() {
+                write_message(out, &answer.body);
+            }
+            return out.extend_from_slice(LAST_CHUNK);
+        }
+        let closes = closes || self.draining;
+        if answer.body.is_empty() {
+            // Of a call that was cancelled: a stream on which nothing came.
+            return self.head(answer.status, Some("text/event-stream"), Some(0), "", closes).write(out);
+        }
+        self.send_json(out, answer.status, "", closes, &answer.body);
     }
 
     /// How long a refused client is asked to wait: what the queue says, within the limits, spread by a half either way

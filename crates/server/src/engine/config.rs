@@ -87,6 +87,16 @@ pub enum ServerError {
         /// `Limits::tools_max`.
         max: u64,
     },
+    /// More resources, templates or prompts than the limit.
+    #[error(
+        "the registry has {offers} resources, templates or prompts, more than tools_max = {max}: raise the limit or remove some"
+    )]
+    TooManyOffers {
+        /// Of the kind that has most.
+        offers: u64,
+        /// `Limits::tools_max`.
+        max: u64,
+    },
     /// There is nothing to listen on.
     #[error("no socket to listen on was given: name at least one address")]
     NoListener,

@@ -16,6 +16,7 @@ use crate::metrics::{
     collect_shards,
 };
 use crate::queue::JobQueue;
+use crate::session::Sessions;
 use crate::shard::Mailbox;
 use crate::tools::Registry;
 
@@ -26,6 +27,9 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) catalog: Catalog,
     pub(crate) answers: Arc<AnswerWriter>,
+    /// Of the older era.
+    pub(crate) plain_answers: Arc<AnswerWriter>,
+    pub(crate) sessions: Sessions,
     pub(crate) hosts: AllowedHosts,
     /// Which listeners answer for the whole cluster.
     pub(crate) shared_listeners: Vec<bool>,

@@ -18,6 +18,7 @@ use crate::dispatch::Catalog;
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
 use crate::queue::{JobQueue, WorkerPool};
+use crate::session::{SessionKey, Sessions};
 use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
 
 /// Answers that may wait for a shard, for each worker.
@@ -32,6 +33,10 @@ pub(super) fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool
     let tools = config.registry.len() as u64;
     if tools > limits.tools_max {
         return Err(ServerError::TooManyTools { tools, max: limits.tools_max });
+    }
+    let offers = config.registry.offers.longest() as u64;
+    if offers > limits.tools_max {
+        return Err(ServerError::TooManyOffers { offers, max: limits.tools_max });
     }
     if listeners.is_empty() {
         return Err(ServerError::NoListener);
@@ -49,8 +54,7 @@ pub(super) fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool
     let addresses = addresses(&listeners)?;
     let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
     let shared = Arc::new(share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic));
-    let workers =
-        WorkerPool::start(&limits, shared.replica, &shared.queue, &shared.answers).map_err(system("worker threads"))?;
+    let workers = WorkerPool::start(&limits, shared.replica, &shared.queue).map_err(system("worker threads"))?;
     // It was not set before.
     let _ = shared.runtime.set(workers.runtime().handle().clone());
     let mut sockets = Some(prepare(listeners, &limits)?);
@@ -96,9 +100,11 @@ pub(crate) fn share(
     });
     Shared {
         replica: config.replica,
-        catalog: Catalog::new(&config.info, &config.registry),
+        catalog: Catalog::new(&config.info, &config.registry, limits.page_entries_max),
         registry: config.registry,
         answers: Arc::new(AnswerWriter::new(&config.info)),
+        plain_answers: Arc::new(AnswerWriter::plain()),
+        sessions: Sessions::new(&SessionKey::random(), &limits),
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
         shared_listeners,
         cluster: config.cluster,

@@ -56,6 +56,12 @@ pub(crate) enum Method {
     PromptsList,
     PromptsGet,
     Complete,
+    Initialize,
+    Ping,
+    /// A GET stream of a session.
+    Get,
+    /// The end of a session.
+    Delete,
     /// Any notification.
     Notification,
     /// A method that this server does not have.
@@ -65,7 +71,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Discover,
         Self::ToolsList,
         Self::ToolsCall,
@@ -76,6 +82,10 @@ impl Method {
         Self::PromptsList,
         Self::PromptsGet,
         Self::Complete,
+        Self::Initialize,
+        Self::Ping,
+        Self::Get,
+        Self::Delete,
         Self::Notification,
         Self::Other,
         Self::Unread,
@@ -94,6 +104,10 @@ impl Method {
             Self::PromptsList => "prompts/list",
             Self::PromptsGet => "prompts/get",
             Self::Complete => "completion/complete",
+            Self::Initialize => "initialize",
+            Self::Ping => "ping",
+            Self::Get => "GET",
+            Self::Delete => "DELETE",
             Self::Notification => "notification",
             Self::Other => "other",
             Self::Unread => "unread",

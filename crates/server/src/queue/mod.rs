@@ -1,5 +1,8 @@
 //! Calls that wait for a worker: bounded, refused at once when full.
 
+mod gathering;
+mod notes;
+mod work;
 mod worker;
 
 use std::collections::VecDeque;
@@ -8,25 +11,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
+use crate::answer::AnswerWriter;
 use crate::metrics::QueueFigures;
 use crate::metrics::counters::Outcome;
+use crate::session::Entry;
 use crate::shard::{ConnToken, Mailbox};
-use crate::tools::{Cancellation, QueuedTool};
+use crate::tools::{Caller, Cancellation};
 
+pub(crate) use gathering::Gathering;
+pub(crate) use notes::Notes;
+pub(crate) use work::Work;
 pub(crate) use worker::WorkerPool;
 
-/// A tool call, admitted.
+/// A tool call, or other work that takes a worker, admitted.
 pub(crate) struct Job {
-    pub(crate) tool: Arc<dyn QueuedTool>,
-    /// A JSON object.
+    pub(crate) work: Work,
+    /// Of a tool: a JSON object.
     pub(crate) arguments: Box<str>,
     /// The request's id as JSON text.
     pub(crate) id: Box<[u8]>,
     /// Who waits for the answer.
     pub(crate) reply: ReplyTo,
+    /// What is known of the client.
+    pub(crate) caller: Arc<Caller>,
     pub(crate) cancellation: Cancellation,
     /// CLOCK_MONOTONIC ns.
     pub(crate) deadline_ns: u64,
+    /// Writes the answer, as the era has it.
+    pub(crate) answers: Arc<AnswerWriter>,
+    /// Of a session of the older era: what a notification cancels it by.
+    pub(crate) entry: Option<Entry>,
 }
 
 /// The connection that waits for an answer.
@@ -34,6 +48,21 @@ pub(crate) struct Job {
 pub(crate) struct ReplyTo {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) token: ConnToken,
+    /// The batch that the answer is a part of.
+    pub(crate) batch: Option<Arc<Gathering>>,
+}
+
+impl ReplyTo {
+    /// Hands the answer over; one of a batch when it is the last.
+    pub(crate) async fn send(&self, answer: Answer) {
+        let answer = match &self.batch {
+            None => Some(answer),
+            Some(batch) => batch.put(answer.body),
+        };
+        if let Some(answer) = answer {
+            self.mailbox.answer(self.token, answer).await;
+        }
+    }
 }
 
 /// A worker's answer, ready to be framed.
@@ -163,9 +192,17 @@ mod tests {
     }
 
     fn job() -> Job {
-        let reply = ReplyTo { mailbox: Arc::new(Mailbox::without_waker(8)), token: ConnToken::new(0, 0) };
-        let (tool, arguments, id) = (Arc::new(tool), "{}".into(), b"1".as_slice().into());
-        Job { tool, arguments, id, reply, cancellation: Cancellation::default(), deadline_ns: u64::MAX }
+        Job {
+            work: Work::Tool(Arc::new(tool)),
+            caller: Arc::default(),
+            arguments: "{}".into(),
+            id: b"1".as_slice().into(),
+            reply: ReplyTo { mailbox: Arc::new(Mailbox::without_waker(8)), token: ConnToken::new(0, 0), batch: None },
+            cancellation: Cancellation::default(),
+            deadline_ns: u64::MAX,
+            answers: Arc::new(AnswerWriter::plain()),
+            entry: None,
+        }
     }
 
     #[test]

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use erlmcp_protocol::code;
 use tokio::runtime::Runtime;
 
-use super::{Answer, Job, JobQueue};
-use crate::answer::{AnswerWriter, RpcError};
+use super::work::{Doing, End, render};
+use super::{Answer, Job, JobQueue, Notes};
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
 use crate::metrics::counters::Outcome;
-use crate::tools::{JobContext, JobFuture, ToolResult};
+use crate::tools::JobContext;
 
 /// The runtime with its workers.
 pub(crate) struct WorkerPool {
@@ -23,12 +22,7 @@ pub(crate) struct WorkerPool {
 
 impl WorkerPool {
     /// Starts `limits.workers` workers.
-    pub(crate) fn start(
-        limits: &Limits,
-        replica: u16,
-        queue: &Arc<JobQueue>,
-        answers: &Arc<AnswerWriter>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(limits: &Limits, replica: u16, queue: &Arc<JobQueue>) -> std::io::Result<Self> {
         let threads = usize::try_from(limits.worker_threads).unwrap_or(1).max(1);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -37,7 +31,7 @@ impl WorkerPool {
             .enable_all()
             .build()?;
         for _ in 0..limits.workers {
-            runtime.spawn(work(Arc::clone(queue), Arc::clone(answers), replica));
+            runtime.spawn(work(Arc::clone(queue), replica, limits.call_messages_max));
         }
         Ok(Self { runtime, shutdown: Duration::from_millis(limits.shutdown_timeout_ms) })
     }
@@ -54,75 +48,63 @@ impl WorkerPool {
     }
 }
 
-async fn work(queue: Arc<JobQueue>, answers: Arc<AnswerWriter>, replica: u16) {
+async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64) {
     while let Some(job) = queue.next().await {
         let began = monotonic_ns();
-        let answer = run(&job, &answers, replica).await;
+        let notes = Notes::new(job.reply.clone(), messages_max);
+        let answer = run(&job, replica, &notes).await;
+        notes.end();
         let took = answer.is_some().then(|| monotonic_ns().saturating_sub(began));
         if let Some(answer) = answer {
-            job.reply.mailbox.answer(job.reply.token, answer).await;
+            job.reply.send(answer).await;
         }
         queue.finished(took);
     }
 }
 
-/// How a call ended.
-enum End {
-    Result(ToolResult<'static>),
-    Panicked,
-    Late { executed: bool },
-}
-
 /// Runs a call. None: nobody waits for the answer any more.
-async fn run(job: &Job, answers: &AnswerWriter, replica: u16) -> Option<Answer> {
+async fn run(job: &Job, replica: u16, notes: &Notes) -> Option<Answer> {
     if job.cancellation.is_cancelled() {
-        return None;
+        return unanswered(job);
     }
     let remaining = job.deadline_ns.saturating_sub(monotonic_ns());
     if remaining == 0 {
-        return Some(render(job, answers, End::Late { executed: false }));
+        return Some(render(job, End::Late { executed: false }));
     }
-    let context = JobContext { replica, deadline_ns: job.deadline_ns, cancellation: job.cancellation.clone() };
+    let context = JobContext {
+        replica,
+        deadline_ns: job.deadline_ns,
+        cancellation: job.cancellation.clone(),
+        caller: Arc::clone(&job.caller),
+        notes: notes.clone(),
+    };
     // Beginning is the tool's code too, and may panic.
-    let started = catch_unwind(AssertUnwindSafe(|| job.tool.start(context, job.arguments.clone())));
-    let Ok(future) = started else { return Some(render(job, answers, End::Panicked)) };
+    let started = catch_unwind(AssertUnwindSafe(|| job.work.start(context, &job.arguments)));
+    let Ok(future) = started else { return Some(render(job, End::Panicked)) };
     let end = tokio::select! {
         biased;
-        () = job.cancellation.cancelled() => return None,
+        () = job.cancellation.cancelled() => return unanswered(job),
         end = guarded(future) => end,
         () = tokio::time::sleep(Duration::from_nanos(remaining)) => End::Late { executed: true },
     };
     if matches!(end, End::Late { .. }) {
         job.cancellation.cancel();
     }
-    Some(render(job, answers, end))
+    Some(render(job, end))
 }
 
 /// Runs the tool to its end or its panic.
-async fn guarded(mut future: JobFuture) -> End {
+async fn guarded(mut future: Doing) -> End {
     std::future::poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(result)) => Poll::Ready(End::Result(result)),
+        Ok(Poll::Ready(end)) => Poll::Ready(end),
         Err(_) => Poll::Ready(End::Panicked),
     })
     .await
 }
 
-fn render(job: &Job, answers: &AnswerWriter, end: End) -> Answer {
-    let mut body = Vec::with_capacity(256);
-    let (status, outcome) = match end {
-        End::Result(result) => {
-            answers.result(&mut body, &job.id, |out| result.write_fields(out));
-            (200, if result.is_error() { Outcome::ToolError } else { Outcome::Ok })
-        }
-        End::Panicked => {
-            answers.error(&mut body, Some(&job.id), &RpcError::new(code::INTERNAL, "the tool failed unexpectedly"));
-            (200, Outcome::RpcError)
-        }
-        End::Late { executed } => {
-            answers.error(&mut body, Some(&job.id), &RpcError::deadline(executed));
-            (504, if executed { Outcome::HttpError } else { Outcome::Refused })
-        }
-    };
-    Answer { status, body, outcome }
+/// What becomes of a cancelled call. In the older era its client may still hold the connection, which then gets an
+/// answer without a message: a cancelled request must not have one.
+fn unanswered(job: &Job) -> Option<Answer> {
+    job.entry.as_ref().map(|_| Answer { status: 200, body: Vec::new(), outcome: Outcome::RpcError })
 }

@@ -1,8 +1,8 @@
 //! When patience ends.
 
 use super::{Net, Shard, ms, ticks};
+use crate::conn::Reading;
 use crate::conn::wheel::TICK_NS;
-use crate::conn::{Reading, Task};
 use crate::dispatch::write_comment;
 
 impl<N: Net> Shard<N> {
@@ -51,7 +51,7 @@ impl<N: Net> Shard<N> {
         }
         let has_begun = connection.input.is_some();
         match connection.reading {
-            Reading::Busy if matches!(connection.task, Task::Stream(_)) => {
+            Reading::Busy if connection.task.streams() => {
                 write_comment(&mut self.out);
                 self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
                 self.flush(key);

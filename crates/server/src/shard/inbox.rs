@@ -1,9 +1,9 @@
 //! What other threads have sent: answers of workers, changes.
 
-use super::mailbox::Inbox;
+use super::mailbox::{Delivery, Inbox};
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
-use crate::dispatch::write_changes;
+use crate::dispatch::{write_changes, write_message};
 use crate::queue::Answer;
 
 impl<N: Net> Shard<N> {
@@ -11,8 +11,11 @@ impl<N: Net> Shard<N> {
     pub(crate) fn take_messages(&mut self) -> Vec<(mio::net::TcpStream, u8)> {
         let mut inbox = std::mem::take(&mut self.inbox);
         let changes = self.mailbox.collect(&mut inbox);
-        for (token, answer) in inbox.answers.drain(..) {
-            self.deliver(token, &answer);
+        for (token, delivery) in inbox.answers.drain(..) {
+            match delivery {
+                Delivery::Note(note) => self.note(token, &note),
+                Delivery::Answer(answer) => self.deliver(token, &answer),
+            }
         }
         if changes != 0 {
             self.announce(changes);
@@ -26,6 +29,22 @@ impl<N: Net> Shard<N> {
         connections
     }
 
+    /// A message that comes before an answer: the first one makes a stream of it.
+    fn note(&mut self, token: ConnToken, note: &[u8]) {
+        let closes = self.drain.is_some();
+        let Some(connection) = self.find(token) else { return };
+        let Task::Call(call) = &mut connection.task else { return };
+        let begins = !std::mem::replace(&mut call.streams, true);
+        call.closes |= closes || connection.closes;
+        let closes = call.closes;
+        if begins {
+            self.dispatcher.begin_stream(&mut self.out, closes);
+        }
+        write_message(&mut self.out, note);
+        self.set_deadline(token.key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+        self.flush(token.key);
+    }
+
     fn deliver(&mut self, token: ConnToken, answer: &Answer) {
         // The client may have gone; its place may belong to another one.
         let drains = self.drain.is_some();
@@ -36,7 +55,7 @@ impl<N: Net> Shard<N> {
         connection.reading = Reading::Head;
         connection.closes |= call.closes || drains;
         let closes = self.table.get(token.key).is_some_and(|connection| connection.closes);
-        self.dispatcher.answered(&mut self.out, answer, closes);
+        self.dispatcher.answered(&mut self.out, answer, &call, closes);
         self.await_request(token.key);
         self.flush(token.key);
         self.dispatcher.answered = 0;

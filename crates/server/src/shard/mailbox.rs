@@ -23,10 +23,18 @@ pub(crate) struct Mailbox {
     connections_max: usize,
 }
 
+/// What a worker has for a connection.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// A message before the answer: JSON.
+    Note(Vec<u8>),
+    Answer(Answer),
+}
+
 /// The messages themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    pub(crate) answers: Vec<(ConnToken, Answer)>,
+    pub(crate) answers: Vec<(ConnToken, Delivery)>,
     /// Accepted connections with the index of their listener.
     pub(crate) connections: Vec<(TcpStream, u8)>,
 }
@@ -57,11 +65,20 @@ impl Mailbox {
     }
 
     pub(crate) fn try_answer(&self, token: ConnToken, answer: Answer) -> Result<(), Answer> {
+        self.deliver(token, answer, Delivery::Answer)
+    }
+
+    /// Hands over a message that comes before an answer; gives it back while the shard is far behind.
+    pub(crate) fn try_note(&self, token: ConnToken, note: Vec<u8>) -> Result<(), Vec<u8>> {
+        self.deliver(token, note, Delivery::Note)
+    }
+
+    fn deliver<T>(&self, token: ConnToken, what: T, wrap: impl FnOnce(T) -> Delivery) -> Result<(), T> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         if inbox.answers.len() >= self.answers_max {
-            return Err(answer);
+            return Err(what);
         }
-        inbox.answers.push((token, answer));
+        inbox.answers.push((token, wrap(what)));
         drop(inbox);
         self.wake();
         Ok(())

@@ -180,6 +180,7 @@ impl<N: Net> Shard<N> {
             self.pool.give_back(buffer);
         }
         match connection.task {
+            Task::Call(call) if call.outlives => {}
             Task::Call(call) => call.cancellation.cancel(),
             Task::Stream(_) => self.counters.streams.subtract(1),
             Task::None | Task::Upload(_) => {}

@@ -26,8 +26,8 @@ impl<N: Net> Shard<N> {
                 Written::All => self.pool.give_back(buffer),
                 Written::Some(count) => {
                     buffer.advance(count);
-                    let is_late = matches!(connection.task, Task::Stream(_))
-                        && buffer.len() as u64 > self.shared.limits.stream_bytes_max;
+                    let is_late =
+                        connection.task.streams() && buffer.len() as u64 > self.shared.limits.stream_bytes_max;
                     connection.output = Some(buffer);
                     if is_late {
                         return self.close(key);

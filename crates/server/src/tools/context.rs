@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
+use super::caller::{Caller, LogLevel};
 use crate::clock::monotonic_ns;
+use crate::queue::Notes;
 
 /// What an inline tool may know. It runs on a shard: it must end within microseconds and may not block.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,8 @@ pub struct JobContext {
     pub(crate) replica: u16,
     pub(crate) deadline_ns: u64,
     pub(crate) cancellation: Cancellation,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) notes: Notes,
 }
 
 impl JobContext {
@@ -43,6 +47,22 @@ impl JobContext {
     /// Time left until the call is given up, ns.
     pub fn remaining_ns(&self) -> u64 {
         self.deadline_ns.saturating_sub(monotonic_ns())
+    }
+
+    /// Tells the client how far the call is; `progress` must rise from one time to the next. Nothing is sent where the
+    /// client has not asked for it, where the call is over, or where it has said more than the limit allows. Waits
+    /// while the server has too much to send.
+    pub async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        if let Some(message) = self.caller.progress(progress, total, message) {
+            self.notes.send(message).await;
+        }
+    }
+
+    /// Sends the client a log message: text, or any other value. As with progress, only where it was asked for.
+    pub async fn log(&self, level: LogLevel, data: impl Into<serde_json::Value>) {
+        if let Some(message) = self.caller.log(level, &data.into()) {
+            self.notes.send(message).await;
+        }
     }
 
     /// Tells when the caller has gone. An async tool is dropped by itself; a blocking part must look.
@@ -73,6 +93,11 @@ impl Cancellation {
         if !self.is_cancelled() {
             changed.await;
         }
+    }
+
+    /// True for the same one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn cancel(&self) {

@@ -2,6 +2,7 @@
 
 mod arguments;
 pub(crate) mod builtin;
+mod caller;
 mod content;
 mod context;
 mod mirrored;
@@ -10,11 +11,13 @@ mod result;
 mod spec;
 
 pub use arguments::Arguments;
+pub use caller::LogLevel;
 pub use content::{Content, ResourceContents, ResourceData};
 pub use context::{CallContext, Cancellation, JobContext};
 pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
 pub use result::ToolResult;
 pub use spec::{Annotations, ToolSpec};
 
+pub(crate) use caller::Caller;
 pub(crate) use mirrored::Mirrored;
-pub(crate) use registry::Execution;
+pub(crate) use registry::{Execution, is_name};

@@ -11,6 +11,7 @@ use super::context::{CallContext, JobContext};
 use super::mirrored::{Mirrored, mirrored};
 use super::result::ToolResult;
 use super::spec::ToolSpec;
+use crate::features::Offers;
 
 /// A tool that is called in place, on the shard that read the request. Functions of this shape are such tools.
 pub trait InlineTool: Send + Sync + 'static {
@@ -46,6 +47,12 @@ where
     }
 }
 
+/// A name that every client takes.
+pub(crate) fn is_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+    !name.is_empty() && name.len() <= 64 && name.bytes().all(legal)
+}
+
 /// Where a tool runs.
 #[derive(Clone)]
 pub(crate) enum Execution {
@@ -74,11 +81,17 @@ pub(crate) struct Tool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// The name is empty, too long, or has a character that clients need not take.
-    #[error("{0:?} is no name for a tool: use 1 to 64 characters of A-Z a-z 0-9 _ - . /")]
+    #[error("{0:?} is no name for a tool or a prompt: use 1 to 64 characters of A-Z a-z 0-9 _ - . /")]
     BadName(String),
     /// The name is taken.
-    #[error("there is already a tool called {0:?}")]
+    #[error("there is already a tool or prompt called {0:?}")]
     Taken(String),
+    /// The uri of a resource, or the template of a family of them, is no good or taken.
+    #[error("{0:?} is taken, or no uri or template of resources: braces pair, with a name of A-Z a-z 0-9 _ in them")]
+    BadUri(String),
+    /// A completer is for nothing.
+    #[error("there is neither a prompt of the name nor a template of the text {0:?} to complete arguments of")]
+    NothingToComplete(String),
     /// The schema doesn't describe an object.
     #[error("the input schema of tool {0:?} is not of \"type\": \"object\"")]
     NoObject(String),
@@ -92,9 +105,10 @@ pub enum RegistryError {
     },
 }
 
-/// The tools of a server, in the order in which they were added.
+/// What a server offers: tools, resources, prompts, each in the order in which they were added.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
+    pub(crate) offers: Offers,
     tools: Vec<Tool>,
     /// Bounded as `tools` is, by `Limits::tools_max` when the engine starts.
     by_name: HashMap<String, usize>,
@@ -132,8 +146,7 @@ impl Registry {
 
     fn add(mut self, spec: ToolSpec, execution: Execution) -> Result<Self, RegistryError> {
         let name = spec.name.clone();
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
+        if !is_name(&name) {
             return Err(RegistryError::BadName(name));
         }
         if spec.input_schema.get("type").and_then(|kind| kind.as_str()) != Some("object") {

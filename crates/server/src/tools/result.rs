@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::content::Content;
+use crate::metrics::counters::Outcome;
 
 /// What a tool answers. It may borrow from the arguments of its call, so that an inline tool allocates nothing.
 #[derive(Debug, Clone)]
@@ -49,6 +50,10 @@ impl<'a> ToolResult<'a> {
     /// True when the tool failed.
     pub fn is_error(&self) -> bool {
         self.is_error
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        if self.is_error { Outcome::ToolError } else { Outcome::Ok }
     }
 
     /// The pieces.

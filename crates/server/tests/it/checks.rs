@@ -55,7 +55,8 @@ fn each_check_has_its_status_and_code() {
         ("another version header", 400, -32_020, plain(&listed("2025-11-25"), &list)),
         // 8
         ("another version", 400, -32_022, plain(&listed("2025-11-25"), &list.replace("2026-07-28", "2025-11-25"))),
-        ("legacy header", 400, -32_022, plain(&listed("2025-06-18"), unmeta)),
+        ("legacy header, no session", 400, -32_600, plain(&listed("2025-06-18"), unmeta)),
+        ("older header", 400, -32_022, plain(&listed("2024-11-05"), unmeta)),
         (
             "version before capabilities",
             400,
@@ -86,7 +87,7 @@ fn each_check_has_its_status_and_code() {
         let answer = client.ask(text);
         assert_eq!((answer.status, answer.code()), (status, code), "{what}");
         let knows_id = answer.json().get("id") == Some(&json!(7));
-        let has_id = code != -32_700 && (code != -32_600 || what == "response");
+        let has_id = code != -32_700 && (code != -32_600 || matches!(what, "response" | "legacy header, no session"));
         assert_eq!(knows_id, has_id, "{what}: {}", answer.body);
         assert_eq!(client.ask(texts.echo("usable")).status, 200, "after {what}");
     }
@@ -97,11 +98,13 @@ fn each_check_has_its_status_and_code() {
 fn a_version_that_is_not_served_is_told_which_are() {
     let (server, address) = start(Limits::default());
     let (mut client, texts) = (Client::connect(address), Texts(address));
-    let initialize =
-        r#"{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{}}}"#;
-    let answer = client.ask(texts.post("", initialize));
-    let data = json!({"supported": ["2026-07-28"], "requested": "2025-06-18"});
+    let list = message("tools/list", "").replace("2026-07-28", "2099-01-01");
+    let answer = client.ask(texts.post("MCP-Protocol-Version: 2099-01-01\r\nMcp-Method: tools/list\r\n", &list));
+    let supported = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"];
+    let data = json!({"supported": supported, "requested": "2099-01-01"});
     assert_eq!((answer.status, answer.code(), &answer.json()["error"]["data"]), (400, -32_022, &data));
+    let discovered = client.ask(texts.request("server/discover", "")).json();
+    assert_eq!(discovered["result"]["supportedVersions"], json!(supported));
     stop(server);
 }
 

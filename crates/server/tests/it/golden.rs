@@ -17,7 +17,7 @@ fn every_method_is_answered() {
     let discover = client.ask(texts.request("server/discover", ""));
     assert_eq!((discover.status, discover.field("Content-Type").as_deref()), (200, Some("application/json")));
     let result = json!({
-        "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": true}},
+        "resultType": "complete", "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"], "capabilities": {"tools": {"listChanged": true}},
         "instructions": "Call echo.", "ttlMs": 600_000, "cacheScope": "public", "_meta": about,
     });
     assert_eq!(discover.json(), json!({"jsonrpc": "2.0", "id": 7, "result": result}));

@@ -1,0 +1,103 @@
+//! Batches, which only 2025-03-26 has: an array of messages, answered by one of answers.
+
+use std::sync::Arc;
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::header::method;
+use erlmcp_protocol::server::message::{is_response, split_batch};
+use erlmcp_protocol::server::{Fault, Head, Message, read_message};
+
+use super::mcp::Handled;
+use super::{Asker, Dispatcher, Step};
+use crate::answer::RpcError;
+use crate::conn::Call;
+use crate::metrics::counters::{Method, Outcome};
+use crate::queue::Gathering;
+use crate::session::Session;
+
+impl Dispatcher {
+    pub(super) fn answer_batch(
+        &mut self,
+        head: &Head<'_, '_>,
+        session: Session,
+        body: &[u8],
+        used: usize,
+        asker: &Asker,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let closes = !head.keep_alive || self.draining;
+        let answered = Step::Answered { used, left: 0, closes };
+        let max = usize::try_from(self.shared.limits.batch_messages_max).unwrap_or(usize::MAX);
+        let messages = match split_batch(body, &self.message_limits, max) {
+            Ok(messages) => messages,
+            Err(fault) => {
+                self.fault(Method::Unread, &fault.into(), closes, out);
+                return answered;
+            }
+        };
+        let batch = Arc::new(Gathering::default());
+        self.session = Some(session);
+        self.batch = Some(Arc::clone(&batch));
+        let mut called = None;
+        for text in messages {
+            match read_message(text.as_bytes(), &self.message_limits) {
+                Ok(message) => called = self.answer_part(head, &session, &message, closes, asker, &batch).or(called),
+                Err(_) if is_response(text.as_bytes(), &self.message_limits) => {
+                    self.count(Method::Notification, Outcome::Ok);
+                }
+                Err(fault) => self.refuse_part(&fault, &batch),
+            }
+        }
+        self.session = None;
+        self.batch = None;
+        match (batch.read(), called) {
+            (Some(body), _) if body.is_empty() => self.head(202, None, Some(0), "", closes).write(out),
+            (Some(body), _) => {
+                self.body = body;
+                self.send(out, 200, "", closes);
+            }
+            (None, Some(call)) => return Step::Called { used, call },
+            (None, None) => {}
+        }
+        answered
+    }
+
+    /// Answers one message of a batch; gives its call, where a worker answers it.
+    fn answer_part(
+        &mut self,
+        head: &Head<'_, '_>,
+        session: &Session,
+        message: &Message<'_>,
+        closes: bool,
+        asker: &Asker,
+        batch: &Gathering,
+    ) -> Option<Box<Call>> {
+        if message.id.is_none() {
+            self.take_notification(session, message);
+            return None;
+        }
+        if message.method.is(method::INITIALIZE) {
+            let why = "initialize must not be part of a batch";
+            self.refuse_part(&Fault { id: message.id, status: 400, code: code::INVALID_REQUEST, why }, batch);
+            return None;
+        }
+        let (method, handled) = self.answer_older(head, message, closes, asker);
+        match handled {
+            Handled::Replied { outcome, .. } => {
+                self.count(method, outcome);
+                batch.add(&self.body);
+                None
+            }
+            Handled::Called(call) => Some(call),
+            Handled::Opened(_) => None,
+        }
+    }
+
+    fn refuse_part(&mut self, fault: &Fault<'_>, batch: &Gathering) {
+        self.count(Method::Unread, Outcome::RpcError);
+        self.body.clear();
+        let error = RpcError::new(fault.code, fault.why);
+        self.shared.answers.error(&mut self.body, fault.id.map(str::as_bytes), &error);
+        batch.add(&self.body);
+    }
+}

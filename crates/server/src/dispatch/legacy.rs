@@ -1,0 +1,209 @@
+//! The older era (2025-03-26 to 2025-11-25) on the same endpoint: `initialize`, and requests of sessions. Everything
+//! here is off the modern path, which leaves it after one look at a message.
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::era::Version;
+use erlmcp_protocol::header::{method, name};
+use erlmcp_protocol::json::Scanner;
+use erlmcp_protocol::server::legacy::{Said, negotiate, opens_session, said};
+use erlmcp_protocol::server::message::is_response;
+use erlmcp_protocol::server::{Fault, Head, Message};
+
+use super::mcp::{Handled, id, label};
+use super::{Asker, Dispatcher, Step};
+use crate::answer::RpcError;
+use crate::metrics::counters::{Method, Outcome};
+use crate::session::{NoSession, Session, capability};
+
+/// What `logging/setLevel` may say.
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+impl Dispatcher {
+    /// Answers a message without modern metadata, where it is one of the older era.
+    #[cold]
+    pub(super) fn older(
+        &mut self,
+        head: &Head<'_, '_>,
+        message: &Message<'_>,
+        used: usize,
+        asker: &Asker,
+        out: &mut Vec<u8>,
+    ) -> Option<Step> {
+        let closes = !head.keep_alive || self.draining;
+        let answered = Step::Answered { used, left: 0, closes };
+        if opens_session(message) {
+            self.initialize(message, closes, out);
+            return Some(answered);
+        }
+        match said(&head.known) {
+            Said::Legacy => {}
+            // A request is refused with the versions that are served; a notification has no such answer.
+            Said::Unknown if message.id.is_none() => {
+                let why = "MCP-Protocol-Version names no version that is served";
+                let fault = Fault { id: None, status: 400, code: code::UNSUPPORTED_VERSION, why };
+                self.fault(Method::Notification, &fault.into(), closes, out);
+                return Some(answered);
+            }
+            Said::Nothing | Said::Modern | Said::Unknown => return None,
+        }
+        let session = match self.shared.sessions.find(head.known.session_id, self.unix_seconds()) {
+            Ok(session) => session,
+            Err(none) => {
+                self.no_session(label(message), message.id, none, closes, out);
+                return Some(answered);
+            }
+        };
+        if message.id.is_none() {
+            self.take_notification(&session, message);
+            self.head(202, None, Some(0), "", closes).write(out);
+            return Some(answered);
+        }
+        self.session = Some(session);
+        let (method, handled) = self.answer_older(head, message, closes, asker);
+        let step = self.settle(handled, method, used, closes, out);
+        self.session = None;
+        Some(step)
+    }
+
+    /// A body that is no message: a response or a batch of the older era, or nothing that can be answered.
+    #[cold]
+    pub(super) fn no_message(
+        &mut self,
+        head: &Head<'_, '_>,
+        body: &[u8],
+        fault: &Fault<'_>,
+        used: usize,
+        asker: &Asker,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        let closes = !head.keep_alive || self.draining;
+        let answered = Step::Answered { used, left: 0, closes };
+        let is_batch = body.trim_ascii_start().first() == Some(&b'[');
+        let is_older = said(&head.known) == Said::Legacy && fault.code == code::INVALID_REQUEST;
+        if !is_older || !(is_batch || is_response(body, &self.message_limits)) {
+            self.fault(Method::Unread, &(*fault).into(), closes, out);
+            return answered;
+        }
+        match self.shared.sessions.find(head.known.session_id, self.unix_seconds()) {
+            Err(none) => self.no_session(Method::Unread, None, none, closes, out),
+            Ok(session) if is_batch && session.version == Version::V20250326 => {
+                return self.answer_batch(head, session, body, used, asker, out);
+            }
+            Ok(_) if is_batch => {
+                let why = "the version of this session has no batches";
+                self.fault(Method::Unread, &Fault { why, ..*fault }.into(), closes, out);
+            }
+            // Nothing was asked, so that nobody waits for it.
+            Ok(_) => {
+                self.count(Method::Notification, Outcome::Ok);
+                self.head(202, None, Some(0), "", closes).write(out);
+            }
+        }
+        answered
+    }
+
+    pub(super) fn no_session(
+        &mut self,
+        method: Method,
+        id: Option<&str>,
+        none: NoSession,
+        closes: bool,
+        out: &mut Vec<u8>,
+    ) {
+        let fault = Fault { id, status: none.status, code: code::INVALID_REQUEST, why: none.why };
+        self.fault(method, &fault.into(), closes, out);
+    }
+
+    fn initialize(&mut self, message: &Message<'_>, closes: bool, out: &mut Vec<u8>) {
+        let asked = message.params.protocol_version.map(|version| version.decode()).unwrap_or_default();
+        let version = negotiate(&asked);
+        let capabilities = message.params.capabilities.map_or(0, capabilities);
+        let token = self.shared.sessions.open(version, capabilities, self.unix_seconds());
+        self.body.clear();
+        let fields = &self.shared.catalog.initialize;
+        self.shared.plain_answers.result(&mut self.body, id(message), |out| {
+            out.extend_from_slice(format!("\"protocolVersion\":\"{}\",", version.as_str()).as_bytes());
+            out.extend_from_slice(fields);
+        });
+        self.count(Method::Initialize, Outcome::Ok);
+        self.send(out, 200, &format!("{}: {token}\r\n", name::SESSION_ID), closes);
+    }
+
+    pub(super) fn take_notification(&mut self, session: &Session, message: &Message<'_>) {
+        self.count(Method::Notification, Outcome::Ok);
+        if message.method.is(method::CANCELLED)
+            && let Some(id) = message.params.request_id
+        {
+            self.shared.sessions.calls.cancel(session.id, id.as_bytes());
+        }
+    }
+
+    /// Answers a request of a session.
+    pub(super) fn answer_older(
+        &mut self,
+        head: &Head<'_, '_>,
+        message: &Message<'_>,
+        closes: bool,
+        asker: &Asker,
+    ) -> (Method, Handled) {
+        let method = label(message);
+        if let Some(handled) = self.answer(method, head, message, closes, asker) {
+            return (method, handled);
+        }
+        let is = |name| message.method.is(name);
+        let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
+        if is(method::PING) {
+            (Method::Ping, self.empty(message))
+        } else if is(method::SET_LEVEL) {
+            match message.params.level.filter(|level| LEVELS.iter().any(|known| level.is(known))) {
+                Some(_) => (method, self.empty(message)),
+                None => (method, self.rpc_error(message, 200, bad("level is none of the eight that there are"))),
+            }
+        } else if is(method::SUBSCRIBE) || is(method::UNSUBSCRIBE) {
+            match message.params.uri {
+                Some(_) => (method, self.empty(message)),
+                None => (method, self.rpc_error(message, 200, bad("uri is missing or not a string"))),
+            }
+        } else {
+            let error = RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method in this session");
+            (method, self.rpc_error(message, 200, error))
+        }
+    }
+
+    /// The answer that there is nothing to say.
+    fn empty(&mut self, message: &Message<'_>) -> Handled {
+        self.body.clear();
+        self.shared.plain_answers.result(&mut self.body, id(message), |_| ());
+        Handled::ok()
+    }
+}
+
+/// The bits of what a client says it can do.
+fn capabilities(object: &str) -> u8 {
+    let mut bits = 0;
+    // The text was checked with the message it is part of; what is no object says nothing.
+    let _ = Scanner::new(object, u32::MAX).object(|scanner, key| {
+        let is_there = scanner.value()?.starts_with('{');
+        for (name, bit) in
+            [("sampling", capability::SAMPLING), ("elicitation", capability::ELICITATION), ("roots", capability::ROOTS)]
+        {
+            bits |= if is_there && key.is(name) { bit } else { 0 };
+        }
+        Ok(())
+    });
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_bits() {
+        assert_eq!(capabilities(r#"{"sampling":{},"roots":{"listChanged":true},"x":{}}"#), 5);
+        assert_eq!(capabilities(r#"{"elicitation":{}}"#), 2);
+        for none in ["{}", "[]", "null", r#"{"sampling":true}"#] {
+            assert_eq!(capabilities(none), 0, "{none}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What a server offers beside tools: resources, prompts, completion.
+
+mod completion;
+mod failure;
+mod offers;
+mod prompt;
+mod resource;
+mod template;
+
+pub use completion::{Complete, CompleteFuture, Completion, CompletionRequest};
+pub use failure::Failure;
+pub use prompt::{
+    GetPrompt, PromptArgument, PromptArguments, PromptFuture, PromptMessage, PromptResult, PromptSpec, Role,
+};
+pub use resource::{ReadFuture, ReadResource, ResourceRequest, ResourceSpec, TemplateSpec};
+
+pub(crate) use offers::Offers;

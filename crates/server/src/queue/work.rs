@@ -1,0 +1,108 @@
+//! What a worker does, and what comes of it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use erlmcp_protocol::code;
+
+use super::{Answer, Job};
+use crate::answer::RpcError;
+use crate::features::{
+    Complete, Completion, CompletionRequest, Failure, GetPrompt, PromptArguments, PromptResult, ReadResource,
+    ResourceRequest,
+};
+use crate::metrics::counters::Outcome;
+use crate::tools::{JobContext, QueuedTool, ResourceContents, ToolResult};
+
+/// What a worker is to do.
+#[derive(Clone)]
+pub(crate) enum Work {
+    Tool(Arc<dyn QueuedTool>),
+    Read(Arc<dyn ReadResource>, ResourceRequest),
+    Prompt(Arc<dyn GetPrompt>, PromptArguments),
+    Complete(Arc<dyn Complete>, CompletionRequest),
+}
+
+/// How it ended.
+pub(super) enum End {
+    Tool(ToolResult<'static>),
+    Read(Result<Vec<ResourceContents<'static>>, Failure>, String),
+    Prompt(Result<PromptResult, Failure>),
+    Complete(Result<Completion, Failure>),
+    Panicked,
+    Late { executed: bool },
+}
+
+pub(super) type Doing = Pin<Box<dyn Future<Output = End> + Send>>;
+
+impl Work {
+    pub(super) fn start(&self, context: JobContext, arguments: &str) -> Doing {
+        match self {
+            Self::Tool(tool) => {
+                let doing = tool.start(context, arguments.into());
+                Box::pin(async { End::Tool(doing.await) })
+            }
+            Self::Read(reader, request) => {
+                let doing = reader.read(context, request.clone());
+                let uri = request.uri.clone();
+                Box::pin(async { End::Read(doing.await, uri) })
+            }
+            Self::Prompt(source, arguments) => {
+                let doing = source.get(context, arguments.clone());
+                Box::pin(async { End::Prompt(doing.await) })
+            }
+            Self::Complete(completer, request) => {
+                let doing = completer.complete(context, request.clone());
+                Box::pin(async { End::Complete(doing.await) })
+            }
+        }
+    }
+}
+
+pub(super) fn render(job: &Job, end: End) -> Answer {
+    let answers = &job.answers;
+    let mut body = Vec::with_capacity(256);
+    let mut result = |write: &dyn Fn(&mut Vec<u8>)| answers.result(&mut body, &job.id, write);
+    let failed = |failure: Failure| (200, Outcome::RpcError, RpcError::from(failure));
+    let (status, outcome, error) = match end {
+        End::Tool(tool) => {
+            result(&|out| tool.write_fields(out));
+            return Answer { status: 200, outcome: tool.outcome(), body };
+        }
+        End::Read(Ok(contents), _) if !contents.is_empty() => {
+            // What is in a resource may be another thing for another client, and at any time.
+            result(&|out| {
+                member(out, "contents", &contents);
+                if !answers.is_plain() {
+                    out.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\"");
+                }
+            });
+            return Answer { status: 200, outcome: Outcome::Ok, body };
+        }
+        End::Prompt(Ok(prompt)) => {
+            result(&|out| prompt.write_fields(out));
+            return Answer { status: 200, outcome: Outcome::Ok, body };
+        }
+        End::Complete(Ok(completion)) => {
+            result(&|out| member(out, "completion", &completion));
+            return Answer { status: 200, outcome: Outcome::Ok, body };
+        }
+        End::Read(Ok(_), uri) => failed(Failure::no_resource(&uri)),
+        End::Read(Err(failure), _) | End::Prompt(Err(failure)) | End::Complete(Err(failure)) => failed(failure),
+        End::Panicked => (200, Outcome::RpcError, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
+        End::Late { executed } => {
+            (504, if executed { Outcome::HttpError } else { Outcome::Refused }, RpcError::deadline(executed))
+        }
+    };
+    answers.error(&mut body, Some(&job.id), &error);
+    Answer { status, outcome, body }
+}
+
+/// Writes a member of a result.
+fn member(out: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+    // Writing strings to a Vec cannot fail.
+    let _ = serde_json::to_writer(out, value);
+}

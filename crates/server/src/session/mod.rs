@@ -1,0 +1,127 @@
+//! Sessions of the older era. A session at rest costs nothing: its id is a signed token that every server with the key
+//! accepts. Held is only what no token can carry: sessions that ended early, calls under way, open streams.
+
+mod calls;
+mod revoked;
+mod token;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use erlmcp_protocol::era::Version;
+use erlmcp_protocol::server::head::Once;
+
+use crate::limits::Limits;
+
+pub(crate) use calls::{Calls, Entry};
+pub(crate) use revoked::{Ended, Revoked};
+pub(crate) use token::{Session, SessionKey, Signer, capability};
+
+/// Why a request has no session, with its HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoSession {
+    pub(crate) status: u16,
+    pub(crate) why: &'static str,
+}
+
+impl Session {
+    /// What names it among those that ended.
+    pub(crate) fn end(&self) -> Ended {
+        Ended { epoch: self.epoch, id: self.id }
+    }
+}
+
+/// The sessions of a server.
+pub(crate) struct Sessions {
+    signer: Signer,
+    revoked: RwLock<Revoked>,
+    lifetime_s: u64,
+    pub(crate) calls: Arc<Calls>,
+}
+
+impl Sessions {
+    pub(crate) fn new(key: &SessionKey, limits: &Limits) -> Self {
+        Self {
+            signer: Signer::new(key),
+            revoked: RwLock::new(Revoked::new(limits.sessions_revoked_max)),
+            lifetime_s: (limits.session_lifetime_ms / 1_000).max(1),
+            calls: Arc::default(),
+        }
+    }
+
+    /// A new session, and its id.
+    pub(crate) fn open(&self, version: Version, capabilities: u8, now_s: u64) -> String {
+        let epoch = self.revoked.read().unwrap_or_else(PoisonError::into_inner).epoch(now_s);
+        self.signer.sign(&Session::new(version, capabilities, epoch, now_s + self.lifetime_s))
+    }
+
+    /// The session that a request names.
+    pub(crate) fn find(&self, named: Once<'_>, now_s: u64) -> Result<Session, NoSession> {
+        let text = match named {
+            Once::Value(text) => text,
+            Once::Absent => {
+                let why = "Mcp-Session-Id is missing: send initialize first, then the id that its answer carries";
+                return Err(NoSession { status: 400, why });
+            }
+            Once::Repeated => return Err(NoSession { status: 400, why: "Mcp-Session-Id is there twice" }),
+        };
+        let session = self.signer.read(text).filter(|session| self.lives(session, now_s));
+        session.ok_or(NoSession { status: 404, why: "there is no such session, or it has ended: send initialize anew" })
+    }
+
+    /// True until a session expires or is ended.
+    pub(crate) fn lives(&self, session: &Session, now_s: u64) -> bool {
+        now_s < session.expires && !self.revoked.read().unwrap_or_else(PoisonError::into_inner).has(session.end())
+    }
+
+    /// Ends sessions, and all that were signed before epoch `floor`.
+    pub(crate) fn revoke(&self, floor: u32, ended: &[Ended], now_s: u64) {
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        revoked.forget_expired(now_s, self.lifetime_s);
+        revoked.raise(floor);
+        ended.iter().for_each(|ended| revoked.insert(*ended));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions(limits: &Limits) -> Sessions {
+        Sessions::new(&SessionKey::random(), limits)
+    }
+
+    fn status(sessions: &Sessions, named: Once<'_>, now_s: u64) -> Result<Version, u16> {
+        sessions.find(named, now_s).map(|session| session.version).map_err(|none| none.status)
+    }
+
+    #[test]
+    fn a_session_lives_until_it_expires() {
+        let sessions = sessions(&Limits::default());
+        let token = sessions.open(Version::V20251125, 0, 1_000_000);
+        let named = Once::Value(token.as_bytes());
+        assert_eq!(status(&sessions, named, 1_000_000), Ok(Version::V20251125));
+        assert_eq!(status(&sessions, named, 1_003_599), Ok(Version::V20251125));
+        assert_eq!(status(&sessions, named, 1_003_600), Err(404));
+        assert_eq!(status(&sessions, Once::Absent, 1_000_000), Err(400));
+        assert_eq!(status(&sessions, Once::Repeated, 1_000_000), Err(400));
+        assert_eq!(status(&sessions, Once::Value(b"x"), 1_000_000), Err(404));
+    }
+
+    #[test]
+    fn a_session_that_was_ended_is_no_more_and_others_live() {
+        let sessions = sessions(&Limits { sessions_revoked_max: 2, ..Limits::default() });
+        let tokens: Vec<String> = (0..4).map(|_| sessions.open(Version::V20250618, 0, 900)).collect();
+        let find = |token: &String| sessions.find(Once::Value(token.as_bytes()), 900);
+        let end = |token: &String| {
+            let ended = find(token).expect("it lives").end();
+            sessions.revoke(0, &[ended], 900);
+        };
+        end(&tokens[0]);
+        assert!(find(&tokens[0]).is_err() && find(&tokens[1]).is_ok());
+        end(&tokens[1]);
+        end(&tokens[2]);
+        assert!(find(&tokens[3]).is_err(), "the set was full: the epoch has ended");
+        let anew = sessions.open(Version::V20250618, 0, 900);
+        assert!(find(&anew).is_ok(), "and a new session is of another one");
+    }
+}

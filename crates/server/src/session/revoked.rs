@@ -1,0 +1,147 @@
+//! Sessions that have ended before their time: the only thing of a session at rest that a server must remember.
+
+use std::collections::{BTreeMap, HashSet};
+
+/// Sessions signed within so many seconds share an epoch.
+const EPOCH_SECONDS: u64 = 300;
+
+/// A session that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) epoch: u32,
+    pub(crate) id: u128,
+}
+
+/// The set of them. When it is full, the oldest epoch ends as a whole: its sessions have to begin anew, and nothing of
+/// them needs to be remembered.
+#[derive(Debug, Clone)]
+pub(crate) struct Revoked {
+    epochs: BTreeMap<u32, HashSet<u128>>,
+    /// Sessions of earlier epochs have ended.
+    floor: u32,
+    count: u64,
+    max: u64,
+}
+
+impl Revoked {
+    pub(crate) fn new(max: u64) -> Self {
+        Self { epochs: BTreeMap::new(), floor: 0, count: 0, max }
+    }
+
+    /// The epoch to sign in.
+    pub(crate) fn epoch(&self, now_s: u64) -> u32 {
+        u32::try_from(now_s / EPOCH_SECONDS).unwrap_or(u32::MAX).max(self.floor)
+    }
+
+    pub(crate) fn has(&self, ended: Ended) -> bool {
+        ended.epoch < self.floor || self.epochs.get(&ended.epoch).is_some_and(|ids| ids.contains(&ended.id))
+    }
+
+    pub(crate) fn floor(&self) -> u32 {
+        self.floor
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.count
+    }
+
+    pub(crate) fn insert(&mut self, ended: Ended) {
+        if self.has(ended) {
+            return;
+        }
+        while self.count >= self.max {
+            let Some(oldest) = self.epochs.keys().next().copied() else {
+                // There is room for none.
+                return self.raise(ended.epoch.saturating_add(1));
+            };
+            self.raise(oldest.saturating_add(1));
+        }
+        if ended.epoch >= self.floor {
+            self.epochs.entry(ended.epoch).or_default().insert(ended.id);
+            self.count += 1;
+        }
+    }
+
+    /// Ends all epochs before `floor`.
+    pub(crate) fn raise(&mut self, floor: u32) {
+        if floor > self.floor {
+            self.floor = floor;
+            self.epochs = self.epochs.split_off(&floor);
+            self.recount();
+        }
+    }
+
+    /// Forgets sessions whose time is over anyway.
+    pub(crate) fn forget_expired(&mut self, now_s: u64, lifetime_s: u64) {
+        let over = |epoch: u32| (u64::from(epoch) + 1) * EPOCH_SECONDS + lifetime_s < now_s;
+        if self.epochs.keys().next().is_some_and(|oldest| over(*oldest)) {
+            self.epochs.retain(|epoch, _| !over(*epoch));
+            self.recount();
+        }
+    }
+
+    /// All that is remembered.
+    pub(crate) fn all(&self) -> Vec<Ended> {
+        let of = |(epoch, ids): (&u32, &HashSet<u128>)| {
+            let epoch = *epoch;
+            ids.iter().map(move |id| Ended { epoch, id: *id }).collect::<Vec<_>>()
+        };
+        self.epochs.iter().flat_map(of).collect()
+    }
+
+    fn recount(&mut self) {
+        self.count = self.epochs.values().map(|ids| ids.len() as u64).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(epoch: u32, id: u128) -> Ended {
+        Ended { epoch, id }
+    }
+
+    #[test]
+    fn what_ended_is_known_and_nothing_else() {
+        let mut revoked = Revoked::new(10);
+        revoked.insert(ended(5, 1));
+        revoked.insert(ended(5, 1));
+        assert!(revoked.has(ended(5, 1)) && !revoked.has(ended(5, 2)) && !revoked.has(ended(4, 1)));
+        assert_eq!((revoked.len(), revoked.all()), (1, vec![ended(5, 1)]));
+    }
+
+    #[test]
+    fn a_full_set_ends_its_oldest_epoch() {
+        let mut revoked = Revoked::new(3);
+        for (epoch, id) in [(4, 1), (4, 2), (6, 3), (6, 4)] {
+            revoked.insert(ended(epoch, id));
+        }
+        assert_eq!((revoked.len(), revoked.floor()), (2, 5));
+        assert!(revoked.has(ended(4, 99)), "all of the epoch have ended");
+        assert!(!revoked.has(ended(5, 1)) && revoked.has(ended(6, 4)));
+        assert_eq!(revoked.epoch(6 * EPOCH_SECONDS), 6);
+    }
+
+    #[test]
+    fn the_set_stays_bounded_when_all_ended_in_one_epoch() {
+        let mut revoked = Revoked::new(3);
+        (0..10).for_each(|id| revoked.insert(ended(7, id)));
+        assert!(revoked.len() <= 3 && (0..10).all(|id| revoked.has(ended(7, id))));
+        assert_eq!(revoked.epoch(7 * EPOCH_SECONDS), 8, "what is signed now is of the next epoch");
+        let mut none = Revoked::new(0);
+        none.insert(ended(7, 1));
+        assert!(none.has(ended(7, 1)) && none.len() == 0);
+    }
+
+    #[test]
+    fn what_has_expired_is_forgotten() {
+        let mut revoked = Revoked::new(10);
+        revoked.insert(ended(1, 1));
+        revoked.insert(ended(3, 2));
+        revoked.forget_expired(2 * EPOCH_SECONDS + 3_600, 3_600);
+        assert_eq!(revoked.len(), 2);
+        revoked.forget_expired(2 * EPOCH_SECONDS + 3_601, 3_600);
+        assert_eq!(revoked.all(), [ended(3, 2)]);
+    }
+}

@@ -1,0 +1,150 @@
+//! A session's id: what the server would have to remember, signed, so that it remembers nothing.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use erlmcp_protocol::era::Version;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+/// What a client said that it can do, as bits.
+pub(crate) mod capability {
+    pub(crate) const SAMPLING: u8 = 1;
+    pub(crate) const ELICITATION: u8 = 2;
+    pub(crate) const ROOTS: u8 = 4;
+}
+
+/// Bytes of a token before its signature.
+const SIGNED: usize = 32;
+/// Bytes of a token.
+const WHOLE: usize = SIGNED + 32;
+/// A token as it is written.
+pub(crate) const TOKEN_TEXT: usize = (WHOLE * 4).div_ceil(3);
+/// The first byte; another layout gets another one.
+const LAYOUT: u8 = 1;
+
+/// What signs the ids of sessions: one for all replicas of a cluster.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SessionKey([u8; 32]);
+
+impl SessionKey {
+    /// A new one.
+    ///
+    /// # Panics
+    /// Where the system has no random numbers, without which nothing here is safe.
+    pub(crate) fn random() -> Self {
+        Self(random())
+    }
+}
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionKey(secret)")
+    }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
+    bytes
+}
+
+/// A session, as its id tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) id: u128,
+    pub(crate) version: Version,
+    /// Bits of [`capability`].
+    pub(crate) capabilities: u8,
+    /// In which it was signed.
+    pub(crate) epoch: u32,
+    /// Seconds since 1970.
+    pub(crate) expires: u64,
+}
+
+impl Session {
+    pub(crate) fn new(version: Version, capabilities: u8, epoch: u32, expires: u64) -> Self {
+        Self { id: u128::from_be_bytes(random()), version, capabilities, epoch, expires }
+    }
+}
+
+/// Signs and reads ids.
+pub(crate) struct Signer(hmac::Key);
+
+impl Signer {
+    pub(crate) fn new(key: &SessionKey) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &key.0))
+    }
+
+    pub(crate) fn sign(&self, session: &Session) -> String {
+        let mut token = [0; WHOLE];
+        token[0] = LAYOUT;
+        token[1] = Version::ALL.iter().position(|version| *version == session.version).unwrap_or(0) as u8;
+        token[2] = session.capabilities;
+        token[4..8].copy_from_slice(&session.epoch.to_be_bytes());
+        token[8..16].copy_from_slice(&session.expires.to_be_bytes());
+        token[16..SIGNED].copy_from_slice(&session.id.to_be_bytes());
+        let signature = hmac::sign(&self.0, &token[..SIGNED]);
+        token[SIGNED..].copy_from_slice(signature.as_ref());
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    /// None for what no server with this key has signed.
+    pub(crate) fn read(&self, text: &[u8]) -> Option<Session> {
+        if text.len() != TOKEN_TEXT {
+            return None;
+        }
+        let mut token = [0; WHOLE];
+        let count = URL_SAFE_NO_PAD.decode_slice(text, &mut token).ok()?;
+        if count != WHOLE {
+            return None;
+        }
+        let (signed, signature) = token.split_at(SIGNED);
+        hmac::verify(&self.0, signed, signature).ok()?;
+        let version = *Version::ALL.get(usize::from(signed[1])).filter(|_| signed[0] == LAYOUT)?;
+        Some(Session {
+            id: u128::from_be_bytes(signed[16..].try_into().ok()?),
+            version,
+            capabilities: signed[2],
+            epoch: u32::from_be_bytes(signed[4..8].try_into().ok()?),
+            expires: u64::from_be_bytes(signed[8..16].try_into().ok()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_back_only_to_who_has_its_key() {
+        let key = SessionKey::random();
+        let session = Session::new(Version::V20250618, capability::ROOTS, 7, 1_800_000_000);
+        let token = Signer::new(&key).sign(&session);
+        assert_eq!(token.len(), TOKEN_TEXT);
+        assert!(token.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
+        assert_eq!(Signer::new(&key.clone()).read(token.as_bytes()), Some(session));
+        assert_eq!(Signer::new(&SessionKey::random()).read(token.as_bytes()), None);
+        assert_eq!(format!("{key:?}"), "SessionKey(secret)");
+    }
+
+    #[test]
+    fn a_token_that_was_touched_is_none() {
+        let signer = Signer::new(&SessionKey::random());
+        let token = signer.sign(&Session::new(Version::V20251125, 0, 0, 9)).into_bytes();
+        for at in 0..token.len() {
+            let mut touched = token.clone();
+            touched[at] = if touched[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(signer.read(&touched), None, "at {at}");
+        }
+        assert_eq!(signer.read(b""), None);
+        assert_eq!(signer.read(&token[1..]), None);
+        assert_eq!(signer.read(&[&token[..], b"A"].concat()), None);
+    }
+
+    #[test]
+    fn no_two_sessions_are_one() {
+        let id = || Session::new(Version::V20251125, 0, 0, 9).id;
+        assert_ne!(id(), id());
+    }
+}

@@ -1,0 +1,135 @@
+//! Who calls, as far as the request tells.
+
+use erlmcp_protocol::header::method;
+use erlmcp_protocol::server::Message;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// How grave a log message is, from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For the developer.
+    Debug,
+    /// As expected.
+    Info,
+    /// As expected, and worth a word.
+    Notice,
+    /// Not as it should be.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A part has failed.
+    Critical,
+    /// Somebody must act now.
+    Alert,
+    /// Nothing works.
+    Emergency,
+}
+
+impl LogLevel {
+    const ALL: [(Self, &'static str); 8] = [
+        (Self::Debug, "debug"),
+        (Self::Info, "info"),
+        (Self::Notice, "notice"),
+        (Self::Warning, "warning"),
+        (Self::Error, "error"),
+        (Self::Critical, "critical"),
+        (Self::Alert, "alert"),
+        (Self::Emergency, "emergency"),
+    ];
+
+    /// Reads the word of the protocol.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, own)| *own == word).map(|(level, _)| *level)
+    }
+}
+
+/// What a request says about the client that is of use after the request is read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller {
+    /// JSON text of a string or an integer; none where nobody wants progress.
+    pub(crate) progress_token: Option<Box<str>>,
+    /// None where nobody wants log messages.
+    pub(crate) log_level: Option<LogLevel>,
+    /// JSON text of an object.
+    pub(crate) capabilities: Box<str>,
+}
+
+impl Caller {
+    /// `streams`: the answer can be a stream. Where it can't, nothing is said before the answer.
+    pub(crate) fn of(message: &Message<'_>, streams: bool) -> Self {
+        let meta = &message.params.meta;
+        Self {
+            progress_token: meta.progress_token.filter(|_| streams).map(Into::into),
+            log_level: meta.log_level.filter(|_| streams).and_then(|level| LogLevel::parse(&level.decode())),
+            capabilities: meta.client_capabilities.unwrap_or("{}").into(),
+        }
+    }
+
+    /// A progress notification; none where nobody asked for any.
+    pub(super) fn progress(&self, progress: f64, total: Option<f64>, text: Option<&str>) -> Option<Vec<u8>> {
+        let token: Value = serde_json::from_str(self.progress_token.as_deref()?).ok()?;
+        let mut params = json!({"progressToken": token, "progress": number(progress)});
+        if let Some(total) = total {
+            params["total"] = number(total);
+        }
+        if let Some(text) = text {
+            params["message"] = json!(text);
+        }
+        Some(notification(method::PROGRESS, &params))
+    }
+
+    /// A log message; none where nobody asked for one so light.
+    pub(super) fn log(&self, level: LogLevel, data: &Value) -> Option<Vec<u8>> {
+        self.log_level.filter(|wanted| level >= *wanted)?;
+        Some(notification(method::LOG_MESSAGE, &json!({"level": level, "data": data})))
+    }
+}
+
+/// Whole numbers are written as such.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 9e15 { json!(value as i64) } else { json!(value) }
+}
+
+fn notification(method: &str, params: &Value) -> Vec<u8> {
+    json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(message: Option<Vec<u8>>) -> Option<String> {
+        message.map(|message| String::from_utf8(message).expect("JSON is UTF-8"))
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_said() {
+        let silent = Caller::default();
+        assert_eq!(silent.progress(1.0, None, None), None);
+        assert_eq!(silent.log(LogLevel::Emergency, &json!("x")), None);
+        let caller =
+            Caller { progress_token: Some("\"p\"".into()), log_level: Some(LogLevel::Warning), ..Caller::default() };
+        assert_eq!(
+            text(caller.progress(50.0, Some(99.5), Some("half"))).as_deref(),
+            Some(
+                r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"message":"half","progress":50,"progressToken":"p","total":99.5}}"#
+            )
+        );
+        assert_eq!(caller.log(LogLevel::Notice, &json!("x")), None);
+        assert_eq!(
+            text(caller.log(LogLevel::Error, &json!({"a": 1}))).as_deref(),
+            Some(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":{"a":1},"level":"error"}}"#)
+        );
+    }
+
+    #[test]
+    fn levels_are_read_as_they_are_written() {
+        for (level, word) in LogLevel::ALL {
+            assert_eq!(serde_json::to_value(level).expect("it is JSON"), word);
+            assert_eq!(LogLevel::parse(word), Some(level));
+        }
+        assert!(LogLevel::ALL.is_sorted() && LogLevel::parse("loud").is_none());
+    }
+}
