@@ -55,6 +55,10 @@ pub struct StressConfig {
     pub tool: Option<ToolCall>,
     /// Name and value of headers for every request.
     pub headers: Vec<(String, String)>,
+    /// Root certificates to trust beside the system's, PEM; empty for none.
+    pub ca_pem: String,
+    /// Trusts any certificate.
+    pub insecure: bool,
     /// A request's.
     pub timeout: Duration,
     /// None: drawn from the clock.

@@ -2,11 +2,13 @@
 
 mod count;
 mod duration;
+mod reaching;
 mod serve;
 mod stress;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use reaching::ReachingArgs;
 pub(crate) use serve::{AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, ReplicaArgs, ServeArgs};
 pub(crate) use stress::{Era, StressArgs};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::ReachingArgs;
 use super::count::{parse_count, parse_rate};
 use super::duration::{parse_duration, parse_minutes};
 
@@ -58,9 +59,8 @@ pub(crate) struct StressArgs {
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
-    /// A header for every request, as 'Name: value' (repeatable)
-    #[arg(short = 'H', long = "header", value_name = "HEADER")]
-    pub(crate) headers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) reaching: ReachingArgs,
     /// A request's timeout
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod cluster;
 mod listen;
+mod reaching;
 pub(crate) mod replica;
 pub(crate) mod serve;
 mod status;

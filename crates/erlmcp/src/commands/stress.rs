@@ -45,7 +45,6 @@ pub(crate) fn run(args: StressArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
-    let headers = args.headers.iter().map(|header| parse_header(header)).collect::<anyhow::Result<_>>()?;
     let thresholds = thresholds(args.thresholds_file.as_deref(), &args.thresholds)?;
     Ok(StressConfig {
         target: args.url,
@@ -61,7 +60,9 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
             args::Era::Legacy => Era::Legacy,
         },
         tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
-        headers,
+        headers: args.reaching.headers()?,
+        ca_pem: args.reaching.ca_pem()?,
+        insecure: args.reaching.insecure,
         timeout: args.timeout,
         seed: args.seed,
         phases: args.phases,
@@ -73,14 +74,8 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         no_faults: args.no_faults,
         no_abort: args.no_abort,
         require_all: args.require_all,
-        command_line: std::env::args().collect(),
+        command_line: args.reaching.without_secrets(std::env::args()),
     })
-}
-
-fn parse_header(header: &str) -> anyhow::Result<(String, String)> {
-    let (name, value) =
-        header.split_once(':').with_context(|| format!("{header:?} is not a header: write it as 'Name: value'"))?;
-    Ok((name.trim().to_string(), value.trim().to_string()))
 }
 
 /// The limits of the file, then those of the flags over them.
@@ -139,11 +134,5 @@ mod tests {
         let error = thresholds(None, &["sla.p59_ms=20".into()]).expect_err("refused").to_string();
         assert!(error.contains("sla.p95_ms"), "{error}");
         assert!(thresholds(None, &["sla.p95_ms".into()]).is_err());
-    }
-
-    #[test]
-    fn headers_are_split_at_the_first_colon() {
-        assert_eq!(parse_header("X-A: b:c").expect("header"), ("X-A".into(), "b:c".into()));
-        assert!(parse_header("nothing").is_err());
     }
 }

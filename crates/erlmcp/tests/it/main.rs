@@ -6,4 +6,5 @@ mod finished;
 mod main_job;
 mod misuse;
 mod rules;
+mod secured;
 mod targets;

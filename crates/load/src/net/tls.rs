@@ -79,7 +79,7 @@ fn roots(ca_pem: &str) -> Result<RootCertStore, TlsError> {
 
 /// What a failed handshake means, as the end of a sentence, with what to do.
 pub(crate) fn explain(error: &Error) -> String {
-    const TRUST: &str = "name a file with its root in the environment variable SSL_CERT_FILE";
+    const TRUST: &str = "name a file with its root by --cacert, or trust any by --insecure";
     match error {
         Error::InvalidCertificate(why) => match why {
             CertificateError::UnknownIssuer => format!("its certificate is signed by nobody who is trusted: {TRUST}"),

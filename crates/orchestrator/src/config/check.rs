@@ -71,6 +71,9 @@ impl StressConfig {
             None if self.target_pid.is_some() => {
                 usage("--target-pid names the process of a server that you started: add its URL")
             }
+            target if !is_https(target.as_deref()) && (self.insecure || !self.ca_pem.is_empty()) => {
+                usage("--cacert and --insecure are for a target with https:// in front: leave them out, or correct the URL")
+            }
             _ => Ok(()),
         }
     }
@@ -90,6 +93,10 @@ impl StressConfig {
         }
         Ok(())
     }
+}
+
+fn is_https(target: Option<&str>) -> bool {
+    target.and_then(|url| url.get(..8)).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }
 
 fn usage(what: impl Into<String>) -> Result<(), StressError> {

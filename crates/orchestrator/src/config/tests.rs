@@ -13,6 +13,8 @@ pub(crate) fn plain() -> StressConfig {
         era: Era::Auto,
         tool: None,
         headers: Vec::new(),
+        ca_pem: String::new(),
+        insecure: false,
         timeout: Duration::from_secs(5),
         seed: Some(7),
         phases: Vec::new(),
@@ -46,7 +48,7 @@ fn a_short_run_warms_up_for_a_third() {
 #[test]
 fn what_cannot_be_run_is_refused() {
     type Change = fn(&mut StressConfig);
-    let wrong: [(Change, &str); 12] = [
+    let wrong: [(Change, &str); 14] = [
         (|c| c.connections = Some(0), "connections"),
         (|c| c.rate = Some(0.0), "--rate"),
         (|c| c.ramp_rate = f64::NAN, "--ramp-rate"),
@@ -58,6 +60,8 @@ fn what_cannot_be_run_is_refused() {
         (|c| (c.target, c.replicas) = (Some("http://a".into()), Some(3)), "--replicas"),
         (|c| c.target_pid = Some(1), "--target-pid"),
         (|c| c.tool = Some(ToolCall { name: "x".into(), arguments: "[1]".into() }), "--args"),
+        (|c| c.insecure = true, "--insecure"),
+        (|c| (c.target, c.ca_pem) = (Some("http://a".into()), "-".into()), "--cacert"),
         (|c| c.headers = vec![("a b".into(), "c".into())], "--header"),
     ];
     for (change, named) in wrong {

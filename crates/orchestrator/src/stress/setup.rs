@@ -104,10 +104,16 @@ impl<'a> Setup<'a> {
         self.settle(answering, (reached, world), chosen, seed).await
     }
 
-    /// Ends what was begun, and leaves no folder of a run that never was.
-    pub(super) async fn undo(mut self) {
+    /// Ends what was begun, and leaves no folder of a run that never was, unless its cluster's log helps to find out
+    /// why.
+    pub(super) async fn undo(mut self, why: &StressError) {
         self.rig.abandon().await;
-        origin::discard_if_empty(&self.folder.path().join(CLUSTER_LOG));
+        let log = self.folder.path().join(CLUSTER_LOG);
+        let is_of_use = *why != StressError::Interrupted && std::fs::metadata(&log).is_ok_and(|found| found.len() > 0);
+        if !is_of_use {
+            // Most often it is not there: the cluster was never started.
+            let _ = std::fs::remove_file(&log);
+        }
         self.folder.discard_if_empty();
     }
 
@@ -222,8 +228,8 @@ impl<'a> Setup<'a> {
             authority: target.url.authority.clone(),
             path: target.url.path.clone(),
             tls: target.url.tls,
-            ca_pem: String::new(),
-            insecure: false,
+            ca_pem: config.ca_pem.clone(),
+            insecure: config.insecure,
             headers: config.headers.iter().map(header).collect(),
             era: config.era.name().into(),
             timeout_us,

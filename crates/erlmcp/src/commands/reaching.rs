@@ -1,0 +1,131 @@
+//! Headers, tokens and certificates: from arguments to what is sent. What is secret is never said again.
+
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+
+use crate::args::ReachingArgs;
+
+/// In the place of a secret.
+const HIDDEN: &str = "<hidden>";
+/// A token that is longer does not fit a server's head.
+const TOKEN_MAX: usize = 16 * 1024;
+
+impl ReachingArgs {
+    /// Name and value of the headers for every request, the bearer token among them.
+    pub(crate) fn headers(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let mut headers = self.headers.iter().map(|header| split(header)).collect::<anyhow::Result<Vec<_>>>()?;
+        if let Some(token) = self.token()? {
+            let is_there = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+            ensure!(!is_there, "--header Authorization and a bearer token are one too many: leave one out");
+            headers.push(("Authorization".into(), format!("Bearer {token}")));
+        }
+        Ok(headers)
+    }
+
+    fn token(&self) -> anyhow::Result<Option<String>> {
+        let (from, text) = match (&self.bearer_file, &self.bearer_env) {
+            (Some(path), _) => (path.display().to_string(), read(path)?),
+            (None, Some(name)) => {
+                let text = std::env::var(name)
+                    .ok()
+                    .with_context(|| format!("the environment variable {name} of --bearer-env is not set to a text"))?;
+                (name.clone(), text)
+            }
+            (None, None) => return Ok(None),
+        };
+        let token = text.trim();
+        let is_token =
+            !token.is_empty() && token.len() <= TOKEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
+        ensure!(is_token, "{from} holds no bearer token: one word of ASCII is expected, and nothing else");
+        Ok(Some(token.to_string()))
+    }
+
+    /// Root certificates to trust beside the system's, PEM; empty for none.
+    pub(crate) fn ca_pem(&self) -> anyhow::Result<String> {
+        let Some(path) = &self.cacert else { return Ok(String::new()) };
+        let text = read(path)?;
+        if !text.contains("-----BEGIN CERTIFICATE-----") {
+            bail!("{} holds no certificate in PEM", path.display());
+        }
+        Ok(text)
+    }
+
+    /// The command line for the record: each header with its name alone.
+    pub(crate) fn without_secrets(&self, command_line: impl IntoIterator<Item = String>) -> Vec<String> {
+        let hide = |word: String| {
+            self.headers.iter().fold(word, |word, header| {
+                let name = header.split_once(':').map_or("", |(name, _)| name);
+                word.replace(header, &format!("{name}: {HIDDEN}"))
+            })
+        };
+        command_line.into_iter().map(hide).collect()
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// What is no header is not repeated: it may be a secret all the same.
+fn split(header: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = header.split_once(':').context("a --header has no colon: write it as 'Name: value'")?;
+    Ok((name.trim().to_string(), value.trim().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(headers: &[&str]) -> ReachingArgs {
+        ReachingArgs { headers: headers.iter().map(ToString::to_string).collect(), ..ReachingArgs::default() }
+    }
+
+    #[test]
+    fn headers_are_split_at_the_first_colon() {
+        assert_eq!(given(&["X-A: b:c"]).headers().expect("a header"), [("X-A".to_string(), "b:c".to_string())]);
+        let error = given(&["Bearer s3cret"]).headers().expect_err("no header").to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn a_token_comes_from_a_file_without_its_line_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        let args = ReachingArgs { bearer_file: Some(path.clone()), ..given(&["X-A: b"]) };
+        assert!(args.headers().expect_err("no file").to_string().contains("token"));
+        std::fs::write(&path, "s3cret\n").expect("written");
+        assert_eq!(args.headers().expect("fine")[1], ("Authorization".to_string(), "Bearer s3cret".to_string()));
+        let twice = ReachingArgs { headers: vec!["authorization: x".into()], ..args.clone() };
+        assert!(twice.headers().is_err());
+        for wrong in ["", "two words", "s3cret\r\nX: y", "gr\u{fc}n"] {
+            std::fs::write(&path, wrong).expect("written");
+            let error = args.headers().expect_err(wrong).to_string();
+            assert!(error.contains("no bearer token") && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_there_is_named() {
+        let args = ReachingArgs { bearer_env: Some("ERLMCP_NO_SUCH_TOKEN".into()), ..ReachingArgs::default() };
+        assert!(args.headers().expect_err("not set").to_string().contains("ERLMCP_NO_SUCH_TOKEN"));
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, "hello").expect("written");
+        let args = ReachingArgs { cacert: Some(path), ..ReachingArgs::default() };
+        assert!(args.ca_pem().expect_err("no certificate").to_string().contains("ca.pem"));
+        assert_eq!(ReachingArgs::default().ca_pem().expect("none"), "");
+    }
+
+    #[test]
+    fn the_recorded_command_line_has_names_of_headers_only() {
+        let args = given(&["Authorization: Bearer s3cret", "X-Key:abc"]);
+        let words = ["erlmcp", "-H", "Authorization: Bearer s3cret", "--header=X-Key:abc", "-c", "10"];
+        let kept = args.without_secrets(words.map(String::from));
+        assert_eq!(kept, ["erlmcp", "-H", "Authorization: <hidden>", "--header=X-Key: <hidden>", "-c", "10"]);
+    }
+}
