@@ -49,7 +49,13 @@ impl Folder {
 
     /// Removes the folder if nothing is in it: a run that never began leaves none.
     pub(crate) fn discard_if_empty(&self) {
-        let _ = fs::remove_dir(&self.path);
+        let removed = fs::remove_dir(&self.path);
+        if let (Ok(()), Some(parent)) = (removed, self.path.parent())
+            && parent == Path::new(DEFAULT_PARENT)
+        {
+            // Fails where there are other runs in it.
+            let _ = fs::remove_dir(parent);
+        }
     }
 }
 

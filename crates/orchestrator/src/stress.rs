@@ -46,7 +46,7 @@ pub async fn stress(
     let ready = match ready {
         Ok(ready) => ready,
         Err(error) => {
-            setup.undo().await;
+            setup.undo(&error).await;
             return Err(error);
         }
     };

@@ -6,7 +6,7 @@ use crate::event::{Change, Event, Said};
 
 mod seconds;
 
-pub(crate) use seconds::{LoadSecond, Seconds};
+pub(crate) use seconds::Seconds;
 
 /// How things stand, folded from events.
 #[derive(Debug, Clone, Default)]

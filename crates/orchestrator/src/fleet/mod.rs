@@ -57,8 +57,8 @@ impl CommandLine {
     /// False where the agent takes no commands any more. One that is gone takes all.
     fn give(&self, command: proto::Command) -> bool {
         let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let given = line.as_ref().map_or(Ok(()), |commands| commands.try_send(command));
-        !matches!(given, Err(mpsc::error::TrySendError::Full(_)))
+        let Some(commands) = line.as_ref() else { return true };
+        !matches!(commands.try_send(command), Err(mpsc::error::TrySendError::Full(_)))
     }
 
     fn hang_up(&self) {

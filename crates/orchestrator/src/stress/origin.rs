@@ -1,5 +1,4 @@
 use std::net::SocketAddr;
-use std::path::Path;
 
 use erlmcp_load::clock::RunClock;
 use tokio::sync::mpsc;
@@ -92,12 +91,5 @@ pub(super) fn found(
         },
         // On another host what was asked for is the most that may be.
         spare: if is_colocated { spare } else { 0 },
-    }
-}
-
-/// Makes sure that a file that nothing was written to does not stay.
-pub(super) fn discard_if_empty(path: &Path) {
-    if std::fs::metadata(path).is_ok_and(|found| found.len() == 0) {
-        let _ = std::fs::remove_file(path);
     }
 }
