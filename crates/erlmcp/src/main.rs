@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     log_to_stderr();
     let result = match Args::parse().command {
         Command::Stress(args) => commands::stress::run(*args),
+        Command::Discover(args) => commands::discover::run(args),
         Command::Serve(args) => commands::serve::run(args),
         Command::Cluster(args) => commands::cluster::run(args),
         Command::Replica(args) => commands::replica::run(&args),

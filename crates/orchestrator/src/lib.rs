@@ -9,6 +9,7 @@ mod clock;
 mod collector;
 mod config;
 mod describe;
+mod discover;
 mod driver;
 mod error;
 mod event;
@@ -32,5 +33,6 @@ mod target;
 mod world;
 
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, ToolCall};
+pub use discover::{DiscoverConfig, discover};
 pub use error::StressError;
 pub use stress::{Outcome, stress};

@@ -1,6 +1,7 @@
 //! What the user typed.
 
 mod count;
+mod discover;
 mod duration;
 mod reaching;
 mod serve;
@@ -8,6 +9,7 @@ mod stress;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use discover::DiscoverArgs;
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use serve::{AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, ReplicaArgs, ServeArgs};
 pub(crate) use stress::{Era, StressArgs};
@@ -23,6 +25,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "Examples:
   erlmcp stress                                   100,000 connections on a local cluster of its own
   erlmcp stress http://localhost:8080 10k 5       10,000 connections for 5 minutes on your server
+  erlmcp discover http://localhost:8080           what your server is and has
   erlmcp cluster --replicas 12                    the cluster, to be stressed from another terminal
 
 Exit codes: 0 pass, 1 error, 2 usage, 3 inconclusive, 99 an SLA failed, 105 interrupted";
@@ -31,6 +34,8 @@ Exit codes: 0 pass, 1 error, 2 usage, 3 inconclusive, 99 an SLA failed, 105 inte
 pub(crate) enum Command {
     /// Stress an MCP server (or a local cluster) in six phases and judge it
     Stress(Box<StressArgs>),
+    /// Say what an MCP server is and has: era, versions, tools, resources, prompts
+    Discover(DiscoverArgs),
     /// Serve MCP over Streamable HTTP: one process
     Serve(ServeArgs),
     /// Serve MCP with a supervised cluster of replicas; or speak to a running one
@@ -55,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        for name in ["", "stress", "serve", "cluster"] {
+        for name in ["", "stress", "discover", "serve", "cluster"] {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
             let lines = command.render_help().to_string().lines().count();

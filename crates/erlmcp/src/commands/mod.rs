@@ -2,9 +2,11 @@
 
 pub(crate) mod agent;
 pub(crate) mod cluster;
+pub(crate) mod discover;
 mod listen;
 mod reaching;
 pub(crate) mod replica;
 pub(crate) mod serve;
 mod status;
 pub(crate) mod stress;
+mod survey;

@@ -4,12 +4,22 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::args::ReachingArgs;
+use crate::args::{Era, ReachingArgs};
 
 /// In the place of a secret.
 const HIDDEN: &str = "<hidden>";
 /// A token that is longer does not fit a server's head.
 const TOKEN_MAX: usize = 16 * 1024;
+
+impl From<Era> for erlmcp_orchestrator::Era {
+    fn from(era: Era) -> Self {
+        match era {
+            Era::Auto => Self::Auto,
+            Era::Modern => Self::Modern,
+            Era::Legacy => Self::Legacy,
+        }
+    }
+}
 
 impl ReachingArgs {
     /// Name and value of the headers for every request, the bearer token among them.

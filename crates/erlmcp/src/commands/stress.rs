@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use erlmcp_orchestrator::{Era, StressConfig, ToolCall};
+use erlmcp_orchestrator::{StressConfig, ToolCall};
 
-use crate::args::{self, StressArgs};
+use crate::args::StressArgs;
 use crate::console::Console;
 use crate::exit::{USAGE, code};
 
@@ -54,11 +54,7 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         ramp_rate: args.ramp_rate,
         replicas: args.replicas,
         agents: args.agents,
-        era: match args.era {
-            args::Era::Auto => Era::Auto,
-            args::Era::Modern => Era::Modern,
-            args::Era::Legacy => Era::Legacy,
-        },
+        era: args.era.into(),
         tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
         headers: args.reaching.headers()?,
         ca_pem: args.reaching.ca_pem()?,

@@ -2,6 +2,7 @@
 
 mod accidents;
 mod cluster;
+mod discovering;
 mod finished;
 mod main_job;
 mod misuse;

@@ -140,6 +140,20 @@ fn a_token_is_sent_with_every_request_and_said_nowhere() {
 }
 
 #[test]
+fn a_secured_server_is_discovered_with_its_token() {
+    let server = Secured::start();
+    let (url, ca, token) = (server.url(), server.file("ca.pem"), server.file("token"));
+    let key = format!("X-Key: {KEY}");
+    let secrets = ["--cacert", &ca, "--bearer-file", &token, "-H", &key];
+    let finished = erlmcp(&[&["discover", &url, "--json"][..], &secrets].concat()).end();
+    let found: Value = serde_json::from_str(&finished.output).unwrap_or_else(|_| panic!("{}", finished.said()));
+    assert_eq!((&found["h2"], &found["tools"][0]["name"]), (&false.into(), &"echo".into()));
+    assert!(!finished.said().contains(TOKEN) && !finished.said().contains(KEY));
+    let refused = erlmcp(&["discover", &url, "--cacert", &ca]).end();
+    assert!(refused.code == 1 && refused.errors.contains("401"), "{}", refused.said());
+}
+
+#[test]
 fn what_is_not_trusted_is_said_with_what_to_do() {
     let server = Secured::start();
     let (url, token) = (server.url(), server.file("token"));

@@ -6,10 +6,13 @@ mod member;
 mod process;
 mod reach;
 mod resources;
+mod survey;
 mod target;
 mod work;
 
 use std::net::SocketAddr;
+
+pub use survey::{GetAnswer, Survey, survey};
 
 /// What an agent must know before it can dial in.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ mod exchange;
 mod found;
 mod handshake;
 mod listing;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -19,6 +20,7 @@ use super::target::{Eras, Spoken, Target};
 use discover::Probe;
 use exchange::Exchanger;
 pub(super) use found::Found;
+pub(super) use survey::Surveyed;
 pub(super) use trouble::Trouble;
 
 /// A probe waits for its answer at most so long: enough for a slow server, not for a load.
@@ -43,20 +45,35 @@ pub(super) fn reach(target: &Target, first: usize) -> Result<Found, Trouble> {
     Err(trouble)
 }
 
+/// The same, and everything else that the target tells of itself.
+pub(super) fn survey(target: &Target) -> Result<Surveyed, Trouble> {
+    let mut trouble = Trouble::NoAddress;
+    for (_, address) in target.endpoints.iter().take(ADDRESSES_MAX) {
+        match survey::at(target, *address) {
+            Err(unreachable) if unreachable.may_be_the_address() => trouble = unreachable,
+            result => return result,
+        }
+    }
+    Err(trouble)
+}
+
 fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {
     let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-    if target.eras == Eras::Legacy {
-        let mut found = handshake::open(&mut exchanger, target, None)?;
-        listing::tools(&mut exchanger, target, &mut found)?;
-        return Ok(found);
-    }
-    let mut found = match discover::probe(&mut exchanger, target)? {
-        Probe::Modern(found) => found,
-        Probe::NotModern(why) if target.eras == Eras::Modern => return Err(why),
-        Probe::NotModern(why) => handshake::open(&mut exchanger, target, Some(why))?,
-    };
+    let mut found = meet(&mut exchanger, target)?;
     listing::tools(&mut exchanger, target, &mut found)?;
     Ok(found)
+}
+
+/// Finds out the era, and opens a session where it is the legacy one.
+fn meet(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Found, Trouble> {
+    if target.eras == Eras::Legacy {
+        return handshake::open(exchanger, target, None);
+    }
+    match discover::probe(exchanger, target)? {
+        Probe::Modern(found) => Ok(found),
+        Probe::NotModern(why) if target.eras == Eras::Modern => Err(why),
+        Probe::NotModern(why) => handshake::open(exchanger, target, Some(why)),
+    }
 }
 
 /// Ends a legacy session, if there is one. Whether the server cares is its own affair.

@@ -50,6 +50,13 @@ impl Tls {
         Ok(Self { config: Arc::new(config), name })
     }
 
+    /// The same for somebody who would rather speak HTTP/2.
+    pub(crate) fn asking_for_h2(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols.insert(0, b"h2".to_vec());
+        Self { config: Arc::new(config), name: self.name.clone() }
+    }
+
     /// A new connection's side of TLS.
     ///
     /// # Errors

@@ -19,13 +19,19 @@ fn certificate(host: &str) -> CertifiedKey<KeyPair> {
 
 /// A server with this certificate, a thread for each connection.
 fn start(certified: &CertifiedKey<KeyPair>) -> SocketAddr {
+    start_with(certified, &[])
+}
+
+/// One that agrees on one of these protocols by ALPN.
+fn start_with(certified: &CertifiedKey<KeyPair>, protocols: &[&str]) -> SocketAddr {
     let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the defaults are safe")
         .with_no_client_auth()
         .with_single_cert(vec![certified.cert.der().clone()], key.into())
         .expect("the certificate fits its key");
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -120,4 +126,24 @@ async fn http_instead_of_https_is_said_and_the_other_way_round() {
     let reached = agent.reach().await;
     assert!(!reached.ok && reached.error.contains("https://"), "{reached:?}");
     agent.goodbye().await;
+}
+
+#[tokio::test]
+async fn a_server_that_would_speak_http2_is_told_from_one_that_would_not() {
+    let certified = certificate("localhost");
+    for (protocols, offers) in [(&["h2", "http/1.1"][..], true), (&["http/1.1"], false), (&[], false)] {
+        let address = start_with(&certified, protocols);
+        let setup = proto::Setup {
+            endpoints: vec![proto::Endpoint { replica: 0, address: address.to_string() }],
+            authority: format!("localhost:{}", address.port()),
+            path: "/mcp".into(),
+            tls: true,
+            ca_pem: certified.cert.pem(),
+            ..proto::Setup::default()
+        };
+        let survey = tokio::task::spawn_blocking(move || erlmcp_load::agent::survey(&setup)).await.expect("no panic");
+        let survey = survey.expect("it answers");
+        assert_eq!((survey.h2, survey.era), (Some(offers), "modern"), "{protocols:?}");
+        assert_eq!(survey.tools[0]["name"], "one");
+    }
 }

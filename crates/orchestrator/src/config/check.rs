@@ -71,9 +71,9 @@ impl StressConfig {
             None if self.target_pid.is_some() => {
                 usage("--target-pid names the process of a server that you started: add its URL")
             }
-            target if !is_https(target.as_deref()) && (self.insecure || !self.ca_pem.is_empty()) => {
-                usage("--cacert and --insecure are for a target with https:// in front: leave them out, or correct the URL")
-            }
+            target if !is_https(target.as_deref()) && (self.insecure || !self.ca_pem.is_empty()) => usage(
+                "--cacert and --insecure are for a target with https:// in front: leave them out, or correct the URL",
+            ),
             _ => Ok(()),
         }
     }

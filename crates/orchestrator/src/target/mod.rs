@@ -54,6 +54,14 @@ impl Target {
         Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated })
     }
 
+    /// Its addresses, to ask a question or two, which needs no permission.
+    ///
+    /// # Errors
+    /// Where the name leads nowhere.
+    pub(crate) async fn addresses(url: &Url) -> Result<Vec<SocketAddr>, StressError> {
+        resolve::addresses(url).await
+    }
+
     /// A server of this run, which needs no permission.
     pub(crate) fn own(shared: SocketAddr) -> Self {
         let authority = shared.to_string();

@@ -135,6 +135,17 @@ pub fn end_session(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
     Ok(format!("DELETE {head}\r\n").into_bytes())
 }
 
+/// Asks for the stream of a legacy session; of the modern era, for whatever a GET gets.
+///
+/// # Errors
+/// Where a header or the path cannot be sent.
+pub fn open_stream(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
+    let ask = Ask::default();
+    let head = head(peer, (peer.version.era() == Era::Legacy).then_some(&ask))?;
+    let head = head.strip_prefix("POST ").unwrap_or(&head);
+    Ok(format!("GET {head}\r\n").into_bytes())
+}
+
 fn whole(head: &str, body: &str) -> Vec<u8> {
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

@@ -84,7 +84,7 @@ fn of_result(result: &Value) -> Probe {
         spoken: Spoken { version: Version::NEWEST, session: None },
         versions,
         server: named(info),
-        has_tools: result["capabilities"]["tools"].is_object(),
+        about: result.clone(),
         tools: Vec::new(),
     })
 }

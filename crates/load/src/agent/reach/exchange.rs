@@ -5,12 +5,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use erlmcp_protocol::client::answer::{Answer, Broken, Progress, Record, Said};
+use erlmcp_protocol::client::head::Content;
 use rustls::{ClientConnection, StreamOwned};
 
 use super::super::target::Target;
 use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
-use crate::net::tls::explain;
+use crate::net::tls::{Tls, explain};
 
 /// An answer, with what it says and what it is.
 #[derive(Debug)]
@@ -20,10 +21,12 @@ pub(super) struct Answered {
     pub(super) record: Record,
 }
 
+type Securing = StreamOwned<ClientConnection, TcpStream>;
+
 #[derive(Debug)]
 enum Channel {
     Plain(TcpStream),
-    Secured(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Secured(Box<Securing>),
 }
 
 impl Channel {
@@ -57,6 +60,8 @@ pub(super) struct Exchanger<'t> {
     patience: Duration,
     channel: Option<Channel>,
     last_id: u64,
+    /// Some answer was an event stream.
+    pub(super) has_streamed: bool,
 }
 
 impl<'t> Exchanger<'t> {
@@ -68,7 +73,7 @@ impl<'t> Exchanger<'t> {
         if !address.ip().is_loopback() && !target.allow_foreign {
             return Err(Trouble::Foreign(address));
         }
-        Ok(Self { target, address, patience, channel: None, last_id: 0 })
+        Ok(Self { target, address, patience, channel: None, last_id: 0, has_streamed: false })
     }
 
     pub(super) fn next_id(&mut self) -> u64 {
@@ -101,6 +106,8 @@ impl<'t> Exchanger<'t> {
                 Progress::Whole { said, stays_open, .. } => {
                     self.channel = stays_open.then_some(channel);
                     let status = answer.head().map_or(0, |head| head.status);
+                    let is_stream = answer.head().is_some_and(|head| head.content == Content::Events);
+                    self.has_streamed |= is_stream && (200..300).contains(&status);
                     return Ok(Answered { said, status, record: answer.into_record() });
                 }
                 Progress::Broken(Broken::NotHttp) => return Err(Trouble::NotHttp(self.address)),
@@ -110,15 +117,55 @@ impl<'t> Exchanger<'t> {
         }
     }
 
+    /// Sends a request on a connection of its own, and waits for the head of its answer only. True where an event
+    /// stream begins with it.
+    pub(super) fn begin_stream(&mut self, request: &[u8]) -> Result<(u16, bool), Trouble> {
+        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
+        let mut channel = self.connect(until_ns)?;
+        let (mut answer, mut buffer) = (Answer::default(), [0; 4 * 1024]);
+        self.wait_until(&channel, until_ns)?;
+        channel.write_all(request).map_err(|error| self.trouble(&error))?;
+        loop {
+            self.wait_until(&channel, until_ns)?;
+            match channel.read(&mut buffer) {
+                Ok(0) => return Err(self.closed()),
+                Ok(count) => drop(answer.feed(&buffer[..count])),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.trouble(&error)),
+            }
+            if let Some(head) = answer.head() {
+                return Ok((head.status, head.content == Content::Events));
+            }
+        }
+    }
+
+    /// True where the server would speak HTTP/2; None where there is no TLS to ask by.
+    pub(super) fn offers_h2(&self) -> Result<Option<bool>, Trouble> {
+        let Some(tls) = &self.target.tls else { return Ok(None) };
+        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
+        let channel = self.connect_by(&tls.asking_for_h2(), until_ns)?;
+        Ok(Some(channel.conn.alpn_protocol() == Some(b"h2")))
+    }
+
     fn connect(&self, until_ns: u64) -> Result<Channel, Trouble> {
-        let stream = TcpStream::connect_timeout(&self.address, self.patience).map_err(|error| match error.kind() {
+        match &self.target.tls {
+            None => self.connect_plain().map(Channel::Plain),
+            Some(tls) => self.connect_by(tls, until_ns).map(Channel::Secured),
+        }
+    }
+
+    fn connect_plain(&self) -> Result<TcpStream, Trouble> {
+        TcpStream::connect_timeout(&self.address, self.patience).map_err(|error| match error.kind() {
             ErrorKind::ConnectionRefused => Trouble::Refused(self.address),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => {
                 Trouble::ConnectTimeout(self.address, self.patience.as_secs())
             }
             _ => Trouble::Connect(self.address, error.to_string()),
-        })?;
-        let Some(tls) = &self.target.tls else { return Ok(Channel::Plain(stream)) };
+        })
+    }
+
+    fn connect_by(&self, tls: &Tls, until_ns: u64) -> Result<Box<Securing>, Trouble> {
+        let stream = self.connect_plain()?;
         let connection = tls.connection().map_err(|error| Trouble::Tls(self.address, explain(&error)))?;
         let mut secured = Box::new(StreamOwned::new(connection, stream));
         while secured.conn.is_handshaking() {
@@ -132,7 +179,7 @@ impl<'t> Exchanger<'t> {
                 other => other,
             })?;
         }
-        Ok(Channel::Secured(secured))
+        Ok(secured)
     }
 
     fn wait_until(&self, channel: &Channel, until_ns: u64) -> Result<(), Trouble> {

@@ -8,14 +8,20 @@ use crate::proto;
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) spoken: Spoken,
-    pub(super) versions: Vec<String>,
+    pub(crate) versions: Vec<String>,
     /// "name version".
     pub(super) server: String,
-    pub(super) has_tools: bool,
+    /// What the server said of itself: the result of its first answer.
+    pub(crate) about: Value,
     pub(crate) tools: Vec<proto::Tool>,
 }
 
 impl Found {
+    /// True where the server says that it can do this.
+    pub(super) fn has(&self, capability: &str) -> bool {
+        self.about["capabilities"][capability].is_object()
+    }
+
     pub(crate) fn reached(&self, block: u32) -> proto::Reached {
         let era = match self.spoken.version.era() {
             Era::Modern => "modern",

@@ -37,7 +37,7 @@ pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Optio
     Ok(Found {
         versions: vec![offered.to_string()],
         server: named(&result["serverInfo"]),
-        has_tools: result["capabilities"]["tools"].is_object(),
+        about: result.clone(),
         tools: Vec::new(),
         spoken,
     })

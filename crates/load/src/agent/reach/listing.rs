@@ -1,4 +1,4 @@
-//! The list of tools, page by page.
+//! Lists of the server, page by page.
 
 use erlmcp_protocol::client::answer::Said;
 use erlmcp_protocol::client::param;
@@ -7,42 +7,56 @@ use erlmcp_protocol::code::METHOD_NOT_FOUND;
 use erlmcp_protocol::header::method;
 use serde_json::Value;
 
-use super::super::target::Target;
+use super::super::target::{Spoken, Target};
 use super::discover::not_mcp;
 use super::exchange::Exchanger;
 use super::found::Found;
 use super::trouble::Trouble;
 use crate::proto;
 
-/// Pages and tools taken at most.
+/// Pages and things listed that are taken at most.
 const PAGES_MAX: usize = 100;
-const TOOLS_MAX: usize = 1_000;
+const LISTED_MAX: usize = 1_000;
 
 /// Adds the tools that the server lists, if it says that it has any.
 pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut Found) -> Result<(), Trouble> {
-    let mut cursor: Option<String> = None;
-    for _ in 0..if found.has_tools { PAGES_MAX } else { 0 } {
-        let ask = Ask { method: method::TOOLS_LIST, cursor: cursor.as_deref(), ..Ask::default() };
+    if found.has("tools") {
+        let tools = list(exchanger, target, &found.spoken, (method::TOOLS_LIST, "tools"))?;
+        found.tools = tools.iter().filter_map(listed).collect();
+    }
+    Ok(())
+}
+
+/// Everything that a method lists under this key; nothing where the server does not know the method.
+pub(super) fn list(
+    exchanger: &mut Exchanger<'_>,
+    target: &Target,
+    spoken: &Spoken,
+    (method, key): (&str, &str),
+) -> Result<Vec<Value>, Trouble> {
+    let (mut cursor, mut all): (Option<String>, Vec<Value>) = (None, Vec::new());
+    for _ in 0..PAGES_MAX {
+        let ask = Ask { method, cursor: cursor.as_deref(), ..Ask::default() };
         let (id, mut request) = (exchanger.next_id(), Vec::new());
-        Template::new(&target.peer(&found.spoken), &ask)?.write(id, &mut request);
+        Template::new(&target.peer(spoken), &ask)?.write(id, &mut request);
         let answered = exchanger.exchange(&request, id)?;
         match answered.said {
             Said::Ok => {}
-            Said::RpcError(METHOD_NOT_FOUND) => return Ok(()),
+            Said::RpcError(METHOD_NOT_FOUND) => break,
             _ => return Err(not_mcp(&answered, &target.path)?),
         }
-        let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
-        let result = &message["result"];
-        for tool in result["tools"].as_array().into_iter().flatten() {
-            found.tools.extend(listed(tool));
+        let mut message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+        let result = &mut message["result"];
+        if let Value::Array(page) = result[key].take() {
+            all.extend(page);
         }
         cursor = result["nextCursor"].as_str().map(str::to_string);
-        if cursor.is_none() || found.tools.len() >= TOOLS_MAX {
+        if cursor.is_none() || all.len() >= LISTED_MAX {
             break;
         }
     }
-    found.tools.truncate(TOOLS_MAX);
-    Ok(())
+    all.truncate(LISTED_MAX);
+    Ok(all)
 }
 
 fn listed(tool: &Value) -> Option<proto::Tool> {

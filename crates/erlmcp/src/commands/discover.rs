@@ -1,0 +1,44 @@
+//! `discover`: asks a server what it is and has, and prints it.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use erlmcp_orchestrator::DiscoverConfig;
+
+use super::survey;
+use crate::args::DiscoverArgs;
+use crate::exit::{USAGE, code};
+
+pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
+    let (json, config) = (args.json, config(args));
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("erlmcp: {error:#}");
+            return Ok(code(USAGE));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(erlmcp_orchestrator::discover(config)) {
+        Ok((url, found)) => {
+            let text = if json { survey::json(&url, &found)? } else { survey::text(&url, &found) };
+            // A reader that has seen enough and closed the pipe is no error.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            eprintln!("erlmcp: {error}");
+            Ok(code(error.exit_code()))
+        }
+    }
+}
+
+fn config(args: DiscoverArgs) -> anyhow::Result<DiscoverConfig> {
+    Ok(DiscoverConfig {
+        headers: args.reaching.headers()?,
+        ca_pem: args.reaching.ca_pem()?,
+        insecure: args.reaching.insecure,
+        era: args.era.into(),
+        url: args.url,
+    })
+}

@@ -1,0 +1,84 @@
+//! `erlmcp discover`: what a server is and has.
+
+use std::net::TcpListener;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::finished::{Finished, Started, erlmcp};
+use crate::targets::{Target, Vice};
+
+/// `erlmcp serve`, until it is dropped.
+struct Serving {
+    started: Option<Started>,
+    url: String,
+}
+
+impl Serving {
+    fn start() -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let started = erlmcp(&["serve", "--listen", &address.to_string()]);
+        started.says("listening on");
+        Self { started: Some(started), url: format!("http://{address}") }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(started) = self.started.take() {
+            let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
+            let _ = kill_process(pid, Signal::TERM);
+            started.end();
+        }
+    }
+}
+
+fn discover(arguments: &[&str]) -> Finished {
+    erlmcp(&[&["discover"], arguments].concat()).end()
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let finished = discover(&[arguments, &["--json"]].concat());
+    assert_eq!(finished.code, 0, "{}", finished.said());
+    serde_json::from_str(&finished.output).expect("JSON, and nothing else")
+}
+
+#[test]
+fn our_own_server_in_both_eras() {
+    let serving = Serving::start();
+    let modern = json(&[&serving.url]);
+    assert_eq!((&modern["era"], &modern["version"]), (&"modern".into(), &"2026-07-28".into()));
+    assert_eq!((&modern["session"], &modern["answers"]), (&false.into(), &"json".into()));
+    assert_eq!((&modern["get"]["status"], &modern["get"]["stream"]), (&405.into(), &false.into()));
+    assert!(modern["h2"].is_null() && modern["capabilities"]["tools"].is_object(), "{modern}");
+    let echo = modern["tools"].as_array().expect("tools").iter().find(|tool| tool["name"] == "echo");
+    assert_eq!(echo.expect("the tool echo")["inputSchema"]["type"], "object");
+    let legacy = json(&[&serving.url, "--era", "legacy"]);
+    assert_eq!((&legacy["era"], &legacy["version"]), (&"legacy".into(), &"2025-11-25".into()));
+    assert_eq!(legacy["session"], true);
+    let text = discover(&[&serving.url]);
+    assert_eq!(text.code, 0, "{}", text.said());
+    for line in ["Era:          modern (2026-07-28)", "Session:      none", "  echo"] {
+        assert!(text.output.contains(line), "{line:?} is not in\n{}", text.output);
+    }
+}
+
+#[test]
+fn what_cannot_be_discovered_is_one_sentence() {
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
+    let (page, mcp) = (Target::start(Vice::NotMcp), Target::start(Vice::None));
+    let cases: [(Vec<String>, i32, &str); 5] = [
+        (vec![format!("http://{closed}")], 1, "nobody listens"),
+        (vec![page.url()], 1, "MCP"),
+        (vec![mcp.url(), "--era".into(), "legacy".into()], 1, "no such method"),
+        (vec![format!("https://{}/mcp", mcp.address)], 1, "TLS"),
+        (vec!["ftp://localhost".into()], 2, "http"),
+    ];
+    for (arguments, code, word) in cases {
+        let finished = discover(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(finished.code, code, "{arguments:?}: {}", finished.said());
+        assert_eq!(finished.errors.lines().count(), 1, "{}", finished.errors);
+        assert!(finished.errors.contains(word) && finished.output.is_empty(), "{arguments:?}: {}", finished.said());
+    }
+    assert_eq!(json(&[&mcp.url()])["tools"][0]["name"], "echo");
+}

@@ -1,0 +1,45 @@
+use std::net::SocketAddr;
+
+use erlmcp_protocol::client::request;
+use erlmcp_protocol::header::method;
+use serde_json::Value;
+
+use super::super::target::Target;
+use super::exchange::Exchanger;
+use super::{Found, PATIENCE, Trouble, listing, meet};
+
+/// What a target tells of itself.
+#[derive(Debug, Clone)]
+pub(in crate::agent) struct Surveyed {
+    pub(in crate::agent) found: Found,
+    pub(in crate::agent) tools: Vec<Value>,
+    pub(in crate::agent) resources: Vec<Value>,
+    pub(in crate::agent) templates: Vec<Value>,
+    pub(in crate::agent) prompts: Vec<Value>,
+    /// Some answer was an event stream.
+    pub(in crate::agent) has_streamed: bool,
+    /// Status of a GET, and whether an event stream began with it; None: it got no answer.
+    pub(in crate::agent) get: Option<(u16, bool)>,
+    /// None: no TLS.
+    pub(in crate::agent) offers_h2: Option<bool>,
+}
+
+pub(super) fn at(target: &Target, address: SocketAddr) -> Result<Surveyed, Trouble> {
+    let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+    let found = meet(&mut exchanger, target)?;
+    let mut list = |capability: &str, method: &str, key: &str| {
+        if found.has(capability) {
+            listing::list(&mut exchanger, target, &found.spoken, (method, key))
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    let tools = list("tools", method::TOOLS_LIST, "tools")?;
+    let resources = list("resources", method::RESOURCES_LIST, "resources")?;
+    let templates = list("resources", method::TEMPLATES_LIST, "resourceTemplates")?;
+    let prompts = list("prompts", method::PROMPTS_LIST, "prompts")?;
+    let get = exchanger.begin_stream(&request::open_stream(&target.peer(&found.spoken))?).ok();
+    let offers_h2 = exchanger.offers_h2()?;
+    let has_streamed = exchanger.has_streamed;
+    Ok(Surveyed { found, tools, resources, templates, prompts, has_streamed, get, offers_h2 })
+}

@@ -1,0 +1,84 @@
+//! Everything that a target tells of itself, for people.
+
+use erlmcp_protocol::era::Era;
+use erlmcp_protocol::header::meta;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::reach::{self, Surveyed};
+use super::target::{BadSetup, Target};
+use crate::proto;
+
+/// What a target is and has. What it does not say is absent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Survey {
+    /// "modern" or "legacy".
+    pub era: &'static str,
+    /// The version that was spoken.
+    pub version: &'static str,
+    /// Those that the server names; of the legacy era the one that was agreed on.
+    pub versions: Vec<String>,
+    /// Its name, version and whatever else it says of itself.
+    pub server: Value,
+    pub instructions: Option<String>,
+    pub capabilities: Value,
+    /// "json" or "sse": how it answered.
+    pub answers: &'static str,
+    /// It gave a session id.
+    pub session: bool,
+    /// None: it got none.
+    pub get: Option<GetAnswer>,
+    /// ALPN would agree on HTTP/2; None without TLS.
+    pub h2: Option<bool>,
+    pub tools: Vec<Value>,
+    pub resources: Vec<Value>,
+    pub resource_templates: Vec<Value>,
+    pub prompts: Vec<Value>,
+}
+
+/// The answer to a GET of the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GetAnswer {
+    pub status: u16,
+    /// An event stream began.
+    pub stream: bool,
+}
+
+/// Asks the target, with a few requests that change nothing, and ends the session that it may have opened. It waits,
+/// so it is called on a thread that may. `setup` as an agent gets it.
+///
+/// # Errors
+/// One sentence that says why nothing can be found out, and what to do.
+pub fn survey(setup: &proto::Setup) -> Result<Survey, String> {
+    let target = Target::of(setup).map_err(|error: BadSetup| error.to_string())?;
+    let surveyed = reach::survey(&target).map_err(|trouble| trouble.to_string())?;
+    reach::farewell(&target, &surveyed.found.spoken);
+    Ok(Survey::of(surveyed))
+}
+
+impl Survey {
+    fn of(surveyed: Surveyed) -> Self {
+        let Surveyed { found, tools, resources, templates, prompts, has_streamed, get, offers_h2 } = surveyed;
+        let about = &found.about;
+        let meant = &about["_meta"][meta::SERVER_INFO];
+        Self {
+            era: match found.spoken.version.era() {
+                Era::Modern => "modern",
+                Era::Legacy => "legacy",
+            },
+            version: found.spoken.version.as_str(),
+            versions: found.versions.clone(),
+            server: if meant.is_object() { meant.clone() } else { about["serverInfo"].clone() },
+            instructions: about["instructions"].as_str().map(str::to_string),
+            capabilities: about["capabilities"].clone(),
+            answers: if has_streamed { "sse" } else { "json" },
+            session: found.spoken.session.is_some(),
+            get: get.map(|(status, stream)| GetAnswer { status, stream }),
+            h2: offers_h2,
+            tools,
+            resources,
+            resource_templates: templates,
+            prompts,
+        }
+    }
+}

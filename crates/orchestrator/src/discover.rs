@@ -1,0 +1,50 @@
+//! `discover`: what a server tells of itself.
+
+use erlmcp_load::agent::{self, Survey};
+use erlmcp_load::proto;
+
+use crate::target::{Target, Url};
+use crate::{Era, StressError};
+
+/// Who is to be asked, and how.
+#[derive(Debug, Clone)]
+pub struct DiscoverConfig {
+    pub url: String,
+    pub era: Era,
+    /// Name and value of headers for every request.
+    pub headers: Vec<(String, String)>,
+    /// Root certificates to trust beside the system's, PEM; empty for none.
+    pub ca_pem: String,
+    /// Trusts any certificate.
+    pub insecure: bool,
+}
+
+/// Asks the server, with a few requests that change nothing. Any host may be asked: that is no load.
+///
+/// # Errors
+/// Where it cannot be asked or does not answer in MCP, as one sentence that says what to do.
+pub async fn discover(config: DiscoverConfig) -> Result<(String, Survey), StressError> {
+    let url = Url::parse(&config.url)?;
+    if !url.tls && (config.insecure || !config.ca_pem.is_empty()) {
+        return Err(StressError::usage("--cacert and --insecure are for https://: leave them out, or correct the URL"));
+    }
+    let addresses = Target::addresses(&url).await?;
+    let endpoint = |address: &std::net::SocketAddr| proto::Endpoint { replica: 0, address: address.to_string() };
+    let header = |(name, value): (String, String)| proto::Header { name, value };
+    let setup = proto::Setup {
+        endpoints: addresses.iter().map(endpoint).collect(),
+        authority: url.authority.clone(),
+        path: url.path.clone(),
+        tls: url.tls,
+        ca_pem: config.ca_pem,
+        insecure: config.insecure,
+        headers: config.headers.into_iter().map(header).collect(),
+        era: config.era.name().into(),
+        allow_foreign: true,
+        ..proto::Setup::default()
+    };
+    let asked = tokio::task::spawn_blocking(move || agent::survey(&setup)).await;
+    let survey = asked.map_err(|error| StressError::failed(format!("an internal error: {error}")))?;
+    let survey = survey.map_err(|why| StressError::failed(format!("{url} cannot be discovered: {why}")))?;
+    Ok((url.to_string(), survey))
+}
