@@ -15,7 +15,7 @@ mod shard;
 pub mod tools;
 
 pub use answer::ServerInfo;
-pub use engine::{Change, ClusterPages, Drained, Listening, Server, ServerConfig, ServerError, bind};
+pub use engine::{Change, ClusterPages, Drained, Listening, Notifier, Server, ServerConfig, ServerError, bind};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
     ClusterReference, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, SNAPSHOT_AGE_METRIC,

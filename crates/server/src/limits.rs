@@ -75,6 +75,7 @@ limits! {
     tools_max = 1_000, "tools", "Tools of a registry; also its resources, its templates and its prompts, each for itself.";
     page_entries_max = 250, "entries", "Tools, resources or prompts on one page of their list.";
     streams_max = 1_000_000, "streams", "Open subscription streams of one process. Above it: 503 with Retry-After.";
+    stream_resources_max = 64, "resources", "Resources of one subscription stream. Above it: -32602.";
     stream_bytes_max = 65_536, "bytes", "Unsent bytes of a subscription stream. Above it: the slow reader is closed.";
     stream_comment_ms = 15_000, "ms", "Silence on a subscription stream after which a comment is sent.";
     session_lifetime_ms = 3_600_000, "ms", "From initialize to the end of a legacy session. Later: 404, and the client begins anew.";

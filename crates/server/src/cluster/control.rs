@@ -188,8 +188,15 @@ async fn next(watched: &mut Option<broadcast::Receiver<Event>>) -> Event {
 
 async fn ask(happenings: &mpsc::Sender<Happening>, request: Request) -> Value {
     let asked = match request {
-        Request::Notify { list } if list == "tools" => Happening::Changed { by: 0, change: ListChange::Tools },
-        Request::Notify { list } => return refusal(format_args!("there is no list of {list:?}: \"tools\" is one")),
+        Request::Notify { list } => match list.as_str() {
+            "tools" => Happening::Changed { by: 0, change: ListChange::Tools },
+            "prompts" => Happening::Changed { by: 0, change: ListChange::Prompts },
+            "resources" => Happening::Changed { by: 0, change: ListChange::Resources },
+            _ => {
+                let lists = "tools, prompts and resources are lists";
+                return refusal(format_args!("there is no list of {list:?}: {lists}"));
+            }
+        },
         request => {
             let (answer, answered) = oneshot::channel();
             let stopping = refusal("the cluster is stopping");

@@ -59,8 +59,9 @@ mod tests {
         let (mut supervisor, mut replica) = UnixStream::pair().expect("a pair");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let cluster = ClusterReference { control: "c".into(), port: 1, replicas: 3 };
+        let session_key = crate::session::SessionKey::random();
         let (limits, allowed_hosts) = (Limits::default(), vec!["a".to_string()]);
-        let hello = Hello { replica: 2, supervisor_pid: 1, shards: 1, limits, allowed_hosts, cluster };
+        let hello = Hello { replica: 2, supervisor_pid: 1, shards: 1, limits, allowed_hosts, cluster, session_key };
         send(&supervisor, &hello, &[listener.as_fd(), listener.as_fd()]).expect("sent");
         supervisor.write_all(b"next\n").expect("written");
 

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::line;
-use crate::engine::Change;
+use crate::engine::{Change, Server, Updates};
 use crate::limits::Limits;
 use crate::metrics::{ClusterReference, Snapshot};
+use crate::session::{Ended, SessionKey};
 
 /// The longest message of a replica.
 pub(super) const FROM_REPLICA_BYTES_MAX: usize = 256 * 1_024;
@@ -27,6 +28,8 @@ pub(super) struct Hello {
     pub(super) limits: Limits,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) cluster: ClusterReference,
+    /// Signs the ids of sessions: each replica takes those of all.
+    pub(super) session_key: SessionKey,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +43,15 @@ pub(super) enum ToReplica {
         taken_at_ns: u64,
     },
     Changed(ListChange),
+    /// Sessions that have ended, and the epoch before which all have. The first message of all is one of these, with
+    /// all that are known: the replica takes no requests before it.
+    SessionsEnded {
+        batch: u64,
+        floor: u32,
+        ended: Vec<Ended>,
+    },
+    /// All replicas know of the sessions that this one has ended.
+    AllKnow,
     Drain,
 }
 
@@ -80,6 +92,12 @@ pub(super) enum FromReplica {
         at_ns: u64,
     },
     Changed(ListChange),
+    /// Clients have ended these sessions. The next such message waits for [`ToReplica::AllKnow`].
+    EndSessions(Vec<Ended>),
+    /// It has taken a batch of [`ToReplica::SessionsEnded`].
+    KnowsEnded {
+        batch: u64,
+    },
     /// It cannot start, for this reason.
     Failed(String),
     Drained {
@@ -87,17 +105,65 @@ pub(super) enum FromReplica {
     },
 }
 
-/// A list that subscribers may want to read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What subscribers may want to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ListChange {
     Tools,
+    Prompts,
+    Resources,
+    /// The resource of this uri is not what it was.
+    Updated(String),
+    /// So many are not what they were that any may be meant.
+    AnyUpdated,
 }
 
-impl From<ListChange> for Change {
-    fn from(change: ListChange) -> Self {
-        match change {
-            ListChange::Tools => Self::ToolsList,
+/// Resources that are told of one by one; more at once would be lost on the way to a busy replica.
+const UPDATED_ONE_BY_ONE: usize = TO_REPLICA_WAITING_MAX / 4;
+
+impl ListChange {
+    /// Tells the streams of a replica.
+    pub(super) fn tell(self, server: &Server) {
+        match self {
+            Self::Tools => server.notify(Change::ToolsList),
+            Self::Prompts => server.notify(Change::PromptsList),
+            Self::Resources => server.notify(Change::ResourcesList),
+            Self::Updated(uri) => server.notifier().updated_here(Some(&uri.into())),
+            Self::AnyUpdated => server.notifier().updated_here(None),
         }
+    }
+
+    /// What a replica has to say to the others.
+    pub(super) fn of(lists: u32, updates: &Updates) -> Vec<Self> {
+        let mut all = Vec::new();
+        for change in Change::ALL.into_iter().filter(|change| lists & (1 << *change as u32) != 0) {
+            all.push(match change {
+                Change::ToolsList => Self::Tools,
+                Change::PromptsList => Self::Prompts,
+                Change::ResourcesList => Self::Resources,
+            });
+        }
+        match updates.uris() {
+            Some(uris) if uris.len() <= UPDATED_ONE_BY_ONE => {
+                all.extend(uris.iter().map(|uri| Self::Updated(uri.to_string())));
+            }
+            _ => all.push(Self::AnyUpdated),
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_resources_are_told_of_as_any() {
+        let mut updates = Updates::default();
+        assert_eq!(ListChange::of(1 << Change::PromptsList as u32, &updates), [ListChange::Prompts]);
+        updates.add("a".into());
+        assert_eq!(ListChange::of(0, &updates), [ListChange::Updated("a".to_string())]);
+        (0..UPDATED_ONE_BY_ONE).for_each(|number| updates.add(number.to_string().into()));
+        assert_eq!(ListChange::of(0, &updates), [ListChange::AnyUpdated]);
     }
 }

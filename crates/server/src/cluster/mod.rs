@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod control;
 mod descriptors;
+mod ending;
 mod error;
 mod handover;
 mod happening;

@@ -71,9 +71,14 @@ impl Process {
 
     /// Says something. A replica that leaves too much unread misses it; the process path will see that it is stuck.
     pub(super) fn say(&self, line: &Line) {
-        if self.lines.try_send(Arc::clone(line)).is_err() {
+        if !self.try_say(line) {
             tracing::debug!("process {} reads nothing", self.pid);
         }
+    }
+
+    /// The same, for what must not be missed: false where it was not taken.
+    pub(super) fn try_say(&self, line: &Line) -> bool {
+        self.lines.try_send(Arc::clone(line)).is_ok()
     }
 
     /// True where all that was said has been taken: what is large and soon out of date is only said then.

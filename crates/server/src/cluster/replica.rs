@@ -5,12 +5,13 @@ use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -21,12 +22,15 @@ use super::error::ClusterError;
 use super::handover;
 use super::line;
 use super::membership::Verdict;
-use super::messages::{FromReplica, Hello, Member, TO_REPLICA_BYTES_MAX, ToReplica};
+use super::messages::{FromReplica, Hello, ListChange, Member, TO_REPLICA_BYTES_MAX, ToReplica};
 use super::probe::Probe;
 use super::pulse::HEARTBEAT_MS;
 use crate::answer::ServerInfo;
-use crate::clock::monotonic_ns;
-use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig};
+use crate::clock::{monotonic_ns, unix_ns};
+use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared};
+use crate::metrics::counters::Outcome;
+use crate::queue::{Answer, ReplyTo};
+use crate::session::{Ending, Sessions};
 use crate::tools::Registry;
 
 /// The first message is there before the process starts; this is for a machine that is badly overloaded.
@@ -35,6 +39,10 @@ const HELLO: Duration = Duration::from_secs(10);
 const LOOPS_TURN_NS: u64 = 500_000_000;
 /// A snapshot goes with every so many heartbeats' times.
 const BEATS_A_SNAPSHOT: u64 = 3;
+/// Ends of sessions that may wait; more are refused.
+const ENDINGS_WAITING_MAX: usize = 4_096;
+/// Ends of sessions in one message, which has to stay short.
+const ENDINGS_A_MESSAGE: usize = 1_024;
 /// Verdicts of probes that may wait.
 const VERDICTS_WAITING_MAX: usize = 64;
 
@@ -61,6 +69,9 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
     channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let (reader, mut writer) = channel.into_split();
+    let mut reader = BufReader::new(reader);
+    let Ok(Some(sessions)) = sessions(&hello, &mut reader).await else { return Ok(ReplicaEnd::Orphaned) };
+    let (sessions, endings) = sessions;
     let source = sockets.last().and_then(|own| own.listener.local_addr().ok()).map(|address| address.ip());
     let config = ServerConfig {
         limits: hello.limits,
@@ -72,14 +83,16 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
         cluster: Some(hello.cluster),
     };
     let enough = descriptors_for(&config.limits);
-    match enough.and_then(|_| Ok(Server::start(config, sockets, true)?)) {
+    match enough.and_then(|_| Ok(Server::start_in_cluster(config, sockets, sessions)?)) {
         Ok(server) => {
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let watch = Watch { source, verdicts, probes: BTreeMap::new() };
-            let mut replica = Replica { server: Some(server), draining: None, watch, writer };
+            let shared = server.shared();
+            let mut replica =
+                Replica { server: Some(server), draining: None, watch, writer, shared, endings, asked: Vec::new() };
             let terminate = signal(SignalKind::terminate()).map_err(ClusterError::system("watch for signals"))?;
             // The channel breaks only with its other end.
-            let end = replica.live(BufReader::new(reader), judged, terminate).await;
+            let end = replica.live(reader, judged, terminate).await;
             // An orphan has nothing to finish, and a server's runtime can't be dropped inside of another one.
             std::mem::forget(replica.server.take());
             Ok(end.unwrap_or(ReplicaEnd::Orphaned))
@@ -110,18 +123,42 @@ fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Vec<Listening>)>, C
     Ok(Some((channel, hello, sockets.into_iter().enumerate().map(listening).collect())))
 }
 
+/// The sessions of the cluster, once the supervisor has told which have ended: what clients end here comes out of the
+/// other end. None where the supervisor is gone.
+async fn sessions(
+    hello: &Hello,
+    reader: &mut BufReader<OwnedReadHalf>,
+) -> io::Result<Option<(Sessions, mpsc::Receiver<Ending>)>> {
+    let mut line = Vec::new();
+    if !line::read_line(reader, &mut line, TO_REPLICA_BYTES_MAX).await? {
+        return Ok(None);
+    }
+    let ToReplica::SessionsEnded { floor, ended, .. } = line::parse(&line)? else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let (sender, endings) = mpsc::channel(ENDINGS_WAITING_MAX);
+    let sessions = Sessions::new(&hello.session_key, &hello.limits).in_cluster(sender);
+    sessions.revoke(floor, &ended, unix_ns() / 1_000_000_000);
+    Ok(Some((sessions, endings)))
+}
+
 struct Replica {
     /// None once it drains.
     server: Option<Server>,
     draining: Option<JoinHandle<Drained>>,
     watch: Watch,
     writer: OwnedWriteHalf,
+    shared: Arc<Shared>,
+    /// Sessions that clients end here.
+    endings: mpsc::Receiver<Ending>,
+    /// Who waits until all replicas know of those that the supervisor was told of last.
+    asked: Vec<ReplyTo>,
 }
 
 impl Replica {
     async fn live(
         &mut self,
-        mut reader: BufReader<tokio::net::unix::OwnedReadHalf>,
+        mut reader: BufReader<OwnedReadHalf>,
         mut judged: mpsc::Receiver<(u16, Verdict)>,
         mut terminate: Signals,
     ) -> io::Result<ReplicaEnd> {
@@ -129,6 +166,7 @@ impl Replica {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beats = 0;
         let mut line = Vec::new();
+        let outbox = self.server.as_ref().map(Server::outbox).unwrap_or_default();
         self.say(&FromReplica::Ready).await?;
         loop {
             tokio::select! {
@@ -139,7 +177,7 @@ impl Replica {
                     let message = line::parse(&line)?;
                     line.clear();
                     let text = behind(&message, &mut reader).await?;
-                    self.obey(message, text);
+                    self.obey(message, text).await?;
                 }
                 _ = ticks.tick() => {
                     self.beat(beats).await?;
@@ -148,6 +186,12 @@ impl Replica {
                 Some((replica, Verdict { good, at_ns })) = judged.recv() => {
                     self.say(&FromReplica::Probe { replica, good, at_ns }).await?;
                 }
+                (lists, updates) = outbox.next() => {
+                    for change in ListChange::of(lists, &updates) {
+                        self.say(&FromReplica::Changed(change)).await?;
+                    }
+                }
+                Some(ending) = self.endings.recv(), if self.asked.is_empty() => self.pass_on(ending).await?,
                 _ = terminate.recv() => self.drain(),
                 drained = over(&mut self.draining) => {
                     self.draining = None;
@@ -176,8 +220,13 @@ impl Replica {
     }
 
     /// `text` is what followed the message.
-    fn obey(&mut self, message: ToReplica, text: String) {
+    async fn obey(&mut self, message: ToReplica, text: String) -> io::Result<()> {
         match (message, &self.server) {
+            (ToReplica::SessionsEnded { batch, floor, ended }, _) => {
+                self.shared.sessions_ended(floor, &ended);
+                return self.say(&FromReplica::KnowsEnded { batch }).await;
+            }
+            (ToReplica::AllKnow, _) => self.all_know(),
             (ToReplica::Membership(membership), _) => {
                 tracing::debug!(members = membership.members.len(), "membership");
                 self.watch.set(membership.watch);
@@ -185,10 +234,34 @@ impl Replica {
             (ToReplica::Pages { status, taken_at_ns, .. }, Some(server)) => {
                 server.set_cluster_pages(ClusterPages { metrics: text, status, taken_at_ns });
             }
-            (ToReplica::Changed(change), Some(server)) => server.notify(change.into()),
+            (ToReplica::Changed(change), Some(server)) => change.tell(server),
             (ToReplica::Drain, Some(_)) => self.drain(),
             (_, None) => {}
         }
+        Ok(())
+    }
+
+    /// Tells the supervisor of sessions that have ended here: of this one, and of those behind it.
+    async fn pass_on(&mut self, first: Ending) -> io::Result<()> {
+        let mut ended = Vec::new();
+        let mut next = Some(first);
+        while let Some(Ending { ended: one, reply }) = next {
+            ended.push(one);
+            self.asked.push(reply);
+            next = if ended.len() < ENDINGS_A_MESSAGE { self.endings.try_recv().ok() } else { None };
+        }
+        self.say(&FromReplica::EndSessions(ended)).await
+    }
+
+    /// All replicas know: the clients have their answers.
+    fn all_know(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        // A shard that is far behind must not keep this loop from its heartbeats.
+        tokio::spawn(async move {
+            for reply in asked {
+                reply.send(Answer { status: 204, body: Vec::new(), outcome: Outcome::Ok }).await;
+            }
+        });
     }
 
     fn drain(&mut self) {

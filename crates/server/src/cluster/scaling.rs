@@ -103,6 +103,7 @@ impl Supervisor {
         if std::mem::take(&mut self.is_membership_old) {
             self.spread_membership();
         }
+        self.spread_endings();
         let is_up = |slot: &super::slot::Slot| slot.is_member;
         match &self.phase {
             Phase::Starting if self.slots.values().all(is_up) => self.phase = Phase::Running,

@@ -14,6 +14,7 @@ use super::address::default_control_path;
 use super::config::{ClusterConfig, Started, Stopped};
 use super::control::{self, ControlSocket, EVENTS_WAITING_MAX, Event, Request, refusal};
 use super::descriptors::raise_descriptor_limit;
+use super::ending::Endings;
 use super::error::ClusterError;
 use super::happening::{Happening, WAITING_MAX};
 use super::intensity::Next;
@@ -63,6 +64,8 @@ pub(super) struct Supervisor {
     pub(super) is_membership_old: bool,
     looks: u64,
     began_ns: u64,
+    /// Of sessions.
+    pub(super) endings: Endings,
     /// What makes a start impossible.
     fatal: Option<ClusterError>,
 }
@@ -124,6 +127,7 @@ impl Supervisor {
         events: broadcast::Sender<Event>,
     ) -> Result<Self, ClusterError> {
         let addresses = sockets.shared.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
+        let endings = Endings::new(&config.limits);
         let mut supervisor = Self {
             config,
             port: sockets.port,
@@ -137,6 +141,7 @@ impl Supervisor {
             is_membership_old: true,
             looks: 0,
             began_ns: monotonic_ns(),
+            endings,
             fatal: None,
         };
         for (replica, listener) in (1..).zip(sockets.own) {
@@ -279,6 +284,7 @@ impl Supervisor {
             limits: self.config.limits.clone(),
             allowed_hosts: self.config.allowed_hosts.clone(),
             cluster,
+            session_key: self.endings.key.clone(),
         };
         slot.life += 1;
         slot.restarts = slot.life - 1;
@@ -286,7 +292,10 @@ impl Supervisor {
         slot.stage = Stage::Starting { until_ns: now_ns + START_NS };
         let sockets: Vec<_> = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd).collect();
         match Process::start(&self.config.program, &hello, &sockets, slot.life, &self.happenings) {
-            Ok(process) => slot.process = Some(process),
+            Ok(process) => {
+                process.say(&self.endings.all());
+                slot.process = Some(process);
+            }
             Err(error) => {
                 let (life, reason) = (slot.life, format!("its process cannot be started: {error}"));
                 slot.last_words = Some(reason.clone());

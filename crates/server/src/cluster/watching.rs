@@ -25,6 +25,8 @@ impl Supervisor {
                     self.turn(watched, turn);
                 }
             }
+            FromReplica::EndSessions(ended) => self.endings.wait((replica, life), ended),
+            FromReplica::KnowsEnded { batch } => self.endings.known(batch, replica, life),
             FromReplica::Changed(change) => self.changed(replica, change),
             FromReplica::Failed(reason) => slot.last_words = Some(reason),
             FromReplica::Drained { cut: 0 } => {}

@@ -7,6 +7,7 @@ pub(crate) mod wheel;
 use erlmcp_protocol::http::chunked::Chunked;
 
 use crate::metrics::counters::{ConnectionKind, Method};
+use crate::session::{Push, Session};
 use crate::tools::Cancellation;
 use buffers::Buffer;
 use slab::ChunkedSlab;
@@ -47,6 +48,14 @@ impl Task {
             Self::None | Self::Upload(_) => false,
         }
     }
+
+    /// Of a GET stream.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Stream(stream) => stream.push.as_ref().map(|push| &push.session),
+            Self::None | Self::Upload(_) | Self::Call(_) => None,
+        }
+    }
 }
 
 /// A body that comes in chunks and more than one read. The input buffer holds the head and what was decoded so far.
@@ -80,6 +89,24 @@ pub(crate) struct Stream {
     pub(crate) wanted: u32,
     /// Of these, what came while the client was behind.
     pub(crate) owed: u32,
+    /// Of the older era: the session that it belongs to.
+    pub(crate) push: Option<Push>,
+    /// Resources that were asked for.
+    pub(crate) resources: Box<[Watched]>,
+}
+
+/// A resource that a stream tells of.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) uri: Box<str>,
+    /// It is not what it was, and the client was not told.
+    pub(crate) is_owed: bool,
+}
+
+impl Stream {
+    pub(crate) fn is_owed(&self) -> bool {
+        self.owed != 0 || self.resources.iter().any(|watched| watched.is_owed)
+    }
 }
 
 /// A connection. It holds no buffer while nothing is unfinished.

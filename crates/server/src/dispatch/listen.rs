@@ -10,12 +10,13 @@ use serde_json::json;
 use super::Dispatcher;
 use super::mcp::{Handled, id};
 use crate::answer::RpcError;
-use crate::conn::Stream;
+use crate::conn::{Stream, Watched};
 use crate::engine::Change;
+use crate::features::Offers;
 use crate::metrics::counters::Outcome;
 
 /// Nothing on the way may keep what belongs to one client, or keep it back.
-const STREAM_FIELDS: &str = "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
+pub(super) const STREAM_FIELDS: &str = "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
 
 impl Dispatcher {
     pub(super) fn listen(
@@ -25,10 +26,15 @@ impl Dispatcher {
         closes: bool,
         out: &mut Vec<u8>,
     ) -> Handled {
-        let Some(wanted) = message.params.notifications.and_then(wanted) else {
-            let error = RpcError::new(code::INVALID_PARAMS, "notifications is missing or not an object");
+        let offers = &self.shared.registry.offers;
+        let Some(filter) = message.params.notifications.and_then(|text| Filter::read(text, offers)) else {
+            let error = RpcError::new(code::INVALID_PARAMS, "notifications is missing or not as the protocol has it");
             return self.rpc_error(message, 200, error);
         };
+        if filter.resources.len() as u64 > self.shared.limits.stream_resources_max {
+            let error = RpcError::new(code::INVALID_PARAMS, "resourceSubscriptions are more than a stream can have");
+            return self.rpc_error(message, 200, error);
+        }
         if self.draining {
             let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
             self.rpc_error(message, 503, RpcError::new(code::DRAINING, "this server is going away").with(data));
@@ -42,12 +48,13 @@ impl Dispatcher {
             return self.overloaded(message, self.shared.limits.retry_after_max_ms);
         }
         self.head(200, Some("text/event-stream"), None, STREAM_FIELDS, closes).write(out);
-        let stream = Stream { id: id(message).into(), wanted, owed: 0 };
-        let accepted: &[u8] = if wanted == 0 { b"{}" } else { b"{\"toolsListChanged\":true}" };
+        let watched = |uri: &String| Watched { uri: uri.as_str().into(), is_owed: false };
+        let resources = filter.resources.iter().map(watched).collect();
+        let stream = Stream { id: id(message).into(), wanted: filter.wanted, owed: 0, push: None, resources };
         event(out, |out| {
-            notification(out, method::ACKNOWLEDGED, &stream.id);
+            notification(out, method::ACKNOWLEDGED, &stream);
             out.extend_from_slice(b",\"notifications\":");
-            out.extend_from_slice(accepted);
+            filter.write(out);
             out.extend_from_slice(b"}}");
         });
         Handled::Opened(Box::new(stream))
@@ -60,6 +67,10 @@ impl Dispatcher {
 
     /// Ends a stream with its result.
     pub(crate) fn end_stream(&self, out: &mut Vec<u8>, stream: &Stream) {
+        if stream.push.is_some() {
+            // In the older era nothing was asked, so that there is nothing to answer.
+            return out.extend_from_slice(LAST_CHUNK);
+        }
         let mut subscription = Vec::with_capacity(64);
         subscription_id(&mut subscription, &stream.id);
         event(out, |out| self.shared.answers.result_with_meta(out, &stream.id, &subscription, |_| ()));
@@ -67,13 +78,25 @@ impl Dispatcher {
     }
 }
 
-/// Writes what has changed, one event a kind.
-pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &Stream, changes: u32) {
-    if changes & (1 << Change::ToolsList as u32) != 0 {
+/// Writes what a stream is owed, one event a kind and a resource.
+pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &mut Stream) {
+    let owed = std::mem::take(&mut stream.owed);
+    for change in Change::ALL.into_iter().filter(|change| owed & (1 << *change as u32) != 0) {
         event(out, |out| {
-            notification(out, method::TOOLS_LIST_CHANGED, &stream.id);
+            notification(out, kind(change).1, stream);
             out.extend_from_slice(b"}}");
         });
+    }
+    for index in 0..stream.resources.len() {
+        if std::mem::take(&mut stream.resources[index].is_owed) {
+            event(out, |out| {
+                notification(out, method::RESOURCE_UPDATED, stream);
+                out.extend_from_slice(if stream.push.is_some() { b"\"uri\":" } else { b",\"uri\":" });
+                // Writing strings to a Vec cannot fail.
+                let _ = serde_json::to_writer(&mut *out, &stream.resources[index].uri);
+                out.extend_from_slice(b"}}");
+            });
+        }
     }
 }
 
@@ -91,13 +114,16 @@ fn event(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     write_chunk(out, |out| write_event(out, write));
 }
 
-/// The front of a notification, up to and with the `_meta` of its params.
-fn notification(out: &mut Vec<u8>, method: &str, id: &[u8]) {
+/// The front of a notification, up to and with the `_meta` of its params; the older era has none there.
+fn notification(out: &mut Vec<u8>, method: &str, stream: &Stream) {
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":\"");
     out.extend_from_slice(method.as_bytes());
-    out.extend_from_slice(b"\",\"params\":{\"_meta\":{");
-    subscription_id(out, id);
-    out.push(b'}');
+    out.extend_from_slice(b"\",\"params\":{");
+    if stream.push.is_none() {
+        out.extend_from_slice(b"\"_meta\":{");
+        subscription_id(out, &stream.id);
+        out.push(b'}');
+    }
 }
 
 fn subscription_id(out: &mut Vec<u8>, id: &[u8]) {
@@ -107,17 +133,73 @@ fn subscription_id(out: &mut Vec<u8>, id: &[u8]) {
     out.extend_from_slice(id);
 }
 
-/// The kinds of notification that a filter asks for and this server has; none where it is no object.
-fn wanted(filter: &str) -> Option<u32> {
-    let mut wanted = 0;
-    // The text was checked with the message it is part of.
-    let depth_max = u32::MAX;
-    let read = Scanner::new(filter, depth_max).object(|scanner, key| {
-        let value = scanner.value()?;
-        if key.is("toolsListChanged") && value == "true" {
-            wanted |= 1 << Change::ToolsList as u32;
+/// The key of a kind in a filter, and the method of its notification.
+fn kind(change: Change) -> (&'static str, &'static str) {
+    match change {
+        Change::ToolsList => ("toolsListChanged", method::TOOLS_LIST_CHANGED),
+        Change::PromptsList => ("promptsListChanged", method::PROMPTS_LIST_CHANGED),
+        Change::ResourcesList => ("resourcesListChanged", method::RESOURCES_LIST_CHANGED),
+    }
+}
+
+/// True for a kind that this server may ever tell of.
+fn is_offered(change: Change, offers: &Offers) -> bool {
+    match change {
+        Change::ToolsList => true,
+        Change::PromptsList => offers.has_prompts(),
+        Change::ResourcesList => offers.has_resources(),
+    }
+}
+
+/// One bit a kind that this server may ever tell of.
+pub(super) fn all_offered(offers: &Offers) -> u32 {
+    Change::ALL.into_iter().filter(|change| is_offered(*change, offers)).map(|change| 1 << change as u32).sum()
+}
+
+/// What a filter asks for and this server has.
+#[derive(Debug, Default)]
+struct Filter {
+    wanted: u32,
+    resources: Vec<String>,
+}
+
+impl Filter {
+    /// None where the text is no object, or names resources in another way than as a list of strings.
+    fn read(text: &str, offers: &Offers) -> Option<Self> {
+        let mut filter = Self::default();
+        let mut resources = Some(Vec::new());
+        // The text was checked with the message it is part of.
+        let depth_max = u32::MAX;
+        let read = Scanner::new(text, depth_max).object(|scanner, key| {
+            let value = scanner.value()?;
+            for change in Change::ALL {
+                if is_offered(change, offers) && value == "true" && key.is(kind(change).0) {
+                    filter.wanted |= 1 << change as u32;
+                }
+            }
+            if key.is("resourceSubscriptions") {
+                resources = serde_json::from_str(value).ok();
+            }
+            Ok(())
+        });
+        read.ok()?;
+        let mut resources: Vec<String> = resources?;
+        resources.sort_unstable();
+        resources.dedup();
+        filter.resources = if offers.has_resources() { resources } else { Vec::new() };
+        Some(filter)
+    }
+
+    /// The part of the filter that holds, as a JSON object.
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut accepted = serde_json::Map::new();
+        for change in Change::ALL.into_iter().filter(|change| self.wanted & (1 << *change as u32) != 0) {
+            accepted.insert(kind(change).0.to_string(), json!(true));
         }
-        Ok(())
-    });
-    read.is_ok().then_some(wanted)
+        if !self.resources.is_empty() {
+            accepted.insert("resourceSubscriptions".to_string(), json!(self.resources));
+        }
+        // Writing strings to a Vec cannot fail.
+        let _ = serde_json::to_writer(out, &accepted);
+    }
 }

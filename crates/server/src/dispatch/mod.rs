@@ -12,6 +12,7 @@ mod offers;
 mod pages;
 mod reply;
 mod route;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -134,6 +135,7 @@ impl Dispatcher {
                 let used = head.length + length as usize;
                 self.message(&head, &after_head[..length as usize], used, asker, out)
             }
+            (Route::Push | Route::End, _) => self.session_request(bytes, &head, route, asker, out),
             (Route::Mcp, Body::Chunked) => self.chunks(&head, after_head, asker, out),
             (route, _) => self.page(bytes, &head, route, asker, out),
         }

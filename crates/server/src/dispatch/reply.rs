@@ -148,6 +148,9 @@ impl Dispatcher {
             return out.extend_from_slice(LAST_CHUNK);
         }
         let closes = closes || self.draining;
+        if answer.status == 204 {
+            return self.no_content(out, "", closes);
+        }
         if answer.body.is_empty() {
             // Of a call that was cancelled: a stream on which nothing came.
             return self.head(answer.status, Some("text/event-stream"), Some(0), "", closes).write(out);
@@ -161,11 +164,15 @@ impl Dispatcher {
         let limits = &self.shared.limits;
         let least = limits.retry_after_min_ms.min(limits.retry_after_max_ms);
         let base = asked_ms.clamp(least, limits.retry_after_max_ms);
-        // xorshift64: cheap, and good enough to spread clients.
+        base / 2 + self.next_random() % (base + 1)
+    }
+
+    /// xorshift64: cheap, and good enough to spread clients.
+    pub(super) fn next_random(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        base / 2 + self.random % (base + 1)
+        self.random
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which request goes where.
 
+use erlmcp_protocol::server::legacy::{Said, said};
 use erlmcp_protocol::server::{Head, Method, Refusal};
 
 /// Where a request goes.
@@ -8,6 +9,10 @@ pub(crate) enum Route {
     /// A message for the MCP endpoint.
     Mcp,
     Page(Page),
+    /// A client of the older era wants a stream of its session.
+    Push,
+    /// A client of the older era ends its session.
+    End,
     /// `OPTIONS *`, and what it is answered with.
     Options,
     /// Refused. `allow` lists the methods of a path that is there.
@@ -45,6 +50,9 @@ pub(crate) fn route(head: &Head<'_, '_>) -> Route {
     }
     let page = match head.path {
         "/mcp" if head.method == Method::Post => return Route::Mcp,
+        "/mcp" if matches!(head.method, Method::Get | Method::Delete) && is_older(head) => {
+            return if head.method == Method::Get { Route::Push } else { Route::End };
+        }
         "/mcp" => return not_allowed("POST"),
         "/health" => Page::Health,
         "/ready" => Page::Ready,
@@ -54,4 +62,9 @@ pub(crate) fn route(head: &Head<'_, '_>) -> Route {
         _ => return refused(Refusal::keeping(404, "there is nothing at this path; MCP is at /mcp")),
     };
     if matches!(head.method, Method::Get | Method::Head) { Route::Page(page) } else { not_allowed("GET, HEAD") }
+}
+
+/// Only the older era has GET and DELETE; a version that nobody speaks is told so there.
+fn is_older(head: &Head<'_, '_>) -> bool {
+    matches!(said(&head.known), Said::Legacy | Said::Unknown)
 }

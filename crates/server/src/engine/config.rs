@@ -50,12 +50,21 @@ pub struct ClusterPages {
     pub taken_at_ns: u64,
 }
 
+impl Change {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ToolsList, Self::PromptsList, Self::ResourcesList];
+}
+
 /// Something that subscribers may want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Change {
     /// The list of tools is another one.
     ToolsList = 0,
+    /// The list of prompts is another one.
+    PromptsList = 1,
+    /// The list of resources, or of their templates, is another one.
+    ResourcesList = 2,
 }
 
 /// How a drain ended.

@@ -2,6 +2,7 @@
 
 mod bind;
 mod config;
+mod notifier;
 mod shared;
 mod starting;
 
@@ -11,12 +12,15 @@ use std::thread::JoinHandle;
 
 pub use bind::bind;
 pub use config::{Change, ClusterPages, Drained, Listening, ServerConfig, ServerError};
+pub use notifier::Notifier;
+pub(crate) use notifier::{Outbox, Updates};
 pub(crate) use shared::Shared;
 #[cfg(test)]
 pub(crate) use starting::share;
 
 use crate::metrics::Snapshot;
 use crate::queue::WorkerPool;
+use crate::session::Sessions;
 
 /// A running server: its shards, its workers, and what they share. Dropped without [`Server::join`] it goes on until
 /// the process ends.
@@ -32,7 +36,21 @@ impl Server {
     /// # Errors
     /// Where the configuration is no good or the system can't give what is needed.
     pub fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool) -> Result<Self, ServerError> {
-        starting::start(config, listeners, ready)
+        starting::start(config, listeners, ready, None)
+    }
+
+    /// The same for a replica, whose sessions are those of its cluster.
+    pub(crate) fn start_in_cluster(
+        config: ServerConfig,
+        listeners: Vec<Listening>,
+        sessions: Sessions,
+    ) -> Result<Self, ServerError> {
+        starting::start(config, listeners, true, Some(sessions))
+    }
+
+    /// What outlives the drain.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     /// What /ready says: 200 or 503.
@@ -45,9 +63,19 @@ impl Server {
         self.shared.snapshot()
     }
 
-    /// Tells the streams that asked for it.
+    /// Tells the streams of this server that asked for it; those of other replicas only [`Server::notifier`] reaches.
     pub fn notify(&self, change: Change) {
-        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.change(change));
+        self.shared.notifier.changed_here(change);
+    }
+
+    /// Tells subscribers of changes, on all replicas. Tools find the same in their context.
+    pub fn notifier(&self) -> &Notifier {
+        &self.shared.notifier
+    }
+
+    /// What the other replicas are to be told.
+    pub(crate) fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.shared.notifier.outbox)
     }
 
     /// What shared listeners answer for /metrics and /status from now on.

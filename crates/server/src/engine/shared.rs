@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use erlmcp_protocol::server::access::AllowedHosts;
 
 use super::config::ClusterPages;
+use super::notifier::Notifier;
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
@@ -15,8 +16,8 @@ use crate::metrics::{
     ClusterReference, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State, collect_requests,
     collect_shards,
 };
-use crate::queue::JobQueue;
-use crate::session::Sessions;
+use crate::queue::{JobQueue, ReplyTo};
+use crate::session::{Ended, Session, Sessions, Told};
 use crate::shard::Mailbox;
 use crate::tools::Registry;
 
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Arc<JobQueue>,
     /// Of each shard.
     pub(crate) counters: Vec<Arc<ShardCounters>>,
+    pub(crate) notifier: Notifier,
     /// Of each shard.
     pub(crate) mailboxes: Vec<Arc<Mailbox>>,
     pub(crate) sampler: ProcessSampler,
@@ -69,6 +71,23 @@ impl Shared {
 
     pub(crate) fn pages(&self) -> Option<Arc<ClusterPages>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends a session, here and on all other replicas.
+    pub(crate) fn end_session(&self, session: &Session, now_s: u64, reply: impl FnOnce() -> ReplyTo) -> Told {
+        let told = self.sessions.end(session, now_s, reply);
+        if self.sessions.streams.has(session.id) {
+            self.mailboxes.iter().for_each(|mailbox| mailbox.sessions_ended());
+        }
+        told
+    }
+
+    /// Sessions were ended on another replica, and all that were signed before epoch `floor`.
+    pub(crate) fn sessions_ended(&self, floor: u32, ended: &[Ended]) {
+        let raised = self.sessions.revoke(floor, ended, self.clock.unix_seconds());
+        if raised || ended.iter().any(|ended| self.sessions.streams.has(ended.id)) {
+            self.mailboxes.iter().for_each(|mailbox| mailbox.sessions_ended());
+        }
     }
 
     /// Open connections of all shards.
@@ -114,7 +133,7 @@ impl Shared {
             queue: self.queue.figures(),
             tools: self.registry.specs().map(|spec| spec.name.clone()).collect(),
             streams: self.open_streams(),
-            sessions: 0,
+            sessions: self.sessions.streams.sessions(),
             memory: Memory {
                 anonymous: process.anonymous,
                 rss: process.rss,

@@ -11,6 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{SockRef, TcpKeepalive};
 
 use super::config::{Listening, ServerConfig, ServerError};
+use super::notifier::Notifier;
 use super::{Server, Shared};
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
@@ -28,7 +29,12 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
     move |source| ServerError::System { what, source }
 }
 
-pub(super) fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool) -> Result<Server, ServerError> {
+pub(super) fn start(
+    config: ServerConfig,
+    listeners: Vec<Listening>,
+    ready: bool,
+    sessions: Option<Sessions>,
+) -> Result<Server, ServerError> {
     let limits = config.limits.clone();
     let tools = config.registry.len() as u64;
     if tools > limits.tools_max {
@@ -53,8 +59,13 @@ pub(super) fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool
     }
     let addresses = addresses(&listeners)?;
     let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
-    let shared = Arc::new(share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic));
-    let workers = WorkerPool::start(&limits, shared.replica, &shared.queue).map_err(system("worker threads"))?;
+    let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
+    if let Some(sessions) = sessions {
+        shared.sessions = sessions;
+    }
+    let shared = Arc::new(shared);
+    let workers = WorkerPool::start(&limits, shared.replica, &shared.queue, &shared.notifier)
+        .map_err(system("worker threads"))?;
     // It was not set before.
     let _ = shared.runtime.set(workers.runtime().handle().clone());
     let mut sockets = Some(prepare(listeners, &limits)?);
@@ -111,6 +122,7 @@ pub(crate) fn share(
         clock,
         queue: Arc::new(JobQueue::new(limits.workers, limits.queue_max)),
         counters: counters.collect(),
+        notifier: Notifier::new(&mailboxes),
         mailboxes,
         sampler: ProcessSampler::default(),
         runtime: OnceLock::new(),

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use super::work::{Doing, End, render};
 use super::{Answer, Job, JobQueue, Notes};
 use crate::clock::monotonic_ns;
+use crate::engine::Notifier;
 use crate::limits::Limits;
 use crate::metrics::counters::Outcome;
 use crate::tools::JobContext;
@@ -22,7 +23,12 @@ pub(crate) struct WorkerPool {
 
 impl WorkerPool {
     /// Starts `limits.workers` workers.
-    pub(crate) fn start(limits: &Limits, replica: u16, queue: &Arc<JobQueue>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        limits: &Limits,
+        replica: u16,
+        queue: &Arc<JobQueue>,
+        notifier: &Notifier,
+    ) -> std::io::Result<Self> {
         let threads = usize::try_from(limits.worker_threads).unwrap_or(1).max(1);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
@@ -31,7 +37,7 @@ impl WorkerPool {
             .enable_all()
             .build()?;
         for _ in 0..limits.workers {
-            runtime.spawn(work(Arc::clone(queue), replica, limits.call_messages_max));
+            runtime.spawn(work(Arc::clone(queue), replica, limits.call_messages_max, notifier.clone()));
         }
         Ok(Self { runtime, shutdown: Duration::from_millis(limits.shutdown_timeout_ms) })
     }
@@ -48,11 +54,11 @@ impl WorkerPool {
     }
 }
 
-async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64) {
+async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: Notifier) {
     while let Some(job) = queue.next().await {
         let began = monotonic_ns();
         let notes = Notes::new(job.reply.clone(), messages_max);
-        let answer = run(&job, replica, &notes).await;
+        let answer = run(&job, replica, &notes, &notifier).await;
         notes.end();
         let took = answer.is_some().then(|| monotonic_ns().saturating_sub(began));
         if let Some(answer) = answer {
@@ -63,7 +69,7 @@ async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64) {
 }
 
 /// Runs a call. None: nobody waits for the answer any more.
-async fn run(job: &Job, replica: u16, notes: &Notes) -> Option<Answer> {
+async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier) -> Option<Answer> {
     if job.cancellation.is_cancelled() {
         return unanswered(job);
     }
@@ -77,6 +83,7 @@ async fn run(job: &Job, replica: u16, notes: &Notes) -> Option<Answer> {
         cancellation: job.cancellation.clone(),
         caller: Arc::clone(&job.caller),
         notes: notes.clone(),
+        notifier: notifier.clone(),
     };
     // Beginning is the tool's code too, and may panic.
     let started = catch_unwind(AssertUnwindSafe(|| job.work.start(context, &job.arguments)));

@@ -3,17 +3,21 @@
 
 mod calls;
 mod revoked;
+mod streams;
 mod token;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use erlmcp_protocol::era::Version;
 use erlmcp_protocol::server::head::Once;
+use tokio::sync::mpsc;
 
 use crate::limits::Limits;
+use crate::queue::ReplyTo;
 
 pub(crate) use calls::{Calls, Entry};
 pub(crate) use revoked::{Ended, Revoked};
+pub(crate) use streams::{Push, Streams};
 pub(crate) use token::{Session, SessionKey, Signer, capability};
 
 /// Why a request has no session, with its HTTP status.
@@ -30,12 +34,32 @@ impl Session {
     }
 }
 
+/// A session that its client has ended, on the way to the other replicas. Who ended it has its answer when all know.
+pub(crate) struct Ending {
+    pub(crate) ended: Ended,
+    pub(crate) reply: ReplyTo,
+}
+
+/// How the end of a session went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// There is nobody else to tell.
+    AtOnce,
+    /// The others are being told.
+    Later,
+    /// Too many others are.
+    Busy,
+}
+
 /// The sessions of a server.
 pub(crate) struct Sessions {
     signer: Signer,
     revoked: RwLock<Revoked>,
     lifetime_s: u64,
     pub(crate) calls: Arc<Calls>,
+    pub(crate) streams: Arc<Streams>,
+    /// To the other replicas, where there are any.
+    endings: Option<mpsc::Sender<Ending>>,
 }
 
 impl Sessions {
@@ -45,7 +69,14 @@ impl Sessions {
             revoked: RwLock::new(Revoked::new(limits.sessions_revoked_max)),
             lifetime_s: (limits.session_lifetime_ms / 1_000).max(1),
             calls: Arc::default(),
+            streams: Arc::default(),
+            endings: None,
         }
+    }
+
+    /// The same as a part of a cluster: the ends of sessions go to `endings`.
+    pub(crate) fn in_cluster(self, endings: mpsc::Sender<Ending>) -> Self {
+        Self { endings: Some(endings), ..self }
     }
 
     /// A new session, and its id.
@@ -73,12 +104,27 @@ impl Sessions {
         now_s < session.expires && !self.revoked.read().unwrap_or_else(PoisonError::into_inner).has(session.end())
     }
 
-    /// Ends sessions, and all that were signed before epoch `floor`.
-    pub(crate) fn revoke(&self, floor: u32, ended: &[Ended], now_s: u64) {
+    /// Ends a session, here and on all other replicas.
+    pub(crate) fn end(&self, session: &Session, now_s: u64, reply: impl FnOnce() -> ReplyTo) -> Told {
+        let ended = session.end();
+        let told = match &self.endings {
+            None => Told::AtOnce,
+            // One that ended here alone could not be ended anew: it is told first.
+            Some(endings) if endings.try_send(Ending { ended, reply: reply() }).is_err() => return Told::Busy,
+            Some(_) => Told::Later,
+        };
+        self.revoke(0, &[ended], now_s);
+        told
+    }
+
+    /// Ends sessions, and all that were signed before epoch `floor`. True where an epoch has ended.
+    pub(crate) fn revoke(&self, floor: u32, ended: &[Ended], now_s: u64) -> bool {
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let before = revoked.floor();
         revoked.forget_expired(now_s, self.lifetime_s);
         revoked.raise(floor);
         ended.iter().for_each(|ended| revoked.insert(*ended));
+        revoked.floor() > before
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Net, Shard, ms, ticks};
 use crate::conn::Reading;
 use crate::conn::wheel::TICK_NS;
 use crate::dispatch::write_comment;
+use crate::session::Session;
 
 impl<N: Net> Shard<N> {
     /// The moment at which a connection is looked at. Moving it away costs nothing: the wheel looks at the old moment
@@ -50,7 +51,10 @@ impl<N: Net> Shard<N> {
             return self.close(key);
         }
         let has_begun = connection.input.is_some();
+        let shared = &self.shared;
+        let is_over = |session: &Session| !shared.sessions.lives(session, shared.clock.unix_seconds());
         match connection.reading {
+            Reading::Busy if connection.task.session().is_some_and(is_over) => self.end_stream(key),
             Reading::Busy if connection.task.streams() => {
                 write_comment(&mut self.out);
                 self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));

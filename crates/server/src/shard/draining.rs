@@ -1,7 +1,7 @@
 //! How a shard ends: no new connections, streams end with their result, what is in flight is answered, the idle go.
 
 use super::{Net, Shard, ms};
-use crate::conn::{Reading, Task};
+use crate::conn::{Reading, Stream, Task};
 
 /// A drain that has begun.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ impl<N: Net> Shard<N> {
         if since_ns >= lead_ns && !drain.accepting_over {
             drain.accepting_over = true;
             self.dispatcher.draining = true;
-            self.end_streams();
+            self.end_streams(|_| true);
         }
         // Later ones become idle after their answer, which ends them.
         if since_ns >= idle_ns && !drain.idle_told {
@@ -61,18 +61,25 @@ impl<N: Net> Shard<N> {
         Some(cut)
     }
 
-    fn end_streams(&mut self) {
+    pub(super) fn end_streams(&mut self, which: impl Fn(&Stream) -> bool) {
         for key in self.table.keys() {
             let Some(connection) = self.table.get_mut(key) else { continue };
-            if !matches!(connection.task, Task::Stream(_)) {
-                continue;
+            if matches!(&connection.task, Task::Stream(stream) if which(stream)) {
+                self.end_stream(key);
             }
-            let Task::Stream(stream) = std::mem::replace(&mut connection.task, Task::None) else { continue };
-            connection.closes = true;
-            self.counters.streams.subtract(1);
-            self.dispatcher.end_stream(&mut self.out, &stream);
-            self.flush(key);
         }
+    }
+
+    pub(super) fn end_stream(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        if !matches!(connection.task, Task::Stream(_)) {
+            return;
+        }
+        let Task::Stream(stream) = std::mem::replace(&mut connection.task, Task::None) else { return };
+        connection.closes = true;
+        self.counters.streams.subtract(1);
+        self.dispatcher.end_stream(&mut self.out, &stream);
+        self.flush(key);
     }
 
     fn end_idle(&mut self) {

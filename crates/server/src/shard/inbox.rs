@@ -1,10 +1,14 @@
 //! What other threads have sent: answers of workers, changes.
 
-use super::mailbox::{Delivery, Inbox};
+use std::sync::Arc;
+
+use super::mailbox::{Delivery, Inbox, SESSIONS_ENDED};
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
 use crate::dispatch::{write_changes, write_message};
+use crate::engine::Updates;
 use crate::queue::Answer;
+use crate::session::Push;
 
 impl<N: Net> Shard<N> {
     /// Takes the messages; hands over the connections that came with them.
@@ -17,8 +21,16 @@ impl<N: Net> Shard<N> {
                 Delivery::Answer(answer) => self.deliver(token, &answer),
             }
         }
-        if changes != 0 {
-            self.announce(changes);
+        if changes & SESSIONS_ENDED != 0 {
+            let (shared, now_s) = (Arc::clone(&self.shared), self.shared.clock.unix_seconds());
+            self.end_streams(|stream| {
+                stream.push.as_ref().is_some_and(|push| !shared.sessions.lives(&push.session, now_s))
+            });
+        }
+        let changes = changes & !SESSIONS_ENDED;
+        let updates = std::mem::take(&mut inbox.updates);
+        if changes != 0 || !updates.is_empty() {
+            self.announce(changes, &updates);
         }
         let connections = std::mem::take(&mut inbox.connections);
         // A burst's room is not kept.
@@ -64,12 +76,16 @@ impl<N: Net> Shard<N> {
     }
 
     /// Tells the streams that asked for it.
-    fn announce(&mut self, changes: u32) {
+    fn announce(&mut self, changes: u32, updates: &Updates) {
         for key in self.table.keys() {
             let Some(connection) = self.table.get_mut(key) else { continue };
             if let Task::Stream(stream) = &mut connection.task {
-                stream.owed |= stream.wanted & changes;
-                self.settle_changes(key);
+                // A session's message goes to one of its streams.
+                if stream.push.as_ref().is_none_or(Push::speaks) {
+                    stream.owed |= stream.wanted & changes;
+                    stream.resources.iter_mut().for_each(|watched| watched.is_owed |= updates.has(&watched.uri));
+                    self.settle_changes(key);
+                }
             }
         }
     }
@@ -78,11 +94,10 @@ impl<N: Net> Shard<N> {
     pub(super) fn settle_changes(&mut self, key: u32) {
         let Some(connection) = self.table.get_mut(key) else { return };
         let Task::Stream(stream) = &mut connection.task else { return };
-        if stream.owed == 0 || connection.output.is_some() {
+        if !stream.is_owed() || connection.output.is_some() {
             return;
         }
-        let owed = std::mem::take(&mut stream.owed);
-        write_changes(&mut self.out, stream, owed);
+        write_changes(&mut self.out, stream);
         self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
         self.flush(key);
     }

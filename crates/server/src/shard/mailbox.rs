@@ -1,14 +1,17 @@
 //! What other threads send to a shard.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mio::net::TcpStream;
 
 use super::ConnToken;
-use crate::engine::Change;
+use crate::engine::{Change, Updates};
 use crate::queue::Answer;
+
+/// Beside the bits of [`Change`]s.
+pub(crate) const SESSIONS_ENDED: u32 = 1 << 31;
 
 /// A shard's inbox. Bounded: workers wait for room, the acceptor keeps what doesn't fit in the kernel's backlog.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(crate) enum Delivery {
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub(crate) answers: Vec<(ConnToken, Delivery)>,
+    /// Resources that are not what they were.
+    pub(crate) updates: Updates,
     /// Accepted connections with the index of their listener.
     pub(crate) connections: Vec<(TcpStream, u8)>,
 }
@@ -99,6 +104,23 @@ impl Mailbox {
     /// Tells the shard's streams of a change.
     pub(crate) fn change(&self, change: Change) {
         self.changes.fetch_or(1 << change as u32, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// Tells the shard that sessions have ended, which may have streams here.
+    pub(crate) fn sessions_ended(&self) {
+        self.changes.fetch_or(SESSIONS_ENDED, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// Tells the shard's streams of a resource; none for any.
+    pub(crate) fn update(&self, uri: Option<&Arc<str>>) {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        match uri {
+            Some(uri) => inbox.updates.add(Arc::clone(uri)),
+            None => inbox.updates.add_any(),
+        }
+        drop(inbox);
         self.wake();
     }
 

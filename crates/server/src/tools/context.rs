@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::caller::{Caller, LogLevel};
 use crate::clock::monotonic_ns;
+use crate::engine::Notifier;
 use crate::queue::Notes;
 
 /// What an inline tool may know. It runs on a shard: it must end within microseconds and may not block.
@@ -36,6 +37,7 @@ pub struct JobContext {
     pub(crate) cancellation: Cancellation,
     pub(crate) caller: Arc<Caller>,
     pub(crate) notes: Notes,
+    pub(crate) notifier: Notifier,
 }
 
 impl JobContext {
@@ -63,6 +65,11 @@ impl JobContext {
         if let Some(message) = self.caller.log(level, &data.into()) {
             self.notes.send(message).await;
         }
+    }
+
+    /// Tells subscribers that something has changed, on all replicas.
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     /// Tells when the caller has gone. An async tool is dropped by itself; a blocking part must look.

@@ -10,4 +10,5 @@ mod legacy;
 mod life;
 mod progress;
 mod streams;
+mod subscriptions;
 mod tools;

@@ -1,0 +1,138 @@
+//! GET and DELETE of the older era: a session's stream, and a session's end.
+
+use std::sync::Arc;
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::era::Version;
+use erlmcp_protocol::server::head::Once;
+use erlmcp_protocol::server::legacy::{Said, said};
+use erlmcp_protocol::server::respond::write_chunk;
+use erlmcp_protocol::server::{Body, Fault, Head, Refusal};
+use erlmcp_protocol::sse::encode::write_priming;
+use serde_json::json;
+
+use super::listen::{STREAM_FIELDS, all_offered, write_changes};
+use super::reply::retry_field;
+use super::route::Route;
+use super::{Asker, Dispatcher, Step};
+use crate::answer::RpcError;
+use crate::conn::{Call, Stream};
+use crate::metrics::counters::{Method, Outcome};
+use crate::queue::ReplyTo;
+use crate::session::{NoSession, Session, Told};
+use crate::tools::Cancellation;
+
+/// How long a client waits before it comes back to a stream that was lost, ms.
+const RETRY_MS: u64 = 1_000;
+
+impl Dispatcher {
+    pub(super) fn session_request(
+        &mut self,
+        bytes: &[u8],
+        head: &Head<'_, '_>,
+        route: Route,
+        asker: &Asker,
+        out: &mut Vec<u8>,
+    ) -> Step {
+        if head.body != Body::Length(0) {
+            return self.turn_away(bytes, head, &Refusal::closing(400, "this method takes no body"), None, out);
+        }
+        let closes = !head.keep_alive || self.draining;
+        let (used, method) = (head.length, if route == Route::Push { Method::Get } else { Method::Delete });
+        let found = if said(&head.known) == Said::Unknown {
+            Err(NoSession { status: 400, why: "MCP-Protocol-Version names no version that is served" })
+        } else {
+            self.shared.sessions.find(head.known.session_id, self.unix_seconds())
+        };
+        match found {
+            Err(none) => {
+                let fault = Fault { id: None, status: none.status, code: code::INVALID_REQUEST, why: none.why };
+                self.fault(method, &fault.into(), closes, out);
+                Step::Answered { used, left: 0, closes }
+            }
+            Ok(session) if method == Method::Get => self.push(head, session, closes, out),
+            Ok(session) => self.end(&session, used, closes, asker, out),
+        }
+    }
+
+    /// Opens a session's stream.
+    fn push(&mut self, head: &Head<'_, '_>, session: Session, closes: bool, out: &mut Vec<u8>) -> Step {
+        let used = head.length;
+        let refused = |refusal: Refusal| (refusal.status, RpcError::new(code::INVALID_REQUEST, refusal.why));
+        let limits = &self.shared.limits;
+        let refusal = if !head.known.accept.events() {
+            refused(Refusal::keeping(406, "Accept must list text/event-stream"))
+        } else if head.is_http10 {
+            refused(Refusal::keeping(505, "a stream needs HTTP/1.1"))
+        } else if self.draining {
+            let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
+            (503, RpcError::new(code::DRAINING, "this server is going away").with(data))
+        } else if self.shared.open_streams() >= limits.streams_max {
+            (503, RpcError::overloaded(limits.retry_after_max_ms))
+        } else {
+            match self.shared.sessions.streams.begin(session, limits.session_streams_max) {
+                Some(push) => {
+                    self.begin_push(head, &session, closes, out);
+                    // Who comes back may have missed a change: one that can't be known to have been seen is told.
+                    let wanted = all_offered(&self.shared.registry.offers);
+                    let owed = if head.known.last_event_id == Once::Absent { 0 } else { wanted };
+                    let resources = Box::default();
+                    let mut stream = Stream { id: Box::default(), wanted, owed, push: Some(push), resources };
+                    write_changes(out, &mut stream);
+                    return Step::Opened { used, stream: Box::new(stream) };
+                }
+                None => refused(Refusal::keeping(409, "the session has as many streams as it may have")),
+            }
+        };
+        let (status, error) = refusal;
+        self.refuse_session(Method::Get, status, &error, closes, out);
+        Step::Answered { used, left: 0, closes }
+    }
+
+    fn begin_push(&mut self, head: &Head<'_, '_>, session: &Session, closes: bool, out: &mut Vec<u8>) {
+        self.count(Method::Get, Outcome::Ok);
+        self.head(200, Some("text/event-stream"), None, STREAM_FIELDS, closes).write(out);
+        // Earlier versions know no event without data.
+        if session.version == Version::V20251125 && !head.is_http10 {
+            let id = format!("{:016x}", self.next_random());
+            write_chunk(out, |out| write_priming(out, &id, RETRY_MS));
+        }
+    }
+
+    /// Ends a session. Where there are other replicas, the answer waits until they know.
+    fn end(&mut self, session: &Session, used: usize, closes: bool, asker: &Asker, out: &mut Vec<u8>) -> Step {
+        let (mailbox, token) = (&self.mailbox, asker.token);
+        let reply = || ReplyTo { mailbox: Arc::clone(mailbox), token, batch: None };
+        match self.shared.end_session(session, self.unix_seconds(), reply) {
+            Told::AtOnce => {
+                self.count(Method::Delete, Outcome::Ok);
+                self.no_content(out, "", closes);
+            }
+            Told::Later => {
+                let call = Call {
+                    method: Method::Delete,
+                    streams: false,
+                    cancellation: Cancellation::default(),
+                    began_ns: asker.now_ns,
+                    closes,
+                    outlives: true,
+                };
+                return Step::Called { used, call: Box::new(call) };
+            }
+            Told::Busy => {
+                let error = RpcError::overloaded(self.shared.limits.retry_after_min_ms);
+                self.refuse_session(Method::Delete, 503, &error, closes, out);
+            }
+        }
+        Step::Answered { used, left: 0, closes }
+    }
+
+    fn refuse_session(&mut self, method: Method, status: u16, error: &RpcError, closes: bool, out: &mut Vec<u8>) {
+        let is_load = status == 503;
+        self.count(method, if is_load { Outcome::Refused } else { Outcome::HttpError });
+        self.body.clear();
+        self.shared.answers.error(&mut self.body, None, error);
+        let fields = if is_load { retry_field(self.retry_after(0)) } else { String::new() };
+        self.send(out, status, &fields, closes);
+    }
+}

@@ -1,0 +1,165 @@
+//! From whoever changes something to the streams of those who want to know: here, and on the other replicas.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::config::Change;
+use crate::shard::Mailbox;
+
+/// Different resources that may wait to be told of; with more, every subscriber of any resource is told.
+const UPDATED_MAX: usize = 1_024;
+/// What changes within this time is told to the other replicas together.
+const GATHERED: Duration = Duration::from_millis(20);
+
+/// Resources that are not what they were.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Updates {
+    uris: BTreeSet<Arc<str>>,
+    /// There were too many to keep.
+    any: bool,
+}
+
+impl Updates {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.uris.is_empty() && !self.any
+    }
+
+    pub(crate) fn has(&self, uri: &str) -> bool {
+        self.any || self.uris.contains(uri)
+    }
+
+    pub(crate) fn add(&mut self, uri: Arc<str>) {
+        if self.any {
+            return;
+        }
+        self.uris.insert(uri);
+        if self.uris.len() > UPDATED_MAX {
+            self.add_any();
+        }
+    }
+
+    pub(crate) fn add_any(&mut self) {
+        *self = Self { uris: BTreeSet::new(), any: true };
+    }
+
+    /// None: any.
+    pub(crate) fn uris(&self) -> Option<&BTreeSet<Arc<str>>> {
+        (!self.any).then_some(&self.uris)
+    }
+}
+
+/// What the other replicas are still to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// One bit a [`Change`].
+    lists: AtomicU32,
+    updates: Mutex<Updates>,
+    filled: Notify,
+}
+
+impl Outbox {
+    fn updates(&self) -> MutexGuard<'_, Updates> {
+        self.updates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for changes; gives the bits of the lists, and the resources. May be dropped while it waits.
+    pub(crate) async fn next(&self) -> (u32, Updates) {
+        loop {
+            let filled = self.filled.notified();
+            if self.lists.load(Ordering::Acquire) == 0 && self.updates().is_empty() {
+                filled.await;
+            }
+            tokio::time::sleep(GATHERED).await;
+            let changes = (self.lists.swap(0, Ordering::AcqRel), std::mem::take(&mut *self.updates()));
+            if changes.0 != 0 || !changes.1.is_empty() {
+                return changes;
+            }
+        }
+    }
+}
+
+/// Tells subscribers that something has changed, on all replicas. Cheap, and never waits: changes carry no data, so
+/// that many of the same are told as one.
+#[derive(Clone)]
+pub struct Notifier {
+    pub(super) mailboxes: Arc<[Arc<Mailbox>]>,
+    pub(super) outbox: Arc<Outbox>,
+}
+
+impl Notifier {
+    pub(super) fn new(mailboxes: &[Arc<Mailbox>]) -> Self {
+        Self { mailboxes: mailboxes.into(), outbox: Arc::default() }
+    }
+
+    /// A list is another one.
+    pub fn changed(&self, change: Change) {
+        self.changed_here(change);
+        self.outbox.lists.fetch_or(1 << change as u32, Ordering::AcqRel);
+        self.outbox.filled.notify_one();
+    }
+
+    /// A resource is not what it was.
+    pub fn updated(&self, uri: &str) {
+        let uri: Arc<str> = uri.into();
+        self.updated_here(Some(&uri));
+        self.outbox.updates().add(uri);
+        self.outbox.filled.notify_one();
+    }
+
+    pub(super) fn changed_here(&self, change: Change) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.change(change));
+    }
+
+    /// None: any resource.
+    pub(crate) fn updated_here(&self, uri: Option<&Arc<str>>) {
+        self.mailboxes.iter().for_each(|mailbox| mailbox.update(uri));
+    }
+
+    /// Leads nowhere.
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self::new(&[])
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").field("outbox", &self.outbox).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_resources_become_any() {
+        let mut updates = Updates::default();
+        assert!(updates.is_empty() && !updates.has("a"));
+        updates.add("a".into());
+        assert!(updates.has("a") && !updates.has("b") && !updates.is_empty());
+        (0..=UPDATED_MAX).for_each(|number| updates.add(number.to_string().into()));
+        assert!(updates.has("b") && updates.uris().is_none());
+    }
+
+    #[test]
+    fn other_replicas_are_told_once_of_what_happened_often() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let notifier = Notifier::nowhere();
+            (0..100).for_each(|_| notifier.changed(Change::PromptsList));
+            (0..100).for_each(|_| notifier.updated("app://a"));
+            let (lists, updates) = notifier.outbox.next().await;
+            assert_eq!(lists, 1 << Change::PromptsList as u32);
+            assert_eq!(updates.uris().map(BTreeSet::len), Some(1));
+            notifier.changed_here(Change::ToolsList);
+            let more = tokio::time::timeout(Duration::from_millis(60), notifier.outbox.next()).await;
+            assert!(more.is_err(), "what came from them is not told back");
+        });
+    }
+}

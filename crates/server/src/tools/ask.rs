@@ -1,0 +1,79 @@
+//! What a tool or a prompt needs to know before it can go on.
+
+use serde_json::{Map, Value, json};
+
+/// Questions to the client: its user, its model, its roots. The client answers them in a second request of the same
+/// text, for which the tool or prompt is called anew; see [`JobContext::input`](super::JobContext::input). Nothing is
+/// kept in between: what the second call should know beside the answers is [`Ask::remembering`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ask {
+    requests: Map<String, Value>,
+    /// Capabilities that the client must have declared.
+    needs: Vec<&'static str>,
+    state: Option<String>,
+}
+
+impl Ask {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the user for values; `schema` is the schema of a flat object. The answer is found under `key`.
+    pub fn elicit(self, key: &str, message: &str, schema: Value) -> Self {
+        let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
+        self.with(key, "elicitation", "elicitation/create", Some(params))
+    }
+
+    /// Asks the client's model; `params` are those of `sampling/createMessage`.
+    pub fn sample(self, key: &str, params: Value) -> Self {
+        self.with(key, "sampling", "sampling/createMessage", Some(params))
+    }
+
+    /// Asks for the client's roots.
+    pub fn roots(self, key: &str) -> Self {
+        self.with(key, "roots", "roots/list", None)
+    }
+
+    /// Gives the next call a state. The client brings it back but can neither change it nor use it for another
+    /// request or after its time; it can read it.
+    pub fn remembering(self, state: impl Into<String>) -> Self {
+        Self { state: Some(state.into()), ..self }
+    }
+
+    fn with(mut self, key: &str, needs: &'static str, method: &str, params: Option<Value>) -> Self {
+        let mut request = json!({"method": method});
+        if let Some(params) = params {
+            request["params"] = params;
+        }
+        self.requests.insert(key.to_string(), request);
+        self.needs.push(needs);
+        self
+    }
+
+    pub(crate) fn needs(&self) -> &[&'static str] {
+        &self.needs
+    }
+
+    pub(crate) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    /// Writes the members of the result; `state` is what the client is to bring back.
+    pub(crate) fn write_fields(&self, state: Option<&str>, out: &mut Vec<u8>) {
+        let mut members = Map::new();
+        if !self.requests.is_empty() || state.is_none() {
+            members.insert("inputRequests".to_string(), json!(self.requests));
+        }
+        if let Some(state) = state {
+            members.insert("requestState".to_string(), json!(state));
+        }
+        let text = Value::Object(members).to_string();
+        out.extend_from_slice(&text.as_bytes()[1..text.len() - 1]);
+    }
+}
+
+/// A capabilities object that names what is needed.
+pub(crate) fn capabilities(needed: impl IntoIterator<Item = impl Into<String>>) -> Value {
+    Value::Object(needed.into_iter().map(|name| (name.into(), json!({}))).collect())
+}
