@@ -41,10 +41,6 @@ impl Revoked {
         self.floor
     }
 
-    pub(crate) fn len(&self) -> u64 {
-        self.count
-    }
-
     pub(crate) fn insert(&mut self, ended: Ended) {
         if self.has(ended) {
             return;
@@ -108,7 +104,7 @@ mod tests {
         revoked.insert(ended(5, 1));
         revoked.insert(ended(5, 1));
         assert!(revoked.has(ended(5, 1)) && !revoked.has(ended(5, 2)) && !revoked.has(ended(4, 1)));
-        assert_eq!((revoked.len(), revoked.all()), (1, vec![ended(5, 1)]));
+        assert_eq!((revoked.count, revoked.all()), (1, vec![ended(5, 1)]));
     }
 
     #[test]
@@ -117,7 +113,7 @@ mod tests {
         for (epoch, id) in [(4, 1), (4, 2), (6, 3), (6, 4)] {
             revoked.insert(ended(epoch, id));
         }
-        assert_eq!((revoked.len(), revoked.floor()), (2, 5));
+        assert_eq!((revoked.count, revoked.floor()), (2, 5));
         assert!(revoked.has(ended(4, 99)), "all of the epoch have ended");
         assert!(!revoked.has(ended(5, 1)) && revoked.has(ended(6, 4)));
         assert_eq!(revoked.epoch(6 * EPOCH_SECONDS), 6);
@@ -127,11 +123,11 @@ mod tests {
     fn the_set_stays_bounded_when_all_ended_in_one_epoch() {
         let mut revoked = Revoked::new(3);
         (0..10).for_each(|id| revoked.insert(ended(7, id)));
-        assert!(revoked.len() <= 3 && (0..10).all(|id| revoked.has(ended(7, id))));
+        assert!(revoked.count <= 3 && (0..10).all(|id| revoked.has(ended(7, id))));
         assert_eq!(revoked.epoch(7 * EPOCH_SECONDS), 8, "what is signed now is of the next epoch");
         let mut none = Revoked::new(0);
         none.insert(ended(7, 1));
-        assert!(none.has(ended(7, 1)) && none.len() == 0);
+        assert!(none.has(ended(7, 1)) && none.count == 0);
     }
 
     #[test]
@@ -140,7 +136,7 @@ mod tests {
         revoked.insert(ended(1, 1));
         revoked.insert(ended(3, 2));
         revoked.forget_expired(2 * EPOCH_SECONDS + 3_600, 3_600);
-        assert_eq!(revoked.len(), 2);
+        assert_eq!(revoked.count, 2);
         revoked.forget_expired(2 * EPOCH_SECONDS + 3_601, 3_600);
         assert_eq!(revoked.all(), [ended(3, 2)]);
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use erlmcp_server::{Limits, Server};
+use erlmcp_server::{Change, Limits, Server};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Texts, eventually, start, stop};
@@ -217,7 +217,7 @@ fn batches_are_answered_in_the_version_that_has_them() {
         assert_eq!(older.ask(bad).status, 400, "{bad}");
     }
     for version in ["2025-06-18", "2025-11-25"] {
-        let answer = Older::new(address, version).ask(&batch(&[initialized.clone()]));
+        let answer = Older::new(address, version).ask(&batch(std::slice::from_ref(&initialized)));
         assert_eq!((answer.status, answer.code()), (400, -32_600), "{version}");
     }
     stop(server);
@@ -247,4 +247,121 @@ fn a_client_that_goes_leaves_its_call_and_a_notification_cancels_it() {
     assert_eq!(older.ask(&cancel(7)).status, 202);
     eventually("both have ended", || running(&server) == 0);
     stop(server);
+}
+
+#[test]
+fn a_session_ends_with_delete() {
+    let (server, address) = start(Limits::default());
+    let mut older = Older::new(address, "2025-11-25");
+    let mut other = Older::new(address, "2025-11-25");
+    let ping = request(2, "ping", &json!({}));
+    assert_eq!(older.ask(&ping).status, 200);
+    let end = older.delete();
+    let with_body = end.replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n{}");
+    assert_eq!(older.another().client.ask(with_body).status, 400);
+    let unserved = end.replace("2025-11-25", "2024-11-05");
+    assert_eq!(older.client.ask(unserved).status, 400);
+    assert_eq!(older.client.ask(&end).status, 204);
+    for text in
+        [end, older.get(), older.text(&ping), older.text(&notification("notifications/initialized", &json!({})))]
+    {
+        assert_eq!(older.client.ask(text).status, 404);
+    }
+    assert_eq!(other.ask(&ping).status, 200);
+    for bad in [
+        older.texts.get("/mcp").replacen("GET", "DELETE", 1),
+        other.delete().replace(&other.headers, "MCP-Protocol-Version: 2026-07-28\r\n"),
+    ] {
+        let answer = other.client.ask(bad);
+        assert_eq!((answer.status, answer.field("Allow").as_deref()), (405, Some("POST")));
+    }
+    let unnamed = other.delete().replace(&other.headers, "MCP-Protocol-Version: 2025-06-18\r\n");
+    assert_eq!(other.client.ask(unnamed).status, 400);
+    stop(server);
+}
+
+#[test]
+fn the_oldest_sessions_end_when_too_many_have_ended() {
+    let (server, address) = start(Limits { sessions_revoked_max: 3, ..Limits::default() });
+    let mut lasting = Older::new(address, "2025-11-25");
+    let ping = request(2, "ping", &json!({}));
+    for _ in 0..4 {
+        let mut older = Older::new(address, "2025-11-25");
+        assert_eq!(older.client.ask(older.delete()).status, 204);
+        assert_eq!(older.ask(&ping).status, 404);
+    }
+    assert_eq!(lasting.ask(&ping).status, 404, "its epoch has ended");
+    assert_eq!(Older::new(address, "2025-11-25").ask(&ping).status, 200);
+    stop(server);
+}
+
+#[test]
+fn a_session_has_streams_of_its_own() {
+    let (server, address) = start(Limits { stream_comment_ms: 200, session_streams_max: 2, ..Limits::default() });
+    let older = Older::new(address, "2025-11-25");
+    let mut streams = [older.another(), older.another()];
+    for stream in &mut streams {
+        stream.client.send(stream.get());
+        let head = stream.client.head();
+        assert!(
+            head.starts_with("HTTP/1.1 200 ") && head.contains("\r\nContent-Type: text/event-stream\r\n"),
+            "{head}"
+        );
+        let priming = stream.client.chunk();
+        assert!(
+            priming.starts_with("id: ") && priming.contains("\nretry: ") && priming.ends_with("\ndata: \n\n"),
+            "{priming}"
+        );
+    }
+    assert_eq!(older.another().client.ask(older.get()).status, 409);
+    let json_only = older.get().replace("text/event-stream", "application/json");
+    assert_eq!(older.another().client.ask(json_only).status, 406);
+    assert_eq!((server.snapshot().streams, server.snapshot().sessions), (2, 1));
+    assert_eq!(streams[0].client.chunk(), ": keep-alive\n\n");
+    server.notify(Change::ToolsList);
+    let mut said = streams[1].client.chunk();
+    while said.starts_with(':') {
+        said = streams[1].client.chunk();
+    }
+    assert!(said.contains("notifications/tools/list_changed") && !said.contains("subscriptionId"), "{said}");
+    // Each message goes to one stream: on the other one there are only comments until the session ends.
+    assert_eq!(older.another().client.ask(older.delete()).status, 204);
+    for stream in streams {
+        let rest = stream.client.rest();
+        assert!(rest.ends_with("0\r\n\r\n") && !rest.contains("list_changed"), "{rest}");
+    }
+    eventually("the streams are gone", || server.snapshot().streams == 0 && server.snapshot().sessions == 0);
+    stop(server);
+}
+
+#[test]
+fn a_stream_that_is_taken_up_again_tells_what_may_have_been_missed() {
+    let (server, address) = start(Limits::default());
+    for (version, primes) in [("2025-11-25", true), ("2025-06-18", false), ("2025-03-26", false)] {
+        let older = Older::new(address, version);
+        let mut stream = older.another();
+        stream.client.send(stream.get().replace("\r\n\r\n", "\r\nLast-Event-ID: 7\r\n\r\n"));
+        stream.client.head();
+        if primes {
+            assert!(stream.client.chunk().starts_with("id: "));
+        }
+        let said = stream.client.chunk();
+        assert!(said.contains("notifications/tools/list_changed"), "{version}: {said}");
+    }
+    stop(server);
+}
+
+#[test]
+fn a_stream_ends_with_its_session_and_with_the_server() {
+    let limits = Limits { stream_comment_ms: 200, session_lifetime_ms: 1_000, ..Limits::default() };
+    let (server, address) = start(limits);
+    let mut expiring = Older::new(address, "2025-06-18");
+    expiring.client.send(expiring.get());
+    assert!(expiring.client.rest().ends_with("0\r\n\r\n"));
+    let mut drained = Older::new(address, "2025-06-18");
+    drained.client.send(drained.get());
+    drained.client.head();
+    server.drain();
+    assert!(drained.client.rest().ends_with("0\r\n\r\n"));
+    assert_eq!(server.join().cut, 0);
 }

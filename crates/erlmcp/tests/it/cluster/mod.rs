@@ -4,6 +4,7 @@ mod faults;
 mod life;
 mod refusals;
 mod scaling;
+mod sessions;
 mod streams;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,0 +1,87 @@
+//! Sessions of the older era: every replica takes what one has signed, until its client ends it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::{Cluster, PATIENCE, signal, until};
+
+const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
+
+/// Status and head of the answer to a request of its own connection; none where that broke.
+fn ask(address: SocketAddr, method: &str, headers: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(
+        stream,
+        "{method} /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: application/json, text/event-stream\r\n\
+         Content-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some((answer.split(' ').nth(1)?.parse().ok()?, answer))
+}
+
+/// Opens a session; the header that names it.
+fn open(address: SocketAddr) -> String {
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let (status, head) = ask(address, "POST", "", &initialize.to_string()).expect("it answers");
+    assert_eq!(status, 200, "{head}");
+    let line = head.lines().find(|line| line.starts_with("Mcp-Session-Id: ")).expect("a session");
+    format!("{line}\r\n")
+}
+
+fn ping(address: SocketAddr, session: &str) -> Option<u16> {
+    ask(address, "POST", session, PING).map(|(status, _)| status)
+}
+
+#[test]
+fn a_session_lives_and_ends_on_all_replicas() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 3);
+    let (session, other) = (open(cluster.own(1)), open(cluster.own(2)));
+    for replica in 1..=3 {
+        for session in [&session, &other] {
+            assert_eq!(ping(cluster.own(replica), session), Some(200), "replica {replica}");
+        }
+    }
+    // A stream on one replica ends with a DELETE on another one.
+    let mut stream = TcpStream::connect(cluster.own(3)).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let host = cluster.own(3);
+    write!(stream, "GET /mcp HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n{session}\r\n")
+        .expect("it reads");
+    until("the stream is open", || cluster.replica(3)["snapshot"]["streams"] == 1);
+    let ended = ask(cluster.own(2), "DELETE", &session, "").expect("it answers");
+    assert_eq!(ended.0, 204, "{}", ended.1);
+    for replica in 1..=3 {
+        assert_eq!(ping(cluster.own(replica), &session), Some(404), "replica {replica}");
+        assert_eq!(ping(cluster.own(replica), &other), Some(200), "replica {replica}");
+    }
+    let mut said = String::new();
+    stream.read_to_string(&mut said).expect("the stream ends");
+    assert!(said.ends_with("0\r\n\r\n"), "{said}");
+}
+
+#[test]
+fn a_replica_that_comes_back_knows_which_sessions_have_ended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let (session, other) = (open(cluster.own(1)), open(cluster.own(2)));
+    assert_eq!(ask(cluster.own(1), "DELETE", &session, "").map(|answer| answer.0), Some(204));
+    let mut events = cluster.watch();
+    signal(cluster.pid(2), Signal::KILL);
+    events.expect("down", 2);
+    // While a replica is away, its absence holds up no DELETE.
+    let third = open(cluster.own(1));
+    assert_eq!(ask(cluster.own(1), "DELETE", &third, "").map(|answer| answer.0), Some(204));
+    events.expect("up", 2);
+    assert_eq!(ping(cluster.own(2), &session), Some(404));
+    assert_eq!(ping(cluster.own(2), &third), Some(404));
+    assert_eq!(ping(cluster.own(2), &other), Some(200));
+}
