@@ -117,6 +117,18 @@ impl AnswerWriter {
             return plain_result(out, meta, fields);
         }
         out.extend_from_slice(b",\"result\":{\"resultType\":\"complete\",");
+        self.rest(out, meta, fields);
+    }
+
+    /// Writes the answer that more input is needed.
+    pub(crate) fn input_required(&self, out: &mut Vec<u8>, id: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
+        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+        out.extend_from_slice(id);
+        out.extend_from_slice(b",\"result\":{\"resultType\":\"input_required\",");
+        self.rest(out, b"", fields);
+    }
+
+    fn rest(&self, out: &mut Vec<u8>, meta: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
         fields(out);
         if !out.ends_with(b",") {
             out.push(b',');

@@ -78,6 +78,7 @@ limits! {
     stream_resources_max = 64, "resources", "Resources of one subscription stream. Above it: -32602.";
     stream_bytes_max = 65_536, "bytes", "Unsent bytes of a subscription stream. Above it: the slow reader is closed.";
     stream_comment_ms = 15_000, "ms", "Silence on a subscription stream after which a comment is sent.";
+    request_state_lifetime_ms = 600_000, "ms", "From an input_required answer to the end of its requestState. Later: -32602.";
     session_lifetime_ms = 3_600_000, "ms", "From initialize to the end of a legacy session. Later: 404, and the client begins anew.";
     sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too.";
     session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: 409.";

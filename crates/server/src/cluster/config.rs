@@ -10,6 +10,8 @@ use crate::limits::Limits;
 pub struct ClusterConfig {
     /// The program whose subcommand `replica` is one replica.
     pub program: PathBuf,
+    /// What else the program is told, after `replica --replica N`.
+    pub arguments: Vec<String>,
     /// The shared addresses, all on one port; port 0 for one that is free.
     pub shared: Vec<SocketAddr>,
     /// How many replicas.

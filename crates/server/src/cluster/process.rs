@@ -36,6 +36,7 @@ impl Process {
     /// it, so this has to be called on the main thread.
     pub(super) fn start(
         program: &Path,
+        arguments: &[String],
         hello: &Hello,
         sockets: &[BorrowedFd<'_>],
         life: u64,
@@ -48,6 +49,7 @@ impl Process {
         let child = Command::new(program)
             .arg0("erlmcp")
             .args(["replica", "--replica", &hello.replica.to_string()])
+            .args(arguments)
             .stdin(Stdio::from(OwnedFd::from(far_end)))
             .stdout(Stdio::null())
             // A group of its own: Ctrl-C is for the supervisor, which then ends the replicas in order.

@@ -291,7 +291,14 @@ impl Supervisor {
         slot.last_words = None;
         slot.stage = Stage::Starting { until_ns: now_ns + START_NS };
         let sockets: Vec<_> = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd).collect();
-        match Process::start(&self.config.program, &hello, &sockets, slot.life, &self.happenings) {
+        match Process::start(
+            &self.config.program,
+            &self.config.arguments,
+            &hello,
+            &sockets,
+            slot.life,
+            &self.happenings,
+        ) {
             Ok(process) => {
                 process.say(&self.endings.all());
                 slot.process = Some(process);

@@ -12,7 +12,7 @@ use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Job, ReplyTo, Work};
-use crate::tools::{Arguments, CallContext, Caller, Cancellation, Execution, InlineTool};
+use crate::tools::{Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, capabilities, has_capability};
 
 impl Dispatcher {
     pub(super) fn call(&mut self, head: &Head<'_, '_>, message: &Message<'_>, closes: bool, asker: &Asker) -> Handled {
@@ -30,6 +30,14 @@ impl Dispatcher {
             && let Err(why) = mirror::check(head, arguments, &tool.mirrored)
         {
             return self.rpc_error(message, 400, RpcError::new(code::HEADER_MISMATCH, why));
+        }
+        if let Some(tool) = tool.filter(|tool| !tool.spec.needs.is_empty() && self.session.is_none()) {
+            let declared = message.params.meta.client_capabilities.unwrap_or("{}");
+            let mut missing = tool.spec.needs.iter().filter(|needed| !has_capability(declared, needed)).peekable();
+            if missing.peek().is_some() {
+                let error = RpcError::lacks(capabilities(missing));
+                return self.rpc_error(message, 400, error);
+            }
         }
         match tool.map(|tool| &tool.execution) {
             None => self.rpc_error(message, 200, bad("there is no tool of that name")),
@@ -61,6 +69,12 @@ impl Dispatcher {
     ) -> Handled {
         // What is said before the answer needs chunks, and a place of its own.
         let streams = !head.is_http10 && self.batch.is_none();
+        let mut caller = Caller::of(message, streams);
+        if self.session.is_none()
+            && let Err(why) = caller.take_round(message, &self.shared.sessions.rounds, self.unix_seconds())
+        {
+            return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, why));
+        }
         let cancellation = Cancellation::default();
         let session = self.session.as_ref();
         let calls = &self.shared.sessions.calls;
@@ -70,7 +84,8 @@ impl Dispatcher {
         let job = Job {
             work,
             arguments: message.params.arguments.unwrap_or("{}").into(),
-            caller: Arc::new(Caller::of(message, streams)),
+            caller: Arc::new(caller),
+            rounds: Arc::clone(&self.shared.sessions.rounds),
             id: id(message).into(),
             reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: self.batch.clone() },
             answers: Arc::clone(self.answers()),
@@ -103,7 +118,7 @@ impl Dispatcher {
     }
 }
 
-/// Calls a tool and writes its result into `body`. None: it panicked, which must cost no other request anything.
+/// Calls a tool and writes its result into `body`. None: it panicked or asks, which must cost no other request anything.
 fn call_in_place(
     answers: &crate::answer::AnswerWriter,
     body: &mut Vec<u8>,
@@ -114,8 +129,13 @@ fn call_in_place(
 ) -> Option<Outcome> {
     catch_unwind(AssertUnwindSafe(|| {
         let result = tool.call(context, Arguments::new(arguments));
+        if result.asks().is_some() {
+            // It would not see the answers.
+            return None;
+        }
         answers.result(body, id, |out| result.write_fields(out));
-        if result.is_error() { Outcome::ToolError } else { Outcome::Ok }
+        Some(result.outcome())
     }))
     .ok()
+    .flatten()
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use serde::Serialize;
 
 use super::failure::Failure;
-use crate::tools::{Content, JobContext};
+use crate::tools::{Ask, Content, JobContext};
 
 /// What a prompt says about itself in `prompts/list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,13 +87,23 @@ impl PromptMessage {
 /// A prompt, filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PromptResult {
-    pub(crate) messages: Vec<PromptMessage>,
+    messages: Vec<PromptMessage>,
+    ask: Option<Ask>,
 }
 
 impl PromptResult {
     /// The messages.
     pub fn messages(messages: Vec<PromptMessage>) -> Self {
-        Self { messages }
+        Self { messages, ask: None }
+    }
+
+    /// More must be known first. Only for clients of 2026-07-28 or later.
+    pub fn ask(ask: Ask) -> Self {
+        Self { messages: Vec::new(), ask: Some(ask) }
+    }
+
+    pub(crate) fn asks(&self) -> Option<&Ask> {
+        self.ask.as_ref()
     }
 
     pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::answer::AnswerWriter;
 use crate::metrics::QueueFigures;
 use crate::metrics::counters::Outcome;
-use crate::session::Entry;
+use crate::session::{Entry, Rounds};
 use crate::shard::{ConnToken, Mailbox};
 use crate::tools::{Caller, Cancellation};
 
@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) reply: ReplyTo,
     /// What is known of the client.
     pub(crate) caller: Arc<Caller>,
+    /// Signs what the client is to bring back.
+    pub(crate) rounds: Arc<Rounds>,
     pub(crate) cancellation: Cancellation,
     /// CLOCK_MONOTONIC ns.
     pub(crate) deadline_ns: u64,
@@ -195,6 +197,7 @@ mod tests {
         Job {
             work: Work::Tool(Arc::new(tool)),
             caller: Arc::default(),
+            rounds: Arc::new(Rounds::new(&crate::session::SessionKey::random(), 1_000)),
             arguments: "{}".into(),
             id: b"1".as_slice().into(),
             reply: ReplyTo { mailbox: Arc::new(Mailbox::without_waker(8)), token: ConnToken::new(0, 0), batch: None },

@@ -4,15 +4,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use erlmcp_protocol::code;
+use erlmcp_protocol::header::method;
 
 use super::{Answer, Job};
 use crate::answer::RpcError;
+use crate::clock::unix_ns;
 use crate::features::{
     Complete, Completion, CompletionRequest, Failure, GetPrompt, PromptArguments, PromptResult, ReadResource,
     ResourceRequest,
 };
 use crate::metrics::counters::Outcome;
-use crate::tools::{JobContext, QueuedTool, ResourceContents, ToolResult};
+use crate::session::About;
+use crate::tools::{Ask, JobContext, QueuedTool, ResourceContents, ToolResult, capabilities};
 
 /// What a worker is to do.
 #[derive(Clone)]
@@ -36,6 +39,15 @@ pub(super) enum End {
 pub(super) type Doing = Pin<Box<dyn Future<Output = End> + Send>>;
 
 impl Work {
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Tool(_) => method::TOOLS_CALL,
+            Self::Read(..) => method::RESOURCES_READ,
+            Self::Prompt(..) => method::PROMPTS_GET,
+            Self::Complete(..) => method::COMPLETE,
+        }
+    }
+
     pub(super) fn start(&self, context: JobContext, arguments: &str) -> Doing {
         match self {
             Self::Tool(tool) => {
@@ -62,6 +74,14 @@ impl Work {
 pub(super) fn render(job: &Job, end: End) -> Answer {
     let answers = &job.answers;
     let mut body = Vec::with_capacity(256);
+    let asked = match &end {
+        End::Tool(tool) => tool.asks(),
+        End::Prompt(Ok(prompt)) => prompt.asks(),
+        _ => None,
+    };
+    if let Some(ask) = asked {
+        return ask_back(job, ask);
+    }
     let mut result = |write: &dyn Fn(&mut Vec<u8>)| answers.result(&mut body, &job.id, write);
     let failed = |failure: Failure| (200, Outcome::RpcError, RpcError::from(failure));
     let (status, outcome, error) = match end {
@@ -95,6 +115,26 @@ pub(super) fn render(job: &Job, end: End) -> Answer {
         }
     };
     answers.error(&mut body, Some(&job.id), &error);
+    Answer { status, outcome, body }
+}
+
+/// Asks the client, where it can be asked.
+fn ask_back(job: &Job, ask: &Ask) -> Answer {
+    let mut body = Vec::with_capacity(256);
+    let missing: Vec<&str> = ask.needs().iter().copied().filter(|needed| !job.caller.has(needed)).collect();
+    let (status, outcome) = if job.answers.is_plain() {
+        let why = "this needs to ask the client something, which this server only does from 2026-07-28 on";
+        job.answers.error(&mut body, Some(&job.id), &RpcError::new(code::INTERNAL, why));
+        (200, Outcome::RpcError)
+    } else if !missing.is_empty() {
+        job.answers.error(&mut body, Some(&job.id), &RpcError::lacks(capabilities(missing)));
+        (400, Outcome::HttpError)
+    } else {
+        let about = About { method: job.work.method(), subject: &job.caller.subject, arguments: &job.arguments };
+        let state = ask.state().map(|state| job.rounds.sign(&about, state, unix_ns() / 1_000_000_000));
+        job.answers.input_required(&mut body, &job.id, |out| ask.write_fields(state.as_deref(), out));
+        (200, Outcome::Ok)
+    };
     Answer { status, outcome, body }
 }
 

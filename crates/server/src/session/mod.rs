@@ -3,6 +3,7 @@
 
 mod calls;
 mod revoked;
+mod rounds;
 mod streams;
 mod token;
 
@@ -17,6 +18,7 @@ use crate::queue::ReplyTo;
 
 pub(crate) use calls::{Calls, Entry};
 pub(crate) use revoked::{Ended, Revoked};
+pub(crate) use rounds::{About, Rounds};
 pub(crate) use streams::{Push, Streams};
 pub(crate) use token::{Session, SessionKey, Signer, capability};
 
@@ -56,6 +58,8 @@ pub(crate) struct Sessions {
     signer: Signer,
     revoked: RwLock<Revoked>,
     lifetime_s: u64,
+    /// Signs with the same key what modern requests bring back.
+    pub(crate) rounds: Arc<Rounds>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) streams: Arc<Streams>,
     /// To the other replicas, where there are any.
@@ -66,6 +70,7 @@ impl Sessions {
     pub(crate) fn new(key: &SessionKey, limits: &Limits) -> Self {
         Self {
             signer: Signer::new(key),
+            rounds: Arc::new(Rounds::new(key, limits.request_state_lifetime_ms)),
             revoked: RwLock::new(Revoked::new(limits.sessions_revoked_max)),
             lifetime_s: (limits.session_lifetime_ms / 1_000).max(1),
             calls: Arc::default(),

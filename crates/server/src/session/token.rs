@@ -37,6 +37,14 @@ impl SessionKey {
     }
 }
 
+impl SessionKey {
+    /// A key for something else than sessions.
+    pub(crate) fn derived(&self, purpose: &[u8]) -> hmac::Key {
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), purpose);
+        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
+    }
+}
+
 impl std::fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SessionKey(secret)")

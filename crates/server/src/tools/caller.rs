@@ -1,9 +1,14 @@
 //! Who calls, as far as the request tells.
 
+use std::borrow::Cow;
+
 use erlmcp_protocol::header::method;
+use erlmcp_protocol::json::Scanner;
 use erlmcp_protocol::server::Message;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use crate::session::{About, Rounds};
 
 /// How grave a log message is, from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -54,6 +59,12 @@ pub(crate) struct Caller {
     pub(crate) log_level: Option<LogLevel>,
     /// JSON text of an object.
     pub(crate) capabilities: Box<str>,
+    /// The name or uri that the request is about.
+    pub(crate) subject: Box<str>,
+    /// What it answers to what it was asked.
+    pub(crate) inputs: Map<String, Value>,
+    /// What the last round gave to this one.
+    pub(crate) state: Option<String>,
 }
 
 impl Caller {
@@ -64,7 +75,37 @@ impl Caller {
             progress_token: meta.progress_token.filter(|_| streams).map(Into::into),
             log_level: meta.log_level.filter(|_| streams).and_then(|level| LogLevel::parse(&level.decode())),
             capabilities: meta.client_capabilities.unwrap_or("{}").into(),
+            subject: subject(message).into(),
+            ..Self::default()
         }
+    }
+
+    /// Takes what a request brings from the round before it. The error says what is wrong with it.
+    pub(crate) fn take_round(
+        &mut self,
+        message: &Message<'_>,
+        rounds: &Rounds,
+        now_s: u64,
+    ) -> Result<(), &'static str> {
+        let params = &message.params;
+        if let Some(inputs) = params.input_responses.filter(|text| *text != "null") {
+            let inputs = serde_json::from_str(inputs);
+            self.inputs = inputs.map_err(|_| "inputResponses is not an object")?;
+        }
+        if let Some(text) = params.request_state.filter(|text| *text != "null") {
+            let text: String = serde_json::from_str(text).map_err(|_| "requestState is not a string")?;
+            let method = message.method.decode();
+            let arguments = params.arguments.unwrap_or("{}");
+            let about = About { method: &method, subject: &self.subject, arguments };
+            let state = rounds.read(&about, &text, now_s);
+            self.state = Some(state.ok_or("requestState was not given for this request, was changed, or is too old")?);
+        }
+        Ok(())
+    }
+
+    /// True where the client has declared the capability.
+    pub(crate) fn has(&self, capability: &str) -> bool {
+        has_capability(&self.capabilities, capability)
     }
 
     /// A progress notification; none where nobody asked for any.
@@ -85,6 +126,22 @@ impl Caller {
         self.log_level.filter(|wanted| level >= *wanted)?;
         Some(notification(method::LOG_MESSAGE, &json!({"level": level, "data": data})))
     }
+}
+
+fn subject<'a>(message: &Message<'a>) -> Cow<'a, str> {
+    let params = &message.params;
+    params.name.or(params.uri).map(|text| text.decode()).unwrap_or_default()
+}
+
+/// True where the capabilities, JSON text, have an object of that name.
+pub(crate) fn has_capability(capabilities: &str, name: &str) -> bool {
+    let mut has = false;
+    // The text was checked with the message it is part of.
+    let _ = Scanner::new(capabilities, u32::MAX).object(|scanner, key| {
+        has |= scanner.value()?.starts_with('{') && key.is(name);
+        Ok(())
+    });
+    has
 }
 
 /// Whole numbers are written as such.

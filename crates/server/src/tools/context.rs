@@ -67,6 +67,27 @@ impl JobContext {
         }
     }
 
+    /// What the client answers to a question of the round before, by the question's key.
+    pub fn input(&self, key: &str) -> Option<&serde_json::Value> {
+        self.caller.inputs.get(key)
+    }
+
+    /// The values that the user gave to an elicitation of the round before; none where there are none.
+    pub fn elicited(&self, key: &str) -> Option<&serde_json::Map<String, serde_json::Value>> {
+        let answer = self.input(key)?;
+        answer.get("content").filter(|_| answer.get("action").is_some_and(|action| action == "accept"))?.as_object()
+    }
+
+    /// What the round before gave to this one, as [`Ask::remembering`](super::Ask::remembering) has it.
+    pub fn state(&self) -> Option<&str> {
+        self.caller.state.as_deref()
+    }
+
+    /// True where the client has declared a capability, such as "sampling".
+    pub fn client_has(&self, capability: &str) -> bool {
+        self.caller.has(capability)
+    }
+
     /// Tells subscribers that something has changed, on all replicas.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier

@@ -1,6 +1,7 @@
 //! Tools: what they are, what they are given, what they answer.
 
 mod arguments;
+mod ask;
 pub(crate) mod builtin;
 mod caller;
 mod content;
@@ -11,6 +12,7 @@ mod result;
 mod spec;
 
 pub use arguments::Arguments;
+pub use ask::Ask;
 pub use caller::LogLevel;
 pub use content::{Content, ResourceContents, ResourceData};
 pub use context::{CallContext, Cancellation, JobContext};
@@ -18,6 +20,7 @@ pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
 pub use result::ToolResult;
 pub use spec::{Annotations, ToolSpec};
 
-pub(crate) use caller::Caller;
+pub(crate) use ask::capabilities;
+pub(crate) use caller::{Caller, has_capability};
 pub(crate) use mirrored::Mirrored;
 pub(crate) use registry::{Execution, is_name};

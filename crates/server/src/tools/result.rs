@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::ask::Ask;
 use super::content::Content;
 use crate::metrics::counters::Outcome;
 
@@ -14,6 +15,8 @@ pub struct ToolResult<'a> {
     content: Pieces<'a>,
     structured: Option<Box<RawValue>>,
     is_error: bool,
+    /// More is needed first; the rest is empty then.
+    ask: Option<Box<Ask>>,
 }
 
 /// Nearly every result is one piece, which then needs no list.
@@ -26,7 +29,7 @@ enum Pieces<'a> {
 impl<'a> ToolResult<'a> {
     /// One piece of text.
     pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
-        Self { content: Pieces::One(Content::Text { text: text.into() }), structured: None, is_error: false }
+        Self { content: Pieces::One(Content::Text { text: text.into() }), structured: None, is_error: false, ask: None }
     }
 
     /// A failure of the tool, told to the model.
@@ -36,7 +39,16 @@ impl<'a> ToolResult<'a> {
 
     /// Several pieces, or none.
     pub fn pieces(content: Vec<Content<'a>>) -> Self {
-        Self { content: Pieces::Many(content), structured: None, is_error: false }
+        Self { content: Pieces::Many(content), structured: None, is_error: false, ask: None }
+    }
+
+    /// More must be known first. Only for queued tools, and for clients of 2026-07-28 or later.
+    pub fn ask(ask: Ask) -> Self {
+        Self { ask: Some(Box::new(ask)), ..Self::pieces(Vec::new()) }
+    }
+
+    pub(crate) fn asks(&self) -> Option<&Ask> {
+        self.ask.as_deref()
     }
 
     /// The same with a value beside the content.

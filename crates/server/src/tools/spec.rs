@@ -44,6 +44,9 @@ pub struct ToolSpec {
     pub input_schema: Value,
     /// Its effects.
     pub annotations: Annotations,
+    /// Capabilities that a client of 2026-07-28 or later must declare to call it.
+    #[serde(skip)]
+    pub needs: Vec<String>,
 }
 
 impl ToolSpec {
@@ -55,12 +58,19 @@ impl ToolSpec {
             description: description.into(),
             input_schema,
             annotations: Annotations::default(),
+            needs: Vec::new(),
         }
     }
 
     /// The same with other annotations.
     pub fn annotated(self, annotations: Annotations) -> Self {
         Self { annotations, ..self }
+    }
+
+    /// The same, and one more capability of the client, such as "sampling", without which it can't be called.
+    pub fn needing(mut self, capability: impl Into<String>) -> Self {
+        self.needs.push(capability.into());
+        self
     }
 
     /// The same with a title.

@@ -9,6 +9,7 @@ mod golden;
 mod legacy;
 mod life;
 mod progress;
+mod rounds;
 mod streams;
 mod subscriptions;
 mod tools;
