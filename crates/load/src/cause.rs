@@ -12,6 +12,10 @@ pub(crate) enum Cause {
     /// A JSON-RPC error with this code.
     Rpc(i64),
     ToolError,
+    /// The server asked for input, which a load has not.
+    InputRequired,
+    /// A `resultType` that nobody asked for.
+    OfAnotherType,
     /// 503 or 429 with `executed: false`.
     Refused(u16),
     AnotherId,
@@ -95,6 +99,8 @@ impl fmt::Display for Cause {
             Cause::TooLate => return write!(f, "{GENERATOR}came too late"),
             Cause::Os(number) => return write!(f, "{}", std::io::Error::from_raw_os_error(*number)),
             Cause::ToolError => "tool said isError",
+            Cause::InputRequired => "result is input_required",
+            Cause::OfAnotherType => "result is of an unknown type",
             Cause::AnotherId => ANOTHER_ID,
             Cause::NotJsonRpc => "answer is not JSON-RPC",
             Cause::NotHttp => "answer is not HTTP",

@@ -19,6 +19,8 @@ pub(crate) enum Report {
     },
     /// A second of the run's clock is over.
     Second(EngineSecond),
+    /// The target does not know the session any more: a new one is wanted.
+    SessionEnded,
     /// The engine cannot go on, as a sentence for the user.
     Failure(String),
     /// Goodbye was done: nothing follows.

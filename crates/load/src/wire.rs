@@ -18,6 +18,8 @@ pub(crate) struct Calls {
     probe: Template,
     load: Option<Template>,
     queued: Option<Template>,
+    /// They are of a legacy session.
+    has_session: bool,
 }
 
 impl Calls {
@@ -39,13 +41,21 @@ impl Calls {
             probe: Template::new(peer, &Ask { method: probe, ..Ask::default() })?,
             load: requests.load.as_ref().map(render).transpose()?,
             queued: requests.queued.as_ref().map(render).transpose()?,
+            has_session: peer.session.is_some(),
         })
     }
 
     #[cfg(test)]
     pub(crate) fn for_tests() -> Self {
-        let version = erlmcp_protocol::era::Version::NEWEST;
-        let peer = Peer { authority: "127.0.0.1:8080", path: "/mcp", headers: &[], version, session: None };
+        Self::of_session(None)
+    }
+
+    /// Of the legacy era where there is a session.
+    #[cfg(test)]
+    pub(crate) fn of_session(session: Option<&str>) -> Self {
+        use erlmcp_protocol::era::Version;
+        let version = if session.is_some() { Version::NEWEST_LEGACY } else { Version::NEWEST };
+        let peer = Peer { authority: "127.0.0.1:8080", path: "/mcp", headers: &[], version, session };
         let call = |name: &str| proto::Request {
             method: method::TOOLS_CALL.into(),
             name: name.into(),
@@ -53,6 +63,10 @@ impl Calls {
         };
         Self::new(&peer, &proto::Requests { load: Some(call("echo")), queued: Some(call("work")) }, &[])
             .expect("nothing is wrong with these")
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.has_session
     }
 
     pub(crate) fn has(&self, call: Call) -> bool {
@@ -119,6 +133,11 @@ impl Reading {
 
     pub(crate) fn has_head(&self) -> bool {
         self.0.head().is_some()
+    }
+
+    /// The status, once the head is whole.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.0.head().map(|head| head.status)
     }
 
     pub(crate) fn has_event(&self) -> bool {

@@ -147,6 +147,11 @@ impl Member {
                 Report::Planned { block, planned } => {
                     self.line.say(Message::Planned(proto::Planned { block, planned })).await?;
                 }
+                Report::SessionEnded => {
+                    if let Some(order) = work.renew_session().await? {
+                        work.engine.order(order);
+                    }
+                }
                 Report::Done { block } => self.line.say(Message::Done(proto::Done { block })).await?,
                 Report::Failure(what) => return Err(AgentError::Failed(what)),
                 Report::Gone => {

@@ -33,11 +33,20 @@ const ADDRESSES_MAX: usize = 3;
 /// # Errors
 /// Where nobody answers, or not in MCP.
 pub(super) fn reach(target: &Target, first: usize) -> Result<Found, Trouble> {
+    at_some(target, first, |address| reach_at(target, address))
+}
+
+/// Does it at the first address where somebody answers, from the one with this number on.
+fn at_some<T>(
+    target: &Target,
+    first: usize,
+    mut ask: impl FnMut(SocketAddr) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
     let count = target.endpoints.len();
     let mut trouble = Trouble::NoAddress;
     for step in 0..count.min(ADDRESSES_MAX) {
         let (_, address) = target.endpoints[(first + step) % count];
-        match reach_at(target, address) {
+        match ask(address) {
             Err(unreachable) if unreachable.may_be_the_address() => trouble = unreachable,
             result => return result,
         }
@@ -45,16 +54,20 @@ pub(super) fn reach(target: &Target, first: usize) -> Result<Found, Trouble> {
     Err(trouble)
 }
 
+/// Opens a legacy session.
+///
+/// # Errors
+/// Where nobody answers, or not so.
+pub(super) fn open_session(target: &Target, first: usize) -> Result<Spoken, Trouble> {
+    at_some(target, first, |address| {
+        let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+        handshake::open(&mut exchanger, target, None).map(|found| found.spoken)
+    })
+}
+
 /// The same, and everything else that the target tells of itself.
 pub(super) fn survey(target: &Target) -> Result<Surveyed, Trouble> {
-    let mut trouble = Trouble::NoAddress;
-    for (_, address) in target.endpoints.iter().take(ADDRESSES_MAX) {
-        match survey::at(target, *address) {
-            Err(unreachable) if unreachable.may_be_the_address() => trouble = unreachable,
-            result => return result,
-        }
-    }
-    Err(trouble)
+    at_some(target, 0, |address| survey::at(target, address))
 }
 
 fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {

@@ -99,6 +99,24 @@ impl Work {
         self.tools = found.tools;
     }
 
+    /// Opens a new legacy session in the place of one that the target does not know any more. None where that fails:
+    /// the engine asks again.
+    pub(super) async fn renew_session(&mut self) -> Result<Option<Order>, AgentError> {
+        let (target, first) = (self.target.clone(), self.agent as usize);
+        let opened = tokio::task::spawn_blocking(move || reach::open_session(&target, first)).await;
+        match opened.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string()))) {
+            Ok(spoken) => {
+                tracing::warn!("the target has ended the session (HTTP 404): a new one was opened");
+                self.spoken = Some(spoken);
+                self.calls().map(Some)
+            }
+            Err(trouble) => {
+                tracing::warn!("the target has ended the session (HTTP 404), and opens no new one: {trouble}");
+                Ok(None)
+            }
+        }
+    }
+
     /// What is sent from here on.
     pub(super) fn calls(&self) -> Result<Order, AgentError> {
         let assumed = self.target.assumed();

@@ -97,6 +97,8 @@ fn fate_of(said: Said) -> (Fate, Option<Cause>) {
     match said {
         Said::Ok => (Fate::Ok, None),
         Said::ToolError => (Fate::ToolError, Some(Cause::ToolError)),
+        Said::InputRequired => (Fate::RpcError, Some(Cause::InputRequired)),
+        Said::OfAnotherType => (Fate::RpcError, Some(Cause::OfAnotherType)),
         Said::RpcError(code) => (Fate::RpcError, Some(Cause::Rpc(code))),
         Said::HttpError(status) => (Fate::HttpError, Some(Cause::Http(status))),
         Said::Refused { status, .. } => (Fate::Refused, Some(Cause::Refused(status))),

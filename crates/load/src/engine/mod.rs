@@ -15,6 +15,7 @@ mod retrying;
 mod seconds;
 mod sending;
 mod sequence;
+mod sessions;
 mod stalling;
 #[cfg(test)]
 mod tests;
@@ -69,6 +70,7 @@ pub(crate) struct Engine<N> {
     episodes: Episodes,
     outbox: Outbox,
     random: Random,
+    session: sessions::Session,
     phase: u8,
     last_id: u64,
     pub(crate) loop_times: LoopTimes,
@@ -107,6 +109,7 @@ impl<N: Net> Engine<N> {
             episodes: Episodes::default(),
             outbox: Outbox::default(),
             random,
+            session: sessions::Session::default(),
             phase: 0,
             last_id: 0,
             loop_times: LoopTimes::default(),

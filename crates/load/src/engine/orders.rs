@@ -42,7 +42,7 @@ impl<N: Net> Engine<N> {
     pub(crate) fn order(&mut self, order: Order) {
         let now_us = self.net.now_us();
         match order {
-            Order::Calls(calls) => self.calls = calls,
+            Order::Calls(calls) => self.take_calls(calls),
             Order::Open(open) => self.order_open(&open),
             Order::Load(load) => self.order_load(&load),
             Order::Sweep(sweep) => self.order_sweep(&sweep),

@@ -64,7 +64,9 @@ impl<N: Net> Engine<N> {
                     // An answer to a request that was not sent whole: the rest of it has no place any more.
                     let stays_open = stays_open && connection.unsent.is_none();
                     let is_repeated = said == Said::AnotherId(Some(connection.answered_id));
+                    let (id, status) = (flight.id, reading.status());
                     self.keep_reading(reading);
+                    self.note_session(id, status, said, now_us);
                     bytes = &bytes[used..];
                     if is_repeated && stays_open {
                         self.count_surplus(key, now_us);
@@ -90,10 +92,12 @@ impl<N: Net> Engine<N> {
             return self.lose(key, if is_busy { Cause::ClosedBeforeAnswer } else { Cause::Closed });
         };
         let now_us = self.net.now_us();
-        let end = reading.end();
+        let id = connection.flight.as_ref().map_or(0, |flight| flight.id);
+        let (end, status) = (reading.end(), reading.status());
         self.keep_reading(reading);
         match end {
             Progress::Whole { said, .. } => {
+                self.note_session(id, status, said, now_us);
                 self.finish(key, said, now_us);
                 self.after_answer(key, false, false, now_us);
             }

@@ -15,6 +15,9 @@ pub(crate) enum Reply {
     ToolError,
     RpcError,
     Http500,
+    /// 404: the session is not known.
+    Forgotten,
+    InputRequired,
     /// 503, not executed, try again after so many milliseconds.
     Refuse(u64),
     WrongId,
@@ -218,6 +221,10 @@ impl Simulated {
             Reply::Good => bytes(self, good(id)),
             Reply::ToolError => bytes(self, answer(id, "\"result\":{\"isError\":true}")),
             Reply::RpcError => bytes(self, answer(id, "\"error\":{\"code\":-32603,\"message\":\"no\"}")),
+            Reply::Forgotten => bytes(self, http("404 Not Found", "", "")),
+            Reply::InputRequired => {
+                bytes(self, answer(id, "\"result\":{\"resultType\":\"input_required\",\"requestState\":\"s\"}"));
+            }
             Reply::Http500 => bytes(self, http("500 Broken", "", "oops")),
             Reply::Refuse(ms) => {
                 let data = format!("{{\"executed\":false,\"retryAfterMs\":{ms},\"scope\":\"node\"}}");

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use erlmcp_load::proto::agent_message::Message;
 use erlmcp_load::proto::command::Command;
@@ -70,6 +71,11 @@ async fn whole_run(manner: Manner, change: impl FnOnce(&mut proto::Setup)) -> (V
     (agent.goodbye().await, planned, server.calls.load(Ordering::SeqCst))
 }
 
+async fn sweep(agent: &mut Agent, block: u32) {
+    agent.tell(Command::Sweep(proto::Sweep { block, phase: 3, start_us: 0, duration_us: 1 })).await;
+    agent.done(block).await;
+}
+
 /// The connections that the last row with any of them tells of.
 fn open_at_the_end(rows: &[Entry]) -> Option<u64> {
     rows.iter().rev().find_map(|row| match row {
@@ -112,6 +118,32 @@ async fn a_legacy_server_is_loaded_in_a_session() {
     let (rows, planned, _) = whole_run(Manner::Legacy, |_| {}).await;
     assert_eq!(fates(&rows, 1, Kind::Probe).get(Fate::Ok), CONNECTIONS, "{:?}", causes(&rows));
     assert_eq!(fates(&rows, 2, Kind::Load).get(Fate::Ok), planned, "{:?}", causes(&rows));
+}
+
+#[tokio::test]
+async fn a_session_that_the_server_has_forgotten_is_opened_anew() {
+    let server = server::start(Manner::Forgetful(20)).await;
+    let mut agent = Agent::set_up(server.address, |_| {}).await;
+    agent.tell(Command::Requests(Requests { load: Some(tool_call()), queued: None })).await;
+    agent.tell(Command::Open(proto::Open { block: 1, phase: 2, connections: 4, ..proto::Open::default() })).await;
+    assert_eq!(agent.done(1).await, 4);
+    let load = proto::Load { block: 2, phase: 3, rate: 100.0, duration_us: 300_000, ..proto::Load::default() };
+    agent.tell(Command::Load(load)).await;
+    let planned = agent.done(2).await;
+    // The new session comes when it comes: all connections are asked until one of them speaks in it.
+    let mut block = 3;
+    while server.calls.load(Ordering::SeqCst) <= planned {
+        assert!(block < 600, "no new session is opened");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        sweep(&mut agent, block).await;
+        block += 1;
+    }
+    sweep(&mut agent, block).await;
+    let rows = agent.goodbye().await;
+    let load = fates(&rows, 2, Kind::Load);
+    assert_eq!(load.get(Fate::Ok) + load.get(Fate::HttpError), planned, "{:?}", causes(&rows));
+    assert!(load.get(Fate::HttpError) > 0, "what the old session has cost is counted");
+    assert_eq!(fates(&rows, block, Kind::Sweep).get(Fate::Ok), 4, "the connections go on in a new session");
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ pub(crate) enum Manner {
     /// Refuses every second call.
     Busy,
     Legacy,
+    /// Legacy, and the first session is forgotten after so many calls; pings of the second one count as calls.
+    Forgetful(u64),
     /// A web page, whatever is asked.
     Page,
     /// Always this status, with no body.
@@ -73,7 +75,13 @@ pub(crate) fn answer(manner: Manner, head: &str, body: &Value, calls: &AtomicU64
         Manner::Page => http(200, "text/html", "<html>hello</html>"),
         Manner::Status(status) => http(status, "text/plain", ""),
         Manner::Gibberish => b"500 what?\r\n".to_vec(),
-        Manner::Legacy => legacy(head, body),
+        Manner::Legacy => legacy(head, body, "s-1"),
+        Manner::Forgetful(after) => {
+            let is_new = header(head, "Mcp-Session-Id") == Some("s-2");
+            let is_call = body["method"] == "tools/call" || (is_new && body["method"] == "ping");
+            let count = if is_call { calls.fetch_add(1, Ordering::SeqCst) } else { calls.load(Ordering::SeqCst) };
+            legacy(head, body, if count < after { "s-1" } else { "s-2" })
+        }
         _ => modern(manner, head, body, calls),
     }
 }
@@ -140,7 +148,7 @@ fn modern(manner: Manner, head: &str, body: &Value, calls: &AtomicU64) -> Vec<u8
 }
 
 /// A session is opened by a handshake and asked for with every request after it.
-fn legacy(head: &str, body: &Value) -> Vec<u8> {
+fn legacy(head: &str, body: &Value, session: &str) -> Vec<u8> {
     let id = &body["id"];
     let method = body["method"].as_str().unwrap_or_default();
     if method == "initialize" {
@@ -148,13 +156,15 @@ fn legacy(head: &str, body: &Value) -> Vec<u8> {
             "capabilities": {"tools": {}}, "serverInfo": {"name": "old", "version": "3"}}});
         let body = body.to_string();
         return format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: s-1\r\nContent-Length: {}\r\n\r\n{body}",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: {session}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
         .into_bytes();
     }
-    if header(head, "Mcp-Session-Id") != Some("s-1") {
-        return http(400, "text/plain", "Bad Request: no session");
+    match header(head, "Mcp-Session-Id") {
+        None => return http(400, "text/plain", "Bad Request: no session"),
+        Some(given) if given != session => return http(404, "text/plain", "no such session"),
+        Some(_) => {}
     }
     match method {
         "notifications/initialized" => http(202, "text/plain", ""),

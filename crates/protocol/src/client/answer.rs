@@ -6,7 +6,7 @@
 mod tests;
 
 use super::head::{self, BadHead, Content, Framing, Head};
-use super::message::{self, Id, Kind};
+use super::message::{self, Id, Kind, Outcome};
 use crate::http::chunked::{Chunk, ChunkError, Chunked};
 use crate::sse::decode::Decoder;
 
@@ -25,6 +25,10 @@ pub enum Said {
     Ok,
     /// A result with `isError`.
     ToolError,
+    /// The server wants to know more before it does what was asked.
+    InputRequired,
+    /// A result of a type that nobody asked for.
+    OfAnotherType,
     /// A JSON-RPC error with this code.
     RpcError(i64),
     /// A status without a usable JSON-RPC answer.
@@ -327,13 +331,12 @@ fn judge(head: &Head, text: &[u8], id: u64) -> Said {
     let Ok(message) = read else { return Said::NotJsonRpc };
     match (message.id, message.kind) {
         (_, Kind::Call) => Said::NotJsonRpc,
-        (Id::Number(given), Kind::Result { is_error }) if given == id => {
-            if is_error {
-                Said::ToolError
-            } else {
-                Said::Ok
-            }
-        }
+        (Id::Number(given), Kind::Result(outcome)) if given == id => match outcome {
+            Outcome::Complete => Said::Ok,
+            Outcome::ToolError => Said::ToolError,
+            Outcome::InputRequired => Said::InputRequired,
+            Outcome::OfAnotherType => Said::OfAnotherType,
+        },
         // An error need not have an id where the server could not read ours.
         (Id::Absent, Kind::Error { code, .. }) => Said::RpcError(code),
         (Id::Number(given), Kind::Error { code, .. }) if given == id => Said::RpcError(code),

@@ -15,12 +15,23 @@ pub enum Id {
     Other,
 }
 
+/// What a result says of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done. A result without a type is one of the legacy era.
+    Complete,
+    /// `isError`.
+    ToolError,
+    /// The server wants to know more first.
+    InputRequired,
+    /// A `resultType` that nobody asked for.
+    OfAnotherType,
+}
+
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    Result {
-        is_error: bool,
-    },
+    Result(Outcome),
     Error {
         code: i64,
         /// `data.executed`: false where the server says that it did nothing.
@@ -54,7 +65,7 @@ impl From<NotJson> for NotJsonRpc {
 struct Found {
     version: bool,
     id: Option<Id>,
-    result: Option<bool>,
+    result: Option<Outcome>,
     error: Option<FoundError>,
     is_call: bool,
 }
@@ -79,7 +90,7 @@ pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
     let mut is_repeated = false;
     cursor.object(|key, cursor| {
         if key.is("result") {
-            is_repeated |= found.result.replace(is_error(cursor)?).is_some();
+            is_repeated |= found.result.replace(outcome(cursor)?).is_some();
         } else if key.is("id") {
             is_repeated |= found.id.replace(id(cursor)?).is_some();
         } else if key.is("jsonrpc") {
@@ -99,7 +110,7 @@ pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
         return Err(NotJsonRpc);
     }
     let kind = match found {
-        Found { result: Some(is_error), error: None, is_call: false, .. } => Kind::Result { is_error },
+        Found { result: Some(outcome), error: None, is_call: false, .. } => Kind::Result(outcome),
         Found { result: None, error: Some(error), is_call: false, .. } => Kind::Error {
             code: error.code.ok_or(NotJsonRpc)?,
             executed: error.executed,
@@ -122,17 +133,30 @@ fn id(cursor: &mut Cursor<'_>) -> Result<Id, NotJson> {
     }
 }
 
-/// `isError` of a result.
-fn is_error(cursor: &mut Cursor<'_>) -> Result<bool, NotJson> {
-    let mut is_error = false;
+/// `resultType` and `isError` of a result.
+fn outcome(cursor: &mut Cursor<'_>) -> Result<Outcome, NotJson> {
+    let (mut is_error, mut of_type) = (false, Outcome::Complete);
     object_or_skip(cursor, |key, cursor| {
         if key.is("isError") {
             is_error = cursor.boolean()? == Some(true);
             return Ok(());
         }
-        cursor.skip()
+        if !key.is("resultType") {
+            return cursor.skip();
+        }
+        if cursor.peek() != Some(b'"') {
+            of_type = Outcome::OfAnotherType;
+            return cursor.skip();
+        }
+        let given = cursor.string()?;
+        of_type = match () {
+            () if given.is("complete") => Outcome::Complete,
+            () if given.is("input_required") => Outcome::InputRequired,
+            () => Outcome::OfAnotherType,
+        };
+        Ok(())
     })?;
-    Ok(is_error)
+    Ok(if is_error && of_type == Outcome::Complete { Outcome::ToolError } else { of_type })
 }
 
 fn error(cursor: &mut Cursor<'_>) -> Result<FoundError, NotJson> {

@@ -5,5 +5,6 @@ mod fates;
 mod openings;
 mod pace;
 mod recovery;
+mod sessions;
 mod stage;
 mod stalls;

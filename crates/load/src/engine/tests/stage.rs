@@ -29,6 +29,7 @@ pub(super) struct Stage {
     pub(super) planned: BTreeMap<u32, u64>,
     pub(super) done: Vec<u32>,
     pub(super) failures: Vec<String>,
+    pub(super) sessions_ended: u32,
 }
 
 impl Stage {
@@ -64,6 +65,7 @@ impl Stage {
             planned: BTreeMap::new(),
             done: Vec::new(),
             failures: Vec::new(),
+            sessions_ended: 0,
         }
     }
 
@@ -157,6 +159,7 @@ impl Stage {
                     assert_eq!(self.told(block), self.planned[&block], "rows of block {block} tell what it planned");
                     self.done.push(block);
                 }
+                Report::SessionEnded => self.sessions_ended += 1,
                 Report::Failure(why) => self.failures.push(why),
                 Report::Second(_) | Report::Gone => {}
             }

@@ -1,0 +1,67 @@
+//! A server that forgets the session, and one that wants to know more.
+
+use erlmcp_record::{Fate, Kind};
+
+use super::stage::{S, Stage};
+use crate::engine::Order;
+use crate::net::simulated::{Peer, Reply};
+use crate::wire::Calls;
+
+/// A legacy server with fifty connections in one session.
+fn in_session() -> Stage {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.order(Order::Calls(Calls::of_session(Some("s-1"))));
+    stage.open(50);
+    stage
+}
+
+#[test]
+fn a_forgotten_session_is_asked_for_once_by_all_connections() {
+    let mut stage = in_session();
+    stage.order_load(2, 500.0);
+    stage.run_for(S / 2);
+    stage.peer(0).replies = vec![Reply::Forgotten];
+    stage.run_for(S / 10);
+    assert_eq!(stage.sessions_ended, 1, "one session, however many connections have heard of its end");
+    // What is on its way in the old session while the new one comes says nothing about the new one.
+    stage.peer(0).tool_us = 1_200_000;
+    stage.run_for(S / 20);
+    stage.engine.order(Order::Calls(Calls::of_session(Some("s-2"))));
+    *stage.peer(0) = Peer::good();
+    stage.until_done(2);
+    assert_eq!(stage.sessions_ended, 1);
+    let (ok, lost) = (stage.fate(2, Kind::Load, Fate::Ok), stage.fate(2, Kind::Load, Fate::HttpError));
+    assert!(ok + lost == 1_000 && (40..=90).contains(&lost), "each 404 is counted: {:?}", stage.fates(2, Kind::Load));
+    assert_eq!(stage.causes(2, Kind::Load).get("http 404"), Some(&lost));
+    assert_eq!(stage.open_now(), [50], "no connection was given up for it");
+}
+
+#[test]
+fn a_server_that_forgets_all_the_time_is_asked_once_a_second() {
+    let mut stage = in_session();
+    stage.peer(0).replies = vec![Reply::Forgotten];
+    stage.order_load(2, 500.0);
+    stage.until_done(2);
+    assert!((2..=3).contains(&stage.sessions_ended), "{}", stage.sessions_ended);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::HttpError), 1_000);
+}
+
+#[test]
+fn without_a_session_a_404_is_only_an_error() {
+    let mut stage = Stage::new(vec![Peer::with(&[Reply::Forgotten])]);
+    stage.order_open(1, 5, 0.0);
+    stage.run_for(S);
+    assert_eq!(stage.sessions_ended, 0);
+}
+
+#[test]
+fn a_result_that_asks_for_input_is_no_success() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(10);
+    stage.peer(0).replies = vec![Reply::InputRequired];
+    stage.order_load(2, 50.0);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::RpcError), 100);
+    assert_eq!(stage.causes(2, Kind::Load).get("result is input_required"), Some(&100));
+    assert_eq!(stage.open_now(), [10]);
+}
