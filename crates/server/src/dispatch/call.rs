@@ -12,7 +12,9 @@ use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Job, ReplyTo, Work};
-use crate::tools::{Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, capabilities, has_capability};
+use crate::tools::{
+    Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, LogLevel, capabilities, has_capability,
+};
 
 impl Dispatcher {
     pub(super) fn call(&mut self, head: &Head<'_, '_>, message: &Message<'_>, closes: bool, asker: &Asker) -> Handled {
@@ -70,6 +72,10 @@ impl Dispatcher {
         // What is said before the answer needs chunks, and a place of its own.
         let streams = !head.is_http10 && self.batch.is_none();
         let mut caller = Caller::of(message, streams);
+        if let Some(session) = &self.session {
+            caller.capabilities = session.capabilities_text().into();
+            caller.log_level = Some(LogLevel::Info).filter(|_| streams);
+        }
         if self.session.is_none()
             && let Err(why) = caller.take_round(message, &self.shared.sessions.rounds, self.unix_seconds())
         {
@@ -90,6 +96,7 @@ impl Dispatcher {
             reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: self.batch.clone() },
             answers: Arc::clone(self.answers()),
             entry: session.map(|session| calls.begin(session.id, id(message), &cancellation)),
+            questions: Arc::clone(&self.shared.sessions.questions),
             cancellation: cancellation.clone(),
             deadline_ns: asker.now_ns + self.shared.limits.call_timeout_ms * 1_000_000,
         };

@@ -93,8 +93,9 @@ impl Dispatcher {
                 let why = "the version of this session has no batches";
                 self.fault(Method::Unread, &Fault { why, ..*fault }.into(), closes, out);
             }
-            // Nothing was asked, so that nobody waits for it.
-            Ok(_) => {
+            Ok(session) => {
+                // One that nobody waits for is taken, too.
+                self.shared.sessions.questions.take(session.id, body);
                 self.count(Method::Notification, Outcome::Ok);
                 self.head(202, None, Some(0), "", closes).write(out);
             }

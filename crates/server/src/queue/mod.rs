@@ -1,5 +1,6 @@
 //! Calls that wait for a worker: bounded, refused at once when full.
 
+mod asking;
 mod gathering;
 mod notes;
 mod work;
@@ -14,7 +15,7 @@ use tokio::sync::Semaphore;
 use crate::answer::AnswerWriter;
 use crate::metrics::QueueFigures;
 use crate::metrics::counters::Outcome;
-use crate::session::{Entry, Rounds};
+use crate::session::{Entry, Questions, Rounds};
 use crate::shard::{ConnToken, Mailbox};
 use crate::tools::{Caller, Cancellation};
 
@@ -43,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) answers: Arc<AnswerWriter>,
     /// Of a session of the older era: what a notification cancels it by.
     pub(crate) entry: Option<Entry>,
+    /// Where a session's client is asked, and answers.
+    pub(crate) questions: Arc<Questions>,
 }
 
 /// The connection that waits for an answer.
@@ -205,6 +208,7 @@ mod tests {
             deadline_ns: u64::MAX,
             answers: Arc::new(AnswerWriter::plain()),
             entry: None,
+            questions: Arc::new(Questions::new(0)),
         }
     }
 

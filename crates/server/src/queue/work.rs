@@ -36,6 +36,17 @@ pub(super) enum End {
     Late { executed: bool },
 }
 
+impl End {
+    /// What must be known of the client before there can be an answer.
+    pub(super) fn asks(&self) -> Option<&Ask> {
+        match self {
+            Self::Tool(tool) => tool.asks(),
+            Self::Prompt(Ok(prompt)) => prompt.asks(),
+            _ => None,
+        }
+    }
+}
+
 pub(super) type Doing = Pin<Box<dyn Future<Output = End> + Send>>;
 
 impl Work {
@@ -74,12 +85,7 @@ impl Work {
 pub(super) fn render(job: &Job, end: End) -> Answer {
     let answers = &job.answers;
     let mut body = Vec::with_capacity(256);
-    let asked = match &end {
-        End::Tool(tool) => tool.asks(),
-        End::Prompt(Ok(prompt)) => prompt.asks(),
-        _ => None,
-    };
-    if let Some(ask) = asked {
+    if let Some(ask) = end.asks() {
         return ask_back(job, ask);
     }
     let mut result = |write: &dyn Fn(&mut Vec<u8>)| answers.result(&mut body, &job.id, write);
@@ -111,7 +117,9 @@ pub(super) fn render(job: &Job, end: End) -> Answer {
         End::Read(Err(failure), _) | End::Prompt(Err(failure)) | End::Complete(Err(failure)) => failed(failure),
         End::Panicked => (200, Outcome::RpcError, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
         End::Late { executed } => {
-            (504, if executed { Outcome::HttpError } else { Outcome::Refused }, RpcError::deadline(executed))
+            // In the older era an error is a message, whatever it says.
+            let status = if answers.is_plain() { 200 } else { 504 };
+            (status, if executed { Outcome::HttpError } else { Outcome::Refused }, RpcError::deadline(executed))
         }
     };
     answers.error(&mut body, Some(&job.id), &error);
@@ -123,7 +131,8 @@ fn ask_back(job: &Job, ask: &Ask) -> Answer {
     let mut body = Vec::with_capacity(256);
     let missing: Vec<&str> = ask.needs().iter().copied().filter(|needed| !job.caller.has(needed)).collect();
     let (status, outcome) = if job.answers.is_plain() {
-        let why = "this needs to ask the client something, which this server only does from 2026-07-28 on";
+        // It was tried: see `asking`.
+        let why = "this needs to ask the client something, which it can't be asked or did not answer";
         job.answers.error(&mut body, Some(&job.id), &RpcError::new(code::INTERNAL, why));
         (200, Outcome::RpcError)
     } else if !missing.is_empty() {

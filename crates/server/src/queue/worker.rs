@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use super::asking;
 use super::work::{Doing, End, render};
 use super::{Answer, Job, JobQueue, Notes};
 use crate::clock::monotonic_ns;
@@ -14,6 +15,9 @@ use crate::engine::Notifier;
 use crate::limits::Limits;
 use crate::metrics::counters::Outcome;
 use crate::tools::JobContext;
+
+/// How often a call may ask its client.
+const ROUNDS_MAX: u32 = 16;
 
 /// The runtime with its workers.
 pub(crate) struct WorkerPool {
@@ -85,19 +89,32 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier) -> Opt
         notes: notes.clone(),
         notifier: notifier.clone(),
     };
-    // Beginning is the tool's code too, and may panic.
-    let started = catch_unwind(AssertUnwindSafe(|| job.work.start(context, &job.arguments)));
-    let Ok(future) = started else { return Some(render(job, End::Panicked)) };
     let end = tokio::select! {
         biased;
         () = job.cancellation.cancelled() => return unanswered(job),
-        end = guarded(future) => end,
+        end = rounds(job, context) => end,
         () = tokio::time::sleep(Duration::from_nanos(remaining)) => End::Late { executed: true },
     };
     if matches!(end, End::Late { .. }) {
         job.cancellation.cancel();
     }
     Some(render(job, end))
+}
+
+/// Runs the work. In a session of the older era the client is asked in between, as often as it takes, within bounds.
+async fn rounds(job: &Job, mut context: JobContext) -> End {
+    for _ in 0..ROUNDS_MAX {
+        // Beginning is the tool's code too, and may panic.
+        let started = catch_unwind(AssertUnwindSafe(|| job.work.start(context.clone(), &job.arguments)));
+        let Ok(future) = started else { return End::Panicked };
+        let end = guarded(future).await;
+        let (Some(ask), Some(entry)) = (end.asks(), &job.entry) else { return end };
+        match asking::ask(job, entry, ask, &context.notes).await {
+            Some(inputs) => context.caller = Arc::new(job.caller.in_next_round(inputs, ask.state())),
+            None => return end,
+        }
+    }
+    End::Late { executed: true }
 }
 
 /// Runs the tool to its end or its panic.

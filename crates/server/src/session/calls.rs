@@ -34,6 +34,12 @@ impl Calls {
     }
 }
 
+impl Entry {
+    pub(crate) fn session(&self) -> u128 {
+        self.key.0
+    }
+}
+
 /// A call's place among those under way.
 #[derive(Debug)]
 pub(crate) struct Entry {

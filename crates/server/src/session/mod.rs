@@ -2,6 +2,7 @@
 //! accepts. Held is only what no token can carry: sessions that ended early, calls under way, open streams.
 
 mod calls;
+mod questions;
 mod revoked;
 mod rounds;
 mod streams;
@@ -17,6 +18,7 @@ use crate::limits::Limits;
 use crate::queue::ReplyTo;
 
 pub(crate) use calls::{Calls, Entry};
+pub(crate) use questions::Questions;
 pub(crate) use revoked::{Ended, Revoked};
 pub(crate) use rounds::{About, Rounds};
 pub(crate) use streams::{Push, Streams};
@@ -61,6 +63,7 @@ pub(crate) struct Sessions {
     /// Signs with the same key what modern requests bring back.
     pub(crate) rounds: Arc<Rounds>,
     pub(crate) calls: Arc<Calls>,
+    pub(crate) questions: Arc<Questions>,
     pub(crate) streams: Arc<Streams>,
     /// To the other replicas, where there are any.
     endings: Option<mpsc::Sender<Ending>>,
@@ -74,6 +77,7 @@ impl Sessions {
             revoked: RwLock::new(Revoked::new(limits.sessions_revoked_max)),
             lifetime_s: (limits.session_lifetime_ms / 1_000).max(1),
             calls: Arc::default(),
+            questions: Arc::new(Questions::new(token::random_number())),
             streams: Arc::default(),
             endings: None,
         }

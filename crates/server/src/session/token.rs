@@ -51,6 +51,11 @@ impl std::fmt::Debug for SessionKey {
     }
 }
 
+/// A number that nobody can guess.
+pub(super) fn random_number() -> u64 {
+    u64::from_be_bytes(random())
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
@@ -71,6 +76,18 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// The capabilities that its client has declared, as a JSON object.
+    pub(crate) fn capabilities_text(&self) -> String {
+        let declared = [
+            ("sampling", capability::SAMPLING),
+            ("elicitation", capability::ELICITATION),
+            ("roots", capability::ROOTS),
+        ];
+        let declared = declared.iter().filter(|(_, bit)| self.capabilities & bit != 0);
+        let members: Vec<String> = declared.map(|(name, _)| format!("\"{name}\":{{}}")).collect();
+        format!("{{{}}}", members.join(","))
+    }
+
     pub(crate) fn new(version: Version, capabilities: u8, epoch: u32, expires: u64) -> Self {
         Self { id: u128::from_be_bytes(random()), version, capabilities, epoch, expires }
     }

@@ -51,6 +51,11 @@ impl Ask {
         self
     }
 
+    /// The requests by their keys.
+    pub(crate) fn requests(&self) -> &Map<String, Value> {
+        &self.requests
+    }
+
     pub(crate) fn needs(&self) -> &[&'static str] {
         &self.needs
     }

@@ -65,6 +65,8 @@ pub(crate) struct Caller {
     pub(crate) inputs: Map<String, Value>,
     /// What the last round gave to this one.
     pub(crate) state: Option<String>,
+    /// The answer can be a stream.
+    pub(crate) streams: bool,
 }
 
 impl Caller {
@@ -76,6 +78,7 @@ impl Caller {
             log_level: meta.log_level.filter(|_| streams).and_then(|level| LogLevel::parse(&level.decode())),
             capabilities: meta.client_capabilities.unwrap_or("{}").into(),
             subject: subject(message).into(),
+            streams,
             ..Self::default()
         }
     }
@@ -101,6 +104,11 @@ impl Caller {
             self.state = Some(state.ok_or("requestState was not given for this request, was changed, or is too old")?);
         }
         Ok(())
+    }
+
+    /// The same client once it has answered what it was asked.
+    pub(crate) fn in_next_round(&self, inputs: Map<String, Value>, state: Option<&str>) -> Self {
+        Self { inputs, state: state.map(str::to_string), ..self.clone() }
     }
 
     /// True where the client has declared the capability.

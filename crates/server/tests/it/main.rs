@@ -1,5 +1,6 @@
 //! The server over real sockets.
 
+mod asking;
 mod bad_input;
 mod checks;
 mod client;

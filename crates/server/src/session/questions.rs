@@ -1,0 +1,112 @@
+//! Requests of this server to clients of the older era that have no answer yet.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+/// A session and the id of a request.
+type Key = (u128, String);
+
+/// The open questions of this process. A call has few, and the workers bound the calls.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    open: Mutex<HashMap<Key, oneshot::Sender<Value>>>,
+    /// Tells the ids of this process from those of others and of its own lives before.
+    own: u64,
+    last: AtomicU64,
+}
+
+/// What a client answers.
+#[derive(Debug, Deserialize)]
+struct Response {
+    id: Value,
+    result: Option<Value>,
+}
+
+impl Questions {
+    pub(crate) fn new(own: u64) -> Self {
+        Self { open: Mutex::default(), own, last: AtomicU64::new(0) }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Key, oneshot::Sender<Value>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A question to a session. It is open for as long as what this gives lives.
+    pub(crate) fn begin(self: &Arc<Self>, session: u128) -> Question {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let key = (session, format!("{:x}-{number}", self.own));
+        let (sender, answer) = oneshot::channel();
+        self.open().insert(key.clone(), sender);
+        Question { questions: Arc::clone(self), key, answer }
+    }
+
+    /// Takes a response. False where nothing here has that id: it may be another replica's.
+    pub(crate) fn take(&self, session: u128, response: &[u8]) -> bool {
+        let Ok(response) = serde_json::from_slice::<Response>(response) else { return false };
+        let Value::String(id) = response.id else { return false };
+        let Some(sender) = self.open().remove(&(session, id)) else { return false };
+        if let Some(result) = response.result {
+            // Who asked may have lost its patience.
+            let _ = sender.send(result);
+        }
+        true
+    }
+}
+
+/// An open question.
+#[derive(Debug)]
+pub(crate) struct Question {
+    questions: Arc<Questions>,
+    key: Key,
+    answer: oneshot::Receiver<Value>,
+}
+
+impl Question {
+    pub(crate) fn id(&self) -> &str {
+        &self.key.1
+    }
+
+    /// The result; none where the client answered with an error.
+    pub(crate) async fn answer(mut self) -> Option<Value> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.questions.open().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_finds_its_question_and_no_other() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
+        runtime.block_on(async {
+            let questions = Arc::new(Questions::new(7));
+            let (first, second) = (questions.begin(1), questions.begin(1));
+            let response = |question: &Question, more: &str| format!(r#"{{"id":"{}",{more}}}"#, question.id());
+            let good = response(&first, r#""result":{"a":1}"#);
+            assert!(!questions.take(2, good.as_bytes()), "of another session");
+            assert!(!questions.take(1, b"{\"id\":7,\"result\":{}}") && !questions.take(1, b"{"));
+            assert!(questions.take(1, good.as_bytes()) && !questions.take(1, good.as_bytes()));
+            assert_eq!(first.answer().await, Some(json!({"a": 1})));
+            assert!(questions.take(1, response(&second, r#""error":{"code":1}"#).as_bytes()));
+            assert_eq!(second.answer().await, None);
+            let third = questions.begin(1);
+            let late = response(&third, r#""result":{}"#);
+            drop(third);
+            assert!(!questions.take(1, late.as_bytes()) && questions.open().is_empty());
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! Sessions of the older era whose calls ask their client, on the stream of the call itself.
+
+use std::net::SocketAddr;
+
+use erlmcp_server::tools::{Ask, JobContext, LogLevel, Registry, ToolResult, ToolSpec};
+use erlmcp_server::{Server, ServerConfig};
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client, Texts, start_with, stop};
+
+async fn greet(context: JobContext, _: Box<str>) -> ToolResult<'static> {
+    context.log(LogLevel::Info, "asked for a greeting").await;
+    context.log(LogLevel::Debug, "in detail").await;
+    let name = context.elicited("who").and_then(|given| given.get("name")?.as_str());
+    match (name, context.state()) {
+        (Some(name), Some("asked")) => ToolResult::text(format!("Hello, {name}!")),
+        _ => ToolResult::ask(Ask::new().elicit("who", "Who?", json!({"type": "object"})).remembering("asked")),
+    }
+}
+
+fn server() -> (Server, SocketAddr) {
+    let spec = ToolSpec::new("greet", "Asks and greets.", json!({"type": "object"}));
+    let registry = Registry::new().queued(spec, greet).expect("a good tool");
+    start_with(ServerConfig { registry, ..ServerConfig::default() })
+}
+
+/// A client in a session, and its headers.
+fn session(address: SocketAddr, capabilities: &Value) -> (Client, String) {
+    let mut client = Client::connect(address);
+    let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}});
+    let answer = client.ask(Texts(address).post("", &initialize.to_string()));
+    let id = answer.field("Mcp-Session-Id").expect("a session");
+    (client, format!("Mcp-Session-Id: {id}\r\nMCP-Protocol-Version: 2025-11-25\r\n"))
+}
+
+fn call(id: u32) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "greet"}}).to_string()
+}
+
+/// The message of the next event.
+fn message(client: &mut Client) -> Value {
+    let chunk = client.chunk();
+    let data = chunk.strip_prefix("data: ").unwrap_or_else(|| panic!("no data: {chunk:?}"));
+    serde_json::from_str(data.trim_end()).unwrap_or_else(|error| panic!("{error}: {data}"))
+}
+
+fn respond(address: SocketAddr, headers: &str, response: &Value) -> Answer {
+    Client::connect(address).ask(Texts(address).post(headers, &response.to_string()))
+}
+
+#[test]
+fn a_call_asks_its_client_and_goes_on_with_the_answer() {
+    let (server, address) = server();
+    let (mut client, headers) = session(address, &json!({"elicitation": {}}));
+    client.send(Texts(address).post(&headers, &call(7)));
+    assert!(client.head().contains("\r\nContent-Type: text/event-stream\r\n"));
+    assert_eq!(message(&mut client)["params"], json!({"level": "info", "data": "asked for a greeting"}));
+    let question = message(&mut client);
+    assert_eq!((&question["method"], &question["params"]["message"]), (&json!("elicitation/create"), &json!("Who?")));
+    let answer =
+        json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"name": "Ada"}}});
+    // Another session's answer to it is taken, and means nothing.
+    let (_, others) = session(address, &json!({}));
+    let foreign = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "decline"}});
+    assert_eq!(respond(address, &others, &foreign).status, 202);
+    assert_eq!(respond(address, &headers, &answer).status, 202);
+    assert_eq!(message(&mut client)["method"], "notifications/message");
+    let result = message(&mut client);
+    assert_eq!((&result["id"], &result["result"]["content"][0]["text"]), (&json!(7), &json!("Hello, Ada!")));
+    assert_eq!(client.chunk(), "");
+    assert_eq!(respond(address, &headers, &answer).status, 202, "nobody waits for it any more");
+    stop(server);
+}
+
+#[test]
+fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
+    let (server, address) = server();
+    let (mut client, headers) = session(address, &json!({"sampling": {}}));
+    client.send(Texts(address).post(&headers, &call(7)));
+    client.head();
+    message(&mut client);
+    assert_eq!(message(&mut client)["error"]["code"], -32_603, "it has no elicitation");
+    assert_eq!(client.chunk(), "");
+    let (mut client, headers) = session(address, &json!({"elicitation": {}}));
+    client.send(Texts(address).post(&headers, &call(8)));
+    client.head();
+    message(&mut client);
+    let question = message(&mut client);
+    let error = json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -1, "message": "no"}});
+    assert_eq!(respond(address, &headers, &error).status, 202);
+    let end = message(&mut client);
+    assert_eq!((&end["id"], &end["error"]["code"]), (&json!(8), &json!(-32_603)));
+    stop(server);
+}
