@@ -1,6 +1,6 @@
-//! Packets dropped by address, in a table that the kernel removes with its owner.
+//! Packets dropped by address and port, in a table that the kernel removes with its owner.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,13 +34,13 @@ impl Nft {
         let folders = std::env::split_paths(&path).chain(FOLDERS.iter().map(PathBuf::from));
         let binary = folders.map(|folder| folder.join("nft")).find(|file| file.is_file());
         let nft = Self { binary: binary.ok_or("there is no nft command")? };
-        let trial = nft.drop_packets_of(Ipv4Addr::UNSPECIFIED).await?;
+        let trial = nft.drop_packets_of(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).await?;
         trial.close().await?;
         Ok(nft)
     }
 
-    /// Drops every packet from and to an address, until the table is closed or its process ends.
-    pub(crate) async fn drop_packets_of(&self, address: Ipv4Addr) -> Result<Table, String> {
+    /// Drops every packet from and to a replica's address and port, until the table is closed or its process ends.
+    pub(crate) async fn drop_packets_of(&self, address: SocketAddrV4) -> Result<Table, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("erlmcp_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&self.binary);
@@ -77,12 +77,14 @@ fn first_line(text: &str) -> String {
     line.trim_start_matches("Error: ").to_string()
 }
 
-/// Drops where packets arrive: a drop where they leave would be reported to the sender.
-fn script(name: &str, address: Ipv4Addr) -> String {
+/// Drops where packets arrive: a drop where they leave would be reported to the sender. By port too: others may serve
+/// at the same loopback address, and are none of our business.
+fn script(name: &str, address: SocketAddrV4) -> String {
+    let (ip, port) = (address.ip(), address.port());
     format!(
         "add table ip {name} {{ flags owner; chain arriving {{ \
          type filter hook input priority -300; policy accept; \
-         ip daddr {address} counter drop; ip saddr {address} counter drop; }}; }}\n"
+         ip daddr {ip} tcp dport {port} counter drop; ip saddr {ip} tcp sport {port} counter drop; }}; }}\n"
     )
 }
 

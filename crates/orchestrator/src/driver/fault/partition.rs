@@ -1,4 +1,4 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const WATCHDOG_MARGIN: Duration = Duration::from_millis(200);
 /// A replica that is cut off.
 #[derive(Debug)]
 pub(super) enum Partition {
-    /// Packets from and to its own address are dropped.
+    /// Packets from and to its own address and port are dropped.
     Dropped { table: Table, address: SocketAddr },
     /// Its process stands still.
     Paused(Pause),
@@ -57,21 +57,21 @@ async fn drop_packets(
     let status = control::status(control).await.map_err(|error| error.to_string())?;
     let found = status.replica(replica).ok_or_else(|| format!("the cluster has no replica {replica}"))?;
     let address = found.address;
-    let IpAddr::V4(ip) = address.ip() else { return Err(format!("{address} is not of IPv4")) };
-    if ip == status.shared.ip() {
+    let SocketAddr::V4(own) = address else { return Err(format!("{address} is not of IPv4")) };
+    if address.ip() == status.shared.ip() {
         return Err(format!("replica {replica} has no address of its own"));
     }
     let injected_us = clock.now_us();
-    let table = nft.drop_packets_of(ip).await?;
+    let table = nft.drop_packets_of(own).await?;
     match seen_silent(&table, address, clock).await {
         Some(effect_us) => {
-            let method = format!("packets from and to {ip} dropped (nftables)");
+            let method = format!("packets from and to {own} dropped (nftables)");
             let injected = Injected { method, injected_us, effect_us, at_most_us: None };
             Ok((Partition::Dropped { table, address }, injected))
         }
         None => {
             table.close().await?;
-            Err(format!("packets of {ip} were not seen to be dropped"))
+            Err(format!("packets of {own} were not seen to be dropped"))
         }
     }
 }

@@ -25,9 +25,9 @@ fn listen(last: u8) -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn ip(address: SocketAddr) -> Ipv4Addr {
+fn own(address: SocketAddr) -> SocketAddrV4 {
     let SocketAddr::V4(address) = address else { unreachable!("it is IPv4") };
-    *address.ip()
+    address
 }
 
 async fn until(address: SocketAddr, wanted: Seen) {
@@ -40,13 +40,15 @@ async fn until(address: SocketAddr, wanted: Seen) {
 }
 
 #[tokio::test]
-async fn only_that_address_is_cut_off_and_comes_back() {
+async fn only_that_address_and_port_are_cut_off_and_come_back() {
     let Some(nft) = nft().await else { return };
-    let ((_one, cut), (_other, neighbour)) = (listen(1), listen(2));
+    let ((_one, cut), (_other, neighbour), (_same, lodger)) = (listen(1), listen(2), listen(1));
+    assert_eq!(cut.ip(), lodger.ip());
     until(cut, Seen::Answers).await;
-    let table = nft.drop_packets_of(ip(cut)).await.expect("it was possible a moment ago");
+    let table = nft.drop_packets_of(own(cut)).await.expect("it was possible a moment ago");
     until(cut, Seen::Silent).await;
     assert_eq!(connect(neighbour, SOON).await, Seen::Answers);
+    assert_eq!(connect(lodger, SOON).await, Seen::Answers, "another service at the same address is not ours to cut off");
     assert!(table.dropped().await.is_some_and(|packets| packets > 0));
     let name = table.name.clone();
     table.close().await.expect("it can be undone");
@@ -58,7 +60,7 @@ async fn only_that_address_is_cut_off_and_comes_back() {
 async fn the_table_goes_with_the_process_that_owns_it() {
     let Some(nft) = nft().await else { return };
     let (_listener, cut) = listen(3);
-    let mut table = nft.drop_packets_of(ip(cut)).await.expect("it was possible a moment ago");
+    let mut table = nft.drop_packets_of(own(cut)).await.expect("it was possible a moment ago");
     until(cut, Seen::Silent).await;
     let owner = Process::open(table.owner.id().expect("it runs")).expect("it runs");
     owner.signal(Signal::KILL).expect("it is our child");
@@ -88,7 +90,7 @@ async fn the_table_goes_when_the_process_that_wanted_it_is_killed() {
     let (_listener, cut) = listen(5);
     let name = "driver::fault::nft::tests::cut_an_address_off_and_wait";
     let mut command = Command::new(std::env::current_exe().expect("this is a process"));
-    command.args(["--exact", name, "--ignored"]).env(VICTIM, ip(cut).to_string()).stdout(Stdio::null());
+    command.args(["--exact", name, "--ignored"]).env(VICTIM, own(cut).to_string()).stdout(Stdio::null());
     let mut wanting = command.kill_on_drop(true).spawn().expect("a test binary can be run");
     until(cut, Seen::Silent).await;
     wanting.kill().await.expect("it is our child");
@@ -100,7 +102,7 @@ async fn the_table_goes_when_the_process_that_wanted_it_is_killed() {
 async fn the_table_goes_when_nobody_holds_its_input() {
     let Some(nft) = nft().await else { return };
     let (_listener, cut) = listen(4);
-    let mut table = nft.drop_packets_of(ip(cut)).await.expect("it was possible a moment ago");
+    let mut table = nft.drop_packets_of(own(cut)).await.expect("it was possible a moment ago");
     until(cut, Seen::Silent).await;
     drop(table.owner.stdin.take());
     until(cut, Seen::Answers).await;
@@ -115,7 +117,7 @@ async fn a_command_that_fails_is_quoted() {
         .expect("it is ours");
     std::fs::set_permissions(&binary, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
     let nft = Nft { binary };
-    let error = nft.drop_packets_of(Ipv4Addr::UNSPECIFIED).await.unwrap_err();
+    let error = nft.drop_packets_of(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).await.unwrap_err();
     assert_eq!(error, "Operation not permitted (you must be root)");
     assert_eq!(nft.list("x").await, Err("Operation not permitted (you must be root)".into()));
 }

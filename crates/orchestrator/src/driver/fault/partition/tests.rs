@@ -44,7 +44,7 @@ async fn packets_are_dropped_where_that_is_permitted() {
     let (stage, clock) = (Stage::new(1, None), clock());
     let cut = cut_off(stage.cluster.control(), 1, &Ok(nft), &clock).await;
     let (partition, injected) = cut.expect("it was possible a moment ago");
-    assert_eq!(injected.method, "packets from and to 127.77.2.1 dropped (nftables)");
+    assert_eq!(injected.method, format!("packets from and to {} dropped (nftables)", stage.address));
     assert!(injected.injected_us <= injected.effect_us && injected.at_most_us.is_none(), "{injected:?}");
     assert_eq!(connect(stage.address, PROBE).await, Seen::Silent);
     let healed = partition.heal(&clock).await.expect("it can be undone");
