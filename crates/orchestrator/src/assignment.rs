@@ -25,7 +25,10 @@ struct Part {
     agent: u32,
     /// Requests a second; 0: not paced.
     rate: f64,
+    /// As the agent told.
     planned: u64,
+    /// Of these, what its rows have counted so far.
+    counted: u64,
     is_over: bool,
 }
 
@@ -64,7 +67,7 @@ impl Assignment {
         let mut actions = Vec::new();
         for (index, agent) in agents.iter().enumerate() {
             let (rate, command) = command(index as u32, agents.len() as u32);
-            assignment.parts.push(Part { agent: *agent, rate, planned: 0, is_over: false });
+            assignment.parts.push(Part { agent: *agent, rate, planned: 0, counted: 0, is_over: false });
             actions.push(Action::Command { agent: *agent, command });
         }
         (assignment, actions)
@@ -142,15 +145,19 @@ impl Assignment {
     }
 
     /// Takes note of what concerns this block; its rows come back.
-    pub(crate) fn observe(&mut self, event: &Event) -> Vec<Action> {
-        let Event::Agent { agent, said } = event else { return Vec::new() };
+    pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Event::Agent { agent, said } = seen.event else { return Vec::new() };
         let Some(index) = self.parts.iter().position(|part| part.agent == *agent && !part.is_over) else {
             return Vec::new();
         };
         match said {
             Said::Planned { block, planned } if *block == self.block => {
                 self.parts[index].planned = *planned;
-                self.row(index, false)
+                self.row(index, *planned, false)
+            }
+            Said::Rows(rows) => {
+                self.parts[index].counted += rows.iter().map(|row| self.counted_in(row)).sum::<u64>();
+                Vec::new()
             }
             Said::Done { block } if *block == self.block => {
                 self.parts[index].is_over = true;
@@ -158,13 +165,36 @@ impl Assignment {
             }
             Said::Gone(_) => {
                 self.parts[index].is_over = true;
-                self.row(index, true)
+                self.row(index, self.due(index, seen.now_us), true)
             }
             _ => Vec::new(),
         }
     }
 
-    fn row(&self, index: usize, lost: bool) -> Vec<Action> {
+    fn counted_in(&self, row: &Entry) -> u64 {
+        match row {
+            Entry::Interval(row) if row.block == self.block && Some(row.kind) == self.kind => row.planned,
+            _ => 0,
+        }
+    }
+
+    /// The requests of a part whose time had come: what was planned for later never was to be sent.
+    fn due(&self, index: usize, now_us: u64) -> u64 {
+        let part = &self.parts[index];
+        let elapsed_us = now_us.saturating_sub(self.start_us);
+        let due = match (self.duration_us, part.rate) {
+            (_, rate) if rate > 0.0 && now_us >= self.start_us => (elapsed_us as f64 * rate / 1e6) as u64 + 1,
+            (_, rate) if rate > 0.0 => 0,
+            // Spread evenly.
+            (duration_us @ 1.., _) => {
+                (u128::from(part.planned) * u128::from(elapsed_us) / u128::from(duration_us)) as u64
+            }
+            _ => part.planned,
+        };
+        due.max(part.counted).min(part.planned)
+    }
+
+    fn row(&self, index: usize, planned: u64, lost: bool) -> Vec<Action> {
         let part = &self.parts[index];
         let Some(kind) = self.kind else { return Vec::new() };
         vec![Action::Row(Entry::Block(BlockRow {
@@ -173,7 +203,7 @@ impl Assignment {
             block: self.block,
             kind,
             name: self.name.clone(),
-            planned: part.planned,
+            planned,
             start_us: self.start_us,
             duration_us: self.duration_us,
             rate: part.rate,

@@ -6,7 +6,7 @@ use erlmcp_report::live;
 
 use crate::action::Action;
 use crate::machine::{Facts, Machine, Observation, Place, RunFacts};
-use crate::plan::{PhasePlan, Step};
+use crate::plan::{Block, PhasePlan, Step};
 
 mod close;
 mod connect;
@@ -35,6 +35,8 @@ pub(crate) struct Phase {
     current: Option<Running>,
     /// Why it ends early; None while it goes as planned.
     cut: Option<String>,
+    /// Only what ends the run is still done.
+    is_hasty: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -53,7 +55,7 @@ struct Running {
 
 impl Phase {
     pub(crate) fn new(plan: PhasePlan, facts: RunFacts) -> Self {
-        Self { plan, facts, state: State::Begin, next: 0, current: None, cut: None }
+        Self { plan, facts, state: State::Begin, next: 0, current: None, cut: None, is_hasty: false }
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -90,6 +92,12 @@ impl Phase {
         actions
     }
 
+    /// Waits no longer for what is under way, and does nothing more but dismantle; from the next step on.
+    pub(crate) fn hasten(&mut self) {
+        self.current = None;
+        self.is_hasty = true;
+    }
+
     fn begin(&self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = vec![
             self.row(PhaseEvent::Started, seen.now_us),
@@ -118,6 +126,9 @@ impl Phase {
         };
         let index = self.next;
         self.next += 1;
+        if self.is_hasty && !matches!(step.block, Block::Dismantle { .. }) {
+            return Vec::new();
+        }
         if let Some(reason) = step.skip.as_ref().or(self.cut.as_ref()) {
             return skipped_scenario(self.plan.number, step, reason, seen.now_us);
         }

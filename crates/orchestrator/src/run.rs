@@ -37,6 +37,10 @@ pub(crate) struct Run<H> {
     patience: Patience,
     /// Why it ends early; None while it goes as planned.
     ended: Option<Ended>,
+    /// Why the phases that are still to come are left out, except what ends the run; None: they are not.
+    leaves_out: Option<String>,
+    /// What ends the run is done without closing first.
+    is_hasty: bool,
     /// Times that the user asked for an end.
     interrupts: u32,
     /// Stops by itself above 50 % errors.
@@ -64,6 +68,8 @@ impl<H: Hands> Run<H> {
             phase: None,
             patience: Patience::default(),
             ended: None,
+            leaves_out: None,
+            is_hasty: false,
             interrupts: 0,
             stops_at_errors,
             is_dismantling: false,
@@ -186,9 +192,7 @@ impl<H: Hands> Run<H> {
         self.ended = Some(ended);
         self.show(live::Event::Note { text: format!("Ending early: {reason}") }).await?;
         let now_us = self.hands.now_us();
-        for plan in self.waiting.iter_mut().filter(|plan| !is_ending(plan)) {
-            plan.skip.get_or_insert_with(|| reason.to_string());
-        }
+        self.leaves_out = Some(reason.to_string());
         let seen = Observation { now_us, event: &Event::Tick, world: &self.world };
         let actions = match &mut self.phase {
             Some((phase, plan)) if !is_ending(plan) => {
@@ -203,7 +207,7 @@ impl<H: Hands> Run<H> {
 
     /// Waits no longer for the phase that runs: what ends the run is done without closing first.
     async fn give_up(&mut self, now_us: u64) -> Result<(), StressError> {
-        let Some((_, plan)) = self.phase.take_if(|_| !self.is_dismantling) else {
+        let Some((mut phase, plan)) = self.phase.take_if(|_| !self.is_dismantling) else {
             self.patience = Patience::default();
             return Ok(());
         };
@@ -212,15 +216,14 @@ impl<H: Hands> Run<H> {
         if self.ended.is_none() {
             self.ended = Some(Ended::Aborted { reason: format!("phase {} ({}) did not end", plan.number, plan.name) });
         }
+        self.leaves_out.get_or_insert_with(|| "given up before".into());
+        self.is_hasty = true;
         if is_ending(&plan) {
-            self.waiting.push_front(plan);
-        }
-        for plan in &mut self.waiting {
-            if is_ending(plan) {
-                plan.steps.retain(|step| matches!(step.block, Block::Dismantle { .. }));
-            } else {
-                plan.skip.get_or_insert_with(|| "given up before".into());
-            }
+            self.patience = Patience::for_phase(&plan, now_us, self.facts.timeout_us);
+            phase.hasten();
+            self.phase = Some((phase, plan));
+            let actions = self.step(&Event::Tick, now_us);
+            self.perform(actions).await?;
         }
         self.advance().await
     }
@@ -231,12 +234,18 @@ impl<H: Hands> Run<H> {
             self.phase = None;
             let Some(plan) = self.waiting.pop_front() else { return Ok(()) };
             let now_us = self.hands.now_us();
-            if let Some(reason) = &plan.skip {
-                self.perform(phase::skip(&plan, reason, now_us)).await?;
+            let left_out = self.leaves_out.as_ref().filter(|_| !is_ending(&plan));
+            if let Some(reason) = plan.skip.as_ref().or(left_out) {
+                let actions = phase::skip(&plan, reason, now_us);
+                self.perform(actions).await?;
                 continue;
             }
             self.patience = Patience::for_phase(&plan, now_us, self.facts.timeout_us);
-            self.phase = Some((Phase::new(plan.clone(), self.facts.clone()), plan));
+            let mut phase = Phase::new(plan.clone(), self.facts.clone());
+            if self.is_hasty {
+                phase.hasten();
+            }
+            self.phase = Some((phase, plan));
             let actions = self.step(&Event::Tick, now_us);
             self.perform(actions).await?;
         }

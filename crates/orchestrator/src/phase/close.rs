@@ -65,7 +65,7 @@ impl Machine for Close {
             self.work = Some(work);
             return actions;
         };
-        let mut actions = work.observe(seen.event);
+        let mut actions = work.observe(seen);
         if work.is_over() && !self.is_over {
             let closed_us = *self.closed_us.get_or_insert(seen.now_us);
             actions.extend(self.verify(seen, closed_us));

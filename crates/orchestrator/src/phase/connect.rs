@@ -92,7 +92,7 @@ impl Machine for Connect {
             }
             return actions;
         };
-        let mut actions = work.observe(seen.event);
+        let mut actions = work.observe(seen);
         let is_over = work.is_over();
         self.count_opened(seen.event);
         if is_over && self.ended_us.is_none() {

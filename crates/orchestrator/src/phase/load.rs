@@ -55,7 +55,7 @@ impl Machine for Load {
             self.work = Some(work);
             return actions;
         };
-        let mut actions = work.observe(seen.event);
+        let mut actions = work.observe(seen);
         let is_over = work.is_over();
         actions.extend(self.lines(seen, is_over));
         actions

@@ -50,7 +50,7 @@ impl Machine for Sequential {
             actions.insert(0, self.place.announce(format!("Measuring baseline latency ({} requests)", self.count)));
             return actions;
         };
-        let mut actions = work.observe(seen.event);
+        let mut actions = work.observe(seen);
         let is_over = work.is_over();
         self.note_latency(seen.event);
         if is_over && !self.is_over {

@@ -21,7 +21,7 @@ impl Sweep {
 impl Machine for Sweep {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if let Some(work) = &mut self.work {
-            return work.observe(seen.event);
+            return work.observe(seen);
         }
         let duration_us = self.duration.as_micros() as u64;
         let (work, mut actions) = Assignment::sweep(&self.place, self.place.first_id, duration_us, seen);

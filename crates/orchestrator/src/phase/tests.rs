@@ -135,6 +135,21 @@ fn a_dead_agent_loses_its_block_and_the_others_go_on() {
 }
 
 #[test]
+fn a_dead_agent_planned_what_was_due_when_it_was_seen_gone() {
+    let line_every = None;
+    let slow = Block::Load(Load { rate: 20.0, duration: Duration::from_secs(60), line_every });
+    let mut stage = Stage::new(vec![Step::new("load", slow)], 500);
+    // It begins at 11 s, and each of the two sends ten a second of the 100 that it told.
+    stage.run_for(4 * SECOND);
+    stage.die(1);
+    assert_eq!(lost_blocks(&stage), [(1, 31)]);
+    let mut early = Stage::new(vec![load(10)], 500);
+    early.run_for(SECOND / 2);
+    early.die(0);
+    assert_eq!(lost_blocks(&early), [(0, 0)], "nothing was due before the start");
+}
+
+#[test]
 fn when_all_agents_are_dead_the_phase_ends() {
     let mut stage = Stage::new(vec![load(10)], 500);
     stage.run_for(3 * SECOND);

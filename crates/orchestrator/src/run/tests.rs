@@ -133,6 +133,25 @@ impl Outcome {
         rows.filter(|row| !row.ends_with("started")).collect()
     }
 
+    /// Estimate of each phase, by its last row.
+    fn estimates_ms(&self) -> Vec<u64> {
+        let mut estimates = std::collections::BTreeMap::new();
+        for row in &self.rows {
+            if let Entry::Phase(row) = row {
+                estimates.insert(row.phase, row.estimated_ms);
+            }
+        }
+        estimates.into_values().collect()
+    }
+
+    fn begun(&self, name: &str) -> usize {
+        let rows = self
+            .rows
+            .iter()
+            .filter(|row| matches!(row, Entry::Phase(row) if row.name == name && row.event == PhaseEvent::Started));
+        rows.count()
+    }
+
     fn finding(&self, name: &str) -> Option<f64> {
         self.rows.iter().find_map(|row| match row {
             Entry::Finding(row) if row.name == name => row.value,
@@ -194,6 +213,26 @@ async fn a_second_interrupt_waits_for_nothing_but_the_dismantling() {
     assert_eq!(outcome.phases()[2..], ["failure_recovery skipped: interrupted", "cool_down ended"]);
     assert_eq!(outcome.finding(names::CLOSING_GAUGE), None, "nothing was closed first");
     assert!(outcome.asked.contains(&Ask::Dismantle { own_cluster: true }));
+}
+
+#[tokio::test]
+async fn what_is_cut_or_left_out_keeps_the_estimate_that_was_announced() {
+    let announced: Vec<u64> = plan().phases.iter().map(|phase| phase.estimate().as_millis() as u64).collect();
+    assert!(announced.iter().all(|ms| *ms > 0));
+    let hasty = vec![(20, Deed::FallSilent), (21, Deed::Interrupt), (23, Deed::Interrupt)];
+    for deeds in [vec![(20, Deed::Interrupt)], vec![(20, Deed::Die(1))], hasty] {
+        assert_eq!(run(deeds).await.estimates_ms(), announced);
+    }
+}
+
+#[tokio::test]
+async fn a_second_interrupt_in_the_cool_down_begins_no_other() {
+    let outcome = run(vec![(20, Deed::Interrupt), (20, Deed::FallSilent), (21, Deed::Interrupt)]).await;
+    assert_eq!(outcome.begun(phases::COOL_DOWN), 1);
+    let outcome = run(vec![(12, Deed::Interrupt), (13, Deed::FallSilent), (42, Deed::Interrupt)]).await;
+    assert_eq!((outcome.begun(phases::COOL_DOWN), &outcome.ended), (1, &Ended::Interrupted));
+    assert_eq!(outcome.finding(names::CLOSING_GAUGE), None, "it was closing when there was no more patience");
+    assert_eq!(outcome.finding(names::LEFTOVER_PROCESSES), Some(0.0));
 }
 
 #[tokio::test]

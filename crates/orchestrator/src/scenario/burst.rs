@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use erlmcp_record::names::detail;
+
 use super::steady::Steady;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
@@ -146,10 +148,10 @@ impl Machine for BurstTraffic {
             self.steady = Some(steady);
             return actions;
         };
-        let mut actions = steady.observe(seen.event);
+        let mut actions = steady.observe(seen);
         let is_measured = self.state == State::Before && steady.is_measured(seen);
         for more in [&mut self.extra, &mut self.queued] {
-            actions.extend(more.as_mut().map(|more| more.observe(seen.event)).unwrap_or_default());
+            actions.extend(more.as_mut().map(|more| more.observe(seen)).unwrap_or_default());
         }
         if self.state != State::Before {
             self.count_refusals(seen);
@@ -186,7 +188,7 @@ impl Machine for BurstTraffic {
         });
         let mut facts = Facts { inconclusive, blocks, text: self.text(), ..Facts::default() };
         facts.detail.insert("refusals_count".into(), self.refusals as f64);
-        facts.detail.extend(self.steady_again_ms().map(|ms| ("steady_again_ms".to_string(), ms)));
+        facts.detail.extend(self.steady_again_ms().map(|ms| (detail::STEADY_AGAIN_MS.to_string(), ms)));
         facts
     }
 }

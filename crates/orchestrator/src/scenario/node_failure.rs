@@ -86,7 +86,7 @@ impl Machine for NodeFailure {
             self.steady = Some(steady);
             return actions;
         };
-        let mut actions = steady.observe(seen.event);
+        let mut actions = steady.observe(seen);
         let is_measured = self.state == State::Before && steady.is_measured(seen);
         actions.extend(self.outage.observe(seen.event));
         actions.extend(match self.state {

@@ -155,9 +155,9 @@ impl Machine for QueueOverflow {
             self.steady = Some(steady);
             return actions;
         };
-        let mut actions = steady.observe(seen.event);
+        let mut actions = steady.observe(seen);
         let is_measured = self.state == State::Before && steady.is_measured(seen);
-        actions.extend(self.flood.as_mut().map(|flood| flood.observe(seen.event)).unwrap_or_default());
+        actions.extend(self.flood.as_mut().map(|flood| flood.observe(seen)).unwrap_or_default());
         actions.extend(match self.state {
             State::Before if is_measured => self.flood(seen),
             State::Flooding(until_us) => self.flooding(until_us, seen),

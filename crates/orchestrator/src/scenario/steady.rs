@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::event::Event;
 use crate::machine::{Observation, Place};
 use crate::plan::RECOVERY_BOUND;
 
@@ -26,8 +25,8 @@ impl Steady {
         (Self { work, window_us: window.as_micros() as u64, depth_before: None }, actions)
     }
 
-    pub(super) fn observe(&mut self, event: &Event) -> Vec<Action> {
-        self.work.observe(event)
+    pub(super) fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        self.work.observe(seen)
     }
 
     /// True when the window before has passed; until then the queue's depth is noted.
@@ -41,7 +40,7 @@ impl Steady {
         now_us.next_multiple_of(1_000_000) + self.window_us
     }
 
-    /// The start of a whole second, not before `since_us`, in which P95 and queue depth were within twice what
+    /// The end of a whole second that began not before `since_us`, in which P95 and queue depth were within twice what
     /// they were before; None: there was none yet.
     pub(super) fn again_since(&self, since_us: u64, seen: &Observation<'_>) -> Option<u64> {
         let first = (self.work.start_us / 1_000_000) as u32;
@@ -54,7 +53,7 @@ impl Steady {
             (Some(before), Some(now)) => now <= before * 2,
             _ => true,
         };
-        (second_us >= since_us && is_fast && is_sampled && is_empty).then_some(second_us)
+        (second_us >= since_us && is_fast && is_sampled && is_empty).then_some(second_us + 1_000_000)
     }
 
     pub(super) fn cut(&mut self) -> Vec<Action> {
