@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod console;
 mod exit;
+mod fixtures;
 mod interrupt;
 
 use std::io::IsTerminal;

@@ -11,8 +11,10 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use reaching::ReachingArgs;
-pub(crate) use serve::{AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, ReplicaArgs, ServeArgs};
-pub(crate) use stress::{Era, StressArgs};
+pub(crate) use serve::{
+    AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, Fixtures, ReplicaArgs, ServeArgs,
+};
+pub(crate) use stress::{Era, Sessions, StressArgs};
 
 /// The stress and resilience tester for MCP servers, and an MCP server engine that proves it.
 #[derive(Debug, Parser)]

@@ -3,9 +3,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::duration::parse_duration;
+
+/// Whose fixtures a server offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fixtures {
+    /// The official conformance suite of MCP
+    Conformance,
+}
+
+impl Fixtures {
+    /// As it is written on the command line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Conformance => "conformance",
+        }
+    }
+}
 
 /// What a server, alone or as a replica, can be told.
 #[derive(Debug, Clone, Args)]
@@ -19,6 +35,9 @@ pub(crate) struct EngineArgs {
     /// A further host name that requests may name in Host and Origin (repeatable)
     #[arg(long, value_name = "NAME")]
     pub(crate) allowed_host: Vec<String>,
+    /// Offer what a test suite wants, in place of the built-in tools
+    #[arg(long, value_name = "SUITE")]
+    pub(crate) fixtures: Option<Fixtures>,
     /// How long in-flight work may take when the server is told to stop
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain_timeout: Duration,
@@ -103,6 +122,8 @@ pub(crate) struct ReplicaArgs {
     /// For people who look at `ps`; the supervisor says the same, and all else, through standard input
     #[arg(long)]
     pub(crate) replica: u16,
+    #[arg(long)]
+    pub(crate) fixtures: Option<Fixtures>,
 }
 
 #[derive(Debug, Args)]

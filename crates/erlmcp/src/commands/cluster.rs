@@ -42,9 +42,11 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
     if args.tied {
         set_parent_process_death_signal(Some(Signal::KILL)).context("cannot set the parent-death signal")?;
     }
+    let fixtures = args.engine.fixtures;
     let config = ClusterConfig {
         // Not the path: the program may have been replaced since, and replicas should be of the supervisor's version.
         program: PathBuf::from("/proc/self/exe"),
+        arguments: fixtures.map(|set| vec!["--fixtures".to_string(), set.as_str().to_string()]).unwrap_or_default(),
         shared: resolve(&args.listen)?,
         replicas: args.replicas,
         control: args.control,

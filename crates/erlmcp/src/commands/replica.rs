@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
+use erlmcp_server::ServerInfo;
 use erlmcp_server::cluster::{ReplicaEnd, run_replica};
-use erlmcp_server::{Registry, ServerInfo};
 
 use crate::args::ReplicaArgs;
 use crate::exit::{ERROR, code};
+use crate::fixtures::registry;
 
 pub(crate) fn run(args: &ReplicaArgs) -> anyhow::Result<ExitCode> {
     tracing::debug!(replica = args.replica, "started");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(match runtime.block_on(run_replica(ServerInfo::default(), Registry::builtin()))? {
+    Ok(match runtime.block_on(run_replica(ServerInfo::default(), registry(args.fixtures)?))? {
         ReplicaEnd::Drained => ExitCode::SUCCESS,
         ReplicaEnd::NotStarted | ReplicaEnd::Orphaned => code(ERROR),
     })

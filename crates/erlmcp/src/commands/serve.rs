@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use erlmcp_server::cluster::descriptors_for;
-use erlmcp_server::{Listening, Registry, Server, ServerConfig, ServerError, bind};
+use erlmcp_server::{Listening, Server, ServerConfig, ServerError, bind};
 
 use super::listen::{cores, limits, resolve};
 use crate::args::ServeArgs;
 use crate::console;
 use crate::exit::{INTERRUPTED, code};
+use crate::fixtures::registry;
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let limits = limits(&args.engine);
@@ -22,7 +23,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     descriptors_for(&limits)?;
     let config = ServerConfig {
         limits,
-        registry: Registry::builtin(),
+        registry: registry(args.engine.fixtures)?,
         shards: args.shards.unwrap_or_else(cores),
         allowed_hosts: args.engine.allowed_host,
         ..ServerConfig::default()

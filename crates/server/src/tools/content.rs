@@ -32,21 +32,26 @@ pub enum Content<'a> {
     /// A resource, with what is in it.
     Resource {
         /// What is in it.
-        resource: ResourceContents<'a>,
+        resource: Box<ResourceContents<'a>>,
     },
     /// A resource that the client may read.
-    ResourceLink {
-        /// Where it is.
-        uri: Cow<'a, str>,
-        /// Its name.
-        name: Cow<'a, str>,
-        /// For the model.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        description: Option<Cow<'a, str>>,
-        /// What kind of data it is.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        mime_type: Option<Cow<'a, str>>,
-    },
+    ResourceLink(Box<ResourceLink<'a>>),
+}
+
+/// A resource that a client may read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceLink<'a> {
+    /// Where it is.
+    pub uri: Cow<'a, str>,
+    /// Its name.
+    pub name: Cow<'a, str>,
+    /// For the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Cow<'a, str>>,
+    /// What kind of data it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<Cow<'a, str>>,
 }
 
 impl<'a> Content<'a> {
@@ -67,12 +72,13 @@ impl<'a> Content<'a> {
 
     /// A resource, with what is in it.
     pub fn resource(resource: ResourceContents<'a>) -> Self {
-        Self::Resource { resource }
+        Self::Resource { resource: Box::new(resource) }
     }
 
     /// A resource that the client may read.
     pub fn link(uri: impl Into<Cow<'a, str>>, name: impl Into<Cow<'a, str>>) -> Self {
-        Self::ResourceLink { uri: uri.into(), name: name.into(), description: None, mime_type: None }
+        let (uri, name) = (uri.into(), name.into());
+        Self::ResourceLink(Box::new(ResourceLink { uri, name, description: None, mime_type: None }))
     }
 }
 

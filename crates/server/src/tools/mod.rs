@@ -14,7 +14,7 @@ mod spec;
 pub use arguments::Arguments;
 pub use ask::Ask;
 pub use caller::LogLevel;
-pub use content::{Content, ResourceContents, ResourceData};
+pub use content::{Content, ResourceContents, ResourceData, ResourceLink};
 pub use context::{CallContext, Cancellation, JobContext};
 pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
 pub use result::ToolResult;
