@@ -58,6 +58,8 @@ pub mod finding {
 pub mod detail {
     /// An unpaced ramp, from its first opening to the last one answered, milliseconds.
     pub const RAMP_MS: &str = "ramp_ms";
+    /// From the end of a burst until queue depth and P95 had been back for a second, milliseconds.
+    pub const STEADY_AGAIN_MS: &str = "steady_again_ms";
     /// Connections closed in a cool-down.
     pub const CONNECTIONS_CLOSED: &str = "connections_closed_count";
     /// From the first close to the last, milliseconds.
