@@ -81,6 +81,7 @@ limits! {
     request_state_lifetime_ms = 600_000, "ms", "From an input_required answer to the end of its requestState. Later: -32602.";
     session_lifetime_ms = 3_600_000, "ms", "From initialize to the end of a legacy session. Later: 404, and the client begins anew.";
     sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too.";
+    sessions_held_max = 16_384, "sessions", "Legacy sessions with a log level or subscriptions of their own, which have to be held. Above it: 503.";
     session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: 409.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
     drain_lead_ms = 0, "ms", "From \"not ready\" to the end of accepting, so that balancers look elsewhere first.";

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use super::messages::{Line, ToReplica};
 use super::supervisor::Supervisor;
 use crate::limits::Limits;
-use crate::session::{Ended, Revoked, SessionKey};
+use crate::session::{Ended, Revoked, SessionKey, Word};
 
 /// A process: the replica that it is, and which of its lives.
 type Process = (u16, u64);
+
+/// Messages that may be owed before words of clients are dropped.
+const OWED_MAX: usize = 4_096;
 
 /// What the supervisor knows of sessions.
 #[derive(Debug)]
@@ -95,6 +98,18 @@ impl Endings {
 }
 
 impl Supervisor {
+    /// A client has said something that may concern another replica.
+    pub(super) fn heard(&mut self, by: u16, word: Word) {
+        let line = ToReplica::Heard(word).to_line();
+        for slot in self.slots.values().filter(|slot| slot.replica != by) {
+            let Some(process) = &slot.process else { continue };
+            // One that leaves so much unread is stuck, or will be told too late anyway.
+            if !process.try_say(&line) && self.endings.owed.len() < OWED_MAX {
+                self.endings.owed.push(((slot.replica, slot.life), Line::clone(&line)));
+            }
+        }
+    }
+
     /// After every happening: brings the ends of sessions further on their way.
     pub(super) fn spread_endings(&mut self) {
         let endings = &mut self.endings;

@@ -10,7 +10,7 @@ use super::line;
 use crate::engine::{Change, Server, Updates};
 use crate::limits::Limits;
 use crate::metrics::{ClusterReference, Snapshot};
-use crate::session::{Ended, SessionKey};
+use crate::session::{Ended, SessionKey, Word};
 
 /// The longest message of a replica.
 pub(super) const FROM_REPLICA_BYTES_MAX: usize = 256 * 1_024;
@@ -50,6 +50,8 @@ pub(super) enum ToReplica {
         floor: u32,
         ended: Vec<Ended>,
     },
+    /// What a session's client has said on another replica.
+    Heard(Word),
     /// All replicas know of the sessions that this one has ended.
     AllKnow,
     Drain,
@@ -92,6 +94,8 @@ pub(super) enum FromReplica {
         at_ns: u64,
     },
     Changed(ListChange),
+    /// What a session's client has said, for the other replicas.
+    Heard(Word),
     /// Clients have ended these sessions. The next such message waits for [`ToReplica::AllKnow`].
     EndSessions(Vec<Ended>),
     /// It has taken a batch of [`ToReplica::SessionsEnded`].

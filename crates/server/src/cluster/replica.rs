@@ -30,7 +30,7 @@ use crate::clock::{monotonic_ns, unix_ns};
 use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared};
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
-use crate::session::{Ending, Sessions};
+use crate::session::{Ending, Sessions, Word};
 use crate::tools::Registry;
 
 /// The first message is there before the process starts; this is for a machine that is badly overloaded.
@@ -41,6 +41,8 @@ const LOOPS_TURN_NS: u64 = 500_000_000;
 const BEATS_A_SNAPSHOT: u64 = 3;
 /// Ends of sessions that may wait; more are refused.
 const ENDINGS_WAITING_MAX: usize = 4_096;
+/// Words of clients that may wait; more are refused.
+const WORDS_WAITING_MAX: usize = 256;
 /// Ends of sessions in one message, which has to stay short.
 const ENDINGS_A_MESSAGE: usize = 1_024;
 /// Verdicts of probes that may wait.
@@ -71,7 +73,7 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
     let (reader, mut writer) = channel.into_split();
     let mut reader = BufReader::new(reader);
     let Ok(Some(sessions)) = sessions(&hello, &mut reader).await else { return Ok(ReplicaEnd::Orphaned) };
-    let (sessions, endings) = sessions;
+    let (sessions, endings, words) = sessions;
     let source = sockets.last().and_then(|own| own.listener.local_addr().ok()).map(|address| address.ip());
     let config = ServerConfig {
         limits: hello.limits,
@@ -88,8 +90,16 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let watch = Watch { source, verdicts, probes: BTreeMap::new() };
             let shared = server.shared();
-            let mut replica =
-                Replica { server: Some(server), draining: None, watch, writer, shared, endings, asked: Vec::new() };
+            let mut replica = Replica {
+                server: Some(server),
+                draining: None,
+                watch,
+                writer,
+                shared,
+                endings,
+                words,
+                asked: Vec::new(),
+            };
             let terminate = signal(SignalKind::terminate()).map_err(ClusterError::system("watch for signals"))?;
             // The channel breaks only with its other end.
             let end = replica.live(reader, judged, terminate).await;
@@ -128,7 +138,7 @@ fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Vec<Listening>)>, C
 async fn sessions(
     hello: &Hello,
     reader: &mut BufReader<OwnedReadHalf>,
-) -> io::Result<Option<(Sessions, mpsc::Receiver<Ending>)>> {
+) -> io::Result<Option<(Sessions, mpsc::Receiver<Ending>, mpsc::Receiver<Word>)>> {
     let mut line = Vec::new();
     if !line::read_line(reader, &mut line, TO_REPLICA_BYTES_MAX).await? {
         return Ok(None);
@@ -137,9 +147,10 @@ async fn sessions(
         return Err(io::ErrorKind::InvalidData.into());
     };
     let (sender, endings) = mpsc::channel(ENDINGS_WAITING_MAX);
-    let sessions = Sessions::new(&hello.session_key, &hello.limits).in_cluster(sender);
+    let (words, heard) = mpsc::channel(WORDS_WAITING_MAX);
+    let sessions = Sessions::new(&hello.session_key, &hello.limits).in_cluster(sender, words);
     sessions.revoke(floor, &ended, unix_ns() / 1_000_000_000);
-    Ok(Some((sessions, endings)))
+    Ok(Some((sessions, endings, heard)))
 }
 
 struct Replica {
@@ -151,6 +162,8 @@ struct Replica {
     shared: Arc<Shared>,
     /// Sessions that clients end here.
     endings: mpsc::Receiver<Ending>,
+    /// What their clients say that others may have to know.
+    words: mpsc::Receiver<Word>,
     /// Who waits until all replicas know of those that the supervisor was told of last.
     asked: Vec<ReplyTo>,
 }
@@ -192,6 +205,7 @@ impl Replica {
                     }
                 }
                 Some(ending) = self.endings.recv(), if self.asked.is_empty() => self.pass_on(ending).await?,
+                Some(word) = self.words.recv() => self.say(&FromReplica::Heard(word)).await?,
                 _ = terminate.recv() => self.drain(),
                 drained = over(&mut self.draining) => {
                     self.draining = None;
@@ -227,6 +241,9 @@ impl Replica {
                 return self.say(&FromReplica::KnowsEnded { batch }).await;
             }
             (ToReplica::AllKnow, _) => self.all_know(),
+            (ToReplica::Heard(word), _) => {
+                self.shared.sessions.take(&word, unix_ns() / 1_000_000_000);
+            }
             (ToReplica::Membership(membership), _) => {
                 tracing::debug!(members = membership.members.len(), "membership");
                 self.watch.set(membership.watch);

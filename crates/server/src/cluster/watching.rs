@@ -25,6 +25,7 @@ impl Supervisor {
                     self.turn(watched, turn);
                 }
             }
+            FromReplica::Heard(word) => self.heard(replica, word),
             FromReplica::EndSessions(ended) => self.endings.wait((replica, life), ended),
             FromReplica::KnowsEnded { batch } => self.endings.known(batch, replica, life),
             FromReplica::Changed(change) => self.changed(replica, change),

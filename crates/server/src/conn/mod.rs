@@ -104,6 +104,12 @@ pub(crate) struct Watched {
 }
 
 impl Stream {
+    /// Watches these resources from now on; what the client is owed of others is owed no more.
+    pub(crate) fn watch(&mut self, uris: Vec<Box<str>>) {
+        let owed = |uri: &str| self.resources.iter().any(|watched| watched.is_owed && *watched.uri == *uri);
+        self.resources = uris.into_iter().map(|uri| Watched { is_owed: owed(&uri), uri }).collect();
+    }
+
     pub(crate) fn is_owed(&self) -> bool {
         self.owed != 0 || self.resources.iter().any(|watched| watched.is_owed)
     }

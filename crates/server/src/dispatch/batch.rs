@@ -43,6 +43,7 @@ impl Dispatcher {
             match read_message(text.as_bytes(), &self.message_limits) {
                 Ok(message) => called = self.answer_part(head, &session, &message, closes, asker, &batch).or(called),
                 Err(_) if is_response(text.as_bytes(), &self.message_limits) => {
+                    self.shared.sessions.hear_response(&session, text.as_bytes(), self.unix_seconds());
                     self.count(Method::Notification, Outcome::Ok);
                 }
                 Err(fault) => self.refuse_part(&fault, &batch),

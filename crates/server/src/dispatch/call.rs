@@ -74,7 +74,9 @@ impl Dispatcher {
         let mut caller = Caller::of(message, streams);
         if let Some(session) = &self.session {
             caller.capabilities = session.capabilities_text().into();
-            caller.log_level = Some(LogLevel::Info).filter(|_| streams);
+            // Who has not said what it wants gets what is not for developers alone.
+            let level = self.shared.sessions.held.level(session.id).unwrap_or(LogLevel::Info);
+            caller.log_level = Some(level).filter(|_| streams);
         }
         if self.session.is_none()
             && let Err(why) = caller.take_round(message, &self.shared.sessions.rounds, self.unix_seconds())

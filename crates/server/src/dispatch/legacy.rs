@@ -13,7 +13,7 @@ use super::mcp::{Handled, id, label};
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::metrics::counters::{Method, Outcome};
-use crate::session::{NoSession, Session, capability};
+use crate::session::{NoSession, Said as Word, Session, Taken, capability};
 
 /// What `logging/setLevel` may say.
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
@@ -95,9 +95,19 @@ impl Dispatcher {
             }
             Ok(session) => {
                 // One that nobody waits for is taken, too.
-                self.shared.sessions.questions.take(session.id, body);
-                self.count(Method::Notification, Outcome::Ok);
-                self.head(202, None, Some(0), "", closes).write(out);
+                match self.shared.sessions.hear_response(&session, body, self.unix_seconds()) {
+                    Taken::Yes => {
+                        self.count(Method::Notification, Outcome::Ok);
+                        self.head(202, None, Some(0), "", closes).write(out);
+                    }
+                    Taken::Busy => {
+                        self.refuse_session(Method::Notification, 503, &RpcError::overloaded(0), closes, out)
+                    }
+                    Taken::TooLong => {
+                        let error = RpcError::new(code::INVALID_REQUEST, "the response is too long for a cluster");
+                        self.refuse_session(Method::Notification, 413, &error, closes, out);
+                    }
+                }
             }
         }
         answered
@@ -135,7 +145,8 @@ impl Dispatcher {
         if message.method.is(method::CANCELLED)
             && let Some(id) = message.params.request_id
         {
-            self.shared.sessions.calls.cancel(session.id, id.as_bytes());
+            // That it may come too late is in its nature.
+            self.shared.sessions.hear(session, Word::Cancelled(id.to_string()), self.unix_seconds());
         }
     }
 
@@ -157,18 +168,27 @@ impl Dispatcher {
             (Method::Ping, self.empty(message))
         } else if is(method::SET_LEVEL) {
             match message.params.level.filter(|level| LEVELS.iter().any(|known| level.is(known))) {
-                Some(_) => (method, self.empty(message)),
+                Some(level) => (method, self.wish(message, Word::Level(level.decode().into_owned()))),
                 None => (method, self.rpc_error(message, 200, bad("level is none of the eight that there are"))),
             }
         } else if is(method::SUBSCRIBE) || is(method::UNSUBSCRIBE) {
             match message.params.uri {
-                Some(_) => (method, self.empty(message)),
+                Some(uri) => {
+                    let said = Word::Subscribed { uri: uri.decode().into_owned(), wanted: is(method::SUBSCRIBE) };
+                    (method, self.wish(message, said))
+                }
                 None => (method, self.rpc_error(message, 200, bad("uri is missing or not a string"))),
             }
         } else {
             let error = RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method in this session");
             (method, self.rpc_error(message, 200, error))
         }
+    }
+
+    /// Holds what a session asks for.
+    fn wish(&mut self, message: &Message<'_>, said: Word) -> Handled {
+        let taken = self.session.map(|session| self.shared.sessions.hear(&session, said, self.unix_seconds()));
+        if taken == Some(Taken::Yes) { self.empty(message) } else { self.overloaded(message, 0) }
     }
 
     /// The answer that there is nothing to say.

@@ -127,7 +127,14 @@ impl Dispatcher {
         Step::Answered { used, left: 0, closes }
     }
 
-    fn refuse_session(&mut self, method: Method, status: u16, error: &RpcError, closes: bool, out: &mut Vec<u8>) {
+    pub(super) fn refuse_session(
+        &mut self,
+        method: Method,
+        status: u16,
+        error: &RpcError,
+        closes: bool,
+        out: &mut Vec<u8>,
+    ) {
         let is_load = status == 503;
         self.count(method, if is_load { Outcome::Refused } else { Outcome::HttpError });
         self.body.clear();

@@ -2,11 +2,13 @@
 //! accepts. Held is only what no token can carry: sessions that ended early, calls under way, open streams.
 
 mod calls;
+mod held;
 mod questions;
 mod revoked;
 mod rounds;
 mod streams;
 mod token;
+mod words;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -16,13 +18,16 @@ use tokio::sync::mpsc;
 
 use crate::limits::Limits;
 use crate::queue::ReplyTo;
+use crate::tools::LogLevel;
 
 pub(crate) use calls::{Calls, Entry};
+pub(crate) use held::Held;
 pub(crate) use questions::Questions;
 pub(crate) use revoked::{Ended, Revoked};
 pub(crate) use rounds::{About, Rounds};
 pub(crate) use streams::{Push, Streams};
 pub(crate) use token::{Session, SessionKey, Signer, capability};
+pub(crate) use words::{Said, Taken, Word};
 
 /// Why a request has no session, with its HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +70,10 @@ pub(crate) struct Sessions {
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) streams: Arc<Streams>,
+    pub(crate) held: Held,
     /// To the other replicas, where there are any.
     endings: Option<mpsc::Sender<Ending>>,
+    words: Option<mpsc::Sender<Word>>,
 }
 
 impl Sessions {
@@ -79,13 +86,56 @@ impl Sessions {
             calls: Arc::default(),
             questions: Arc::new(Questions::new(token::random_number())),
             streams: Arc::default(),
+            held: Held::new(limits.sessions_held_max, limits.stream_resources_max),
             endings: None,
+            words: None,
         }
     }
 
-    /// The same as a part of a cluster: the ends of sessions go to `endings`.
-    pub(crate) fn in_cluster(self, endings: mpsc::Sender<Ending>) -> Self {
-        Self { endings: Some(endings), ..self }
+    /// The same as a part of a cluster: the ends of sessions go to `endings`, what others must know to `words`.
+    pub(crate) fn in_cluster(self, endings: mpsc::Sender<Ending>, words: mpsc::Sender<Word>) -> Self {
+        Self { endings: Some(endings), words: Some(words), ..self }
+    }
+
+    /// Takes what a client has said, here and, where it may matter there, on the other replicas.
+    pub(crate) fn hear(&self, session: &Session, said: Said, now_s: u64) -> Taken {
+        let word = Word { session: session.id, expires: session.expires, said };
+        let is_done = match (&word.said, self.take(&word, now_s)) {
+            // What was waiting for it was here.
+            (Said::Response(_) | Said::Cancelled(_), taken) => taken,
+            (Said::Level(_) | Said::Subscribed { .. }, true) => false,
+            (Said::Level(_) | Said::Subscribed { .. }, false) => return Taken::Busy,
+        };
+        match &self.words {
+            Some(words) if !is_done && words.try_send(word).is_err() => Taken::Busy,
+            _ => Taken::Yes,
+        }
+    }
+
+    /// The same for a response, as it came.
+    pub(crate) fn hear_response(&self, session: &Session, response: &[u8], now_s: u64) -> Taken {
+        match serde_json::from_slice(response) {
+            Ok(response_value) if response.len() <= words::RESPONSE_BYTES_MAX || self.words.is_none() => {
+                self.hear(session, Said::Response(response_value), now_s)
+            }
+            Ok(response_value) if self.questions.take(session.id, &response_value) => Taken::Yes,
+            Ok(_) => Taken::TooLong,
+            // It was read before: only a number that is too large for us can still be wrong.
+            Err(_) => Taken::Yes,
+        }
+    }
+
+    /// Takes what a client has said here or elsewhere. False where there was no use or no room for it.
+    pub(crate) fn take(&self, word: &Word, now_s: u64) -> bool {
+        let Word { session, expires, said } = word;
+        match said {
+            Said::Response(response) => self.questions.take(*session, response),
+            Said::Cancelled(id) => self.calls.cancel(*session, id.as_bytes()),
+            Said::Level(level) => {
+                LogLevel::parse(level).is_some_and(|level| self.held.set_level(*session, *expires, now_s, level))
+            }
+            Said::Subscribed { uri, wanted } => self.held.subscribe(*session, *expires, now_s, uri, *wanted),
+        }
     }
 
     /// A new session, and its id.
@@ -132,7 +182,10 @@ impl Sessions {
         let before = revoked.floor();
         revoked.forget_expired(now_s, self.lifetime_s);
         revoked.raise(floor);
-        ended.iter().for_each(|ended| revoked.insert(*ended));
+        for ended in ended {
+            revoked.insert(*ended);
+            self.held.forget(ended.id);
+        }
         revoked.floor() > before
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -18,13 +17,6 @@ pub(crate) struct Questions {
     /// Tells the ids of this process from those of others and of its own lives before.
     own: u64,
     last: AtomicU64,
-}
-
-/// What a client answers.
-#[derive(Debug, Deserialize)]
-struct Response {
-    id: Value,
-    result: Option<Value>,
 }
 
 impl Questions {
@@ -46,13 +38,12 @@ impl Questions {
     }
 
     /// Takes a response. False where nothing here has that id: it may be another replica's.
-    pub(crate) fn take(&self, session: u128, response: &[u8]) -> bool {
-        let Ok(response) = serde_json::from_slice::<Response>(response) else { return false };
-        let Value::String(id) = response.id else { return false };
-        let Some(sender) = self.open().remove(&(session, id)) else { return false };
-        if let Some(result) = response.result {
+    pub(crate) fn take(&self, session: u128, response: &Value) -> bool {
+        let Some(id) = response["id"].as_str() else { return false };
+        let Some(sender) = self.open().remove(&(session, id.to_string())) else { return false };
+        if let Some(result) = response.get("result") {
             // Who asked may have lost its patience.
-            let _ = sender.send(result);
+            let _ = sender.send(result.clone());
         }
         true
     }
@@ -95,18 +86,17 @@ mod tests {
         runtime.block_on(async {
             let questions = Arc::new(Questions::new(7));
             let (first, second) = (questions.begin(1), questions.begin(1));
-            let response = |question: &Question, more: &str| format!(r#"{{"id":"{}",{more}}}"#, question.id());
-            let good = response(&first, r#""result":{"a":1}"#);
-            assert!(!questions.take(2, good.as_bytes()), "of another session");
-            assert!(!questions.take(1, b"{\"id\":7,\"result\":{}}") && !questions.take(1, b"{"));
-            assert!(questions.take(1, good.as_bytes()) && !questions.take(1, good.as_bytes()));
+            let good = json!({"id": first.id(), "result": {"a": 1}});
+            assert!(!questions.take(2, &good), "of another session");
+            assert!(!questions.take(1, &json!({"id": 7, "result": {}})) && !questions.take(1, &json!([])));
+            assert!(questions.take(1, &good) && !questions.take(1, &good));
             assert_eq!(first.answer().await, Some(json!({"a": 1})));
-            assert!(questions.take(1, response(&second, r#""error":{"code":1}"#).as_bytes()));
+            assert!(questions.take(1, &json!({"id": second.id(), "error": {"code": 1}})));
             assert_eq!(second.answer().await, None);
             let third = questions.begin(1);
-            let late = response(&third, r#""result":{}"#);
+            let late = json!({"id": third.id(), "result": {}});
             drop(third);
-            assert!(!questions.take(1, late.as_bytes()) && questions.open().is_empty());
+            assert!(!questions.take(1, &late) && questions.open().is_empty());
         });
     }
 }

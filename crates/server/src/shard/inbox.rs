@@ -83,6 +83,10 @@ impl<N: Net> Shard<N> {
                 // A session's message goes to one of its streams.
                 if stream.push.as_ref().is_none_or(Push::speaks) {
                     stream.owed |= stream.wanted & changes;
+                    if let Some(push) = stream.push.as_ref().filter(|_| !updates.is_empty()) {
+                        let uris = self.shared.sessions.held.uris(push.session.id);
+                        stream.watch(uris);
+                    }
                     stream.resources.iter_mut().for_each(|watched| watched.is_owed |= updates.has(&watched.uri));
                     self.settle_changes(key);
                 }

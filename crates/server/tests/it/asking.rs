@@ -93,3 +93,25 @@ fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
     assert_eq!((&end["id"], &end["error"]["code"]), (&json!(8), &json!(-32_603)));
     stop(server);
 }
+
+#[test]
+fn a_session_says_how_much_it_wants_to_be_told() {
+    let (server, address) = server();
+    let (mut client, headers) = session(address, &json!({}));
+    for (level, told) in [("debug", 2), ("error", 0), ("info", 1)] {
+        let set = json!({"jsonrpc": "2.0", "id": 2, "method": "logging/setLevel", "params": {"level": level}});
+        assert_eq!(respond(address, &headers, &set).json()["result"], json!({}));
+        client.send(Texts(address).post(&headers, &call(7)));
+        if told == 0 {
+            assert_eq!(client.answer().code(), -32_603);
+            continue;
+        }
+        client.head();
+        for _ in 0..told {
+            assert_eq!(message(&mut client)["method"], "notifications/message", "{level}");
+        }
+        assert_eq!(message(&mut client)["id"], 7, "{level}");
+        assert_eq!(client.chunk(), "");
+    }
+    stop(server);
+}

@@ -365,3 +365,23 @@ fn a_stream_ends_with_its_session_and_with_the_server() {
     assert!(drained.client.rest().ends_with("0\r\n\r\n"));
     assert_eq!(server.join().cut, 0);
 }
+
+#[test]
+fn a_session_is_told_of_the_resources_that_it_subscribed_to() {
+    let (server, address) = start(Limits::default());
+    let mut older = Older::new(address, "2025-06-18");
+    let mut stream = older.another();
+    stream.client.send(stream.get());
+    stream.client.head();
+    let subscribe = |uri: &str| request(2, "resources/subscribe", &json!({"uri": uri}));
+    for uri in ["app://a", "app://b"] {
+        assert_eq!(older.ask(&subscribe(uri)).json()["result"], json!({}));
+    }
+    assert_eq!(older.ask(&request(3, "resources/unsubscribe", &json!({"uri": "app://a"}))).status, 200);
+    server.notifier().updated("app://a");
+    server.notifier().updated("app://b");
+    let said = stream.client.chunk();
+    let expected = r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"app://b"}}"#;
+    assert_eq!(said.trim_end(), format!("data: {expected}"));
+    stop(server);
+}

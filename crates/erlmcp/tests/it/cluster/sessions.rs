@@ -85,3 +85,20 @@ fn a_replica_that_comes_back_knows_which_sessions_have_ended() {
     assert_eq!(ping(cluster.own(2), &third), Some(404));
     assert_eq!(ping(cluster.own(2), &other), Some(200));
 }
+
+#[test]
+fn a_call_is_cancelled_from_another_replica() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let session = open(cluster.own(1));
+    let call = json!({"jsonrpc": "2.0", "id": "c", "method": "tools/call",
+        "params": {"name": "work", "arguments": {"ms": 25_000}}});
+    let address = cluster.own(1);
+    let headers = session.clone();
+    let caller = std::thread::spawn(move || ask(address, "POST", &headers, &call.to_string()));
+    until("the call runs", || cluster.replica(1)["snapshot"]["queue"]["workers_active"] == 1);
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "c"}});
+    assert_eq!(ask(cluster.own(2), "POST", &session, &cancel.to_string()).map(|answer| answer.0), Some(202));
+    let (status, answer) = caller.join().expect("it ends").expect("it is answered");
+    assert!(status == 200 && answer.ends_with("\r\n\r\n"), "a cancelled call has no result: {answer}");
+}
