@@ -31,6 +31,17 @@ pub(crate) enum State {
     Idle,
 }
 
+/// How far a session of the connection's own is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hands {
+    /// The server does not know it any more: `initialize` comes next.
+    Gone,
+    /// Opened: `notifications/initialized` comes next.
+    Opened,
+    /// Nothing is left to do, or there is none of its own.
+    Shaken,
+}
+
 /// The times of an opening under way, run clock; 0: not yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opening {
@@ -66,6 +77,9 @@ pub(crate) struct Connection {
     /// Since when it has had nothing in flight.
     pub(crate) free_us: u64,
     pub(crate) armed: Armed,
+    /// A legacy session of its own.
+    pub(crate) session: Option<Box<str>>,
+    pub(crate) hands: Hands,
     /// Id of the last request that was answered.
     pub(crate) answered_id: u64,
     /// What the last request counted as.
@@ -96,6 +110,8 @@ impl Connection {
             queue: Queue::new(),
             free_us: 0,
             armed: Armed::default(),
+            session: None,
+            hands: Hands::Shaken,
             answered_id: 0,
             account: None,
             unsent: None,

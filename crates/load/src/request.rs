@@ -14,6 +14,12 @@ pub(crate) enum Call {
     Probe,
     Load,
     Queued,
+    /// Opens a connection's own legacy session.
+    Initialize,
+    /// Ends the handshake.
+    Initialized,
+    /// Ends the session.
+    EndSession,
 }
 
 /// One attempt of a planned request.
@@ -35,6 +41,8 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) enum Purpose {
     Planned(Request),
+    /// Of a connection's own session. Not in the ledger: whatever waits for it is late.
+    Handshake,
     /// Is the endpoint there? Not in the ledger.
     Check,
 }

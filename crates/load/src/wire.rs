@@ -1,10 +1,11 @@
 //! The engine's side of the wire format: what is sent for each call, and what an answer says.
 
 use erlmcp_protocol::client::answer::{self, Answer, Broken};
+use erlmcp_protocol::client::head::header;
 use erlmcp_protocol::client::param;
-use erlmcp_protocol::client::request::{Ask, BadRequest, Peer, Template};
+use erlmcp_protocol::client::request::{self, Ask, BadRequest, Peer, Template};
 use erlmcp_protocol::era::Era;
-use erlmcp_protocol::header::method;
+use erlmcp_protocol::header::{method, name};
 
 pub(crate) use erlmcp_protocol::client::answer::Said;
 
@@ -20,6 +21,15 @@ pub(crate) struct Calls {
     queued: Option<Template>,
     /// They are of a legacy session.
     has_session: bool,
+    /// Each connection opens a session of its own.
+    handshake: Option<Box<Handshake>>,
+}
+
+#[derive(Debug, Clone)]
+struct Handshake {
+    initialize: Template,
+    initialized: Box<[u8]>,
+    end: Box<[u8]>,
 }
 
 impl Calls {
@@ -42,6 +52,7 @@ impl Calls {
             load: requests.load.as_ref().map(render).transpose()?,
             queued: requests.queued.as_ref().map(render).transpose()?,
             has_session: peer.session.is_some(),
+            handshake: None,
         })
     }
 
@@ -50,19 +61,55 @@ impl Calls {
         Self::of_session(None)
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_own_sessions() -> Self {
+        let version = erlmcp_protocol::era::Version::NEWEST_LEGACY;
+        let peer = Peer { authority: "127.0.0.1:8080", path: "/mcp", headers: &[], version, session: None };
+        Self::with_own_sessions(&peer, &Self::requests_of_tests(), &[]).expect("nothing is wrong with these")
+    }
+
     /// Of the legacy era where there is a session.
     #[cfg(test)]
     pub(crate) fn of_session(session: Option<&str>) -> Self {
         use erlmcp_protocol::era::Version;
         let version = if session.is_some() { Version::NEWEST_LEGACY } else { Version::NEWEST };
         let peer = Peer { authority: "127.0.0.1:8080", path: "/mcp", headers: &[], version, session };
+        Self::new(&peer, &Self::requests_of_tests(), &[]).expect("nothing is wrong with these")
+    }
+
+    #[cfg(test)]
+    fn requests_of_tests() -> proto::Requests {
         let call = |name: &str| proto::Request {
             method: method::TOOLS_CALL.into(),
             name: name.into(),
             arguments: r#"{"text":"hi"}"#.into(),
         };
-        Self::new(&peer, &proto::Requests { load: Some(call("echo")), queued: Some(call("work")) }, &[])
-            .expect("nothing is wrong with these")
+        proto::Requests { load: Some(call("echo")), queued: Some(call("work")) }
+    }
+
+    /// The same, where each connection has a session of its own. Of the modern era nothing changes.
+    ///
+    /// # Errors
+    /// Where the handshake cannot be rendered.
+    pub(crate) fn with_own_sessions(
+        peer: &Peer<'_>,
+        requests: &proto::Requests,
+        tools: &[proto::Tool],
+    ) -> Result<Self, BadRequest> {
+        let peer = Peer { session: None, ..peer.clone() };
+        let mut calls = Self::new(&peer, requests, tools)?;
+        if peer.version.era() == Era::Legacy {
+            calls.handshake = Some(Box::new(Handshake {
+                initialize: Template::initialize(&peer)?,
+                initialized: request::initialized(&peer)?.into(),
+                end: request::end_session(&peer)?.into(),
+            }));
+        }
+        Ok(calls)
+    }
+
+    pub(crate) fn has_own_sessions(&self) -> bool {
+        self.handshake.is_some()
     }
 
     pub(crate) fn has_session(&self) -> bool {
@@ -74,17 +121,28 @@ impl Calls {
             Call::Probe => true,
             Call::Load => self.load.is_some(),
             Call::Queued => self.queued.is_some(),
+            Call::Initialize | Call::Initialized | Call::EndSession => self.handshake.is_some(),
         }
     }
 
-    /// Appends the request with this id. Where the call is not known, the probe's.
-    pub(crate) fn write(&self, call: Call, id: u64, out: &mut Vec<u8>) {
-        let template = match call {
-            Call::Probe => None,
-            Call::Load => self.load.as_ref(),
-            Call::Queued => self.queued.as_ref(),
+    /// Appends the request with this id, in a session of the connection's own if it has one. Where the call is not
+    /// known, the probe's.
+    pub(crate) fn write(&self, call: Call, id: u64, session: Option<&str>, out: &mut Vec<u8>) {
+        let begin = out.len();
+        let template = match (call, self.handshake.as_deref()) {
+            (Call::Load, _) => self.load.as_ref(),
+            (Call::Queued, _) => self.queued.as_ref(),
+            (Call::Initialize, Some(handshake)) => Some(&handshake.initialize),
+            _ => None,
         };
-        template.unwrap_or(&self.probe).write(id, out);
+        match (call, self.handshake.as_deref()) {
+            (Call::Initialized, Some(handshake)) => out.extend_from_slice(&handshake.initialized),
+            (Call::EndSession, Some(handshake)) => out.extend_from_slice(&handshake.end),
+            _ => template.unwrap_or(&self.probe).write(id, out),
+        }
+        if let Some(session) = session.filter(|_| call != Call::Initialize) {
+            request::put_in_session(out, begin, session);
+        }
     }
 }
 
@@ -126,6 +184,19 @@ impl From<answer::Progress> for Progress {
 pub(crate) struct Reading(Answer);
 
 impl Reading {
+    /// For the answer to `initialize`, whose head is wanted.
+    pub(crate) fn of_handshake(id: u64) -> Box<Self> {
+        Box::new(Self(Answer::recorded(id)))
+    }
+
+    /// The session that a whole answer has opened, if its head was wanted.
+    pub(crate) fn into_session(self) -> Option<Box<str>> {
+        let record = self.0.into_record();
+        let session = std::str::from_utf8(header(&record.head, name::SESSION_ID)?).ok()?.trim();
+        let is_visible = !session.is_empty() && session.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+        is_visible.then(|| session.into())
+    }
+
     pub(crate) fn begun(mut self: Box<Self>, id: u64) -> Box<Self> {
         self.0.begin(id);
         self

@@ -52,6 +52,8 @@ pub struct StressConfig {
     pub replicas: Option<u16>,
     pub agents: Option<u32>,
     pub era: Era,
+    /// Of the legacy era: a session for each connection, else one for each agent.
+    pub own_sessions: bool,
     pub tool: Option<ToolCall>,
     /// Name and value of headers for every request.
     pub headers: Vec<(String, String)>,

@@ -20,6 +20,13 @@ pub(crate) enum Era {
     Legacy,
 }
 
+/// Who has a legacy session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sessions {
+    Shared,
+    PerConnection,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StressArgs {
@@ -53,6 +60,9 @@ pub(crate) struct StressArgs {
     /// Protocol era
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,
+    /// Legacy sessions: one for each generator process, or one for each connection
+    #[arg(long, value_enum, default_value_t = Sessions::Shared)]
+    pub(crate) sessions: Sessions,
     /// Tool to call [default: echo here; elsewhere one that says it is read-only]
     #[arg(long, value_name = "NAME")]
     pub(crate) tool: Option<String>,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use erlmcp_orchestrator::{StressConfig, ToolCall};
 
-use crate::args::StressArgs;
+use crate::args::{Sessions, StressArgs};
 use crate::console::Console;
 use crate::exit::{USAGE, code};
 
@@ -55,6 +55,7 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         replicas: args.replicas,
         agents: args.agents,
         era: args.era.into(),
+        own_sessions: args.sessions == Sessions::PerConnection,
         tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
         headers: args.reaching.headers()?,
         ca_pem: args.reaching.ca_pem()?,

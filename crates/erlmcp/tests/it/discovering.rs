@@ -70,7 +70,7 @@ fn what_cannot_be_discovered_is_one_sentence() {
     let cases: [(Vec<String>, i32, &str); 5] = [
         (vec![format!("http://{closed}")], 1, "nobody listens"),
         (vec![page.url()], 1, "MCP"),
-        (vec![mcp.url(), "--era".into(), "legacy".into()], 1, "no such method"),
+        (vec![mcp.url(), "--era".into(), "legacy".into()], 1, "cannot be discovered"),
         (vec![format!("https://{}/mcp", mcp.address)], 1, "TLS"),
         (vec!["ftp://localhost".into()], 2, "http"),
     ];
@@ -81,4 +81,18 @@ fn what_cannot_be_discovered_is_one_sentence() {
         assert!(finished.errors.contains(word) && finished.output.is_empty(), "{arguments:?}: {}", finished.said());
     }
     assert_eq!(json(&[&mcp.url()])["tools"][0]["name"], "echo");
+}
+
+#[test]
+fn load_in_a_session_for_each_connection() {
+    let serving = Serving::start();
+    let load =
+        ["-c", "12", "-d", "2s", "-r", "40", "--agents", "1", "--phases", "1,2,3,6", "--sessions", "per-connection"];
+    let modern = erlmcp(&[&["stress", &serving.url][..], &load].concat()).end();
+    assert_eq!(modern.code, 2, "{}", modern.said());
+    assert!(modern.errors.contains("--era legacy") && modern.report.is_none(), "{}", modern.errors);
+    let legacy = erlmcp(&[&["stress", &serving.url, "--era", "legacy"][..], &load].concat()).end();
+    assert!(legacy.report.is_some(), "{}", legacy.said());
+    assert_ne!(legacy.verdict("sla.error_rate_percent"), "fail", "{}", legacy.said());
+    assert_eq!(legacy.verdict("run.ledger_difference_count"), "pass", "{}", legacy.said());
 }

@@ -22,6 +22,7 @@ pub(super) struct Work {
     pub(super) target: Target,
     agent: u32,
     spread_sources: bool,
+    own_sessions: bool,
     /// How the target is spoken to; None: not found out yet.
     spoken: Option<Spoken>,
     tools: Vec<proto::Tool>,
@@ -47,6 +48,7 @@ impl Work {
             engine,
             agent: setup.agent,
             spread_sources: setup.spread_sources,
+            own_sessions: setup.own_sessions,
             spoken: None,
             tools: Vec::new(),
             requests,
@@ -121,7 +123,13 @@ impl Work {
     pub(super) fn calls(&self) -> Result<Order, AgentError> {
         let assumed = self.target.assumed();
         let spoken = self.spoken.as_ref().unwrap_or(&assumed);
-        Calls::new(&self.target.peer(spoken), &self.requests, &self.tools).map(Order::Calls).map_err(failed)
+        let peer = self.target.peer(spoken);
+        let calls = if self.own_sessions {
+            Calls::with_own_sessions(&peer, &self.requests, &self.tools)
+        } else {
+            Calls::new(&peer, &self.requests, &self.tools)
+        };
+        calls.map(Order::Calls).map_err(failed)
     }
 
     pub(super) async fn farewell(&mut self) {

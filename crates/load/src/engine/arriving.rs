@@ -31,7 +31,7 @@ impl<N: Net> Engine<N> {
         let part = match arrivals.call {
             Call::Queued => Part::Rest,
             Call::Load if has_queued => Part::Quarter,
-            Call::Load | Call::Probe => Part::All,
+            Call::Load | Call::Probe | Call::Initialize | Call::Initialized | Call::EndSession => Part::All,
         };
         let place = arrivals.order.at(arrivals.pace.taken(), part);
         arrivals.pace.take();

@@ -44,8 +44,11 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    /// Closes an open client that is idle.
+    /// Closes an open client that is idle, and ends its own session before.
     pub(super) fn close_client(&mut self, key: u32) {
+        if self.end_session(key) {
+            return;
+        }
         let endpoint = self.connections[key as usize].endpoint;
         self.close_socket(key);
         self.endpoints.get_mut(endpoint).open -= 1;

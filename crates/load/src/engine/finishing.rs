@@ -18,6 +18,9 @@ impl<N: Net> Engine<N> {
         connection.answered_id = flight.id;
         connection.free_us = now_us;
         connection.unsent = None;
+        if matches!(flight.purpose, Purpose::Handshake) {
+            return self.hands_shaken(key, &flight, now_us);
+        }
         let endpoint = self.endpoints.get_mut(connection.endpoint);
         let Flight { purpose: Purpose::Planned(request), written_us, headers_us, first_event_us, .. } = flight else {
             return self.check_answered(key, now_us);
@@ -61,10 +64,11 @@ impl<N: Net> Engine<N> {
 
     /// What an open connection does next: the request that has waited longest, or nothing.
     pub(super) fn go_on(&mut self, key: u32, now_us: u64) {
-        let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        if connection.state != State::Idle {
+        let is_idle = self.connections.get(key as usize).is_some_and(|connection| connection.state == State::Idle);
+        if !is_idle || self.shake_hands(key, now_us) {
             return;
         }
+        let connection = &mut self.connections[key as usize];
         if let Role::Sequential(block) = connection.role {
             return self.sequence_next(key, block, now_us);
         }

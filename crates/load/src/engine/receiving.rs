@@ -6,7 +6,8 @@ use super::Engine;
 use crate::cause::Cause;
 use crate::connection::State;
 use crate::net::Net;
-use crate::wire::{Progress, Said};
+use crate::request::Call;
+use crate::wire::{Progress, Reading, Said};
 
 /// Partly read answers whose space is kept for the next one.
 const READINGS_MAX: usize = 256;
@@ -46,6 +47,7 @@ impl<N: Net> Engine<N> {
             };
             let mut reading = match connection.reading.take() {
                 Some(reading) => reading,
+                None if flight.call == Call::Initialize => Reading::of_handshake(flight.id),
                 None => self.readings.pop().unwrap_or_default().begun(flight.id),
             };
             let progress = reading.feed(bytes);
@@ -64,9 +66,7 @@ impl<N: Net> Engine<N> {
                     // An answer to a request that was not sent whole: the rest of it has no place any more.
                     let stays_open = stays_open && connection.unsent.is_none();
                     let is_repeated = said == Said::AnotherId(Some(connection.answered_id));
-                    let (id, status) = (flight.id, reading.status());
-                    self.keep_reading(reading);
-                    self.note_session(id, status, said, now_us);
+                    self.note_session(key, reading, said, now_us);
                     bytes = &bytes[used..];
                     if is_repeated && stays_open {
                         self.count_surplus(key, now_us);
@@ -92,12 +92,10 @@ impl<N: Net> Engine<N> {
             return self.lose(key, if is_busy { Cause::ClosedBeforeAnswer } else { Cause::Closed });
         };
         let now_us = self.net.now_us();
-        let id = connection.flight.as_ref().map_or(0, |flight| flight.id);
-        let (end, status) = (reading.end(), reading.status());
-        self.keep_reading(reading);
+        let end = reading.end();
         match end {
             Progress::Whole { said, .. } => {
-                self.note_session(id, status, said, now_us);
+                self.note_session(key, reading, said, now_us);
                 self.finish(key, said, now_us);
                 self.after_answer(key, false, false, now_us);
             }
@@ -132,7 +130,7 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    pub(super) fn keep_reading(&mut self, reading: Box<crate::wire::Reading>) {
+    pub(super) fn keep_reading(&mut self, reading: Box<Reading>) {
         if self.readings.len() < READINGS_MAX {
             self.readings.push(reading);
         }

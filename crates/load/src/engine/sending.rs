@@ -64,7 +64,7 @@ impl<N: Net> Engine<N> {
         let connection = &mut self.connections[key as usize];
         let Some(flight) = &mut connection.flight else { return Ok(()) };
         self.scratch.clear();
-        self.calls.write(flight.call, flight.id, &mut self.scratch);
+        self.calls.write(flight.call, flight.id, connection.session.as_deref(), &mut self.scratch);
         let written = match self.net.write(key, &self.scratch) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && connection.state != State::Connecting => 0,
             result => result?,

@@ -1,16 +1,20 @@
-//! The legacy session that all connections share: a server that has forgotten it answers 404, and a new one is opened.
+//! Legacy sessions: one that all connections share, or one for each. A server that has forgotten it answers 404, and
+//! a new one is opened: by the agent's main thread the shared one, by the connection itself its own.
 
 use erlmcp_protocol::code::METHOD_NOT_FOUND;
 
 use super::Engine;
+use crate::cause::Cause;
+use crate::connection::{Hands, State};
 use crate::net::Net;
 use crate::report::Report;
-use crate::wire::{Calls, Said};
+use crate::request::{Call, Flight, Purpose};
+use crate::wire::{Calls, Reading, Said};
 
 /// A server that ends sessions faster than this is not asked for one each time.
 const ASK_EVERY_US: u64 = 1_000_000;
 
-/// What the engine knows of its session.
+/// What the engine knows of the session that is shared.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     /// Requests up to this one were sent in an earlier session.
@@ -26,15 +30,80 @@ impl<N: Net> Engine<N> {
         self.session.since_id = self.last_id;
     }
 
-    /// Asks for a new session where this answer says that the one of its request is no more: once for all of them.
-    pub(super) fn note_session(&mut self, id: u64, status: Option<u16>, said: Said, now_us: u64) {
-        let is_ended = status == Some(404) && said != Said::RpcError(METHOD_NOT_FOUND);
-        if !is_ended || !self.calls.has_session() || id <= self.session.since_id {
+    /// Takes from a whole answer what it says of the session of its request, and gives back its space.
+    pub(super) fn note_session(&mut self, key: u32, reading: Box<Reading>, said: Said, now_us: u64) {
+        let Some(connection) = self.connections.get_mut(key as usize) else { return };
+        let Some(flight) = connection.flight.as_ref() else { return };
+        let is_ended = reading.status() == Some(404) && said != Said::RpcError(METHOD_NOT_FOUND);
+        let id = flight.id;
+        if flight.call == Call::Initialize {
+            // Where that did not go well, what follows says so.
+            connection.hands = if said == Said::Ok { Hands::Opened } else { Hands::Shaken };
+            connection.session = reading.into_session().filter(|_| said == Said::Ok);
             return;
         }
+        let is_ended = is_ended && flight.call != Call::EndSession;
+        self.keep_reading(reading);
+        if is_ended && self.calls.has_own_sessions() {
+            let connection = &mut self.connections[key as usize];
+            (connection.session, connection.hands) = (None, Hands::Gone);
+        } else if is_ended && self.calls.has_session() && id > self.session.since_id {
+            self.ask_for_session(now_us);
+        }
+    }
+
+    /// Asks for a new one in the place of the one that all share: once for all of them.
+    fn ask_for_session(&mut self, now_us: u64) {
         if self.session.asked_us == 0 || now_us >= self.session.asked_us + ASK_EVERY_US {
             self.session.asked_us = now_us;
             self.outbox.push(Report::SessionEnded);
         }
+    }
+
+    /// Goes on with the handshake of a connection that is idle. False where nothing is left to do.
+    pub(super) fn shake_hands(&mut self, key: u32, now_us: u64) -> bool {
+        let connection = &mut self.connections[key as usize];
+        let call = match connection.hands {
+            Hands::Shaken => return false,
+            Hands::Gone => Call::Initialize,
+            Hands::Opened => Call::Initialized,
+        };
+        self.send_handshake(key, call, now_us);
+        true
+    }
+
+    /// Ends a session of the connection's own. False where it has none.
+    pub(super) fn end_session(&mut self, key: u32) -> bool {
+        let has_session = self.calls.has_own_sessions() && self.connections[key as usize].session.is_some();
+        if has_session {
+            let now_us = self.net.now_us();
+            self.send_handshake(key, Call::EndSession, now_us);
+        }
+        has_session
+    }
+
+    fn send_handshake(&mut self, key: u32, call: Call, now_us: u64) {
+        self.last_id += 1;
+        let connection = &mut self.connections[key as usize];
+        connection.flight = Some(Flight::new(Purpose::Handshake, call, self.last_id));
+        if let Err(error) = self.transmit(key, now_us) {
+            self.connections[key as usize].flight = None;
+            return self.lose(key, Cause::of(&error));
+        }
+        let connection = &mut self.connections[key as usize];
+        connection.state = State::Busy;
+        self.timers.arm(&mut connection.armed, key, now_us + self.settings.timeout_us);
+    }
+
+    /// A step of the handshake was answered.
+    pub(super) fn hands_shaken(&mut self, key: u32, flight: &Flight, now_us: u64) {
+        let connection = &mut self.connections[key as usize];
+        match flight.call {
+            Call::Initialized => connection.hands = Hands::Shaken,
+            Call::EndSession => connection.session = None,
+            _ => {}
+        }
+        connection.state = State::Idle;
+        self.endpoints.get_mut(connection.endpoint).health.answered(now_us, flight.written_us);
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Peer {
     /// Packets are dropped.
     pub(crate) cut: bool,
     pub(crate) accepts_max: usize,
+    /// A legacy server: whoever has no session of this generation gets 404, after a handshake one.
+    pub(crate) sessions: Option<u32>,
 }
 
 impl Peer {
@@ -58,6 +60,7 @@ impl Peer {
             refuses: false,
             cut: false,
             accepts_max: usize::MAX,
+            sessions: None,
         }
     }
 
@@ -99,6 +102,10 @@ pub(crate) struct Simulated {
     pub(crate) connects: Vec<(u64, SocketAddr)>,
     /// When each request was written.
     pub(crate) writes: Vec<u64>,
+    /// Sessions opened, and handshakes ended.
+    pub(crate) handshakes: (u64, u64),
+    /// Sessions ended.
+    pub(crate) ended: u64,
     /// Connections that can be had at once.
     pub(crate) descriptors: usize,
     sockets: BTreeMap<u32, Socket>,
@@ -114,6 +121,8 @@ impl Simulated {
             peers: BTreeMap::new(),
             connects: Vec::new(),
             writes: Vec::new(),
+            handshakes: (0, 0),
+            ended: 0,
             descriptors: usize::MAX,
             sockets: BTreeMap::new(),
             events: BinaryHeap::new(),
@@ -199,6 +208,15 @@ impl Simulated {
     fn serve(&mut self, key: u32) {
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
+        if let Some(generation) = self.peers[&socket.to].sessions
+            && let Some(answer) = self.in_session(&text, generation)
+        {
+            let socket = self.sockets.get_mut(&key).expect("it was written to");
+            socket.outbox.clear();
+            let number = socket.number;
+            return self.later(300, key, number, What::Bytes(answer));
+        }
+        let socket = self.sockets.get_mut(&key).expect("it was written to");
         let Some(at) = text.find("\"id\":") else { return };
         let digits: String = text[at + 5..].chars().take_while(char::is_ascii_digit).collect();
         let id: u64 = digits.parse().expect("ids are numbers");
@@ -213,6 +231,31 @@ impl Simulated {
         };
         let after_us = 1 + tool_us + self.random.jitter(peer.latency_us);
         self.reply(reply, id, after_us, key, number);
+    }
+
+    /// What a legacy server says of handshake and session; None: the request is one of a session.
+    fn in_session(&mut self, text: &str, generation: u32) -> Option<Vec<u8>> {
+        let id = || text.split("\"id\":").nth(1)?.split(',').next()?.parse::<u64>().ok();
+        if text.contains("\"initialize\"") {
+            assert!(!text.contains("Mcp-Session-Id"), "a session is opened outside of all sessions");
+            self.handshakes.0 += 1;
+            let session = format!("Mcp-Session-Id: {generation}-{}\r\n", self.handshakes.0);
+            let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{}}}}", id()?);
+            return Some(http("200 OK", &session, &body));
+        }
+        let given = text.split("Mcp-Session-Id: ").nth(1).and_then(|rest| rest.split('-').next());
+        if given != Some(generation.to_string().as_str()) {
+            return Some(http("404 Not Found", "", ""));
+        }
+        if text.starts_with("DELETE ") {
+            self.ended += 1;
+            return Some(http("204 Gone", "", ""));
+        }
+        if text.contains("notifications/initialized") {
+            self.handshakes.1 += 1;
+            return Some(http("202 Accepted", "", ""));
+        }
+        None
     }
 
     fn reply(&mut self, reply: Reply, id: u64, after_us: u64, key: u32, number: u64) {

@@ -147,6 +147,18 @@ async fn a_session_that_the_server_has_forgotten_is_opened_anew() {
 }
 
 #[tokio::test]
+async fn each_connection_has_a_session_of_its_own_where_that_is_wanted() {
+    let (rows, planned, handshakes) = whole_run(Manner::ManySessions, |setup| setup.own_sessions = true).await;
+    for (block, kind, count) in [(1, Kind::Probe, CONNECTIONS), (2, Kind::Load, planned), (3, Kind::Sweep, CONNECTIONS)]
+    {
+        assert_eq!(fates(&rows, block, kind).get(Fate::Ok), count, "block {block}: {:?}", causes(&rows));
+    }
+    assert_eq!(handshakes, CONNECTIONS + 1, "one each, and that by which the agent has found out the era");
+    let (_, _, shared) = whole_run(Manner::ManySessions, |_| {}).await;
+    assert_eq!(shared, 1);
+}
+
+#[tokio::test]
 async fn a_modern_server_is_known_with_all_pages_of_its_tools() {
     let server = server::start(Manner::Modern).await;
     let mut agent = Agent::set_up(server.address, |_| {}).await;

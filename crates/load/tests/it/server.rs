@@ -19,6 +19,8 @@ pub(crate) enum Manner {
     Legacy,
     /// Legacy, and the first session is forgotten after so many calls; pings of the second one count as calls.
     Forgetful(u64),
+    /// Legacy, with a new session for each handshake; handshakes count as calls.
+    ManySessions,
     /// A web page, whatever is asked.
     Page,
     /// Always this status, with no body.
@@ -76,6 +78,14 @@ pub(crate) fn answer(manner: Manner, head: &str, body: &Value, calls: &AtomicU64
         Manner::Status(status) => http(status, "text/plain", ""),
         Manner::Gibberish => b"500 what?\r\n".to_vec(),
         Manner::Legacy => legacy(head, body, "s-1"),
+        Manner::ManySessions => {
+            let opened = if body["method"] == "initialize" { calls.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
+            let given = header(head, "Mcp-Session-Id").filter(|given| given.starts_with("s-"));
+            if head.starts_with("DELETE ") {
+                return http(if given.is_some() { 204 } else { 400 }, "text/plain", "");
+            }
+            legacy(head, body, &given.map_or(format!("s-{opened}"), str::to_string))
+        }
         Manner::Forgetful(after) => {
             let is_new = header(head, "Mcp-Session-Id") == Some("s-2");
             let is_call = body["method"] == "tools/call" || (is_new && body["method"] == "ping");

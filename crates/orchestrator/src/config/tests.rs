@@ -11,6 +11,7 @@ pub(crate) fn plain() -> StressConfig {
         replicas: None,
         agents: None,
         era: Era::Auto,
+        own_sessions: false,
         tool: None,
         headers: Vec::new(),
         ca_pem: String::new(),

@@ -12,7 +12,7 @@ use erlmcp_report::live;
 use super::origin::{self, Origin};
 use crate::action::Action;
 use crate::calls::{self, Chosen};
-use crate::config::StressConfig;
+use crate::config::{Era, StressConfig};
 use crate::describe::{self, Settled};
 use crate::driver::LocalCluster;
 use crate::event::{Event, Said};
@@ -189,6 +189,13 @@ impl<'a> Setup<'a> {
         let mut views = vec![AgentView::ready(self.set_up(setup.clone()).await?)];
         let mut world = World::new(Vec::new());
         let reached = self.reach(&answering.target, &mut world).await?;
+        if self.config.own_sessions && reached.era != Era::Legacy.name() {
+            let url = &answering.target.url;
+            let what = format!(
+                "{url} speaks the modern era, which has no sessions: leave --sessions out, or add --era legacy"
+            );
+            return Err(StressError::usage(what));
+        }
         setup.era.clone_from(&reached.era);
         for agent in 1..self.crew.agents {
             setup.agent = agent;
@@ -232,6 +239,7 @@ impl<'a> Setup<'a> {
             insecure: config.insecure,
             headers: config.headers.iter().map(header).collect(),
             era: config.era.name().into(),
+            own_sessions: config.own_sessions,
             timeout_us,
             connect_timeout_us: timeout_us,
             spread_sources: answering.endpoints.iter().all(|(_, address)| crate::target::is_loopback(address.ip())),

@@ -77,14 +77,31 @@ impl Template {
     /// Where a header, the path or the arguments cannot be sent.
     pub fn new(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<Self, BadRequest> {
         let head = head(peer, Some(ask))?;
-        let after_id = format!(r#","method":{},"params":{}}}"#, quoted(ask.method), params(peer, ask)?);
-        let body_length = BODY_BEGIN.len() + after_id.len();
-        Ok(Self {
+        Ok(Self::of(&head, ask.method, &params(peer, ask)?))
+    }
+
+    /// The legacy handshake's request, which names the version that the client would speak.
+    ///
+    /// # Errors
+    /// Where a header or the path cannot be sent.
+    pub fn initialize(peer: &Peer<'_>) -> Result<Self, BadRequest> {
+        let params = format!(
+            r#"{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{}}}"#,
+            peer.version.as_str(),
+            client_info()
+        );
+        // The version is agreed on by this very request, so no header names it.
+        Ok(Self::of(&head(peer, None)?, method::INITIALIZE, &params))
+    }
+
+    fn of(head: &str, method: &str, params: &str) -> Self {
+        let after_id = format!(r#","method":{},"params":{params}}}"#, quoted(method));
+        Self {
             before_length: format!("{head}Content-Length: ").into_bytes().into(),
             before_id: format!("\r\n\r\n{BODY_BEGIN}").into_bytes().into(),
+            body_length: BODY_BEGIN.len() + after_id.len(),
             after_id: after_id.into_bytes().into(),
-            body_length,
-        })
+        }
     }
 
     /// Appends the request with this id.
@@ -101,19 +118,20 @@ impl Template {
     }
 }
 
-/// The legacy handshake's request, which names the version that the client would speak.
+/// The legacy handshake's request: see [`Template::initialize`].
 ///
 /// # Errors
 /// Where a header or the path cannot be sent.
 pub fn initialize(peer: &Peer<'_>, id: u64) -> Result<Vec<u8>, BadRequest> {
-    let params = format!(
-        r#"{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{}}}"#,
-        peer.version.as_str(),
-        client_info()
-    );
-    // The version is agreed on by this very request, so no header names it.
-    let unversioned = head(peer, None)?;
-    Ok(whole(&unversioned, &format!(r#"{BODY_BEGIN}{id},"method":"{}","params":{params}}}"#, method::INITIALIZE)))
+    let mut request = Vec::new();
+    Template::initialize(peer)?.write(id, &mut request);
+    Ok(request)
+}
+
+/// Puts a rendered request, which begins at `begin`, into a session.
+pub fn put_in_session(out: &mut Vec<u8>, begin: usize, session: &str) {
+    let line = out[begin..].iter().position(|byte| *byte == b'\n').map_or(out.len(), |at| begin + at + 1);
+    out.splice(line..line, format!("{}: {session}\r\n", name::SESSION_ID).into_bytes());
 }
 
 /// The legacy handshake's last message, answered with 202.

@@ -1,4 +1,4 @@
-//! A server that forgets the session, and one that wants to know more.
+//! A server that forgets the session, and one that wants to know more; a session for each connection.
 
 use erlmcp_record::{Fate, Kind};
 
@@ -64,4 +64,67 @@ fn a_result_that_asks_for_input_is_no_success() {
     assert_eq!(stage.fate(2, Kind::Load, Fate::RpcError), 100);
     assert_eq!(stage.causes(2, Kind::Load).get("result is input_required"), Some(&100));
     assert_eq!(stage.open_now(), [10]);
+}
+
+/// Two legacy servers, and fifty connections with a session each.
+fn each_in_its_own() -> Stage {
+    let mut stage = Stage::new(vec![Peer::good(), Peer::good()]);
+    (stage.peer(0).sessions, stage.peer(1).sessions) = (Some(1), Some(1));
+    stage.engine.order(Order::Calls(Calls::of_own_sessions()));
+    stage.open(50);
+    stage
+}
+
+#[test]
+fn each_connection_opens_a_session_of_its_own_and_keeps_it() {
+    let mut stage = each_in_its_own();
+    stage.order_load(2, 200.0);
+    stage.run_for(S / 2);
+    assert_eq!(stage.engine.net.handshakes, (50, 50));
+    // A connection that is opened again goes on in its session.
+    let address = stage.addresses[0];
+    stage.engine.net.reset_all(address, 2);
+    stage.until_done(2);
+    assert_eq!(stage.engine.net.handshakes, (50, 50));
+    assert_eq!(stage.open_now().iter().sum::<u64>(), 50);
+    assert_eq!(stage.fate(1, Kind::Probe, Fate::Ok), 50, "the handshake is the first request");
+    assert!(stage.fate(2, Kind::Load, Fate::Ok) >= 398, "{:?}", stage.causes(2, Kind::Load));
+    assert_eq!(stage.sessions_ended, 0);
+}
+
+#[test]
+fn a_forgotten_session_of_its_own_is_opened_anew_by_the_connection() {
+    let mut stage = each_in_its_own();
+    stage.order_load(2, 200.0);
+    stage.run_for(S / 2);
+    (stage.peer(0).sessions, stage.peer(1).sessions) = (Some(2), Some(2));
+    stage.until_done(2);
+    assert_eq!(stage.engine.net.handshakes, (100, 100), "once for each session");
+    assert_eq!(stage.fate(2, Kind::Load, Fate::HttpError), 50, "each session's end is an error once");
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 350);
+    stage.order_close(3);
+    stage.until_done(3);
+    assert_eq!((stage.open_now().iter().sum::<u64>(), stage.engine.net.ended), (0, 50), "and is ended with it");
+}
+
+#[test]
+fn a_handshake_that_is_not_answered_costs_the_connection() {
+    let mut stage = each_in_its_own();
+    stage.peer(1).cut = true;
+    stage.order_load(2, 200.0);
+    stage.until_done(2);
+    let [episode] = stage.episodes.values().collect::<Vec<_>>()[..] else { panic!("{:?}", stage.episodes) };
+    assert_eq!((episode.replica, episode.affected, episode.served_again), (1, 25, 25));
+    assert_eq!(stage.open_now(), [50, 0]);
+}
+
+#[test]
+fn sequential_requests_have_a_session_of_their_own() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.peer(0).sessions = Some(1);
+    stage.engine.order(Order::Calls(Calls::of_own_sessions()));
+    stage.engine.order(Order::Sequential(crate::proto::Sequential { block: 4, phase: 1, count: 20 }));
+    stage.until_done(4);
+    assert_eq!(stage.fate(4, Kind::Sequential, Fate::Ok), 20);
+    assert_eq!(stage.engine.net.handshakes, (1, 1));
 }

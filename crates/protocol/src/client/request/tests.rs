@@ -130,3 +130,18 @@ proptest! {
         prop_assert_eq!(body["params"]["cursor"].as_str(), cursor.as_deref());
     }
 }
+
+#[test]
+fn a_request_is_put_into_a_session_after_it_was_rendered() {
+    let peer = peer(&[], Version::V20251125);
+    let ask = Ask { method: "ping", ..Ask::default() };
+    let mut out = b"before".to_vec();
+    Template::new(&peer, &ask).expect("fine").write(7, &mut out);
+    put_in_session(&mut out, 6, "s-1");
+    let text = String::from_utf8(out).expect("text");
+    assert!(text.starts_with("beforePOST /mcp HTTP/1.1\r\nMcp-Session-Id: s-1\r\nHost: "), "{text}");
+    assert_eq!(text.matches("Mcp-Session-Id").count(), 1);
+    let stream = open_stream(&Peer { session: Some("s-2"), ..peer }).expect("fine");
+    let stream = String::from_utf8(stream).expect("text");
+    assert!(stream.starts_with("GET /mcp HTTP/1.1\r\n") && stream.contains("Mcp-Session-Id: s-2\r\n"), "{stream}");
+}
