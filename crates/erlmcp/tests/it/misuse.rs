@@ -36,6 +36,20 @@ fn a_server_that_is_not_mcp() {
 }
 
 #[test]
+fn a_web_server_that_takes_no_post_is_not_waited_for() {
+    let target = Target::start(Vice::TakesNoPost);
+    let finished = erlmcp(&["stress", &target.url(), "-c", "10", "-d", "2s"]).end();
+    refused(&finished, 1, &["501", "not an MCP server: correct the URL"]);
+}
+
+#[test]
+fn the_older_era_where_only_the_newer_is_spoken() {
+    let target = Target::start(Vice::None);
+    let finished = erlmcp(&["stress", &target.url(), "-c", "10", "-d", "2s", "--era", "legacy"]).end();
+    refused(&finished, 1, &["use --era modern"]);
+}
+
+#[test]
 fn tls_where_there_is_none() {
     let target = Target::start(Vice::None);
     let url = format!("https://{}/mcp", target.address);

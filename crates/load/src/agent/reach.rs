@@ -80,7 +80,13 @@ fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {
 /// Finds out the era, and opens a session where it is the legacy one.
 fn meet(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Found, Trouble> {
     if target.eras == Eras::Legacy {
-        return handshake::open(exchanger, target, None);
+        return handshake::open(exchanger, target, None).map_err(|trouble| {
+            let is_refusal = matches!(trouble, Trouble::Rejected(_) | Trouble::NotMcp(_) | Trouble::Versions(_));
+            match is_refusal.then(|| discover::probe(exchanger, target)) {
+                Some(Ok(Probe::Modern(_))) => Trouble::OnlyModern,
+                _ => trouble,
+            }
+        });
     }
     match discover::probe(exchanger, target)? {
         Probe::Modern(found) => Ok(found),

@@ -39,6 +39,8 @@ pub(crate) enum Vice {
     EndsStream(u64),
     /// Answers everything with an HTML page.
     NotMcp,
+    /// Answers everything with HTTP 501, as a web server does that takes no POST.
+    TakesNoPost,
 }
 
 /// A running target; it ends when this is dropped.
@@ -105,7 +107,9 @@ async fn connection(mut stream: TcpStream, shared: Shared) -> std::io::Result<()
     let mut buffer = Vec::new();
     loop {
         let Some((path, body)) = read_request(&mut stream, &mut buffer).await? else { return Ok(()) };
-        let answer = if path != "/mcp" || matches!(shared.vice, Vice::NotMcp) {
+        let answer = if matches!(shared.vice, Vice::TakesNoPost) {
+            http(501, "text/html", "<p>Unsupported method ('POST')</p>")
+        } else if path != "/mcp" || matches!(shared.vice, Vice::NotMcp) {
             http(404, "text/html", "<p>nothing here</p>")
         } else {
             let request: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);

@@ -31,7 +31,7 @@ pub(crate) enum Trouble {
     Credentials(u16),
     #[error("the server redirects to {0:?}: name that address instead")]
     Redirect(String),
-    #[error("the server is not able to answer now (HTTP {0}): wait until it is healthy, then try again")]
+    #[error("{}", unwell(*.0))]
     Unwell(u16),
     #[error("the server answers with a web page, not with MCP: is the path right? MCP is mostly at /mcp")]
     WebPage,
@@ -39,12 +39,22 @@ pub(crate) enum Trouble {
     NotMcp(String),
     #[error("the server does not take the first request of MCP: {0}")]
     Rejected(String),
+    #[error("the server speaks only the modern era: use --era modern")]
+    OnlyModern,
     #[error("the server speaks only the versions {0}, and erlmcp none of them")]
     Versions(String),
     #[error("the probe of the target ended with an internal error: {0}")]
     Internal(String),
     #[error("{0}")]
     BadRequest(#[from] BadRequest),
+}
+
+/// 501 does not pass: it is what a web server says to a method that it has not.
+fn unwell(status: u16) -> String {
+    match status {
+        501 => "the server answers HTTP 501 to a POST, so it is not an MCP server: correct the URL".into(),
+        _ => format!("the server is not able to answer now (HTTP {status}): wait until it is healthy, then try again"),
+    }
 }
 
 impl Trouble {
@@ -58,5 +68,19 @@ impl Trouble {
                 | Trouble::Silent(..)
                 | Trouble::Closed(..)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_is_to_be_waited_for() {
+        for status in [429, 500, 502, 503, 504] {
+            assert!(Trouble::Unwell(status).to_string().contains("wait until it is healthy"), "{status}");
+        }
+        let said = Trouble::Unwell(501).to_string();
+        assert!(said.contains("not an MCP server: correct the URL") && !said.contains("wait"), "{said}");
     }
 }

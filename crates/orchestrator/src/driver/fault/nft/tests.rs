@@ -48,7 +48,11 @@ async fn only_that_address_and_port_are_cut_off_and_come_back() {
     let table = nft.drop_packets_of(own(cut)).await.expect("it was possible a moment ago");
     until(cut, Seen::Silent).await;
     assert_eq!(connect(neighbour, SOON).await, Seen::Answers);
-    assert_eq!(connect(lodger, SOON).await, Seen::Answers, "another service at the same address is not ours to cut off");
+    assert_eq!(
+        connect(lodger, SOON).await,
+        Seen::Answers,
+        "another service at the same address is not ours to cut off"
+    );
     assert!(table.dropped().await.is_some_and(|packets| packets > 0));
     let name = table.name.clone();
     table.close().await.expect("it can be undone");
