@@ -31,9 +31,13 @@ struct Cluster {
 impl Cluster {
     /// Starts one on a port that is free; returns when it says that it listens.
     fn start(folder: &Path, replicas: u16) -> Self {
+        Self::start_with(folder, replicas, &[])
+    }
+
+    fn start_with(folder: &Path, replicas: u16, more: &[&str]) -> Self {
         let control = folder.join("control.sock");
-        let mut child =
-            command(&control, "127.0.0.1:0", replicas).stdout(Stdio::piped()).spawn().expect("the binary was built");
+        let mut command = command(&control, "127.0.0.1:0", replicas);
+        let mut child = command.args(more).stdout(Stdio::piped()).spawn().expect("the binary was built");
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
         said.read_line(&mut line).expect("it speaks");

@@ -1,10 +1,10 @@
 //! Sessions of the older era: every replica takes what one has signed, until its client ends it.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Cluster, PATIENCE, signal, until};
 
@@ -29,7 +29,7 @@ fn ask(address: SocketAddr, method: &str, headers: &str, body: &str) -> Option<(
 /// Opens a session; the header that names it.
 fn open(address: SocketAddr) -> String {
     let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "t", "version": "1"}}});
     let (status, head) = ask(address, "POST", "", &initialize.to_string()).expect("it answers");
     assert_eq!(status, 200, "{head}");
     let line = head.lines().find(|line| line.starts_with("Mcp-Session-Id: ")).expect("a session");
@@ -101,4 +101,44 @@ fn a_call_is_cancelled_from_another_replica() {
     assert_eq!(ask(cluster.own(2), "POST", &session, &cancel.to_string()).map(|answer| answer.0), Some(202));
     let (status, answer) = caller.join().expect("it ends").expect("it is answered");
     assert!(status == 200 && answer.ends_with("\r\n\r\n"), "a cancelled call has no result: {answer}");
+}
+
+/// Reads on until an event's message has a member.
+fn message_with(stream: &mut impl BufRead, member: &str) -> Value {
+    loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).expect("a line in time") > 0, "the stream ended without {member}");
+        let message = line.strip_prefix("data: ").and_then(|data| serde_json::from_str::<Value>(data).ok());
+        if let Some(message) = message.filter(|message| message.get(member).is_some()) {
+            return message;
+        }
+    }
+}
+
+#[test]
+fn an_answer_reaches_the_replica_that_has_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start_with(folder.path(), 2, &["--fixtures", "conformance"]);
+    let session = open(cluster.own(1));
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": {"name": "test_elicitation", "arguments": {"message": "Who?"}}});
+    let call = call.to_string();
+    let address = cluster.own(1);
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(
+        stream,
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: application/json, text/event-stream\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n{session}\r\n{call}",
+        call.len()
+    )
+    .expect("it reads");
+    let mut stream = BufReader::new(stream);
+    let question = message_with(&mut stream, "method");
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    let answer = json!({"jsonrpc": "2.0", "id": question["id"],
+        "result": {"action": "accept", "content": {"username": "ada", "email": "ada@example.org"}}});
+    assert_eq!(ask(cluster.own(2), "POST", &session, &answer.to_string()).map(|answer| answer.0), Some(202));
+    let result = message_with(&mut stream, "result");
+    assert_eq!(result["id"], 5, "{result}");
 }
