@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use erlmcp_record::{Fate, FateCounts, Hist, IntervalRow, Kind};
 
 use super::bounded::add_causes;
+use super::ledger::LeftOpen;
 
 /// The requests of one kind of one block, all agents together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +76,15 @@ impl Part {
         merge_hist(&mut self.send_lag, other.send_lag.as_ref());
         merge_hist(&mut self.receive_lag, other.receive_lag.as_ref());
         merge_hist(&mut self.operation, other.operation.as_ref());
+    }
+
+    /// What an agent that died left open.
+    pub(crate) fn push_open(&mut self, open: LeftOpen) {
+        self.planned += open.untold;
+        self.fates.add(Fate::Unknown, open.unfated);
+        if open.unfated > 0 {
+            add_causes(&mut self.causes, &BTreeMap::from([("its agent died".to_string(), open.unfated)]));
+        }
     }
 
     fn add_replica(&mut self, replica: u16, planned: u64, fates: &FateCounts) {

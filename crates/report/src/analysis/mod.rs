@@ -14,15 +14,16 @@ mod window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use erlmcp_record::names::finding;
+use erlmcp_record::names::{finding, phase};
 use erlmcp_record::{
-    BlockRow, ConfigRow, ConnectionRow, EndRow, Entry, EpisodeRow, FaultRow, FindingRow, IntervalRow, JournalError,
-    JournalReader, Kind, PhaseEvent, PhaseRow, RunHeader, ScenarioRow, TargetRow,
+    BlockRow, ConfigRow, ConnectionRow, EndRow, Ended, Entry, EpisodeRow, FaultRow, FindingRow, IntervalRow,
+    JournalError, JournalReader, Kind, PhaseEvent, PhaseRow, RunHeader, ScenarioRow, TargetRow,
 };
 
 use bounded::Bounded;
 pub(crate) use connections::{LastOpen, PhaseConnections, sum_by_replica};
 pub(crate) use flow::{Flow, FlowKey, Part, generators_own};
+pub(crate) use ledger::LeftOpen;
 pub(crate) use second::{KindSecond, Second, SlotCounts};
 pub(crate) use server::{ServerWindow, cpu_percent_between, sum_of};
 pub use span::Span;
@@ -243,6 +244,19 @@ impl Analysis {
         self.phases.iter().find(|(_, times)| times.name == name).map(|(phase, times)| (*phase, times))
     }
 
+    /// True where a phase was begun and the run ended in it, or before its end: what it did not come to was not tried.
+    pub(crate) fn is_cut(&self, phase: u8) -> bool {
+        let Some(times) = self.phases.get(&phase).filter(|times| times.started_us.is_some()) else { return false };
+        self.cut_phase() == Some(phase) || (self.end.is_some() && times.ended_us.is_none())
+    }
+
+    /// The phase in which a run that did not complete was cut: the last that began before the cool-down.
+    pub(crate) fn cut_phase(&self) -> Option<u8> {
+        self.end.as_ref().filter(|end| end.ended != Ended::Completed)?;
+        let is_begun = |times: &PhaseTimes| times.started_us.is_some() && times.name != phase::COOL_DOWN;
+        self.phases.iter().filter(|(_, times)| is_begun(times)).map(|(number, _)| *number).next_back()
+    }
+
     /// The value of a finding of a phase: None where it was not written, `Some(None)` where it could not be had.
     pub(crate) fn finding(&self, phase: u8, name: &str) -> Option<&FindingRow> {
         self.findings.get(&(phase, name.to_owned()))
@@ -252,7 +266,8 @@ impl Analysis {
         self.finding(phase, name).and_then(|row| row.value)
     }
 
-    /// The requests of a phase that `choose` takes, whole or only their judged part, added up.
+    /// The requests of a phase that `choose` takes, whole or only their judged part, added up. What an agent that died
+    /// left open is in the whole: it ended as unknown.
     pub(crate) fn part(&self, judged_only: bool, choose: impl Fn(&FlowKey) -> bool) -> Part {
         let mut sum = Part::default();
         for (_, flow) in self.flows.iter().filter(|(key, _)| choose(key)) {
@@ -261,7 +276,19 @@ impl Analysis {
                 sum.merge(&flow.early);
             }
         }
+        if !judged_only {
+            self.left_open(choose).into_iter().for_each(|open| sum.push_open(open));
+        }
         sum
+    }
+
+    /// What agents that died left open of the flows that `choose` takes.
+    pub(crate) fn left_open(&self, choose: impl Fn(&FlowKey) -> bool) -> Vec<LeftOpen> {
+        if self.lost_agents.is_empty() {
+            return Vec::new();
+        }
+        let all = self.ledger.left_open(&self.blocks, &self.lost_agents);
+        all.into_iter().filter(|(key, _)| choose(key)).map(|(_, open)| open).collect()
     }
 
     /// Load or another kind of a whole phase.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use erlmcp_record::{ClusterSample, MemorySource, ReplicaSample};
 
@@ -23,6 +23,8 @@ pub(crate) struct ServerWindow {
     pub(crate) cpu_percent: BTreeMap<u16, f64>,
     /// The gauge by replica in the last sample.
     pub(crate) by_replica: BTreeMap<u16, u64>,
+    /// The replicas of a sample: more than one set where some came or went.
+    pub(crate) replica_sets: BTreeSet<BTreeSet<u16>>,
     /// Why figures were missing, where the collector said.
     pub(crate) missing: Option<String>,
 }
@@ -51,6 +53,10 @@ impl ServerWindow {
     }
 
     fn push_sample(&mut self, sample: &ClusterSample) {
+        const SETS_MAX: usize = 8;
+        if !sample.replicas.is_empty() && self.replica_sets.len() < SETS_MAX {
+            self.replica_sets.insert(sample.replicas.iter().map(|one| one.replica).collect());
+        }
         if let Some(missing) = &sample.missing {
             self.missing = Some(missing.clone());
         }
@@ -144,23 +150,63 @@ impl Analysis {
     }
 
     /// Times that replicas ended between two times, as the samples show: by the restarts that their cluster counts,
-    /// else by their process ids. None where neither is known.
+    /// else by their process ids. One that had lived before and is not there at the end has ended. None where neither
+    /// is known, or nothing of the last seconds is and no end was seen before them.
     pub(crate) fn crashes_between(&self, start_us: u64, end_us: u64) -> Option<u64> {
         let mut seen: BTreeMap<u16, Lives> = BTreeMap::new();
-        let samples = self.seconds.values().filter_map(|second| second.cluster.as_ref());
-        for sample in samples.filter(|sample| (start_us..=end_us).contains(&sample.at_us)) {
+        let (mut known_us, mut last_us) = (None, 0);
+        let samples = self.seconds.values().filter_map(|second| second.cluster.as_deref());
+        for sample in samples.filter(|sample| sample.at_us <= end_us) {
+            let is_before = sample.at_us < start_us;
             for replica in &sample.replicas {
-                seen.entry(replica.replica).or_default().push(replica);
+                let state = State::of(sample, replica);
+                let lives = seen.entry(replica.replica).or_default();
+                lives.has_lived |= state == State::Alive;
+                if !is_before {
+                    lives.push(replica, state);
+                    let is_known = state == State::Alive || (state == State::Gone && lives.has_lived);
+                    known_us = if is_known { Some(sample.at_us) } else { known_us };
+                }
             }
+            last_us = if is_before { last_us } else { sample.at_us };
         }
-        let is_known = seen.values().any(|lives| lives.pid.is_some() || lives.last_restarts.is_some());
-        is_known.then(|| seen.values().map(Lives::ended).sum())
+        let ended = seen.values().map(Lives::ended).sum();
+        let is_known = last_us.saturating_sub(known_us?) <= UNSEEN_MAX_US;
+        (is_known || ended > 0).then_some(ended)
+    }
+}
+
+/// So long at the end of a time may the processes not be seen.
+const UNSEEN_MAX_US: u64 = 3_000_000;
+
+/// What a sample says of a replica's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Alive,
+    Gone,
+    Unknown,
+}
+
+impl State {
+    /// A cluster names the processes that it has. Of a server that was named by its process id, /proc has figures
+    /// as long as it lives; the machine's own figures tell whether /proc was read at all.
+    fn of(sample: &ClusterSample, replica: &ReplicaSample) -> Self {
+        let has_figures = replica.cpu_us.is_some() || replica.memory_bytes.is_some();
+        let was_read = sample.kernel.busy_us.is_some();
+        match (replica.pid, replica.restarts) {
+            (Some(_), _) if has_figures => Self::Alive,
+            (Some(_), Some(_)) => Self::Alive,
+            (Some(_), None) if was_read => Self::Gone,
+            (None, Some(_)) => Self::Gone,
+            _ => Self::Unknown,
+        }
     }
 }
 
 /// The processes of one replica, one after another.
 #[derive(Default)]
 struct Lives {
+    has_lived: bool,
     first_restarts: Option<u64>,
     last_restarts: Option<u64>,
     pid: Option<u32>,
@@ -169,18 +215,22 @@ struct Lives {
 }
 
 impl Lives {
-    fn push(&mut self, sample: &ReplicaSample) {
+    fn push(&mut self, sample: &ReplicaSample, state: State) {
         self.first_restarts = self.first_restarts.or(sample.restarts);
         self.last_restarts = sample.restarts.max(self.last_restarts);
         let is_another = self.pid.zip(sample.pid).is_some_and(|(old, new)| old != new);
         self.replaced += u64::from(is_another);
-        self.is_gone = self.pid.is_some() && sample.pid.is_none();
+        self.is_gone = match state {
+            State::Alive => false,
+            State::Gone => true,
+            State::Unknown => self.is_gone,
+        };
         self.pid = sample.pid.or(self.pid);
     }
 
     fn ended(&self) -> u64 {
         let restarts = self.last_restarts.unwrap_or(0).saturating_sub(self.first_restarts.unwrap_or(0));
         // One that is gone and not counted as restarted yet has ended all the same.
-        restarts.max(self.replaced + u64::from(self.is_gone))
+        restarts.max(self.replaced + u64::from(self.is_gone && self.has_lived))
     }
 }

@@ -53,8 +53,11 @@ impl Opening {
         Self { target, planned: found.planned, started: found.started, opened: found.opened, ..Self::default() }
     }
 
-    /// Connections opened a second.
+    /// Connections opened a second; none of those that were begun is 0, in whatever time.
     pub(crate) fn rate(&self) -> Option<f64> {
+        if self.opened == 0 && self.started > 0 {
+            return Some(0.0);
+        }
         let took_ms = self.took_ms.filter(|ms| *ms > 0.0)?;
         (self.opened > 0).then(|| self.opened as f64 * 1_000.0 / took_ms)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use erlmcp_record::names::phase;
 use erlmcp_record::{FateCounts, Kind};
 
-use crate::analysis::{Analysis, KindSecond, Part, PhaseConnections, ServerWindow, Window};
+use crate::analysis::{Analysis, KindSecond, LeftOpen, Part, PhaseConnections, ServerWindow, Window};
 use crate::stats::{Side, percentile_bound};
 
 /// The sustained load and its window after the warm-up.
@@ -48,6 +48,9 @@ impl<'a> Sustained<'a> {
         let loads = window.map(|window| analysis.load_seconds(window)).unwrap_or_default();
         let mut judged = analysis.part(true, |key| key.phase == number && key.kind == Kind::Load);
         count_whole_seconds(&mut judged, &loads);
+        if window.is_some() {
+            add_left_open(&mut judged, analysis.left_open(|key| key.phase == number && key.kind == Kind::Load));
+        }
         Some(Self {
             phase: number,
             window,
@@ -104,6 +107,15 @@ fn count_whole_seconds(judged: &mut Part, loads: &[Option<&KindSecond>]) {
     for load in loads.iter().flatten() {
         judged.planned += load.planned;
         judged.fates.merge(&load.fates);
+    }
+}
+
+/// What agents that died left open: due after their last rows, or without a fate in the seconds that are counted.
+fn add_left_open(judged: &mut Part, open: Vec<LeftOpen>) {
+    for mut open in open {
+        let in_seconds = judged.planned.saturating_sub(judged.fates.total());
+        open.unfated = open.unfated.min(open.untold + in_seconds);
+        judged.push_open(open);
     }
 }
 

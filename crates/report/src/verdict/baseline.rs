@@ -5,7 +5,11 @@ use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
 use crate::analysis::Part;
+use crate::format;
 use crate::stats::share_upper_bound;
+
+/// The median of fewer answers says little.
+const OK_MIN: u64 = 20;
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let number = judge.analysis.phase_named(phase::BASELINE).map_or(0, |(number, _)| number);
@@ -31,8 +35,14 @@ fn latency(part: &Part) -> Evidence {
         return Evidence::none("no sequential request was answered");
     };
     let count = hist.count();
+    // The histogram has the answers that were not ok, too: with more than a few of them its median is not theirs.
+    let (ok, of) = (part.ok(), part.countable());
+    let few = (ok < OK_MIN).then(|| format!("{} ok answers are too few: needs {OK_MIN}", format::count(ok)));
+    let not_ok = (ok * 100 < of * 99)
+        .then(|| format!("only {} of {} sequential requests ended ok", format::count(ok), format::count(of)));
     let upper = hist.quantile_us(share_upper_bound(count / 2, count)).map(|us| us as f64 / 1e3);
     Evidence::of(hist.quantile_us(0.5).map(Estimate::ms), count, "requests", "sequential requests on a warm connection")
         .bounded(upper)
-        .spoiled((count < 20).then(|| format!("{count} samples are too few: needs 20")))
+        .spoiled(few)
+        .spoiled(not_ok)
 }

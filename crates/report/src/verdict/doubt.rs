@@ -2,7 +2,7 @@
 
 use erlmcp_record::{Fate, Hist};
 
-use crate::analysis::Part;
+use crate::analysis::{Analysis, Part};
 use crate::facts::Sustained;
 use crate::format;
 
@@ -35,6 +35,12 @@ pub(super) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
     let found: Vec<String> =
         [over("send", &part.send_lag), over("receive", &part.receive_lag)].into_iter().flatten().collect();
     (!found.is_empty()).then(|| format!("{}: {RELIEF}", found.join("; ")))
+}
+
+/// A phase that was cut short: what it did not come to was not tried.
+pub(super) fn cut(analysis: &Analysis, name: &str) -> Option<String> {
+    let (number, _) = analysis.phase_named(name)?;
+    analysis.is_cut(number).then(|| "the phase was cut short".into())
 }
 
 /// Requests whose agent died: nobody knows how they would have ended.

@@ -39,8 +39,11 @@ fn window(row: &ScenarioRow) -> Option<Window> {
     Window::between(row.started_us, row.ended_us)
 }
 
-/// Judged by N over the time that it took.
+/// Judged by N over the time that it took; nothing opened of all that was begun is a rate of 0.
 fn ramp(opening: &Opening) -> Evidence {
+    if opening.started == 0 {
+        return Evidence::none("no connection was begun");
+    }
     let not_all = (opening.opened * 100 < opening.target * 99).then(|| {
         format!("{} of {} connections were opened", format::count(opening.opened), format::count(opening.target))
     });
@@ -73,7 +76,7 @@ fn crashes(analysis: &Analysis) -> Evidence {
         Some(crashes) => {
             Evidence::of(Some(Estimate::count(crashes)), 1, "runs", "process ids and restarts of the replicas")
         }
-        None => Evidence::none("the target's processes were not seen"),
+        None => Evidence::none("the target's processes were not seen, or not to the end"),
     }
 }
 

@@ -23,19 +23,33 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         }
         return;
     };
-    let success = success(opening, connections, judge.limit("ramp.success_percent").value);
+    let cut = analysis.is_cut(number).then(|| {
+        let (begun, of) = (format::count(opening.started), format::count(opening.target));
+        format!("cut short: {begun} of {of} openings were begun")
+    });
+    let success = success(opening, connections, &cut, judge.limit("ramp.success_percent").value);
     judge.enter("ramp.success_percent", success);
-    judge.enter("ramp.starts_percent", starts(opening, connections));
+    judge.enter("ramp.starts_percent", starts(opening, connections).spoiled(cut.clone()));
     let late = late(analysis, number, connections, judge.limit("ramp.late_p99_ms").value);
-    judge.enter("ramp.late_p99_ms", late);
-    spread(judge, connections);
+    judge.enter("ramp.late_p99_ms", late.doubted(cut.clone()));
+    spread(judge, connections, &cut);
 }
 
-/// Openings that ended in an open connection, of those that were asked for or begun, whichever are more.
-fn success(opening: &Opening, connections: &PhaseConnections, limit: f64) -> Evidence {
-    let of = opening.planned.max(opening.started).max(opening.target);
-    requests::share_over(opening.opened.min(of), of, limit, "openings", "openings with their first answer, of all")
+/// Openings that ended in an open connection, of those that were asked for or begun, whichever are more. Of a ramp
+/// that was cut short only those that came to an end tell something: the others were not tried.
+fn success(opening: &Opening, connections: &PhaseConnections, cut: &Option<String>, limit: f64) -> Evidence {
+    let (of, source) = match cut {
+        None => {
+            let all = opening.planned.max(opening.started).max(opening.target);
+            (all, "openings with their first answer, of all")
+        }
+        Some(_) => {
+            (opening.opened + connections.failures(), "openings with their first answer, of those that came to an end")
+        }
+    };
+    requests::share_over(opening.opened.min(of), of, limit, "openings", source)
         .spoiled(own_failures(connections))
+        .doubted(cut.clone())
         .advised("see the failures by cause; raise net.core.somaxconn, or lower --ramp-rate")
 }
 
@@ -75,7 +89,7 @@ fn late(analysis: &Analysis, number: u8, connections: &PhaseConnections, limit_m
 }
 
 /// Connections by replica against the way that they were spread.
-fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections) {
+fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections, cut: &Option<String>) {
     let analysis = judge.analysis;
     let spread = analysis.config.as_ref().map_or("", |config| config.spread.as_str());
     let told = connections.last.values().any(|last| !last.by_replica.is_empty());
@@ -92,7 +106,7 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections) {
         let source = "the agents' counts at the end of the ramp; round robin";
         judge.enter(
             "ramp.spread_difference_count",
-            Evidence::of(estimate, count, "connections", source).spoiled(not_told),
+            Evidence::of(estimate, count, "connections", source).spoiled(not_told).spoiled(cut.clone()),
         );
         return;
     }
@@ -100,7 +114,8 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections) {
     let estimate = Some(Estimate::Ratio { part: u128::from(most), whole: u128::from(least.max(1)) });
     let none = if least == 0 { "; a replica without any is taken as 1" } else { "" };
     let source = format!("the agents' counts at the end of the ramp; spread by {spread}{none}");
-    judge.enter("ramp.spread_ratio", Evidence::of(estimate, count, "connections", &source).spoiled(not_told));
+    let evidence = Evidence::of(estimate, count, "connections", &source).spoiled(not_told).spoiled(cut.clone());
+    judge.enter("ramp.spread_ratio", evidence);
 }
 
 /// All replicas that connections could have gone to.

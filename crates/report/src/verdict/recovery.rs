@@ -88,7 +88,9 @@ fn reconnects(judge: &mut Judge<'_>, faults: &[&FaultFacts<'_>]) {
     };
     let disagreements = faults.iter().filter_map(|fault| disagreement(fault));
     let disagreement = disagreements.reduce(|all, next| format!("{all}; {next}"));
-    judge.enter(ID, evidence.spoiled(disagreement));
+    // Connections may have been on their way back when it was cut.
+    let cut = doubt::cut(judge.analysis, phase::FAILURE_RECOVERY);
+    judge.enter(ID, evidence.spoiled(disagreement).excused(cut));
 }
 
 /// The agents told of clearly fewer connections than the server had there.

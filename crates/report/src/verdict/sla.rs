@@ -60,6 +60,9 @@ fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
     let per_connection = |bytes: f64| (bytes - reference) / connections.max(1) as f64;
     let values: Vec<f64> = server.memory.iter().map(|point| point.1).collect();
     let shrank = (at_n < reference).then_some("memory with connections was below that without");
+    let is_other = server.replica_sets.iter().any(|replicas| *replicas != memory.replicas);
+    let other_replicas =
+        is_other.then_some("replicas came or went between the measurement before the ramp and the end of the load");
     let weak = matches!(server.memory_source, MemorySource::Rss | MemorySource::Reported | MemorySource::None);
     let source = format!(
         "{} of all replicas, less {} before the ramp",
@@ -70,6 +73,8 @@ fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
         .bounded(mean_bound(&values, Side::Upper, seed).map(per_connection))
         .spoiled(not_held)
         .spoiled(shrank)
+        .spoiled(other_replicas)
+        .doubted(memory.used_before.clone())
         .doubted(weak.then(|| "resident memory is all that is known; it does not tell a connection's own".into()))
 }
 

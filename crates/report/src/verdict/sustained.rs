@@ -1,4 +1,5 @@
 use erlmcp_record::Fate;
+use erlmcp_record::names::phase;
 
 use super::doubt;
 use super::estimate::Estimate;
@@ -18,13 +19,14 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     let config = judge.analysis.config.as_ref();
     let has_gauge = config.is_some_and(|config| config.own_cluster || config.attached);
     let facts = judge.facts;
+    let cut = doubt::cut(judge.analysis, phase::SUSTAINED_LOAD);
     let mut with = |id: &str, of: &dyn Fn(&Sustained<'_>, f64) -> Evidence| {
         let limit = judge.limit(id).value;
         let none = || Evidence::none("no sustained load was run");
         judge.enter(id, facts.sustained.as_ref().map_or_else(none, |sustained| of(sustained, limit)));
     };
     with("sustained.held_percent", &|sustained, _| held(&sustained.held, has_gauge));
-    with("sustained.sweep_percent", &|sustained, _| sweep(sustained));
+    with("sustained.sweep_percent", &|sustained, _| sweep(sustained).excused(cut.clone()));
     with("sustained.p95_ms", &|sustained, limit| requests::sustained_p95(sustained, limit, seed));
     with("sustained.throughput_rps", &|sustained, limit| requests::throughput(sustained, limit, seed));
     with("sustained.offered_percent", &offered);

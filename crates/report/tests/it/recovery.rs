@@ -211,6 +211,9 @@ fn a_queue_that_stays_full_has_not_recovered() {
         {
             sample.replicas[0].queue_depth = Some(900);
         }
+        if let Entry::Fault(fault) = row {
+            fault.heal_verified_us = fault.heal_verified_us.filter(|_| fault.scenario != scenario::QUEUE_OVERFLOW);
+        }
     }
     let summary = analysis(&rows).summary();
     assert_eq!(outcome(&summary, scenario::QUEUE_OVERFLOW), "failed");
@@ -230,6 +233,90 @@ fn a_crash_under_the_performance_scenarios_fails() {
         check(&analysis(&rows).summary(), "performance.crashes_count").estimate
     };
     assert_eq!(crashed(|_| {}), Some(0.0));
+    assert_eq!(crashed(|replica| replica.pid = None), Some(0.0), "it was there again afterwards");
     assert_eq!(crashed(|replica| replica.restarts = Some(1)), Some(1.0));
     assert!(crashed(|replica| replica.pid = Some(9_999)) > Some(0.0));
+}
+
+const CRASHES: &str = "performance.crashes_count";
+
+/// A foreign server by its process id; `has_figures` says in which second of the run /proc has figures of it, and
+/// `was_read` in which it was read at all.
+fn by_process_id(has_figures: impl Fn(u64) -> bool, was_read: impl Fn(u64) -> bool) -> Summary {
+    changed(|row| {
+        if let Entry::Cluster(sample) = row {
+            let second = u64::from(sample.second);
+            let mut known = sample.replicas[0].clone();
+            (known.restarts, known.pid) = (None, Some(4_711));
+            if !has_figures(second) || !was_read(second) {
+                let gone = erlmcp_record::ReplicaSample { pid: Some(4_711), ready: true, ..Default::default() };
+                known = erlmcp_record::ReplicaSample { replica: known.replica, ..gone };
+            }
+            if !was_read(second) {
+                sample.kernel = Default::default();
+            }
+            sample.replicas = vec![known];
+        }
+    })
+}
+
+#[test]
+fn a_process_that_is_gone_has_crashed_whenever_it_died() {
+    let alive = by_process_id(|_| true, |_| true);
+    assert_eq!(verdict(&alive, CRASHES), "PASS");
+    // The performance scenarios start after the second 60.
+    for died in [20, 75] {
+        let dead = by_process_id(move |second| second < died, |_| true);
+        assert_eq!(check(&dead, CRASHES).estimate, Some(1.0), "{died}");
+        assert_eq!(verdict(&dead, CRASHES), "FAIL", "{died}");
+    }
+}
+
+#[test]
+fn a_process_that_was_not_seen_to_the_end_is_no_pass() {
+    for unread_from in [20, 75] {
+        let unseen = by_process_id(|_| true, move |second| second < unread_from);
+        assert_eq!(verdict(&unseen, CRASHES), "INCONCLUSIVE", "{unread_from}");
+    }
+    let never = by_process_id(|_| false, |_| true);
+    assert_eq!(verdict(&never, CRASHES), "INCONCLUSIVE", "it was never seen alive");
+    let once = by_process_id(|_| true, |second| second != 75);
+    assert_eq!(verdict(&once, CRASHES), "PASS");
+}
+
+#[test]
+fn an_unpaced_ramp_that_opened_nothing_fails_at_0() {
+    let ramp = "performance.ramp_cps";
+    let with = |fate: Option<Fate>| {
+        changed(|row| {
+            if let Entry::Interval(row) = row
+                && row.block == 50_100
+            {
+                row.fates = fates(&fate.map(|fate| (fate, row.planned)).into_iter().collect::<Vec<_>>());
+                row.planned = row.fates.total();
+            }
+        })
+    };
+    let refused = with(Some(Fate::Reset));
+    assert_eq!(check(&refused, ramp).estimate, Some(0.0));
+    assert_eq!(verdict(&refused, ramp), "FAIL");
+    assert_eq!(outcome(&refused, scenario::RAMP_UP), "failed");
+    let own = with(Some(Fate::UnsentNoDescriptor));
+    assert_eq!(verdict(&own, ramp), "INCONCLUSIVE", "that is the generator's");
+}
+
+#[test]
+fn connections_on_their_way_back_when_the_run_is_cut_are_no_failure() {
+    let mut rows = story().rows();
+    for row in &mut rows {
+        match row {
+            Entry::Episode(row) if row.replica == 1 => row.served_again = 0,
+            _ => {}
+        }
+    }
+    assert_eq!(verdict(&analysis(&rows).summary(), RECONNECT), "FAIL");
+    rows.retain(|row| !matches!(row, Entry::Phase(row) if row.phase == 5));
+    let Some(Entry::End(end)) = rows.last_mut() else { panic!("a story has an end") };
+    end.ended = erlmcp_record::Ended::Interrupted;
+    assert_eq!(reason(&analysis(&rows).summary(), RECONNECT), "the phase was cut short");
 }

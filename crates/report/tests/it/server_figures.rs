@@ -52,6 +52,50 @@ fn memory_without_a_source_is_inconclusive() {
     assert_eq!(verdict(&summary, GROWTH), "INCONCLUSIVE");
 }
 
+/// An attached cluster that had answered so many requests when the run began, with 1,500 bytes a connection.
+fn used_before(requests: u64, bytes: u64) -> erlmcp_report::Summary {
+    let mut rows = with_memory(bytes, MemorySource::Anonymous).rows();
+    for row in &mut rows {
+        match row {
+            Entry::Config(row) => (row.own_cluster, row.attached) = (false, true),
+            Entry::Cluster(sample) => {
+                for replica in &mut sample.replicas {
+                    replica.requests_total = Some(u64::from(replica.replica == 1) * (100 + requests));
+                }
+            }
+            _ => {}
+        }
+    }
+    analysis(&rows).summary()
+}
+
+#[test]
+fn memory_of_a_server_that_had_connections_before_is_no_pass() {
+    // 100 of the baseline are the run's own; as many again are what it asks to know the target.
+    assert_eq!(verdict(&used_before(0, 1_500), MEMORY), "PASS");
+    assert_eq!(verdict(&used_before(100, 1_500), MEMORY), "PASS");
+    let used = used_before(3_000, 1);
+    assert_eq!(verdict(&used, MEMORY), "INCONCLUSIVE");
+    assert!(reason(&used, MEMORY).contains("answered 3,000 requests before this run"), "{}", reason(&used, MEMORY));
+    assert_eq!(verdict(&used_before(3_000, 2_048), MEMORY), "FAIL", "it can only be more");
+}
+
+#[test]
+fn memory_that_shrank_or_is_that_of_other_replicas_is_no_pass() {
+    let shrunk = Story::short().with_sample(|second, sample| {
+        for replica in &mut sample.replicas {
+            replica.memory_bytes = Some(if second < LOAD_FROM { 6_000_000 } else { 4_000_000 });
+        }
+    });
+    assert!(reason(&shrunk.summary(), MEMORY).contains("below that without"));
+    let scaled = Story::short().with_sample(|second, sample| {
+        if second > LOAD_FROM + 40 {
+            sample.replicas.pop();
+        }
+    });
+    assert!(reason(&scaled.summary(), MEMORY).contains("replicas came or went"));
+}
+
 /// Bytes a second, on one replica.
 fn growing(bytes: u64, seconds: u32) -> Story {
     let mut story = Story::short().with_sample(move |second, sample| {

@@ -1,8 +1,9 @@
 //! The edges of what is judged by requests. The window of a short story: 60 s at 12,000 a second, 720,000 requests.
 
-use erlmcp_record::Fate;
+use erlmcp_record::{Entry, Fate, Kind};
 
-use crate::story::{LoadSecond, Story};
+use crate::story::rows::{fates, hist};
+use crate::story::{LoadSecond, Story, analysis};
 use crate::{check, reason, verdict};
 
 /// `count` requests of one second after the warm-up end so.
@@ -76,6 +77,30 @@ fn the_warm_up_is_not_judged() {
         }
     });
     assert_eq!(verdict(&first_judged.summary(), "sla.error_rate_percent"), "FAIL");
+}
+
+#[test]
+fn baseline_latency_is_that_of_ok_answers() {
+    let with = |planned: u64, ok: u64| {
+        let mut rows = Story::short().rows();
+        for row in &mut rows {
+            match row {
+                Entry::Block(row) if row.kind == Kind::Sequential => row.planned = planned,
+                Entry::Interval(row) if row.kind == Kind::Sequential => {
+                    row.planned = planned;
+                    row.fates = fates(&[(Fate::Ok, ok), (Fate::ToolError, planned - ok)]);
+                    row.latency = Some(hist(&[(700, planned)]));
+                }
+                _ => {}
+            }
+        }
+        analysis(&rows).summary()
+    };
+    let id = "baseline.latency_ms";
+    assert_eq!(verdict(&with(100, 99), id), "PASS");
+    assert_eq!(reason(&with(100, 98), id), "only 98 of 100 sequential requests ended ok");
+    assert_eq!(verdict(&with(100, 0), id), "INCONCLUSIVE");
+    assert_eq!(reason(&with(19, 19), id), "19 ok answers are too few: needs 20");
 }
 
 /// Every second, `count` of 12,000 requests take `us`.
