@@ -115,7 +115,7 @@ pub struct Snapshot {
     pub tools: Vec<String>,
     /// Open subscription streams.
     pub streams: u64,
-    /// Sessions of the older protocol.
+    /// Sessions of the older protocol with a stream of their own here. Those at rest are not known: they cost nothing.
     pub sessions: u64,
     /// Memory by part.
     pub memory: Memory,
