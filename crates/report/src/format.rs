@@ -44,12 +44,35 @@ pub(crate) fn bytes(value: f64) -> String {
         value /= 1_024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{value:.0} bytes") } else { format!("{} {}", grouped(value, 2), units[unit]) }
+    let whole = value.round() as i64;
+    if unit == 0 {
+        format!("{whole} byte{}", if whole == 1 { "" } else { "s" })
+    } else {
+        format!("{} {}", grouped(value, 2), units[unit])
+    }
+}
+
+/// "1 replica", "12 replicas".
+pub(crate) fn plural(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A word as a shell takes it: as it is where nothing in it means something to one, else quoted.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:,=+@%".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A command line that can be copied into a shell.
+pub(crate) fn command_line(words: &[String]) -> String {
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A duration as people say it: "850 ms", "12.4 seconds", "15 minutes".
 pub(crate) fn duration_ms(ms: u64) -> String {
-    let plural = |n: u64, unit: &str| format!("{n} {unit}{}", if n == 1 { "" } else { "s" });
     match ms {
         0..1_000 => format!("{ms} ms"),
         _ if ms.is_multiple_of(60_000) => plural(ms / 60_000, "minute"),
@@ -147,6 +170,14 @@ mod tests {
     }
 
     #[test]
+    fn a_command_line_can_be_copied() {
+        let words = ["erlmcp", "stress", "--target", "http://h:1/mcp?a=1&b=2", "it's", "", "--rate=50"];
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let quoted = "erlmcp stress --target 'http://h:1/mcp?a=1&b=2' 'it'\\''s' '' --rate=50";
+        assert_eq!(command_line(&words), quoted);
+    }
+
+    #[test]
     fn durations_and_sizes_as_people_say_them() {
         assert_eq!(duration_ms(500), "500 ms");
         assert_eq!(duration_ms(20_000), "20.0 seconds");
@@ -158,5 +189,8 @@ mod tests {
         assert_eq!(short_count(2_000_000), "2M");
         assert_eq!(bytes(1_843.2), "1.80 KB");
         assert_eq!(bytes(12.0), "12 bytes");
+        assert_eq!(bytes(1.0), "1 byte");
+        assert_eq!(plural(1, "replica"), "1 replica");
+        assert_eq!(plural(1_200, "replica"), "1,200 replicas");
     }
 }

@@ -144,7 +144,7 @@ fn banner(version: &str, connections: u64) -> String {
 }
 
 fn plan(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> String {
-    let mut text = configuration(config, folder);
+    let mut text = configuration(config, phases, folder);
     text += &format!("\nRunning {}-phase comprehensive validation:\n", phases.len());
     for planned in phases {
         let title = short_title(&planned.name);
@@ -162,7 +162,7 @@ fn plan(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> String {
     text + &format!("  Total: {}\n", format::duration_ms(total))
 }
 
-fn configuration(config: &ConfigRow, folder: &str) -> String {
+fn configuration(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> String {
     let mut text = String::from("\nTest Configuration:\n");
     let mut line = |name: &str, value: String| text += &format!("  - {name}: {value}\n");
     line("Target", config.target.clone());
@@ -174,8 +174,12 @@ fn configuration(config: &ConfigRow, folder: &str) -> String {
         format!("{} req/s, {} arrivals, {}", format::rate(config.rate), config.arrivals, config.calls),
     );
     line("Warm-up", format::duration_ms(config.warmup_ms));
-    line("Failure scenarios", config.failure_scenarios.to_string());
-    line("Performance scenarios", config.performance_scenarios.to_string());
+    let scenarios = |name: &str, planned: u32| match phases.iter().find(|phase| phase.name == name) {
+        Some(PlannedPhase { skipped: Some(reason), .. }) => format!("none ({reason})"),
+        _ => planned.to_string(),
+    };
+    line("Failure scenarios", scenarios(phase::FAILURE_RECOVERY, config.failure_scenarios));
+    line("Performance scenarios", scenarios(phase::PERFORMANCE_SCENARIOS, config.performance_scenarios));
     line("Replicas", config.replicas.to_string());
     line("Agents", config.agents.to_string());
     line("Results", folder.into());
@@ -238,11 +242,29 @@ fn sustained_line(elapsed_s: u32, span: &Span) -> String {
     )
 }
 
+/// That a scenario came to its end says nothing of its success: the summary after the phase does.
 fn scenario_mark(outcome: &str) -> &'static str {
     match outcome {
+        "recovered" | "success" => "✓",
         "failed" => "✗",
         "inconclusive" => "?",
         "skipped" => "-",
-        _ => "✓",
+        _ => "•",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_judged_success_has_a_check_mark() {
+        let line = |outcome: &str| {
+            let (name, text) = ("ramp_up".to_owned(), "0 connections opened".to_owned());
+            console(&Event::ScenarioEnded { name, outcome: outcome.into(), text })
+        };
+        assert_eq!(line("complete"), "  • ramp_up: 0 connections opened\n");
+        assert_eq!(line("inconclusive"), "  ? ramp_up: 0 connections opened\n");
+        assert_eq!(line("success"), "  ✓ ramp_up: 0 connections opened\n");
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct KindSecond {
     /// Exact until the second is closed, coarse from then on.
     pub(crate) latency: Sparse,
     pub(crate) latency_count: u64,
+    /// As it was recorded; None where nothing was.
+    pub(crate) latency_max_us: Option<u64>,
     pub(crate) latency_sum_us: f64,
     pub(crate) slots: Option<Box<[SlotCounts; 10]>>,
     /// Slots that are no longer kept one by one: those with requests, and those of them that were available.
@@ -136,6 +138,7 @@ impl KindSecond {
         if let Some(latency) = &row.latency {
             let sparse = Sparse::from_buckets(latency.buckets());
             self.latency_count += latency.count();
+            self.latency_max_us = self.latency_max_us.max(latency.max_us());
             self.latency_sum_us += latency.mean_us().unwrap_or(0.0) * latency.count() as f64;
             self.latency.merge(&if coarse { sparse.coarsened() } else { sparse });
         }

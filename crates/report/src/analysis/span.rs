@@ -36,22 +36,26 @@ impl Analysis {
         let mut latency = Sparse::default();
         let (mut sum_us, mut count) = (0.0, 0);
         let mut generators = 0;
+        let mut max_us = None;
         for load in self.load_seconds(window).into_iter().flatten() {
             span.planned += load.planned;
             span.ok += load.ok();
             generators += generators_own(&load.fates);
             sum_us += load.latency_sum_us;
             count += load.latency_count;
+            max_us = max_us.max(load.latency_max_us);
             latency.merge(&load.latency);
         }
         let seconds = window.seconds().max(1) as f64;
         let ms = |us: Option<u64>| us.map(|us| us as f64 / 1_000.0);
         span.errors = span.planned.saturating_sub(generators).saturating_sub(span.ok);
         span.mean_ms = (count > 0).then(|| sum_us / count as f64 / 1_000.0);
-        span.p50_ms = ms(latency.quantile_us(0.5));
-        span.p95_ms = ms(latency.quantile_us(0.95));
-        span.p99_ms = ms(latency.quantile_us(0.99));
-        span.max_ms = ms(latency.max_us());
+        // Kept in coarse steps that are rounded up, which must not lie above the largest.
+        let quantile = |quantile| latency.quantile_us(quantile).zip(max_us).map(|(us, max)| us.min(max));
+        span.p50_ms = ms(quantile(0.5));
+        span.p95_ms = ms(quantile(0.95));
+        span.p99_ms = ms(quantile(0.99));
+        span.max_ms = ms(max_us);
         span.offered_rps = span.planned as f64 / seconds;
         span.answered_rps = span.ok as f64 / seconds;
         self.add_resources(window, &mut span);

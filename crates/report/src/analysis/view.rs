@@ -171,7 +171,7 @@ fn add_requests(view: &mut SecondView, second: &Second) {
         view.p50_ms = ms(load.latency.quantile_us(0.5));
         view.p95_ms = ms(load.latency.quantile_us(0.95));
         view.p99_ms = ms(load.latency.quantile_us(0.99));
-        view.max_ms = ms(load.latency.max_us());
+        view.max_ms = ms(load.latency_max_us);
         view.mean_ms = (load.latency_count > 0).then(|| load.latency_sum_us / load.latency_count as f64 / 1_000.0);
     }
 }

@@ -10,6 +10,9 @@ pub(crate) struct Opening {
     pub(crate) planned: u64,
     pub(crate) started: u64,
     pub(crate) opened: u64,
+    /// What the openings that succeeded are a share of: those that were asked for or begun, whichever are more. Of a
+    /// ramp that was cut short, those that came to an end: the others were not tried.
+    pub(crate) tried: u64,
     /// From the first planned opening to the last one answered, milliseconds.
     pub(crate) took_ms: Option<f64>,
     /// The first requests of the connections.
@@ -23,6 +26,9 @@ impl Opening {
         times.started_us?;
         let told = analysis.finding_value(number, finding::RAMP_MS);
         let mut opening = Self::of_number(analysis, number);
+        if let Some(found) = analysis.connections.get(&number).filter(|_| analysis.is_cut(number)) {
+            opening.tried = found.opened + found.failures();
+        }
         opening.took_ms = told.or_else(|| seconds_of_opening(analysis, number));
         opening.probes = analysis.part_of(number, Kind::Probe);
         Some(opening)
@@ -42,6 +48,7 @@ impl Opening {
             planned: probes.planned,
             started: probes.planned,
             opened,
+            tried: probes.planned.max(target),
             took_ms: row.detail.get(detail::RAMP_MS).copied().or((opened > 0).then_some(elapsed_ms)),
             probes,
         }
@@ -49,8 +56,11 @@ impl Opening {
 
     fn of_number(analysis: &Analysis, number: u8) -> Self {
         let target = analysis.config.as_ref().map_or(0, |config| config.connections);
-        let Some(found) = analysis.connections.get(&number) else { return Self { target, ..Self::default() } };
-        Self { target, planned: found.planned, started: found.started, opened: found.opened, ..Self::default() }
+        let Some(found) = analysis.connections.get(&number) else {
+            return Self { target, tried: target, ..Self::default() };
+        };
+        let (planned, started, opened) = (found.planned, found.started, found.opened);
+        Self { target, planned, started, opened, tried: planned.max(started).max(target), ..Self::default() }
     }
 
     /// Connections opened a second; none of those that were begun is 0, in whatever time.

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use erlmcp_record::names::detail;
 use erlmcp_record::{BlockRow, Fate, Kind, ScenarioRow};
 
 use super::part_of;
@@ -47,10 +48,12 @@ impl<'a> QueueFacts<'a> {
             refusals,
             refused_by_server: refused_by_server(analysis, row),
             crashes: analysis.crashes_between(row.started_us, row.ended_us),
-            recovered: times.as_ref().map_or_else(
-                || Recovered::Unknown("no work beyond the steady load was sent".into()),
-                |times| recovered(analysis, times, until_us),
-            ),
+            recovered: told(analysis, row).unwrap_or_else(|| {
+                times.as_ref().map_or_else(
+                    || Recovered::Unknown("no work beyond the steady load was sent".into()),
+                    |times| recovered(analysis, times, until_us),
+                )
+            }),
             fates: times.map_or_else(Parts::default, |times| {
                 parts(analysis, times.excess_us, times.end_us, until_us, &[Kind::Load, Kind::Queued])
             }),
@@ -119,6 +122,16 @@ fn refused_by_server(analysis: &Analysis, row: &ScenarioRow) -> Option<u64> {
     let before = samples.iter().rev().find(|sample| sample.0 <= row.started_us)?;
     let after = samples.iter().rev().find(|sample| sample.0 <= row.ended_us + 1_000_000)?;
     after.1.checked_sub(before.1)
+}
+
+/// What the run itself saw and told while it went on, so that there is one figure for it.
+fn told(analysis: &Analysis, row: &ScenarioRow) -> Option<Recovered> {
+    if let Some(ms) = row.detail.get(detail::STEADY_AGAIN_MS) {
+        return Some(Recovered::Within { ms: ms.max(0.0).round() as u64 });
+    }
+    let fault = analysis.faults.values().find(|fault| row.faults.contains(&fault.id))?;
+    let (ended_us, back_us) = (fault.healed_us?, fault.heal_verified_us?);
+    Some(Recovered::Within { ms: back_us.saturating_sub(ended_us) / 1_000 })
 }
 
 fn recovered(analysis: &Analysis, times: &Times, until_us: u64) -> Recovered {

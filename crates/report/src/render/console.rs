@@ -96,12 +96,10 @@ fn timeline(summary: &Summary) -> String {
             State::Cut => format!("{} (cut short)", told(line.actual_ms)),
             State::Complete => told(line.actual_ms),
         };
-        text += &format!("  {}. {}: {}, {actual}\n", line.phase, line.title, told(line.planned_ms));
+        text += &format!("  {}. {}: {}, {actual}\n", line.phase, line.title, line.planned());
     }
-    let sum = |of: fn(&crate::TimelineLine) -> Option<u64>| {
-        let run = summary.timeline.iter().filter(|line| !matches!(line.state, State::Skipped { .. }));
-        format::duration_ms(run.filter_map(of).sum())
-    };
+    let sum =
+        |of: fn(&crate::TimelineLine) -> Option<u64>| format::duration_ms(summary.timeline.iter().filter_map(of).sum());
     text + &format!("  Total: {}, {}\n\n", sum(|line| line.planned_ms), sum(|line| line.actual_ms))
 }
 

@@ -1,3 +1,5 @@
+use erlmcp_record::names::phase;
+
 use crate::verdict::Check;
 use crate::{Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title};
 
@@ -20,6 +22,14 @@ pub fn markdown(summary: &Summary) -> String {
 /// Whatever stands in a cell of a table must not end it.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// Text between more backticks than it has in a row itself.
+fn code(text: &str) -> String {
+    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if longest > 0 { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
 }
 
 fn row(cells: &[String]) -> String {
@@ -62,7 +72,7 @@ fn configuration(summary: &Summary) -> String {
     let mut line = |name: &str, value: String| text += &row(&[name.into(), value]);
     if let Some(run) = &summary.run {
         line("Started", run.started_at.clone());
-        line("Command", format!("`{}`", run.command_line.join(" ")));
+        line("Command", code(&format::command_line(&run.command_line)));
     }
     if let Some(config) = &summary.configuration {
         line("Target", config.target.clone());
@@ -70,8 +80,8 @@ fn configuration(summary: &Summary) -> String {
         line("Duration", format::duration_ms(config.duration_ms));
         line("Ramp-up rate", format!("{} conn/s", format::rate(config.ramp_rate)));
         line("Offered load", format!("{} req/s, {}", format::rate(config.rate), config.calls));
-        line("Failure scenarios", config.failure_scenarios.to_string());
-        line("Performance scenarios", config.performance_scenarios.to_string());
+        line("Failure scenarios", scenarios(summary, phase::FAILURE_RECOVERY, config.failure_scenarios));
+        line("Performance scenarios", scenarios(summary, phase::PERFORMANCE_SCENARIOS, config.performance_scenarios));
         line("Replicas", config.replicas.to_string());
         line("Agents", config.agents.to_string());
     }
@@ -85,6 +95,16 @@ fn configuration(summary: &Summary) -> String {
     text + "\n"
 }
 
+/// How many scenarios of a phase were run: "3", "1 of 3 run, 2 skipped".
+fn scenarios(summary: &Summary, name: &str, planned: u32) -> String {
+    let Some(phase) = summary.phases.iter().find(|phase| phase.name == name) else { return planned.to_string() };
+    match (&phase.state, phase.scenarios.iter().filter(|result| result.outcome == "skipped").count() as u32) {
+        (State::Skipped { .. }, _) => format!("0 of {planned} run, all skipped"),
+        (_, 0) => planned.to_string(),
+        (_, skipped) => format!("{} of {planned} run, {skipped} skipped", planned.saturating_sub(skipped)),
+    }
+}
+
 fn timeline(summary: &Summary) -> String {
     let mut text = String::from("## Timeline\n\n| Phase | Planned | Actual |\n|---|---|---|\n");
     let told = |ms: Option<u64>| ms.map_or_else(|| "not measured".into(), format::duration_ms);
@@ -94,9 +114,11 @@ fn timeline(summary: &Summary) -> String {
             State::Cut => format!("{} (cut short)", told(line.actual_ms)),
             State::Complete => told(line.actual_ms),
         };
-        text += &row(&[format!("{}. {}", line.phase, line.title), told(line.planned_ms), actual]);
+        text += &row(&[format!("{}. {}", line.phase, line.title), line.planned(), actual]);
     }
-    text + "\n"
+    let sum =
+        |of: fn(&crate::TimelineLine) -> Option<u64>| format::duration_ms(summary.timeline.iter().filter_map(of).sum());
+    text + &row(&["Total".into(), sum(|line| line.planned_ms), sum(|line| line.actual_ms)]) + "\n"
 }
 
 fn figures(figures: &[Figure]) -> String {

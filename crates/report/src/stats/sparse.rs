@@ -75,10 +75,6 @@ impl Sparse {
         }
         None
     }
-
-    pub(crate) fn max_us(&self) -> Option<u64> {
-        self.entries.last().map(|entry| u64::from(entry.0))
-    }
 }
 
 /// The upper edge of the coarse step that `us` lies in.
@@ -116,7 +112,7 @@ mod tests {
             prop_assert_eq!(&merged, &of(&both));
             prop_assert_eq!(merged.count(), both.len() as u64);
             both.sort_unstable();
-            prop_assert_eq!(merged.max_us(), both.last().map(|&us| u64::from(us)));
+            prop_assert_eq!(merged.entries().last().map(|entry| entry.0), both.last().copied());
             if !both.is_empty() {
                 let rank = ((both.len() as f64 * 0.95).ceil() as usize).max(1);
                 prop_assert_eq!(merged.quantile_us(0.95), Some(u64::from(both[rank - 1])));

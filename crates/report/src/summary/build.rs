@@ -31,7 +31,7 @@ pub(crate) fn build(analysis: &Analysis) -> Summary {
             })
             .collect(),
         numbers: numbers::sections(analysis, &facts),
-        readiness: readiness::readiness(analysis, &checks),
+        readiness: readiness::readiness(analysis, &facts, &checks),
         ledger: ledger(analysis),
         generator: generator::generator(analysis, &facts),
         checks,

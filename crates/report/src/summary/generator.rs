@@ -24,11 +24,13 @@ struct Agents {
 pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
     let window = facts.sustained.as_ref().and_then(|found| found.window);
     let agents = agents(analysis, window);
-    let load = facts.sustained.as_ref().map(|found| &found.judged);
     let empty = Part::default();
-    let part = load.unwrap_or(&empty);
+    let (part, none) = match &facts.sustained {
+        Some(found) if found.window.is_some() => (&found.judged, "no load was sent in the window"),
+        Some(_) => (&empty, phases::NO_WINDOW),
+        None => (&empty, "no sustained load was run"),
+    };
     let all = analysis.part(false, |_| true);
-    let none = "no load was sent in the window";
     let not_told = "the agents did not report";
     let told = |value: Value| if agents.samples > 0 { value } else { Value::NotMeasured(not_told.into()) };
     let figures = vec![
@@ -49,7 +51,7 @@ pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
             told(Value::Share { part: agents.descriptors, whole: agents.descriptors_limit }),
         ),
         Figure::new("steal_percent", steal(analysis, window)),
-        Figure::new("time_waits_max", Value::or(time_waits(analysis), Value::Count, "sockstat was not read")),
+        Figure::new("machine_time_waits_max", Value::or(time_waits(analysis), Value::Count, "sockstat was not read")),
         Figure::new(
             "colocated_target",
             Value::or(analysis.config.as_ref().map(|config| config.colocated), Value::Flag, not_told),

@@ -44,10 +44,12 @@ fn value<'a>(figures: &'a [Figure], name: &str) -> Option<&'a Value> {
     figures.iter().find(|figure| figure.name == name).map(|figure| &figure.value)
 }
 
-/// A measured value and its unit, or why there is none.
+/// A measured value and its unit, or in words, without one.
 fn line(figures: &[Figure], label: &str, name: &str, unit: &str) -> String {
     match value(figures, name) {
-        Some(Value::NotMeasured(why)) => format!("  {label}: not measured ({why})"),
+        Some(found @ (Value::NotMeasured(_) | Value::Text(_) | Value::Share { whole: 0, .. })) => {
+            format!("  {label}: {}", found.plain())
+        }
         Some(found) => format!("  {label}: {}{unit}", found.plain()),
         None => format!("  {label}: not measured"),
     }

@@ -70,6 +70,16 @@ pub struct TimelineLine {
     pub state: State,
 }
 
+impl TimelineLine {
+    /// The duration that was announced; "none" where the plan left the phase out.
+    pub(crate) fn planned(&self) -> String {
+        match (self.planned_ms, &self.state) {
+            (Some(0), State::Skipped { .. }) => "none".into(),
+            (planned, _) => planned.map_or_else(|| "not measured".into(), format::duration_ms),
+        }
+    }
+}
+
 /// How far a phase or a scenario got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,7 +12,8 @@ use crate::stats::slope;
 use crate::verdict::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, memory_source};
 
 pub(super) fn sections(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Section> {
-    let mut sections = vec![connections(facts)];
+    let mut sections = Vec::new();
+    sections.extend(Some(connections(facts)).filter(|section| !section.figures.is_empty()));
     if let Some(found) = &facts.sustained {
         sections.push(Section { title: "Latency Metrics".into(), figures: latency(found) });
         sections.push(Section { title: "Throughput Metrics".into(), figures: throughput(analysis, found) });
@@ -26,7 +27,7 @@ pub(super) fn sections(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Section> {
 fn connections(facts: &Facts<'_>) -> Section {
     let mut figures = Vec::new();
     if let Some(ramp) = &facts.ramp {
-        let of = ramp.planned.max(ramp.started).max(ramp.target);
+        let of = ramp.tried;
         figures.push(Figure::new(
             "Connection Establishment Rate",
             Value::or(ramp.rate(), Value::Rate, "no connection was opened"),
@@ -35,15 +36,18 @@ fn connections(facts: &Facts<'_>) -> Section {
             .push(Figure::new("Connection Failure Rate", Value::Share { part: of - ramp.opened.min(of), whole: of }));
     }
     if let Some(found) = &facts.sustained {
-        let held = Value::or(found.held.agents_min, Value::Count, "the agents did not report");
+        let why = if found.window.is_none() { phases::NO_WINDOW } else { "the agents did not report" };
+        let held = Value::or(found.held.agents_min, Value::Count, why);
         figures.push(Figure::new("Connections Sustained", held));
     }
     Section { title: "Connection Metrics".into(), figures }
 }
 
 fn latency(found: &Sustained<'_>) -> Vec<Figure> {
-    let none = "nothing was answered in the window";
-    let part = &found.judged;
+    let empty = Part::default();
+    let (part, none) = phases::in_window(found, &empty);
+    let no_headers = if part.latency.is_some() { "the heads of answers were not timed" } else { none };
+    let no_stream = if part.latency.is_some() { "no answer was a stream" } else { none };
     let quantile = |quantile: f64| phases::quantile(&part.latency, quantile, none);
     vec![
         Figure::new("Min Latency", quantile(0.0)),
@@ -53,8 +57,8 @@ fn latency(found: &Sustained<'_>) -> Vec<Figure> {
         Figure::new("Max Latency", quantile(1.0)),
         Figure::new("Mean Latency", phases::mean(&part.latency, none)),
         Figure::new("P95 Service Time", phases::quantile(&part.service, 0.95, none)),
-        Figure::new("P95 Time to Headers", phases::quantile(&part.headers, 0.95, none)),
-        Figure::new("P95 Time to First Event", phases::quantile(&part.first_event, 0.95, "no answer was a stream")),
+        Figure::new("P95 Time to Headers", phases::quantile(&part.headers, 0.95, no_headers)),
+        Figure::new("P95 Time to First Event", phases::quantile(&part.first_event, 0.95, no_stream)),
     ]
 }
 
@@ -67,13 +71,19 @@ fn throughput(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
     let extremes = by_replica.values().copied().reduce(f64::min).zip(by_replica.values().copied().reduce(f64::max));
     let per_replica = extremes.map(|(least, most)| {
         Value::Text(format!(
-            "{} to {} a second ({} replicas)",
+            "{} to {} a second ({})",
             format::rate(least),
             format::rate(most),
-            by_replica.len()
+            format::plural(by_replica.len() as u64, "replica")
         ))
     });
-    let none = "there is no window";
+    let none = phases::NO_WINDOW;
+    let no_count = match &found.server.missing {
+        _ if found.window.is_none() => none,
+        Some(missing) => missing,
+        None if found.server.samples < 2 => "the server was not sampled twice in the window",
+        None => "the target does not count its requests",
+    };
     vec![
         Figure::new(
             "Peak Throughput (any second of the whole run)",
@@ -84,12 +94,12 @@ fn throughput(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
             "Per-Replica Throughput",
             per_replica.unwrap_or_else(|| Value::NotMeasured("requests are not told apart by replica".into())),
         ),
-        Figure::new(
-            "Total Cluster Throughput",
-            Value::or(cluster_rate(analysis, found), Value::Rate, "the target does not count its requests"),
-        ),
+        Figure::new(TOTAL, Value::or(cluster_rate(analysis, found), Value::Rate, no_count)),
     ]
 }
+
+/// A replica's count may be half a second older than its sample, so that this differs a little from what was answered.
+const TOTAL: &str = "Total Cluster Throughput (about, by the server's own counts)";
 
 /// Requests that a replica had answered, since its start, at a time.
 #[derive(Clone, Copy)]
@@ -127,7 +137,13 @@ fn errors(part: &Part) -> Vec<Figure> {
 
 fn resources(analysis: &Analysis, facts: &Facts<'_>, found: &Sustained<'_>) -> Vec<Figure> {
     let server = &found.server;
-    let missing = server.missing.clone().unwrap_or_else(|| "the target gives no such figures".into());
+    let missing = match &server.missing {
+        _ if found.window.is_none() => phases::NO_WINDOW.into(),
+        Some(missing) => missing.clone(),
+        None if server.samples == 0 => "no sample of the server came in the window".into(),
+        None => "the target gives no such figures".into(),
+    };
+    let no_slope = if server.memory.is_empty() { missing.as_str() } else { "there are too few samples" };
     let total = server.memory_mean();
     let open = found.held.agents_min.filter(|open| *open > 0);
     let per_connection = match (&facts.memory.reference, total.zip(open)) {
@@ -145,8 +161,8 @@ fn resources(analysis: &Analysis, facts: &Facts<'_>, found: &Sustained<'_>) -> V
         Figure::new("Memory per Connection", per_connection),
         Figure::new("Total Memory", Value::or(total, Value::Bytes, &missing)),
         Figure::new("Memory Source", Value::or(total, |_| Value::Text(source.into()), &missing)),
-        Figure::new("Kernel Memory per Connection", kernel_per_connection(analysis, found)),
-        Figure::new("Memory Growth Rate", Value::or(growth, Value::Growth, &missing)),
+        Figure::new("Kernel Memory per Connection (machine-wide difference)", kernel_per_connection(analysis, found)),
+        Figure::new("Memory Growth Rate", Value::or(growth, Value::Growth, no_slope)),
         Figure::new("CPU per Replica", per_replica.unwrap_or_else(|| Value::NotMeasured(missing.clone()))),
         Figure::new("Total Cluster CPU", Value::or(server.cpu_percent_total(), Value::Percent, &missing)),
         Figure::new("Longest Stall", Value::or(stall, Value::Ms, &missing)),
@@ -162,15 +178,17 @@ fn kernel_per_connection(analysis: &Analysis, found: &Sustained<'_>) -> Value {
         kernel.socket_slab_bytes.zip(kernel.tcp_memory_bytes).map(|(slabs, buffers)| slabs + buffers)
     };
     let why = "slabs and sockstat could not be read";
-    let Some(window) = found.window else { return Value::NotMeasured("there is no window".into()) };
+    let Some(window) = found.window else { return Value::NotMeasured(phases::NO_WINDOW.into()) };
     let ramp = analysis.phase_named(erlmcp_record::names::phase::RAMP_UP).and_then(|(_, times)| times.started_us);
     let ramp = ramp.map_or(window.from, |us| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX));
     let before = analysis.seconds.range(..ramp).rev().find_map(|(_, second)| bytes(second));
     let at_n = analysis.seconds.range(window.from..window.to).rev().find_map(|(_, second)| bytes(second));
     let open = found.held.agents_min.filter(|open| *open > 0);
-    let each =
-        before.zip(at_n).zip(open).map(|((before, at_n), open)| at_n.saturating_sub(before) as f64 / open as f64);
-    Value::or(each, Value::Bytes, why)
+    let Some(((before, at_n), open)) = before.zip(at_n).zip(open) else { return Value::NotMeasured(why.into()) };
+    match at_n.checked_sub(before).filter(|grown| *grown > 0) {
+        Some(grown) => Value::Bytes(grown as f64 / open as f64),
+        None => Value::NotMeasured("the machine's kernel memory did not grow with the connections".into()),
+    }
 }
 
 fn whole_run(analysis: &Analysis) -> Vec<Figure> {

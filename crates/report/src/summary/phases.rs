@@ -1,11 +1,11 @@
 //! The figures of each phase, by the names that guide.md gives them.
 
-use erlmcp_record::names::{finding, phase};
+use erlmcp_record::names::{detail, finding, phase, scenario};
 use erlmcp_record::{Hist, Kind};
 
 use super::timeline::duration_ms;
 use super::{Figure, Value};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Part, Window};
 use crate::facts::{Facts, Sustained};
 use crate::format;
 
@@ -90,7 +90,7 @@ fn ramp(analysis: &Analysis, facts: &Facts<'_>, number: u8) -> Vec<Figure> {
         return vec![Figure::new("target_connections", Value::NotMeasured(none.into()))];
     };
     let asked = analysis.config.as_ref().map(|config| config.ramp_rate);
-    let of = opening.planned.max(opening.started).max(opening.target);
+    let of = opening.tried;
     vec![
         Figure::new("target_connections", Value::Count(opening.target)),
         Figure::new("connections_established", Value::Count(opening.opened)),
@@ -125,22 +125,47 @@ pub(super) fn spread(counts: &std::collections::BTreeMap<u16, u64>) -> Value {
     let variance = counts.values().map(|count| (*count as f64 - mean).powi(2)).sum::<f64>() / n;
     let variation = if mean > 0.0 { variance.sqrt() / mean * 100.0 } else { 0.0 };
     Value::Text(format!(
-        "{} to {} ({} replicas, coefficient of variation {variation:.3} %)",
+        "{} to {} ({}, coefficient of variation {variation:.3} %)",
         format::count(*least),
         format::count(*most),
-        counts.len()
+        format::plural(counts.len() as u64, "replica")
     ))
 }
 
+/// Why there is no figure of the window, where it has no second.
+pub(super) const NO_WINDOW: &str = "no whole second was left after the warm-up";
+
+/// What was answered in the window, and why there is nothing of it where there is nothing.
+pub(super) fn in_window<'a>(found: &'a Sustained<'_>, empty: &'a Part) -> (&'a Part, &'static str) {
+    match found.window {
+        Some(_) => (&found.judged, "nothing was answered in the window"),
+        None => (empty, NO_WINDOW),
+    }
+}
+
+/// Why the server's gauge says nothing of the window.
+fn no_gauge(found: &Sustained<'_>) -> String {
+    match &found.server.missing {
+        _ if found.window.is_none() => NO_WINDOW.into(),
+        Some(missing) => missing.clone(),
+        None if found.server.samples == 0 => "no sample of the server came in the window".into(),
+        None => "the target has no gauge".into(),
+    }
+}
+
 fn sustained(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
-    let part = &found.judged;
-    let none = "nothing was answered in the window";
+    let empty = Part::default();
+    let (part, none) = in_window(found, &empty);
     let seconds = found.seconds();
-    let rate = |count: u64| {
-        Value::or((seconds > 0).then(|| count as f64 / seconds.max(1) as f64), Value::Rate, "there is no window")
-    };
+    let rate =
+        |count: u64| Value::or((seconds > 0).then(|| count as f64 / seconds.max(1) as f64), Value::Rate, NO_WINDOW);
     let counted = |count: Option<u64>, why: &str| Value::or(count, Value::Count, why);
-    let recorded = analysis.seconds.values().filter(|second| second.phase == found.phase).count() as u64;
+    let share = |part: u64, whole: u64| match found.window {
+        Some(_) => Value::Share { part, whole },
+        None => Value::NotMeasured(NO_WINDOW.into()),
+    };
+    let unheld = if found.window.is_none() { NO_WINDOW } else { "the agents did not report" };
+    let gauge = no_gauge(found);
     let lost = found.connections.map(|connections| connections.lost.values().sum());
     vec![
         Figure::new("window_seconds", Value::Count(seconds)),
@@ -152,12 +177,12 @@ fn sustained(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
         Figure::new("service_p95_ms", quantile(&part.service, 0.95, none)),
         Figure::new("avg_throughput_rps", rate(part.ok())),
         Figure::new("offered_rps", rate(part.planned)),
-        Figure::new("error_rate_percent", Value::Share { part: part.errors(), whole: part.countable() }),
-        Figure::new("errors_by_cause", causes(&part.causes)),
-        Figure::new("metrics_count", Value::Count(recorded)),
-        Figure::new("connections_held_min", counted(found.held.agents_min, "the agents did not report")),
-        Figure::new("connections_server_min", counted(found.held.server_min, "the target has no gauge")),
-        Figure::new("connections_server_max", counted(found.held.server_max, "the target has no gauge")),
+        Figure::new("error_rate_percent", share(part.errors(), part.countable())),
+        Figure::new("errors_by_cause", causes(&found.judged.causes)),
+        Figure::new("metrics_count", Value::Count(recorded(analysis, found.phase))),
+        Figure::new("connections_held_min", counted(found.held.agents_min, unheld)),
+        Figure::new("connections_server_min", counted(found.held.server_min, &gauge)),
+        Figure::new("connections_server_max", counted(found.held.server_max, &gauge)),
         Figure::new("connections_lost", counted(lost, "the agents did not report")),
         Figure::new(
             "connections_reopened",
@@ -170,24 +195,54 @@ fn sustained(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
     ]
 }
 
+/// Whole seconds of a phase that have rows: the same while the run goes on and from its record.
+fn recorded(analysis: &Analysis, number: u8) -> u64 {
+    let times = analysis.phases.get(&number);
+    let Some(from_us) = times.and_then(|times| times.started_us) else { return 0 };
+    let to_us = times.and_then(|times| times.ended_us).unwrap_or(u64::MAX);
+    let window = Window::between(from_us, to_us);
+    window.map_or(0, |window| analysis.seconds_in(window).count() as u64)
+}
+
 fn tested(analysis: &Analysis, number: u8) -> Figure {
     let of_phase = analysis.scenarios.iter().filter(|((phase, _), _)| *phase == number);
     Figure::new("scenarios_tested", Value::Count(of_phase.filter(|(_, row)| row.skipped.is_none()).count() as u64))
 }
 
 fn cool_down(analysis: &Analysis, number: u8) -> Vec<Figure> {
-    let closed = analysis.connections.get(&number).map(|connections| connections.closed);
-    let closed = match analysis.finding(number, finding::CONNECTIONS_CLOSED) {
-        Some(_) => found(analysis, number, finding::CONNECTIONS_CLOSED, count),
-        None => Value::or(closed, Value::Count, "the agents did not report"),
-    };
+    let closed = closed_in(analysis, number);
     let method = analysis.config.as_ref().map(|config| config.close.clone());
-    vec![
+    let method = match closed {
+        Some(0) => Value::NotMeasured("no connection was left to close".into()),
+        _ => Value::or(method, Value::Text, "the record does not say"),
+    };
+    let closed = Value::or(closed, Value::Count, "the agents did not report");
+    let mut figures = vec![
         Figure::new("connections_closed", closed),
-        Figure::new("closed_with", Value::or(method, Value::Text, "the record does not say")),
+        Figure::new("closed_with", method),
         Figure::new("open_by_agents", Value::Count(analysis.open_now())),
         Figure::new("open_by_server", found(analysis, number, finding::CLOSING_GAUGE, count)),
         Figure::new("leftover_processes", found(analysis, number, finding::LEFTOVER_PROCESSES, count)),
         Figure::new("leftover_faults", found(analysis, number, finding::LEFTOVER_FAULTS, count)),
-    ]
+    ];
+    figures
+        .extend(closed_before(analysis).map(|closed| Figure::new("closed_by_gradual_cooldown", Value::Count(closed))));
+    figures
+}
+
+/// Connections that a cool-down closed itself: where all were closed before, its finding tells of those, with a note.
+fn closed_in(analysis: &Analysis, number: u8) -> Option<u64> {
+    match analysis.finding(number, finding::CONNECTIONS_CLOSED) {
+        Some(row) if row.note.is_some() => Some(0),
+        Some(row) => row.value.map(|closed| closed.max(0.0) as u64),
+        None => analysis.connections.get(&number).map(|connections| connections.closed),
+    }
+}
+
+/// What the graceful cool-down of the performance scenarios had closed before.
+fn closed_before(analysis: &Analysis) -> Option<u64> {
+    let (number, _) = analysis.phase_named(phase::PERFORMANCE_SCENARIOS)?;
+    let row = analysis.scenarios.get(&(number, scenario::GRADUAL_COOLDOWN.to_owned()))?;
+    let closed = row.detail.get(detail::CONNECTIONS_CLOSED).copied()?;
+    Some(closed.max(0.0) as u64).filter(|closed| *closed > 0)
 }

@@ -2,11 +2,12 @@ use erlmcp_record::{ConfigRow, Ended};
 
 use super::Readiness;
 use crate::analysis::Analysis;
+use crate::facts::Facts;
 use crate::format;
 use crate::verdict::{Check, Verdict, invalid, offers_tools};
 
 /// Ready only when every check passed and `tools/call` was measured.
-pub(super) fn readiness(analysis: &Analysis, checks: &[Check]) -> Readiness {
+pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check]) -> Readiness {
     let count = |of: fn(&Verdict) -> bool| checks.iter().filter(|check| of(&check.verdict)).count();
     let failed = count(|verdict| *verdict == Verdict::Fail);
     let inconclusive = count(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
@@ -24,19 +25,25 @@ pub(super) fn readiness(analysis: &Analysis, checks: &[Check]) -> Readiness {
         Some(Ended::Aborted { reason }) => against.push(format!("the run ended early: {reason}")),
         None => against.push("the record ends in the middle of the run".into()),
     }
-    let verdict = match (failed, against.is_empty()) {
-        (0, true) => Verdict::Pass,
-        (0, false) => Verdict::Inconclusive { reason: against.join("; ") },
-        _ => Verdict::Fail,
+    let has_completed = analysis.end.as_ref().is_some_and(|end| end.ended == Ended::Completed);
+    let needs_all = analysis.config.as_ref().is_some_and(|config| config.require_all);
+    // As the exit code has it: what was left out is no doubt about what was measured, and still forbids "ready".
+    let is_sure = has_completed && inconclusive == 0 && !(needs_all && skipped > 0);
+    let verdict = match against.is_empty() {
+        _ if failed > 0 => Verdict::Fail,
+        true => Verdict::Pass,
+        false if is_sure => Verdict::Skipped { reason: against.join("; ") },
+        false => Verdict::Inconclusive { reason: against.join("; ") },
     };
-    Readiness { verdict, against, rests_on: rests_on(analysis) }
+    Readiness { verdict, against, rests_on: rests_on(analysis, facts) }
 }
 
 /// How the verdicts came about.
-fn rests_on(analysis: &Analysis) -> Vec<String> {
+fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
     let Some(config) = &analysis.config else { return Vec::new() };
     let mut methods = vec![load_method(config)];
-    if let Some(queued) = &config.queued_calls {
+    let were_run = facts.overflow.is_some() || facts.burst.is_some();
+    if let Some(queued) = config.queued_calls.as_ref().filter(|_| were_run) {
         methods.push(format!("Queue scenarios: {queued}"));
     }
     methods.push(format!(

@@ -5,14 +5,24 @@ use super::{Figure, ScenarioResult, Value, phases};
 use crate::analysis::{Analysis, SlotCounts};
 use crate::facts::{Facts, FaultFacts, Observed, QueueFacts, Recovered};
 use crate::format;
-use crate::verdict::{Check, Verdict};
+use crate::verdict::{Check, Verdict, skipped_phase};
 
 /// The scenarios of a phase, in the order in which they were run.
 pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], number: u8) -> Vec<ScenarioResult> {
     let mut rows: Vec<&ScenarioRow> = analysis.scenarios.values().filter(|row| row.phase == number).collect();
     rows.sort_by_key(|row| (row.started_us, order(&row.name)));
-    let is_recovery = analysis.phases.get(&number).is_some_and(|times| times.name == phase::FAILURE_RECOVERY);
-    rows.into_iter().map(|row| result(analysis, facts, checks, row, is_recovery)).collect()
+    let name = analysis.phases.get(&number).map_or("", |times| times.name.as_str());
+    let is_recovery = name == phase::FAILURE_RECOVERY;
+    let mut results: Vec<ScenarioResult> =
+        rows.into_iter().map(|row| result(analysis, facts, checks, row, is_recovery)).collect();
+    // What was skipped with its phase was skipped for the phase's reason.
+    if let Some(reason) = skipped_phase(analysis, name) {
+        for result in results.iter_mut().filter(|result| result.outcome == "skipped") {
+            result.figure.value = Value::NotMeasured(reason.clone());
+            result.reason = Some(reason.clone());
+        }
+    }
+    results
 }
 
 /// The plan's order, for scenarios that were skipped at the same moment.
@@ -50,8 +60,8 @@ fn result(
     row: &ScenarioRow,
     is_recovery: bool,
 ) -> ScenarioResult {
-    let verdict = checks.iter().find(|check| check.id == check_id(&row.name, is_recovery)).map(|check| &check.verdict);
-    let (outcome, reason) = match (&row.skipped, verdict) {
+    let check = checks.iter().find(|check| check.id == check_id(&row.name, is_recovery));
+    let (outcome, reason) = match (&row.skipped, check.map(|check| &check.verdict)) {
         (Some(why), _) => ("skipped", Some(why.clone())),
         (None, Some(Verdict::Pass)) => (if is_recovery { "recovered" } else { "success" }, None),
         (None, Some(Verdict::Fail)) => ("failed", None),
@@ -63,7 +73,7 @@ fn result(
         Some(why) => ("failed", Some(why)),
         None => (outcome, reason),
     };
-    let mut figures = if row.skipped.is_some() { Vec::new() } else { figures(analysis, facts, row) };
+    let mut figures = if row.skipped.is_some() { Vec::new() } else { figures(analysis, facts, row, check) };
     let figure = match (&row.skipped, figures.is_empty()) {
         (Some(why), _) => Figure::new("figure", Value::NotMeasured(why.clone())),
         (None, true) => Figure::new("figure", Value::NotMeasured("no data".into())),
@@ -85,10 +95,11 @@ fn not_recovered(facts: &Facts<'_>, row: &ScenarioRow) -> Option<String> {
 }
 
 /// The first one is the figure of the short form.
-fn figures(analysis: &Analysis, facts: &Facts<'_>, row: &ScenarioRow) -> Vec<Figure> {
+fn figures(analysis: &Analysis, facts: &Facts<'_>, row: &ScenarioRow, check: Option<&Check>) -> Vec<Figure> {
     let in_recovery = |name: &str| facts.faults.iter().filter(|fault| fault.fault.scenario == name).collect::<Vec<_>>();
     match row.name.as_str() {
-        scenario::NODE_FAILURE | scenario::NETWORK_PARTITION => faults(&in_recovery(&row.name)),
+        scenario::NODE_FAILURE => faults("recovered_ms", check, &in_recovery(&row.name)),
+        scenario::NETWORK_PARTITION => faults("detected_ms", check, &in_recovery(&row.name)),
         scenario::QUEUE_OVERFLOW => facts.overflow.as_ref().map(overflow).unwrap_or_default(),
         scenario::BURST_TRAFFIC => facts.burst.as_ref().map(burst).unwrap_or_default(),
         scenario::RAMP_UP => ramp(facts),
@@ -107,8 +118,8 @@ fn moment(moment: &Observed) -> Value {
     }
 }
 
-/// Every fault by itself, and the longest of all first.
-fn faults(faults: &[&FaultFacts<'_>]) -> Vec<Figure> {
+/// What is judged first, then the longest of all, then every fault by itself.
+fn faults(judged: &str, check: Option<&Check>, faults: &[&FaultFacts<'_>]) -> Vec<Figure> {
     let moments = faults.iter().map(|fault| &fault.served_again);
     let longest = moments.clone().filter_map(|moment| match moment {
         Observed::After { us } => Some(*us),
@@ -118,7 +129,9 @@ fn faults(faults: &[&FaultFacts<'_>]) -> Vec<Figure> {
     let value = open
         .map(moment)
         .unwrap_or_else(|| Value::or(longest.max(), |us| Value::Ms(us as f64 / 1e3), "no such fault was made"));
+    let why = check.and_then(|check| check.verdict.reason()).unwrap_or("it was not judged");
     let mut figures = vec![
+        Figure::new(judged, Value::or(check.and_then(|check| check.estimate), Value::Ms, why)),
         Figure::new("all_clients_served_again_ms", value),
         Figure::new("faults", Value::Count(faults.len() as u64)),
     ];
@@ -159,18 +172,20 @@ fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
         named(ready, moment(&facts.ready_again)),
         named("connections_affected", Value::Count(facts.affected)),
         named("reconnected_percent", Value::Share { part: facts.reestablished, whole: facts.affected }),
-        named("fates_before", fates(&facts.fates.before)),
-        named("fates_during", fates(&facts.fates.during)),
-        named("fates_after", fates(&facts.fates.after)),
+        named("fates_before", fates(&facts.fates.before, true)),
+        named("fates_during", fates(&facts.fates.during, true)),
+        named("fates_after", fates(&facts.fates.after, true)),
     ];
     figures.extend(facts.fault.note.iter().map(|note| named("note", Value::Text(note.clone()))));
     figures
 }
 
 /// "41,000 planned: ok 40,980, reset 20".
-fn fates(counts: &SlotCounts) -> Value {
+fn fates(counts: &SlotCounts, is_timed: bool) -> Value {
     if counts.planned == 0 {
-        return Value::NotMeasured("no request was planned then".into());
+        let why =
+            if is_timed { "no request was planned then" } else { "no excess was seen that parts before from after" };
+        return Value::NotMeasured(why.into());
     }
     let each: Vec<String> =
         counts.fates.iter().map(|(fate, count)| format!("{} {}", fate.name(), format::count(count))).collect();
@@ -202,14 +217,22 @@ fn overflow(facts: &QueueFacts<'_>) -> Vec<Figure> {
 
 fn queue(facts: &QueueFacts<'_>) -> Vec<Figure> {
     let none = "the target does not report it";
+    let mut all = facts.load.causes.clone();
+    facts.queued.causes.iter().for_each(|(cause, count)| *all.entry(cause.clone()).or_default() += count);
+    let parts = &facts.fates;
+    let is_timed = [&parts.before, &parts.during, &parts.after].iter().any(|part| part.planned > 0);
+    let retried = facts.queued.refusals + facts.load.refusals;
     vec![
         Figure::new("refusals", Value::Count(facts.refusals)),
+        Figure::new("refused_attempts_retried", Value::Count(retried)),
+        Figure::new("requests_refused", Value::Count(facts.refusals.saturating_sub(retried))),
+        Figure::new("errors_by_cause", phases::causes(&all)),
         Figure::new("refused_by_server", Value::or(facts.refused_by_server, Value::Count, none)),
         Figure::new("retries", Value::Count(facts.queued.retries)),
         Figure::new("crashes", Value::or(facts.crashes, Value::Count, "the target's processes were not seen")),
-        Figure::new("fates_before", fates(&facts.fates.before)),
-        Figure::new("fates_during", fates(&facts.fates.during)),
-        Figure::new("fates_after", fates(&facts.fates.after)),
+        Figure::new("fates_before", fates(&parts.before, is_timed)),
+        Figure::new("fates_during", fates(&parts.during, is_timed)),
+        Figure::new("fates_after", fates(&parts.after, is_timed)),
     ]
 }
 

@@ -1,8 +1,5 @@
 use std::collections::BTreeMap;
 
-use erlmcp_record::Ended;
-use erlmcp_record::names::phase;
-
 use super::{State, TimelineLine};
 use crate::analysis::{Analysis, PhaseTimes};
 use crate::verdict::skipped_phase;
@@ -39,18 +36,7 @@ pub(super) fn state(analysis: &Analysis, number: u8, name: &str) -> State {
         return State::Skipped { reason };
     }
     let has_ended = analysis.phases.get(&number).is_some_and(|times| times.ended_us.is_some());
-    if has_ended && cut_phase(analysis) != Some(number) { State::Complete } else { State::Cut }
-}
-
-/// The phase in which a run that did not complete was cut: the last that began before the cool-down.
-fn cut_phase(analysis: &Analysis) -> Option<u8> {
-    let end = analysis.end.as_ref()?;
-    if end.ended == Ended::Completed {
-        return None;
-    }
-    let begun =
-        analysis.phases.iter().filter(|(_, times)| times.started_us.is_some() && times.name != phase::COOL_DOWN);
-    begun.map(|(number, _)| *number).next_back()
+    if has_ended && analysis.cut_phase() != Some(number) { State::Complete } else { State::Cut }
 }
 
 /// A phase's name for people: "ramp_up" is "Ramp Up".

@@ -117,7 +117,8 @@ impl Evidence {
             let bound = format::grouped(bound, 4);
             let bound = bound.trim_end_matches('0').trim_end_matches('.');
             let unit = if limit.unit.is_empty() { String::new() } else { format!(" {}", limit.unit) };
-            return inconclusive(format!("its 95 % bound of {bound}{unit} is past the limit{needed}"));
+            let past = format!("its 95 % bound of {bound}{unit} is past the limit{needed}");
+            return inconclusive(joined(&[&[past], self.doubts.as_slice()].concat()));
         }
         match self.doubts.is_empty() {
             true => Verdict::Pass,

@@ -35,18 +35,13 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     spread(judge, connections, &cut);
 }
 
-/// Openings that ended in an open connection, of those that were asked for or begun, whichever are more. Of a ramp
-/// that was cut short only those that came to an end tell something: the others were not tried.
+/// Openings that ended in an open connection, of those that were tried.
 fn success(opening: &Opening, connections: &PhaseConnections, cut: &Option<String>, limit: f64) -> Evidence {
-    let (of, source) = match cut {
-        None => {
-            let all = opening.planned.max(opening.started).max(opening.target);
-            (all, "openings with their first answer, of all")
-        }
-        Some(_) => {
-            (opening.opened + connections.failures(), "openings with their first answer, of those that came to an end")
-        }
+    let source = match cut {
+        None => "openings with their first answer, of all",
+        Some(_) => "openings with their first answer, of those that came to an end",
     };
+    let of = opening.tried;
     requests::share_over(opening.opened.min(of), of, limit, "openings", source)
         .spoiled(own_failures(connections))
         .doubted(cut.clone())
