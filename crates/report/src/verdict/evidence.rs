@@ -206,6 +206,8 @@ mod tests {
         let rss = |value| at(value).doubted(Some("RSS only".into()));
         assert!(is_inconclusive(&rss(20.0).verdict(&limit(Comparison::Below, 100.0))));
         assert_eq!(rss(120.0).verdict(&limit(Comparison::Below, 100.0)), Verdict::Fail);
+        let unsure = rss(20.0).bounded(Some(130.0)).verdict(&limit(Comparison::Below, 100.0));
+        assert!(unsure.reason().is_some_and(|why| why.contains("95 % bound of 130") && why.contains("RSS only")));
     }
 
     #[test]
