@@ -17,6 +17,14 @@ pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};
 pub use stress::{STRESS_PHASES, stress};
 
+/// "60 s", "1.3 s", "333 ms".
+pub(crate) fn in_words(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        _ => format!("{} s", (duration.as_secs_f64() * 10.0).round() / 10.0),
+    }
+}
+
 /// A list of phases, in the order in which they run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {

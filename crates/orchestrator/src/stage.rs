@@ -39,10 +39,20 @@ pub(crate) struct Troupe {
     pub(crate) fault: Result<(), String>,
     /// Connections at the server that nobody closes.
     pub(crate) stuck: u64,
+    pub(crate) sampling: Sampling,
     /// Every request of the load fails.
     pub(crate) fails: bool,
     /// Agents do not say when they are done.
     pub(crate) is_silent: bool,
+}
+
+/// What comes of the server's figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampling {
+    Whole,
+    WithoutGauge,
+    Failing,
+    Never,
 }
 
 /// A phase among a troupe.
@@ -95,6 +105,7 @@ impl Troupe {
             health: Ok(0.5),
             fault: Ok(()),
             stuck: 0,
+            sampling: Sampling::Whole,
             fails: false,
             is_silent: false,
         }
@@ -179,7 +190,7 @@ impl Troupe {
         self.events.extend(rows);
         let replicas = (0..2u16).map(|replica| ReplicaSample {
             replica,
-            connections: Some(self.open.iter().sum::<u64>() / 2 + self.stuck),
+            connections: (self.sampling == Sampling::Whole).then(|| self.open.iter().sum::<u64>() / 2 + self.stuck),
             queue_depth: Some(self.depth),
             queue_limit: Some(100),
             ..ReplicaSample::default()
@@ -188,9 +199,12 @@ impl Troupe {
             at_us: self.now_us,
             second: (self.now_us / SECOND) as u32 - 1,
             replicas: replicas.collect(),
+            missing: (self.sampling == Sampling::Failing).then(|| "no answer".into()),
             ..ClusterSample::default()
         };
-        self.events.push_back(Event::Sample(Box::new(sample)));
+        if self.sampling != Sampling::Never {
+            self.events.push_back(Event::Sample(Box::new(sample)));
+        }
     }
 
     pub(crate) fn ask(&mut self, ask: &Ask) {

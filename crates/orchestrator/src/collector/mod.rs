@@ -55,6 +55,11 @@ pub(crate) fn describe(figures: &Figures) -> String {
     }
 }
 
+/// True where there is such a process, and its memory may be read.
+pub(crate) fn can_read(pid: u32) -> bool {
+    process::figures(pid).is_some_and(|figures| figures.anonymous_bytes.or(figures.rss_bytes).is_some())
+}
+
 /// Begins to sample, at each whole second of the run's clock, until the handle is aborted or nobody listens.
 pub(crate) fn start(figures: Figures, clock: RunClock, events: mpsc::Sender<Event>) -> JoinHandle<()> {
     tokio::spawn(async move {

@@ -11,6 +11,7 @@ const CONNECTIONS_MAX: u64 = 10_000_000;
 const RATE_MAX: f64 = 10_000_000.0;
 /// The record's histograms end at ten minutes.
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+const DURATION_MIN: Duration = Duration::from_millis(100);
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl StressConfig {
@@ -51,8 +52,8 @@ impl StressConfig {
     }
 
     fn check_times(&self) -> Result<(), StressError> {
-        if !(Duration::from_secs(1)..=DURATION_MAX).contains(&self.duration()) {
-            return usage("the duration must be from 1 s to 7 days");
+        if !(DURATION_MIN..=DURATION_MAX).contains(&self.duration()) {
+            return usage("the duration must be from 100 ms to 7 days");
         }
         if self.warmup() >= self.duration() {
             return usage("--warmup must be shorter than the duration: nothing would be left to judge");

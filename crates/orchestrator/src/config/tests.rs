@@ -47,6 +47,13 @@ fn a_short_run_warms_up_for_a_third() {
 }
 
 #[test]
+fn half_a_second_is_a_duration() {
+    let config = StressConfig { duration: Some(Duration::from_millis(500)), ..plain() };
+    config.check().expect("500ms can be run");
+    assert!(config.warmup() > Duration::ZERO && config.warmup() < config.duration());
+}
+
+#[test]
 fn what_cannot_be_run_is_refused() {
     type Change = fn(&mut StressConfig);
     let wrong: [(Change, &str); 14] = [
@@ -55,7 +62,7 @@ fn what_cannot_be_run_is_refused() {
         (|c| c.ramp_rate = f64::NAN, "--ramp-rate"),
         (|c| c.agents = Some(0), "--agents"),
         (|c| (c.connections, c.agents) = (Some(3), Some(4)), "--agents"),
-        (|c| c.duration = Some(Duration::from_millis(999)), "duration"),
+        (|c| c.duration = Some(Duration::from_millis(99)), "duration"),
         (|c| c.warmup = Some(Duration::from_secs(60)), "--warmup"),
         (|c| c.timeout = Duration::ZERO, "--timeout"),
         (|c| (c.target, c.replicas) = (Some("http://a".into()), Some(3)), "--replicas"),

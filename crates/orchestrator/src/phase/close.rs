@@ -1,3 +1,4 @@
+use erlmcp_record::ClusterSample;
 use erlmcp_record::names::{detail, finding};
 
 use crate::action::Action;
@@ -28,12 +29,13 @@ impl Close {
         Self { place, plan, work: None, closed_before: 0, closed_us: None, gauge: None, closed: 0, is_over: false }
     }
 
-    /// Over when the gauge, read after the last close, is at zero, or does not get there.
+    /// Over when the gauge, read after the last close, is at zero, or does not get there; or there is none.
     fn verify(&mut self, seen: &Observation<'_>, closed_us: u64) -> Vec<Action> {
         let fresh = seen.world.gauge().filter(|(_, at_us)| *at_us > closed_us).map(|(open, _)| open);
         self.gauge = fresh.or(self.gauge);
         let is_late = seen.now_us >= closed_us + GAUGE_BOUND_US;
-        let has_none = seen.world.sample.is_none();
+        let sample = seen.world.sample.as_ref().filter(|sample| sample.at_us > closed_us);
+        let has_none = self.gauge.is_none() && sample.is_some_and(|sample| sample.missing.is_none());
         if self.plan.verify && self.gauge != Some(0) && !is_late && !has_none {
             return Vec::new();
         }
@@ -42,7 +44,7 @@ impl Close {
         if !self.plan.verify || self.place.scenario || self.place.quiet {
             return Vec::new();
         }
-        let note = self.gauge.is_none().then(|| "the server has no gauge of its connections".to_string());
+        let note = self.gauge.is_none().then(|| why_no_gauge(sample));
         let gauge = self.gauge.map(|open| open as f64);
         vec![finding(&self.place, seen.now_us, finding::CLOSING_GAUGE, gauge, note), self.closed(seen)]
     }
@@ -54,6 +56,15 @@ impl Close {
             count => (count, None),
         };
         finding(&self.place, seen.now_us, finding::CONNECTIONS_CLOSED, Some(count as f64), note.filter(|_| count > 0))
+    }
+}
+
+/// `sample`: the one after the last close.
+fn why_no_gauge(sample: Option<&ClusterSample>) -> String {
+    match sample {
+        None => "no figures of the server came after the last close".into(),
+        Some(ClusterSample { missing: Some(why), .. }) => format!("the server's figures could not be read: {why}"),
+        Some(_) => "the server has no gauge of its connections".into(),
     }
 }
 

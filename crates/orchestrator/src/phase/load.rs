@@ -1,7 +1,7 @@
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
 use crate::machine::{Facts, Machine, Observation, Place};
-use crate::plan;
+use crate::plan::{self, in_words};
 
 /// Rows of a second come within so long after it.
 const ROWS_LATE_US: u64 = 1_500_000;
@@ -70,7 +70,7 @@ impl Machine for Load {
     }
 
     fn facts(&self) -> Facts {
-        let text = format!("{:.0} req/s offered for {:.0} s", self.plan.rate, self.plan.duration.as_secs_f64());
+        let text = format!("{:.0} req/s offered for {}", self.plan.rate, in_words(self.plan.duration));
         Facts { blocks: vec![self.place.first_id], text, ..Facts::default() }
     }
 }

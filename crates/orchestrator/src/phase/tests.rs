@@ -8,7 +8,7 @@ use erlmcp_report::live;
 use crate::action::{Action, Ask};
 use crate::event::Event;
 use crate::plan::{Block, Close, Connect, Load, Probe, Step};
-use crate::stage::{SECOND, Stage};
+use crate::stage::{SECOND, Sampling, Stage};
 
 fn probe(probe: Probe) -> Step {
     Step::new("probe", Block::Probe(probe))
@@ -178,6 +178,27 @@ fn closing_is_verified_on_both_sides() {
     stage.run_to_end(15 * SECOND);
     assert_eq!(stage.finding(names::CLOSING_GAUGE), Some(0.0));
     assert_eq!(stage.finding(names::CONNECTIONS_CLOSED), Some(1_000.0));
+}
+
+#[test]
+fn a_gauge_that_was_not_read_is_told_with_the_true_reason() {
+    for (sampling, reason) in [
+        (Sampling::WithoutGauge, "the server has no gauge of its connections"),
+        (Sampling::Failing, "the server's figures could not be read: no answer"),
+        (Sampling::Never, "no figures of the server came after the last close"),
+    ] {
+        let mut stage = Stage::new(vec![close(true)], 500);
+        stage.troupe.sampling = sampling;
+        stage.run_to_end(15 * SECOND);
+        let notes: Vec<_> = stage
+            .rows()
+            .filter_map(|row| match row {
+                Entry::Finding(row) if row.name == names::CLOSING_GAUGE => row.note.as_deref(),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(notes, [reason]);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::steady::Steady;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
 use crate::machine::{Facts, Machine, Observation, Place};
-use crate::plan::{self, RECOVERY_BOUND, REFUSAL_BOUND};
+use crate::plan::{self, RECOVERY_BOUND, REFUSAL_BOUND, in_words};
 
 /// More load for a while, then queued work until the target said no; then the time back to steady.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl BurstTraffic {
         self.state = State::Bursting(extra.start_us + self.plan.duration.as_micros() as u64);
         self.extra = Some(extra);
         let all = self.plan.rate + self.plan.extra;
-        actions.push(Action::scenario_line(format!("{all:.0} req/s for {:.0} s", self.plan.duration.as_secs_f64())));
+        actions.push(Action::scenario_line(format!("{all:.0} req/s for {}", in_words(self.plan.duration))));
         actions
     }
 

@@ -109,17 +109,24 @@ impl Outage {
 
     /// A connection was lost to it for the first time, or everything is served: a reason to tell.
     pub(super) fn text(&self) -> String {
-        let since = |at_us: Option<u64>| match (at_us, self.fault.effect_us) {
-            (Some(at), Some(effect)) => format!("{:.2} s", at.saturating_sub(effect) as f64 / 1e6),
+        let between = |from_us: Option<u64>, at_us: Option<u64>| match (at_us, from_us) {
+            (Some(at), Some(from)) => format!("{:.2} s", at.saturating_sub(from) as f64 / 1e6),
             _ => "not seen".into(),
         };
+        let since = |at_us: Option<u64>| between(self.fault.effect_us, at_us);
         let (affected, served) = self.episodes.counts();
+        // As the report has it: what was undone is ready so long after that.
+        let (from_us, from) = match self.fault.healed_us {
+            Some(healed_us) => (Some(healed_us), " after the heal"),
+            None => (self.fault.effect_us, ""),
+        };
+        let from = if self.fault.ready_us.is_some() { from } else { "" };
         format!(
-            "detected by cluster {}, by clients {}; {served} of {affected} connections served again {}; ready {}",
+            "detected by cluster {}, by clients {}; {served} of {affected} connections served again {}; ready {}{from}",
             since(self.fault.cluster_detected_us),
             since(self.episodes.detected_us()),
             since(self.episodes.served_us()),
-            since(self.fault.ready_us),
+            between(from_us, self.fault.ready_us),
         )
     }
 

@@ -72,11 +72,22 @@ struct Answering {
     endpoints: Vec<(u16, SocketAddr)>,
 }
 
+fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
+    match pid {
+        Some(pid) if !collector::can_read(pid) => Err(StressError::usage(format!(
+            "--target-pid {pid}: there is no such process here, or its memory may not be read: name the server's \
+             process, or leave it out"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 impl<'a> Setup<'a> {
     /// Checks everything that needs nobody else, and creates the folder.
     pub(super) fn begin(config: &'a StressConfig, watcher: Watcher) -> Result<Self, StressError> {
         config.check()?;
         let url = config.target.as_deref().map(Url::parse).transpose()?;
+        check_target_pid(config.target_pid)?;
         host::raise_descriptors();
         let room = Room::of_this_machine();
         let crew = room.crew(config)?;
@@ -161,6 +172,12 @@ impl<'a> Setup<'a> {
             Ok(Some(cluster)) => {
                 let replicas = cluster.endpoints().len();
                 self.rig.add_cluster(cluster);
+                if self.config.target_pid.is_some() {
+                    return Err(StressError::usage(
+                        "--target-pid is not needed: the target is an erlmcp cluster on this machine, which names its \
+                         processes itself; leave it out",
+                    ));
+                }
                 self.room.check_attached(replicas as u64, self.config.connections())?;
                 origin = Origin::Attached;
                 let text = format!("Attached to the erlmcp cluster on this machine: {replicas} replicas");

@@ -42,6 +42,16 @@ fn the_default_run_is_planned_under_five_minutes() {
 }
 
 #[test]
+fn the_shortest_run_is_planned_too() {
+    let config = StressConfig { duration: Some(Duration::from_millis(100)), ..plain() };
+    let plan = stress(&config, &own_cluster()).expect("a plan");
+    assert!(plan.phases.iter().all(|phase| phase.estimate() > Duration::ZERO), "{plan:?}");
+    assert_eq!(plan.phases[2].about, "Hold 100K for 0.1 seconds");
+    assert_eq!(crate::plan::in_words(config.duration() / 3), "33 ms");
+    assert_eq!(crate::plan::in_words(Duration::from_millis(1_280)), "1.3 s");
+}
+
+#[test]
 fn fifteen_minutes_are_planned_under_thirty_five() {
     let plan = stress(&minutes(15.0), &own_cluster()).expect("a plan");
     assert!(plan.estimate() < Duration::from_secs(34 * 60), "{:?}", plan.estimate());
