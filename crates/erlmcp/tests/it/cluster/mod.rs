@@ -3,6 +3,7 @@
 mod faults;
 mod life;
 mod refusals;
+mod rounds;
 mod scaling;
 mod sessions;
 mod streams;
