@@ -9,6 +9,15 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
     Ok(number as u64)
 }
 
+/// Parses how many there are of something that nothing goes without.
+pub(crate) fn parse_some(text: &str) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(0) => Err("nothing would ever be done: use 1 or more".into()),
+        Ok(count) => Ok(count),
+        Err(_) => Err(format!("{text:?} is not a whole number")),
+    }
+}
+
 /// Parses a number a second, with the same suffixes; a fraction is allowed.
 pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     let cleaned = text.trim().replace('_', "").to_ascii_lowercase();
@@ -45,6 +54,13 @@ mod tests {
         assert_eq!(parse_count("1.1k"), Ok(1_100));
         assert_eq!(parse_count("100_000"), Ok(100_000));
         assert_eq!(parse_rate("0.5"), Ok(0.5));
+    }
+
+    #[test]
+    fn none_is_too_few_of_what_is_needed() {
+        assert_eq!(parse_some("50"), Ok(50));
+        assert!(parse_some("0").is_err_and(|why| why.contains("1 or more")));
+        assert!(parse_some("-1").is_err() && parse_some("").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::count::parse_some;
 use super::duration::parse_duration;
 
 /// Whose fixtures a server offers.
@@ -27,7 +28,7 @@ impl Fixtures {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineArgs {
     /// Worker slots for queued tools [default: 50]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) workers: Option<usize>,
     /// Requests that may wait for a worker before new ones are refused [default: see --print-limits]
     #[arg(long, value_name = "N")]
@@ -49,7 +50,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
     /// Threads that serve connections [default: one a core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) shards: Option<usize>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
@@ -73,7 +74,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
     /// Threads that serve connections, in each replica [default: cores / replicas, at least 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) shards: Option<usize>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,

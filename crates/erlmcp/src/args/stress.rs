@@ -86,7 +86,7 @@ pub(crate) struct StressArgs {
     /// Process of a foreign server on this machine, for its memory and CPU
     #[arg(long, value_name = "PID")]
     pub(crate) target_pid: Option<u32>,
-    /// Folder for the results [default: test-results/stress-test-YYYYMMDD-HHMMSS]
+    /// Folder for the results; one that is not empty gets a folder in it [default: test-results/stress-test-YYYYMMDD-HHMMSS]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// A host that is not this machine and may be loaded (repeatable)

@@ -58,8 +58,10 @@ fn tls_where_there_is_none() {
 
 #[test]
 fn too_few_descriptors() {
-    let finished = erlmcp_with_descriptors(100, &["stress", "-c", "1m", "-d", "2s"]).end();
-    refused(&finished, 1, &["descriptors"]);
+    for (limit, connections) in [(100, "1m"), (256, "3000")] {
+        let finished = erlmcp_with_descriptors(limit, &["stress", "-c", connections, "-d", "2s"]).end();
+        refused(&finished, 1, &["descriptors", "ulimit -Hn"]);
+    }
 }
 
 #[test]
@@ -82,6 +84,13 @@ fn another_host_without_leave() {
 }
 
 #[test]
+fn a_process_of_the_target_that_is_not_there() {
+    let target = Target::start(Vice::None);
+    let finished = erlmcp(&["stress", &target.url(), "-c", "10", "-d", "2s", "--target-pid", "4194304"]).end();
+    refused(&finished, 2, &["--target-pid 4194304", "no such process"]);
+}
+
+#[test]
 fn words_that_mean_nothing() {
     for arguments in [
         &["stress", "ftp://localhost"][..],
@@ -89,6 +98,9 @@ fn words_that_mean_nothing() {
         &["stress", "http://localhost", "--threshold", "sla.p59_ms=1"],
         &["stress", "http://localhost", "--phases", "7"],
         &["stress", "--nonsense"],
+        &["serve", "--listen", "127.0.0.1:0", "--workers", "0"],
+        &["serve", "--listen", "127.0.0.1:0", "--shards", "0"],
+        &["cluster", "--listen", "127.0.0.1:0", "--workers", "0"],
     ] {
         let finished = erlmcp(arguments).end();
         assert_eq!(finished.code, 2, "{arguments:?}: {}", finished.said());

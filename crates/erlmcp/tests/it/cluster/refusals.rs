@@ -47,6 +47,18 @@ fn a_control_socket_that_cannot_be_made_is_told() {
 }
 
 #[test]
+fn a_process_of_a_cluster_that_names_its_own_is_not_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 1);
+    let (url, pid) = (format!("http://{}", cluster.shared), cluster.pid(1).to_string());
+    let finished = crate::finished::erlmcp(&["stress", &url, "-c", "10", "-d", "1s", "--target-pid", &pid]).end();
+    assert_eq!(finished.code, 2, "{}", finished.said());
+    assert!(finished.errors.contains("--target-pid is not needed"), "{}", finished.said());
+    assert!(finished.report.is_none(), "no load, no report");
+    assert_eq!(cluster.status()["state"], "running");
+}
+
+#[test]
 fn too_few_descriptors_are_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut shell = Command::new("sh");
