@@ -147,7 +147,13 @@ fn resources(analysis: &Analysis, facts: &Facts<'_>, found: &Sustained<'_>) -> V
     let total = server.memory_mean();
     let open = found.held.agents_min.filter(|open| *open > 0);
     let per_connection = match (&facts.memory.reference, total.zip(open)) {
-        (Ok(reference), Some((total, open))) => Value::Bytes((total - reference) / open as f64),
+        (Ok(reference), Some((total, _))) if total < *reference => {
+            Value::NotMeasured("memory with connections was below that without".into())
+        }
+        (Ok(reference), Some((total, open))) => match &facts.memory.used_before {
+            Some(why) => Value::NotMeasured(why.clone()),
+            None => Value::Bytes((total - reference) / open as f64),
+        },
         (Err(why), Some(_)) => Value::NotMeasured(why.clone()),
         (_, None) => Value::NotMeasured(missing.clone()),
     };

@@ -69,6 +69,12 @@ fn used_before(requests: u64, bytes: u64) -> erlmcp_report::Summary {
     analysis(&rows).summary()
 }
 
+/// "Memory per Connection" among the resources.
+fn memory_figure(summary: &erlmcp_report::Summary) -> String {
+    let mut figures = summary.numbers.iter().flat_map(|section| &section.figures);
+    figures.find(|figure| figure.name == "Memory per Connection").expect("the figure is there").value.plain()
+}
+
 #[test]
 fn memory_of_a_server_that_had_connections_before_is_no_pass() {
     // 100 of the baseline are the run's own; as many again are what it asks to know the target.
@@ -76,6 +82,7 @@ fn memory_of_a_server_that_had_connections_before_is_no_pass() {
     assert_eq!(verdict(&used_before(100, 1_500), MEMORY), "PASS");
     let used = used_before(3_000, 1);
     assert_eq!(verdict(&used, MEMORY), "INCONCLUSIVE");
+    assert!(memory_figure(&used).contains("not measured (the server had answered 3,000"), "{}", memory_figure(&used));
     assert!(reason(&used, MEMORY).contains("answered 3,000 requests before this run"), "{}", reason(&used, MEMORY));
     assert_eq!(verdict(&used_before(3_000, 2_048), MEMORY), "FAIL", "it can only be more");
 }
@@ -87,7 +94,9 @@ fn memory_that_shrank_or_is_that_of_other_replicas_is_no_pass() {
             replica.memory_bytes = Some(if second < LOAD_FROM { 6_000_000 } else { 4_000_000 });
         }
     });
-    assert!(reason(&shrunk.summary(), MEMORY).contains("below that without"));
+    let shrunk = shrunk.summary();
+    assert!(reason(&shrunk, MEMORY).contains("below that without"));
+    assert!(memory_figure(&shrunk).contains("below that without"));
     let scaled = Story::short().with_sample(|second, sample| {
         if second > LOAD_FROM + 40 {
             sample.replicas.pop();

@@ -105,6 +105,9 @@ fn what_a_ramp_that_was_cut_did_not_come_to_is_no_failure() {
     let summary = analysis(&rows).summary();
     assert_eq!(check(&summary, "ramp.success_percent").estimate, Some(100.0));
     assert_eq!(check(&summary, "ramp.success_percent").samples, 2_000);
+    let mut numbers = summary.numbers.iter().flat_map(|section| &section.figures);
+    let failed = numbers.find(|figure| figure.name == "Connection Failure Rate").expect("the figure is there");
+    assert_eq!(failed.value, erlmcp_report::Value::Share { part: 0, whole: 2_000 });
     for id in ["ramp.success_percent", "ramp.starts_percent", "ramp.late_p99_ms", "ramp.spread_difference_count"] {
         assert_eq!(verdict(&summary, id), "INCONCLUSIVE", "{id}");
         assert!(reason(&summary, id).contains("cut short: 2,000 of 3,000 openings were begun"), "{id}");
