@@ -8,6 +8,7 @@ mod sla;
 mod story;
 mod validity;
 mod views;
+mod wording;
 
 use erlmcp_report::Summary;
 use erlmcp_report::verdict::{Check, Verdict};
