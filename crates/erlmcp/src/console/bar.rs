@@ -59,9 +59,8 @@ impl Bar {
         let about = format!(" of about {} s", start.estimated_ms.div_ceil(1_000));
         let style = ProgressStyle::with_template(template).expect("the template is a constant");
         let style = style.progress_chars("=>-").with_key("time_bar", time_bar);
-        self.bar = ProgressBar::with_draw_target(Some(start.connections), (self.target)()).with_style(style);
-        self.bar.set_prefix(start.name.replace('_', " "));
-        self.bar.set_message(about);
+        let bar = ProgressBar::with_draw_target(Some(start.connections), (self.target)()).with_style(style);
+        self.bar = bar.with_prefix(start.name.replace('_', " ")).with_message(about);
         self.bar.enable_steady_tick(Duration::from_millis(250));
     }
 }

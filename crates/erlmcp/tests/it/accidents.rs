@@ -43,6 +43,19 @@ fn ctrl_c_ends_in_order_with_a_report() {
 }
 
 #[test]
+fn a_second_ctrl_c_begins_no_second_cool_down() {
+    let target = Target::start(Vice::None);
+    let run = erlmcp(&["stress", &target.url(), "-c", "40", "-d", "60s", "-r", "200", "--tool", "echo"]);
+    run.says("PHASE 3");
+    signal(run.pid(), Signal::INT);
+    run.says("PHASE 6");
+    signal(run.pid(), Signal::INT);
+    let finished = run.end();
+    assert_eq!(finished.code, 105, "{}", finished.said());
+    assert_eq!(finished.output.matches("=== PHASE 6: COOL DOWN ===").count(), 1, "{}", finished.output);
+}
+
+#[test]
 fn an_agent_that_dies_makes_the_run_inconclusive() {
     let target = Target::start(Vice::None);
     let run =
@@ -61,5 +74,7 @@ fn an_agent_that_dies_makes_the_run_inconclusive() {
         .map(|line| line["fates"]["unknown"].as_u64().unwrap_or(0))
         .sum();
     assert!(unknown > 0, "the dead agent's requests end as unknown: {}", finished.report()["ledger"]);
+    // 100 a second of its own: what it would have sent later was never due.
+    assert!(unknown < 5_000, "most of its 60 s was still to come: {unknown} unknown");
     assert_eq!(finished.verdict("run.ledger_difference_count"), "pass");
 }

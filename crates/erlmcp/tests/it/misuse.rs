@@ -1,6 +1,7 @@
 //! Bad input and bad luck: one clear sentence that says what to do, before any load.
 
 use std::net::TcpListener;
+use std::sync::atomic::Ordering;
 
 use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors};
 use crate::targets::{Target, Vice};
@@ -88,6 +89,7 @@ fn a_process_of_the_target_that_is_not_there() {
     let target = Target::start(Vice::None);
     let finished = erlmcp(&["stress", &target.url(), "-c", "10", "-d", "2s", "--target-pid", "4194304"]).end();
     refused(&finished, 2, &["--target-pid 4194304", "no such process"]);
+    assert_eq!(target.calls.load(Ordering::SeqCst), 0, "no load");
 }
 
 #[test]
