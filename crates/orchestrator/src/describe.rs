@@ -89,6 +89,7 @@ pub(crate) fn planned_phases(plan: &Plan) -> Vec<PlannedPhase> {
         name: phase.name.clone(),
         estimated_ms: phase.estimate().as_millis() as u64,
         skipped: phase.skip.clone(),
+        left_out: phase.steps.iter().filter(|step| step.scenario.is_some() && step.skip.is_some()).count() as u32,
     };
     plan.phases.iter().map(planned).collect()
 }

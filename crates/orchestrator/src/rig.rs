@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
 use erlmcp_load::proto::command::Command;
+use erlmcp_report::plural;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
@@ -135,7 +136,7 @@ async fn end(fleet: Option<Fleet>, cluster: Option<LocalCluster>) -> Leftovers {
     let (agents, mut left) = tokio::join!(agents, cluster);
     if agents > 0 {
         left.processes += agents;
-        let note = format!("{agents} agents did not end");
+        let note = format!("{} did not end", plural(agents, "agent"));
         left.note = Some(left.note.map_or(note.clone(), |other| format!("{other}; {note}")));
     }
     left

@@ -53,7 +53,7 @@ pub(crate) fn bytes(value: f64) -> String {
 }
 
 /// "1 replica", "12 replicas".
-pub(crate) fn plural(number: u64, what: &str) -> String {
+pub fn plural(number: u64, what: &str) -> String {
     format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 

@@ -19,6 +19,7 @@ pub mod verdict;
 
 pub use analysis::{Analysis, Span};
 pub use exit::{ExitCode, exit_code};
+pub use format::plural;
 pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
 pub use summary::{
     Figure, Finish, Generator, LedgerLine, Readiness, ScenarioResult, Section, State, Summary, SummaryPhase,

@@ -93,6 +93,8 @@ pub struct PlannedPhase {
     pub estimated_ms: u64,
     /// Why it is not going to run; None where it is.
     pub skipped: Option<String>,
+    /// Scenarios of it that are not going to run.
+    pub left_out: u32,
 }
 
 /// What a phase's heading says.
@@ -176,6 +178,9 @@ fn configuration(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> S
     line("Warm-up", format::duration_ms(config.warmup_ms));
     let scenarios = |name: &str, planned: u32| match phases.iter().find(|phase| phase.name == name) {
         Some(PlannedPhase { skipped: Some(reason), .. }) => format!("none ({reason})"),
+        Some(PlannedPhase { left_out: left_out @ 1.., .. }) => {
+            format!("{} of {planned}, {left_out} left out", planned.saturating_sub(*left_out))
+        }
         _ => planned.to_string(),
     };
     line("Failure scenarios", scenarios(phase::FAILURE_RECOVERY, config.failure_scenarios));

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use erlmcp_report::plural;
+
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
 use crate::machine::{Facts, Machine, Observation, Place};
@@ -24,7 +26,8 @@ impl Machine for Scale {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(started_us) = self.started_us else {
             self.started_us = Some(seen.now_us);
-            let note = Action::note(format!("Scaling to {} replicas ({})", self.replicas, self.place.name));
+            let replicas = plural(u64::from(self.replicas), "replica");
+            let note = Action::note(format!("Scaling to {replicas} ({})", self.place.name));
             return vec![note, Action::Ask(Ask::Scale { replicas: self.replicas })];
         };
         if let Event::Answer(Answer::Scaled(outcome)) = seen.event {

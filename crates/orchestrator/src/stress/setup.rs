@@ -7,7 +7,7 @@ use std::time::Duration;
 use erlmcp_load::clock::{RunClock, monotonic_ns, unix_ns};
 use erlmcp_load::proto::{self, Reached, command::Command};
 use erlmcp_record::{Entry, RECORD_VERSION, RunHeader};
-use erlmcp_report::live;
+use erlmcp_report::{live, plural};
 
 use super::origin::{self, Origin};
 use crate::action::Action;
@@ -148,7 +148,8 @@ impl<'a> Setup<'a> {
     async fn start_cluster(&mut self, binary: PathBuf) -> Result<Answering, StressError> {
         self.room.check_memory(self.config.connections(), self.crew, true)?;
         let replicas = self.crew.replicas.unwrap_or(crate::REPLICAS);
-        let text = format!("Starting a cluster of {replicas} replicas and {} agents", self.crew.agents);
+        let agents = plural(u64::from(self.crew.agents), "agent");
+        let text = format!("Starting a cluster of {} and {agents}", plural(u64::from(replicas), "replica"));
         self.show(live::Event::Note { text }).await;
         let log = self.folder.path().join(CLUSTER_LOG);
         let cluster = LocalCluster::start(&binary, replicas, &log, self.rig.clock, self.rig.sender()).await?;
@@ -180,7 +181,8 @@ impl<'a> Setup<'a> {
                 }
                 self.room.check_attached(replicas as u64, self.config.connections())?;
                 origin = Origin::Attached;
-                let text = format!("Attached to the erlmcp cluster on this machine: {replicas} replicas");
+                let replicas = plural(replicas as u64, "replica");
+                let text = format!("Attached to the erlmcp cluster on this machine: {replicas}");
                 self.show(live::Event::Note { text }).await;
             }
             Err(why) => {

@@ -211,6 +211,7 @@ fn whole_run(analysis: &Analysis) -> Vec<Figure> {
         Figure::new("Load P99 Latency", phases::quantile(&load.latency, 0.99, none)),
         Figure::new("Load Max Latency", phases::quantile(&load.latency, 1.0, none)),
         Figure::new("Requests of Every Kind", Value::Count(all.planned)),
+        Figure::new("Refused Attempts, Tried Again", Value::Count(all.refusals)),
         Figure::new("Errors by Cause", phases::causes(&all.causes)),
     ]
 }

@@ -1,7 +1,7 @@
 //! Every view, from fixed records.
 
 use erlmcp_record::Fate;
-use erlmcp_report::live::{self, Event};
+use erlmcp_report::live::{self, Event, PlannedPhase};
 use erlmcp_report::{Summary, render};
 
 use crate::story::{LOAD_FROM, Story, analysis};
@@ -97,4 +97,23 @@ fn a_changed_threshold_is_shown_as_changed_in_every_view() {
     assert!(render::json(&summary).contains("\"changed\": true"));
     let plan = Event::Plan { config: Box::new(config), phases: Vec::new(), folder: "results".into() };
     assert!(live::console(&plan).contains("Threshold changed: sla.p95_ms is 500"));
+}
+
+#[test]
+fn a_plan_counts_only_the_scenarios_that_are_to_run() {
+    let said = |skipped: Option<&str>, left_out: u32| {
+        let planned = PlannedPhase {
+            number: 4,
+            name: "failure_recovery".into(),
+            estimated_ms: 0,
+            skipped: skipped.map(str::to_owned),
+            left_out,
+        };
+        let config = Box::new(Story::short().config);
+        let text = live::console(&Event::Plan { config, phases: vec![planned], folder: "results".into() });
+        text.lines().find(|line| line.contains("Failure scenarios")).unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(said(None, 0), "- Failure scenarios: 3");
+    assert_eq!(said(None, 2), "- Failure scenarios: 1 of 3, 2 left out");
+    assert_eq!(said(Some("left out by --phases"), 3), "- Failure scenarios: none (left out by --phases)");
 }
