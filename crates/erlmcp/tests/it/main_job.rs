@@ -9,6 +9,7 @@ use crate::finished::{Finished, erlmcp};
 
 #[test]
 #[ignore = "takes minutes and wants a release build: .ci/run has the call"]
+#[allow(clippy::print_stdout, reason = "its report is what a person who runs it wants to see")]
 fn main_job() {
     let run = erlmcp(&["stress", "-c", "5000", "-d", "20s", "-r", "2000", "--ramp-rate", "1000", "--seed", "7"]);
     let pid = run.pid();
@@ -55,7 +56,7 @@ fn faults_were_real_and_undone(finished: &Finished) {
     let rows: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).expect("rows are JSON")).collect();
     let last = |scenario: &str| {
         let of_it = |row: &&Value| row["row"] == "fault" && row["scenario"] == scenario;
-        rows.iter().filter(of_it).next_back().unwrap_or_else(|| panic!("no fault of {scenario}"))
+        rows.iter().rfind(of_it).unwrap_or_else(|| panic!("no fault of {scenario}"))
     };
     for scenario in ["node_failure", "network_partition"] {
         let fault = last(scenario);

@@ -5,9 +5,8 @@ use super::source::{SourceFile, tree};
 const EMPTY_NAMES: [&str; 8] = ["utils", "util", "common", "helper", "helpers", "manager", "misc", "stuff"];
 
 fn badly_named(files: &[SourceFile]) -> Vec<&str> {
-    let says_nothing = |path: &str| {
-        path.trim_end_matches(".rs").split(['/', '_']).any(|part| EMPTY_NAMES.contains(&part))
-    };
+    let says_nothing =
+        |path: &str| path.trim_end_matches(".rs").split(['/', '_']).any(|part| EMPTY_NAMES.contains(&part));
     files.iter().map(|file| file.path.as_str()).filter(|path| says_nothing(path)).collect()
 }
 

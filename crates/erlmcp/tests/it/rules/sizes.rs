@@ -18,7 +18,9 @@ fn long_functions(files: &[SourceFile]) -> Vec<String> {
         let lines: Vec<&str> = file.text.lines().collect();
         for (start, line) in lines.iter().enumerate() {
             let text = line.trim_start();
-            let is_function = text.starts_with("fn ") || (text.starts_with("pub") && text.contains(" fn ")) || text.starts_with("async fn ");
+            let is_function = text.starts_with("fn ")
+                || (text.starts_with("pub") && text.contains(" fn "))
+                || text.starts_with("async fn ");
             if !is_function {
                 continue;
             }
@@ -51,7 +53,8 @@ fn functions_are_short() {
 #[test]
 fn long_ones_are_found() {
     let body = "    x();\n".repeat(80);
-    let file = SourceFile::new("crates/a/src/b.rs", &format!("pub fn long() {{\n{body}}}\nfn short() {{\n    x();\n}}\n"));
+    let file =
+        SourceFile::new("crates/a/src/b.rs", &format!("pub fn long() {{\n{body}}}\nfn short() {{\n    x();\n}}\n"));
     assert_eq!(long_functions(&[file]).len(), 1);
     assert_eq!(long_files(&[SourceFile::new("crates/a/src/c.rs", &"x\n".repeat(501))]).len(), 1);
 }
