@@ -190,7 +190,10 @@ fn sustained(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
         ),
         Figure::new(
             "sweep_answered_percent",
-            Value::Share { part: found.sweep.ok(), whole: found.sweep.planned.max(found.held.target) },
+            match found.sweep.planned.max(found.held.target) {
+                0 => Value::NotMeasured("the closing sweep was not reached".into()),
+                whole => Value::Share { part: found.sweep.ok(), whole },
+            },
         ),
     ]
 }

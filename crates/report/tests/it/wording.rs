@@ -52,6 +52,8 @@ fn without_a_window_every_figure_of_it_says_so() {
     for name in ["p95_latency_ms", "error_rate_percent", "connections_held_min", "connections_server_min"] {
         assert_eq!(summary.figure(phase::SUSTAINED_LOAD, name).cloned(), not_measured(NO_WINDOW), "{name}");
     }
+    let sweep = summary.figure(phase::SUSTAINED_LOAD, "sweep_answered_percent").cloned();
+    assert_eq!(sweep, not_measured("the closing sweep was not reached"));
     for name in ["P95 Latency", "Total Cluster Throughput", "Total Memory", "Connections Sustained"] {
         assert_eq!(number(&summary, name), not_measured(NO_WINDOW), "{name}");
     }
