@@ -1,6 +1,7 @@
 //! Each vice, and the verdict that it must get. The run is short and its load small: what is judged here is the
 //! judgement, never the speed. Whatever the vice, every planned request has exactly one fate.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::server::{Target, Vice};
@@ -22,7 +23,20 @@ fn run(vice: Vice, more: &[&str]) -> Finished {
     assert!(finished.report.is_some(), "{}", finished.said());
     let ledger = "run.ledger_difference_count";
     assert_eq!(finished.verdict(ledger), "pass", "{}", finished.check(ledger));
+    the_target_agrees(&finished, target.calls.load(Ordering::SeqCst));
     finished
+}
+
+/// What the target read is what the ledger says was sent: everything planned that did not end unsent.
+fn the_target_agrees(finished: &Finished, read: u64) {
+    let lines = finished.report()["ledger"].as_array().expect("a report has a ledger");
+    let calls = lines.iter().filter(|line| line["kind"] == "load" || line["kind"] == "sequential");
+    let sent = calls.map(|line| {
+        let fates = line["fates"].as_object().expect("fates");
+        let unsent = fates.iter().filter(|(name, _)| name.starts_with("unsent"));
+        line["planned"].as_u64().expect("a count") - unsent.filter_map(|(_, count)| count.as_u64()).sum::<u64>()
+    });
+    assert_eq!(sent.sum::<u64>(), read, "calls sent and read");
 }
 
 fn fails(finished: &Finished, ids: &[&str]) {
