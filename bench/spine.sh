@@ -12,6 +12,7 @@ for tool in nginx wrk; do
 done
 cargo build --release --locked
 binary=$PWD/target/release/erlmcp
+mkdir -p bench/results
 work=$(mktemp -d)
 started=()
 clean_up() {

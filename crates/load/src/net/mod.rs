@@ -1,5 +1,6 @@
 //! The network as the engine sees it.
 
+mod parting;
 mod secured;
 #[cfg(test)]
 pub(crate) mod simulated;

@@ -22,6 +22,10 @@ impl Secured {
         Self { stream, tls: Box::new(tls), error: None, has_shaken_hands: false }
     }
 
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(super) fn stream(&self) -> &TcpStream {
         &self.stream
     }

@@ -11,11 +11,13 @@ use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket::{setsockopt, sockopt};
+use rustix::process::{Resource, getrlimit};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::parting::Parting;
 use super::secured::Secured;
 use super::tls::Tls;
 use super::{Closing, Net, Readiness};
@@ -32,6 +34,8 @@ const USER_TIMEOUT_LOOPBACK: Duration = Duration::from_secs(1);
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for the end of a connection whose peer does not answer: longer than partitions last.
 const USER_TIMEOUT_UNHEARD: Duration = Duration::from_secs(60);
+/// Descriptors that are not for sockets of connections.
+const DESCRIPTORS_KEPT: u64 = 64;
 
 /// What bytes go through.
 #[derive(Debug)]
@@ -45,6 +49,13 @@ impl Transport {
         match self {
             Transport::Plain(stream) => stream,
             Transport::Secured(secured) => secured.stream(),
+        }
+    }
+
+    fn into_stream(self) -> TcpStream {
+        match self {
+            Transport::Plain(stream) => stream,
+            Transport::Secured(secured) => secured.into_stream(),
         }
     }
 }
@@ -61,6 +72,9 @@ pub(crate) struct Sockets {
     table: Vec<Option<Transport>>,
     open: u32,
     tls: Option<Tls>,
+    parting: Parting<TcpStream>,
+    /// Sockets that this process may have.
+    sockets_max: u64,
 }
 
 /// Wakes the engine's loop from another thread.
@@ -91,6 +105,8 @@ impl Sockets {
             table: Vec::new(),
             open: 0,
             tls,
+            parting: Parting::new(),
+            sockets_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_KEPT),
         };
         Ok((sockets, Wake(Arc::new(waker))))
     }
@@ -98,7 +114,8 @@ impl Sockets {
     /// Waits until a connection is ready, another thread wakes it, or `until_us` is reached (None: no limit).
     pub(crate) fn wait(&mut self, until_us: Option<u64>) -> io::Result<()> {
         let mut timeout = None;
-        if let Some(until_us) = until_us {
+        self.parting.let_go(self.clock.now_us());
+        if let Some(until_us) = until_us.into_iter().chain(self.parting.next_us()).min() {
             if until_us <= self.clock.now_us() {
                 timeout = Some(Duration::ZERO);
             } else {
@@ -209,6 +226,7 @@ impl Net for Sockets {
     fn close(&mut self, key: u32, how: Closing) {
         let Some(transport) = self.table.get_mut(key as usize).and_then(Option::take) else { return };
         self.open -= 1;
+        let has_room = u64::from(self.open) + (self.parting.len() as u64) < self.sockets_max;
         let socket = SockRef::from(transport.stream());
         // Where either fails the socket closes with FIN, which is only less tidy.
         let _ = match how {
@@ -216,10 +234,17 @@ impl Net for Sockets {
             Closing::Unheard => socket.set_tcp_user_timeout(Some(USER_TIMEOUT_UNHEARD)),
             Closing::Fin => Ok(()),
         };
+        if how == Closing::Unheard && has_room {
+            let mut stream = transport.into_stream();
+            // Where it fails the socket is closed at once: its events must not be taken for those of its successor.
+            if self.poll.registry().deregister(&mut stream).is_ok() {
+                self.parting.keep(key, stream, self.clock.now_us());
+            }
+        }
     }
 
     fn sockets(&self) -> u32 {
-        self.open
+        self.open + self.parting.len() as u32
     }
 }
 
