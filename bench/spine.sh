@@ -63,7 +63,7 @@ result=bench/results/spine-$(date +%Y-%m-%d).md
   echo
   echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by servers and generators," \
     "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r), $(rustc --version | cut -d' ' -f1,2)," \
-    "$(nginx -v 2>&1 | cut -d/ -f2), wrk with 2 threads."
+    "nginx $(nginx -v 2>&1 | cut -d/ -f2), wrk with 2 threads."
   echo
   echo "| 64 connections, wrk, $pairs interleaved pairs of ${seconds} s | requests/s, median | min to max |"
   echo "|---|---|---|"
@@ -74,7 +74,7 @@ result=bench/results/spine-$(date +%Y-%m-%d).md
   echo
   echo "The main job, \`erlmcp stress\` without arguments, ended with exit code $code:"
   echo
-  cat "$work/run/FINAL_REPORT.md"
+  sed "s,$PWD/target/release/,,; s,$work/run,results," "$work/run/FINAL_REPORT.md"
 } >"$result"
 cat "$result"
 echo "written to $result" >&2
