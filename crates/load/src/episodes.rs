@@ -52,13 +52,18 @@ impl Episodes {
         self.kept.push(Incident { id, served: 0, last_served_us: None, row: None, changed: false });
     }
 
-    /// The replica of this incident is down: an episode. Nothing is told of one that affected no connection.
+    /// The replica of this incident is lost: an episode, or one that more connections belong to than was known.
+    /// Nothing is told of one that affected no connection.
     pub(crate) fn down(&mut self, loss: Loss) {
         let Some(incident) = self.kept.iter_mut().find(|incident| incident.id == loss.incident) else { return };
         if loss.affected == 0 {
             return;
         }
         incident.changed = true;
+        if let Some(row) = &mut incident.row {
+            row.affected = loss.affected;
+            return;
+        }
         incident.row = Some(EpisodeRow {
             agent: loss.agent,
             phase: loss.phase,

@@ -3,13 +3,16 @@
 //! The rules, for one endpoint:
 //! - *Blocked* (no new connections go there): a connect or a first request failed. Open connections stay.
 //! - *Incident*: an open connection was lost. It passes when a request that was written after the loss is answered:
-//!   a server that closes one connection is not dead.
-//! - *Down*: (a) all open connections are lost, three or more within an incident; or (b) three lost or none left,
+//!   a server that closes one connection is not dead. Losses of the same second still belong to it, for a replica
+//!   that is back within milliseconds answers while the resets of its former life are still being read.
+//! - *Broken*: half of the connections or more are lost within an incident, three or more of them, or all.
+//! - *Down*: (a) broken, with three or more lost; or (b) three lost or none left,
 //!   and a check (a connection of its own with one request) fails, or gets no answer for 500 ms; or (c) three or
 //!   more requests have been unanswered for 500 ms and nothing was answered meanwhile, a check that was sent after
 //!   250 ms included, so that a slow tool does not condemn its server; or (d) a connection ended by
-//!   TCP_USER_TIMEOUT and there was no answer for 500 ms. (c) and (d), and (b) while connections are left,
-//!   hold only where there is another endpoint to go to.
+//!   TCP_USER_TIMEOUT and there was no answer for 500 ms. (c) and (d), and the others while connections are left,
+//!   hold only where there is another endpoint to go to. What has passed takes nothing down; where it was broken
+//!   it is an episode all the same.
 //! - A blocked or lost endpoint is checked every 250 ms and is back when a check is answered.
 //! - Time in which the agent itself stood still is no silence of the endpoint's: see [`Health::forgive`].
 
@@ -66,7 +69,20 @@ pub(crate) struct Incident {
     pub(crate) id: u32,
     pub(crate) began_us: u64,
     pub(crate) lost: u32,
+    /// Connections that were open when it began.
+    had: u32,
     user_timeout: bool,
+    passed: bool,
+}
+
+impl Incident {
+    fn new(id: u32, began_us: u64, had: u32) -> Self {
+        Self { id, began_us, lost: 0, had, user_timeout: false, passed: false }
+    }
+
+    fn is_broken(&self) -> bool {
+        (self.lost >= LOST_MIN && 2 * self.lost >= self.had) || (self.lost > 0 && self.lost >= self.had)
+    }
 }
 
 /// What the engine knows beside it.
@@ -125,9 +141,14 @@ impl Health {
         self.down
     }
 
-    #[cfg(test)]
+    /// The incident that has not passed.
     pub(crate) fn incident(&self) -> Option<Incident> {
-        self.incident
+        self.incident.filter(|incident| !incident.passed)
+    }
+
+    /// The incident that has passed and had broken the endpoint: it was lost for a moment.
+    pub(crate) fn broken(&self) -> Option<Incident> {
+        self.incident.filter(|incident| incident.passed && incident.is_broken())
     }
 
     /// A request was written.
@@ -138,14 +159,15 @@ impl Health {
         }
     }
 
-    /// The answer to a request came that was written at `written_us`.
-    pub(crate) fn answered(&mut self, now_us: u64, written_us: u64) {
+    /// The answer to a request came that was written at `written_us`. True where an incident passes with it.
+    pub(crate) fn answered(&mut self, now_us: u64, written_us: u64) -> bool {
         self.unanswered = self.unanswered.saturating_sub(1);
         self.silent_since_us = now_us;
         self.answered_us = now_us;
-        if self.incident.is_some_and(|incident| written_us > incident.began_us) && !self.down {
-            self.incident = None;
-        }
+        let Some(incident) = &mut self.incident else { return false };
+        let passes = !incident.passed && !self.down && written_us > incident.began_us;
+        incident.passed |= passes;
+        passes
     }
 
     /// A request was given up, or its connection was lost.
@@ -153,10 +175,10 @@ impl Health {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
 
-    /// An open connection was lost. `next_incident` is the number of a new incident. Answers with the number of
-    /// the incident that this loss belongs to.
-    pub(crate) fn lost(&mut self, now_us: u64, user_timeout: bool, next_incident: u32) -> u32 {
-        let new = Incident { id: next_incident, began_us: now_us, lost: 0, user_timeout: false };
+    /// An open connection was lost, and `left` are open still. `next_incident` is the number of a new incident.
+    /// Answers with the number of the incident that this loss belongs to.
+    pub(crate) fn lost(&mut self, now_us: u64, user_timeout: bool, next_incident: u32, left: u32) -> u32 {
+        let new = Incident::new(next_incident, now_us, left + 1);
         let incident = self.incident.get_or_insert(new);
         if !self.down && now_us > incident.began_us + INCIDENT_US {
             *incident = new;
@@ -190,8 +212,13 @@ impl Health {
         self.check = Check::None;
         self.checks_failed = 0;
         self.blocked = false;
-        self.down = false;
-        self.incident = None;
+        // Of what was given up no reset comes any more.
+        if std::mem::take(&mut self.down) {
+            self.incident = None;
+        }
+        if let Some(incident) = &mut self.incident {
+            incident.passed = true;
+        }
         self.silent_since_us = now_us;
         self.answered_us = now_us;
     }
@@ -225,8 +252,8 @@ impl Health {
 
     /// The endpoint is not to be used any more.
     pub(crate) fn set_down(&mut self, now_us: u64, next_incident: u32) -> Incident {
-        let new = Incident { id: next_incident, began_us: now_us, lost: 0, user_timeout: false };
-        let incident = *self.incident.get_or_insert(new);
+        let incident = self.incident().unwrap_or(Incident::new(next_incident, now_us, 0));
+        self.incident = Some(incident);
         self.down = true;
         self.blocked = true;
         self.unanswered = 0;
@@ -236,7 +263,7 @@ impl Health {
 
     /// True where time alone can change the verdict.
     pub(crate) fn is_watched(&self) -> bool {
-        self.blocked || self.down || self.incident.is_some() || self.unanswered >= UNANSWERED_MIN
+        self.blocked || self.down || self.incident().is_some() || self.unanswered >= UNANSWERED_MIN
     }
 
     pub(crate) fn judge(&self, around: Around) -> Verdict {
@@ -253,8 +280,8 @@ impl Health {
             return None;
         }
         let may_leave = around.elsewhere || around.open == 0;
-        if let Some(incident) = self.incident.filter(|_| may_leave) {
-            if around.open == 0 && incident.lost >= LOST_MIN {
+        if let Some(incident) = self.incident().filter(|_| may_leave) {
+            if incident.lost >= LOST_MIN && incident.is_broken() {
                 return Some(How::Reset);
             }
             if self.is_grave(incident, around)
@@ -285,7 +312,7 @@ impl Health {
     }
 
     fn is_suspect(&self, around: Around) -> bool {
-        let grave = self.incident.is_some_and(|incident| self.is_grave(incident, around) || incident.user_timeout);
+        let grave = self.incident().is_some_and(|incident| self.is_grave(incident, around) || incident.user_timeout);
         grave || (around.elsewhere && self.silence_us(around.now_us) >= SUSPICION_US)
     }
 

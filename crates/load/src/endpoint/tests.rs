@@ -9,7 +9,7 @@ fn around(now_us: u64, open: u32) -> Around {
 #[test]
 fn one_lost_connection_condemns_nobody() {
     let mut health = Health::new();
-    health.lost(S, false, 1);
+    health.lost(S, false, 1, 99);
     assert_eq!(health.judge(around(S, 99)), Verdict::Nothing);
     assert_eq!(health.judge(around(10 * S, 99)), Verdict::Nothing);
     assert!(health.is_eligible());
@@ -18,7 +18,7 @@ fn one_lost_connection_condemns_nobody() {
 #[test]
 fn all_connections_lost_is_a_dead_replica() {
     let mut health = Health::new();
-    let ids = [health.lost(S, false, 7), health.lost(S + 10, false, 8), health.lost(S + 20, false, 9)];
+    let ids = [health.lost(S, false, 7, 2), health.lost(S + 10, false, 8, 1), health.lost(S + 20, false, 9, 0)];
     assert_eq!(ids, [7, 7, 7], "one incident");
     assert_eq!(health.judge(around(S + 20, 0)), Verdict::Down(How::Reset));
     assert_eq!(health.set_down(S + 20, 10).lost, 3);
@@ -28,8 +28,8 @@ fn all_connections_lost_is_a_dead_replica() {
 #[test]
 fn an_answer_written_after_the_loss_ends_the_incident() {
     let mut health = Health::new();
-    for _ in 0..3 {
-        health.lost(S, false, 1);
+    for left in [99, 98, 97] {
+        health.lost(S, false, 1, left);
     }
     health.answered(S + 5, S - 100);
     assert!(health.incident().is_some(), "an answer to what was written before the loss proves nothing");
@@ -41,8 +41,8 @@ fn an_answer_written_after_the_loss_ends_the_incident() {
 #[test]
 fn three_losses_are_checked_before_the_others_are_abandoned() {
     let mut health = Health::new();
-    for _ in 0..3 {
-        health.lost(S, false, 1);
+    for left in [99, 98, 97] {
+        health.lost(S, false, 1, left);
     }
     assert_eq!(health.judge(around(S, 97)), Verdict::Check);
     health.check_sent(S);
@@ -57,10 +57,41 @@ fn three_losses_are_checked_before_the_others_are_abandoned() {
 }
 
 #[test]
+fn half_of_the_connections_lost_is_a_dead_replica() {
+    let mut health = Health::new();
+    for left in (52..100).rev() {
+        health.lost(S, false, 1, left);
+    }
+    assert_eq!(health.judge(around(S, 52)), Verdict::Check);
+    for left in [51, 50] {
+        health.lost(S, false, 1, left);
+    }
+    assert_eq!(health.judge(around(S, 50)), Verdict::Down(How::Reset));
+    let alone = Around { elsewhere: false, ..around(S, 50) };
+    assert_eq!(health.judge(alone), Verdict::Check, "what is left is kept where there is nowhere to go");
+}
+
+#[test]
+fn a_replica_that_answers_while_its_resets_are_read_was_lost_for_a_moment() {
+    let mut health = Health::new();
+    for left in [9, 8, 7] {
+        health.lost(S, false, 1, left);
+    }
+    health.check_answered(S + 100);
+    assert!(health.incident().is_none() && health.broken().is_none(), "three of ten");
+    assert_eq!(health.lost(S + 200, false, 2, 6), 1, "of the same second: the same incident");
+    assert_eq!(health.lost(S + 300, false, 2, 5), 1);
+    assert_eq!(health.broken().map(|incident| incident.lost), Some(5));
+    assert_eq!(health.judge(around(S + 300, 5)), Verdict::Nothing, "it answers: it is used");
+    assert_eq!(health.lost(3 * S, false, 2, 4), 2, "a later loss is another incident");
+    assert!(health.broken().is_none());
+}
+
+#[test]
 fn losses_far_apart_do_not_add_up() {
     let mut health = Health::new();
     for second in 1..10 {
-        health.lost(second * 2 * S, false, second as u32);
+        health.lost(second * 2 * S, false, second as u32, 50);
     }
     assert_eq!(health.incident().map(|incident| incident.lost), Some(1));
     assert_eq!(health.judge(around(18 * S, 50)), Verdict::Nothing);
@@ -116,7 +147,7 @@ fn answers_in_between_break_the_silence() {
 fn packets_without_acknowledgement_count_when_nothing_else_answers() {
     let mut health = Health::new();
     health.answered(9 * S, 9 * S);
-    health.lost(9 * S + 100_000, true, 1);
+    health.lost(9 * S + 100_000, true, 1, 10);
     assert_eq!(health.judge(around(9 * S + 100_000, 10)), Verdict::Check);
     assert_eq!(health.judge(around(9 * S + 500_000, 10)), Verdict::Down(How::UserTimeout));
 }

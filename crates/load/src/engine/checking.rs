@@ -56,6 +56,20 @@ impl<N: Net> Engine<N> {
         let health = &mut self.endpoints.get_mut(index).health;
         health.ended_unanswered();
         health.check_answered(now_us);
+        self.tell_broken(index, now_us);
+    }
+
+    /// An endpoint that was lost for a moment and answers again: an episode too, though nothing was given up.
+    pub(super) fn tell_broken(&mut self, index: u16, now_us: u64) {
+        let endpoint = self.endpoints.get(index);
+        let Some(incident) = endpoint.health.broken() else { return };
+        let (id, replica) = (incident.id, endpoint.replica);
+        self.episodes.down(self.loss(id, replica, How::Reset, u64::from(incident.lost), now_us));
+    }
+
+    fn loss(&self, incident: u32, replica: u16, how: How, affected: u64, detected_us: u64) -> Loss {
+        let (agent, phase) = (self.settings.agent, self.phase);
+        Loss { incident, agent, phase, replica, detected_us, how: how.name(), affected }
     }
 
     /// `silent`: it was given up; else the other end said no.
@@ -75,15 +89,8 @@ impl<N: Net> Engine<N> {
         let incident = endpoint.health.set_down(now_us, next);
         let (replica, open) = (endpoint.replica, endpoint.open);
         self.episodes.note(incident.id);
-        self.episodes.down(Loss {
-            incident: incident.id,
-            agent: self.settings.agent,
-            phase: self.phase,
-            replica,
-            detected_us: now_us,
-            how: how.name(),
-            affected: u64::from(incident.lost) + u64::from(open),
-        });
+        let affected = u64::from(incident.lost) + u64::from(open);
+        self.episodes.down(self.loss(incident.id, replica, how, affected, now_us));
         let cause = if how == How::Reset { Cause::ReplicaLost } else { Cause::ReplicaSilent };
         let is_there = |connection: &Connection| connection.endpoint == index && connection.has_socket();
         let keys: Vec<u32> = self

@@ -25,7 +25,11 @@ impl<N: Net> Engine<N> {
         let Flight { purpose: Purpose::Planned(request), written_us, headers_us, first_event_us, .. } = flight else {
             return self.check_answered(key, now_us);
         };
-        endpoint.health.answered(now_us, written_us);
+        if endpoint.health.answered(now_us, written_us) {
+            let index = connection.endpoint;
+            self.tell_broken(index, now_us);
+        }
+        let connection = &mut self.connections[key as usize];
         if connection.opening.is_some() {
             connection.account = Some(self.ledger.account_of(&request.ticket));
             self.opened(key, now_us);

@@ -61,18 +61,21 @@ impl<N: Net> Engine<N> {
 
     fn client_lost(&mut self, key: u32, cause: Cause, now_us: u64) {
         let connection = &mut self.connections[key as usize];
-        self.endpoints.get_mut(connection.endpoint).open -= 1;
+        let index = connection.endpoint;
+        let endpoint = self.endpoints.get_mut(index);
+        endpoint.open -= 1;
         self.log.lost(cause);
         if is_peers(cause) {
             let next = self.episodes.next_id();
-            let health = &mut self.endpoints.get_mut(connection.endpoint).health;
-            let incident = health.lost(now_us, cause == Cause::UserTimeout, next);
+            let incident = endpoint.health.lost(now_us, cause == Cause::UserTimeout, next, endpoint.open);
             self.episodes.note(incident);
             if connection.incident == 0 {
                 connection.incident = incident;
             }
             self.watch_us = 0;
+            self.tell_broken(index, now_us);
         }
+        let connection = &mut self.connections[key as usize];
         if connection.closing {
             return self.drop_client(key, now_us);
         }

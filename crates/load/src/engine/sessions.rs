@@ -104,6 +104,9 @@ impl<N: Net> Engine<N> {
             _ => {}
         }
         connection.state = State::Idle;
-        self.endpoints.get_mut(connection.endpoint).health.answered(now_us, flight.written_us);
+        let index = connection.endpoint;
+        if self.endpoints.get_mut(index).health.answered(now_us, flight.written_us) {
+            self.tell_broken(index, now_us);
+        }
     }
 }

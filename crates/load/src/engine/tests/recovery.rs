@@ -38,6 +38,24 @@ fn a_killed_replica_is_an_episode_and_its_clients_go_elsewhere() {
 }
 
 #[test]
+fn a_replica_back_before_all_its_resets_are_read_is_an_episode() {
+    let mut stage = four();
+    stage.order_load(2, 200.0);
+    stage.run_for(S);
+    let address = stage.addresses[1];
+    stage.engine.net.reset_all(address, 8);
+    stage.run_for(S / 10);
+    assert!(stage.episodes.is_empty(), "a third of its connections, and it answers: {:?}", stage.episodes);
+    stage.engine.net.reset_all(address, 17);
+    stage.until_done(2);
+    stage.run_for(S);
+    let episodes: Vec<_> = stage.episodes.values().collect();
+    let [episode] = episodes.as_slice() else { panic!("one episode, not {episodes:?}") };
+    assert_eq!((episode.replica, episode.affected, episode.served_again), (1, 25, 25));
+    assert_eq!(stage.open_now().iter().sum::<u64>(), 100);
+}
+
+#[test]
 fn a_partitioned_replica_is_found_by_its_silence() {
     let mut stage = four();
     stage.order_load(2, 200.0);
