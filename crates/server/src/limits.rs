@@ -83,6 +83,11 @@ limits! {
     sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too.";
     sessions_held_max = 16_384, "sessions", "Legacy sessions with a log level or subscriptions of their own, which have to be held. Above it: 503.";
     session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: 409.";
+    replay_streams_max = 4_096, "streams", "Streams of calls of legacy sessions that are kept for clients that come back. Above it: the oldest is forgotten.";
+    replay_bytes_max = 16_777_216, "bytes", "What is kept of all of them. Above it: the oldest stream is forgotten.";
+    replay_stream_events_max = 256, "events", "Events that are kept of one of them. Above it: the oldest is dropped, and who comes back is told so.";
+    replay_stream_bytes_max = 262_144, "bytes", "What is kept of one of them. Above it: likewise; an answer that is longer can't be fetched again (410).";
+    replay_age_ms = 60_000, "ms", "How long one is kept after its end. Later: 410.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
     drain_lead_ms = 0, "ms", "From \"not ready\" to the end of accepting, so that balancers look elsewhere first.";
     drain_idle_ms = 500, "ms", "From the end of accepting to the closing of connections without a request.";

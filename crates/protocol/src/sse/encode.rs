@@ -13,6 +13,19 @@ pub fn write_event(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// The same with an id, by which a client that has lost the stream says up to where it has read.
+pub fn write_event_with_id(out: &mut Vec<u8>, id: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"id: ");
+    out.extend_from_slice(id.as_bytes());
+    out.push(b'\n');
+    write_event(out, write);
+}
+
+/// Tells how long a client is to wait before it comes back. No event.
+pub fn write_retry(out: &mut Vec<u8>, retry_ms: u64) {
+    out.extend_from_slice(format!("retry: {retry_ms}\n\n").as_bytes());
+}
+
 /// Writes an event without data, which gives the client an id to come back with, and how long it is to wait then.
 pub fn write_priming(out: &mut Vec<u8>, id: &str, retry_ms: u64) {
     out.extend_from_slice(format!("id: {id}\nretry: {retry_ms}\ndata: \n\n").as_bytes());
@@ -27,5 +40,9 @@ mod tests {
         let mut out = Vec::new();
         write_event(&mut out, |out| out.extend_from_slice(b"{}"));
         assert_eq!(out, b"data: {}\n\n");
+        out.clear();
+        write_event_with_id(&mut out, "7-a", |out| out.extend_from_slice(b"{}"));
+        write_retry(&mut out, 250);
+        assert_eq!(out, b"id: 7-a\ndata: {}\n\nretry: 250\n\n");
     }
 }

@@ -73,6 +73,7 @@ fn status(rows: &[Row<'_>], fresh: &[Snapshot], cluster: &ClusterReference, stat
             connections: sum(|s| s.memory.connections),
             buffers: sum(|s| s.memory.buffers),
             queue: sum(|s| s.memory.queue),
+            replays: sum(|s| s.memory.replays),
         },
         "tasks": sum(|s| s.tasks),
         "descriptors": {"open": sum(|s| s.descriptors_open), "limit": sum(|s| s.descriptors_limit)},

@@ -148,7 +148,7 @@ async fn sessions(
     };
     let (sender, endings) = mpsc::channel(ENDINGS_WAITING_MAX);
     let (words, heard) = mpsc::channel(WORDS_WAITING_MAX);
-    let sessions = Sessions::new(&hello.session_key, &hello.limits).in_cluster(sender, words);
+    let sessions = Sessions::new(&hello.session_key, &hello.limits, hello.replica).in_cluster(sender, words);
     sessions.revoke(floor, &ended, unix_ns() / 1_000_000_000);
     Ok(Some((sessions, endings, heard)))
 }

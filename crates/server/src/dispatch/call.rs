@@ -12,6 +12,7 @@ use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Job, ReplyTo, Work};
+use crate::session::Recorder;
 use crate::tools::{
     Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, LogLevel, capabilities, has_capability,
 };
@@ -99,6 +100,11 @@ impl Dispatcher {
             answers: Arc::clone(self.answers()),
             entry: session.map(|session| calls.begin(session.id, id(message), &cancellation)),
             questions: Arc::clone(&self.shared.sessions.questions),
+            recorder: session.filter(|_| streams).map(|session| Recorder {
+                replays: Arc::clone(&self.shared.sessions.replays),
+                session: *session,
+                method,
+            }),
             cancellation: cancellation.clone(),
             deadline_ns: asker.now_ns + self.shared.limits.call_timeout_ms * 1_000_000,
         };

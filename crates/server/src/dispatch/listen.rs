@@ -3,7 +3,7 @@
 use erlmcp_protocol::header::{meta, method};
 use erlmcp_protocol::server::Message;
 use erlmcp_protocol::server::respond::{LAST_CHUNK, write_chunk};
-use erlmcp_protocol::sse::encode::{KEEP_ALIVE, write_event};
+use erlmcp_protocol::sse::encode::{KEEP_ALIVE, write_event, write_event_with_id, write_priming, write_retry};
 use erlmcp_protocol::{code, json::Scanner};
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use crate::conn::{Stream, Watched};
 use crate::engine::Change;
 use crate::features::Offers;
 use crate::metrics::counters::Outcome;
+use crate::session::EventId;
 
 /// Nothing on the way may keep what belongs to one client, or keep it back.
 pub(super) const STREAM_FIELDS: &str = "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
@@ -60,9 +61,12 @@ impl Dispatcher {
         Handled::Opened(Box::new(stream))
     }
 
-    /// The head of an answer that has become a stream.
-    pub(crate) fn begin_stream(&self, out: &mut Vec<u8>, closes: bool) {
+    /// The head of an answer that has become a stream, and the event that begins it where its version has one.
+    pub(crate) fn begin_stream(&self, out: &mut Vec<u8>, primer: Option<&EventId>, retry_ms: u64, closes: bool) {
         self.head(200, Some("text/event-stream"), None, STREAM_FIELDS, closes).write(out);
+        if let Some(primer) = primer {
+            write_chunk(out, |out| write_priming(out, &primer.to_string(), retry_ms));
+        }
     }
 
     /// Ends a stream with its result.
@@ -78,18 +82,26 @@ impl Dispatcher {
     }
 }
 
-/// Writes what a stream is owed, one event a kind and a resource.
-pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &mut Stream) {
+/// Writes what a stream is owed, one event a kind and a resource: all changes up to the number `told`.
+pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &mut Stream, told: u64) {
     let owed = std::mem::take(&mut stream.owed);
+    let resources = stream.resources.iter().filter(|watched| watched.is_owed).count();
+    let mut left = owed.count_ones() as usize + resources;
+    let mut next_id = |stream: &mut Stream| {
+        left = left.saturating_sub(1);
+        stream.push.as_mut().map(|push| push.next_id(told, left == 0))
+    };
     for change in Change::ALL.into_iter().filter(|change| owed & (1 << *change as u32) != 0) {
-        event(out, |out| {
+        let id = next_id(stream);
+        event_at(out, id.as_ref(), |out| {
             notification(out, kind(change).1, stream);
             out.extend_from_slice(b"}}");
         });
     }
     for index in 0..stream.resources.len() {
         if std::mem::take(&mut stream.resources[index].is_owed) {
-            event(out, |out| {
+            let id = next_id(stream);
+            event_at(out, id.as_ref(), |out| {
                 notification(out, method::RESOURCE_UPDATED, stream);
                 out.extend_from_slice(if stream.push.is_some() { b"\"uri\":" } else { b",\"uri\":" });
                 // Writing strings to a Vec cannot fail.
@@ -101,8 +113,13 @@ pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &mut Stream) {
 }
 
 /// Writes a message on a stream: JSON without line ends.
-pub(crate) fn write_message(out: &mut Vec<u8>, message: &[u8]) {
-    event(out, |out| out.extend_from_slice(message));
+pub(crate) fn write_message(out: &mut Vec<u8>, id: Option<&EventId>, message: &[u8]) {
+    event_at(out, id, |out| out.extend_from_slice(message));
+}
+
+/// Tells how long the client is to wait before it comes back to the stream.
+pub(crate) fn write_retry_after(out: &mut Vec<u8>, retry_ms: u64) {
+    write_chunk(out, |out| write_retry(out, retry_ms));
 }
 
 /// Writes a comment, so that the stream does not look dead.
@@ -111,7 +128,14 @@ pub(crate) fn write_comment(out: &mut Vec<u8>) {
 }
 
 fn event(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    write_chunk(out, |out| write_event(out, write));
+    event_at(out, None, write);
+}
+
+fn event_at(out: &mut Vec<u8>, id: Option<&EventId>, write: impl FnOnce(&mut Vec<u8>)) {
+    write_chunk(out, |out| match id {
+        None => write_event(out, write),
+        Some(id) => write_event_with_id(out, &id.to_string(), write),
+    });
 }
 
 /// The front of a notification, up to and with the `_meta` of its params; the older era has none there.

@@ -11,6 +11,7 @@ mod mirror;
 mod offers;
 mod pages;
 mod reply;
+mod resuming;
 mod route;
 mod sessions;
 
@@ -28,9 +29,10 @@ use crate::session::Session;
 use crate::shard::{ConnToken, Mailbox};
 
 pub(crate) use catalog::Catalog;
-pub(crate) use listen::{write_changes, write_comment, write_message};
+pub(crate) use listen::{write_changes, write_comment, write_message, write_retry_after};
 use reply::Dates;
 use route::{ALLOW_ANY, Route, route};
+pub(crate) use sessions::RETRY_MS;
 
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy)]

@@ -143,7 +143,7 @@ impl Dispatcher {
         self.count(call.method, answer.outcome);
         if call.streams {
             if !answer.body.is_empty() {
-                write_message(out, &answer.body);
+                write_message(out, None, &answer.body);
             }
             return out.extend_from_slice(LAST_CHUNK);
         }

@@ -6,24 +6,22 @@ use erlmcp_protocol::code;
 use erlmcp_protocol::era::Version;
 use erlmcp_protocol::server::head::Once;
 use erlmcp_protocol::server::legacy::{Said, said};
-use erlmcp_protocol::server::respond::write_chunk;
 use erlmcp_protocol::server::{Body, Fault, Head, Refusal};
-use erlmcp_protocol::sse::encode::write_priming;
 use serde_json::json;
 
-use super::listen::{STREAM_FIELDS, all_offered, write_changes};
+use super::listen::{all_offered, write_changes};
 use super::reply::retry_field;
 use super::route::Route;
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
-use crate::conn::{Call, Stream};
+use crate::conn::{Call, Stream, Watched};
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::ReplyTo;
-use crate::session::{NoSession, Session, Told};
+use crate::session::{EventId, NoSession, Session, Told};
 use crate::tools::Cancellation;
 
 /// How long a client waits before it comes back to a stream that was lost, ms.
-const RETRY_MS: u64 = 1_000;
+pub(crate) const RETRY_MS: u64 = 1_000;
 
 impl Dispatcher {
     pub(super) fn session_request(
@@ -50,53 +48,68 @@ impl Dispatcher {
                 self.fault(method, &fault.into(), closes, out);
                 Step::Answered { used, left: 0, closes }
             }
-            Ok(session) if method == Method::Get => self.push(head, session, closes, out),
+            Ok(session) if method == Method::Get => self.get(head, session, closes, asker, out),
             Ok(session) => self.end(&session, used, closes, asker, out),
         }
     }
 
-    /// Opens a session's stream.
-    fn push(&mut self, head: &Head<'_, '_>, session: Session, closes: bool, out: &mut Vec<u8>) -> Step {
+    /// Opens a session's stream, or goes on with one that its client has lost.
+    fn get(&mut self, head: &Head<'_, '_>, session: Session, closes: bool, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let used = head.length;
+        let last = match head.known.last_event_id {
+            Once::Absent => None,
+            Once::Value(text) => Some(EventId::parse(text)),
+            Once::Repeated => Some(None),
+        };
         let refused = |refusal: Refusal| (refusal.status, RpcError::new(code::INVALID_REQUEST, refusal.why));
-        let limits = &self.shared.limits;
-        let refusal = if !head.known.accept.events() {
+        let (status, error) = if !head.known.accept.events() {
             refused(Refusal::keeping(406, "Accept must list text/event-stream"))
         } else if head.is_http10 {
             refused(Refusal::keeping(505, "a stream needs HTTP/1.1"))
         } else if self.draining {
             let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
             (503, RpcError::new(code::DRAINING, "this server is going away").with(data))
-        } else if self.shared.open_streams() >= limits.streams_max {
-            (503, RpcError::overloaded(limits.retry_after_max_ms))
+        } else if let Some(Some(last)) = last.filter(|last| last.is_some_and(|last| last.told.is_none())) {
+            return self.resume_call(&session, &last, used, closes, asker, out);
+        } else if self.shared.open_streams() >= self.shared.limits.streams_max {
+            (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
         } else {
-            match self.shared.sessions.streams.begin(session, limits.session_streams_max) {
-                Some(push) => {
-                    self.begin_push(head, &session, closes, out);
-                    // Who comes back may have missed a change: one that can't be known to have been seen is told.
-                    let wanted = all_offered(&self.shared.registry.offers);
-                    let owed = if head.known.last_event_id == Once::Absent { 0 } else { wanted };
-                    let resources = Box::default();
-                    let mut stream = Stream { id: Box::default(), wanted, owed, push: Some(push), resources };
-                    write_changes(out, &mut stream);
-                    return Step::Opened { used, stream: Box::new(stream) };
-                }
+            match self.push(session, last, closes, out) {
+                Some(stream) => return Step::Opened { used, stream },
                 None => refused(Refusal::keeping(409, "the session has as many streams as it may have")),
             }
         };
-        let (status, error) = refusal;
         self.refuse_session(Method::Get, status, &error, closes, out);
         Step::Answered { used, left: 0, closes }
     }
 
-    fn begin_push(&mut self, head: &Head<'_, '_>, session: &Session, closes: bool, out: &mut Vec<u8>) {
+    /// Opens a session's stream. `last` is what its client has read of the one before, if anything. None where the
+    /// session has too many.
+    fn push(
+        &mut self,
+        session: Session,
+        last: Option<Option<EventId>>,
+        closes: bool,
+        out: &mut Vec<u8>,
+    ) -> Option<Box<Stream>> {
+        let shared = Arc::clone(&self.shared);
+        let history = shared.notifier.history();
+        // Whoever comes back from another process, or with what is no id of ours, may have missed any change.
+        let known = |last: EventId| last.told.filter(|_| last.origin == shared.sessions.replays.origin);
+        let told = last.map_or_else(|| history.now(), |last| last.and_then(known).unwrap_or(0));
+        let push = shared.sessions.streams.begin(session, shared.limits.session_streams_max, told)?;
         self.count(Method::Get, Outcome::Ok);
-        self.head(200, Some("text/event-stream"), None, STREAM_FIELDS, closes).write(out);
         // Earlier versions know no event without data.
-        if session.version == Version::V20251125 && !head.is_http10 {
-            let id = format!("{:016x}", self.next_random());
-            write_chunk(out, |out| write_priming(out, &id, RETRY_MS));
-        }
+        let primer = (session.version == Version::V20251125).then(|| push.first_id());
+        self.begin_stream(out, primer.as_ref(), RETRY_MS, closes);
+        let uris = shared.sessions.held.uris(session.id);
+        let missed = history.since(told, uris);
+        let wanted = all_offered(&shared.registry.offers);
+        let resources = missed.uris.into_iter().map(|uri| Watched { uri, is_owed: true }).collect();
+        let owed = missed.lists & wanted;
+        let mut stream = Stream { id: Box::default(), wanted, owed, push: Some(push), resources };
+        write_changes(out, &mut stream, missed.upto);
+        Some(Box::new(stream))
     }
 
     /// Ends a session. Where there are other replicas, the answer waits until they know.

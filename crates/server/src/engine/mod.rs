@@ -2,6 +2,7 @@
 
 mod bind;
 mod config;
+mod history;
 mod notifier;
 mod shared;
 mod starting;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::config::Change;
+use super::history::History;
 use crate::shard::Mailbox;
 
 /// Different resources that may wait to be told of; with more, every subscriber of any resource is told.
@@ -89,11 +90,12 @@ impl Outbox {
 pub struct Notifier {
     pub(super) mailboxes: Arc<[Arc<Mailbox>]>,
     pub(super) outbox: Arc<Outbox>,
+    pub(super) history: Arc<History>,
 }
 
 impl Notifier {
     pub(super) fn new(mailboxes: &[Arc<Mailbox>]) -> Self {
-        Self { mailboxes: mailboxes.into(), outbox: Arc::default() }
+        Self { mailboxes: mailboxes.into(), outbox: Arc::default(), history: Arc::default() }
     }
 
     /// A list is another one.
@@ -111,13 +113,20 @@ impl Notifier {
         self.outbox.filled.notify_one();
     }
 
-    pub(super) fn changed_here(&self, change: Change) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.change(change));
+    pub(crate) fn changed_here(&self, change: Change) {
+        self.history.changed(change, |number| {
+            self.mailboxes.iter().for_each(|mailbox| mailbox.change(change, number));
+        });
     }
 
     /// None: any resource.
     pub(crate) fn updated_here(&self, uri: Option<&Arc<str>>) {
-        self.mailboxes.iter().for_each(|mailbox| mailbox.update(uri));
+        self.history.updated(uri, |number| self.mailboxes.iter().for_each(|mailbox| mailbox.update(uri, number)));
+    }
+
+    /// Which changes came when.
+    pub(crate) fn history(&self) -> &History {
+        &self.history
     }
 
     /// Leads nowhere.

@@ -140,6 +140,7 @@ impl Shared {
                 connections: sum(|shard| shard.connection_bytes.get()),
                 buffers: sum(|shard| shard.buffer_bytes.get()),
                 queue: self.queue.bytes(),
+                replays: self.sessions.replays.bytes(),
             },
             tasks: self.runtime.get().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             descriptors_open: process.descriptors_open,

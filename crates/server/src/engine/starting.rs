@@ -115,7 +115,7 @@ pub(crate) fn share(
         registry: config.registry,
         answers: Arc::new(AnswerWriter::new(&config.info)),
         plain_answers: Arc::new(AnswerWriter::plain()),
-        sessions: Sessions::new(&SessionKey::random(), &limits),
+        sessions: Sessions::new(&SessionKey::random(), &limits, config.replica),
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
         shared_listeners,
         cluster: config.cluster,
@@ -174,6 +174,7 @@ fn watch_process(shared: &Arc<Shared>, workers: &WorkerPool) {
         loop {
             seconds.tick().await;
             shared.sampler.sample();
+            shared.sessions.replays.sweep(clock::monotonic_ns());
         }
     });
 }

@@ -12,6 +12,6 @@ pub use failure::Failure;
 pub use prompt::{
     GetPrompt, PromptArgument, PromptArguments, PromptFuture, PromptMessage, PromptResult, PromptSpec, Role,
 };
-pub use resource::{ReadFuture, ReadResource, ResourceRequest, ResourceSpec, TemplateSpec};
+pub use resource::{ReadFuture, ReadResource, ResourceRequest, ResourceResult, ResourceSpec, TemplateSpec};
 
 pub(crate) use offers::Offers;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use serde::Serialize;
 
 use super::failure::Failure;
-use crate::tools::{JobContext, ResourceContents};
+use crate::tools::{Ask, JobContext, ResourceContents};
 
 /// What a resource says about itself in `resources/list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,21 +90,53 @@ pub struct ResourceRequest {
     pub variables: BTreeMap<String, String>,
 }
 
-/// What reading comes to.
-pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Vec<ResourceContents<'static>>, Failure>> + Send>>;
+/// A resource, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResourceResult {
+    pub(crate) contents: Vec<ResourceContents<'static>>,
+    ask: Option<Ask>,
+}
 
-/// Reads resources. It waits for a worker, as a queued tool does. Async functions of this shape are such readers.
+impl ResourceResult {
+    /// What is in it. An empty list counts as "there is no such resource".
+    pub fn contents(contents: Vec<ResourceContents<'static>>) -> Self {
+        Self { contents, ask: None }
+    }
+
+    /// More must be known first; in sessions of the older era the client is asked by a request of its own.
+    pub fn ask(ask: Ask) -> Self {
+        Self { contents: Vec::new(), ask: Some(ask) }
+    }
+
+    pub(crate) fn asks(&self) -> Option<&Ask> {
+        self.ask.as_ref()
+    }
+}
+
+impl From<Vec<ResourceContents<'static>>> for ResourceResult {
+    fn from(contents: Vec<ResourceContents<'static>>) -> Self {
+        Self::contents(contents)
+    }
+}
+
+/// What reading comes to.
+pub type ReadFuture = Pin<Box<dyn Future<Output = Result<ResourceResult, Failure>> + Send>>;
+
+/// Reads resources. It waits for a worker, as a queued tool does. Async functions of this shape are such readers; they
+/// may give the list of contents itself.
 pub trait ReadResource: Send + Sync + 'static {
-    /// Begins to read. An empty list counts as "there is no such resource".
+    /// Begins to read.
     fn read(&self, context: JobContext, request: ResourceRequest) -> ReadFuture;
 }
 
-impl<F, Fut> ReadResource for F
+impl<F, Fut, R> ReadResource for F
 where
     F: Fn(JobContext, ResourceRequest) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Vec<ResourceContents<'static>>, Failure>> + Send + 'static,
+    Fut: Future<Output = Result<R, Failure>> + Send + 'static,
+    R: Into<ResourceResult>,
 {
     fn read(&self, context: JobContext, request: ResourceRequest) -> ReadFuture {
-        Box::pin(self(context, request))
+        let reading = self(context, request);
+        Box::pin(async move { reading.await.map(Into::into) })
     }
 }

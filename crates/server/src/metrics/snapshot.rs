@@ -69,6 +69,9 @@ pub struct Memory {
     pub buffers: u64,
     /// Queued calls.
     pub queue: u64,
+    /// Streams of calls that are kept for clients that come back.
+    #[serde(default)]
+    pub replays: u64,
 }
 
 /// One shard.

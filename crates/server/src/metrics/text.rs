@@ -66,6 +66,7 @@ const FAMILIES: [Family; 21] = [
         page.labelled("part", "connections", s.memory.connections);
         page.labelled("part", "buffers", s.memory.buffers);
         page.labelled("part", "queue", s.memory.queue);
+        page.labelled("part", "replays", s.memory.replays);
     }),
     gauge("erlmcp_descriptors_limit", "Descriptors that may be open.", |page, s| page.one(s.descriptors_limit)),
     gauge("erlmcp_draining", "1 while the server drains.", |page, s| page.one(u64::from(s.state == State::Draining))),

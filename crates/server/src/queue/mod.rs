@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use crate::answer::AnswerWriter;
 use crate::metrics::QueueFigures;
 use crate::metrics::counters::Outcome;
-use crate::session::{Entry, Questions, Rounds};
+use crate::session::{Entry, Questions, Recorder, Rounds};
 use crate::shard::{ConnToken, Mailbox};
 use crate::tools::{Caller, Cancellation};
 
@@ -46,6 +46,8 @@ pub(crate) struct Job {
     pub(crate) entry: Option<Entry>,
     /// Where a session's client is asked, and answers.
     pub(crate) questions: Arc<Questions>,
+    /// Of a session whose client may come back to the stream of the answer.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// The connection that waits for an answer.
@@ -209,6 +211,7 @@ mod tests {
             answers: Arc::new(AnswerWriter::plain()),
             entry: None,
             questions: Arc::new(Questions::new(0)),
+            recorder: None,
         }
     }
 

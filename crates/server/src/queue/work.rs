@@ -11,11 +11,11 @@ use crate::answer::RpcError;
 use crate::clock::unix_ns;
 use crate::features::{
     Complete, Completion, CompletionRequest, Failure, GetPrompt, PromptArguments, PromptResult, ReadResource,
-    ResourceRequest,
+    ResourceRequest, ResourceResult,
 };
 use crate::metrics::counters::Outcome;
 use crate::session::About;
-use crate::tools::{Ask, JobContext, QueuedTool, ResourceContents, ToolResult, capabilities};
+use crate::tools::{Ask, JobContext, QueuedTool, ToolResult, capabilities};
 
 /// What a worker is to do.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(crate) enum Work {
 /// How it ended.
 pub(super) enum End {
     Tool(ToolResult<'static>),
-    Read(Result<Vec<ResourceContents<'static>>, Failure>, String),
+    Read(Result<ResourceResult, Failure>, String),
     Prompt(Result<PromptResult, Failure>),
     Complete(Result<Completion, Failure>),
     Panicked,
@@ -41,6 +41,7 @@ impl End {
     pub(super) fn asks(&self) -> Option<&Ask> {
         match self {
             Self::Tool(tool) => tool.asks(),
+            Self::Read(Ok(resource), _) => resource.asks(),
             Self::Prompt(Ok(prompt)) => prompt.asks(),
             _ => None,
         }
@@ -95,10 +96,10 @@ pub(super) fn render(job: &Job, end: End) -> Answer {
             result(&|out| tool.write_fields(out));
             return Answer { status: 200, outcome: tool.outcome(), body };
         }
-        End::Read(Ok(contents), _) if !contents.is_empty() => {
+        End::Read(Ok(resource), _) if !resource.contents.is_empty() => {
             // What is in a resource may be another thing for another client, and at any time.
             result(&|out| {
-                member(out, "contents", &contents);
+                member(out, "contents", &resource.contents);
                 if !answers.is_plain() {
                     out.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\"");
                 }

@@ -61,12 +61,12 @@ impl WorkerPool {
 async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: Notifier) {
     while let Some(job) = queue.next().await {
         let began = monotonic_ns();
-        let notes = Notes::new(job.reply.clone(), messages_max);
+        let notes = Notes::new(job.reply.clone(), job.recorder.clone(), messages_max);
         let answer = run(&job, replica, &notes, &notifier).await;
-        notes.end();
         let took = answer.is_some().then(|| monotonic_ns().saturating_sub(began));
-        if let Some(answer) = answer {
-            job.reply.send(answer).await;
+        match answer {
+            Some(answer) => notes.answer(answer).await,
+            None => notes.end(),
         }
         queue.finished(took);
     }

@@ -2,11 +2,14 @@
 //! accepts. Held is only what no token can carry: sessions that ended early, calls under way, open streams.
 
 mod calls;
+mod event_id;
 mod held;
 mod questions;
+mod replay;
 mod revoked;
 mod rounds;
 mod streams;
+mod tape;
 mod token;
 mod words;
 
@@ -21,11 +24,14 @@ use crate::queue::ReplyTo;
 use crate::tools::LogLevel;
 
 pub(crate) use calls::{Calls, Entry};
+pub(crate) use event_id::{EventId, Origin};
 pub(crate) use held::Held;
 pub(crate) use questions::Questions;
+pub(crate) use replay::{Recorder, Replays};
 pub(crate) use revoked::{Ended, Revoked};
 pub(crate) use rounds::{About, Rounds};
 pub(crate) use streams::{Push, Streams};
+pub(crate) use tape::{Missed, Tape};
 pub(crate) use token::{Session, SessionKey, Signer, capability};
 pub(crate) use words::{Said, Taken, Word};
 
@@ -70,6 +76,7 @@ pub(crate) struct Sessions {
     pub(crate) calls: Arc<Calls>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) streams: Arc<Streams>,
+    pub(crate) replays: Arc<Replays>,
     pub(crate) held: Held,
     /// To the other replicas, where there are any.
     endings: Option<mpsc::Sender<Ending>>,
@@ -77,15 +84,18 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(key: &SessionKey, limits: &Limits) -> Self {
+    pub(crate) fn new(key: &SessionKey, limits: &Limits, replica: u16) -> Self {
+        let own = token::random_number();
+        let origin = Origin { replica, life: own as u32 };
         Self {
             signer: Signer::new(key),
             rounds: Arc::new(Rounds::new(key, limits.request_state_lifetime_ms)),
             revoked: RwLock::new(Revoked::new(limits.sessions_revoked_max)),
             lifetime_s: (limits.session_lifetime_ms / 1_000).max(1),
             calls: Arc::default(),
-            questions: Arc::new(Questions::new(token::random_number())),
-            streams: Arc::default(),
+            questions: Arc::new(Questions::new(own)),
+            streams: Arc::new(Streams::new(origin)),
+            replays: Arc::new(Replays::new(origin, limits)),
             held: Held::new(limits.sessions_held_max, limits.stream_resources_max),
             endings: None,
             words: None,
@@ -195,7 +205,7 @@ mod tests {
     use super::*;
 
     fn sessions(limits: &Limits) -> Sessions {
-        Sessions::new(&SessionKey::random(), limits)
+        Sessions::new(&SessionKey::random(), limits, 0)
     }
 
     fn status(sessions: &Sessions, named: Once<'_>, now_s: u64) -> Result<Version, u16> {

@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
-use super::mailbox::{Delivery, Inbox, SESSIONS_ENDED};
+use erlmcp_protocol::server::respond::LAST_CHUNK;
+
+use super::mailbox::{Delivery, Inbox, Note, SESSIONS_ENDED};
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
-use crate::dispatch::{write_changes, write_message};
+use crate::dispatch::{RETRY_MS, write_changes, write_message, write_retry_after};
 use crate::engine::Updates;
 use crate::queue::Answer;
-use crate::session::Push;
+use crate::session::{EventId, Push};
 
 impl<N: Net> Shard<N> {
     /// Takes the messages; hands over the connections that came with them.
     pub(crate) fn take_messages(&mut self) -> Vec<(mio::net::TcpStream, u8)> {
         let mut inbox = std::mem::take(&mut self.inbox);
-        let changes = self.mailbox.collect(&mut inbox);
+        let (changes, told) = self.mailbox.collect(&mut inbox).unwrap_or((0, self.told));
+        self.told = told;
         for (token, delivery) in inbox.answers.drain(..) {
             match delivery {
                 Delivery::Note(note) => self.note(token, &note),
                 Delivery::Answer(answer) => self.deliver(token, &answer),
+                Delivery::Pause { primer, retry_ms } => self.pause(token, &primer, retry_ms),
+                Delivery::Release => self.release(token),
             }
         }
         if changes & SESSIONS_ENDED != 0 {
@@ -42,7 +47,7 @@ impl<N: Net> Shard<N> {
     }
 
     /// A message that comes before an answer: the first one makes a stream of it.
-    fn note(&mut self, token: ConnToken, note: &[u8]) {
+    fn note(&mut self, token: ConnToken, note: &Note) {
         let closes = self.drain.is_some();
         let Some(connection) = self.find(token) else { return };
         let Task::Call(call) = &mut connection.task else { return };
@@ -50,9 +55,9 @@ impl<N: Net> Shard<N> {
         call.closes |= closes || connection.closes;
         let closes = call.closes;
         if begins {
-            self.dispatcher.begin_stream(&mut self.out, closes);
+            self.dispatcher.begin_stream(&mut self.out, note.primer.as_ref(), RETRY_MS, closes);
         }
-        write_message(&mut self.out, note);
+        write_message(&mut self.out, note.id.as_ref(), &note.message);
         self.set_deadline(token.key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
         self.flush(token.key);
     }
@@ -72,6 +77,44 @@ impl<N: Net> Shard<N> {
         self.flush(token.key);
         self.dispatcher.answered = 0;
         self.counters.latencies.record(self.shared.clock.now_ns().saturating_sub(call.began_ns), 1);
+        self.resume(token);
+    }
+
+    /// Closes the stream of a call before its answer.
+    fn pause(&mut self, token: ConnToken, primer: &EventId, retry_ms: u64) {
+        let drains = self.drain.is_some();
+        let Some(connection) = self.find(token) else { return };
+        let Task::Call(call) = &connection.task else { return };
+        let (begins, closes) = (!call.streams, call.closes || connection.closes || drains);
+        if begins {
+            self.dispatcher.begin_stream(&mut self.out, Some(primer), retry_ms, closes);
+        } else {
+            write_retry_after(&mut self.out, retry_ms);
+        }
+        self.end_call_stream(token, closes);
+    }
+
+    /// Closes the stream of a call that goes on elsewhere.
+    fn release(&mut self, token: ConnToken) {
+        let drains = self.drain.is_some();
+        let Some(connection) = self.find(token) else { return };
+        if let Task::Call(call) = &connection.task
+            && call.streams
+        {
+            let closes = call.closes || connection.closes || drains;
+            self.end_call_stream(token, closes);
+        }
+    }
+
+    /// The connection of a call is free for other requests.
+    fn end_call_stream(&mut self, token: ConnToken, closes: bool) {
+        let Some(connection) = self.find(token) else { return };
+        connection.task = Task::None;
+        connection.reading = Reading::Head;
+        connection.closes = closes;
+        self.out.extend_from_slice(LAST_CHUNK);
+        self.await_request(token.key);
+        self.flush(token.key);
         self.resume(token);
     }
 
@@ -101,7 +144,7 @@ impl<N: Net> Shard<N> {
         if !stream.is_owed() || connection.output.is_some() {
             return;
         }
-        write_changes(&mut self.out, stream);
+        write_changes(&mut self.out, stream, self.told);
         self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
         self.flush(key);
     }

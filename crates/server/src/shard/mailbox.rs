@@ -1,6 +1,6 @@
 //! What other threads send to a shard.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use mio::net::TcpStream;
 use super::ConnToken;
 use crate::engine::{Change, Updates};
 use crate::queue::Answer;
+use crate::session::EventId;
 
 /// Beside the bits of [`Change`]s.
 pub(crate) const SESSIONS_ENDED: u32 = 1 << 31;
@@ -19,6 +20,8 @@ pub(crate) struct Mailbox {
     inbox: Mutex<Inbox>,
     /// One bit a [`Change`]: changes carry no data, so that many are as good as one.
     changes: AtomicU32,
+    /// The number of the last change that is among the bits and the updates, or was.
+    told: AtomicU64,
     /// Set from the first message until the shard looks: one wake-up is enough for many messages.
     signalled: AtomicBool,
     waker: Option<mio::Waker>,
@@ -29,9 +32,32 @@ pub(crate) struct Mailbox {
 /// What a worker has for a connection.
 #[derive(Debug)]
 pub(crate) enum Delivery {
-    /// A message before the answer: JSON.
-    Note(Vec<u8>),
+    /// A message before the answer.
+    Note(Note),
     Answer(Answer),
+    /// The stream of the call is closed before its answer; the client is to come back after so long.
+    Pause {
+        primer: EventId,
+        retry_ms: u64,
+    },
+    /// The client has come back elsewhere: the stream is closed.
+    Release,
+}
+
+/// A message on a stream: JSON.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) message: Vec<u8>,
+    /// Where the client may come back to the stream.
+    pub(crate) id: Option<EventId>,
+    /// Of the event without data that comes first.
+    pub(crate) primer: Option<EventId>,
+}
+
+impl Note {
+    pub(crate) fn plain(message: Vec<u8>) -> Self {
+        Self { message, id: None, primer: None }
+    }
 }
 
 /// The messages themselves.
@@ -54,6 +80,7 @@ impl Mailbox {
         Self {
             inbox: Mutex::default(),
             changes: AtomicU32::new(0),
+            told: AtomicU64::new(0),
             signalled: AtomicBool::new(false),
             waker: None,
             answers_max,
@@ -74,8 +101,33 @@ impl Mailbox {
     }
 
     /// Hands over a message that comes before an answer; gives it back while the shard is far behind.
-    pub(crate) fn try_note(&self, token: ConnToken, note: Vec<u8>) -> Result<(), Vec<u8>> {
+    pub(crate) fn try_note(&self, token: ConnToken, note: Note) -> Result<(), Note> {
         self.deliver(token, note, Delivery::Note)
+    }
+
+    /// Hands over the last message of a stream, and with it the end; gives the end back while the shard is far behind.
+    pub(crate) fn try_last(&self, token: ConnToken, note: Option<Note>, end: Answer) -> Result<(), Answer> {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if inbox.answers.len() >= self.answers_max {
+            return Err(end);
+        }
+        inbox.answers.extend(note.map(|note| (token, Delivery::Note(note))));
+        inbox.answers.push((token, Delivery::Answer(end)));
+        drop(inbox);
+        self.wake();
+        Ok(())
+    }
+
+    /// Has a stream closed before its answer; an error while the shard is far behind.
+    pub(crate) fn try_pause(&self, token: ConnToken, primer: EventId, retry_ms: u64) -> Result<(), ()> {
+        self.deliver(token, (), |()| Delivery::Pause { primer, retry_ms })
+    }
+
+    /// Has a stream closed that another connection goes on with. There is at most one a connection of the shard, so
+    /// that it needs no room.
+    pub(crate) fn release(&self, token: ConnToken) {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).answers.push((token, Delivery::Release));
+        self.wake();
     }
 
     fn deliver<T>(&self, token: ConnToken, what: T, wrap: impl FnOnce(T) -> Delivery) -> Result<(), T> {
@@ -101,9 +153,10 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Tells the shard's streams of a change.
-    pub(crate) fn change(&self, change: Change) {
+    /// Tells the shard's streams of a change, and its number.
+    pub(crate) fn change(&self, change: Change, number: u64) {
         self.changes.fetch_or(1 << change as u32, Ordering::AcqRel);
+        self.told.store(number, Ordering::Release);
         self.wake();
     }
 
@@ -113,14 +166,15 @@ impl Mailbox {
         self.wake();
     }
 
-    /// Tells the shard's streams of a resource; none for any.
-    pub(crate) fn update(&self, uri: Option<&Arc<str>>) {
+    /// The same for a resource; none for any.
+    pub(crate) fn update(&self, uri: Option<&Arc<str>>, number: u64) {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         match uri {
             Some(uri) => inbox.updates.add(Arc::clone(uri)),
             None => inbox.updates.add_any(),
         }
         drop(inbox);
+        self.told.store(number, Ordering::Release);
         self.wake();
     }
 
@@ -134,13 +188,16 @@ impl Mailbox {
         }
     }
 
-    /// Takes all messages out, into `inbox`, which must be empty. Gives the bits of what has changed.
-    pub(crate) fn collect(&self, inbox: &mut Inbox) -> u32 {
+    /// Takes all messages out, into `inbox`, which must be empty. Gives the bits of what has changed, and the number of
+    /// the last change that was collected with this or before; none where there is no news.
+    pub(crate) fn collect(&self, inbox: &mut Inbox) -> Option<(u32, u64)> {
         if !self.signalled.swap(false, Ordering::AcqRel) {
-            return 0;
+            return None;
         }
+        // Before the rest: whatever else is collected may be newer, but what has this number must not be left.
+        let told = self.told.load(Ordering::Acquire);
         std::mem::swap(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner), inbox);
-        self.changes.swap(0, Ordering::AcqRel)
+        Some((self.changes.swap(0, Ordering::AcqRel), told))
     }
 }
 
@@ -160,13 +217,13 @@ mod tests {
         assert!(mailbox.try_answer(token, answer()).is_ok());
         assert!(mailbox.try_answer(token, answer()).is_ok());
         assert!(mailbox.try_answer(token, answer()).is_err());
-        mailbox.change(Change::ToolsList);
-        mailbox.change(Change::ToolsList);
+        mailbox.change(Change::ToolsList, 7);
+        mailbox.change(Change::ToolsList, 8);
         let mut inbox = Inbox::default();
-        assert_eq!(mailbox.collect(&mut inbox), 1 << Change::ToolsList as u32);
+        assert_eq!(mailbox.collect(&mut inbox), Some((1 << Change::ToolsList as u32, 8)));
         assert_eq!(inbox.answers.len(), 2);
         inbox.answers.clear();
-        assert_eq!(mailbox.collect(&mut inbox), 0);
+        assert_eq!(mailbox.collect(&mut inbox), None);
         assert!(inbox.answers.is_empty());
     }
 }

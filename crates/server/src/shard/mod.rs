@@ -25,7 +25,7 @@ use crate::engine::Shared;
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
 
 pub(crate) use accepting::Accepting;
-pub(crate) use mailbox::Mailbox;
+pub(crate) use mailbox::{Mailbox, Note};
 pub(crate) use net::{Net, Readiness, Sockets};
 pub(crate) use run::{Looping, WAKER, run};
 
@@ -64,6 +64,8 @@ pub(crate) struct Shard<N: Net> {
     fired: Vec<u32>,
     inbox: Inbox,
     generation: u32,
+    /// The number of the last change that streams were told of, or are owed.
+    told: u64,
     /// Of this turn of the loop.
     now_ns: u64,
     /// When the date of answers is looked at again.
@@ -92,6 +94,7 @@ impl<N: Net> Shard<N> {
             fired: Vec::new(),
             inbox: Inbox::default(),
             generation: 0,
+            told: 0,
             now_ns,
             date_due_ns: 0,
             drain: None,

@@ -208,10 +208,12 @@ impl<N: Net> Shard<N> {
             }
             Step::Called { used, call } => {
                 let connection = self.table.get_mut(key)?;
+                // One that a client has come back to is a stream already.
+                let silence_ns = if call.streams { ms(self.shared.limits.stream_comment_ms) } else { u64::MAX };
                 connection.task = Task::Call(call);
                 connection.reading = Reading::Busy;
                 connection.continued = false;
-                self.set_deadline(key, u64::MAX);
+                self.set_deadline(key, self.now_ns.saturating_add(silence_ns));
                 Some(used)
             }
             Step::Opened { used, stream } => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -65,6 +66,13 @@ impl JobContext {
         if let Some(message) = self.caller.log(level, &data.into()) {
             self.notes.send(message).await;
         }
+    }
+
+    /// Closes the stream on which this call speaks, before its answer: what is said from now on is kept, and the client
+    /// comes back for it after `retry`. It frees a connection that a long call would hold. Only clients of 2025-11-25
+    /// can do that: with others nothing happens, and false is returned.
+    pub async fn close_stream(&self, retry: Duration) -> bool {
+        self.notes.pause(retry).await
     }
 
     /// What the client answers to a question of the round before, by the question's key.

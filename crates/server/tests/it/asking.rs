@@ -40,9 +40,15 @@ fn call(id: u32) -> String {
 
 /// The message of the next event.
 fn message(client: &mut Client) -> Value {
-    let chunk = client.chunk();
-    let data = chunk.strip_prefix("data: ").unwrap_or_else(|| panic!("no data: {chunk:?}"));
-    serde_json::from_str(data.trim_end()).unwrap_or_else(|error| panic!("{error}: {data}"))
+    loop {
+        let chunk = client.chunk();
+        let data = chunk.lines().find_map(|line| line.strip_prefix("data: "));
+        let data = data.unwrap_or_else(|| panic!("no data: {chunk:?}"));
+        // The event that begins a stream has none.
+        if !data.is_empty() {
+            return serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"));
+        }
+    }
 }
 
 fn respond(address: SocketAddr, headers: &str, response: &Value) -> Answer {

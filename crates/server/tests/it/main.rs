@@ -10,6 +10,7 @@ mod golden;
 mod legacy;
 mod life;
 mod progress;
+mod resuming;
 mod rounds;
 mod streams;
 mod subscriptions;

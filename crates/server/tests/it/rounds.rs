@@ -1,7 +1,9 @@
-//! Tools and prompts that ask the client before they answer.
+//! Tools, prompts and resources that ask the client before they answer.
 
-use erlmcp_server::features::{Failure, PromptArguments, PromptMessage, PromptResult, PromptSpec};
-use erlmcp_server::tools::{Arguments, Ask, CallContext, Content, JobContext, ToolResult, ToolSpec};
+use erlmcp_server::features::{
+    Failure, PromptArguments, PromptMessage, PromptResult, PromptSpec, ResourceRequest, ResourceResult, ResourceSpec,
+};
+use erlmcp_server::tools::{Arguments, Ask, CallContext, Content, JobContext, ResourceContents, ToolResult, ToolSpec};
 use erlmcp_server::{Limits, Registry, ServerConfig};
 use serde_json::{Value, json};
 
@@ -33,6 +35,13 @@ async fn prompt(context: JobContext, _: PromptArguments) -> Result<PromptResult,
     })
 }
 
+async fn resource(context: JobContext, request: ResourceRequest) -> Result<ResourceResult, Failure> {
+    Ok(match context.elicited("who") {
+        Some(_) => ResourceResult::contents(vec![ResourceContents::text(request.uri, "text/plain", "known")]),
+        None => ResourceResult::ask(ask()),
+    })
+}
+
 fn in_place<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
     ToolResult::ask(ask())
 }
@@ -45,6 +54,7 @@ fn config(limits: Limits) -> ServerConfig {
         .and_then(|registry| registry.queued(spec("needy").needing("sampling"), stateless))
         .and_then(|registry| registry.inline(spec("inline"), in_place))
         .and_then(|registry| registry.prompt(PromptSpec::new("p", "Asks."), prompt))
+        .and_then(|registry| registry.resource(ResourceSpec::new("app://r", "Asks."), resource))
         .expect("good names");
     ServerConfig { registry, limits, ..ServerConfig::default() }
 }
@@ -58,7 +68,7 @@ struct Asker {
 impl Asker {
     fn ask(&mut self, method: &str, name: &str, more: &Value) -> Answer {
         let mut params = more.clone();
-        params["name"] = json!(name);
+        params[if method == "resources/read" { "uri" } else { "name" }] = json!(name);
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": self.capabilities,
@@ -132,9 +142,12 @@ fn a_state_has_its_time() {
 fn only_what_the_client_can_do_is_asked() {
     let (server, address) = start_with(config(Limits::default()));
     let mut asker = Asker { client: Client::connect(address), texts: Texts(address), capabilities: json!({}) };
-    for (method, name, needed) in
-        [("tools/call", "one", "elicitation"), ("tools/call", "needy", "sampling"), ("prompts/get", "p", "elicitation")]
-    {
+    for (method, name, needed) in [
+        ("tools/call", "one", "elicitation"),
+        ("tools/call", "needy", "sampling"),
+        ("prompts/get", "p", "elicitation"),
+        ("resources/read", "app://r", "elicitation"),
+    ] {
         let answer = asker.ask(method, name, &json!({}));
         assert_eq!((answer.status, answer.code()), (400, -32_021), "{name}");
         assert_eq!(answer.json()["error"]["data"], json!({"requiredCapabilities": {needed: {}}}));
@@ -145,10 +158,15 @@ fn only_what_the_client_can_do_is_asked() {
     assert!(needy["result"].get("requestState").is_none(), "there is nothing to remember");
     let prompt = asker.ask("prompts/get", "p", &json!({})).json();
     assert_eq!(prompt["result"]["resultType"], "input_required");
+    let read = asker.ask("resources/read", "app://r", &json!({})).json();
+    assert_eq!(read["result"]["resultType"], "input_required");
+    assert!(read["result"].get("ttlMs").is_none(), "a question is not to be kept");
     let inputs = json!({"inputResponses": {"who": {"action": "accept", "content": {}}}});
     assert_eq!(text(&asker.call("one", &inputs)), "known");
     let prompt = asker.ask("prompts/get", "p", &inputs).json();
     assert_eq!(prompt["result"]["messages"][0]["content"]["text"], "known");
+    let read = asker.ask("resources/read", "app://r", &inputs).json();
+    assert_eq!(read["result"]["contents"][0]["text"], "known");
     assert_eq!(asker.call("inline", &json!({}))["error"]["code"], -32_603, "it would not see the answers");
     stop(server);
 }

@@ -89,7 +89,7 @@ fn act(stage: &mut Stage, peers: &mut Vec<Peer>, session: &str, which: usize, de
             stage.turn();
         }
         Deed::Change => {
-            stage.shared.mailboxes[0].change(Change::ToolsList);
+            stage.shared.notifier.changed_here(Change::ToolsList);
             stage.turn();
         }
         Deed::Wait(ms) => stage.wait_ms(u64::from(*ms)),

@@ -9,7 +9,7 @@ const CHANGED: &str = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/too
     \"io.modelcontextprotocol/subscriptionId\":1}}}\n\n";
 
 fn changed(stage: &mut Stage) {
-    stage.shared.mailboxes[0].change(Change::ToolsList);
+    stage.shared.notifier.changed_here(Change::ToolsList);
     stage.turn();
 }
 
