@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::time::{ClockId, clock_gettime};
 
 /// CLOCK_MONOTONIC, nanoseconds. All processes of a machine share it.
-pub fn monotonic_ns() -> u64 {
+pub(crate) fn monotonic_ns() -> u64 {
     read(ClockId::Monotonic)
 }
 
 /// Nanoseconds since 1970.
-pub fn unix_ns() -> u64 {
+pub(crate) fn unix_ns() -> u64 {
     read(ClockId::Realtime)
 }
 
 /// CPU time that this process has used, all threads, nanoseconds.
-pub fn process_cpu_ns() -> u64 {
+pub(crate) fn process_cpu_ns() -> u64 {
     read(ClockId::ProcessCPUTime)
 }
 
@@ -28,17 +28,18 @@ fn read(clock: ClockId) -> u64 {
 
 /// Where a shard gets its time from: the machine, or a test that moves it by hand.
 #[derive(Debug, Clone, Default)]
-pub enum Clock {
+pub(crate) enum Clock {
     /// CLOCK_MONOTONIC.
     #[default]
     Monotonic,
     /// Nanoseconds, set by whoever holds the other end.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests move the time by hand"))]
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// Nanoseconds since an arbitrary, fixed moment.
-    pub fn now_ns(&self) -> u64 {
+    pub(crate) fn now_ns(&self) -> u64 {
         match self {
             Self::Monotonic => monotonic_ns(),
             Self::Manual(ns) => ns.load(Ordering::Relaxed),
@@ -46,7 +47,7 @@ impl Clock {
     }
 
     /// Seconds since 1970; a test's clock begins there.
-    pub fn unix_seconds(&self) -> u64 {
+    pub(crate) fn unix_seconds(&self) -> u64 {
         match self {
             Self::Monotonic => unix_ns() / 1_000_000_000,
             Self::Manual(ns) => ns.load(Ordering::Relaxed) / 1_000_000_000,
@@ -55,7 +56,7 @@ impl Clock {
 }
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT": the date of HTTP (RFC 9110, 5.6.7).
-pub fn http_date(unix_seconds: u64) -> [u8; 29] {
+pub(crate) fn http_date(unix_seconds: u64) -> [u8; 29] {
     const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
     const MONTHS: [&[u8; 3]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];

@@ -1,7 +1,45 @@
-//! The MCP server engine and the supervised cluster of it.
+//! The MCP server engine and the supervised cluster of it, as a library: a server with tools, resources and prompts of
+//! your own, which speaks every revision of the protocol from 2025-03-26 to 2026-07-28 on one endpoint, `/mcp`.
+//!
+//! ```no_run
+//! use erlmcp_server::tools::Tool;
+//! use erlmcp_server::{Registry, Server, ServerConfig};
+//! use schemars::JsonSchema;
+//! use serde::Deserialize;
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! struct Greeting {
+//!     /// Who is greeted.
+//!     name: String,
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let greet = Tool::inline("greet", "Greets somebody.", |greeting: Greeting| format!("Hello, {}!", greeting.name));
+//!     let registry = Registry::new().tool(greet)?;
+//!     let server = Server::listen("127.0.0.1:8080".parse()?, ServerConfig::of(registry))?;
+//!     server.join();
+//!     Ok(())
+//! }
+//! ```
+//!
+//! - **Tools** ([`tools`]): the arguments are a struct, whose JSON Schema is derived. [`tools::Tool::inline`] is called
+//!   in place, for what takes microseconds; [`tools::Tool::queued`] is an async function that waits in a bounded queue
+//!   for a worker, and can report progress, log, look at its deadline, and ask the user
+//!   ([`tools::JobContext::ask`]). What a tool answers is [`tools::ToolOutput`]: text, several pieces of
+//!   [`tools::Content`], [`tools::Json`] with a schema of its own, or a `Result` of these.
+//! - **Resources and prompts** ([`features`]): async functions too. [`Registry::resource`] adds one resource,
+//!   [`Registry::template`] a family of them, [`Registry::prompt`] a prompt, [`Registry::completing`] completion.
+//! - **Changes**: [`tools::JobContext::notifier`] and [`Server::notifier`] tell subscribers that a resource or a list is
+//!   another one.
+//! - **Handlers that share something** are made with [`with`].
+//! - **Limits**: everything is bounded, and each bound is a field of [`Limits`]. A full queue refuses at once.
+//!
+//! The examples of this crate are whole servers: `hello`, `jobs`, `notes`. `schemars` is exported, so that the derive
+//! of the same version is at hand: add `#[schemars(crate = "erlmcp_server::schemars")]` to a type to use that one.
+#![warn(missing_docs)]
 
 mod answer;
-pub mod clock;
+mod clock;
 pub mod cluster;
 mod conn;
 mod dispatch;
@@ -12,13 +50,16 @@ mod metrics;
 mod queue;
 mod session;
 mod shard;
+mod sharing;
 pub mod tools;
 
 pub use answer::ServerInfo;
 pub use engine::{Change, ClusterPages, Drained, Listening, Notifier, Server, ServerConfig, ServerError, bind};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
-    ClusterReference, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, SNAPSHOT_AGE_METRIC,
-    ShardFigures, Snapshot, State, bounds_us, prometheus_text, replica_status, snapshot_age_line,
+    ClusterReference, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State,
+    bounds_us,
 };
+pub use schemars;
+pub use sharing::with;
 pub use tools::Registry;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::mcp::{Handled, id};
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
-use crate::features::{CompletionRequest, Failure};
+use crate::features::{CompletionRequest, Failure, PromptArguments};
 use crate::metrics::counters::Method;
 use crate::queue::Work;
 
@@ -83,7 +83,7 @@ impl Dispatcher {
             let text = format!("the argument {:?} is missing", missing.name);
             return self.failed(message, Failure::invalid(text));
         }
-        let work = Work::Prompt(prompt.source.clone(), arguments);
+        let work = Work::Prompt(prompt.source.clone(), PromptArguments::new(arguments));
         self.enqueue(work, Method::PromptsGet, head, message, closes, asker)
     }
 

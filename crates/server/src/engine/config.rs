@@ -17,7 +17,7 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Who the server says it is.
     pub info: ServerInfo,
-    /// The tools.
+    /// What it offers.
     pub registry: Registry,
     /// Threads that serve connections; at least one is started.
     pub shards: usize,
@@ -28,6 +28,14 @@ pub struct ServerConfig {
     pub allowed_hosts: Vec<String>,
     /// The cluster that this replica belongs to.
     pub cluster: Option<ClusterReference>,
+}
+
+impl ServerConfig {
+    /// What a lone server that offers this is started with: a shard for each core, every limit at its default.
+    pub fn of(registry: Registry) -> Self {
+        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { registry, shards, ..Self::default() }
+    }
 }
 
 /// A socket that listens.

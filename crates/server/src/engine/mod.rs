@@ -7,6 +7,7 @@ mod notifier;
 mod shared;
 mod starting;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -27,6 +28,7 @@ use crate::session::Sessions;
 /// the process ends.
 pub struct Server {
     shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
     shards: Vec<JoinHandle<u64>>,
     workers: WorkerPool,
 }
@@ -40,7 +42,21 @@ impl Server {
         starting::start(config, listeners, ready, None)
     }
 
-    /// The same for a replica, whose sessions are those of its cluster.
+    /// Listens on an address and serves there, ready at once: all that a lone server needs. Port 0 is any free one; see
+    /// [`Server::addresses`].
+    ///
+    /// # Errors
+    /// Where the address can't be listened on, and as [`Server::start`].
+    pub fn listen(address: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
+        Self::start(config, vec![Listening { listener: bind(address)?, shared: false }], true)
+    }
+
+    /// Where it listens, in the order of its listeners.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The same as [`Server::start`] for a replica, whose sessions are those of its cluster.
     pub(crate) fn start_in_cluster(
         config: ServerConfig,
         listeners: Vec<Listening>,

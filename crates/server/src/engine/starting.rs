@@ -85,7 +85,7 @@ pub(super) fn start(
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
         shards.push(thread.spawn(move || run(looping)).map_err(system("shard threads"))?);
     }
-    Ok(Server { shared, shards, workers })
+    Ok(Server { shared, addresses, shards, workers })
 }
 
 fn addresses(listeners: &[Listening]) -> Result<Vec<SocketAddr>, ServerError> {

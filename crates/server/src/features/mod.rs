@@ -6,6 +6,7 @@ mod offers;
 mod prompt;
 mod resource;
 mod template;
+mod texts;
 
 pub use completion::{Complete, CompleteFuture, Completion, CompletionRequest};
 pub use failure::Failure;

@@ -1,12 +1,17 @@
 //! Prompts: messages that a server has ready for a model.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::pin::Pin;
 
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::failure::Failure;
-use crate::tools::{Ask, Content, JobContext};
+use super::texts;
+use crate::tools::{Ask, Content, JobContext, inlined};
 
 /// What a prompt says about itself in `prompts/list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +43,21 @@ impl PromptSpec {
     /// A prompt without arguments.
     pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
         Self { name: name.into(), title: None, description: description.into(), arguments: Vec::new() }
+    }
+
+    /// A prompt with the fields of `A` as its arguments: doc comments become their descriptions, and an `Option` or a
+    /// `#[serde(default)]` need not be given. They are read with [`PromptArguments::parse`].
+    pub fn of<A: JsonSchema>(name: impl Into<String>, description: impl Into<String>) -> Self {
+        let schema = inlined::<A>();
+        let is_required = |name: &str| {
+            schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|own| own == name))
+        };
+        let mut spec = Self::new(name, description);
+        for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let description = field.get("description").and_then(Value::as_str).unwrap_or_default();
+            spec = if is_required(name) { spec.requiring(name, description) } else { spec.taking(name, description) };
+        }
+        spec
     }
 
     /// The same with one more argument, which must be given.
@@ -114,7 +134,31 @@ impl PromptResult {
 }
 
 /// The arguments of a prompt by their names.
-pub type PromptArguments = BTreeMap<String, String>;
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PromptArguments(BTreeMap<String, String>);
+
+impl PromptArguments {
+    pub(crate) fn new(given: BTreeMap<String, String>) -> Self {
+        Self(given)
+    }
+
+    /// Reads the arguments into a struct of texts, numbers, bools, enums of words, or options of such; see
+    /// [`PromptSpec::of`].
+    ///
+    /// # Errors
+    /// Which argument is missing or does not fit.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        texts::read(&self.0).map_err(|why| Failure::invalid(format!("bad arguments: {why}")))
+    }
+}
+
+impl Deref for PromptArguments {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
 
 /// What a prompt comes to.
 pub type PromptFuture = Pin<Box<dyn Future<Output = Result<PromptResult, Failure>> + Send>>;
@@ -132,5 +176,34 @@ where
 {
     fn get(&self, context: JobContext, arguments: PromptArguments) -> PromptFuture {
         Box::pin(self(context, arguments))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Review {
+        /// What is reviewed.
+        text: String,
+        lines: Option<u32>,
+    }
+
+    #[test]
+    fn arguments_are_those_of_a_type() {
+        let spec = PromptSpec::of::<Review>("review", "Reviews a text.");
+        let expected =
+            PromptSpec::new("review", "Reviews a text.").taking("lines", "").requiring("text", "What is reviewed.");
+        assert_eq!(spec, expected);
+        let given = |lines: &str| {
+            let given = [("text", "a"), ("lines", lines)].map(|(name, value)| (name.to_string(), value.to_string()));
+            PromptArguments::new(given.into()).parse::<Review>()
+        };
+        assert_eq!(given("7"), Ok(Review { text: "a".to_string(), lines: Some(7) }));
+        let why = "bad arguments: lines: \"x\" is not a whole number of this size";
+        assert_eq!(given("x"), Err(Failure::invalid(why)));
     }
 }

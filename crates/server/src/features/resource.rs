@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
+use super::texts;
 use crate::tools::{Ask, JobContext, ResourceContents};
 
 /// What a resource says about itself in `resources/list`.
@@ -88,6 +90,16 @@ pub struct ResourceRequest {
     pub uri: String,
     /// What stands where the template has names; empty for a plain resource.
     pub variables: BTreeMap<String, String>,
+}
+
+impl ResourceRequest {
+    /// Reads the variables into a struct of texts, numbers, bools, enums of words, or options of such.
+    ///
+    /// # Errors
+    /// That there is no such resource, where one is missing or does not fit.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        texts::read(&self.variables).map_err(|_| Failure::no_resource(&self.uri))
+    }
 }
 
 /// A resource, read.

@@ -10,9 +10,10 @@ mod text;
 
 pub use histogram::{Histogram, bounds_us};
 pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State};
-pub use status::{ClusterReference, replica_status};
-pub use text::{SNAPSHOT_AGE_METRIC, prometheus_text, snapshot_age_line};
+pub use status::ClusterReference;
 
 pub(crate) use process::ProcessSampler;
 pub(crate) use snapshot::{collect_requests, collect_shards};
 pub(crate) use stall::StallWatch;
+pub(crate) use status::replica_status;
+pub(crate) use text::{prometheus_text, snapshot_age_line};

@@ -17,7 +17,7 @@ pub struct ClusterReference {
 }
 
 /// What /status says of one replica.
-pub fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterReference>) -> Value {
+pub(crate) fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterReference>) -> Value {
     json!({
         "server": "erlmcp-server",
         "version": snapshot.version,

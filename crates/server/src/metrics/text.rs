@@ -6,7 +6,7 @@ use super::histogram::bounds_us;
 use super::snapshot::{Snapshot, State};
 
 /// How old the figures of a cluster-wide page are, s.
-pub const SNAPSHOT_AGE_METRIC: &str = "erlmcp_snapshot_age_seconds";
+pub(crate) const SNAPSHOT_AGE_METRIC: &str = "erlmcp_snapshot_age_seconds";
 
 /// One metric: what it is, and where its value is found.
 struct Family {
@@ -80,7 +80,7 @@ const FAMILIES: [Family; 21] = [
 ];
 
 /// The page of one or more replicas; every sample names its replica.
-pub fn prometheus_text(snapshots: &[Snapshot]) -> String {
+pub(crate) fn prometheus_text(snapshots: &[Snapshot]) -> String {
     let mut page = Page { text: String::with_capacity(4_096 * snapshots.len()), name: "", replica: 0 };
     for family in &FAMILIES {
         line(&mut page.text, format_args!("# HELP {} {}", family.name, family.help));
@@ -95,7 +95,7 @@ pub fn prometheus_text(snapshots: &[Snapshot]) -> String {
 }
 
 /// The line that a cluster-wide page ends with: how old its figures are.
-pub fn snapshot_age_line(age_ns: u64) -> String {
+pub(crate) fn snapshot_age_line(age_ns: u64) -> String {
     let age = age_ns as f64 / 1e9;
     format!(
         "# HELP {SNAPSHOT_AGE_METRIC} Age of the figures on this page.\n# TYPE {SNAPSHOT_AGE_METRIC} gauge\n{SNAPSHOT_AGE_METRIC} {age}\n"

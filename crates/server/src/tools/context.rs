@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use super::caller::{Caller, LogLevel};
@@ -47,9 +48,9 @@ impl JobContext {
         self.replica
     }
 
-    /// Time left until the call is given up, ns.
-    pub fn remaining_ns(&self) -> u64 {
-        self.deadline_ns.saturating_sub(monotonic_ns())
+    /// Time left until the call is given up.
+    pub fn remaining(&self) -> Duration {
+        Duration::from_nanos(self.deadline_ns.saturating_sub(monotonic_ns()))
     }
 
     /// Tells the client how far the call is; `progress` must rise from one time to the next. Nothing is sent where the
@@ -62,7 +63,7 @@ impl JobContext {
     }
 
     /// Sends the client a log message: text, or any other value. As with progress, only where it was asked for.
-    pub async fn log(&self, level: LogLevel, data: impl Into<serde_json::Value>) {
+    pub async fn log(&self, level: LogLevel, data: impl Into<Value>) {
         if let Some(message) = self.caller.log(level, &data.into()) {
             self.notes.send(message).await;
         }
@@ -76,12 +77,12 @@ impl JobContext {
     }
 
     /// What the client answers to a question of the round before, by the question's key.
-    pub fn input(&self, key: &str) -> Option<&serde_json::Value> {
+    pub fn input(&self, key: &str) -> Option<&Value> {
         self.caller.inputs.get(key)
     }
 
     /// The values that the user gave to an elicitation of the round before; none where there are none.
-    pub fn elicited(&self, key: &str) -> Option<&serde_json::Map<String, serde_json::Value>> {
+    pub fn elicited(&self, key: &str) -> Option<&Map<String, Value>> {
         let answer = self.input(key)?;
         answer.get("content").filter(|_| answer.get("action").is_some_and(|action| action == "accept"))?.as_object()
     }

@@ -10,7 +10,9 @@ use super::builtin;
 use super::context::{CallContext, JobContext};
 use super::mirrored::{Mirrored, mirrored};
 use super::result::ToolResult;
+use super::schema;
 use super::spec::ToolSpec;
+use super::tool::Tool;
 use crate::features::Offers;
 
 /// A tool that is called in place, on the shard that read the request. Functions of this shape are such tools.
@@ -70,7 +72,7 @@ impl fmt::Debug for Execution {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Tool {
+pub(crate) struct Registered {
     pub(crate) spec: ToolSpec,
     pub(crate) execution: Execution,
     /// Arguments that are headers too.
@@ -92,8 +94,8 @@ pub enum RegistryError {
     /// A completer is for nothing.
     #[error("there is neither a prompt of the name nor a template of the text {0:?} to complete arguments of")]
     NothingToComplete(String),
-    /// The schema doesn't describe an object.
-    #[error("the input schema of tool {0:?} is not of \"type\": \"object\"")]
+    /// A schema doesn't describe an object.
+    #[error("the input or output schema of tool {0:?} is not of \"type\": \"object\": use a struct or a map")]
     NoObject(String),
     /// An `x-mcp-header` in the schema is no good.
     #[error("the input schema of tool {tool:?} can't be served: {why}")]
@@ -109,7 +111,7 @@ pub enum RegistryError {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     pub(crate) offers: Offers,
-    tools: Vec<Tool>,
+    tools: Vec<Registered>,
     /// Bounded as `tools` is, by `Limits::tools_max` when the engine starts.
     by_name: HashMap<String, usize>,
 }
@@ -128,7 +130,16 @@ impl Registry {
         added.expect("the built-in tools have good names and schemas")
     }
 
-    /// Adds a tool that is called in place: a function of microseconds that never blocks.
+    /// Adds a tool whose arguments are of a type.
+    ///
+    /// # Errors
+    /// Where the name is no good or taken, or the arguments or a [`Json`](super::Json) result are no object.
+    pub fn tool(self, tool: Tool) -> Result<Self, RegistryError> {
+        self.add(tool.spec, tool.execution)
+    }
+
+    /// Adds a tool that reads its arguments itself and is called in place: a function of microseconds that never blocks.
+    /// Its arguments and its result can be borrowed, so that a call allocates nothing.
     ///
     /// # Errors
     /// Where the name or the schema is no good.
@@ -136,7 +147,7 @@ impl Registry {
         self.add(spec, Execution::Inline(Arc::new(tool)))
     }
 
-    /// Adds a tool that waits for a worker.
+    /// Adds a tool that reads its arguments itself and waits for a worker.
     ///
     /// # Errors
     /// Where the name or the schema is no good.
@@ -149,7 +160,7 @@ impl Registry {
         if !is_name(&name) {
             return Err(RegistryError::BadName(name));
         }
-        if spec.input_schema.get("type").and_then(|kind| kind.as_str()) != Some("object") {
+        if !schema::is_object(&spec.input_schema) || !spec.output_schema.as_ref().is_none_or(schema::is_object) {
             return Err(RegistryError::NoObject(name));
         }
         if self.by_name.contains_key(&name) {
@@ -158,7 +169,7 @@ impl Registry {
         let mirrored =
             mirrored(&spec.input_schema).map_err(|why| RegistryError::BadHeader { tool: name.clone(), why })?;
         self.by_name.insert(name, self.tools.len());
-        self.tools.push(Tool { spec, execution, mirrored });
+        self.tools.push(Registered { spec, execution, mirrored });
         Ok(self)
     }
 
@@ -177,7 +188,7 @@ impl Registry {
         self.tools.iter().map(|tool| &tool.spec)
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<&Tool> {
+    pub(crate) fn find(&self, name: &str) -> Option<&Registered> {
         self.tools.get(*self.by_name.get(name)?)
     }
 }
@@ -187,6 +198,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::tools::{Json, NoArguments};
 
     fn ok<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
         ToolResult::text("ok")
@@ -203,6 +215,10 @@ mod tests {
         assert_eq!(refused("a b", "object"), RegistryError::BadName("a b".to_string()));
         assert_eq!(refused("x", "array"), RegistryError::NoObject("x".to_string()));
         assert_eq!(refused("a.b/c-d_1", "object"), RegistryError::Taken("a.b/c-d_1".to_string()));
+        let list = Tool::inline("y", "", |_: NoArguments| Json(vec![1]));
+        assert_eq!(registry.clone().tool(list).expect_err("refused"), RegistryError::NoObject("y".to_string()));
+        let text = Tool::inline("y", "", |text: String| text);
+        assert_eq!(registry.tool(text).expect_err("refused"), RegistryError::NoObject("y".to_string()));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct ToolSpec {
     pub description: String,
     /// JSON Schema of the arguments: an object schema.
     pub input_schema: Value,
+    /// JSON Schema of the structured content of its results: an object schema. None where they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
     /// Its effects.
     pub annotations: Annotations,
     /// Capabilities that a client of 2026-07-28 or later must declare to call it.
@@ -57,6 +60,7 @@ impl ToolSpec {
             title: None,
             description: description.into(),
             input_schema,
+            output_schema: None,
             annotations: Annotations::default(),
             needs: Vec::new(),
         }

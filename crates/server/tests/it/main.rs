@@ -1,10 +1,12 @@
 //! The server over real sockets.
 
+mod asker;
 mod asking;
 mod bad_input;
 mod checks;
 mod client;
 mod cluster_pages;
+mod examples;
 mod features;
 mod golden;
 mod legacy;
@@ -15,3 +17,4 @@ mod rounds;
 mod streams;
 mod subscriptions;
 mod tools;
+mod typed;

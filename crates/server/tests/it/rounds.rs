@@ -7,7 +7,8 @@ use erlmcp_server::tools::{Arguments, Ask, CallContext, Content, JobContext, Res
 use erlmcp_server::{Limits, Registry, ServerConfig};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, Texts, start_with, stop};
+use crate::asker::{Asker, text};
+use crate::client::{start_with, stop};
 
 fn ask() -> Ask {
     Ask::new().elicit("who", "Who are you?", json!({"type": "object", "properties": {"name": {"type": "string"}}}))
@@ -59,42 +60,11 @@ fn config(limits: Limits) -> ServerConfig {
     ServerConfig { registry, limits, ..ServerConfig::default() }
 }
 
-struct Asker {
-    client: Client,
-    texts: Texts,
-    capabilities: Value,
-}
-
-impl Asker {
-    fn ask(&mut self, method: &str, name: &str, more: &Value) -> Answer {
-        let mut params = more.clone();
-        params[if method == "resources/read" { "uri" } else { "name" }] = json!(name);
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
-        });
-        let message = json!({"jsonrpc": "2.0", "id": 8, "method": method, "params": params});
-        let headers = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\nMcp-Name: {name}\r\n");
-        self.client.ask(self.texts.post(&headers, &message.to_string()))
-    }
-
-    fn call(&mut self, name: &str, more: &Value) -> Value {
-        let answer = self.ask("tools/call", name, more);
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()
-    }
-}
-
-fn text(answer: &Value) -> &str {
-    assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
-    answer["result"]["content"][0]["text"].as_str().expect("a text")
-}
-
 #[test]
 fn a_request_goes_on_with_what_the_client_answers() {
     let (server, address) = start_with(config(Limits::default()));
     let capabilities = json!({"elicitation": {}});
-    let mut asker = Asker { client: Client::connect(address), texts: Texts(address), capabilities };
+    let mut asker = Asker::connect(address, capabilities);
     let arguments = json!({"a": 1});
     let asked = asker.call("two", &json!({"arguments": arguments}));
     let result = &asked["result"];
@@ -130,7 +100,7 @@ fn a_request_goes_on_with_what_the_client_answers() {
 fn a_state_has_its_time() {
     let (server, address) = start_with(config(Limits { request_state_lifetime_ms: 1_000, ..Limits::default() }));
     let capabilities = json!({"elicitation": {}});
-    let mut asker = Asker { client: Client::connect(address), texts: Texts(address), capabilities };
+    let mut asker = Asker::connect(address, capabilities);
     let state = asker.call("two", &json!({}))["result"]["requestState"].clone();
     std::thread::sleep(std::time::Duration::from_millis(2_200));
     let late = asker.call("two", &json!({"requestState": state}));
@@ -141,7 +111,7 @@ fn a_state_has_its_time() {
 #[test]
 fn only_what_the_client_can_do_is_asked() {
     let (server, address) = start_with(config(Limits::default()));
-    let mut asker = Asker { client: Client::connect(address), texts: Texts(address), capabilities: json!({}) };
+    let mut asker = Asker::connect(address, json!({}));
     for (method, name, needed) in [
         ("tools/call", "one", "elicitation"),
         ("tools/call", "needy", "sampling"),
