@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Cluster(args) => commands::cluster::run(args),
         Command::Replica(args) => commands::replica::run(&args),
         Command::Agent(args) => commands::agent::run(args),
+        Command::ConformanceClient(args) => commands::conformance::run(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("erlmcp: {}", sentence(&error));

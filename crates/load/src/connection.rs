@@ -15,6 +15,8 @@ pub(crate) enum Role {
     Sequential(u32),
     /// Asks once whether its endpoint is there.
     Check,
+    /// Carries answers to requests of the server's.
+    Side,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

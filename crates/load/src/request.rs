@@ -1,8 +1,9 @@
 //! One request on its way, and those that wait for their connection.
 
+use erlmcp_protocol::client::canned::Question;
 use slab::Slab;
 
-use crate::ledger::Ticket;
+use crate::ledger::{Account, Ticket};
 
 /// Requests waiting for their connections at once, at most.
 pub(crate) const WAITING_MAX: usize = 1 << 19;
@@ -20,6 +21,8 @@ pub(crate) enum Call {
     Initialized,
     /// Ends the session.
     EndSession,
+    /// Answers a request of the server's.
+    Answer,
 }
 
 /// One attempt of a planned request.
@@ -35,6 +38,31 @@ pub(crate) struct Request {
     pub(crate) patience_us: u64,
     /// From 1.
     pub(crate) attempt: u32,
+    /// Where it goes on after an answer that was not its end.
+    pub(crate) leg: Option<Box<Leg>>,
+}
+
+/// How a request goes on that was sent before.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) next: Next,
+    /// Legs after the first, this one included.
+    pub(crate) number: u8,
+    /// When it is to be sent; 0: at once.
+    pub(crate) not_before_us: u64,
+    /// When the first leg was written, and what was seen of its answer.
+    pub(crate) began_us: u64,
+    pub(crate) headers_us: u64,
+    pub(crate) first_event_us: u64,
+}
+
+/// What is sent in a further leg.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// The request again, with these members among its parameters.
+    Round(Box<str>),
+    /// A GET after this event, for the answer to the request with this id.
+    Resume { id: u64, after: Box<str> },
 }
 
 /// What a request in flight is for.
@@ -45,6 +73,22 @@ pub(crate) enum Purpose {
     Handshake,
     /// Is the endpoint there? Not in the ledger.
     Check,
+    /// Answers a request of the server's. Not in the ledger.
+    Answer(Box<Reply>),
+}
+
+/// An answer to a request of the server's, to be sent to where that came from.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) endpoint: u16,
+    pub(crate) question: Question,
+    /// What the request counted as on whose stream it was asked.
+    pub(crate) account: Account,
+    pub(crate) bytes: Box<[u8]>,
+    /// Not taken by then, it counts as not answered.
+    pub(crate) give_up_us: u64,
+    /// It was sent on a connection that had been kept, and which was gone.
+    pub(crate) was_lost: bool,
 }
 
 /// The request that a connection is busy with. Times are run clock; 0: not yet.
@@ -61,6 +105,19 @@ pub(crate) struct Flight {
 impl Flight {
     pub(crate) fn new(purpose: Purpose, call: Call, id: u64) -> Self {
         Self { purpose, call, id, written_us: 0, headers_us: 0, first_event_us: 0 }
+    }
+
+    /// The leg that it is in, where that is not the first.
+    pub(crate) fn leg(&self) -> Option<&Leg> {
+        match &self.purpose {
+            Purpose::Planned(request) => request.leg.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// When its first leg was written.
+    pub(crate) fn began_us(&self) -> u64 {
+        self.leg().map_or(self.written_us, |leg| leg.began_us)
     }
 }
 
@@ -171,13 +228,13 @@ impl WaitingRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Account, Ledger, NO_ENDPOINT};
+    use crate::ledger::{Ledger, NO_ENDPOINT};
     use erlmcp_record::Kind;
 
     fn request(due_us: u64, give_up_us: u64) -> Request {
         let account = Account { block: 1, phase: 1, kind: Kind::Load };
         let ticket = Ledger::default().plan(account, due_us, NO_ENDPOINT);
-        Request { ticket, call: Call::Load, due_us, give_up_us, patience_us: 0, attempt: 1 }
+        Request { ticket, call: Call::Load, due_us, give_up_us, patience_us: 0, attempt: 1, leg: None }
     }
 
     fn drain(waiting: &mut WaitingRequests, queue: &mut Queue) -> Vec<u64> {

@@ -1,9 +1,10 @@
 //! The engine's side of the wire format: what is sent for each call, and what an answer says.
 
 use erlmcp_protocol::client::answer::{self, Answer, Broken};
+use erlmcp_protocol::client::canned;
 use erlmcp_protocol::client::head::header;
 use erlmcp_protocol::client::param;
-use erlmcp_protocol::client::request::{self, Ask, BadRequest, Peer, Template};
+use erlmcp_protocol::client::request::{self, Ask, BadRequest, Peer, ResponseHead, Template};
 use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::{method, name};
 
@@ -11,7 +12,7 @@ pub(crate) use erlmcp_protocol::client::answer::Said;
 
 use crate::cause::Cause;
 use crate::proto;
-use crate::request::Call;
+use crate::request::{Call, Flight, Next};
 
 /// What is sent for each call.
 #[derive(Debug, Clone)]
@@ -23,6 +24,15 @@ pub(crate) struct Calls {
     has_session: bool,
     /// Each connection opens a session of its own.
     handshake: Option<Box<Handshake>>,
+    /// None: of the modern era, where a server asks by its results.
+    asides: Option<Box<Asides>>,
+}
+
+/// What a legacy client sends beside its requests.
+#[derive(Debug, Clone)]
+struct Asides {
+    answer: ResponseHead,
+    stream: Box<[u8]>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,6 +63,13 @@ impl Calls {
             queued: requests.queued.as_ref().map(render).transpose()?,
             has_session: peer.session.is_some(),
             handshake: None,
+            asides: match peer.version.era() {
+                Era::Modern => None,
+                Era::Legacy => Some(Box::new(Asides {
+                    answer: ResponseHead::new(peer)?,
+                    stream: request::open_stream(peer)?.into(),
+                })),
+            },
         })
     }
 
@@ -122,23 +139,60 @@ impl Calls {
             Call::Load => self.load.is_some(),
             Call::Queued => self.queued.is_some(),
             Call::Initialize | Call::Initialized | Call::EndSession => self.handshake.is_some(),
+            Call::Answer => self.asides.is_some(),
         }
+    }
+
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.asides.is_some()
+    }
+
+    /// Appends what a request goes on with, which has been sent before.
+    pub(crate) fn write_leg(&self, flight: &Flight, next: &Next, session: Option<&str>, out: &mut Vec<u8>) {
+        let begin = out.len();
+        match next {
+            Next::Round(members) => self.template(flight.call).write_round(flight.id, members, out),
+            Next::Resume { after, .. } => {
+                out.extend(self.asides.iter().flat_map(|asides| asides.stream.iter()));
+                request::put_last_event_id(out, begin, after);
+            }
+        }
+        if let Some(session) = session {
+            request::put_in_session(out, begin, session);
+        }
+    }
+
+    /// A response to a request of the server's, to be posted.
+    pub(crate) fn answer(&self, response: &str, session: Option<&str>) -> Box<[u8]> {
+        let mut out = Vec::new();
+        if let Some(asides) = &self.asides {
+            asides.answer.write(response, &mut out);
+        }
+        if let Some(session) = session {
+            request::put_in_session(&mut out, 0, session);
+        }
+        out.into()
+    }
+
+    /// The template of a call; where that is not known, the probe's.
+    fn template(&self, call: Call) -> &Template {
+        let known = match call {
+            Call::Load => self.load.as_ref(),
+            Call::Queued => self.queued.as_ref(),
+            _ => None,
+        };
+        known.unwrap_or(&self.probe)
     }
 
     /// Appends the request with this id, in a session of the connection's own if it has one. Where the call is not
     /// known, the probe's.
     pub(crate) fn write(&self, call: Call, id: u64, session: Option<&str>, out: &mut Vec<u8>) {
         let begin = out.len();
-        let template = match (call, self.handshake.as_deref()) {
-            (Call::Load, _) => self.load.as_ref(),
-            (Call::Queued, _) => self.queued.as_ref(),
-            (Call::Initialize, Some(handshake)) => Some(&handshake.initialize),
-            _ => None,
-        };
         match (call, self.handshake.as_deref()) {
+            (Call::Initialize, Some(handshake)) => handshake.initialize.write(id, out),
             (Call::Initialized, Some(handshake)) => out.extend_from_slice(&handshake.initialized),
             (Call::EndSession, Some(handshake)) => out.extend_from_slice(&handshake.end),
-            _ => template.unwrap_or(&self.probe).write(id, out),
+            _ => self.template(call).write(id, out),
         }
         if let Some(session) = session.filter(|_| call != Call::Initialize) {
             request::put_in_session(out, begin, session);
@@ -200,6 +254,31 @@ impl Reading {
     pub(crate) fn begun(mut self: Box<Self>, id: u64) -> Box<Self> {
         self.0.begin(id);
         self
+    }
+
+    /// For the answer that a resumed stream goes on to.
+    pub(crate) fn resumed(mut self: Box<Self>, id: u64) -> Box<Self> {
+        self.0.begin_resumed(id);
+        self
+    }
+
+    pub(crate) fn has_questions(&self) -> bool {
+        self.0.has_questions()
+    }
+
+    /// Requests of the server's that have come.
+    pub(crate) fn take_questions(&mut self) -> Vec<Box<[u8]>> {
+        self.0.take_questions()
+    }
+
+    /// What a request is to be sent with again that was answered with a question, if that can be answered.
+    pub(crate) fn round(&self) -> Option<String> {
+        canned::round(self.0.message())
+    }
+
+    /// Where its stream goes on, and how long it is to be left alone before, milliseconds, if the server says.
+    pub(crate) fn resumption(&self) -> Option<(&str, Option<u64>)> {
+        Some((self.0.last_event_id()?, self.0.retry_ms()))
     }
 
     pub(crate) fn has_head(&self) -> bool {

@@ -1,6 +1,6 @@
 //! `discover`: what a server tells of itself.
 
-use erlmcp_load::agent::{self, Survey};
+use erlmcp_load::agent::{self, Conversation, Survey};
 use erlmcp_load::proto;
 
 use crate::target::{Target, Url};
@@ -24,6 +24,27 @@ pub struct DiscoverConfig {
 /// # Errors
 /// Where it cannot be asked or does not answer in MCP, as one sentence that says what to do.
 pub async fn discover(config: DiscoverConfig) -> Result<(String, Survey), StressError> {
+    let (url, setup) = setup(config).await?;
+    let asked = tokio::task::spawn_blocking(move || agent::survey(&setup)).await;
+    let survey = asked.map_err(|error| StressError::failed(format!("an internal error: {error}")))?;
+    let survey = survey.map_err(|why| StressError::failed(format!("{url} cannot be discovered: {why}")))?;
+    Ok((url.to_string(), survey))
+}
+
+/// Speaks with the server as an agent does, call by call. Any host may be spoken to: that is no load.
+///
+/// # Errors
+/// Where it does not answer in MCP, and those of `talk`.
+pub async fn converse<T: Send + 'static>(
+    config: DiscoverConfig,
+    talk: impl FnOnce(&mut Conversation<'_>) -> Result<T, String> + Send + 'static,
+) -> Result<T, StressError> {
+    let (_, setup) = setup(config).await?;
+    let spoken = tokio::task::spawn_blocking(move || agent::converse(&setup, talk)).await;
+    spoken.map_err(|error| StressError::failed(format!("an internal error: {error}")))?.map_err(StressError::failed)
+}
+
+async fn setup(config: DiscoverConfig) -> Result<(Url, proto::Setup), StressError> {
     let url = Url::parse(&config.url)?;
     if !url.tls && (config.insecure || !config.ca_pem.is_empty()) {
         return Err(StressError::usage("--cacert and --insecure are for https://: leave them out, or correct the URL"));
@@ -43,8 +64,5 @@ pub async fn discover(config: DiscoverConfig) -> Result<(String, Survey), Stress
         allow_foreign: true,
         ..proto::Setup::default()
     };
-    let asked = tokio::task::spawn_blocking(move || agent::survey(&setup)).await;
-    let survey = asked.map_err(|error| StressError::failed(format!("an internal error: {error}")))?;
-    let survey = survey.map_err(|why| StressError::failed(format!("{url} cannot be discovered: {why}")))?;
-    Ok((url.to_string(), survey))
+    Ok((url, setup))
 }

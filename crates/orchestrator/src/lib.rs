@@ -33,6 +33,6 @@ mod target;
 mod world;
 
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, ToolCall};
-pub use discover::{DiscoverConfig, discover};
+pub use discover::{DiscoverConfig, converse, discover};
 pub use error::StressError;
 pub use stress::{Outcome, stress};

@@ -72,6 +72,32 @@ pub struct IntervalRow {
     /// Answers that nothing had asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub surplus_answers: u64,
+    #[serde(default, skip_serializing_if = "Dialogue::is_empty")]
+    pub dialogue: Dialogue,
+}
+
+/// What the server wanted of its clients before it gave a result. None of it is in `planned`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dialogue {
+    /// Requests of the server's that were answered, by kind: "elicitation", "sampling", "roots", "ping", "unknown".
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub answered: BTreeMap<String, u64>,
+    /// Those whose answer it did not take, or not in time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unanswered: u64,
+    /// Rounds beyond the first of requests that were answered with `input_required`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rounds: u64,
+    /// Streams that ended before their response and were gone on with by GET.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resumed: u64,
+}
+
+impl Dialogue {
+    /// True where nothing was wanted.
+    pub fn is_empty(&self) -> bool {
+        self.answered.is_empty() && self.unanswered + self.rounds + self.resumed == 0
+    }
 }
 
 /// 100 ms of a second.

@@ -19,7 +19,7 @@ mod sample;
 pub use entry::Entry;
 pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};
-pub use interval::{ConnectionRow, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};
+pub use interval::{ConnectionRow, Dialogue, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use marks::{BlockRow, Detail, FaultRow, FindingRow, PhaseEvent, PhaseRow, ScenarioRow, Skip};
 pub use run::{ConfigRow, EndRow, Ended, Machine, RunHeader, TargetRow, Threshold};

@@ -1,5 +1,6 @@
 //! What the user typed.
 
+mod conformance;
 mod count;
 mod discover;
 mod duration;
@@ -9,6 +10,7 @@ mod stress;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use serve::{
@@ -48,6 +50,9 @@ pub(crate) enum Command {
     /// One generator process; started by `stress`
     #[command(hide = true)]
     Agent(AgentArgs),
+    /// The client of one scenario; started by the conformance suite
+    #[command(hide = true)]
+    ConformanceClient(ConformanceArgs),
 }
 
 #[cfg(test)]

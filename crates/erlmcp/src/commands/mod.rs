@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod cluster;
+pub(crate) mod conformance;
 pub(crate) mod discover;
 mod listen;
 mod reaching;

@@ -12,6 +12,7 @@ mod work;
 
 use std::net::SocketAddr;
 
+pub use reach::{Conversation, converse};
 pub use survey::{GetAnswer, Survey, survey};
 
 /// What an agent must know before it can dial in.

@@ -1,7 +1,10 @@
 //! Who is there? Finds out the era, the versions, the server's name and its tools, before any load; or says in one
 //! sentence why that cannot be found out. It waits, so it is called on a thread of its own.
 
+mod asking;
+mod conversation;
 mod discover;
+mod ear;
 mod exchange;
 mod found;
 mod handshake;
@@ -17,6 +20,7 @@ use std::time::Duration;
 use erlmcp_protocol::client::request::Ask;
 
 use super::target::{Eras, Spoken, Target};
+pub use conversation::{Conversation, converse};
 use discover::Probe;
 use exchange::Exchanger;
 pub(super) use found::Found;

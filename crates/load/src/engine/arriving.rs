@@ -31,7 +31,9 @@ impl<N: Net> Engine<N> {
         let part = match arrivals.call {
             Call::Queued => Part::Rest,
             Call::Load if has_queued => Part::Quarter,
-            Call::Load | Call::Probe | Call::Initialize | Call::Initialized | Call::EndSession => Part::All,
+            Call::Load | Call::Probe | Call::Initialize | Call::Initialized | Call::EndSession | Call::Answer => {
+                Part::All
+            }
         };
         let place = arrivals.order.at(arrivals.pace.taken(), part);
         arrivals.pace.take();
@@ -39,8 +41,15 @@ impl<N: Net> Engine<N> {
         let endpoint = key.map_or(NO_ENDPOINT, |key| self.connections[key as usize].endpoint);
         let ticket = self.ledger.plan(arrivals.account, due_us, endpoint);
         let give_up_us = due_us + self.settings.timeout_us;
-        let request =
-            Request { ticket, call: arrivals.call, due_us, give_up_us, patience_us: arrivals.patience_us, attempt: 1 };
+        let request = Request {
+            ticket,
+            call: arrivals.call,
+            due_us,
+            give_up_us,
+            patience_us: arrivals.patience_us,
+            attempt: 1,
+            leg: None,
+        };
         match key {
             _ if now_us >= give_up_us => self.give_up_unsent(request, Fate::UnsentNoTime, Cause::TooLate, now_us),
             Some(key) => self.dispatch(key, request, now_us),

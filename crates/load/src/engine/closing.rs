@@ -2,6 +2,7 @@
 
 use erlmcp_record::Fate;
 
+use super::answering::Sides;
 use super::{Engine, NO_KEY, TURN_MAX};
 use crate::block::Work;
 use crate::cause::Cause;
@@ -94,6 +95,9 @@ impl<N: Net> Engine<N> {
         while self.clients.last() == Some(&NO_KEY) && self.blocks.iter().all(|block| !block.names_clients()) {
             self.clients.pop();
         }
+        if self.clients.is_empty() {
+            self.close_idle_sides();
+        }
     }
 
     /// The run is over: whatever has no fate is withdrawn, and every connection is closed.
@@ -118,6 +122,7 @@ impl<N: Net> Engine<N> {
             }
         }
         self.connections.clear();
+        self.sides = Sides::default();
         self.clients.clear();
         self.blocks.clear();
         self.tell(now_us);

@@ -7,12 +7,13 @@ use crate::cause::Cause;
 use crate::connection::{Role, State};
 use crate::ledger::Outcome;
 use crate::net::Net;
-use crate::request::{Flight, Purpose, Request};
+use crate::request::{Flight, Leg, Purpose, Request};
 use crate::wire::Said;
 
 impl<N: Net> Engine<N> {
     /// The request in flight has its answer. The connection is idle then, or gone.
-    pub(super) fn finish(&mut self, key: u32, said: Said, now_us: u64) {
+    /// `next`: it goes on, and has no fate yet.
+    pub(super) fn finish(&mut self, key: u32, said: Said, next: Option<Box<Leg>>, now_us: u64) {
         let connection = &mut self.connections[key as usize];
         let Some(flight) = connection.flight.take() else { return };
         connection.answered_id = flight.id;
@@ -22,8 +23,11 @@ impl<N: Net> Engine<N> {
             return self.hands_shaken(key, &flight, now_us);
         }
         let endpoint = self.endpoints.get_mut(connection.endpoint);
-        let Flight { purpose: Purpose::Planned(request), written_us, headers_us, first_event_us, .. } = flight else {
-            return self.check_answered(key, now_us);
+        let Flight { purpose, written_us, headers_us, first_event_us, .. } = flight;
+        let request = match purpose {
+            Purpose::Planned(request) => request,
+            Purpose::Answer(reply) => return self.reply_answered(key, &reply, written_us, said, now_us),
+            Purpose::Handshake | Purpose::Check => return self.check_answered(key, now_us),
         };
         if endpoint.health.answered(now_us, written_us) {
             let index = connection.endpoint;
@@ -39,12 +43,16 @@ impl<N: Net> Engine<N> {
                 connection.failures = 0;
             }
         }
+        if let Some(leg) = next {
+            return self.go_on_with(key, request, leg);
+        }
         if let Said::Refused { after_us, .. } = said
             && request.patience_us > 0
         {
             return self.hold(key, request, now_us + after_us);
         }
-        let since = |us: u64| (us > 0).then(|| us.saturating_sub(written_us));
+        let (began_us, headers_us, first_event_us) = times(&request, (written_us, headers_us, first_event_us));
+        let since = |us: u64| (us > 0).then(|| us.saturating_sub(began_us));
         let (fate, cause) = fate_of(said);
         let latency_us = match fate {
             // A refusal is no service: its speed does not say how requests are served.
@@ -57,7 +65,7 @@ impl<N: Net> Engine<N> {
             fate,
             cause,
             latency_us,
-            service_us: is_served.then(|| now_us.saturating_sub(written_us)),
+            service_us: is_served.then(|| now_us.saturating_sub(began_us)),
             headers_us: since(headers_us),
             first_event_us: since(first_event_us),
             receive_lag_us: Some(self.loop_times.receive_lag_us(now_us)),
@@ -73,8 +81,10 @@ impl<N: Net> Engine<N> {
             return;
         }
         let connection = &mut self.connections[key as usize];
-        if let Role::Sequential(block) = connection.role {
-            return self.sequence_next(key, block, now_us);
+        match connection.role {
+            Role::Sequential(block) if connection.queue.is_empty() => return self.sequence_next(key, block, now_us),
+            Role::Side => return self.post_replies(now_us),
+            _ => {}
         }
         match self.waiting.pop_front(&mut connection.queue) {
             Some(request) if request.give_up_us <= now_us => {
@@ -89,11 +99,20 @@ impl<N: Net> Engine<N> {
 
     /// A request whose time ran out just before its connection became free.
     fn give_up_late(&mut self, key: u32, request: Request, now_us: u64) {
-        if request.attempt > 1 {
+        if request.attempt > 1 && request.leg.is_none() {
             return self.give_up(key, request, now_us);
         }
         self.give_up_unsent(request, Fate::UnsentBusy, Cause::StillBusy, now_us);
     }
+}
+
+/// When a request was first written, its answer's head came, and the first event; 0: not.
+fn times(request: &Request, here: (u64, u64, u64)) -> (u64, u64, u64) {
+    let first = |earlier: u64, here: u64| if earlier > 0 { earlier } else { here };
+    request
+        .leg
+        .as_ref()
+        .map_or(here, |leg| (leg.began_us, first(leg.headers_us, here.1), first(leg.first_event_us, here.2)))
 }
 
 /// From the first attempt to the final ok, where there was more than one.

@@ -18,12 +18,14 @@ impl<N: Net> Engine<N> {
     pub(super) fn deadline(&mut self, key: u32) {
         let Some(connection) = self.connections.get(key as usize) else { return };
         match (connection.role, connection.state) {
+            (Role::Side, _) => self.side_lost(key),
             (_, State::Lined | State::Idle) => {}
             (Role::Check, _) => self.check_failed(key, true),
             (Role::Sequential(block), State::Resting) => self.sequence_again(key, block),
             (Role::Client(_), State::Resting) => self.line_again(key),
             (_, State::Connecting) => self.fail_opening(key, Cause::ConnectTimedOut),
             (_, State::Busy) if connection.opening.is_some() => self.fail_opening(key, Cause::FirstUnanswered),
+            (_, State::Busy) if self.is_kept(key) => self.wait_is_over(key),
             (_, State::Busy) => self.lose(key, Cause::TimedOut),
         }
     }
@@ -44,10 +46,14 @@ impl<N: Net> Engine<N> {
         if connection.role == Role::Check {
             return self.check_failed(key, false);
         }
+        if connection.role == Role::Side {
+            return self.side_lost(key);
+        }
         if connection.opening.is_some() {
             return self.fail_opening(key, cause);
         }
         let now_us = self.net.now_us();
+        self.keep_waiting(key);
         let way = self.closing_way_after(cause);
         if let Some(request) = self.close_socket_by(key, way) {
             let (fate, latency_us) = self.lost_fate(&request, cause, now_us);

@@ -2,11 +2,13 @@
 //! gives it work, [`Engine::ready`] tells what has happened on a connection, [`Engine::turn`] lets it do what is due,
 //! and [`Engine::next_us`] says when something will be. It asks its [`Net`] for the time and for bytes, and never waits.
 
+mod answering;
 mod arriving;
 mod blocks;
 mod checking;
 mod closing;
 mod finishing;
+mod legs;
 mod losing;
 mod opening;
 mod orders;
@@ -64,6 +66,7 @@ pub(crate) struct Engine<N> {
     timers: Timers,
     waiting: WaitingRequests,
     retries: retrying::Retries,
+    sides: answering::Sides,
     blocks: Vec<Block>,
     ledger: Ledger,
     log: ConnectionLog,
@@ -103,6 +106,7 @@ impl<N: Net> Engine<N> {
             timers: Timers::default(),
             waiting: WaitingRequests::default(),
             retries: retrying::Retries::default(),
+            sides: answering::Sides::default(),
             blocks: Vec::new(),
             ledger: Ledger::default(),
             log: ConnectionLog::default(),
@@ -203,11 +207,11 @@ impl<N: Net> Engine<N> {
         let connection = self.connections.get(key as usize)?;
         let started_us = connection.opening.map_or(0, |opening| opening.started_us);
         match connection.state {
-            State::Resting => (connection.wake_us > 0).then_some(connection.wake_us),
+            State::Resting | State::Idle => (connection.wake_us > 0).then_some(connection.wake_us),
             State::Connecting | State::Busy if connection.wake_us > 0 => Some(connection.wake_us),
             State::Connecting => Some(started_us + self.settings.connect_timeout_us),
-            State::Busy => connection.flight.as_ref().map(|flight| flight.written_us + self.settings.timeout_us),
-            State::Lined | State::Idle => None,
+            State::Busy => connection.flight.as_ref().map(|flight| flight.began_us() + self.settings.timeout_us),
+            State::Lined => None,
         }
     }
 

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::cause::Cause;
 use crate::connection::State;
 use crate::net::Net;
-use crate::request::Call;
+use crate::request::{Call, Flight, Next};
 use crate::wire::{Progress, Reading, Said};
 
 /// Partly read answers whose space is kept for the next one.
@@ -42,13 +42,14 @@ impl<N: Net> Engine<N> {
         let now_us = self.net.now_us();
         while !bytes.is_empty() {
             let connection = &mut self.connections[key as usize];
-            let Some(flight) = connection.flight.as_mut().filter(|_| connection.state == State::Busy) else {
+            let is_asked = |flight: &&mut Flight| connection.state == State::Busy && flight.written_us > 0;
+            let Some(flight) = connection.flight.as_mut().filter(is_asked) else {
                 return self.surplus(key, now_us);
             };
             let mut reading = match connection.reading.take() {
                 Some(reading) => reading,
                 None if flight.call == Call::Initialize => Reading::of_handshake(flight.id),
-                None => self.readings.pop().unwrap_or_default().begun(flight.id),
+                None => begun(self.readings.pop().unwrap_or_default(), flight),
             };
             let progress = reading.feed(bytes);
             if reading.has_head() && flight.headers_us == 0 {
@@ -57,6 +58,10 @@ impl<N: Net> Engine<N> {
             if reading.has_event() && flight.first_event_us == 0 {
                 flight.first_event_us = now_us;
             }
+            if reading.has_questions() {
+                self.answer_questions(key, &mut reading, now_us);
+            }
+            let connection = &mut self.connections[key as usize];
             match progress {
                 Progress::More => {
                     connection.reading = Some(reading);
@@ -66,6 +71,7 @@ impl<N: Net> Engine<N> {
                     // An answer to a request that was not sent whole: the rest of it has no place any more.
                     let stays_open = stays_open && connection.unsent.is_none();
                     let is_repeated = said == Said::AnotherId(Some(connection.answered_id));
+                    let next = self.next_leg(key, &reading, said, now_us);
                     self.note_session(key, reading, said, now_us);
                     bytes = &bytes[used..];
                     if is_repeated && stays_open {
@@ -73,7 +79,7 @@ impl<N: Net> Engine<N> {
                         continue;
                     }
                     let is_more = !bytes.is_empty();
-                    self.finish(key, said, now_us);
+                    self.finish(key, said, next, now_us);
                     return self.after_answer(key, stays_open, is_more, now_us);
                 }
                 Progress::Broken(cause) => {
@@ -95,8 +101,9 @@ impl<N: Net> Engine<N> {
         let end = reading.end();
         match end {
             Progress::Whole { said, .. } => {
+                let next = self.next_leg(key, &reading, said, now_us);
                 self.note_session(key, reading, said, now_us);
-                self.finish(key, said, now_us);
+                self.finish(key, said, next, now_us);
                 self.after_answer(key, false, false, now_us);
             }
             Progress::Broken(cause) => self.lose(key, cause),
@@ -134,5 +141,13 @@ impl<N: Net> Engine<N> {
         if self.readings.len() < READINGS_MAX {
             self.readings.push(reading);
         }
+    }
+}
+
+/// A reading of the answer to this request.
+fn begun(reading: Box<Reading>, flight: &Flight) -> Box<Reading> {
+    match flight.leg().map(|leg| &leg.next) {
+        Some(Next::Resume { .. }) => reading.resumed(flight.id),
+        _ => reading.begun(flight.id),
     }
 }

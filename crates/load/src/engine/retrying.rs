@@ -38,6 +38,8 @@ impl<N: Net> Engine<N> {
             return self.refuse(request);
         }
         self.ledger.refused_for_now(&request.ticket);
+        // It begins anew.
+        request.leg = None;
         request.due_us = due_us;
         let index = self.retries.pool.insert((key, request));
         self.retries.order.push(Reverse((due_us, index)));

@@ -28,6 +28,9 @@ impl<N: Net> Engine<N> {
 
     /// Sends the request on a connection that is idle.
     pub(super) fn send(&mut self, key: u32, request: Request) {
+        if request.leg.is_some() {
+            return self.send_leg(key, request);
+        }
         self.last_id += 1;
         let id = self.last_id;
         let now_us = self.net.now_us();
@@ -48,7 +51,7 @@ impl<N: Net> Engine<N> {
     }
 
     /// The connection was lost before a byte of the request was sent: the request waits for its next one.
-    fn unsend(&mut self, key: u32, error: &io::Error) {
+    pub(super) fn unsend(&mut self, key: u32, error: &io::Error) {
         let connection = &mut self.connections[key as usize];
         if let Some(Flight { purpose: Purpose::Planned(request), .. }) = connection.flight.take() {
             self.waiting.push_front(&mut connection.queue, request);
@@ -64,7 +67,12 @@ impl<N: Net> Engine<N> {
         let connection = &mut self.connections[key as usize];
         let Some(flight) = &mut connection.flight else { return Ok(()) };
         self.scratch.clear();
-        self.calls.write(flight.call, flight.id, connection.session.as_deref(), &mut self.scratch);
+        let session = connection.session.as_deref();
+        match (&flight.purpose, flight.leg()) {
+            (Purpose::Answer(reply), _) => self.scratch.extend_from_slice(&reply.bytes),
+            (_, Some(leg)) => self.calls.write_leg(flight, &leg.next, session, &mut self.scratch),
+            _ => self.calls.write(flight.call, flight.id, session, &mut self.scratch),
+        }
         let written = match self.net.write(key, &self.scratch) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && connection.state != State::Connecting => 0,
             result => result?,
@@ -96,7 +104,7 @@ impl<N: Net> Engine<N> {
     /// The request has waited too long for its connection.
     pub(super) fn give_up(&mut self, key: u32, request: Request, now_us: u64) {
         let connection = &self.connections[key as usize];
-        if request.attempt > 1 {
+        if request.attempt > 1 && request.leg.is_none() {
             let outcome = Outcome::without_answer(Fate::Refused, Cause::Refused(503), None);
             return self.ledger.settle(request.ticket, outcome);
         }
@@ -108,8 +116,14 @@ impl<N: Net> Engine<N> {
         self.give_up_unsent(request, fate, cause, now_us);
     }
 
-    /// Settles a request that was never sent. One that the target is to blame for is a slow one as well.
+    /// Settles a request that was never sent. One that the target is to blame for is a slow one as well. One whose first
+    /// leg was sent is lost.
     pub(super) fn give_up_unsent(&mut self, request: Request, fate: Fate, cause: Cause, now_us: u64) {
+        let (fate, cause) = match (&request.leg, cause) {
+            (None, cause) => (fate, cause),
+            (Some(_), Cause::StillBusy) => (Fate::TimedOut, Cause::TimedOut),
+            (Some(_), _) => (Fate::Reset, Cause::NotOpen),
+        };
         let latency_us = (!fate.is_generators()).then(|| self.lost_latency_us(&request, now_us));
         self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
     }

@@ -35,14 +35,14 @@ impl<N: Net> Engine<N> {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         let Some(flight) = connection.flight.as_ref() else { return };
         let is_ended = reading.status() == Some(404) && said != Said::RpcError(METHOD_NOT_FOUND);
-        let id = flight.id;
-        if flight.call == Call::Initialize {
+        let (id, call) = (flight.id, flight.call);
+        if call == Call::Initialize {
             // Where that did not go well, what follows says so.
             connection.hands = if said == Said::Ok { Hands::Opened } else { Hands::Shaken };
             connection.session = reading.into_session().filter(|_| said == Said::Ok);
             return;
         }
-        let is_ended = is_ended && flight.call != Call::EndSession;
+        let is_ended = is_ended && !matches!(call, Call::EndSession | Call::Answer);
         self.keep_reading(reading);
         if is_ended && self.calls.has_own_sessions() {
             let connection = &mut self.connections[key as usize];

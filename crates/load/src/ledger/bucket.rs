@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use erlmcp_record::{FateCounts, IntervalRow, ReplicaCounts, Slot};
+use erlmcp_protocol::client::canned::Question;
+use erlmcp_record::{Dialogue, FateCounts, IntervalRow, ReplicaCounts, Slot};
 
 use super::hists::Hists;
 use super::{Account, NO_ENDPOINT, Outcome};
 use crate::cause::Cause;
+use crate::request::Next;
 
 /// Different causes kept apart in one second, at most; the others count as "other".
 const CAUSES_MAX: usize = 64;
@@ -40,6 +42,7 @@ pub(super) struct Bucket {
     retries: u64,
     refusals: u64,
     surplus_answers: u64,
+    dialogue: Dialogue,
 }
 
 impl Bucket {
@@ -58,6 +61,7 @@ impl Bucket {
             retries: 0,
             refusals: 0,
             surplus_answers: 0,
+            dialogue: Dialogue::default(),
         }
     }
 
@@ -101,6 +105,22 @@ impl Bucket {
         self.surplus_answers += 1;
     }
 
+    pub(super) fn went_on(&mut self, next: &Next) {
+        self.changed = true;
+        match next {
+            Next::Round(_) => self.dialogue.rounds += 1,
+            Next::Resume { .. } => self.dialogue.resumed += 1,
+        }
+    }
+
+    pub(super) fn asked(&mut self, question: Question, taken: bool) {
+        self.changed = true;
+        match taken {
+            true => *self.dialogue.answered.entry(question.name().to_string()).or_insert(0) += 1,
+            false => self.dialogue.unanswered += 1,
+        }
+    }
+
     fn of_endpoint(&mut self, endpoint: u16) -> Option<&mut Counts> {
         if endpoint == NO_ENDPOINT {
             return None;
@@ -135,6 +155,7 @@ impl Bucket {
             retries: std::mem::take(&mut self.retries),
             refusals: std::mem::take(&mut self.refusals),
             surplus_answers: std::mem::take(&mut self.surplus_answers),
+            dialogue: std::mem::take(&mut self.dialogue),
         };
         self.hists.move_to(&mut row);
         self.all = Counts::default();

@@ -9,10 +9,12 @@ mod hists;
 #[cfg(test)]
 mod tests;
 
+use erlmcp_protocol::client::canned::Question;
 use erlmcp_record::{Fate, IntervalRow, Kind};
 use slab::Slab;
 
 use crate::cause::Cause;
+use crate::request::Next;
 use bucket::Bucket;
 pub(crate) use hists::SpareHists;
 
@@ -123,6 +125,17 @@ impl Ledger {
     /// Counts one more attempt of an operation that was refused.
     pub(crate) fn tried_again(&mut self, ticket: &Ticket) {
         self.buckets[ticket.bucket as usize].tried_again();
+    }
+
+    /// Counts one more leg of a request that goes on.
+    pub(crate) fn went_on(&mut self, ticket: &Ticket, next: &Next) {
+        self.buckets[ticket.bucket as usize].went_on(next);
+    }
+
+    /// Counts a request of the server's. `taken`: it took the answer.
+    pub(crate) fn asked(&mut self, account: Account, now_us: u64, question: Question, taken: bool) {
+        let key = self.bucket_of(account, (now_us / 1_000_000) as u32);
+        self.buckets[key].asked(question, taken);
     }
 
     /// Counts an answer that nothing had asked for.

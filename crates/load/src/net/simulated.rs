@@ -1,5 +1,7 @@
 //! A network and a clock for tests: everything happens in the order of its time, and the same seed gives the same.
 
+mod talks;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::io::{self, ErrorKind};
@@ -27,6 +29,12 @@ pub(crate) enum Reply {
     Reset,
     HalfThenClose,
     EmptyThenGood,
+    /// Asks for input in so many rounds.
+    Rounds(u8),
+    /// Asks so much on its stream, and responds when all of it was answered.
+    Asks(u8),
+    /// Ends its stream before the response, which comes to a GET after so many milliseconds.
+    Resumes(u64),
     NotHttp,
     GoodThenClose,
 }
@@ -48,6 +56,8 @@ pub(crate) struct Peer {
     pub(crate) accepts_max: usize,
     /// A legacy server: whoever has no session of this generation gets 404, after a handshake one.
     pub(crate) sessions: Option<u32>,
+    /// Answers to what it asks are refused.
+    pub(crate) refuses_answers: bool,
 }
 
 impl Peer {
@@ -61,6 +71,7 @@ impl Peer {
             cut: false,
             accepts_max: usize::MAX,
             sessions: None,
+            refuses_answers: false,
         }
     }
 
@@ -106,6 +117,7 @@ pub(crate) struct Simulated {
     pub(crate) handshakes: (u64, u64),
     /// Sessions ended.
     pub(crate) ended: u64,
+    pub(crate) talks: talks::Talks,
     /// Connections that can be had at once.
     pub(crate) descriptors: usize,
     sockets: BTreeMap<u32, Socket>,
@@ -123,6 +135,7 @@ impl Simulated {
             writes: Vec::new(),
             handshakes: (0, 0),
             ended: 0,
+            talks: talks::Talks::default(),
             descriptors: usize::MAX,
             sockets: BTreeMap::new(),
             events: BinaryHeap::new(),
@@ -216,6 +229,9 @@ impl Simulated {
             let number = socket.number;
             return self.later(300, key, number, What::Bytes(answer));
         }
+        if self.take_aside(&text, key) {
+            return;
+        }
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let Some(at) = text.find("\"id\":") else { return };
         let digits: String = text[at + 5..].chars().take_while(char::is_ascii_digit).collect();
@@ -230,7 +246,10 @@ impl Simulated {
             false => 0,
         };
         let after_us = 1 + tool_us + self.random.jitter(peer.latency_us);
-        self.reply(reply, id, after_us, key, number);
+        match reply {
+            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => self.talk(reply, &text, id, after_us, key),
+            reply => self.reply(reply, id, after_us, key, number),
+        }
     }
 
     /// What a legacy server says of handshake and session; None: the request is one of a session.
@@ -287,6 +306,7 @@ impl Simulated {
                 self.later(after_us + 5, key, number, What::Fin);
             }
             Reply::EmptyThenGood => bytes(self, EMPTY_STREAM.to_vec()),
+            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => unreachable!("these are talks"),
             Reply::NotHttp => bytes(self, b"SSH-2.0-hello\r\n\r\n".to_vec()),
             Reply::GoodThenClose => {
                 bytes(self, good(id));

@@ -14,6 +14,8 @@ use crate::sse::decode::Decoder;
 pub const ANSWER_MAX: usize = 16 * 1024 * 1024;
 /// Space that an answer keeps for the next one at most.
 const SPARE_MAX: usize = 64 * 1024;
+/// Requests of the server's that are kept at most until they are taken: more than one piece of a stream has.
+const QUESTIONS_MAX: usize = 4_096;
 /// How long to wait where a refusal does not say.
 const RETRY_AFTER_US: u64 = 1_000_000;
 /// The longest wait that is told, and what "do not try again" becomes: a day.
@@ -105,6 +107,10 @@ pub struct Answer {
     /// What an event has said.
     said: Option<Said>,
     has_event: bool,
+    /// It is a stream that goes on where another one has ended, and need not end with the response.
+    is_resumed: bool,
+    /// Requests of the server's that were not taken yet.
+    questions: Vec<Box<[u8]>>,
     record: Option<Box<Record>>,
 }
 
@@ -129,6 +135,8 @@ impl Default for Answer {
             events: None,
             said: None,
             has_event: false,
+            is_resumed: false,
+            questions: Vec::new(),
             record: None,
         }
     }
@@ -148,6 +156,8 @@ impl Answer {
         self.kept.clear();
         self.said = None;
         self.has_event = false;
+        self.is_resumed = false;
+        self.questions.clear();
         if self.kept.capacity() > SPARE_MAX {
             self.kept = Vec::new();
         }
@@ -155,6 +165,13 @@ impl Answer {
             Some(events) if events.capacity() <= SPARE_MAX => events.reset(),
             events => *events = None,
         }
+    }
+
+    /// Begins the answer to a GET that a stream goes on with which has ended before its response. It is whole as soon as
+    /// that response has come.
+    pub fn begin_resumed(&mut self, id: u64) {
+        self.begin(id);
+        self.is_resumed = true;
     }
 
     /// The head, once it is whole.
@@ -165,6 +182,31 @@ impl Answer {
     /// True where an event has come.
     pub fn has_event(&self) -> bool {
         self.has_event
+    }
+
+    /// Requests of the server's that have come since they were last taken: each one JSON-RPC message.
+    pub fn take_questions(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.questions)
+    }
+
+    /// True where there are any.
+    pub fn has_questions(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    /// The whole message, where it said [`Said::InputRequired`].
+    pub fn message(&self) -> &[u8] {
+        &self.kept
+    }
+
+    /// The id of the last event of a stream, where it had one.
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.events.as_ref()?.last_id()
+    }
+
+    /// How long the stream is to be left alone before it goes on, milliseconds, where the server says.
+    pub fn retry_ms(&self) -> Option<u64> {
+        self.events.as_ref()?.retry_ms()
     }
 
     /// What was recorded, if it was asked for.
@@ -191,6 +233,7 @@ impl Answer {
         {
             self.record_message(text);
             let said = judge(&self.head, text, self.id);
+            self.keep_question(said, text);
             return Ok(Progress::Whole { used: used + length, said, stays_open: self.head.stays_open });
         }
         loop {
@@ -201,7 +244,10 @@ impl Answer {
                 return Ok(Progress::Whole { used, said: self.verdict(), stays_open: self.head.stays_open });
             }
             if used == bytes.len() {
-                return Ok(Progress::More);
+                return Ok(match self.said.filter(|said| self.is_resumed && is_ours(*said)) {
+                    Some(said) => Progress::Whole { used, said, stays_open: false },
+                    None => Progress::More,
+                });
             }
         }
     }
@@ -263,12 +309,29 @@ impl Answer {
     /// A response with our id goes before one with another; notifications say nothing.
     fn take_event(&mut self, event: &[u8]) {
         self.has_event = true;
-        let is_call = message::read(event).is_ok_and(|message| message.kind == Kind::Call);
-        if is_call || self.said.is_some_and(|said| !matches!(said, Said::AnotherId(_) | Said::NotJsonRpc)) {
+        if let Ok(message) = message::read(event)
+            && message.kind == Kind::Call
+        {
+            if message.id != Id::Absent && self.questions.len() < QUESTIONS_MAX {
+                self.questions.push(event.into());
+            }
             return;
         }
-        self.said = Some(judge(&self.head, event, self.id));
+        if self.said.is_some_and(is_ours) {
+            return;
+        }
+        let said = judge(&self.head, event, self.id);
+        self.said = Some(said);
+        self.keep_question(said, event);
         self.record_message(event);
+    }
+
+    /// Keeps the message of a result that asks for input: nothing else is read again.
+    fn keep_question(&mut self, said: Said, text: &[u8]) {
+        if said == Said::InputRequired {
+            self.kept.clear();
+            self.kept.extend_from_slice(text);
+        }
     }
 
     fn record_message(&mut self, text: &[u8]) {
@@ -303,6 +366,11 @@ impl Answer {
         }
         Progress::Whole { used: 0, said: self.verdict(), stays_open: false }
     }
+}
+
+/// True where it was said of our own request.
+fn is_ours(said: Said) -> bool {
+    !matches!(said, Said::AnotherId(_) | Said::NotJsonRpc)
 }
 
 /// The next data of the body, how many bytes that took, and whether the body has ended.

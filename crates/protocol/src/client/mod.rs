@@ -1,6 +1,7 @@
 //! What a client of MCP sends and reads.
 
 pub mod answer;
+pub mod canned;
 pub mod head;
 mod json;
 pub mod message;

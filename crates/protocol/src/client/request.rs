@@ -5,6 +5,7 @@ mod tests;
 
 use serde_json::value::RawValue;
 
+use super::canned::CAPABILITIES;
 use crate::era::{Era, Version};
 use crate::header::{meta, method, name, value};
 
@@ -86,7 +87,7 @@ impl Template {
     /// Where a header or the path cannot be sent.
     pub fn initialize(peer: &Peer<'_>) -> Result<Self, BadRequest> {
         let params = format!(
-            r#"{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{}}}"#,
+            r#"{{"protocolVersion":"{}","capabilities":{CAPABILITIES},"clientInfo":{}}}"#,
             peer.version.as_str(),
             client_info()
         );
@@ -106,15 +107,57 @@ impl Template {
 
     /// Appends the request with this id.
     pub fn write(&self, id: u64, out: &mut Vec<u8>) {
+        self.write_up_to_id(id, 0, out);
+        out.extend_from_slice(&self.after_id);
+    }
+
+    /// Appends the request with this id, and with further members of its parameters (`"name":value`, with commas between
+    /// them): the next round of a request that was answered with a question.
+    pub fn write_round(&self, id: u64, members: &str, out: &mut Vec<u8>) {
+        // The parameters and the request end here.
+        let inside = self.after_id.len().saturating_sub(2);
+        let (params, end) = self.after_id.split_at(inside);
+        let comma: &[u8] = if params.ends_with(b"{") { b"" } else { b"," };
+        self.write_up_to_id(id, comma.len() + members.len(), out);
+        out.extend_from_slice(params);
+        out.extend_from_slice(comma);
+        out.extend_from_slice(members.as_bytes());
+        out.extend_from_slice(end);
+    }
+
+    /// `more` bytes will follow beyond those of the template.
+    fn write_up_to_id(&self, id: u64, more: usize, out: &mut Vec<u8>) {
         let (mut id_digits, mut length_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
         let id = id_digits.format(id).as_bytes();
-        let length = length_digits.format(self.body_length + id.len()).as_bytes();
-        out.reserve(self.before_length.len() + length.len() + self.before_id.len() + id.len() + self.after_id.len());
+        let body_length = self.body_length + id.len() + more;
+        let length = length_digits.format(body_length).as_bytes();
+        out.reserve(self.before_length.len() + length.len() + self.before_id.len() + body_length);
         out.extend_from_slice(&self.before_length);
         out.extend_from_slice(length);
         out.extend_from_slice(&self.before_id);
         out.extend_from_slice(id);
-        out.extend_from_slice(&self.after_id);
+    }
+}
+
+/// The head of a legacy client's response to a request of the server's, up to the number of `Content-Length`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseHead(Box<[u8]>);
+
+impl ResponseHead {
+    /// # Errors
+    /// Where a header or the path cannot be sent.
+    pub fn new(peer: &Peer<'_>) -> Result<Self, BadRequest> {
+        let head = head(peer, Some(&Ask::default()))?;
+        Ok(Self(format!("{head}Content-Length: ").into_bytes().into()))
+    }
+
+    /// Appends the whole of the POST, which is answered with 202.
+    pub fn write(&self, response: &str, out: &mut Vec<u8>) {
+        let mut length_digits = itoa::Buffer::new();
+        out.extend_from_slice(&self.0);
+        out.extend_from_slice(length_digits.format(response.len()).as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(response.as_bytes());
     }
 }
 
@@ -130,8 +173,17 @@ pub fn initialize(peer: &Peer<'_>, id: u64) -> Result<Vec<u8>, BadRequest> {
 
 /// Puts a rendered request, which begins at `begin`, into a session.
 pub fn put_in_session(out: &mut Vec<u8>, begin: usize, session: &str) {
+    put_header(out, begin, name::SESSION_ID, session);
+}
+
+/// Lets a rendered GET of a stream, which begins at `begin`, go on after the event with this id.
+pub fn put_last_event_id(out: &mut Vec<u8>, begin: usize, id: &str) {
+    put_header(out, begin, name::LAST_EVENT_ID, id);
+}
+
+fn put_header(out: &mut Vec<u8>, begin: usize, name: &str, value: &str) {
     let line = out[begin..].iter().position(|byte| *byte == b'\n').map_or(out.len(), |at| begin + at + 1);
-    out.splice(line..line, format!("{}: {session}\r\n", name::SESSION_ID).into_bytes());
+    out.splice(line..line, format!("{name}: {value}\r\n").into_bytes());
 }
 
 /// The legacy handshake's last message, answered with 202.
@@ -233,7 +285,7 @@ fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
     members.extend(ask.cursor.map(|cursor| format!(r#""cursor":{}"#, quoted(cursor))));
     if peer.version.era() == Era::Modern {
         members.push(format!(
-            r#""_meta":{{"{}":"{}","{}":{{}},"{}":{}}}"#,
+            r#""_meta":{{"{}":"{}","{}":{CAPABILITIES},"{}":{}}}"#,
             meta::PROTOCOL_VERSION,
             peer.version.as_str(),
             meta::CLIENT_CAPABILITIES,

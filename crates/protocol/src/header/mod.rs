@@ -84,6 +84,12 @@ pub mod method {
     pub const SUBSCRIBE: &str = "resources/subscribe";
     /// Legacy only.
     pub const UNSUBSCRIBE: &str = "resources/unsubscribe";
+    /// Asks the client's user; of the modern era inside of a result only, as are the next two.
+    pub const ELICIT: &str = "elicitation/create";
+    /// Asks the client's model.
+    pub const SAMPLE: &str = "sampling/createMessage";
+    /// Asks for the client's folders.
+    pub const ROOTS_LIST: &str = "roots/list";
     /// A client does not want an answer any more; over HTTP legacy only.
     pub const CANCELLED: &str = "notifications/cancelled";
 }

@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod tests;
 
+/// Bytes of an event's id at most: it is sent back in a header.
+const ID_MAX: usize = 1_024;
+
 /// An event, or a line, is larger than the decoder takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the event is larger than its limit")]
@@ -15,6 +18,11 @@ pub struct Decoder {
     line: Vec<u8>,
     /// Data of the event so far, each line with its LF.
     data: Vec<u8>,
+    /// The id of the event so far, and the one of the last event that was complete; empty: none.
+    id: Vec<u8>,
+    last_id: Vec<u8>,
+    has_new_id: bool,
+    retry_ms: Option<u64>,
     event_max: usize,
     after_cr: bool,
     is_first_line: bool,
@@ -23,15 +31,39 @@ pub struct Decoder {
 impl Decoder {
     /// Of a line or event at most `event_max` bytes are held.
     pub fn new(event_max: usize) -> Self {
-        Self { line: Vec::new(), data: Vec::new(), event_max, after_cr: false, is_first_line: true }
+        Self {
+            line: Vec::new(),
+            data: Vec::new(),
+            id: Vec::new(),
+            last_id: Vec::new(),
+            has_new_id: false,
+            retry_ms: None,
+            event_max,
+            after_cr: false,
+            is_first_line: true,
+        }
     }
 
     /// Begins another stream with the same limit and space.
     pub fn reset(&mut self) {
         self.line.clear();
         self.data.clear();
+        self.id.clear();
+        self.last_id.clear();
+        self.has_new_id = false;
+        self.retry_ms = None;
         self.after_cr = false;
         self.is_first_line = true;
+    }
+
+    /// The id of the last complete event that had one, where a header can hold it.
+    pub fn last_id(&self) -> Option<&str> {
+        std::str::from_utf8(&self.last_id).ok().filter(|id| !id.is_empty())
+    }
+
+    /// How long the server wants to be left alone after the stream's end, milliseconds, where it says.
+    pub fn retry_ms(&self) -> Option<u64> {
+        self.retry_ms
     }
 
     /// Bytes of memory that it holds on to.
@@ -79,6 +111,9 @@ impl Decoder {
         let is_first = std::mem::take(&mut self.is_first_line);
         let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| is_first).unwrap_or(line);
         if line.is_empty() {
+            if std::mem::take(&mut self.has_new_id) {
+                self.last_id.clone_from(&self.id);
+            }
             if self.data.len() > 1 {
                 on_event(&self.data[..self.data.len() - 1]);
             }
@@ -89,15 +124,28 @@ impl Decoder {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &[][..]),
         };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
         if name != b"data" {
+            self.take_field(name, value);
             return Ok(());
         }
-        let value = value.strip_prefix(b" ").unwrap_or(value);
         if self.data.len() + value.len() + 1 > self.event_max {
             return Err(TooLarge);
         }
         self.data.extend_from_slice(value);
         self.data.push(b'\n');
         Ok(())
+    }
+
+    fn take_field(&mut self, name: &[u8], value: &[u8]) {
+        let is_visible = |byte: &u8| (0x21..=0x7e).contains(byte);
+        if name == b"id" && value.len() <= ID_MAX && value.iter().all(is_visible) {
+            self.has_new_id = true;
+            self.id.clear();
+            self.id.extend_from_slice(value);
+        } else if name == b"retry" && !value.is_empty() && value.iter().all(u8::is_ascii_digit) {
+            let ms = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+            self.retry_ms = ms.or(self.retry_ms);
+        }
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::{
-    AgentSample, BlockRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, Ended, Entry, EpisodeRow, Fate, FateCounts,
-    FaultRow, FindingRow, Hist, IntervalRow, KernelSample, Kind, Machine, MemorySource, PhaseEvent, PhaseRow,
-    RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot, TargetRow, Threshold,
+    AgentSample, BlockRow, ClusterSample, ConfigRow, ConnectionRow, Dialogue, EndRow, Ended, Entry, EpisodeRow, Fate,
+    FateCounts, FaultRow, FindingRow, Hist, IntervalRow, KernelSample, Kind, Machine, MemorySource, PhaseEvent,
+    PhaseRow, RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot, TargetRow, Threshold,
 };
 
 const GOLDEN: &str = include_str!("golden.jsonl");
@@ -94,6 +94,12 @@ fn interval() -> IntervalRow {
         retries: 2,
         refusals: 2,
         surplus_answers: 1,
+        dialogue: Dialogue {
+            answered: BTreeMap::from([("elicitation".into(), 2)]),
+            unanswered: 1,
+            rounds: 3,
+            resumed: 4,
+        },
     }
 }
 
@@ -110,6 +116,7 @@ fn plain_interval() -> IntervalRow {
         retries: 0,
         refusals: 0,
         surplus_answers: 0,
+        dialogue: Dialogue::default(),
         ..interval()
     }
 }

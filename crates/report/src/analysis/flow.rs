@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use erlmcp_record::{Fate, FateCounts, Hist, IntervalRow, Kind};
+use erlmcp_record::{Dialogue, Fate, FateCounts, Hist, IntervalRow, Kind};
 
 use super::bounded::add_causes;
 use super::ledger::LeftOpen;
@@ -30,6 +30,7 @@ pub(crate) struct Part {
     pub(crate) retries: u64,
     pub(crate) refusals: u64,
     pub(crate) surplus_answers: u64,
+    pub(crate) dialogue: Dialogue,
     pub(crate) latency: Option<Hist>,
     pub(crate) service: Option<Hist>,
     pub(crate) headers: Option<Hist>,
@@ -50,6 +51,7 @@ impl Part {
         self.retries += row.retries;
         self.refusals += row.refusals;
         self.surplus_answers += row.surplus_answers;
+        merge_dialogue(&mut self.dialogue, &row.dialogue);
         merge_hist(&mut self.latency, row.latency.as_ref());
         merge_hist(&mut self.service, row.service.as_ref());
         merge_hist(&mut self.headers, row.headers.as_ref());
@@ -69,6 +71,7 @@ impl Part {
         self.retries += other.retries;
         self.refusals += other.refusals;
         self.surplus_answers += other.surplus_answers;
+        merge_dialogue(&mut self.dialogue, &other.dialogue);
         merge_hist(&mut self.latency, other.latency.as_ref());
         merge_hist(&mut self.service, other.service.as_ref());
         merge_hist(&mut self.headers, other.headers.as_ref());
@@ -116,6 +119,13 @@ impl Part {
     pub(crate) fn of(&self, fates: &[Fate]) -> u64 {
         fates.iter().map(|fate| self.fates.get(*fate)).sum()
     }
+}
+
+fn merge_dialogue(into: &mut Dialogue, from: &Dialogue) {
+    add_causes(&mut into.answered, &from.answered);
+    into.unanswered += from.unanswered;
+    into.rounds += from.rounds;
+    into.resumed += from.resumed;
 }
 
 pub(crate) fn generators_own(fates: &FateCounts) -> u64 {

@@ -113,6 +113,7 @@ mod tests {
             retries: 0,
             refusals: 0,
             surplus_answers: 0,
+            dialogue: Default::default(),
         })
     }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use erlmcp_record::AgentSample;
+use erlmcp_record::{AgentSample, Dialogue};
 
 use super::{Figure, Generator, Value, phases};
 use crate::analysis::{Analysis, Part, Window};
@@ -33,7 +33,7 @@ pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
     let all = analysis.part(false, |_| true);
     let not_told = "the agents did not report";
     let told = |value: Value| if agents.samples > 0 { value } else { Value::NotMeasured(not_told.into()) };
-    let figures = vec![
+    let mut figures = vec![
         Figure::new("send_lag_p99_ms", phases::quantile(&part.send_lag, 0.99, none)),
         Figure::new("send_lag_max_ms", phases::quantile(&part.send_lag, 1.0, none)),
         Figure::new("receive_lag_p99_ms", phases::quantile(&part.receive_lag, 0.99, none)),
@@ -57,7 +57,24 @@ pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
             Value::or(analysis.config.as_ref().map(|config| config.colocated), Value::Flag, not_told),
         ),
     ];
+    figures.extend(dialogue(&all.dialogue));
     Generator { advice: advice(analysis, part, &all, &agents), figures }
+}
+
+/// What the target wanted of its clients beside their requests, in one line; none where it wanted nothing.
+fn dialogue(found: &Dialogue) -> Option<Figure> {
+    let asked = found.answered.iter().map(|(kind, count)| (format!("{kind} requests answered"), *count));
+    let others = [
+        ("server requests not answered".to_string(), found.unanswered),
+        ("further rounds".into(), found.rounds),
+        ("streams resumed".into(), found.resumed),
+    ];
+    let words: Vec<String> = asked
+        .chain(others)
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| format!("{} {what}", format::count(count)))
+        .collect();
+    (!words.is_empty()).then(|| Figure::new("dialogue", Value::Text(words.join(", "))))
 }
 
 fn agents(analysis: &Analysis, window: Option<Window>) -> Agents {

@@ -106,7 +106,8 @@ async fn accept(listener: TcpListener, shared: Shared) {
 async fn connection(mut stream: TcpStream, shared: Shared) -> std::io::Result<()> {
     let mut buffer = Vec::new();
     loop {
-        let Some((path, body)) = read_request(&mut stream, &mut buffer).await? else { return Ok(()) };
+        let Some((head, body)) = read_request(&mut stream, &mut buffer).await? else { return Ok(()) };
+        let path = head.split(' ').nth(1).unwrap_or("");
         let answer = if matches!(shared.vice, Vice::TakesNoPost) {
             http(501, "text/html", "<p>Unsupported method ('POST')</p>")
         } else if path != "/mcp" || matches!(shared.vice, Vice::NotMcp) {
@@ -127,8 +128,11 @@ async fn connection(mut stream: TcpStream, shared: Shared) -> std::io::Result<()
     }
 }
 
-/// Path and body of the next request; None at the end of the connection.
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<Option<(String, Vec<u8>)>> {
+/// Head and body of the next request; None at the end of the connection.
+pub(super) async fn read_request(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+) -> std::io::Result<Option<(String, Vec<u8>)>> {
     loop {
         if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
@@ -141,8 +145,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::
             if buffer.len() >= end + 4 + length {
                 let body = buffer[end + 4..end + 4 + length].to_vec();
                 buffer.drain(..end + 4 + length);
-                let path = head.split(' ').nth(1).unwrap_or("").to_string();
-                return Ok(Some((path, body)));
+                return Ok(Some((head, body)));
             }
         }
         if stream.read_buf(buffer).await? == 0 {
@@ -214,11 +217,11 @@ fn call_result(id: &Value) -> Vec<u8> {
     result(id, json!({"resultType": "complete", "content": [{"type": "text", "text": "again"}]}))
 }
 
-fn result(id: &Value, result: Value) -> Vec<u8> {
+pub(super) fn result(id: &Value, result: Value) -> Vec<u8> {
     http(200, "application/json", &json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string())
 }
 
-fn http(status: u16, content_type: &str, body: &str) -> Vec<u8> {
+pub(super) fn http(status: u16, content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status} Status\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()

@@ -29,14 +29,19 @@ fn run(vice: Vice, more: &[&str]) -> Finished {
 
 /// What the target read is what the ledger says was sent: everything planned that did not end unsent.
 fn the_target_agrees(finished: &Finished, read: u64) {
+    assert_eq!(sent(finished), read, "calls sent and read");
+}
+
+/// Calls that the ledger says were sent.
+pub(super) fn sent(finished: &Finished) -> u64 {
     let lines = finished.report()["ledger"].as_array().expect("a report has a ledger");
     let calls = lines.iter().filter(|line| line["kind"] == "load" || line["kind"] == "sequential");
-    let sent = calls.map(|line| {
+    let of_line = calls.map(|line| {
         let fates = line["fates"].as_object().expect("fates");
         let unsent = fates.iter().filter(|(name, _)| name.starts_with("unsent"));
         line["planned"].as_u64().expect("a count") - unsent.filter_map(|(_, count)| count.as_u64()).sum::<u64>()
     });
-    assert_eq!(sent.sum::<u64>(), read, "calls sent and read");
+    of_line.sum()
 }
 
 fn fails(finished: &Finished, ids: &[&str]) {

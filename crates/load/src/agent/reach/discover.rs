@@ -25,14 +25,29 @@ pub(super) enum Probe {
 pub(super) fn probe(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Probe, Trouble> {
     let spoken = Spoken { version: Version::NEWEST, session: None };
     let template = Template::new(&target.peer(&spoken), &plain(method::DISCOVER))?;
-    let (id, mut request) = (exchanger.next_id(), Vec::new());
-    template.write(id, &mut request);
-    match exchanger.exchange(&request, id) {
+    let mut ask = || {
+        let (id, mut request) = (exchanger.next_id(), Vec::new());
+        template.write(id, &mut request);
+        exchanger.exchange(&request, id)
+    };
+    // A server that refuses the version and yet names it is asked once more.
+    let answered = match ask() {
+        Ok(refused) if names_ours(&refused) => ask(),
+        other => other,
+    };
+    match answered {
         Ok(answered) => judge(&answered, &target.path),
         // A legacy server may wait for a handshake first.
         Err(silent @ Trouble::Silent(..)) => Ok(Probe::NotModern(silent)),
         Err(trouble) => Err(trouble),
     }
+}
+
+/// True where the answer says that our version is not served, and that it is.
+fn names_ours(answered: &Answered) -> bool {
+    let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+    let supported = strings(&message["error"]["data"]["supported"]);
+    answered.said == Said::RpcError(UNSUPPORTED_VERSION) && supported.iter().any(|v| v == Version::NEWEST.as_str())
 }
 
 fn judge(answered: &Answered, path: &str) -> Result<Probe, Trouble> {

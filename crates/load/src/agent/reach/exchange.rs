@@ -5,10 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use erlmcp_protocol::client::answer::{Answer, Broken, Progress, Record, Said};
+use erlmcp_protocol::client::canned;
 use erlmcp_protocol::client::head::Content;
+use erlmcp_protocol::client::request::ResponseHead;
+use erlmcp_protocol::era::Era;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::super::target::Target;
+use super::super::target::{Spoken, Target};
+use super::asking;
 use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 use crate::net::tls::{Tls, explain};
@@ -19,18 +23,20 @@ pub(super) struct Answered {
     pub(super) said: Said,
     pub(super) status: u16,
     pub(super) record: Record,
+    /// Where its stream goes on, if it ended without the response: the last event's id, and how long to wait before.
+    pub(super) goes_on: Option<(String, Duration)>,
 }
 
 type Securing = StreamOwned<ClientConnection, TcpStream>;
 
 #[derive(Debug)]
-enum Channel {
+pub(super) enum Channel {
     Plain(TcpStream),
     Secured(Box<Securing>),
 }
 
 impl Channel {
-    fn stream(&self) -> &TcpStream {
+    pub(super) fn stream(&self) -> &TcpStream {
         match self {
             Channel::Plain(stream) => stream,
             Channel::Secured(secured) => &secured.sock,
@@ -44,7 +50,7 @@ impl Channel {
         }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Channel::Plain(stream) => stream.read(buffer),
             Channel::Secured(secured) => secured.read(buffer),
@@ -55,10 +61,14 @@ impl Channel {
 /// Asks one address.
 #[derive(Debug)]
 pub(super) struct Exchanger<'t> {
-    target: &'t Target,
-    address: SocketAddr,
+    pub(super) target: &'t Target,
+    pub(super) address: SocketAddr,
     patience: Duration,
     channel: Option<Channel>,
+    /// For answers to what the server asks on a stream.
+    side: Option<Box<Exchanger<'t>>>,
+    /// The session that it asks in.
+    spoken: Option<Spoken>,
     last_id: u64,
     /// Some answer was an event stream.
     pub(super) has_streamed: bool,
@@ -73,7 +83,12 @@ impl<'t> Exchanger<'t> {
         if !address.ip().is_loopback() && !target.allow_foreign {
             return Err(Trouble::Foreign(address));
         }
-        Ok(Self { target, address, patience, channel: None, last_id: 0, has_streamed: false })
+        Ok(Self { target, address, patience, channel: None, side: None, spoken: None, last_id: 0, has_streamed: false })
+    }
+
+    /// What the server asks from here on is answered in this session.
+    pub(super) fn in_session(&mut self, spoken: &Spoken) {
+        self.spoken = Some(spoken.clone());
     }
 
     pub(super) fn next_id(&mut self) -> u64 {
@@ -81,14 +96,24 @@ impl<'t> Exchanger<'t> {
         self.last_id
     }
 
-    /// Sends a request, and waits for its answer.
+    /// Sends a request, and waits for its answer. What the server asks meanwhile is answered.
     pub(super) fn exchange(&mut self, request: &[u8], id: u64) -> Result<Answered, Trouble> {
+        self.exchange_into(request, Answer::recorded(id))
+    }
+
+    /// The same with a GET, which may bring the answer to an earlier request.
+    pub(super) fn resume(&mut self, get: &[u8], id: u64) -> Result<Answered, Trouble> {
+        let mut answer = Answer::recorded(id);
+        answer.begin_resumed(id);
+        self.exchange_into(get, answer)
+    }
+
+    fn exchange_into(&mut self, request: &[u8], mut answer: Answer) -> Result<Answered, Trouble> {
         let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
         let mut channel = match self.channel.take() {
             Some(channel) => channel,
             None => self.connect(until_ns)?,
         };
-        let mut answer = Answer::recorded(id);
         let mut buffer = [0; 16 * 1024];
         self.wait_until(&channel, until_ns)?;
         channel.write_all(request).map_err(|error| self.trouble(&error))?;
@@ -101,6 +126,7 @@ impl<'t> Exchanger<'t> {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => answer.end(),
                 Err(error) => return Err(self.trouble(&error)),
             };
+            self.answer_all(answer.take_questions());
             match progress {
                 Progress::More => {}
                 Progress::Whole { said, stays_open, .. } => {
@@ -108,7 +134,8 @@ impl<'t> Exchanger<'t> {
                     let status = answer.head().map_or(0, |head| head.status);
                     let is_stream = answer.head().is_some_and(|head| head.content == Content::Events);
                     self.has_streamed |= is_stream && (200..300).contains(&status);
-                    return Ok(Answered { said, status, record: answer.into_record() });
+                    let goes_on = asking::resumption(&answer);
+                    return Ok(Answered { said, status, record: answer.into_record(), goes_on });
                 }
                 Progress::Broken(Broken::NotHttp) => return Err(Trouble::NotHttp(self.address)),
                 Progress::Broken(Broken::TooLarge) => return Err(Trouble::TooLarge(self.address)),
@@ -117,9 +144,44 @@ impl<'t> Exchanger<'t> {
         }
     }
 
+    /// Answers what the server has asked. Whether it takes that is its own affair: its response says so.
+    pub(super) fn answer_all(&mut self, questions: Vec<Box<[u8]>>) {
+        for question in questions {
+            if let Err(trouble) = self.answer(&question) {
+                tracing::warn!("what the target asked could not be answered: {trouble}");
+            }
+        }
+    }
+
+    fn answer(&mut self, question: &[u8]) -> Result<(), Trouble> {
+        let Some(spoken) = self.spoken.as_ref().filter(|spoken| spoken.version.era() == Era::Legacy) else {
+            return Ok(());
+        };
+        let Some((_, response)) = canned::response(question) else { return Ok(()) };
+        let mut request = Vec::new();
+        ResponseHead::new(&self.target.peer(spoken))?.write(&response, &mut request);
+        let mut side = match self.side.take() {
+            Some(side) => side,
+            None => Box::new(Exchanger::new(self.target, self.address, self.patience)?),
+        };
+        let answered = side.exchange(&request, 0)?;
+        self.side = Some(side);
+        match answered.status {
+            200..300 => Ok(()),
+            status => Err(Trouble::NotMcp(format!("HTTP {status} to an answer"))),
+        }
+    }
+
     /// Sends a request on a connection of its own, and waits for the head of its answer only. True where an event
     /// stream begins with it.
     pub(super) fn begin_stream(&mut self, request: &[u8]) -> Result<(u16, bool), Trouble> {
+        let (_, answer) = self.open_stream(request)?;
+        let head = answer.head();
+        Ok(head.map_or((0, false), |head| (head.status, head.content == Content::Events)))
+    }
+
+    /// The same; what follows the head can be read from the channel.
+    pub(super) fn open_stream(&self, request: &[u8]) -> Result<(Channel, Answer), Trouble> {
         let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
         let mut channel = self.connect(until_ns)?;
         let (mut answer, mut buffer) = (Answer::default(), [0; 4 * 1024]);
@@ -133,8 +195,8 @@ impl<'t> Exchanger<'t> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.trouble(&error)),
             }
-            if let Some(head) = answer.head() {
-                return Ok((head.status, head.content == Content::Events));
+            if answer.head().is_some() {
+                return Ok((channel, answer));
             }
         }
     }

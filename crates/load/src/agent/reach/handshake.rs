@@ -30,6 +30,7 @@ pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Optio
         .ok_or_else(|| Trouble::Versions(offered.to_string()))?;
     let session = header(&answered.record.head, name::SESSION_ID);
     spoken.session = session.map(|session| String::from_utf8_lossy(session).into_owned());
+    exchanger.in_session(&spoken);
     let told = exchanger.exchange(&request::initialized(&target.peer(&spoken))?, 0)?;
     if !(200..300).contains(&told.status) {
         return Err(Trouble::Rejected(format!("HTTP {} to notifications/initialized", told.status)));

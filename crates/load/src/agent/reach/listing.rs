@@ -2,7 +2,7 @@
 
 use erlmcp_protocol::client::answer::Said;
 use erlmcp_protocol::client::param;
-use erlmcp_protocol::client::request::{Ask, Template};
+use erlmcp_protocol::client::request::Ask;
 use erlmcp_protocol::code::METHOD_NOT_FOUND;
 use erlmcp_protocol::header::method;
 use serde_json::Value;
@@ -22,7 +22,7 @@ const LISTED_MAX: usize = 1_000;
 pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut Found) -> Result<(), Trouble> {
     if found.has("tools") {
         let tools = list(exchanger, target, &found.spoken, (method::TOOLS_LIST, "tools"))?;
-        found.tools = tools.iter().filter_map(listed).collect();
+        found.tools = tools.iter().filter(|tool| may_be_called(tool)).filter_map(listed).collect();
     }
     Ok(())
 }
@@ -37,9 +37,7 @@ pub(super) fn list(
     let (mut cursor, mut all): (Option<String>, Vec<Value>) = (None, Vec::new());
     for _ in 0..PAGES_MAX {
         let ask = Ask { method, cursor: cursor.as_deref(), ..Ask::default() };
-        let (id, mut request) = (exchanger.next_id(), Vec::new());
-        Template::new(&target.peer(spoken), &ask)?.write(id, &mut request);
-        let answered = exchanger.exchange(&request, id)?;
+        let answered = exchanger.ask(spoken, &ask)?;
         match answered.said {
             Said::Ok => {}
             Said::RpcError(METHOD_NOT_FOUND) => break,
@@ -59,9 +57,12 @@ pub(super) fn list(
     Ok(all)
 }
 
+/// A tool whose schema breaks the rules for headers must not be called.
+pub(super) fn may_be_called(tool: &Value) -> bool {
+    param::of_schema(&tool["inputSchema"]).is_ok()
+}
+
 fn listed(tool: &Value) -> Option<proto::Tool> {
-    // A tool whose schema breaks the rules for headers must not be called.
-    param::of_schema(&tool["inputSchema"]).ok()?;
     Some(proto::Tool {
         name: tool["name"].as_str()?.to_string(),
         read_only: tool["annotations"]["readOnlyHint"] == true,

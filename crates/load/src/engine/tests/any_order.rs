@@ -6,6 +6,7 @@ use super::stage::{S, Stage};
 use crate::engine::Order;
 use crate::net::simulated::{Peer, Reply};
 use crate::proto;
+use crate::wire::Calls;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -41,13 +42,23 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Reply::EmptyThenGood),
         1 => Just(Reply::NotHttp),
         1 => Just(Reply::GoodThenClose),
+        1 => Just(Reply::InputRequired),
+        1 => (1u8..7).prop_map(Reply::Rounds),
+        2 => (1u8..4).prop_map(Reply::Asks),
+        1 => (0u64..3_000).prop_map(Reply::Resumes),
     ]
 }
 
 fn peer() -> impl Strategy<Value = Peer> {
     let accepts = prop_oneof![Just(usize::MAX), 0usize..10];
-    (proptest::collection::vec(reply(), 1..8), 1u64..50_000, accepts)
-        .prop_map(|(replies, latency_us, accepts_max)| Peer { latency_us, accepts_max, ..Peer::with(&replies) })
+    (proptest::collection::vec(reply(), 1..8), 1u64..50_000, accepts, any::<bool>()).prop_map(
+        |(replies, latency_us, accepts_max, refuses_answers)| Peer {
+            latency_us,
+            accepts_max,
+            refuses_answers,
+            ..Peer::with(&replies)
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -134,10 +145,14 @@ proptest! {
     #[test]
     fn every_planned_request_has_one_fate(
         seed in any::<u64>(),
+        legacy in any::<bool>(),
         peers in proptest::collection::vec(peer(), 3),
         steps in proptest::collection::vec(step(), 1..25),
     ) {
         let mut stage = Stage::seeded(peers, seed);
+        if legacy {
+            stage.engine.order(Order::Calls(Calls::of_session(Some("s-1"))));
+        }
         let mut blocks = 0;
         for step in steps {
             if apply(&mut stage, blocks + 1, step) {

@@ -8,3 +8,4 @@ mod recovery;
 mod sessions;
 mod stage;
 mod stalls;
+mod talks;

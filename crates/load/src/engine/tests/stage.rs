@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use erlmcp_record::{ConnectionRow, Entry, EpisodeRow, Fate, FateCounts, FindingRow, Hist, IntervalRow, Kind};
+use erlmcp_record::{
+    ConnectionRow, Dialogue, Entry, EpisodeRow, Fate, FateCounts, FindingRow, Hist, IntervalRow, Kind,
+};
 
 use crate::connection::{Connection, Role};
 use crate::engine::{Engine, Order};
@@ -198,6 +200,20 @@ impl Stage {
 
     pub(super) fn rows(&self, block: u32, kind: Kind) -> impl Iterator<Item = &IntervalRow> {
         self.intervals.iter().filter(move |row| row.block == block && row.kind == kind)
+    }
+
+    /// What the server wanted of its clients, in all.
+    pub(super) fn dialogue(&self) -> Dialogue {
+        let mut sum = Dialogue::default();
+        for row in self.intervals.iter().map(|row| &row.dialogue) {
+            for (kind, count) in &row.answered {
+                *sum.answered.entry(kind.clone()).or_insert(0) += count;
+            }
+            sum.unanswered += row.unanswered;
+            sum.rounds += row.rounds;
+            sum.resumed += row.resumed;
+        }
+        sum
     }
 
     pub(super) fn causes(&self, block: u32, kind: Kind) -> BTreeMap<String, u64> {

@@ -156,6 +156,76 @@ fn an_answer_can_be_begun_again() {
     assert_eq!(answer.feed(good.as_bytes()), Progress::Whole { used: good.len(), said: Said::Ok, stays_open: true });
 }
 
+const QUESTION: &str = r#"{"jsonrpc":"2.0","id":"q-1","method":"roots/list"}"#;
+
+#[test]
+fn requests_on_a_stream_are_questions_and_notifications_are_not() {
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{}}"#;
+    let text = stream(&format!("data: {notification}\n\ndata: {QUESTION}\n\n"));
+    let mut answer = Answer::default();
+    answer.begin(ID);
+    assert!(!answer.has_questions());
+    // All but the stream's end: the response is still to come.
+    assert_eq!(answer.feed(&text.as_bytes()[..text.len() - 5]), Progress::More);
+    assert!(answer.has_questions());
+    assert_eq!(answer.take_questions(), [QUESTION.as_bytes().into()]);
+    assert!(!answer.has_questions() && answer.take_questions().is_empty());
+    let json = http("200 OK", "", QUESTION);
+    answer.begin(ID);
+    assert!(matches!(answer.feed(json.as_bytes()), Progress::Whole { said: Said::NotJsonRpc, .. }));
+    assert!(!answer.has_questions(), "the answer itself is no question");
+}
+
+#[test]
+fn a_result_that_asks_for_input_is_kept() {
+    let result = r#"{"jsonrpc":"2.0","id":41,"result":{"resultType":"input_required","requestState":"s"}}"#;
+    for text in [http("200 OK", "", result), stream(&format!("data: {result}\n\n"))] {
+        for step in [1, 5, text.len()] {
+            let mut answer = Answer::default();
+            answer.begin(ID);
+            let mut last = Progress::More;
+            for piece in text.as_bytes().chunks(step) {
+                last = answer.feed(piece);
+            }
+            assert!(matches!(last, Progress::Whole { said: Said::InputRequired, stays_open: true, .. }), "{last:?}");
+            assert_eq!(String::from_utf8_lossy(answer.message()), result);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_ends_early_says_where_it_goes_on() {
+    let mut answer = Answer::default();
+    answer.begin(ID);
+    let text = stream("id: e-7\nretry: 500\ndata:\n\n");
+    assert!(matches!(answer.feed(text.as_bytes()), Progress::Whole { said: Said::NoResponse, .. }));
+    assert_eq!((answer.last_event_id(), answer.retry_ms()), (Some("e-7"), Some(500)));
+    answer.begin(ID);
+    assert_eq!((answer.last_event_id(), answer.retry_ms()), (None, None));
+}
+
+#[test]
+fn a_resumed_stream_is_whole_with_its_response() {
+    let response = "data: {\"jsonrpc\":\"2.0\",\"id\":41,\"result\":{}}\n\n";
+    let whole = stream(response);
+    let open = &whole[..whole.len() - 5];
+    let fed = |resumed: bool, text: &str| {
+        let mut answer = Answer::default();
+        if resumed {
+            answer.begin_resumed(ID)
+        } else {
+            answer.begin(ID)
+        }
+        answer.feed(text.as_bytes())
+    };
+    assert_eq!(fed(true, open), Progress::Whole { used: open.len(), said: Said::Ok, stays_open: false });
+    assert_eq!(fed(true, &whole), Progress::Whole { used: whole.len(), said: Said::Ok, stays_open: true });
+    assert_eq!(fed(false, open), Progress::More);
+    let other = stream("data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n");
+    assert_eq!(fed(true, &other[..other.len() - 5]), Progress::More, "not our response");
+    assert!(matches!(fed(true, &http("405 No", "", "")), Progress::Whole { said: Said::HttpError(405), .. }));
+}
+
 fn answers() -> impl Strategy<Value = String> {
     let bodies = prop_oneof![
         Just(r#""id":41,"result":{"content":[{"type":"text","text":"é"}]}"#),

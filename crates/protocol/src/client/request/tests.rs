@@ -26,12 +26,12 @@ fn a_modern_call_has_all_of_its_headers_and_meta() {
         MCP-Protocol-Version: 2026-07-28\r\n\
         Mcp-Method: tools/call\r\n\
         Mcp-Name: echo\r\n\
-        Content-Length: 284\r\n\
+        Content-Length: 325\r\n\
         \r\n\
         {\"jsonrpc\":\"2.0\",\"id\":41,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\",\
         \"arguments\":{\"text\":\"hi\"},\"_meta\":{\
         \"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
-        \"io.modelcontextprotocol/clientCapabilities\":{},\
+        \"io.modelcontextprotocol/clientCapabilities\":{\"elicitation\":{},\"roots\":{},\"sampling\":{}},\
         \"io.modelcontextprotocol/clientInfo\":{\"name\":\"erlmcp\",\"version\":\"0.1.0\"}}}}";
     assert_eq!(render(&peer(&[], Version::V20260728), CALL, 41).as_deref(), Ok(expected));
 }
@@ -64,7 +64,7 @@ fn the_handshake_is_as_the_specification_has_it() {
     assert_eq!(
         body,
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\",\
-         \"capabilities\":{},\"clientInfo\":{\"name\":\"erlmcp\",\"version\":\"0.1.0\"}}}"
+         \"capabilities\":{\"elicitation\":{},\"roots\":{},\"sampling\":{}},\"clientInfo\":{\"name\":\"erlmcp\",\"version\":\"0.1.0\"}}}"
     );
     peer.session = Some("abc");
     let text = String::from_utf8(initialized(&peer).expect("fine")).expect("text");
@@ -114,6 +114,54 @@ fn what_cannot_be_sent_is_said() {
     assert!(matches!(render(&bad, CALL, 1), Err(BadRequest::Path(_))));
     let bad = Peer { authority: "a\r\nb", ..peer(&[], Version::V20260728) };
     assert!(matches!(render(&bad, CALL, 1), Err(BadRequest::Authority(_))));
+}
+
+#[test]
+fn a_round_adds_to_the_parameters() {
+    let mut out = Vec::new();
+    let template = Template::new(&peer(&[], Version::V20260728), &CALL).expect("fine");
+    template.write_round(42, r#""inputResponses":{"k":{"roots":[]}},"requestState":"s""#, &mut out);
+    let text = String::from_utf8(out).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
+    assert!(head.contains("Mcp-Method: tools/call\r\nMcp-Name: echo\r\n"), "{head}");
+    assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}: {}", body.len());
+    let begin =
+        r#"{"jsonrpc":"2.0","id":42,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hi"},"_meta":{"#;
+    let end = r#""version":"0.1.0"}},"inputResponses":{"k":{"roots":[]}},"requestState":"s"}}"#;
+    assert!(body.starts_with(begin) && body.ends_with(end), "{body}");
+    let mut out = Vec::new();
+    let ping = Template::new(&peer(&[], Version::V20251125), &Ask { method: "ping", ..Ask::default() }).expect("fine");
+    ping.write_round(1, r#""a":1"#, &mut out);
+    assert!(out.ends_with(br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1}}"#));
+}
+
+#[test]
+fn a_response_goes_into_the_session_that_asked() {
+    let peer = Peer { session: Some("s-1"), ..peer(&[], Version::V20251125) };
+    let mut out = Vec::new();
+    ResponseHead::new(&peer).expect("fine").write(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, &mut out);
+    let expected = "POST /mcp HTTP/1.1\r\n\
+        Host: 127.0.0.1:8080\r\n\
+        User-Agent: erlmcp/0.1.0\r\n\
+        Content-Type: application/json\r\n\
+        Accept: application/json, text/event-stream\r\n\
+        MCP-Protocol-Version: 2025-11-25\r\n\
+        Mcp-Session-Id: s-1\r\n\
+        Content-Length: 36\r\n\
+        \r\n\
+        {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}";
+    assert_eq!(String::from_utf8_lossy(&out), expected);
+}
+
+#[test]
+fn a_stream_goes_on_after_an_event() {
+    let peer = Peer { session: Some("s-1"), ..peer(&[], Version::V20251125) };
+    let mut out = b"before".to_vec();
+    out.extend(open_stream(&peer).expect("fine"));
+    put_last_event_id(&mut out, 6, "e-7");
+    let text = String::from_utf8(out).expect("text");
+    assert!(text.starts_with("beforeGET /mcp HTTP/1.1\r\nLast-Event-ID: e-7\r\nHost: "), "{text}");
+    assert!(text.contains("Mcp-Session-Id: s-1\r\n") && text.ends_with("\r\n\r\n"), "{text}");
 }
 
 proptest! {

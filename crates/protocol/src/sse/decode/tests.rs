@@ -57,6 +57,27 @@ fn what_is_too_large_is_said() {
     assert_eq!(in_pieces("data: 123456789\n".repeat(11).as_bytes(), &[]), Err(TooLarge), "many lines");
 }
 
+#[test]
+fn the_last_complete_events_id_and_the_wait_are_known() {
+    let read = |stream: &str| {
+        let mut decoder = Decoder::new(2_000);
+        decoder.feed(stream.as_bytes(), |_| {}).expect("it fits");
+        (decoder.last_id().map(str::to_string), decoder.retry_ms())
+    };
+    let id = |id: &str| Some(id.to_string());
+    assert_eq!(read("id: e-1\nretry: 500\ndata:\n\n"), (id("e-1"), Some(500)), "an event without data counts");
+    assert_eq!(read("id: e-1\ndata: a\n\nid: e-2\ndata: b\n"), (id("e-1"), None), "e-2 is not complete");
+    assert_eq!(read("id: e-1\n\ndata: a\n\n"), (id("e-1"), None), "it lasts");
+    assert_eq!(read("id: e-1\n\nid\n\n"), (None, None), "an empty one takes it back");
+    assert_eq!(read("retry: 5x\nretry: -1\nretry:\n\n"), (None, None));
+    assert_eq!(read("id: gr\u{fc}n\n\nid: a b\n\n"), (None, None), "no header can hold it");
+    assert_eq!(read(&format!("id: {}\n\n", "x".repeat(1_025))), (None, None));
+    let mut decoder = Decoder::new(100);
+    decoder.feed(b"id: 1\nretry: 5\n\n", |_| {}).expect("it fits");
+    decoder.reset();
+    assert_eq!((decoder.last_id(), decoder.retry_ms()), (None, None));
+}
+
 proptest! {
     #[test]
     fn any_split_gives_the_same(

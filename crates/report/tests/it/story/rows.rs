@@ -88,6 +88,7 @@ impl Block {
             retries: 0,
             refusals: 0,
             surplus_answers: 0,
+            dialogue: Default::default(),
         }
     }
 }

@@ -1,0 +1,53 @@
+//! One request to its end: rounds where the result asks for input, and streams that are gone on with.
+
+use std::time::Duration;
+
+use erlmcp_protocol::client::answer::{Answer, Said};
+use erlmcp_protocol::client::canned;
+use erlmcp_protocol::client::request::{self, Ask, Template};
+use erlmcp_protocol::era::Era;
+
+use super::super::target::Spoken;
+use super::exchange::{Answered, Exchanger};
+use super::trouble::Trouble;
+
+/// Legs after the first one, at most.
+const LEGS_MAX: u32 = 16;
+/// How long a stream is left alone where the server does not say, and at most.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// Where the stream of an answer goes on, and how long it is to be left alone before.
+pub(super) fn resumption(answer: &Answer) -> Option<(String, Duration)> {
+    let wait = answer.retry_ms().map_or(RETRY, Duration::from_millis);
+    Some((answer.last_event_id()?.to_string(), wait.min(RETRY_MAX)))
+}
+
+impl Exchanger<'_> {
+    /// Asks, and answers with what is wanted until the request has come to its end.
+    pub(super) fn ask(&mut self, spoken: &Spoken, ask: &Ask<'_>) -> Result<Answered, Trouble> {
+        let template = Template::new(&self.target.peer(spoken), ask)?;
+        let (mut id, mut request) = (self.next_id(), Vec::new());
+        template.write(id, &mut request);
+        let mut answered = self.exchange(&request, id)?;
+        for _ in 0..LEGS_MAX {
+            request.clear();
+            match (answered.said, spoken.version.era(), &answered.goes_on) {
+                (Said::InputRequired, Era::Modern, _) => {
+                    let Some(members) = canned::round(&answered.record.message) else { break };
+                    id = self.next_id();
+                    template.write_round(id, &members, &mut request);
+                    answered = self.exchange(&request, id)?;
+                }
+                (Said::NoResponse, Era::Legacy, Some((after, wait))) => {
+                    request.extend(request::open_stream(&self.target.peer(spoken))?);
+                    request::put_last_event_id(&mut request, 0, after);
+                    std::thread::sleep(*wait);
+                    answered = self.resume(&request, id)?;
+                }
+                _ => break,
+            }
+        }
+        Ok(answered)
+    }
+}
