@@ -2,7 +2,8 @@
 //!
 //! A run is a folder. `journal.jsonl` in it holds one [`Entry`] a line, appended as things happen, so that a
 //! run that was killed can still be judged; every view and verdict is made from it again. This crate knows the
-//! rows, their reader and their writer. It opens no socket and has no opinion.
+//! rows, their reader and their writer. It opens no socket and has no opinion. What each client did about operations,
+//! which happen once, is in journals of their own: see [`operations`].
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,7 @@ mod interval;
 mod journal;
 mod marks;
 pub mod names;
+pub mod operations;
 mod run;
 mod sample;
 

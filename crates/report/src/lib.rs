@@ -2,11 +2,13 @@
 //!
 //! [`Analysis`] folds the rows of a record, live or from the folder; [`Analysis::summary`] gives the one view
 //! model, [`Summary`]; `render` turns it into text. What is told while a run goes on is [`live::Event`].
+//! [`audit`](audit::audit) proves from the journals of operations that none was lost, or shows which.
 //! This crate opens no socket, reads no clock and prints nothing.
 
 #![forbid(unsafe_code)]
 
 mod analysis;
+pub mod audit;
 mod exit;
 mod facts;
 mod format;

@@ -3,3 +3,4 @@
 mod golden;
 mod hist;
 mod journal;
+mod operations;

@@ -1,5 +1,6 @@
 //! What a record comes to: its verdicts and its views.
 
+mod audit;
 mod generator;
 mod live;
 mod recovery;

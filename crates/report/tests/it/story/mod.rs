@@ -361,7 +361,7 @@ pub(crate) fn analysis(rows: &[Entry]) -> Analysis {
     analysis
 }
 
-fn header() -> RunHeader {
+pub(crate) fn header() -> RunHeader {
     RunHeader {
         record_version: RECORD_VERSION,
         run_id: "stress-test-20261125-120000".into(),

@@ -1,0 +1,236 @@
+//! Were operations exposed to the faults at all? Counted while the journals are read, in any order.
+
+use erlmcp_record::FaultRow;
+use erlmcp_record::operations::{Class, Event, OperationRecord};
+
+use crate::Analysis;
+
+/// A fault whose effect was observed, in CLOCK_MONOTONIC nanoseconds.
+#[derive(Debug, Clone)]
+pub(super) struct FaultSpan {
+    pub(super) id: u32,
+    pub(super) what: String,
+    pub(super) replica: Option<u16>,
+    pub(super) injected_ns: u64,
+    pub(super) effect_ns: u64,
+    /// When nothing of it was left; None where that was not seen.
+    pub(super) over_ns: Option<u64>,
+}
+
+impl FaultSpan {
+    /// All of a run, by their start.
+    pub(super) fn all(analysis: &Analysis) -> Vec<Self> {
+        let base_ns = analysis.header.as_ref().map_or(0, |header| header.monotonic_base_ns);
+        let mut all: Vec<Self> = analysis.faults.values().filter_map(|row| Self::of(row, base_ns)).collect();
+        all.sort_by_key(|fault| (fault.injected_ns, fault.id));
+        all
+    }
+
+    fn of(row: &FaultRow, base_ns: u64) -> Option<Self> {
+        let ns = |us: u64| base_ns.saturating_add(us.saturating_mul(1_000));
+        let over = row.ready_us.max(row.heal_verified_us).max(row.healed_us);
+        Some(Self {
+            id: row.id,
+            what: match row.replica {
+                Some(replica) => format!("{}, replica {replica}", row.method),
+                None => row.method.clone(),
+            },
+            replica: row.replica,
+            injected_ns: ns(row.injected_us),
+            effect_ns: ns(row.effect_us?),
+            over_ns: over.map(ns),
+        })
+    }
+}
+
+/// A fault whose end was not seen is watched for so long.
+const WATCHED_NS: u64 = 60_000_000_000;
+
+const CLASSES: usize = Class::ALL.len();
+type ByClass = [u64; CLASSES];
+
+/// What was seen around each fault. A record may count for all earlier or all later faults: it is counted once, at the
+/// nearest, and summed up at the end.
+#[derive(Debug, Clone)]
+pub(super) struct Exposure {
+    /// Places of the faults by when they were injected (as they are), took effect, and were over.
+    by_effect: Vec<(u64, usize)>,
+    by_over: Vec<(u64, usize)>,
+    /// Attempts begun until the effect: at the first fault by its effect that they count for.
+    begun: Vec<u64>,
+    /// Attempts that ended before the injection, and those of them that were ok.
+    ended: Vec<u64>,
+    before: Vec<ByClass>,
+    during: Vec<ByClass>,
+    /// At the last fault by its end that they count for.
+    after: Vec<ByClass>,
+    classes: [bool; CLASSES],
+    longest_ns: u64,
+}
+
+/// What one fault found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Around {
+    pub(super) in_flight: u64,
+    /// Ok answers by class; during: of replicas that the fault was not on. None: its end was not seen.
+    pub(super) before: ByClass,
+    pub(super) during: ByClass,
+    pub(super) after: Option<ByClass>,
+}
+
+impl Exposure {
+    pub(super) fn of(faults: &[FaultSpan]) -> Self {
+        let mut by_effect: Vec<_> = faults.iter().map(|fault| fault.effect_ns).zip(0..).collect();
+        by_effect.sort_unstable();
+        let mut by_over: Vec<_> = faults.iter().zip(0..).filter_map(|(fault, at)| Some((fault.over_ns?, at))).collect();
+        by_over.sort_unstable();
+        let longest = faults.iter().map(|fault| until_ns(fault).saturating_sub(fault.injected_ns)).max();
+        Self {
+            begun: vec![0; faults.len()],
+            ended: vec![0; faults.len()],
+            before: vec![ByClass::default(); faults.len()],
+            during: vec![ByClass::default(); faults.len()],
+            after: vec![ByClass::default(); by_over.len()],
+            by_effect,
+            by_over,
+            classes: [false; CLASSES],
+            longest_ns: longest.unwrap_or(0),
+        }
+    }
+
+    /// Counts one record of a client.
+    pub(super) fn push(&mut self, faults: &[FaultSpan], record: &OperationRecord) {
+        let (at_ns, class) = (record.at_ns, record.class as usize);
+        match record.event {
+            Event::Invoke => {
+                self.classes[class] = true;
+                let first = self.by_effect.partition_point(|(effect_ns, _)| *effect_ns < at_ns);
+                self.begun.get_mut(first).into_iter().for_each(|begun| *begun += 1);
+            }
+            Event::Ok | Event::Fail | Event::Info => {
+                let later = faults.partition_point(|fault| fault.injected_ns <= at_ns);
+                let is_ok = record.event == Event::Ok;
+                if later < faults.len() {
+                    self.ended[later] += 1;
+                    self.before[later][class] += u64::from(is_ok);
+                }
+                if is_ok {
+                    self.push_ok(&faults[..later], record);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An ok answer during and after the faults that were injected before it.
+    fn push_ok(&mut self, injected: &[FaultSpan], record: &OperationRecord) {
+        let (at_ns, class) = (record.at_ns, record.class as usize);
+        let from = injected.partition_point(|fault| fault.injected_ns < at_ns.saturating_sub(self.longest_ns));
+        for (place, fault) in injected.iter().enumerate().skip(from) {
+            let is_during = (fault.effect_ns..until_ns(fault)).contains(&at_ns);
+            if is_during && fault.replica != Some(record.replica) {
+                self.during[place][class] += 1;
+            }
+        }
+        let over = self.by_over.partition_point(|(over_ns, _)| *over_ns <= at_ns);
+        if let Some(last) = over.checked_sub(1) {
+            self.after[last][class] += 1;
+        }
+    }
+
+    /// Adds what another thread has counted.
+    pub(super) fn merge(&mut self, other: &Self) {
+        let add = |into: &mut [u64], from: &[u64]| into.iter_mut().zip(from).for_each(|(into, from)| *into += from);
+        add(&mut self.begun, &other.begun);
+        add(&mut self.ended, &other.ended);
+        let all =
+            [(&mut self.before, &other.before), (&mut self.during, &other.during), (&mut self.after, &other.after)];
+        for (into, from) in all {
+            into.iter_mut().zip(from).for_each(|(into, from)| add(into, from));
+        }
+        self.classes.iter_mut().zip(other.classes).for_each(|(into, from)| *into |= from);
+    }
+
+    /// The classes of which anything was attempted.
+    pub(super) fn classes(&self) -> impl Iterator<Item = Class> + '_ {
+        Class::ALL.into_iter().filter(|class| self.classes[*class as usize])
+    }
+
+    /// What each fault found, in the order of the faults.
+    pub(super) fn around(&self) -> Vec<Around> {
+        let mut begun = vec![0; self.begun.len()];
+        let mut sum = 0;
+        for (place, (_, fault)) in self.by_effect.iter().enumerate() {
+            sum += self.begun[place];
+            begun[*fault] = sum;
+        }
+        let mut after = vec![None; self.begun.len()];
+        let mut sum = ByClass::default();
+        for (place, (_, fault)) in self.by_over.iter().enumerate().rev() {
+            sum.iter_mut().zip(self.after[place]).for_each(|(sum, more)| *sum += more);
+            after[*fault] = Some(sum);
+        }
+        let (mut ended, mut before) = (0, ByClass::default());
+        let one = |fault: usize| {
+            ended += self.ended[fault];
+            before.iter_mut().zip(self.before[fault]).for_each(|(sum, more)| *sum += more);
+            let in_flight = begun[fault].saturating_sub(ended);
+            Around { in_flight, before, during: self.during[fault], after: after[fault] }
+        };
+        (0..self.begun.len()).map(one).collect()
+    }
+}
+
+fn until_ns(fault: &FaultSpan) -> u64 {
+    fault.over_ns.unwrap_or_else(|| fault.effect_ns.saturating_add(WATCHED_NS))
+}
+
+#[cfg(test)]
+mod tests {
+    use erlmcp_record::operations::OperationId;
+
+    use super::*;
+
+    fn fault(id: u32, times: [u64; 2], over_ns: Option<u64>) -> FaultSpan {
+        let [injected_ns, effect_ns] = times;
+        FaultSpan { id, what: "a fault".into(), replica: Some(1), injected_ns, effect_ns, over_ns }
+    }
+
+    #[test]
+    fn what_was_there_around_each_fault_is_counted() {
+        let faults = [fault(1, [100, 120], Some(200)), fault(2, [300, 310], None)];
+        let record = |event, at_ns, replica| OperationRecord {
+            replica,
+            class: Class::Once,
+            ..OperationRecord::new(event, OperationId(1), at_ns)
+        };
+        let records = [
+            record(Event::Invoke, 10, 1),
+            record(Event::Ok, 20, 1),
+            record(Event::Invoke, 90, 1),
+            record(Event::Invoke, 110, 2),
+            record(Event::Info, 130, 1),
+            record(Event::Ok, 150, 2),
+            record(Event::Ok, 160, 1),
+            record(Event::Ok, 250, 1),
+            record(Event::Ok, 320, 2),
+        ];
+        let (mut one, mut other) = (Exposure::of(&faults), Exposure::of(&faults));
+        records.iter().enumerate().for_each(|(at, record)| {
+            if at % 2 == 0 {
+                one.push(&faults, record)
+            } else {
+                other.push(&faults, record)
+            };
+        });
+        one.merge(&other);
+        let around = one.around();
+        let once = Class::Once as usize;
+        assert_eq!(around[0].in_flight, 2, "the one from 90 and the one that began before the effect");
+        assert_eq!((around[0].before[once], around[0].during[once]), (1, 1));
+        assert_eq!(around[0].after.map(|after| after[once]), Some(2));
+        assert_eq!((around[1].in_flight, around[1].before[once], around[1].during[once]), (0, 4, 1));
+        assert_eq!(around[1].after, None);
+        assert_eq!(one.classes().collect::<Vec<_>>(), [Class::Once]);
+    }
+}

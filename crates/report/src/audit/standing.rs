@@ -1,0 +1,295 @@
+//! From counts to standings: what holds, what is violated, what is not known.
+
+use super::evaluate::Evaluated;
+use super::inputs::Inputs;
+use super::model::{Audit, AuditVerdict, Found, Invariant, Standing, Witness};
+use super::rules::{Rule, Violation};
+use super::scan::Scanned;
+use super::surroundings::Surroundings;
+use crate::format::{count, plural};
+use crate::{Analysis, format};
+
+/// Operations in flight at the start of a fault, at least: with fewer it shows nothing.
+const IN_FLIGHT_MIN: u64 = 1;
+
+const NAMES: [&str; 7] =
+    ["total", "no invention", "no loss", "no duplicates", "fail means no", "info resolved", "conservation"];
+
+/// Everything that a standing rests on.
+struct Evidence<'a> {
+    inputs: &'a Inputs,
+    scanned: &'a Scanned,
+    evaluated: &'a Evaluated,
+    surroundings: Surroundings,
+}
+
+pub(super) fn judge(
+    analysis: &Analysis,
+    inputs: &Inputs,
+    scanned: &Scanned,
+    evaluated: Evaluated,
+    witnesses: Vec<Witness>,
+) -> Audit {
+    let surroundings = Surroundings::of(analysis);
+    let nothing = (!inputs.has_agents()).then(|| "the run has no journal of operations: it sent none".to_owned());
+    let evidence = Evidence { inputs, scanned, evaluated: &evaluated, surroundings };
+    let invariants = if nothing.is_some() { Vec::new() } else { evidence.invariants() };
+    Audit {
+        run: analysis.header.as_ref().map_or_else(String::new, |header| header.run_id.clone()),
+        verdict: if nothing.is_some() { AuditVerdict::Unknown } else { verdict(&invariants) },
+        nothing,
+        operations: evaluated.counts,
+        journals: scanned.journals.iter().map(|read| read.facts.clone()).collect(),
+        faults: inputs.faults.len() as u64,
+        invariants,
+        witnesses,
+    }
+}
+
+fn verdict(invariants: &[Invariant]) -> AuditVerdict {
+    let any = |of: fn(&Standing) -> bool| invariants.iter().any(|invariant| of(&invariant.standing));
+    match () {
+        () if any(|standing| *standing == Standing::Violated) => AuditVerdict::Invalid,
+        () if any(|standing| matches!(standing, Standing::Unknown { .. })) => AuditVerdict::Unknown,
+        () => AuditVerdict::Valid,
+    }
+}
+
+/// Violated where anything was found, else unknown for the first reason that there is, else it holds.
+fn standing(violations: u64, mut reasons: Vec<String>) -> Standing {
+    match (violations, reasons.is_empty()) {
+        (0, true) => Standing::Holds,
+        (0, false) => Standing::Unknown { reason: reasons.swap_remove(0) },
+        _ => Standing::Violated,
+    }
+}
+
+impl Evidence<'_> {
+    fn invariants(&self) -> Vec<Invariant> {
+        let mut all = vec![self.journals()];
+        all.extend(Rule::ALL[..6].iter().map(|rule| self.by_operation(*rule)));
+        all.extend([self.conservation(), self.not_vacuous(), self.order(), streams()]);
+        all
+    }
+
+    fn journals(&self) -> Invariant {
+        let damaged = || self.scanned.journals.iter().filter_map(|read| read.facts.damage.as_ref());
+        let violations = damaged().count() as u64;
+        let mut reasons = Vec::new();
+        if !self.inputs.missing_agents.is_empty() {
+            reasons.push(format!("no journal of {}", agents(&self.inputs.missing_agents)));
+        }
+        reasons.extend(self.store_missing());
+        let torn = self.scanned.journals.iter().filter(|read| read.facts.torn_bytes > 0);
+        let torn = torn
+            .map(|read| format!("torn end of {}: {} dropped", read.facts.name, plural(read.facts.torn_bytes, "byte")));
+        Invariant {
+            id: "J",
+            name: "journals whole",
+            standing: standing(violations, reasons),
+            checked: self.scanned.journals.len() as u64,
+            checked_of: "journals",
+            violations,
+            found: damaged().map(|what| Found { what: what.clone(), count: 1 }).collect(),
+            notes: torn.collect(),
+        }
+    }
+
+    fn store_missing(&self) -> Option<String> {
+        if !self.inputs.has_store() {
+            return Some("no journal of the store".into());
+        }
+        (!self.evaluated.known.store).then(|| "the journal of the store is not whole".into())
+    }
+
+    fn found(&self, rule: Rule) -> Vec<Found> {
+        let of_rule = Violation::ALL.into_iter().filter(|violation| violation.rule() == rule);
+        let counted = of_rule.map(|violation| (violation, self.evaluated.found[violation as usize]));
+        let found = counted.filter(|(_, count)| *count > 0);
+        found.map(|(violation, count)| Found { what: violation.words().into(), count }).collect()
+    }
+
+    /// The invariants that are checked operation by operation.
+    fn by_operation(&self, rule: Rule) -> Invariant {
+        let violations = self.evaluated.violated[rule as usize];
+        let checked = self.evaluated.checked[rule as usize];
+        let mut notes = Vec::new();
+        let standing = match rule {
+            Rule::FailMeansNo | Rule::InfoResolved if checked == 0 && violations == 0 => {
+                let what =
+                    if rule == Rule::FailMeansNo { "no operation failed" } else { "no operation's end was unknown" };
+                Standing::NotApplicable { reason: what.into() }
+            }
+            _ => standing(violations, self.reasons(rule, checked, &mut notes)),
+        };
+        Invariant {
+            id: rule.id(),
+            name: NAMES[rule as usize],
+            standing,
+            checked,
+            checked_of: "operations",
+            violations,
+            found: self.found(rule),
+            notes,
+        }
+    }
+
+    /// Why it is not known whether a rule holds.
+    fn reasons(&self, rule: Rule, checked: u64, notes: &mut Vec<String>) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if checked == 0 {
+            reasons.push("no operation to check it on".into());
+        }
+        if rule == Rule::Total {
+            if !self.inputs.missing_agents.is_empty() {
+                reasons.push(format!("no journal of {}", agents(&self.inputs.missing_agents)));
+            }
+            let others = self.evaluated.counts.of_others;
+            if others > 0 && self.inputs.missing_agents.is_empty() {
+                let others = plural(others, "operation");
+                reasons
+                    .push(format!("{others} in the store of others, or of nobody: the cluster is not the run's own"));
+            }
+        }
+        reasons.extend(self.store_missing());
+        let cut = self.evaluated.cut;
+        if cut > 0 && matches!(rule, Rule::InfoResolved | Rule::NoLoss | Rule::Total) {
+            let of_them = "whose agent was stopped before it could ask how they ended";
+            reasons.push(format!("{} {of_them}", plural(cut, "operation")));
+        }
+        let indeterminate = self.evaluated.counts.indeterminate;
+        if rule == Rule::InfoResolved && indeterminate > 0 {
+            notes.push(format!(
+                "{} indeterminate: their effect is outside the store",
+                plural(indeterminate, "operation")
+            ));
+        }
+        reasons
+    }
+
+    fn conservation(&self) -> Invariant {
+        let rule = Rule::Conservation;
+        let counts = &self.evaluated.counts;
+        let mut invariant = self.by_operation(rule);
+        let mut differences: Vec<String> = self
+            .scanned
+            .journals
+            .iter()
+            .filter_map(|read| {
+                let told = read.begun_told.filter(|_| read.facts.name != "store" && read.facts.damage.is_none())?;
+                let (name, begun) = (&read.facts.name, read.begun);
+                (told != begun)
+                    .then(|| format!("{name} has begun {told} operations by its last record, and {begun} by all"))
+            })
+            .collect();
+        if counts.fates() != counts.attempted {
+            differences.push(format!("{} operations attempted, and {} fates", counts.attempted, counts.fates()));
+        }
+        differences.extend(self.surroundings.connections.clone());
+        differences.extend(self.shed());
+        invariant.violations += differences.len() as u64;
+        invariant.found.extend(differences.into_iter().map(|what| Found { what, count: 1 }));
+        invariant.standing = match std::mem::replace(&mut invariant.standing, Standing::Holds) {
+            _ if invariant.violations > 0 => Standing::Violated,
+            standing => standing,
+        };
+        if self.surroundings.refused_by_server.is_none() {
+            invariant.notes.push("the server told no count of its refusals: that part is left out".into());
+        }
+        invariant
+    }
+
+    /// The server refused more than its clients were told of or may have missed.
+    fn shed(&self) -> Option<String> {
+        let by_server = self.surroundings.refused_by_server?;
+        let attempts = &self.scanned.attempts;
+        let seen = self.surroundings.refusals_seen + attempts.refused;
+        let unseen = self.surroundings.answers_unseen + attempts.unknown;
+        (by_server > seen + unseen).then(|| {
+            let (by_server, seen, unseen) = (count(by_server), count(seen), count(unseen));
+            format!(
+                "{by_server} requests refused by the server, {seen} refusals seen by clients, {unseen} answers not seen"
+            )
+        })
+    }
+
+    fn not_vacuous(&self) -> Invariant {
+        let around = self.scanned.exposure.around();
+        let classes: Vec<_> = self.scanned.exposure.classes().collect();
+        let mut reasons = Vec::new();
+        if around.is_empty() {
+            reasons.push("no fault was observed: nothing was put to the test".into());
+        }
+        let mut weak = 0;
+        for (fault, around) in self.inputs.faults.iter().zip(&around) {
+            let before = reasons.len();
+            let id = fault.id;
+            if around.in_flight < IN_FLIGHT_MIN {
+                reasons.push(format!("no operation was in flight when fault {id} began ({})", fault.what));
+            }
+            if around.after.is_none() {
+                reasons.push(format!("the end of fault {id} was not seen ({})", fault.what));
+            }
+            for class in &classes {
+                let at = *class as usize;
+                let after = around.after.is_none_or(|after| after[at] > 0);
+                let times = [(around.before[at] > 0, "before"), (around.during[at] > 0, "during"), (after, "after")];
+                for (_, when) in times.into_iter().filter(|(is, _)| !is) {
+                    reasons.push(format!("no {} operation was ok {when} fault {id} ({})", class.name(), fault.what));
+                }
+            }
+            weak += u64::from(reasons.len() > before);
+        }
+        let notes = if weak > 1 { vec![format!("{} show too little", plural(weak, "fault"))] } else { Vec::new() };
+        Invariant {
+            id: "I8",
+            name: "not vacuous",
+            standing: standing(0, reasons),
+            checked: around.len() as u64,
+            checked_of: "faults",
+            violations: 0,
+            found: Vec::new(),
+            notes,
+        }
+    }
+
+    fn order(&self) -> Invariant {
+        let strange = self.surroundings.strange_answers;
+        let what = "answers that were not to the request that waited".to_owned();
+        let requests = self.surroundings.requests;
+        let reasons = if requests == 0 { vec!["no request in the record".into()] } else { Vec::new() };
+        Invariant {
+            id: "I9",
+            name: "order",
+            standing: standing(strange, reasons),
+            checked: requests,
+            checked_of: "requests",
+            violations: strange,
+            found: (strange > 0).then_some(Found { what, count: strange }).into_iter().collect(),
+            notes: vec!["answers on connections; the record has no events of streams to check".into()],
+        }
+    }
+}
+
+fn streams() -> Invariant {
+    let reason = "the record has no events of streams".into();
+    Invariant {
+        id: "I10",
+        name: "streams",
+        standing: Standing::NotApplicable { reason },
+        checked: 0,
+        checked_of: "streams",
+        violations: 0,
+        found: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// "agent 3", "agents 3, 4 and 2 more".
+fn agents(missing: &[u32]) -> String {
+    const NAMED_MAX: usize = 3;
+    let named: Vec<String> = missing.iter().take(NAMED_MAX).map(u32::to_string).collect();
+    let more = missing.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(" and {} more", format::count(more as u64)) } else { String::new() };
+    format!("agent{} {}{more}", if missing.len() == 1 { "" } else { "s" }, named.join(", "))
+}

@@ -1,0 +1,152 @@
+//! What is missing is not passed over, and what is damaged is found.
+
+use std::fs;
+use std::path::Path;
+
+use erlmcp_record::operations::{RECORD_BYTES, agent_journal, store_journal};
+use erlmcp_report::audit::{Audit, AuditVerdict, audit, text};
+
+use super::history::{History, Plan};
+use super::{audited, invariant, unknown, violated};
+
+fn history() -> History {
+    History::of(Plan { operations: 100, lost: 20, ..Plan::new(21) })
+}
+
+/// The audit of a folder in which something was done to the journals.
+fn after(history: &History, change: impl FnOnce(&Path)) -> Audit {
+    let folder = tempfile::tempdir().expect("a folder");
+    history.write(folder.path());
+    change(folder.path());
+    audit(folder.path()).expect("it can be audited")
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).expect("a journal");
+    change(&mut bytes);
+    fs::write(path, bytes).expect("written");
+}
+
+#[test]
+fn a_run_without_operations() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut history = history();
+    history.write(folder.path());
+    for agent in 0..3 {
+        fs::remove_file(agent_journal(folder.path(), agent)).expect("removed");
+    }
+    fs::remove_file(store_journal(folder.path())).expect("removed");
+    let found = audit(folder.path()).expect("it can be audited");
+    assert_eq!(found.verdict, AuditVerdict::Unknown);
+    insta::assert_snapshot!(text(&found));
+    history.agents.clear();
+    history.killed.clear();
+    assert_eq!(audited(&history).verdict, AuditVerdict::Unknown);
+}
+
+#[test]
+fn without_the_stores_journal_only_the_clients_side_is_known() {
+    let found = after(&history(), |folder| fs::remove_file(store_journal(folder)).expect("removed"));
+    assert_eq!(found.verdict, AuditVerdict::Unknown, "{}", text(&found));
+    for id in ["J", "I2", "I3", "I4", "I6"] {
+        assert!(unknown(&found, id).contains("no journal of the store"), "{}", text(&found));
+    }
+    insta::assert_snapshot!(text(&found));
+}
+
+#[test]
+fn a_journal_of_the_store_without_its_end_is_not_whole() {
+    let found = after(&history(), |folder| {
+        edit(&store_journal(folder), |bytes| bytes.truncate(bytes.len() - 20 * RECORD_BYTES));
+    });
+    assert_eq!(found.verdict, AuditVerdict::Unknown, "{}", text(&found));
+    assert!(unknown(&found, "I3").contains("not whole"), "{}", text(&found));
+}
+
+#[test]
+fn without_an_agents_journal_its_operations_are_not_invented() {
+    let found = after(&history(), |folder| fs::remove_file(agent_journal(folder, 1)).expect("removed"));
+    assert_eq!(found.verdict, AuditVerdict::Unknown, "{}", text(&found));
+    assert!(unknown(&found, "I1").contains("no journal of agent 1"), "{}", text(&found));
+    assert!(found.operations.of_others > 0);
+}
+
+#[test]
+fn operations_of_others_in_a_cluster_that_is_not_the_runs_own() {
+    let mut history = history();
+    history.config.own_cluster = false;
+    let of = history.agents[1][0].operation;
+    history.agents[1].retain(|record| record.operation != of);
+    let found = audited(&history);
+    assert_eq!(found.operations.of_others, 1);
+    assert!(unknown(&found, "I1").contains("1 operation"), "{}", text(&found));
+}
+
+#[test]
+fn a_torn_end_of_an_agents_journal_is_dropped_and_told() {
+    let history = History::of(Plan { operations: 100, kills_agent: true, ..Plan::new(22) });
+    let found = after(&history, |folder| edit(&agent_journal(folder, 2), |bytes| bytes.extend([7; 21])));
+    assert_ne!(found.verdict, AuditVerdict::Invalid, "{}", text(&found));
+    assert_eq!(invariant(&found, "J").notes, ["torn end of agent 2: 21 bytes dropped"]);
+}
+
+/// (h) A good record is cut, or changed, in the middle of a journal.
+#[test]
+fn a_damaged_journal_is_found() {
+    let cut: fn(&mut Vec<u8>) = |bytes| drop(bytes.drain(5 * RECORD_BYTES + 10..5 * RECORD_BYTES + 20));
+    let flipped: fn(&mut Vec<u8>) = |bytes| bytes[5 * RECORD_BYTES + 33] ^= 4;
+    let missing: fn(&mut Vec<u8>) = |bytes| drop(bytes.drain(5 * RECORD_BYTES..6 * RECORD_BYTES));
+    for change in [cut, flipped, missing] {
+        for path in [store_journal as fn(&Path) -> _, |folder| agent_journal(folder, 0)] {
+            let found = after(&history(), |folder| edit(&path(folder), change));
+            assert_eq!(found.verdict, AuditVerdict::Invalid, "{}", text(&found));
+            assert!(violated(&found).contains(&"J"), "{}", text(&found));
+            assert!(text(&found).contains("is damaged at record 4"), "{}", text(&found));
+        }
+    }
+}
+
+#[test]
+fn a_journal_under_another_name_is_found() {
+    let found = after(&history(), |folder| {
+        let (one, other) = (agent_journal(folder, 0), agent_journal(folder, 1));
+        fs::copy(one, other).expect("copied");
+    });
+    assert!(violated(&found).contains(&"J"), "{}", text(&found));
+}
+
+#[test]
+fn without_a_fault_nothing_was_put_to_the_test() {
+    let mut history = history();
+    history.faults.clear();
+    let found = audited(&history);
+    assert_eq!(found.verdict, AuditVerdict::Unknown);
+    assert!(unknown(&found, "I8").contains("no fault was observed"), "{}", text(&found));
+}
+
+#[test]
+fn a_fault_that_met_no_operation_shows_nothing() {
+    let mut history = history();
+    for fault in &mut history.faults {
+        for time in [&mut fault.injected_us].into_iter().chain(&mut fault.effect_us).chain(&mut fault.ready_us) {
+            *time += 40_000_000;
+        }
+    }
+    let found = audited(&history);
+    assert_eq!(found.verdict, AuditVerdict::Unknown);
+    assert!(unknown(&found, "I8").contains("no operation was in flight when fault 1 began"), "{}", text(&found));
+    assert_eq!(invariant(&found, "I8").notes, ["3 faults show too little"]);
+}
+
+#[test]
+fn a_fault_without_an_observed_effect_does_not_count() {
+    let mut history = history();
+    history.faults.iter_mut().for_each(|fault| fault.effect_us = None);
+    assert_eq!(audited(&history).faults, 0);
+}
+
+#[test]
+fn no_streams_are_no_pass() {
+    let found = audited(&history());
+    assert!(text(&found).contains("I10  streams         not applicable"), "{}", text(&found));
+}
