@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Stress(args) => commands::stress::run(*args),
         Command::Discover(args) => commands::discover::run(args),
+        Command::Audit(args) => commands::audit::run(&args),
         Command::Serve(args) => commands::serve::run(args),
         Command::Cluster(args) => commands::cluster::run(args),
         Command::Replica(args) => commands::replica::run(&args),

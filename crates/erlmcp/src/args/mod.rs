@@ -1,5 +1,6 @@
 //! What the user typed.
 
+mod audit;
 mod conformance;
 mod count;
 mod discover;
@@ -10,6 +11,7 @@ mod stress;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use audit::AuditArgs;
 pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use reaching::ReachingArgs;
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Stress(Box<StressArgs>),
     /// Say what an MCP server is and has: era, versions, tools, resources, prompts
     Discover(DiscoverArgs),
+    /// Prove from the folder of a run that no operation was lost, or show which
+    Audit(AuditArgs),
     /// Serve MCP over Streamable HTTP: one process
     Serve(ServeArgs),
     /// Serve MCP with a supervised cluster of replicas; or speak to a running one
@@ -67,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        for name in ["", "stress", "discover", "serve", "cluster"] {
+        for name in ["", "stress", "discover", "audit", "serve", "cluster"] {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
             let lines = command.render_help().to_string().lines().count();

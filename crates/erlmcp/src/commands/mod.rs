@@ -1,6 +1,7 @@
 //! One file a subcommand: arguments in, exit code out.
 
 pub(crate) mod agent;
+pub(crate) mod audit;
 pub(crate) mod cluster;
 pub(crate) mod conformance;
 pub(crate) mod discover;

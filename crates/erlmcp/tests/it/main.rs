@@ -1,6 +1,7 @@
 //! What is true of the whole: the house rules, and the binary as a user meets it.
 
 mod accidents;
+mod auditing;
 mod cluster;
 mod discovering;
 mod finished;

@@ -1,0 +1,19 @@
+//! `audit`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct AuditArgs {
+    /// The folder of a run: test-results/stress-test-YYYYMMDD-HHMMSS
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 valid, 99 invalid, 3 unknown (data are missing, or show too little), 1 error, 2 no run";

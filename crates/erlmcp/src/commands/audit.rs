@@ -1,0 +1,27 @@
+//! `audit`: checks the operations of a run from its folder alone.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use erlmcp_report::ExitCode as Verdict;
+use erlmcp_report::audit::{AuditVerdict, audit, text};
+
+use crate::args::AuditArgs;
+use crate::exit::{USAGE, code};
+
+pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
+    if !args.run.join("journal.jsonl").is_file() {
+        let run = args.run.display();
+        eprintln!("erlmcp: {run} is not the folder of a run: it has no journal.jsonl");
+        return Ok(code(USAGE));
+    }
+    let audit = audit(&args.run)?;
+    let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&audit)?) } else { text(&audit) };
+    // A reader that has seen enough and closed the pipe is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(code(match audit.verdict {
+        AuditVerdict::Valid => Verdict::Pass,
+        AuditVerdict::Invalid => Verdict::SlaFailed,
+        AuditVerdict::Unknown => Verdict::Inconclusive,
+    } as u8))
+}

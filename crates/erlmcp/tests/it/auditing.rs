@@ -1,0 +1,125 @@
+//! `erlmcp audit` on folders of runs: what it says, and its exit codes.
+
+use std::fs;
+use std::path::Path;
+
+use erlmcp_record::operations::{Class, Event, OperationId, OperationRecord, OperationWriter};
+use erlmcp_record::{EndRow, Ended, Entry, FaultRow, JournalWriter, Machine, RECORD_VERSION, RunHeader};
+use serde_json::Value;
+
+use crate::finished::{Finished, erlmcp};
+
+fn audit(folder: &Path, more: &[&str]) -> Finished {
+    let folder = folder.to_str().expect("a name that is text");
+    erlmcp(&[&["audit", folder], more].concat()).end()
+}
+
+fn record(folder: &Path) {
+    let header = RunHeader {
+        record_version: RECORD_VERSION,
+        run_id: "stress-test-20261125-120000".into(),
+        version: "0.1.0".into(),
+        command: "stress".into(),
+        command_line: Vec::new(),
+        started_at: "2026-11-25T12:00:00+01:00".into(),
+        monotonic_base_ns: 0,
+        machine: Machine::default(),
+    };
+    let fault = FaultRow {
+        id: 1,
+        phase: 4,
+        scenario: "node_failure".into(),
+        method: "SIGKILL of the process".into(),
+        replica: Some(2),
+        injected_us: 15,
+        effect_us: Some(16),
+        cluster_detected_us: None,
+        healed_us: None,
+        heal_verified_us: None,
+        ready_us: Some(50),
+        note: None,
+    };
+    let mut journal = JournalWriter::create(folder).expect("a journal");
+    for row in [Entry::Run(header), Entry::Fault(fault), Entry::End(EndRow { at_us: 99, ended: Ended::Completed })] {
+        journal.append(&row).expect("written");
+    }
+    journal.flush().expect("written");
+}
+
+/// Operations that were ok before, over, during and after the fault, and how often the last one took effect.
+fn operations(folder: &Path, effects: u64) {
+    let mut agent = OperationWriter::of_agent(folder, 0).expect("a journal");
+    let mut store = OperationWriter::of_store(folder).expect("a journal");
+    let mut rows = 0;
+    for (number, (from_us, to_us)) in [(1, 5), (10, 20), (25, 30), (60, 65)].into_iter().enumerate() {
+        let of = |event: Event, us: u64| OperationRecord {
+            attempt: 1,
+            replica: 1,
+            class: Class::Transactional,
+            fingerprint: 7,
+            hash: 8,
+            nonce: 9,
+            epoch: 3,
+            ..OperationRecord::new(event, OperationId(number as u128 + 1), us * 1_000)
+        };
+        agent.append(&of(Event::Invoke, from_us)).expect("written");
+        agent.append(&of(Event::Ok, to_us)).expect("written");
+        let again = if number == 3 { effects } else { 1 };
+        let effects = (0..again).map(|_| Event::Effect);
+        for event in [Event::Accepted, Event::Started].into_iter().chain(effects).chain([Event::Done]) {
+            store.append(&of(event, from_us + 1)).expect("written");
+            rows += 1;
+        }
+    }
+    agent.end(4, 4, false, 90_000).expect("written");
+    store.end(rows, 0, false, 90_000).expect("written");
+}
+
+#[test]
+fn an_operation_that_took_effect_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    record(folder.path());
+    operations(folder.path(), 2);
+    let finished = audit(folder.path(), &[]);
+    assert_eq!(finished.code, 99, "{}", finished.said());
+    assert!(finished.output.contains("I4   no duplicates   VIOLATED"), "{}", finished.said());
+    assert!(finished.output.contains("1 x it took effect more than once"), "{}", finished.said());
+    assert!(finished.output.ends_with("AUDIT: INVALID\n"), "{}", finished.said());
+    let finished = audit(folder.path(), &["--json"]);
+    let found: Value = serde_json::from_str(&finished.output).expect("JSON");
+    assert_eq!((finished.code, &found["verdict"]), (99, &Value::from("invalid")));
+    assert_eq!(found["witnesses"][0]["operation"], format!("{:032x}", 4));
+}
+
+#[test]
+fn all_once_and_no_requests_beside_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    record(folder.path());
+    operations(folder.path(), 1);
+    let finished = audit(folder.path(), &[]);
+    // There were no plain requests, so nothing is known of the order of their answers.
+    assert_eq!(finished.code, 3, "{}", finished.said());
+    assert_eq!(finished.output.matches("unknown").count(), 2, "{}", finished.said());
+    assert!(finished.output.contains("I8   not vacuous     holds"), "{}", finished.said());
+}
+
+#[test]
+fn a_run_without_operations_is_unknown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    record(folder.path());
+    let finished = audit(folder.path(), &[]);
+    assert_eq!(finished.code, 3, "{}", finished.said());
+    assert!(finished.output.contains("has no journal of operations"), "{}", finished.said());
+}
+
+#[test]
+fn a_folder_that_is_no_run_and_a_record_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let finished = audit(folder.path(), &[]);
+    assert_eq!(finished.code, 2, "{}", finished.said());
+    assert!(finished.errors.contains("is not the folder of a run"), "{}", finished.said());
+    fs::write(folder.path().join("journal.jsonl"), "no record\n").expect("written");
+    let finished = audit(folder.path(), &[]);
+    assert_eq!(finished.code, 1, "{}", finished.said());
+    assert_eq!(finished.errors.lines().count(), 1, "one sentence: {}", finished.errors);
+}
