@@ -25,9 +25,17 @@ pub(crate) enum Work {
     Close(CloseWork),
 }
 
-/// Connections to be opened. Their places among the clients are `first..first + count`.
+/// Whose places a block counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Clients,
+    Streams,
+}
+
+/// Connections, or streams, to be opened. Their places are `first..first + count`.
 #[derive(Debug)]
 pub(crate) struct OpenWork {
+    pub(crate) of: Of,
     /// None: unpaced.
     pub(crate) pace: Option<Constant>,
     pub(crate) start_us: u64,
@@ -62,14 +70,17 @@ pub(crate) struct SequentialWork {
     pub(crate) cold_told: bool,
 }
 
-/// Clients to be closed; those before `next` have been told.
+/// Clients, or streams, to be closed; those before `next` have been told.
 #[derive(Debug)]
 pub(crate) struct CloseWork {
+    pub(crate) of: Of,
     /// None: unpaced.
     pub(crate) pace: Option<Constant>,
     pub(crate) start_us: u64,
     pub(crate) next: usize,
     pub(crate) end: usize,
+    /// Streams before this place are to be closed as well.
+    pub(crate) streams_end: usize,
 }
 
 impl Block {

@@ -17,6 +17,8 @@ pub(crate) enum Role {
     Check,
     /// Carries answers to requests of the server's.
     Side,
+    /// A stream of notifications; its place among them.
+    Stream(u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,5 +138,9 @@ impl Connection {
 
     pub(crate) fn is_client(&self) -> bool {
         matches!(self.role, Role::Client(_))
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.role, Role::Stream(_))
     }
 }

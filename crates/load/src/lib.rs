@@ -27,6 +27,8 @@ mod report;
 mod request;
 mod settings;
 mod sources;
+mod stream;
+mod stream_log;
 mod timers;
 mod wire;
 

@@ -23,6 +23,10 @@ pub(crate) enum Call {
     EndSession,
     /// Answers a request of the server's.
     Answer,
+    /// Asks, in a legacy session, to be told of the resource with this number.
+    Subscribe(u8),
+    /// Opens a stream of notifications.
+    Listen,
 }
 
 /// One attempt of a planned request.
@@ -75,6 +79,8 @@ pub(crate) enum Purpose {
     Check,
     /// Answers a request of the server's. Not in the ledger.
     Answer(Box<Reply>),
+    /// Of a stream of notifications, which is apart from all requests.
+    Stream,
 }
 
 /// An answer to a request of the server's, to be sent to where that came from.

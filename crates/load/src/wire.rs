@@ -1,14 +1,17 @@
 //! The engine's side of the wire format: what is sent for each call, and what an answer says.
 
+mod listening;
+
 use erlmcp_protocol::client::answer::{self, Answer, Broken};
 use erlmcp_protocol::client::canned;
-use erlmcp_protocol::client::head::header;
+use erlmcp_protocol::client::head::{Content, header};
 use erlmcp_protocol::client::param;
 use erlmcp_protocol::client::request::{self, Ask, BadRequest, Peer, ResponseHead, Template};
 use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::{method, name};
 
 pub(crate) use erlmcp_protocol::client::answer::Said;
+pub(crate) use listening::Listening;
 
 use crate::cause::Cause;
 use crate::proto;
@@ -26,6 +29,8 @@ pub(crate) struct Calls {
     handshake: Option<Box<Handshake>>,
     /// None: of the modern era, where a server asks by its results.
     asides: Option<Box<Asides>>,
+    /// Streams of notifications are opened so.
+    listening: Option<Box<Listening>>,
 }
 
 /// What a legacy client sends beside its requests.
@@ -42,6 +47,16 @@ struct Handshake {
     end: Box<[u8]>,
 }
 
+impl Handshake {
+    fn new(peer: &Peer<'_>) -> Result<Self, BadRequest> {
+        Ok(Self {
+            initialize: Template::initialize(peer)?,
+            initialized: request::initialized(peer)?.into(),
+            end: request::end_session(peer)?.into(),
+        })
+    }
+}
+
 impl Calls {
     /// # Errors
     /// Where one of them cannot be rendered.
@@ -55,7 +70,8 @@ impl Calls {
             let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
             let arguments = Some(request.arguments.as_str()).filter(|arguments| !arguments.is_empty());
             let params = params(request, tools);
-            Template::new(peer, &Ask { method: &request.method, name, arguments, params: &params, cursor: None })
+            let ask = Ask { method: &request.method, name, arguments, params: &params, ..Ask::default() };
+            Template::new(peer, &ask)
         };
         Ok(Self {
             probe: Template::new(peer, &Ask { method: probe, ..Ask::default() })?,
@@ -70,7 +86,16 @@ impl Calls {
                     stream: request::open_stream(peer)?.into(),
                 })),
             },
+            listening: None,
         })
+    }
+
+    /// The same, with streams of notifications that tell of the tools and of these resources.
+    ///
+    /// # Errors
+    /// Where their requests cannot be rendered.
+    pub(crate) fn with_streams(self, peer: &Peer<'_>, resources: &[String]) -> Result<Self, BadRequest> {
+        Ok(Self { listening: Some(Box::new(Listening::new(peer, resources)?)), ..self })
     }
 
     #[cfg(test)]
@@ -83,6 +108,14 @@ impl Calls {
         let version = erlmcp_protocol::era::Version::NEWEST_LEGACY;
         let peer = Peer { authority: "127.0.0.1:8080", path: "/mcp", headers: &[], version, session: None };
         Self::with_own_sessions(&peer, &Self::requests_of_tests(), &[]).expect("nothing is wrong with these")
+    }
+
+    /// With streams of notifications.
+    #[cfg(test)]
+    pub(crate) fn with_streams_of(version: erlmcp_protocol::era::Version) -> Self {
+        let peer = Peer { authority: "127.0.0.1:8080", path: "/mcp", headers: &[], version, session: None };
+        let calls = Self::new(&peer, &Self::requests_of_tests(), &[]).expect("nothing is wrong with these");
+        calls.with_streams(&peer, &[]).expect("nor with these")
     }
 
     /// Of the legacy era where there is a session.
@@ -116,11 +149,7 @@ impl Calls {
         let peer = Peer { session: None, ..peer.clone() };
         let mut calls = Self::new(&peer, requests, tools)?;
         if peer.version.era() == Era::Legacy {
-            calls.handshake = Some(Box::new(Handshake {
-                initialize: Template::initialize(&peer)?,
-                initialized: request::initialized(&peer)?.into(),
-                end: request::end_session(&peer)?.into(),
-            }));
+            calls.handshake = Some(Box::new(Handshake::new(&peer)?));
         }
         Ok(calls)
     }
@@ -138,9 +167,20 @@ impl Calls {
             Call::Probe => true,
             Call::Load => self.load.is_some(),
             Call::Queued => self.queued.is_some(),
-            Call::Initialize | Call::Initialized | Call::EndSession => self.handshake.is_some(),
+            Call::Initialize | Call::Initialized | Call::EndSession => self.handshake().is_some(),
             Call::Answer => self.asides.is_some(),
+            Call::Subscribe(_) | Call::Listen => self.listening.is_some(),
         }
+    }
+
+    /// Of connections, or of streams.
+    fn handshake(&self) -> Option<&Handshake> {
+        let of_streams = self.listening.as_deref().and_then(|listening| listening.handshake.as_ref());
+        self.handshake.as_deref().or(of_streams)
+    }
+
+    pub(crate) fn listening(&self) -> Option<&Listening> {
+        self.listening.as_deref()
     }
 
     pub(crate) fn is_legacy(&self) -> bool {
@@ -188,10 +228,15 @@ impl Calls {
     /// known, the probe's.
     pub(crate) fn write(&self, call: Call, id: u64, session: Option<&str>, out: &mut Vec<u8>) {
         let begin = out.len();
-        match (call, self.handshake.as_deref()) {
+        let handshake = match call {
+            Call::Initialize | Call::Initialized | Call::EndSession => self.handshake(),
+            _ => None,
+        };
+        match (call, handshake) {
             (Call::Initialize, Some(handshake)) => handshake.initialize.write(id, out),
             (Call::Initialized, Some(handshake)) => out.extend_from_slice(&handshake.initialized),
             (Call::EndSession, Some(handshake)) => out.extend_from_slice(&handshake.end),
+            (call, _) if self.listening().is_some_and(|listening| listening.write(call, id, out)) => {}
             _ => self.template(call).write(id, out),
         }
         if let Some(session) = session.filter(|_| call != Call::Initialize) {
@@ -292,6 +337,22 @@ impl Reading {
 
     pub(crate) fn has_event(&self) -> bool {
         self.0.has_event()
+    }
+
+    /// It is an event stream that goes well so far.
+    pub(crate) fn is_stream(&self) -> bool {
+        let is_good = |status: u16| (200..300).contains(&status);
+        self.0.head().is_some_and(|head| is_good(head.status) && head.content == Content::Events)
+    }
+
+    /// Comments of a stream so far.
+    pub(crate) fn comments(&self) -> u64 {
+        self.0.comments()
+    }
+
+    /// Reads on, and gives each event of a stream as it comes.
+    pub(crate) fn feed_watched(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&[u8])) -> Progress {
+        self.0.feed_watched(bytes, on_event).into()
     }
 
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Progress {

@@ -45,6 +45,10 @@ pub(crate) enum Ask {
     Dismantle {
         own_cluster: bool,
     },
+    /// Makes a change that streams tell of.
+    Change {
+        change: u32,
+    },
 }
 
 impl Action {

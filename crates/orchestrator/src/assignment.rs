@@ -144,6 +144,32 @@ impl Assignment {
         })
     }
 
+    /// Opens so many streams in all, `rate` a second in all.
+    pub(crate) fn streams(
+        place: &Place,
+        block: u32,
+        (streams, rate): (u64, f64),
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        let start_us = soon(seen.now_us);
+        let phase = u32::from(place.phase);
+        Self::give(place, block, None, (start_us, 0), &seen.world.alive(), |index, agents| {
+            let rate = rate_share(rate, agents, index).0;
+            let streams = share(streams, agents, index);
+            let order = proto::Streams { block, phase, streams, rate, start_us, at_once_max: AT_ONCE_MAX };
+            (rate, Command::Streams(order))
+        })
+    }
+
+    /// Closes every stream.
+    pub(crate) fn end_streams(place: &Place, block: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let start_us = soon(seen.now_us);
+        let phase = u32::from(place.phase);
+        Self::give(place, block, None, (start_us, 0), &seen.world.alive(), |_, _| {
+            (0.0, Command::EndStreams(proto::EndStreams { block, phase, rate: 0.0, start_us }))
+        })
+    }
+
     /// Takes note of what concerns this block; its rows come back.
     pub(crate) fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Event::Agent { agent, said } = seen.event else { return Vec::new() };

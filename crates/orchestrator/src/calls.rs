@@ -39,13 +39,19 @@ pub(crate) fn choose(reached: &Reached, named: Option<&ToolCall>) -> Result<Chos
 }
 
 fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
-    if has(tools, &named.name) {
-        let arguments = if named.arguments.is_empty() { "{}" } else { &named.arguments };
-        return Ok(tool_call(&named.name, arguments));
+    check_tool(&named.name, tools)?;
+    let arguments = if named.arguments.is_empty() { "{}" } else { &named.arguments };
+    Ok(tool_call(&named.name, arguments))
+}
+
+/// Refuses a name that none of the tools has.
+pub(crate) fn check_tool(name: &str, tools: &[Tool]) -> Result<(), StressError> {
+    if has(tools, name) {
+        return Ok(());
     }
     let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).take(20).collect();
     let there = if names.is_empty() { "it lists none".to_string() } else { format!("it has {}", names.join(", ")) };
-    Err(StressError::Usage(format!("the target has no tool {:?}: {there}", named.name)))
+    Err(StressError::Usage(format!("the target has no tool {name:?}: {there}")))
 }
 
 fn has(tools: &[Tool], name: &str) -> bool {

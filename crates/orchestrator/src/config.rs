@@ -42,6 +42,10 @@ pub struct StressConfig {
     /// The URL; None: a local cluster of the run's own.
     pub target: Option<String>,
     pub connections: Option<u64>,
+    /// Streams of notifications to hold beside them during the sustained load.
+    pub streams: u64,
+    /// Called every few seconds, for the streams to tell of what it has changed.
+    pub change_tool: Option<ToolCall>,
     /// Of sustained load.
     pub duration: Option<Duration>,
     /// Requests a second in sustained load.
@@ -97,6 +101,11 @@ const WARMUP: Duration = Duration::from_secs(10);
 impl StressConfig {
     pub fn connections(&self) -> u64 {
         self.connections.unwrap_or(CONNECTIONS)
+    }
+
+    /// Connections and streams together: each stream is on a connection of its own.
+    pub fn sockets(&self) -> u64 {
+        self.connections() + self.streams
     }
 
     pub fn duration(&self) -> Duration {

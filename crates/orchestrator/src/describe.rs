@@ -38,6 +38,7 @@ pub(crate) fn config_row(config: &StressConfig, settled: &Settled, era: &str, pl
         attached: settled.attached,
         colocated: settled.colocated,
         connections: config.connections(),
+        streams: config.streams,
         duration_ms: config.duration().as_millis() as u64,
         rate: config.rate(),
         arrivals: "constant".into(),

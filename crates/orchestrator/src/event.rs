@@ -1,4 +1,4 @@
-use erlmcp_load::proto::Reached;
+use erlmcp_load::proto::{Changed, Reached};
 use erlmcp_record::{ClusterSample, Entry};
 
 /// Everything that can happen in a run, one at a time.
@@ -34,6 +34,7 @@ pub(crate) enum Said {
         block: u32,
     },
     Reached(Reached),
+    Changed(Changed),
     /// A line of its standard error.
     Line(String),
     /// It is gone, with the reason as a sentence.
@@ -70,6 +71,11 @@ pub(crate) enum Answer {
     /// The cluster has the replicas that it was told to have.
     Scaled(Result<(), String>),
     Dismantled(Leftovers),
+    /// A change was made at this time, or why not.
+    Changed {
+        change: u32,
+        made: Result<u64, String>,
+    },
 }
 
 /// A fault whose effect was seen.

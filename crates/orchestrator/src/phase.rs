@@ -8,9 +8,11 @@ use crate::action::Action;
 use crate::machine::{Facts, Machine, Observation, Place, RunFacts};
 use crate::plan::{Block, PhasePlan, Step};
 
+mod changes;
 mod close;
 mod connect;
 mod dismantle;
+mod end_streams;
 mod hold;
 mod load;
 mod machines;
@@ -19,6 +21,8 @@ mod reachability;
 mod readiness;
 mod scale;
 mod sequential;
+mod streaming;
+mod streams;
 mod sweep;
 
 /// Ids that a phase may give to its blocks and faults.
@@ -239,5 +243,7 @@ fn finding(place: &Place, at_us: u64, name: &str, value: Option<f64>, note: Opti
     Action::Row(Entry::Finding(FindingRow { phase: place.phase, at_us, name: name.into(), value, note }))
 }
 
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;

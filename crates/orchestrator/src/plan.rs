@@ -9,10 +9,10 @@ mod overflow;
 mod share;
 mod stress;
 
-pub use block::{Block, Burst, Close, Connect, Fault, Load, Probe};
+pub use block::{Block, Burst, Close, Connect, Fault, Load, Probe, Streams};
 pub(crate) use block::{RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub(crate) use choose::choose;
-pub use found::{Found, QueueFacts};
+pub use found::{ChangeBy, Found, QueueFacts};
 pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};
 pub use stress::{STRESS_PHASES, stress};

@@ -52,7 +52,7 @@ impl Room {
     /// # Errors
     /// Where the user asked for too few of them to hold the connections, or the system gives too few descriptors.
     pub(crate) fn crew(&self, config: &StressConfig) -> Result<Crew, StressError> {
-        let connections = config.connections();
+        let connections = config.sockets();
         if self.descriptors < PROCESS_DESCRIPTORS {
             return Err(StressError::failed(format!(
                 "a process has at most {} descriptors here, and needs {PROCESS_DESCRIPTORS} to hold connections: raise \

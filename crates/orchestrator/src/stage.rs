@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use erlmcp_load::proto::{Reached, Request, command::Command};
+use erlmcp_load::proto::{Changed, Reached, Request, command::Command};
 use erlmcp_record::{
     ClusterSample, ConnectionRow, Entry, EpisodeRow, Fate, FateCounts, Hist, IntervalRow, Kind, ReplicaSample,
     ScenarioRow,
@@ -44,6 +44,10 @@ pub(crate) struct Troupe {
     pub(crate) fails: bool,
     /// Agents do not say when they are done.
     pub(crate) is_silent: bool,
+    /// Streams that each agent holds.
+    streams: Vec<u64>,
+    /// Changes can be made.
+    pub(crate) change: Result<(), String>,
 }
 
 /// What comes of the server's figures.
@@ -68,6 +72,7 @@ struct Job {
     agent: u32,
     block: u32,
     kind: Option<Kind>,
+    of_streams: bool,
     start_us: u64,
     end_us: u64,
 }
@@ -108,6 +113,8 @@ impl Troupe {
             sampling: Sampling::Whole,
             fails: false,
             is_silent: false,
+            streams: vec![0, 0],
+            change: Ok(()),
         }
     }
 
@@ -145,6 +152,19 @@ impl Troupe {
             Command::Sweep(sweep) => (sweep.block, Some(Kind::Sweep), sweep.start_us, sweep.duration_us),
             Command::Sequential(order) => (order.block, Some(Kind::Sequential), self.now_us, SECOND),
             Command::Close(close) => (close.block, None, close.start_us, SECOND),
+            Command::Streams(streams) => {
+                self.streams[agent as usize] = streams.streams;
+                (streams.block, None, streams.start_us, SECOND)
+            }
+            Command::EndStreams(end) => {
+                self.streams[agent as usize] = 0;
+                (end.block, None, end.start_us, SECOND)
+            }
+            Command::MakeChange(order) => {
+                let (change, error) = (order.change, self.change.clone().err().unwrap_or_default());
+                let changed = Changed { change, at_us: self.now_us, error };
+                return self.events.push_back(Event::Agent { agent, said: Said::Changed(changed) });
+            }
             Command::Cut(cut) => {
                 let found = self.jobs.iter_mut().filter(|job| job.agent == agent && job.block == cut.block);
                 found.for_each(|job| job.end_us = self.now_us);
@@ -159,7 +179,8 @@ impl Troupe {
         if self.dead.contains(&agent) {
             return;
         }
-        self.jobs.push(Job { agent, block, kind, start_us, end_us: start_us + lasts_us });
+        let of_streams = matches!(command, Command::Streams(_) | Command::EndStreams(_));
+        self.jobs.push(Job { agent, block, kind, of_streams, start_us, end_us: start_us + lasts_us });
         self.events.push_back(Event::Agent { agent, said: Said::Planned { block, planned: 100 } });
     }
 
@@ -171,6 +192,7 @@ impl Troupe {
             let agent = job.agent;
             match job.kind {
                 Some(Kind::Probe) => self.events.push_back(self.connections(agent, 0)),
+                None if job.of_streams => self.events.push_back(self.stream_row(agent)),
                 None => {
                     let closed = std::mem::take(&mut self.open[agent as usize]);
                     self.events.push_back(self.connections(agent, closed));
@@ -230,6 +252,7 @@ impl Troupe {
                 Answer::Ready { replica: *replica, at_us }
             }
             Ask::Scale { .. } => Answer::Scaled(Ok(())),
+            Ask::Change { change } => Answer::Changed { change: *change, made: self.change.clone().map(|()| at_us) },
             Ask::Dismantle { .. } => Answer::Dismantled(Leftovers::default()),
         };
         self.events.push_back(Event::Answer(answer));
@@ -280,6 +303,13 @@ impl Troupe {
             first_answer: None,
         };
         Event::Agent { agent, said: Said::Rows(vec![Entry::Connections(row)]) }
+    }
+
+    fn stream_row(&self, agent: u32) -> Event {
+        let (second, held) = ((self.now_us / SECOND) as u32, self.streams[agent as usize]);
+        let text = format!(r#"{{"row":"streams","agent":{agent},"phase":3,"second":{second},"held":{held}}}"#);
+        let row: Entry = serde_json::from_str(&text).expect("a row in its written form");
+        Event::Agent { agent, said: Said::Rows(vec![row]) }
     }
 
     fn interval(&self, job: &Job) -> Event {

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentSample, BlockRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, EpisodeRow, FaultRow, FindingRow,
-    IntervalRow, PhaseRow, RunHeader, ScenarioRow, TargetRow,
+    AgentSample, BlockRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, EpisodeRow, FanOutRow, FaultRow,
+    FindingRow, IntervalRow, PhaseRow, RunHeader, ScenarioRow, StreamRow, TargetRow,
 };
 
 /// One line of `journal.jsonl`. Every time in it is on the run's clock: microseconds since the run began,
@@ -27,6 +27,12 @@ pub enum Entry {
     Interval(IntervalRow),
     /// Connections of one second, from one agent.
     Connections(ConnectionRow),
+    /// Streams of notifications of one second, from one agent.
+    Streams(StreamRow),
+    /// A change on the target, for streams to tell of.
+    Change(ChangeRow),
+    /// What became of a change on one agent's streams.
+    FanOut(FanOutRow),
     /// One replica lost and replaced, as one agent's clients lived it. The last row of an episode counts.
     Episode(EpisodeRow),
     /// An agent's own resources and lags.

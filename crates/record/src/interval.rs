@@ -176,6 +176,6 @@ pub struct EpisodeRow {
     pub last_served_us: Option<u64>,
 }
 
-fn is_zero(count: &u64) -> bool {
+pub(crate) fn is_zero(count: &u64) -> bool {
     *count == 0
 }

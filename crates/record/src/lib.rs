@@ -17,6 +17,7 @@ pub mod names;
 pub mod operations;
 mod run;
 mod sample;
+mod streams;
 
 pub use entry::Entry;
 pub use fate::{Fate, FateCounts};
@@ -26,6 +27,7 @@ pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use marks::{BlockRow, Detail, FaultRow, FindingRow, PhaseEvent, PhaseRow, ScenarioRow, Skip};
 pub use run::{ConfigRow, EndRow, Ended, Machine, RunHeader, TargetRow, Threshold};
 pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, ReplicaSample};
+pub use streams::{ChangeRow, FanOutRow, StreamRow};
 
 /// The version of the record that this build writes; readers accept it and every older one.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;

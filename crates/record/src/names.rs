@@ -48,6 +48,11 @@ pub mod finding {
     pub const CLOSING_GAUGE: &str = "closing_gauge_count";
     /// Connections closed in a phase, as the agents counted them.
     pub const CONNECTIONS_CLOSED: &str = "connections_closed_count";
+    /// Memory of all replicas before the first stream was opened and after the last one, bytes; None: not told.
+    pub const MEMORY_BEFORE_STREAMS: &str = "memory_before_streams_bytes";
+    pub const MEMORY_WITH_STREAMS: &str = "memory_with_streams_bytes";
+    /// Streams held when their memory was measured.
+    pub const STREAMS_MEASURED: &str = "streams_measured_count";
     /// Agents and replicas of this run that were still there after they were told to go.
     pub const LEFTOVER_PROCESSES: &str = "leftover_processes_count";
     /// Faults of this run that were still in force at its end.

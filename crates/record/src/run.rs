@@ -42,6 +42,9 @@ pub struct ConfigRow {
     /// True where target and generator share a machine.
     pub colocated: bool,
     pub connections: u64,
+    /// Streams of notifications held beside them during the sustained load.
+    #[serde(default, skip_serializing_if = "crate::interval::is_zero")]
+    pub streams: u64,
     pub duration_ms: u64,
     /// Requests a second offered in sustained load.
     pub rate: f64,

@@ -169,6 +169,9 @@ fn configuration(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> S
     let mut line = |name: &str, value: String| text += &format!("  - {name}: {value}\n");
     line("Target", config.target.clone());
     line("Connections", format::count(config.connections));
+    if config.streams > 0 {
+        line("Streams", format::count(config.streams));
+    }
     line("Duration", format::duration_ms(config.duration_ms));
     line("Ramp-up rate", format!("{} conn/sec", format::count(config.ramp_rate.round() as u64)));
     line(

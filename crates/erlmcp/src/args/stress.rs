@@ -69,6 +69,15 @@ pub(crate) struct StressArgs {
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
+    /// Streams to hold beside the sustained load: listen streams, or a legacy session's GET stream each
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) streams: Option<u64>,
+    /// Tool that changes a list, called every few seconds of the load for its way to the streams [default: none; here the cluster is told]
+    #[arg(long, value_name = "NAME", requires = "streams")]
+    pub(crate) change_tool: Option<String>,
+    /// That tool's arguments, a JSON object
+    #[arg(long, value_name = "JSON", requires = "change_tool")]
+    pub(crate) change_args: Option<String>,
     #[command(flatten)]
     pub(crate) reaching: ReachingArgs,
     /// A request's timeout

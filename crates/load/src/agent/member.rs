@@ -103,6 +103,18 @@ impl Member {
             Command::Sweep(sweep) => Order::Sweep(sweep),
             Command::Sequential(sequential) => Order::Sequential(sequential),
             Command::Close(close) => Order::Close(close),
+            Command::Streams(streams) => {
+                let calls = work.listen().await?;
+                work.engine.order(calls);
+                Order::Streams(streams)
+            }
+            Command::EndStreams(end) => Order::EndStreams(end),
+            Command::Change(change) => Order::Change(change),
+            Command::MakeChange(order) => {
+                let changed = work.make_change(order).await;
+                self.line.say(Message::Changed(changed)).await?;
+                return Ok(true);
+            }
             Command::Cut(cut) => Order::Cut(cut.block),
             Command::Phase(phase) => Order::Phase(phase.phase as u8),
             Command::Endpoints(list) => {

@@ -2,6 +2,7 @@
 //! sentence why that cannot be found out. It waits, so it is called on a thread of its own.
 
 mod asking;
+mod calling;
 mod conversation;
 mod discover;
 mod ear;
@@ -18,8 +19,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use erlmcp_protocol::client::request::Ask;
+use erlmcp_protocol::header::method;
 
 use super::target::{Eras, Spoken, Target};
+pub(super) use calling::Named;
 pub use conversation::{Conversation, converse};
 use discover::Probe;
 use exchange::Exchanger;
@@ -69,7 +72,39 @@ pub(super) fn open_session(target: &Target, first: usize) -> Result<Spoken, Trou
     })
 }
 
-/// The same, and everything else that the target tells of itself.
+/// The resources that the target lets clients subscribe to; none where it does not.
+pub(super) fn subscribable(target: &Target, first: usize) -> Result<Vec<String>, Trouble> {
+    at_some(target, first, |address| {
+        let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+        let found = meet(&mut exchanger, target)?;
+        let listed = if found.about["capabilities"]["resources"]["subscribe"] == true {
+            listing::list(&mut exchanger, target, &found.spoken, (method::RESOURCES_LIST, "resources"))?
+        } else {
+            Vec::new()
+        };
+        farewell(target, &found.spoken);
+        Ok(listed.iter().filter_map(|resource| resource["uri"].as_str().map(str::to_string)).collect())
+    })
+}
+
+/// Calls a tool; gives the time just before, as `now_us` tells it.
+///
+/// # Errors
+/// Where it is not called, or does not do what it is for.
+pub(super) fn call(
+    target: &Target,
+    first: usize,
+    spoken: &Spoken,
+    named: &Named<'_>,
+    now_us: impl Fn() -> u64,
+) -> Result<u64, Trouble> {
+    // At one address only: what was perhaps done is not done again.
+    let address = target.endpoints.get(first % target.endpoints.len().max(1)).ok_or(Trouble::NoAddress)?.1;
+    let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+    calling::call(&mut exchanger, target, spoken, named, &now_us)
+}
+
+/// Asks the target for everything that it tells of itself.
 pub(super) fn survey(target: &Target) -> Result<Surveyed, Trouble> {
     at_some(target, 0, |address| survey::at(target, address))
 }

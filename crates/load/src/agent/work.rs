@@ -27,6 +27,9 @@ pub(super) struct Work {
     spoken: Option<Spoken>,
     tools: Vec<proto::Tool>,
     pub(super) requests: proto::Requests,
+    /// Resources that streams ask to be told of; None: no streams are wanted.
+    listens_to: Option<Vec<String>>,
+    clock: RunClock,
     pub(super) resources: Resources,
     pub(super) reports: Vec<Report>,
 }
@@ -52,6 +55,8 @@ impl Work {
             spoken: None,
             tools: Vec::new(),
             requests,
+            listens_to: None,
+            clock,
             resources: Resources::new(setup.agent, descriptors_limit),
             reports: Vec::new(),
             target,
@@ -129,7 +134,43 @@ impl Work {
         } else {
             Calls::new(&peer, &self.requests, &self.tools)
         };
+        let calls = match &self.listens_to {
+            Some(resources) => calls.and_then(|calls| calls.with_streams(&peer, resources)),
+            None => calls,
+        };
         calls.map(Order::Calls).map_err(failed)
+    }
+
+    /// What is sent from here on, streams among it: they ask for the resources that can be subscribed to.
+    pub(super) async fn listen(&mut self) -> Result<Order, AgentError> {
+        self.find_out().await;
+        if self.listens_to.is_none() {
+            let (target, first) = (self.target.clone(), self.agent as usize);
+            let listed = tokio::task::spawn_blocking(move || reach::subscribable(&target, first)).await;
+            let listed = listed.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())));
+            self.listens_to = Some(listed.unwrap_or_else(|trouble| {
+                tracing::warn!("streams ask for no resources, since these cannot be listed: {trouble}");
+                Vec::new()
+            }));
+        }
+        self.calls()
+    }
+
+    /// Calls a tool that changes what streams tell of.
+    pub(super) async fn make_change(&mut self, order: proto::MakeChange) -> proto::Changed {
+        self.find_out().await;
+        let assumed = self.target.assumed();
+        let spoken = self.spoken.clone().unwrap_or(assumed);
+        let (target, first, clock) = (self.target.clone(), self.agent as usize, self.clock);
+        let change = order.change;
+        let called = tokio::task::spawn_blocking(move || {
+            let tool = reach::Named { tool: &order.tool, arguments: &order.arguments };
+            reach::call(&target, first, &spoken, &tool, || clock.now_us())
+        });
+        match called.await.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string()))) {
+            Ok(at_us) => proto::Changed { change, at_us, error: String::new() },
+            Err(trouble) => proto::Changed { change, at_us: self.clock.now_us(), error: trouble.to_string() },
+        }
     }
 
     pub(super) async fn farewell(&mut self) {
@@ -151,6 +192,8 @@ impl Work {
                 &mut row.operation,
             ],
             Entry::Connections(row) => vec![&mut row.late, &mut row.established, &mut row.first_answer],
+            Entry::Streams(row) => vec![&mut row.opening],
+            Entry::FanOut(row) => vec![&mut row.latency, &mut row.receive_lag],
             _ => Vec::new(),
         };
         for mut hist in hists.into_iter().filter_map(Option::take) {

@@ -20,8 +20,10 @@ pub(crate) struct Endpoint {
     pub(crate) retired: bool,
     /// Connections that are open there.
     pub(crate) open: u32,
-    /// Connections that are being opened there.
+    /// Connections that are being opened there, those of streams too.
     pub(crate) opening: u32,
+    /// Streams of notifications that are held there, each on a connection that is none of those open.
+    pub(crate) streams: u32,
     pub(crate) health: Health,
 }
 
@@ -48,6 +50,7 @@ impl Endpoints {
                     retired: false,
                     open: 0,
                     opening: 0,
+                    streams: 0,
                     health: Health::new(),
                 });
             }
@@ -78,7 +81,10 @@ impl Endpoints {
         (0..n)
             .map(|step| (self.cursor + step) % n)
             .filter(|index| !self.list[*index].retired && may(*index as u16, &self.list[*index]))
-            .min_by_key(|index| self.list[*index].open + self.list[*index].opening)
+            .min_by_key(|index| {
+                let Endpoint { open, opening, streams, .. } = &self.list[*index];
+                open + opening + streams
+            })
             .map(|index| index as u16)
     }
 
@@ -107,11 +113,20 @@ impl Endpoints {
 
     /// Open connections by replica, those without any left out unless they are in the target's list.
     pub(crate) fn open_by_replica(&self) -> Vec<(u16, u64)> {
+        self.by_replica(|endpoint| endpoint.open)
+    }
+
+    /// The same of held streams.
+    pub(crate) fn streams_by_replica(&self) -> Vec<(u16, u64)> {
+        self.by_replica(|endpoint| endpoint.streams)
+    }
+
+    fn by_replica(&self, count: impl Fn(&Endpoint) -> u32) -> Vec<(u16, u64)> {
         let mut by_replica: Vec<(u16, u64)> = Vec::with_capacity(self.list.len());
-        for endpoint in self.list.iter().filter(|endpoint| !endpoint.retired || endpoint.open > 0) {
+        for endpoint in self.list.iter().filter(|endpoint| !endpoint.retired || count(endpoint) > 0) {
             match by_replica.iter_mut().find(|(replica, _)| *replica == endpoint.replica) {
-                Some((_, open)) => *open += u64::from(endpoint.open),
-                None => by_replica.push((endpoint.replica, u64::from(endpoint.open))),
+                Some((_, sum)) => *sum += u64::from(count(endpoint)),
+                None => by_replica.push((endpoint.replica, u64::from(count(endpoint)))),
             }
         }
         by_replica

@@ -31,9 +31,7 @@ impl<N: Net> Engine<N> {
         let part = match arrivals.call {
             Call::Queued => Part::Rest,
             Call::Load if has_queued => Part::Quarter,
-            Call::Load | Call::Probe | Call::Initialize | Call::Initialized | Call::EndSession | Call::Answer => {
-                Part::All
-            }
+            _ => Part::All,
         };
         let place = arrivals.order.at(arrivals.pace.taken(), part);
         arrivals.pace.take();

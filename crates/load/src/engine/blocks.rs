@@ -1,15 +1,19 @@
 //! The end of blocks.
 
 use super::Engine;
-use crate::block::{Block, Work};
+use crate::block::{Block, CloseWork, Of, OpenWork, Work};
 use crate::connection::Role;
 use crate::net::Net;
 use crate::report::Report;
 
 impl Block {
-    /// True where places among the clients matter to the block.
-    pub(super) fn names_clients(&self) -> bool {
-        !matches!(self.work, Work::Sequential(_))
+    /// True where places among these matter to the block.
+    pub(super) fn names(&self, which: Of) -> bool {
+        match &self.work {
+            Work::Sequential(_) => false,
+            Work::Arrivals(_) => which == Of::Clients,
+            Work::Open(OpenWork { of, .. }) | Work::Close(CloseWork { of, .. }) => *of == which,
+        }
     }
 }
 
@@ -28,6 +32,8 @@ impl<N: Net> Engine<N> {
             self.tell_intervals(now_us);
             if matches!(block.work, Work::Open(_) | Work::Close(_)) {
                 self.tell_connections();
+                self.tell_streams();
+                self.trim_streams();
             }
             self.tell_planned(block.id, block.planned_told, self.ledger.tally(block.id).planned);
             self.outbox.push(Report::Done { block: block.id });
@@ -50,7 +56,10 @@ impl<N: Net> Engine<N> {
             Work::Open(open) => open.lined == open.count && open.pending == 0,
             Work::Arrivals(arrivals) => arrivals.pace.next_us().is_none(),
             Work::Sequential(sequence) => sequence.left == 0 && !self.is_sequential(sequence.key, block.id),
-            Work::Close(close) => close.next == close.end && self.clients.iter().take(close.end).all(is_closed),
+            Work::Close(close) => {
+                let of_clients = close.of == Of::Streams || self.clients.iter().take(close.end).all(is_closed);
+                close.next == close.end && of_clients && self.streams.are_closed(close.streams_end)
+            }
         };
         is_over && self.ledger.outstanding(block.id) == 0
     }

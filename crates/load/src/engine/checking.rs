@@ -96,12 +96,12 @@ impl<N: Net> Engine<N> {
         let keys: Vec<u32> = self
             .connections
             .iter()
-            .filter(|(_, connection)| connection.is_client() && is_there(connection))
+            .filter(|(_, connection)| is_there(connection) && (connection.is_client() || connection.is_stream()))
             .map(|(key, _)| key as u32)
             .collect();
         for key in keys {
             let connection = &mut self.connections[key as usize];
-            if connection.is_open() && connection.incident == 0 {
+            if connection.is_client() && connection.is_open() && connection.incident == 0 {
                 connection.incident = incident.id;
             }
             self.lose(key, cause);

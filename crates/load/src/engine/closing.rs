@@ -4,7 +4,7 @@ use erlmcp_record::Fate;
 
 use super::answering::Sides;
 use super::{Engine, NO_KEY, TURN_MAX};
-use crate::block::Work;
+use crate::block::{Of, Work};
 use crate::cause::Cause;
 use crate::connection::{Role, State};
 use crate::ledger::Outcome;
@@ -20,13 +20,15 @@ impl<N: Net> Engine<N> {
                 if !is_due {
                     break;
                 }
-                let key = self.clients[close.next];
+                let (of, place) = (close.of, close.next);
                 close.next += 1;
                 if let Some(pace) = &mut close.pace {
                     pace.take();
                 }
-                if key != NO_KEY {
-                    self.tell_to_close(key, now_us);
+                match of {
+                    Of::Clients if self.clients[place] != NO_KEY => self.tell_to_close(self.clients[place], now_us),
+                    Of::Clients => {}
+                    Of::Streams => self.close_stream(place),
                 }
             }
         }
@@ -92,7 +94,7 @@ impl<N: Net> Engine<N> {
 
     /// Forgets places that nobody names any more.
     pub(super) fn trim_clients(&mut self) {
-        while self.clients.last() == Some(&NO_KEY) && self.blocks.iter().all(|block| !block.names_clients()) {
+        while self.clients.last() == Some(&NO_KEY) && self.blocks.iter().all(|block| !block.names(Of::Clients)) {
             self.clients.pop();
         }
         if self.clients.is_empty() {
@@ -106,6 +108,7 @@ impl<N: Net> Engine<N> {
         for request in self.take_retries() {
             self.ledger.settle(request.ticket, withdrawn());
         }
+        self.withdraw_streams();
         let keys: Vec<u32> = self.connections.iter().map(|(key, _)| key as u32).collect();
         for key in keys {
             let connection = &mut self.connections[key as usize];

@@ -120,7 +120,7 @@ fn operation_us(request: &Request, fate: Fate, now_us: u64) -> Option<u64> {
     (fate == Fate::Ok && request.attempt > 1).then(|| now_us.saturating_sub(request.ticket.intended_us()))
 }
 
-fn fate_of(said: Said) -> (Fate, Option<Cause>) {
+pub(super) fn fate_of(said: Said) -> (Fate, Option<Cause>) {
     match said {
         Said::Ok => (Fate::Ok, None),
         Said::ToolError => (Fate::ToolError, Some(Cause::ToolError)),

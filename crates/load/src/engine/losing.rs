@@ -2,7 +2,7 @@
 
 use erlmcp_record::Fate;
 
-use super::Engine;
+use super::{Engine, Gone};
 use crate::cause::Cause;
 use crate::connection::{Role, State};
 use crate::ledger::{NO_ENDPOINT, Outcome};
@@ -11,7 +11,7 @@ use crate::net::{Closing, Net};
 use crate::request::{Flight, Purpose, Request};
 
 /// A connection that was open for so long was of use: it is reopened at once when it is lost.
-const USEFUL_US: u64 = 1_000_000;
+pub(super) const USEFUL_US: u64 = 1_000_000;
 
 impl<N: Net> Engine<N> {
     /// A connection's time has come in the state in which it is.
@@ -22,7 +22,9 @@ impl<N: Net> Engine<N> {
             (_, State::Lined | State::Idle) => {}
             (Role::Check, _) => self.check_failed(key, true),
             (Role::Sequential(block), State::Resting) => self.sequence_again(key, block),
-            (Role::Client(_), State::Resting) => self.line_again(key),
+            (Role::Client(_) | Role::Stream(_), State::Resting) => self.line_again(key),
+            (Role::Stream(_), State::Connecting) => self.lose(key, Cause::ConnectTimedOut),
+            (Role::Stream(_), State::Busy) => self.lose(key, Cause::FirstUnanswered),
             (_, State::Connecting) => self.fail_opening(key, Cause::ConnectTimedOut),
             (_, State::Busy) if connection.opening.is_some() => self.fail_opening(key, Cause::FirstUnanswered),
             (_, State::Busy) if self.is_kept(key) => self.wait_is_over(key),
@@ -30,7 +32,7 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    fn line_again(&mut self, key: u32) {
+    pub(super) fn line_again(&mut self, key: u32) {
         let connection = &mut self.connections[key as usize];
         connection.state = State::Lined;
         connection.wake_us = 0;
@@ -43,8 +45,10 @@ impl<N: Net> Engine<N> {
         if !connection.has_socket() {
             return;
         }
-        if connection.role == Role::Check {
-            return self.check_failed(key, false);
+        match connection.role {
+            Role::Check => return self.check_failed(key, false),
+            Role::Stream(_) => return self.stream_gone(key, Gone::Cut(cause)),
+            Role::Client(_) | Role::Sequential(_) => {}
         }
         if connection.role == Role::Side {
             return self.side_lost(key);
@@ -94,7 +98,7 @@ impl<N: Net> Engine<N> {
     }
 
     /// Opens the connection anew, the later the more often that has failed.
-    fn reopen_after(&mut self, key: u32, failures: u8, now_us: u64) {
+    pub(super) fn reopen_after(&mut self, key: u32, failures: u8, now_us: u64) {
         let wait_us = wait_us(failures, &mut self.random);
         if wait_us == 0 {
             return self.line_again(key);
@@ -156,7 +160,7 @@ impl<N: Net> Engine<N> {
         self.close_socket_by(key, self.closing_way())
     }
 
-    fn close_socket_by(&mut self, key: u32, way: Closing) -> Option<Request> {
+    pub(super) fn close_socket_by(&mut self, key: u32, way: Closing) -> Option<Request> {
         self.net.close(key, way);
         let connection = &mut self.connections[key as usize];
         connection.state = State::Resting;

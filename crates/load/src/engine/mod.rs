@@ -19,6 +19,7 @@ mod sending;
 mod sequence;
 mod sessions;
 mod stalling;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,8 @@ use crate::wire::{Calls, Reading};
 
 pub(crate) use orders::Order;
 pub(crate) use seconds::LoopTimes;
+
+use streams::Gone;
 
 /// No connection: a client that was closed.
 const NO_KEY: u32 = u32::MAX;
@@ -74,6 +77,7 @@ pub(crate) struct Engine<N> {
     outbox: Outbox,
     random: Random,
     session: sessions::Session,
+    streams: streams::Streams,
     phase: u8,
     last_id: u64,
     pub(crate) loop_times: LoopTimes,
@@ -114,6 +118,7 @@ impl<N: Net> Engine<N> {
             outbox: Outbox::default(),
             random,
             session: sessions::Session::default(),
+            streams: streams::Streams::default(),
             phase: 0,
             last_id: 0,
             loop_times: LoopTimes::default(),
@@ -154,6 +159,7 @@ impl<N: Net> Engine<N> {
         self.line_up(now_us);
         self.begin_openings();
         self.close_clients(now_us);
+        self.settle_change(now_us);
         if now_us >= self.watch_us {
             self.watch(now_us);
         }
@@ -167,8 +173,8 @@ impl<N: Net> Engine<N> {
         let second_us = (u64::from(self.second) + 1) * 1_000_000;
         let can_open = !self.line.is_empty() && self.line.in_flight < self.at_once_max();
         let blocks = self.blocks.iter().filter_map(Block::next_us);
-        let others = [self.timers.next_us(), self.retries.next_us(), can_open.then_some(0)].into_iter().flatten();
-        blocks.chain(others).fold(second_us.min(self.watch_us), u64::min)
+        let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), can_open.then_some(0)];
+        blocks.chain(others.into_iter().flatten()).fold(second_us.min(self.watch_us), u64::min)
     }
 
     /// Wakes the connections whose deadline has come.

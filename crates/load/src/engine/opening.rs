@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use erlmcp_record::Kind;
 
 use super::{Engine, TURN_MAX};
-use crate::block::Work;
+use crate::block::{Of, Work};
 use crate::cause::Cause;
 use crate::connection::{Connection, Opening, Role, State};
 use crate::connection_log::OpeningTimes;
@@ -21,19 +21,24 @@ impl<N: Net> Engine<N> {
         for index in 0..self.blocks.len() {
             while let Some(planned_us) = self.next_opening(index, now_us) {
                 let Work::Open(open) = &mut self.blocks[index].work else { break };
-                let place = open.first + open.lined;
+                let (of, place) = (open.of, open.first + open.lined);
                 open.lined += 1;
                 open.pending += 1;
                 if let Some(pace) = &mut open.pace {
                     pace.take();
                 }
-                let key = self.clients[place as usize];
+                let key = match of {
+                    Of::Clients => self.clients[place as usize],
+                    Of::Streams => self.streams.key(place),
+                };
                 let connection = &mut self.connections[key as usize];
                 connection.state = State::Lined;
                 connection.opening = Some(Opening { planned_us, started_us: 0, established_us: 0 });
                 self.line.push_planned(key);
-                if planned_us > 0 {
-                    self.log.planned();
+                match of {
+                    Of::Clients if planned_us > 0 => self.log.planned(),
+                    Of::Clients => {}
+                    Of::Streams => self.streams.planned(),
                 }
             }
         }
@@ -61,10 +66,12 @@ impl<N: Net> Engine<N> {
         let mut begun = 0;
         while self.line.in_flight < at_once_max && begun < TURN_MAX / 4 {
             let Some(key) = self.line.pop() else { return };
-            let is_lined = self.connections.get(key as usize).is_some_and(|c| c.state == State::Lined);
-            if is_lined {
-                begun += 1;
-                self.begin_opening(key);
+            let lined = self.connections.get(key as usize).filter(|connection| connection.state == State::Lined);
+            let Some(role) = lined.map(|connection| connection.role) else { continue };
+            begun += 1;
+            match role {
+                Role::Stream(place) => self.begin_stream(key, place),
+                _ => self.begin_opening(key),
             }
         }
     }
@@ -90,25 +97,31 @@ impl<N: Net> Engine<N> {
         let is_handshake = self.calls.has_own_sessions() && connection.session.is_none();
         let call = if is_handshake { Call::Initialize } else { Call::Probe };
         let request = Request { ticket, call, due_us, give_up_us: u64::MAX, patience_us: 0, attempt: 1, leg: None };
-        connection.flight = Some(Flight::new(Purpose::Planned(request), call, self.last_id));
+        let flight = Flight::new(Purpose::Planned(request), call, self.last_id);
+        if connection.is_client() {
+            self.log.started();
+        }
+        match self.set_out(key, endpoint, flight, planned_us) {
+            Ok(()) => self.arm(key),
+            Err(cause) => self.fail_opening(key, cause),
+        }
+    }
+
+    /// Connects, to say this first.
+    pub(super) fn set_out(&mut self, key: u32, endpoint: u16, flight: Flight, planned_us: u64) -> Result<(), Cause> {
+        let now_us = self.net.now_us();
+        let connection = &mut self.connections[key as usize];
+        connection.flight = Some(flight);
         connection.opening = Some(Opening { planned_us, started_us: now_us, established_us: 0 });
         connection.state = State::Connecting;
         connection.wake_us = 0;
         connection.endpoint = endpoint;
         self.line.in_flight += 1;
-        if connection.is_client() {
-            self.log.started();
+        if endpoint == NO_ENDPOINT {
+            return Err(Cause::Unreachable);
         }
-        let result = if endpoint == NO_ENDPOINT {
-            Err(Cause::Unreachable)
-        } else {
-            self.endpoints.get_mut(endpoint).opening += 1;
-            self.connect(key)
-        };
-        match result {
-            Ok(()) => self.arm(key),
-            Err(cause) => self.fail_opening(key, cause),
-        }
+        self.endpoints.get_mut(endpoint).opening += 1;
+        self.connect(key)
     }
 
     /// What a connection's first request counts as. To no block belong those of lost connections elsewhere, and the

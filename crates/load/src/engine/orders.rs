@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use erlmcp_record::Kind;
 
 use super::{Engine, NO_KEY};
-use crate::block::{ArrivalWork, BLOCKS_MAX, Block, CloseWork, OpenWork, SequentialWork, Work};
+use crate::block::{ArrivalWork, BLOCKS_MAX, Block, CloseWork, Of, OpenWork, SequentialWork, Work};
 use crate::connection::{Connection, Role};
 use crate::line::AT_ONCE;
 use crate::net::Net;
@@ -18,7 +18,7 @@ use crate::request::Call;
 use crate::wire::Calls;
 
 /// Connections of one agent, at most.
-const CONNECTIONS_MAX: u64 = 1 << 20;
+pub(super) const CONNECTIONS_MAX: u64 = 1 << 20;
 /// How long after a block's end its refused operations are still tried again.
 const PATIENCE_US: u64 = 60_000_000;
 
@@ -32,6 +32,9 @@ pub(crate) enum Order {
     Sweep(proto::Sweep),
     Sequential(proto::Sequential),
     Close(proto::Close),
+    Streams(proto::Streams),
+    EndStreams(proto::EndStreams),
+    Change(proto::Change),
     Cut(u32),
     Endpoints(Vec<(u16, SocketAddr)>),
     Phase(u8),
@@ -48,10 +51,14 @@ impl<N: Net> Engine<N> {
             Order::Sweep(sweep) => self.order_sweep(&sweep),
             Order::Sequential(sequential) => self.order_sequential(&sequential),
             Order::Close(close) => self.order_close(&close, now_us),
+            Order::Streams(streams) => self.order_streams(&streams),
+            Order::EndStreams(end) => self.order_end_streams(&end, now_us),
+            Order::Change(change) => self.order_change(&change),
             Order::Cut(block) => self.cut(block, now_us),
             Order::Endpoints(list) => self.endpoints.replace(&list),
             Order::Phase(phase) => {
                 self.tell_connections();
+                self.tell_streams();
                 self.phase = phase;
             }
             Order::Goodbye => {
@@ -61,7 +68,7 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    fn begin(&mut self, id: u32, phase: u32, planned: u64, work: Work) {
+    pub(super) fn begin(&mut self, id: u32, phase: u32, planned: u64, work: Work) {
         if self.blocks.len() >= BLOCKS_MAX {
             let why = format!("the agent has {BLOCKS_MAX} blocks under way and takes no more");
             return self.outbox.push(Report::Failure(why));
@@ -80,11 +87,22 @@ impl<N: Net> Engine<N> {
             let key = self.connections.insert(Connection::new(Role::Client(place), open.block));
             self.clients.push(key as u32);
         }
-        let pace = (open.rate > 0.0).then(|| Constant::counted(open.start_us, u64::from(count), open.rate));
-        let at_once_max = u32::try_from(open.at_once_max).unwrap_or(u32::MAX);
-        let at_once_max = if at_once_max == 0 { AT_ONCE } else { at_once_max };
-        let work = OpenWork { pace, start_us: open.start_us, first, count, lined: 0, pending: 0, at_once_max };
+        let amount = (u64::from(count), open.rate, open.at_once_max);
+        let work = Self::open_work(Of::Clients, first, amount, open.start_us);
         self.begin(open.block, open.phase, u64::from(count), Work::Open(work));
+    }
+
+    /// `count` places from `first` on, `rate` a second (0: unpaced), `at_once_max` at once (0: as ever).
+    pub(super) fn open_work(
+        of: Of,
+        first: u32,
+        (count, rate, at_once_max): (u64, f64, u64),
+        start_us: u64,
+    ) -> OpenWork {
+        let pace = (rate > 0.0).then(|| Constant::counted(start_us, count, rate));
+        let at_once_max = u32::try_from(at_once_max).unwrap_or(u32::MAX);
+        let at_once_max = if at_once_max == 0 { AT_ONCE } else { at_once_max };
+        OpenWork { of, pace, start_us, first, count: count as u32, lined: 0, pending: 0, at_once_max }
     }
 
     fn order_load(&mut self, load: &proto::Load) {
@@ -132,16 +150,20 @@ impl<N: Net> Engine<N> {
         self.begin_opening(key);
     }
 
-    /// Whatever still sends is cut before.
+    /// Whatever still sends is cut before. Streams that are still held are closed at once.
     fn order_close(&mut self, close: &proto::Close, now_us: u64) {
-        let others: Vec<u32> = self.blocks.iter().filter(|block| block.names_clients()).map(|block| block.id).collect();
-        for block in others {
-            self.cut(block, now_us);
-        }
+        self.cut_all(|block| block.names(Of::Clients) || block.names(Of::Streams), now_us);
+        self.close_all_streams();
         let end = self.clients.len();
         let pace = (close.rate > 0.0).then(|| Constant::counted(close.start_us, end as u64, close.rate));
-        let work = CloseWork { pace, start_us: close.start_us, next: 0, end };
+        let streams_end = self.streams.places();
+        let work = CloseWork { of: Of::Clients, pace, start_us: close.start_us, next: 0, end, streams_end };
         self.begin(close.block, close.phase, 0, Work::Close(work));
+    }
+
+    pub(super) fn cut_all(&mut self, which: impl Fn(&Block) -> bool, now_us: u64) {
+        let others: Vec<u32> = self.blocks.iter().filter(|block| which(block)).map(|block| block.id).collect();
+        others.into_iter().for_each(|block| self.cut(block, now_us));
     }
 
     /// Plans no more of a block than is due by now.
@@ -156,9 +178,12 @@ impl<N: Net> Engine<N> {
         let block = &mut self.blocks[index];
         let planned = match &mut block.work {
             Work::Open(open) => {
-                let (unlined, last) = (open.first + open.lined, open.first + open.count);
+                let (of, unlined, last) = (open.of, open.first + open.lined, open.first + open.count);
                 open.count = open.lined;
-                self.drop_unlined(unlined, last, now_us);
+                match of {
+                    Of::Clients => self.drop_unlined(unlined, last, now_us),
+                    Of::Streams => (unlined..last).for_each(|place| self.drop_unlined_stream(place)),
+                }
                 return;
             }
             Work::Arrivals(arrivals) => {

@@ -4,7 +4,7 @@ use std::io;
 
 use super::Engine;
 use crate::cause::Cause;
-use crate::connection::State;
+use crate::connection::{Role, State};
 use crate::net::Net;
 use crate::request::{Call, Flight, Next};
 use crate::wire::{Progress, Reading, Said};
@@ -39,6 +39,9 @@ impl<N: Net> Engine<N> {
     }
 
     fn take_bytes(&mut self, key: u32, mut bytes: &[u8]) {
+        if let Role::Stream(place) = self.connections[key as usize].role {
+            return self.stream_bytes(key, place, bytes);
+        }
         let now_us = self.net.now_us();
         while !bytes.is_empty() {
             let connection = &mut self.connections[key as usize];
@@ -93,6 +96,9 @@ impl<N: Net> Engine<N> {
     /// The peer has closed in order: the end of an answer without a length, or of the connection.
     fn peer_closed(&mut self, key: u32) {
         let connection = &mut self.connections[key as usize];
+        if let Role::Stream(place) = connection.role {
+            return self.stream_peer_closed(key, place);
+        }
         let Some(mut reading) = connection.reading.take() else {
             let is_busy = connection.flight.is_some() && connection.state == State::Busy;
             return self.lose(key, if is_busy { Cause::ClosedBeforeAnswer } else { Cause::Closed });

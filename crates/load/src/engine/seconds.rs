@@ -57,6 +57,7 @@ impl<N: Net> Engine<N> {
             if !self.clients.is_empty() || !self.log.is_empty() {
                 self.tell_connections();
             }
+            self.tell_streams();
             let longest_stall_us = self.loop_times.take_longest_stall_us();
             let second = self.second;
             self.outbox.push(Report::Second(EngineSecond { second, longest_stall_us, sockets: self.net.sockets() }));
@@ -68,6 +69,7 @@ impl<N: Net> Engine<N> {
     pub(super) fn tell(&mut self, now_us: u64) {
         self.tell_intervals(now_us);
         self.tell_connections();
+        self.tell_streams();
         self.tell_episodes();
     }
 

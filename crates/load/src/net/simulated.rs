@@ -39,6 +39,20 @@ pub(crate) enum Reply {
     GoodThenClose,
 }
 
+/// What a server does with a stream of notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listens {
+    Well,
+    /// Has none: HTTP 405.
+    No,
+    /// Begins the stream and says nothing.
+    Unacknowledged,
+    /// Ends it with its result as soon as it was acknowledged.
+    AtOnceOver,
+    Silent,
+    Closes,
+}
+
 /// One server.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
@@ -58,6 +72,9 @@ pub(crate) struct Peer {
     pub(crate) sessions: Option<u32>,
     /// Answers to what it asks are refused.
     pub(crate) refuses_answers: bool,
+    pub(crate) listens: Listens,
+    /// What streams say comes in pieces of so many bytes.
+    pub(crate) pieces: usize,
 }
 
 impl Peer {
@@ -72,6 +89,8 @@ impl Peer {
             accepts_max: usize::MAX,
             sessions: None,
             refuses_answers: false,
+            listens: Listens::Well,
+            pieces: usize::MAX,
         }
     }
 
@@ -90,6 +109,10 @@ struct Socket {
     /// How the peer has ended it.
     ended: Option<ErrorKind>,
     closed: bool,
+    /// A stream of notifications: the id of its request, 0 for a GET.
+    stream: Option<u64>,
+    /// When the last of what was said on it arrives.
+    said_us: u64,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -221,6 +244,12 @@ impl Simulated {
     fn serve(&mut self, key: u32) {
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
+        let is_get = text.starts_with("GET ");
+        let is_unknown = |generation: u32| !text.contains(&format!("Mcp-Session-Id: {generation}-"));
+        if text.contains("subscriptions/listen") || (is_get && !self.peers[&socket.to].sessions.is_some_and(is_unknown))
+        {
+            return self.begin_stream(key, &text);
+        }
         if let Some(generation) = self.peers[&socket.to].sessions
             && let Some(answer) = self.in_session(&text, generation)
         {
@@ -250,6 +279,77 @@ impl Simulated {
             Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => self.talk(reply, &text, id, after_us, key),
             reply => self.reply(reply, id, after_us, key, number),
         }
+    }
+
+    /// A stream of notifications is asked for.
+    fn begin_stream(&mut self, key: u32, text: &str) {
+        let socket = self.sockets.get_mut(&key).expect("it was written to");
+        let id = text.split("\"id\":").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0);
+        socket.outbox.clear();
+        let (number, listens) = (socket.number, self.peers[&socket.to].listens);
+        if !matches!(listens, Listens::No | Listens::Silent | Listens::Closes) {
+            socket.stream = Some(id);
+        }
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let acknowledged = match id {
+            0 => String::new(),
+            _ => event(r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged"}"#),
+        };
+        match listens {
+            Listens::Well => self.say(key, format!("{head}{acknowledged}").as_bytes()),
+            Listens::Unacknowledged => self.say(key, head.as_bytes()),
+            Listens::AtOnceOver => {
+                self.say(key, format!("{head}{acknowledged}").as_bytes());
+                self.end_stream(key);
+            }
+            Listens::No => self.later(300, key, number, What::Bytes(http("405 Method Not Allowed", "", ""))),
+            Listens::Silent => {}
+            Listens::Closes => self.later(300, key, number, What::Fin),
+        }
+    }
+
+    /// Sends something on a stream, in pieces.
+    fn say(&mut self, key: u32, bytes: &[u8]) {
+        let now_us = self.now_us;
+        let socket = self.sockets.get_mut(&key).expect("it is a stream");
+        let (number, pieces) = (socket.number, self.peers[&socket.to].pieces.max(1));
+        let begin_us = socket.said_us.max(now_us + 300);
+        socket.said_us = begin_us + bytes.chunks(pieces).len() as u64;
+        for (at, piece) in bytes.chunks(pieces).enumerate() {
+            self.later(begin_us - now_us + at as u64, key, number, What::Bytes(piece.to_vec()));
+        }
+    }
+
+    fn end_stream(&mut self, key: u32) {
+        let Some(id) = self.sockets.get_mut(&key).and_then(|socket| socket.stream.take()) else { return };
+        let result = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete"}}}}"#);
+        let result = if id == 0 { String::new() } else { event(&result) };
+        self.say(key, format!("{result}0\r\n\r\n").as_bytes());
+    }
+
+    fn streams_of(&self, to: SocketAddr) -> Vec<u32> {
+        self.sockets.iter().filter(|(_, s)| s.to == to && s.stream.is_some()).map(|(key, _)| *key).collect()
+    }
+
+    /// Tells the first `count` streams of a server that something has changed.
+    pub(crate) fn announce(&mut self, to: SocketAddr, count: usize) {
+        let notice = event(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+        self.streams_of(to).into_iter().take(count).for_each(|key| self.say(key, notice.as_bytes()));
+    }
+
+    /// Sends a comment on every stream of a server.
+    pub(crate) fn keep_alive(&mut self, to: SocketAddr) {
+        self.streams_of(to).into_iter().for_each(|key| self.say(key, chunk(": keep-alive\n\n").as_bytes()));
+    }
+
+    /// Ends every stream of a server in order.
+    pub(crate) fn end_streams(&mut self, to: SocketAddr) {
+        self.streams_of(to).into_iter().for_each(|key| self.end_stream(key));
+    }
+
+    /// Streams that servers have open.
+    pub(crate) fn streams(&self) -> u64 {
+        self.sockets.values().filter(|socket| socket.stream.is_some()).count() as u64
     }
 
     /// What a legacy server says of handshake and session; None: the request is one of a session.
@@ -318,6 +418,15 @@ impl Simulated {
 
 const EMPTY_STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n";
 
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+/// One event of a stream, in a chunk of its own.
+fn event(data: &str) -> String {
+    chunk(&format!("data: {data}\n\n"))
+}
+
 fn http(status: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}");
@@ -358,6 +467,8 @@ impl Net for Simulated {
                 outbox: Vec::new(),
                 ended: None,
                 closed: false,
+                stream: None,
+                said_us: 0,
             },
         );
         self.later(50, key, number, if refuses { What::Refused } else { What::Established });

@@ -28,6 +28,9 @@ impl StressConfig {
         if !(1..=CONNECTIONS_MAX).contains(&self.connections()) {
             return usage(format!("connections must be from 1 to {CONNECTIONS_MAX}, not {}", self.connections()));
         }
+        if self.streams > CONNECTIONS_MAX {
+            return usage(format!("--streams must be at most {CONNECTIONS_MAX}, not {}", self.streams));
+        }
         for (flag, rate) in [("--rate", self.rate()), ("--ramp-rate", self.ramp_rate)] {
             if !(rate > 0.0 && rate <= RATE_MAX) {
                 return usage(format!("{flag} must be above 0 and at most {RATE_MAX} a second, not {rate}"));
@@ -80,11 +83,16 @@ impl StressConfig {
     }
 
     fn check_calls(&self) -> Result<(), StressError> {
-        if let Some(tool) = &self.tool
-            && !tool.arguments.is_empty()
-            && !serde_json::from_str::<serde_json::Value>(&tool.arguments).is_ok_and(|value| value.is_object())
-        {
-            return usage(format!("--args must be a JSON object, not {}", tool.arguments));
+        for (flag, tool) in [("--args", &self.tool), ("--change-args", &self.change_tool)] {
+            if let Some(tool) = tool
+                && !tool.arguments.is_empty()
+                && !serde_json::from_str::<serde_json::Value>(&tool.arguments).is_ok_and(|value| value.is_object())
+            {
+                return usage(format!("{flag} must be a JSON object, not {}", tool.arguments));
+            }
+        }
+        if self.change_tool.is_some() && self.streams == 0 {
+            return usage("--change-tool makes changes for streams to tell of: add --streams, or leave it out");
         }
         for (name, value) in &self.headers {
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

@@ -5,6 +5,8 @@ pub(crate) fn plain() -> StressConfig {
     StressConfig {
         target: None,
         connections: None,
+        streams: 0,
+        change_tool: None,
         duration: None,
         rate: None,
         ramp_rate: 5_000.0,
@@ -56,7 +58,7 @@ fn half_a_second_is_a_duration() {
 #[test]
 fn what_cannot_be_run_is_refused() {
     type Change = fn(&mut StressConfig);
-    let wrong: [(Change, &str); 14] = [
+    let wrong: [(Change, &str); 17] = [
         (|c| c.connections = Some(0), "connections"),
         (|c| c.rate = Some(0.0), "--rate"),
         (|c| c.ramp_rate = f64::NAN, "--ramp-rate"),
@@ -68,6 +70,12 @@ fn what_cannot_be_run_is_refused() {
         (|c| (c.target, c.replicas) = (Some("http://a".into()), Some(3)), "--replicas"),
         (|c| c.target_pid = Some(1), "--target-pid"),
         (|c| c.tool = Some(ToolCall { name: "x".into(), arguments: "[1]".into() }), "--args"),
+        (|c| c.streams = u64::MAX, "--streams"),
+        (|c| c.change_tool = Some(ToolCall { name: "x".into(), arguments: String::new() }), "--change-tool"),
+        (
+            |c| (c.streams, c.change_tool) = (1, Some(ToolCall { name: "x".into(), arguments: "[1]".into() })),
+            "--change-args",
+        ),
         (|c| c.insecure = true, "--insecure"),
         (|c| (c.target, c.ca_pem) = (Some("http://a".into()), "-".into()), "--cacert"),
         (|c| c.headers = vec![("a b".into(), "c".into())], "--header"),

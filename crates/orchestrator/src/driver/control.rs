@@ -70,6 +70,16 @@ impl Connection {
         if let Some((name, value)) = extra {
             request[name] = value.into();
         }
+        self.request(op, &request, within).await
+    }
+
+    /// The same of a whole request.
+    pub(crate) async fn request<T: DeserializeOwned>(
+        &mut self,
+        op: &str,
+        request: &serde_json::Value,
+        within: Duration,
+    ) -> Result<T, ControlError> {
         let exchange = async {
             self.stream.get_mut().write_all(format!("{request}\n").as_bytes()).await.ok()?;
             self.line().await

@@ -109,7 +109,7 @@ async fn serve(
         let answer = match request["op"].as_str() {
             Some("status") => status.lock().expect("no test panics here").clone(),
             Some("scale") => json!({"ok": true, "replicas": request["replicas"]}),
-            Some("stop") => json!({"ok": true}),
+            Some("stop" | "notify") => json!({"ok": true}),
             Some("watch") => {
                 let mut events = told.subscribe();
                 let _ = writing.write_all(b"{\"ok\":true}\n").await;

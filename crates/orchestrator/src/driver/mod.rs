@@ -148,7 +148,7 @@ impl LocalCluster {
         self.no_partition.clone()
     }
 
-    /// Begins to do what was asked (Workers, Kill, Partition, Heal, AwaitReady, Scale); the answer is an event.
+    /// Begins to do what was asked (Workers, Kill, Partition, Heal, AwaitReady, Scale, Change); the answer is an event.
     pub(crate) fn ask(&self, ask: Ask) {
         match ask {
             Ask::Kill { replica } => self.order(Order::Kill(replica), |why| Answer::Injected(Err(why))),
@@ -156,6 +156,7 @@ impl LocalCluster {
             Ask::Heal => self.order(Order::Heal, |why| Answer::Healed(Err(why))),
             Ask::Workers => self.spawn(workers(self.link.clone())),
             Ask::AwaitReady { replica } => self.spawn(await_ready(self.link.clone(), replica)),
+            Ask::Change { change } => self.spawn(make_change(self.link.clone(), change)),
             Ask::Scale { replicas } => self.spawn(scale(self.link.clone(), Arc::clone(&self.status), replicas)),
             Ask::Health | Ask::Dismantle { .. } => tracing::warn!("{ask:?} is not for the cluster's driver"),
         }
@@ -243,6 +244,18 @@ async fn await_ready(link: Link, replica: u16) {
     if let Some(at_us) = ready::await_ready(address, RECOVERY_BOUND, &link.clock).await {
         link.answer(Answer::Ready { replica, at_us }).await;
     }
+}
+
+/// The time is that of the request, on a connection that is there already.
+async fn make_change(link: Link, change: u32) {
+    let made = async {
+        let mut connection = Connection::open(&link.control).await?;
+        let at_us = link.clock.now_us();
+        let request = serde_json::json!({"op": "notify", "list": "tools"});
+        connection.request::<Done>("notify", &request, control::ANSWER_WITHIN).await.map(|_| at_us)
+    };
+    let made = made.await.map_err(|error| error.to_string());
+    link.answer(Answer::Changed { change, made }).await;
 }
 
 async fn scale(link: Link, last: Arc<Mutex<Status>>, replicas: u16) {

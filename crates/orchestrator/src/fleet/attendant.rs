@@ -130,6 +130,7 @@ impl Attendant {
             Message::Done(done) => Said::Done { block: done.block },
             Message::Failure(failure) => return self.failed(failure.what),
             Message::Reached(reached) => Said::Reached(reached),
+            Message::Changed(changed) => Said::Changed(changed),
         };
         self.tell(said).await;
     }

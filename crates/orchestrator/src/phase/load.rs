@@ -20,6 +20,11 @@ impl Load {
         Self { place, plan, work: None, lines: 0 }
     }
 
+    /// When it starts and when it ends, run clock; None where it was not given out yet.
+    pub(super) fn times(&self) -> Option<(u64, u64)> {
+        self.work.as_ref().map(|work| (work.start_us, work.start_us + self.duration_us()))
+    }
+
     fn duration_us(&self) -> u64 {
         self.plan.duration.as_micros() as u64
     }

@@ -1,6 +1,7 @@
 use super::close::Close;
 use super::connect::Connect;
 use super::dismantle::Dismantle;
+use super::end_streams::EndStreams;
 use super::hold::Hold;
 use super::load::Load;
 use super::metrics::Metrics;
@@ -8,6 +9,8 @@ use super::reachability::Reachability;
 use super::readiness::Readiness;
 use super::scale::Scale;
 use super::sequential::Sequential;
+use super::streaming::Streaming;
+use super::streams::Streams;
 use super::sweep::Sweep;
 use crate::machine::{Machine, Place};
 use crate::plan::{Block, Fault, Probe};
@@ -25,6 +28,9 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Connect(connect) => Box::new(Connect::new(place, connect.clone())),
         Block::Hold(duration) => Box::new(Hold::new(*duration)),
         Block::Load(load) => Box::new(Load::new(place, load.clone())),
+        Block::Streams(streams) => Box::new(Streams::new(place, streams.clone())),
+        Block::Streaming { load, changes } => Box::new(Streaming::new(place, load.clone(), changes.clone())),
+        Block::EndStreams { .. } => Box::new(EndStreams::new(place)),
         Block::Burst(burst) => Box::new(BurstTraffic::new(place, burst.clone())),
         Block::Fault(Fault::NodeFailure { rate, window }) => Box::new(NodeFailure::new(place, *rate, *window)),
         Block::Fault(Fault::NetworkPartition { rate, window, hold }) => {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Overflow;
+use super::{ChangeBy, Overflow};
 
 /// The parts that phases are made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,12 @@ pub enum Block {
     Hold(Duration),
     /// Sends requests at a rate, on the connections that are open.
     Load(Load),
+    /// Opens streams of notifications, which are held from then on.
+    Streams(Streams),
+    /// The same as a load, while the target is changed every few seconds, for the streams to tell of it.
+    Streaming { load: Load, changes: Result<ChangeBy, String> },
+    /// Closes every stream.
+    EndStreams { streams: u64 },
     /// More load for a while, on top of a steady one, until the target said no.
     Burst(Burst),
     /// Breaks something, or floods the queue, under load; heals it; waits until all is well.
@@ -58,6 +64,14 @@ pub struct Load {
     pub duration: Duration,
     /// How often a line is shown; None: never.
     pub line_every: Option<Duration>,
+}
+
+/// Streams of notifications to open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Streams {
+    pub streams: u64,
+    /// Openings a second.
+    pub rate: f64,
 }
 
 /// Load beyond the usual.
@@ -115,7 +129,10 @@ impl Block {
             Block::Probe(probe) => probe.estimate(),
             Block::Connect(connect) => connect.estimate(),
             Block::Hold(duration) => *duration,
-            Block::Load(load) => load.duration + second,
+            Block::Load(load) | Block::Streaming { load, .. } => load.duration + second,
+            // Their memory is looked at before and after.
+            Block::Streams(streams) => seconds(streams.streams as f64 / streams.rate) + 4 * second,
+            Block::EndStreams { streams } => seconds(*streams as f64 / UNPACED_CLOSE_CPS) + second,
             Block::Burst(burst) => burst.estimate(),
             Block::Fault(fault) => fault.estimate(),
             Block::Scale { .. } => 10 * second,

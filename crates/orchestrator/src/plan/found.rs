@@ -1,3 +1,5 @@
+use crate::ToolCall;
+
 /// What is known of the target when the plan is made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
@@ -15,6 +17,27 @@ pub struct Found {
     pub queue: Result<QueueFacts, String>,
     /// Connections that may be opened beyond those that were asked for.
     pub spare: u64,
+    /// How the target is changed for its streams to tell of it, or why it is not.
+    pub changes: Result<ChangeBy, String>,
+}
+
+/// How a change is made that streams tell of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeBy {
+    /// The cluster's control socket says that the tools are others.
+    ControlSocket,
+    /// The user's tool.
+    Tool(ToolCall),
+}
+
+impl ChangeBy {
+    /// As the record has it.
+    pub(crate) fn method(&self) -> String {
+        match self {
+            Self::ControlSocket => "notify on the cluster's control socket".into(),
+            Self::Tool(tool) => format!("tools/call {}", tool.name),
+        }
+    }
 }
 
 /// A queued tool of the target and the size of what is behind it.

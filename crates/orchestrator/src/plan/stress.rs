@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use erlmcp_record::names::{phase, scenario};
 
-use super::block::{Block, Burst, Close, Connect, Fault, Load, Probe};
+use super::block::{Block, Burst, Close, Connect, Fault, Load, Probe, Streams};
 use super::{Found, Overflow, PhasePlan, Plan, QueueFacts, Step, choose};
 use crate::{StressConfig, StressError};
 
@@ -104,10 +104,20 @@ fn sustained_load(config: &StressConfig, found: &Found) -> PhasePlan {
     let line_every = Some(line_every(duration));
     let load = Load { rate: config.rate(), duration, line_every };
     let about = format!("Hold {} for {}", short_count(config.connections()), short_duration(duration));
-    let steps = vec![
-        Step::new("sustained load", Block::Load(load)),
-        Step::new("closing sweep", Block::Probe(sweep(config, found))),
-    ];
+    let sweep = Step::new("closing sweep", Block::Probe(sweep(config, found)));
+    let steps = match config.streams {
+        0 => vec![Step::new("sustained load", Block::Load(load)), sweep],
+        streams => {
+            let opening = Streams { streams, rate: config.ramp_rate };
+            let changes = found.changes.clone();
+            vec![
+                Step::new("opening the streams", Block::Streams(opening)),
+                Step::new("sustained load", Block::Streaming { load, changes }),
+                sweep,
+                Step::quiet("closing the streams", Block::EndStreams { streams }),
+            ]
+        }
+    };
     phase_of("Sustained Load", about, steps)
 }
 

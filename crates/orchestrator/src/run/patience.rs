@@ -19,7 +19,7 @@ impl Patience {
         let bounds = plan.steps.iter().map(|step| match &step.block {
             Block::Fault(Fault::QueueOverflow { .. }) | Block::Burst(_) => 3 * RECOVERY_BOUND + 2 * REFUSAL_BOUND,
             Block::Fault(_) => 3 * RECOVERY_BOUND,
-            Block::Load(_) | Block::Hold(_) | Block::Probe(_) => Duration::ZERO,
+            Block::Load(_) | Block::Streaming { .. } | Block::Hold(_) | Block::Probe(_) => Duration::ZERO,
             block => block.estimate() * SLOWER_MAX,
         });
         let bound = bounds.sum::<Duration>() + plan.estimate();

@@ -1,13 +1,16 @@
 use std::net::SocketAddr;
 
 use erlmcp_load::clock::RunClock;
+use erlmcp_load::proto::Reached;
 use tokio::sync::mpsc;
 
 use crate::collector::Figures;
+use crate::config::StressConfig;
 use crate::driver::LocalCluster;
 use crate::event::Event;
-use crate::plan::{Found, QueueFacts};
+use crate::plan::{ChangeBy, Found, QueueFacts};
 use crate::target::{Status, Target};
+use crate::{StressError, calls};
 
 /// Why a server that no driver holds is not broken.
 const NO_DRIVER: &str = "no fault driver: the target is not an erlmcp cluster of this user on this machine, so its processes are not ours \
@@ -65,13 +68,32 @@ pub(super) async fn figures(target: &Target, cluster: Option<&LocalCluster>, pid
     }
 }
 
+/// How the target is changed for its streams to tell of it, or why it is not.
+///
+/// # Errors
+/// Where the user has named a tool that the target has not.
+pub(super) fn changes(
+    config: &StressConfig,
+    reached: &Reached,
+    cluster: Option<&LocalCluster>,
+) -> Result<Result<ChangeBy, String>, StressError> {
+    match (&config.change_tool, cluster) {
+        (Some(tool), _) => {
+            calls::check_tool(&tool.name, &reached.tools)?;
+            Ok(Ok(ChangeBy::Tool(tool.clone())))
+        }
+        (None, Some(_)) => Ok(Ok(ChangeBy::ControlSocket)),
+        (None, None) => Ok(Err("nothing is known that changes the target; name a tool with --change-tool".into())),
+    }
+}
+
 /// What the plan must know of the target.
 pub(super) fn found(
     (origin, is_colocated, replicas): (Origin, bool, u16),
     spare: u64,
     cluster: Option<&LocalCluster>,
     status: Option<&Status>,
-    may_queue: bool,
+    (may_queue, changes): (bool, Result<ChangeBy, String>),
 ) -> Found {
     let queue: Option<QueueFacts> = match cluster {
         Some(cluster) => Some(cluster.queue()),
@@ -91,5 +113,6 @@ pub(super) fn found(
         },
         // On another host what was asked for is the most that may be.
         spare: if is_colocated { spare } else { 0 },
+        changes,
     }
 }

@@ -146,7 +146,7 @@ impl<'a> Setup<'a> {
     }
 
     async fn start_cluster(&mut self, binary: PathBuf) -> Result<Answering, StressError> {
-        self.room.check_memory(self.config.connections(), self.crew, true)?;
+        self.room.check_memory(self.config.sockets(), self.crew, true)?;
         let replicas = self.crew.replicas.unwrap_or(crate::REPLICAS);
         let agents = plural(u64::from(self.crew.agents), "agent");
         let text = format!("Starting a cluster of {} and {agents}", plural(u64::from(replicas), "replica"));
@@ -165,7 +165,7 @@ impl<'a> Setup<'a> {
         for text in target.left_out.clone() {
             self.show(live::Event::Note { text }).await;
         }
-        self.room.check_memory(self.config.connections(), self.crew, target.is_colocated)?;
+        self.room.check_memory(self.config.sockets(), self.crew, target.is_colocated)?;
         let status = target.status().await;
         let mut origin = Origin::Foreign;
         match origin::attach(&target, status.as_ref(), self.rig.clock, self.rig.sender()).await {
@@ -179,7 +179,7 @@ impl<'a> Setup<'a> {
                          processes itself; leave it out",
                     ));
                 }
-                self.room.check_attached(replicas as u64, self.config.connections())?;
+                self.room.check_attached(replicas as u64, self.config.sockets())?;
                 origin = Origin::Attached;
                 let replicas = plural(replicas as u64, "replica");
                 let text = format!("Attached to the erlmcp cluster on this machine: {replicas}");
@@ -221,11 +221,11 @@ impl<'a> Setup<'a> {
             views.push(AgentView::ready(self.set_up(setup.clone()).await?));
         }
         let possible: u64 = views.iter().map(|view| view.connections_possible).sum();
-        if possible < self.config.connections() {
+        if possible < self.config.sockets() {
             return Err(StressError::failed(format!(
                 "the agents can hold {possible} connections, not {}: raise the limit of descriptors (ulimit -Hn), \
                  add --agents, or ask for fewer",
-                self.config.connections()
+                self.config.sockets()
             )));
         }
         world.agents = views;
@@ -302,12 +302,13 @@ impl<'a> Setup<'a> {
         let Answering { target, status, origin, endpoints } = answering;
         let replicas = endpoints.len() as u16;
         let possible: u64 = world.agents.iter().map(|agent| agent.connections_possible).sum();
+        let changes = origin::changes(self.config, &reached, self.rig.cluster())?;
         let found = origin::found(
             (origin, target.is_colocated, replicas),
-            possible.saturating_sub(self.config.connections()),
+            possible.saturating_sub(self.config.sockets()),
             self.rig.cluster(),
             status.as_ref(),
-            chosen.calls.queued.is_some(),
+            (chosen.calls.queued.is_some(), changes),
         );
         let plan = plan::stress(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;

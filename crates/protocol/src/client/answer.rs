@@ -214,12 +214,22 @@ impl Answer {
         self.record.map(|record| *record).unwrap_or_default()
     }
 
-    /// Reads on.
-    pub fn feed(&mut self, bytes: &[u8]) -> Progress {
-        self.read_on(bytes).unwrap_or_else(Progress::Broken)
+    /// Comments of the event stream so far.
+    pub fn comments(&self) -> u64 {
+        self.events.as_ref().map_or(0, |events| events.comments())
     }
 
-    fn read_on(&mut self, bytes: &[u8]) -> Result<Progress, Broken> {
+    /// Reads on.
+    pub fn feed(&mut self, bytes: &[u8]) -> Progress {
+        self.feed_watched(bytes, &mut |_| ())
+    }
+
+    /// Reads on, and gives each event of a stream as it comes.
+    pub fn feed_watched(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&[u8])) -> Progress {
+        self.read_on(bytes, on_event).unwrap_or_else(Progress::Broken)
+    }
+
+    fn read_on(&mut self, bytes: &[u8], on_event: &mut dyn FnMut(&[u8])) -> Result<Progress, Broken> {
         let mut used = 0;
         while matches!(self.body, Body::None) {
             match self.read_head(&bytes[used..])? {
@@ -239,7 +249,7 @@ impl Answer {
         loop {
             let (data, taken, is_end) = piece(&mut self.body, &bytes[used..])?;
             used += taken;
-            self.take(data)?;
+            self.take(data, on_event)?;
             if is_end {
                 return Ok(Progress::Whole { used, said: self.verdict(), stays_open: self.head.stays_open });
             }
@@ -292,7 +302,7 @@ impl Answer {
         Ok(())
     }
 
-    fn take(&mut self, data: &[u8]) -> Result<(), Broken> {
+    fn take(&mut self, data: &[u8], on_event: &mut dyn FnMut(&[u8])) -> Result<(), Broken> {
         if self.head.content == Content::Text {
             if self.kept.len() + data.len() > ANSWER_MAX {
                 return Err(Broken::TooLarge);
@@ -301,7 +311,10 @@ impl Answer {
             return Ok(());
         }
         let mut events = self.events.take().unwrap_or_else(|| Box::new(Decoder::new(ANSWER_MAX)));
-        let fed = events.feed(data, |event| self.take_event(event));
+        let fed = events.feed(data, |event| {
+            self.take_event(event);
+            on_event(event);
+        });
         self.events = Some(events);
         fed.map_err(|_| Broken::TooLarge)
     }

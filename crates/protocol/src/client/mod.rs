@@ -5,5 +5,6 @@ pub mod canned;
 pub mod head;
 mod json;
 pub mod message;
+pub mod notice;
 pub mod param;
 pub mod request;

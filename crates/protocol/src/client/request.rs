@@ -55,6 +55,8 @@ pub struct Ask<'a> {
     pub arguments: Option<&'a str>,
     /// Where a list goes on.
     pub cursor: Option<&'a str>,
+    /// What a stream is to tell of: a JSON object.
+    pub notifications: Option<&'a str>,
     /// Arguments that the tool wants in headers as well, of the modern era.
     pub params: &'a [(String, String)],
 }
@@ -283,6 +285,7 @@ fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
         members.push(format!(r#""arguments":{}"#, parsed.get()));
     }
     members.extend(ask.cursor.map(|cursor| format!(r#""cursor":{}"#, quoted(cursor))));
+    members.extend(ask.notifications.map(|filter| format!(r#""notifications":{filter}"#)));
     if peer.version.era() == Era::Modern {
         members.push(format!(
             r#""_meta":{{"{}":"{}","{}":{CAPABILITIES},"{}":{}}}"#,

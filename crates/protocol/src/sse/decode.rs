@@ -11,7 +11,7 @@ const ID_MAX: usize = 1_024;
 #[error("the event is larger than its limit")]
 pub struct TooLarge;
 
-/// One stream that is being read. Comments, and events without data, are read over.
+/// One stream that is being read. Comments are counted and read over, and so are events without data.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     /// A line that has come in part.
@@ -26,6 +26,7 @@ pub struct Decoder {
     event_max: usize,
     after_cr: bool,
     is_first_line: bool,
+    comments: u64,
 }
 
 impl Decoder {
@@ -41,6 +42,7 @@ impl Decoder {
             event_max,
             after_cr: false,
             is_first_line: true,
+            comments: 0,
         }
     }
 
@@ -54,6 +56,12 @@ impl Decoder {
         self.retry_ms = None;
         self.after_cr = false;
         self.is_first_line = true;
+        self.comments = 0;
+    }
+
+    /// Comments so far: what keeps a stream from looking dead.
+    pub fn comments(&self) -> u64 {
+        self.comments
     }
 
     /// The id of the last complete event that had one, where a header can hold it.
@@ -120,6 +128,7 @@ impl Decoder {
             self.data.clear();
             return Ok(());
         }
+        self.comments += u64::from(line[0] == b':');
         let (name, value) = match memchr::memchr(b':', line) {
             Some(colon) => (&line[..colon], &line[colon + 1..]),
             None => (line, &[][..]),

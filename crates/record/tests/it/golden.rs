@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::{
-    AgentSample, BlockRow, ClusterSample, ConfigRow, ConnectionRow, Dialogue, EndRow, Ended, Entry, EpisodeRow, Fate,
-    FateCounts, FaultRow, FindingRow, Hist, IntervalRow, KernelSample, Kind, Machine, MemorySource, PhaseEvent,
-    PhaseRow, RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot, TargetRow, Threshold,
+    AgentSample, BlockRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, Dialogue, EndRow, Ended, Entry,
+    EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist, IntervalRow, KernelSample, Kind, Machine,
+    MemorySource, PhaseEvent, PhaseRow, RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot,
+    StreamRow, TargetRow, Threshold,
 };
 
 const GOLDEN: &str = include_str!("golden.jsonl");
@@ -49,6 +50,7 @@ fn config() -> ConfigRow {
         attached: false,
         colocated: true,
         connections: 100_000,
+        streams: 0,
         duration_ms: 60_000,
         rate: 12_000.0,
         arrivals: "constant".into(),
@@ -139,6 +141,48 @@ fn connections() -> ConnectionRow {
         established: None,
         first_answer: None,
     }
+}
+
+fn streams() -> [Entry; 3] {
+    [
+        Entry::Streams(StreamRow {
+            agent: 1,
+            phase: 3,
+            second: 42,
+            held: 4_999,
+            by_replica: vec![(1, 2_500), (2, 2_499)],
+            planned: 850,
+            acknowledged: 849,
+            reopened: 1,
+            ended: 2,
+            closed: 3,
+            events: 5_000,
+            keep_alives: 7,
+            failed: BTreeMap::from([("http 405".into(), 2)]),
+            lost: BTreeMap::from([("connection reset".into(), 1)]),
+            opening: hist(),
+        }),
+        Entry::Change(ChangeRow {
+            phase: 3,
+            change: 1,
+            at_us: 42_000_000,
+            bound_us: 4_000_000,
+            method: "tools/call touch".into(),
+            failed: Some("rpc -32603".into()),
+        }),
+        Entry::FanOut(FanOutRow {
+            agent: 1,
+            phase: 3,
+            change: 1,
+            streams: 5_000,
+            heard: 4_998,
+            missed: 1,
+            lost: 1,
+            last_us: Some(42_090_000),
+            latency: hist(),
+            receive_lag: hist(),
+        }),
+    ]
 }
 
 fn cluster() -> ClusterSample {
@@ -272,6 +316,9 @@ pub(crate) fn rows() -> Vec<Entry> {
             longest_stall_us: 3_000,
         }),
         Entry::Cluster(cluster()),
+    ]);
+    rows.extend(streams());
+    rows.extend([
         Entry::End(EndRow { at_us: 99_000_000, ended: Ended::Completed }),
         Entry::End(EndRow { at_us: 99_000_000, ended: Ended::Interrupted }),
         Entry::End(EndRow { at_us: 99_000_000, ended: Ended::Aborted { reason: "agent 2 died".into() } }),

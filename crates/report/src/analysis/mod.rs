@@ -8,6 +8,7 @@ mod old;
 mod second;
 mod server;
 mod span;
+mod streams;
 mod view;
 mod window;
 
@@ -27,6 +28,7 @@ pub(crate) use ledger::LeftOpen;
 pub(crate) use second::{KindSecond, Second, SlotCounts};
 pub(crate) use server::{ServerWindow, cpu_percent_between, sum_of};
 pub use span::Span;
+pub(crate) use streams::Streams;
 pub(crate) use window::{US_A_SECOND, Window};
 
 use crate::Summary;
@@ -57,6 +59,7 @@ pub struct Analysis {
     /// What was said of agents that died, with the phase.
     pub(crate) losses: Vec<(u8, String)>,
     pub(crate) seconds: Bounded<u32, Second>,
+    pub(crate) streams: Streams,
     view: view::Progress,
     /// Seconds before this one keep only what is judged by the second.
     folded_before: u32,
@@ -99,6 +102,7 @@ impl Analysis {
             findings: Bounded::new(10_000),
             losses: Vec::new(),
             seconds: Bounded::new(SECONDS_MAX),
+            streams: Streams::new(),
             view: view::Progress::default(),
             folded_before: 0,
         }
@@ -124,6 +128,9 @@ impl Analysis {
             Entry::Block(row) => self.push_block(row),
             Entry::Interval(row) => self.push_interval(row),
             Entry::Connections(row) => self.push_connections(row),
+            Entry::Streams(row) => self.streams.push(row),
+            Entry::Change(row) => self.streams.changes.put(row.change, row.clone()),
+            Entry::FanOut(row) => self.streams.fan_outs.put((row.change, row.agent), row.clone()),
             Entry::Episode(row) => self.episodes.put((row.agent, row.episode), row.clone()),
             Entry::Agent(row) => {
                 if let Some(second) = self.second_mut(row.second) {
@@ -237,6 +244,7 @@ impl Analysis {
             + self.scenarios.turned_away()
             + self.findings.turned_away()
             + self.seconds.turned_away()
+            + self.streams.turned_away()
     }
 
     /// The number and the times of the phase with this name.

@@ -25,6 +25,8 @@ pub(crate) struct ServerWindow {
     pub(crate) by_replica: BTreeMap<u16, u64>,
     /// The replicas of a sample: more than one set where some came or went.
     pub(crate) replica_sets: BTreeSet<BTreeSet<u16>>,
+    /// The most streams that the server's own gauge had; None where it has none, or no streams were asked for.
+    pub(crate) streams_max: Option<u64>,
     /// Why figures were missing, where the collector said.
     pub(crate) missing: Option<String>,
 }
@@ -73,6 +75,7 @@ pub(crate) struct Told {
     at_us: u64,
     /// None where a replica did not say; so for the memory.
     connections: Option<u64>,
+    streams: Option<u64>,
     memory: Option<u64>,
     /// The weakest of all.
     memory_source: MemorySource,
@@ -88,6 +91,7 @@ impl Told {
         (!replicas.is_empty()).then(|| Self {
             at_us: sample.at_us,
             connections: sum_of(replicas, |replica| replica.connections),
+            streams: sum_of(replicas, |replica| replica.streams),
             memory: sum_of(replicas, |replica| replica.memory_bytes),
             memory_source: weakest_source(replicas),
             longest_stall_us: replicas.iter().filter_map(|replica| replica.longest_stall_us).max(),
@@ -131,14 +135,22 @@ pub(crate) fn cpu_percent_between(
 impl Analysis {
     pub(crate) fn server_window(&self, window: Window) -> ServerWindow {
         let mut found = ServerWindow::default();
+        // Those of the run are on connections of their own, which the gauge counts and the N have not among them.
+        let has_streams = self.config.as_ref().is_some_and(|config| config.streams > 0);
         let mut first: BTreeMap<u16, (&ClusterSample, &ReplicaSample)> = BTreeMap::new();
         for (number, second) in self.seconds_in(window) {
             let told = second.told.clone().or_else(|| Told::of(second.cluster.as_deref()?));
-            if let Some(told) = told {
+            if let Some(mut told) = told {
+                if has_streams {
+                    told.connections = told.connections.map(|open| open.saturating_sub(told.streams.unwrap_or(0)));
+                }
                 found.push(number, &told);
             }
             let Some(sample) = &second.cluster else { continue };
             found.push_sample(sample);
+            if has_streams {
+                found.streams_max = found.streams_max.max(sum_of(&sample.replicas, |replica| replica.streams));
+            }
             for replica in &sample.replicas {
                 let start = *first.entry(replica.replica).or_insert((sample, replica));
                 if let Some(percent) = cpu_percent_between(start, (sample, replica)) {

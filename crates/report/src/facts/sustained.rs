@@ -28,6 +28,8 @@ pub(crate) struct Sustained<'a> {
 pub(crate) struct Held {
     /// What was to be held.
     pub(crate) target: u64,
+    /// The fewest streams beside them in any second of the window, each on a connection of its own.
+    pub(crate) streams_min: u64,
     /// The fewest that the agents had in any second of the window.
     pub(crate) agents_min: Option<u64>,
     pub(crate) server_min: Option<u64>,
@@ -122,7 +124,8 @@ fn add_left_open(judged: &mut Part, open: Vec<LeftOpen>) {
 fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
     let target = analysis.config.as_ref().map_or(0, |config| config.connections);
     let open = analysis.open_by_second();
-    let mut held = Held { target, seconds: window.seconds(), ..Held::default() };
+    let streams_min = analysis.streams.held_min(window).unwrap_or(0);
+    let mut held = Held { target, streams_min, seconds: window.seconds(), ..Held::default() };
     let told: Vec<(u32, u64)> = server.gauge.iter().filter_map(|(second, gauge)| Some((*second, (*gauge)?))).collect();
     for second in window.from..window.to {
         match open.range(..=second).next_back() {

@@ -77,6 +77,9 @@ fn configuration(summary: &Summary) -> String {
     if let Some(config) = &summary.configuration {
         line("Target", config.target.clone());
         line("Connections", format::count(config.connections));
+        if config.streams > 0 {
+            line("Streams", format::count(config.streams));
+        }
         line("Duration", format::duration_ms(config.duration_ms));
         line("Ramp-up rate", format!("{} conn/s", format::rate(config.ramp_rate)));
         line("Offered load", format!("{} req/s, {}", format::rate(config.rate), config.calls));

@@ -2,7 +2,7 @@
 
 use erlmcp_record::names::phase;
 
-use super::{Figure, ScenarioResult, Value, phases, scenarios, timeline};
+use super::{Figure, ScenarioResult, Value, phases, scenarios, streams, timeline};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
 use crate::format;
@@ -16,7 +16,11 @@ pub(crate) fn phase_lines(analysis: &Analysis, number: u8) -> Vec<String> {
     match times.name.as_str() {
         phase::BASELINE => vec![format!("Baseline validation complete in {duration}")],
         phase::RAMP_UP => ramp(&figures),
-        phase::SUSTAINED_LOAD => sustained(&figures, &duration),
+        phase::SUSTAINED_LOAD => {
+            let mut lines = sustained(&figures, &duration);
+            lines.extend(streams::lines(analysis, &facts));
+            lines
+        }
         phase::COOL_DOWN => cool_down(&figures, &duration),
         name => {
             let checks = verdict::scenario_checks(analysis, &facts, name);

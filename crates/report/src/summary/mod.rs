@@ -7,6 +7,7 @@ mod numbers;
 mod phases;
 mod readiness;
 mod scenarios;
+mod streams;
 mod timeline;
 
 use erlmcp_record::{ConfigRow, FateCounts, Kind, Machine, RunHeader, TargetRow};

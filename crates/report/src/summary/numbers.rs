@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use erlmcp_record::Kind;
 
-use super::{Figure, Section, Value, phases};
+use super::{Figure, Section, Value, phases, streams};
 use crate::analysis::{Analysis, KindSecond, Part};
 use crate::facts::{Facts, Sustained};
 use crate::format;
@@ -20,6 +20,7 @@ pub(super) fn sections(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Section> {
         sections.push(Section { title: "Error Metrics".into(), figures: errors(&found.judged) });
         sections.push(Section { title: "Resource Metrics".into(), figures: resources(analysis, facts, found) });
     }
+    sections.extend(streams::section(analysis, facts));
     sections.push(Section { title: "Whole Run, Faults Included".into(), figures: whole_run(analysis) });
     sections
 }
@@ -152,7 +153,7 @@ fn resources(analysis: &Analysis, facts: &Facts<'_>, found: &Sustained<'_>) -> V
         }
         (Ok(reference), Some((total, open))) => match &facts.memory.used_before {
             Some(why) => Value::NotMeasured(why.clone()),
-            None => Value::Bytes((total - reference) / open as f64),
+            None => Value::Bytes((total - reference) / (open + found.held.streams_min) as f64),
         },
         (Err(why), Some(_)) => Value::NotMeasured(why.clone()),
         (_, None) => Value::NotMeasured(missing.clone()),

@@ -51,6 +51,10 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
         format::duration_ms(analysis.warmup_us() / 1_000)
     ));
     methods.push(format!("Connections: spread by {}, closed with {}", config.spread, config.close));
+    if config.streams > 0 {
+        let by = analysis.streams.changes.values().next().map(|change| format!(", changes by {}", change.method));
+        methods.push(format!("Streams: {} held beside them{}", format::count(config.streams), by.unwrap_or_default()));
+    }
     if let Some(target) = &analysis.target {
         methods.push(format!("Server figures: {}", target.server_figures));
     }

@@ -57,7 +57,9 @@ fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
     let is_held = connections > 0 && connections * 100 >= target * 99;
     let not_held = (!is_held)
         .then(|| format!("{} of {} connections were open", format::count(connections), format::count(target)));
-    let per_connection = |bytes: f64| (bytes - reference) / connections.max(1) as f64;
+    // Streams are on connections, too, which the server holds like the others.
+    let streams = sustained.held.streams_min;
+    let per_connection = |bytes: f64| (bytes - reference) / (connections + streams).max(1) as f64;
     let values: Vec<f64> = server.memory.iter().map(|point| point.1).collect();
     let shrank = (at_n < reference).then_some("memory with connections was below that without");
     let is_other = server.replica_sets.iter().any(|replicas| *replicas != memory.replicas);
@@ -65,9 +67,10 @@ fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
         is_other.then_some("replicas came or went between the measurement before the ramp and the end of the load");
     let weak = matches!(server.memory_source, MemorySource::Rss | MemorySource::Reported | MemorySource::None);
     let source = format!(
-        "{} of all replicas, less {} before the ramp",
+        "{} of all replicas, less {} before the ramp{}",
         memory_source(server.memory_source),
-        format::bytes(reference)
+        format::bytes(reference),
+        if streams > 0 { ", streams and their connections among them" } else { "" }
     );
     Evidence::of(Some(Estimate::Number(per_connection(at_n))), server.memory.len() as u64, "samples", &source)
         .bounded(mean_bound(&values, Side::Upper, seed).map(per_connection))

@@ -43,6 +43,8 @@ pub(crate) enum Trouble {
     OnlyModern,
     #[error("the server speaks only the versions {0}, and erlmcp none of them")]
     Versions(String),
+    #[error("a call was answered with {0}")]
+    NotDone(String),
     #[error("the probe of the target ended with an internal error: {0}")]
     Internal(String),
     #[error("{0}")]

@@ -1,10 +1,11 @@
 //! Whatever servers do and whatever is ordered, in whatever order: every planned request has exactly one fate.
 
+use erlmcp_protocol::era::Version;
 use proptest::prelude::*;
 
 use super::stage::{S, Stage};
 use crate::engine::Order;
-use crate::net::simulated::{Peer, Reply};
+use crate::net::simulated::{Listens, Peer, Reply};
 use crate::proto;
 use crate::wire::Calls;
 
@@ -24,6 +25,11 @@ enum Step {
     Descriptors(usize),
     Stall { ms: u64 },
     Endpoints(usize),
+    Streams { streams: u64, paced: bool },
+    EndStreams { paced: bool },
+    Change,
+    Announce(usize),
+    EndFromThere(usize),
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
@@ -51,11 +57,22 @@ fn reply() -> impl Strategy<Value = Reply> {
 
 fn peer() -> impl Strategy<Value = Peer> {
     let accepts = prop_oneof![Just(usize::MAX), 0usize..10];
-    (proptest::collection::vec(reply(), 1..8), 1u64..50_000, accepts, any::<bool>()).prop_map(
-        |(replies, latency_us, accepts_max, refuses_answers)| Peer {
+    let listens = prop_oneof![
+        6 => Just(Listens::Well),
+        1 => Just(Listens::No),
+        1 => Just(Listens::Unacknowledged),
+        1 => Just(Listens::AtOnceOver),
+        1 => Just(Listens::Silent),
+        1 => Just(Listens::Closes),
+    ];
+    let pieces = prop_oneof![Just(usize::MAX), 1usize..40];
+    (proptest::collection::vec(reply(), 1..8), 1u64..50_000, accepts, any::<bool>(), listens, pieces).prop_map(
+        |(replies, latency_us, accepts_max, refuses_answers, listens, pieces)| Peer {
             latency_us,
             accepts_max,
             refuses_answers,
+            listens,
+            pieces,
             ..Peer::with(&replies)
         },
     )
@@ -78,6 +95,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..40).prop_map(Step::Descriptors),
         1 => (1u64..5_000).prop_map(|ms| Step::Stall { ms }),
         1 => (0usize..4).prop_map(Step::Endpoints),
+        2 => (1u64..20, any::<bool>()).prop_map(|(streams, paced)| Step::Streams { streams, paced }),
+        1 => any::<bool>().prop_map(|paced| Step::EndStreams { paced }),
+        1 => Just(Step::Change),
+        1 => (0usize..3).prop_map(Step::Announce),
+        1 => (0usize..3).prop_map(Step::EndFromThere),
     ]
 }
 
@@ -135,6 +157,23 @@ fn apply(stage: &mut Stage, block: u32, step: Step) -> bool {
             let list = (0u16..).zip(stage.addresses.iter().copied()).take(count).collect();
             stage.engine.order(Order::Endpoints(list));
         }
+        Step::Streams { streams, paced } => {
+            stage.order_streams(block, streams, if paced { 40.0 } else { 0.0 });
+            return true;
+        }
+        Step::EndStreams { paced } => {
+            stage.order_end_streams(block, if paced { 40.0 } else { 0.0 });
+            return true;
+        }
+        Step::Change => stage.order_change(block, S / 2),
+        Step::Announce(index) => {
+            let address = stage.addresses[index];
+            stage.engine.net.announce(address, usize::MAX);
+        }
+        Step::EndFromThere(index) => {
+            let address = stage.addresses[index];
+            stage.engine.net.end_streams(address);
+        }
     }
     false
 }
@@ -150,9 +189,11 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..25),
     ) {
         let mut stage = Stage::seeded(peers, seed);
-        if legacy {
-            stage.engine.order(Order::Calls(Calls::of_session(Some("s-1"))));
-        }
+        let calls = match legacy {
+            true => Calls::of_session(Some("s-1")),
+            false => Calls::with_streams_of(Version::NEWEST),
+        };
+        stage.engine.order(Order::Calls(calls));
         let mut blocks = 0;
         for step in steps {
             if apply(&mut stage, blocks + 1, step) {
@@ -176,6 +217,12 @@ proptest! {
         let lost: u64 = stage.connections.iter().flat_map(|row| row.lost.values()).sum();
         let closed: u64 = stage.connections.iter().map(|row| row.closed).sum();
         prop_assert_eq!(opened, lost + closed, "every connection that was open was lost or closed");
+        let acknowledged = stage.of_streams(|row| row.acknowledged);
+        let gone = stage.of_streams(|row| row.ended + row.closed + row.lost.values().sum::<u64>());
+        prop_assert_eq!(acknowledged, gone, "every stream that was held has ended in one way");
+        for row in &stage.fan_outs {
+            prop_assert_eq!(row.streams, row.heard + row.missed + row.lost, "{:?}", row);
+        }
         prop_assert!(stage.failures.is_empty(), "{:?}", stage.failures);
     }
 }

@@ -8,4 +8,5 @@ mod recovery;
 mod sessions;
 mod stage;
 mod stalls;
+mod streams;
 mod talks;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use erlmcp_record::{
-    ConnectionRow, Dialogue, Entry, EpisodeRow, Fate, FateCounts, FindingRow, Hist, IntervalRow, Kind,
+    ConnectionRow, Dialogue, Entry, EpisodeRow, FanOutRow, Fate, FateCounts, FindingRow, Hist, IntervalRow, Kind,
+    StreamRow,
 };
 
 use crate::connection::{Connection, Role};
@@ -26,6 +27,8 @@ pub(super) struct Stage {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) intervals: Vec<IntervalRow>,
     pub(super) connections: Vec<ConnectionRow>,
+    pub(super) streams: Vec<StreamRow>,
+    pub(super) fan_outs: Vec<FanOutRow>,
     pub(super) episodes: BTreeMap<u32, EpisodeRow>,
     pub(super) findings: Vec<FindingRow>,
     pub(super) planned: BTreeMap<u32, u64>,
@@ -62,6 +65,8 @@ impl Stage {
             addresses,
             intervals: Vec::new(),
             connections: Vec::new(),
+            streams: Vec::new(),
+            fan_outs: Vec::new(),
             episodes: BTreeMap::new(),
             findings: Vec::new(),
             planned: BTreeMap::new(),
@@ -105,6 +110,38 @@ impl Stage {
         }));
     }
 
+    /// Opens so many streams, unpaced, and waits for it.
+    pub(super) fn listen(&mut self, block: u32, streams: u64) {
+        self.order_streams(block, streams, 0.0);
+        self.until_done(block);
+    }
+
+    pub(super) fn order_streams(&mut self, block: u32, streams: u64, rate: f64) {
+        let start_us = self.now_us();
+        let order = proto::Streams { block, phase: 3, streams, rate, start_us, at_once_max: 64 };
+        self.engine.order(Order::Streams(order));
+    }
+
+    pub(super) fn order_end_streams(&mut self, block: u32, rate: f64) {
+        let start_us = self.now_us();
+        self.engine.order(Order::EndStreams(proto::EndStreams { block, phase: 3, rate, start_us }));
+    }
+
+    /// A change was made now.
+    pub(super) fn order_change(&mut self, change: u32, bound_us: u64) {
+        let at_us = self.now_us();
+        self.engine.order(Order::Change(proto::Change { change, at_us, until_us: at_us + bound_us }));
+    }
+
+    /// One count of the stream rows, added up.
+    pub(super) fn of_streams(&self, which: fn(&StreamRow) -> u64) -> u64 {
+        self.streams.iter().map(which).sum()
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.engine.streams.held()
+    }
+
     pub(super) fn order_close(&mut self, block: u32) {
         let start_us = self.now_us();
         self.engine.order(Order::Close(proto::Close { block, phase: 6, rate: 0.0, start_us }));
@@ -134,6 +171,8 @@ impl Stage {
         assert_eq!(open, self.open_now().iter().sum::<u64>(), "the gauge counts what is open");
         let opening = count(|c| c.role != Role::Check && c.has_socket() && c.opening.is_some());
         assert_eq!(opening, u64::from(engine.line.in_flight), "openings in flight");
+        let by_replica: u64 = engine.endpoints.streams_by_replica().iter().map(|(_, held)| held).sum();
+        assert_eq!(engine.streams.held(), by_replica, "the gauge counts what is held");
         assert_eq!(count(Connection::has_socket), u64::from(self.sockets()), "sockets");
     }
 
@@ -172,6 +211,8 @@ impl Stage {
         match entry {
             Entry::Interval(row) => self.intervals.push(row),
             Entry::Connections(row) => self.connections.push(row),
+            Entry::Streams(row) => self.streams.push(row),
+            Entry::FanOut(row) => self.fan_outs.push(row),
             Entry::Episode(row) => drop(self.episodes.insert(row.episode, row)),
             Entry::Finding(row) => self.findings.push(row),
             other => panic!("an engine tells nothing of {other:?}"),

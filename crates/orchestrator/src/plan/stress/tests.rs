@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::tests::plain;
-use crate::plan::QueueFacts;
+use crate::plan::{ChangeBy, QueueFacts};
 
 fn own_cluster() -> Found {
     Found {
@@ -11,6 +11,7 @@ fn own_cluster() -> Found {
         no_partition: None,
         queue: Ok(QueueFacts { workers: 600, places: 12_288 }),
         spare: 20_000,
+        changes: Err("no way".into()),
     }
 }
 
@@ -23,6 +24,7 @@ fn foreign() -> Found {
         no_partition: Some("no fault driver".into()),
         queue: Err("no queued tool".into()),
         spare: 20_000,
+        changes: Err("no way".into()),
     }
 }
 
@@ -49,6 +51,23 @@ fn the_shortest_run_is_planned_too() {
     assert_eq!(plan.phases[2].about, "Hold 100K for 0.1 seconds");
     assert_eq!(crate::plan::in_words(config.duration() / 3), "33 ms");
     assert_eq!(crate::plan::in_words(Duration::from_millis(1_280)), "1.3 s");
+}
+
+#[test]
+fn streams_are_opened_before_the_load_and_closed_after_its_sweep() {
+    let changes = Ok(ChangeBy::ControlSocket);
+    let found = Found { changes: changes.clone(), ..own_cluster() };
+    let plan = stress(&StressConfig { streams: 10_000, ..plain() }, &found).expect("a plan");
+    let blocks: Vec<&Block> = plan.phases[2].steps.iter().map(|step| &step.block).collect();
+    let [Block::Streams(opening), Block::Streaming { load, changes: by }, Block::Probe(_), Block::EndStreams { .. }] =
+        blocks[..]
+    else {
+        panic!("{blocks:?}")
+    };
+    assert_eq!((opening.streams, opening.rate, load.rate, by), (10_000, 5_000.0, 12_000.0, &changes));
+    let without = stress(&plain(), &found).expect("a plan");
+    assert_eq!(without.phases[2].steps.len(), 2, "and where there are none, nothing is different");
+    assert!(plan.estimate() > without.estimate());
 }
 
 #[test]

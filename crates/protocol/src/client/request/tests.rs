@@ -13,8 +13,14 @@ fn render(peer: &Peer<'_>, ask: Ask<'_>, id: u64) -> Result<String, BadRequest> 
     Ok(String::from_utf8(out).expect("a request is text"))
 }
 
-const CALL: Ask<'static> =
-    Ask { method: "tools/call", name: Some("echo"), arguments: Some(r#"{"text":"hi"}"#), cursor: None, params: &[] };
+const CALL: Ask<'static> = Ask {
+    method: "tools/call",
+    name: Some("echo"),
+    arguments: Some(r#"{"text":"hi"}"#),
+    cursor: None,
+    notifications: None,
+    params: &[],
+};
 
 #[test]
 fn a_modern_call_has_all_of_its_headers_and_meta() {
@@ -52,6 +58,18 @@ fn a_legacy_call_has_its_session_and_no_meta() {
         {\"jsonrpc\":\"2.0\",\"id\":1234,\"method\":\"ping\",\"params\":{}}";
     let ping = Ask { method: "ping", ..Ask::default() };
     assert_eq!(render(&peer, ping, 1_234).as_deref(), Ok(expected));
+}
+
+#[test]
+fn a_stream_says_what_it_is_to_tell_of() {
+    let filter = r#"{"toolsListChanged":true}"#;
+    let ask = Ask { method: "subscriptions/listen", notifications: Some(filter), ..Ask::default() };
+    let sent = render(&peer(&[], Version::V20260728), ask, 7).expect("nothing is wrong with it");
+    let (head, body) = sent.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.contains("Mcp-Method: subscriptions/listen") && !head.contains("Mcp-Name"), "{head}");
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(body["params"]["notifications"], serde_json::json!({"toolsListChanged": true}));
+    assert!(body["params"]["_meta"].is_object());
 }
 
 #[test]

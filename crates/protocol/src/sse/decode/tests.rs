@@ -33,6 +33,19 @@ fn comments_and_other_fields_are_read_over() {
 }
 
 #[test]
+fn comments_are_counted_for_each_stream_anew() {
+    let mut decoder = Decoder::new(100);
+    for piece in [": keep-", "alive\n\n:\n", "data: a\n\n: b"] {
+        decoder.feed(piece.as_bytes(), |_| ()).expect("it is small");
+    }
+    assert_eq!(decoder.comments(), 2);
+    decoder.feed(b"\n", |_| ()).expect("it is small");
+    assert_eq!(decoder.comments(), 3);
+    decoder.reset();
+    assert_eq!(decoder.comments(), 0);
+}
+
+#[test]
 fn events_without_data_are_none() {
     assert_eq!(events("id: 1\ndata:\n\nevent: x\n\n\n\ndata\n\ndata: a\n\n"), ["a"]);
     assert_eq!(events("data:\ndata: a\n\n"), ["\na"], "an empty line is one of several");

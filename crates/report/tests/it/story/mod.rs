@@ -387,6 +387,7 @@ fn config(rate: u64, seconds: u32) -> ConfigRow {
         attached: false,
         colocated: true,
         connections: CONNECTIONS,
+        streams: 0,
         duration_ms: u64::from(seconds) * 1_000,
         rate: rate as f64,
         arrivals: "constant".into(),

@@ -1,0 +1,55 @@
+//! A tool that the user has named, called by itself.
+
+use erlmcp_protocol::client::answer::Said;
+use erlmcp_protocol::client::request::{Ask, Template};
+use erlmcp_protocol::era::Era;
+use erlmcp_protocol::header::method;
+
+use super::super::target::{Spoken, Target};
+use super::exchange::Exchanger;
+use super::plain;
+use super::trouble::Trouble;
+
+/// A tool and its arguments: a JSON object, or empty for none.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::agent) struct Named<'a> {
+    pub(in crate::agent) tool: &'a str,
+    pub(in crate::agent) arguments: &'a str,
+}
+
+/// Gives the time just before the call, which goes on a connection that is warm.
+pub(super) fn call(
+    exchanger: &mut Exchanger<'_>,
+    target: &Target,
+    spoken: &Spoken,
+    named: &Named<'_>,
+    now_us: &impl Fn() -> u64,
+) -> Result<u64, Trouble> {
+    let harmless = match spoken.version.era() {
+        Era::Modern => method::DISCOVER,
+        Era::Legacy => method::PING,
+    };
+    ask(exchanger, target, spoken, &plain(harmless), now_us)?;
+    let arguments = if named.arguments.is_empty() { "{}" } else { named.arguments };
+    let call = Ask { method: method::TOOLS_CALL, name: Some(named.tool), arguments: Some(arguments), ..Ask::default() };
+    ask(exchanger, target, spoken, &call, now_us)
+}
+
+fn ask(
+    exchanger: &mut Exchanger<'_>,
+    target: &Target,
+    spoken: &Spoken,
+    ask: &Ask<'_>,
+    now_us: &impl Fn() -> u64,
+) -> Result<u64, Trouble> {
+    let (id, mut request) = (exchanger.next_id(), Vec::new());
+    Template::new(&target.peer(spoken), ask)?.write(id, &mut request);
+    let asked_us = now_us();
+    let answered = exchanger.exchange(&request, id)?;
+    match answered.said {
+        Said::Ok => Ok(asked_us),
+        Said::ToolError => Err(Trouble::NotDone("isError".into())),
+        Said::RpcError(code) => Err(Trouble::NotDone(format!("error {code}"))),
+        _ => Err(Trouble::NotDone(format!("HTTP {} and no result", answered.status))),
+    }
+}

@@ -1,0 +1,73 @@
+//! What a server tells of its own accord on a stream that lasts.
+
+use super::json::{Cursor, Quoted};
+use crate::header::method;
+
+/// What a message without an answer tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The stream's first message, of the modern era.
+    Acknowledged,
+    /// A list or a resource is not what it was.
+    Changed,
+    /// Anything else.
+    Other,
+}
+
+/// Reads what a message tells; None for a response, and for what is no message. It is looked through in place, without
+/// allocation.
+pub fn read(text: &[u8]) -> Option<Notice> {
+    let is_text = std::str::from_utf8(text).is_ok();
+    let (mut cursor, mut notice) = (Cursor::new(text), None);
+    let read = cursor.object(|key, cursor| {
+        if key.is("method") && cursor.peek() == Some(b'"') {
+            notice = Some(of_method(cursor.string()?));
+            return Ok(());
+        }
+        cursor.skip()
+    });
+    notice.filter(|_| is_text && read.is_ok())
+}
+
+fn of_method(named: Quoted<'_>) -> Notice {
+    let changes = [
+        method::TOOLS_LIST_CHANGED,
+        method::PROMPTS_LIST_CHANGED,
+        method::RESOURCES_LIST_CHANGED,
+        method::RESOURCE_UPDATED,
+    ];
+    match () {
+        () if changes.iter().any(|change| named.is(change)) => Notice::Changed,
+        () if named.is(method::ACKNOWLEDGED) => Notice::Acknowledged,
+        () => Notice::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(method: &str) -> Option<Notice> {
+        read(format!(r#"{{"jsonrpc":"2.0","params":{{"method":"x","a":[1]}},"method":"{method}"}}"#).as_bytes())
+    }
+
+    #[test]
+    fn notices_are_told_apart_by_their_method() {
+        assert_eq!(of("notifications/subscriptions/acknowledged"), Some(Notice::Acknowledged));
+        for what in ["tools/list_changed", "prompts/list_changed", "resources/list_changed", "resources/updated"] {
+            assert_eq!(of(&format!("notifications/{what}")), Some(Notice::Changed), "{what}");
+        }
+        assert_eq!(of("notifications\\/resources\\/updated"), Some(Notice::Changed), "written another way");
+        assert_eq!(of("notifications/message"), Some(Notice::Other));
+    }
+
+    #[test]
+    fn a_response_and_what_is_no_message_tell_nothing() {
+        for text in
+            [r#"{"jsonrpc":"2.0","id":1,"result":{"method":"x"}}"#, r#"{"method":7}"#, "[]", "", r#"{"method":"x""#]
+        {
+            assert_eq!(read(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(read(b"{\"method\":\"\xff\"}"), None);
+    }
+}
