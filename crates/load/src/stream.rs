@@ -16,6 +16,8 @@ pub(crate) struct Stream {
     pub(crate) held_us: u64,
     /// When it last told of a change; 0: never.
     pub(crate) told_us: u64,
+    /// How long, at most, what it told had lain there then.
+    pub(crate) lag_us: u64,
     /// It is waited for to tell of the change that is being watched.
     pub(crate) is_awaited: bool,
     /// To be closed; what is left to do is to end its session.
@@ -24,7 +26,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(key: u32, first: Call) -> Self {
-        Self { key, call: first, held_us: 0, told_us: 0, is_awaited: false, closing: false }
+        Self { key, call: first, held_us: 0, told_us: 0, lag_us: 0, is_awaited: false, closing: false }
     }
 
     pub(crate) fn is_held(&self) -> bool {
@@ -70,23 +72,21 @@ impl Watched {
             watched.awaited += 1;
             stream.is_awaited = true;
             if stream.told_us >= at_us {
-                watched.heard(stream, None, spare);
+                watched.heard(stream, spare);
             }
         }
         watched
     }
 
     /// A stream has told of a change, as `told_us` says.
-    pub(crate) fn heard(&mut self, stream: &mut Stream, receive_lag_us: Option<u64>, spare: &mut SpareHists) {
+    pub(crate) fn heard(&mut self, stream: &mut Stream, spare: &mut SpareHists) {
         if stream.told_us < self.at_us || !std::mem::take(&mut stream.is_awaited) {
             return;
         }
         self.awaited -= 1;
         self.last_us = self.last_us.max(Some(stream.told_us));
         self.latency.get_or_insert_with(|| spare.take()).record_us(stream.told_us - self.at_us);
-        if let Some(lag_us) = receive_lag_us {
-            self.receive_lag.get_or_insert_with(|| spare.take()).record_us(lag_us);
-        }
+        self.receive_lag.get_or_insert_with(|| spare.take()).record_us(stream.lag_us);
     }
 
     /// A stream is not held any more.
@@ -134,11 +134,11 @@ mod tests {
         // Told before the change; told already; told later; lost; one that came after the change; one that is not held.
         let mut streams = [held(10, 400), held(10, 600), held(10, 0), held(10, 0), held(501, 0), held(0, 0)];
         let mut watched = Watched::begin((3, 500, 900), &mut streams, &mut spare);
-        streams[2].told_us = 700;
-        watched.heard(&mut streams[2], Some(5), &mut spare);
-        watched.heard(&mut streams[2], Some(5), &mut spare);
+        (streams[2].told_us, streams[2].lag_us) = (700, 5);
+        watched.heard(&mut streams[2], &mut spare);
+        watched.heard(&mut streams[2], &mut spare);
         streams[4].told_us = 700;
-        watched.heard(&mut streams[4], Some(5), &mut spare);
+        watched.heard(&mut streams[4], &mut spare);
         watched.lost(&mut streams[3]);
         watched.lost(&mut streams[3]);
         assert!(!watched.is_over(899) && watched.is_over(900));
@@ -147,7 +147,8 @@ mod tests {
         assert_eq!((row.change, row.last_us), (3, Some(700)));
         let latency = row.latency.expect("two were heard");
         assert_eq!((latency.count(), latency.min_us(), latency.max_us()), (2, Some(100), Some(200)));
-        assert_eq!(row.receive_lag.map(|lag| lag.count()), Some(1), "of one it is not known");
+        let lag = row.receive_lag.expect("two were heard");
+        assert_eq!((lag.count(), lag.max_us()), (2, Some(5)));
         assert!(streams.iter().all(|stream| !stream.is_awaited));
     }
 
@@ -158,7 +159,7 @@ mod tests {
         let mut watched = Watched::begin((1, 5, 90), &mut streams, &mut spare);
         assert!(!watched.is_over(6));
         streams[0].told_us = 6;
-        watched.heard(&mut streams[0], None, &mut spare);
+        watched.heard(&mut streams[0], &mut spare);
         assert!(watched.is_over(6));
     }
 }

@@ -109,7 +109,9 @@ fn memory(sample: Option<&ClusterSample>, since_us: u64) -> Result<f64, String> 
     }
     let is_exact = |source| matches!(source, MemorySource::Anonymous | MemorySource::Cgroup);
     if sample.replicas.is_empty() || !sample.replicas.iter().all(|replica| is_exact(replica.memory_source)) {
-        return Err(sample.missing.clone().unwrap_or_else(|| "the target's anonymous memory is not known".into()));
+        return Err(sample.missing.clone().unwrap_or_else(|| {
+            "the target's anonymous memory is not known: name its process with --target-pid".into()
+        }));
     }
     let sum: Option<u64> = sample.replicas.iter().map(|replica| replica.memory_bytes).sum();
     sum.map(|bytes| bytes as f64).ok_or_else(none)

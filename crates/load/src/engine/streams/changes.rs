@@ -18,10 +18,9 @@ impl<N: Net> Engine<N> {
     /// A stream has told of a change.
     pub(super) fn stream_told(&mut self, place: u32, now_us: u64) {
         let stream = &mut self.streams.list[place as usize];
-        stream.told_us = now_us;
+        (stream.told_us, stream.lag_us) = (now_us, self.loop_times.receive_lag_us(now_us));
         if let Some(watched) = &mut self.streams.watched {
-            let lag_us = self.loop_times.receive_lag_us(now_us);
-            watched.heard(stream, Some(lag_us), self.ledger.spare_hists());
+            watched.heard(stream, self.ledger.spare_hists());
         }
     }
 
