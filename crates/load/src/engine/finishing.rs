@@ -27,7 +27,7 @@ impl<N: Net> Engine<N> {
         let request = match purpose {
             Purpose::Planned(request) => request,
             Purpose::Answer(reply) => return self.reply_answered(key, &reply, written_us, said, now_us),
-            Purpose::Handshake | Purpose::Check => return self.check_answered(key, now_us),
+            Purpose::Handshake | Purpose::Check | Purpose::Stream => return self.check_answered(key, now_us),
         };
         if endpoint.health.answered(now_us, written_us) {
             let index = connection.endpoint;

@@ -47,11 +47,9 @@ impl<N: Net> Engine<N> {
         }
         match connection.role {
             Role::Check => return self.check_failed(key, false),
+            Role::Side => return self.side_lost(key),
             Role::Stream(_) => return self.stream_gone(key, Gone::Cut(cause)),
             Role::Client(_) | Role::Sequential(_) => {}
-        }
-        if connection.role == Role::Side {
-            return self.side_lost(key);
         }
         if connection.opening.is_some() {
             return self.fail_opening(key, cause);

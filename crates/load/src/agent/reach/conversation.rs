@@ -84,7 +84,7 @@ impl Conversation<'_> {
             name: tool["name"].as_str(),
             arguments: Some(&arguments_text),
             params: &params,
-            cursor: None,
+            ..Ask::default()
         })
     }
 

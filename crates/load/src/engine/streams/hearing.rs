@@ -52,6 +52,9 @@ impl<N: Net> Engine<N> {
         let (mut told, before) = (Told::default(), reading.comments());
         let progress = reading.feed_watched(bytes, &mut |event| told.take(event));
         self.streams.log.keep_alives += reading.comments() - before;
+        if reading.has_questions() {
+            self.answer_questions(key, &mut reading, now_us);
+        }
         if self.streams.list[place as usize].call == Call::Listen {
             self.listened(key, place, reading.is_stream(), &told, now_us);
         }
