@@ -244,7 +244,7 @@ impl Simulated {
     fn serve(&mut self, key: u32) {
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
-        let is_get = text.starts_with("GET ");
+        let is_get = text.starts_with("GET ") && !text.contains("Last-Event-ID: ");
         let is_unknown = |generation: u32| !text.contains(&format!("Mcp-Session-Id: {generation}-"));
         if text.contains("subscriptions/listen") || (is_get && !self.peers[&socket.to].sessions.is_some_and(is_unknown))
         {

@@ -190,7 +190,7 @@ proptest! {
     ) {
         let mut stage = Stage::seeded(peers, seed);
         let calls = match legacy {
-            true => Calls::of_session(Some("s-1")),
+            true => Calls::with_streams_of(Version::NEWEST_LEGACY),
             false => Calls::with_streams_of(Version::NEWEST),
         };
         stage.engine.order(Order::Calls(calls));
