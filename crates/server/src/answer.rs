@@ -122,9 +122,20 @@ impl AnswerWriter {
 
     /// Writes the answer that more input is needed.
     pub(crate) fn input_required(&self, out: &mut Vec<u8>, id: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
+        self.of_type(out, id, "input_required", fields);
+    }
+
+    /// Writes the answer that a task has begun.
+    pub(crate) fn task(&self, out: &mut Vec<u8>, id: &[u8], fields: impl FnOnce(&mut Vec<u8>)) {
+        self.of_type(out, id, "task", fields);
+    }
+
+    fn of_type(&self, out: &mut Vec<u8>, id: &[u8], kind: &str, fields: impl FnOnce(&mut Vec<u8>)) {
         out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
         out.extend_from_slice(id);
-        out.extend_from_slice(b",\"result\":{\"resultType\":\"input_required\",");
+        out.extend_from_slice(b",\"result\":{\"resultType\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\",");
         self.rest(out, b"", fields);
     }
 

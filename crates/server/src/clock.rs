@@ -75,6 +75,14 @@ pub(crate) fn http_date(unix_seconds: u64) -> [u8; 29] {
     date
 }
 
+/// "1994-11-06T08:49:37.000Z": a moment in ms since 1970, as JSON has it (RFC 3339).
+pub fn iso_time(unix_ms: u64) -> String {
+    let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
 fn two_digits(at: &mut [u8], value: u64) {
     at[0] = b'0' + (value / 10 % 10) as u8;
     at[1] = b'0' + (value % 10) as u8;
@@ -109,6 +117,8 @@ mod tests {
         for (seconds, expected) in cases {
             assert_eq!(std::str::from_utf8(&http_date(seconds)), Ok(expected));
         }
+        assert_eq!(iso_time(784_111_777_042), "1994-11-06T08:49:37.042Z");
+        assert_eq!(iso_time(951_782_400_000), "2000-02-29T00:00:00.000Z");
     }
 
     #[test]

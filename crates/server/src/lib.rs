@@ -51,6 +51,7 @@ mod queue;
 mod session;
 mod shard;
 mod sharing;
+mod tasks;
 pub mod tools;
 
 pub use answer::ServerInfo;

@@ -88,6 +88,10 @@ limits! {
     replay_stream_events_max = 256, "events", "Events that are kept of one of them. Above it: the oldest is dropped, and who comes back is told so.";
     replay_stream_bytes_max = 262_144, "bytes", "What is kept of one of them. Above it: likewise; an answer that is longer can't be fetched again (410).";
     replay_age_ms = 60_000, "ms", "How long one is kept after its end. Later: 410.";
+    tasks_max = 4_096, "tasks", "Calls of one process that have become tasks and are not forgotten yet. Above it: 503 with Retry-After.";
+    tasks_bytes_max = 67_108_864, "bytes", "Results of all of them. Above it: likewise.";
+    task_lifetime_ms = 300_000, "ms", "From a task's beginning until it is forgotten; what runs longer is ended.";
+    task_poll_ms = 500, "ms", "How often clients are told to ask after a task.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
     drain_lead_ms = 0, "ms", "From \"not ready\" to the end of accepting, so that balancers look elsewhere first.";
     drain_idle_ms = 500, "ms", "From the end of accepting to the closing of connections without a request.";

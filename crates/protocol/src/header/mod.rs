@@ -90,6 +90,12 @@ pub mod method {
     pub const SAMPLE: &str = "sampling/createMessage";
     /// Asks for the client's folders.
     pub const ROOTS_LIST: &str = "roots/list";
+    /// How far a task is, and what came of it. The extension for tasks; so are the next two.
+    pub const TASKS_GET: &str = "tasks/get";
+    /// Answers a task's questions.
+    pub const TASKS_UPDATE: &str = "tasks/update";
+    /// Cancels a task.
+    pub const TASKS_CANCEL: &str = "tasks/cancel";
     /// A client does not want an answer any more; over HTTP legacy only.
     pub const CANCELLED: &str = "notifications/cancelled";
 }

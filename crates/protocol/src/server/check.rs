@@ -12,6 +12,9 @@ use super::message::{Fault, Message};
 const LEGACY_ONLY: [&str; 5] =
     [method::INITIALIZE, method::PING, "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
+/// Those that are about a task. Others whose names begin likewise were never methods of this era.
+const TASK_METHODS: [&str; 3] = [method::TASKS_GET, method::TASKS_UPDATE, method::TASKS_CANCEL];
+
 /// Why a request is refused, with what the error's data needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckFault<'a> {
@@ -106,7 +109,7 @@ fn check_name(known: &Known<'_>, message: &Message<'_>) -> Result<(), &'static s
         params.name
     } else if message.method.is("resources/read") {
         params.uri
-    } else if message.method.raw().starts_with("tasks/") {
+    } else if TASK_METHODS.iter().any(|method| message.method.is(method)) {
         params.task_id
     } else {
         return Ok(());

@@ -14,7 +14,8 @@ use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Job, ReplyTo, Work};
 use crate::session::Recorder;
 use crate::tools::{
-    Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, LogLevel, capabilities, has_capability,
+    Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, LogLevel, TaskSupport, capabilities,
+    has_capability,
 };
 
 impl Dispatcher {
@@ -53,8 +54,13 @@ impl Dispatcher {
                     None => self.rpc_error(message, 200, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
                 }
             }
-            Some(Execution::Queued(tool)) => {
-                let work = Work::Tool(Arc::clone(tool));
+            Some(Execution::Queued(queued)) => {
+                let work = Work::Tool(Arc::clone(queued));
+                let support = tool.map_or(TaskSupport::Never, |tool| tool.spec.task);
+                match self.becomes_task(support, message) {
+                    Ok(becomes_task) => self.as_task = becomes_task,
+                    Err(error) => return self.rpc_error(message, 400, error),
+                }
                 self.enqueue(work, Method::ToolsCall, head, message, closes, asker)
             }
         }
@@ -70,21 +76,20 @@ impl Dispatcher {
         closes: bool,
         asker: &Asker,
     ) -> Handled {
+        let as_task = std::mem::take(&mut self.as_task);
         // What is said before the answer needs chunks, and a place of its own.
-        let streams = !head.is_http10 && self.batch.is_none();
-        let mut caller = Caller::of(message, streams);
-        if let Some(session) = &self.session {
-            caller.capabilities = session.capabilities_text().into();
-            // Who has not said what it wants gets what is not for developers alone.
-            let level = self.shared.sessions.held.level(session.id).unwrap_or(LogLevel::Info);
-            caller.log_level = Some(level).filter(|_| streams);
-        }
-        if self.session.is_none()
-            && let Err(why) = caller.take_round(message, &self.shared.sessions.rounds, self.unix_seconds())
-        {
-            return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, why));
-        }
+        let streams = !head.is_http10 && self.batch.is_none() && !as_task;
+        let caller = match self.caller(message, streams) {
+            Ok(caller) => caller,
+            Err(why) => return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, why)),
+        };
         let cancellation = Cancellation::default();
+        let task = if as_task { self.shared.tasks.begin(&cancellation) } else { None };
+        if as_task && task.is_none() {
+            return self.overloaded(message, self.shared.limits.retry_after_max_ms);
+        }
+        let patience_ms =
+            if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
         let session = self.session.as_ref();
         let calls = &self.shared.sessions.calls;
         if let Some(batch) = &self.batch {
@@ -105,11 +110,15 @@ impl Dispatcher {
                 session: *session,
                 method,
             }),
+            task: task.clone(),
             cancellation: cancellation.clone(),
-            deadline_ns: asker.now_ns + self.shared.limits.call_timeout_ms * 1_000_000,
+            deadline_ns: asker.now_ns.saturating_add(patience_ms.saturating_mul(1_000_000)),
         };
         match self.shared.queue.push(job) {
             Ok(()) => {
+                if let Some(task) = &task {
+                    return self.task_begun(message, task);
+                }
                 let outlives = self.session.is_some();
                 let began_ns = asker.now_ns;
                 Handled::Called(Box::new(Call { method, streams: false, cancellation, began_ns, closes, outlives }))
@@ -118,9 +127,27 @@ impl Dispatcher {
                 if let Some(batch) = &self.batch {
                     batch.expect_no_more();
                 }
+                if let Some(task) = &task {
+                    self.shared.tasks.forget(task);
+                }
                 self.overloaded(message, full.retry_after_ms)
             }
         }
+    }
+
+    /// What is known of the client. The error says what is wrong with what it brings from the round before.
+    fn caller(&self, message: &Message<'_>, streams: bool) -> Result<Caller, &'static str> {
+        let mut caller = Caller::of(message, streams);
+        match &self.session {
+            Some(session) => {
+                caller.capabilities = session.capabilities_text().into();
+                // Who has not said what it wants gets what is not for developers alone.
+                let level = self.shared.sessions.held.level(session.id).unwrap_or(LogLevel::Info);
+                caller.log_level = Some(level).filter(|_| streams);
+            }
+            None => caller.take_round(message, &self.shared.sessions.rounds, self.unix_seconds())?,
+        }
+        Ok(caller)
     }
 
     /// Refuses a request for lack of room; it was not executed.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::lists::Pages;
 use crate::answer::ServerInfo;
 use crate::metrics::counters::Method;
+use crate::tasks::EXTENSION;
 use crate::tools::Registry;
 use erlmcp_protocol::era::Version;
 
@@ -83,6 +84,15 @@ fn capabilities(registry: &Registry) -> Value {
     capabilities
 }
 
+/// The same for the modern era, which alone has extensions.
+fn with_extensions(capabilities: &Value, registry: &Registry) -> Value {
+    let mut capabilities = capabilities.clone();
+    if registry.has_tasks() {
+        capabilities["extensions"] = json!({EXTENSION: {}});
+    }
+    capabilities
+}
+
 impl Catalog {
     pub(crate) fn new(info: &ServerInfo, registry: &Registry, page_entries_max: u64) -> Self {
         let page_entries_max = usize::try_from(page_entries_max).unwrap_or(usize::MAX);
@@ -91,7 +101,7 @@ impl Catalog {
         initialize["capabilities"]["logging"] = json!({});
         let mut discover = json!({
             "supportedVersions": SERVED.map(Version::as_str),
-            "capabilities": capabilities,
+            "capabilities": with_extensions(&capabilities, registry),
             "ttlMs": TTL_MS,
             "cacheScope": "public",
         });

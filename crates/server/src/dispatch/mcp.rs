@@ -71,10 +71,10 @@ impl Dispatcher {
             Method::Listen => self.listen(&message, head.is_http10, closes, out),
             _ => match self.answer(method, head, &message, closes, asker) {
                 Some(handled) => handled,
-                None => {
-                    let error = RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method");
-                    self.rpc_error(&message, 404, error)
-                }
+                None => match self.task_request(&message) {
+                    Some(handled) => handled,
+                    None => self.no_such_method(&message),
+                },
             },
         };
         self.settle(handled, method, used, closes, out)

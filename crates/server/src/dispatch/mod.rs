@@ -14,6 +14,7 @@ mod reply;
 mod resuming;
 mod route;
 mod sessions;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -81,6 +82,8 @@ pub(crate) struct Dispatcher {
     session: Option<Session>,
     /// The batch that the message is a part of.
     batch: Option<Arc<Gathering>>,
+    /// The call becomes a task.
+    as_task: bool,
 }
 
 impl Dispatcher {
@@ -109,6 +112,7 @@ impl Dispatcher {
             kind: ConnectionKind::New,
             session: None,
             batch: None,
+            as_task: false,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::metrics::{
 use crate::queue::{JobQueue, ReplyTo};
 use crate::session::{Ended, Session, Sessions, Told};
 use crate::shard::Mailbox;
+use crate::tasks::Tasks;
 use crate::tools::Registry;
 
 /// What the shards and the workers of a server have in common.
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     /// Of the older era.
     pub(crate) plain_answers: Arc<AnswerWriter>,
     pub(crate) sessions: Sessions,
+    pub(crate) tasks: Tasks,
     pub(crate) hosts: AllowedHosts,
     /// Which listeners answer for the whole cluster.
     pub(crate) shared_listeners: Vec<bool>,

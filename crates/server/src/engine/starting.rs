@@ -21,6 +21,7 @@ use crate::metrics::ProcessSampler;
 use crate::queue::{JobQueue, WorkerPool};
 use crate::session::{SessionKey, Sessions};
 use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
+use crate::tasks::Tasks;
 
 /// Answers that may wait for a shard, for each worker.
 const ANSWERS_A_WORKER: u64 = 4;
@@ -61,6 +62,7 @@ pub(super) fn start(
     let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
     if let Some(sessions) = sessions {
+        shared.tasks = Tasks::new(sessions.replays.origin, &limits);
         shared.sessions = sessions;
     }
     let shared = Arc::new(shared);
@@ -109,13 +111,15 @@ pub(crate) fn share(
         counters.last_poll_ns.set(started_ns);
         counters
     });
+    let sessions = Sessions::new(&SessionKey::random(), &limits, config.replica);
     Shared {
         replica: config.replica,
         catalog: Catalog::new(&config.info, &config.registry, limits.page_entries_max),
         registry: config.registry,
         answers: Arc::new(AnswerWriter::new(&config.info)),
         plain_answers: Arc::new(AnswerWriter::plain()),
-        sessions: Sessions::new(&SessionKey::random(), &limits, config.replica),
+        tasks: Tasks::new(sessions.replays.origin, &limits),
+        sessions,
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
         shared_listeners,
         cluster: config.cluster,
@@ -175,6 +179,7 @@ fn watch_process(shared: &Arc<Shared>, workers: &WorkerPool) {
             seconds.tick().await;
             shared.sampler.sample();
             shared.sessions.replays.sweep(clock::monotonic_ns());
+            shared.tasks.sweep(clock::unix_ns() / 1_000_000);
         }
     });
 }

@@ -6,10 +6,14 @@ use super::{Job, Notes};
 use crate::session::Entry;
 use crate::tools::Ask;
 
+/// True where the client has said that it can answer.
+pub(super) fn can_be_asked(job: &Job, ask: &Ask) -> bool {
+    ask.needs().iter().all(|needed| job.caller.has(needed))
+}
+
 /// Asks the client; gives its answers by their keys. None where it can't be asked, or does not answer with a result.
 pub(super) async fn ask(job: &Job, entry: &Entry, ask: &Ask, notes: &Notes) -> Option<Map<String, Value>> {
-    let can_be_asked = job.caller.streams && ask.needs().iter().all(|needed| job.caller.has(needed));
-    if !can_be_asked {
+    if !job.caller.streams || !can_be_asked(job, ask) {
         return None;
     }
     let mut questions = Vec::new();

@@ -17,6 +17,7 @@ use crate::metrics::QueueFigures;
 use crate::metrics::counters::Outcome;
 use crate::session::{Entry, Questions, Recorder, Rounds};
 use crate::shard::{ConnToken, Mailbox};
+use crate::tasks::Task;
 use crate::tools::{Caller, Cancellation};
 
 pub(crate) use gathering::Gathering;
@@ -48,6 +49,8 @@ pub(crate) struct Job {
     pub(crate) questions: Arc<Questions>,
     /// Of a session whose client may come back to the stream of the answer.
     pub(crate) recorder: Option<Recorder>,
+    /// What the answer goes to in place of the connection.
+    pub(crate) task: Option<Arc<Task>>,
 }
 
 /// The connection that waits for an answer.
@@ -212,6 +215,7 @@ mod tests {
             entry: None,
             questions: Arc::new(Questions::new(0)),
             recorder: None,
+            task: None,
         }
     }
 

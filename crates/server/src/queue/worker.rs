@@ -64,10 +64,13 @@ async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: N
         let notes = Notes::new(job.reply.clone(), job.recorder.clone(), messages_max);
         let answer = run(&job, replica, &notes, &notifier).await;
         let took = answer.is_some().then(|| monotonic_ns().saturating_sub(began));
-        match answer {
-            Some(answer) => notes.answer(answer).await,
-            None => notes.end(),
+        match (answer, &job.task) {
+            (Some(answer), None) => notes.answer(answer).await,
+            (Some(answer), Some(task)) => task.finish(&answer.body),
+            (None, Some(task)) => task.cancel(),
+            (None, None) => {}
         }
+        notes.end();
         queue.finished(took);
     }
 }
@@ -101,15 +104,21 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier) -> Opt
     Some(render(job, end))
 }
 
-/// Runs the work. In a session of the older era the client is asked in between, as often as it takes, within bounds.
+/// Runs the work. Of a task, and in a session of the older era, the client is asked in between, as often as it takes,
+/// within bounds.
 async fn rounds(job: &Job, mut context: JobContext) -> End {
     for _ in 0..ROUNDS_MAX {
         // Beginning is the tool's code too, and may panic.
         let started = catch_unwind(AssertUnwindSafe(|| job.work.start(context.clone(), &job.arguments)));
         let Ok(future) = started else { return End::Panicked };
         let end = guarded(future).await;
-        let (Some(ask), Some(entry)) = (end.asks(), &job.entry) else { return end };
-        match asking::ask(job, entry, ask, &context.notes).await {
+        let Some(ask) = end.asks() else { return end };
+        let inputs = match (&job.task, &job.entry) {
+            (Some(task), _) if asking::can_be_asked(job, ask) => Some(task.ask(ask.requests()).await),
+            (None, Some(entry)) => asking::ask(job, entry, ask, &context.notes).await,
+            _ => None,
+        };
+        match inputs {
             Some(inputs) => context.caller = Arc::new(job.caller.in_next_round(inputs, ask.state())),
             None => return end,
         }

@@ -32,7 +32,7 @@ pub(crate) use revoked::{Ended, Revoked};
 pub(crate) use rounds::{About, Rounds};
 pub(crate) use streams::{Push, Streams};
 pub(crate) use tape::{Missed, Tape};
-pub(crate) use token::{Session, SessionKey, Signer, capability};
+pub(crate) use token::{Session, SessionKey, Signer, capability, random_text};
 pub(crate) use words::{Said, Taken, Word};
 
 /// Why a request has no session, with its HTTP status.

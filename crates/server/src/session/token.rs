@@ -56,6 +56,11 @@ pub(super) fn random_number() -> u64 {
     u64::from_be_bytes(random())
 }
 
+/// A text that nobody can guess.
+pub(crate) fn random_text() -> String {
+    URL_SAFE_NO_PAD.encode(random::<16>())
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");

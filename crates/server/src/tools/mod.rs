@@ -24,7 +24,7 @@ pub use context::{CallContext, Cancellation, JobContext};
 pub use output::{Json, ToolError, ToolOutput};
 pub use registry::{InlineTool, JobFuture, QueuedTool, Registry, RegistryError};
 pub use result::ToolResult;
-pub use spec::{Annotations, ToolSpec};
+pub use spec::{Annotations, TaskSupport, ToolSpec};
 pub use tool::{NoArguments, Tool};
 
 pub(crate) use ask::capabilities;

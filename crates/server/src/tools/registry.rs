@@ -11,7 +11,7 @@ use super::context::{CallContext, JobContext};
 use super::mirrored::{Mirrored, mirrored};
 use super::result::ToolResult;
 use super::schema;
-use super::spec::ToolSpec;
+use super::spec::{TaskSupport, ToolSpec};
 use super::tool::Tool;
 use crate::features::Offers;
 
@@ -186,6 +186,11 @@ impl Registry {
     /// What the tools say about themselves, in their order.
     pub fn specs(&self) -> impl Iterator<Item = &ToolSpec> {
         self.tools.iter().map(|tool| &tool.spec)
+    }
+
+    /// True where calls of some tool become tasks.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.specs().any(|spec| spec.task != TaskSupport::Never)
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Registered> {

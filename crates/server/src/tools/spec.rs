@@ -50,6 +50,24 @@ pub struct ToolSpec {
     /// Capabilities that a client of 2026-07-28 or later must declare to call it.
     #[serde(skip)]
     pub needs: Vec<String>,
+    /// Whether a call of it becomes a task.
+    #[serde(skip)]
+    pub task: TaskSupport,
+}
+
+/// Whether calls of a queued tool become tasks: answered at once, and asked after until they are done. It takes a client
+/// that knows the extension `io.modelcontextprotocol/tasks`, and says so in its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TaskSupport {
+    /// Never.
+    #[default]
+    Never,
+    /// Where the client knows tasks; for others the call is answered when it is done.
+    Optional,
+    /// Always: a client that knows no tasks can't call it. In sessions of the older era it is answered when it is done.
+    Required,
+    /// As with `Required`, once the client has answered the questions that the tool asks first.
+    AfterQuestions,
 }
 
 impl ToolSpec {
@@ -63,6 +81,7 @@ impl ToolSpec {
             output_schema: None,
             annotations: Annotations::default(),
             needs: Vec::new(),
+            task: TaskSupport::Never,
         }
     }
 
@@ -75,6 +94,11 @@ impl ToolSpec {
     pub fn needing(mut self, capability: impl Into<String>) -> Self {
         self.needs.push(capability.into());
         self
+    }
+
+    /// The same, whose calls become tasks. Only for queued tools.
+    pub fn as_task(self, task: TaskSupport) -> Self {
+        Self { task, ..self }
     }
 
     /// The same with a title.

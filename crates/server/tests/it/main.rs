@@ -16,5 +16,6 @@ mod resuming;
 mod rounds;
 mod streams;
 mod subscriptions;
+mod tasks;
 mod tools;
 mod typed;

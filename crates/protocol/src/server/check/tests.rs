@@ -39,7 +39,10 @@ fn a_good_request_passes() {
         Ok(())
     );
     // An unknown method passes here: it is refused after these checks.
-    assert_eq!(check("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: x/y\r\n", &body("x/y", "", META)), Ok(()));
+    for method in ["x/y", "tasks/result"] {
+        let headers = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n");
+        assert_eq!(check(&headers, &body(method, r#""taskId":"a","#, META)), Ok(()), "{method}");
+    }
 }
 
 #[test]

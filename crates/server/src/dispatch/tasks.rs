@@ -1,0 +1,80 @@
+//! Tasks: which calls become one, and what clients ask of them.
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::header::method;
+use erlmcp_protocol::server::Message;
+use serde_json::{Map, Value, json};
+
+use super::Dispatcher;
+use super::mcp::{Handled, id};
+use crate::answer::RpcError;
+use crate::tasks::{EXTENSION, Task};
+use crate::tools::{TaskSupport, has_capability};
+
+impl Dispatcher {
+    /// True where a call of a tool becomes a task. The client declares in each request whether it knows what that is.
+    pub(super) fn becomes_task(&self, support: TaskSupport, message: &Message<'_>) -> Result<bool, RpcError> {
+        if support == TaskSupport::Never || self.session.is_some() {
+            return Ok(false);
+        }
+        match (support, declares_tasks(message)) {
+            (TaskSupport::AfterQuestions, true) => Ok(message.params.input_responses.is_some()),
+            (_, true) => Ok(true),
+            (TaskSupport::Required | TaskSupport::AfterQuestions, false) => Err(lacks_tasks()),
+            (_, false) => Ok(false),
+        }
+    }
+
+    /// Makes the beginning of a task the answer.
+    pub(super) fn task_begun(&mut self, message: &Message<'_>, task: &Task) -> Handled {
+        self.body.clear();
+        self.shared.answers.task(&mut self.body, id(message), |out| task.write_created(out));
+        Handled::ok()
+    }
+
+    /// Answers a request about a task; none where it is no such request, or there are no tasks here.
+    pub(super) fn task_request(&mut self, message: &Message<'_>) -> Option<Handled> {
+        let is = |name| message.method.is(name);
+        let is_about_task = is(method::TASKS_GET) || is(method::TASKS_UPDATE) || is(method::TASKS_CANCEL);
+        if !is_about_task || !self.shared.registry.has_tasks() {
+            return None;
+        }
+        if !declares_tasks(message) {
+            return Some(self.rpc_error(message, 400, lacks_tasks()));
+        }
+        let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
+        let task = message.params.task_id.and_then(|named| self.shared.tasks.find(&named.decode()));
+        let Some(task) = task else {
+            return Some(self.rpc_error(message, 200, bad("there is no task of that id, or its time is over")));
+        };
+        self.body.clear();
+        if is(method::TASKS_GET) {
+            self.shared.answers.result(&mut self.body, id(message), |out| task.write(out));
+            return Some(Handled::ok());
+        }
+        if is(method::TASKS_CANCEL) {
+            task.cancel();
+        } else {
+            match serde_json::from_str::<Map<String, Value>>(message.params.input_responses.unwrap_or("null")) {
+                Ok(answers) => task.answer(answers),
+                Err(_) => return Some(self.rpc_error(message, 200, bad("inputResponses is missing or not an object"))),
+            }
+        }
+        self.shared.answers.result(&mut self.body, id(message), |_| ());
+        Some(Handled::ok())
+    }
+}
+
+/// True where the request says that its client knows tasks.
+fn declares_tasks(message: &Message<'_>) -> bool {
+    let capabilities = message.params.meta.client_capabilities.unwrap_or("{}");
+    if !has_capability(capabilities, "extensions") {
+        return false;
+    }
+    let declared: Value = serde_json::from_str(capabilities).unwrap_or_default();
+    declared["extensions"][EXTENSION].is_object()
+}
+
+fn lacks_tasks() -> RpcError {
+    RpcError::lacks(json!({"extensions": {EXTENSION: {}}}))
+}

@@ -1,0 +1,234 @@
+//! One task: a call of a tool that goes on when its request has been answered.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+
+use crate::clock::{iso_time, unix_ns};
+use crate::tools::Cancellation;
+
+/// How far a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Working,
+    InputRequired,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl Status {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::InputRequired => "input_required",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// What a task promises its client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// From its beginning until it is forgotten.
+    pub(crate) lifetime_ms: u64,
+    /// How often it should be asked after.
+    pub(crate) poll_ms: u64,
+}
+
+/// A task.
+pub(crate) struct Task {
+    pub(crate) id: Box<str>,
+    /// ms since 1970.
+    created_ms: u64,
+    terms: Terms,
+    pub(crate) cancellation: Cancellation,
+    /// Bytes of all tasks' outcomes.
+    total: Arc<AtomicU64>,
+    state: Mutex<State>,
+    /// The last question was answered.
+    answered: Notify,
+}
+
+struct State {
+    status: Status,
+    updated_ms: u64,
+    /// Questions to the client that it has not answered, by their keys.
+    asked: Map<String, Value>,
+    answers: Map<String, Value>,
+    /// The result, or the error.
+    outcome: Option<Box<RawValue>>,
+}
+
+fn unix_ms() -> u64 {
+    unix_ns() / 1_000_000
+}
+
+impl Task {
+    pub(super) fn new(id: String, terms: Terms, cancellation: &Cancellation, total: &Arc<AtomicU64>) -> Self {
+        let created_ms = unix_ms();
+        let state = State {
+            status: Status::Working,
+            updated_ms: created_ms,
+            asked: Map::new(),
+            answers: Map::new(),
+            outcome: None,
+        };
+        Self {
+            id: id.into(),
+            created_ms,
+            terms,
+            cancellation: cancellation.clone(),
+            total: Arc::clone(total),
+            state: Mutex::new(state),
+            answered: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_expired(&self, now_ms: u64) -> bool {
+        self.created_ms + self.terms.lifetime_ms <= now_ms
+    }
+
+    /// Writes what a client is told of a task that has begun: as it was then, for it may have gone on already.
+    pub(crate) fn write_created(&self, out: &mut Vec<u8>) {
+        write_members(out, &self.members(Status::Working, self.created_ms));
+    }
+
+    /// Writes all that there is to know of it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let state = self.state();
+        let mut members = self.members(state.status, state.updated_ms);
+        if state.status == Status::InputRequired {
+            members["inputRequests"] = json!(state.asked);
+        }
+        write_members(out, &members);
+        let name: &[u8] = match state.status {
+            Status::Completed => b",\"result\":",
+            Status::Failed => b",\"error\":",
+            Status::Working | Status::InputRequired | Status::Cancelled => return,
+        };
+        if let Some(outcome) = &state.outcome {
+            out.extend_from_slice(name);
+            out.extend_from_slice(outcome.get().as_bytes());
+        }
+    }
+
+    fn members(&self, status: Status, updated_ms: u64) -> Value {
+        json!({
+            "taskId": self.id,
+            "status": status.word(),
+            "createdAt": iso_time(self.created_ms),
+            "lastUpdatedAt": iso_time(updated_ms),
+            "ttlMs": self.terms.lifetime_ms,
+            "pollIntervalMs": self.terms.poll_ms,
+        })
+    }
+
+    /// Asks the client, and gives its answers once they are all there.
+    pub(crate) async fn ask(&self, requests: &Map<String, Value>) -> Map<String, Value> {
+        self.change(|state| {
+            state.asked = requests.clone();
+            state.answers = Map::new();
+            state.status = if requests.is_empty() { Status::Working } else { Status::InputRequired };
+        });
+        loop {
+            let answered = self.answered.notified();
+            {
+                let mut state = self.state();
+                if state.asked.is_empty() {
+                    return std::mem::take(&mut state.answers);
+                }
+            }
+            answered.await;
+        }
+    }
+
+    /// Takes what the client answers. What was not asked, or is answered already, is of no use.
+    pub(crate) fn answer(&self, answers: Map<String, Value>) {
+        self.change(|state| {
+            for (key, answer) in answers {
+                if state.asked.remove(&key).is_some() {
+                    state.answers.insert(key, answer);
+                }
+            }
+            if state.status == Status::InputRequired && state.asked.is_empty() {
+                state.status = Status::Working;
+                self.answered.notify_one();
+            }
+        });
+    }
+
+    /// It has ended with this response.
+    pub(crate) fn finish(&self, response: &[u8]) {
+        #[derive(Deserialize)]
+        struct Response {
+            result: Option<Box<RawValue>>,
+            error: Option<Box<RawValue>>,
+        }
+        let (status, outcome) = match serde_json::from_slice::<Response>(response) {
+            Ok(Response { result: Some(result), .. }) => (Status::Completed, Some(result)),
+            Ok(Response { error, .. }) => (Status::Failed, error),
+            // It was written here.
+            Err(_) => (Status::Failed, None),
+        };
+        self.end(status, outcome);
+    }
+
+    /// It is cancelled, if it has not ended.
+    pub(crate) fn cancel(&self) {
+        self.cancellation.cancel();
+        self.end(Status::Cancelled, None);
+    }
+
+    fn end(&self, status: Status, outcome: Option<Box<RawValue>>) {
+        self.change(|state| {
+            let bytes = outcome.as_ref().map_or(0, |outcome| outcome.get().len());
+            self.total.fetch_add(bytes as u64, Ordering::Relaxed);
+            (state.status, state.outcome) = (status, outcome);
+            state.asked = Map::new();
+        });
+    }
+
+    /// Changes a task that goes on.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        if !state.status.is_over() {
+            change(&mut state);
+            state.updated_ms = unix_ms().max(state.updated_ms);
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let bytes = self.state().outcome.as_ref().map_or(0, |outcome| outcome.get().len());
+        self.total.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Without the braces.
+fn write_members(out: &mut Vec<u8>, object: &Value) {
+    let text = object.to_string();
+    out.extend_from_slice(&text.as_bytes()[1..text.len() - 1]);
+}
