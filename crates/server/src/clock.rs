@@ -76,7 +76,7 @@ pub(crate) fn http_date(unix_seconds: u64) -> [u8; 29] {
 }
 
 /// "1994-11-06T08:49:37.000Z": a moment in ms since 1970, as JSON has it (RFC 3339).
-pub fn iso_time(unix_ms: u64) -> String {
+pub(crate) fn iso_time(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
