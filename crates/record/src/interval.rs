@@ -100,6 +100,35 @@ impl Dialogue {
     }
 }
 
+impl IntervalRow {
+    /// A second of which nothing is known yet.
+    pub fn empty(agent: u32, phase: u8, block: u32, kind: Kind, second: u32) -> Self {
+        Self {
+            agent,
+            phase,
+            block,
+            kind,
+            second,
+            planned: 0,
+            fates: FateCounts::default(),
+            causes: BTreeMap::new(),
+            slots: Vec::new(),
+            by_replica: Vec::new(),
+            latency: None,
+            service: None,
+            headers: None,
+            first_event: None,
+            send_lag: None,
+            receive_lag: None,
+            operation: None,
+            retries: 0,
+            refusals: 0,
+            surplus_answers: 0,
+            dialogue: Dialogue::default(),
+        }
+    }
+}
+
 /// 100 ms of a second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slot {

@@ -134,28 +134,18 @@ impl Bucket {
 
     /// What has changed, as a row; it is counted anew from here on.
     pub(super) fn take_row(&mut self, agent: u32, replicas: &[u16]) -> IntervalRow {
+        let Account { phase, block, kind, .. } = self.account;
         let mut row = IntervalRow {
-            agent,
-            phase: self.account.phase,
-            block: self.account.block,
-            kind: self.account.kind,
-            second: self.second,
             planned: self.all.planned,
             fates: self.all.fates,
             causes: std::mem::take(&mut self.causes).into_iter().map(|(cause, n)| (cause.to_string(), n)).collect(),
             slots: self.take_slots(),
             by_replica: self.take_replicas(replicas),
-            latency: None,
-            service: None,
-            headers: None,
-            first_event: None,
-            send_lag: None,
-            receive_lag: None,
-            operation: None,
             retries: std::mem::take(&mut self.retries),
             refusals: std::mem::take(&mut self.refusals),
             surplus_answers: std::mem::take(&mut self.surplus_answers),
             dialogue: std::mem::take(&mut self.dialogue),
+            ..IntervalRow::empty(agent, phase, block, kind, self.second)
         };
         self.hists.move_to(&mut row);
         self.all = Counts::default();

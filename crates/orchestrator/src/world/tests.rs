@@ -1,13 +1,9 @@
-use erlmcp_record::{Fate, FateCounts, IntervalRow, Kind, ReplicaSample};
+use erlmcp_record::{Fate, IntervalRow, Kind, ReplicaSample};
 
 use super::*;
 
 fn row(second: u32, planned: u64, ok: u64, failed: u64) -> IntervalRow {
-    let text = format!(
-        r#"{{"agent":0,"phase":3,"block":1,"kind":"load","second":{second},"planned":{planned},"fates":{{}}}}"#
-    );
-    let mut row: IntervalRow = serde_json::from_str(&text).expect("a row in its written form");
-    row.fates = FateCounts::default();
+    let mut row = IntervalRow { planned, ..IntervalRow::empty(0, 3, 1, Kind::Load, second) };
     row.fates.add(Fate::Ok, ok);
     row.fates.add(Fate::TimedOut, failed);
     row

@@ -107,20 +107,8 @@ fn interval() -> IntervalRow {
 
 /// A row of requests with nothing in it that may be left out.
 fn plain_interval() -> IntervalRow {
-    IntervalRow {
-        fates: fates(&[]),
-        causes: BTreeMap::new(),
-        slots: Vec::new(),
-        by_replica: Vec::new(),
-        latency: None,
-        service: None,
-        send_lag: None,
-        retries: 0,
-        refusals: 0,
-        surplus_answers: 0,
-        dialogue: Dialogue::default(),
-        ..interval()
-    }
+    let IntervalRow { agent, phase, block, kind, second, planned, .. } = interval();
+    IntervalRow { planned, ..IntervalRow::empty(agent, phase, block, kind, second) }
 }
 
 fn connections() -> ConnectionRow {

@@ -93,27 +93,11 @@ mod tests {
         let mut latency = Hist::new();
         latency.record_us(1_000 + u64::from(second));
         Entry::Interval(IntervalRow {
-            agent: 1,
-            phase: 3,
-            block: 1,
-            kind: Kind::Load,
-            second,
             planned: 1,
             fates: fates(1),
-            causes: Default::default(),
             slots: vec![Slot { slot: 4, planned: 1, fates: fates(1) }],
-            by_replica: Vec::new(),
             latency: Some(latency),
-            service: None,
-            headers: None,
-            first_event: None,
-            send_lag: None,
-            receive_lag: None,
-            operation: None,
-            retries: 0,
-            refusals: 0,
-            surplus_answers: 0,
-            dialogue: Default::default(),
+            ..IntervalRow::empty(1, 3, 1, Kind::Load, second)
         })
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Memory {
     pub(crate) reference: Result<f64, String>,
     /// Why the reference is not the memory without connections: the server had had some before this run.
     pub(crate) used_before: Option<String>,
+    /// Why it is not known whether it had: the server does not count its requests.
+    pub(crate) unknown_before: Option<String>,
     /// Replicas of the reference's sample.
     pub(crate) replicas: BTreeSet<u16>,
 }
@@ -26,9 +28,12 @@ impl Memory {
             Ok((sample, bytes)) => Self {
                 reference: Ok(bytes as f64),
                 used_before: used_before(analysis, sample),
+                unknown_before: unknown_before(analysis, sample),
                 replicas: sample.replicas.iter().map(|one| one.replica).collect(),
             },
-            Err(why) => Self { reference: Err(why), used_before: None, replicas: BTreeSet::new() },
+            Err(why) => {
+                Self { reference: Err(why), used_before: None, unknown_before: None, replicas: BTreeSet::new() }
+            }
         }
     }
 }
@@ -47,6 +52,17 @@ fn used_before(analysis: &Analysis, sample: &ClusterSample) -> Option<String> {
              in the memory before the ramp: restart it for a figure",
             format::count(others)
         )
+    })
+}
+
+/// Room of earlier connections makes the figure too low, never too high.
+fn unknown_before(analysis: &Analysis, sample: &ClusterSample) -> Option<String> {
+    let is_own = analysis.config.as_ref().is_none_or(|config| config.own_cluster);
+    let is_counted = sum_of(&sample.replicas, |one| one.requests_total).is_some();
+    (!is_own && !is_counted).then(|| {
+        "the server does not count its requests, so it may have had connections before this run, whose room would be in \
+         the memory before the ramp"
+            .into()
     })
 }
 

@@ -78,6 +78,7 @@ fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
         .spoiled(shrank)
         .spoiled(other_replicas)
         .doubted(memory.used_before.clone())
+        .doubted(memory.unknown_before.clone())
         .doubted(weak.then(|| "resident memory is all that is known; it does not tell a connection's own".into()))
 }
 

@@ -52,15 +52,21 @@ fn memory_without_a_source_is_inconclusive() {
     assert_eq!(verdict(&summary, GROWTH), "INCONCLUSIVE");
 }
 
-/// An attached cluster that had answered so many requests when the run began, with 1,500 bytes a connection.
+/// An attached cluster that had answered so many requests when the run began, with so many bytes a connection.
 fn used_before(requests: u64, bytes: u64) -> erlmcp_report::Summary {
+    counting(Some(requests), bytes)
+}
+
+/// The same; None: its requests are not counted.
+fn counting(requests: Option<u64>, bytes: u64) -> erlmcp_report::Summary {
     let mut rows = with_memory(bytes, MemorySource::Anonymous).rows();
     for row in &mut rows {
         match row {
             Entry::Config(row) => (row.own_cluster, row.attached) = (false, true),
             Entry::Cluster(sample) => {
                 for replica in &mut sample.replicas {
-                    replica.requests_total = Some(u64::from(replica.replica == 1) * (100 + requests));
+                    replica.requests_total =
+                        requests.map(|requests| u64::from(replica.replica == 1) * (100 + requests));
                 }
             }
             _ => {}
@@ -85,6 +91,15 @@ fn memory_of_a_server_that_had_connections_before_is_no_pass() {
     assert!(memory_figure(&used).contains("not measured (the server had answered 3,000"), "{}", memory_figure(&used));
     assert!(reason(&used, MEMORY).contains("answered 3,000 requests before this run"), "{}", reason(&used, MEMORY));
     assert_eq!(verdict(&used_before(3_000, 2_048), MEMORY), "FAIL", "it can only be more");
+}
+
+#[test]
+fn memory_of_a_server_that_may_have_had_connections_before_is_no_pass() {
+    let unknown = counting(None, 1_500);
+    assert_eq!(verdict(&unknown, MEMORY), "INCONCLUSIVE");
+    assert!(reason(&unknown, MEMORY).contains("does not count its requests"), "{}", reason(&unknown, MEMORY));
+    assert_eq!(check(&unknown, MEMORY).estimate, Some(1_500.0), "it is shown all the same");
+    assert_eq!(verdict(&counting(None, 2_048), MEMORY), "FAIL", "it can only be more");
 }
 
 #[test]

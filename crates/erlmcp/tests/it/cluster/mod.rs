@@ -2,6 +2,7 @@
 
 mod faults;
 mod life;
+mod modern;
 mod refusals;
 mod rounds;
 mod scaling;

@@ -68,27 +68,11 @@ impl Block {
             Slot { slot, planned, fates }
         });
         IntervalRow {
-            agent: self.agent,
-            phase: self.phase,
-            block: self.block,
-            kind: self.kind,
-            second,
             planned,
             fates,
-            causes: BTreeMap::new(),
             slots: slots.filter(|slot| slot.planned > 0).collect(),
             by_replica: vec![ReplicaCounts { replica: self.agent as u16, planned, fates }],
-            latency: None,
-            service: None,
-            headers: None,
-            first_event: None,
-            send_lag: None,
-            receive_lag: None,
-            operation: None,
-            retries: 0,
-            refusals: 0,
-            surplus_answers: 0,
-            dialogue: Default::default(),
+            ..IntervalRow::empty(self.agent, self.phase, self.block, self.kind, second)
         }
     }
 }
