@@ -6,6 +6,8 @@ import sys
 import time
 
 TIMEOUT_S = 20.0
+# What the user answers to an elicitation.
+ANSWERS = {"name": "Ada", "username": "ada", "email": "ada@example.com"}
 
 
 class Absent(Exception):

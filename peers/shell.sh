@@ -1,0 +1,71 @@
+# Sourced by the scripts of peers/ and conformance/: what they install, start and end.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# need "PACKAGES OF DEBIAN" TEST...: where the test fails, the packages are tried; what still fails is said.
+need() {
+  local packages=$1
+  shift
+  "$@" >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing $packages from Debian" >&2
+    # The test says whether it worked. Several words, one a package.
+    # shellcheck disable=SC2086
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages; } >/dev/null || true
+    hash -r
+  fi
+  "$@" >/dev/null 2>&1 && return
+  echo "This needs $packages (Debian's names), which could not be installed here: install it and run this again." >&2
+  exit 1
+}
+
+# Installs the packages of a folder's lock, and puts its programs first in PATH. The lock is copied last, so that an
+# interrupted installation is done again.
+npm_packages() {
+  if ! cmp -s "$1/package-lock.json" "$1/node_modules/.erlmcp-lock"; then
+    need npm command -v npm
+    npm ci --prefix "$1" --no-audit --no-fund --loglevel=error >&2 || exit 1
+    cp "$1/package-lock.json" "$1/node_modules/.erlmcp-lock"
+  fi
+  PATH=$1/node_modules/.bin:$PATH
+}
+
+# Sets ERLMCP to the binary; without it the release binary is built first.
+erlmcp() {
+  [ -n "${ERLMCP:-}" ] && return
+  cargo build --release --locked --manifest-path "$root/Cargo.toml" -p erlmcp >&2 || exit 1
+  export ERLMCP=${CARGO_TARGET_DIR:-$root/target}/release/erlmcp
+}
+
+# What has been started, and ends with the script.
+started=
+end_what_was_started() {
+  [ -z "$started" ] && return
+  kill "$started" 2>/dev/null || true
+  wait "$started" 2>/dev/null || true
+  started=
+}
+trap end_what_was_started EXIT
+trap 'exit 130' INT TERM
+
+# listening LOG PROGRAM...: starts a server and sets address to where it says that it listens.
+listening() {
+  local log=$1
+  shift
+  "$@" >"$log" 2>&1 &
+  started=$!
+  for _ in $(seq 600); do
+    address=$(sed -n '/^listening on 127\.0\.0\.1:/ { s/^listening on \([0-9.:]*\).*/\1/p; q }' "$log")
+    [ -n "$address" ] && return
+    kill -0 "$started" 2>/dev/null || break
+    sleep 0.1
+  done
+  echo "it did not start: $*" >&2
+  cat "$log" >&2
+  return 1
+}
+
+# A cluster of three replicas; ends with the script even where that is killed.
+cluster_listening() {
+  control=$(mktemp -u /tmp/erlmcp-peers-XXXXXX.sock)
+  listening "$1" "$ERLMCP" cluster --tied --fixtures conformance --replicas 3 --listen 127.0.0.1:0 --control "$control"
+}
