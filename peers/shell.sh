@@ -66,6 +66,6 @@ listening() {
 
 # A cluster of three replicas; ends with the script even where that is killed.
 cluster_listening() {
-  control=$(mktemp -u /tmp/erlmcp-peers-XXXXXX.sock)
+  control=$(mktemp -u -t erlmcp-XXXXXX.sock)
   listening "$1" "$ERLMCP" cluster --tied --fixtures conformance --replicas 3 --listen 127.0.0.1:0 --control "$control"
 }

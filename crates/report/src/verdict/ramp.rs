@@ -89,8 +89,12 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections, cut: &Option<St
     let spread = analysis.config.as_ref().map_or("", |config| config.spread.as_str());
     let told = connections.last.values().any(|last| !last.by_replica.is_empty());
     let replicas = replicas(analysis, connections);
-    // One address is all that there is to spread over: nothing can be uneven.
-    let not_told = (!told && replicas.len() != 1).then_some("connections are not told apart by replica");
+    let id = if spread == "round robin" { "ramp.spread_difference_count" } else { "ramp.spread_ratio" };
+    if replicas.len() == 1 {
+        judge.enter_skipped(id, "the target has one address, and how connections are spread behind it is not seen");
+        return;
+    }
+    let not_told = (!told).then_some("connections are not told apart by replica");
     let count = connections.last.values().map(|last| last.open).sum();
     if spread == "round robin" {
         let widest = connections.last.values().map(|last| {
@@ -100,7 +104,7 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections, cut: &Option<St
         let estimate = widest.max().map(Estimate::count);
         let source = "the agents' counts at the end of the ramp; round robin";
         judge.enter(
-            "ramp.spread_difference_count",
+            id,
             Evidence::of(estimate, count, "connections", source).spoiled(not_told).spoiled(cut.clone()),
         );
         return;
@@ -110,7 +114,7 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections, cut: &Option<St
     let none = if least == 0 { "; a replica without any is taken as 1" } else { "" };
     let source = format!("the agents' counts at the end of the ramp; spread by {spread}{none}");
     let evidence = Evidence::of(estimate, count, "connections", &source).spoiled(not_told).spoiled(cut.clone());
-    judge.enter("ramp.spread_ratio", evidence);
+    judge.enter(id, evidence);
 }
 
 /// All replicas that connections could have gone to.

@@ -217,6 +217,21 @@ fn a_foreign_server_without_a_gauge_is_held_by_the_agents_alone() {
 }
 
 #[test]
+fn connections_behind_one_address_are_not_called_evenly_spread() {
+    let mut rows = Story::short().rows();
+    for row in &mut rows {
+        match row {
+            Entry::Target(row) => row.endpoints.truncate(1),
+            Entry::Connections(row) => row.by_replica = vec![(1, row.open)],
+            _ => {}
+        }
+    }
+    let summary = analysis(&rows).summary();
+    assert_eq!(verdict(&summary, "ramp.spread_difference_count"), "SKIPPED");
+    assert!(reason(&summary, "ramp.spread_difference_count").contains("one address"));
+}
+
+#[test]
 fn the_closing_sweep_needs_an_answer_on_every_connection() {
     let sweep = "sustained.sweep_percent";
     let mut rows = Story::short().rows();
