@@ -103,10 +103,7 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections, cut: &Option<St
         });
         let estimate = widest.max().map(Estimate::count);
         let source = "the agents' counts at the end of the ramp; round robin";
-        judge.enter(
-            id,
-            Evidence::of(estimate, count, "connections", source).spoiled(not_told).spoiled(cut.clone()),
-        );
+        judge.enter(id, Evidence::of(estimate, count, "connections", source).spoiled(not_told).spoiled(cut.clone()));
         return;
     }
     let (least, most) = extremes(&replicas, &connections.by_replica());
