@@ -66,9 +66,10 @@ through_kills() {
       speaks "$name" "$era" || continue
       : >"$work/said"
       word=passed
-      through_kills_of_one "$name" "$era" || { word=FAILED; bad=1; }
       printf '\n%s, %s\n' "$name" "$era"
+      through_kills_of_one "$name" "$era" || { word=FAILED; bad=1; }
       cat "$work/said"
+      [ "$word" = passed ] || { echo "the cluster said:"; cat "$work/cluster.log"; }
       rows+=("$(printf '%-14s %-7s %3d %6d %7d %7d %13d  %s' "$name" "$era" "$(lines ok)" "$(lines FAIL)" \
         "$(lines ABSENT)" "$killed" "$(lines 'ok *again')" "$word")")
     done

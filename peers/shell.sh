@@ -51,7 +51,9 @@ trap 'exit 130' INT TERM
 listening() {
   local log=$1
   shift
-  "$@" >"$log" 2>&1 &
+  # At once: what an earlier server said must not be read.
+  : >"$log"
+  "$@" >>"$log" 2>&1 &
   started=$!
   for _ in $(seq 600); do
     address=$(sed -n '/^listening on 127\.0\.0\.1:/ { s/^listening on \([0-9.:]*\).*/\1/p; q }' "$log")

@@ -35,6 +35,9 @@ export function signal() {
 
 export const answers = { name: "Ada", username: "ada", email: "ada@example.com" };
 
+// "fetch failed" alone says nothing.
+const causes = (why) => (why?.cause ? `${why}: ${causes(why.cause)}` : `${why}`).split("\n")[0];
+
 const text = (result) => result.content?.[0]?.text;
 
 async function within(work) {
@@ -55,7 +58,7 @@ export async function run(peer, asked) {
       said = await within(work);
     } catch (why) {
       word = why instanceof Absent ? "ABSENT" : "FAIL";
-      said = why instanceof Absent ? why.message : `${why}`;
+      said = why instanceof Absent ? why.message : causes(why);
       bad += 1;
     }
     const took = Math.round(performance.now() - began).toString().padStart(6);
