@@ -107,7 +107,11 @@ async def main():
     parser.add_argument("--stateless", action="store_true", help="no sessions in the legacy era")
     options = parser.parse_args()
     app = server.streamable_http_app(json_response=options.json, stateless_http=options.stateless, max_sessions=None)
-    listener = socket.create_server(("127.0.0.1", options.port), backlog=4096)
+    # asyncio turns Nagle's algorithm off only on sockets that say that they are TCP, as those do that it opens itself.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", options.port))
+    listener.listen(4096)
     print(f"listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
     await uvicorn.Server(config).serve(sockets=[listener])

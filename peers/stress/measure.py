@@ -33,11 +33,14 @@ class Step:
         self.is_reached = answered is not None and answered >= 99 and self.p95_ms is not None and self.p95_ms < 100
         generator = {figure["name"]: figure["value"] for figure in report["generator"]["figures"]}
         self.is_generators = generator["unsent_by_generator"].get("count", 0) > 0
-        numbers = {figure["name"]: figure["value"] for section in report["numbers"] for figure in section["figures"]}
-        self.answered = numbers["Sustained Throughput"].get("rate")
-        cpu = numbers["Total Cluster CPU"].get("percent")
+        self.answered = numbers(report)["Sustained Throughput"].get("rate")
+        cpu = numbers(report)["Total Cluster CPU"].get("percent")
         # Percent of one core; microseconds of it a request.
         self.cpu_us = cpu * 1e4 / self.answered if cpu is not None and self.answered else None
+
+
+def numbers(report):
+    return {figure["name"]: figure["value"] for section in report["numbers"] for figure in section["figures"]}
 
 
 def read(results):
@@ -58,6 +61,7 @@ class Measured:
         checks = {check["id"]: check for check in self.held["checks"]}
         self.p95_ms = checks["sla.p95_ms"]["estimate"]
         self.memory = checks["sla.memory_per_connection_bytes"]["estimate"]
+        self.answers = "SSE" if "ms" in numbers(self.held)["P95 Time to First Event"] else "JSON"
 
     def offer(self, running, rate):
         arguments = ["-c", str(BUSY), "-r", str(rate), "-d", SECONDS, "--warmup", WARM_UP, "--phases", PHASES]
@@ -99,7 +103,7 @@ class Measured:
         cells = [
             f"{self.row.server} {self.version}",
             self.row.era,
-            self.row.answers,
+            self.answers,
             highest,
             ratio,
             shown(best and best.cpu_us, "{:.0f} us"),
