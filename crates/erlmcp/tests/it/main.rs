@@ -5,6 +5,7 @@ mod auditing;
 mod cluster;
 mod discovering;
 mod finished;
+mod foreign;
 mod main_job;
 mod misuse;
 mod rules;

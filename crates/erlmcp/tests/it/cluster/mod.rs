@@ -20,14 +20,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Nothing here takes so long, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A supervisor that dies with the test.
-struct Cluster {
+pub(super) struct Cluster {
     child: Child,
     control: PathBuf,
     /// The shared address.
-    shared: SocketAddr,
+    pub(super) shared: SocketAddr,
 }
 
 impl Cluster {
@@ -36,7 +36,7 @@ impl Cluster {
         Self::start_with(folder, replicas, &[])
     }
 
-    fn start_with(folder: &Path, replicas: u16, more: &[&str]) -> Self {
+    pub(super) fn start_with(folder: &Path, replicas: u16, more: &[&str]) -> Self {
         let control = folder.join("control.sock");
         let mut command = command(&control, "127.0.0.1:0", replicas);
         let mut child = command.args(more).stdout(Stdio::piped()).spawn().expect("the binary was built");
@@ -58,18 +58,18 @@ impl Cluster {
         next(&mut BufReader::new(stream))
     }
 
-    fn status(&self) -> Value {
+    pub(super) fn status(&self) -> Value {
         self.ask(json!({"op": "status"}))
     }
 
     /// What the status says of one replica.
-    fn replica(&self, replica: u16) -> Value {
+    pub(super) fn replica(&self, replica: u16) -> Value {
         let status = self.status();
         let replicas = status["replicas"].as_array().expect("a list");
         replicas.iter().find(|one| one["replica"] == replica).cloned().unwrap_or(Value::Null)
     }
 
-    fn pid(&self, replica: u16) -> u32 {
+    pub(super) fn pid(&self, replica: u16) -> u32 {
         let pid = self.replica(replica)["pid"].as_u64().expect("it has a process");
         u32::try_from(pid).expect("a process id")
     }
@@ -80,7 +80,7 @@ impl Cluster {
         replicas.iter().filter_map(|one| u32::try_from(one["pid"].as_u64()?).ok()).collect()
     }
 
-    fn watch(&self) -> Events {
+    pub(super) fn watch(&self) -> Events {
         let mut stream = UnixStream::connect(&self.control).expect("the control socket answers");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         writeln!(stream, "{}", json!({"op": "watch"})).expect("it reads");
@@ -118,11 +118,11 @@ fn command(control: &Path, listen: &str, replicas: u16) -> Command {
 }
 
 /// The lines of a watched cluster.
-struct Events(BufReader<UnixStream>);
+pub(super) struct Events(BufReader<UnixStream>);
 
 impl Events {
     /// The next event of that name; those before it are passed over.
-    fn expect(&mut self, name: &str, replica: u16) -> Value {
+    pub(super) fn expect(&mut self, name: &str, replica: u16) -> Value {
         loop {
             let event = next(&mut self.0);
             if event["event"] == name && event["replica"] == replica {
@@ -139,7 +139,7 @@ fn next(lines: &mut impl BufRead) -> Value {
 }
 
 /// Waits for what must come.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
@@ -158,7 +158,7 @@ fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_string()))
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub(super) fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, signal).expect("it is ours");
 }
