@@ -1,4 +1,5 @@
 mod agent;
 mod control;
+mod conversation;
 mod server;
 mod tls;

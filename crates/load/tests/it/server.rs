@@ -21,6 +21,14 @@ pub(crate) enum Manner {
     Forgetful(u64),
     /// Legacy, with a new session for each handshake; handshakes count as calls.
     ManySessions,
+    /// Refuses its own version at first.
+    Capricious,
+    /// Legacy, and a call has its response only when what is asked on its stream was answered.
+    Asking,
+    /// The same, and asks on the session's own stream.
+    AskingAside,
+    /// Legacy, and the stream of a call ends before the response, which comes to a GET.
+    Leaving,
     /// A web page, whatever is asked.
     Page,
     /// Always this status, with no body.
@@ -60,6 +68,12 @@ async fn serve(mut stream: TcpStream, manner: Manner, calls: Arc<AtomicU64>) {
     }
     loop {
         while let Some((head, body)) = take_request(&mut bytes) {
+            if asks(manner, &head, &body) {
+                if wait_for_answer(&mut stream, manner, &head, &body["id"], &calls).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             if stream.write_all(&answer(manner, &head, &body, &calls)).await.is_err() {
                 return;
             }
@@ -86,6 +100,30 @@ pub(crate) fn answer(manner: Manner, head: &str, body: &Value, calls: &AtomicU64
             }
             legacy(head, body, &given.map_or(format!("s-{opened}"), str::to_string))
         }
+        Manner::Capricious if calls.fetch_add(1, Ordering::SeqCst) == 0 => {
+            let data = json!({"supported": ["2026-07-28"], "requested": "2026-07-28"});
+            let error = json!({"code": -32_022, "message": "not now", "data": data});
+            let refusal = json!({"jsonrpc": "2.0", "id": body["id"], "error": error});
+            http(400, "application/json", &refusal.to_string())
+        }
+        Manner::Asking | Manner::AskingAside if body["id"] == "q-1" => {
+            let is_right = body["result"] == json!({"roots": []}) && header(head, "Mcp-Session-Id") == Some("s-1");
+            calls.fetch_add(u64::from(is_right), Ordering::SeqCst);
+            http(if is_right { 202 } else { 400 }, "text/plain", "")
+        }
+        Manner::Leaving if body["method"] == "tools/call" => {
+            let id = &body["id"];
+            http(200, "text/event-stream", &format!("id: e-{id}\nretry: 20\ndata:\n\n"))
+        }
+        Manner::Leaving if head.starts_with("GET ") => match header(head, "Last-Event-ID") {
+            Some(after) => {
+                calls.fetch_add(1, Ordering::SeqCst);
+                let id: Value = after.trim_start_matches("e-").parse().expect("an id");
+                stream(&[json!({"jsonrpc": "2.0", "id": id, "result": {"content": []}})])
+            }
+            None => http(405, "text/plain", ""),
+        },
+        Manner::Asking | Manner::AskingAside | Manner::Leaving => legacy(head, body, "s-1"),
         Manner::Forgetful(after) => {
             let is_new = header(head, "Mcp-Session-Id") == Some("s-2");
             let is_call = body["method"] == "tools/call" || (is_new && body["method"] == "ping");
@@ -94,6 +132,41 @@ pub(crate) fn answer(manner: Manner, head: &str, body: &Value, calls: &AtomicU64
         }
         _ => modern(manner, head, body, calls),
     }
+}
+
+/// True for requests whose stream brings a question.
+fn asks(manner: Manner, head: &str, body: &Value) -> bool {
+    match manner {
+        Manner::Asking | Manner::AskingAside if body["method"] == "tools/call" => true,
+        Manner::AskingAside => head.starts_with("GET "),
+        _ => false,
+    }
+}
+
+/// An event stream: a question, and once that was answered the response; on a GET none.
+async fn wait_for_answer(
+    stream: &mut TcpStream,
+    manner: Manner,
+    head: &str,
+    id: &Value,
+    calls: &AtomicU64,
+) -> std::io::Result<()> {
+    let is_get = head.starts_with("GET ");
+    let open = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+    stream.write_all(open.as_bytes()).await?;
+    if is_get == (manner == Manner::AskingAside) {
+        let question = json!({"jsonrpc": "2.0", "id": "q-1", "method": "roots/list"});
+        stream.write_all(format!("data: {question}\n\n").as_bytes()).await?;
+    }
+    while calls.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    if is_get {
+        std::future::pending::<()>().await;
+    }
+    let response = json!({"jsonrpc": "2.0", "id": id, "result": {"content": []}});
+    stream.write_all(format!("data: {response}\n\n").as_bytes()).await?;
+    Err(std::io::ErrorKind::ConnectionAborted.into())
 }
 
 /// The first request of what has come, once it is whole.

@@ -1,8 +1,9 @@
 //! The generator as the one to blame.
 
-use erlmcp_record::Fate;
+use erlmcp_record::{Dialogue, Entry, Fate};
+use erlmcp_report::render;
 
-use crate::story::Story;
+use crate::story::{Story, analysis};
 use crate::{reason, verdict};
 
 const ON_REQUESTS: [&str; 7] = [
@@ -66,4 +67,27 @@ fn lag_softens_a_fail_and_never_spoils_a_pass() {
         assert!(why.contains(which) && why.contains("use more --agents, or a lower --rate"), "{why}");
         assert_eq!(verdict(&lagging(50_000, send_us, receive_us), "sla.p95_ms"), "PASS");
     }
+}
+
+#[test]
+fn what_the_target_asked_back_is_one_line_and_none_where_it_asked_nothing() {
+    let mut rows = Story::short().rows();
+    assert!(!render::console(&analysis(&rows).summary()).contains("dialogue"));
+    let intervals = rows.iter_mut().filter_map(|row| match row {
+        Entry::Interval(row) if row.second == 30 => Some(row),
+        _ => None,
+    });
+    for row in intervals {
+        row.dialogue = Dialogue {
+            answered: [("elicitation".to_string(), 600), ("roots".to_string(), 1)].into(),
+            unanswered: u64::from(row.agent == 2),
+            rounds: 4,
+            resumed: 0,
+        };
+    }
+    let summary = analysis(&rows).summary();
+    let line = "1,200 elicitation requests answered, 2 roots requests answered, 1 server requests not answered, 8 further rounds";
+    assert!(render::console(&summary).contains(&format!("\n  dialogue: {line}\n")), "{}", render::console(&summary));
+    assert!(render::markdown(&summary).contains(&format!("| dialogue | {line} |")));
+    assert!(render::json(&summary).contains(line));
 }
