@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::Hist;
 use crate::interval::is_zero;
 
-/// Streams of notifications of one agent, at the end of a second and over it: one row a second while it has any. They
-/// are in no other row. Where a second comes again, its counts add up and its gauges (`held`, `by_replica`) replace the
-/// earlier ones.
+/// Streams of notifications of one agent, at the end of a second and over it: one row a second from when it is told
+/// to hold some until they are closed. They are in no other row. Where a second comes again, its counts add up and its
+/// gauges (`held`, `by_replica`) replace the earlier ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamRow {
     pub agent: u32,

@@ -2,36 +2,11 @@
 
 use std::net::TcpListener;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::finished::{Finished, Started, erlmcp};
+use crate::finished::{Finished, erlmcp};
+use crate::serving::Serving;
 use crate::targets::{Target, Vice};
-
-/// `erlmcp serve`, until it is dropped.
-struct Serving {
-    started: Option<Started>,
-    url: String,
-}
-
-impl Serving {
-    fn start() -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-        let started = erlmcp(&["serve", "--listen", &address.to_string()]);
-        started.says("listening on");
-        Self { started: Some(started), url: format!("http://{address}") }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        if let Some(started) = self.started.take() {
-            let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
-            let _ = kill_process(pid, Signal::TERM);
-            started.end();
-        }
-    }
-}
 
 fn discover(arguments: &[&str]) -> Finished {
     erlmcp(&[&["discover"], arguments].concat()).end()
@@ -45,7 +20,7 @@ fn json(arguments: &[&str]) -> Value {
 
 #[test]
 fn our_own_server_in_both_eras() {
-    let serving = Serving::start();
+    let serving = Serving::start(&[]);
     let modern = json(&[&serving.url]);
     assert_eq!((&modern["era"], &modern["version"]), (&"modern".into(), &"2026-07-28".into()));
     assert_eq!((&modern["session"], &modern["answers"]), (&false.into(), &"json".into()));
@@ -85,7 +60,7 @@ fn what_cannot_be_discovered_is_one_sentence() {
 
 #[test]
 fn load_in_a_session_for_each_connection() {
-    let serving = Serving::start();
+    let serving = Serving::start(&[]);
     let load =
         ["-c", "12", "-d", "2s", "-r", "40", "--agents", "1", "--phases", "1,2,3,6", "--sessions", "per-connection"];
     let modern = erlmcp(&[&["stress", &serving.url][..], &load].concat()).end();

@@ -10,4 +10,6 @@ mod main_job;
 mod misuse;
 mod rules;
 mod secured;
+mod serving;
+mod streaming;
 mod targets;

@@ -33,6 +33,8 @@ impl<N: Net> Engine<N> {
             if matches!(block.work, Work::Open(_) | Work::Close(_)) {
                 self.tell_connections();
                 self.tell_streams();
+            }
+            if matches!(block.work, Work::Close(_)) {
                 self.trim_streams();
             }
             self.tell_planned(block.id, block.planned_told, self.ledger.tally(block.id).planned);

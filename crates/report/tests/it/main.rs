@@ -7,6 +7,7 @@ mod recovery;
 mod server_figures;
 mod sla;
 mod story;
+mod streams;
 mod validity;
 mod views;
 mod wording;

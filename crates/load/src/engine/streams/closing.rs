@@ -68,7 +68,8 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    /// Forgets places that nobody names any more.
+    /// Forgets places that nobody names any more. Until streams were closed it is told each second how many are held,
+    /// also where that is none.
     pub(in crate::engine) fn trim_streams(&mut self) {
         let is_named = |block: &Block| block.names(Of::Streams) || matches!(block.work, Work::Close(_));
         if self.streams.are_closed(usize::MAX) && !self.blocks.iter().any(is_named) {

@@ -1,0 +1,36 @@
+//! `erlmcp serve`, until it is dropped.
+
+use std::net::TcpListener;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::finished::{Started, erlmcp};
+
+/// See the module.
+pub(crate) struct Serving {
+    started: Option<Started>,
+    pub(crate) url: String,
+}
+
+impl Serving {
+    pub(crate) fn start(more: &[&str]) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let started = erlmcp(&[&["serve", "--listen", &address.to_string()], more].concat());
+        started.says("listening on");
+        Self { started: Some(started), url: format!("http://{address}") }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.started.as_ref().map_or(0, Started::pid)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(started) = self.started.take() {
+            let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
+            let _ = kill_process(pid, Signal::TERM);
+            started.end();
+        }
+    }
+}
