@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => commands::serve::run(args),
         Command::Cluster(args) => commands::cluster::run(args),
         Command::Replica(args) => commands::replica::run(&args),
+        Command::Store => commands::store::run(),
         Command::Agent(args) => commands::agent::run(args),
         Command::ConformanceClient(args) => commands::conformance::run(args),
     };

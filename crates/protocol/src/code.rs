@@ -20,6 +20,12 @@ pub const UNSUPPORTED_VERSION: i64 = -32_022;
 pub const OVERLOADED: i64 = 53_003;
 /// Ours: the time for a call is over.
 pub const DEADLINE: i64 = 53_004;
+/// Ours: an operation that runs right now.
+pub const OPERATION_RUNS: i64 = 53_009;
+/// Ours: an operation that is settled without a result.
+pub const OPERATION_SETTLED: i64 = 53_010;
+/// Ours: an operation whose id was used for something else.
+pub const OPERATION_MISMATCH: i64 = 53_022;
 /// Ours: a quota is used up.
 pub const QUOTA: i64 = 53_029;
 /// Ours: the server drains, ask another one.

@@ -6,5 +6,6 @@ pub mod era;
 pub mod header;
 pub mod http;
 pub mod json;
+pub mod operation;
 pub mod server;
 pub mod sse;

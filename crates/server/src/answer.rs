@@ -61,6 +61,12 @@ impl RpcError {
         Self::new(code::OVERLOADED, "overloaded").with(data)
     }
 
+    /// The store of operations takes nothing now.
+    pub(crate) fn store_unavailable(retry_after_ms: u64) -> Self {
+        let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "store"});
+        Self::new(code::OVERLOADED, "operations can't be kept now: the store is away or has no room").with(data)
+    }
+
     /// The time for a call is over.
     pub(crate) fn deadline(executed: bool) -> Self {
         Self::new(code::DEADLINE, "deadline exceeded").with(json!({"executed": executed}))

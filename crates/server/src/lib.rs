@@ -47,6 +47,7 @@ mod engine;
 pub mod features;
 mod limits;
 mod metrics;
+pub mod operations;
 mod queue;
 mod session;
 mod shard;

@@ -93,6 +93,12 @@ limits! {
     task_lifetime_ms = 300_000, "ms", "From a task's beginning until it is forgotten; what runs longer is ended.";
     task_poll_ms = 500, "ms", "How often clients are told to ask after a task.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
+    operations_held_max = 8_000_000, "operations", "Operations that a store remembers, about 100 bytes each. Full, and none older than the retention: 503.";
+    operation_retention_ms = 86_400_000, "ms", "A settled operation's result. Later: 410, expired; it is never run again while it is remembered.";
+    operation_result_bytes_max = 262_144, "bytes", "The result of an operation. Above it: kept as an error that says so.";
+    store_backlog_max = 1_024, "questions", "Questions of one replica that its store has not answered. Above it: 503, not executed.";
+    store_wait_ms = 2_000, "ms", "Waiting for the store before a tool starts. Later: 503, not executed.";
+    store_finish_wait_ms = 10_000, "ms", "Waiting for the store after a tool has run. Later: 500; operation/status tells when it is known.";
     drain_lead_ms = 0, "ms", "From \"not ready\" to the end of accepting, so that balancers look elsewhere first.";
     drain_idle_ms = 500, "ms", "From the end of accepting to the closing of connections without a request.";
     drain_timeout_ms = 10_000, "ms", "A drain; whatever is still open then is cut.";

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// One replica of a cluster; started by `cluster`
     #[command(hide = true)]
     Replica(ReplicaArgs),
+    /// The store of a cluster; started by `cluster`
+    #[command(hide = true)]
+    Store,
     /// One generator process; started by `stress`
     #[command(hide = true)]
     Agent(AgentArgs),

@@ -36,6 +36,9 @@ pub(crate) struct EngineArgs {
     /// A further host name that requests may name in Host and Origin (repeatable)
     #[arg(long, value_name = "NAME")]
     pub(crate) allowed_host: Vec<String>,
+    /// File that operations are kept in [default: a private one that ends with the server]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) store: Option<PathBuf>,
     /// Offer what a test suite wants, in place of the built-in tools
     #[arg(long, value_name = "SUITE")]
     pub(crate) fixtures: Option<Fixtures>,

@@ -50,6 +50,7 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         shared: resolve(&args.listen)?,
         replicas: args.replicas,
         control: args.control,
+        store: args.engine.store.clone(),
         limits: limits(&args.engine),
         shards: args.shards.unwrap_or_else(|| cores() / usize::from(args.replicas.max(1))).max(1),
         allowed_hosts: args.engine.allowed_host,

@@ -62,8 +62,14 @@ mod tests {
     #[test]
     fn what_was_typed_goes_over_the_defaults() {
         let drain_timeout = Duration::from_secs(3);
-        let engine =
-            EngineArgs { workers: Some(4), queue: None, allowed_host: Vec::new(), fixtures: None, drain_timeout };
+        let engine = EngineArgs {
+            workers: Some(4),
+            queue: None,
+            allowed_host: Vec::new(),
+            store: None,
+            fixtures: None,
+            drain_timeout,
+        };
         let expected = Limits { workers: 4, drain_timeout_ms: 3_000, ..Limits::default() };
         assert_eq!(limits(&engine), expected);
     }

@@ -10,5 +10,6 @@ mod reaching;
 pub(crate) mod replica;
 pub(crate) mod serve;
 mod status;
+pub(crate) mod store;
 pub(crate) mod stress;
 mod survey;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use erlmcp_server::cluster::descriptors_for;
+use erlmcp_server::operations::PrivateFolder;
 use erlmcp_server::{Listening, Server, ServerConfig, ServerError, bind};
 
 use super::listen::{cores, limits, resolve};
@@ -21,7 +22,10 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let listeners = listen(&resolve(&args.listen)?)?;
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
     descriptors_for(&limits)?;
+    let folder = if args.engine.store.is_none() { Some(PrivateFolder::create()?) } else { None };
+    let store = args.engine.store.or_else(|| Some(folder.as_ref()?.path().join("operations.db")));
     let config = ServerConfig {
+        store,
         limits,
         registry: registry(args.engine.fixtures)?,
         shards: args.shards.unwrap_or_else(cores),

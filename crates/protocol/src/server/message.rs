@@ -3,6 +3,7 @@
 use crate::code;
 use crate::header::meta;
 use crate::json::{JsonError, Scanner, Text};
+use crate::operation;
 
 /// The bounds of a message.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +73,10 @@ pub struct Params<'a> {
     pub request_id: Option<&'a str>,
     /// `level` of `logging/setLevel`, where it is a string.
     pub level: Option<Text<'a>>,
+    /// `operation` of `operation/status`, where it is a string.
+    pub operation: Option<Text<'a>>,
+    /// `settle` of `operation/status`: JSON text of any kind.
+    pub settle: Option<&'a str>,
     pub meta: Meta<'a>,
 }
 
@@ -88,6 +93,8 @@ pub struct Meta<'a> {
     pub progress_token: Option<&'a str>,
     /// Where it is a string.
     pub log_level: Option<Text<'a>>,
+    /// The operation that the request is an attempt of: JSON text of any kind.
+    pub operation: Option<&'a str>,
 }
 
 /// A longer progress token is not one: it would come back with each notification.
@@ -287,6 +294,12 @@ impl<'a> Params<'a> {
         } else if key.is("level") {
             seen.mark(26);
             self.level = text(scanner)?;
+        } else if key.is("operation") {
+            seen.mark(28);
+            self.operation = text(scanner)?;
+        } else if key.is("settle") {
+            seen.mark(29);
+            self.settle = Some(scanner.value()?);
         } else {
             scanner.value()?;
         }
@@ -310,6 +323,9 @@ impl<'a> Meta<'a> {
         } else if key.is(meta::LOG_LEVEL) {
             seen.mark(20);
             self.log_level = text(scanner)?;
+        } else if key.is(operation::META) {
+            seen.mark(27);
+            self.operation = Some(scanner.value()?);
         } else {
             scanner.value()?;
         }

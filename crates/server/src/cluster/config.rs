@@ -18,6 +18,8 @@ pub struct ClusterConfig {
     pub replicas: u16,
     /// Where the control socket is; none for the default place.
     pub control: Option<PathBuf>,
+    /// The file that operations are kept in, which is made where it is missing; none for one that ends with the cluster.
+    pub store: Option<PathBuf>,
     /// The limits of each replica.
     pub limits: Limits,
     /// Threads that serve connections, in each replica.

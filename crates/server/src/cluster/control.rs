@@ -34,6 +34,11 @@ pub enum Request {
         /// Replicas wanted.
         replicas: u16,
     },
+    /// The history and the effects of operations as a file of lines; answered when it is there.
+    Effects {
+        /// An absolute path.
+        to: PathBuf,
+    },
     /// The orderly end; answered at once.
     Stop,
     /// From now on a line an event.

@@ -61,6 +61,12 @@ pub enum ClusterError {
         /// Why, as a sentence.
         reason: String,
     },
+    /// The store did not come up.
+    #[error("the store of operations cannot start: {reason}")]
+    NoStore {
+        /// Why, as a sentence.
+        reason: String,
+    },
     /// The system refused something that nothing works without.
     #[error("cannot {what}: {source}")]
     System {
@@ -73,7 +79,7 @@ pub enum ClusterError {
     #[error("the cluster is starting, scaling or stopping: ask again when it runs (`erlmcp cluster status`)")]
     Busy,
     /// `replica` was typed by hand.
-    #[error("a replica is started by `erlmcp cluster`; to serve from one process use `erlmcp serve`")]
+    #[error("replicas and stores are started by `erlmcp cluster`; to serve from one process use `erlmcp serve`")]
     NoChannel,
 }
 

@@ -1,4 +1,4 @@
-//! The first message from the supervisor to a replica, and the listening sockets with it. The channel is the replica's
+//! The first message from the supervisor to a replica or the store, and the listening sockets with it. The channel is its
 //! standard input: nothing else is inherited, so nothing can leak into another child.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -9,16 +9,17 @@ use std::os::unix::net::UnixStream;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::line;
-use super::messages::Hello;
 
 /// Listening sockets of one replica: a name resolves to few addresses.
 pub(super) const SOCKETS_MAX: usize = 8;
 const BYTES_MAX: usize = 64 * 1_024;
 
 /// Sends `hello` and the sockets. The channel is new, so that it has room for them: this never waits.
-pub(super) fn send(channel: &UnixStream, hello: &Hello, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub(super) fn send(channel: &UnixStream, hello: &impl Serialize, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
     let line = line::to_line(hello);
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -30,7 +31,7 @@ pub(super) fn send(channel: &UnixStream, hello: &Hello, sockets: &[BorrowedFd<'_
 }
 
 /// Receives what [`send`] sent. The kernel does not join a message that carries descriptors with the next one.
-pub(super) fn receive(channel: &UnixStream) -> io::Result<(Hello, Vec<OwnedFd>)> {
+pub(super) fn receive<T: DeserializeOwned>(channel: &UnixStream) -> io::Result<(T, Vec<OwnedFd>)> {
     let mut line = vec![0; BYTES_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -51,8 +52,10 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::cluster::messages::Hello;
     use crate::limits::Limits;
     use crate::metrics::ClusterReference;
+    use crate::operations::StoreAddress;
 
     #[test]
     fn sockets_arrive_with_the_first_message_and_only_with_it() {
@@ -61,11 +64,13 @@ mod tests {
         let cluster = ClusterReference { control: "c".into(), port: 1, replicas: 3 };
         let session_key = crate::session::SessionKey::random();
         let (limits, allowed_hosts) = (Limits::default(), vec!["a".to_string()]);
-        let hello = Hello { replica: 2, supervisor_pid: 1, shards: 1, limits, allowed_hosts, cluster, session_key };
+        let store = StoreAddress { socket: "s".into(), base: 1, number: 2 };
+        let hello =
+            Hello { replica: 2, supervisor_pid: 1, shards: 1, limits, allowed_hosts, cluster, session_key, store };
         send(&supervisor, &hello, &[listener.as_fd(), listener.as_fd()]).expect("sent");
         supervisor.write_all(b"next\n").expect("written");
 
-        let (received, sockets) = receive(&replica).expect("received");
+        let (received, sockets) = receive::<Hello>(&replica).expect("received");
         assert_eq!((received.replica, received.cluster), (2, hello.cluster));
         assert_eq!(sockets.len(), 2);
         let handed_down = TcpListener::from(sockets.into_iter().next().expect("one"));

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use super::control::Request;
 use super::membership::Verdict;
 use super::messages::{FromReplica, ListChange};
+use super::store::FromStore;
 
 /// Happenings that may wait; whoever brings one more waits too.
 pub(super) const WAITING_MAX: usize = 1_024;
@@ -21,6 +22,15 @@ pub(super) enum Happening {
     /// Its process is gone.
     Ended {
         replica: u16,
+        life: u64,
+        reason: String,
+    },
+    StoreSaid {
+        life: u64,
+        message: FromStore,
+    },
+    /// The store's process is gone.
+    StoreEnded {
         life: u64,
         reason: String,
     },

@@ -10,6 +10,7 @@ use super::line;
 use crate::engine::{Change, Server, Updates};
 use crate::limits::Limits;
 use crate::metrics::{ClusterReference, Snapshot};
+use crate::operations::StoreAddress;
 use crate::session::{Ended, SessionKey, Word};
 
 /// The longest message of a replica.
@@ -30,6 +31,8 @@ pub(super) struct Hello {
     pub(super) cluster: ClusterReference,
     /// Signs the ids of sessions: each replica takes those of all.
     pub(super) session_key: SessionKey,
+    /// Where operations are kept.
+    pub(super) store: StoreAddress,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -141,6 +141,7 @@ mod tests {
             descriptors_limit: 100,
             cpu_seconds: 0.5,
             shards: Vec::new(),
+            operations: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! One replica's process: started, listened to, spoken to, and seen to its end.
+//! The process of one replica, or of the store: started, listened to, spoken to, and seen to its end.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -9,6 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,12 +19,28 @@ use tokio::sync::{Notify, mpsc};
 use super::handover;
 use super::happening::Happening;
 use super::line;
-use super::messages::{FROM_REPLICA_BYTES_MAX, FromReplica, Hello, Line, TO_REPLICA_WAITING_MAX};
+use super::messages::{FROM_REPLICA_BYTES_MAX, Line, TO_REPLICA_WAITING_MAX};
 
 /// How long the last words of a replica that ended are waited for.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// A replica's process, from the supervisor's side.
+/// Whose process it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Replica(u16),
+    Store,
+}
+
+/// What is started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Program<'a> {
+    pub(super) path: &'a Path,
+    pub(super) role: Role,
+    /// What it is told beside its role.
+    pub(super) arguments: &'a [String],
+}
+
+/// A process, from the supervisor's side.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: u32,
@@ -32,12 +49,11 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `program replica` with the sockets. The parent-death signal of a process follows the thread that started
+    /// Starts `program replica` or `program store` with the sockets. The parent-death signal of a process follows the thread that started
     /// it, so this has to be called on the main thread.
     pub(super) fn start(
-        program: &Path,
-        arguments: &[String],
-        hello: &Hello,
+        program: &Program<'_>,
+        hello: &impl Serialize,
         sockets: &[BorrowedFd<'_>],
         life: u64,
         happenings: &mpsc::Sender<Happening>,
@@ -46,10 +62,14 @@ impl Process {
         handover::send(&channel, hello, sockets)?;
         channel.set_nonblocking(true)?;
         let channel = UnixStream::from_std(channel)?;
-        let child = Command::new(program)
+        let mut command = Command::new(program.path);
+        match program.role {
+            Role::Replica(replica) => command.args(["replica", "--replica", &replica.to_string()]),
+            Role::Store => command.arg("store"),
+        };
+        let child = command
             .arg0("erlmcp")
-            .args(["replica", "--replica", &hello.replica.to_string()])
-            .args(arguments)
+            .args(program.arguments)
             .stdin(Stdio::from(OwnedFd::from(far_end)))
             .stdout(Stdio::null())
             // A group of its own: Ctrl-C is for the supervisor, which then ends the replicas in order.
@@ -61,12 +81,18 @@ impl Process {
         let kill = Arc::new(Notify::new());
         let (reader, writer) = channel.into_split();
         let speaker = tokio::spawn(speak(writer, waiting));
-        let owner = Owner { replica: hello.replica, life, happenings: happenings.clone() };
+        let owner = Owner { role: program.role, life, happenings: happenings.clone() };
         let killed = Arc::clone(&kill);
         tokio::spawn(async move {
             let reason = owner.live(child, reader, &killed).await;
             speaker.abort();
-            owner.tell(Happening::Ended { replica: owner.replica, life: owner.life, reason }).await;
+            let life = owner.life;
+            owner
+                .tell(match owner.role {
+                    Role::Replica(replica) => Happening::Ended { replica, life, reason },
+                    Role::Store => Happening::StoreEnded { life, reason },
+                })
+                .await;
         });
         Ok(Self { pid, lines, kill })
     }
@@ -106,7 +132,7 @@ async fn speak(mut writer: OwnedWriteHalf, mut waiting: mpsc::Receiver<Line>) {
 }
 
 struct Owner {
-    replica: u16,
+    role: Role,
     life: u64,
     happenings: mpsc::Sender<Happening>,
 }
@@ -117,7 +143,7 @@ impl Owner {
         let _ = self.happenings.send(happening).await;
     }
 
-    /// Passes on what the replica says until its process has ended; why it did, as a sentence.
+    /// Passes on what the process says until its process has ended; why it did, as a sentence.
     async fn live(&self, mut child: Child, reader: OwnedReadHalf, kill: &Notify) -> String {
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
@@ -151,15 +177,19 @@ impl Owner {
 
     /// False where the line is no message.
     async fn pass_on(&self, line: &mut Vec<u8>) -> bool {
-        let message = line::parse::<FromReplica>(line);
+        let life = self.life;
+        let happening = match self.role {
+            Role::Replica(replica) => line::parse(line).map(|message| Happening::Said { replica, life, message }),
+            Role::Store => line::parse(line).map(|message| Happening::StoreSaid { life, message }),
+        };
         line.clear();
-        match message {
-            Ok(message) => {
-                self.tell(Happening::Said { replica: self.replica, life: self.life, message }).await;
+        match happening {
+            Ok(happening) => {
+                self.tell(happening).await;
                 true
             }
             Err(error) => {
-                tracing::warn!("replica {} says what nobody understands: {error}", self.replica);
+                tracing::warn!("{:?} says what nobody understands: {error}", self.role);
                 false
             }
         }

@@ -82,10 +82,11 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
         shards: hello.shards,
         replica: hello.replica,
         allowed_hosts: hello.allowed_hosts,
+        store: None,
         cluster: Some(hello.cluster),
     };
     let enough = descriptors_for(&config.limits);
-    match enough.and_then(|_| Ok(Server::start_in_cluster(config, sockets, sessions)?)) {
+    match enough.and_then(|_| Ok(Server::start_in_cluster(config, sockets, sessions, Some(hello.store))?)) {
         Ok(server) => {
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let watch = Watch { source, verdicts, probes: BTreeMap::new() };
@@ -121,7 +122,7 @@ fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Vec<Listening>)>, C
     let channel = io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
     let channel = StdUnixStream::from(channel);
     channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
-    let (hello, sockets) = handover::receive(&channel).map_err(|_| ClusterError::NoChannel)?;
+    let (hello, sockets) = handover::receive::<Hello>(&channel).map_err(|_| ClusterError::NoChannel)?;
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
     let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
@@ -276,7 +277,8 @@ impl Replica {
         // A shard that is far behind must not keep this loop from its heartbeats.
         tokio::spawn(async move {
             for reply in asked {
-                reply.send(Answer { status: 204, body: Vec::new(), outcome: Outcome::Ok }).await;
+                let answer = Answer { status: 204, body: Vec::new(), outcome: Outcome::Ok, retry_after_ms: None };
+                reply.send(answer).await;
             }
         });
     }

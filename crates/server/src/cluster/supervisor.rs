@@ -18,9 +18,10 @@ use super::ending::Endings;
 use super::error::ClusterError;
 use super::happening::{Happening, WAITING_MAX};
 use super::intensity::Next;
+use super::keeping::Keeping;
 use super::messages::{Hello, ListChange, ToReplica};
 use super::pages;
-use super::process::Process;
+use super::process::{Process, Program, Role};
 use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS, Pulse};
 use super::slot::{Slot, Stage};
 use super::sockets::bind_all;
@@ -58,7 +59,7 @@ pub(super) struct Supervisor {
     shared_addresses: Vec<SocketAddr>,
     pub(super) slots: BTreeMap<u16, Slot>,
     pub(super) phase: Phase,
-    happenings: mpsc::Sender<Happening>,
+    pub(super) happenings: mpsc::Sender<Happening>,
     events: broadcast::Sender<Event>,
     /// Who belongs to the cluster, or watches whom, may be out of date.
     pub(super) is_membership_old: bool,
@@ -66,8 +67,10 @@ pub(super) struct Supervisor {
     began_ns: u64,
     /// Of sessions.
     pub(super) endings: Endings,
+    /// The store.
+    pub(super) keeping: Keeping,
     /// What makes a start impossible.
-    fatal: Option<ClusterError>,
+    pub(super) fatal: Option<ClusterError>,
 }
 
 /// Runs a cluster until it has been stopped: by its control socket, or by `signals`, which counts requests to end. Has
@@ -106,6 +109,9 @@ pub async fn run(
         }
         if let Phase::Stopping(stopped) = supervisor.phase {
             if supervisor.slots.is_empty() {
+                supervisor.keeping.stop();
+            }
+            if supervisor.keeping.is_over() {
                 clients.abort();
                 drop(socket);
                 return Ok(stopped);
@@ -128,6 +134,7 @@ impl Supervisor {
     ) -> Result<Self, ClusterError> {
         let addresses = sockets.shared.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
         let endings = Endings::new(&config.limits);
+        let keeping = Keeping::new(config.store.as_deref())?;
         let mut supervisor = Self {
             config,
             port: sockets.port,
@@ -142,6 +149,7 @@ impl Supervisor {
             looks: 0,
             began_ns: monotonic_ns(),
             endings,
+            keeping,
             fatal: None,
         };
         for (replica, listener) in (1..).zip(sockets.own) {
@@ -191,6 +199,8 @@ impl Supervisor {
         match happening {
             Happening::Said { replica, life, message } => self.said(replica, life, message),
             Happening::Ended { replica, life, reason } => self.ended(replica, life, reason),
+            Happening::StoreSaid { life, message } => self.store_said(life, message),
+            Happening::StoreEnded { life, reason } => self.store_ended(life, reason),
             Happening::Probed { replica, life, verdict } => {
                 let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
                 let turn = slot.reach.own(verdict);
@@ -202,6 +212,7 @@ impl Supervisor {
                 let _ = answer.send(json!({"ok": true}));
                 self.stop(Stopped::InOrder);
             }
+            Happening::Asked { request: Request::Effects { to }, answer } => self.export(to, answer),
             Happening::Asked { request: Request::Scale { replicas }, answer } => self.scale(replicas, answer),
             Happening::Asked { answer, .. } => drop(answer.send(refusal("that is not for the supervisor"))),
         }
@@ -229,6 +240,7 @@ impl Supervisor {
             "state": self.state(),
             "fence_after_ms": FENCING_TIME_MS,
             "now_ns": now_ns,
+            "store": self.keeping.status(),
             "replicas": self.slots.values().map(|slot| slot.row(now_ns)).collect::<Vec<_>>(),
         })
     }
@@ -236,11 +248,13 @@ impl Supervisor {
     /// Every [`HEARTBEAT_MS`]: what is due?
     fn look(&mut self) {
         let now_ns = monotonic_ns();
+        self.look_at_store(now_ns);
+        let can_start = self.keeping.was_ready();
         let replicas: Vec<u16> = self.slots.keys().copied().collect();
         for replica in replicas {
             let Some(slot) = self.slots.get_mut(&replica) else { continue };
             match slot.stage {
-                Stage::Backoff { until_ns } if until_ns <= now_ns => self.start(replica, now_ns),
+                Stage::Backoff { until_ns } if until_ns <= now_ns && can_start => self.start(replica, now_ns),
                 Stage::Starting { until_ns } if until_ns <= now_ns => {
                     slot.last_words = Some("it took no requests within 30 s of its start".to_string());
                     slot.kill();
@@ -285,20 +299,16 @@ impl Supervisor {
             allowed_hosts: self.config.allowed_hosts.clone(),
             cluster,
             session_key: self.endings.key.clone(),
+            store: self.keeping.begin(replica),
         };
         slot.life += 1;
         slot.restarts = slot.life - 1;
         slot.last_words = None;
         slot.stage = Stage::Starting { until_ns: now_ns + START_NS };
         let sockets: Vec<_> = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd).collect();
-        match Process::start(
-            &self.config.program,
-            &self.config.arguments,
-            &hello,
-            &sockets,
-            slot.life,
-            &self.happenings,
-        ) {
+        let (path, arguments) = (&*self.config.program, &*self.config.arguments);
+        let program = Program { path, role: Role::Replica(replica), arguments };
+        match Process::start(&program, &hello, &sockets, slot.life, &self.happenings) {
             Ok(process) => {
                 process.say(&self.endings.all());
                 slot.process = Some(process);
@@ -327,6 +337,7 @@ impl Supervisor {
         let now_ns = monotonic_ns();
         let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
         self.is_membership_old = true;
+        self.keeping.end(replica);
         if matches!(slot.stage, Stage::Draining { .. }) {
             self.slots.remove(&replica);
             return;

@@ -11,6 +11,7 @@ use super::{Asker, Dispatcher, mirror};
 use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
+use crate::operations::Attempt;
 use crate::queue::{Job, ReplyTo, Work};
 use crate::session::Recorder;
 use crate::tools::{
@@ -43,6 +44,10 @@ impl Dispatcher {
                 return self.rpc_error(message, 400, error);
             }
         }
+        if let (Some(operation), Some(tool)) = (message.params.meta.operation, tool) {
+            let (class, execution) = (tool.class(), tool.execution.clone());
+            return self.attempt(operation, class, execution, &name, head, message, closes, asker);
+        }
         match tool.map(|tool| &tool.execution) {
             None => self.rpc_error(message, 200, bad("there is no tool of that name")),
             Some(Execution::Inline(tool)) => {
@@ -61,15 +66,22 @@ impl Dispatcher {
                     Ok(becomes_task) => self.as_task = becomes_task,
                     Err(error) => return self.rpc_error(message, 400, error),
                 }
-                self.enqueue(work, Method::ToolsCall, head, message, closes, asker)
+                self.enqueue(work, None, Method::ToolsCall, head, message, closes, asker)
+            }
+            Some(Execution::Transactional(_)) => {
+                let why =
+                    "this tool runs as an operation only: send an id of your choice in _meta[\"io.erlmcp/operation\"]";
+                self.rpc_error(message, 400, bad(why))
             }
         }
     }
 
     /// Hands work to the workers.
+    #[expect(clippy::too_many_arguments, reason = "what a request is, and what is done with it")]
     pub(super) fn enqueue(
         &mut self,
         work: Work,
+        attempt: Option<Box<Attempt>>,
         method: Method,
         head: &Head<'_, '_>,
         message: &Message<'_>,
@@ -111,6 +123,7 @@ impl Dispatcher {
                 method,
             }),
             task: task.clone(),
+            attempt,
             cancellation: cancellation.clone(),
             deadline_ns: asker.now_ns.saturating_add(patience_ms.saturating_mul(1_000_000)),
         };

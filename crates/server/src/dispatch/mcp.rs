@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
 use erlmcp_protocol::server::check::{CheckFault, check_request};
 use erlmcp_protocol::server::{Head, Message, read_message};
+use erlmcp_protocol::{code, operation};
 use serde_json::json;
 
 use super::catalog::{MODERN, SERVED};
@@ -91,6 +91,7 @@ impl Dispatcher {
     ) -> Option<Handled> {
         Some(match method {
             Method::ToolsCall => self.call(head, message, closes, asker),
+            Method::OperationStatus => self.operation_status(head, message, closes, asker),
             Method::ToolsList | Method::ResourcesList | Method::TemplatesList | Method::PromptsList => {
                 self.list(method, message)
             }
@@ -198,6 +199,8 @@ pub(super) fn label(message: &Message<'_>) -> Method {
         Method::PromptsList
     } else if is(method::COMPLETE) {
         Method::Complete
+    } else if is(operation::STATUS) {
+        Method::OperationStatus
     } else {
         Method::Other
     }

@@ -9,6 +9,7 @@ mod lists;
 mod mcp;
 mod mirror;
 mod offers;
+mod operations;
 mod pages;
 mod reply;
 mod resuming;

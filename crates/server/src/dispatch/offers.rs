@@ -52,7 +52,7 @@ impl Dispatcher {
         let uri = uri.decode();
         match self.shared.registry.offers.reader(&uri) {
             Some((reader, request)) => {
-                self.enqueue(Work::Read(reader, request), Method::ResourcesRead, head, message, closes, asker)
+                self.enqueue(Work::Read(reader, request), None, Method::ResourcesRead, head, message, closes, asker)
             }
             None => self.failed(message, Failure::no_resource(&uri)),
         }
@@ -84,7 +84,7 @@ impl Dispatcher {
             return self.failed(message, Failure::invalid(text));
         }
         let work = Work::Prompt(prompt.source.clone(), PromptArguments::new(arguments));
-        self.enqueue(work, Method::PromptsGet, head, message, closes, asker)
+        self.enqueue(work, None, Method::PromptsGet, head, message, closes, asker)
     }
 
     pub(super) fn complete(
@@ -122,7 +122,7 @@ impl Dispatcher {
             Some(Some(completer)) => {
                 let Argument { name: argument, value } = argument;
                 let request = CompletionRequest { argument, value, known: context.arguments };
-                self.enqueue(Work::Complete(completer, request), Method::Complete, head, message, closes, asker)
+                self.enqueue(Work::Complete(completer, request), None, Method::Complete, head, message, closes, asker)
             }
         }
     }

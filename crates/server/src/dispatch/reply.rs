@@ -155,7 +155,8 @@ impl Dispatcher {
             // Of a call that was cancelled: a stream on which nothing came.
             return self.head(answer.status, Some("text/event-stream"), Some(0), "", closes).write(out);
         }
-        self.send_json(out, answer.status, "", closes, &answer.body);
+        let fields = answer.retry_after_ms.map(retry_field).unwrap_or_default();
+        self.send_json(out, answer.status, &fields, closes, &answer.body);
     }
 
     /// How long a refused client is asked to wait: what the queue says, within the limits, spread by a half either way

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::answer::ServerInfo;
 use crate::limits::Limits;
 use crate::metrics::ClusterReference;
+use crate::operations::OpenError;
 use crate::tools::Registry;
 
 /// What a server is started with.
@@ -26,6 +28,8 @@ pub struct ServerConfig {
     /// Hosts that requests may name in Host and Origin, beyond localhost, loopback addresses and the listeners' own
     /// addresses; with or without a port.
     pub allowed_hosts: Vec<String>,
+    /// The file that operations are kept in, which is made where it is missing; none for a server that takes no operations.
+    pub store: Option<PathBuf>,
     /// The cluster that this replica belongs to.
     pub cluster: Option<ClusterReference>,
 }
@@ -117,6 +121,9 @@ pub enum ServerError {
     /// There is nothing to listen on.
     #[error("no socket to listen on was given: name at least one address")]
     NoListener,
+    /// The store of operations can't be had.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// A thread, a poll or the workers' runtime could not be made.
     #[error("cannot start the server's {what}: {source}; the machine is short of threads, memory or descriptors")]
     System {

@@ -20,7 +20,9 @@ pub(crate) use shared::Shared;
 #[cfg(test)]
 pub(crate) use starting::share;
 
+use crate::clock::monotonic_ns;
 use crate::metrics::Snapshot;
+use crate::operations::StoreAddress;
 use crate::queue::WorkerPool;
 use crate::session::Sessions;
 
@@ -39,7 +41,7 @@ impl Server {
     /// # Errors
     /// Where the configuration is no good or the system can't give what is needed.
     pub fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool) -> Result<Self, ServerError> {
-        starting::start(config, listeners, ready, None)
+        starting::start(config, listeners, ready, None, None)
     }
 
     /// Listens on an address and serves there, ready at once: all that a lone server needs. Port 0 is any free one; see
@@ -61,8 +63,9 @@ impl Server {
         config: ServerConfig,
         listeners: Vec<Listening>,
         sessions: Sessions,
+        store: Option<StoreAddress>,
     ) -> Result<Self, ServerError> {
-        starting::start(config, listeners, true, Some(sessions))
+        starting::start(config, listeners, true, Some(sessions), store)
     }
 
     /// What outlives the drain.
@@ -110,6 +113,7 @@ impl Server {
     /// Begins the drain: not ready, streams end with their result, what is in flight is answered, idle connections
     /// are closed.
     pub fn drain(&self) {
+        self.shared.drained_since_ns.store(monotonic_ns(), Ordering::Release);
         self.shared.draining.store(true, Ordering::Release);
         self.shared.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
@@ -118,7 +122,16 @@ impl Server {
     pub fn join(self) -> Drained {
         // A shard that panicked has cut its connections, but nobody can say how many.
         let cut = self.shards.into_iter().map(|shard| shard.join().unwrap_or(0)).sum();
+        if let Some(operations) = self.shared.operations.get() {
+            let limits = &self.shared.limits;
+            let patience_ns = (limits.drain_lead_ms + limits.drain_timeout_ms).saturating_mul(1_000_000);
+            let since_ns = self.shared.drained_since_ns.load(Ordering::Acquire);
+            operations.wait_for_the_last(since_ns.saturating_add(patience_ns));
+        }
         self.workers.stop(&self.shared.queue);
+        if let Some(operations) = self.shared.operations.get() {
+            operations.close();
+        }
         Drained { cut }
     }
 }

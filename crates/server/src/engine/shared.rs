@@ -1,6 +1,6 @@
 //! What the shards and the workers of a server have in common.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use erlmcp_protocol::server::access::AllowedHosts;
@@ -16,6 +16,7 @@ use crate::metrics::{
     ClusterReference, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State, collect_requests,
     collect_shards,
 };
+use crate::operations::Operations;
 use crate::queue::{JobQueue, ReplyTo};
 use crate::session::{Ended, Session, Sessions, Told};
 use crate::shard::Mailbox;
@@ -47,8 +48,12 @@ pub(crate) struct Shared {
     pub(crate) sampler: ProcessSampler,
     /// The workers' runtime, once it is there.
     pub(crate) runtime: OnceLock<tokio::runtime::Handle>,
+    /// Where there is a store for them, once it is there.
+    pub(crate) operations: OnceLock<Arc<Operations>>,
     pub(crate) ready: AtomicBool,
     pub(crate) draining: AtomicBool,
+    /// When the drain began, CLOCK_MONOTONIC ns.
+    pub(crate) drained_since_ns: AtomicU64,
     pub(crate) pages: Mutex<Option<Arc<ClusterPages>>>,
     /// As the limit has it, or as the descriptors allow.
     pub(crate) connections_max: u64,
@@ -149,6 +154,7 @@ impl Shared {
             descriptors_limit: process.descriptors_limit,
             cpu_seconds: process.cpu_ns as f64 / 1e9,
             shards: collect_shards(shards()),
+            operations: self.operations.get().map(|operations| operations.figures()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a server is put together.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
+use crate::operations::{Operations, StoreAddress};
 use crate::queue::{JobQueue, WorkerPool};
 use crate::session::{SessionKey, Sessions};
 use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
@@ -35,6 +36,7 @@ pub(super) fn start(
     listeners: Vec<Listening>,
     ready: bool,
     sessions: Option<Sessions>,
+    store: Option<StoreAddress>,
 ) -> Result<Server, ServerError> {
     let limits = config.limits.clone();
     let tools = config.registry.len() as u64;
@@ -60,6 +62,7 @@ pub(super) fn start(
     }
     let addresses = addresses(&listeners)?;
     let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
+    let file = config.store.clone();
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
     if let Some(sessions) = sessions {
         shared.tasks = Tasks::new(sessions.replays.origin, &limits);
@@ -70,6 +73,14 @@ pub(super) fn start(
         .map_err(system("worker threads"))?;
     // It was not set before.
     let _ = shared.runtime.set(workers.runtime().handle().clone());
+    let runtime = workers.runtime().handle();
+    let operations = match (store, file) {
+        (Some(address), _) => Some(Operations::at(address, shared.replica, &limits, runtime)),
+        (None, Some(path)) => Some(Operations::with_file(&path, shared.replica, &limits, runtime)?),
+        (None, None) => None,
+    };
+    // Nor was this.
+    operations.map(|operations| shared.operations.set(operations));
     let mut sockets = Some(prepare(listeners, &limits)?);
     let mut loopings = Vec::new();
     for (index, poll) in polls.into_iter().enumerate() {
@@ -130,8 +141,10 @@ pub(crate) fn share(
         mailboxes,
         sampler: ProcessSampler::default(),
         runtime: OnceLock::new(),
+        operations: OnceLock::new(),
         ready: AtomicBool::new(ready),
         draining: AtomicBool::new(false),
+        drained_since_ns: AtomicU64::new(0),
         pages: Mutex::new(None),
         connections_max: limits.connections_max.min(descriptors().saturating_sub(limits.descriptors_reserved)),
         started_ns,

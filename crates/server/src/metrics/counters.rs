@@ -56,6 +56,7 @@ pub(crate) enum Method {
     PromptsList,
     PromptsGet,
     Complete,
+    OperationStatus,
     Initialize,
     Ping,
     /// A GET stream of a session.
@@ -71,7 +72,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Discover,
         Self::ToolsList,
         Self::ToolsCall,
@@ -82,6 +83,7 @@ impl Method {
         Self::PromptsList,
         Self::PromptsGet,
         Self::Complete,
+        Self::OperationStatus,
         Self::Initialize,
         Self::Ping,
         Self::Get,
@@ -104,6 +106,7 @@ impl Method {
             Self::PromptsList => "prompts/list",
             Self::PromptsGet => "prompts/get",
             Self::Complete => "completion/complete",
+            Self::OperationStatus => "operation/status",
             Self::Initialize => "initialize",
             Self::Ping => "ping",
             Self::Get => "GET",

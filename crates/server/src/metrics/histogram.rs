@@ -34,7 +34,7 @@ impl Latencies {
 }
 
 /// A latency's bucket: the first whose bound is not below it.
-fn bucket(ns: u64) -> usize {
+pub(crate) fn bucket(ns: u64) -> usize {
     let us = ns.div_ceil(1_000).max(1);
     // The smallest n with us <= 2^n.
     let bits = u64::BITS - (us - 1).leading_zeros();

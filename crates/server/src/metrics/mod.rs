@@ -8,6 +8,7 @@ mod stall;
 mod status;
 mod text;
 
+pub(crate) use histogram::{BUCKETS, bucket};
 pub use histogram::{Histogram, bounds_us};
 pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State};
 pub use status::ClusterReference;

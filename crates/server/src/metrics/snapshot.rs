@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counters::{Method, Outcome, ShardCounters};
 use super::histogram::Histogram;
+use crate::operations::OperationFigures;
 
 /// Where a server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +133,9 @@ pub struct Snapshot {
     pub cpu_seconds: f64,
     /// The shards.
     pub shards: Vec<ShardFigures>,
+    /// Operations; none where there is no store for them.
+    #[serde(default)]
+    pub operations: Option<OperationFigures>,
 }
 
 impl Snapshot {

@@ -40,6 +40,7 @@ pub(crate) fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterRefere
         "memory": snapshot.memory,
         "tasks": snapshot.tasks,
         "descriptors": {"open": snapshot.descriptors_open, "limit": snapshot.descriptors_limit},
+        "operations": snapshot.operations,
         "shards": snapshot.shards,
         "cluster": cluster,
     })

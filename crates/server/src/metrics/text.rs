@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::histogram::bounds_us;
+use super::histogram::{Histogram, bounds_us};
 use super::snapshot::{Snapshot, State};
 
 /// How old the figures of a cluster-wide page are, s.
@@ -25,7 +25,7 @@ const fn counter(name: &'static str, help: &'static str, samples: fn(&mut Page, 
     Family { name, kind: "counter", help, samples }
 }
 
-const FAMILIES: [Family; 21] = [
+const FAMILIES: [Family; 24] = [
     gauge("erlmcp_connections", "Open connections by what their last request was for.", |page, s| {
         page.labelled("kind", "mcp", s.connections.mcp);
         page.labelled("kind", "admin", s.connections.admin);
@@ -42,7 +42,7 @@ const FAMILIES: [Family; 21] = [
         name: "erlmcp_latency_seconds",
         kind: "histogram",
         help: "From a request read to its answer handed to the kernel.",
-        samples: latency,
+        samples: |page, s| latency(page, &s.latency),
     },
     gauge("erlmcp_queue_depth", "Tool calls that wait for a worker.", |page, s| page.one(s.queue.depth)),
     gauge("erlmcp_queue_limit", "Tool calls that may wait for a worker.", |page, s| page.one(s.queue.limit)),
@@ -52,6 +52,24 @@ const FAMILIES: [Family; 21] = [
     }),
     gauge("erlmcp_workers", "Tool calls that may run at once.", |page, s| page.one(s.queue.workers)),
     gauge("erlmcp_workers_active", "Tool calls that run.", |page, s| page.one(s.queue.workers_active)),
+    counter(
+        "erlmcp_operations_total",
+        "Attempts at operations by outcome; \"asked\" counts operation/status.",
+        |page, s| {
+            for one in s.operations.iter().flat_map(|operations| &operations.outcomes) {
+                page.labelled("outcome", &one.outcome, one.count);
+            }
+        },
+    ),
+    Family {
+        name: "erlmcp_store_latency_seconds",
+        kind: "histogram",
+        help: "From a question to the store of operations to its durable answer.",
+        samples: |page, s| s.operations.iter().for_each(|operations| latency(page, &operations.store_latency)),
+    },
+    gauge("erlmcp_store_backlog", "Questions that the store has not answered.", |page, s| {
+        s.operations.iter().for_each(|operations| page.one(operations.store_backlog));
+    }),
     gauge("erlmcp_streams", "Open subscription streams.", |page, s| page.one(s.streams)),
     gauge(
         "erlmcp_loop_stall_seconds",
@@ -143,8 +161,7 @@ fn requests(page: &mut Page, snapshot: &Snapshot) {
     }
 }
 
-fn latency(page: &mut Page, snapshot: &Snapshot) {
-    let histogram = &snapshot.latency;
+fn latency(page: &mut Page, histogram: &Histogram) {
     let mut count = 0;
     for (bound, bucket) in bounds_us().zip(&histogram.buckets) {
         count += bucket;

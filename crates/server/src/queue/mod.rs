@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use crate::answer::AnswerWriter;
 use crate::metrics::QueueFigures;
 use crate::metrics::counters::Outcome;
+use crate::operations::Attempt;
 use crate::session::{Entry, Questions, Recorder, Rounds};
 use crate::shard::{ConnToken, Mailbox};
 use crate::tasks::Task;
@@ -22,7 +23,7 @@ use crate::tools::{Caller, Cancellation};
 
 pub(crate) use gathering::Gathering;
 pub(crate) use notes::Notes;
-pub(crate) use work::Work;
+pub(crate) use work::{End, Ran, Work, render};
 pub(crate) use worker::WorkerPool;
 
 /// A tool call, or other work that takes a worker, admitted.
@@ -51,6 +52,8 @@ pub(crate) struct Job {
     pub(crate) recorder: Option<Recorder>,
     /// What the answer goes to in place of the connection.
     pub(crate) task: Option<Arc<Task>>,
+    /// Of a call that is an attempt at an operation.
+    pub(crate) attempt: Option<Box<Attempt>>,
 }
 
 /// The connection that waits for an answer.
@@ -83,6 +86,8 @@ pub(crate) struct Answer {
     /// JSON.
     pub(crate) body: Vec<u8>,
     pub(crate) outcome: Outcome,
+    /// With a refusal: when it makes sense to come back.
+    pub(crate) retry_after_ms: Option<u64>,
 }
 
 /// The queue is full; the caller should come back after about this long.
@@ -216,6 +221,7 @@ mod tests {
             questions: Arc::new(Questions::new(0)),
             recorder: None,
             task: None,
+            attempt: None,
         }
     }
 

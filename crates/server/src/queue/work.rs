@@ -14,31 +14,69 @@ use crate::features::{
     ResourceRequest, ResourceResult,
 };
 use crate::metrics::counters::Outcome;
+use crate::operations::{Question, Transacted, TransactionalTool, status};
 use crate::session::About;
-use crate::tools::{Ask, JobContext, QueuedTool, ToolResult, capabilities};
+use crate::tools::{Arguments, Ask, CallContext, InlineTool, JobContext, QueuedTool, ToolResult, capabilities};
 
 /// What a worker is to do.
 #[derive(Clone)]
 pub(crate) enum Work {
     Tool(Arc<dyn QueuedTool>),
+    /// As an operation only; with its name.
+    Inline(Arc<dyn InlineTool>, Box<str>),
+    /// As an operation only.
+    Transactional(Arc<dyn TransactionalTool>),
+    Status(Question),
     Read(Arc<dyn ReadResource>, ResourceRequest),
     Prompt(Arc<dyn GetPrompt>, PromptArguments),
     Complete(Arc<dyn Complete>, CompletionRequest),
 }
 
 /// How it ended.
-pub(super) enum End {
+pub(crate) enum End {
     Tool(ToolResult<'static>),
+    /// A tool's result, as it is written already.
+    Ran(Ran),
     Read(Result<ResourceResult, Failure>, String),
     Prompt(Result<PromptResult, Failure>),
     Complete(Result<Completion, Failure>),
     Panicked,
-    Late { executed: bool },
+    Late {
+        executed: bool,
+    },
+}
+
+/// What a tool has done and answers.
+pub(crate) struct Ran {
+    /// The members of its result.
+    pub(crate) fields: Vec<u8>,
+    pub(crate) outcome: Outcome,
+    /// What is written together with it.
+    pub(crate) effect: Option<Box<str>>,
+}
+
+impl Ran {
+    fn of(result: &ToolResult<'_>, effect: Option<Box<str>>) -> Self {
+        let mut fields = Vec::with_capacity(256);
+        result.write_fields(&mut fields);
+        Self { fields, outcome: result.outcome(), effect }
+    }
 }
 
 impl End {
+    /// A tool's result, where it has one.
+    pub(crate) fn ran(&mut self) -> Option<Ran> {
+        match self {
+            Self::Tool(tool) if tool.asks().is_none() => Some(Ran::of(tool, None)),
+            Self::Ran(ran) => {
+                Some(std::mem::replace(ran, Ran { fields: Vec::new(), outcome: Outcome::Ok, effect: None }))
+            }
+            _ => None,
+        }
+    }
+
     /// What must be known of the client before there can be an answer.
-    pub(super) fn asks(&self) -> Option<&Ask> {
+    pub(crate) fn asks(&self) -> Option<&Ask> {
         match self {
             Self::Tool(tool) => tool.asks(),
             Self::Read(Ok(resource), _) => resource.asks(),
@@ -53,7 +91,8 @@ pub(super) type Doing = Pin<Box<dyn Future<Output = End> + Send>>;
 impl Work {
     fn method(&self) -> &'static str {
         match self {
-            Self::Tool(_) => method::TOOLS_CALL,
+            Self::Tool(_) | Self::Inline(..) | Self::Transactional(_) => method::TOOLS_CALL,
+            Self::Status(_) => erlmcp_protocol::operation::STATUS,
             Self::Read(..) => method::RESOURCES_READ,
             Self::Prompt(..) => method::PROMPTS_GET,
             Self::Complete(..) => method::COMPLETE,
@@ -66,6 +105,25 @@ impl Work {
                 let doing = tool.start(context, arguments.into());
                 Box::pin(async { End::Tool(doing.await) })
             }
+            Self::Inline(tool, name) => {
+                let call = CallContext { tool: name, replica: context.replica };
+                let result = tool.call(&call, Arguments::new(arguments));
+                // It would not see the answers.
+                let end = if result.asks().is_some() { End::Panicked } else { End::Ran(Ran::of(&result, None)) };
+                Box::pin(std::future::ready(end))
+            }
+            Self::Transactional(tool) => {
+                let end = match &context.operation {
+                    Some(operation) => {
+                        let Transacted { result, effect } = tool.call(operation, Arguments::new(arguments));
+                        End::Ran(Ran::of(&result, effect))
+                    }
+                    None => End::Panicked,
+                };
+                Box::pin(std::future::ready(end))
+            }
+            // Answered without a tool.
+            Self::Status(_) => Box::pin(std::future::ready(End::Panicked)),
             Self::Read(reader, request) => {
                 let doing = reader.read(context, request.clone());
                 let uri = request.uri.clone();
@@ -83,7 +141,15 @@ impl Work {
     }
 }
 
-pub(super) fn render(job: &Job, end: End) -> Answer {
+/// Answers what needs no tool.
+pub(super) async fn without_tool(job: &Job) -> Option<Answer> {
+    match &job.work {
+        Work::Status(question) => Some(status(job, question).await),
+        _ => None,
+    }
+}
+
+pub(crate) fn render(job: &Job, end: End) -> Answer {
     let answers = &job.answers;
     let mut body = Vec::with_capacity(256);
     if let Some(ask) = end.asks() {
@@ -94,7 +160,11 @@ pub(super) fn render(job: &Job, end: End) -> Answer {
     let (status, outcome, error) = match end {
         End::Tool(tool) => {
             result(&|out| tool.write_fields(out));
-            return Answer { status: 200, outcome: tool.outcome(), body };
+            return Answer { status: 200, outcome: tool.outcome(), body, retry_after_ms: None };
+        }
+        End::Ran(ran) => {
+            result(&|out| out.extend_from_slice(&ran.fields));
+            return Answer { status: 200, outcome: ran.outcome, body, retry_after_ms: None };
         }
         End::Read(Ok(resource), _) if !resource.contents.is_empty() => {
             // What is in a resource may be another thing for another client, and at any time.
@@ -104,15 +174,15 @@ pub(super) fn render(job: &Job, end: End) -> Answer {
                     out.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\"");
                 }
             });
-            return Answer { status: 200, outcome: Outcome::Ok, body };
+            return Answer { status: 200, outcome: Outcome::Ok, body, retry_after_ms: None };
         }
         End::Prompt(Ok(prompt)) => {
             result(&|out| prompt.write_fields(out));
-            return Answer { status: 200, outcome: Outcome::Ok, body };
+            return Answer { status: 200, outcome: Outcome::Ok, body, retry_after_ms: None };
         }
         End::Complete(Ok(completion)) => {
             result(&|out| member(out, "completion", &completion));
-            return Answer { status: 200, outcome: Outcome::Ok, body };
+            return Answer { status: 200, outcome: Outcome::Ok, body, retry_after_ms: None };
         }
         End::Read(Ok(_), uri) => failed(Failure::no_resource(&uri)),
         End::Read(Err(failure), _) | End::Prompt(Err(failure)) | End::Complete(Err(failure)) => failed(failure),
@@ -124,7 +194,7 @@ pub(super) fn render(job: &Job, end: End) -> Answer {
         }
     };
     answers.error(&mut body, Some(&job.id), &error);
-    Answer { status, outcome, body }
+    Answer { status, outcome, body, retry_after_ms: None }
 }
 
 /// Asks the client, where it can be asked.
@@ -145,7 +215,7 @@ fn ask_back(job: &Job, ask: &Ask) -> Answer {
         job.answers.input_required(&mut body, &job.id, |out| ask.write_fields(state.as_deref(), out));
         (200, Outcome::Ok)
     };
-    Answer { status, outcome, body }
+    Answer { status, outcome, body, retry_after_ms: None }
 }
 
 /// Writes a member of a result.

@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::asking;
-use super::work::{Doing, End, render};
+use super::work::{Doing, End, render, without_tool};
 use super::{Answer, Job, JobQueue, Notes};
 use crate::clock::monotonic_ns;
 use crate::engine::Notifier;
 use crate::limits::Limits;
 use crate::metrics::counters::Outcome;
-use crate::tools::JobContext;
+use crate::operations::Operation;
+use crate::tools::{Cancellation, JobContext};
 
 /// How often a call may ask its client.
 const ROUNDS_MAX: u32 = 16;
@@ -91,7 +92,14 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier) -> Opt
         caller: Arc::clone(&job.caller),
         notes: notes.clone(),
         notifier: notifier.clone(),
+        operation: None,
     };
+    if let Some(attempt) = &job.attempt {
+        return crate::operations::attempt(job, attempt, |operation| run_once(job, context, operation)).await;
+    }
+    if let Some(answer) = without_tool(job).await {
+        return Some(answer);
+    }
     let end = tokio::select! {
         biased;
         () = job.cancellation.cancelled() => return unanswered(job),
@@ -102,6 +110,18 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier) -> Opt
         job.cancellation.cancel();
     }
     Some(render(job, end))
+}
+
+/// Runs the tool of an operation. It is not broken off where its client has gone: its result is kept.
+async fn run_once(job: &Job, context: JobContext, operation: Arc<Operation>) -> End {
+    let cancellation = Cancellation::default();
+    let context = JobContext { cancellation: cancellation.clone(), operation: Some(operation), ..context };
+    let remaining = job.deadline_ns.saturating_sub(monotonic_ns());
+    let end = tokio::time::timeout(Duration::from_nanos(remaining), rounds(job, context)).await;
+    end.unwrap_or_else(|_| {
+        cancellation.cancel();
+        End::Late { executed: true }
+    })
 }
 
 /// Runs the work. Of a task, and in a session of the older era, the client is asked in between, as often as it takes,
@@ -139,5 +159,10 @@ async fn guarded(mut future: Doing) -> End {
 /// What becomes of a cancelled call. In the older era its client may still hold the connection, which then gets an
 /// answer without a message: a cancelled request must not have one.
 fn unanswered(job: &Job) -> Option<Answer> {
-    job.entry.as_ref().map(|_| Answer { status: 200, body: Vec::new(), outcome: Outcome::RpcError })
+    job.entry.as_ref().map(|_| Answer {
+        status: 200,
+        body: Vec::new(),
+        outcome: Outcome::RpcError,
+        retry_after_ms: None,
+    })
 }

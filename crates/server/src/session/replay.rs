@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn answer(text: &str) -> Answer {
-        Answer { status: 200, body: text.as_bytes().to_vec(), outcome: Outcome::Ok }
+        Answer { status: 200, body: text.as_bytes().to_vec(), outcome: Outcome::Ok, retry_after_ms: None }
     }
 
     fn id(stream: u64, place: u64) -> EventId {

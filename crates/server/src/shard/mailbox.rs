@@ -207,7 +207,7 @@ mod tests {
     use crate::metrics::counters::Outcome;
 
     fn answer() -> Answer {
-        Answer { status: 200, body: Vec::new(), outcome: Outcome::Ok }
+        Answer { status: 200, body: Vec::new(), outcome: Outcome::Ok, retry_after_ms: None }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::caller::{Caller, LogLevel};
 use crate::clock::monotonic_ns;
 use crate::engine::Notifier;
+use crate::operations::Operation;
 use crate::queue::Notes;
 
 /// What an inline tool may know. It runs on a shard: it must end within microseconds and may not block.
@@ -40,6 +41,7 @@ pub struct JobContext {
     pub(crate) caller: Arc<Caller>,
     pub(crate) notes: Notes,
     pub(crate) notifier: Notifier,
+    pub(crate) operation: Option<Arc<Operation>>,
 }
 
 impl JobContext {
@@ -95,6 +97,11 @@ impl JobContext {
     /// True where the client has declared a capability, such as "sampling".
     pub fn client_has(&self, capability: &str) -> bool {
         self.caller.has(capability)
+    }
+
+    /// The operation that this call is the only run of; none where the client did not ask for one.
+    pub fn operation(&self) -> Option<&Operation> {
+        self.operation.as_deref()
     }
 
     /// Tells subscribers that something has changed, on all replicas.

@@ -14,6 +14,7 @@ use super::schema;
 use super::spec::{TaskSupport, ToolSpec};
 use super::tool::Tool;
 use crate::features::Offers;
+use crate::operations::{Class, TransactionalTool};
 
 /// A tool that is called in place, on the shard that read the request. Functions of this shape are such tools.
 pub trait InlineTool: Send + Sync + 'static {
@@ -60,6 +61,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 pub(crate) enum Execution {
     Inline(Arc<dyn InlineTool>),
     Queued(Arc<dyn QueuedTool>),
+    Transactional(Arc<dyn TransactionalTool>),
 }
 
 impl fmt::Debug for Execution {
@@ -67,6 +69,7 @@ impl fmt::Debug for Execution {
         f.write_str(match self {
             Self::Inline(_) => "Inline",
             Self::Queued(_) => "Queued",
+            Self::Transactional(_) => "Transactional",
         })
     }
 }
@@ -77,6 +80,18 @@ pub(crate) struct Registered {
     pub(crate) execution: Execution,
     /// Arguments that are headers too.
     pub(crate) mirrored: Vec<Mirrored>,
+}
+
+impl Tool {
+    /// How often it may run for one operation.
+    pub(crate) fn class(&self) -> Class {
+        match self.execution {
+            Execution::Transactional(_) => Class::Transactional,
+            _ if self.spec.annotations.read_only_hint => Class::ReadOnly,
+            _ if self.spec.annotations.idempotent_hint => Class::Idempotent,
+            _ => Class::Once,
+        }
+    }
 }
 
 /// Why a tool can't be added.
@@ -122,11 +137,12 @@ impl Registry {
         Self::default()
     }
 
-    /// With the built-in tools, `echo` and `work`.
+    /// With the built-in tools, `echo`, `work` and `append`.
     pub fn builtin() -> Self {
         let added = Self::new()
             .inline(builtin::echo::spec(), builtin::echo::call)
-            .and_then(|registry| registry.queued(builtin::work::spec(), builtin::work::call));
+            .and_then(|registry| registry.queued(builtin::work::spec(), builtin::work::call))
+            .and_then(|registry| registry.transactional(builtin::append::spec(), builtin::append::call));
         added.expect("the built-in tools have good names and schemas")
     }
 
@@ -153,6 +169,14 @@ impl Registry {
     /// Where the name or the schema is no good.
     pub fn queued(self, spec: ToolSpec, tool: impl QueuedTool) -> Result<Self, RegistryError> {
         self.add(spec, Execution::Queued(Arc::new(tool)))
+    }
+
+    /// Adds a tool whose effect is written in the same transaction as its result: see [`TransactionalTool`].
+    ///
+    /// # Errors
+    /// Where the name or the schema is no good.
+    pub fn transactional(self, spec: ToolSpec, tool: impl TransactionalTool) -> Result<Self, RegistryError> {
+        self.add(spec, Execution::Transactional(Arc::new(tool)))
     }
 
     fn add(mut self, spec: ToolSpec, execution: Execution) -> Result<Self, RegistryError> {
@@ -229,6 +253,6 @@ mod tests {
     #[test]
     fn the_built_in_tools_are_there() {
         let names: Vec<String> = Registry::builtin().specs().map(|spec| spec.name.clone()).collect();
-        assert_eq!(names, ["echo", "work"]);
+        assert_eq!(names, ["echo", "work", "append"]);
     }
 }

@@ -11,6 +11,7 @@ mod features;
 mod golden;
 mod legacy;
 mod life;
+mod operations;
 mod progress;
 mod resuming;
 mod rounds;

@@ -3,6 +3,7 @@
 mod faults;
 mod life;
 mod modern;
+mod operations;
 mod refusals;
 mod rounds;
 mod scaling;

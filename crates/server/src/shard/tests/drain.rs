@@ -43,7 +43,7 @@ fn everyone_gets_what_they_are_owed() {
         assert!(peer.is_closed());
     }
     assert_eq!(stage.shard.ended(), None, "the call is waited for");
-    let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok };
+    let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
     assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
     stage.turn();
     assert!(call.received().contains("\r\nConnection: close\r\n"));

@@ -7,7 +7,7 @@ use crate::metrics::counters::Outcome;
 use crate::queue::Answer;
 
 fn answer(stage: &mut Stage, peer: &Peer, text: &str) {
-    let answer = Answer { status: 200, body: text.as_bytes().to_vec(), outcome: Outcome::Ok };
+    let answer = Answer { status: 200, body: text.as_bytes().to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
     assert!(stage.shared.mailboxes[0].try_answer(peer.token, answer).is_ok());
     stage.turn();
 }

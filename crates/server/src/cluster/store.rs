@@ -1,0 +1,165 @@
+//! The process of the store: what the supervisor and it say to each other, and what it does.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream as StdUnixStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::error::ClusterError;
+use super::handover;
+use super::line;
+use super::pulse::HEARTBEAT_MS;
+use crate::limits::Limits;
+use crate::operations::StoreHost;
+
+/// The longest message either way.
+pub(super) const STORE_BYTES_MAX: usize = 256 * 1_024;
+const HELLO: Duration = Duration::from_secs(10);
+/// Exports that may be made at once.
+const EXPORTS_MAX: usize = 4;
+
+/// The first message; the listening socket comes with it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoreHello {
+    pub(super) supervisor_pid: u32,
+    pub(super) path: PathBuf,
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToStore {
+    /// Of the processes of the supervisor `base` up to number `up_to` only these live.
+    Living {
+        base: u64,
+        up_to: u64,
+        living: Vec<u64>,
+    },
+    Export {
+        number: u64,
+        to: PathBuf,
+    },
+    Stop,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FromStore {
+    /// It serves. So many operations were there.
+    Ready {
+        operations: usize,
+    },
+    Beat,
+    /// An export is there, with so many lines, or is not, and why.
+    Exported {
+        number: u64,
+        rows: Result<u64, String>,
+    },
+    /// It cannot start, for this reason.
+    Failed(String),
+}
+
+/// How the store's process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreEnd {
+    /// It was told to.
+    Stopped,
+    /// It could not start; the supervisor knows why.
+    NotStarted,
+    /// The supervisor is gone.
+    Orphaned,
+}
+
+/// Runs the store of a cluster until its supervisor ends it. Has to be called in a current-thread runtime, in a process that
+/// was started by [`run`](super::run).
+///
+/// # Errors
+/// Where the process was not started so, or the system refuses what it can't work without.
+pub async fn run_store() -> Result<StoreEnd, ClusterError> {
+    let Some((channel, hello, listener)) = meet_supervisor()? else { return Ok(StoreEnd::Orphaned) };
+    let _ = rustix::thread::set_name(c"erlmcp");
+    channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
+    let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
+    let (reader, mut writer) = channel.into_split();
+    let StoreHello { path, limits, .. } = hello;
+    match StoreHost::start(&path, listener, &limits) {
+        Ok(host) => {
+            // The channel breaks only with its other end.
+            Ok(live(&host, BufReader::new(reader), &mut writer).await.unwrap_or(StoreEnd::Orphaned))
+        }
+        Err(error) => {
+            let _ = line::write(&mut writer, &FromStore::Failed(error.to_string())).await;
+            Ok(StoreEnd::NotStarted)
+        }
+    }
+}
+
+fn meet_supervisor() -> Result<Option<(StdUnixStream, StoreHello, UnixListener)>, ClusterError> {
+    let channel = io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
+    let channel = StdUnixStream::from(channel);
+    channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
+    let (hello, sockets) = handover::receive::<StoreHello>(&channel).map_err(|_| ClusterError::NoChannel)?;
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
+    let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
+    if parent.and_then(|parent| u32::try_from(parent).ok()) != Some(hello.supervisor_pid) {
+        return Ok(None);
+    }
+    let listener = sockets.into_iter().next().ok_or(ClusterError::NoChannel)?;
+    Ok(Some((channel, hello, UnixListener::from(listener))))
+}
+
+async fn live(
+    host: &StoreHost,
+    mut reader: BufReader<tokio::net::unix::OwnedReadHalf>,
+    writer: &mut tokio::net::unix::OwnedWriteHalf,
+) -> io::Result<StoreEnd> {
+    let mut ticks = interval(Duration::from_millis(HEARTBEAT_MS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut line = Vec::new();
+    let (wanted, mut exports) = mpsc::channel::<(u64, PathBuf)>(EXPORTS_MAX);
+    let (exported, mut done) = mpsc::channel(EXPORTS_MAX);
+    let exporting = async {
+        while let Some((number, to)) = exports.recv().await {
+            let rows = host.export(to).await;
+            if exported.send(FromStore::Exported { number, rows }).await.is_err() {
+                break;
+            }
+        }
+        std::future::pending::<()>().await
+    };
+    tokio::pin!(exporting);
+    line::write(writer, &FromStore::Ready { operations: host.recovered }).await?;
+    loop {
+        tokio::select! {
+            read = line::read_line(&mut reader, &mut line, STORE_BYTES_MAX) => {
+                if !read? {
+                    return Ok(StoreEnd::Orphaned);
+                }
+                let message = line::parse(&line)?;
+                line.clear();
+                match message {
+                    ToStore::Living { base, up_to, living } => host.living(base, up_to, living).await,
+                    ToStore::Stop => return Ok(StoreEnd::Stopped),
+                    ToStore::Export { number, to } => {
+                        if wanted.try_send((number, to)).is_err() {
+                            let rows = Err("too many exports are asked for at once".to_string());
+                            line::write(writer, &FromStore::Exported { number, rows }).await?;
+                        }
+                    }
+                }
+            }
+            _ = ticks.tick() => line::write(writer, &FromStore::Beat).await?,
+            Some(exported) = done.recv() => line::write(writer, &exported).await?,
+            () = &mut exporting => {}
+        }
+    }
+}

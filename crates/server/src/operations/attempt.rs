@@ -1,0 +1,224 @@
+//! What a worker does for an attempt at an operation, and for a question about one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use erlmcp_protocol::{code, operation};
+use serde_json::{Value, json};
+
+use super::course::{Course, Happened, Next, Verdict};
+use super::figures::{Counts, Ended};
+use super::heart::{Abandoned, Class, Command, Fingerprint, Key, Outcome as Answered, Settled};
+use super::operation::Operation;
+use super::service::Operations;
+use crate::answer::RpcError;
+use crate::metrics::counters::Outcome;
+use crate::queue::{Answer, End, Job, Ran};
+
+/// An attempt at an operation.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) operations: Arc<Operations>,
+    pub(crate) key: Key,
+    pub(crate) class: Class,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+/// A question about one.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) operations: Arc<Operations>,
+    pub(crate) key: Key,
+    pub(crate) settle: bool,
+}
+
+/// Counts a tool that may be at work, also where its worker is dropped.
+struct UnderWay<'a>(&'a Counts);
+
+impl<'a> UnderWay<'a> {
+    fn begin(counts: &'a Counts) -> Self {
+        counts.under_way.fetch_add(1, Ordering::AcqRel);
+        Self(counts)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Makes the attempt. `run` runs the tool to its end. None: nobody waits for an answer.
+pub(crate) async fn attempt<F: Future<Output = End>>(
+    job: &Job,
+    attempt: &Attempt,
+    run: impl FnOnce(Arc<Operation>) -> F,
+) -> Option<Answer> {
+    let Attempt { operations, key, class, fingerprint } = attempt;
+    let _under_way = UnderWay::begin(&operations.counts);
+    let (mut course, mut next) = Course::begin(key.clone(), operations.ticket(), *class, *fingerprint);
+    let mut run = Some(run);
+    let mut ended = None;
+    let mut outcome = Outcome::Ok;
+    let verdict = loop {
+        let happened = match next {
+            Next::Ask(command) => match operations.ask(command).await {
+                Ok(said) => Happened::Replied(said),
+                Err(()) => Happened::TimedOut,
+            },
+            Next::Run => {
+                let operation = Operation {
+                    principal: key.principal.clone(),
+                    id: key.operation.clone(),
+                    epoch: operations.epoch(),
+                };
+                let Some(run) = run.take() else { break Verdict::Unknown };
+                let mut end = run(Arc::new(operation)).await;
+                match end.ran() {
+                    Some(ran) => {
+                        outcome = ran.outcome;
+                        kept(ran, operations.result_bytes_max)
+                    }
+                    None => broke(end, *class, &mut ended),
+                }
+            }
+            Next::Answer(verdict) => break verdict,
+        };
+        next = course.next(happened, !job.cancellation.is_cancelled());
+    };
+    operations.counts.count(counted(&verdict));
+    // A request of the older era that was cancelled must have no answer, though it may have been carried out.
+    if job.cancellation.is_cancelled() && job.entry.is_some() {
+        return Some(Answer { status: 200, body: Vec::new(), outcome: Outcome::RpcError, retry_after_ms: None });
+    }
+    match (verdict, ended) {
+        (Verdict::Silent, _) => None,
+        (Verdict::AsItEnded, Some(end)) => Some(crate::queue::render(job, end)),
+        (verdict, _) => Some(render(job, attempt, verdict, outcome)),
+    }
+}
+
+/// A result as it is kept. One that is too long is not: then it says so, for good.
+fn kept(ran: Ran, bytes_max: usize) -> Happened {
+    let Ran { fields, effect, .. } = ran;
+    let mut object = Vec::with_capacity(fields.len() + 2);
+    object.push(b'{');
+    object.extend_from_slice(&fields);
+    object.push(b'}');
+    let result = operation::result_text(&object).filter(|text| text.len() <= bytes_max).unwrap_or_else(|| {
+        let why = format!("It was done, but its result of {} bytes is too long to be kept and repeated.", object.len());
+        json!({"content": [{"type": "text", "text": why}], "isError": true}).to_string()
+    });
+    let hash = operation::short(ring::digest::digest(&ring::digest::SHA256, result.as_bytes()).as_ref());
+    Happened::Ran { hash, result: result.into_bytes().into_boxed_slice(), effect }
+}
+
+fn broke(end: End, class: Class, ended: &mut Option<End>) -> Happened {
+    let (happened, end) = match end {
+        end if end.asks().is_some() => (Happened::Asks, end),
+        End::Late { .. } => (Happened::Broke(Abandoned::Late), End::Late { executed: !class.leaves_nothing() }),
+        end => (Happened::Broke(Abandoned::Broken), end),
+    };
+    *ended = Some(end);
+    happened
+}
+
+fn counted(verdict: &Verdict) -> Ended {
+    match verdict {
+        Verdict::Fresh { .. } => Ended::Done,
+        Verdict::Replayed { .. } => Ended::Replayed,
+        Verdict::Running => Ended::Running,
+        Verdict::Mismatch => Ended::Mismatch,
+        Verdict::Settled(_) => Ended::Settled,
+        Verdict::Refused => Ended::Refused,
+        Verdict::Unknown => Ended::Unknown,
+        Verdict::AsItEnded | Verdict::Silent => Ended::Failed,
+    }
+}
+
+fn render(job: &Job, attempt: &Attempt, verdict: Verdict, outcome: Outcome) -> Answer {
+    let operations = &attempt.operations;
+    match verdict {
+        Verdict::Fresh { result } => result_of(job, &attempt.key, &result, operations.epoch(), false, outcome),
+        Verdict::Replayed { result, epoch } => result_of(job, &attempt.key, &result, epoch, true, Outcome::Ok),
+        Verdict::Running => {
+            let ms = operations.retry_after_ms();
+            let error = RpcError::new(code::OPERATION_RUNS, "this operation runs: ask again for its result")
+                .with(json!({"executed": "running", "retryAfterMs": ms}));
+            error_of(job, 409, &error, Some(ms))
+        }
+        Verdict::Mismatch => {
+            let why = "the id of this operation was used for another call: choose a new one";
+            let error = RpcError::new(code::OPERATION_MISMATCH, why).with(json!({"executed": false}));
+            error_of(job, 422, &error, None)
+        }
+        Verdict::Settled(settled) => {
+            let why = "this operation is settled and does not run any more";
+            error_of(job, 410, &RpcError::new(code::OPERATION_SETTLED, why).with(data(settled)), None)
+        }
+        Verdict::Refused => refused(job, operations),
+        Verdict::Unknown | Verdict::AsItEnded | Verdict::Silent => {
+            let why = "the tool has run, but the store did not take its result yet: ask operation/status";
+            let error = RpcError::new(code::INTERNAL, why).with(json!({"executed": "unknown", "scope": "store"}));
+            error_of(job, 500, &error, None)
+        }
+    }
+}
+
+fn data(settled: Settled) -> Value {
+    let mut data = json!({"state": settled.as_str()});
+    if let Some(executed) = settled.executed() {
+        data["executed"] = json!(executed);
+    }
+    data
+}
+
+fn refused(job: &Job, operations: &Operations) -> Answer {
+    let ms = operations.retry_after_ms();
+    let error = RpcError::store_unavailable(ms);
+    Answer { outcome: Outcome::Refused, ..error_of(job, 503, &error, Some(ms)) }
+}
+
+fn result_of(job: &Job, key: &Key, result: &[u8], epoch: u64, replayed: bool, outcome: Outcome) -> Answer {
+    let mut body = Vec::with_capacity(result.len() + 320);
+    let id = Value::from(&*key.operation);
+    let meta = format!("\"{}\":{{\"operation\":{id},\"epoch\":{epoch},\"replayed\":{replayed}}}", operation::META);
+    let fields = result.get(1..result.len().saturating_sub(1)).unwrap_or_default();
+    job.answers.result_with_meta(&mut body, &job.id, meta.as_bytes(), |out| out.extend_from_slice(fields));
+    Answer { status: 200, body, outcome, retry_after_ms: None }
+}
+
+fn error_of(job: &Job, status: u16, error: &RpcError, retry_after_ms: Option<u64>) -> Answer {
+    let mut body = Vec::with_capacity(256);
+    job.answers.error(&mut body, Some(&job.id), error);
+    // In the older era an error has a status of its own only where HTTP itself has something to say.
+    let status = if job.answers.is_plain() && status < 500 { 200 } else { status };
+    let outcome = if status == 200 { Outcome::RpcError } else { Outcome::HttpError };
+    Answer { status, body, outcome, retry_after_ms }
+}
+
+/// Answers a question.
+pub(crate) async fn status(job: &Job, question: &Question) -> Answer {
+    let Question { operations, key, settle } = question;
+    operations.counts.count(Ended::Asked);
+    let said = operations.ask(Command::Ask { key: key.clone(), settle: *settle }).await;
+    let Ok(Some(reply)) = said else { return refused(job, operations) };
+    let (state, epoch) = match reply.outcome {
+        Answered::Done { epoch, .. } if reply.result.is_some() => ("done", epoch),
+        Answered::Done { epoch, .. } => ("expired", epoch),
+        Answered::Running { epoch } => ("running", epoch),
+        Answered::Settled(settled) => (settled.as_str(), 0),
+        Answered::Open => ("unknown", 0),
+        _ => return refused(job, operations),
+    };
+    let mut body = Vec::with_capacity(256);
+    job.answers.result(&mut body, &job.id, |out| {
+        let id = Value::from(&*key.operation);
+        out.extend_from_slice(format!("\"operation\":{id},\"state\":\"{state}\",\"epoch\":{epoch}").as_bytes());
+        if let Some(result) = &reply.result {
+            out.extend_from_slice(b",\"result\":");
+            out.extend_from_slice(result);
+        }
+    });
+    Answer { status: 200, body, outcome: Outcome::Ok, retry_after_ms: None }
+}

@@ -1,0 +1,166 @@
+//! A store and what it keeps in mind: batches of commands in, durable outcomes out.
+
+use super::heart::{Command, Outcome};
+use super::store::{Effect, Entry, Store, StoreError};
+use super::table::{Change, Incarnation, Keep, Row, Table};
+
+/// Operations that one sweep lets go of.
+const SWEEP_MAX: usize = 50_000;
+
+/// What a command is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) outcome: Outcome,
+    /// With [`Outcome::Done`].
+    pub(crate) result: Option<Box<[u8]>>,
+}
+
+/// A store with its table. After a failure that leaves the store in doubt everything is read from it again.
+pub(crate) struct Keeper<S: Store> {
+    store: S,
+    table: Table,
+    keep: Keep,
+    in_doubt: bool,
+}
+
+impl<S: Store> Keeper<S> {
+    pub(crate) fn open(mut store: S, keep: Keep, now_ns: u64) -> Result<Self, StoreError> {
+        let mut table = Table::new(keep);
+        store.recover(&mut table, now_ns)?;
+        Ok(Self { store, table, keep, in_doubt: false })
+    }
+
+    /// Operations that are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// True for an epoch whose incarnation may write.
+    pub(crate) fn lives(&self, epoch: u64) -> bool {
+        self.table.incarnation(epoch).is_some()
+    }
+
+    fn be_sure(&mut self, now_ns: u64) -> Result<(), StoreError> {
+        if self.in_doubt {
+            let mut table = Table::new(self.keep);
+            self.store.recover(&mut table, now_ns)?;
+            self.table = table;
+            self.in_doubt = false;
+        }
+        Ok(())
+    }
+
+    /// Writes, and makes the table agree with what came of it.
+    fn settle(&mut self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
+        let written = if entries.is_empty() { Ok(()) } else { self.store.write(entries) };
+        match &written {
+            Ok(()) => self.table.commit(),
+            Err(error) => {
+                self.table.roll_back();
+                self.in_doubt = matches!(error, StoreError::Broken(_));
+            }
+        }
+        written
+    }
+
+    /// Carries out commands in their order, each by the incarnation with its epoch; all together or none.
+    ///
+    /// # Errors
+    /// Where nothing was carried out, as far as anybody may rely on.
+    pub(crate) fn execute(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Vec<Reply>, StoreError> {
+        self.be_sure(now_ns)?;
+        let mut entries = Vec::new();
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for (epoch, command) in batch {
+            let (outcome, change) = self.table.apply(command, *epoch, now_ns);
+            entries.extend(change.map(|change| entry(&self.table, change, Some(command))));
+            outcomes.push(outcome);
+        }
+        self.settle(&entries)?;
+        let mut replies = Vec::with_capacity(batch.len());
+        for outcome in outcomes {
+            let result = match outcome {
+                Outcome::Done { row, .. } => self.store.result(row)?,
+                _ => None,
+            };
+            replies.push(Reply { outcome, result });
+        }
+        Ok(replies)
+    }
+
+    /// An incarnation begins, or comes back: its epoch. None where a later one has taken its place.
+    pub(crate) fn connect(&mut self, incarnation: Incarnation, now_ns: u64) -> Result<Option<u64>, StoreError> {
+        self.be_sure(now_ns)?;
+        let Some((epoch, replaced)) = self.table.connect(incarnation) else { return Ok(None) };
+        if self.table.incarnation(epoch).is_some() {
+            return Ok(Some(epoch));
+        }
+        self.fence(&replaced, now_ns)?;
+        self.settle(&[Entry::Epoch(epoch, incarnation)])?;
+        self.table.admit(epoch, incarnation);
+        Ok(Some(epoch))
+    }
+
+    /// Of the incarnations of `base` up to number `up_to` only these live, of any other base none.
+    pub(crate) fn living(&mut self, base: u64, up_to: u64, living: &[u64], now_ns: u64) -> Result<(), StoreError> {
+        self.be_sure(now_ns)?;
+        let gone = self.table.gone(base, up_to, living);
+        self.fence(&gone, now_ns)
+    }
+
+    fn fence(&mut self, epochs: &[u64], now_ns: u64) -> Result<(), StoreError> {
+        for &epoch in epochs {
+            let Some(incarnation) = self.table.incarnation(epoch) else { continue };
+            let changes = self.table.fence(epoch, now_ns);
+            let rows = changes.into_iter().map(|change| entry_of(incarnation.replica, change, None));
+            let entries: Vec<Entry<'_>> = rows.chain([Entry::Fenced(epoch)]).collect();
+            if let Err(error) = self.settle(&entries) {
+                // Not fenced, then: who asks again begins anew.
+                self.table.admit(epoch, incarnation);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is too old. To be called now and then.
+    pub(crate) fn sweep(&mut self, now_ns: u64) -> Result<(), StoreError> {
+        self.be_sure(now_ns)?;
+        let changes = self.table.sweep(now_ns, SWEEP_MAX);
+        let entries: Vec<Entry<'_>> = changes.into_iter().map(|change| entry_of(0, change, None)).collect();
+        let swept = self.settle(&entries);
+        // How far it has swept can't be taken back.
+        self.in_doubt |= swept.is_err();
+        swept
+    }
+}
+
+fn entry<'a>(table: &Table, change: Change, command: Option<&'a Command>) -> Entry<'a> {
+    let epoch = match &change {
+        Change::Write(row) => row.epoch,
+        _ => 0,
+    };
+    let replica = table.incarnation(epoch).map_or(0, |incarnation| incarnation.replica);
+    entry_of(replica, change, command)
+}
+
+fn entry_of(replica: u16, change: Change, command: Option<&Command>) -> Entry<'_> {
+    let row: Row = match change {
+        Change::Write(row) => row,
+        Change::Remove(row) => return Entry::Remove(row),
+        Change::Forget(row) => return Entry::Forget(row),
+        Change::Prune(row) => return Entry::Prune(row),
+    };
+    let key = command.map(Command::key);
+    let (kept, effect) = match command {
+        Some(Command::Finish { key, hash, result, effect, .. }) => {
+            (Some((*hash, &**result)), effect.as_deref().map(|value| Effect { key, value }))
+        }
+        _ => (None, None),
+    };
+    let key = key.filter(|_| row.first == row.row);
+    Entry::Row { row, replica, key, kept, effect }
+}
+
+#[cfg(test)]
+pub(crate) mod contract;

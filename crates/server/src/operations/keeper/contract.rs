@@ -1,0 +1,205 @@
+//! What every store has to do, whatever it is made of.
+
+use super::*;
+use crate::operations::heart::{Abandoned, Class, Key, Settled};
+use crate::operations::memory::{Fate, MemoryStore};
+
+const KEEP: Keep = Keep { held_max: 1_000, retention_ns: 1_000_000 };
+
+fn key(operation: &str) -> Key {
+    Key { principal: "p".into(), operation: operation.into() }
+}
+
+fn claim(operation: &str, ticket: u64, class: Class) -> Command {
+    Command::Claim { key: key(operation), ticket, class, fingerprint: [7; 16] }
+}
+
+fn finish(operation: &str, ticket: u64, text: &str) -> Command {
+    let effect = Some(text.into());
+    Command::Finish { key: key(operation), ticket, hash: 1, result: text.as_bytes().into(), effect }
+}
+
+fn ask(operation: &str, settle: bool) -> Command {
+    Command::Ask { key: key(operation), settle }
+}
+
+fn incarnation(number: u64) -> Incarnation {
+    Incarnation { base: 1, replica: 1, number }
+}
+
+/// A store that can be opened again after its holder was dropped.
+pub(crate) trait Reopening {
+    type Store: Store;
+    fn open(&self) -> Self::Store;
+}
+
+impl Reopening for MemoryStore {
+    type Store = Self;
+
+    fn open(&self) -> Self {
+        self.clone()
+    }
+}
+
+struct Bench<'a, R: Reopening> {
+    again: &'a R,
+    keeper: Option<Keeper<R::Store>>,
+}
+
+impl<'a, R: Reopening> Bench<'a, R> {
+    fn new(again: &'a R) -> Self {
+        let keeper = Keeper::open(again.open(), KEEP, 0).expect("it opens");
+        Self { again, keeper: Some(keeper) }
+    }
+
+    /// As after the death of the process.
+    fn reopen(&mut self) {
+        self.keeper = None;
+        self.keeper = Some(Keeper::open(self.again.open(), KEEP, 0).expect("it opens again"));
+    }
+
+    fn keeper(&mut self) -> &mut Keeper<R::Store> {
+        self.keeper.as_mut().expect("it is open")
+    }
+
+    fn connect(&mut self, number: u64) -> u64 {
+        self.keeper().connect(incarnation(number), 0).expect("written").expect("the latest")
+    }
+
+    fn one(&mut self, epoch: u64, command: Command) -> Reply {
+        self.keeper().execute(&[(epoch, command)], 0).expect("written").remove(0)
+    }
+
+    fn outcome(&mut self, epoch: u64, command: Command) -> Outcome {
+        self.one(epoch, command).outcome
+    }
+}
+
+/// The contract. `again` opens the same store each time.
+pub(crate) fn holds(again: &impl Reopening) {
+    results_survive(again);
+    claims_survive_with_their_epoch(again);
+    tombstones_survive(again);
+    batches_are_carried_out_in_order(again);
+    old_results_go(again);
+}
+
+fn results_survive(again: &impl Reopening) {
+    let mut bench = Bench::new(again);
+    let epoch = bench.connect(1);
+    assert_eq!(bench.outcome(epoch, claim("a", 1, Class::Transactional)), Outcome::Granted);
+    assert_eq!(bench.outcome(epoch, finish("a", 1, "{\"x\":1}")), Outcome::Stored);
+    bench.reopen();
+    assert_eq!(bench.connect(1), epoch, "the same process has the same epoch");
+    assert_eq!(bench.outcome(epoch, finish("a", 1, "{\"x\":1}")), Outcome::Stored, "said again");
+    let replayed = bench.one(epoch, claim("a", 2, Class::Transactional));
+    assert!(matches!(replayed.outcome, Outcome::Done { epoch: by, .. } if by == epoch), "{replayed:?}");
+    assert_eq!(replayed.result.as_deref(), Some(&b"{\"x\":1}"[..]));
+    let other = Command::Claim { key: key("a"), ticket: 3, class: Class::Transactional, fingerprint: [8; 16] };
+    assert_eq!(bench.outcome(epoch, other), Outcome::Mismatch);
+}
+
+fn claims_survive_with_their_epoch(again: &impl Reopening) {
+    let mut bench = Bench::new(again);
+    let epoch = bench.connect(1);
+    assert_eq!(bench.outcome(epoch, claim("b", 4, Class::Once)), Outcome::Granted);
+    assert_eq!(bench.outcome(epoch, claim("c", 5, Class::Transactional)), Outcome::Granted);
+    assert_eq!(bench.outcome(epoch, claim("d", 6, Class::Once)), Outcome::Granted);
+    let unstarted = Command::Abandon { key: key("d"), ticket: 6, how: Abandoned::Unstarted };
+    assert_eq!(bench.outcome(epoch, unstarted), Outcome::Ended);
+    bench.reopen();
+    assert_eq!(bench.outcome(epoch, claim("b", 4, Class::Once)), Outcome::Granted, "said again");
+    assert_eq!(bench.outcome(epoch, claim("b", 7, Class::Once)), Outcome::Running { epoch });
+    assert_eq!(bench.outcome(epoch, ask("d", false)), Outcome::Open, "it was given back");
+    let next = bench.connect(2);
+    assert!(next > epoch);
+    assert_eq!(bench.outcome(epoch, finish("b", 4, "late")), Outcome::Fenced);
+    bench.reopen();
+    assert_eq!(bench.outcome(epoch, finish("b", 4, "late")), Outcome::Fenced, "for good");
+    assert_eq!(bench.outcome(next, ask("b", false)), Outcome::Settled(Settled::Indeterminate));
+    assert_eq!(bench.outcome(next, claim("c", 1, Class::Transactional)), Outcome::Granted, "it may run once more");
+    bench.reopen();
+    assert_eq!(bench.outcome(next, finish("c", 1, "{}")), Outcome::Stored);
+    bench.keeper().living(1, 2, &[], 0).expect("written");
+    assert_eq!(bench.outcome(next, claim("e", 1, Class::Once)), Outcome::Fenced);
+    bench.reopen();
+    assert_eq!(bench.outcome(next, claim("e", 1, Class::Once)), Outcome::Fenced, "for good");
+    assert!(bench.connect(3) > next, "epochs only grow");
+}
+
+fn tombstones_survive(again: &impl Reopening) {
+    let mut bench = Bench::new(again);
+    let epoch = bench.connect(10);
+    assert_eq!(bench.outcome(epoch, ask("f", false)), Outcome::Open);
+    assert_eq!(bench.outcome(epoch, ask("f", true)), Outcome::Settled(Settled::Never));
+    for (name, how, settled) in
+        [("g", Abandoned::Broken, Settled::Cancelled), ("h", Abandoned::Late, Settled::Expired { executed: false })]
+    {
+        assert_eq!(bench.outcome(epoch, claim(name, 8, Class::Transactional)), Outcome::Granted);
+        assert_eq!(bench.outcome(epoch, Command::Abandon { key: key(name), ticket: 8, how }), Outcome::Ended);
+        assert_eq!(bench.outcome(epoch, claim(name, 9, Class::Transactional)), Outcome::Settled(settled));
+    }
+    bench.reopen();
+    assert_eq!(bench.outcome(epoch, claim("f", 9, Class::Once)), Outcome::Settled(Settled::Never));
+    assert_eq!(bench.outcome(epoch, ask("g", true)), Outcome::Settled(Settled::Cancelled));
+    assert_eq!(bench.outcome(epoch, ask("h", true)), Outcome::Settled(Settled::Expired { executed: false }));
+}
+
+fn batches_are_carried_out_in_order(again: &impl Reopening) {
+    let mut bench = Bench::new(again);
+    let epoch = bench.connect(11);
+    let batch: Vec<(u64, Command)> = [
+        claim("i", 1, Class::Once),
+        claim("i", 2, Class::Once),
+        finish("i", 1, "{\"i\":1}"),
+        claim("i", 3, Class::Once),
+        Command::Ask { key: key("j"), settle: true },
+        claim("j", 4, Class::Once),
+    ]
+    .map(|command| (epoch, command))
+    .into();
+    let replies = bench.keeper().execute(&batch, 0).expect("written");
+    let outcomes: Vec<&Outcome> = replies.iter().map(|reply| &reply.outcome).collect();
+    assert_eq!(outcomes[..3], [&Outcome::Granted, &Outcome::Running { epoch }, &Outcome::Stored]);
+    assert_eq!(replies[3].result.as_deref(), Some(&b"{\"i\":1}"[..]));
+    let never = Outcome::Settled(Settled::Never);
+    assert_eq!(outcomes[4..], [&never, &never]);
+}
+
+fn old_results_go(again: &impl Reopening) {
+    let mut bench = Bench::new(again);
+    let epoch = bench.connect(12);
+    assert_eq!(bench.outcome(epoch, claim("k", 1, Class::Once)), Outcome::Granted);
+    assert_eq!(bench.outcome(epoch, finish("k", 1, "{}")), Outcome::Stored);
+    assert_eq!(bench.outcome(epoch, claim("l", 1, Class::Once)), Outcome::Granted);
+    bench.keeper().sweep(KEEP.retention_ns).expect("written");
+    let expired = Outcome::Settled(Settled::Expired { executed: true });
+    assert_eq!(bench.outcome(epoch, claim("k", 2, Class::Once)), expired);
+    assert_eq!(bench.outcome(epoch, finish("l", 1, "{}")), Outcome::Stored, "what runs is not swept");
+    bench.reopen();
+    assert_eq!(bench.outcome(epoch, claim("k", 2, Class::Once)), expired);
+}
+
+#[test]
+fn memory_keeps_the_contract() {
+    holds(&MemoryStore::default());
+}
+
+#[test]
+fn nothing_is_answered_that_was_not_written() {
+    let store = MemoryStore::default();
+    let mut bench = Bench::new(&store);
+    let epoch = bench.connect(1);
+    for fate in [Fate::Full, Fate::Lost] {
+        store.disk(|disk| disk.next = fate);
+        assert!(bench.keeper().execute(&[(epoch, claim("a", 1, Class::Once))], 0).is_err());
+        assert_eq!(bench.outcome(epoch, ask("a", false)), Outcome::Open, "{fate:?}");
+    }
+    store.disk(|disk| disk.next = Fate::Written);
+    assert!(bench.keeper().execute(&[(epoch, claim("a", 1, Class::Once))], 0).is_err());
+    assert_eq!(
+        bench.outcome(epoch, claim("a", 1, Class::Once)),
+        Outcome::Granted,
+        "it was written, and is known again"
+    );
+}

@@ -1,0 +1,37 @@
+//! Operations: calls that take effect at most once, over all attempts and replicas.
+//!
+//! `heart` decides, `table` keeps in mind, a `store` makes durable; `writer` gathers what many ask into one transaction;
+//! `host` and `link` are the two ends of the way between a replica and its store; `course` is what a worker does.
+
+mod attempt;
+mod course;
+mod figures;
+mod folder;
+mod heart;
+mod host;
+mod keeper;
+mod link;
+#[cfg(test)]
+mod memory;
+mod operation;
+mod process;
+mod service;
+#[cfg(test)]
+mod simulation;
+mod sqlite;
+mod store;
+mod table;
+mod unanswered;
+mod wire;
+mod writer;
+
+pub use figures::{OperationCount, OperationFigures};
+pub use folder::PrivateFolder;
+pub use operation::{Operation, Transacted, TransactionalTool};
+pub use sqlite::OpenError;
+
+pub(crate) use attempt::{Attempt, Question, attempt, status};
+pub(crate) use heart::{Class, Key};
+pub(crate) use process::{StoreAddress, StoreHost};
+pub(crate) use service::{Operations, random_base};
+pub(crate) use table::half;

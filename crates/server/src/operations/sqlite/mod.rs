@@ -1,0 +1,210 @@
+//! The store in a SQLite file: a write-ahead log, synced at every commit. One process writes, so that nobody waits for a
+//! lock: SQLite's own way to wait is to sleep.
+
+mod export;
+mod schema;
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
+use rustix::fs::{FlockOperation, flock};
+
+pub(crate) use export::export;
+
+use super::heart::{Event, Fingerprint, Key};
+use super::store::{Entry, Store, StoreError};
+use super::table::{Incarnation, Name, Row, Table, name};
+
+/// Why a store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the store {} is in use: stop the server that has it, or name another one with --store", .0.display())]
+    InUse(PathBuf),
+    /// The file can't be made or read.
+    #[error("cannot open the store {}: {why}; name another one with --store", path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// A store in a file.
+#[derive(Debug)]
+pub(crate) struct SqliteStore {
+    connection: Connection,
+    path: PathBuf,
+    /// Says to other processes that the file is in use.
+    _lock: File,
+}
+
+fn broken(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
+        _ => StoreError::Broken(error.to_string()),
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// Where another process has it, or it is no store.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |why: String| OpenError::Failed { path: path.to_path_buf(), why };
+        let mut beside = path.as_os_str().to_os_string();
+        beside.push("-lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&beside);
+        let lock = lock.map_err(|error| failed(error.to_string()))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| OpenError::InUse(path.to_path_buf()))?;
+        let connection = connect(path).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { connection, path: path.to_path_buf(), _lock: lock })
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    schema::prepare(&connection)?;
+    Ok(connection)
+}
+
+impl Store for SqliteStore {
+    fn recover(&mut self, table: &mut Table, now_ns: u64) -> Result<(), StoreError> {
+        // What failed before may have to do with this connection: a new one reads what is really there.
+        self.connection = connect(&self.path).map_err(|error| broken(&error))?;
+        recover(&self.connection, table, now_ns).map_err(|error| broken(&error))
+    }
+
+    fn write(&mut self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
+        let written = || {
+            let transaction = self.connection.unchecked_transaction()?;
+            {
+                let mut rows = transaction.prepare_cached(schema::INSERT_ROW)?;
+                let mut effects = transaction.prepare_cached(schema::INSERT_EFFECT)?;
+                for entry in entries {
+                    put(&transaction, &mut rows, &mut effects, entry)?;
+                }
+            }
+            transaction.commit()
+        };
+        written().map_err(|error| broken(&error))
+    }
+
+    fn result(&mut self, row: i64) -> Result<Option<Box<[u8]>>, StoreError> {
+        let read = || {
+            let mut select = self.connection.prepare_cached("SELECT result FROM history WHERE row = ?1")?;
+            let result = select.query_row([row], |found| found.get::<_, Option<Vec<u8>>>(0)).optional()?;
+            Ok(result.flatten().map(Vec::into_boxed_slice))
+        };
+        read().map_err(|error| broken(&error))
+    }
+}
+
+fn put(
+    connection: &Connection,
+    rows: &mut CachedStatement<'_>,
+    effects: &mut CachedStatement<'_>,
+    entry: &Entry<'_>,
+) -> rusqlite::Result<()> {
+    match entry {
+        Entry::Row { row, replica, key, kept, effect } => {
+            let (hash, result) = kept.unzip();
+            let fingerprint = (row.event == Event::Claimed).then_some(&row.fingerprint[..]);
+            let values = params![
+                row.row,
+                row.event.code(),
+                row.first,
+                row.epoch.cast_signed(),
+                replica,
+                row.ticket.cast_signed(),
+                row.class,
+                key.map(|key| &*key.principal),
+                key.map(|key| &*key.operation),
+                fingerprint,
+                hash.map(u64::cast_signed),
+                row.at_ns.cast_signed(),
+                result,
+            ];
+            rows.execute(values)?;
+            if let Some(effect) = effect {
+                let Key { principal, operation } = effect.key;
+                let epoch = row.epoch.cast_signed();
+                let at_ns = row.at_ns.cast_signed();
+                let values = params![
+                    row.row,
+                    &**principal,
+                    &**operation,
+                    epoch,
+                    replica,
+                    &row.fingerprint[..],
+                    at_ns,
+                    effect.value
+                ];
+                effects.execute(values)?;
+            }
+        }
+        Entry::Remove(row) => drop(connection.execute("DELETE FROM history WHERE row = ?1", [row])?),
+        Entry::Forget(row) => drop(connection.execute("UPDATE history SET result = NULL WHERE row = ?1", [row])?),
+        Entry::Prune(row) => drop(connection.execute("DELETE FROM history WHERE row < ?1", [row])?),
+        Entry::Epoch(epoch, Incarnation { base, replica, number }) => {
+            let values = params![epoch.cast_signed(), base.cast_signed(), replica, number.cast_signed()];
+            connection.execute("INSERT INTO epochs VALUES (?1, ?2, ?3, ?4, 0)", values)?;
+        }
+        Entry::Fenced(epoch) => {
+            connection.execute("UPDATE epochs SET fenced = 1 WHERE epoch = ?1", [epoch.cast_signed()])?;
+        }
+    }
+    Ok(())
+}
+
+fn recover(connection: &Connection, table: &mut Table, now_ns: u64) -> rusqlite::Result<()> {
+    let same_boot = schema::remember_boot(connection)?;
+    let mut select = connection.prepare("SELECT epoch, base, replica, number, fenced FROM epochs ORDER BY epoch")?;
+    let mut found = select.query([])?;
+    while let Some(row) = found.next()? {
+        let epoch = row.get::<_, i64>(0)?.cast_unsigned();
+        table.skip_epochs(epoch + 1);
+        if !row.get::<_, bool>(4)? {
+            let (base, number) = (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(3)?.cast_unsigned());
+            table.admit(epoch, Incarnation { base, replica: row.get(2)?, number });
+        }
+    }
+    let mut names: HashMap<i64, Name> = HashMap::new();
+    let mut select = connection.prepare(schema::SELECT_ROWS)?;
+    let mut found = select.query([])?;
+    while let Some(row) = found.next()? {
+        let (number, first) = (row.get(0)?, row.get(2)?);
+        // A row that this version does not know is of a later one, whose history nobody here can judge.
+        let event = Event::from_code(row.get(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
+        let at_ns = row.get::<_, i64>(7)?.cast_unsigned();
+        if let Some(operation) = row.get::<_, Option<String>>(9)? {
+            let principal = row.get::<_, Option<String>>(8)?.unwrap_or_default();
+            names.insert(number, name(&Key { principal: principal.into(), operation: operation.into() }));
+        }
+        let Some(name) = names.get(&first).copied() else { continue };
+        let fingerprint: Option<Fingerprint> = row.get(6)?;
+        let row = Row {
+            row: number,
+            event,
+            first,
+            epoch: row.get::<_, i64>(3)?.cast_unsigned(),
+            ticket: row.get::<_, i64>(4)?.cast_unsigned(),
+            class: row.get(5)?,
+            fingerprint: fingerprint.unwrap_or_default(),
+            // The clock began anew with the machine: what is older than that is kept as long as if it were of now.
+            at_ns: if same_boot { at_ns.min(now_ns) } else { now_ns },
+        };
+        table.recover(&row, name);
+    }
+    table.recovered();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The tables, and what is said to them often.
+
+use rusqlite::{Connection, OptionalExtension};
+
+/// Another number is another layout.
+const VERSION: i64 = 1;
+
+/// Pages after which the log is brought into the file: with the default each commit of a busy store would do so.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS history (
+    row INTEGER PRIMARY KEY,
+    event INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    replica INTEGER NOT NULL,
+    ticket INTEGER NOT NULL,
+    class INTEGER NOT NULL,
+    principal TEXT,
+    operation TEXT,
+    fingerprint BLOB,
+    hash INTEGER,
+    at_ns INTEGER NOT NULL,
+    result BLOB
+) STRICT;
+CREATE TABLE IF NOT EXISTS effects (
+    effect INTEGER PRIMARY KEY,
+    principal TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    replica INTEGER NOT NULL,
+    fingerprint BLOB NOT NULL,
+    at_ns INTEGER NOT NULL,
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS epochs (
+    epoch INTEGER PRIMARY KEY,
+    base INTEGER NOT NULL,
+    replica INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    fenced INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+pub(super) const INSERT_ROW: &str =
+    "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+pub(super) const INSERT_EFFECT: &str = "INSERT INTO effects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+pub(super) const SELECT_ROWS: &str = "SELECT row, event, first, epoch, ticket, class, fingerprint, at_ns, principal, \
+     operation FROM history ORDER BY row";
+
+/// Makes a connection one that writes durably, and the tables where they are missing.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    // Whoever waits for a lock here waits for a mistake: nobody else writes.
+    connection.busy_timeout(std::time::Duration::ZERO)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == VERSION {
+        return Ok(());
+    }
+    if version != 0 {
+        return Err(rusqlite::Error::InvalidQuery);
+    }
+    connection.execute_batch(TABLES)?;
+    connection.pragma_update(None, "user_version", VERSION)
+}
+
+/// True where the machine has run on since this was last called.
+pub(super) fn remember_boot(connection: &Connection) -> rusqlite::Result<bool> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let before: Option<String> =
+        connection.query_row("SELECT value FROM facts WHERE name = 'boot'", [], |row| row.get(0)).optional()?;
+    if before.as_deref() == Some(boot.trim()) {
+        return Ok(true);
+    }
+    connection.execute("INSERT OR REPLACE INTO facts VALUES ('boot', ?1)", [boot.trim()])?;
+    Ok(false)
+}

@@ -1,0 +1,321 @@
+//! All operations that a store keeps in mind, and the epochs of those who work on them. In memory, without IO: a change
+//! gives the rows that make it durable, and can be taken back until they are.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use ring::digest::{SHA256, digest};
+
+use super::heart::{Command, Decision, Event, Fingerprint, Key, Outcome, Record, Settled, State, decide, fence};
+
+/// An operation's key as it is kept in mind: half a digest, which is shorter than most keys and never longer.
+pub(crate) type Name = [u8; 16];
+
+pub(crate) fn name(key: &Key) -> Name {
+    let mut text = Vec::with_capacity(key.principal.len() + key.operation.len() + 1);
+    text.extend_from_slice(key.principal.as_bytes());
+    // No operation's id has a line break.
+    text.push(b'\n');
+    text.extend_from_slice(key.operation.as_bytes());
+    half(&text)
+}
+
+/// The first half of a text's SHA-256.
+pub(crate) fn half(text: &[u8]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.iter_mut().zip(digest(&SHA256, text).as_ref()).for_each(|(place, byte)| *place = *byte);
+    half
+}
+
+/// A row of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) row: i64,
+    pub(crate) event: Event,
+    /// The operation's first row.
+    pub(crate) first: i64,
+    pub(crate) epoch: u64,
+    pub(crate) ticket: u64,
+    /// The place in [`Class::ALL`](super::heart::Class::ALL).
+    pub(crate) class: u8,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) at_ns: u64,
+}
+
+/// What has to be written before an outcome is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Write(Row),
+    /// The row is taken back.
+    Remove(i64),
+    /// The result in this row is not kept any more.
+    Forget(i64),
+    /// All rows below this one are of operations that are not kept any more.
+    Prune(i64),
+}
+
+/// One incarnation of a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Incarnation {
+    /// Of the supervisor, or of the lone server: random.
+    pub(crate) base: u64,
+    pub(crate) replica: u16,
+    /// Grows from one process of a supervisor to the next.
+    pub(crate) number: u64,
+}
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    /// Operations.
+    pub(crate) held_max: usize,
+    pub(crate) retention_ns: u64,
+}
+
+/// An undone change: what was there before.
+type Before = (Name, Option<Record>);
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    keep: Keep,
+    records: HashMap<Name, Record>,
+    /// Bounded by what replicas may have unsettled.
+    running: HashSet<Name>,
+    /// By first row. The first `expired` of them have no results any more.
+    order: VecDeque<Name>,
+    expired: usize,
+    /// Who may write.
+    live: HashMap<u64, Incarnation>,
+    next_epoch: u64,
+    next_row: i64,
+    undo: Vec<Before>,
+}
+
+impl Table {
+    pub(crate) fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            records: HashMap::new(),
+            running: HashSet::new(),
+            order: VecDeque::new(),
+            expired: 0,
+            live: HashMap::new(),
+            next_epoch: 1,
+            next_row: 1,
+            undo: Vec::new(),
+        }
+    }
+
+    /// Operations in mind.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Carries out a command of the incarnation with this epoch. The change holds when [`Table::commit`] says so.
+    pub(crate) fn apply(&mut self, command: &Command, epoch: u64, now_ns: u64) -> (Outcome, Option<Change>) {
+        if !self.live.contains_key(&epoch) && !matches!(command, Command::Ask { .. }) {
+            return (Outcome::Fenced, None);
+        }
+        let name = name(command.key());
+        let before = self.records.get(&name).copied();
+        match decide(before.as_ref(), command, epoch, self.next_row) {
+            Decision::Same(outcome) => (outcome, None),
+            Decision::Changes(_, Event::Claimed | Event::Never, _) if before.is_none() && self.is_full() => {
+                (Outcome::Full, None)
+            }
+            Decision::Changes(outcome, event, state) => {
+                let fingerprint = match command {
+                    Command::Claim { fingerprint, .. } => *fingerprint,
+                    _ => before.map(|record| record.fingerprint).unwrap_or_default(),
+                };
+                let ticket = match command {
+                    Command::Claim { ticket, .. } | Command::Finish { ticket, .. } => *ticket,
+                    _ => 0,
+                };
+                let first = before.map_or(self.next_row, |record| record.first);
+                let record = Record { fingerprint, first, at_ns: now_ns, state };
+                let row = self.write(name, record, event, epoch, ticket);
+                (outcome, Some(Change::Write(row)))
+            }
+            Decision::TakenBack(outcome, claim) => {
+                let after =
+                    before.filter(|_| claim.again).map(|record| Record { state: State::Open(claim.class), ..record });
+                self.set(name, after);
+                (outcome, Some(Change::Remove(claim.row)))
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.len() >= self.keep.held_max && self.expired == 0
+    }
+
+    /// Sets a record, and gives the row of it.
+    fn write(&mut self, name: Name, record: Record, event: Event, epoch: u64, ticket: u64) -> Row {
+        let class = match record.state {
+            State::Running(claim) => claim.class as u8,
+            State::Open(class) => class as u8,
+            State::Done { .. } | State::Settled(_) => 0,
+        };
+        let row = Row {
+            row: self.next_row,
+            event,
+            first: record.first,
+            epoch,
+            ticket,
+            class,
+            fingerprint: record.fingerprint,
+            at_ns: record.at_ns,
+        };
+        self.next_row += 1;
+        self.set(name, Some(record));
+        row
+    }
+
+    fn set(&mut self, name: Name, after: Option<Record>) {
+        let before = self.place(name, after);
+        self.undo.push((name, before));
+    }
+
+    /// The same without a way back; what was there before.
+    fn place(&mut self, name: Name, after: Option<Record>) -> Option<Record> {
+        match after.map(|record| record.state) {
+            Some(State::Running(_)) => self.running.insert(name),
+            _ => self.running.remove(&name),
+        };
+        match after {
+            Some(record) => {
+                let before = self.records.insert(name, record);
+                if before.is_none() {
+                    self.order.push_back(name);
+                }
+                before
+            }
+            None => {
+                let before = self.records.remove(&name);
+                // It is one of the last: only a claim under way is taken back.
+                if before.is_some()
+                    && let Some(at) = self.order.iter().rposition(|other| *other == name)
+                {
+                    self.order.remove(at);
+                }
+                before
+            }
+        }
+    }
+
+    /// What was applied since the last commit is durable.
+    pub(crate) fn commit(&mut self) {
+        self.undo.clear();
+        if self.undo.capacity() > 65_536 {
+            self.undo = Vec::new();
+        }
+    }
+
+    /// What was applied since the last commit is not, and is taken back. Numbers of rows are not used again.
+    pub(crate) fn roll_back(&mut self) {
+        while let Some((name, before)) = self.undo.pop() {
+            self.place(name, before);
+        }
+    }
+
+    /// Takes the claims of an epoch away. Also to be committed.
+    pub(crate) fn fence(&mut self, epoch: u64, now_ns: u64) -> Vec<Change> {
+        self.live.remove(&epoch);
+        let mut changes = Vec::new();
+        for name in self.running.clone() {
+            let Some(record) = self.records.get(&name).copied() else { continue };
+            if let State::Running(claim) = record.state
+                && claim.epoch == epoch
+            {
+                let (event, state) = fence(claim.class);
+                let row = self.write(name, Record { at_ns: now_ns, state, ..record }, event, epoch, claim.ticket);
+                changes.push(Change::Write(row));
+            }
+        }
+        changes
+    }
+
+    /// The epochs whose incarnations are not there any more, for those of this base up to this number; of another base all.
+    pub(crate) fn gone(&self, base: u64, up_to: u64, living: &[u64]) -> Vec<u64> {
+        let is_gone = |of: &Incarnation| of.base != base || (of.number <= up_to && !living.contains(&of.number));
+        let mut gone: Vec<u64> = self.live.iter().filter(|(_, of)| is_gone(of)).map(|(epoch, _)| *epoch).collect();
+        gone.sort_unstable();
+        gone
+    }
+
+    /// The epoch of an incarnation, which may be a new one; none for one that a later incarnation has replaced. The epochs
+    /// that have to be fenced first.
+    pub(crate) fn connect(&mut self, incarnation: Incarnation) -> Option<(u64, Vec<u64>)> {
+        let of_replica = |of: &&Incarnation| of.replica == incarnation.replica;
+        if let Some((epoch, _)) = self.live.iter().find(|(_, of)| **of == incarnation) {
+            return Some((*epoch, Vec::new()));
+        }
+        let is_later = |of: &Incarnation| of.base == incarnation.base && of.number > incarnation.number;
+        if self.live.values().filter(of_replica).any(is_later) {
+            return None;
+        }
+        let mut replaced: Vec<u64> =
+            self.live.iter().filter(|(_, of)| of.replica == incarnation.replica).map(|(epoch, _)| *epoch).collect();
+        replaced.sort_unstable();
+        let epoch = self.next_epoch;
+        self.next_epoch += 1;
+        Some((epoch, replaced))
+    }
+
+    /// An epoch is durable: its incarnation may write.
+    pub(crate) fn admit(&mut self, epoch: u64, incarnation: Incarnation) {
+        self.next_epoch = self.next_epoch.max(epoch + 1);
+        self.live.insert(epoch, incarnation);
+    }
+
+    /// Who may write with this epoch.
+    pub(crate) fn incarnation(&self, epoch: u64) -> Option<Incarnation> {
+        self.live.get(&epoch).copied()
+    }
+
+    /// Lets go of what is too old, at most `max` operations. Also to be committed, before anything else is applied.
+    pub(crate) fn sweep(&mut self, now_ns: u64, max: usize) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while changes.len() < max
+            && let Some(name) = self.order.get(self.expired).copied()
+        {
+            let Some(record) = self.records.get(&name).copied() else { break };
+            let is_old = now_ns.saturating_sub(record.at_ns) >= self.keep.retention_ns;
+            if !is_old || matches!(record.state, State::Running(_)) {
+                break;
+            }
+            self.expired += 1;
+            let executed = match record.state {
+                State::Done { row, .. } => {
+                    changes.push(Change::Forget(row));
+                    true
+                }
+                // They have no result to forget.
+                State::Settled(_) => continue,
+                _ => false,
+            };
+            let state = State::Settled(Settled::Expired { executed });
+            let row = self.write(name, Record { state, ..record }, Event::Expired, 0, u64::from(executed));
+            changes.push(Change::Write(row));
+        }
+        let mut dropped = false;
+        while self.records.len() > self.keep.held_max.saturating_sub(self.keep.held_max / 16)
+            && self.expired > 0
+            && let Some(name) = self.order.pop_front()
+        {
+            self.expired -= 1;
+            self.records.remove(&name);
+            dropped = true;
+        }
+        if dropped {
+            let first =
+                self.order.front().and_then(|name| self.records.get(name)).map_or(self.next_row, |one| one.first);
+            changes.push(Change::Prune(first));
+        }
+        changes
+    }
+}
+
+mod recovery;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The commands of a replica that the store has not answered, over any number of connections. Without IO.
+//!
+//! Nothing is lost between a replica and its store: what was sent on a connection that broke is sent again on the next
+//! one, and the store knows what it has seen. A claim that comes too late for who wanted it is given back.
+
+use std::collections::BTreeMap;
+
+use super::heart::{Abandoned, Command, Outcome};
+use super::keeper::Reply;
+
+#[derive(Debug)]
+struct Waiting<W> {
+    command: Command,
+    waiter: Option<W>,
+    /// On this connection.
+    is_sent: bool,
+    /// On this connection or an earlier one: the store may know of it.
+    was_sent: bool,
+    /// The store said that it could not.
+    was_refused: bool,
+}
+
+/// Unanswered commands, each with whoever waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered<W> {
+    waiting: BTreeMap<u64, Waiting<W>>,
+    next: u64,
+    /// Claims and questions above this number are refused; ends of claims never are, and there is one a claim.
+    max: usize,
+}
+
+/// There are as many as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Backlog;
+
+impl<W> Unanswered<W> {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { waiting: BTreeMap::new(), next: 1, max }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn add(&mut self, command: Command, waiter: Option<W>) -> Result<(), Backlog> {
+        let ends = matches!(command, Command::Finish { .. } | Command::Abandon { .. });
+        if !ends && self.waiting.len() >= self.max {
+            return Err(Backlog);
+        }
+        self.waiting
+            .insert(self.next, Waiting { command, waiter, is_sent: false, was_sent: false, was_refused: false });
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Passes on what is to be sent now, in order. Nobody hears of commands that nobody wants any more.
+    pub(crate) fn unsent(&mut self, is_wanted: impl Fn(&W) -> bool, mut send: impl FnMut(u64, &Command)) {
+        self.waiting.retain(|_, one| {
+            one.was_sent
+                || matches!(one.command, Command::Finish { .. } | Command::Abandon { .. })
+                || one.waiter.as_ref().is_some_and(&is_wanted)
+        });
+        for (number, one) in self.waiting.iter_mut().filter(|(_, one)| !one.is_sent) {
+            (one.is_sent, one.was_sent) = (true, true);
+            send(*number, &one.command);
+        }
+    }
+
+    /// The connection is a new one.
+    pub(crate) fn reconnected(&mut self) {
+        self.waiting.values_mut().for_each(|one| (one.is_sent, one.was_refused) = (false, false));
+    }
+
+    /// The store has answered; with none, that it could not, and that nobody knows what was written. Gives whom to tell.
+    pub(crate) fn answered(&mut self, number: u64, reply: Option<&Reply>) -> Option<(W, Command)> {
+        let one = self.waiting.get_mut(&number)?;
+        // An end must come through, however often it takes.
+        let has_failed = reply.is_none_or(|reply| reply.outcome == Outcome::Full);
+        if has_failed && matches!(one.command, Command::Finish { .. } | Command::Abandon { .. }) {
+            one.was_refused = true;
+            return None;
+        }
+        let Waiting { command, waiter, .. } = self.waiting.remove(&number)?;
+        if waiter.is_none() || reply.is_none() {
+            self.unwanted(&command, reply);
+        }
+        Some((waiter?, command))
+    }
+
+    /// What the store could not carry out is to be sent again. True where there is any.
+    pub(crate) fn retry(&mut self) -> bool {
+        let mut any = false;
+        for one in self.waiting.values_mut().filter(|one| one.was_refused) {
+            (one.is_sent, one.was_refused, any) = (false, false, true);
+        }
+        any
+    }
+
+    /// Nobody will use what the store answered. A claim that was granted, or may have been, is given back.
+    pub(crate) fn unwanted(&mut self, command: &Command, reply: Option<&Reply>) {
+        if let Command::Claim { key, ticket, .. } = command
+            && reply.is_none_or(|reply| reply.outcome == Outcome::Granted)
+        {
+            // Ends are always taken.
+            let how = Abandoned::Unstarted;
+            let _ = self.add(Command::Abandon { key: key.clone(), ticket: *ticket, how }, None);
+        }
+    }
+
+    /// This incarnation is over: all who wait are to be told so.
+    pub(crate) fn end(&mut self) -> Vec<W> {
+        std::mem::take(&mut self.waiting).into_values().filter_map(|one| one.waiter).collect()
+    }
+}

@@ -1,0 +1,146 @@
+//! The one thread that writes: whatever has come in while it wrote goes into its next transaction.
+
+use std::collections::HashMap;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::heart::{Command, Outcome};
+use super::keeper::{Keeper, Reply};
+use super::store::{Store, StoreError};
+use super::table::Incarnation;
+use super::wire::FromStore;
+use crate::clock::monotonic_ns;
+
+/// Orders that may wait; who brings one more waits too.
+const ORDERS_MAX: usize = 1_024;
+/// Commands of one transaction.
+const COMMANDS_MAX: usize = 4_096;
+/// Between two looks at what has become too old, ns.
+const SWEEP_NS: u64 = 1_000_000_000;
+
+/// What the writer is asked to do.
+pub(crate) enum Order {
+    /// Of one connection, in order. Its answers go out as bytes.
+    Commands {
+        place: Place,
+        commands: Vec<(u64, Command)>,
+        answers: mpsc::Sender<Vec<u8>>,
+    },
+    Connect {
+        incarnation: Incarnation,
+        answer: oneshot::Sender<Result<Option<Place>, StoreError>>,
+    },
+    /// Of the incarnations of `base` up to `up_to` these live.
+    Living {
+        base: u64,
+        up_to: u64,
+        living: Vec<u64>,
+    },
+    /// The writer ends, and lets go of the store.
+    Stop,
+}
+
+/// A connection of an incarnation. What comes from an earlier connection after a later one was made is not carried out:
+/// it was sent again, and what came of that may have been taken back since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) epoch: u64,
+    connection: u64,
+}
+
+/// The way to the writer.
+pub(crate) type Orders = mpsc::Sender<Order>;
+
+/// Starts the writer; it ends with [`Order::Stop`], or when nobody can order anything any more.
+pub(crate) fn start<S: Store>(keeper: Keeper<S>) -> std::io::Result<(Orders, std::thread::JoinHandle<()>)> {
+    let (orders, waiting) = mpsc::channel(ORDERS_MAX);
+    let thread = std::thread::Builder::new().name("store".to_string()).spawn(move || run(keeper, waiting))?;
+    Ok((orders, thread))
+}
+
+fn run<S: Store>(mut keeper: Keeper<S>, mut waiting: mpsc::Receiver<Order>) {
+    let mut swept_ns = monotonic_ns();
+    // The last connection of each epoch that lives; cleared of the others at each new one.
+    let mut current: HashMap<u64, u64> = HashMap::new();
+    let mut connections = 0;
+    let mut held = Vec::new();
+    while let Some(first) = waiting.blocking_recv() {
+        let mut next = Some(first);
+        let mut count = 0;
+        while let Some(order) = next {
+            match order {
+                Order::Commands { place, commands, answers } => {
+                    if current.get(&place.epoch) == Some(&place.connection) {
+                        count += commands.len();
+                        held.push((place.epoch, commands, answers));
+                    }
+                }
+                Order::Connect { incarnation, answer } => {
+                    carry_out(&mut keeper, &mut held);
+                    let epoch = keeper.connect(incarnation, monotonic_ns());
+                    log(epoch.as_ref().err());
+                    connections += 1;
+                    let place = |epoch| Place { epoch, connection: connections };
+                    if let Ok(Some(epoch)) = epoch {
+                        current.retain(|epoch, _| keeper.lives(*epoch));
+                        current.insert(epoch, connections);
+                    }
+                    // Who asked may have gone; it will ask again.
+                    let _ = answer.send(epoch.map(|epoch| epoch.map(place)));
+                }
+                Order::Stop => return carry_out(&mut keeper, &mut held),
+                Order::Living { base, up_to, living } => {
+                    carry_out(&mut keeper, &mut held);
+                    log(keeper.living(base, up_to, &living, monotonic_ns()).err().as_ref());
+                }
+            }
+            next = if count < COMMANDS_MAX { waiting.try_recv().ok() } else { None };
+        }
+        carry_out(&mut keeper, &mut held);
+        if monotonic_ns().saturating_sub(swept_ns) >= SWEEP_NS {
+            swept_ns = monotonic_ns();
+            log(keeper.sweep(swept_ns).err().as_ref());
+        }
+    }
+}
+
+fn log(error: Option<&StoreError>) {
+    if let Some(error) = error {
+        tracing::warn!("{error}");
+    }
+}
+
+type Held = (u64, Vec<(u64, Command)>, mpsc::Sender<Vec<u8>>);
+
+/// One transaction for all that is held, and then all answers.
+fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>) {
+    if held.is_empty() {
+        return;
+    }
+    let mut batch = Vec::new();
+    let mut senders = Vec::new();
+    for (epoch, commands, answers) in held.drain(..) {
+        let (numbers, commands): (Vec<u64>, Vec<Command>) = commands.into_iter().unzip();
+        batch.extend(commands.into_iter().map(|command| (epoch, command)));
+        senders.push((numbers, answers));
+    }
+    let executed = keeper.execute(&batch, monotonic_ns());
+    log(executed.as_ref().err());
+    let failed = match &executed {
+        // Nothing was written: there is no doubt.
+        Err(StoreError::Full(_)) => FromStore::Done(Reply { outcome: Outcome::Full, result: None }),
+        _ => FromStore::Unavailable,
+    };
+    let mut replies = executed.ok().map(Vec::into_iter);
+    for (numbers, answers) in senders {
+        let mut bytes = Vec::with_capacity(numbers.len() * 64);
+        for number in numbers {
+            match replies.as_mut().and_then(Iterator::next) {
+                Some(reply) => FromStore::Done(reply).write(&mut bytes, number),
+                None => failed.write(&mut bytes, number),
+            }
+        }
+        // One that is gone will ask again on its next connection; none leaves so much unread that there is no room.
+        let _ = answers.try_send(bytes);
+    }
+}
