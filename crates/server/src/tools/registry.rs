@@ -82,7 +82,7 @@ pub(crate) struct Registered {
     pub(crate) mirrored: Vec<Mirrored>,
 }
 
-impl Tool {
+impl Registered {
     /// How often it may run for one operation.
     pub(crate) fn class(&self) -> Class {
         match self.execution {

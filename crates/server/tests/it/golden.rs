@@ -26,7 +26,7 @@ fn every_method_is_answered() {
     assert_eq!(list["result"]["resultType"], "complete");
     assert_eq!((&list["result"]["ttlMs"], &list["result"]["cacheScope"]), (&json!(600_000), &json!("public")));
     let names: Vec<_> = list["result"]["tools"].as_array().expect("tools").iter().map(|tool| &tool["name"]).collect();
-    assert_eq!(names, ["echo", "work"]);
+    assert_eq!(names, ["echo", "work", "append"]);
     assert_eq!(list["result"]["tools"][0]["annotations"]["readOnlyHint"], true);
     assert!(list["result"].get("nextCursor").is_none());
 
@@ -75,7 +75,7 @@ fn every_page_is_answered() {
     assert!(metrics.contains("erlmcp_latency_seconds_count{replica=\"0\"} "), "{metrics}");
     let status = client.ask(texts.get("/status")).json();
     assert_eq!((&status["worker_pool"]["size"], &status["queue"]["limit"]), (&json!(50), &json!(500)));
-    assert_eq!((&status["tools"], &status["cluster"]), (&json!(["echo", "work"]), &json!(null)));
+    assert_eq!((&status["tools"], &status["cluster"]), (&json!(["echo", "work", "append"]), &json!(null)));
     stop(server);
 }
 

@@ -86,7 +86,7 @@ fn what_cannot_start_says_why() {
         registry: Registry::builtin(),
         ..ServerConfig::default()
     };
-    assert!(matches!(Server::start(config(), Vec::new(), true), Err(ServerError::TooManyTools { tools: 2, max: 1 })));
+    assert!(matches!(Server::start(config(), Vec::new(), true), Err(ServerError::TooManyTools { tools: 3, max: 1 })));
     let config = ServerConfig::default();
     assert!(matches!(Server::start(config, Vec::new(), true), Err(ServerError::NoListener)));
     let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");

@@ -64,7 +64,7 @@ fn a_result_is_the_same_on_every_replica_and_outlives_replica_and_store() {
 
     let pid = cluster.pid(1);
     signal(pid, Signal::KILL);
-    until("replica 1 is back", || cluster.replica(1)["member"] == true && cluster.pid(1) != pid);
+    until("replica 1 is back", || cluster.replica(1)["member"] == true && cluster.replica(1)["pid"] != pid);
     let (_, after) = append(cluster.own(1), "a").expect("an answer");
     assert_eq!(about(&after), about(&again));
     let (_, next) = append(cluster.own(1), "b").expect("an answer");
