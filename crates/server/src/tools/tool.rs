@@ -13,7 +13,7 @@ use super::output::ToolOutput;
 use super::registry::{Execution, InlineTool, JobFuture, QueuedTool};
 use super::result::ToolResult;
 use super::schema;
-use super::spec::{Annotations, ToolSpec};
+use super::spec::{Annotations, TaskSupport, ToolSpec};
 
 /// A tool: what it says about itself, and what it does. Its arguments are of a type `A`, from which their schema is
 /// derived: doc comments become descriptions, an `Option` or a `#[serde(default)]` may be left out. Arguments that are
@@ -88,6 +88,11 @@ impl Tool {
     /// The same, and one more capability of the client, such as "elicitation", without which it can't be called.
     pub fn needing(self, capability: impl Into<String>) -> Self {
         Self { spec: self.spec.needing(capability), ..self }
+    }
+
+    /// The same, whose calls become tasks. Only for queued tools.
+    pub fn as_task(self, task: TaskSupport) -> Self {
+        Self { spec: self.spec.as_task(task), ..self }
     }
 
     /// What it says about itself.

@@ -25,7 +25,7 @@ fn server() -> (Server, SocketAddr) {
 }
 
 /// A client in a session, and its headers.
-fn session(address: SocketAddr, capabilities: &Value) -> (Client, String) {
+pub(crate) fn session(address: SocketAddr, capabilities: &Value) -> (Client, String) {
     let mut client = Client::connect(address);
     let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}});
@@ -39,7 +39,7 @@ fn call(id: u32) -> String {
 }
 
 /// The message of the next event.
-fn message(client: &mut Client) -> Value {
+pub(crate) fn message(client: &mut Client) -> Value {
     loop {
         let chunk = client.chunk();
         let data = chunk.lines().find_map(|line| line.strip_prefix("data: "));
@@ -51,7 +51,7 @@ fn message(client: &mut Client) -> Value {
     }
 }
 
-fn respond(address: SocketAddr, headers: &str, response: &Value) -> Answer {
+pub(crate) fn respond(address: SocketAddr, headers: &str, response: &Value) -> Answer {
     Client::connect(address).ask(Texts(address).post(headers, &response.to_string()))
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::asker::{Asker, text};
+use crate::asking::{message, respond, session};
 use crate::client::{Client, Texts, start_with, stop};
 
 #[derive(Deserialize, JsonSchema)]
@@ -147,6 +148,25 @@ fn questions_are_answered_one_after_the_other() {
     assert!(text(&wrong).starts_with("Bad answer to \"seat\": row: invalid type"), "{wrong}");
     let empty = asker.call("book", &retry(&first, "name", &json!({"action": "accept"})));
     assert_eq!(text(&empty), "Bad answer to \"name\": missing field `name`.");
+    stop(server);
+}
+
+#[test]
+fn questions_are_asked_within_the_call_of_an_older_session() {
+    let (server, address) = start_with(config());
+    let (mut client, headers) = session(address, &json!({"elicitation": {}}));
+    let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "book"}});
+    client.send(Texts(address).post(&headers, &call.to_string()));
+    client.head();
+    for (question, content) in [("Who are you?", json!({"name": "Ada"})), ("Where does Ada sit?", json!({"row": 7}))] {
+        let asked = message(&mut client);
+        assert_eq!(asked["params"]["message"], question, "{asked}");
+        let result = json!({"action": "accept", "content": content});
+        let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": result});
+        assert_eq!(respond(address, &headers, &answer).status, 202);
+    }
+    let done = message(&mut client);
+    assert_eq!(done["result"]["content"][0]["text"], "Ada sits in row 7 somewhere.", "{done}");
     stop(server);
 }
 
