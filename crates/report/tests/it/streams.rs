@@ -164,7 +164,7 @@ fn what_became_of_streams_and_changes_is_told() {
         assert!(text.contains(TITLE));
     }
     let said = render::markdown(&summary);
-    assert!(said.contains("missed 2 of 1,200"), "{said}");
+    assert!(said.contains("| Notifications Missed | 2 of 1,200 |"), "{said}");
 }
 
 #[test]
