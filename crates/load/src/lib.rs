@@ -20,6 +20,7 @@ mod episodes;
 mod ledger;
 mod line;
 mod net;
+mod operations;
 mod pacing;
 mod permutation;
 mod random;

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use erlmcp_load::proto;
 use erlmcp_record::Entry;
 use erlmcp_report::live;
@@ -41,6 +43,10 @@ pub(crate) enum Ask {
     },
     Scale {
         replicas: u16,
+    },
+    /// Gets the store's own account of all operations, and audits them in this folder.
+    Audit {
+        folder: PathBuf,
     },
     Dismantle {
         own_cluster: bool,

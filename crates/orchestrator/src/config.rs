@@ -42,6 +42,8 @@ pub struct StressConfig {
     /// The URL; None: a local cluster of the run's own.
     pub target: Option<String>,
     pub connections: Option<u64>,
+    /// Operations a second beside sustained load and faults, where the target knows them; None: the usual.
+    pub operations: Option<f64>,
     /// Streams of notifications to hold beside them during the sustained load.
     pub streams: u64,
     /// Called every few seconds, for the streams to tell of what it has changed.
@@ -93,6 +95,8 @@ pub struct StressConfig {
 pub const CONNECTIONS: u64 = 100_000;
 /// Requests a second where none were asked for: above the throughput limit, so that it can be met or missed.
 pub const RATE: f64 = 12_000.0;
+/// Operations a second where none were asked for, at most: enough that some are under way whenever a fault begins.
+const OPERATIONS: f64 = 500.0;
 /// Replicas of the run's own cluster.
 pub const REPLICAS: u16 = 12;
 const DURATION: Duration = Duration::from_secs(60);
@@ -110,6 +114,11 @@ impl StressConfig {
 
     pub fn duration(&self) -> Duration {
         self.duration.unwrap_or(DURATION)
+    }
+
+    /// Operations a second: a small part of the load.
+    pub fn operations(&self) -> f64 {
+        self.operations.unwrap_or_else(|| (self.rate() / 4.0).min(OPERATIONS))
     }
 
     /// Requests a second.

@@ -70,6 +70,8 @@ pub(crate) enum Answer {
     },
     /// The cluster has the replicas that it was told to have.
     Scaled(Result<(), String>),
+    /// What the audit of the operations has found, or why there is none.
+    Audited(Result<Audited, String>),
     Dismantled(Leftovers),
     /// A change was made at this time, or why not.
     Changed {
@@ -94,6 +96,16 @@ pub(crate) struct Injected {
 pub(crate) struct Healed {
     pub(crate) healed_us: u64,
     pub(crate) verified_us: u64,
+}
+
+/// What an audit has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Audited {
+    pub(crate) operations: u64,
+    /// Of all invariants; None: the verdict is unknown.
+    pub(crate) violations: Option<u64>,
+    /// Why it is unknown, or what was violated first; empty where all holds.
+    pub(crate) why: String,
 }
 
 /// What was still there after everything was told to go.

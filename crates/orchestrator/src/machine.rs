@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use erlmcp_load::proto::{Request, Requests, command::Command};
 use erlmcp_record::Detail;
 use erlmcp_report::live;
@@ -57,6 +59,8 @@ pub(crate) struct RunFacts {
     pub(crate) duration_ms: u64,
     /// A request's.
     pub(crate) timeout_us: u64,
+    /// Where the run is recorded.
+    pub(crate) folder: PathBuf,
 }
 
 /// Where a block stands in its phase.

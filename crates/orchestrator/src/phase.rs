@@ -8,6 +8,7 @@ use crate::action::Action;
 use crate::machine::{Facts, Machine, Observation, Place, RunFacts};
 use crate::plan::{Block, PhasePlan, Step};
 
+mod audit;
 mod changes;
 mod close;
 mod connect;
@@ -17,6 +18,7 @@ mod hold;
 mod load;
 mod machines;
 mod metrics;
+mod operations;
 mod reachability;
 mod readiness;
 mod scale;
@@ -24,6 +26,10 @@ mod sequential;
 mod streaming;
 mod streams;
 mod sweep;
+
+pub(crate) use audit::AUDIT_BOUND;
+#[cfg(test)]
+pub(crate) use operations::OPERATIONS_BLOCK;
 
 /// Ids that a phase may give to its blocks and faults.
 const IDS: u32 = 10_000;

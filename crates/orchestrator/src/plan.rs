@@ -9,7 +9,7 @@ mod overflow;
 mod share;
 mod stress;
 
-pub use block::{Block, Burst, Close, Connect, Fault, Load, Probe, Streams};
+pub use block::{Block, Burst, Close, Connect, Fault, Load, Operations, Probe, Streams};
 pub(crate) use block::{RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub(crate) use choose::choose;
 pub use found::{ChangeBy, Found, QueueFacts};

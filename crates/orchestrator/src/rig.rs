@@ -91,6 +91,7 @@ impl Rig {
                 (Ask::Kill { .. } | Ask::Partition { .. }, _) => Answer::Injected(Err(no_driver())),
                 (Ask::Heal, _) => Answer::Healed(Err(no_driver())),
                 (Ask::Scale { .. }, _) => Answer::Scaled(Err(no_driver())),
+                (Ask::Audit { .. }, _) => Answer::Audited(Err(no_driver())),
                 (Ask::Change { change }, _) => Answer::Changed { change, made: Err(no_driver()) },
                 // Nothing was broken that could become ready again.
                 (Ask::AwaitReady { .. } | Ask::Dismantle { .. }, _) => return,

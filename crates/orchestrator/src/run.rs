@@ -269,6 +269,10 @@ impl<H: Hands> Run<H> {
                 }
                 Action::Ask(ask) => {
                     self.is_dismantling |= matches!(ask, Ask::Dismantle { .. });
+                    if matches!(ask, Ask::Audit { .. }) {
+                        // It reads what was written.
+                        self.recorder.finish().await?;
+                    }
                     self.hands.ask(ask);
                 }
                 Action::Abort(reason) => aborted = Some(reason),

@@ -9,9 +9,9 @@ use erlmcp_record::{
 };
 
 use crate::action::{Action, Ask};
-use crate::event::{Answer, Change, Event, Healed, Injected, Leftovers, Said};
+use crate::event::{Answer, Audited, Change, Event, Healed, Injected, Leftovers, Said};
 use crate::machine::{Calls, Observation, RunFacts};
-use crate::phase::Phase;
+use crate::phase::{OPERATIONS_BLOCK, Phase};
 use crate::plan::{PhasePlan, Step};
 use crate::world::{AgentView, World};
 
@@ -48,6 +48,8 @@ pub(crate) struct Troupe {
     streams: Vec<u64>,
     /// Changes can be made.
     pub(crate) change: Result<(), String>,
+    /// What the audit of the operations finds.
+    pub(crate) audited: Result<Audited, String>,
 }
 
 /// What comes of the server's figures.
@@ -86,6 +88,7 @@ pub(crate) fn facts() -> RunFacts {
         ramp_rate: 500.0,
         duration_ms: 10_000,
         timeout_us: 5 * SECOND,
+        folder: "results".into(),
     }
 }
 
@@ -115,6 +118,7 @@ impl Troupe {
             is_silent: false,
             streams: vec![0, 0],
             change: Ok(()),
+            audited: Ok(Audited { operations: 5_000, violations: Some(0), why: String::new() }),
         }
     }
 
@@ -164,6 +168,10 @@ impl Troupe {
                 let (change, error) = (order.change, self.change.clone().err().unwrap_or_default());
                 let changed = Changed { change, at_us: self.now_us, error };
                 return self.events.push_back(Event::Agent { agent, said: Said::Changed(changed) });
+            }
+            Command::Cut(cut) if cut.block == OPERATIONS_BLOCK => {
+                let said = Said::Done { block: cut.block };
+                return self.events.push_back(Event::Agent { agent, said });
             }
             Command::Cut(cut) => {
                 let found = self.jobs.iter_mut().filter(|job| job.agent == agent && job.block == cut.block);
@@ -252,6 +260,7 @@ impl Troupe {
                 Answer::Ready { replica: *replica, at_us }
             }
             Ask::Scale { .. } => Answer::Scaled(Ok(())),
+            Ask::Audit { .. } => Answer::Audited(self.audited.clone()),
             Ask::Change { change } => Answer::Changed { change: *change, made: self.change.clone().map(|()| at_us) },
             Ask::Dismantle { .. } => Answer::Dismantled(Leftovers::default()),
         };

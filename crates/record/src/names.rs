@@ -46,6 +46,11 @@ pub mod finding {
     pub const AGENT_LOST: &str = "agent_lost_count";
     /// Connections that the server's own gauge still showed after everything was closed.
     pub const CLOSING_GAUGE: &str = "closing_gauge_count";
+    /// Operations that were audited; None: none were, `note` says why.
+    pub const AUDITED_OPERATIONS: &str = "audited_operations_count";
+    /// Those of them, and whatever else the audit is about, that violate an invariant; None: the audit's verdict is
+    /// unknown, `note` says why.
+    pub const AUDIT_VIOLATIONS: &str = "audit_violations_count";
     /// Connections closed in a phase, as the agents counted them.
     pub const CONNECTIONS_CLOSED: &str = "connections_closed_count";
     /// Memory of all replicas before the first stream was opened and after the last one, bytes; None: not told.

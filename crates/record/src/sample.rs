@@ -14,6 +14,9 @@ pub struct AgentSample {
     pub descriptors_limit: u64,
     /// Longest time between two polls of the engine's loop in this second.
     pub longest_stall_us: u64,
+    /// Open connections for operations, by replica: the server's gauge has them, and the N have not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operation_connections: Vec<(u16, u64)>,
 }
 
 /// The server's side of one second.

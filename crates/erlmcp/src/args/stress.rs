@@ -69,6 +69,9 @@ pub(crate) struct StressArgs {
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
+    /// Operations a second beside load and faults, each to happen once, which an audit proves; 0: none [default: 500 at most]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) operations: Option<f64>,
     /// Streams to hold beside the sustained load: listen streams, or a legacy session's GET stream each
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) streams: Option<u64>,

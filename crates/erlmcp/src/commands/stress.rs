@@ -57,6 +57,7 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         era: args.era.into(),
         own_sessions: args.sessions == Sessions::PerConnection,
         tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
+        operations: args.operations,
         streams: args.streams.unwrap_or_default(),
         change_tool: args.change_tool.map(|name| ToolCall { name, arguments: args.change_args.unwrap_or_default() }),
         headers: args.reaching.headers()?,

@@ -115,6 +115,11 @@ impl Member {
                 self.line.say(Message::Changed(changed)).await?;
                 return Ok(true);
             }
+            Command::Operations(wanted) => {
+                work.begin_operations(&wanted)?;
+                return Ok(true);
+            }
+            Command::Cut(cut) if work.end_operations(cut.block) => return Ok(true),
             Command::Cut(cut) => Order::Cut(cut.block),
             Command::Phase(phase) => Order::Phase(phase.phase as u8),
             Command::Endpoints(list) => {
@@ -143,6 +148,10 @@ impl Member {
     /// Sends on what the engine has reported. False after its goodbye.
     async fn tell(&mut self) -> Result<bool, AgentError> {
         let Some(work) = &mut self.work else { return Ok(true) };
+        if let Some(block) = work.take_ended_operations()? {
+            self.line.say(Message::Done(proto::Done { block })).await?;
+            return Ok(true);
+        }
         if work.reports.is_empty() {
             return Err(AgentError::Failed("the agent's engine has ended with an internal error".into()));
         }
@@ -153,7 +162,7 @@ impl Member {
                     work.give_back(&mut entry);
                 }
                 Report::Second(second) => {
-                    let sample = work.resources.sample(second);
+                    let sample = work.sample(second);
                     self.line.row(&Entry::Agent(sample)).await?;
                 }
                 Report::Planned { block, planned } => {
@@ -177,10 +186,11 @@ impl Member {
     }
 }
 
-/// Waits for reports, if there is an engine. None at all: its thread has ended.
+/// Waits for reports, if there is an engine, and for the end of operations. No report at all: its thread has ended.
 async fn next_reports(work: Option<&mut Work>) {
-    match work {
-        Some(work) => drop(work.engine.reports.recv_many(&mut work.reports, REPORTS_AT_ONCE).await),
-        None => std::future::pending().await,
+    let Some(work) = work else { return std::future::pending().await };
+    tokio::select! {
+        _ = work.engine.reports.recv_many(&mut work.reports, REPORTS_AT_ONCE) => {}
+        () = work.operations.over() => {}
     }
 }

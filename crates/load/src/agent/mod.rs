@@ -8,6 +8,7 @@ mod reach;
 mod resources;
 mod survey;
 mod target;
+mod under_way;
 mod work;
 
 use std::net::SocketAddr;

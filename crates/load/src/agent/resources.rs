@@ -34,6 +34,7 @@ impl Resources {
             descriptors: self.descriptors_base + u64::from(engine.sockets),
             descriptors_limit: self.descriptors_limit,
             longest_stall_us: engine.longest_stall_us,
+            operation_connections: Vec::new(),
         };
         (self.cpu_ns, self.run_delay_ns) = (cpu_ns, run_delay_ns);
         sample

@@ -1,8 +1,9 @@
 //! What an agent has after its setup: the engine, the target, and what is known of it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
-use erlmcp_record::{Entry, Hist};
+use erlmcp_record::{AgentSample, Entry, Hist};
 
 use super::AgentError;
 use super::engine_thread::EngineThread;
@@ -10,10 +11,12 @@ use super::process::connections_possible;
 use super::reach::{self, Found, Trouble};
 use super::resources::Resources;
 use super::target::{self, Spoken, Target};
+use super::under_way::UnderWay;
 use crate::clock::RunClock;
 use crate::engine::Order;
+use crate::operations::Wanted;
 use crate::proto::{self, Reached};
-use crate::report::Report;
+use crate::report::{EngineSecond, Report};
 use crate::wire::Calls;
 
 /// See the module.
@@ -21,6 +24,7 @@ pub(super) struct Work {
     pub(super) engine: EngineThread,
     pub(super) target: Target,
     agent: u32,
+    seed: u64,
     spread_sources: bool,
     own_sessions: bool,
     /// How the target is spoken to; None: not found out yet.
@@ -30,7 +34,8 @@ pub(super) struct Work {
     /// Resources that streams ask to be told of; None: no streams are wanted.
     listens_to: Option<Vec<String>>,
     clock: RunClock,
-    pub(super) resources: Resources,
+    resources: Resources,
+    pub(super) operations: UnderWay,
     pub(super) reports: Vec<Report>,
 }
 
@@ -50,6 +55,7 @@ impl Work {
         Ok(Self {
             engine,
             agent: setup.agent,
+            seed: setup.seed,
             spread_sources: setup.spread_sources,
             own_sessions: setup.own_sessions,
             spoken: None,
@@ -58,6 +64,7 @@ impl Work {
             listens_to: None,
             clock,
             resources: Resources::new(setup.agent, descriptors_limit),
+            operations: UnderWay::None,
             reports: Vec::new(),
             target,
         })
@@ -171,6 +178,36 @@ impl Work {
             Ok(at_us) => proto::Changed { change, at_us, error: String::new() },
             Err(trouble) => proto::Changed { change, at_us: self.clock.now_us(), error: trouble.to_string() },
         }
+    }
+
+    /// Begins operations; an agent has one journal of them, so they are begun once.
+    pub(super) fn begin_operations(&mut self, order: &proto::Operations) -> Result<(), AgentError> {
+        let wanted = Wanted {
+            agent: self.agent,
+            folder: Path::new(&order.folder),
+            rate: order.rate,
+            lanes: order.lanes,
+            tool: &order.tool,
+            endpoints: &self.target.endpoints,
+            authority: &self.target.authority,
+            path: &self.target.path,
+            seed: self.seed,
+        };
+        self.operations.begin(order.block, &wanted).map_err(failed)
+    }
+
+    /// False where the block is not that of the operations.
+    pub(super) fn end_operations(&mut self, block: u32) -> bool {
+        self.operations.end(block)
+    }
+
+    /// The block of operations that are over.
+    pub(super) fn take_ended_operations(&mut self) -> Result<Option<u32>, AgentError> {
+        self.operations.take_ended().map_err(failed)
+    }
+
+    pub(super) fn sample(&mut self, second: EngineSecond) -> AgentSample {
+        AgentSample { operation_connections: self.operations.connections(), ..self.resources.sample(second) }
     }
 
     pub(super) async fn farewell(&mut self) {

@@ -5,6 +5,7 @@ pub(crate) fn plain() -> StressConfig {
     StressConfig {
         target: None,
         connections: None,
+        operations: None,
         streams: 0,
         change_tool: None,
         duration: None,

@@ -95,6 +95,12 @@ impl Connection {
         serde_json::from_str(&line).map_err(not_understood)
     }
 
+    /// Has all operations of the cluster's store written to a file.
+    pub(crate) async fn effects(&mut self, to: &Path, within: Duration) -> Result<(), ControlError> {
+        let request = serde_json::json!({ "op": "effects", "to": to });
+        self.request::<Done>("effects", &request, within).await.map(drop)
+    }
+
     pub(crate) async fn status(&mut self, within: Duration) -> Result<Status, ControlError> {
         self.ask(("status", None), within).await
     }

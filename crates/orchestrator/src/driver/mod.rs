@@ -1,5 +1,6 @@
 //! Cluster drivers: a cluster of this machine through its control socket, its faults and their undoing.
 
+mod audit;
 pub(crate) mod control;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -158,6 +159,7 @@ impl LocalCluster {
             Ask::AwaitReady { replica } => self.spawn(await_ready(self.link.clone(), replica)),
             Ask::Change { change } => self.spawn(make_change(self.link.clone(), change)),
             Ask::Scale { replicas } => self.spawn(scale(self.link.clone(), Arc::clone(&self.status), replicas)),
+            Ask::Audit { folder } => self.spawn(audit::audit(self.link.clone(), folder)),
             Ask::Health | Ask::Dismantle { .. } => tracing::warn!("{ask:?} is not for the cluster's driver"),
         }
     }

@@ -1,3 +1,4 @@
+use super::audit::Audit;
 use super::close::Close;
 use super::connect::Connect;
 use super::dismantle::Dismantle;
@@ -5,6 +6,7 @@ use super::end_streams::EndStreams;
 use super::hold::Hold;
 use super::load::Load;
 use super::metrics::Metrics;
+use super::operations::Operations;
 use super::reachability::Reachability;
 use super::readiness::Readiness;
 use super::scale::Scale;
@@ -39,6 +41,8 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Fault(Fault::QueueOverflow { rate, window, overflow }) => {
             Box::new(QueueOverflow::new(place, *rate, *window, *overflow))
         }
+        Block::Operations(operations) => Box::new(Operations::new(place, operations.clone())),
+        Block::Audit(begun) => Box::new(Audit::new(place, begun.clone())),
         Block::Scale { replicas, bound } => Box::new(Scale::new(place, *replicas, *bound)),
         Block::Close(close) => Box::new(Close::new(place, close.clone())),
         Block::Dismantle { own_cluster } => Box::new(Dismantle::new(place, *own_cluster)),

@@ -6,8 +6,8 @@ use erlmcp_record::{Entry, PhaseEvent};
 use erlmcp_report::live;
 
 use crate::action::{Action, Ask};
-use crate::event::Event;
-use crate::plan::{Block, Close, Connect, Load, Probe, Step};
+use crate::event::{Audited, Event};
+use crate::plan::{Block, Close, Connect, Load, Operations, Probe, Step};
 use crate::stage::{SECOND, Sampling, Stage};
 
 fn probe(probe: Probe) -> Step {
@@ -236,4 +236,56 @@ fn holding_and_scaling_are_blocks_too() {
     stage.run_to_end(5 * SECOND);
     assert!(stage.asked(&Ask::Scale { replicas: 3 }));
     assert_eq!(stage.scenario().inconclusive, None);
+}
+
+/// The findings of an audit, with what was said of it.
+fn audited(begun: Result<(), String>, outcome: Option<Result<Audited, String>>) -> (Stage, Option<String>) {
+    let steps = vec![
+        Step::quiet("operations", Block::Operations(Operations { rate: 30.0, tool: "append".into() })),
+        Step::quiet("audit", Block::Audit(begun)),
+    ];
+    let mut stage = Stage::new(steps, 0);
+    match outcome {
+        Some(outcome) => stage.troupe.audited = outcome,
+        None => stage.troupe.is_silent = true,
+    }
+    stage.run_to_end(200 * SECOND);
+    let said = stage.actions.iter().find_map(|action| match action {
+        Action::Show(live::Event::ScenarioLine { text }) => Some(text.clone()),
+        _ => None,
+    });
+    (stage, said)
+}
+
+#[test]
+fn operations_are_begun_on_every_agent_and_audited_when_all_are_settled() {
+    let good = Audited { operations: 5_000, violations: Some(0), why: String::new() };
+    let (stage, said) = audited(Ok(()), Some(Ok(good)));
+    let begun = stage.actions.iter().filter_map(|action| match action {
+        Action::Command { agent, command: Command::Operations(order) } => Some((*agent, order.rate, order.lanes)),
+        _ => None,
+    });
+    assert_eq!(begun.collect::<Vec<_>>(), [(0, 15.0, 2), (1, 15.0, 2)]);
+    assert!(stage.asked(&Ask::Audit { folder: "results".into() }));
+    assert_eq!(stage.finding(names::AUDITED_OPERATIONS), Some(5_000.0));
+    assert_eq!(stage.finding(names::AUDIT_VIOLATIONS), Some(0.0));
+    assert_eq!(said.as_deref(), Some("Audit: 5,000 operations, each happened once and none was lost"));
+}
+
+#[test]
+fn what_an_audit_finds_is_said() {
+    let bad = Audited { operations: 9, violations: Some(2), why: "I4 no duplicates: twice".into() };
+    let (stage, said) = audited(Ok(()), Some(Ok(bad)));
+    assert_eq!(stage.finding(names::AUDIT_VIOLATIONS), Some(2.0));
+    assert!(said.is_some_and(|said| said.starts_with("Audit: INVALID: I4 no duplicates: twice")));
+    let (stage, said) = audited(Ok(()), Some(Err("the store's own account could not be had".into())));
+    assert_eq!(stage.finding(names::AUDIT_VIOLATIONS), None);
+    assert!(said.is_some_and(|said| said.contains("unknown: the store's own account")));
+}
+
+#[test]
+fn operations_that_were_not_wanted_are_not_audited() {
+    let (stage, said) = audited(Err("--operations 0".into()), Some(Err("nobody asks".into())));
+    assert!(!stage.asked(&Ask::Audit { folder: "results".into() }));
+    assert_eq!((stage.finding(names::AUDITED_OPERATIONS), said), (None, None));
 }

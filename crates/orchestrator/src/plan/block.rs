@@ -25,6 +25,10 @@ pub enum Block {
     Fault(Fault),
     /// Changes the number of replicas.
     Scale { replicas: u16, bound: Duration },
+    /// Begins operations beside whatever else is done, until they are audited.
+    Operations(Operations),
+    /// Ends the operations and proves that none was lost; `Err`: none were begun, and why.
+    Audit(Result<(), String>),
     /// Closes every connection.
     Close(Close),
     /// Ends agents, faults and the run's own cluster, and looks for what was left behind.
@@ -99,6 +103,15 @@ pub enum Fault {
     QueueOverflow { rate: f64, window: Duration, overflow: Overflow },
 }
 
+/// Calls that happen once each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operations {
+    /// Operations a second, all agents together.
+    pub rate: f64,
+    /// A tool whose effect is one transaction with its result.
+    pub tool: String,
+}
+
 /// Connections to close.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Close {
@@ -135,6 +148,8 @@ impl Block {
             Block::EndStreams { streams } => seconds(*streams as f64 / UNPACED_CLOSE_CPS) + second,
             Block::Burst(burst) => burst.estimate(),
             Block::Fault(fault) => fault.estimate(),
+            Block::Operations(_) => Duration::ZERO,
+            Block::Audit(begun) => 3 * second * u32::from(begun.is_ok()),
             Block::Scale { .. } => 10 * second,
             Block::Close(close) => close.estimate(),
             Block::Dismantle { own_cluster } => {

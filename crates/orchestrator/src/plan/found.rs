@@ -19,6 +19,8 @@ pub struct Found {
     pub spare: u64,
     /// How the target is changed for its streams to tell of it, or why it is not.
     pub changes: Result<ChangeBy, String>,
+    /// A tool whose calls happen once each, and whose store can be asked for all of them.
+    pub operations: Option<String>,
 }
 
 /// How a change is made that streams tell of.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use erlmcp_record::names::{phase, scenario};
 
-use super::block::{Block, Burst, Close, Connect, Fault, Load, Probe, Streams};
+use super::block::{Block, Burst, Close, Connect, Fault, Load, Operations, Probe, Streams};
 use super::{Found, Overflow, PhasePlan, Plan, QueueFacts, Step, choose};
 use crate::{StressConfig, StressError};
 
@@ -30,7 +30,7 @@ const LEFT_OUT: &str = "left out by --phases";
 pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {
     let chosen = choose(&config.phases, &STRESS_PHASES)?;
     let bodies = [baseline, ramp_up, sustained_load, failure_recovery, performance_scenarios, cool_down];
-    let mut are_open = false;
+    let (mut are_open, mut are_begun) = (false, false);
     let mut phases = Vec::new();
     for (index, body) in bodies.into_iter().enumerate() {
         let mut planned =
@@ -41,6 +41,7 @@ pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError>
             planned.skip = planned.steps.first().and_then(|step| step.skip.clone());
         }
         if planned.skip.is_none() {
+            operate(&mut planned, STRESS_PHASES[index], (config, found), &mut are_begun);
             match STRESS_PHASES[index] {
                 phase::RAMP_UP => are_open = true,
                 phase::SUSTAINED_LOAD | phase::FAILURE_RECOVERY if !are_open => {
@@ -57,6 +58,21 @@ pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError>
         phases.push(planned);
     }
     Ok(Plan { name: "stress".into(), phases })
+}
+
+/// Operations run beside sustained load and faults, and are audited after the faults.
+fn operate(planned: &mut PhasePlan, name: &str, (config, found): (&StressConfig, &Found), are_begun: &mut bool) {
+    let Some(tool) = found.operations.clone() else { return };
+    let rate = config.operations();
+    let is_beside = matches!(name, phase::SUSTAINED_LOAD | phase::FAILURE_RECOVERY);
+    if is_beside && rate > 0.0 && !*are_begun {
+        *are_begun = true;
+        planned.steps.insert(0, Step::quiet("operations", Block::Operations(Operations { rate, tool })));
+    }
+    if name == phase::FAILURE_RECOVERY {
+        let begun = if *are_begun { Ok(()) } else { Err("--operations 0".to_string()) };
+        planned.steps.push(Step::quiet("audit of the operations", Block::Audit(begun)));
+    }
 }
 
 fn phase_of(title: &str, about: String, steps: Vec<Step>) -> PhasePlan {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::phase::AUDIT_BOUND;
 use crate::plan::{Block, Fault, PhasePlan, RECOVERY_BOUND, REFUSAL_BOUND};
 
 /// A phase that takes this many times its estimate, and two minutes more, is given up.
@@ -19,6 +20,7 @@ impl Patience {
         let bounds = plan.steps.iter().map(|step| match &step.block {
             Block::Fault(Fault::QueueOverflow { .. }) | Block::Burst(_) => 3 * RECOVERY_BOUND + 2 * REFUSAL_BOUND,
             Block::Fault(_) => 3 * RECOVERY_BOUND,
+            Block::Audit(_) => AUDIT_BOUND,
             Block::Load(_) | Block::Streaming { .. } | Block::Hold(_) | Block::Probe(_) => Duration::ZERO,
             block => block.estimate() * SLOWER_MAX,
         });

@@ -16,6 +16,9 @@ use crate::{StressError, calls};
 const NO_DRIVER: &str = "no fault driver: the target is not an erlmcp cluster of this user on this machine, so its processes are not ours \
      to break";
 
+/// What an erlmcp server calls the tool whose effect is one transaction with its result.
+const OPERATION_TOOL: &str = "append";
+
 /// Who answers at the target, and what can be done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -93,7 +96,7 @@ pub(super) fn found(
     spare: u64,
     cluster: Option<&LocalCluster>,
     status: Option<&Status>,
-    (may_queue, changes): (bool, Result<ChangeBy, String>),
+    (may_queue, changes, reached): (bool, Result<ChangeBy, String>, &Reached),
 ) -> Found {
     let queue: Option<QueueFacts> = match cluster {
         Some(cluster) => Some(cluster.queue()),
@@ -114,5 +117,9 @@ pub(super) fn found(
         // On another host what was asked for is the most that may be.
         spare: if is_colocated { spare } else { 0 },
         changes,
+        // Its store is asked through the control socket.
+        operations: cluster
+            .and_then(|_| reached.tools.iter().find(|tool| tool.name == OPERATION_TOOL))
+            .map(|tool| tool.name.clone()),
     }
 }

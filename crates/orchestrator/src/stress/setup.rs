@@ -308,7 +308,7 @@ impl<'a> Setup<'a> {
             possible.saturating_sub(self.config.sockets()),
             self.rig.cluster(),
             status.as_ref(),
-            (chosen.calls.queued.is_some(), changes),
+            (chosen.calls.queued.is_some(), changes, &reached),
         );
         let plan = plan::stress(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
@@ -345,6 +345,7 @@ impl<'a> Setup<'a> {
             ramp_rate: self.config.ramp_rate,
             duration_ms: self.config.duration().as_millis() as u64,
             timeout_us: self.config.timeout.as_micros() as u64,
+            folder: self.folder.path().to_path_buf(),
         };
         let stops_at_errors = target.is_elsewhere && !self.config.no_abort;
         Ok(Ready { plan, facts, world, recorder, stops_at_errors })

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::canned::CAPABILITIES;
 use crate::era::{Era, Version};
 use crate::header::{meta, method, name, value};
+use crate::operation;
 
 /// As our clients name themselves.
 pub const CLIENT_NAME: &str = "erlmcp";
@@ -59,6 +60,8 @@ pub struct Ask<'a> {
     pub notifications: Option<&'a str>,
     /// Arguments that the tool wants in headers as well, of the modern era.
     pub params: &'a [(String, String)],
+    /// The operation that this is an attempt at, or asks about.
+    pub operation: Option<&'a str>,
 }
 
 /// A rendered request: to be sent as it is, but for its id.
@@ -286,15 +289,21 @@ fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
     }
     members.extend(ask.cursor.map(|cursor| format!(r#""cursor":{}"#, quoted(cursor))));
     members.extend(ask.notifications.map(|filter| format!(r#""notifications":{filter}"#)));
+    let asks_about = ask.method == operation::STATUS;
+    members.extend(ask.operation.filter(|_| asks_about).map(|id| format!(r#""operation":{}"#, quoted(id))));
+    let attempt = ask.operation.filter(|_| !asks_about).map(|id| format!(r#""{}":{}"#, operation::META, quoted(id)));
     if peer.version.era() == Era::Modern {
+        let attempt = attempt.map(|attempt| format!(",{attempt}")).unwrap_or_default();
         members.push(format!(
-            r#""_meta":{{"{}":"{}","{}":{CAPABILITIES},"{}":{}}}"#,
+            r#""_meta":{{"{}":"{}","{}":{CAPABILITIES},"{}":{}{attempt}}}"#,
             meta::PROTOCOL_VERSION,
             peer.version.as_str(),
             meta::CLIENT_CAPABILITIES,
             meta::CLIENT_INFO,
             client_info()
         ));
+    } else {
+        members.extend(attempt.map(|attempt| format!(r#""_meta":{{{attempt}}}"#)));
     }
     Ok(format!("{{{}}}", members.join(",")))
 }

@@ -302,6 +302,7 @@ pub(crate) fn rows() -> Vec<Entry> {
             descriptors: 16_700,
             descriptors_limit: 20_000,
             longest_stall_us: 3_000,
+            operation_connections: Vec::new(),
         }),
         Entry::Cluster(cluster()),
     ]);

@@ -141,9 +141,9 @@ impl Analysis {
         for (number, second) in self.seconds_in(window) {
             let told = second.told.clone().or_else(|| Told::of(second.cluster.as_deref()?));
             if let Some(mut told) = told {
-                if has_streams {
-                    told.connections = told.connections.map(|open| open.saturating_sub(told.streams.unwrap_or(0)));
-                }
+                let streams = if has_streams { told.streams.unwrap_or(0) } else { 0 };
+                let beside = streams + self.operation_connections(number, None);
+                told.connections = told.connections.map(|open| open.saturating_sub(beside));
                 found.push(number, &told);
             }
             let Some(sample) = &second.cluster else { continue };
@@ -159,6 +159,14 @@ impl Analysis {
             }
         }
         found
+    }
+
+    /// Open connections for operations in a second, on one replica or all: those that each agent told of last.
+    pub(crate) fn operation_connections(&self, second: u32, replica: Option<u16>) -> u64 {
+        let told = self.seconds.range(..=second).rev().take(3).find(|(_, second)| !second.agents.is_empty());
+        let agents = told.map(|(_, second)| second.agents.iter()).into_iter().flatten();
+        let all = agents.flat_map(|agent| &agent.operation_connections);
+        all.filter(|(of, _)| replica.is_none_or(|replica| *of == replica)).map(|(_, count)| count).sum()
     }
 
     /// Times that replicas ended between two times, as the samples show: by the restarts that their cluster counts,

@@ -68,7 +68,7 @@ impl Evidence<'_> {
     fn invariants(&self) -> Vec<Invariant> {
         let mut all = vec![self.journals()];
         all.extend(Rule::ALL[..6].iter().map(|rule| self.by_operation(*rule)));
-        all.extend([self.conservation(), self.not_vacuous(), self.order(), streams()]);
+        all.extend([self.conservation(), self.not_vacuous(), self.order(), self.streams()]);
         all
     }
 
@@ -253,6 +253,27 @@ impl Evidence<'_> {
         }
     }
 
+    fn streams(&self) -> Invariant {
+        let Surroundings { stream_events: checked, stream_events_missed: missed, wants_streams, .. } =
+            self.surroundings;
+        let standing = match (checked, wants_streams) {
+            (0, false) => Standing::NotApplicable { reason: "the run held no streams".into() },
+            (0, true) => Standing::Unknown { reason: "no change was made for streams to tell of".into() },
+            _ => standing(missed, Vec::new()),
+        };
+        let what = "a stream was held and did not tell of a change".to_owned();
+        Invariant {
+            id: "I10",
+            name: "streams",
+            standing,
+            checked,
+            checked_of: "events",
+            violations: missed,
+            found: (missed > 0).then_some(Found { what, count: missed }).into_iter().collect(),
+            notes: Vec::new(),
+        }
+    }
+
     fn order(&self) -> Invariant {
         let strange = self.surroundings.strange_answers;
         let what = "answers that were not to the request that waited".to_owned();
@@ -266,22 +287,8 @@ impl Evidence<'_> {
             checked_of: "requests",
             violations: strange,
             found: (strange > 0).then_some(Found { what, count: strange }).into_iter().collect(),
-            notes: vec!["answers on connections; the record has no events of streams to check".into()],
+            notes: vec!["answers on connections; the record has no single events of streams".into()],
         }
-    }
-}
-
-fn streams() -> Invariant {
-    let reason = "the record has no events of streams".into();
-    Invariant {
-        id: "I10",
-        name: "streams",
-        standing: Standing::NotApplicable { reason },
-        checked: 0,
-        checked_of: "streams",
-        violations: 0,
-        found: Vec::new(),
-        notes: Vec::new(),
     }
 }
 

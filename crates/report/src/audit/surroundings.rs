@@ -22,11 +22,17 @@ pub(super) struct Surroundings {
     pub(super) answers_unseen: u64,
     /// Why opened connections are not closed, lost or open ones; None where they are, or where that is not known.
     pub(super) connections: Option<String>,
+    /// Each stream times each change that was made: those that were held and did not tell of it.
+    pub(super) stream_events: u64,
+    pub(super) stream_events_missed: u64,
+    /// Streams were to be held.
+    pub(super) wants_streams: bool,
 }
 
 impl Surroundings {
     pub(super) fn of(analysis: &Analysis) -> Self {
         let all = analysis.part(false, |_| true);
+        let fan_out = analysis.streams.fan_out();
         let unseen = [Fate::Reset, Fate::TimedOut, Fate::Unknown, Fate::Cancelled];
         Self {
             requests: all.planned,
@@ -35,6 +41,9 @@ impl Surroundings {
             refusals_seen: all.fates.get(Fate::Refused) + all.refusals,
             answers_unseen: all.of(&unseen),
             connections: connections(analysis),
+            stream_events: fan_out.expected,
+            stream_events_missed: fan_out.missed,
+            wants_streams: analysis.config.as_ref().is_some_and(|config| config.streams > 0),
         }
     }
 }

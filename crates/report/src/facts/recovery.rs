@@ -122,7 +122,8 @@ fn gauge_before(analysis: &Analysis, fault: &FaultRow) -> Option<u64> {
     let samples = analysis.seconds.range(number.saturating_sub(5)..=number).rev();
     let sample =
         samples.filter_map(|(_, second)| second.cluster.as_ref()).find(|sample| sample.at_us < fault.injected_us)?;
-    sample.replicas.iter().find(|replica| Some(replica.replica) == fault.replica)?.connections
+    let gauge = sample.replicas.iter().find(|replica| Some(replica.replica) == fault.replica)?.connections?;
+    Some(gauge.saturating_sub(analysis.operation_connections(sample.second, fault.replica)))
 }
 
 /// The requests of some kinds before, during and after: a slot that touches the time between counts as during.

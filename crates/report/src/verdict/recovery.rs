@@ -1,4 +1,5 @@
-use erlmcp_record::names::{phase, scenario};
+use erlmcp_record::FindingRow;
+use erlmcp_record::names::{finding, phase, scenario};
 
 use super::doubt;
 use super::estimate::Estimate;
@@ -31,6 +32,38 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         None => Evidence::none("the scenario was not reached"),
     };
     enter_scenario(judge, "recovery.overflow_lost_count", scenario::QUEUE_OVERFLOW, overflow);
+    match unwanted(judge.analysis) {
+        Some(reason) => judge.enter_skipped(OPERATIONS_LOST, &reason),
+        None => judge.enter(OPERATIONS_LOST, audited(judge.analysis)),
+    }
+}
+
+const OPERATIONS_LOST: &str = "recovery.operations_lost_count";
+
+fn finding_of<'a>(analysis: &'a Analysis, name: &str) -> Option<&'a FindingRow> {
+    let all = analysis.findings.iter().filter(|((_, found), _)| found == name);
+    all.map(|(_, row)| row).next_back()
+}
+
+/// Why no operations were begun, where the user wanted none.
+fn unwanted(analysis: &Analysis) -> Option<String> {
+    finding_of(analysis, finding::AUDITED_OPERATIONS).filter(|row| row.value.is_none())?.note.clone()
+}
+
+/// What the audit of the operations has found.
+fn audited(analysis: &Analysis) -> Evidence {
+    let found = |name| finding_of(analysis, name);
+    let (Some(operations), Some(violations)) = (found(finding::AUDITED_OPERATIONS), found(finding::AUDIT_VIOLATIONS))
+    else {
+        return Evidence::none("no operations were sent: the target does not know them, or none were wanted");
+    };
+    let count = operations.value.unwrap_or(0.0) as u64;
+    let source = "the audit of the journals: erlmcp audit shows each invariant and its witnesses";
+    let estimate = violations.value.map(|violations| Estimate::count(violations as u64));
+    let unknown = || violations.note.clone().unwrap_or_else(|| "the audit's verdict is unknown".into());
+    Evidence::of(estimate, count, "operations", source)
+        .spoiled(violations.value.is_none().then(unknown))
+        .advised("run erlmcp audit on the run's folder and read the witnesses")
 }
 
 /// Skipped where the scenario was, spoiled where it could not be judged.

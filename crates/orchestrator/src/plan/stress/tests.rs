@@ -12,6 +12,7 @@ fn own_cluster() -> Found {
         queue: Ok(QueueFacts { workers: 600, places: 12_288 }),
         spare: 20_000,
         changes: Err("no way".into()),
+        operations: None,
     }
 }
 
@@ -25,6 +26,7 @@ fn foreign() -> Found {
         queue: Err("no queued tool".into()),
         spare: 20_000,
         changes: Err("no way".into()),
+        operations: None,
     }
 }
 
@@ -163,4 +165,31 @@ fn few_connections_get_company_to_fill_the_queue() {
     assert_eq!(filling(5_000, 6_550), (vec![6_550, 6_550], None));
     let (extra, skip) = filling(5_000, 6_549);
     assert!(extra.is_empty() && skip.is_some_and(|why| why.contains("11550 connections")));
+}
+
+/// The quiet steps about operations in each phase.
+fn operating(config: &StressConfig, tool: Option<&str>) -> Vec<Vec<Block>> {
+    let found = Found { operations: tool.map(String::from), ..own_cluster() };
+    let plan = stress(config, &found).expect("a plan");
+    let is_about = |block: &Block| matches!(block, Block::Operations(_) | Block::Audit(_));
+    let of = |phase: &PhasePlan| phase.steps.iter().map(|step| step.block.clone()).filter(is_about).collect();
+    plan.phases.iter().map(of).collect()
+}
+
+#[test]
+fn operations_run_beside_load_and_faults_and_are_audited_after_them() {
+    let begin = |rate| Block::Operations(Operations { rate, tool: "append".into() });
+    let (none, audit) = (Vec::new, || vec![Block::Audit(Ok(()))]);
+    assert_eq!(
+        operating(&plain(), Some("append")),
+        [none(), none(), vec![begin(500.0)], audit(), none(), none()],
+        "a small part of the load"
+    );
+    let slow = StressConfig { rate: Some(100.0), ..plain() };
+    assert_eq!(operating(&slow, Some("append"))[2], [begin(25.0)]);
+    let faults_alone = StressConfig { phases: vec!["4".into()], ..plain() };
+    assert_eq!(operating(&faults_alone, Some("append"))[3], [begin(500.0), Block::Audit(Ok(()))]);
+    let unwanted = StressConfig { operations: Some(0.0), ..plain() };
+    assert_eq!(operating(&unwanted, Some("append"))[3], [Block::Audit(Err("--operations 0".into()))]);
+    assert!(operating(&plain(), None).iter().all(Vec::is_empty), "a target that knows none");
 }

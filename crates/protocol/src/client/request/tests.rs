@@ -20,6 +20,7 @@ const CALL: Ask<'static> = Ask {
     cursor: None,
     notifications: None,
     params: &[],
+    operation: None,
 };
 
 #[test]

@@ -1,6 +1,6 @@
 //! The failure recovery of a story: a replica killed, one cut off, the queue filled.
 
-use erlmcp_record::names::scenario;
+use erlmcp_record::names::{finding, scenario};
 use erlmcp_record::{Entry, EpisodeRow, Fate, FaultRow, Kind};
 
 use super::rows::{self, Block, SECOND_US};
@@ -30,6 +30,8 @@ impl Story {
             self.push(Entry::Scenario(row));
             at += SCENARIO_S;
         }
+        self.push(rows::finding(4, finding::AUDITED_OPERATIONS, Some(14_000.0), None));
+        self.push(rows::finding(4, finding::AUDIT_VIOLATIONS, Some(0.0), None));
         self.ended(4, at);
         at
     }

@@ -195,6 +195,7 @@ impl Story {
                 descriptors: its + 12,
                 descriptors_limit: 20_000,
                 longest_stall_us: 3_000,
+                operation_connections: Vec::new(),
             }));
         }
     }

@@ -1,0 +1,171 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use erlmcp_record::operations::{OperationId, Reason};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::answer::{self, Result, Whole};
+use super::course::{Course, End, Next};
+use super::journal::{Identity, Journal};
+use super::line::Line;
+use super::{NOWHERE, Shared};
+use crate::random::Random;
+
+/// Carries out one operation after another.
+#[derive(Debug)]
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    number: usize,
+    /// Which of the endpoints it is at.
+    place: usize,
+    line: Line,
+    /// Only for waits: ids and nonces of two runs must differ whatever their seed.
+    random: Random,
+    last_id: u64,
+    ending: watch::Receiver<bool>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        (number, place): (usize, usize),
+        seed: u64,
+        ending: watch::Receiver<bool>,
+    ) -> Self {
+        let address = shared.endpoints[place % shared.endpoints.len()].1;
+        let random = Random::new(seed, (1 << 48) | place as u64);
+        Self { shared, number, place, line: Line::to(address), random, last_id: 0, ending }
+    }
+
+    /// Begins one each so long, where the one before is over, until no more are wanted.
+    pub(super) async fn run(mut self, first: Duration, every: Duration) {
+        // Where the other end is not there yet, the first operation says so.
+        let _ = self.line.connect().await;
+        self.note();
+        sleep(first).await;
+        let mut ticks = interval(every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.ending.wait_for(|ending| *ending) => return,
+                _ = ticks.tick() => {}
+            }
+            let Some(of) = self.identity() else { return };
+            if !self.operation(&of).await {
+                return;
+            }
+        }
+    }
+
+    /// A new operation; None where the system gives no random numbers.
+    fn identity(&self) -> Option<Identity> {
+        let mut bytes = [0; 24];
+        SystemRandom::new().fill(&mut bytes).ok()?;
+        let operation = OperationId(u128::from_le_bytes(bytes[..16].try_into().ok()?));
+        let nonce = u64::from_le_bytes(bytes[16..].try_into().ok()?);
+        Some(Identity { operation, fingerprint: self.shared.texts.fingerprint(nonce), nonce })
+    }
+
+    /// Until its fate is known. False where the journal cannot be written any more.
+    async fn operation(&mut self, of: &Identity) -> bool {
+        self.shared.budget(super::Budget::begun);
+        let mut course = Course::begin();
+        let mut next = Next::Attempt { number: 1, after_us: 0 };
+        loop {
+            next = match next {
+                Next::Attempt { number, after_us } => {
+                    sleep(Duration::from_micros(after_us)).await;
+                    let Some(end) = self.attempt(of, number).await else { return false };
+                    let shared = Arc::clone(&self.shared);
+                    shared.budget(|budget| course.attempted(end, budget, &mut self.random))
+                }
+                Next::Ask { after_us } => {
+                    sleep(Duration::from_micros(after_us)).await;
+                    let settled = self.ask(of).await;
+                    if let Some((state, result)) = settled {
+                        self.shared.journal(|journal| journal.resolved(of, state, result));
+                    }
+                    course.asked(settled.map(|(state, _)| state), &mut self.random)
+                }
+                Next::Over => {
+                    self.shared.journal(Journal::settled);
+                    return !self.shared.journal(|journal| journal.is_broken());
+                }
+            };
+        }
+    }
+
+    /// One attempt, and its records. None where it could not be journaled, and so was not made.
+    async fn attempt(&mut self, of: &Identity, attempt: u8) -> Option<End> {
+        let replica = self.replica();
+        self.last_id += 1;
+        let id = self.last_id;
+        let request = self.shared.texts.attempt(of, id).ok()?;
+        if !self.shared.journal(|journal| journal.invoke(of, attempt, replica)) {
+            return None;
+        }
+        let (end, result) = match self.sent(of, (attempt, replica), &request).await {
+            Ok(()) => match self.line.receive(id).await {
+                Ok(whole) => answer::of_attempt(&whole),
+                Err(end) => (end, Result::default()),
+            },
+            Err(end) => (end, Result::default()),
+        };
+        self.shared.journal(|journal| journal.ended(of, (attempt, replica), end, result));
+        self.move_on_if_cut().await;
+        Some(end)
+    }
+
+    async fn sent(
+        &mut self,
+        of: &Identity,
+        (attempt, replica): (u8, u16),
+        request: &[u8],
+    ) -> std::result::Result<(), End> {
+        self.line.connect().await?;
+        self.line.send(request).await?;
+        self.shared.journal(|journal| journal.sent_all(of, attempt, replica));
+        Ok(())
+    }
+
+    async fn ask(&mut self, of: &Identity) -> Option<(Reason, Result)> {
+        let answered = self.question(of).await;
+        self.move_on_if_cut().await;
+        answered.as_ref().and_then(answer::of_question)
+    }
+
+    async fn question(&mut self, of: &Identity) -> Option<Whole> {
+        self.last_id += 1;
+        let id = self.last_id;
+        let request = self.shared.texts.question(of, id).ok()?;
+        self.line.connect().await.ok()?;
+        self.line.send(&request).await.ok()?;
+        self.line.receive(id).await.ok()
+    }
+
+    fn replica(&self) -> u16 {
+        self.shared.endpoints[self.place % self.shared.endpoints.len()].0
+    }
+
+    /// A connection that was lost is taken elsewhere at once.
+    async fn move_on_if_cut(&mut self) {
+        if !self.line.is_connected() {
+            self.note();
+            self.place += 1;
+            self.line = Line::to(self.shared.endpoints[self.place % self.shared.endpoints.len()].1);
+            let _ = self.line.connect().await;
+        }
+        self.note();
+    }
+
+    /// Where it is connected now.
+    fn note(&self) {
+        let place = (self.place % self.shared.endpoints.len()) as u32;
+        let place = if self.line.is_connected() { place } else { NOWHERE };
+        self.shared.places[self.number].store(place, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,246 @@
+//! Operations against a server that does what a store does, and what no server should.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use erlmcp_protocol::operation;
+use erlmcp_record::operations::{Event, OperationReader, OperationRecord, Reason, agent_journal};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Counts, Operations, Wanted};
+
+/// What a server does about the n-th attempt that it gets.
+type Does = fn(u64) -> Act;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Answer,
+    /// It is done, and the connection is reset.
+    DoneAndGone,
+    Refuse,
+    /// A 503 that does not say so.
+    Hide,
+    Gone,
+}
+
+#[derive(Debug)]
+struct Store {
+    attempts: u64,
+    /// Results by operation; None: never.
+    done: HashMap<String, Option<Value>>,
+    effects: u64,
+}
+
+/// A server on its own address, until the test's runtime ends.
+async fn serve(does: Does) -> (SocketAddr, Arc<Mutex<Store>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let store = Arc::new(Mutex::new(Store { attempts: 0, done: HashMap::new(), effects: 0 }));
+    let kept = Arc::clone(&store);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(connection(stream, Arc::clone(&store), does));
+        }
+    });
+    (address, kept)
+}
+
+async fn connection(stream: TcpStream, store: Arc<Mutex<Store>>, does: Does) {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = request(&mut stream).await {
+        let answer = answered(&request, &mut store.lock().expect("no panic"), does);
+        let Some((status, mut body)) = answer else { return };
+        body["jsonrpc"] = json!("2.0");
+        body["id"] = request["id"].clone();
+        let body = body.to_string();
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        if stream.write_all((head + &body).as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The next request's message; None at the end.
+async fn request(stream: &mut BufReader<TcpStream>) -> Option<Value> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        if let Some(value) = line.strip_prefix("Content-Length: ") {
+            length = value.trim().parse().ok()?;
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    serde_json::from_slice(&body).ok()
+}
+
+fn answered(request: &Value, store: &mut Store, does: Does) -> Option<(u16, Value)> {
+    let params = &request["params"];
+    if request["method"] == operation::STATUS {
+        let id = params["operation"].as_str().expect("an id").to_string();
+        let body = match store.done.entry(id).or_insert(None) {
+            Some(result) => json!({"state": "done", "epoch": 1, "result": result}),
+            None => json!({"state": "never", "epoch": 0}),
+        };
+        return Some((200, json!({"result": body})));
+    }
+    assert_eq!((&request["method"], &params["name"]), (&json!("tools/call"), &json!("append")));
+    let id = params["_meta"][operation::META].as_str().expect("an id").to_string();
+    store.attempts += 1;
+    let act = does(store.attempts);
+    let error = |data: Value| json!({"error": {"code": 53_003, "message": "no", "data": data}});
+    match act {
+        Act::Refuse => return Some((503, error(json!({"executed": false, "retryAfterMs": 1})))),
+        Act::Hide => return Some((503, error(json!({})))),
+        Act::Gone => return None,
+        Act::Answer | Act::DoneAndGone => {}
+    }
+    let replayed = store.done.contains_key(&id);
+    let mut result = match store.done.get(&id) {
+        Some(None) => return Some((410, error(json!({"state": "never", "executed": false})))),
+        Some(Some(result)) => result.clone(),
+        None => {
+            store.effects += 1;
+            let result = json!({"content": [{"type": "text", "text": params["arguments"]["nonce"]}]});
+            store.done.insert(id.clone(), Some(result.clone()));
+            result
+        }
+    };
+    if act == Act::DoneAndGone {
+        return None;
+    }
+    result["resultType"] = json!("complete");
+    result["_meta"] = json!({operation::META: {"operation": id, "epoch": 1, "replayed": replayed}});
+    Some((200, json!({"result": result})))
+}
+
+/// Sends operations to these addresses until some were begun: what was counted, and the records.
+async fn sent(endpoints: &[SocketAddr], begun: u64) -> (Counts, Vec<OperationRecord>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let endpoints: Vec<(u16, SocketAddr)> = (1..).zip(endpoints.iter().copied()).collect();
+    let operations = Operations::begin(&Wanted {
+        agent: 3,
+        folder: folder.path(),
+        rate: 2_000.0,
+        lanes: 4,
+        tool: "append",
+        endpoints: &endpoints,
+        authority: "127.0.0.1",
+        path: "/mcp",
+        seed: 7,
+    })
+    .expect("they begin");
+    while operations.shared.journal(|journal| journal.counts().begun) < begun {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let counts = operations.end().await.expect("they end");
+    (counts, records(folder.path()))
+}
+
+fn records(folder: &Path) -> Vec<OperationRecord> {
+    OperationReader::open(&agent_journal(folder, 3))
+        .expect("a journal")
+        .map(|record| record.expect("a record"))
+        .collect()
+}
+
+fn of(records: &[OperationRecord], event: Event) -> Vec<OperationRecord> {
+    records.iter().filter(|record| record.event == event).copied().collect()
+}
+
+#[tokio::test]
+async fn each_is_journaled_before_it_is_sent_and_at_its_end() {
+    let (address, store) = serve(|_| Act::Answer).await;
+    let (counts, records) = sent(&[address], 50).await;
+    let store = store.lock().expect("no panic");
+    assert!(counts.begun >= 50 && counts.settled == counts.begun && counts.attempts == counts.begun, "{counts:?}");
+    assert_eq!((store.attempts, store.effects), (counts.begun, counts.begun));
+    let (invokes, oks) = (of(&records, Event::Invoke), of(&records, Event::Ok));
+    assert_eq!((invokes.len() as u64, oks.len() as u64), (counts.begun, counts.begun));
+    for ok in &oks {
+        let invoke = invokes.iter().find(|invoke| invoke.operation == ok.operation).expect("it was begun");
+        assert!(invoke.at_ns <= ok.at_ns && invoke.nonce == ok.nonce && ok.epoch == 1 && !ok.replayed);
+        let result = store.done[&ok.operation.to_string()].clone().expect("done");
+        let text = operation::result_text(result.to_string().as_bytes()).expect("an object");
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        assert_eq!(ok.hash, operation::short(digest.as_ref()), "as the store takes it");
+    }
+    let end = records.last().expect("an end");
+    assert_eq!((end.event, end.begun, end.settled), (Event::End, counts.begun, counts.begun));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_fetched_and_never_done_again() {
+    let (address, store) = serve(|attempt| if attempt % 10 == 3 { Act::DoneAndGone } else { Act::Answer }).await;
+    let (counts, records) = sent(&[address], 60).await;
+    assert_eq!(counts.settled, counts.begun);
+    assert_eq!(store.lock().expect("no panic").effects, counts.begun, "each once");
+    let lost = of(&records, Event::Info);
+    assert!(!lost.is_empty() && lost.iter().all(|info| info.reason == Reason::Closed), "{lost:?}");
+    let fetched = of(&records, Event::Ok).iter().filter(|ok| ok.replayed).count();
+    assert_eq!(fetched + of(&records, Event::Resolved).len(), lost.len());
+}
+
+#[tokio::test]
+async fn what_is_refused_is_tried_again_and_what_is_lost_is_settled_as_never() {
+    let (address, store) = serve(|attempt| match attempt {
+        _ if attempt % 16 == 2 => Act::Refuse,
+        _ if attempt % 16 == 9 => Act::Hide,
+        _ if attempt > 80 => Act::Gone,
+        _ => Act::Answer,
+    })
+    .await;
+    let (counts, records) = sent(&[address], 100).await;
+    assert_eq!(counts.settled, counts.begun, "whatever is lost, its fate is known");
+    let reasons = |event| of(&records, event).iter().map(|record| record.reason).collect::<Vec<_>>();
+    assert!(reasons(Event::Fail).contains(&Reason::Refused));
+    assert!(reasons(Event::Info).contains(&Reason::Unmarked));
+    assert!(reasons(Event::Resolved).contains(&Reason::Never));
+    let retries = counts.attempts - counts.begun;
+    assert!(retries <= 3 + counts.begun / 10, "{retries} retries of {}", counts.begun);
+    let store = store.lock().expect("no panic");
+    assert_eq!(store.effects, store.done.values().flatten().count() as u64);
+}
+
+#[tokio::test]
+async fn a_replica_that_is_not_there_is_left() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let (address, _) = serve(|_| Act::Answer).await;
+    let (counts, records) = sent(&[closed, address], 40).await;
+    assert_eq!(counts.settled, counts.begun);
+    let failed = of(&records, Event::Fail);
+    assert!(!failed.is_empty() && failed.iter().all(|fail| fail.reason == Reason::ConnectRefused && fail.replica == 1));
+    assert_eq!(of(&records, Event::SentAll).len() as u64, counts.attempts - failed.len() as u64);
+}
+
+#[tokio::test]
+async fn a_journal_that_is_there_already_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(agent_journal(folder.path(), 3), "").expect("written");
+    let endpoints = [(1, "127.0.0.1:1".parse().expect("an address"))];
+    let (folder, endpoints) = (folder.path(), &endpoints);
+    let wanted = Wanted {
+        agent: 3,
+        folder,
+        rate: 1.0,
+        lanes: 1,
+        tool: "append",
+        endpoints,
+        authority: "127.0.0.1",
+        path: "/mcp",
+        seed: 7,
+    };
+    let error = Operations::begin(&wanted).expect_err("refused");
+    assert!(error.to_string().contains("cannot write the journal"), "{error}");
+}

@@ -1,0 +1,122 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use erlmcp_load::proto::{self, command::Command};
+use erlmcp_record::names::finding;
+use erlmcp_report::plural;
+
+use super::operations::OPERATIONS_BLOCK;
+use crate::action::{Action, Ask};
+use crate::event::{Answer, Audited, Event, Said};
+use crate::machine::{Machine, Observation, Place};
+use crate::phase;
+
+/// Agents settle what is under way within half a minute of their own.
+const SETTLED_US: u64 = 40_000_000;
+const AUDITED_US: u64 = 120_000_000;
+/// From the end of the operations to the audit's verdict, at most.
+pub(crate) const AUDIT_BOUND: Duration = Duration::from_micros(SETTLED_US + AUDITED_US);
+
+/// Ends the operations, waits until each is settled, and has them audited.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    place: Place,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// `Err`: no operations were begun, and why.
+    Begin(Result<(), String>),
+    /// For these agents, until this time.
+    Settling(BTreeSet<u32>, u64),
+    Auditing(u64),
+    Over,
+}
+
+impl Audit {
+    pub(crate) fn new(place: Place, begun: Result<(), String>) -> Self {
+        Self { place, state: State::Begin(begun) }
+    }
+
+    fn begin(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let agents = seen.world.alive();
+        let cut = Command::Cut(proto::Cut { block: OPERATIONS_BLOCK });
+        let commands = agents.iter().map(|agent| Action::Command { agent: *agent, command: cut.clone() }).collect();
+        self.state = State::Settling(agents.into_iter().collect(), seen.now_us + SETTLED_US);
+        commands
+    }
+
+    fn audit(&mut self, now_us: u64) -> Vec<Action> {
+        self.state = State::Auditing(now_us + AUDITED_US);
+        vec![Action::Ask(Ask::Audit { folder: self.place.run.folder.clone() })]
+    }
+
+    /// No operation was audited, for this reason.
+    fn none(&mut self, why: &str, now_us: u64) -> Vec<Action> {
+        self.state = State::Over;
+        vec![phase::finding(&self.place, now_us, finding::AUDITED_OPERATIONS, None, Some(why.into()))]
+    }
+
+    fn found(&mut self, outcome: Result<Audited, String>, now_us: u64) -> Vec<Action> {
+        self.state = State::Over;
+        let unknown = |why| Audited { operations: 0, violations: None, why };
+        let Audited { operations, violations, why } = outcome.unwrap_or_else(unknown);
+        let said = match violations {
+            Some(0) => format!("Audit: {}, each happened once and none was lost", plural(operations, "operation")),
+            Some(_) => format!("Audit: INVALID: {why}; read the witnesses with erlmcp audit"),
+            None => format!("Audit: unknown: {why}"),
+        };
+        let row = |name, value: Option<u64>, note: &str| {
+            let note = Some(note.to_string()).filter(|note| !note.is_empty());
+            phase::finding(&self.place, now_us, name, value.map(|value| value as f64), note)
+        };
+        vec![
+            row(finding::AUDITED_OPERATIONS, Some(operations), ""),
+            row(finding::AUDIT_VIOLATIONS, violations, &why),
+            Action::scenario_line(said),
+        ]
+    }
+}
+
+impl Machine for Audit {
+    fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        match (&mut self.state, seen.event) {
+            (State::Begin(Ok(())), _) => return self.begin(seen),
+            (State::Begin(Err(why)), _) => {
+                let why = why.clone();
+                return self.none(&why, seen.now_us);
+            }
+            (State::Settling(agents, _), Event::Agent { agent, said }) => {
+                let is_over = matches!(said, Said::Done { block } if *block == OPERATIONS_BLOCK);
+                if is_over || matches!(said, Said::Gone(_)) {
+                    agents.remove(agent);
+                }
+            }
+            (State::Auditing(_), Event::Answer(Answer::Audited(outcome))) => {
+                return self.found(outcome.clone(), seen.now_us);
+            }
+            _ => {}
+        }
+        match &self.state {
+            State::Settling(agents, until_us) if agents.is_empty() || seen.now_us >= *until_us => {
+                self.audit(seen.now_us)
+            }
+            State::Auditing(until_us) if seen.now_us >= *until_us => {
+                self.found(Err("the audit was not done in time".into()), seen.now_us)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn cut(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        match self.state {
+            State::Over => Vec::new(),
+            _ => self.found(Err("cut short".into()), seen.now_us),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+}
