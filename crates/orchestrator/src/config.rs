@@ -95,7 +95,7 @@ pub struct StressConfig {
 pub const CONNECTIONS: u64 = 100_000;
 /// Requests a second where none were asked for: above the throughput limit, so that it can be met or missed.
 pub const RATE: f64 = 12_000.0;
-/// Operations a second where none were asked for, at most: enough that some are under way whenever a fault begins.
+/// Operations a second where none were asked for: enough that some are under way whenever a fault begins.
 const OPERATIONS: f64 = 500.0;
 /// Replicas of the run's own cluster.
 pub const REPLICAS: u16 = 12;
@@ -116,9 +116,9 @@ impl StressConfig {
         self.duration.unwrap_or(DURATION)
     }
 
-    /// Operations a second: a small part of the load.
+    /// Operations a second.
     pub fn operations(&self) -> f64 {
-        self.operations.unwrap_or_else(|| (self.rate() / 4.0).min(OPERATIONS))
+        self.operations.unwrap_or(OPERATIONS)
     }
 
     /// Requests a second.

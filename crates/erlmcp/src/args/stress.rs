@@ -69,7 +69,7 @@ pub(crate) struct StressArgs {
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
-    /// Operations a second beside load and faults, each to happen once, which an audit proves; 0: none [default: 500 at most]
+    /// Operations a second beside load and faults, each to happen once, which an audit proves; 0: none [default: 500]
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) operations: Option<f64>,
     /// Streams to hold beside the sustained load: listen streams, or a legacy session's GET stream each
