@@ -1,5 +1,7 @@
 //! `discover`: what a server tells of itself.
 
+use std::time::Duration;
+
 use erlmcp_load::agent::{self, Conversation, Survey};
 use erlmcp_load::proto;
 
@@ -19,13 +21,14 @@ pub struct DiscoverConfig {
     pub insecure: bool,
 }
 
-/// Asks the server, with a few requests that change nothing. Any host may be asked: that is no load.
+/// Asks the server, with a few requests that change nothing, and watches a stream of it for keep-alives, for at most
+/// `watch`. Any host may be asked: that is no load.
 ///
 /// # Errors
 /// Where it cannot be asked or does not answer in MCP, as one sentence that says what to do.
-pub async fn discover(config: DiscoverConfig) -> Result<(String, Survey), StressError> {
+pub async fn discover(config: DiscoverConfig, watch: Duration) -> Result<(String, Survey), StressError> {
     let (url, setup) = setup(config).await?;
-    let asked = tokio::task::spawn_blocking(move || agent::survey(&setup)).await;
+    let asked = tokio::task::spawn_blocking(move || agent::survey(&setup, watch)).await;
     let survey = asked.map_err(|error| StressError::failed(format!("an internal error: {error}")))?;
     let survey = survey.map_err(|why| StressError::failed(format!("{url} cannot be discovered: {why}")))?;
     Ok((url.to_string(), survey))

@@ -1,7 +1,10 @@
 //! `discover`.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use super::duration::parse_duration;
 use super::{Era, ReachingArgs};
 
 #[derive(Debug, Args)]
@@ -14,6 +17,9 @@ pub(crate) struct DiscoverArgs {
     /// Protocol era
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,
+    /// How long a stream is watched for keep-alives; 0s: not at all
+    #[arg(long, value_name = "DURATION", default_value = "35s", value_parser = parse_duration)]
+    pub(crate) keep_alive_wait: Duration,
     #[command(flatten)]
     pub(crate) reaching: ReachingArgs,
 }

@@ -1,6 +1,6 @@
 //! `discover`: asks a server what it is and has, and prints it.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use erlmcp_orchestrator::DiscoverConfig;
@@ -10,7 +10,7 @@ use crate::args::DiscoverArgs;
 use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
-    let (json, config) = (args.json, config(args));
+    let (json, watch, config) = (args.json, args.keep_alive_wait, config(args));
     let config = match config {
         Ok(config) => config,
         Err(error) => {
@@ -18,8 +18,12 @@ pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
             return Ok(code(USAGE));
         }
     };
+    if !watch.is_zero() && std::io::stderr().is_terminal() {
+        let seconds = watch.as_secs_f64();
+        eprintln!("watching a stream for keep-alives, for up to {seconds} s (--keep-alive-wait 0s leaves that out)");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(erlmcp_orchestrator::discover(config)) {
+    match runtime.block_on(erlmcp_orchestrator::discover(config, watch)) {
         Ok((url, found)) => {
             let text = if json { survey::json(&url, &found)? } else { survey::text(&url, &found) };
             // A reader that has seen enough and closed the pipe is no error.

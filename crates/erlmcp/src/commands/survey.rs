@@ -1,6 +1,6 @@
 //! What a server tells of itself, for people and for machines.
 
-use erlmcp_load::agent::Survey;
+use erlmcp_load::agent::{KeepAlive, Survey};
 use serde_json::{Value, json};
 
 /// Hints of a tool that are shown, as they are called and as they are said.
@@ -28,6 +28,9 @@ pub(super) fn text(url: &str, survey: &Survey) -> String {
     line("Answers", if survey.answers == "sse" { "event stream (SSE)" } else { "JSON" }.into());
     line("Session", if survey.session { "yes, by Mcp-Session-Id" } else { "none" }.into());
     line("GET stream", get(survey));
+    if let Some(keep_alive) = &survey.keep_alive {
+        line("Keep-alive", seen(keep_alive));
+    }
     if let Some(h2) = survey.h2 {
         line("HTTP/2", if h2 { "offered by ALPN; erlmcp speaks HTTP/1.1" } else { "not offered by ALPN" }.into());
     }
@@ -48,6 +51,19 @@ fn get(survey: &Survey) -> String {
         Some(get) if get.stream => "offered".into(),
         Some(get) => format!("not offered (HTTP {})", get.status),
         None => "no answer".into(),
+    }
+}
+
+fn seen(keep_alive: &KeepAlive) -> String {
+    let KeepAlive { stream, watched_ms, first_ms, period_ms, ended } = *keep_alive;
+    let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1_000.0);
+    let ended = if ended { ", when the server ended it" } else { "" };
+    match (first_ms, period_ms) {
+        (_, Some(period)) => format!("every {} (between two on a {stream} stream)", seconds(period)),
+        (Some(first), None) => {
+            format!("one after {}, no second in {} of a {stream} stream{ended}", seconds(first), seconds(watched_ms))
+        }
+        (None, None) => format!("none seen in {} of a {stream} stream{ended}", seconds(watched_ms)),
     }
 }
 
@@ -129,6 +145,13 @@ mod tests {
             answers: "json",
             session: false,
             get: Some(GetAnswer { status: 405, stream: false }),
+            keep_alive: Some(KeepAlive {
+                stream: "subscriptions/listen",
+                watched_ms: 30_004,
+                first_ms: Some(15_001),
+                period_ms: Some(15_003),
+                ended: false,
+            }),
             h2: Some(true),
             tools: vec![json!({"name": "buy", "description": "spends", "inputSchema": {"type": "object"},
                 "annotations": {"destructiveHint": true, "readOnlyHint": false}})],
@@ -148,6 +171,7 @@ mod tests {
         Answers:      JSON
         Session:      none
         GET stream:   not offered (HTTP 405)
+        Keep-alive:   every 15.0 s (between two on a subscriptions/listen stream)
         HTTP/2:       offered by ALPN; erlmcp speaks HTTP/1.1
         Capabilities: resources tools{listChanged}
         Instructions: Buy [31mnothing
@@ -160,6 +184,15 @@ mod tests {
         Prompts (1)
           ask(x, y?)
         "#);
+    }
+
+    #[test]
+    fn keep_alives_that_were_not_seen_are_said_to_be() {
+        let keep_alive =
+            |first_ms, ended| seen(&KeepAlive { stream: "GET", watched_ms: 35_000, first_ms, period_ms: None, ended });
+        assert_eq!(keep_alive(None, false), "none seen in 35.0 s of a GET stream");
+        assert_eq!(keep_alive(None, true), "none seen in 35.0 s of a GET stream, when the server ended it");
+        assert_eq!(keep_alive(Some(20_000), false), "one after 20.0 s, no second in 35.0 s of a GET stream");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::serving::Serving;
 use crate::targets::{Target, Vice};
 
 fn discover(arguments: &[&str]) -> Finished {
-    erlmcp(&[&["discover"], arguments].concat()).end()
+    // Two keep-alives would take half a minute.
+    erlmcp(&[&["discover", "--keep-alive-wait", "300ms"], arguments].concat()).end()
 }
 
 fn json(arguments: &[&str]) -> Value {
@@ -31,6 +32,11 @@ fn our_own_server_in_both_eras() {
     let legacy = json(&[&serving.url, "--era", "legacy"]);
     assert_eq!((&legacy["era"], &legacy["version"]), (&"legacy".into(), &"2025-11-25".into()));
     assert_eq!(legacy["session"], true);
+    for (found, stream) in [(&modern, "subscriptions/listen"), (&legacy, "GET")] {
+        let keep_alive = &found["keep_alive"];
+        assert_eq!((&keep_alive["stream"], &keep_alive["first_ms"]), (&stream.into(), &Value::Null), "{keep_alive}");
+        assert!(keep_alive["watched_ms"].as_u64() >= Some(300), "{keep_alive}");
+    }
     let text = discover(&[&serving.url]);
     assert_eq!(text.code, 0, "{}", text.said());
     for line in ["Era:          modern (2026-07-28)", "Session:      none", "  echo"] {

@@ -145,7 +145,7 @@ fn a_secured_server_is_discovered_with_its_token() {
     let (url, ca, token) = (server.url(), server.file("ca.pem"), server.file("token"));
     let key = format!("X-Key: {KEY}");
     let secrets = ["--cacert", &ca, "--bearer-file", &token, "-H", &key];
-    let finished = erlmcp(&[&["discover", &url, "--json"][..], &secrets].concat()).end();
+    let finished = erlmcp(&[&["discover", "--keep-alive-wait", "0s", &url, "--json"][..], &secrets].concat()).end();
     let found: Value = serde_json::from_str(&finished.output).unwrap_or_else(|_| panic!("{}", finished.said()));
     assert_eq!((&found["h2"], &found["tools"][0]["name"]), (&false.into(), &"echo".into()));
     assert!(!finished.said().contains(TOKEN) && !finished.said().contains(KEY));

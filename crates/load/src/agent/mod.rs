@@ -13,6 +13,7 @@ mod work;
 
 use std::net::SocketAddr;
 
+pub use reach::KeepAlive;
 pub use reach::{Conversation, converse};
 pub use survey::{GetAnswer, Survey, survey};
 

@@ -9,6 +9,7 @@ mod ear;
 mod exchange;
 mod found;
 mod handshake;
+mod keep_alive;
 mod listing;
 mod survey;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use conversation::{Conversation, converse};
 use discover::Probe;
 use exchange::Exchanger;
 pub(super) use found::Found;
+pub use keep_alive::KeepAlive;
 pub(super) use survey::Surveyed;
 pub(super) use trouble::Trouble;
 
@@ -105,8 +107,9 @@ pub(super) fn call(
 }
 
 /// Asks the target for everything that it tells of itself.
-pub(super) fn survey(target: &Target) -> Result<Surveyed, Trouble> {
-    at_some(target, 0, |address| survey::at(target, address))
+/// A stream of it is watched for keep-alives for at most `watch`.
+pub(super) fn survey(target: &Target, watch: Duration) -> Result<Surveyed, Trouble> {
+    at_some(target, 0, |address| survey::at(target, address, watch))
 }
 
 fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {

@@ -1,11 +1,13 @@
 //! Everything that a target tells of itself, for people.
 
+use std::time::Duration;
+
 use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::meta;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::reach::{self, Surveyed};
+use super::reach::{self, KeepAlive, Surveyed};
 use super::target::{BadSetup, Target};
 use crate::proto;
 
@@ -28,6 +30,8 @@ pub struct Survey {
     pub session: bool,
     /// None: it got none.
     pub get: Option<GetAnswer>,
+    /// None: it was not looked for, or there is no stream to look at.
+    pub keep_alive: Option<KeepAlive>,
     /// ALPN would agree on HTTP/2; None without TLS.
     pub h2: Option<bool>,
     pub tools: Vec<Value>,
@@ -45,20 +49,22 @@ pub struct GetAnswer {
 }
 
 /// Asks the target, with a few requests that change nothing, and ends the session that it may have opened. It waits,
-/// so it is called on a thread that may. `setup` as an agent gets it.
+/// so it is called on a thread that may. `setup` as an agent gets it. A stream of the server's is
+/// watched for keep-alives for at most `watch`.
 ///
 /// # Errors
 /// One sentence that says why nothing can be found out, and what to do.
-pub fn survey(setup: &proto::Setup) -> Result<Survey, String> {
+pub fn survey(setup: &proto::Setup, watch: Duration) -> Result<Survey, String> {
     let target = Target::of(setup).map_err(|error: BadSetup| error.to_string())?;
-    let surveyed = reach::survey(&target).map_err(|trouble| trouble.to_string())?;
+    let surveyed = reach::survey(&target, watch).map_err(|trouble| trouble.to_string())?;
     reach::farewell(&target, &surveyed.found.spoken);
     Ok(Survey::of(surveyed))
 }
 
 impl Survey {
     fn of(surveyed: Surveyed) -> Self {
-        let Surveyed { found, tools, resources, templates, prompts, has_streamed, get, offers_h2 } = surveyed;
+        let Surveyed { found, tools, resources, templates, prompts, has_streamed, get, keep_alive, offers_h2 } =
+            surveyed;
         let about = &found.about;
         let meant = &about["_meta"][meta::SERVER_INFO];
         Self {
@@ -74,6 +80,7 @@ impl Survey {
             answers: if has_streamed { "sse" } else { "json" },
             session: found.spoken.session.is_some(),
             get: get.map(|(status, stream)| GetAnswer { status, stream }),
+            keep_alive,
             h2: offers_h2,
             tools,
             resources,

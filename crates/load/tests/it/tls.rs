@@ -141,7 +141,9 @@ async fn a_server_that_would_speak_http2_is_told_from_one_that_would_not() {
             ca_pem: certified.cert.pem(),
             ..proto::Setup::default()
         };
-        let survey = tokio::task::spawn_blocking(move || erlmcp_load::agent::survey(&setup)).await.expect("no panic");
+        let survey = tokio::task::spawn_blocking(move || erlmcp_load::agent::survey(&setup, std::time::Duration::ZERO))
+            .await
+            .expect("no panic");
         let survey = survey.expect("it answers");
         assert_eq!((survey.h2, survey.era), (Some(offers), "modern"), "{protocols:?}");
         assert_eq!(survey.tools[0]["name"], "one");

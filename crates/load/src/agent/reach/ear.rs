@@ -25,9 +25,10 @@ impl Ear {
         if spoken.version.era() == Era::Modern {
             return Ok(None);
         }
-        let (channel, answer) = exchanger.open_stream(&request::open_stream(&exchanger.target.peer(spoken))?)?;
+        let (channel, answer, is_over) =
+            exchanger.open_stream(&request::open_stream(&exchanger.target.peer(spoken))?)?;
         let is_stream = answer.head().is_some_and(|head| head.status == 200 && head.content == Content::Events);
-        if !is_stream {
+        if !is_stream || is_over {
             return Ok(None);
         }
         let internal = |error: std::io::Error| Trouble::Internal(error.to_string());

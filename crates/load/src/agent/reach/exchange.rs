@@ -175,13 +175,13 @@ impl<'t> Exchanger<'t> {
     /// Sends a request on a connection of its own, and waits for the head of its answer only. True where an event
     /// stream begins with it.
     pub(super) fn begin_stream(&mut self, request: &[u8]) -> Result<(u16, bool), Trouble> {
-        let (_, answer) = self.open_stream(request)?;
+        let (_, answer, _) = self.open_stream(request)?;
         let head = answer.head();
         Ok(head.map_or((0, false), |head| (head.status, head.content == Content::Events)))
     }
 
-    /// The same; what follows the head can be read from the channel.
-    pub(super) fn open_stream(&self, request: &[u8]) -> Result<(Channel, Answer), Trouble> {
+    /// The same; what follows the head can be read from the channel, unless the answer has come to its end already.
+    pub(super) fn open_stream(&self, request: &[u8]) -> Result<(Channel, Answer, bool), Trouble> {
         let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
         let mut channel = self.connect(until_ns)?;
         let (mut answer, mut buffer) = (Answer::default(), [0; 4 * 1024]);
@@ -189,14 +189,14 @@ impl<'t> Exchanger<'t> {
         channel.write_all(request).map_err(|error| self.trouble(&error))?;
         loop {
             self.wait_until(&channel, until_ns)?;
-            match channel.read(&mut buffer) {
+            let progress = match channel.read(&mut buffer) {
                 Ok(0) => return Err(self.closed()),
-                Ok(count) => drop(answer.feed(&buffer[..count])),
+                Ok(count) => answer.feed(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.trouble(&error)),
-            }
+            };
             if answer.head().is_some() {
-                return Ok((channel, answer));
+                return Ok((channel, answer, progress != Progress::More));
             }
         }
     }
