@@ -247,6 +247,8 @@ impl Replica {
             }
             (ToReplica::Membership(membership), _) => {
                 tracing::debug!(members = membership.members.len(), "membership");
+                let members = membership.members.iter().map(|member| (member.replica, member.address));
+                self.shared.peers.set(members.collect());
                 self.watch.set(membership.watch);
             }
             (ToReplica::Pages { status, taken_at_ns, .. }, Some(server)) => {

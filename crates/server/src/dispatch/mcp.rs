@@ -71,7 +71,7 @@ impl Dispatcher {
             Method::Listen => self.listen(&message, head.is_http10, closes, out),
             _ => match self.answer(method, head, &message, closes, asker) {
                 Some(handled) => handled,
-                None => match self.task_request(&message) {
+                None => match self.task_request(&message, body, asker) {
                     Some(handled) => handled,
                     None => self.no_such_method(&message),
                 },

@@ -3,6 +3,7 @@
 mod batch;
 mod call;
 mod catalog;
+mod forwarding;
 mod legacy;
 mod listen;
 mod lists;

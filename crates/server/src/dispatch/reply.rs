@@ -69,7 +69,7 @@ impl Dispatcher {
         if self.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers }
     }
 
-    pub(super) fn count(&mut self, method: Method, outcome: Outcome) {
+    pub(crate) fn count(&mut self, method: Method, outcome: Outcome) {
         self.counters.count(method, outcome);
         self.answered += 1;
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
+use erlmcp_protocol::server::Head;
 use erlmcp_protocol::server::respond::LAST_CHUNK;
 use serde_json::json;
 
+use super::forwarding::{Way, resumption};
 use super::listen::write_message;
 use super::{Asker, Dispatcher, RETRY_MS, Step};
 use crate::answer::RpcError;
@@ -20,13 +22,23 @@ impl Dispatcher {
     /// Sends what came on the stream after the event `last`, and goes on with it where its call does.
     pub(super) fn resume_call(
         &mut self,
+        head: &Head<'_, '_>,
         session: &Session,
         last: &EventId,
-        used: usize,
         closes: bool,
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
+        let used = head.length;
+        let request = resumption(head, last);
+        match request.map(|request| self.forward(last.origin.replica, Method::Get, &request, asker)) {
+            Some(Way::There(call)) => return Step::Called { used, call },
+            Some(Way::Busy) => {
+                self.refuse_session(Method::Get, 503, &RpcError::overloaded(0), closes, out);
+                return Step::Answered { used, left: 0, closes };
+            }
+            Some(Way::Here) | None => {}
+        }
         let reply = ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: None };
         let Some(missed) = self.shared.sessions.replays.resume(session.id, last, &reply) else {
             self.refuse_session(Method::Get, 410, &gone(), closes, out);

@@ -70,7 +70,7 @@ impl Dispatcher {
             let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
             (503, RpcError::new(code::DRAINING, "this server is going away").with(data))
         } else if let Some(Some(last)) = last.filter(|last| last.is_some_and(|last| last.told.is_none())) {
-            return self.resume_call(&session, &last, used, closes, asker, out);
+            return self.resume_call(head, &session, &last, closes, asker, out);
         } else if self.shared.open_streams() >= self.shared.limits.streams_max {
             (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
         } else {

@@ -5,9 +5,11 @@ use erlmcp_protocol::header::method;
 use erlmcp_protocol::server::Message;
 use serde_json::{Map, Value, json};
 
-use super::Dispatcher;
+use super::forwarding::{Way, about_task};
 use super::mcp::{Handled, id};
+use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
+use crate::metrics::counters::Method;
 use crate::tasks::{EXTENSION, Task};
 use crate::tools::{TaskSupport, has_capability};
 
@@ -33,7 +35,7 @@ impl Dispatcher {
     }
 
     /// Answers a request about a task; none where it is no such request, or there are no tasks here.
-    pub(super) fn task_request(&mut self, message: &Message<'_>) -> Option<Handled> {
+    pub(super) fn task_request(&mut self, message: &Message<'_>, body: &[u8], asker: &Asker) -> Option<Handled> {
         let is = |name| message.method.is(name);
         let is_about_task = is(method::TASKS_GET) || is(method::TASKS_UPDATE) || is(method::TASKS_CANCEL);
         if !is_about_task || !self.shared.registry.has_tasks() {
@@ -43,8 +45,14 @@ impl Dispatcher {
             return Some(self.rpc_error(message, 400, lacks_tasks()));
         }
         let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
-        let task = message.params.task_id.and_then(|named| self.shared.tasks.find(&named.decode()));
-        let Some(task) = task else {
+        let named = message.params.task_id.map(|named| named.decode()).unwrap_or_default();
+        let Some(task) = self.shared.tasks.find(&named) else {
+            let request = about_task(message, body, &named);
+            match request.map(|(replica, request)| self.forward(replica, Method::Other, &request, asker)) {
+                Some(Way::There(call)) => return Some(Handled::Called(call)),
+                Some(Way::Busy) => return Some(self.overloaded(message, 0)),
+                Some(Way::Here) | None => {}
+            }
             return Some(self.rpc_error(message, 200, bad("there is no task of that id, or its time is over")));
         };
         self.body.clear();

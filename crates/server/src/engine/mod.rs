@@ -4,6 +4,7 @@ mod bind;
 mod config;
 mod history;
 mod notifier;
+mod peers;
 mod shared;
 mod starting;
 
@@ -16,6 +17,7 @@ pub use bind::bind;
 pub use config::{Change, ClusterPages, Drained, Listening, ServerConfig, ServerError};
 pub use notifier::Notifier;
 pub(crate) use notifier::{Outbox, Updates};
+pub(crate) use peers::Forwarded;
 pub(crate) use shared::Shared;
 #[cfg(test)]
 pub(crate) use starting::share;

@@ -7,6 +7,7 @@ use erlmcp_protocol::server::access::AllowedHosts;
 
 use super::config::ClusterPages;
 use super::notifier::Notifier;
+use super::peers::Peers;
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) plain_answers: Arc<AnswerWriter>,
     pub(crate) sessions: Sessions,
     pub(crate) tasks: Tasks,
+    /// The other replicas.
+    pub(crate) peers: Peers,
     pub(crate) hosts: AllowedHosts,
     /// Which listeners answer for the whole cluster.
     pub(crate) shared_listeners: Vec<bool>,

@@ -12,6 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::config::{Listening, ServerConfig, ServerError};
 use super::notifier::Notifier;
+use super::peers::Peers;
 use super::{Server, Shared};
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
@@ -131,6 +132,7 @@ pub(crate) fn share(
         plain_answers: Arc::new(AnswerWriter::plain()),
         tasks: Tasks::new(sessions.replays.origin, &limits),
         sessions,
+        peers: Peers::default(),
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
         shared_listeners,
         cluster: config.cluster,

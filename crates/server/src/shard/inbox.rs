@@ -9,6 +9,7 @@ use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
 use crate::dispatch::{RETRY_MS, write_changes, write_message, write_retry_after};
 use crate::engine::Updates;
+use crate::metrics::counters::Outcome;
 use crate::queue::Answer;
 use crate::session::{EventId, Push};
 
@@ -24,6 +25,8 @@ impl<N: Net> Shard<N> {
                 Delivery::Answer(answer) => self.deliver(token, &answer),
                 Delivery::Pause { primer, retry_ms } => self.pause(token, &primer, retry_ms),
                 Delivery::Release => self.release(token),
+                Delivery::Raw(bytes) => self.raw(token, &bytes),
+                Delivery::RawEnd => self.raw_end(token),
             }
         }
         if changes & SESSIONS_ENDED != 0 {
@@ -104,6 +107,31 @@ impl<N: Net> Shard<N> {
             let closes = call.closes || connection.closes || drains;
             self.end_call_stream(token, closes);
         }
+    }
+
+    /// Sends on what another replica answers.
+    fn raw(&mut self, token: ConnToken, bytes: &[u8]) {
+        let behind_max = self.shared.limits.stream_bytes_max;
+        let Some(connection) = self.find(token).filter(|connection| matches!(connection.task, Task::Call(_))) else {
+            return;
+        };
+        if connection.output.as_ref().is_some_and(|output| output.len() as u64 > behind_max) {
+            return self.close(token.key);
+        }
+        self.out.extend_from_slice(bytes);
+        self.flush(token.key);
+    }
+
+    /// What another replica answers is over. Only the end of the connection tells the client that it was cut off.
+    fn raw_end(&mut self, token: ConnToken) {
+        let Some(connection) = self.find(token) else { return };
+        let Task::Call(call) = std::mem::replace(&mut connection.task, Task::None) else { return };
+        connection.reading = Reading::Head;
+        connection.closes = true;
+        self.dispatcher.count(call.method, Outcome::Ok);
+        self.await_request(token.key);
+        self.flush(token.key);
+        self.dispatcher.answered = 0;
     }
 
     /// The connection of a call is free for other requests.

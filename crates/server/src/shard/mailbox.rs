@@ -42,6 +42,10 @@ pub(crate) enum Delivery {
     },
     /// The client has come back elsewhere: the stream is closed.
     Release,
+    /// Bytes of an answer that another replica makes.
+    Raw(Vec<u8>),
+    /// That answer is over, or was cut off.
+    RawEnd,
 }
 
 /// A message on a stream: JSON.
@@ -121,6 +125,21 @@ impl Mailbox {
     /// Has a stream closed before its answer; an error while the shard is far behind.
     pub(crate) fn try_pause(&self, token: ConnToken, primer: EventId, retry_ms: u64) -> Result<(), ()> {
         self.deliver(token, (), |()| Delivery::Pause { primer, retry_ms })
+    }
+
+    /// Hands over bytes of an answer that another replica makes; waits while the shard is far behind.
+    pub(crate) async fn raw(&self, token: ConnToken, mut bytes: Vec<u8>) {
+        while let Err(back) = self.deliver(token, bytes, Delivery::Raw) {
+            bytes = back;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// That answer is over.
+    pub(crate) async fn raw_end(&self, token: ConnToken) {
+        while self.deliver(token, (), |()| Delivery::RawEnd).is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Has a stream closed that another connection goes on with. There is at most one a connection of the shard, so

@@ -11,7 +11,7 @@ use super::{Cluster, PATIENCE, signal, until};
 const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
 
 /// Status and head of the answer to a request of its own connection; none where that broke.
-fn ask(address: SocketAddr, method: &str, headers: &str, body: &str) -> Option<(u16, String)> {
+pub(super) fn ask(address: SocketAddr, method: &str, headers: &str, body: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     write!(
@@ -27,7 +27,7 @@ fn ask(address: SocketAddr, method: &str, headers: &str, body: &str) -> Option<(
 }
 
 /// Opens a session; the header that names it.
-fn open(address: SocketAddr) -> String {
+pub(super) fn open(address: SocketAddr) -> String {
     let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": {"name": "t", "version": "1"}}});
     let (status, head) = ask(address, "POST", "", &initialize.to_string()).expect("it answers");

@@ -1,0 +1,94 @@
+//! Requests that are about something of another replica: they are answered there.
+
+use std::sync::Arc;
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::header::{method as methods, name};
+use erlmcp_protocol::server::{Head, Message};
+use serde_json::json;
+
+use super::catalog::MODERN;
+use super::{Asker, Dispatcher};
+use crate::answer::RpcError;
+use crate::conn::Call;
+use crate::engine::Forwarded;
+use crate::metrics::counters::{Method, Outcome};
+use crate::queue::{Answer, ReplyTo};
+use crate::session::EventId;
+use crate::tools::Cancellation;
+
+/// Where a request goes that names a replica.
+pub(super) enum Way {
+    /// It is this one's to answer.
+    Here,
+    /// It is on its way to the other one, whose answer comes as the call's.
+    There(Box<Call>),
+    /// As many are on the way as may be.
+    Busy,
+}
+
+impl Dispatcher {
+    /// Sends a request to the replica that it is for, where that is another one and a member of the cluster.
+    pub(super) fn forward(&self, replica: u16, method: Method, request: &str, asker: &Asker) -> Way {
+        let Some(address) = self.shared.peers.find(replica).filter(|_| replica != self.shared.replica) else {
+            return Way::Here;
+        };
+        let (Some(runtime), Some(room)) = (self.shared.runtime.get(), self.shared.peers.room()) else {
+            return Way::Busy;
+        };
+        let (first, rest) = request.split_once("\r\n").unwrap_or((request, ""));
+        let request = format!("{first}\r\nHost: {address}\r\nConnection: close\r\n{rest}").into_bytes();
+        let cancellation = Cancellation::default();
+        let forwarded = Forwarded {
+            address,
+            request,
+            reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: None },
+            cancellation: cancellation.clone(),
+            unreachable: self.unreachable(),
+            room,
+        };
+        runtime.spawn(forwarded.run());
+        // Only the way to it goes with the client: whatever it asked for is the other replica's.
+        let began_ns = asker.now_ns;
+        Way::There(Box::new(Call { method, streams: false, cancellation, began_ns, closes: true, outlives: false }))
+    }
+
+    fn unreachable(&self) -> Answer {
+        let data = json!({"executed": false, "scope": "node"});
+        let error = RpcError::new(code::DRAINING, "the replica that has what this is about does not answer").with(data);
+        let mut body = Vec::new();
+        self.shared.answers.error(&mut body, None, &error);
+        Answer { status: 503, body, outcome: Outcome::HttpError, retry_after_ms: None }
+    }
+}
+
+/// A client comes back to a stream.
+pub(super) fn resumption(head: &Head<'_, '_>, last: &EventId) -> Option<String> {
+    let session = std::str::from_utf8(head.known.session_id.value()?).ok()?;
+    let version = head.known.protocol_version.value().and_then(|version| std::str::from_utf8(version).ok());
+    let version = version.map(|version| format!("{}: {version}\r\n", name::PROTOCOL_VERSION)).unwrap_or_default();
+    Some(format!(
+        "GET /mcp HTTP/1.1\r\nAccept: text/event-stream\r\n{}: {session}\r\n{version}{}: {last}\r\n\r\n",
+        name::SESSION_ID,
+        name::LAST_EVENT_ID
+    ))
+}
+
+/// A request about a task, and the replica that its id names.
+pub(super) fn about_task(message: &Message<'_>, body: &[u8], task: &str) -> Option<(u16, String)> {
+    let replica = u16::from_str_radix(task.split('-').next()?, 16).ok()?;
+    let is_plain = task.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let known = [methods::TASKS_GET, methods::TASKS_UPDATE, methods::TASKS_CANCEL];
+    let method = known.into_iter().find(|known| message.method.is(known)).filter(|_| is_plain)?;
+    let body = std::str::from_utf8(body).ok()?;
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         {}: {}\r\n{}: {method}\r\n{}: {task}\r\nContent-Length: {}\r\n\r\n{body}",
+        name::PROTOCOL_VERSION,
+        MODERN[0].as_str(),
+        name::METHOD,
+        name::NAME,
+        body.len()
+    );
+    Some((replica, request))
+}
