@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use axum::serve::ListenerExt;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use socket2::{Domain, Socket, Type};
@@ -35,6 +36,10 @@ async fn main() -> anyhow::Result<()> {
     socket.listen(BACKLOG)?;
     let listener = tokio::net::TcpListener::from_std(socket.into())?;
     println!("listening on {}", listener.local_addr()?);
+    // axum leaves Nagle's algorithm on: a stream of several small writes would wait for the other side's late ACK.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     axum::serve(listener, axum::Router::new().nest_service("/mcp", service)).await?;
     Ok(())
 }
