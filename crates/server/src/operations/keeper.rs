@@ -113,7 +113,9 @@ impl<S: Store> Keeper<S> {
             let Some(incarnation) = self.table.incarnation(epoch) else { continue };
             let changes = self.table.fence(epoch, now_ns);
             let rows = changes.into_iter().map(|change| entry_of(incarnation.replica, change, None));
-            let entries: Vec<Entry<'_>> = rows.chain([Entry::Fenced(epoch)]).collect();
+            let row = self.table.take_row();
+            let over = Entry::Fenced { row, epoch, replica: incarnation.replica, at_ns: now_ns };
+            let entries: Vec<Entry<'_>> = rows.chain([over]).collect();
             if let Err(error) = self.settle(&entries) {
                 // Not fenced, then: who asks again begins anew.
                 self.table.admit(epoch, incarnation);

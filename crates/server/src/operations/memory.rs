@@ -64,7 +64,7 @@ impl Disk {
             Entry::Epoch(epoch, incarnation) => {
                 assert!(self.epochs.insert(*epoch, (*incarnation, true)).is_none(), "epoch {epoch} is there twice");
             }
-            Entry::Fenced(epoch) => {
+            Entry::Fenced { epoch, .. } => {
                 if let Some((_, lives)) = self.epochs.get_mut(epoch) {
                     *lives = false;
                 }

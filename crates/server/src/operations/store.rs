@@ -40,8 +40,13 @@ pub(crate) enum Entry<'a> {
     /// All rows below this one go.
     Prune(i64),
     Epoch(u64, Incarnation),
-    /// The epoch ends.
-    Fenced(u64),
+    /// The epoch ends; that is a row of the history too.
+    Fenced {
+        row: i64,
+        epoch: u64,
+        replica: u16,
+        at_ns: u64,
+    },
 }
 
 /// A durable history of operations. One writer at a time.

@@ -145,6 +145,12 @@ impl Table {
         }
     }
 
+    /// A number for a row that is no operation's.
+    pub(crate) fn take_row(&mut self) -> i64 {
+        self.next_row += 1;
+        self.next_row - 1
+    }
+
     fn is_full(&self) -> bool {
         self.records.len() >= self.keep.held_max && self.expired == 0
     }

@@ -16,6 +16,8 @@ struct Waiting<W> {
     is_sent: bool,
     /// On this connection or an earlier one: the store may know of it.
     was_sent: bool,
+    /// On an earlier connection.
+    is_repeated: bool,
     /// The store said that it could not.
     was_refused: bool,
 }
@@ -47,8 +49,10 @@ impl<W> Unanswered<W> {
         if !ends && self.waiting.len() >= self.max {
             return Err(Backlog);
         }
-        self.waiting
-            .insert(self.next, Waiting { command, waiter, is_sent: false, was_sent: false, was_refused: false });
+        self.waiting.insert(
+            self.next,
+            Waiting { command, waiter, is_sent: false, was_sent: false, is_repeated: false, was_refused: false },
+        );
         self.next += 1;
         Ok(())
     }
@@ -68,7 +72,9 @@ impl<W> Unanswered<W> {
 
     /// The connection is a new one.
     pub(crate) fn reconnected(&mut self) {
-        self.waiting.values_mut().for_each(|one| (one.is_sent, one.was_refused) = (false, false));
+        for one in self.waiting.values_mut() {
+            (one.is_sent, one.is_repeated, one.was_refused) = (false, one.was_sent, false);
+        }
     }
 
     /// The store has answered; with none, that it could not, and that nobody knows what was written. Gives whom to tell.
@@ -80,9 +86,10 @@ impl<W> Unanswered<W> {
             one.was_refused = true;
             return None;
         }
-        let Waiting { command, waiter, .. } = self.waiting.remove(&number)?;
-        if waiter.is_none() || reply.is_none() {
-            self.unwanted(&command, reply);
+        let Waiting { command, waiter, is_repeated, .. } = self.waiting.remove(&number)?;
+        // That there was no room for it now does not say what became of it when it was sent before.
+        if waiter.is_none() || reply.is_none() || (has_failed && is_repeated) {
+            self.unwanted(&command, reply.filter(|_| !has_failed));
         }
         Some((waiter?, command))
     }

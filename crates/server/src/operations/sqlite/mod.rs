@@ -156,8 +156,10 @@ fn put(
             let values = params![epoch.cast_signed(), base.cast_signed(), replica, number.cast_signed()];
             connection.execute("INSERT INTO epochs VALUES (?1, ?2, ?3, ?4, 0)", values)?;
         }
-        Entry::Fenced(epoch) => {
+        Entry::Fenced { row, epoch, replica, at_ns } => {
             connection.execute("UPDATE epochs SET fenced = 1 WHERE epoch = ?1", [epoch.cast_signed()])?;
+            let values = params![row, Event::Fenced.code(), epoch.cast_signed(), replica, at_ns.cast_signed()];
+            connection.execute(schema::INSERT_FENCED, values)?;
         }
     }
     Ok(())
@@ -179,7 +181,7 @@ fn recover(connection: &Connection, table: &mut Table, now_ns: u64) -> rusqlite:
     let mut select = connection.prepare(schema::SELECT_ROWS)?;
     let mut found = select.query([])?;
     while let Some(row) = found.next()? {
-        let (number, first) = (row.get(0)?, row.get(2)?);
+        let (number, first): (i64, i64) = (row.get(0)?, row.get(2)?);
         // A row that this version does not know is of a later one, whose history nobody here can judge.
         let event = Event::from_code(row.get(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
         let at_ns = row.get::<_, i64>(7)?.cast_unsigned();
@@ -187,7 +189,11 @@ fn recover(connection: &Connection, table: &mut Table, now_ns: u64) -> rusqlite:
             let principal = row.get::<_, Option<String>>(8)?.unwrap_or_default();
             names.insert(number, name(&Key { principal: principal.into(), operation: operation.into() }));
         }
-        let Some(name) = names.get(&first).copied() else { continue };
+        let Some(name) = names.get(&first).copied() else {
+            // Of an epoch, not of an operation.
+            table.skip_rows(number + 1);
+            continue;
+        };
         let fingerprint: Option<Fingerprint> = row.get(6)?;
         let row = Row {
             row: number,

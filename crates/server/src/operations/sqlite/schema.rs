@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) ST
 
 pub(super) const INSERT_ROW: &str =
     "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+pub(super) const INSERT_FENCED: &str = "INSERT INTO history (row, event, first, epoch, replica, ticket, class, at_ns) \
+     VALUES (?1, ?2, ?1, ?3, ?4, 0, 0, ?5)";
 pub(super) const INSERT_EFFECT: &str = "INSERT INTO effects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 pub(super) const SELECT_ROWS: &str = "SELECT row, event, first, epoch, ticket, class, fingerprint, at_ns, principal, \
      operation FROM history ORDER BY row";

@@ -73,7 +73,8 @@ fn an_export_has_every_event_in_order() {
         format!("6\tstarted\t-\tb\t1\t3\t{print}\t-\t7"),
         "7\tnever\t-\td\t1\t3\t-\t-\t7".to_string(),
         format!("8\tindeterminate\t-\tb\t1\t3\t{print}\t-\t9"),
+        "9\tfenced\t-\t-\t1\t3\t-\t-\t9".to_string(),
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(rows, 8);
+    assert_eq!(rows, 9);
 }

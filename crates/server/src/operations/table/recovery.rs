@@ -38,6 +38,11 @@ impl Table {
         self.expired = self.order.iter().take_while(|name| is_expired(name)).count();
     }
 
+    /// Rows begin here at the least.
+    pub(crate) fn skip_rows(&mut self, next: i64) {
+        self.next_row = self.next_row.max(next);
+    }
+
     /// Epochs begin here at the least.
     pub(crate) fn skip_epochs(&mut self, next: u64) {
         self.next_epoch = self.next_epoch.max(next);
