@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::features::Failure;
+use crate::operations::Bug;
 
 /// Who the server says it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,14 +58,20 @@ impl RpcError {
 
     /// The queue is full.
     pub(crate) fn overloaded(retry_after_ms: u64) -> Self {
-        let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "node"});
-        Self::new(code::OVERLOADED, "overloaded").with(data)
+        let error = Self::new(code::OVERLOADED, "overloaded");
+        if Bug::ShedsSilently.strikes() {
+            return error;
+        }
+        error.with(json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "node"}))
     }
 
     /// The store of operations takes nothing now.
     pub(crate) fn store_unavailable(retry_after_ms: u64) -> Self {
-        let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "store"});
-        Self::new(code::OVERLOADED, "operations can't be kept now: the store is away or has no room").with(data)
+        let error = Self::new(code::OVERLOADED, "operations can't be kept now: the store is away or has no room");
+        if Bug::ShedsSilently.strikes() {
+            return error;
+        }
+        error.with(json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "store"}))
     }
 
     /// The time for a call is over.

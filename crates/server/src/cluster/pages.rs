@@ -99,6 +99,7 @@ fn replica(row: &Row<'_>) -> Value {
         shown["worker_pool"] = json!({"active": snapshot.queue.workers_active, "size": snapshot.queue.workers});
         shown["queue"] = json!({"depth": snapshot.queue.depth, "limit": snapshot.queue.limit});
         shown["memory"] = json!(snapshot.memory);
+        shown["operations"] = json!(snapshot.operations);
         shown["shards"] = json!(snapshot.shards);
     }
     shown

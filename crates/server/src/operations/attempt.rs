@@ -10,6 +10,7 @@ use super::course::{Course, Happened, Next, Verdict};
 use super::figures::{Counts, Ended};
 use super::heart::{Abandoned, Class, Command, Fingerprint, Key, Outcome as Answered, Settled};
 use super::operation::Operation;
+use super::seeded::Bug;
 use super::service::Operations;
 use crate::answer::RpcError;
 use crate::metrics::counters::Outcome;
@@ -62,6 +63,9 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
     let mut outcome = Outcome::Ok;
     let verdict = loop {
         let happened = match next {
+            Next::Ask(command) if matches!(command, Command::Finish { .. }) && Bug::AnswersEarly.strikes() => {
+                Happened::Replied(Some(write_late(operations, command)))
+            }
             Next::Ask(command) => match operations.ask(command).await {
                 Ok(said) => Happened::Replied(said),
                 Err(()) => Happened::TimedOut,
@@ -96,6 +100,16 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
         (Verdict::AsItEnded, Some(end)) => Some(crate::queue::render(job, end)),
         (verdict, _) => Some(render(job, attempt, verdict, outcome)),
     }
+}
+
+/// A seeded bug: says that the result is kept, and has it written later.
+fn write_late(operations: &Arc<Operations>, command: Command) -> super::keeper::Reply {
+    let operations = Arc::clone(operations);
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        operations.ask(command).await
+    });
+    super::keeper::Reply { outcome: Answered::Stored, result: None }
 }
 
 /// A result as it is kept. One that is too long is not: then it says so, for good.
@@ -181,6 +195,8 @@ fn refused(job: &Job, operations: &Operations) -> Answer {
 
 fn result_of(job: &Job, key: &Key, result: &[u8], epoch: u64, replayed: bool, outcome: Outcome) -> Answer {
     let mut body = Vec::with_capacity(result.len() + 320);
+    let other = br#"{"content":[{"text":"another","type":"text"}]}"#;
+    let result = if Bug::SwapsAnswers.strikes() { &other[..] } else { result };
     let id = Value::from(&*key.operation);
     let meta = format!("\"{}\":{{\"operation\":{id},\"epoch\":{epoch},\"replayed\":{replayed}}}", operation::META);
     let fields = result.get(1..result.len().saturating_sub(1)).unwrap_or_default();

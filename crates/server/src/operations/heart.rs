@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::seeded::Bug;
+
 /// How often a tool may run for one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
@@ -277,6 +279,7 @@ fn claim(
         State::Running(claim) if claim.is(epoch, ticket) => Same(Outcome::Granted),
         State::Running(claim) => Same(Outcome::Running { epoch: claim.epoch }),
         State::Open(_) => Changes(Outcome::Granted, Event::Claimed, running(true)),
+        State::Done { .. } if Bug::RunsTwice.strikes() => Changes(Outcome::Granted, Event::Claimed, running(true)),
         State::Done { epoch, row, .. } => Same(Outcome::Done { epoch, row }),
         State::Settled(settled) => Same(Outcome::Settled(settled)),
     }
@@ -314,6 +317,7 @@ fn ask(record: Option<&Record>, settle: bool) -> Decision<Outcome> {
         None | Some(State::Open(_)) if !settle => Same(Outcome::Open),
         // It may have run, and what it did is outside.
         Some(State::Open(class)) if !class.leaves_nothing() => settled(Settled::Indeterminate),
+        None if Bug::ForgetsNever.strikes() => Same(Outcome::Settled(Settled::Never)),
         None | Some(State::Open(_)) => settled(Settled::Never),
     }
 }

@@ -15,6 +15,7 @@ mod link;
 mod memory;
 mod operation;
 mod process;
+mod seeded;
 mod service;
 #[cfg(test)]
 mod simulation;
@@ -33,5 +34,6 @@ pub use sqlite::OpenError;
 pub(crate) use attempt::{Attempt, Question, attempt, status};
 pub(crate) use heart::{Class, Key};
 pub(crate) use process::{StoreAddress, StoreHost};
+pub(crate) use seeded::Bug;
 pub(crate) use service::{Operations, random_base};
 pub(crate) use table::half;

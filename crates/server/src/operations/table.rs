@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use ring::digest::{SHA256, digest};
 
 use super::heart::{Command, Decision, Event, Fingerprint, Key, Outcome, Record, Settled, State, decide, fence};
+use super::seeded::Bug;
 
 /// An operation's key as it is kept in mind: half a digest, which is shorter than most keys and never longer.
 pub(crate) type Name = [u8; 16];
@@ -236,6 +237,11 @@ impl Table {
                 let (event, state) = fence(claim.class);
                 let row = self.write(name, Record { at_ns: now_ns, state, ..record }, event, epoch, claim.ticket);
                 changes.push(Change::Write(row));
+                if Bug::WritesFenced.strikes() {
+                    let state = State::Done { epoch, ticket: claim.ticket, row: self.next_row };
+                    let row = self.write(name, Record { at_ns: now_ns, state, ..record }, Event::Done, epoch, 0);
+                    changes.push(Change::Write(row));
+                }
             }
         }
         changes

@@ -2,6 +2,7 @@
 //! a second test can hand it a tree that breaks the rule and see it fail.
 
 mod edges;
+mod features;
 mod names;
 mod sizes;
 mod source;
