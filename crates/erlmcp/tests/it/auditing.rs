@@ -123,3 +123,27 @@ fn a_folder_that_is_no_run_and_a_record_that_cannot_be_read() {
     assert_eq!(finished.code, 1, "{}", finished.said());
     assert_eq!(finished.errors.lines().count(), 1, "one sentence: {}", finished.errors);
 }
+
+/// A cluster of its own, a replica killed, one cut off where that is permitted, the queue overflowed: whatever the
+/// machine lets happen, nothing is lost; and what is done to the record afterwards is found.
+#[test]
+fn a_run_on_a_cluster_is_audited_at_its_end_and_again() {
+    let run = ["stress", "-c", "40", "-d", "2s", "-r", "100", "--replicas", "2", "--agents", "1", "--phases", "3,4,6"];
+    let finished = erlmcp(&run).end();
+    assert!(finished.output.contains("operations a second beside the load"), "{}", finished.said());
+    let verdict = finished.verdict("recovery.operations_lost_count");
+    assert!(["pass", "inconclusive"].contains(&verdict), "{}", finished.said());
+    let results = finished.results();
+    let again = audit(&results, &["--json"]);
+    let found: Value = serde_json::from_str(&again.output).expect("JSON");
+    assert_eq!(again.code, if verdict == "pass" { 0 } else { 3 }, "{}", again.said());
+    assert!(found["operations"]["attempted"].as_u64() > Some(100), "{}", again.said());
+    assert_eq!(found["operations"]["unresolved"], 0, "{}", again.said());
+    let store = results.join("operations-store.journal");
+    let mut bytes = fs::read(&store).expect("a journal");
+    bytes[64 * 20 + 40] ^= 1;
+    fs::write(&store, bytes).expect("written");
+    let damaged = audit(&results, &[]);
+    assert_eq!(damaged.code, 99, "{}", damaged.said());
+    assert!(damaged.output.contains("is damaged at record 19"), "{}", damaged.said());
+}

@@ -21,6 +21,25 @@ fn main_job() {
     faults_were_real_and_undone(&finished);
     every_second_is_there(&finished);
     nothing_is_left(&finished, pid);
+    operations_are_audited(&finished);
+}
+
+/// What the audit does not know depends on the machine (was anything in flight when the fault began?); that nothing is
+/// violated does not.
+fn operations_are_audited(finished: &Finished) {
+    assert_ne!(finished.verdict("recovery.operations_lost_count"), "fail");
+    let results = finished.results();
+    let audit = erlmcp(&["audit", results.to_str().expect("text"), "--json"]).end();
+    assert!([0, 3].contains(&audit.code), "{}", audit.said());
+    let found: Value = serde_json::from_str(&audit.output).expect("JSON");
+    assert!(found["operations"]["attempted"].as_u64() > Some(1_000), "{}", audit.said());
+    let holds = |id: &str| {
+        let all = found["invariants"].as_array().expect("invariants");
+        all.iter().any(|invariant| invariant["id"] == id && invariant["standing"] == "holds")
+    };
+    for id in ["J", "I1", "I2", "I3", "I4", "I7", "I9"] {
+        assert!(holds(id), "{id}: {}", audit.said());
+    }
 }
 
 fn every_phase_ran(finished: &Finished) {

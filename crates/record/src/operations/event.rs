@@ -55,7 +55,15 @@ impl Event {
     ];
 
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| *event as u8 == number)
+        const KNOWN: [Option<Event>; 256] = {
+            let (mut known, mut at) = ([None; 256], 0);
+            while at < Event::ALL.len() {
+                known[Event::ALL[at] as usize] = Some(Event::ALL[at]);
+                at += 1;
+            }
+            known
+        };
+        KNOWN[usize::from(number)]
     }
 
     /// True where it is the store's to say.
@@ -153,7 +161,15 @@ impl Reason {
     ];
 
     pub fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| *reason as u16 == number)
+        const KNOWN: [Option<Reason>; 64] = {
+            let (mut known, mut at) = ([None; 64], 0);
+            while at < Reason::ALL.len() {
+                known[Reason::ALL[at] as usize] = Some(Reason::ALL[at]);
+                at += 1;
+            }
+            known
+        };
+        KNOWN.get(usize::from(number)).copied().flatten()
     }
 
     /// In words, as a witness says it.
@@ -203,7 +219,7 @@ impl Class {
     pub const ALL: [Class; 5] = [Class::Unknown, Class::Pure, Class::Idempotent, Class::Once, Class::Transactional];
 
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| *class as u8 == number)
+        Self::ALL.get(usize::from(number)).copied()
     }
 
     pub fn name(self) -> &'static str {
