@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     log_to_stderr();
     let result = match Args::parse().command {
         Command::Stress(args) => commands::stress::run(*args),
+        Command::Chaos(args) => commands::chaos::run(*args),
         Command::Discover(args) => commands::discover::run(args),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Serve(args) => commands::serve::run(args),
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Store => commands::store::run(),
         Command::Agent(args) => commands::agent::run(args),
         Command::ConformanceClient(args) => commands::conformance::run(args),
+        Command::Watchdog => commands::watchdog::run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("erlmcp: {}", sentence(&error));

@@ -4,6 +4,8 @@ use erlmcp_load::proto;
 use erlmcp_record::Entry;
 use erlmcp_report::live;
 
+use crate::fault::Fault;
+
 /// What a block wants done. The select loop does it.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "actions are done as they come, never kept in numbers")]
@@ -29,14 +31,15 @@ pub(crate) enum Action {
 pub(crate) enum Ask {
     Health,
     Workers,
-    Kill {
-        replica: u16,
+    /// Faults have the numbers of their rows.
+    Inject {
+        id: u32,
+        fault: Fault,
     },
-    Partition {
-        replica: u16,
+    /// Undoes it, as soon as it is in force.
+    Heal {
+        id: u32,
     },
-    /// Undoes the partition.
-    Heal,
     /// Waits for /ready on the replica's own address.
     AwaitReady {
         replica: u16,

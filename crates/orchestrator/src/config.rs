@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::StressError;
+use crate::fault::FaultList;
 use crate::plan;
 
 mod check;
@@ -84,6 +85,10 @@ pub struct StressConfig {
     /// Limits that the user changed, by name ("sla.p95_ms").
     pub thresholds: BTreeMap<String, f64>,
     pub no_faults: bool,
+    /// Faults to draw from, or their timetable; None: those of the command.
+    pub faults: Option<FaultList>,
+    /// Faults under load in place of the phases of `stress`.
+    pub chaos: bool,
     /// Goes on above 50 % errors on another host.
     pub no_abort: bool,
     pub require_all: bool,

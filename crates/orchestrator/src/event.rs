@@ -60,9 +60,15 @@ pub(crate) enum Answer {
     /// Busy and all workers of the target; None: not reported.
     Workers(Option<(u64, u64)>),
     /// A fault is in force, or why not.
-    Injected(Result<Injected, String>),
+    Injected {
+        id: u32,
+        outcome: Result<Injected, String>,
+    },
     /// A fault was undone, and that was seen, at this time.
-    Healed(Result<Healed, String>),
+    Healed {
+        id: u32,
+        outcome: Result<Healed, String>,
+    },
     /// /ready answered on the replica's own address.
     Ready {
         replica: u16,

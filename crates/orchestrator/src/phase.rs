@@ -30,6 +30,7 @@ mod sweep;
 pub(crate) use audit::AUDIT_BOUND;
 #[cfg(test)]
 pub(crate) use operations::OPERATIONS_BLOCK;
+pub(crate) use load::SpanLines;
 
 /// Ids that a phase may give to its blocks and faults.
 const IDS: u32 = 10_000;

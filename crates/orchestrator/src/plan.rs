@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 mod block;
+mod chaos;
 mod choose;
 mod found;
 mod overflow;
 mod share;
 mod stress;
 
-pub use block::{Block, Burst, Close, Connect, Fault, Load, Operations, Probe, Streams};
+pub use block::{Block, Burst, Close, Connect, Fault, Faults, Load, Operations, Probe, Streams};
 pub(crate) use block::{RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
+pub use chaos::chaos;
 pub(crate) use choose::choose;
 pub use found::{ChangeBy, Found, QueueFacts};
 pub use overflow::Overflow;

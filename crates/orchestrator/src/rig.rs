@@ -11,7 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior, timeout};
 
 use crate::action::Ask;
 use crate::collector::{self, Figures};
-use crate::driver::LocalCluster;
+use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::{Answer, Event, Leftovers};
 use crate::fleet::Fleet;
 use crate::hands::Hands;
@@ -30,6 +30,8 @@ pub(crate) struct Rig {
     target: Option<Target>,
     fleet: Option<Fleet>,
     cluster: Option<LocalCluster>,
+    /// What the user's commands can break where no driver holds the target.
+    foreign: Option<ForeignFaults>,
     collector: Option<JoinHandle<()>>,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
@@ -43,8 +45,8 @@ impl Rig {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (target, fleet, cluster, collector, dismantling) = (None, None, None, None, None);
-        Self { clock, target, fleet, cluster, collector, sender, events, ticks, dismantling }
+        let (target, fleet, cluster, foreign, collector, dismantling) = (None, None, None, None, None, None);
+        Self { clock, target, fleet, cluster, foreign, collector, sender, events, ticks, dismantling }
     }
 
     /// Where whatever joins the rig tells its events.
@@ -58,6 +60,10 @@ impl Rig {
 
     pub(crate) fn cluster(&self) -> Option<&LocalCluster> {
         self.cluster.as_ref()
+    }
+
+    pub(crate) fn add_foreign_faults(&mut self, faults: ForeignFaults) {
+        self.foreign = Some(faults);
     }
 
     pub(crate) fn add_target(&mut self, target: Target) {
@@ -88,8 +94,8 @@ impl Rig {
                     Answer::Workers(target.status().await.and_then(|status| status.workers()))
                 }
                 (Ask::Workers, None) => Answer::Workers(None),
-                (Ask::Kill { .. } | Ask::Partition { .. }, _) => Answer::Injected(Err(no_driver())),
-                (Ask::Heal, _) => Answer::Healed(Err(no_driver())),
+                (Ask::Inject { id, .. }, _) => Answer::Injected { id, outcome: Err(no_driver()) },
+                (Ask::Heal { id }, _) => Answer::Healed { id, outcome: Err(no_driver()) },
                 (Ask::Scale { .. }, _) => Answer::Scaled(Err(no_driver())),
                 (Ask::Audit { .. }, _) => Answer::Audited(Err(no_driver())),
                 (Ask::Change { change }, _) => Answer::Changed { change, made: Err(no_driver()) },
@@ -105,11 +111,11 @@ impl Rig {
         if let Some(collector) = self.collector.take() {
             collector.abort();
         }
-        let (fleet, cluster) = (self.fleet.take(), self.cluster.take());
+        let (fleet, cluster, foreign) = (self.fleet.take(), self.cluster.take(), self.foreign.take());
         let sender = self.sender();
         self.dismantling.get_or_insert_with(|| {
             tokio::spawn(async move {
-                let left = timeout(DISMANTLE, end(fleet, cluster)).await.unwrap_or_else(|_| Leftovers {
+                let left = timeout(DISMANTLE, end(fleet, cluster, foreign)).await.unwrap_or_else(|_| Leftovers {
                     processes: 1,
                     note: Some(format!("it was not over within {} s", DISMANTLE.as_secs())),
                     ..Leftovers::default()
@@ -122,7 +128,7 @@ impl Rig {
 }
 
 /// Agents and cluster at the same time: a fault is undone at once, and a draining cluster sees its clients go.
-async fn end(fleet: Option<Fleet>, cluster: Option<LocalCluster>) -> Leftovers {
+async fn end(fleet: Option<Fleet>, cluster: Option<LocalCluster>, foreign: Option<ForeignFaults>) -> Leftovers {
     let agents = async {
         match fleet {
             Some(fleet) => fleet.dismiss().await,
@@ -135,7 +141,18 @@ async fn end(fleet: Option<Fleet>, cluster: Option<LocalCluster>) -> Leftovers {
             None => Leftovers::default(),
         }
     };
-    let (agents, mut left) = tokio::join!(agents, cluster);
+    let faults = async {
+        match foreign {
+            Some(foreign) => foreign.abandon().await,
+            None => Vec::new(),
+        }
+    };
+    let (agents, mut left, faults) = tokio::join!(agents, cluster, faults);
+    left.faults += faults.len() as u64;
+    left.note = [left.note.take().into_iter().collect(), faults]
+        .concat()
+        .into_iter()
+        .reduce(|all, next| format!("{all}; {next}"));
     if agents > 0 {
         left.processes += agents;
         let note = format!("{} did not end", plural(agents, "agent"));
@@ -160,7 +177,12 @@ impl Hands for Rig {
             (Ask::Dismantle { .. }, _) => self.dismantle(),
             (Ask::Health, _) => self.ask_target(Ask::Health),
             (ask, Some(cluster)) => cluster.ask(ask),
-            (ask, None) => self.ask_target(ask),
+            (ask, None) => {
+                let is_taken = self.foreign.as_ref().is_some_and(|foreign| foreign.ask(ask.clone()));
+                if !is_taken {
+                    self.ask_target(ask);
+                }
+            }
         }
     }
 
@@ -187,6 +209,7 @@ impl Hands for Rig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Fault, Kind};
 
     fn rig() -> Rig {
         Rig::new(RunClock::new(erlmcp_load::clock::monotonic_ns()))
@@ -217,8 +240,9 @@ mod tests {
     #[tokio::test]
     async fn what_no_driver_can_do_is_answered_with_the_reason() {
         let mut rig = rig();
-        rig.ask(Ask::Kill { replica: 1 });
-        assert!(matches!(answer(&mut rig).await, Answer::Injected(Err(why)) if why.contains("no fault driver")));
+        rig.ask(Ask::Inject { id: 7, fault: Fault::of(Kind::Kill, vec![1]) });
+        let Answer::Injected { id: 7, outcome: Err(why) } = answer(&mut rig).await else { panic!("it is no cluster") };
+        assert!(why.contains("no fault driver"), "{why}");
         rig.ask(Ask::Workers);
         assert_eq!(answer(&mut rig).await, Answer::Workers(None));
     }

@@ -242,16 +242,18 @@ impl Troupe {
         let answer = match ask {
             Ask::Health => Answer::Health(self.health.clone()),
             Ask::Workers => Answer::Workers(Some((32, 50))),
-            Ask::Kill { replica } | Ask::Partition { replica } => {
+            Ask::Inject { id, fault } => {
                 let injected =
                     Injected { method: "test".into(), injected_us: at_us, effect_us: at_us, at_most_us: None };
-                let injected = self.fault.clone().map(|()| injected);
-                if injected.is_ok() && self.recovers {
-                    self.lose(*replica);
+                let outcome = self.fault.clone().map(|()| injected);
+                if outcome.is_ok() && self.recovers && fault.kind.takes_out() {
+                    fault.replicas.iter().for_each(|replica| self.lose(*replica));
                 }
-                Answer::Injected(injected)
+                Answer::Injected { id: *id, outcome }
             }
-            Ask::Heal => Answer::Healed(Ok(Healed { healed_us: at_us, verified_us: at_us })),
+            Ask::Heal { id } => {
+                Answer::Healed { id: *id, outcome: Ok(Healed { healed_us: at_us, verified_us: at_us }) }
+            }
             Ask::AwaitReady { replica } => {
                 if !self.recovers {
                     return;
@@ -443,7 +445,11 @@ impl Stage {
     }
 
     pub(crate) fn asked(&self, ask: &Ask) -> bool {
-        self.actions.iter().any(|action| matches!(action, Action::Ask(asked) if asked == ask))
+        self.asked_for(|asked| asked == ask)
+    }
+
+    pub(crate) fn asked_for(&self, what: impl Fn(&Ask) -> bool) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Ask(asked) if what(asked)))
     }
 
     pub(crate) fn abort(&self) -> Option<&str> {

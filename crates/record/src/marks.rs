@@ -54,15 +54,22 @@ pub struct BlockRow {
 }
 
 /// One injected fault and what was seen of it. Written again as it goes on; the last row of an `id` counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultRow {
     pub id: u32,
     pub phase: u8,
-    /// "node_failure", "network_partition", "queue_overflow".
+    /// "node_failure", "network_partition", "queue_overflow", "faults".
     pub scenario: String,
     /// What was done: "SIGKILL of the process", "packets of 127.0.0.12 dropped by nftables".
     pub method: String,
+    /// "kill", "partition", "loss", ...; empty where the scenario says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// The first of its targets; None: it is about no single replica.
     pub replica: Option<u16>,
+    /// All of its targets, where they are more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<u16>,
     pub injected_us: u64,
     /// When its effect was observed (process gone, packets dropped): t0 of the recovery figures.
     pub effect_us: Option<u64>,
@@ -72,10 +79,50 @@ pub struct FaultRow {
     pub healed_us: Option<u64>,
     /// When the undoing was seen to have worked.
     pub heal_verified_us: Option<u64>,
-    /// When the replica answered /ready again on its own address.
+    /// When the replica answered /ready again on its own address; the last of several.
     pub ready_us: Option<u64>,
+    /// When the load was seen to be as before it; None: not seen, or not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady_us: Option<u64>,
+    /// What is expected of it, for the verdict; empty where the scenario says it.
+    #[serde(default, skip_serializing_if = "Expected::is_empty")]
+    pub expected: Expected,
+    /// Why it was not injected, as a sentence; None where it was, or was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<Skip>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// What a fault of a kind must show beyond its effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The cluster puts its targets out of membership.
+    #[serde(default)]
+    pub detected: bool,
+    /// It has to be undone, and that has to be seen.
+    #[serde(default)]
+    pub healed: bool,
+    /// Requests go on to succeed while it is in force.
+    #[serde(default)]
+    pub progress: bool,
+}
+
+impl Expected {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl FaultRow {
+    /// All of its targets.
+    pub fn targets(&self) -> Vec<u16> {
+        if self.replicas.is_empty() { self.replica.into_iter().collect() } else { self.replicas.clone() }
+    }
+
+    pub fn hits(&self, replica: u16) -> bool {
+        self.replica == Some(replica) || self.replicas.contains(&replica)
+    }
 }
 
 /// The facts of one scenario. What they mean is the report's business.

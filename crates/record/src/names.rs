@@ -8,6 +8,8 @@ pub mod phase {
     pub const FAILURE_RECOVERY: &str = "failure_recovery";
     pub const PERFORMANCE_SCENARIOS: &str = "performance_scenarios";
     pub const COOL_DOWN: &str = "cool_down";
+    /// The one of `chaos`.
+    pub const CHAOS: &str = "chaos";
 }
 
 /// Scenarios, as in [`ScenarioRow::name`](crate::ScenarioRow::name).
@@ -15,6 +17,8 @@ pub mod scenario {
     pub const NODE_FAILURE: &str = "node_failure";
     pub const NETWORK_PARTITION: &str = "network_partition";
     pub const QUEUE_OVERFLOW: &str = "queue_overflow";
+    /// Any number of faults from a list, one after another or together.
+    pub const FAULTS: &str = "faults";
     pub const RAMP_UP: &str = "ramp_up";
     pub const SUSTAINED_LOAD: &str = "sustained_load";
     pub const BURST_TRAFFIC: &str = "burst_traffic";

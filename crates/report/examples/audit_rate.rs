@@ -74,7 +74,7 @@ fn record(folder: &Path, operations: u64) -> Result<(), Box<dyn std::error::Erro
         healed_us: None,
         heal_verified_us: None,
         ready_us: Some(middle_us + 100_000),
-        note: None,
+        ..FaultRow::default()
     };
     let mut journal = JournalWriter::create(folder)?;
     for row in [Entry::Run(header), Entry::Fault(fault), Entry::End(EndRow { at_us: 0, ended: Ended::Completed })] {

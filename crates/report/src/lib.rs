@@ -24,7 +24,7 @@ pub use exit::{ExitCode, exit_code};
 pub use format::plural;
 pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
 pub use summary::{
-    Figure, Finish, Generator, LedgerLine, Readiness, ScenarioResult, Section, State, Summary, SummaryPhase,
+    FaultLine, Figure, Finish, Generator, LedgerLine, Readiness, ScenarioResult, Section, State, Summary, SummaryPhase,
     TimelineLine, Value,
 };
 pub use verdict::{threshold, thresholds};

@@ -215,6 +215,7 @@ fn purpose(name: &str, config: &ConfigRow) -> String {
         phase::FAILURE_RECOVERY => "Test resilience scenarios".into(),
         phase::PERFORMANCE_SCENARIOS => "Validate performance characteristics".into(),
         phase::COOL_DOWN => "Graceful shutdown".into(),
+        phase::CHAOS => format!("Faults under load for {}", format::duration_ms(config.duration_ms)),
         name => summary::title(name),
     }
 }

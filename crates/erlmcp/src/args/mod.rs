@@ -1,6 +1,7 @@
 //! What the user typed.
 
 mod audit;
+mod chaos;
 mod conformance;
 mod count;
 mod discover;
@@ -12,6 +13,7 @@ mod stress;
 use clap::{Parser, Subcommand};
 
 pub(crate) use audit::AuditArgs;
+pub(crate) use chaos::ChaosArgs;
 pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use reaching::ReachingArgs;
@@ -31,6 +33,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "Examples:
   erlmcp stress                                   100,000 connections on a local cluster of its own
   erlmcp stress http://localhost:8080 10k 5       10,000 connections for 5 minutes on your server
+  erlmcp chaos --for 10m --seed 7                 faults at random under load, the same for the same seed
   erlmcp discover http://localhost:8080           what your server is and has
   erlmcp cluster --replicas 12                    the cluster, to be stressed from another terminal
 
@@ -40,6 +43,8 @@ Exit codes: 0 pass, 1 error, 2 usage, 3 inconclusive, 99 an SLA failed, 105 inte
 pub(crate) enum Command {
     /// Stress an MCP server (or a local cluster) in six phases and judge it
     Stress(Box<StressArgs>),
+    /// Break an MCP server again and again under load, by a seed or a list, and judge how it bears that
+    Chaos(Box<ChaosArgs>),
     /// Say what an MCP server is and has: era, versions, tools, resources, prompts
     Discover(DiscoverArgs),
     /// Prove from the folder of a run that no operation was lost, or show which
@@ -60,6 +65,9 @@ pub(crate) enum Command {
     /// The client of one scenario; started by the conformance suite
     #[command(hide = true)]
     ConformanceClient(ConformanceArgs),
+    /// Undoes a run's faults when the run cannot; started by `stress` and `chaos`
+    #[command(hide = true)]
+    Watchdog,
 }
 
 #[cfg(test)]
@@ -74,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        for name in ["", "stress", "discover", "audit", "serve", "cluster"] {
+        for name in ["", "stress", "chaos", "discover", "audit", "serve", "cluster"] {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
             let lines = command.render_help().to_string().lines().count();

@@ -113,6 +113,9 @@ pub(crate) struct StressArgs {
     /// Inject no faults: the failure recovery phase is SKIPPED
     #[arg(long)]
     pub(crate) no_faults: bool,
+    /// More faults for the failure recovery phase, from a TOML file (see docs/faults.md)
+    #[arg(long, value_name = "FILE", conflicts_with = "no_faults")]
+    pub(crate) faults: Option<PathBuf>,
     /// Do not stop by itself above 50 % errors on another host
     #[arg(long)]
     pub(crate) no_abort: bool,

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod chaos;
 pub(crate) mod cluster;
 pub(crate) mod conformance;
 pub(crate) mod discover;
@@ -13,3 +14,4 @@ mod status;
 pub(crate) mod store;
 pub(crate) mod stress;
 mod survey;
+pub(crate) mod watchdog;

@@ -5,14 +5,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use erlmcp_orchestrator::{StressConfig, ToolCall};
+use erlmcp_orchestrator::{FaultList, StressConfig, ToolCall};
 
 use crate::args::{Sessions, StressArgs};
 use crate::console::Console;
 use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: StressArgs) -> anyhow::Result<ExitCode> {
-    let config = match config(args) {
+    run_to_end(config(args))
+}
+
+/// A run of what was asked for, or why that cannot be.
+pub(super) fn run_to_end(config: anyhow::Result<StressConfig>) -> anyhow::Result<ExitCode> {
+    let config = match config {
         Ok(config) => config,
         Err(error) => {
             eprintln!("erlmcp: {error:#}");
@@ -72,14 +77,22 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         allow_hosts: args.allow_host,
         thresholds,
         no_faults: args.no_faults,
+        faults: args.faults.as_deref().map(faults).transpose()?,
+        chaos: false,
         no_abort: args.no_abort,
         require_all: args.require_all,
         command_line: args.reaching.without_secrets(std::env::args()),
     })
 }
 
+/// The list or the timetable of a file.
+pub(super) fn faults(path: &Path) -> anyhow::Result<FaultList> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    FaultList::parse(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))
+}
+
 /// The limits of the file, then those of the flags over them.
-fn thresholds(file: Option<&Path>, flags: &[String]) -> anyhow::Result<BTreeMap<String, f64>> {
+pub(super) fn thresholds(file: Option<&Path>, flags: &[String]) -> anyhow::Result<BTreeMap<String, f64>> {
     let mut limits = BTreeMap::new();
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -37,7 +37,7 @@ fn record(folder: &Path) {
         healed_us: None,
         heal_verified_us: None,
         ready_us: Some(50),
-        note: None,
+        ..FaultRow::default()
     };
     let mut journal = JournalWriter::create(folder).expect("a journal");
     for row in [Entry::Run(header), Entry::Fault(fault), Entry::End(EndRow { at_us: 99, ended: Ended::Completed })] {

@@ -28,6 +28,8 @@ pub(crate) fn plain() -> StressConfig {
         allow_hosts: Vec::new(),
         thresholds: BTreeMap::new(),
         no_faults: false,
+        faults: None,
+        chaos: false,
         no_abort: false,
         require_all: false,
         command_line: Vec::new(),

@@ -1,4 +1,4 @@
-//! Cluster drivers: a cluster of this machine through its control socket, its faults and their undoing.
+//! Drivers: a cluster of this machine through its control socket; faults, of it and of others, and their undoing.
 
 mod audit;
 pub(crate) mod control;
@@ -12,7 +12,9 @@ mod private_folder;
 pub(crate) mod protocol;
 mod ready;
 mod watch;
+mod watchdog;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,12 +28,19 @@ use tokio::time::timeout;
 use crate::StressError;
 use crate::action::Ask;
 use crate::event::{Answer, Event, Leftovers};
+use crate::fault::Kind;
 use crate::plan::{QueueFacts, RECOVERY_BOUND};
 use control::{Connection, Done};
 use fault::nft::Nft;
-use fault::{Desk, Order};
+use fault::{Bench, Commands, Desk, Groups, Order};
 use own::OwnCluster;
 use protocol::Status;
+#[cfg(not(test))]
+use watchdog::Program;
+use watchdog::Watchdog;
+pub use watchdog::keep_watch;
+#[cfg(test)]
+use watchdog::program_of_tests as helper;
 
 /// Replicas that go are drained first, and one after the other at worst.
 const SCALED_WITHIN: Duration = Duration::from_secs(120);
@@ -47,10 +56,10 @@ pub(crate) struct LocalCluster {
     desk: mpsc::Sender<Order>,
     /// The watch, and questions that wait for their answers; they end with this.
     tasks: Mutex<JoinSet<()>>,
-    no_kill: Option<String>,
-    no_partition: Option<String>,
+    /// Kinds of faults that cannot be made here, with the reason.
+    lacks: BTreeMap<Kind, String>,
     /// None where it was there before the run.
-    own: Option<OwnCluster>,
+    own: Option<Arc<tokio::sync::Mutex<OwnCluster>>>,
     /// What was left when everything was told to go.
     left: Option<Leftovers>,
 }
@@ -100,18 +109,25 @@ impl LocalCluster {
     }
 
     async fn connect(link: Link, status: Status, own: Option<OwnCluster>) -> Result<Self, StressError> {
-        let nft = Nft::find().await;
-        let no_kill = permission::no_kill(&status);
-        let no_partition = permission::no_partition(&status, &nft, no_kill.as_deref());
+        let own = own.map(|own| Arc::new(tokio::sync::Mutex::new(own)));
+        let bench = Bench {
+            control: link.control.clone(),
+            clock: link.clock,
+            nft: Nft::find().await,
+            groups: Groups::find(),
+            watchdog: Watchdog::new(helper()),
+            own: own.clone(),
+        };
+        let lacks = permission::lacks(&status, &bench);
         let (hears, is_heard) = oneshot::channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(watch::watch(link.control.clone(), link.clock, link.events.clone(), hears));
         if !matches!(timeout(control::ANSWER_WITHIN, is_heard).await, Ok(Ok(()))) {
             return Err(StressError::failed("the cluster does not tell what happens to its replicas; start it again"));
         }
-        let desk = Desk::open(link.control.clone(), link.clock, link.events.clone(), nft);
+        let desk = Desk::open(bench, link.events.clone());
         let (status, tasks) = (Arc::new(Mutex::new(status)), Mutex::new(tasks));
-        Ok(Self { link, status, desk, tasks, no_kill, no_partition, own, left: None })
+        Ok(Self { link, status, desk, tasks, lacks, own, left: None })
     }
 
     /// The shared address.
@@ -139,22 +155,18 @@ impl LocalCluster {
         }
     }
 
-    /// Why no replica can be killed; None where one can.
-    pub(crate) fn no_kill(&self) -> Option<String> {
-        self.no_kill.clone()
+    /// Kinds of faults that cannot be made here, with the reason.
+    pub(crate) fn lacks(&self) -> BTreeMap<Kind, String> {
+        self.lacks.clone()
     }
 
-    /// Why no replica can be cut off; None where one can.
-    pub(crate) fn no_partition(&self) -> Option<String> {
-        self.no_partition.clone()
-    }
-
-    /// Begins to do what was asked (Workers, Kill, Partition, Heal, AwaitReady, Scale, Change); the answer is an event.
+    /// Begins to do what was asked (Workers, Inject, Heal, AwaitReady, Scale, Change); the answer is an event.
     pub(crate) fn ask(&self, ask: Ask) {
         match ask {
-            Ask::Kill { replica } => self.order(Order::Kill(replica), |why| Answer::Injected(Err(why))),
-            Ask::Partition { replica } => self.order(Order::Partition(replica), |why| Answer::Injected(Err(why))),
-            Ask::Heal => self.order(Order::Heal, |why| Answer::Healed(Err(why))),
+            Ask::Inject { id, fault } => {
+                self.order(Order::Inject(id, fault), |why| Answer::Injected { id, outcome: Err(why) });
+            }
+            Ask::Heal { id } => self.order(Order::Heal(id), |why| Answer::Healed { id, outcome: Err(why) }),
             Ask::Workers => self.spawn(workers(self.link.clone())),
             Ask::AwaitReady { replica } => self.spawn(await_ready(self.link.clone(), replica)),
             Ask::Change { change } => self.spawn(make_change(self.link.clone(), change)),
@@ -164,7 +176,6 @@ impl LocalCluster {
         }
     }
 
-    /// Faults are done one at a time, in the order in which they were asked for.
     fn order(&self, order: Order, refuse: impl FnOnce(String) -> Answer) {
         if let Err(error) = self.desk.try_send(order) {
             let (events, answer) = (self.link.events.clone(), refuse(format!("no fault can be ordered: {error}")));
@@ -187,7 +198,7 @@ impl LocalCluster {
         let faults = self.undo().await;
         locked(&self.tasks).abort_all();
         let processes = match &mut self.own {
-            Some(own) => own.stop().await,
+            Some(own) => own.lock().await.stop().await,
             None => Vec::new(),
         };
         let notes = [faults.as_slice(), processes.as_slice()].concat().join("; ");
@@ -202,14 +213,54 @@ impl LocalCluster {
 
     /// What could not be undone.
     async fn undo(&self) -> Vec<String> {
-        let (answer, undone) = oneshot::channel();
-        let ended = async {
-            self.desk.send(Order::End(answer)).await.ok()?;
-            undone.await.ok()
-        };
-        let stuck = timeout(UNDONE_WITHIN, ended).await.ok().flatten();
-        stuck.unwrap_or_else(|| vec!["it is not known whether every fault was undone".into()])
+        undo(&self.desk).await
     }
+}
+
+async fn undo(desk: &mpsc::Sender<Order>) -> Vec<String> {
+    let (answer, undone) = oneshot::channel();
+    let ended = async {
+        desk.send(Order::End(answer)).await.ok()?;
+        undone.await.ok()
+    };
+    let stuck = timeout(UNDONE_WITHIN, ended).await.ok().flatten();
+    stuck.unwrap_or_else(|| vec!["it is not known whether every fault was undone".into()])
+}
+
+/// The faults of a target that no driver but the user's own commands can break.
+#[derive(Debug)]
+pub(crate) struct ForeignFaults {
+    desk: mpsc::Sender<Order>,
+}
+
+impl ForeignFaults {
+    /// `addresses` are the target's, by replica.
+    pub(crate) fn new(addresses: &[(u16, SocketAddr)], clock: RunClock, events: mpsc::Sender<Event>) -> Self {
+        let watchdog = Watchdog::new(helper());
+        let addresses = addresses.iter().copied().collect();
+        Self { desk: Desk::open(Commands { clock, watchdog, addresses }, events) }
+    }
+
+    /// Begins to inject or to heal; false where that is not possible any more.
+    pub(crate) fn ask(&self, ask: Ask) -> bool {
+        let order = match ask {
+            Ask::Inject { id, fault } => Order::Inject(id, fault),
+            Ask::Heal { id } => Order::Heal(id),
+            _ => return false,
+        };
+        self.desk.try_send(order).is_ok()
+    }
+
+    /// Undoes all; what could not be undone.
+    pub(crate) async fn abandon(self) -> Vec<String> {
+        undo(&self.desk).await
+    }
+}
+
+/// The program that keeps watch.
+#[cfg(not(test))]
+fn helper() -> Program {
+    Program::of("watchdog")
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

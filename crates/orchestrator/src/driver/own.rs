@@ -1,10 +1,12 @@
 //! The run's own cluster: its process from start to end.
 
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use erlmcp_load::clock::RunClock;
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -18,6 +20,8 @@ use crate::StressError;
 
 /// A start during which nothing changes for so long does not end.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(30);
+/// The supervisor finds a port that is free.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// An orderly stop drains: what nobody closed is cut after 10 s.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -33,6 +37,11 @@ pub(super) struct OwnCluster {
     folder: PrivateFolder,
     /// The replicas' processes at the start, for the case that nobody can name them at the end.
     first: Vec<(u16, Known)>,
+    /// How it was started, for the case that it has to be started again.
+    binary: PathBuf,
+    log: PathBuf,
+    /// The shared address, and how many replicas it has.
+    stands: (SocketAddr, u16),
 }
 
 /// What came of waiting for the start.
@@ -47,11 +56,14 @@ impl OwnCluster {
     pub(super) async fn start(binary: &Path, replicas: u16, log: &Path) -> Result<(Self, Status), StressError> {
         let failed = |why: String| StressError::failed(format!("the local cluster cannot be started: {why}"));
         let folder = PrivateFolder::create().map_err(failed)?;
-        let (child, log_start) = spawn(binary, replicas, &folder.control(), log).map_err(failed)?;
-        let mut own = Self { child, folder, first: Vec::new() };
+        let (child, log_start) = spawn(binary, (ANY_PORT, replicas), &folder.control(), log).map_err(failed)?;
+        let stands = (ANY_PORT, replicas);
+        let mut own =
+            Self { child, folder, first: Vec::new(), binary: binary.to_path_buf(), log: log.to_path_buf(), stands };
         let start = own.wait_for_start(usize::from(replicas)).await;
         if let Start::Complete(status) = start {
             own.first = processes(&status);
+            own.stands.0 = status.shared;
             return Ok((own, *status));
         }
         let _ = own.child.kill().await;
@@ -68,6 +80,34 @@ impl OwnCluster {
 
     pub(super) fn control(&self) -> PathBuf {
         self.folder.control()
+    }
+
+    /// Kills the supervisor; returns when it and all of its replicas were seen to be gone.
+    pub(super) async fn kill(&mut self, clock: &RunClock) -> Result<u64, String> {
+        let status = control::status(&self.control()).await.map_err(|error| error.to_string())?;
+        let known = processes(&status);
+        self.stands = (status.shared, status.replicas.len() as u16);
+        let supervisor = self.child.id().ok_or("the supervisor has ended already")?;
+        let supervisor = Process::open(supervisor)?;
+        supervisor.signal(Signal::KILL)?;
+        let stays = || "the supervisor was still there after SIGKILL".to_string();
+        supervisor.ended(KILL_WITHIN, clock).await.ok_or_else(stays)?;
+        let _ = self.child.wait().await;
+        let outlived = gone(&known).await;
+        if outlived.is_empty() { Ok(clock.now_us()) } else { Err(outlived.join("; ")) }
+    }
+
+    /// A supervisor in the place of one that was killed, at the same addresses.
+    pub(super) async fn start_again(&mut self) -> Result<(), String> {
+        let (child, log_start) = spawn(&self.binary, self.stands, &self.control(), &self.log)?;
+        self.child = child;
+        match self.wait_for_start(usize::from(self.stands.1)).await {
+            Start::Complete(status) => {
+                self.first = processes(&status);
+                Ok(())
+            }
+            _ => Err(last_words(&self.log, log_start).unwrap_or_else(|| "it said nothing".into())),
+        }
     }
 
     async fn wait_for_start(&mut self, replicas: usize) -> Start {
@@ -118,16 +158,7 @@ impl OwnCluster {
                 left.push(format!("the cluster's supervisor {how}"));
             }
         }
-        let gone = async {
-            while known.iter().any(|(_, process)| process.is_alive()) {
-                sleep(LOOK_EVERY).await;
-            }
-        };
-        let _ = timeout(GONE_WITHIN, gone).await;
-        for (replica, process) in known.into_iter().filter(|(_, process)| process.is_alive()) {
-            process.kill();
-            left.push(format!("replica {replica} (process {}) outlived its supervisor and was killed", process.pid));
-        }
+        left.extend(gone(&known).await);
         left
     }
 
@@ -143,19 +174,41 @@ impl OwnCluster {
     }
 }
 
+/// Waits until none of them is there; those that stay are killed and named.
+async fn gone(known: &[(u16, Known)]) -> Vec<String> {
+    let gone = async {
+        while known.iter().any(|(_, process)| process.is_alive()) {
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    let _ = timeout(GONE_WITHIN, gone).await;
+    let left = known.iter().filter(|(_, process)| process.is_alive());
+    let killed = |(replica, process): &(u16, Known)| {
+        process.kill();
+        format!("replica {replica} (process {}) outlived its supervisor and was killed", process.pid)
+    };
+    left.map(killed).collect()
+}
+
 fn processes(status: &Status) -> Vec<(u16, Known)> {
     let pids = status.replicas.iter().filter_map(|one| Some((one.replica, one.pid?)));
     pids.filter_map(|(replica, pid)| Some((replica, Known::of(pid)?))).collect()
 }
 
 /// Starts the supervisor; also the length of the log before it wrote there.
-fn spawn(binary: &Path, replicas: u16, control: &Path, log: &Path) -> Result<(Child, u64), String> {
+fn spawn(
+    binary: &Path,
+    (shared, replicas): (SocketAddr, u16),
+    control: &Path,
+    log: &Path,
+) -> Result<(Child, u64), String> {
     let unwritable = |error: std::io::Error| format!("its log {} cannot be written: {error}", log.display());
     let out = File::options().create(true).append(true).open(log).map_err(unwritable)?;
     let log_start = out.metadata().map_err(unwritable)?.len();
     let errors = out.try_clone().map_err(unwritable)?;
     let mut command = Command::new(binary);
-    command.args(["cluster", "--listen", "127.0.0.1:0", "--tied", "--replicas", &replicas.to_string(), "--control"]);
+    let (shared, replicas) = (shared.to_string(), replicas.to_string());
+    command.args(["cluster", "--listen", &shared, "--tied", "--replicas", &replicas, "--control"]);
     // A process group of its own: Ctrl-C is for us, who stop it in order.
     command.arg(control).process_group(0).kill_on_drop(true);
     let spawned = command.stdin(Stdio::null()).stdout(out).stderr(errors).spawn();

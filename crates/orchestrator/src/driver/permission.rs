@@ -1,11 +1,14 @@
 //! What may be done to a cluster, and why not.
 
+use std::collections::BTreeMap;
+
 use rustix::process::geteuid;
 
 use super::control::Connection;
-use super::fault::nft::Nft;
+use super::fault::Bench;
 use super::fault::process::parent;
 use super::protocol::Status;
+use crate::fault::{Kind, Needs};
 
 /// A run breaks what it attaches to: only what is the user's own.
 pub(super) fn same_user(connection: &Connection) -> Result<(), String> {
@@ -23,23 +26,36 @@ fn refuse_other(owner: Option<u32>, ours: u32) -> Result<(), String> {
     }
 }
 
-/// Why no replica can be killed; None where one can.
-pub(super) fn no_kill(status: &Status) -> Option<String> {
-    if let Some(why) = lonely(status) {
-        return Some(why);
-    }
+/// Kinds of faults that cannot be made of this cluster here, with the reason.
+pub(super) fn lacks(status: &Status, bench: &Bench) -> BTreeMap<Kind, String> {
+    let (lonely, hidden) = (lonely(status), hidden(status));
+    let nft = bench.nft.as_ref().err().map(|why| format!("packets cannot be dropped ({why})"));
+    let lack = |kind: Kind| match kind.needs() {
+        Needs::Nothing => None,
+        Needs::OwnCluster if bench.own.is_none() => {
+            Some("the cluster is not the run's own: nobody would start it again".to_string())
+        }
+        Needs::OwnCluster => None,
+        _ if lonely.is_some() => lonely.clone(),
+        Needs::Processes => hidden.clone(),
+        // Without the permission a process is stopped in place of it.
+        Needs::Packets if kind == Kind::Partition => match (&nft, &hidden) {
+            (Some(nft), Some(hidden)) => Some(format!("{nft}, and {hidden}")),
+            _ => None,
+        },
+        Needs::Packets => nft.clone(),
+        Needs::Group("cpu") => hidden.clone().or(bench.groups.cpu.as_ref().err().cloned()),
+        Needs::Group(_) => hidden.clone().or(bench.groups.memory.as_ref().err().cloned()),
+        Needs::Proxy => Some("no fault proxy stands in front of the replicas".into()),
+    };
+    Kind::ALL.into_iter().filter_map(|kind| Some((kind, lack(kind)?))).collect()
+}
+
+/// Why signals cannot be sent to the replicas.
+fn hidden(status: &Status) -> Option<String> {
     let is_visible = status.replicas.iter().filter_map(|one| one.pid).any(|pid| parent(pid) == Some(status.pid));
     let hidden = "the replicas' processes are not visible from here (is the cluster in a container?)";
     (!is_visible).then(|| hidden.into())
-}
-
-/// Why no replica can be cut off; None where one can.
-pub(super) fn no_partition(status: &Status, nft: &Result<Nft, String>, no_kill: Option<&str>) -> Option<String> {
-    match (lonely(status), nft, no_kill) {
-        (Some(why), ..) => Some(why),
-        (None, Err(nft), Some(process)) => Some(format!("packets cannot be dropped ({nft}), and {process}")),
-        _ => None,
-    }
 }
 
 fn lonely(status: &Status) -> Option<String> {
@@ -50,7 +66,9 @@ fn lonely(status: &Status) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::fake;
+    use super::super::fault::bench_of_tests as bench;
     use super::*;
+    use std::path::Path;
 
     fn status(pids: &[Option<u32>]) -> Status {
         serde_json::from_value(fake::status(std::process::id(), pids)).expect("the fake speaks the protocol")
@@ -65,19 +83,32 @@ mod tests {
         assert!(refuse_other(Some(7), 0).is_err(), "root is another user, too");
     }
 
-    #[test]
-    fn only_what_can_be_seen_and_spared_is_broken() {
-        let nft = Err("there is no nft command".to_string());
+    fn lack(status: &Status, bench: &Bench, kind: Kind) -> Option<String> {
+        lacks(status, bench).remove(&kind)
+    }
+
+    #[tokio::test]
+    async fn only_what_can_be_seen_and_spared_is_broken() {
         let lonely = "the cluster has only one replica: no other could take its clients over";
+        let bench = bench(Path::new("/nowhere"));
         let alone = status(&[Some(1)]);
-        assert_eq!(no_kill(&alone).as_deref(), Some(lonely));
-        assert_eq!(no_partition(&alone, &nft, None).as_deref(), Some(lonely));
+        assert_eq!(lack(&alone, &bench, Kind::Kill).as_deref(), Some(lonely));
+        assert_eq!(lack(&alone, &bench, Kind::Partition).as_deref(), Some(lonely));
+        assert_eq!(lack(&alone, &bench, Kind::Command), None);
         // Process 1 is nobody's child here.
         let hidden = status(&[Some(1), Some(1)]);
-        let why = no_kill(&hidden).expect("they are no children of this process");
+        let why = lack(&hidden, &bench, Kind::Kill).expect("they are no children of this process");
         assert!(why.starts_with("the replicas' processes are not visible"), "{why}");
-        let why = no_partition(&hidden, &nft, Some(&why)).expect("neither way works");
-        assert!(why.starts_with("packets cannot be dropped (there is no nft command), and the replicas'"), "{why}");
-        assert_eq!(no_partition(&hidden, &nft, None), None);
+        let why = lack(&hidden, &bench, Kind::Partition).expect("neither way works");
+        assert!(why.starts_with("packets cannot be dropped (no nft in this test), and the replicas'"), "{why}");
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
+        let visible = status(&[Some(child.id()), Some(1)]);
+        assert_eq!((lack(&visible, &bench, Kind::Kill), lack(&visible, &bench, Kind::Partition)), (None, None));
+        assert_eq!(lack(&visible, &bench, Kind::Cpu).as_deref(), Some("no cgroups in this test"));
+        let why = lack(&visible, &bench, Kind::Loss).expect("there is no nft");
+        assert_eq!(why, "packets cannot be dropped (no nft in this test)");
+        assert!(lack(&visible, &bench, Kind::Supervisor).expect("it is not ours").contains("not the run's own"));
+        child.kill().expect("it is our child");
+        child.wait().expect("it is our child");
     }
 }

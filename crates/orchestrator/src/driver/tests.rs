@@ -3,9 +3,11 @@ mod real;
 use rustix::process::Signal;
 
 use super::fake::FakeCluster;
+use super::fault::bench_of_tests;
 use super::fault::process::Process;
 use super::*;
-use crate::event::Change;
+use crate::event::{Change, Injected};
+use crate::fault::Fault;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -27,6 +29,18 @@ async fn answer(events: &mut mpsc::Receiver<Event>) -> Answer {
     timeout(SOON, answered).await.expect("the driver answers")
 }
 
+fn inject(id: u32, kind: Kind, replica: u16) -> Ask {
+    Ask::Inject { id, fault: Fault::of(kind, vec![replica]) }
+}
+
+/// What came of an injection.
+async fn injected(id: u32, events: &mut mpsc::Receiver<Event>) -> Result<Injected, String> {
+    match answer(events).await {
+        Answer::Injected { id: at, outcome } if at == id => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn sleeper() -> std::process::Child {
     std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there")
 }
@@ -43,18 +57,19 @@ async fn an_attached_cluster_is_asked_watched_and_left_running() {
     let endpoints: Vec<_> = driver.endpoints().into_iter().map(|(at, address)| (at, address.to_string())).collect();
     assert_eq!(endpoints, [(1, "127.77.9.11:8080".to_string()), (2, "127.77.9.12:8080".to_string())]);
     assert_eq!(driver.queue(), QueueFacts { workers: 100, places: 1_000 });
-    assert_eq!((driver.no_kill(), driver.no_partition()), (None, None));
+    assert!(!driver.lacks().contains_key(&Kind::Kill) && !driver.lacks().contains_key(&Kind::Partition));
+    assert!(driver.lacks().contains_key(&Kind::Supervisor));
 
     driver.ask(Ask::Workers);
     assert_eq!(answer(&mut events).await, Answer::Workers(Some((10, 100))));
     driver.ask(Ask::Scale { replicas: 2 });
     assert_eq!(answer(&mut events).await, Answer::Scaled(Ok(())));
     assert!(cluster.asked().contains(&r#"{"op":"scale","replicas":2}"#.to_string()));
-    driver.ask(Ask::Heal);
-    assert_eq!(answer(&mut events).await, Answer::Healed(Err("no replica is cut off".into())));
+    driver.ask(Ask::Heal { id: 3 });
+    assert_eq!(answer(&mut events).await, Answer::Healed { id: 3, outcome: Err("fault 3 is not in force".into()) });
 
-    driver.ask(Ask::Kill { replica: 2 });
-    let Answer::Injected(Ok(injected)) = answer(&mut events).await else { panic!("our child can be killed") };
+    driver.ask(inject(4, Kind::Kill, 2));
+    let injected = injected(4, &mut events).await.expect("our child can be killed");
     assert_eq!(injected.method, "SIGKILL of the process");
     cluster.tell(r#"{"event":"down","replica":2,"at_ns":1,"reason":"process ended: signal 9"}"#);
     let told = timeout(SOON, events.recv()).await.expect("it is told").expect("the driver goes on");
@@ -79,18 +94,17 @@ async fn a_fault_in_force_is_undone_when_the_run_is_abandoned() {
     let status = control::status(cluster.control()).await.expect("the fake answers");
     let mut driver = LocalCluster::connect(link, status, None).await.expect("it is watched");
     let Link { control: at, clock, events: sender } = driver.link.clone();
-    driver.desk = Desk::open(at, clock, sender, Err("it is not".into()));
-    driver.ask(Ask::Partition { replica: 1 });
-    let Answer::Injected(Ok(injected)) = answer(&mut events).await else { panic!("our child can be stopped") };
-    assert!(injected.method.starts_with("process stopped (SIGSTOP) for 1.6 s"), "{injected:?}");
-    driver.ask(Ask::Partition { replica: 2 });
-    let Answer::Injected(Err(why)) = answer(&mut events).await else { panic!("one at a time") };
-    assert_eq!(why, "another replica is cut off: that is healed first");
+    driver.desk = Desk::open(Bench { clock, ..bench_of_tests(&at) }, sender);
+    driver.ask(inject(1, Kind::Partition, 1));
+    let done = injected(1, &mut events).await.expect("our child can be stopped");
+    assert!(done.method.starts_with("process stopped (SIGSTOP) for 1.6 s"), "{done:?}");
+    driver.ask(inject(1, Kind::Partition, 2));
+    assert_eq!(injected(1, &mut events).await.unwrap_err(), "fault 1 is there already");
     assert_eq!(driver.abandon().await, Leftovers::default());
     let process = Process::open(replica.id()).expect("it is there");
     assert_ne!(process.state(), Some('T'));
-    driver.ask(Ask::Kill { replica: 1 });
-    let Answer::Injected(Err(why)) = answer(&mut events).await else { panic!("it is over") };
+    driver.ask(inject(2, Kind::Kill, 1));
+    let why = injected(2, &mut events).await.expect_err("it is over");
     assert!(why.starts_with("no fault can be ordered"), "{why}");
     process.signal(Signal::KILL).expect("it is a child");
     replica.wait().expect("it is a child");
@@ -104,8 +118,8 @@ async fn a_cluster_of_the_runs_own_is_gone_afterwards() {
     let started = LocalCluster::start(&binary, 2, &folder.path().join("log"), clock(), sender).await;
     let mut driver = started.expect("the supervisor comes up");
     let pids: Vec<u32> = locked(&driver.status).replicas.iter().filter_map(|one| one.pid).collect();
-    driver.ask(Ask::Kill { replica: 1 });
-    assert!(matches!(answer(&mut events).await, Answer::Injected(Ok(_))));
+    driver.ask(inject(1, Kind::Kill, 1));
+    injected(1, &mut events).await.expect("its own child can be killed");
     assert_eq!(driver.abandon().await, Leftovers::default());
     assert!(pids.iter().all(|pid| Process::open(*pid).is_err()), "{pids:?} were waited for by their supervisor");
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
 use crate::machine::{Facts, Machine, Observation, Place};
@@ -12,12 +14,13 @@ pub(crate) struct Load {
     place: Place,
     plan: plan::Load,
     work: Option<Assignment>,
-    lines: u64,
+    lines: SpanLines,
 }
 
 impl Load {
     pub(crate) fn new(place: Place, plan: plan::Load) -> Self {
-        Self { place, plan, work: None, lines: 0 }
+        let lines = SpanLines::new(plan.line_every);
+        Self { place, plan, work: None, lines }
     }
 
     /// When it starts and when it ends, run clock; None where it was not given out yet.
@@ -28,19 +31,33 @@ impl Load {
     fn duration_us(&self) -> u64 {
         self.plan.duration.as_micros() as u64
     }
+}
 
-    /// The lines that are due, each over the seconds since the one before it.
-    fn lines(&mut self, seen: &Observation<'_>, is_over: bool) -> Vec<Action> {
-        let (Some(every), Some(work)) = (self.plan.line_every, &self.work) else { return Vec::new() };
+/// Lines of a load, each over the seconds since the one before it.
+#[derive(Debug)]
+pub(crate) struct SpanLines {
+    /// None: there are none.
+    every: Option<Duration>,
+    shown: u64,
+}
+
+impl SpanLines {
+    pub(crate) fn new(every: Option<Duration>) -> Self {
+        Self { every, shown: 0 }
+    }
+
+    /// The lines that are due of a load that began and lasts so long.
+    pub(crate) fn due(&mut self, (start_us, duration_us): (u64, u64), now_us: u64, is_over: bool) -> Vec<Action> {
+        let Some(every) = self.every else { return Vec::new() };
         let every_us = every.as_micros() as u64;
         let late_us = if is_over { 0 } else { ROWS_LATE_US };
-        let elapsed_us = seen.now_us.saturating_sub(work.start_us + late_us).min(self.duration_us());
+        let elapsed_us = now_us.saturating_sub(start_us + late_us).min(duration_us);
         let mut actions = Vec::new();
-        while (self.lines + 1) * every_us <= elapsed_us {
-            let from = ((work.start_us + self.lines * every_us) / 1_000_000) as u32;
-            self.lines += 1;
-            let to = ((work.start_us + self.lines * every_us) / 1_000_000) as u32;
-            let elapsed_s = (self.lines * every_us / 1_000_000) as u32;
+        while (self.shown + 1) * every_us <= elapsed_us {
+            let from = ((start_us + self.shown * every_us) / 1_000_000) as u32;
+            self.shown += 1;
+            let to = ((start_us + self.shown * every_us) / 1_000_000) as u32;
+            let elapsed_s = (self.shown * every_us / 1_000_000) as u32;
             actions.push(Action::ShowSpan { elapsed_s, from, to });
         }
         actions
@@ -61,8 +78,9 @@ impl Machine for Load {
             return actions;
         };
         let mut actions = work.observe(seen);
-        let is_over = work.is_over();
-        actions.extend(self.lines(seen, is_over));
+        let (start_us, is_over) = (work.start_us, work.is_over());
+        let lasts = (start_us, self.duration_us());
+        actions.extend(self.lines.due(lasts, seen.now_us, is_over));
         actions
     }
 

@@ -16,7 +16,7 @@ use super::streams::Streams;
 use super::sweep::Sweep;
 use crate::machine::{Machine, Place};
 use crate::plan::{Block, Fault, Probe};
-use crate::scenario::{BurstTraffic, NetworkPartition, NodeFailure, QueueOverflow};
+use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow};
 
 /// The machine that runs a block.
 pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
@@ -34,15 +34,15 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Streaming { load, changes } => Box::new(Streaming::new(place, load.clone(), changes.clone())),
         Block::EndStreams { .. } => Box::new(EndStreams::new(place)),
         Block::Burst(burst) => Box::new(BurstTraffic::new(place, burst.clone())),
-        Block::Fault(Fault::NodeFailure { rate, window }) => Box::new(NodeFailure::new(place, *rate, *window)),
-        Block::Fault(Fault::NetworkPartition { rate, window, hold }) => {
-            Box::new(NetworkPartition::new(place, *rate, *window, *hold))
+        Block::Fault(Fault::Outage { scenario, rate, window, fault }) => {
+            Box::new(Outage::new(place, scenario, (*rate, *window), fault.clone()))
         }
         Block::Fault(Fault::QueueOverflow { rate, window, overflow }) => {
             Box::new(QueueOverflow::new(place, *rate, *window, *overflow))
         }
         Block::Operations(operations) => Box::new(Operations::new(place, operations.clone())),
         Block::Audit(begun) => Box::new(Audit::new(place, begun.clone())),
+        Block::Faults(faults) => Box::new(Faults::new(place, faults.clone())),
         Block::Scale { replicas, bound } => Box::new(Scale::new(place, *replicas, *bound)),
         Block::Close(close) => Box::new(Close::new(place, close.clone())),
         Block::Dismantle { own_cluster } => Box::new(Dismantle::new(place, *own_cluster)),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{ChangeBy, Overflow};
+use crate::fault;
 
 /// The parts that phases are made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub enum Block {
     Burst(Burst),
     /// Breaks something, or floods the queue, under load; heals it; waits until all is well.
     Fault(Fault),
+    /// Breaks many things, under load that goes on.
+    Faults(Faults),
     /// Changes the number of replicas.
     Scale { replicas: u16, bound: Duration },
     /// Begins operations beside whatever else is done, until they are audited.
@@ -95,10 +98,8 @@ pub struct Burst {
 /// Something to break.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// A replica's process is killed.
-    NodeFailure { rate: f64, window: Duration },
-    /// A replica's packets are dropped, at least for `hold`.
-    NetworkPartition { rate: f64, window: Duration, hold: Duration },
+    /// One fault of a replica that is drawn among those with connections; a scenario by that name of its own.
+    Outage { scenario: String, rate: f64, window: Duration, fault: fault::Fault },
     /// The queue is filled beyond its limit.
     QueueOverflow { rate: f64, window: Duration, overflow: Overflow },
 }
@@ -110,6 +111,24 @@ pub struct Operations {
     pub rate: f64,
     /// A tool whose effect is one transaction with its result.
     pub tool: String,
+}
+
+/// Things to break, from a list, while load goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Faults {
+    /// Requests a second, all agents together.
+    pub rate: f64,
+    /// Nothing new begins after so long.
+    pub duration: Duration,
+    /// Steady load before the first fault, by which "steady" is known, and after the last.
+    pub window: Duration,
+    pub planned: Vec<fault::Planned>,
+    /// In force at the same time, at most.
+    pub at_once: u32,
+    /// Of the target.
+    pub replicas: u16,
+    /// How often a line is shown; None: never.
+    pub line_every: Option<Duration>,
 }
 
 /// Connections to close.
@@ -130,6 +149,8 @@ pub(crate) const RECOVERY_BOUND: Duration = Duration::from_secs(30);
 /// From the first queued call to a refusal seen, at most.
 pub(crate) const REFUSAL_BOUND: Duration = Duration::from_secs(20);
 
+/// From a fault's effect, or its heal, until all is well: only for estimates.
+const RECOVERED: Duration = Duration::from_secs(6);
 /// Openings and closings a second where nothing paces them: only for estimates.
 const UNPACED_CPS: f64 = 8_000.0;
 const UNPACED_CLOSE_CPS: f64 = 20_000.0;
@@ -150,6 +171,7 @@ impl Block {
             Block::Fault(fault) => fault.estimate(),
             Block::Operations(_) => Duration::ZERO,
             Block::Audit(begun) => 3 * second * u32::from(begun.is_ok()),
+            Block::Faults(faults) => faults.duration + 2 * faults.window + RECOVERED,
             Block::Scale { .. } => 10 * second,
             Block::Close(close) => close.estimate(),
             Block::Dismantle { own_cluster } => {
@@ -196,8 +218,7 @@ impl Burst {
 impl Fault {
     fn estimate(&self) -> Duration {
         match self {
-            Fault::NodeFailure { window, .. } => 2 * *window + Duration::from_secs(6),
-            Fault::NetworkPartition { window, hold, .. } => 2 * *window + *hold + Duration::from_secs(5),
+            Fault::Outage { window, fault, .. } => 2 * *window + fault.hold + RECOVERED,
             Fault::QueueOverflow { window, overflow, .. } => {
                 2 * *window + overflow.fill_estimate() + overflow.drain_estimate() + Duration::from_secs(4)
             }

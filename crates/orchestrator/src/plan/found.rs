@@ -1,4 +1,5 @@
 use crate::ToolCall;
+use crate::fault::{Field, Kind};
 
 /// What is known of the target when the plan is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,12 +10,12 @@ pub struct Found {
     pub colocated: bool,
     /// Addresses that answer: at least 1.
     pub replicas: u16,
-    /// Why no replica can be killed; None where one can.
-    pub no_kill: Option<String>,
-    /// Why no replica can be cut off; None where one can.
-    pub no_partition: Option<String>,
+    /// Numbers, kinds that cannot be done, and the replica behind the fault proxy.
+    pub field: Field,
     /// What may be called to fill the queue, or why nothing may.
     pub queue: Result<QueueFacts, String>,
+    /// Draws what is left to chance.
+    pub seed: u64,
     /// Connections that may be opened beyond those that were asked for.
     pub spare: u64,
     /// How the target is changed for its streams to tell of it, or why it is not.
@@ -39,6 +40,13 @@ impl ChangeBy {
             Self::ControlSocket => "notify on the cluster's control socket".into(),
             Self::Tool(tool) => format!("tools/call {}", tool.name),
         }
+    }
+}
+
+impl Found {
+    /// Why a kind of fault cannot be made; None where it can.
+    pub fn lacks(&self, kind: Kind) -> Option<String> {
+        self.field.lacks.get(&kind).cloned()
     }
 }
 

@@ -3,7 +3,8 @@ use std::time::Duration;
 use erlmcp_record::names::{phase, scenario};
 
 use super::block::{Block, Burst, Close, Connect, Fault, Load, Operations, Probe, Streams};
-use super::{Found, Overflow, PhasePlan, Plan, QueueFacts, Step, choose};
+use super::{Found, Overflow, PhasePlan, Plan, QueueFacts, Step, chaos, choose};
+use crate::fault::{self, Kind};
 use crate::{StressConfig, StressError};
 
 /// The phases of `stress`, as records and `--phases` name them.
@@ -22,8 +23,6 @@ const SEQUENTIAL_REQUESTS: u32 = 100;
 const SWEEP_RATE: f64 = 10_000.0;
 const SUSTAINED_SCENARIO_MAX: Duration = Duration::from_secs(600);
 const BURST_MAX: Duration = Duration::from_secs(30);
-/// A partition lasts at least so long, so that what finds it late finds it too.
-const PARTITION_HOLD: Duration = Duration::from_secs(5);
 const LEFT_OUT: &str = "left out by --phases";
 
 /// The six phases, for what was asked and what was found.
@@ -61,25 +60,25 @@ pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError>
 }
 
 /// Operations run beside sustained load and faults, and are audited after the faults.
-fn operate(planned: &mut PhasePlan, name: &str, (config, found): (&StressConfig, &Found), are_begun: &mut bool) {
+pub(super) fn operate(planned: &mut PhasePlan, name: &str, (config, found): (&StressConfig, &Found), are_begun: &mut bool) {
     let Some(tool) = found.operations.clone() else { return };
     let rate = config.operations();
-    let is_beside = matches!(name, phase::SUSTAINED_LOAD | phase::FAILURE_RECOVERY);
+    let is_beside = matches!(name, phase::SUSTAINED_LOAD | phase::FAILURE_RECOVERY | phase::CHAOS);
     if is_beside && rate > 0.0 && !*are_begun {
         *are_begun = true;
         planned.steps.insert(0, Step::quiet("operations", Block::Operations(Operations { rate, tool })));
     }
-    if name == phase::FAILURE_RECOVERY {
+    if matches!(name, phase::FAILURE_RECOVERY | phase::CHAOS) {
         let begun = if *are_begun { Ok(()) } else { Err("--operations 0".to_string()) };
         planned.steps.push(Step::quiet("audit of the operations", Block::Audit(begun)));
     }
 }
 
-fn phase_of(title: &str, about: String, steps: Vec<Step>) -> PhasePlan {
+pub(super) fn phase_of(title: &str, about: String, steps: Vec<Step>) -> PhasePlan {
     PhasePlan { number: 0, name: String::new(), title: title.into(), about, steps, skip: None }
 }
 
-fn baseline(config: &StressConfig, found: &Found) -> PhasePlan {
+pub(super) fn baseline(config: &StressConfig, found: &Found) -> PhasePlan {
     let mut steps = vec![
         Step::new("target reachability", Block::Probe(Probe::Reachability)),
         Step::new("baseline latency", Block::Probe(Probe::Sequential { count: SEQUENTIAL_REQUESTS })),
@@ -106,7 +105,7 @@ fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
     ]
 }
 
-fn ramp_up(config: &StressConfig, _found: &Found) -> PhasePlan {
+pub(super) fn ramp_up(config: &StressConfig, _found: &Found) -> PhasePlan {
     let about = format!("Establish {} connections", short_count(config.connections()));
     phase_of("Ramp Up", about, vec![Step::new("ramp-up", ramp(config))])
 }
@@ -138,18 +137,18 @@ fn sustained_load(config: &StressConfig, found: &Found) -> PhasePlan {
 }
 
 /// A line each 30 s, each 5 s in a run under two minutes.
-fn line_every(duration: Duration) -> Duration {
+pub(super) fn line_every(duration: Duration) -> Duration {
     Duration::from_secs(if duration < Duration::from_secs(120) { 5 } else { 30 })
 }
 
-fn sweep(config: &StressConfig, found: &Found) -> Probe {
+pub(super) fn sweep(config: &StressConfig, found: &Found) -> Probe {
     let rate = if found.colocated { config.rate().max(SWEEP_RATE) } else { config.rate() };
     let duration = Duration::from_secs_f64((config.connections() as f64 / rate).clamp(1.0, 120.0));
     Probe::Sweep { connections: config.connections(), duration }
 }
 
 /// Steady load before and after what happens: 3 s, more in longer runs.
-fn window(config: &StressConfig) -> Duration {
+pub(super) fn window(config: &StressConfig) -> Duration {
     (config.duration() / 30).clamp(Duration::from_secs(3), Duration::from_secs(15))
 }
 
@@ -160,16 +159,30 @@ fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePlan {
     let no_queue = no_faults().or(queue.as_ref().err().cloned());
     let queue = queue.unwrap_or(QueueFacts { workers: 1, places: 1 });
     let overflow = Overflow::plan(queue, config.timeout);
-    let node = Block::Fault(Fault::NodeFailure { rate, window });
-    let partition = Block::Fault(Fault::NetworkPartition { rate, window, hold: PARTITION_HOLD });
+    let outage = |scenario: &str, kind: Kind| {
+        Block::Fault(Fault::Outage {
+            scenario: scenario.into(),
+            rate,
+            window,
+            fault: fault::Fault::of(kind, Vec::new()),
+        })
+    };
+    let node = outage(scenario::NODE_FAILURE, Kind::Kill);
+    let partition = outage(scenario::NETWORK_PARTITION, Kind::Partition);
     let flood = Block::Fault(Fault::QueueOverflow { rate, window, overflow });
     let mut steps = vec![
-        Step::scenario(scenario::NODE_FAILURE, "node failure", node).skipped(no_faults().or(found.no_kill.clone())),
+        Step::scenario(scenario::NODE_FAILURE, "node failure", node).skipped(no_faults().or(found.lacks(Kind::Kill))),
         Step::scenario(scenario::NETWORK_PARTITION, "network partition", partition)
-            .skipped(no_faults().or(found.no_partition.clone())),
+            .skipped(no_faults().or(found.lacks(Kind::Partition))),
     ];
     steps.extend(more_connections(config, queue).map(|step| step.skipped(no_queue.clone())));
     steps.push(Step::scenario(scenario::QUEUE_OVERFLOW, "queue overflow", flood).skipped(no_queue));
+    if let Some(list) = &config.faults {
+        // As long as the timetable, or as the sustained load.
+        let duration = list.ends().unwrap_or(config.duration());
+        let faults = Block::Faults(chaos::faults(list, config, found, duration));
+        steps.push(Step::scenario(scenario::FAULTS, "faults of the list", faults).skipped(no_faults()));
+    }
     phase_of("Failure Recovery", "Test resilience scenarios".into(), steps)
 }
 
@@ -217,7 +230,7 @@ fn performance_scenarios(config: &StressConfig, found: &Found) -> PhasePlan {
     phase_of("Performance Scenarios", "Validate performance characteristics".into(), steps)
 }
 
-fn cool_down(config: &StressConfig, found: &Found) -> PhasePlan {
+pub(super) fn cool_down(config: &StressConfig, found: &Found) -> PhasePlan {
     let steps = vec![
         Step::new("closing", close_all(config)),
         Step::new("dismantling", Block::Dismantle { own_cluster: found.own_cluster }),
@@ -250,4 +263,4 @@ fn short_duration(duration: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -5,6 +5,7 @@ use erlmcp_record::names::{finding as names, phase as phases};
 use erlmcp_record::{JournalReader, Machine, PhaseEvent, RECORD_VERSION, RunHeader};
 
 use super::*;
+use crate::fault::{self, Kind};
 use crate::folder::Folder;
 use crate::plan::{Close, Connect, Fault, Load, Probe, Step};
 use crate::stage::{SECOND, Troupe, facts};
@@ -76,7 +77,8 @@ impl Hands for Script {
 /// Ramp, 20 s of load, a killed replica, and the end.
 fn plan() -> Plan {
     let load = Load { rate: 10.0, duration: Duration::from_secs(20), line_every: None };
-    let fault = Fault::NodeFailure { rate: 10.0, window: Duration::from_secs(3) };
+    let (scenario, window) = ("node_failure".into(), Duration::from_secs(3));
+    let fault = Fault::Outage { scenario, rate: 10.0, window, fault: fault::Fault::of(Kind::Kill, Vec::new()) };
     let close = Close { connections: 1_000, rate: None, verify: true };
     let steps = [
         (phases::BASELINE, vec![Step::new("reach", Block::Probe(Probe::Reachability))]),

@@ -61,6 +61,11 @@ impl Episodes {
         self.by_agent.values().all(|row| row.as_ref().is_some_and(|row| row.served_again >= row.affected))
     }
 
+    /// The same of those agents that told of a loss.
+    pub(super) fn all_told_served(&self) -> bool {
+        self.told().all(|row| row.served_again >= row.affected)
+    }
+
     /// When the last affected connection was served again; None before all were.
     pub(super) fn served_us(&self) -> Option<u64> {
         let last = self.told().filter_map(|row| row.last_served_us).max();

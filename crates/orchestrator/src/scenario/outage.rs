@@ -1,146 +1,101 @@
-use erlmcp_record::{Entry, FaultRow};
+use std::time::Duration;
 
-use super::episodes::Episodes;
+use super::course::Course;
+use super::steady::Steady;
 use super::victim;
 use crate::action::Action;
-use crate::event::{Answer, Change, Event, Healed, Injected};
-use crate::machine::{Facts, Observation, Place};
+use crate::fault::Fault;
+use crate::machine::{Facts, Machine, Observation, Place};
 
-/// One replica's outage: the fault's row, and what agents and cluster told of it.
+/// One fault of one replica under load.
 #[derive(Debug)]
-pub(super) struct Outage {
-    pub(super) fault: FaultRow,
-    episodes: Episodes,
-    /// When the cluster took the replica back.
-    rejoined_us: Option<u64>,
-    pub(super) inconclusive: Option<String>,
+pub(crate) struct Outage {
+    place: Place,
+    rate: f64,
+    window: Duration,
+    steady: Option<Steady>,
+    state: State,
+    course: Course,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Before,
+    UnderWay,
+    After(u64),
+    Ending,
 }
 
 impl Outage {
-    pub(super) fn new(place: &Place, scenario: &str) -> Self {
-        let fault = FaultRow {
-            id: place.first_id,
-            phase: place.phase,
-            scenario: scenario.into(),
-            method: String::new(),
-            replica: None,
-            injected_us: 0,
-            effect_us: None,
-            cluster_detected_us: None,
-            healed_us: None,
-            heal_verified_us: None,
-            ready_us: None,
-            note: None,
+    pub(crate) fn new(place: Place, scenario: &str, (rate, window): (f64, Duration), fault: Fault) -> Self {
+        let course = Course::new(&place, place.first_id, scenario, fault);
+        Self { place, rate, window, steady: None, state: State::Before, course }
+    }
+
+    /// Draws the replica to break.
+    fn inject(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(replica) = victim::draw(seen.world, self.place.run.seed, self.place.first_id) else {
+            self.course.inconclusive = Some("no replica had connections to lose".into());
+            return self.end();
         };
-        Self { fault, episodes: Episodes::default(), rejoined_us: None, inconclusive: None }
+        self.course.aim(replica);
+        self.state = State::UnderWay;
+        let what = self.course.fault();
+        let mut actions = vec![Action::scenario_line(format!("{} {}", what.kind.doing(), what.targets()))];
+        actions.extend(self.course.inject(seen));
+        actions
     }
 
-    /// Draws the replica to break and expects an episode from each agent that has connections there.
-    pub(super) fn choose(&mut self, place: &Place, seen: &Observation<'_>) -> Option<u16> {
-        let drawn = victim::draw(seen.world, place.run.seed, place.first_id);
-        self.fault.replica = drawn;
-        self.fault.injected_us = seen.now_us;
-        match drawn {
-            Some(replica) => self.episodes = Episodes::expect(replica, seen.world, seen.now_us),
-            None => self.inconclusive = Some("no replica had connections to lose".into()),
+    fn under_way(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        if !self.course.is_over() {
+            return Vec::new();
         }
-        drawn
-    }
-
-    pub(super) fn injected(&mut self, injected: &Injected) -> Action {
-        self.fault.method.clone_from(&injected.method);
-        self.fault.injected_us = injected.injected_us;
-        self.fault.effect_us = Some(injected.effect_us);
-        self.row()
-    }
-
-    /// The fault had no effect that could be seen: the scenario shows nothing.
-    pub(super) fn failed(&mut self, why: &str) -> Action {
-        self.inconclusive = Some(why.into());
-        self.fault.note = Some(why.into());
-        self.row()
-    }
-
-    pub(super) fn healed(&mut self, healed: &Result<Healed, String>) -> Action {
-        match healed {
-            Ok(healed) => {
-                self.fault.healed_us = Some(healed.healed_us);
-                self.fault.heal_verified_us = Some(healed.verified_us);
-            }
-            Err(why) => self.fault.note = Some(why.clone()),
+        if self.course.inconclusive.is_some() {
+            return self.end();
         }
-        self.row()
+        let after_us = self.steady.as_ref().map_or(seen.now_us, |steady| steady.after_us(seen.now_us));
+        self.state = State::After(after_us);
+        Vec::new()
     }
 
-    /// What agents and cluster tell, whenever they tell it.
-    pub(super) fn observe(&mut self, event: &Event) -> Vec<Action> {
-        self.episodes.observe(event);
-        let ours = self.fault.replica;
-        match event {
-            Event::Replica { replica, at_us, change: Change::Down } if Some(*replica) == ours => {
-                self.rejoined_us = None;
-                if self.fault.cluster_detected_us.is_some() {
-                    return Vec::new();
-                }
-                self.fault.cluster_detected_us = Some(*at_us);
-            }
-            Event::Replica { replica, at_us, change: Change::Up } if Some(*replica) == ours => {
-                self.rejoined_us = Some(*at_us);
-                return Vec::new();
-            }
-            Event::Answer(Answer::Ready { replica, at_us }) if Some(*replica) == ours => {
-                self.fault.ready_us = Some(*at_us);
-            }
-            _ => return Vec::new(),
-        }
-        vec![self.row()]
+    fn end(&mut self) -> Vec<Action> {
+        self.state = State::Ending;
+        self.steady.as_mut().map(Steady::cut).unwrap_or_default()
     }
+}
 
-    /// Cluster and clients both know that the replica is lost.
-    pub(super) fn is_detected(&self) -> bool {
-        self.fault.cluster_detected_us.is_some() && self.episodes.all_detected()
-    }
-
-    /// The replica is ready, is a member where it had been put out, and every affected connection is served.
-    pub(super) fn is_recovered(&self) -> bool {
-        let is_member = self.fault.cluster_detected_us.is_none() || self.rejoined_us.is_some();
-        self.fault.ready_us.is_some() && is_member && self.episodes.all_served()
-    }
-
-    /// A connection was lost to it for the first time, or everything is served: a reason to tell.
-    pub(super) fn text(&self) -> String {
-        let between = |from_us: Option<u64>, at_us: Option<u64>| match (at_us, from_us) {
-            (Some(at), Some(from)) => format!("{:.2} s", at.saturating_sub(from) as f64 / 1e6),
-            _ => "not seen".into(),
+impl Machine for Outage {
+    fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(steady) = &mut self.steady else {
+            let (steady, actions) = Steady::start(&self.place, self.rate, self.window, seen);
+            self.steady = Some(steady);
+            return actions;
         };
-        let since = |at_us: Option<u64>| between(self.fault.effect_us, at_us);
-        let (affected, served) = self.episodes.counts();
-        // As the report has it: what was undone is ready so long after that.
-        let (from_us, from) = match self.fault.healed_us {
-            Some(healed_us) => (Some(healed_us), " after the heal"),
-            None => (self.fault.effect_us, ""),
-        };
-        let from = if self.fault.ready_us.is_some() { from } else { "" };
-        format!(
-            "detected by cluster {}, by clients {}; {served} of {affected} connections served again {}; ready {}{from}",
-            since(self.fault.cluster_detected_us),
-            since(self.episodes.detected_us()),
-            since(self.episodes.served_us()),
-            between(from_us, self.fault.ready_us),
-        )
+        let mut actions = steady.observe(seen);
+        let is_measured = self.state == State::Before && steady.is_measured(seen);
+        actions.extend(self.course.step(seen));
+        actions.extend(match self.state {
+            State::Before if is_measured => self.inject(seen),
+            State::UnderWay => self.under_way(seen),
+            State::After(until_us) if seen.now_us >= until_us => self.end(),
+            _ => Vec::new(),
+        });
+        actions
     }
 
-    pub(super) fn row(&self) -> Action {
-        Action::Row(Entry::Fault(self.fault.clone()))
+    /// The fault is undone before the block ends.
+    fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
+        let mut actions = self.end();
+        actions.extend(self.course.cut());
+        actions
     }
 
-    pub(super) fn facts(&self, blocks: Vec<u32>) -> Facts {
-        Facts {
-            inconclusive: self.inconclusive.clone(),
-            faults: vec![self.fault.id],
-            blocks,
-            text: self.text(),
-            ..Facts::default()
-        }
+    fn is_over(&self) -> bool {
+        let is_undone = !self.course.is_active();
+        self.state == State::Ending && is_undone && self.steady.as_ref().is_none_or(Steady::is_over)
+    }
+
+    fn facts(&self) -> Facts {
+        self.course.facts(vec![self.place.first_id])
     }
 }

@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use erlmcp_record::{Entry, FaultRow, names};
 
-use super::outage::Outage;
 use super::steady::Steady;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
@@ -40,7 +39,8 @@ const FLOOD_MAX: Duration = REFUSAL_BOUND;
 
 impl QueueOverflow {
     pub(crate) fn new(place: Place, rate: f64, window: Duration, overflow: Overflow) -> Self {
-        let fault = Outage::new(&place, names::scenario::QUEUE_OVERFLOW).fault;
+        let scenario = names::scenario::QUEUE_OVERFLOW.into();
+        let fault = FaultRow { id: place.first_id, phase: place.phase, scenario, ..FaultRow::default() };
         Self {
             place,
             rate,

@@ -11,21 +11,46 @@ pub(super) struct Steady {
     work: Assignment,
     window_us: u64,
     depth_before: Option<u64>,
+    /// P95 of the window before, microseconds.
+    p95_before_us: Option<u64>,
 }
 
+/// From the end of a window until all of its rows have come, at most.
+const ROWS_LATE_US: u64 = 10_000_000;
+/// On a busy machine a P95 of a millisecond doubles by itself.
+const UNNOTICED_US: u64 = 20_000;
 /// What a block does besides its windows and its recovery takes less than this.
 const SCENARIO_BOUND: Duration = Duration::from_secs(60);
 
 impl Steady {
     /// Starts the load; the scenario happens when the first window is over.
     pub(super) fn start(place: &Place, rate: f64, window: Duration, seen: &Observation<'_>) -> (Self, Vec<Action>) {
-        let duration = 2 * window + 2 * RECOVERY_BOUND + SCENARIO_BOUND;
+        Self::start_for(place, (rate, window, Duration::ZERO), seen)
+    }
+
+    /// The same for a scenario that goes on for a while.
+    pub(super) fn start_for(
+        place: &Place,
+        (rate, window, lasts): (f64, Duration, Duration),
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        let duration = lasts + 2 * window + 2 * RECOVERY_BOUND + SCENARIO_BOUND;
         let order = LoadOrder { rate, duration_us: duration.as_micros() as u64, queued: false, retry_refused: false };
         let (work, actions) = Assignment::load(place, place.first_id, order, seen);
-        (Self { work, window_us: window.as_micros() as u64, depth_before: None }, actions)
+        (Self { work, window_us: window.as_micros() as u64, depth_before: None, p95_before_us: None }, actions)
+    }
+
+    pub(super) fn start_us(&self) -> u64 {
+        self.work.start_us
     }
 
     pub(super) fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        // Its rows come late, and are not kept for ever.
+        let ends_us = self.work.start_us + self.window_us;
+        if seen.now_us < ends_us + ROWS_LATE_US {
+            let (first, last) = ((self.work.start_us / 1_000_000) as u32, (ends_us / 1_000_000) as u32);
+            self.p95_before_us = seen.world.seconds.p95_us(first, last);
+        }
         self.work.observe(seen)
     }
 
@@ -43,8 +68,7 @@ impl Steady {
     /// The end of a whole second that began not before `since_us`, in which P95 and queue depth were within twice what
     /// they were before; None: there was none yet.
     pub(super) fn again_since(&self, since_us: u64, seen: &Observation<'_>) -> Option<u64> {
-        let first = (self.work.start_us / 1_000_000) as u32;
-        let before_us = seen.world.seconds.p95_us(first, first + (self.window_us / 1_000_000) as u32)?;
+        let before_us = self.p95_before_us?;
         let (second, load) = seen.world.seconds.last_complete(seen.now_us)?;
         let second_us = u64::from(second) * 1_000_000;
         let is_fast = load.latency.quantile_us(0.95)? <= before_us * 2;
@@ -54,6 +78,16 @@ impl Steady {
             _ => true,
         };
         (second_us >= since_us && is_fast && is_sampled && is_empty).then_some(second_us + 1_000_000)
+    }
+
+    /// The end of a whole second not before `since_us` in which at least 99 % ended ok and P95 was within twice what it was,
+    /// or below what nobody would notice; None: there was none yet.
+    pub(super) fn calm_since(&self, since_us: u64, seen: &Observation<'_>) -> Option<u64> {
+        let before_us = self.p95_before_us?;
+        let (second, load) = seen.world.seconds.last_complete(seen.now_us)?;
+        let second_us = u64::from(second) * 1_000_000;
+        let is_fast = load.latency.quantile_us(0.95)? <= (before_us * 2).max(UNNOTICED_US);
+        (second_us >= since_us && is_fast && load.is_mostly_ok()).then_some(second_us + 1_000_000)
     }
 
     pub(super) fn cut(&mut self) -> Vec<Action> {

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use erlmcp_load::proto::command::Command;
-use erlmcp_record::Entry;
+use erlmcp_record::{Entry, FaultRow};
 
 use crate::action::Ask;
-use crate::plan::{Block, Burst, Fault, Overflow, Step};
+use crate::fault::{self, Kind};
+use crate::plan::{Block, Burst, Fault, Faults, Overflow, Step};
 use crate::stage::{SECOND, Stage};
 
 const WINDOW: Duration = Duration::from_secs(3);
@@ -14,13 +15,18 @@ fn overflow() -> Overflow {
     Overflow { work_ms: 100, rate: 200.0, capacity: 100.0, places: 200 }
 }
 
+fn outage(scenario: &str, kind: Kind) -> Block {
+    let fault = fault::Fault::of(kind, Vec::new());
+    Block::Fault(Fault::Outage { scenario: scenario.into(), rate: RATE, window: WINDOW, fault })
+}
+
 fn node_failure() -> Stage {
-    let block = Block::Fault(Fault::NodeFailure { rate: RATE, window: WINDOW });
+    let block = outage("node_failure", Kind::Kill);
     Stage::new(vec![Step::scenario("node_failure", "node failure", block)], 500)
 }
 
 fn partition() -> Stage {
-    let block = Block::Fault(Fault::NetworkPartition { rate: RATE, window: WINDOW, hold: Duration::from_secs(5) });
+    let block = outage("network_partition", Kind::Partition);
     Stage::new(vec![Step::scenario("network_partition", "network partition", block)], 500)
 }
 
@@ -35,7 +41,8 @@ fn burst(queued: Option<Overflow>) -> Stage {
 }
 
 fn killed(stage: &Stage) -> Option<u64> {
-    (0..2).any(|replica| stage.asked(&Ask::Kill { replica })).then_some(stage.troupe.now_us)
+    let is_kill = |ask: &Ask| matches!(ask, Ask::Inject { fault, .. } if fault.kind == Kind::Kill);
+    stage.asked_for(is_kill).then_some(stage.troupe.now_us)
 }
 
 #[test]
@@ -80,7 +87,7 @@ fn a_fault_without_effect_is_inconclusive() {
 
 #[test]
 fn nothing_to_lose_is_inconclusive() {
-    let block = Block::Fault(Fault::NodeFailure { rate: RATE, window: WINDOW });
+    let block = outage("node_failure", Kind::Kill);
     let mut stage = Stage::new(vec![Step::scenario("node_failure", "node failure", block)], 0);
     stage.run_to_end(20 * SECOND);
     assert!(stage.scenario().inconclusive.expect("why").contains("no replica"));
@@ -129,7 +136,7 @@ fn an_interrupt_in_a_partition_heals_it_first() {
     stage.run_for(7 * SECOND);
     assert!(stage.fault_row().effect_us.is_some());
     stage.cut("interrupted");
-    assert!(stage.asked(&Ask::Heal));
+    assert!(stage.asked_for(|ask| matches!(ask, Ask::Heal { .. })));
     stage.run_to_end(2 * SECOND);
     assert!(stage.fault_row().healed_us.is_some());
     assert_eq!(stage.scenario().inconclusive.as_deref(), Some("cut short: interrupted"));
@@ -203,4 +210,86 @@ fn an_interrupt_in_a_burst_cuts_everything() {
     stage.run_to_end(2 * SECOND);
     let cuts = stage.commands().filter(|(_, command)| matches!(command, Command::Cut(_))).count();
     assert_eq!(cuts, 6, "three blocks at two agents");
+}
+
+fn planned(kind: Kind, replica: u16) -> fault::Planned {
+    let when = fault::When::After(Duration::from_secs(1));
+    fault::Planned { fault: fault::Fault::of(kind, vec![replica]), when, skip: None }
+}
+
+fn faults(planned: Vec<fault::Planned>, at_once: u32) -> Stage {
+    let plan = Faults {
+        rate: RATE,
+        duration: Duration::from_secs(200),
+        window: WINDOW,
+        planned,
+        at_once,
+        replicas: 6,
+        line_every: None,
+    };
+    Stage::new(vec![Step::scenario("faults", "faults", Block::Faults(plan))], 500)
+}
+
+/// The last row of each fault, in the order of the plan.
+fn listed(stage: &Stage) -> Vec<FaultRow> {
+    let mut last = std::collections::BTreeMap::new();
+    for row in stage.rows() {
+        if let Entry::Fault(row) = row {
+            last.insert(row.id, row.clone());
+        }
+    }
+    last.into_values().collect()
+}
+
+#[test]
+fn faults_of_a_list_follow_one_another() {
+    let skipped = fault::Planned { skip: Some("there is no nft".into()), ..planned(Kind::Loss, 1) };
+    let mut stage = faults(vec![planned(Kind::Kill, 1), skipped, planned(Kind::Pause, 0)], 1);
+    stage.run_to_end(250 * SECOND);
+    let [kill, loss, pause] = &listed(&stage)[..] else { panic!("three faults") };
+    assert!(kill.effect_us.is_some() && kill.ready_us.is_some() && kill.steady_us.is_some(), "{kill:?}");
+    assert!(kill.expected.detected && kill.expected.progress && !kill.expected.healed);
+    assert_eq!((loss.skipped.as_deref(), loss.effect_us), (Some("there is no nft"), None));
+    assert!(pause.heal_verified_us.is_some() && pause.injected_us > kill.steady_us.expect("steady"), "{pause:?}");
+    assert!(pause.expected.healed && !pause.expected.detected, "{pause:?}");
+    let row = stage.scenario();
+    assert_eq!((row.inconclusive, row.faults.len()), (None, 3));
+}
+
+#[test]
+fn an_unsteady_load_is_waited_for_and_then_passed_over() {
+    let later = fault::Planned { when: fault::When::After(Duration::from_secs(4)), ..planned(Kind::Kill, 1) };
+    let mut stage = faults(vec![later], 1);
+    stage.run_for(4 * SECOND);
+    stage.troupe.latency_us = 900_000;
+    stage.run_for(25 * SECOND);
+    assert!(listed(&stage).is_empty(), "it waits");
+    stage.run_to_end(250 * SECOND);
+    let [kill] = &listed(&stage)[..] else { panic!("one fault") };
+    assert!(kill.effect_us.is_none() && kill.note.as_ref().expect("why").contains("not steady"), "{kill:?}");
+    assert!(stage.scenario().inconclusive.expect("why").contains("no fault had an effect"));
+}
+
+#[test]
+fn several_at_once_overlap_and_too_many_demand_no_progress() {
+    let two = fault::Planned { fault: fault::Fault::of(Kind::Pause, vec![2, 3]), ..planned(Kind::Pause, 2) };
+    let mut stage = faults(vec![planned(Kind::Latency, 1), two, planned(Kind::Pause, 4)], 3);
+    stage.run_for(9 * SECOND);
+    let rows = listed(&stage);
+    assert!(rows.len() >= 2 && rows[1].injected_us < rows[0].effect_us.expect("seen") + 4 * SECOND, "{rows:?}");
+    stage.run_to_end(250 * SECOND);
+    let progress: Vec<bool> = listed(&stage).iter().map(|row| row.expected.progress).collect();
+    assert_eq!(progress[..2], [true, false], "one of six, then three of six");
+}
+
+#[test]
+fn an_interrupt_heals_whatever_is_in_force() {
+    let mut stage = faults(vec![planned(Kind::Partition, 1)], 1);
+    stage.troupe.recovers = false;
+    stage.run_for(9 * SECOND);
+    assert!(listed(&stage)[0].effect_us.is_some());
+    stage.cut("interrupted");
+    assert!(stage.asked_for(|ask| matches!(ask, Ask::Heal { .. })));
+    stage.run_to_end(2 * SECOND);
+    assert!(listed(&stage)[0].healed_us.is_some());
 }

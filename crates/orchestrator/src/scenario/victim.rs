@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use crate::fault::mix;
 use crate::world::World;
 
 /// The replica to break: drawn by the seed among the members that have connections.
@@ -11,12 +12,4 @@ pub(super) fn draw(world: &World, seed: u64, id: u32) -> Option<u16> {
     let members: Vec<u16> = candidates.into_iter().filter(|replica| !world.down.contains_key(replica)).collect();
     let drawn = mix(seed ^ u64::from(id)) % members.len().max(1) as u64;
     members.get(drawn as usize).copied()
-}
-
-/// SplitMix64's output function: near seeds give unlike numbers.
-fn mix(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

@@ -8,6 +8,7 @@ use crate::collector::Figures;
 use crate::config::StressConfig;
 use crate::driver::LocalCluster;
 use crate::event::Event;
+use crate::fault::{Field, Kind};
 use crate::plan::{ChangeBy, Found, QueueFacts};
 use crate::target::{Status, Target};
 use crate::{StressError, calls};
@@ -92,28 +93,32 @@ pub(super) fn changes(
 
 /// What the plan must know of the target.
 pub(super) fn found(
-    (origin, is_colocated, replicas): (Origin, bool, u16),
+    (origin, is_colocated, replicas): (Origin, bool, Vec<u16>),
     spare: u64,
     cluster: Option<&LocalCluster>,
     status: Option<&Status>,
     (may_queue, changes, reached): (bool, Result<ChangeBy, String>, &Reached),
+    seed: u64,
 ) -> Found {
     let queue: Option<QueueFacts> = match cluster {
         Some(cluster) => Some(cluster.queue()),
         None => status.and_then(Status::queue),
     };
-    let no_driver = || Some(NO_DRIVER.to_string());
+    let no_driver = || {
+        let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Command);
+        kinds.map(|kind| (kind, NO_DRIVER.to_string())).collect()
+    };
     Found {
         own_cluster: origin == Origin::Own,
         colocated: is_colocated,
-        replicas,
-        no_kill: cluster.map_or_else(no_driver, LocalCluster::no_kill),
-        no_partition: cluster.map_or_else(no_driver, LocalCluster::no_partition),
+        replicas: replicas.len() as u16,
+        field: Field { replicas, fronted: None, lacks: cluster.map_or_else(no_driver, LocalCluster::lacks) },
         queue: match queue {
             _ if !may_queue => Err("the target has no queued tool that may be called".into()),
             Some(queue) if queue.workers > 0 && queue.places > 0 => Ok(queue),
             _ => Err("the target does not say how long its queue is".into()),
         },
+        seed,
         // On another host what was asked for is the most that may be.
         spare: if is_colocated { spare } else { 0 },
         changes,

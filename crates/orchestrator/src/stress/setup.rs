@@ -14,7 +14,7 @@ use crate::action::Action;
 use crate::calls::{self, Chosen};
 use crate::config::{Era, StressConfig};
 use crate::describe::{self, Settled};
-use crate::driver::LocalCluster;
+use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::{Event, Said};
 use crate::fleet::Fleet;
 use crate::folder::Folder;
@@ -72,6 +72,10 @@ struct Answering {
     endpoints: Vec<(u16, SocketAddr)>,
 }
 
+fn command(config: &StressConfig) -> &'static str {
+    if config.chaos { "chaos" } else { "stress" }
+}
+
 fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
     match pid {
         Some(pid) if !collector::can_read(pid) => Err(StressError::usage(format!(
@@ -92,7 +96,7 @@ impl<'a> Setup<'a> {
         let room = Room::of_this_machine();
         let crew = room.crew(config)?;
         let (base_ns, started_at) = (monotonic_ns(), clock::local_now());
-        let run_id = format!("stress-test-{}", started_at.strftime("%Y%m%d-%H%M%S"));
+        let run_id = format!("{}-test-{}", command(config), started_at.strftime("%Y%m%d-%H%M%S"));
         let folder = Folder::create(config.output.as_deref(), &run_id)?;
         let rig = Rig::new(RunClock::new(base_ns));
         Ok(Self { config, watcher, said: Vec::new(), rig, base_ns, started_at, folder, url, room, crew })
@@ -191,6 +195,10 @@ impl<'a> Setup<'a> {
             }
         }
         let endpoints = origin::endpoints(&target, self.rig.cluster());
+        if self.rig.cluster().is_none() {
+            let faults = ForeignFaults::new(&endpoints, self.rig.clock, self.rig.sender());
+            self.rig.add_foreign_faults(faults);
+        }
         Ok(Answering { target, status, origin, endpoints })
     }
 
@@ -304,13 +312,14 @@ impl<'a> Setup<'a> {
         let possible: u64 = world.agents.iter().map(|agent| agent.connections_possible).sum();
         let changes = origin::changes(self.config, &reached, self.rig.cluster())?;
         let found = origin::found(
-            (origin, target.is_colocated, replicas),
+            (origin, target.is_colocated, endpoints.iter().map(|(replica, _)| *replica).collect()),
             possible.saturating_sub(self.config.sockets()),
             self.rig.cluster(),
             status.as_ref(),
             (chosen.calls.queued.is_some(), changes, &reached),
+            seed,
         );
-        let plan = plan::stress(self.config, &found)?;
+        let plan = if self.config.chaos { plan::chaos } else { plan::stress }(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
         let settled = Settled {
             target: target.url.to_string(),
@@ -357,7 +366,7 @@ impl<'a> Setup<'a> {
             record_version: RECORD_VERSION,
             run_id: self.folder.run_id().into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            command: "stress".into(),
+            command: command(self.config).into(),
             command_line: self.config.command_line.clone(),
             started_at: self.started_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             monotonic_base_ns: self.base_ns,

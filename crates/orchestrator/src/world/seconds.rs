@@ -28,11 +28,21 @@ pub(crate) struct LoadSecond {
 impl LoadSecond {
     /// More than half of what was planned came to nothing, and not through the generator.
     fn is_mostly_errors(&self) -> bool {
-        let count = |wanted: fn(Fate) -> bool| -> u64 {
-            Fate::ALL.into_iter().filter(|fate| wanted(*fate)).map(|fate| self.fates.get(fate)).sum()
-        };
-        let judged = self.planned - count(Fate::is_generators).min(self.planned);
-        count(|fate| fate != Fate::Ok && !fate.is_generators()) * 2 > judged
+        self.count(|fate| fate != Fate::Ok && !fate.is_generators()) * 2 > self.judged()
+    }
+
+    /// At least 99 % of what was planned ended ok.
+    pub(crate) fn is_mostly_ok(&self) -> bool {
+        self.fates.get(Fate::Ok) * 100 >= self.judged() * 99
+    }
+
+    /// What was planned, less what the generator itself did not send.
+    fn judged(&self) -> u64 {
+        self.planned - self.count(Fate::is_generators).min(self.planned)
+    }
+
+    fn count(&self, wanted: fn(Fate) -> bool) -> u64 {
+        Fate::ALL.into_iter().filter(|fate| wanted(*fate)).map(|fate| self.fates.get(fate)).sum()
     }
 }
 

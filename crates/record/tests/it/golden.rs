@@ -241,6 +241,7 @@ fn marks() -> Vec<Entry> {
             heal_verified_us: None,
             ready_us: Some(81_000_000),
             note: Some("a note".into()),
+            ..FaultRow::default()
         }),
         Entry::Scenario(ScenarioRow {
             phase: 4,

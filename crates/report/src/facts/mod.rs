@@ -25,6 +25,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) ramp: Option<Opening>,
     /// Node failures and partitions.
     pub(crate) faults: Vec<FaultFacts<'a>>,
+    /// Those of a list.
+    pub(crate) listed: Vec<FaultFacts<'a>>,
     pub(crate) overflow: Option<QueueFacts<'a>>,
     pub(crate) burst: Option<QueueFacts<'a>>,
     pub(crate) unpaced_ramp: Option<Opening>,
@@ -43,6 +45,7 @@ impl<'a> Facts<'a> {
             memory: Memory::of(analysis),
             ramp: Opening::of_phase(analysis),
             faults: recovery::all(analysis),
+            listed: recovery::listed(analysis),
             overflow: overflow.map(|row| QueueFacts::of(analysis, row)),
             burst: burst.map(|row| QueueFacts::of(analysis, row)),
             unpaced_ramp: unpaced.map(|row| Opening::of_scenario(analysis, row)),

@@ -17,6 +17,8 @@ pub(crate) struct FaultFacts<'a> {
     pub(crate) reestablished: u64,
     /// Connections on the replica by the server's gauge, in the last sample before the fault.
     pub(crate) on_replica: Option<u64>,
+    /// When nothing of it was left, or it was watched no longer.
+    pub(crate) over_us: u64,
     pub(crate) fates: Parts,
 }
 
@@ -44,6 +46,12 @@ pub(crate) struct Parts {
 /// What counts as before: this long.
 const BEFORE_US: u64 = 10_000_000;
 
+/// The faults of a list, in the order in which they were made; those that were skipped among them.
+pub(super) fn listed(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
+    let faults = analysis.faults.values().filter(|fault| fault.scenario == scenario::FAULTS);
+    faults.map(|fault| facts(analysis, fault)).collect()
+}
+
 pub(super) fn all(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
     let Some((number, _)) = analysis.phase_named(phase::FAILURE_RECOVERY) else { return Vec::new() };
     let names = [scenario::NODE_FAILURE, scenario::NETWORK_PARTITION];
@@ -56,7 +64,7 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
     let episodes: Vec<&EpisodeRow> = analysis
         .episodes
         .values()
-        .filter(|episode| episode.phase == fault.phase && Some(episode.replica) == fault.replica)
+        .filter(|episode| episode.phase == fault.phase && fault.hits(episode.replica))
         .filter(|episode| (fault.injected_us..=until_us).contains(&episode.detected_us))
         .collect();
     let affected = episodes.iter().map(|episode| episode.affected).sum();
@@ -78,6 +86,7 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
         affected,
         reestablished,
         on_replica: gauge_before(analysis, fault),
+        over_us: over_us(fault, &episodes, until_us),
         fates: parts(analysis, fault.injected_us, over_us(fault, &episodes, until_us), until_us, &[Kind::Load]),
     }
 }
@@ -100,15 +109,22 @@ fn watched_until(analysis: &Analysis, fault: &FaultRow) -> u64 {
     let next = analysis
         .faults
         .values()
-        .filter(|other| other.replica == fault.replica && other.injected_us > fault.injected_us)
+        .filter(|other| other.injected_us > fault.injected_us && share_a_target(other, fault))
         .map(|other| other.injected_us)
         .min();
     next.map_or(end, |next| end.min(next))
 }
 
+fn share_a_target(one: &FaultRow, other: &FaultRow) -> bool {
+    // Faults of no replica in particular are told apart by their times only.
+    one.skipped.is_none()
+        && (one.targets() == other.targets() || one.targets().iter().any(|replica| other.hits(*replica)))
+}
+
 /// When nothing of the fault is left: undone, ready, all served.
 fn over_us(fault: &FaultRow, episodes: &[&EpisodeRow], until_us: u64) -> u64 {
-    let is_open = fault.ready_us.is_none() || episodes.iter().any(|episode| episode.served_again < episode.affected);
+    let is_unready = fault.ready_us.is_none() && fault.replica.is_some();
+    let is_open = is_unready || episodes.iter().any(|episode| episode.served_again < episode.affected);
     if is_open {
         return until_us;
     }
@@ -122,8 +138,12 @@ fn gauge_before(analysis: &Analysis, fault: &FaultRow) -> Option<u64> {
     let samples = analysis.seconds.range(number.saturating_sub(5)..=number).rev();
     let sample =
         samples.filter_map(|(_, second)| second.cluster.as_ref()).find(|sample| sample.at_us < fault.injected_us)?;
-    let gauge = sample.replicas.iter().find(|replica| Some(replica.replica) == fault.replica)?.connections?;
-    Some(gauge.saturating_sub(analysis.operation_connections(sample.second, fault.replica)))
+    let of_targets = sample.replicas.iter().filter(|replica| fault.hits(replica.replica));
+    let sums = of_targets.map(|replica| {
+        let operations = analysis.operation_connections(sample.second, Some(replica.replica));
+        Some(replica.connections?.saturating_sub(operations))
+    });
+    sums.reduce(|sum, one| Some(sum? + one?))?
 }
 
 /// The requests of some kinds before, during and after: a slot that touches the time between counts as during.

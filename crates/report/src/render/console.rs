@@ -3,7 +3,9 @@ use erlmcp_record::names::phase;
 use super::LINE;
 use crate::summary::title;
 use crate::verdict::{Check, Verdict};
-use crate::{ExitCode, Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, exit_code, format};
+use crate::{
+    ExitCode, FaultLine, Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, exit_code, format,
+};
 
 /// The end of the console's output: FINAL REPORT, readiness, closing status line.
 pub fn console(summary: &Summary) -> String {
@@ -11,6 +13,7 @@ pub fn console(summary: &Summary) -> String {
     summary.phases.iter().for_each(|phase| text += &phase_section(phase));
     text += &numbers(summary);
     text += &timeline(summary);
+    text += &faults(summary);
     text += &ledger(summary);
     text += &generator(summary);
     text += &format!("{LINE}\n  PRODUCTION READINESS ASSESSMENT\n{LINE}\n");
@@ -23,7 +26,9 @@ fn heading(summary: &Summary) -> String {
     let version = summary.run.as_ref().map_or("?", |run| run.version.as_str());
     let connections = summary.configuration.as_ref().map_or(0, |config| config.connections);
     let connections = format::short_count(connections);
-    format!("{LINE}\n  ERLMCP v{version} - {connections} CONCURRENT STRESS TEST FINAL REPORT\n{LINE}\n\n")
+    let is_chaos = summary.run.as_ref().is_some_and(|run| run.command == "chaos");
+    let what = if is_chaos { "CHAOS" } else { "STRESS" };
+    format!("{LINE}\n  ERLMCP v{version} - {connections} CONCURRENT {what} TEST FINAL REPORT\n{LINE}\n\n")
 }
 
 fn phase_title(name: &str) -> String {
@@ -101,6 +106,26 @@ fn timeline(summary: &Summary) -> String {
     let sum =
         |of: fn(&crate::TimelineLine) -> Option<u64>| format::duration_ms(summary.timeline.iter().filter_map(of).sum());
     text + &format!("  Total: {}, {}\n\n", sum(|line| line.planned_ms), sum(|line| line.actual_ms))
+}
+
+/// A table of columns as wide as they need; the last two are as long as they are.
+fn faults(summary: &Summary) -> String {
+    if summary.faults.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![FaultLine::HEADING.map(String::from)];
+    rows.extend(summary.faults.iter().map(FaultLine::cells));
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..FaultLine::HEADING.len() - 2).map(width).collect();
+    let mut text = String::from("--- FAULTS (times since the effect) ---\n");
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(at, cell)| match widths.get(at) {
+            Some(width) => format!("{cell:<width$}"),
+            None => cell.clone(),
+        });
+        text += &format!("  {}\n", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+    text + "\n"
 }
 
 fn ledger(summary: &Summary) -> String {

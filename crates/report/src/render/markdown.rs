@@ -1,7 +1,7 @@
 use erlmcp_record::names::phase;
 
 use crate::verdict::Check;
-use crate::{Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title};
+use crate::{FaultLine, Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title};
 
 /// FINAL_REPORT.md: the table of SLAs first.
 pub fn markdown(summary: &Summary) -> String {
@@ -14,6 +14,7 @@ pub fn markdown(summary: &Summary) -> String {
     for section in &summary.numbers {
         text += &format!("### {}\n\n{}", section.title, figures(&section.figures));
     }
+    text += &faults(summary);
     text += &checks(summary);
     text += &ledger(summary);
     text + &generator(summary)
@@ -148,6 +149,17 @@ fn scenario(result: &ScenarioResult) -> String {
     let is_empty = result.figures.is_empty() && matches!(result.figure.value, Value::NotMeasured(_));
     let table = if is_empty { String::new() } else { figures(&all) };
     format!("### {}: {}\n\n{reason}{table}", result.name, result.outcome)
+}
+
+fn faults(summary: &Summary) -> String {
+    if summary.faults.is_empty() {
+        return String::new();
+    }
+    let heading = FaultLine::HEADING.map(String::from);
+    let rule = heading.clone().map(|_| "---".to_string());
+    let rows: String = summary.faults.iter().map(|line| row(&line.cells())).collect();
+    let times = "Times are since the effect: detected, served and ready (since the heal, where there was one).";
+    format!("## Faults\n\n{times}\n\n{}{}{rows}\n", row(&heading), row(&rule))
 }
 
 fn checks(summary: &Summary) -> String {

@@ -1,7 +1,7 @@
 use erlmcp_record::Ended;
 
 use super::{
-    Finish, LedgerLine, REPORT_VERSION, Summary, SummaryPhase, generator, numbers, phases, readiness, timeline,
+    Finish, LedgerLine, REPORT_VERSION, Summary, SummaryPhase, faults, generator, numbers, phases, readiness, timeline,
 };
 use crate::analysis::Analysis;
 use crate::facts::Facts;
@@ -34,6 +34,7 @@ pub(crate) fn build(analysis: &Analysis) -> Summary {
         readiness: readiness::readiness(analysis, &facts, &checks),
         ledger: ledger(analysis),
         generator: generator::generator(analysis, &facts),
+        faults: faults::lines(analysis, &facts),
         checks,
     }
 }

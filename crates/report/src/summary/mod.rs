@@ -1,6 +1,7 @@
 //! The view model: everything that a view of a run shows.
 
 mod build;
+mod faults;
 mod generator;
 mod lines;
 mod numbers;
@@ -41,6 +42,9 @@ pub struct Summary {
     pub phases: Vec<SummaryPhase>,
     /// "Real performance numbers": connections, latency, throughput, errors, resources.
     pub numbers: Vec<Section>,
+    /// Those of a list, in the order in which they were made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultLine>,
     pub checks: Vec<Check>,
     pub readiness: Readiness,
     pub ledger: Vec<LedgerLine>,
@@ -173,6 +177,35 @@ pub struct LedgerLine {
     pub kind: Kind,
     pub planned: u64,
     pub fates: FateCounts,
+}
+
+/// One fault of a list and what was seen of it. Times are milliseconds; since its effect where nothing else is said.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultLine {
+    pub id: u32,
+    /// "kill", "loss", or the user's own name.
+    pub kind: String,
+    /// "3", "1, 4", or "the cluster".
+    pub targets: String,
+    pub method: String,
+    /// Since the run began.
+    pub injected_ms: u64,
+    /// Since it was injected.
+    pub effect_ms: Value,
+    pub detected_by_cluster_ms: Value,
+    pub detected_by_clients_ms: Value,
+    pub served_again_ms: Value,
+    /// Since the heal, where it was healed.
+    pub ready_again_ms: Value,
+    /// From the heal until it was seen.
+    pub healed_ms: Value,
+    /// Until the load was as before.
+    pub steady_again_ms: Value,
+    /// Of the requests from its injection until it was over.
+    pub fates: FateCounts,
+    pub verdict: Verdict,
+    /// What stands against it, or the note of the run.
+    pub reason: Option<String>,
 }
 
 /// What the generator saw of itself.

@@ -58,7 +58,7 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
     if let Some(target) = &analysis.target {
         methods.push(format!("Server figures: {}", target.server_figures));
     }
-    for fault in analysis.faults.values().take(20) {
+    for fault in analysis.faults.values().filter(|fault| !fault.method.is_empty()).take(20) {
         methods.push(format!("Fault {}: {}", fault.scenario, fault.method));
     }
     for (id, threshold) in config.thresholds.iter().filter(|(_, threshold)| threshold.changed) {

@@ -12,7 +12,7 @@ pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], 
     let mut rows: Vec<&ScenarioRow> = analysis.scenarios.values().filter(|row| row.phase == number).collect();
     rows.sort_by_key(|row| (row.started_us, order(&row.name)));
     let name = analysis.phases.get(&number).map_or("", |times| times.name.as_str());
-    let is_recovery = name == phase::FAILURE_RECOVERY;
+    let is_recovery = [phase::FAILURE_RECOVERY, phase::CHAOS].contains(&name);
     let mut results: Vec<ScenarioResult> =
         rows.into_iter().map(|row| result(analysis, facts, checks, row, is_recovery)).collect();
     // What was skipped with its phase was skipped for the phase's reason.
@@ -32,6 +32,7 @@ fn order(name: &str) -> usize {
         NODE_FAILURE,
         NETWORK_PARTITION,
         QUEUE_OVERFLOW,
+        scenario::FAULTS,
         RAMP_UP,
         SUSTAINED_LOAD,
         scenario::BURST_TRAFFIC,
@@ -60,7 +61,10 @@ fn result(
     row: &ScenarioRow,
     is_recovery: bool,
 ) -> ScenarioResult {
-    let check = checks.iter().find(|check| check.id == check_id(&row.name, is_recovery));
+    let check = match row.name.as_str() {
+        scenario::FAULTS => worst(checks.iter().filter(|check| check.id.starts_with("faults."))),
+        name => checks.iter().find(|check| check.id == check_id(name, is_recovery)),
+    };
     let (outcome, reason) = match (&row.skipped, check.map(|check| &check.verdict)) {
         (Some(why), _) => ("skipped", Some(why.clone())),
         (None, Some(Verdict::Pass)) => (if is_recovery { "recovered" } else { "success" }, None),
@@ -80,6 +84,16 @@ fn result(
         (None, false) => figures.remove(0),
     };
     ScenarioResult { name: row.name.clone(), outcome: outcome.into(), figure, reason, figures }
+}
+
+/// The check that stands for several.
+fn worst<'a>(checks: impl Iterator<Item = &'a Check>) -> Option<&'a Check> {
+    checks.min_by_key(|check| match check.verdict {
+        Verdict::Fail => 0,
+        Verdict::Inconclusive { .. } => 1,
+        Verdict::Pass => 2,
+        Verdict::Skipped { .. } => 3,
+    })
 }
 
 /// An overflow without a loss whose queue never came back has not recovered.
@@ -102,6 +116,7 @@ fn figures(analysis: &Analysis, facts: &Facts<'_>, row: &ScenarioRow, check: Opt
         scenario::NETWORK_PARTITION => faults("detected_ms", check, &in_recovery(&row.name)),
         scenario::QUEUE_OVERFLOW => facts.overflow.as_ref().map(overflow).unwrap_or_default(),
         scenario::BURST_TRAFFIC => facts.burst.as_ref().map(burst).unwrap_or_default(),
+        scenario::FAULTS => listed(facts),
         scenario::RAMP_UP => ramp(facts),
         scenario::SUSTAINED_LOAD => steady(facts, row),
         scenario::GRADUAL_COOLDOWN => cool_down(analysis, row),
@@ -141,6 +156,28 @@ fn faults(judged: &str, check: Option<&Check>, faults: &[&FaultFacts<'_>]) -> Ve
         figures.extend(one_fault(fault, &prefix));
     }
     figures
+}
+
+/// How many there were of a list; what each showed stands in the table of faults.
+fn listed(facts: &Facts<'_>) -> Vec<Figure> {
+    let count =
+        |of: fn(&FaultFacts<'_>) -> bool| Value::Count(facts.listed.iter().filter(|fault| of(fault)).count() as u64);
+    let kinds: std::collections::BTreeSet<&str> = facts
+        .listed
+        .iter()
+        .filter(|fault| fault.fault.effect_us.is_some())
+        .map(|fault| fault.fault.kind.as_str())
+        .collect();
+    vec![
+        Figure::new("faults_with_effect", count(|fault| fault.fault.effect_us.is_some())),
+        Figure::new("kinds_with_effect", Value::Count(kinds.len() as u64)),
+        Figure::new("faults_skipped", count(|fault| fault.fault.skipped.is_some())),
+        Figure::new("connections_affected", Value::Count(facts.listed.iter().map(|fault| fault.affected).sum())),
+        Figure::new(
+            "connections_served_again",
+            Value::Count(facts.listed.iter().map(|fault| fault.reestablished).sum()),
+        ),
+    ]
 }
 
 /// Of fewer faults than this a P99 says nothing.

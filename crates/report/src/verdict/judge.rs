@@ -3,7 +3,7 @@ use erlmcp_record::names::phase;
 
 use super::evidence::Evidence;
 use super::{Check, Limit, Threshold, Verdict, threshold};
-use super::{baseline, cool_down, performance, ramp, recovery, sla, sustained, whole_run};
+use super::{baseline, cool_down, faults, performance, ramp, recovery, sla, sustained, whole_run};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
 use crate::format;
@@ -43,6 +43,7 @@ pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
     ramp::enter(&mut judge);
     sustained::enter(&mut judge);
     recovery::enter(&mut judge);
+    faults::enter(&mut judge);
     performance::enter(&mut judge);
     cool_down::enter(&mut judge);
     whole_run::enter(&mut judge);
@@ -53,7 +54,11 @@ pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
 pub(crate) fn scenario_checks(analysis: &Analysis, facts: &Facts<'_>, name: &str) -> Vec<Check> {
     let mut judge = Judge { analysis, facts, invalid: invalid(analysis), checks: Vec::new() };
     match name {
-        phase::FAILURE_RECOVERY => recovery::enter(&mut judge),
+        phase::FAILURE_RECOVERY => {
+            recovery::enter(&mut judge);
+            faults::enter(&mut judge);
+        }
+        phase::CHAOS => faults::enter(&mut judge),
         phase::PERFORMANCE_SCENARIOS => performance::enter(&mut judge),
         _ => {}
     }

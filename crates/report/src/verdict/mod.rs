@@ -5,6 +5,7 @@ mod cool_down;
 mod doubt;
 mod estimate;
 mod evidence;
+mod faults;
 mod judge;
 mod performance;
 mod ramp;
@@ -18,6 +19,7 @@ mod whole_run;
 
 use serde::Serialize;
 
+pub(crate) use faults::{failures, verdict_of};
 pub(crate) use judge::{checks, invalid, offers_tools, scenario_checks, skipped_phase};
 pub(crate) use sla::memory_source;
 pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS};

@@ -28,6 +28,17 @@ const fn row(
     Threshold { id, name, phase: Some(phase), comparison, default, unit }
 }
 
+/// Of faults from a list, in whichever phase they were.
+const fn of_list(
+    id: &'static str,
+    name: &'static str,
+    comparison: Comparison,
+    default: f64,
+    unit: &'static str,
+) -> Threshold {
+    Threshold { id, name, phase: None, comparison, default, unit }
+}
+
 const BASE: &str = phase::BASELINE;
 const RAMP: &str = phase::RAMP_UP;
 const LOAD: &str = phase::SUSTAINED_LOAD;
@@ -73,6 +84,11 @@ static THRESHOLDS: &[Threshold] = &[
         0.0,
         "operations",
     ),
+    of_list("faults.effect_count", "Faults with an effect that was seen", AtLeast, 1.0, "faults"),
+    of_list("faults.unhealed_count", "Faults not seen to be undone", AtMost, 0.0, "faults"),
+    of_list("faults.undetected_count", "Lost replicas that the cluster did not notice", AtMost, 0.0, "faults"),
+    of_list("faults.unrecovered_count", "Faults that were not recovered from", AtMost, 0.0, "faults"),
+    of_list("faults.stalled_seconds_count", "Seconds without progress", AtMost, 0.0, "seconds"),
     row("performance.ramp_cps", "Unpaced ramp", PERF, AtLeast, 5_000.0, "conn/s"),
     row("performance.sustained_mean_ms", "Mean latency, sustained", PERF, Below, 50.0, "ms"),
     row("performance.back_pressure_p95_ms", "P95 of accepted requests under back-pressure", PERF, Below, 100.0, "ms"),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod generator;
+mod listed;
 mod live;
 mod recovery;
 mod server_figures;

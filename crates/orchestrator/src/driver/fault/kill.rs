@@ -1,53 +1,96 @@
-use std::path::Path;
 use std::time::Duration;
 
-use erlmcp_load::clock::RunClock;
 use rustix::process::Signal;
+use tokio::time::{sleep, timeout};
 
+use super::bench::{Bench, LOOK_EVERY, of_processes};
+use super::hold::Force;
 use super::process::Process;
 use crate::event::Injected;
 
 /// A killed process is gone in milliseconds; with much memory to give back, later.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
+/// From the end of a process to the next one of the same replica: back-off and start.
+const NEXT_WITHIN: Duration = Duration::from_secs(20);
 
-/// Kills a replica's process; returns when it was seen to be gone.
-pub(super) async fn kill(control: &Path, replica: u16, clock: &RunClock) -> Result<Injected, String> {
-    let process = Process::of_replica(control, replica).await?;
-    let injected_us = clock.now_us();
-    process.signal(Signal::KILL)?;
-    let still_there = || format!("process {} was still there {} s after SIGKILL", process.pid, GONE_WITHIN.as_secs());
-    let effect_us = process.ended(GONE_WITHIN, clock).await.ok_or_else(still_there)?;
-    Ok(Injected { method: "SIGKILL of the process".into(), injected_us, effect_us, at_most_us: None })
+/// Kills the replicas' processes, all at the same time; returns when the last was seen to be gone.
+pub(super) async fn kill(bench: &Bench, replicas: &[u16]) -> Result<(Force, Injected), String> {
+    let processes = bench.processes(replicas).await?;
+    let injected_us = bench.clock.now_us();
+    for process in &processes {
+        process.signal(Signal::KILL)?;
+    }
+    let effect_us = gone(bench, &processes).await?;
+    let method = format!("SIGKILL of {}", of_processes(processes.len()));
+    Ok((Force::Past, Injected { method, injected_us, effect_us, at_most_us: None }))
+}
+
+/// When the last of them was seen to have ended.
+async fn gone(bench: &Bench, processes: &[Process]) -> Result<u64, String> {
+    let mut last_us = 0;
+    for process in processes {
+        let still_there = || format!("process {} was still there {} s after it", process.pid, GONE_WITHIN.as_secs());
+        last_us = last_us.max(process.ended(GONE_WITHIN, &bench.clock).await.ok_or_else(still_there)?);
+    }
+    Ok(last_us)
+}
+
+/// Kills each next process of the replicas as soon as it is there; the effect is the first end.
+pub(super) async fn again_and_again(bench: &Bench, replicas: &[u16], times: u64) -> Result<(Force, Injected), String> {
+    let (_, mut injected) = kill(bench, replicas).await?;
+    for _ in 1..times {
+        let next = async {
+            loop {
+                if let Ok(processes) = bench.processes(replicas).await {
+                    return processes;
+                }
+                sleep(LOOK_EVERY * 4).await;
+            }
+        };
+        let too_late = || format!("there was no next process within {} s", NEXT_WITHIN.as_secs());
+        let processes = timeout(NEXT_WITHIN, next).await.map_err(|_| too_late())?;
+        for process in &processes {
+            process.signal(Signal::KILL)?;
+        }
+        gone(bench, &processes).await?;
+    }
+    injected.method = format!("SIGKILL of {}, {times} times, as soon as it was there", of_processes(replicas.len()));
+    Ok((Force::Past, injected))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::contract::bench;
     use super::*;
     use crate::driver::fake::{self, FakeCluster};
     use std::process::Command;
 
     #[tokio::test]
-    async fn the_replica_is_killed_and_seen_gone() {
-        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is there");
-        let cluster = FakeCluster::new(fake::status(std::process::id(), &[None, Some(child.id())]));
-        let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
-        let injected = kill(cluster.control(), 2, &clock).await.expect("our child can be killed");
-        assert!(injected.effect_us >= injected.injected_us && injected.effect_us <= clock.now_us(), "{injected:?}");
-        assert_eq!((injected.method.as_str(), injected.at_most_us), ("SIGKILL of the process", None));
-        let status = child.wait().expect("it was a child");
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    async fn the_replicas_are_killed_and_seen_gone() {
+        let child = || Command::new("sleep").arg("60").spawn().expect("sleep is there");
+        let (mut one, mut two) = (child(), child());
+        let cluster = FakeCluster::new(fake::status(std::process::id(), &[None, Some(one.id()), Some(two.id())]));
+        let bench = bench(cluster.control());
+        let (_, injected) = kill(&bench, &[2, 3]).await.expect("our children can be killed");
+        assert!(injected.effect_us >= injected.injected_us && injected.effect_us <= bench.clock.now_us());
+        assert_eq!((injected.method.as_str(), injected.at_most_us), ("SIGKILL of 2 processes", None));
+        for child in [&mut one, &mut two] {
+            let status = child.wait().expect("it was a child");
+            assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+        }
     }
 
     #[tokio::test]
     async fn what_is_no_child_of_the_supervisor_is_left_alone() {
         let mut child = Command::new("sleep").arg("60").spawn().expect("sleep is there");
         let cluster = FakeCluster::new(fake::status(1, &[Some(child.id()), None]));
-        let clock = RunClock::new(0);
-        let error = kill(cluster.control(), 1, &clock).await.unwrap_err();
+        let bench = bench(cluster.control());
+        let why = async |replica| kill(&bench, &[replica]).await.map(|_| ()).unwrap_err();
+        let error = why(1).await;
         assert!(error.contains("is not a child of the supervisor"), "{error}");
         assert!(child.try_wait().expect("it is a child").is_none(), "it still runs");
-        assert_eq!(kill(cluster.control(), 2, &clock).await.unwrap_err(), "replica 2 has no process now");
-        assert_eq!(kill(cluster.control(), 3, &clock).await.unwrap_err(), "the cluster has no replica 3");
+        assert_eq!(why(2).await, "replica 2 has no process now");
+        assert_eq!(why(3).await, "the cluster has no replica 3");
         child.kill().expect("it can be killed");
         child.wait().expect("it was a child");
     }

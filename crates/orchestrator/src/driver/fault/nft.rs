@@ -1,4 +1,4 @@
-//! Packets dropped by address and port, in a table that the kernel removes with its owner.
+//! Packets filtered by address and port, in a table that the kernel removes with its owner.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
@@ -39,8 +39,8 @@ impl Nft {
         Ok(nft)
     }
 
-    /// Drops every packet from and to a replica's address and port, until the table is closed or its process ends.
-    pub(crate) async fn drop_packets_of(&self, address: SocketAddrV4) -> Result<Table, String> {
+    /// Starts the owner of a table that is yet to be made.
+    pub(crate) async fn open(&self) -> Result<Table, String> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("erlmcp_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut command = Command::new(&self.binary);
@@ -48,9 +48,14 @@ impl Nft {
         command.arg("-i").env("HOME", "/nonexistent").process_group(0).kill_on_drop(true);
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let owner = spawned.map_err(|error| format!("nft cannot be started: {error}"))?;
-        let mut table = Table { nft: self.clone(), name, owner };
-        table.tell(&script(&table.name, address)).await?;
-        table.listed().await?;
+        Ok(Table { nft: self.clone(), name, owner })
+    }
+
+    /// Drops every packet from and to a replica's address and port, until the table is closed or its process ends.
+    async fn drop_packets_of(&self, address: SocketAddrV4) -> Result<Table, String> {
+        let mut table = self.open().await?;
+        let filter = Filter { addresses: vec![address], arriving: true, leaving: true, fate: Fate::Dropped };
+        table.apply(&filter).await?;
         Ok(table)
     }
 
@@ -77,14 +82,58 @@ fn first_line(text: &str) -> String {
     line.trim_start_matches("Error: ").to_string()
 }
 
-/// Drops where packets arrive: a drop where they leave would be reported to the sender. By port too: others may serve
-/// at the same loopback address, and are none of our business.
-fn script(name: &str, address: SocketAddrV4) -> String {
-    let (ip, port) = (address.ip(), address.port());
+/// Which packets, and what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// By port too: others may serve at the same loopback address, and are none of our business.
+    pub(crate) addresses: Vec<SocketAddrV4>,
+    /// Those sent to the addresses.
+    pub(crate) arriving: bool,
+    /// Those sent from there.
+    pub(crate) leaving: bool,
+    pub(crate) fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Dropped,
+    /// Answered with a TCP reset.
+    Reset,
+    /// Dropped at random.
+    Lost {
+        percent: u64,
+    },
+}
+
+/// Filters where packets arrive: a drop where they leave would be reported to the sender.
+fn script(name: &str, filter: &Filter) -> String {
+    // A reset goes to the sender of a packet only. So that both ends of a connection hear of it, only the first packet of
+    // a client is answered with one; of an open connection it is the server's next packet, and then its own kernel
+    // answers what the client sends again. The resets themselves pass.
+    let (to, from) = match filter.fate {
+        Fate::Dropped => ("counter drop".to_string(), "counter drop".to_string()),
+        Fate::Reset => (
+            "tcp flags & (syn | ack) == syn counter reject with tcp reset".into(),
+            "tcp flags & rst == 0 counter reject with tcp reset".into(),
+        ),
+        Fate::Lost { percent } => {
+            let some = format!("numgen random mod 100 < {percent} counter drop");
+            (some.clone(), some)
+        }
+    };
+    let mut rules = String::new();
+    for address in &filter.addresses {
+        let (ip, port) = (address.ip(), address.port());
+        if filter.arriving {
+            rules += &format!("ip daddr {ip} tcp dport {port} {to}; ");
+        }
+        if filter.leaving {
+            rules += &format!("ip saddr {ip} tcp sport {port} {from}; ");
+        }
+    }
     format!(
         "add table ip {name} {{ flags owner; chain arriving {{ \
-         type filter hook input priority -300; policy accept; \
-         ip daddr {ip} tcp dport {port} counter drop; ip saddr {ip} tcp sport {port} counter drop; }}; }}\n"
+         type filter hook input priority -300; policy accept; {rules}}}; }}\n"
     )
 }
 
@@ -97,6 +146,18 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The process whose end is the table's.
+    pub(crate) fn owner(&self) -> Option<u32> {
+        self.owner.id()
+    }
+
+    /// Makes the table; returns when the kernel has it.
+    pub(crate) async fn apply(&mut self, filter: &Filter) -> Result<(), String> {
+        let script = script(&self.name, filter);
+        self.tell(&script).await?;
+        self.listed().await
+    }
+
     async fn tell(&mut self, text: &str) -> Result<(), String> {
         let input = self.owner.stdin.as_mut().ok_or("nft takes no more commands")?;
         let written = async { input.write_all(text.as_bytes()).await.is_ok() && input.flush().await.is_ok() };
@@ -130,8 +191,8 @@ impl Table {
         first_line(&String::from_utf8_lossy(&text))
     }
 
-    /// Packets that it has dropped so far; None: it is not in force.
-    pub(crate) async fn dropped(&self) -> Option<u64> {
+    /// Packets that it has caught so far; None: it is not in force.
+    pub(crate) async fn caught(&self) -> Option<u64> {
         count_packets(&self.nft.list(&self.name).await.ok()??)
     }
 

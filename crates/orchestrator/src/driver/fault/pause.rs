@@ -1,71 +1,87 @@
-//! A process that is stopped for a while: what is left to do where packets cannot be dropped.
+//! Processes that are stopped for a while: a fault by itself, and what is left to do where packets cannot be dropped.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::HealError;
-use super::process::Process;
+use super::bench::{Bench, of_processes};
+use super::hold::{After, Force};
+use super::process::{Known, Process};
+use crate::driver::watchdog::Debt;
+use crate::event::Injected;
 
 /// The kernel stops and continues a process in far less.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How long a process is stopped where the cluster does not say when it takes it for dead: an erlmcp cluster finds out
+/// within 1.25 s that it does not answer, and kills it after 2 s.
+const PAUSE: Duration = Duration::from_millis(1_600);
+/// Kept between the end of a pause and the time at which the cluster would kill the process.
+const PAUSE_MARGIN: Duration = Duration::from_millis(400);
 
-/// Continues process `$1` after `$2` seconds, or at once when nobody holds its input any more.
-const WATCHDOG: &str = "timeout \"$2\" cat > /dev/null; kill -CONT \"$1\"";
-
-/// A process that stands still.
-#[derive(Debug)]
-pub(super) struct Pause {
-    process: Process,
-    watchdog: Child,
-}
-
-impl Pause {
-    /// Stops it; whatever becomes of us, it is continued after `at_most`.
-    pub(super) async fn begin(process: Process, at_most: Duration) -> Result<Self, String> {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", WATCHDOG, "sh", &process.pid.to_string(), &at_most.as_secs_f64().to_string()]);
-        // Not killed with its handle: it has something to do first.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let watchdog = command.spawn().map_err(|error| format!("a shell cannot be started: {error}"))?;
-        let mut pause = Self { process, watchdog };
-        pause.process.signal(Signal::STOP)?;
-        if !pause.waited(|state| state == Some('T')).await {
-            return Err(format!("process {} was not seen to stop", pause.process.pid));
-        }
-        match pause.watchdog.try_wait() {
-            Ok(None) => Ok(pause),
-            _ => Err("nothing would continue the process if this one died (is there a `timeout` command?)".into()),
+/// Stops the replicas' processes; returns when they were seen to stand still. In place of something else it says why, and
+/// that it must end before the cluster takes them for dead.
+pub(super) async fn pause(
+    bench: &Bench,
+    replicas: &[u16],
+    in_place_of: Option<&str>,
+) -> Result<(Force, Injected), String> {
+    let at_most = pause_for(bench.status().await?.fence_after_ms);
+    let addresses = bench.addresses(replicas).await?;
+    let processes = bench.processes(replicas).await?;
+    let known = processes.iter().filter_map(|process| Known::of(process.pid));
+    let ticket = bench.hold(known.map(|process| Debt::Continue { process }).collect()).await?;
+    let injected_us = bench.clock.now_us();
+    for process in &processes {
+        let stopped = process.signal(Signal::STOP).and(process.stands_still().await);
+        if let Err(why) = stopped {
+            return bench.give_up(ticket, why).await;
         }
     }
+    let effect_us = bench.clock.now_us();
+    let what = if processes.len() == 1 { "process".into() } else { of_processes(processes.len()) };
+    let method = match in_place_of {
+        Some(why) => {
+            format!("{what} stopped (SIGSTOP) for {:.1} s: nftables is not available ({why})", at_most.as_secs_f64())
+        }
+        None => format!("{what} stopped (SIGSTOP)"),
+    };
+    let at_most_us = in_place_of.map(|_| at_most.as_micros() as u64);
+    let force = Force::Held { ticket, after: After::GoOn(processes), addresses };
+    Ok((force, Injected { method, injected_us, effect_us, at_most_us }))
+}
 
+/// Less than the time after which the cluster would kill the process.
+fn pause_for(fence_after_ms: Option<u64>) -> Duration {
+    let Some(fence_after) = fence_after_ms.map(Duration::from_millis) else { return PAUSE };
+    fence_after.saturating_sub(PAUSE_MARGIN).max(fence_after / 2)
+}
+
+impl Process {
     async fn waited(&self, wanted: impl Fn(Option<char>) -> bool) -> bool {
         let seen = async {
-            while !wanted(self.process.state()) {
+            while !wanted(self.state()) {
                 sleep(LOOK_EVERY).await;
             }
         };
         timeout(SEEN_WITHIN, seen).await.is_ok()
     }
 
-    /// Continues it and sees that it goes on.
-    ///
-    /// # Errors
-    /// Where it does not, or is no more.
-    pub(super) async fn end(mut self) -> Result<(), HealError> {
-        drop(self.watchdog.stdin.take());
-        self.process.signal(Signal::CONT).map_err(HealError::Otherwise)?;
-        let _ = timeout(SEEN_WITHIN, self.watchdog.wait()).await;
+    async fn stands_still(&self) -> Result<(), String> {
+        let stopped = self.waited(|state| state == Some('T')).await;
+        if stopped { Ok(()) } else { Err(format!("process {} was not seen to stop", self.pid)) }
+    }
+
+    /// Sees that it is stopped no more.
+    pub(super) async fn goes_on(&self) -> Result<(), HealError> {
         if !self.waited(|state| state != Some('T')).await {
-            return Err(HealError::Stuck(format!("process {} is still stopped: kill -CONT {0}", self.process.pid)));
+            return Err(HealError::Stuck(format!("process {} is still stopped: kill -CONT {0}", self.pid)));
         }
-        match self.process.state() {
+        match self.state() {
             None | Some('Z' | 'X') => {
-                Err(HealError::Otherwise(format!("process {} ended while it was stopped", self.process.pid)))
+                Err(HealError::Otherwise(format!("process {} ended while it was stopped", self.pid)))
             }
             Some(_) => Ok(()),
         }
@@ -75,67 +91,11 @@ impl Pause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process;
 
-    /// A process that does something all the time.
-    struct Victim(process::Child);
-
-    impl Victim {
-        fn new() -> Self {
-            Self(process::Command::new("sleep").arg("60").spawn().expect("sleep is there"))
-        }
-
-        fn handle(&self) -> Process {
-            Process::open(self.0.id()).expect("it runs")
-        }
-    }
-
-    impl Drop for Victim {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
-    async fn goes_on(process: &Process) {
-        let seen = async {
-            while process.state() == Some('T') {
-                sleep(LOOK_EVERY).await;
-            }
-        };
-        timeout(Duration::from_secs(10), seen).await.expect("it is continued");
-    }
-
-    #[tokio::test]
-    async fn it_stands_still_until_the_end() {
-        let victim = Victim::new();
-        let pause = Pause::begin(victim.handle(), Duration::from_secs(60)).await.expect("our child can be stopped");
-        assert_eq!(victim.handle().state(), Some('T'));
-        pause.end().await.expect("and continued");
-        assert_ne!(victim.handle().state(), Some('T'));
-    }
-
-    #[tokio::test]
-    async fn it_goes_on_when_we_are_gone_or_forget() {
-        let victim = Victim::new();
-        let pause = Pause::begin(victim.handle(), Duration::from_secs(60)).await.expect("our child can be stopped");
-        drop(pause);
-        goes_on(&victim.handle()).await;
-        let pause = Pause::begin(victim.handle(), Duration::from_millis(300)).await.expect("and again");
-        goes_on(&victim.handle()).await;
-        pause.end().await.expect("it was continued already");
-    }
-
-    #[tokio::test]
-    async fn one_that_dies_meanwhile_is_not_healed() {
-        let victim = Victim::new();
-        let pause = Pause::begin(victim.handle(), Duration::from_secs(60)).await.expect("our child can be stopped");
-        victim.handle().signal(Signal::KILL).expect("it is our child");
-        let clock = erlmcp_load::clock::RunClock::new(0);
-        assert!(victim.handle().ended(Duration::from_secs(10), &clock).await.is_some());
-        let error = pause.end().await.unwrap_err();
-        assert!(matches!(error, HealError::Otherwise(_)), "{error}");
-        let error = error.to_string();
-        assert!(error.contains("ended while it was stopped") || error.contains("No such process"), "{error}");
+    #[test]
+    fn a_pause_ends_before_the_process_is_taken_for_dead() {
+        assert_eq!(pause_for(None), PAUSE);
+        assert_eq!(pause_for(Some(5_000)), Duration::from_millis(4_600));
+        assert_eq!(pause_for(Some(600)), Duration::from_millis(300));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use crate::driver::control;
@@ -96,7 +97,7 @@ pub(crate) fn parent(pid: u32) -> Option<u32> {
 }
 
 /// A process as it can be found again: by number and start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Known {
     pub(crate) pid: u32,
     started: u64,

@@ -42,10 +42,12 @@ impl Told {
                         self.up_us = Some(at_us);
                     }
                     Event::Answer(Answer::Ready { replica: at, at_us }) if at == replica => self.ready_us = Some(at_us),
-                    Event::Answer(Answer::Injected(injected)) => {
-                        self.injected = Some(injected.expect("it has an effect"))
+                    Event::Answer(Answer::Injected { outcome, .. }) => {
+                        self.injected = Some(outcome.expect("it has an effect"))
                     }
-                    Event::Answer(Answer::Healed(healed)) => self.healed = Some(healed.expect("it can be undone")),
+                    Event::Answer(Answer::Healed { outcome, .. }) => {
+                        self.healed = Some(outcome.expect("it can be undone"))
+                    }
                     _ => {}
                 }
             }
@@ -66,16 +68,16 @@ impl Told {
 
 async fn kill_and_cut_off(driver: &LocalCluster, events: &mut mpsc::Receiver<Event>) {
     let mut told = Told::default();
-    driver.ask(Ask::Kill { replica: 2 });
+    driver.ask(inject(1, Kind::Kill, 2));
     told.until(events, 2, |told| told.injected.is_some()).await;
     driver.ask(Ask::AwaitReady { replica: 2 });
     told.until(events, 2, |told| told.down_us.is_some() && told.up_us.is_some() && told.ready_us.is_some()).await;
     told.show("killed");
 
     let mut told = Told::default();
-    driver.ask(Ask::Partition { replica: 3 });
+    driver.ask(inject(2, Kind::Partition, 3));
     told.until(events, 3, |told| told.injected.is_some() && told.down_us.is_some()).await;
-    driver.ask(Ask::Heal);
+    driver.ask(Ask::Heal { id: 2 });
     told.until(events, 3, |told| told.healed.is_some()).await;
     driver.ask(Ask::AwaitReady { replica: 3 });
     told.until(events, 3, |told| told.up_us.is_some() && told.ready_us.is_some()).await;
@@ -105,7 +107,7 @@ async fn a_cluster_of_its_own_is_started_broken_and_stopped() {
     kill_and_cut_off(&driver, &mut events).await;
     let (pids, began_us) = (pids(&driver).await, clock.now_us());
     // A fault in force is undone first.
-    driver.ask(Ask::Partition { replica: 1 });
+    driver.ask(inject(3, Kind::Partition, 1));
     let left = driver.abandon().await;
     show(format_args!("abandoned in {} ms: {left:?}", (clock.now_us() - began_us) / 1_000));
     assert_eq!(left, Leftovers::default());
@@ -134,10 +136,10 @@ async fn a_running_one_is_attached_to_and_left_running() {
     timeout(SOON, complete).await.expect("it comes up");
     let (sender, mut events) = mpsc::channel(256);
     let mut driver = LocalCluster::attach(&control, clock(), sender).await.expect("it is this user's own");
-    assert_eq!((driver.no_kill(), driver.no_partition()), (None, None));
+    assert!(!driver.lacks().contains_key(&Kind::Kill) && !driver.lacks().contains_key(&Kind::Partition));
     // Packets may not be dropped: its process is stopped for a while.
     let Link { control: at, clock, events: sender } = driver.link.clone();
-    driver.desk = Desk::open(at, clock, sender, Err("it is not".into()));
+    driver.desk = Desk::open(Bench { clock, ..bench_of_tests(&at) }, sender);
     kill_and_cut_off(&driver, &mut events).await;
     driver.ask(Ask::Scale { replicas: 4 });
     assert_eq!(answer(&mut events).await, Answer::Scaled(Ok(())));

@@ -1,15 +1,16 @@
 use super::*;
 use crate::config::tests::plain;
+use crate::fault::Field;
 use crate::plan::{ChangeBy, QueueFacts};
 
-fn own_cluster() -> Found {
+pub(in crate::plan) fn own_cluster() -> Found {
     Found {
         own_cluster: true,
         colocated: true,
         replicas: 12,
-        no_kill: None,
-        no_partition: None,
+        field: Field { replicas: (1..=12).collect(), fronted: None, lacks: Default::default() },
         queue: Ok(QueueFacts { workers: 600, places: 12_288 }),
+        seed: 7,
         spare: 20_000,
         changes: Err("no way".into()),
         operations: None,
@@ -21,9 +22,13 @@ fn foreign() -> Found {
         own_cluster: false,
         colocated: true,
         replicas: 1,
-        no_kill: Some("no fault driver".into()),
-        no_partition: Some("no fault driver".into()),
+        field: Field {
+            replicas: vec![1],
+            fronted: None,
+            lacks: Kind::ALL.map(|kind| (kind, "no fault driver".into())).into(),
+        },
         queue: Err("no queued tool".into()),
+        seed: 7,
         spare: 20_000,
         changes: Err("no way".into()),
         operations: None,

@@ -209,7 +209,7 @@ fn fault(kill: &Kill, id: u32) -> FaultRow {
         healed_us: None,
         heal_verified_us: None,
         ready_us: Some(us(kill.at + 300 * MS)),
-        note: None,
+        ..FaultRow::default()
     }
 }
 

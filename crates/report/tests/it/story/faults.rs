@@ -75,7 +75,7 @@ impl Story {
             healed_us: us(5_000).filter(|_| is_partition),
             heal_verified_us: us(5_100).filter(|_| is_partition),
             ready_us: us(if is_partition { 5_200 } else { 1_320 }),
-            note: None,
+            ..FaultRow::default()
         }));
         for agent in AGENTS {
             self.push(Entry::Episode(EpisodeRow {
@@ -107,7 +107,7 @@ impl Story {
             healed_us: Some(u64::from(from + 3) * SECOND_US),
             heal_verified_us: Some(u64::from(from + 4) * SECOND_US),
             ready_us: None,
-            note: None,
+            ..FaultRow::default()
         }));
         self.queued(4, block + 1, from, Fate::Ok);
     }

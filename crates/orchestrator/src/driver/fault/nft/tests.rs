@@ -53,7 +53,7 @@ async fn only_that_address_and_port_are_cut_off_and_come_back() {
         Seen::Answers,
         "another service at the same address is not ours to cut off"
     );
-    assert!(table.dropped().await.is_some_and(|packets| packets > 0));
+    assert!(table.caught().await.is_some_and(|packets| packets > 0));
     let name = table.name.clone();
     table.close().await.expect("it can be undone");
     assert_eq!(nft.list(&name).await, Ok(None));
@@ -124,6 +124,26 @@ async fn a_command_that_fails_is_quoted() {
     let error = nft.drop_packets_of(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).await.unwrap_err();
     assert_eq!(error, "Operation not permitted (you must be root)");
     assert_eq!(nft.list("x").await, Err("Operation not permitted (you must be root)".into()));
+}
+
+#[tokio::test]
+async fn each_direction_and_fate_can_be_had() {
+    let Some(nft) = nft().await else { return };
+    let (_listener, at) = listen(6);
+    let expected = [
+        (true, false, Fate::Dropped, Seen::Silent),
+        (false, true, Fate::Dropped, Seen::Silent),
+        (true, true, Fate::Reset, Seen::Refused),
+        (true, true, Fate::Lost { percent: 99 }, Seen::Silent),
+    ];
+    for (arriving, leaving, fate, seen) in expected {
+        let mut table = nft.open().await.expect("nft can be started");
+        let filter = Filter { addresses: vec![own(at)], arriving, leaving, fate };
+        table.apply(&filter).await.expect("it was possible a moment ago");
+        until(at, seen).await;
+        table.close().await.expect("it can be undone");
+        until(at, Seen::Answers).await;
+    }
 }
 
 #[test]

@@ -1,0 +1,169 @@
+//! Faults by `erlmcp chaos`: seen, healed, and gone whatever is killed.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{Cluster, is_alive, signal, until};
+use crate::finished::{Finished, Started, erlmcp};
+
+/// `chaos` against a cluster, with this list of faults.
+fn chaos(folder: &std::path::Path, target: &str, faults: &str) -> Started {
+    let list = folder.join("faults.toml");
+    fs::write(&list, faults).expect("the folder is ours");
+    let list = list.to_str().expect("plain");
+    let common = ["--for", "15s", "-c", "60", "-r", "120", "--ramp-rate", "500", "--agents", "1", "--seed", "7"];
+    erlmcp(&[["chaos", target, "--faults", list].as_slice(), &common].concat())
+}
+
+/// The last row of each fault.
+fn faults(finished: &Finished) -> Vec<Value> {
+    let journal = fs::read_to_string(finished.results().join("journal.jsonl")).expect("a journal");
+    let rows = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("rows are JSON"));
+    let faults: std::collections::BTreeMap<u64, Value> =
+        rows.filter(|row| row["row"] == "fault").map(|row| (row["id"].as_u64().expect("a number"), row)).collect();
+    faults.into_values().collect()
+}
+
+/// Processes whose command line has this word.
+fn helpers(parent: u32, word: &str) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").expect("procfs").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_it = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let of = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).map(str::to_string);
+        line.split(|byte| *byte == 0).nth(1) == Some(word.as_bytes()) && of == Some(parent.to_string())
+    };
+    pids.filter(is_it).collect()
+}
+
+/// The soft limit of descriptors of a process.
+fn descriptors(pid: u32) -> String {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()).unwrap_or_default().to_string()
+}
+
+const TWO: &str = r#"
+[[fault]]
+kind = "kill"
+at = "0s"
+replicas = [1]
+[[fault]]
+kind = "pause"
+at = "0s"
+replicas = [2]
+hold = "500ms"
+[[fault]]
+kind = "command"
+name = "touch"
+at = "0s"
+inject = ["touch", "broken"]
+effect = ["test", "-e", "broken"]
+heal = ["rm", "broken"]
+verify = ["test", "!", "-e", "broken"]
+"#;
+
+#[test]
+fn faults_are_made_healed_and_reported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 3);
+    let run = chaos(folder.path(), &format!("http://{}", cluster.shared), TWO);
+    let finished = run.end();
+    assert!([0, 3, 99].contains(&finished.code), "{}", finished.said());
+    let rows = faults(&finished);
+    let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
+    assert_eq!(kinds, ["kill", "pause", "touch"], "{}", finished.said());
+    for row in &rows {
+        assert!(row["effect_us"].as_u64() >= row["injected_us"].as_u64() && row["effect_us"].is_u64(), "{row}");
+    }
+    assert!(rows[0]["ready_us"].is_u64() && rows[0]["healed_us"].is_null(), "{}", rows[0]);
+    assert!(rows[1]["heal_verified_us"].is_u64() && rows[2]["heal_verified_us"].is_u64(), "{rows:?}");
+    assert_eq!(finished.report()["faults"].as_array().expect("a table").len(), 3);
+    assert_eq!(finished.verdict("faults.unhealed_count"), "pass");
+    assert_eq!(finished.verdict("cooldown.leftovers_count"), "pass");
+    assert!(finished.output.contains("CHAOS TEST FINAL REPORT"), "{}", finished.output);
+    assert!(!finished.folder().join("broken").exists());
+    assert_eq!(cluster.replica(2)["member"], true, "it is left running");
+}
+
+const STARVED: &str = "[[fault]]\nkind = \"descriptors\"\nat = \"0s\"\nreplicas = [2]\nhold = \"300s\"\n";
+
+#[test]
+fn a_fault_ends_with_the_run_that_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 3);
+    let (pid, run) = (cluster.pid(2), chaos(folder.path(), &format!("http://{}", cluster.shared), STARVED));
+    let before = descriptors(pid);
+    until("the fault is in force", || descriptors(pid) != before);
+    let watchdogs = helpers(run.pid(), "watchdog");
+    assert_eq!(watchdogs.len(), 1);
+    signal(run.pid(), Signal::KILL);
+    until("it is undone", || descriptors(pid) == before);
+    until("the watchdog ends", || !is_alive(watchdogs[0]));
+    assert_eq!(run.end().code, -1, "it was killed");
+    assert_eq!(cluster.pid(2), pid, "nothing else happened to it");
+}
+
+#[test]
+fn a_fault_ends_with_the_watchdog_that_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 3);
+    let (pid, run) = (cluster.pid(2), chaos(folder.path(), &format!("http://{}", cluster.shared), STARVED));
+    let before = descriptors(pid);
+    until("the fault is in force", || descriptors(pid) != before);
+    let [watchdog] = helpers(run.pid(), "watchdog")[..] else { panic!("one watchdog") };
+    signal(watchdog, Signal::KILL);
+    until("it is undone", || descriptors(pid) == before);
+    signal(run.pid(), Signal::INT);
+    let finished = run.end();
+    assert_eq!(finished.code, 105, "{}", finished.said());
+    assert_eq!(finished.verdict("cooldown.leftovers_count"), "pass");
+}
+
+/// What nftables has of that process's tables; None where it may not be asked.
+#[allow(clippy::print_stderr, reason = "a test that shows nothing has to say so")]
+fn tables(pid: u32) -> Option<Vec<String>> {
+    let listed = std::process::Command::new("nft").args(["list", "tables"]).output();
+    match listed {
+        Ok(listed) if listed.status.success() => {
+            let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+            Some(text.lines().filter(|line| line.contains(&format!("erlmcp_{pid}_"))).map(String::from).collect())
+        }
+        _ => {
+            eprintln!("SKIPPED: nftables is not available here");
+            None
+        }
+    }
+}
+
+#[test]
+fn packets_flow_again_when_run_and_watchdog_are_killed_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    if tables(0).is_none() {
+        return;
+    }
+    let cluster = Cluster::start(folder.path(), 3);
+    let list = "[[fault]]\nkind = \"loss\"\nat = \"0s\"\nreplicas = [2]\nhold = \"300s\"\n";
+    let run = chaos(folder.path(), &format!("http://{}", cluster.shared), list);
+    let is_in_force =
+        || helpers(run.pid(), "watchdog").len() == 1 && tables(run.pid()).is_some_and(|all| !all.is_empty());
+    until("the fault is in force", is_in_force);
+    let watchdogs = helpers(run.pid(), "watchdog");
+    // So that it cannot do anything about the death of the watchdog.
+    signal(run.pid(), Signal::STOP);
+    signal(watchdogs[0], Signal::KILL);
+    signal(run.pid(), Signal::KILL);
+    until("the kernel has removed the table", || tables(run.pid()).is_some_and(|all| all.is_empty()));
+    assert_eq!(run.end().code, -1);
+}
+
+#[test]
+fn a_list_that_is_wrong_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let finished = chaos(folder.path(), "http://127.0.0.1:9", "[[fault]]\nkind = \"earthquake\"\n").end();
+    assert_eq!(finished.code, 2, "{}", finished.said());
+    assert!(finished.errors.contains("there is no kind \"earthquake\""), "{}", finished.errors);
+}

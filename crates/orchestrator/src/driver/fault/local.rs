@@ -1,0 +1,38 @@
+use super::hold::Force;
+use super::{Bench, FaultDriver, HealError, descriptors, ending, group, kill, packets, pause};
+use crate::event::{Healed, Injected};
+use crate::fault::{Fault, Kind};
+
+impl FaultDriver for Bench {
+    type InForce = Force;
+
+    async fn inject(&self, fault: &Fault) -> Result<(Force, Injected), String> {
+        let (replicas, amount) = (&fault.replicas, fault.amount);
+        match fault.kind {
+            Kind::Kill => kill::kill(self, replicas).await,
+            Kind::CrashLoop => kill::again_and_again(self, replicas, amount).await,
+            Kind::Terminate => ending::terminate(self, replicas).await,
+            Kind::RollingRestart => ending::one_after_another(self, replicas).await,
+            Kind::Supervisor => ending::supervisor(self).await,
+            Kind::Pause => pause::pause(self, replicas, None).await,
+            Kind::Partition | Kind::PartitionIn | Kind::PartitionOut | Kind::Reset | Kind::Loss => {
+                packets::inject(self, fault).await
+            }
+            Kind::Cpu => group::cpu(self, replicas, amount).await,
+            Kind::Memory => group::memory(self, replicas, amount).await,
+            Kind::Descriptors => descriptors::take(self, replicas, amount).await,
+            Kind::Latency | Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => {
+                Err("no fault proxy stands in front of the replicas".into())
+            }
+            Kind::Command => self.commands().await?.inject(fault).await,
+        }
+    }
+
+    async fn heal(&self, force: Force) -> Result<Healed, HealError> {
+        force.heal((&self.watchdog, &self.clock), self.own.as_ref()).await
+    }
+
+    async fn end(&self) -> Vec<String> {
+        self.watchdog.end().await
+    }
+}

@@ -1,0 +1,116 @@
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use crate::driver::fault::process::{Known, Process};
+
+/// Something that must be undone, in a form in which another process can undo it. Undone twice it does no harm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub(in crate::driver) enum Debt {
+    /// A stopped process goes on.
+    Continue { process: Known },
+    /// A process of ours that keeps something in force (a table's owner, a proxy) ends.
+    End { process: Known },
+    /// A process may have so many descriptors again; None: as many as it likes.
+    Descriptors { process: Known, soft: Option<u64>, hard: Option<u64> },
+    /// The processes of a cgroup go home, and it is removed.
+    Group { group: PathBuf, home: PathBuf },
+    /// The user's own way to undo it.
+    Command { words: Vec<String>, within_ms: u64 },
+}
+
+/// An empty cgroup can be removed a moment after its last process has left.
+const EMPTIED_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+impl Debt {
+    /// Undoes it.
+    ///
+    /// # Errors
+    /// Where it is still in force, as a sentence that says what to do.
+    pub(in crate::driver) async fn pay(&self) -> Result<(), String> {
+        match self {
+            Debt::Continue { process } => match alive(process) {
+                Some(found) => found.signal(Signal::CONT).map_err(|why| format!("{why}: kill -CONT {}", process.pid)),
+                None => Ok(()),
+            },
+            Debt::End { process } => {
+                process.kill();
+                Ok(())
+            }
+            Debt::Descriptors { process, soft, hard } => descriptors(process, *soft, *hard),
+            Debt::Group { group, home } => leave(group, home).await,
+            Debt::Command { words, within_ms } => run(words, Duration::from_millis(*within_ms)).await,
+        }
+    }
+}
+
+impl Debt {
+    /// How long the user's own command may take.
+    pub(super) fn within(&self) -> Duration {
+        match self {
+            Debt::Command { within_ms, .. } => Duration::from_millis(*within_ms),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// The process, where it is still the one that was meant.
+fn alive(known: &Known) -> Option<Process> {
+    let process = Process::open(known.pid).ok()?;
+    known.is_alive().then_some(process)
+}
+
+fn descriptors(process: &Known, soft: Option<u64>, hard: Option<u64>) -> Result<(), String> {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+    let (Some(pid), true) = (pid, process.is_alive()) else { return Ok(()) };
+    let limit = Rlimit { current: soft, maximum: hard };
+    let failed = |error: rustix::io::Errno| {
+        format!("process {} keeps its limit of descriptors ({error}): prlimit --pid {0} --nofile", process.pid)
+    };
+    prlimit(Some(pid), Resource::Nofile, limit).map(|_| ()).map_err(failed)
+}
+
+async fn leave(group: &Path, home: &Path) -> Result<(), String> {
+    let emptied = async {
+        while group.exists() {
+            for pid in std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default().lines() {
+                // It may have ended meanwhile.
+                let _ = std::fs::write(home.join("cgroup.procs"), pid);
+            }
+            if std::fs::remove_dir(group).is_err() {
+                sleep(LOOK_EVERY).await;
+            }
+        }
+    };
+    let emptied = timeout(EMPTIED_WITHIN, emptied).await;
+    let stuck = || format!("the cgroup {} is still there: move its processes away and remove it", group.display());
+    emptied.map_err(|_| stuck())
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// Where it does not succeed in time, with its last words.
+pub(in crate::driver) async fn run(words: &[String], within: Duration) -> Result<(), String> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    let mut command = Command::new(program);
+    command.args(arguments).process_group(0).kill_on_drop(true);
+    let output = command.stdin(Stdio::null()).output();
+    let line = words.join(" ");
+    let output = timeout(within, output).await.map_err(|_| format!("`{line}` took over {:?}", within))?;
+    let output = output.map_err(|error| format!("`{line}` cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().map(str::trim).rfind(|said| !said.is_empty()).unwrap_or("it said nothing");
+    let said: String = said.chars().take(200).collect();
+    Err(format!("`{line}` failed ({}): {said}", output.status))
+}

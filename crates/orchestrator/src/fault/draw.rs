@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::file::{Choice, FaultList, Targets};
+use super::{Fault, Kind};
+
+/// A fault of a run's plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    pub fault: Fault,
+    pub when: When,
+    /// Why it will not be injected; None where it will.
+    pub skip: Option<String>,
+}
+
+/// The moment of a planned fault. It waits besides until the load is steady.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// So long after there is room for one more.
+    After(Duration),
+    /// So long after the load began.
+    At(Duration),
+}
+
+/// Draws of a list at most, however long a run is.
+const DRAWN_MAX: usize = 10_000;
+/// A replica that ends more often than five times in half a minute is given up by an erlmcp cluster: that would be
+/// another fault than the one that was drawn.
+const DEATHS_MAX: u64 = 4;
+const DEATHS_WITHIN: Duration = Duration::from_secs(30);
+/// Choices that are thrown away for that, before a fault without deaths is taken.
+const TRIES: u32 = 20;
+
+/// What there is to break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Numbers of all replicas.
+    pub replicas: Vec<u16>,
+    /// The one that the fault proxy stands in front of.
+    pub fronted: Option<u16>,
+    /// Kinds that cannot be done here, with the reason.
+    pub lacks: BTreeMap<Kind, String>,
+}
+
+/// The faults of `duration`, in their order: from the list's timetable, or drawn by `seed`. The same list, replicas and
+/// seed give the same faults, whatever the machine permits.
+pub fn draw(list: &FaultList, field: &Field, duration: Duration, seed: u64) -> Vec<Planned> {
+    let mut dice = Dice::new(seed ^ 0xFA17);
+    let is_timetable = list.is_timetable();
+    let mut drawn = if is_timetable {
+        list.choices.iter().map(|choice| timed(choice, field, &mut dice)).collect()
+    } else {
+        by_weight(list, field, duration, &mut dice)
+    };
+    if is_timetable {
+        drawn.sort_by_key(|planned: &Planned| match planned.when {
+            When::At(at) | When::After(at) => at,
+        });
+    }
+    for planned in &mut drawn {
+        planned.skip = skip(&planned.fault, field);
+    }
+    drawn
+}
+
+fn timed(choice: &Choice, field: &Field, dice: &mut Dice) -> Planned {
+    let when = When::At(choice.at.unwrap_or_default());
+    Planned { fault: fault(choice, field, dice), when, skip: None }
+}
+
+fn by_weight(list: &FaultList, field: &Field, duration: Duration, dice: &mut Dice) -> Vec<Planned> {
+    let mut drawn = Vec::new();
+    let mut ends = Ends::default();
+    let (mut at, mut quiet) = (Duration::ZERO, Duration::ZERO);
+    while at < duration && drawn.len() < DRAWN_MAX {
+        let gap = gap(list, dice);
+        at += gap;
+        quiet += gap;
+        let mut choice = choose(&list.choices, dice);
+        let mut fault = fault(choice, field, dice);
+        for _ in 0..TRIES {
+            if ends.bears(&fault, at) {
+                break;
+            }
+            choice = choose(&list.choices, dice);
+            fault = self::fault(choice, field, dice);
+        }
+        if !ends.bears(&fault, at) {
+            // Everything that may be drawn would kill too often now.
+            continue;
+        }
+        ends.note(&fault, at);
+        // With several at once the next one does not wait for the end of this one.
+        at += if list.at_once == 1 { fault.hold } else { Duration::ZERO };
+        drawn.push(Planned { fault, when: When::After(std::mem::take(&mut quiet)), skip: None });
+    }
+    drawn
+}
+
+fn gap(list: &FaultList, dice: &mut Dice) -> Duration {
+    let (from, to) = (list.gap.0.as_millis() as u64, list.gap.1.as_millis() as u64);
+    // Never nothing: the plan has an end.
+    Duration::from_millis((from + dice.below(to.saturating_sub(from) + 1)).max(1))
+}
+
+fn choose<'a>(choices: &'a [Choice], dice: &mut Dice) -> &'a Choice {
+    let all: u64 = choices.iter().map(|choice| u64::from(choice.weight)).sum();
+    let mut thrown = dice.below(all);
+    for choice in choices {
+        match thrown.checked_sub(u64::from(choice.weight)) {
+            Some(left) => thrown = left,
+            None => return choice,
+        }
+    }
+    &choices[0]
+}
+
+fn fault(choice: &Choice, field: &Field, dice: &mut Dice) -> Fault {
+    let all = &field.replicas;
+    let replicas = match &choice.targets {
+        Targets::These(replicas) => replicas.clone(),
+        _ if choice.kind.is_of_all() => all.clone(),
+        _ if choice.kind.needs() == super::Needs::Proxy => field.fronted.into_iter().collect(),
+        Targets::Count(count) => dice.some(all, usize::from(*count)),
+        Targets::Half => dice.some(all, (all.len() / 2).max(1)),
+        Targets::All => all.clone(),
+        Targets::None => Vec::new(),
+    };
+    let (kind, amount, hold) = (choice.kind, choice.amount, choice.hold);
+    Fault { kind, replicas, amount, hold, command: choice.command.clone() }
+}
+
+fn skip(fault: &Fault, field: &Field) -> Option<String> {
+    if let Some(unknown) = fault.replicas.iter().find(|replica| !field.replicas.contains(replica)) {
+        return Some(format!("there is no replica {unknown}"));
+    }
+    field.lacks.get(&fault.kind).cloned()
+}
+
+/// When processes of replicas were meant to end, by replica.
+#[derive(Debug, Default)]
+struct Ends(BTreeMap<u16, Vec<(Duration, u64)>>);
+
+impl Ends {
+    fn bears(&self, fault: &Fault, at: Duration) -> bool {
+        let more = fault.kind.deaths(fault.amount);
+        let recent = |replica: &u16| {
+            let all = self.0.get(replica).into_iter().flatten();
+            all.filter(|(then, _)| at.saturating_sub(*then) < DEATHS_WITHIN).map(|(_, deaths)| deaths).sum::<u64>()
+        };
+        more == 0 || fault.replicas.iter().all(|replica| recent(replica) + more <= DEATHS_MAX)
+    }
+
+    fn note(&mut self, fault: &Fault, at: Duration) {
+        let deaths = fault.kind.deaths(fault.amount);
+        for replica in fault.replicas.iter().filter(|_| deaths > 0) {
+            let all = self.0.entry(*replica).or_default();
+            all.retain(|(then, _)| at.saturating_sub(*then) < DEATHS_WITHIN);
+            all.push((at, deaths));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use super::*;
+
+fn field() -> Field {
+    Field { replicas: (1..=6).collect(), fronted: Some(4), lacks: BTreeMap::new() }
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_plan() {
+    let list = FaultList::usual();
+    let plan = draw(&list, &field(), minutes(10), 7);
+    assert_eq!(plan, draw(&list, &field(), minutes(10), 7));
+    assert_ne!(plan, draw(&list, &field(), minutes(10), 8));
+    assert!(plan.len() > 20, "{}", plan.len());
+}
+
+#[test]
+fn what_the_machine_permits_changes_no_draw() {
+    let list = FaultList::usual();
+    let poor = Field { lacks: BTreeMap::from([(Kind::Loss, "there is no nft command".into())]), ..field() };
+    let (here, there) = (draw(&list, &field(), minutes(20), 3), draw(&list, &poor, minutes(20), 3));
+    assert_eq!(here.len(), there.len());
+    for (here, there) in here.iter().zip(&there) {
+        assert_eq!((&here.fault, here.when), (&there.fault, there.when));
+        let expected = (here.fault.kind == Kind::Loss).then_some("there is no nft command");
+        assert_eq!(there.skip.as_deref(), expected);
+    }
+    assert!(there.iter().any(|planned| planned.skip.is_some()));
+}
+
+#[test]
+fn weights_and_gaps_are_kept() {
+    let text =
+        "gap = \"2s..4s\"\n[[fault]]\nkind = \"pause\"\nweight = 9\n[[fault]]\nkind = \"loss\"\nreplicas = [2]\n";
+    let list = FaultList::parse(text).expect("a list");
+    let plan = draw(&list, &field(), minutes(60), 1);
+    let pauses = plan.iter().filter(|planned| planned.fault.kind == Kind::Pause).count();
+    assert!(pauses * 10 > plan.len() * 8 && pauses < plan.len(), "{pauses} of {}", plan.len());
+    for planned in &plan {
+        let When::After(gap) = planned.when else { panic!("{planned:?}") };
+        assert!((Duration::from_secs(2)..=Duration::from_secs(4)).contains(&gap), "{gap:?}");
+        assert!(planned.fault.kind == Kind::Pause || planned.fault.replicas == [2]);
+        assert_eq!(planned.fault.replicas.len(), 1);
+    }
+}
+
+#[test]
+fn no_replica_is_killed_more_often_than_its_cluster_bears() {
+    let text = "gap = \"100ms\"\n[[fault]]\nkind = \"kill\"\ntargets = \"all\"\n[[fault]]\nkind = \"crash_loop\"\n";
+    let list = FaultList::parse(text).expect("a list");
+    let mut at = Duration::ZERO;
+    let mut deaths: Vec<(Duration, u16, u64)> = Vec::new();
+    for planned in draw(&list, &field(), minutes(5), 5) {
+        let (When::After(gap) | When::At(gap)) = planned.when;
+        at += gap;
+        let more = planned.fault.kind.deaths(planned.fault.amount);
+        deaths.extend(planned.fault.replicas.iter().map(|replica| (at, *replica, more)));
+    }
+    assert!(deaths.len() > 10, "{deaths:?}");
+    for (at, replica, _) in &deaths {
+        let since = at.saturating_sub(Duration::from_secs(29));
+        let recent = deaths.iter().filter(|death| death.1 == *replica && (since..=*at).contains(&death.0));
+        assert!(recent.map(|death| death.2).sum::<u64>() <= 4, "replica {replica} at {at:?}");
+    }
+}
+
+#[test]
+fn a_timetable_is_taken_as_it_is() {
+    let text =
+        "[[fault]]\nkind = \"partition\"\nat = \"20s\"\nreplicas = [3, 9]\n[[fault]]\nkind = \"kill\"\nat = \"5s\"\n";
+    let plan = draw(&FaultList::parse(text).expect("a list"), &field(), minutes(1), 1);
+    assert_eq!(plan.iter().map(|planned| planned.fault.kind).collect::<Vec<_>>(), [Kind::Kill, Kind::Partition]);
+    assert_eq!(plan[0].when, When::At(Duration::from_secs(5)));
+    assert_eq!(plan[1].skip.as_deref(), Some("there is no replica 9"));
+}
+
+#[test]
+fn what_goes_through_the_proxy_is_done_to_the_replica_behind_it() {
+    let text = "[[fault]]\nkind = \"latency\"\ntargets = \"half\"\n[[fault]]\nkind = \"rolling-restart\"\n";
+    let plan = draw(&FaultList::parse(text).expect("a list"), &field(), minutes(5), 1);
+    for planned in plan {
+        let expected: &[u16] = if planned.fault.kind == Kind::Latency { &[4] } else { &[1, 2, 3, 4, 5, 6] };
+        assert_eq!(planned.fault.replicas, expected);
+    }
+}

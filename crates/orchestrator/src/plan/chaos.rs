@@ -1,0 +1,82 @@
+use std::time::Duration;
+
+use erlmcp_record::names::{phase, scenario};
+
+use super::block::{Block, Faults};
+use super::stress::{baseline, cool_down, line_every, operate, phase_of, ramp_up, sweep, window};
+use super::{Found, PhasePlan, Plan, Step};
+use crate::fault::{self, FaultList};
+use crate::{StressConfig, StressError};
+
+/// Baseline, ramp-up, faults under load, and the end: four phases of the same blocks as `stress`.
+///
+/// # Errors
+/// Where no fault of the list can be made here.
+pub fn chaos(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {
+    let usual = FaultList::usual();
+    let list = config.faults.as_ref().unwrap_or(&usual);
+    let duration = list.ends().map_or(config.duration(), |ends| ends.max(config.duration()));
+    let faults = faults(list, config, found, duration);
+    if let [first, ..] = faults.planned.as_slice()
+        && faults.planned.iter().all(|planned| planned.skip.is_some())
+    {
+        let why = first.skip.clone().unwrap_or_default();
+        return Err(StressError::usage(format!("no fault of the list can be made here: {why}")));
+    }
+    let about = format!("{} planned, under load", erlmcp_report::plural(faults.planned.len() as u64, "fault"));
+    let steps = vec![
+        Step::scenario(scenario::FAULTS, "faults under load", Block::Faults(faults)),
+        Step::new("closing sweep", Block::Probe(sweep(config, found))),
+    ];
+    let mut chaos = phase_of("Chaos", about, steps);
+    operate(&mut chaos, phase::CHAOS, (config, found), &mut false);
+    let phases = [
+        (phase::BASELINE, baseline(config, found)),
+        (phase::RAMP_UP, ramp_up(config, found)),
+        (phase::CHAOS, chaos),
+        (phase::COOL_DOWN, cool_down(config, found)),
+    ];
+    let number = |(number, (name, body)): (u8, (&str, PhasePlan))| PhasePlan { number, name: name.into(), ..body };
+    Ok(Plan { name: "chaos".into(), phases: (1..).zip(phases).map(number).collect() })
+}
+
+/// The faults of a list, for `duration`.
+pub(super) fn faults(list: &FaultList, config: &StressConfig, found: &Found, duration: Duration) -> Faults {
+    Faults {
+        rate: config.rate(),
+        duration,
+        window: window(config).max(Duration::from_secs(3)),
+        planned: fault::draw(list, &found.field, duration, found.seed),
+        at_once: list.at_once,
+        replicas: found.replicas,
+        line_every: Some(line_every(duration)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stress::tests::own_cluster;
+    use super::*;
+    use crate::config::tests::plain;
+    use crate::fault::Kind;
+
+    #[test]
+    fn the_plan_is_the_same_for_the_same_seed() {
+        let config = StressConfig { duration: Some(Duration::from_secs(600)), ..plain() };
+        let plan = chaos(&config, &own_cluster()).expect("a plan");
+        assert_eq!(plan, chaos(&config, &own_cluster()).expect("a plan"));
+        assert_ne!(plan, chaos(&config, &Found { seed: 8, ..own_cluster() }).expect("a plan"));
+        let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
+        assert_eq!(names, ["baseline", "ramp_up", "chaos", "cool_down"]);
+        assert!(plan.estimate() > Duration::from_secs(600), "{:?}", plan.estimate());
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_broken_is_refused() {
+        let mut found = own_cluster();
+        found.field.lacks = Kind::ALL.map(|kind| (kind, "no fault driver".to_string())).into();
+        let error = chaos(&plain(), &found).expect_err("there is nothing to do");
+        assert_eq!(error.to_string(), "no fault of the list can be made here: no fault driver");
+        assert_eq!(error.exit_code(), 2);
+    }
+}

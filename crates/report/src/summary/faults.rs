@@ -1,0 +1,101 @@
+use super::{FaultLine, Value};
+use crate::analysis::Analysis;
+use crate::facts::{Facts, FaultFacts, Observed};
+use crate::format;
+use crate::verdict::{Verdict, failures, verdict_of};
+
+/// The faults of a list.
+pub(super) fn lines(analysis: &Analysis, facts: &Facts<'_>) -> Vec<FaultLine> {
+    facts.listed.iter().map(|fault| line(analysis, fault)).collect()
+}
+
+fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
+    let fault = facts.fault;
+    let targets: Vec<String> = fault.targets().iter().map(u16::to_string).collect();
+    let verdict = verdict_of(analysis, facts);
+    let reason = match &verdict {
+        Verdict::Pass => fault.note.clone(),
+        Verdict::Fail => Some(failures(analysis, facts)),
+        Verdict::Inconclusive { reason } | Verdict::Skipped { reason } => Some(reason.clone()),
+    };
+    let nothing_to_heal = if fault.expected.healed { "not seen" } else { "nothing to undo" };
+    let nobody = if fault.expected.detected { "not seen" } else { "not looked for" };
+    let cluster = match (&facts.detected_by_cluster, fault.cluster_detected_us) {
+        (found, Some(_)) => moment(found),
+        (_, None) => Value::NotMeasured(nobody.into()),
+    };
+    FaultLine {
+        id: fault.id,
+        kind: fault.kind.clone(),
+        targets: if targets.is_empty() { "the cluster".into() } else { targets.join(", ") },
+        method: fault.method.clone(),
+        injected_ms: fault.injected_us / 1_000,
+        effect_ms: between(Some(fault.injected_us), fault.effect_us, "not seen"),
+        detected_by_cluster_ms: cluster,
+        detected_by_clients_ms: moment(&facts.detected_by_first_client),
+        served_again_ms: moment(&facts.served_again),
+        ready_again_ms: moment(&facts.ready_again),
+        healed_ms: between(fault.healed_us, fault.heal_verified_us, nothing_to_heal),
+        steady_again_ms: between(fault.effect_us, fault.steady_us, "not seen"),
+        fates: facts.fates.during.fates,
+        verdict,
+        reason,
+    }
+}
+
+fn between(from_us: Option<u64>, at_us: Option<u64>, why_not: &str) -> Value {
+    let us = from_us.zip(at_us).map(|(from, at)| at.saturating_sub(from));
+    Value::or(us, |us| Value::Ms(us as f64 / 1e3), why_not)
+}
+
+fn moment(moment: &Observed) -> Value {
+    match moment {
+        Observed::After { us } => Value::Ms(*us as f64 / 1e3),
+        Observed::NotWithin { us } => Value::NotMeasured(format!("not within {}", format::ms(*us as f64 / 1e3))),
+        Observed::Unknown(why) => Value::NotMeasured(why.clone()),
+    }
+}
+
+impl FaultLine {
+    /// The heading of [`FaultLine::cells`].
+    pub(crate) const HEADING: [&'static str; 11] = [
+        "At",
+        "Fault",
+        "Replicas",
+        "Effect",
+        "Detected",
+        "by clients",
+        "Served",
+        "Ready",
+        "Healed",
+        "Fates",
+        "Verdict",
+    ];
+
+    /// A row of a table.
+    pub(crate) fn cells(&self) -> [String; 11] {
+        let short = |value: &Value| match value {
+            Value::NotMeasured(_) => "-".to_string(),
+            value => value.pretty(),
+        };
+        let fates: Vec<String> =
+            self.fates.iter().map(|(fate, count)| format!("{} {}", fate.name(), format::count(count))).collect();
+        let verdict = match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.verdict.mark()),
+            None => self.verdict.mark().to_string(),
+        };
+        [
+            format!("{:.1} s", self.injected_ms as f64 / 1e3),
+            self.kind.clone(),
+            self.targets.clone(),
+            short(&self.effect_ms),
+            short(&self.detected_by_cluster_ms),
+            short(&self.detected_by_clients_ms),
+            short(&self.served_again_ms),
+            short(&self.ready_again_ms),
+            short(&self.healed_ms),
+            fates.join(" + "),
+            verdict,
+        ]
+    }
+}

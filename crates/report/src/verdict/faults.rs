@@ -1,0 +1,136 @@
+//! Faults from a list: what each of them showed, and all together.
+
+use erlmcp_record::names::{phase, scenario};
+
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+use super::{Verdict, doubt};
+use crate::analysis::Analysis;
+use crate::facts::{FaultFacts, Observed};
+
+/// The verdict of one fault.
+pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict {
+    let row = fault.fault;
+    if let Some(reason) = &row.skipped {
+        return Verdict::Skipped { reason: reason.clone() };
+    }
+    if row.effect_us.is_none() {
+        let reason = row.note.clone().unwrap_or_else(|| "its effect was not seen".into());
+        return Verdict::Inconclusive { reason };
+    }
+    let fails = is_unhealed(fault) || is_undetected(fault) || is_unrecovered(fault) || stalled(analysis, fault).0 > 0;
+    match cut(analysis).filter(|_| fails) {
+        Some(reason) => Verdict::Inconclusive { reason },
+        None if fails => Verdict::Fail,
+        None => Verdict::Pass,
+    }
+}
+
+/// Why it failed, in words; empty where it did not.
+pub(crate) fn failures(analysis: &Analysis, fault: &FaultFacts<'_>) -> String {
+    let stalled = stalled(analysis, fault).0;
+    let all = [
+        (is_unhealed(fault), "not seen to be healed".to_string()),
+        (is_undetected(fault), "not detected by the cluster".into()),
+        (is_unrecovered(fault), "not all was well again".into()),
+        (stalled > 0, format!("no request succeeded in {stalled} of its seconds")),
+    ];
+    let mut texts: Vec<String> = all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text).collect();
+    texts.extend(fault.fault.note.clone());
+    texts.join("; ")
+}
+
+fn is_unhealed(fault: &FaultFacts<'_>) -> bool {
+    fault.fault.expected.healed && fault.fault.heal_verified_us.is_none()
+}
+
+fn is_undetected(fault: &FaultFacts<'_>) -> bool {
+    fault.fault.expected.detected && fault.fault.cluster_detected_us.is_none()
+}
+
+/// A target that was not ready again, a connection that was not served again, or what the run noted.
+fn is_unrecovered(fault: &FaultFacts<'_>) -> bool {
+    let is_unready = fault.fault.replica.is_some() && !matches!(fault.ready_again, Observed::After { .. });
+    is_unready || fault.reestablished < fault.affected || (fault.fault.note.is_some() && !is_unhealed(fault))
+}
+
+/// Seconds without a success, and the seconds in which some were demanded: requests were planned, and every fault in
+/// force left enough of the target.
+pub(crate) fn stalled(analysis: &Analysis, fault: &FaultFacts<'_>) -> (u64, u64) {
+    let Some(effect_us) = fault.fault.effect_us else { return (0, 0) };
+    let whole = |us: u64| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX);
+    // Whole seconds of it only.
+    let (first, last) = (whole(effect_us).saturating_add(1), whole(fault.over_us));
+    let mut counts = (0, 0);
+    for (number, second) in analysis.seconds.range(first..last.max(first)) {
+        let load = second.kind(erlmcp_record::Kind::Load);
+        let Some(load) = load.filter(|load| load.planned > 0) else { continue };
+        if all_leave_enough(analysis, u64::from(*number) * 1_000_000) {
+            counts.1 += 1;
+            counts.0 += u64::from(load.ok() == 0);
+        }
+    }
+    counts
+}
+
+fn all_leave_enough(analysis: &Analysis, from_us: u64) -> bool {
+    let end_us = from_us + 1_000_000;
+    let mut in_force = analysis.faults.values().filter(|other| {
+        let ends_us = other.ready_us.max(other.heal_verified_us).unwrap_or(u64::MAX);
+        other.effect_us.is_some_and(|effect_us| effect_us < end_us) && ends_us > from_us
+    });
+    in_force.all(|other| other.expected.progress)
+}
+
+fn cut(analysis: &Analysis) -> Option<String> {
+    doubt::cut(analysis, phase::CHAOS).or_else(|| doubt::cut(analysis, phase::FAILURE_RECOVERY))
+}
+
+/// Nothing where the run had no list of faults.
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    let (analysis, faults) = (judge.analysis, &judge.facts.listed);
+    let row = analysis.scenarios.values().find(|row| row.name == scenario::FAULTS);
+    let is_planned =
+        analysis.config.as_ref().is_some_and(|config| config.phases.iter().any(|name| name == phase::CHAOS));
+    if row.is_none() && faults.is_empty() && !is_planned {
+        return;
+    }
+    let made: Vec<&FaultFacts<'_>> = faults.iter().filter(|fault| fault.fault.effect_us.is_some()).collect();
+    let count = |of: &dyn Fn(&FaultFacts<'_>) -> bool| made.iter().filter(|fault| of(fault)).count() as u64;
+    let stalled = made.iter().map(|fault| stalled(analysis, fault));
+    let (stalled, demanded) = stalled.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let evidence = |count: u64, samples: u64, of: &'static str, source: &str| {
+        let none = (samples == 0).then(|| format!("there were no such {of}"));
+        Evidence::of(Some(Estimate::count(count)), samples, of, source).spoiled(none).excused(cut(analysis))
+    };
+    let all = made.len() as u64;
+    let planned = faults.iter().filter(|fault| fault.fault.skipped.is_none()).count() as u64;
+    let checks = [
+        ("faults.effect_count", evidence(all, planned, "faults", "faults whose effect was observed")),
+        ("faults.unhealed_count", evidence(count(&is_unhealed), all, "faults", "faults not seen to be undone")),
+        (
+            "faults.undetected_count",
+            evidence(count(&is_undetected), all, "faults", "lost replicas that stayed members"),
+        ),
+        (
+            "faults.unrecovered_count",
+            evidence(
+                count(&is_unrecovered),
+                all,
+                "faults",
+                "faults after which replicas or clients were not back in 30 s",
+            ),
+        ),
+        (
+            "faults.stalled_seconds_count",
+            evidence(stalled, demanded, "seconds", "seconds of faults that left most replicas, without a success"),
+        ),
+    ];
+    for (id, evidence) in checks {
+        match row.and_then(|row| row.skipped.clone()) {
+            Some(reason) => judge.enter_skipped(id, &reason),
+            None => judge.enter(id, evidence),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Faults of a list: what each has to show, and their table.
+
+use erlmcp_record::names::scenario;
+use erlmcp_record::{Entry, Expected, Fate, FaultRow};
+use erlmcp_report::verdict::Verdict;
+use erlmcp_report::{Summary, render};
+
+use crate::story::rows::fates;
+use crate::story::{Story, analysis};
+use crate::{reason, verdict};
+
+const EFFECT: &str = "faults.effect_count";
+const HEALED: &str = "faults.unhealed_count";
+const DETECTED: &str = "faults.undetected_count";
+const RECOVERED: &str = "faults.unrecovered_count";
+const PROGRESS: &str = "faults.stalled_seconds_count";
+const ALL: [&str; 5] = [EFFECT, HEALED, DETECTED, RECOVERED, PROGRESS];
+
+/// A run whose partition is a fault of a list.
+fn listed(change: impl Fn(&mut FaultRow)) -> Vec<Entry> {
+    let mut story = Story::whole();
+    story.seconds = 20;
+    let mut rows = story.rows();
+    for row in &mut rows {
+        match row {
+            Entry::Fault(row) if row.scenario == scenario::NETWORK_PARTITION => {
+                row.scenario = scenario::FAULTS.into();
+                row.kind = "partition".into();
+                row.expected = Expected { detected: true, healed: true, progress: true };
+                change(row);
+            }
+            Entry::Scenario(row) if row.name == scenario::NETWORK_PARTITION => row.name = scenario::FAULTS.into(),
+            _ => {}
+        }
+    }
+    rows
+}
+
+fn summary(change: impl Fn(&mut FaultRow)) -> Summary {
+    analysis(&listed(change)).summary()
+}
+
+#[test]
+fn a_fault_that_was_borne_passes_and_stands_in_the_table() {
+    let summary = summary(|_| {});
+    for id in ALL {
+        assert_eq!(verdict(&summary, id), "PASS", "{id}");
+    }
+    let [line] = &summary.faults[..] else { panic!("one fault of a list") };
+    assert_eq!((line.verdict.clone(), line.kind.as_str(), line.targets.as_str()), (Verdict::Pass, "partition", "2"));
+    assert!(line.fates.total() > 0, "{line:?}");
+    for text in [render::markdown(&summary), render::console(&summary)] {
+        assert!(text.contains("by clients") && text.contains("partition"), "{text}");
+    }
+}
+
+#[test]
+fn a_run_without_a_list_has_no_such_checks() {
+    let mut story = Story::whole();
+    story.seconds = 20;
+    let summary = analysis(&story.rows()).summary();
+    assert!(summary.faults.is_empty() && summary.checks.iter().all(|check| !check.id.starts_with("faults.")));
+    assert!(!render::markdown(&summary).contains("## Faults"));
+}
+
+#[test]
+fn each_thing_that_was_not_seen_fails_its_check() {
+    type Change = fn(&mut FaultRow);
+    let unseen: [(Change, &str); 4] = [
+        (|row| row.heal_verified_us = None, HEALED),
+        (|row| row.cluster_detected_us = None, DETECTED),
+        (|row| row.ready_us = None, RECOVERED),
+        (|row| row.note = Some("not all was well again".into()), RECOVERED),
+    ];
+    for (change, id) in unseen {
+        let summary = summary(change);
+        assert_eq!(verdict(&summary, id), "FAIL", "{id}");
+        assert_eq!(summary.faults[0].verdict, Verdict::Fail);
+        assert!(summary.faults[0].reason.is_some());
+    }
+}
+
+#[test]
+fn a_fault_without_effect_shows_nothing() {
+    let summary = summary(|row| {
+        row.effect_us = None;
+        row.note = Some("packets were not seen to be dropped".into());
+    });
+    assert_eq!(verdict(&summary, EFFECT), "FAIL", "at least one was to have an effect");
+    assert_eq!(verdict(&summary, RECOVERED), "INCONCLUSIVE");
+    assert_eq!(summary.faults[0].verdict.reason(), Some("packets were not seen to be dropped"));
+}
+
+#[test]
+fn a_skipped_fault_is_no_fault() {
+    let summary = summary(|row| {
+        *row = FaultRow { skipped: Some("there is no nft command".into()), effect_us: None, ..row.clone() }
+    });
+    assert_eq!(verdict(&summary, EFFECT), "INCONCLUSIVE");
+    assert!(reason(&summary, EFFECT).contains("there were no such faults"));
+    assert_eq!(summary.faults[0].verdict.reason(), Some("there is no nft command"));
+}
+
+#[test]
+fn seconds_without_a_success_are_stalls_where_enough_was_left() {
+    let stalled = |progress: bool| {
+        let mut rows = listed(|row| row.expected.progress = progress);
+        let from = rows.iter().find_map(|row| match row {
+            Entry::Fault(row) if row.scenario == scenario::FAULTS => {
+                Some((row.effect_us.expect("seen") / 1_000_000) as u32)
+            }
+            _ => None,
+        });
+        let from = from.expect("there is one");
+        for row in &mut rows {
+            if let Entry::Interval(row) = row
+                && (from + 1..=from + 2).contains(&row.second)
+            {
+                row.fates = fates(&[(Fate::TimedOut, row.planned)]);
+            }
+        }
+        analysis(&rows).summary()
+    };
+    assert_eq!(verdict(&stalled(true), PROGRESS), "FAIL");
+    assert!(stalled(true).faults[0].reason.as_ref().expect("why").contains("no request succeeded in 2"));
+    // Where most replicas are broken nothing is demanded.
+    assert_eq!(verdict(&stalled(false), PROGRESS), "INCONCLUSIVE");
+}
