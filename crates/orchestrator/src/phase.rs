@@ -28,9 +28,9 @@ mod streams;
 mod sweep;
 
 pub(crate) use audit::AUDIT_BOUND;
+pub(crate) use load::SpanLines;
 #[cfg(test)]
 pub(crate) use operations::OPERATIONS_BLOCK;
-pub(crate) use load::SpanLines;
 
 /// Ids that a phase may give to its blocks and faults.
 const IDS: u32 = 10_000;

@@ -31,8 +31,8 @@ pub(crate) struct ChaosArgs {
     /// Requests a second
     #[arg(short, long, value_name = "RATE", default_value = "1000", value_parser = parse_rate)]
     pub(crate) rate: f64,
-    /// Operations a second beside the load, each to happen once; audited at the end [default: as stress; 0: none]
-    #[arg(long, value_name = "RATE")]
+    /// Operations a second beside the load, each to happen once; proven by an audit; 0: none [default: 500]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) operations: Option<f64>,
     /// Connections a second in the ramp-up
     #[arg(long, value_name = "RATE", default_value = "1000", value_parser = parse_rate)]

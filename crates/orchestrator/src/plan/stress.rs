@@ -60,7 +60,12 @@ pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError>
 }
 
 /// Operations run beside sustained load and faults, and are audited after the faults.
-pub(super) fn operate(planned: &mut PhasePlan, name: &str, (config, found): (&StressConfig, &Found), are_begun: &mut bool) {
+pub(super) fn operate(
+    planned: &mut PhasePlan,
+    name: &str,
+    (config, found): (&StressConfig, &Found),
+    are_begun: &mut bool,
+) {
     let Some(tool) = found.operations.clone() else { return };
     let rate = config.operations();
     let is_beside = matches!(name, phase::SUSTAINED_LOAD | phase::FAILURE_RECOVERY | phase::CHAOS);
