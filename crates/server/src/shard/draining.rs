@@ -71,6 +71,7 @@ impl<N: Net> Shard<N> {
     }
 
     pub(super) fn end_stream(&mut self, key: u32) {
+        self.settle_changes(key);
         let Some(connection) = self.table.get_mut(key) else { return };
         if !matches!(connection.task, Task::Stream(_)) {
             return;

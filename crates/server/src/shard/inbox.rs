@@ -7,11 +7,10 @@ use erlmcp_protocol::server::respond::LAST_CHUNK;
 use super::mailbox::{Delivery, Inbox, Note, SESSIONS_ENDED};
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
-use crate::dispatch::{RETRY_MS, write_changes, write_message, write_retry_after};
-use crate::engine::Updates;
+use crate::dispatch::{RETRY_MS, write_message, write_retry_after};
 use crate::metrics::counters::Outcome;
 use crate::queue::Answer;
-use crate::session::{EventId, Push};
+use crate::session::EventId;
 
 impl<N: Net> Shard<N> {
     /// Takes the messages; hands over the connections that came with them.
@@ -144,36 +143,5 @@ impl<N: Net> Shard<N> {
         self.await_request(token.key);
         self.flush(token.key);
         self.resume(token);
-    }
-
-    /// Tells the streams that asked for it.
-    fn announce(&mut self, changes: u32, updates: &Updates) {
-        for key in self.table.keys() {
-            let Some(connection) = self.table.get_mut(key) else { continue };
-            if let Task::Stream(stream) = &mut connection.task {
-                // A session's message goes to one of its streams.
-                if stream.push.as_ref().is_none_or(Push::speaks) {
-                    stream.owed |= stream.wanted & changes;
-                    if let Some(push) = stream.push.as_ref().filter(|_| !updates.is_empty()) {
-                        let uris = self.shared.sessions.held.uris(push.session.id);
-                        stream.watch(uris);
-                    }
-                    stream.resources.iter_mut().for_each(|watched| watched.is_owed |= updates.has(&watched.uri));
-                    self.settle_changes(key);
-                }
-            }
-        }
-    }
-
-    /// Sends what a stream is owed. One that is behind gets it when it has caught up, once.
-    pub(super) fn settle_changes(&mut self, key: u32) {
-        let Some(connection) = self.table.get_mut(key) else { return };
-        let Task::Stream(stream) = &mut connection.task else { return };
-        if !stream.is_owed() || connection.output.is_some() {
-            return;
-        }
-        write_changes(&mut self.out, stream, self.told);
-        self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
-        self.flush(key);
     }
 }

@@ -9,6 +9,7 @@ mod mailbox;
 mod net;
 mod reading;
 mod run;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod writing;
@@ -61,6 +62,8 @@ pub(crate) struct Shard<N: Net> {
     out: Vec<u8>,
     /// Connections that were not read to the end, for the sake of the others.
     again: VecDeque<ConnToken>,
+    /// Streams that are owed a change and were not told of it for the sake of the others: each once.
+    owing: VecDeque<ConnToken>,
     fired: Vec<u32>,
     inbox: Inbox,
     generation: u32,
@@ -91,6 +94,7 @@ impl<N: Net> Shard<N> {
             read_buffer: vec![0; bytes(limits.read_bytes).max(1)],
             out: Vec::new(),
             again: VecDeque::new(),
+            owing: VecDeque::new(),
             fired: Vec::new(),
             inbox: Inbox::default(),
             generation: 0,
@@ -155,7 +159,8 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Reads on where reading was broken off for the sake of the others. True while there is more of it.
+    /// Goes on where reading, or the telling of a change, was broken off for the sake of the others. True while there is
+    /// more of it.
     pub(crate) fn go_on(&mut self) -> bool {
         for _ in 0..self.again.len() {
             let Some(token) = self.again.pop_front() else { break };
@@ -163,7 +168,8 @@ impl<N: Net> Shard<N> {
                 self.read(token, false);
             }
         }
-        !self.again.is_empty()
+        let owes = self.tell_owed();
+        owes || !self.again.is_empty()
     }
 
     fn find(&mut self, token: ConnToken) -> Option<&mut Connection<N::Stream>> {

@@ -205,6 +205,15 @@ impl Stage {
         while self.shard.go_on() {}
     }
 
+    /// One turn, which may leave something to the next. True where it does.
+    pub(super) fn one_turn(&mut self) -> bool {
+        self.shard.begin_turn();
+        assert!(self.shard.take_messages().is_empty());
+        let goes_on = self.shard.go_on();
+        self.shard.go_on_draining();
+        goes_on
+    }
+
     /// Time goes by, a tick at a time.
     pub(super) fn wait_ms(&mut self, ms: u64) {
         for _ in 0..ms.div_ceil(100) {

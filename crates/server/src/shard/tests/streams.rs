@@ -1,9 +1,12 @@
 //! Subscription streams.
 
+use std::sync::atomic::Ordering;
+
 use super::requests::{echo, listen, request};
 use super::stage::Stage;
 use crate::engine::Change;
 use crate::limits::Limits;
+use crate::shard::telling::TELL_MAX;
 
 const CHANGED: &str = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\",\"params\":{\"_meta\":{\
     \"io.modelcontextprotocol/subscriptionId\":1}}}\n\n";
@@ -99,4 +102,45 @@ fn streams_are_bounded() {
     assert!(received.starts_with("HTTP/1.1 503 ") && received.contains("\r\nRetry-After: "), "{received}");
     stage.send(&second, echo("still here"));
     assert!(second.received().starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_change_does_not_keep_others_waiting_until_all_streams_are_told() {
+    let mut stage = Stage::new(Limits::default());
+    let peers: Vec<_> = (0..TELL_MAX * 2 + 1).map(|_| stage.connect()).collect();
+    for peer in &peers {
+        stage.send(peer, listen());
+        peer.received();
+    }
+    stage.shared.notifier.changed_here(Change::ToolsList);
+    let mut told = Vec::new();
+    loop {
+        let goes_on = stage.one_turn();
+        told.push(peers.iter().filter(|peer| peer.received().contains("list_changed")).count());
+        if told.len() == 1 {
+            // Who is owed one change is told of another one with it.
+            stage.shared.notifier.changed_here(Change::ToolsList);
+        }
+        if !goes_on {
+            break;
+        }
+    }
+    assert_eq!(told, [TELL_MAX, TELL_MAX, TELL_MAX, 1]);
+}
+
+#[test]
+fn a_stream_that_ends_is_told_first_of_what_it_is_owed() {
+    let mut stage = Stage::new(Limits::default());
+    let peers: Vec<_> = (0..TELL_MAX * 2).map(|_| stage.connect()).collect();
+    for peer in &peers {
+        stage.send(peer, listen());
+        peer.received();
+    }
+    stage.shared.notifier.changed_here(Change::ToolsList);
+    stage.shared.draining.store(true, Ordering::Release);
+    assert!(stage.one_turn(), "half of them were not told in their turn");
+    for peer in &peers {
+        let end = peer.received();
+        assert!(end.contains("list_changed") && end.ends_with("\r\n0\r\n\r\n"), "{end}");
+    }
 }
