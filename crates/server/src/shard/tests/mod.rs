@@ -4,6 +4,7 @@ mod any_order;
 mod deadlines;
 mod drain;
 mod requests;
+mod resuming;
 mod serving;
 mod stage;
 mod streams;
