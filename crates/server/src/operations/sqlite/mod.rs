@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 use rustix::fs::{FlockOperation, flock};
@@ -17,6 +18,10 @@ pub(crate) use export::export;
 use super::heart::{Event, Fingerprint, Key};
 use super::store::{Entry, Store, StoreError};
 use super::table::{Incarnation, Name, Row, Table, name};
+
+/// How often, and after which time, a file that is in use is looked at again.
+const TRIES: u32 = 50;
+const TRY: Duration = Duration::from_millis(20);
 
 /// Why a store can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +66,21 @@ impl SqliteStore {
         beside.push("-lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&beside);
         let lock = lock.map_err(|error| failed(error.to_string()))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| OpenError::InUse(path.to_path_buf()))?;
+        take(&lock).map_err(|_| OpenError::InUse(path.to_path_buf()))?;
         let connection = connect(path).map_err(|error| failed(error.to_string()))?;
         Ok(Self { connection, path: path.to_path_buf(), _lock: lock })
     }
+}
+
+/// Locks a file. Whoever had it may just be dying.
+fn take(lock: &File) -> rustix::io::Result<()> {
+    for _ in 0..TRIES {
+        if flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(TRY);
+    }
+    flock(lock, FlockOperation::NonBlockingLockExclusive)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
