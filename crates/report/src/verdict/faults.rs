@@ -5,7 +5,7 @@ use erlmcp_record::names::{phase, scenario};
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use super::{Verdict, doubt};
+use super::{Verdict, doubt, recovery};
 use crate::analysis::Analysis;
 use crate::facts::{FaultFacts, Observed};
 
@@ -133,4 +133,13 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
             None => judge.enter(id, evidence),
         }
     }
+    // Elsewhere the failure phase has a check of its own for them.
+    if is_planned {
+        match recovery::unwanted(analysis) {
+            Some(reason) => judge.enter_skipped(OPERATIONS_LOST, &reason),
+            None => judge.enter(OPERATIONS_LOST, recovery::audited(analysis)),
+        }
+    }
 }
+
+const OPERATIONS_LOST: &str = "faults.operations_lost_count";
