@@ -54,6 +54,11 @@ impl Budget {
         self.tenths = (self.tenths + 1).min(Self::TENTHS_MAX);
     }
 
+    /// One for what need not be: where enough is left for what must.
+    pub(super) fn spare(&mut self) -> bool {
+        self.tenths >= 50 && self.take()
+    }
+
     fn take(&mut self) -> bool {
         let has = self.tenths >= 10;
         self.tenths -= if has { 10 } else { 0 };

@@ -8,11 +8,16 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::answer::{self, Result, Whole};
-use super::course::{Course, End, Next};
-use super::journal::{Identity, Journal};
+use super::course::{Budget, Course, End, Next};
+use super::journal::Identity;
 use super::line::Line;
 use super::{NOWHERE, Shared};
 use crate::random::Random;
+
+/// One in so many is sent again after it was ok, and has to be answered with what is stored.
+const REPEATED_ONE_IN: u64 = 20;
+/// One in so many is sent only after the store has said that it never was, and has to be refused.
+const LATE_ONE_IN: u64 = 50;
 
 /// Carries out one operation after another.
 #[derive(Debug)]
@@ -55,7 +60,10 @@ impl Lane {
                 _ = ticks.tick() => {}
             }
             let Some(of) = self.identity() else { return };
-            if !self.operation(&of).await {
+            self.shared.budget(Budget::begun);
+            let is_late = self.random.below(LATE_ONE_IN) == 0 && self.shared.budget(Budget::spare);
+            let goes_on = if is_late { self.late(&of).await } else { self.operation(&of).await };
+            if !goes_on {
                 return;
             }
         }
@@ -72,14 +80,15 @@ impl Lane {
 
     /// Until its fate is known. False where the journal cannot be written any more.
     async fn operation(&mut self, of: &Identity) -> bool {
-        self.shared.budget(super::Budget::begun);
         let mut course = Course::begin();
         let mut next = Next::Attempt { number: 1, after_us: 0 };
+        let mut last = (0, End::Info(Reason::NotSent));
         loop {
             next = match next {
                 Next::Attempt { number, after_us } => {
                     sleep(Duration::from_micros(after_us)).await;
                     let Some(end) = self.attempt(of, number).await else { return false };
+                    last = (number, end);
                     let shared = Arc::clone(&self.shared);
                     shared.budget(|budget| course.attempted(end, budget, &mut self.random))
                 }
@@ -91,12 +100,51 @@ impl Lane {
                     }
                     course.asked(settled.map(|(state, _)| state), &mut self.random)
                 }
-                Next::Over => {
-                    self.shared.journal(Journal::settled);
-                    return !self.shared.journal(|journal| journal.is_broken());
-                }
+                Next::Over => break,
             };
         }
+        if last.1 == End::Ok && self.random.below(REPEATED_ONE_IN) == 0 && self.shared.budget(Budget::spare) {
+            // What comes of it changes nothing: the operation was ok.
+            let _ = self.attempt(of, last.0 + 1).await;
+        }
+        self.settled()
+    }
+
+    /// An operation whose first attempt is held back until the store has said that it never was: then it is made, and has
+    /// to be refused.
+    async fn late(&mut self, of: &Identity) -> bool {
+        let replica = self.replica();
+        if !self.shared.journal(|journal| journal.invoke(of, 1, replica)) {
+            return false;
+        }
+        let not_sent = End::Fail { reason: Reason::NotSent, after_us: None };
+        self.shared.journal(|journal| journal.ended(of, (1, replica), not_sent, Result::default()));
+        self.ask_until_settled(of).await;
+        if let Some(End::Info(_)) = self.attempt(of, 2).await {
+            self.ask_until_settled(of).await;
+        }
+        self.settled()
+    }
+
+    async fn ask_until_settled(&mut self, of: &Identity) {
+        let mut course = Course::begin();
+        let mut next = course.asked(None, &mut self.random);
+        while let Next::Ask { after_us } = next {
+            sleep(Duration::from_micros(after_us)).await;
+            let settled = self.ask(of).await;
+            if let Some((state, result)) = settled {
+                self.shared.journal(|journal| journal.resolved(of, state, result));
+            }
+            next = course.asked(settled.map(|(state, _)| state), &mut self.random);
+        }
+    }
+
+    /// An operation's fate is known. False where the journal cannot be written any more.
+    fn settled(&self) -> bool {
+        self.shared.journal(|journal| {
+            journal.settled();
+            !journal.is_broken()
+        })
     }
 
     /// One attempt, and its records. None where it could not be journaled, and so was not made.

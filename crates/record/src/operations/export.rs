@@ -14,6 +14,8 @@ pub struct Converted {
     pub rows: u64,
     /// Rows from before the run, which are not.
     pub earlier: u64,
+    /// Lines that are no rows: each is a hole in the journal, which readers take for the damage that it is.
+    pub bad: u64,
 }
 
 /// Makes `operations-store.journal` in a run's folder from the store's export: rows of
@@ -21,7 +23,7 @@ pub struct Converted {
 /// Rows from before `since_ns` (CLOCK_MONOTONIC) belong to earlier runs and are left out.
 ///
 /// # Errors
-/// Where a row is not of this form, a file cannot be read or written, or the journal is there already.
+/// Where the last line is cut short, a file cannot be read or written, or the journal is there already.
 pub fn convert_export(export: &Path, folder: &Path, since_ns: u64) -> Result<Converted, OperationsError> {
     let read = |source| OperationsError::Read { path: export.to_path_buf(), source };
     let mut lines = BufReader::new(File::open(export).map_err(read)?);
@@ -40,9 +42,15 @@ pub fn convert_export(export: &Path, folder: &Path, since_ns: u64) -> Result<Con
             OperationsError::BadExport { path, line, what: what.into() }
         };
         let row = text.strip_suffix('\n').ok_or_else(|| bad("it is cut short"))?;
-        let (sequence, record) = record(row).map_err(|what| bad(&what))?;
+        let Ok((sequence, record)) = record(row) else {
+            converted.bad += 1;
+            last = last.map(|last: u64| last + 1);
+            writer.skip();
+            continue;
+        };
         if last.is_some_and(|last| sequence != last + 1) {
-            return Err(bad("its SEQ is not the next one"));
+            converted.bad += 1;
+            writer.skip();
         }
         last = Some(sequence);
         if record.at_ns < since_ns {

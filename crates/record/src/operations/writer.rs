@@ -56,6 +56,11 @@ impl<W: Write> OperationWriter<W> {
         if self.gathered.len() >= GATHERED_MAX { self.flush() } else { Ok(()) }
     }
 
+    /// Leaves a hole: one record is known to be lost, and readers are to find that.
+    pub(super) fn skip(&mut self) {
+        self.sequence = self.sequence.saturating_add(1);
+    }
+
     /// Hands what was gathered to the kernel in one write, so that it survives this process. Nothing where nothing was
     /// gathered.
     pub fn flush(&mut self) -> Result<(), OperationsError> {

@@ -236,9 +236,11 @@ fn an_export_becomes_a_journal_with_an_end() {
 }
 
 #[test]
-fn a_bad_export_is_refused_with_its_line() {
-    let good = "1\taccepted\t-\t0123456789abcdef0011223344556677\t7\t3\t1111222233334444\t-\t100\n";
-    let skipped = good.replacen('1', "3", 1);
+fn a_line_of_an_export_that_is_no_row_is_damage() {
+    let row = |number: u32| {
+        format!("{number}\taccepted\t-\t0123456789abcdef0011223344556677\t7\t3\t1111222233334444\t-\t100\n")
+    };
+    let skipped = row(3);
     let bad = [
         &skipped,
         "2\taccepted\n",
@@ -246,10 +248,13 @@ fn a_bad_export_is_refused_with_its_line() {
         "2\tdone\t-\t-\t7\t3\t-\tbeef\t1\n",
         "x\tdone\t-\t-\t7\t3\t-\t-\t1\n",
     ];
-    for bad in bad.into_iter().chain([good.trim_end()]) {
-        let error = converted(&format!("{good}{bad}"), 0).expect_err("refused");
-        assert!(matches!(error, OperationsError::BadExport { line: 2, .. }), "{bad:?}: {error}");
+    for bad in bad {
+        let next = if bad == skipped { 4 } else { 3 };
+        let error = converted(&format!("{}{bad}{}", row(1), row(next)), 0).expect_err("damage");
+        assert!(matches!(error, OperationsError::Damaged { record: 1, .. }), "{bad:?}: {error}");
     }
+    let error = converted(&format!("{}{}", row(1), row(2).trim_end()), 0).expect_err("cut short");
+    assert!(matches!(error, OperationsError::BadExport { line: 2, .. }), "{error}");
 }
 
 fn any_record() -> impl Strategy<Value = OperationRecord> {
