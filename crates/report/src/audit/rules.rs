@@ -142,7 +142,7 @@ impl Violation {
             Violation::FailedWithEffect => "every attempt was said to have done nothing, and it took effect",
             Violation::FailedStarted => "every attempt was said to have done nothing, and it was started",
             Violation::Unresolved => "how it ended is still not known",
-            Violation::NoTombstone => "its client was told never, and no tombstone is stored",
+            Violation::NoTombstone => "its client was told how it was settled, and no tombstone is stored",
             Violation::SettledWithEffect => "its client was told that it did not happen, and it did",
             Violation::WrittenAfterTombstone => "a late copy was run after the tombstone",
             Violation::OkYetSettled => "it was answered ok, and the store says that it did not happen",
