@@ -317,7 +317,7 @@ fn ask(record: Option<&Record>, settle: bool) -> Decision<Outcome> {
         None | Some(State::Open(_)) if !settle => Same(Outcome::Open),
         // It may have run, and what it did is outside.
         Some(State::Open(class)) if !class.leaves_nothing() => settled(Settled::Indeterminate),
-        None if Bug::ForgetsNever.strikes() => Same(Outcome::Settled(Settled::Never)),
+        None | Some(State::Open(_)) if Bug::ForgetsNever.strikes() => Same(Outcome::Settled(Settled::Never)),
         None | Some(State::Open(_)) => settled(Settled::Never),
     }
 }
