@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Store => commands::store::run(),
         Command::Agent(args) => commands::agent::run(args),
         Command::ConformanceClient(args) => commands::conformance::run(args),
+        Command::FaultProxy => commands::watchdog::proxy(),
         Command::Watchdog => commands::watchdog::run(),
     };
     result.unwrap_or_else(|error| {

@@ -58,6 +58,10 @@ impl Rig {
         self.cluster = Some(cluster);
     }
 
+    pub(crate) fn cluster_mut(&mut self) -> Option<&mut LocalCluster> {
+        self.cluster.as_mut()
+    }
+
     pub(crate) fn cluster(&self) -> Option<&LocalCluster> {
         self.cluster.as_ref()
     }

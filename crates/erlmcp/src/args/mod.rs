@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// The client of one scenario; started by the conformance suite
     #[command(hide = true)]
     ConformanceClient(ConformanceArgs),
+    /// Passes on what clients and a replica say, in bad weather; started by `chaos`
+    #[command(hide = true)]
+    FaultProxy,
     /// Undoes a run's faults when the run cannot; started by `stress` and `chaos`
     #[command(hide = true)]
     Watchdog,

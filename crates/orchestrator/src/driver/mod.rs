@@ -28,19 +28,17 @@ use tokio::time::timeout;
 use crate::StressError;
 use crate::action::Ask;
 use crate::event::{Answer, Event, Leftovers};
-use crate::fault::Kind;
+use crate::fault::{Kind, Needs};
 use crate::plan::{QueueFacts, RECOVERY_BOUND};
 use control::{Connection, Done};
 use fault::nft::Nft;
-use fault::{Bench, Commands, Desk, Groups, Order};
+use fault::{Bench, Commands, Desk, Front, FrontProxy, Groups, Order};
 use own::OwnCluster;
 use protocol::Status;
-#[cfg(not(test))]
-use watchdog::Program;
-use watchdog::Watchdog;
 pub use watchdog::keep_watch;
 #[cfg(test)]
 use watchdog::program_of_tests as helper;
+use watchdog::{Program, Watchdog};
 
 /// Replicas that go are drained first, and one after the other at worst.
 const SCALED_WITHIN: Duration = Duration::from_secs(120);
@@ -58,6 +56,8 @@ pub(crate) struct LocalCluster {
     tasks: Mutex<JoinSet<()>>,
     /// Kinds of faults that cannot be made here, with the reason.
     lacks: BTreeMap<Kind, String>,
+    /// The fault proxy, where one is wanted.
+    front: Front,
     /// None where it was there before the run.
     own: Option<Arc<tokio::sync::Mutex<OwnCluster>>>,
     /// What was left when everything was told to go.
@@ -116,8 +116,10 @@ impl LocalCluster {
             nft: Nft::find().await,
             groups: Groups::find(),
             watchdog: Watchdog::new(helper()),
+            front: Front::default(),
             own: own.clone(),
         };
+        let front = Arc::clone(&bench.front);
         let lacks = permission::lacks(&status, &bench);
         let (hears, is_heard) = oneshot::channel();
         let mut tasks = JoinSet::new();
@@ -127,7 +129,7 @@ impl LocalCluster {
         }
         let desk = Desk::open(bench, link.events.clone());
         let (status, tasks) = (Arc::new(Mutex::new(status)), Mutex::new(tasks));
-        Ok(Self { link, status, desk, tasks, lacks, own, left: None })
+        Ok(Self { link, status, desk, tasks, lacks, front, own, left: None })
     }
 
     /// The shared address.
@@ -158,6 +160,21 @@ impl LocalCluster {
     /// Kinds of faults that cannot be made here, with the reason.
     pub(crate) fn lacks(&self) -> BTreeMap<Kind, String> {
         self.lacks.clone()
+    }
+
+    /// Puts a fault proxy in front of a replica; its address is the one to connect to from now on.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub(crate) async fn put_proxy_before(&mut self, replica: u16) -> Result<SocketAddr, StressError> {
+        let failed = |why: String| StressError::failed(format!("the fault proxy cannot be used: {why}"));
+        let own = self.endpoints().into_iter().find(|(number, _)| *number == replica);
+        let own = own.ok_or_else(|| failed(format!("there is no replica {replica}")))?;
+        let proxy = FrontProxy::start(&Program::of("fault-proxy"), own).await.map_err(failed)?;
+        let address = proxy.address;
+        *self.front.lock().await = Some(proxy);
+        self.lacks.retain(|kind, _| kind.needs() != Needs::Proxy);
+        Ok(address)
     }
 
     /// Begins to do what was asked (Workers, Inject, Heal, AwaitReady, Scale, Change); the answer is an event.

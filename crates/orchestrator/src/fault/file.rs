@@ -140,6 +140,13 @@ impl FaultList {
     }
 }
 
+impl FaultList {
+    /// A kind of it needs the fault proxy in front of a replica.
+    pub(crate) fn needs_proxy(&self) -> bool {
+        self.choices.iter().any(|choice| choice.kind.needs() == super::Needs::Proxy)
+    }
+}
+
 /// "5s", or "3s..8s".
 fn parse_gap(text: &str) -> Result<(Duration, Duration), String> {
     let (from, to) = text.split_once("..").unwrap_or((text, text));

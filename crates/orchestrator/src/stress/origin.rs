@@ -98,7 +98,7 @@ pub(super) fn found(
     cluster: Option<&LocalCluster>,
     status: Option<&Status>,
     (may_queue, changes, reached): (bool, Result<ChangeBy, String>, &Reached),
-    seed: u64,
+    (seed, fronted): (u64, Option<u16>),
 ) -> Found {
     let queue: Option<QueueFacts> = match cluster {
         Some(cluster) => Some(cluster.queue()),
@@ -112,7 +112,7 @@ pub(super) fn found(
         own_cluster: origin == Origin::Own,
         colocated: is_colocated,
         replicas: replicas.len() as u16,
-        field: Field { replicas, fronted: None, lacks: cluster.map_or_else(no_driver, LocalCluster::lacks) },
+        field: Field { replicas, fronted, lacks: cluster.map_or_else(no_driver, LocalCluster::lacks) },
         queue: match queue {
             _ if !may_queue => Err("the target has no queued tool that may be called".into()),
             Some(queue) if queue.workers > 0 && queue.places > 0 => Ok(queue),

@@ -16,6 +16,7 @@ use crate::config::{Era, StressConfig};
 use crate::describe::{self, Settled};
 use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::{Event, Said};
+use crate::fault::{FaultList, mix};
 use crate::fleet::Fleet;
 use crate::folder::Folder;
 use crate::hands::Hands;
@@ -108,15 +109,33 @@ impl<'a> Setup<'a> {
         self.show(live::Event::Banner { version: env!("CARGO_PKG_VERSION").into(), connections }).await;
         let binary = std::env::current_exe()
             .map_err(|error| StressError::failed(format!("cannot find this program's own file: {error}")))?;
-        let answering = match self.url.clone() {
+        let mut answering = match self.url.clone() {
             None => self.start_cluster(binary.clone()).await?,
             Some(url) => self.find_target(url).await?,
         };
         self.rig.add_target(answering.target.clone());
         let seed = self.config.seed.unwrap_or_else(|| unix_ns() / 1_000 % 1_000_000_000);
+        let fronted = self.put_proxy(&mut answering, seed).await?;
         let (reached, world) = self.start_agents(binary, &answering, seed).await?;
         let chosen = calls::choose(&reached, self.config.tool.as_ref())?;
-        self.settle(answering, (reached, world), chosen, seed).await
+        self.settle(answering, (reached, world), chosen, (seed, fronted)).await
+    }
+
+    /// Where a fault of the list needs the fault proxy: it stands in front of one replica, drawn by the seed, for all
+    /// connections of the run to that one.
+    async fn put_proxy(&mut self, answering: &mut Answering, seed: u64) -> Result<Option<u16>, StressError> {
+        let is_wanted = self.config.faults.as_ref().is_some_and(FaultList::needs_proxy);
+        let drawn = mix(seed) % answering.endpoints.len().max(1) as u64;
+        let (Some(cluster), Some((replica, address)), true) =
+            (self.rig.cluster_mut(), answering.endpoints.get_mut(drawn as usize), is_wanted)
+        else {
+            return Ok(None);
+        };
+        *address = cluster.put_proxy_before(*replica).await?;
+        let (replica, text) =
+            (*replica, format!("Connections to replica {replica} go through the fault proxy at {address}"));
+        self.show(live::Event::Note { text }).await;
+        Ok(Some(replica))
     }
 
     /// Ends what was begun, and leaves no folder of a run that never was, unless its cluster's log helps to find out
@@ -305,7 +324,7 @@ impl<'a> Setup<'a> {
         answering: Answering,
         (reached, world): (Reached, World),
         chosen: Chosen,
-        seed: u64,
+        (seed, fronted): (u64, Option<u16>),
     ) -> Result<Ready, StressError> {
         let Answering { target, status, origin, endpoints } = answering;
         let replicas = endpoints.len() as u16;
@@ -317,7 +336,7 @@ impl<'a> Setup<'a> {
             self.rig.cluster(),
             status.as_ref(),
             (chosen.calls.queued.is_some(), changes, &reached),
-            seed,
+            (seed, fronted),
         );
         let plan = if self.config.chaos { plan::chaos } else { plan::stress }(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;

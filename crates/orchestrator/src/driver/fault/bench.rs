@@ -13,6 +13,7 @@ use super::group::Groups;
 use super::nft::Nft;
 use super::probe::{Seen, connect};
 use super::process::Process;
+use super::proxied::Front;
 use crate::driver::control;
 use crate::driver::own::OwnCluster;
 use crate::driver::protocol::Status;
@@ -34,6 +35,7 @@ pub(in crate::driver) struct Bench {
     pub(in crate::driver) nft: Result<Nft, String>,
     pub(in crate::driver) groups: Groups,
     pub(in crate::driver) watchdog: Watchdog,
+    pub(in crate::driver) front: Front,
     /// None where the cluster was there before the run.
     pub(in crate::driver) own: Option<Arc<Mutex<OwnCluster>>>,
 }

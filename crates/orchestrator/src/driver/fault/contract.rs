@@ -70,6 +70,7 @@ pub(in crate::driver) fn bench(control: &Path) -> Bench {
         nft: Err("no nft in this test".into()),
         groups: Groups { cpu: none(), memory: none() },
         watchdog: Watchdog::new(program_of_tests()),
+        front: Default::default(),
         own: None,
     }
 }

@@ -10,6 +10,7 @@ use super::bench::all_answer;
 use super::command::until_good;
 use super::nft::Table;
 use super::process::Process;
+use super::proxied::{self, Front};
 use super::{HealError, descriptors, ending};
 use crate::driver::own::OwnCluster;
 use crate::driver::watchdog::{Ticket, Watchdog};
@@ -24,6 +25,8 @@ pub(in crate::driver) enum Force {
     Filtered { table: Table, ticket: Ticket, addresses: Vec<SocketAddr> },
     /// The watchdog undoes it; then it is seen whether all is as it was.
     Held { ticket: Ticket, after: After, addresses: Vec<SocketAddr> },
+    /// The fault proxy's weather is bad.
+    Weather(Front),
     /// The supervisor is dead, and all of its replicas with it.
     Headless,
 }
@@ -53,6 +56,11 @@ impl Force {
             Force::Headless => {
                 let healed_us = clock.now_us();
                 ending::start_again(own).await?;
+                return Ok(Healed { healed_us, verified_us: clock.now_us() });
+            }
+            Force::Weather(front) => {
+                let healed_us = clock.now_us();
+                proxied::clear(&front).await?;
                 return Ok(Healed { healed_us, verified_us: clock.now_us() });
             }
             Force::Filtered { table, ticket, addresses } => {

@@ -1,5 +1,5 @@
 use super::hold::Force;
-use super::{Bench, FaultDriver, HealError, descriptors, ending, group, kill, packets, pause};
+use super::{Bench, FaultDriver, HealError, descriptors, ending, group, kill, packets, pause, proxied};
 use crate::event::{Healed, Injected};
 use crate::fault::{Fault, Kind};
 
@@ -22,7 +22,7 @@ impl FaultDriver for Bench {
             Kind::Memory => group::memory(self, replicas, amount).await,
             Kind::Descriptors => descriptors::take(self, replicas, amount).await,
             Kind::Latency | Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => {
-                Err("no fault proxy stands in front of the replicas".into())
+                proxied::inject(self, fault).await
             }
             Kind::Command => self.commands().await?.inject(fault).await,
         }

@@ -16,6 +16,7 @@ mod packets;
 mod pause;
 mod probe;
 pub(crate) mod process;
+mod proxied;
 
 use std::fmt::Debug;
 
@@ -25,6 +26,7 @@ pub(super) use command::Commands;
 pub(super) use contract::bench as bench_of_tests;
 pub(super) use desk::{Desk, Order};
 pub(super) use group::Groups;
+pub(super) use proxied::{Front, FrontProxy};
 
 use crate::event::{Healed, Injected};
 use crate::fault::Fault;

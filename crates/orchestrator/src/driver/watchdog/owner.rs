@@ -32,7 +32,6 @@ pub(in crate::driver) struct Program {
 
 impl Program {
     /// This program itself, with one of its hidden commands.
-    #[cfg(not(test))]
     pub(in crate::driver) fn of(command: &str) -> Self {
         // Not the path: the file may have been replaced since.
         Self { binary: "/proc/self/exe".into(), arguments: vec![command.into()], environment: Vec::new() }
