@@ -24,6 +24,7 @@ const SWEEP_RATE: f64 = 10_000.0;
 const SUSTAINED_SCENARIO_MAX: Duration = Duration::from_secs(600);
 const BURST_MAX: Duration = Duration::from_secs(30);
 const LEFT_OUT: &str = "left out by --phases";
+const AUDIT: &str = "audit of the operations";
 
 /// The six phases, for what was asked and what was found.
 pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {
@@ -56,7 +57,21 @@ pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError>
         }
         phases.push(planned);
     }
+    end_operations(&mut phases);
     Ok(Plan { name: "stress".into(), phases })
+}
+
+/// Where the phase that audits operations is not run, the one that begins them ends and audits them: their connections
+/// would be open after the cool-down.
+fn end_operations(phases: &mut [PhasePlan]) {
+    let has = |planned: &PhasePlan, is_it: fn(&Block) -> bool| {
+        planned.skip.is_none() && planned.steps.iter().any(|step| is_it(&step.block))
+    };
+    let is_audited = phases.iter().any(|planned| has(planned, |block| matches!(block, Block::Audit(_))));
+    let begun = phases.iter_mut().find(|planned| has(planned, |block| matches!(block, Block::Operations(_))));
+    if let Some(begun) = begun.filter(|_| !is_audited) {
+        begun.steps.push(Step::quiet(AUDIT, Block::Audit(Ok(()))));
+    }
 }
 
 /// Operations run beside sustained load and faults, and are audited after the faults.
@@ -75,7 +90,7 @@ pub(super) fn operate(
     }
     if matches!(name, phase::FAILURE_RECOVERY | phase::CHAOS) {
         let begun = if *are_begun { Ok(()) } else { Err("--operations 0".to_string()) };
-        planned.steps.push(Step::quiet("audit of the operations", Block::Audit(begun)));
+        planned.steps.push(Step::quiet(AUDIT, Block::Audit(begun)));
     }
 }
 

@@ -190,6 +190,12 @@ fn operations_run_beside_load_and_faults_and_are_audited_after_them() {
     assert_eq!(operating(&slow, Some("append"))[2], [begin(25.0)]);
     let faults_alone = StressConfig { phases: vec!["4".into()], ..plain() };
     assert_eq!(operating(&faults_alone, Some("append"))[3], [begin(500.0), Block::Audit(Ok(()))]);
+    let without_faults = StressConfig { phases: vec!["3".into(), "6".into()], ..plain() };
+    assert_eq!(
+        operating(&without_faults, Some("append"))[2],
+        [begin(500.0), Block::Audit(Ok(()))],
+        "nothing else ends them"
+    );
     let unwanted = StressConfig { operations: Some(0.0), ..plain() };
     assert_eq!(operating(&unwanted, Some("append"))[3], [Block::Audit(Err("--operations 0".into()))]);
     assert!(operating(&plain(), None).iter().all(Vec::is_empty), "a target that knows none");
