@@ -69,13 +69,13 @@ pub(crate) struct StressArgs {
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
-    /// Operations a second beside load and faults, each to happen once, which an audit proves; 0: none [default: 500]
+    /// Operations a second that must each happen once, audited at the end; 0: none [default: 500]
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) operations: Option<f64>,
-    /// Streams to hold beside the sustained load: listen streams, or a legacy session's GET stream each
+    /// Notification streams to hold beside the sustained load
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) streams: Option<u64>,
-    /// Tool that changes a list, called every few seconds of the load for its way to the streams [default: none; here the cluster is told]
+    /// Tool that changes a list, to time the change's way to the streams [default: none; here the cluster itself]
     #[arg(long, value_name = "NAME", requires = "streams")]
     pub(crate) change_tool: Option<String>,
     /// That tool's arguments, a JSON object
