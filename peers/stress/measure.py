@@ -16,10 +16,10 @@ HELD, LOW_RATE = 200, 100
 # For the highest rate, as many connections as bench/spine.sh has.
 BUSY = 64
 FIRST_RATE, RATE_MAX = 1_000, 1_000_000
-# So close are the highest rate that was reached and the lowest one that was not, at the end: 4^(1/16).
-HALVINGS = 4
+# So close are the highest rate that was reached and the lowest one that was not, at the end: 4^(1/8).
+HALVINGS = 3
 PHASES = "ramp_up,sustained_load,cool_down"
-SECONDS, WARM_UP = "6s", "2s"
+SECONDS, WARM_UP = "5s", "1s"
 
 
 class Step:
