@@ -99,7 +99,7 @@ class Measured:
 
     def line(self, reference):
         best = self.best
-        ratio = f"{best.rate / reference.best.rate:.2f}" if best and reference.best else "not measured"
+        ratio = f"{best.rate / reference.best.rate:.2g}" if best and reference.best else "not measured"
         highest = "none of 10 or more" if best is None else f"{'at least ' if self.is_generators else ''}{best.rate:,}"
         cells = [
             " ".join([self.row.server, self.version, *self.row.options]),
