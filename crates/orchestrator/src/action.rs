@@ -5,6 +5,7 @@ use erlmcp_record::Entry;
 use erlmcp_report::live;
 
 use crate::fault::Fault;
+use crate::plan::Visit;
 
 /// What a block wants done. The select loop does it.
 #[derive(Debug, Clone)]
@@ -53,6 +54,11 @@ pub(crate) enum Ask {
     },
     Dismantle {
         own_cluster: bool,
+    },
+    /// Goes to one of the target's limits, or drives one of its parts, beside the agents.
+    Visit {
+        id: u32,
+        visit: Visit,
     },
     /// Makes a change that streams tell of.
     Change {

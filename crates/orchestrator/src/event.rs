@@ -1,5 +1,9 @@
+use std::net::SocketAddr;
+
 use erlmcp_load::proto::{Changed, Reached};
 use erlmcp_record::{ClusterSample, Entry};
+
+use crate::visit::Visited;
 
 /// Everything that can happen in a run, one at a time.
 #[derive(Debug, Clone)]
@@ -74,8 +78,13 @@ pub(crate) enum Answer {
         replica: u16,
         at_us: u64,
     },
-    /// The cluster has the replicas that it was told to have.
-    Scaled(Result<(), String>),
+    /// The cluster has the replicas that it was told to have, at these addresses.
+    Scaled(Result<Vec<(u16, SocketAddr)>, String>),
+    /// What came of a visit.
+    Visited {
+        id: u32,
+        outcome: Result<Visited, String>,
+    },
     /// What the audit of the operations has found, or why there is none.
     Audited(Result<Audited, String>),
     Dismantled(Leftovers),

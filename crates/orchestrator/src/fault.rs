@@ -11,7 +11,7 @@ mod kind;
 
 pub use command::CommandFault;
 pub(crate) use dice::mix;
-pub use draw::{Field, Planned, When, draw};
+pub use draw::{Field, Planned, When, draw, one_of_each};
 pub use file::FaultList;
 pub use kind::{Kind, Needs};
 

@@ -22,6 +22,13 @@ pub(crate) fn raise_descriptors() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
+/// Descriptors that this process may still open, less some for its own work.
+pub(crate) fn spare_descriptors() -> u64 {
+    const OWN: u64 = 512;
+    let open = fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64);
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(open + OWN)
+}
+
 /// The first line `name : value` of a file under /proc.
 pub(crate) fn field(text: &str, name: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with(name))?;

@@ -33,6 +33,7 @@ mod scribe;
 mod stage;
 mod stress;
 mod target;
+mod visit;
 mod world;
 
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, ToolCall};

@@ -9,15 +9,17 @@ mod found;
 mod overflow;
 mod share;
 mod stress;
+mod visit;
 
 pub use block::{Block, Burst, Close, Connect, Fault, Faults, Load, Operations, Probe, Streams};
 pub(crate) use block::{RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub use chaos::chaos;
 pub(crate) use choose::choose;
-pub use found::{ChangeBy, Found, QueueFacts};
+pub use found::{ChangeBy, Found, QueueFacts, Visits};
 pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};
 pub use stress::{STRESS_PHASES, stress};
+pub use visit::{Scaling, Visit, Visiting};
 
 /// "60 s", "1.3 s", "333 ms".
 pub(crate) fn in_words(duration: Duration) -> String {

@@ -16,6 +16,7 @@ use crate::event::{Answer, Event, Leftovers};
 use crate::fleet::Fleet;
 use crate::hands::Hands;
 use crate::target::Target;
+use crate::visit::{self, Door};
 
 /// Events that wait for the loop. Rows carry histograms: this bounds memory, and a full channel holds up its
 /// writers, which hold up nobody's load.
@@ -28,6 +29,9 @@ const DISMANTLE: Duration = Duration::from_secs(60);
 pub(crate) struct Rig {
     pub(crate) clock: RunClock,
     target: Option<Target>,
+    /// Where a visitor goes; None where none can.
+    door: Option<Door>,
+    visiting: Option<JoinHandle<()>>,
     fleet: Option<Fleet>,
     cluster: Option<LocalCluster>,
     /// What the user's commands can break where no driver holds the target.
@@ -45,8 +49,9 @@ impl Rig {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (target, fleet, cluster, foreign, collector, dismantling) = (None, None, None, None, None, None);
-        Self { clock, target, fleet, cluster, foreign, collector, sender, events, ticks, dismantling }
+        let (target, door, visiting, fleet, cluster) = (None, None, None, None, None);
+        let (foreign, collector, dismantling) = (None, None, None);
+        Self { clock, target, door, visiting, fleet, cluster, foreign, collector, sender, events, ticks, dismantling }
     }
 
     /// Where whatever joins the rig tells its events.
@@ -72,6 +77,10 @@ impl Rig {
 
     pub(crate) fn add_target(&mut self, target: Target) {
         self.target = Some(target);
+    }
+
+    pub(crate) fn add_door(&mut self, door: Door) {
+        self.door = Some(door);
     }
 
     pub(crate) fn add_fleet(&mut self, fleet: Fleet) -> &mut Fleet {
@@ -101,6 +110,9 @@ impl Rig {
                 (Ask::Inject { id, .. }, _) => Answer::Injected { id, outcome: Err(no_driver()) },
                 (Ask::Heal { id }, _) => Answer::Healed { id, outcome: Err(no_driver()) },
                 (Ask::Scale { .. }, _) => Answer::Scaled(Err(no_driver())),
+                (Ask::Visit { id, .. }, _) => {
+                    Answer::Visited { id, outcome: Err("the target cannot be visited".into()) }
+                }
                 (Ask::Audit { .. }, _) => Answer::Audited(Err(no_driver())),
                 (Ask::Change { change }, _) => Answer::Changed { change, made: Err(no_driver()) },
                 // Nothing was broken that could become ready again.
@@ -110,11 +122,19 @@ impl Rig {
         });
     }
 
+    /// Sends a visitor.
+    fn visit(&mut self, id: u32, visit: crate::plan::Visit) {
+        let (Some(door), sender) = (self.door.clone(), self.sender()) else { return };
+        self.visiting = Some(tokio::spawn(async move {
+            let outcome = visit::visit(visit, &door).await;
+            let _ = sender.send(Event::Answer(Answer::Visited { id, outcome })).await;
+        }));
+    }
+
     /// Begins to end everything; once.
     fn dismantle(&mut self) {
-        if let Some(collector) = self.collector.take() {
-            collector.abort();
-        }
+        let beside = [self.collector.take(), self.visiting.take()];
+        beside.into_iter().flatten().for_each(|task| task.abort());
         let (fleet, cluster, foreign) = (self.fleet.take(), self.cluster.take(), self.foreign.take());
         let sender = self.sender();
         self.dismantling.get_or_insert_with(|| {
@@ -180,6 +200,8 @@ impl Hands for Rig {
         match (ask, &self.cluster) {
             (Ask::Dismantle { .. }, _) => self.dismantle(),
             (Ask::Health, _) => self.ask_target(Ask::Health),
+            (Ask::Visit { id, visit }, _) if self.door.is_some() => self.visit(id, visit),
+            (ask @ Ask::Visit { .. }, _) => self.ask_target(ask),
             (ask, Some(cluster)) => cluster.ask(ask),
             (ask, None) => {
                 let is_taken = self.foreign.as_ref().is_some_and(|foreign| foreign.ask(ask.clone()));

@@ -6,13 +6,20 @@ mod episodes;
 mod faults;
 mod outage;
 mod overflow;
+mod scaling;
+mod spread;
 mod steady;
 mod victim;
+mod visiting;
 
 pub(crate) use burst::BurstTraffic;
 pub(crate) use faults::Faults;
 pub(crate) use outage::Outage;
 pub(crate) use overflow::QueueOverflow;
+pub(crate) use scaling::Scaling;
+pub(crate) use visiting::Visiting;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod visit_tests;

@@ -13,6 +13,7 @@ use crate::event::{Answer, Audited, Change, Event, Healed, Injected, Leftovers, 
 use crate::machine::{Calls, Observation, RunFacts};
 use crate::phase::{OPERATIONS_BLOCK, Phase};
 use crate::plan::{PhasePlan, Step};
+use crate::visit::Visited;
 use crate::world::{AgentView, World};
 
 pub(crate) const SECOND: u64 = 1_000_000;
@@ -50,6 +51,8 @@ pub(crate) struct Troupe {
     pub(crate) change: Result<(), String>,
     /// What the audit of the operations finds.
     pub(crate) audited: Result<Audited, String>,
+    /// What a visitor finds.
+    pub(crate) visited: Result<Visited, String>,
 }
 
 /// What comes of the server's figures.
@@ -118,6 +121,7 @@ impl Troupe {
             is_silent: false,
             streams: vec![0, 0],
             change: Ok(()),
+            visited: Ok(Visited::default()),
             audited: Ok(Audited { operations: 5_000, violations: Some(0), why: String::new() }),
         }
     }
@@ -261,12 +265,18 @@ impl Troupe {
                 self.events.push_back(Event::Replica { replica: *replica, at_us, change: Change::Up });
                 Answer::Ready { replica: *replica, at_us }
             }
-            Ask::Scale { .. } => Answer::Scaled(Ok(())),
+            Ask::Scale { replicas } => Answer::Scaled(Ok(self.scaled(*replicas))),
+            Ask::Visit { id, .. } => Answer::Visited { id: *id, outcome: self.visited.clone() },
             Ask::Audit { .. } => Answer::Audited(self.audited.clone()),
             Ask::Change { change } => Answer::Changed { change: *change, made: self.change.clone().map(|()| at_us) },
             Ask::Dismantle { .. } => Answer::Dismantled(Leftovers::default()),
         };
         self.events.push_back(Event::Answer(answer));
+    }
+
+    /// Replicas from 0 on, as the troupe's are.
+    fn scaled(&self, replicas: u16) -> Vec<(u16, std::net::SocketAddr)> {
+        (0..replicas).map(|replica| (replica, ([127, 0, 0, 10 + replica as u8], 80).into())).collect()
     }
 
     fn lose(&mut self, replica: u16) {

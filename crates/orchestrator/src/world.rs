@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use erlmcp_record::{ClusterSample, ConnectionRow, Entry};
 
-use crate::event::{Change, Event, Said};
+use crate::event::{Answer, Change, Event, Said};
 
 mod seconds;
 
@@ -78,6 +78,10 @@ impl World {
                 Change::Up => drop(self.down.remove(replica)),
                 Change::Other => {}
             },
+            // Those that were told to go are not down.
+            Event::Answer(Answer::Scaled(Ok(endpoints))) => {
+                self.down.retain(|replica, _| endpoints.iter().any(|(there, _)| there == replica));
+            }
             _ => {}
         }
     }

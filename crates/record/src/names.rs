@@ -23,6 +23,26 @@ pub mod scenario {
     pub const SUSTAINED_LOAD: &str = "sustained_load";
     pub const BURST_TRAFFIC: &str = "burst_traffic";
     pub const GRADUAL_COOLDOWN: &str = "gradual_cooldown";
+    /// Limits of the target that were gone to.
+    pub const LIMIT_BODY: &str = "limit_body";
+    pub const LIMIT_STREAMS: &str = "limit_streams";
+    pub const LIMIT_SESSIONS: &str = "limit_sessions";
+    pub const LIMIT_QUEUE: &str = "limit_queue";
+    pub const LIMIT_CONNECTIONS: &str = "limit_connections";
+    pub const LIMIT_DESCRIPTORS: &str = "limit_descriptors";
+    pub const KILLS_IN_TURN: &str = "kills_in_turn";
+    pub const TWO_AT_ONCE: &str = "two_at_once";
+    pub const ALL_AT_ONCE: &str = "all_at_once";
+    pub const ROLLING_RESTART: &str = "rolling_restart";
+    pub const SCALING: &str = "scaling";
+    /// A registry of so many tools; the number follows.
+    pub const REGISTRY: &str = "registry_";
+    pub const ROUTER: &str = "router";
+    /// Queue, workers and refusals.
+    pub const QUEUE_AND_WORKERS: &str = "queue_and_workers";
+    pub const BATCHING: &str = "batching";
+    pub const SESSION_TOKENS: &str = "session_tokens";
+    pub const FAN_OUT: &str = "fan_out";
 }
 
 /// Findings, as in [`FindingRow::name`](crate::FindingRow::name). Where a name is written twice, the last counts,
@@ -78,6 +98,75 @@ pub mod detail {
     pub const CONNECTIONS_CLOSED: &str = "connections_closed_count";
     /// From the first close to the last, milliseconds.
     pub const CLOSE_MS: &str = "close_ms";
+    /// When a visitor came and when it had gone, milliseconds on the run's clock.
+    pub const FROM_MS: &str = "visit_from_ms";
+    pub const TO_MS: &str = "visit_to_ms";
+    /// What was taken up to a limit, or answered with success.
+    pub const TAKEN: &str = "taken_count";
+    pub const REFUSED: &str = "refused_count";
+    /// Neither taken nor refused: no answer, or another one.
+    pub const OTHER: &str = "other_count";
+    /// The largest body that was taken, and the smallest that was not.
+    pub const TAKEN_BYTES: &str = "taken_bytes";
+    pub const REFUSED_BYTES: &str = "refused_bytes";
+    /// 1 where what was beyond the limit was answered, 0 where not.
+    pub const REFUSAL_ANSWERED: &str = "refusal_answered_count";
+    /// HTTP status, JSON-RPC code and Retry-After of that answer; missing where it has none.
+    pub const REFUSED_STATUS: &str = "refused_status";
+    pub const REFUSED_CODE: &str = "refused_code";
+    pub const RETRY_AFTER_S: &str = "retry_after_s";
+    /// From the end of the excess until a request was taken again; missing: it was not.
+    pub const BACK_MS: &str = "back_ms";
+    /// How long it took to give back what was taken.
+    pub const CLEARED_MS: &str = "cleared_ms";
+    /// The server's own counts of the same.
+    pub const SERVER_TAKEN: &str = "server_taken_count";
+    pub const SERVER_REFUSED: &str = "server_refused_count";
+    /// How far the server's counts and the client's are apart.
+    pub const DIFFERENCE: &str = "difference_count";
+    pub const REFUSED_DIFFERENCE: &str = "refused_difference_count";
+    pub const TAKEN_DIFFERENCE: &str = "taken_difference_count";
+    pub const EXPECTED: &str = "expected_count";
+    pub const MESSAGES: &str = "messages_count";
+    pub const CONNECTIONS_LIMIT: &str = "connections_limit_count";
+    pub const QUEUE_DEPTH_MAX: &str = "queue_depth_max_count";
+    pub const QUEUE_LIMIT: &str = "queue_limit_count";
+    pub const WORKERS_ACTIVE_MAX: &str = "workers_active_max_count";
+    pub const WORKERS: &str = "workers_count";
+    pub const QUEUE_WAIT_MEAN_MS: &str = "queue_wait_mean_ms";
+    pub const QUEUE_WAIT_P95_MS: &str = "queue_wait_p95_ms";
+    pub const WORKER_TIME_MEAN_MS: &str = "worker_time_mean_ms";
+    /// Of short times of the server's own, and how many of them were taken.
+    pub const MEAN_NS: &str = "mean_ns";
+    /// The upper bound of the bucket that it is in.
+    pub const P95_NS: &str = "p95_ns";
+    pub const SAMPLES: &str = "samples_count";
+    /// What reading the clock takes: it is in each of them.
+    pub const CLOCK_NS: &str = "clock_ns";
+    pub const TOOLS: &str = "tools_count";
+    /// A call as its client saw it, one after another.
+    pub const CLIENT_MEAN_US: &str = "client_mean_us";
+    /// From a change until the last stream was heard, and the longest of a shard by the server.
+    pub const TO_LAST_MS: &str = "to_last_ms";
+    pub const SERVER_TO_LAST_MS: &str = "server_to_last_ms";
+    /// The most connections on a replica over the mean: before, at worst, and at the end.
+    pub const SPREAD_BEFORE_RATIO: &str = "spread_before_ratio";
+    pub const SPREAD_WORST_RATIO: &str = "spread_worst_ratio";
+    pub const SPREAD_AFTER_RATIO: &str = "spread_after_ratio";
+    /// Gini's coefficient of the same.
+    pub const GINI_BEFORE: &str = "gini_before";
+    pub const GINI_AFTER: &str = "gini_after";
+    /// From uneven to even again; missing: never uneven, or still.
+    pub const EVEN_MS: &str = "even_again_ms";
+    /// What a change of the number of replicas begins with; its number and one of the names below follow.
+    pub const CHANGE: &str = "change_";
+    pub const SCALED_MS: &str = "scaled_ms";
+    pub const REPLICAS: &str = "replicas_count";
+    pub const OPEN: &str = "open_count";
+    /// Connections of the replica with the fewest.
+    pub const LEAST: &str = "least_count";
+    pub const SPREAD_RATIO: &str = "spread_ratio";
+    pub const GINI: &str = "gini";
 }
 
 /// Causes, as in [`IntervalRow::causes`](crate::IntervalRow::causes) and

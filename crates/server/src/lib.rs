@@ -59,8 +59,8 @@ pub use answer::ServerInfo;
 pub use engine::{Change, ClusterPages, Drained, Listening, Notifier, Server, ServerConfig, ServerError, bind};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
-    ClusterReference, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State,
-    bounds_us,
+    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, ShardFigures,
+    ShortHistogram, Snapshot, State, bounds_us, short_bounds_ns,
 };
 pub use schemars;
 pub use sharing::with;

@@ -33,6 +33,9 @@ pub(crate) struct EngineArgs {
     /// Requests that may wait for a worker before new ones are refused [default: see --print-limits]
     #[arg(long, value_name = "N")]
     pub(crate) queue: Option<usize>,
+    /// Connections of one process before new ones are refused [default: as its descriptors allow]
+    #[arg(long, value_name = "N", value_parser = parse_some)]
+    pub(crate) max_connections: Option<usize>,
     /// A further host name that requests may name in Host and Origin (repeatable)
     #[arg(long, value_name = "NAME")]
     pub(crate) allowed_host: Vec<String>,
@@ -57,6 +60,12 @@ pub(crate) struct ServeArgs {
     pub(crate) shards: Option<usize>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+    /// Offer so many further tools, which do nothing: for finding out what a large registry costs
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000))]
+    pub(crate) extra_tools: u64,
+    /// End with the process that started this one, however that ends
+    #[arg(long, hide = true)]
+    pub(crate) tied: bool,
     /// Print every limit of the server and end
     #[arg(long)]
     pub(crate) print_limits: bool,

@@ -34,6 +34,9 @@ pub(super) fn limits(engine: &EngineArgs) -> Limits {
     if let Some(queue) = engine.queue {
         limits.queue_max = queue as u64;
     }
+    if let Some(connections) = engine.max_connections {
+        limits.connections_max = connections as u64;
+    }
     limits
 }
 
@@ -65,12 +68,13 @@ mod tests {
         let engine = EngineArgs {
             workers: Some(4),
             queue: None,
+            max_connections: Some(70),
             allowed_host: Vec::new(),
             store: None,
             fixtures: None,
             drain_timeout,
         };
-        let expected = Limits { workers: 4, drain_timeout_ms: 3_000, ..Limits::default() };
+        let expected = Limits { workers: 4, connections_max: 70, drain_timeout_ms: 3_000, ..Limits::default() };
         assert_eq!(limits(&engine), expected);
     }
 }

@@ -3,22 +3,28 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use erlmcp_server::cluster::descriptors_for;
 use erlmcp_server::operations::PrivateFolder;
 use erlmcp_server::{Listening, Server, ServerConfig, ServerError, bind};
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::listen::{cores, limits, resolve};
 use crate::args::ServeArgs;
 use crate::console;
 use crate::exit::{INTERRUPTED, code};
-use crate::fixtures::registry;
+use crate::fixtures::{registry, with_extra_tools};
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    if args.tied {
+        set_parent_process_death_signal(Some(Signal::KILL)).context("cannot set the parent-death signal")?;
+    }
     let limits = limits(&args.engine);
     if args.print_limits {
         console::line(limits.to_string().trim_end());
         return Ok(ExitCode::SUCCESS);
     }
+    let (registry, limits) = with_extra_tools(registry(args.engine.fixtures)?, limits, args.extra_tools)?;
     let listeners = listen(&resolve(&args.listen)?)?;
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
     descriptors_for(&limits)?;
@@ -27,7 +33,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = ServerConfig {
         store,
         limits,
-        registry: registry(args.engine.fixtures)?,
+        registry,
         shards: args.shards.unwrap_or_else(cores),
         allowed_hosts: args.engine.allowed_host,
         ..ServerConfig::default()

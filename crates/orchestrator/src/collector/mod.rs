@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::event::Event;
 use cluster::Cluster;
 use machine::Machine;
-pub(crate) use page::Page;
+pub(crate) use page::{Answered, Page, whole_answer};
 
 const SECOND_US: u64 = 1_000_000;
 /// The server is asked, and then /proc read; both end within the second.

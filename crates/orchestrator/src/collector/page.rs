@@ -24,7 +24,26 @@ pub(crate) struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
+    /// Status line and fields.
+    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answered {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        field(&self.head, name)
+    }
+
+    /// The code of the JSON-RPC error that it is.
+    pub(crate) fn rpc_code(&self) -> Option<i64> {
+        let message: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        message.pointer("/error/code")?.as_i64()
+    }
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
 impl Page {
@@ -46,7 +65,7 @@ impl Page {
         let mut bytes = Vec::new();
         loop {
             let read = stream.read_buf(&mut bytes).await.map_err(|error| error.to_string())?;
-            if let Some(answered) = parse(&bytes, read == 0)? {
+            if let Some(answered) = whole_answer(&bytes, read == 0)? {
                 // The answer is whole: what would come is only the other side's end, or a TIME_WAIT.
                 let _ = stream.set_zero_linger();
                 return Ok(answered);
@@ -62,16 +81,13 @@ impl Page {
 }
 
 /// The answer that these bytes are; None: not all of it is there yet.
-fn parse(bytes: &[u8], is_end: bool) -> Result<Option<Answered>, String> {
+pub(crate) fn whole_answer(bytes: &[u8], is_end: bool) -> Result<Option<Answered>, String> {
     let Some(head_end) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
-    let head = String::from_utf8_lossy(&bytes[..head_end]);
+    let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next().filter(|line| line.starts_with("HTTP/1.")).and_then(|line| line.split(' ').nth(1));
     let status = status.and_then(|code| code.parse().ok()).ok_or("the answer is not HTTP/1.1")?;
-    let field = |name: &str| {
-        let mut fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
-        fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_string())
-    };
+    let field = |name: &str| field(&head, name);
     let rest = &bytes[head_end + 4..];
     let body = if field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         dechunk(rest)?
@@ -81,7 +97,7 @@ fn parse(bytes: &[u8], is_end: bool) -> Result<Option<Answered>, String> {
     } else {
         is_end.then(|| rest.to_vec())
     };
-    Ok(body.map(|body| Answered { status, body }))
+    Ok(body.map(|body| Answered { status, head, body }))
 }
 
 /// The body that these chunks are; None: the last one is not there yet.
@@ -112,7 +128,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     fn whole(text: &str, is_end: bool) -> Option<(u16, String)> {
-        let answered = parse(text.as_bytes(), is_end).expect("it is HTTP")?;
+        let answered = whole_answer(text.as_bytes(), is_end).expect("it is HTTP")?;
         Some((answered.status, String::from_utf8(answered.body).expect("it is text")))
     }
 
@@ -128,8 +144,8 @@ mod tests {
         for cut in 0..chunked.len() - 4 {
             assert_eq!(whole(&chunked[..cut], false), None, "{cut}");
         }
-        assert!(parse(b"SSH-2.0-x\r\n\r\n", false).is_err());
-        assert!(parse(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", false).is_err());
+        assert!(whole_answer(b"SSH-2.0-x\r\n\r\n", false).is_err());
+        assert!(whole_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", false).is_err());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ pub(crate) mod control;
 pub(crate) mod fake;
 mod fault;
 mod last_words;
+mod lone;
 mod own;
 mod permission;
 mod private_folder;
@@ -33,6 +34,7 @@ use crate::plan::{QueueFacts, RECOVERY_BOUND};
 use control::{Connection, Done};
 use fault::nft::Nft;
 use fault::{Bench, Commands, Desk, Front, FrontProxy, Groups, Order};
+pub(crate) use lone::LoneServer;
 use own::OwnCluster;
 use protocol::Status;
 pub use watchdog::keep_watch;
@@ -189,7 +191,9 @@ impl LocalCluster {
             Ask::Change { change } => self.spawn(make_change(self.link.clone(), change)),
             Ask::Scale { replicas } => self.spawn(scale(self.link.clone(), Arc::clone(&self.status), replicas)),
             Ask::Audit { folder } => self.spawn(audit::audit(self.link.clone(), folder)),
-            Ask::Health | Ask::Dismantle { .. } => tracing::warn!("{ask:?} is not for the cluster's driver"),
+            Ask::Health | Ask::Visit { .. } | Ask::Dismantle { .. } => {
+                tracing::warn!("{ask:?} is not for the cluster's driver")
+            }
         }
     }
 
@@ -330,11 +334,15 @@ async fn make_change(link: Link, change: u32) {
 
 async fn scale(link: Link, last: Arc<Mutex<Status>>, replicas: u16) {
     let request = ("scale", Some(("replicas", u64::from(replicas))));
-    let mut outcome = control::ask::<Done>(&link.control, request, SCALED_WITHIN).await.map(|_| ());
-    if outcome.is_ok() {
-        outcome = control::status(&link.control).await.map(|status| *locked(&last) = status);
-    }
-    link.answer(Answer::Scaled(outcome.map_err(|error| error.to_string()))).await;
+    let scaled = async {
+        control::ask::<Done>(&link.control, request, SCALED_WITHIN).await?;
+        let status = control::status(&link.control).await?;
+        let endpoints = status.replicas.iter().map(|one| (one.replica, one.address)).collect();
+        *locked(&last) = status;
+        Ok::<_, control::ControlError>(endpoints)
+    };
+    let outcome = scaled.await.map_err(|error| error.to_string());
+    link.answer(Answer::Scaled(outcome)).await;
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ async fn an_attached_cluster_is_asked_watched_and_left_running() {
     driver.ask(Ask::Workers);
     assert_eq!(answer(&mut events).await, Answer::Workers(Some((10, 100))));
     driver.ask(Ask::Scale { replicas: 2 });
-    assert_eq!(answer(&mut events).await, Answer::Scaled(Ok(())));
+    assert!(matches!(answer(&mut events).await, Answer::Scaled(Ok(_))));
     assert!(cluster.asked().contains(&r#"{"op":"scale","replicas":2}"#.to_string()));
     driver.ask(Ask::Heal { id: 3 });
     assert_eq!(answer(&mut events).await, Answer::Healed { id: 3, outcome: Err("fault 3 is not in force".into()) });

@@ -64,6 +64,33 @@ pub fn draw(list: &FaultList, field: &Field, duration: Duration, seed: u64) -> V
     drawn
 }
 
+/// One fault of each kind: as the list has it, else with the kind's own amounts; each so long after the one before. The
+/// replicas are taken in turn from one that the seed draws, so that none is broken twice where there are enough of them.
+pub fn one_of_each(list: &FaultList, field: &Field, gap: Duration, seed: u64) -> Vec<Planned> {
+    let mut dice = Dice::new(seed ^ 0x0E4C);
+    let mut turn = dice.below(field.replicas.len().max(1) as u64) as usize;
+    let mut planned: Vec<Planned> = Vec::new();
+    let mut add = |fault: Fault| {
+        let is_there = planned.iter().any(|other| other.fault.kind == fault.kind && other.fault.name() == fault.name());
+        if !is_there {
+            planned.push(Planned { skip: skip(&fault, field), fault, when: When::After(gap) });
+        }
+        !is_there
+    };
+    let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Command);
+    let listed = list.choices.iter().map(|choice| fault(choice, field, &mut dice));
+    for mut fault in listed.chain(kinds.map(|kind| Fault::of(kind, Vec::new()))) {
+        fault.replicas = match fault.kind {
+            Kind::Command => fault.replicas,
+            kind if kind.is_of_all() => field.replicas.clone(),
+            kind if kind.needs() == super::Needs::Proxy => field.fronted.into_iter().collect(),
+            _ => field.replicas.get(turn % field.replicas.len().max(1)).copied().into_iter().collect(),
+        };
+        turn += usize::from(add(fault));
+    }
+    planned
+}
+
 fn timed(choice: &Choice, field: &Field, dice: &mut Dice) -> Planned {
     let when = When::At(choice.at.unwrap_or_default());
     Planned { fault: fault(choice, field, dice), when, skip: None }

@@ -16,7 +16,7 @@ use super::streams::Streams;
 use super::sweep::Sweep;
 use crate::machine::{Machine, Place};
 use crate::plan::{Block, Fault, Probe};
-use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow};
+use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow, Scaling, Visiting};
 
 /// The machine that runs a block.
 pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
@@ -43,6 +43,8 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Operations(operations) => Box::new(Operations::new(place, operations.clone())),
         Block::Audit(begun) => Box::new(Audit::new(place, begun.clone())),
         Block::Faults(faults) => Box::new(Faults::new(place, faults.clone())),
+        Block::Visiting(visiting) => Box::new(Visiting::new(place, visiting.clone())),
+        Block::Scaling(scaling) => Box::new(Scaling::new(place, scaling.clone())),
         Block::Scale { replicas, bound } => Box::new(Scale::new(place, *replicas, *bound)),
         Block::Close(close) => Box::new(Close::new(place, close.clone())),
         Block::Dismantle { own_cluster } => Box::new(Dismantle::new(place, *own_cluster)),

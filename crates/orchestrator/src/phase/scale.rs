@@ -31,7 +31,7 @@ impl Machine for Scale {
             return vec![note, Action::Ask(Ask::Scale { replicas: self.replicas })];
         };
         if let Event::Answer(Answer::Scaled(outcome)) = seen.event {
-            self.outcome = Some(outcome.clone());
+            self.outcome = Some(outcome.clone().map(|_| ()));
         } else if seen.now_us >= started_us + self.bound_us && self.outcome.is_none() {
             self.outcome = Some(Err(format!("not scaled within {} s", self.bound_us / 1_000_000)));
         }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{ChangeBy, Overflow};
+use super::{ChangeBy, Overflow, Scaling, Visiting};
 use crate::fault;
 
 /// The parts that phases are made from.
@@ -26,6 +26,10 @@ pub enum Block {
     Fault(Fault),
     /// Breaks many things, under load that goes on.
     Faults(Faults),
+    /// Goes to a limit of the target, or drives a part of it.
+    Visiting(Visiting),
+    /// Changes the number of replicas under load.
+    Scaling(Scaling),
     /// Changes the number of replicas.
     Scale { replicas: u16, bound: Duration },
     /// Begins operations beside whatever else is done, until they are audited.
@@ -116,6 +120,12 @@ pub struct Operations {
 /// Things to break, from a list, while load goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Faults {
+    /// As the record names the scenario that they are.
+    pub scenario: String,
+    /// It ends with its last fault, where that is before its time.
+    pub ends_with_last: bool,
+    /// Replicas over which the connections are watched to be spread; empty: they are not watched.
+    pub spread_over: Vec<u16>,
     /// Requests a second, all agents together.
     pub rate: f64,
     /// Nothing new begins after so long.
@@ -171,7 +181,9 @@ impl Block {
             Block::Fault(fault) => fault.estimate(),
             Block::Operations(_) => Duration::ZERO,
             Block::Audit(begun) => 3 * second * u32::from(begun.is_ok()),
-            Block::Faults(faults) => faults.duration + 2 * faults.window + RECOVERED,
+            Block::Faults(faults) => faults.estimate(),
+            Block::Visiting(visiting) => visiting.estimate(),
+            Block::Scaling(scaling) => scaling.estimate(),
             Block::Scale { .. } => 10 * second,
             Block::Close(close) => close.estimate(),
             Block::Dismantle { own_cluster } => {
@@ -212,6 +224,15 @@ impl Burst {
     fn estimate(&self) -> Duration {
         let refusals = self.queued.as_ref().map_or(Duration::ZERO, Overflow::fill_estimate);
         2 * self.window + self.duration + refusals + Duration::from_secs(4)
+    }
+}
+
+impl Faults {
+    fn estimate(&self) -> Duration {
+        let to_do = self.planned.iter().filter(|planned| planned.skip.is_none());
+        let each: Duration = to_do.map(|planned| planned.fault.hold + RECOVERED).sum();
+        let lasts = if self.ends_with_last { each.min(self.duration) } else { self.duration };
+        lasts + 2 * self.window + RECOVERED
     }
 }
 

@@ -43,6 +43,9 @@ pub fn chaos(config: &StressConfig, found: &Found) -> Result<Plan, StressError> 
 /// The faults of a list, for `duration`.
 pub(super) fn faults(list: &FaultList, config: &StressConfig, found: &Found, duration: Duration) -> Faults {
     Faults {
+        scenario: scenario::FAULTS.into(),
+        ends_with_last: false,
+        spread_over: Vec::new(),
         rate: config.rate(),
         duration,
         window: window(config).max(Duration::from_secs(3)),

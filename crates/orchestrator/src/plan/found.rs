@@ -22,6 +22,20 @@ pub struct Found {
     pub changes: Result<ChangeBy, String>,
     /// A tool whose calls happen once each, and whose store can be asked for all of them.
     pub operations: Option<String>,
+    pub visits: Visits,
+}
+
+/// What a visitor may do at the target; each with the reason where it may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visits {
+    /// Harmless and bounded requests.
+    pub harmless: Result<(), String>,
+    /// What takes all that the target has, for a moment.
+    pub exhausting: Result<(), String>,
+    /// As many connections as one replica may have.
+    pub filling: Result<(), String>,
+    /// The target tells what its parts count.
+    pub parts: Result<(), String>,
 }
 
 /// How a change is made that streams tell of.

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use erlmcp_record::{Entry, FaultRow, names};
+use erlmcp_record::{Entry, FaultRow};
 
 use super::course::Course;
+use super::spread::SpreadWatch;
 use super::steady::Steady;
 use crate::action::Action;
 use crate::fault::{Fault, Planned, When};
@@ -29,6 +30,7 @@ pub(crate) struct Faults {
     due_us: Option<u64>,
     ids: Vec<u32>,
     counts: Counts,
+    spread: SpreadWatch,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,6 +58,7 @@ impl Faults {
         Self {
             place,
             lines: SpanLines::new(plan.line_every),
+            spread: SpreadWatch::new(plan.spread_over.clone()),
             plan,
             steady: None,
             state: State::Before,
@@ -124,7 +127,7 @@ impl Faults {
                     break;
                 }
                 let why = format!("not injected: the load was not steady for {} s before it", RECOVERY_BOUND.as_secs());
-                let (row, id) = (row(&self.place, self.id(), &planned.fault), self.id());
+                let (row, id) = (self.row(&planned.fault), self.id());
                 actions.push(Action::Row(Entry::Fault(FaultRow { injected_us: seen.now_us, note: Some(why), ..row })));
                 self.advance(id);
                 continue;
@@ -163,7 +166,7 @@ impl Faults {
             planned.fault.targets()
         ))];
         let leaves_enough = self.leaves_enough(&planned.fault);
-        let mut course = Course::new(&self.place, id, names::scenario::FAULTS, planned.fault);
+        let mut course = Course::new(&self.place, id, &self.plan.scenario, planned.fault);
         course.row.expected.progress = leaves_enough;
         actions.extend(course.inject(seen));
         self.under_way.push(course);
@@ -188,9 +191,14 @@ impl Faults {
 
     fn pass_over(&mut self, fault: &Fault, why: String, now_us: u64) -> Vec<Action> {
         let id = self.id();
-        let row = FaultRow { injected_us: now_us, skipped: Some(why.clone()), ..row(&self.place, id, fault) };
+        let row = FaultRow { injected_us: now_us, skipped: Some(why.clone()), ..self.row(fault) };
         self.advance(id);
         vec![Action::Row(Entry::Fault(row)), Action::scenario_line(format!("{}: SKIPPED: {why}", fault.name()))]
+    }
+
+    /// Of the next fault.
+    fn row(&self, fault: &Fault) -> FaultRow {
+        Course::new(&self.place, self.id(), &self.plan.scenario, fault.clone()).row
     }
 
     fn advance(&mut self, id: u32) {
@@ -208,7 +216,8 @@ impl Faults {
     fn going(&mut self, (from_us, until_us): (u64, u64), seen: &Observation<'_>) -> Vec<Action> {
         let actions = self.begin((from_us, until_us), seen);
         // A list that was drawn is as long as the time; a timetable may end before.
-        if self.is_done(until_us, seen.now_us) && seen.now_us >= until_us {
+        let is_time = seen.now_us >= until_us || self.plan.ends_with_last;
+        if self.is_done(until_us, seen.now_us) && is_time {
             let after_us = self.steady.as_ref().map_or(seen.now_us, |steady| steady.after_us(seen.now_us));
             self.state = State::After(after_us);
         }
@@ -226,10 +235,6 @@ impl Faults {
     }
 }
 
-fn row(place: &Place, id: u32, fault: &Fault) -> FaultRow {
-    Course::new(place, id, names::scenario::FAULTS, fault.clone()).row
-}
-
 fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
@@ -244,6 +249,11 @@ impl Machine for Faults {
         };
         let mut actions = steady.observe(seen);
         let is_measured = self.state == State::Before && steady.is_measured(seen);
+        if self.state == State::Before {
+            self.spread.before(seen)
+        } else {
+            self.spread.after(seen)
+        }
         actions.extend(self.lines.due((steady.start_us(), u64::MAX), seen.now_us, false));
         actions.extend(self.step_all(seen));
         actions.extend(match self.state {
@@ -277,6 +287,7 @@ impl Machine for Faults {
             skipped => format!("no fault had an effect that was seen; {skipped} were skipped"),
         });
         let blocks = vec![self.place.first_id];
-        Facts { inconclusive: none, faults: self.ids.clone(), blocks, text: self.text(), ..Facts::default() }
+        let (faults, detail, text) = (self.ids.clone(), self.spread.detail(), self.text());
+        Facts { inconclusive: none, faults, blocks, detail, text }
     }
 }

@@ -219,6 +219,9 @@ fn planned(kind: Kind, replica: u16) -> fault::Planned {
 
 fn faults(planned: Vec<fault::Planned>, at_once: u32) -> Stage {
     let plan = Faults {
+        scenario: "faults".into(),
+        ends_with_last: false,
+        spread_over: Vec::new(),
         rate: RATE,
         duration: Duration::from_secs(200),
         window: WINDOW,

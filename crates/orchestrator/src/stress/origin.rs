@@ -9,7 +9,7 @@ use crate::config::StressConfig;
 use crate::driver::LocalCluster;
 use crate::event::Event;
 use crate::fault::{Field, Kind};
-use crate::plan::{ChangeBy, Found, QueueFacts};
+use crate::plan::{ChangeBy, Found, QueueFacts, Visits};
 use crate::target::{Status, Target};
 use crate::{StressError, calls};
 
@@ -98,7 +98,7 @@ pub(super) fn found(
     cluster: Option<&LocalCluster>,
     status: Option<&Status>,
     (may_queue, changes, reached): (bool, Result<ChangeBy, String>, &Reached),
-    (seed, fronted): (u64, Option<u16>),
+    (seed, fronted, visits): (u64, Option<u16>, Visits),
 ) -> Found {
     let queue: Option<QueueFacts> = match cluster {
         Some(cluster) => Some(cluster.queue()),
@@ -126,5 +126,48 @@ pub(super) fn found(
         operations: cluster
             .and_then(|_| reached.tools.iter().find(|tool| tool.name == OPERATION_TOOL))
             .map(|tool| tool.name.clone()),
+        visits,
     }
+}
+
+/// The visitor opens a few more connections than there is room for.
+const ABOVE: u64 = 256;
+
+/// What a visitor may do: at a target whose limits are not known, and whose host is not ours, nothing that exhausts it.
+pub(super) fn visits(
+    (target, origin): (&Target, Origin),
+    status: Option<&Status>,
+    (connections, replicas): (u64, u64),
+) -> Visits {
+    if target.url.tls {
+        let no = || Err("the visitor speaks no TLS".to_string());
+        return Visits { harmless: no(), exhausting: no(), filling: no(), parts: no() };
+    }
+    let exhausting = match origin {
+        Origin::Foreign => {
+            Err("the target is not an erlmcp cluster of this user on this machine: what it holds is not \
+             known, and it is not ours to exhaust"
+                .to_string())
+        }
+        Origin::Own | Origin::Attached => Ok(()),
+    };
+    let filling = exhausting.clone().and_then(|()| {
+        let limit = status.and_then(|status| status.connections_limit);
+        let limit = limit.ok_or("the target does not say how many connections it takes")?;
+        let (needed, spare) =
+            (limit.saturating_sub(connections / replicas.max(1)) + ABOVE, crate::host::spare_descriptors());
+        if needed <= spare {
+            return Ok(());
+        }
+        Err(format!(
+            "it takes {needed} connections to fill one replica, and this process may open {spare}: ask for more \
+             connections, or start the cluster with --max-connections"
+        ))
+    });
+    let parts = match (origin, status.is_some_and(Status::has_parts)) {
+        (Origin::Foreign, _) => Err("the target is not an erlmcp cluster of this user on this machine".into()),
+        (_, false) => Err("the target does not tell what its parts count: it is of another version".into()),
+        (_, true) => Ok(()),
+    };
+    Visits { harmless: Ok(()), exhausting, filling, parts }
 }

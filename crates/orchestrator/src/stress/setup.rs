@@ -27,6 +27,7 @@ use crate::recorder::Recorder;
 use crate::rig::Rig;
 use crate::run::Watcher;
 use crate::target::{Status, Target, Url};
+use crate::visit::Door;
 use crate::world::{AgentView, World};
 use crate::{StressError, clock, collector, host};
 
@@ -115,10 +116,27 @@ impl<'a> Setup<'a> {
         };
         self.rig.add_target(answering.target.clone());
         let seed = self.config.seed.unwrap_or_else(|| unix_ns() / 1_000 % 1_000_000_000);
+        self.add_door(&answering);
         let fronted = self.put_proxy(&mut answering, seed).await?;
         let (reached, world) = self.start_agents(binary, &answering, seed).await?;
         let chosen = calls::choose(&reached, self.config.tool.as_ref())?;
         self.settle(answering, (reached, world), chosen, (seed, fronted)).await
+    }
+
+    /// A visitor goes to the replicas' own addresses, and speaks no TLS.
+    fn add_door(&mut self, answering: &Answering) {
+        let url = &answering.target.url;
+        let control = self.rig.cluster().map(|cluster| cluster.control().to_path_buf());
+        if !url.tls {
+            self.rig.add_door(Door {
+                clock: self.rig.clock,
+                endpoints: answering.endpoints.clone(),
+                authority: control.is_none().then(|| url.authority.clone()),
+                path: url.path.clone(),
+                headers: self.config.headers.clone(),
+                control,
+            });
+        }
     }
 
     /// Where a fault of the list needs the fault proxy: it stands in front of one replica, drawn by the seed, for all
@@ -329,6 +347,8 @@ impl<'a> Setup<'a> {
         let Answering { target, status, origin, endpoints } = answering;
         let replicas = endpoints.len() as u16;
         let possible: u64 = world.agents.iter().map(|agent| agent.connections_possible).sum();
+        let visits =
+            origin::visits((&target, origin), status.as_ref(), (self.config.connections(), u64::from(replicas)));
         let changes = origin::changes(self.config, &reached, self.rig.cluster())?;
         let found = origin::found(
             (origin, target.is_colocated, endpoints.iter().map(|(replica, _)| *replica).collect()),
@@ -336,7 +356,7 @@ impl<'a> Setup<'a> {
             self.rig.cluster(),
             status.as_ref(),
             (chosen.calls.queued.is_some(), changes, &reached),
-            (seed, fronted),
+            (seed, fronted, visits),
         );
         let plan = if self.config.chaos { plan::chaos } else { plan::stress }(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;

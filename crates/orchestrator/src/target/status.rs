@@ -16,6 +16,11 @@ pub(crate) struct Status {
     worker_pool: Option<WorkerPool>,
     #[serde(default)]
     queue: Option<Queue>,
+    /// What its parts count.
+    #[serde(default)]
+    components: Option<serde_json::Value>,
+    #[serde(default)]
+    pub(crate) connections_limit: Option<u64>,
 }
 
 /// The cluster that the server belongs to.
@@ -45,6 +50,11 @@ impl Status {
         // The pages of a whole cluster need not name a server; its reference is sign enough.
         let has_cluster = value.pointer("/cluster/control").is_some();
         if is_erlmcp || has_cluster { serde_json::from_value(value).ok() } else { None }
+    }
+
+    /// It says what its parts count.
+    pub(crate) fn has_parts(&self) -> bool {
+        self.components.is_some()
     }
 
     /// Workers busy, and all workers.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::line;
 use super::messages::{Line, ToReplica};
 use super::slot::Row;
-use crate::metrics::{ClusterReference, Memory, Snapshot, prometheus_text};
+use crate::metrics::{ClusterReference, ComponentFigures, Memory, Snapshot, prometheus_text};
 
 /// Figures that are older are a stopped replica's: they are left out, and the page shows it as down.
 const STALE_NS: u64 = 2_000_000_000;
@@ -57,6 +57,7 @@ fn status(rows: &[Row<'_>], fresh: &[Snapshot], cluster: &ClusterReference, stat
             "new": sum(|s| s.connections.new),
         },
         "requests_total": sum(Snapshot::requests_total),
+        "connections_limit": fresh.iter().map(|s| s.connections_limit).max(),
         "worker_pool": {"active": sum(|s| s.queue.workers_active), "size": sum(|s| s.queue.workers)},
         "queue": {
             "depth": sum(|s| s.queue.depth),
@@ -77,9 +78,16 @@ fn status(rows: &[Row<'_>], fresh: &[Snapshot], cluster: &ClusterReference, stat
         },
         "tasks": sum(|s| s.tasks),
         "descriptors": {"open": sum(|s| s.descriptors_open), "limit": sum(|s| s.descriptors_limit)},
+        "components": components(fresh),
         "cluster": cluster,
         "replicas": rows.iter().map(replica).collect::<Vec<Value>>(),
     })
+}
+
+fn components(fresh: &[Snapshot]) -> ComponentFigures {
+    let mut all = ComponentFigures::default();
+    fresh.iter().for_each(|snapshot| all.add(&snapshot.components));
+    all
 }
 
 fn replica(row: &Row<'_>) -> Value {
@@ -121,6 +129,7 @@ mod tests {
             start_time_seconds: 0.0,
             uptime_ms: 5,
             connections: ConnectionCounts { mcp: 10, admin: 1, new: 0 },
+            connections_limit: 1_000,
             connections_accepted_total: 11,
             connections_refused_total: 0,
             requests: Vec::new(),
@@ -132,6 +141,7 @@ mod tests {
                 refused_total: 1,
                 workers: 50,
                 workers_active: 4,
+                workers_active_max: 9,
             },
             tools: vec!["echo".into()],
             streams: 0,
@@ -143,6 +153,7 @@ mod tests {
             cpu_seconds: 0.5,
             shards: Vec::new(),
             operations: None,
+            components: ComponentFigures { tools: 1, batches: 2, ..ComponentFigures::default() },
         }
     }
 
@@ -177,6 +188,7 @@ mod tests {
         assert_eq!(taken_at_ns, now_ns - 700);
         assert_eq!(status["connections"]["mcp"], 20);
         assert_eq!(status["worker_pool"], json!({"active": 8, "size": 100}));
+        assert_eq!((&status["components"]["tools"], &status["components"]["batches"]), (&json!(1), &json!(4)));
         assert_eq!(status["replicas"].as_array().map(Vec::len), Some(3));
         assert_eq!(
             (&status["replicas"][2]["state"], &status["replicas"][2]["connections"]),

@@ -31,10 +31,13 @@ impl Dispatcher {
         let messages = match split_batch(body, &self.message_limits, max) {
             Ok(messages) => messages,
             Err(fault) => {
+                self.counters.components.batches_refused.add(1);
                 self.fault(Method::Unread, &fault.into(), closes, out);
                 return answered;
             }
         };
+        self.counters.components.batches.add(1);
+        self.counters.components.batch_messages.add(messages.len() as u64);
         let batch = Arc::new(Gathering::default());
         self.session = Some(session);
         self.batch = Some(Arc::clone(&batch));

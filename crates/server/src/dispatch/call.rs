@@ -30,7 +30,9 @@ impl Dispatcher {
             return self.rpc_error(message, 200, bad("arguments is not an object"));
         }
         let name = name.decode();
+        let began_ns = self.began();
         let tool = self.shared.registry.find(&name);
+        self.took(began_ns, |components| &components.lookup);
         if let Some(tool) = tool.filter(|tool| !tool.mirrored.is_empty() && self.session.is_none())
             && let Err(why) = mirror::check(head, arguments, &tool.mirrored)
         {

@@ -46,7 +46,7 @@ impl Dispatcher {
             }
             Said::Nothing | Said::Modern | Said::Unknown => return None,
         }
-        let session = match self.shared.sessions.find(head.known.session_id, self.unix_seconds()) {
+        let session = match self.find_session(head) {
             Ok(session) => session,
             Err(none) => {
                 self.no_session(label(message), message.id, none, closes, out);
@@ -84,7 +84,7 @@ impl Dispatcher {
             self.fault(Method::Unread, &(*fault).into(), closes, out);
             return answered;
         }
-        match self.shared.sessions.find(head.known.session_id, self.unix_seconds()) {
+        match self.find_session(head) {
             Err(none) => self.no_session(Method::Unread, None, none, closes, out),
             Ok(session) if is_batch && session.version == Version::V20250326 => {
                 return self.answer_batch(head, session, body, used, asker, out);

@@ -82,11 +82,12 @@ impl Dispatcher {
     }
 }
 
-/// Writes what a stream is owed, one event a kind and a resource: all changes up to the number `told`.
-pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &mut Stream, told: u64) {
+/// Writes what a stream is owed, one event a kind and a resource: all changes up to the number `told`. Gives their number.
+pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &mut Stream, told: u64) -> u64 {
     let owed = std::mem::take(&mut stream.owed);
     let resources = stream.resources.iter().filter(|watched| watched.is_owed).count();
-    let mut left = owed.count_ones() as usize + resources;
+    let all = owed.count_ones() as usize + resources;
+    let mut left = all;
     let mut next_id = |stream: &mut Stream| {
         left = left.saturating_sub(1);
         stream.push.as_mut().map(|push| push.next_id(told, left == 0))
@@ -110,6 +111,7 @@ pub(crate) fn write_changes(out: &mut Vec<u8>, stream: &mut Stream, told: u64) {
             });
         }
     }
+    all as u64
 }
 
 /// Writes a message on a stream: JSON without line ends.

@@ -1,4 +1,4 @@
-//! From the bytes of a request to the bytes of its answer. Knows no socket and reads no clock.
+//! From the bytes of a request to the bytes of its answer. Knows no socket, and reads no clock but to time its parts.
 
 mod batch;
 mod call;
@@ -17,6 +17,7 @@ mod resuming;
 mod route;
 mod sessions;
 mod tasks;
+mod timing;
 
 use std::sync::Arc;
 
@@ -86,6 +87,7 @@ pub(crate) struct Dispatcher {
     batch: Option<Arc<Gathering>>,
     /// The call becomes a task.
     as_task: bool,
+    timing: timing::Timing,
 }
 
 impl Dispatcher {
@@ -115,6 +117,7 @@ impl Dispatcher {
             session: None,
             batch: None,
             as_task: false,
+            timing: timing::Timing::default(),
         }
     }
 
@@ -129,7 +132,11 @@ impl Dispatcher {
                 return Step::Answered { used: bytes.len(), left: 0, closes: true };
             }
         };
-        let route = match self.admit(&head) {
+        self.timing.next_request();
+        let began_ns = self.began();
+        let admitted = self.admit(&head);
+        self.took(began_ns, |components| &components.router);
+        let route = match admitted {
             Ok(route) => route,
             Err((refusal, allow)) => return self.turn_away(bytes, &head, &refusal, allow, out),
         };

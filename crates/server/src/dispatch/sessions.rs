@@ -40,7 +40,7 @@ impl Dispatcher {
         let found = if said(&head.known) == Said::Unknown {
             Err(NoSession { status: 400, why: "MCP-Protocol-Version names no version that is served" })
         } else {
-            self.shared.sessions.find(head.known.session_id, self.unix_seconds())
+            self.find_session(head)
         };
         match found {
             Err(none) => {
@@ -108,7 +108,8 @@ impl Dispatcher {
         let resources = missed.uris.into_iter().map(|uri| Watched { uri, is_owed: true }).collect();
         let owed = missed.lists & wanted;
         let mut stream = Stream { id: Box::default(), wanted, owed, push: Some(push), resources };
-        write_changes(out, &mut stream, missed.upto);
+        let notifications = write_changes(out, &mut stream, missed.upto);
+        self.counters.components.notifications.add(notifications);
         Some(Box::new(stream))
     }
 

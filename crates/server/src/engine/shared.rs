@@ -14,8 +14,8 @@ use crate::dispatch::Catalog;
 use crate::limits::Limits;
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
 use crate::metrics::{
-    ClusterReference, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State, collect_requests,
-    collect_shards,
+    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State,
+    collect_requests, collect_shards,
 };
 use crate::operations::Operations;
 use crate::queue::{JobQueue, ReplyTo};
@@ -114,6 +114,14 @@ impl Shared {
         self.counters.iter().map(|shard| shard.last_poll_ns.get()).min().unwrap_or(0)
     }
 
+    /// What the parts count of themselves.
+    fn components(&self) -> ComponentFigures {
+        let (queue_wait, worker_time) = self.queue.times();
+        let tools = self.registry.len() as u64;
+        let shards = ComponentFigures::collect(self.counters.iter().map(|shard| &shard.components));
+        ComponentFigures { tools, queue_wait, worker_time, ..shards }
+    }
+
     /// All figures at this moment.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let shards = || self.counters.iter().map(|shard| &**shard);
@@ -136,6 +144,7 @@ impl Shared {
                 admin: of_kind(ConnectionKind::Admin),
                 new: of_kind(ConnectionKind::New),
             },
+            connections_limit: self.connections_max,
             connections_accepted_total: sum(|shard| shard.accepted.get()),
             connections_refused_total: sum(|shard| shard.refused.get()),
             requests: collect_requests(shards()),
@@ -157,6 +166,7 @@ impl Shared {
             descriptors_limit: process.descriptors_limit,
             cpu_seconds: process.cpu_ns as f64 / 1e9,
             shards: collect_shards(shards()),
+            components: self.components(),
             operations: self.operations.get().map(|operations| operations.figures()),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::components::ShardComponents;
 use super::histogram::Latencies;
 
 /// A counter or a gauge with a single writer.
@@ -159,6 +160,7 @@ pub(crate) struct ShardCounters {
     pub(crate) requests: [[Cell; Outcome::ALL.len()]; Method::ALL.len()],
     pub(crate) latencies: Latencies,
     pub(crate) streams: Cell,
+    pub(crate) components: ShardComponents,
     pub(crate) connection_bytes: Cell,
     pub(crate) buffer_bytes: Cell,
     /// When the loop last came back to its poll, CLOCK_MONOTONIC ns.

@@ -50,6 +50,19 @@ pub struct Histogram {
     pub sum_ns: u64,
 }
 
+impl Histogram {
+    /// How many latencies it has.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Adds what another one has.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(sum, more)| *sum += more);
+        self.sum_ns += other.sum_ns;
+    }
+}
+
 /// Upper bounds of all buckets but the last, µs.
 pub fn bounds_us() -> impl Iterator<Item = u64> {
     (FIRST_BIT..=LAST_BIT).map(|bit| 1 << bit)

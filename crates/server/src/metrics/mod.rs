@@ -1,5 +1,6 @@
 //! What the server knows about itself: counted by the shards, sampled once a second from the system, shown as text.
 
+mod components;
 pub(crate) mod counters;
 mod histogram;
 mod process;
@@ -8,7 +9,9 @@ mod stall;
 mod status;
 mod text;
 
-pub(crate) use histogram::{BUCKETS, bucket};
+pub use components::{ComponentFigures, ShortHistogram, short_bounds_ns};
+pub(crate) use components::{SAMPLED, ShardComponents, ShortTimes};
+pub(crate) use histogram::{BUCKETS, Latencies, bucket};
 pub use histogram::{Histogram, bounds_us};
 pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State};
 pub use status::ClusterReference;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::components::ComponentFigures;
 use super::counters::{Method, Outcome, ShardCounters};
 use super::histogram::Histogram;
 use crate::operations::OperationFigures;
@@ -55,6 +56,9 @@ pub struct QueueFigures {
     pub workers: u64,
     /// Calls that run.
     pub workers_active: u64,
+    /// The most that ever ran at once.
+    #[serde(default)]
+    pub workers_active_max: u64,
 }
 
 /// Memory, bytes.
@@ -105,6 +109,9 @@ pub struct Snapshot {
     pub uptime_ms: u64,
     /// Open connections.
     pub connections: ConnectionCounts,
+    /// Connections that may be open: the limit, or what the descriptors allow.
+    #[serde(default)]
+    pub connections_limit: u64,
     /// Connections accepted since the start.
     pub connections_accepted_total: u64,
     /// Connections refused since the start.
@@ -136,6 +143,9 @@ pub struct Snapshot {
     /// Operations; none where there is no store for them.
     #[serde(default)]
     pub operations: Option<OperationFigures>,
+    /// The parts: registry, router, queue, workers, session tokens, batches, streams.
+    #[serde(default)]
+    pub components: ComponentFigures,
 }
 
 impl Snapshot {

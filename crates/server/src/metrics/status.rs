@@ -26,8 +26,14 @@ pub(crate) fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterRefere
         "state": snapshot.state,
         "uptime_ms": snapshot.uptime_ms,
         "connections": snapshot.connections,
+        "connections_limit": snapshot.connections_limit,
+        "connections_refused_total": snapshot.connections_refused_total,
         "requests_total": snapshot.requests_total(),
-        "worker_pool": {"active": snapshot.queue.workers_active, "size": snapshot.queue.workers},
+        "worker_pool": {
+            "active": snapshot.queue.workers_active,
+            "active_max": snapshot.queue.workers_active_max,
+            "size": snapshot.queue.workers,
+        },
         "queue": {
             "depth": snapshot.queue.depth,
             "limit": snapshot.queue.limit,
@@ -41,6 +47,7 @@ pub(crate) fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterRefere
         "tasks": snapshot.tasks,
         "descriptors": {"open": snapshot.descriptors_open, "limit": snapshot.descriptors_limit},
         "operations": snapshot.operations,
+        "components": snapshot.components,
         "shards": snapshot.shards,
         "cluster": cluster,
     })

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::components::{ShortHistogram, short_bounds_ns};
 use super::histogram::{Histogram, bounds_us};
 use super::snapshot::{Snapshot, State};
 
@@ -21,16 +22,21 @@ const fn gauge(name: &'static str, help: &'static str, samples: fn(&mut Page, &S
     Family { name, kind: "gauge", help, samples }
 }
 
+const fn histogram(name: &'static str, help: &'static str, samples: fn(&mut Page, &Snapshot)) -> Family {
+    Family { name, kind: "histogram", help, samples }
+}
+
 const fn counter(name: &'static str, help: &'static str, samples: fn(&mut Page, &Snapshot)) -> Family {
     Family { name, kind: "counter", help, samples }
 }
 
-const FAMILIES: [Family; 24] = [
+const FAMILIES: [Family; 38] = [
     gauge("erlmcp_connections", "Open connections by what their last request was for.", |page, s| {
         page.labelled("kind", "mcp", s.connections.mcp);
         page.labelled("kind", "admin", s.connections.admin);
         page.labelled("kind", "new", s.connections.new);
     }),
+    gauge("erlmcp_connections_limit", "Connections that may be open.", |page, s| page.one(s.connections_limit)),
     counter("erlmcp_connections_accepted_total", "Connections accepted.", |page, s| {
         page.one(s.connections_accepted_total)
     }),
@@ -52,6 +58,47 @@ const FAMILIES: [Family; 24] = [
     }),
     gauge("erlmcp_workers", "Tool calls that may run at once.", |page, s| page.one(s.queue.workers)),
     gauge("erlmcp_workers_active", "Tool calls that run.", |page, s| page.one(s.queue.workers_active)),
+    gauge("erlmcp_workers_active_max", "Most tool calls that ever ran at once.", |page, s| {
+        page.one(s.queue.workers_active_max)
+    }),
+    histogram("erlmcp_queue_wait_seconds", "From a tool call's admission until a worker took it.", |page, s| {
+        latency(page, &s.components.queue_wait)
+    }),
+    histogram("erlmcp_worker_seconds", "What tool calls took their workers.", |page, s| {
+        latency(page, &s.components.worker_time)
+    }),
+    gauge("erlmcp_tools", "Tools in the registry.", |page, s| page.one(s.components.tools)),
+    gauge(
+        "erlmcp_clock_seconds",
+        "What reading the clock takes: it is in lookup, route and token check.",
+        |page, s| page.seconds(s.components.clock_ns as f64 / 1e9),
+    ),
+    histogram("erlmcp_route_seconds", "From a whole head to where its request goes; of a sample.", |page, s| {
+        short(page, &s.components.router)
+    }),
+    histogram("erlmcp_tool_lookup_seconds", "A tool found by its name, or not; of a sample.", |page, s| {
+        short(page, &s.components.lookup)
+    }),
+    histogram("erlmcp_session_check_seconds", "A session's token checked; of a sample.", |page, s| {
+        short(page, &s.components.token_check)
+    }),
+    counter("erlmcp_session_checks_total", "Session tokens checked, by outcome.", |page, s| {
+        page.labelled("outcome", "good", s.components.tokens_good);
+        page.labelled("outcome", "refused", s.components.tokens_refused);
+    }),
+    counter("erlmcp_batches_total", "Batches of 2025-03-26, by outcome.", |page, s| {
+        page.labelled("outcome", "taken", s.components.batches);
+        page.labelled("outcome", "refused", s.components.batches_refused);
+    }),
+    counter("erlmcp_batch_messages_total", "Messages in the batches that were taken.", |page, s| {
+        page.one(s.components.batch_messages)
+    }),
+    counter("erlmcp_stream_notifications_total", "Notifications of changes written to streams.", |page, s| {
+        page.one(s.components.notifications)
+    }),
+    histogram("erlmcp_fan_out_seconds", "From a change until the last stream of a shard was told of it.", |page, s| {
+        latency(page, &s.components.fan_out)
+    }),
     counter(
         "erlmcp_operations_total",
         "Attempts at operations by outcome; \"asked\" counts operation/status.",
@@ -162,15 +209,24 @@ fn requests(page: &mut Page, snapshot: &Snapshot) {
 }
 
 fn latency(page: &mut Page, histogram: &Histogram) {
+    let buckets = bounds_us().map(|bound| bound as f64 / 1e6).zip(histogram.buckets);
+    write_histogram(page, buckets, histogram.count(), histogram.sum_ns);
+}
+
+fn short(page: &mut Page, histogram: &ShortHistogram) {
+    let buckets = short_bounds_ns().map(|bound| bound as f64 / 1e9).zip(histogram.buckets.iter().copied());
+    write_histogram(page, buckets, histogram.count(), histogram.sum_ns);
+}
+
+/// Buckets with their upper bounds in seconds; the one without a bound is in the count only.
+fn write_histogram(page: &mut Page, buckets: impl Iterator<Item = (f64, u64)>, all: u64, sum_ns: u64) {
     let mut count = 0;
-    for (bound, bucket) in bounds_us().zip(&histogram.buckets) {
+    for (le, bucket) in buckets {
         count += bucket;
-        let le = bound as f64 / 1e6;
         line(&mut page.text, format_args!("{}_bucket{{replica=\"{}\",le=\"{le}\"}} {count}", page.name, page.replica));
     }
-    count = histogram.buckets.iter().sum();
-    line(&mut page.text, format_args!("{}_bucket{{replica=\"{}\",le=\"+Inf\"}} {count}", page.name, page.replica));
-    let sum = histogram.sum_ns as f64 / 1e9;
+    line(&mut page.text, format_args!("{}_bucket{{replica=\"{}\",le=\"+Inf\"}} {all}", page.name, page.replica));
+    let sum = sum_ns as f64 / 1e9;
     line(&mut page.text, format_args!("{}_sum{{replica=\"{}\"}} {sum}", page.name, page.replica));
-    line(&mut page.text, format_args!("{}_count{{replica=\"{}\"}} {count}", page.name, page.replica));
+    line(&mut page.text, format_args!("{}_count{{replica=\"{}\"}} {all}", page.name, page.replica));
 }

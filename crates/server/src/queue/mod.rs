@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 use crate::answer::AnswerWriter;
-use crate::metrics::QueueFigures;
+use crate::clock::monotonic_ns;
 use crate::metrics::counters::Outcome;
+use crate::metrics::{Histogram, Latencies, QueueFigures};
 use crate::operations::Attempt;
 use crate::session::{Entry, Questions, Recorder, Rounds};
 use crate::shard::{ConnToken, Mailbox};
@@ -109,13 +110,19 @@ pub(crate) struct JobQueue {
 
 #[derive(Default)]
 struct Waiting {
-    jobs: VecDeque<Job>,
+    /// With the time at which they were admitted, ns.
+    jobs: VecDeque<(u64, Job)>,
     outstanding: u64,
     depth_max: u64,
     refused: u64,
     bytes: u64,
     /// Moving average of the time that a call takes, ns.
     service_ns: u64,
+    active_max: u64,
+    /// From the admission of a call until a worker took it.
+    waits: Latencies,
+    /// What calls took their workers.
+    services: Latencies,
 }
 
 impl JobQueue {
@@ -129,6 +136,7 @@ impl JobQueue {
 
     /// Admits a call, or refuses it at once.
     pub(crate) fn push(&self, job: Job) -> Result<(), Full> {
+        let now_ns = monotonic_ns();
         let mut waiting = self.waiting();
         if waiting.outstanding >= self.workers + self.limit {
             waiting.refused += 1;
@@ -138,7 +146,7 @@ impl JobQueue {
         waiting.outstanding += 1;
         waiting.depth_max = waiting.depth_max.max(waiting.outstanding.saturating_sub(self.workers));
         waiting.bytes += footprint(&job);
-        waiting.jobs.push_back(job);
+        waiting.jobs.push_back((now_ns, job));
         drop(waiting);
         self.ready.add_permits(1);
         Ok(())
@@ -147,13 +155,16 @@ impl JobQueue {
     /// The next call; none when the queue has been closed.
     async fn next(&self) -> Option<Job> {
         self.ready.acquire().await.ok()?.forget();
+        let now_ns = monotonic_ns();
         let mut waiting = self.waiting();
-        let job = waiting.jobs.pop_front()?;
+        let (admitted_ns, job) = waiting.jobs.pop_front()?;
+        waiting.waits.record(now_ns.saturating_sub(admitted_ns), 1);
         waiting.bytes -= footprint(&job);
         if waiting.jobs.is_empty() && waiting.jobs.capacity() > 64 {
             waiting.jobs = VecDeque::new();
         }
-        self.active.fetch_add(1, Ordering::Relaxed);
+        let active = self.active.fetch_add(1, Ordering::Relaxed) + 1;
+        waiting.active_max = waiting.active_max.max(active);
         Some(job)
     }
 
@@ -163,6 +174,7 @@ impl JobQueue {
         let mut waiting = self.waiting();
         waiting.outstanding -= 1;
         if let Some(took_ns) = took_ns {
+            waiting.services.record(took_ns, 1);
             waiting.service_ns =
                 if waiting.service_ns == 0 { took_ns } else { waiting.service_ns / 8 * 7 + took_ns / 8 };
         }
@@ -183,13 +195,23 @@ impl JobQueue {
             refused_total: waiting.refused,
             workers: self.workers,
             workers_active: self.active.load(Ordering::Relaxed),
+            workers_active_max: waiting.active_max,
         }
+    }
+
+    /// How long calls waited for a worker, and what they took it.
+    pub(crate) fn times(&self) -> (Histogram, Histogram) {
+        let waiting = self.waiting();
+        let (mut waits, mut services) = (Histogram::default(), Histogram::default());
+        waiting.waits.add_to(&mut waits);
+        waiting.services.add_to(&mut services);
+        (waits, services)
     }
 
     /// Bytes that waiting calls hold.
     pub(crate) fn bytes(&self) -> u64 {
         let waiting = self.waiting();
-        waiting.bytes + (waiting.jobs.capacity() * size_of::<Job>()) as u64
+        waiting.bytes + (waiting.jobs.capacity() * size_of::<(u64, Job)>()) as u64
     }
 }
 
@@ -255,6 +277,9 @@ mod tests {
             assert!(queue.next().await.is_some());
             assert_eq!(queue.figures().workers_active, 1);
             queue.finished(Some(80_000_000));
+            let (waits, services) = queue.times();
+            assert_eq!((waits.count(), services.count(), services.sum_ns), (1, 1, 80_000_000));
+            assert_eq!((queue.figures().workers_active, queue.figures().workers_active_max), (0, 1));
             assert_eq!(queue.push(job()), Ok(()));
             assert_eq!(queue.push(job()), Err(Full { retry_after_ms: 160 }));
             queue.close();

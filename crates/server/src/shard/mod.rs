@@ -64,6 +64,8 @@ pub(crate) struct Shard<N: Net> {
     again: VecDeque<ConnToken>,
     /// Streams that are owed a change and were not told of it for the sake of the others: each once.
     owing: VecDeque<ConnToken>,
+    /// When the first change came of those that are being told.
+    announced_ns: Option<u64>,
     fired: Vec<u32>,
     inbox: Inbox,
     generation: u32,
@@ -95,6 +97,7 @@ impl<N: Net> Shard<N> {
             out: Vec::new(),
             again: VecDeque::new(),
             owing: VecDeque::new(),
+            announced_ns: None,
             fired: Vec::new(),
             inbox: Inbox::default(),
             generation: 0,

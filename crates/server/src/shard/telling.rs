@@ -14,6 +14,7 @@ pub(super) const TELL_MAX: usize = 256;
 impl<N: Net> Shard<N> {
     /// Marks the streams that asked for it.
     pub(super) fn announce(&mut self, changes: u32, updates: &Updates) {
+        let waiting = self.owing.len();
         for key in self.table.keys() {
             let Some(connection) = self.table.get_mut(key) else { continue };
             let Task::Stream(stream) = &mut connection.task else { continue };
@@ -32,6 +33,11 @@ impl<N: Net> Shard<N> {
                 self.owing.push_back(ConnToken::new(key, connection.generation));
             }
         }
+        if self.owing.len() > waiting {
+            self.counters.components.changes.add(1);
+            // Of changes that come while others are being told, the first one's time counts for all.
+            self.announced_ns.get_or_insert(self.now_ns);
+        }
     }
 
     /// Tells some of the streams that are owed something. True while there are more.
@@ -41,6 +47,10 @@ impl<N: Net> Shard<N> {
             if self.find(token).is_some() {
                 self.settle_changes(token.key);
             }
+        }
+        if let Some(announced_ns) = self.announced_ns.take_if(|_| self.owing.is_empty()) {
+            let took_ns = self.shared.clock.now_ns().saturating_sub(announced_ns);
+            self.counters.components.fan_out.record(took_ns, 1);
         }
         if self.owing.is_empty() && self.owing.capacity() > TELL_MAX {
             // A change's room is not kept.
@@ -56,7 +66,8 @@ impl<N: Net> Shard<N> {
         if !stream.is_owed() || connection.output.is_some() {
             return;
         }
-        write_changes(&mut self.out, stream, self.told);
+        let notifications = write_changes(&mut self.out, stream, self.told);
+        self.counters.components.notifications.add(notifications);
         self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
         self.flush(key);
     }

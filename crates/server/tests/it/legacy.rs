@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Client, Texts, eventually, start, stop};
 
 /// A client in a session.
-struct Older {
+pub(crate) struct Older {
     client: Client,
     texts: Texts,
     /// The headers of each request.
@@ -16,7 +16,7 @@ struct Older {
 }
 
 impl Older {
-    fn new(address: SocketAddr, version: &str) -> Self {
+    pub(crate) fn new(address: SocketAddr, version: &str) -> Self {
         let (mut client, texts) = (Client::connect(address), Texts(address));
         let answer = client.ask(texts.post("", &initialize(version)));
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -33,7 +33,7 @@ impl Older {
         self.texts.post(&self.headers, body)
     }
 
-    fn ask(&mut self, body: &str) -> Answer {
+    pub(crate) fn ask(&mut self, body: &str) -> Answer {
         self.client.ask(self.texts.post(&self.headers, body))
     }
 
@@ -53,7 +53,7 @@ fn initialize(version: &str) -> String {
     request(1, "initialize", &params)
 }
 
-fn request(id: u32, method: &str, params: &Value) -> String {
+pub(crate) fn request(id: u32, method: &str, params: &Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }
 

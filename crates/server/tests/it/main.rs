@@ -6,6 +6,7 @@ mod bad_input;
 mod checks;
 mod client;
 mod cluster_pages;
+mod components;
 mod examples;
 mod features;
 mod golden;

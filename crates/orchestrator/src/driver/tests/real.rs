@@ -142,7 +142,7 @@ async fn a_running_one_is_attached_to_and_left_running() {
     driver.desk = Desk::open(Bench { clock, ..bench_of_tests(&at) }, sender);
     kill_and_cut_off(&driver, &mut events).await;
     driver.ask(Ask::Scale { replicas: 4 });
-    assert_eq!(answer(&mut events).await, Answer::Scaled(Ok(())));
+    assert!(matches!(answer(&mut events).await, Answer::Scaled(Ok(_))));
     assert_eq!(driver.endpoints().len(), 4);
     assert_eq!(driver.abandon().await, Leftovers::default());
     let status = control::status(&control).await.expect("it runs on");

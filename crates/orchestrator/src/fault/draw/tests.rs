@@ -86,3 +86,25 @@ fn what_goes_through_the_proxy_is_done_to_the_replica_behind_it() {
         assert_eq!(planned.fault.replicas, expected);
     }
 }
+
+#[test]
+fn there_is_one_of_each_kind_on_replicas_in_turn() {
+    let gap = Duration::from_secs(1);
+    let poor = Field { lacks: BTreeMap::from([(Kind::Loss, "there is no nft command".into())]), ..field() };
+    let planned = one_of_each(&FaultList::usual(), &poor, gap, 7);
+    let kinds: std::collections::BTreeSet<Kind> = planned.iter().map(|planned| planned.fault.kind).collect();
+    assert_eq!((planned.len(), kinds.len()), (Kind::ALL.len() - 1, Kind::ALL.len() - 1), "all but the user's own");
+    for one in &planned {
+        let expected = (one.fault.kind == Kind::Loss).then_some("there is no nft command");
+        assert_eq!(one.skip.as_deref(), expected, "{one:?}");
+        match one.fault.kind {
+            kind if kind.is_of_all() => assert_eq!(one.fault.replicas, poor.replicas),
+            kind if kind.needs() == super::super::Needs::Proxy => assert_eq!(one.fault.replicas, [4]),
+            _ => assert_eq!(one.fault.replicas.len(), 1, "{one:?}"),
+        }
+    }
+    let own = "[[fault]]\nkind = \"command\"\nname = \"a\"\ninject = [\"x\"]\neffect = [\"y\"]\n[[fault]]\nkind = \"loss\"\npercent = 50\n";
+    let planned = one_of_each(&FaultList::parse(own).expect("a list"), &field(), gap, 7);
+    assert_eq!((planned[0].fault.name(), planned[1].fault.amount), ("a", 50), "the list's own come first");
+    assert_eq!(planned.len(), Kind::ALL.len());
+}

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::tests::plain;
 use crate::fault::Field;
-use crate::plan::{ChangeBy, QueueFacts};
+use crate::plan::{ChangeBy, QueueFacts, Visits};
 
 pub(in crate::plan) fn own_cluster() -> Found {
     Found {
@@ -14,10 +14,11 @@ pub(in crate::plan) fn own_cluster() -> Found {
         spare: 20_000,
         changes: Err("no way".into()),
         operations: None,
+        visits: Visits { harmless: Ok(()), exhausting: Ok(()), filling: Ok(()), parts: Ok(()) },
     }
 }
 
-fn foreign() -> Found {
+pub(in crate::plan) fn foreign() -> Found {
     Found {
         own_cluster: false,
         colocated: true,
@@ -32,6 +33,12 @@ fn foreign() -> Found {
         spare: 20_000,
         changes: Err("no way".into()),
         operations: None,
+        visits: Visits {
+            harmless: Ok(()),
+            exhausting: Err("it is not ours".into()),
+            filling: Err("it is not ours".into()),
+            parts: Err("it does not tell".into()),
+        },
     }
 }
 

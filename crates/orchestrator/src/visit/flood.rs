@@ -1,0 +1,130 @@
+//! More queued calls at once than workers and queue have room for.
+
+use std::time::Duration;
+
+use erlmcp_record::names::detail;
+use tokio::task::JoinSet;
+
+use super::figures::{self, Figures, LONG_NS};
+use super::talk::Talk;
+use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use crate::collector::Answered;
+
+/// Beyond what there is room for.
+const EXCESS: u64 = 100;
+/// More connections are not made for it.
+const CONNECTIONS_MAX: u64 = 6_000;
+/// All of what was admitted is meant to be done within so long.
+const DRAIN_MS: u64 = 3_000;
+/// A call waits for those before it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+pub(super) async fn queue(door: &Door) -> Result<Visited, String> {
+    let before = figures::now(door).await?;
+    let room = before.worker_pool.size + before.queue.limit;
+    let calls = room + EXCESS;
+    if calls > CONNECTIONS_MAX {
+        return Err(format!("workers and queue have room for {room} calls, more than the visitor makes connections"));
+    }
+    let work_ms = (DRAIN_MS * before.worker_pool.size.max(1) / room.max(1)).clamp(5, 1_000);
+    let answers = call_at_once(door, calls, work_ms).await?;
+    let done_us = door.clock.now_us();
+    let after = figures::now(door).await?;
+    let counted = Counted::of(&answers);
+    let visited = counted.compare(&before, &after);
+    let first = answers.into_iter().find(is_refusal);
+    let (visited, said) = match first {
+        Some(refused) => refusal(visited, &refused),
+        None => (visited, "none was refused".into()),
+    };
+    let taken = counted.ok;
+    Ok(visited
+        .with_some(detail::BACK_MS, back_ms(door, done_us).await)
+        .saying(format!("{taken} of {calls} calls at once were taken ({room} have room); the others: {said}")))
+}
+
+/// What became of the calls.
+#[derive(Debug, Default)]
+struct Counted {
+    ok: u64,
+    refused: u64,
+    other: u64,
+}
+
+fn is_refusal(answer: &Result<Answered, String>) -> bool {
+    answer.as_ref().is_ok_and(|answered| matches!(answered.status, 429 | 503))
+}
+
+impl Counted {
+    fn of(answers: &[Result<Answered, String>]) -> Self {
+        let mut counted = Self::default();
+        for answer in answers {
+            let is_ok = answer.as_ref().is_ok_and(|answered| answered.status == 200 && answered.rpc_code().is_none());
+            match () {
+                () if is_ok => counted.ok += 1,
+                () if is_refusal(answer) => counted.refused += 1,
+                () => counted.other += 1,
+            }
+        }
+        counted
+    }
+
+    /// Beside what the server counted of them.
+    fn compare(&self, before: &Figures, after: &Figures) -> Visited {
+        let refused = after.queue.refused_total.saturating_sub(before.queue.refused_total);
+        let waits = after.components.queue_wait.since(&before.components.queue_wait);
+        let took = after.components.worker_time.since(&before.components.worker_time);
+        Visited::default()
+            .with(detail::TAKEN, self.ok as f64)
+            .with(detail::REFUSED, self.refused as f64)
+            .with(detail::OTHER, self.other as f64)
+            .with(detail::SERVER_REFUSED, refused as f64)
+            .with(detail::REFUSED_DIFFERENCE, figures::difference(refused, self.refused))
+            .with(detail::SERVER_TAKEN, waits.count() as f64)
+            .with(detail::TAKEN_DIFFERENCE, figures::difference(waits.count(), self.ok + self.other))
+            .with(detail::QUEUE_DEPTH_MAX, after.queue.depth_max as f64)
+            .with(detail::QUEUE_LIMIT, after.queue.limit as f64)
+            .with(detail::WORKERS_ACTIVE_MAX, after.worker_pool.active_max as f64)
+            .with(detail::WORKERS, after.worker_pool.size as f64)
+            .with_some(detail::QUEUE_WAIT_MEAN_MS, waits.mean_ns().map(|ns| ns / 1e6))
+            .with_some(detail::QUEUE_WAIT_P95_MS, waits.quantile_ns(0.95, LONG_NS).map(|ns| ns / 1e6))
+            .with_some(detail::WORKER_TIME_MEAN_MS, took.mean_ns().map(|ns| ns / 1e6))
+    }
+}
+
+/// One call on each of so many connections, which are there before.
+async fn call_at_once(door: &Door, calls: u64, work_ms: u64) -> Result<Vec<Result<Answered, String>>, String> {
+    let address = door.first()?;
+    let mut talks = Vec::new();
+    for call in 0..calls {
+        talks.push(Talk::connect_as(address, (call / 1_000) as u16).await?);
+    }
+    let request: std::sync::Arc<[u8]> = texts::call(door, "work", &format!("{{\"ms\":{work_ms}}}")).into();
+    let mut under_way = JoinSet::new();
+    for mut talk in talks {
+        let request = std::sync::Arc::clone(&request);
+        under_way.spawn(async move {
+            talk.send(&request).await?;
+            talk.answer_within(ANSWER_WITHIN).await
+        });
+    }
+    let mut answers = Vec::new();
+    while let Some(answer) = under_way.join_next().await {
+        answers.push(answer.map_err(|error| error.to_string()).and_then(|answer| answer));
+    }
+    Ok(answers)
+}
+
+/// When the queue was empty and a call was done again.
+async fn back_ms(door: &Door, since_us: u64) -> Option<f64> {
+    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
+    while door.clock.now_us() < until_us {
+        let is_empty = figures::now(door).await.is_ok_and(|figures| figures.queue.depth == 0);
+        let called = async { door.talk().await?.ask(&texts::call(door, "work", "{\"ms\":1}")).await };
+        if is_empty && called.await.is_ok_and(|answered| answered.status == 200) {
+            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+    None
+}

@@ -1,0 +1,131 @@
+//! Sessions that the server has to hold something of: those with a log level of their own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use erlmcp_record::names::detail;
+use tokio::task::JoinSet;
+
+use super::session::Session;
+use super::talk::Talk;
+use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use crate::collector::Answered;
+
+const VERSION: &str = "2025-11-25";
+/// Connections that ask for them at the same time.
+const AT_ONCE: usize = 8;
+/// More are not tried: an erlmcp server holds 16,384.
+const SESSIONS_MAX: u64 = 17_000;
+/// Refusals in a row, of one connection, that are the limit: a single one may be of a moment.
+const REFUSALS: u32 = 5;
+
+#[derive(Default)]
+struct Shared {
+    taken: AtomicU64,
+    is_full: AtomicBool,
+}
+
+/// What one connection has opened.
+struct Part {
+    ids: Vec<String>,
+    refused: Option<Answered>,
+}
+
+pub(super) async fn most(door: &Door) -> Result<Visited, String> {
+    let shared = Arc::new(Shared::default());
+    let mut parts = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        parts.spawn(fill(door.clone(), Arc::clone(&shared)));
+    }
+    let mut ids = Vec::new();
+    let (mut refused, mut failed) = (None, None);
+    while let Some(part) = parts.join_next().await {
+        match part.map_err(|error| error.to_string()).and_then(|part| part) {
+            Ok(part) => {
+                ids.extend(part.ids);
+                refused = refused.or(part.refused);
+            }
+            Err(why) => failed = Some(why),
+        }
+    }
+    let full_us = door.clock.now_us();
+    let taken = shared.taken.load(Ordering::Relaxed);
+    end_all(door, ids).await;
+    if let Some(why) = failed {
+        return Err(why);
+    }
+    let visited = Visited::default().with(detail::TAKEN, taken as f64);
+    let Some(answered) = refused else {
+        return Ok(visited.saying(format!("{taken} sessions with a log level were taken; no more were tried")));
+    };
+    let (visited, said) = refusal(visited, &Ok(answered));
+    let ended_us = door.clock.now_us();
+    Ok(visited
+        .with(detail::CLEARED_MS, (ended_us - full_us) as f64 / 1e3)
+        .with_some(detail::BACK_MS, back_ms(door, ended_us).await)
+        .saying(format!("{taken} sessions with a log level were taken; one more: {said}")))
+}
+
+async fn set_level(talk: &mut Talk, door: &Door, id: &str) -> Result<Answered, String> {
+    let message = texts::message(2, "logging/setLevel", "\"level\":\"error\"");
+    talk.ask(&texts::in_session(door, (id, VERSION), &message)).await
+}
+
+async fn fill(door: Door, shared: Arc<Shared>) -> Result<Part, String> {
+    let mut part = Part { ids: Vec::new(), refused: None };
+    let mut talk = door.talk().await?;
+    while !shared.is_full.load(Ordering::Relaxed) && shared.taken.load(Ordering::Relaxed) < SESSIONS_MAX {
+        let session = Session::open_on(talk, &door, VERSION).await?;
+        talk = session.talk;
+        let mut refusals = 0;
+        loop {
+            let answered = set_level(&mut talk, &door, &session.id).await?;
+            if answered.status == 200 && answered.rpc_code().is_none() {
+                shared.taken.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
+            refusals += 1;
+            if refusals == REFUSALS || shared.is_full.load(Ordering::Relaxed) {
+                shared.is_full.store(true, Ordering::Relaxed);
+                part.refused = Some(answered);
+                break;
+            }
+            tokio::time::sleep(TRY_EVERY).await;
+        }
+        part.ids.push(session.id);
+    }
+    Ok(part)
+}
+
+/// Ends all of them, so that the server has its room back.
+async fn end_all(door: &Door, ids: Vec<String>) {
+    let share = ids.len().div_ceil(AT_ONCE).max(1);
+    let mut ending = JoinSet::new();
+    for ids in ids.chunks(share) {
+        let (door, ids) = (door.clone(), ids.to_vec());
+        ending.spawn(async move {
+            let Ok(mut talk) = door.talk().await else { return };
+            for id in ids {
+                // One that was not ended ends by itself in an hour.
+                let _ = talk.ask(&texts::end_session(&door, (&id, VERSION))).await;
+            }
+        });
+    }
+    while ending.join_next().await.is_some() {}
+}
+
+/// When a new session could have a level again.
+async fn back_ms(door: &Door, since_us: u64) -> Option<f64> {
+    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
+    while door.clock.now_us() < until_us {
+        let Ok(mut session) = Session::open(door, VERSION).await else { return None };
+        let id = session.id.clone();
+        let answered = set_level(&mut session.talk, door, &id).await;
+        session.end(door).await;
+        if answered.is_ok_and(|answered| answered.status == 200 && answered.rpc_code().is_none()) {
+            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+    None
+}

@@ -1,0 +1,58 @@
+//! Streams of one session, up to the limit.
+
+use erlmcp_record::names::detail;
+
+use super::session::Session;
+use super::talk::Talk;
+use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use crate::collector::Answered;
+
+/// More are not tried on any server.
+const STREAMS_MAX: usize = 16;
+
+pub(super) async fn most(door: &Door) -> Result<Visited, String> {
+    let session = Session::open(door, "2025-11-25").await?;
+    let mut streams: Vec<Talk> = Vec::new();
+    let mut refused = None;
+    while streams.len() < STREAMS_MAX && refused.is_none() {
+        match open(door, &session).await? {
+            (talk, 200, _) => streams.push(talk),
+            (_, status, head) => refused = Some(Answered { status, head, body: Vec::new() }),
+        }
+    }
+    let taken = streams.len() as f64;
+    let closed_us = door.clock.now_us();
+    drop(streams);
+    let visited = Visited::default().with(detail::TAKEN, taken);
+    let visited = match refused {
+        None => visited.saying(format!("{STREAMS_MAX} streams of one session were taken; no more were tried")),
+        Some(answered) => {
+            let (visited, said) = refusal(visited, &Ok(answered));
+            let back_ms = back_ms(door, &session, closed_us).await;
+            visited
+                .with_some(detail::BACK_MS, back_ms)
+                .saying(format!("{taken} streams of one session were taken; one more: {said}"))
+        }
+    };
+    session.end(door).await;
+    Ok(visited)
+}
+
+async fn open(door: &Door, session: &Session) -> Result<(Talk, u16, String), String> {
+    let mut talk = door.talk().await?;
+    talk.send(&texts::get_stream(door, session.named())).await?;
+    let (status, head) = talk.stream_head().await?;
+    Ok((talk, status, head))
+}
+
+/// When there was room for a stream again, after all were closed.
+async fn back_ms(door: &Door, session: &Session, since_us: u64) -> Option<f64> {
+    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
+    while door.clock.now_us() < until_us {
+        if matches!(open(door, session).await, Ok((_, 200, _))) {
+            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+    None
+}

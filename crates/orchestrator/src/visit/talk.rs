@@ -1,0 +1,148 @@
+//! One connection of a visitor.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use crate::collector::{Answered, whole_answer};
+
+/// A request of a visitor, or its connection, may take so long.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Of a body at once.
+const PIECE_BYTES: usize = 64 * 1_024;
+/// What is kept of a stream.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(super) struct Talk {
+    stream: TcpStream,
+    /// Read, and not part of an answer that was taken.
+    bytes: Vec<u8>,
+}
+
+impl Talk {
+    pub(super) async fn connect(address: SocketAddr) -> Result<Self, String> {
+        Self::established(address, TcpStream::connect(address)).await
+    }
+
+    /// From a source address of its own on loopback, so that ports do not run out.
+    pub(super) async fn connect_as(address: SocketAddr, source: u16) -> Result<Self, String> {
+        if !matches!(address.ip(), IpAddr::V4(ip) if ip.is_loopback()) {
+            return Self::connect(address).await;
+        }
+        let socket = TcpSocket::new_v4().map_err(|error| error.to_string())?;
+        let [high, low] = source.to_be_bytes();
+        let from = SocketAddr::from((Ipv4Addr::new(127, 201, high, low.max(1)), 0));
+        socket.bind(from).map_err(|error| format!("no port to connect from: {error}"))?;
+        Self::established(address, socket.connect(address)).await
+    }
+
+    async fn established(
+        address: SocketAddr,
+        connecting: impl Future<Output = std::io::Result<TcpStream>>,
+    ) -> Result<Self, String> {
+        let connected = timeout(PATIENCE, connecting).await;
+        let stream = match connected {
+            Ok(connected) => connected.map_err(|error| format!("{address} takes no connection: {error}"))?,
+            Err(_) => return Err(format!("{address} took no connection within {} s", PATIENCE.as_secs())),
+        };
+        // The answers are read to their ends: a reset leaves no TIME_WAIT on the very machine that is measured.
+        let _ = stream.set_nodelay(true).and_then(|()| stream.set_zero_linger());
+        Ok(Self { stream, bytes: Vec::new() })
+    }
+
+    pub(super) async fn send(&mut self, request: &[u8]) -> Result<(), String> {
+        let sent = timeout(PATIENCE, self.stream.write_all(request)).await;
+        sent.map_err(|_| "the request was not taken".to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Answered, String> {
+        self.send(request).await?;
+        self.answer().await
+    }
+
+    /// The answer that is due.
+    pub(super) async fn answer(&mut self) -> Result<Answered, String> {
+        self.answer_within(PATIENCE).await
+    }
+
+    pub(super) async fn answer_within(&mut self, within: Duration) -> Result<Answered, String> {
+        let answered = timeout(within, async {
+            loop {
+                if let Some(answered) = whole_answer(&self.bytes, false)? {
+                    self.bytes.clear();
+                    return Ok(answered);
+                }
+                if !self.read().await? {
+                    return whole_answer(&self.bytes, true)?.ok_or_else(|| "the answer ended early".to_string());
+                }
+            }
+        });
+        answered.await.unwrap_or_else(|_| Err(format!("no answer within {} ms", within.as_millis())))
+    }
+
+    /// Sends a head and a body that the other side may refuse before its end.
+    pub(super) async fn ask_large(&mut self, head: &[u8], body: &[u8]) -> Result<Answered, String> {
+        self.send(head).await?;
+        for piece in body.chunks(PIECE_BYTES) {
+            if self.has_answer()? || self.send(piece).await.is_err() {
+                break;
+            }
+        }
+        self.answer().await
+    }
+
+    /// Something has come already.
+    fn has_answer(&mut self) -> Result<bool, String> {
+        let mut buffer = [0; 4 * 1_024];
+        match self.stream.try_read(&mut buffer) {
+            Ok(count) => {
+                self.bytes.extend_from_slice(&buffer[..count]);
+                Ok(true)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// False at the end of the connection.
+    async fn read(&mut self) -> Result<bool, String> {
+        let read = self.stream.read_buf(&mut self.bytes).await.map_err(|error| error.to_string())?;
+        Ok(read > 0)
+    }
+
+    /// Reads on until so many of these were there in all, or the time is over; gives how many there were.
+    pub(super) async fn until(&mut self, what: &str, count: usize, within: Duration) -> usize {
+        let found = timeout(within, async {
+            while self.count(what) < count && self.bytes.len() < KEPT_BYTES_MAX && self.read().await.unwrap_or(false) {}
+        });
+        let _ = found.await;
+        self.count(what)
+    }
+
+    fn count(&self, what: &str) -> usize {
+        let what = what.as_bytes();
+        self.bytes.windows(what.len()).filter(|window| *window == what).count()
+    }
+
+    /// The head of an answer that goes on as a stream; what followed it stays.
+    pub(super) async fn stream_head(&mut self) -> Result<(u16, String), String> {
+        let until = timeout(PATIENCE, async {
+            while self.count("\r\n\r\n") == 0 {
+                if !self.read().await? {
+                    return Err("the connection was closed before the head was whole".to_string());
+                }
+            }
+            Ok(())
+        });
+        until.await.unwrap_or_else(|_| Err("no head of an answer came".into()))?;
+        let text = String::from_utf8_lossy(&self.bytes).into_owned();
+        let head = text.split("\r\n\r\n").next().unwrap_or_default().to_string();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("it is not HTTP")?;
+        Ok((status, head))
+    }
+}

@@ -1,0 +1,118 @@
+//! Visitors at a server that does as the test says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// Answers each request by its head and the length of its body.
+type Answering = fn(&str, usize) -> String;
+
+async fn serve(answering: Answering) -> Door {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let address = listener.local_addr().expect("it is bound");
+    let open = Arc::new(AtomicU64::new(0));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream, answering, Arc::clone(&open)));
+        }
+    });
+    Door {
+        clock: RunClock::new(erlmcp_load::clock::monotonic_ns()),
+        endpoints: vec![(1, address)],
+        authority: None,
+        path: "/mcp".into(),
+        headers: vec![("X-Own".into(), "yes".into())],
+        control: None,
+    }
+}
+
+async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<AtomicU64>) {
+    let mut bytes = Vec::new();
+    loop {
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+            match stream.read_buf(&mut bytes).await {
+                Ok(1..) => continue,
+                _ => return,
+            }
+        };
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        assert!(head.contains("\r\nX-Own: yes"), "{head}");
+        let length = head.split("Content-Length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+        let length: usize = length.unwrap_or(0);
+        if head.starts_with("GET /mcp") {
+            // Streams of which there may be three.
+            let is_full = streams.fetch_add(1, Ordering::SeqCst) >= 3;
+            let said = if is_full { "HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" };
+            let _ = stream.write_all(said.as_bytes()).await;
+            let _ = stream.read_buf(&mut bytes).await;
+            streams.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
+        while bytes.len() < end + 4 + length {
+            match stream.read_buf(&mut bytes).await {
+                Ok(1..) => {}
+                _ => return,
+            }
+        }
+        bytes.drain(..end + 4 + length);
+        if stream.write_all(answering(&head, length).as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn said(status: &str, fields: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn the_largest_body_is_found_between_two_sizes() {
+    let door = serve(|_, length| match length {
+        100_001.. => said("413 Too large", "", r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}"#),
+        _ => said("200 OK", "", "{}"),
+    });
+    let visited = visit(Visit::Body, &door.await).await.expect("it is answered");
+    let found = |name| visited.detail.get(name).copied();
+    let (taken, refused) = (found(detail::TAKEN_BYTES).expect("some"), found(detail::REFUSED_BYTES).expect("some"));
+    assert!(taken <= 100_000.0 && refused > 100_000.0 && refused - taken < 2_000.0, "{visited:?}");
+    assert_eq!(found(detail::REFUSED_STATUS), Some(413.0));
+    assert_eq!((found(detail::REFUSED_CODE), found(detail::RETRY_AFTER_S)), (Some(-32_600.0), None));
+    assert!(found(detail::BACK_MS).is_some() && found(detail::FROM_MS) <= found(detail::TO_MS), "{visited:?}");
+}
+
+#[tokio::test]
+async fn a_server_of_the_older_era_is_asked_in_its_own() {
+    let door = serve(|head, _| match head.contains("Mcp-Method: server/discover") {
+        true => said("400 No", "", "{}"),
+        false => said("200 OK", "", "{}"),
+    });
+    let visited = visit(Visit::Body, &door.await).await.expect("it is answered");
+    assert_eq!(visited.detail.get(detail::TAKEN_BYTES), Some(&f64::from(32 << 20)), "{visited:?}");
+    assert!(!visited.detail.contains_key(detail::REFUSED_BYTES), "no limit was found");
+}
+
+#[tokio::test]
+async fn who_answers_nothing_is_no_pass() {
+    let door = serve(|_, _| said("401 Who", "", "{}"));
+    let error = visit(Visit::Body, &door.await).await.expect_err("nothing is known");
+    assert_eq!(error, "a small request was answered with HTTP 401");
+    let door = serve(|_, _| said("200 OK", "", "{}"));
+    let error = visit(Visit::SessionStreams, &door.await).await.expect_err("there is no session");
+    assert_eq!(error, "the target opens no sessions");
+    let door = serve(|_, _| said("200 OK", "", "{}"));
+    let error = visit(Visit::Batches, &door.await).await.expect_err("there is no session");
+    assert_eq!(error, "the target opens no sessions");
+}
+
+#[tokio::test]
+async fn streams_of_a_session_are_opened_until_one_is_refused() {
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: abc\r\n", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("it is answered");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
+    assert_eq!(visited.detail.get(detail::REFUSED_STATUS), Some(&409.0));
+    assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}

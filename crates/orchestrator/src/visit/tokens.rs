@@ -1,0 +1,57 @@
+//! Tokens of sessions: good ones, and ones that were tampered with.
+
+use erlmcp_record::names::detail;
+
+use super::figures::SHORT_NS;
+use super::session::Session;
+use super::{Door, Visited, figures, texts};
+
+const VERSION: &str = "2025-11-25";
+/// Enough that a sample of them is timed.
+const GOOD: u64 = 6_400;
+const BAD: u64 = 640;
+
+pub(super) async fn good_and_bad(door: &Door) -> Result<Visited, String> {
+    let mut session = Session::open(door, VERSION).await?;
+    let before = figures::now(door).await?.components;
+    let ping = texts::message(2, "ping", "");
+    let good = texts::in_session(door, session.named(), &ping);
+    let bad = texts::in_session(door, (&tampered(&session.id), VERSION), &ping);
+    let (mut taken, mut refused) = (0, 0);
+    for turn in 0..GOOD + BAD {
+        let request = if turn % (GOOD / BAD + 1) == 0 { &bad } else { &good };
+        match session.talk.ask(request).await?.status {
+            200 => taken += 1,
+            _ => refused += 1,
+        }
+    }
+    let after = figures::now(door).await?.components;
+    session.end(door).await;
+    let counted = (
+        after.tokens_good.saturating_sub(before.tokens_good),
+        after.tokens_refused.saturating_sub(before.tokens_refused),
+    );
+    let times = after.token_check.since(&before.token_check);
+    Ok(Visited::default()
+        .with(detail::TAKEN, taken as f64)
+        .with(detail::REFUSED, refused as f64)
+        .with(detail::SERVER_TAKEN, counted.0 as f64)
+        .with(detail::SERVER_REFUSED, counted.1 as f64)
+        .with(detail::DIFFERENCE, figures::difference(counted.0, taken) + figures::difference(counted.1, refused))
+        .with(detail::SAMPLES, times.count() as f64)
+        .with(detail::CLOCK_NS, after.clock_ns as f64)
+        .with_some(detail::MEAN_NS, times.mean_ns())
+        .with_some(detail::P95_NS, times.quantile_ns(0.95, SHORT_NS))
+        .saying(format!(
+            "{taken} tokens taken and {refused} refused; the server counted {} and {}",
+            counted.0, counted.1
+        )))
+}
+
+/// The same with its last character another one.
+fn tampered(id: &str) -> String {
+    let mut id = id.to_string();
+    let last = id.pop();
+    id.push(if last == Some('A') { 'B' } else { 'A' });
+    id
+}
