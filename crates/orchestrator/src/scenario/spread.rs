@@ -122,7 +122,8 @@ mod tests {
     fn evening_out_takes_from_the_first_uneven_moment_to_the_last_change() {
         let mut watch = SpreadWatch::new(vec![1, 2]);
         let look = |watch: &mut SpreadWatch, now_us: u64, counts: [u64; 2], is_before: bool| {
-            let agent = AgentView { by_replica: vec![(1, counts[0]), (2, counts[1])], ..AgentView::ready(9) };
+            let mut agent = AgentView::ready(9);
+            agent.by_replica = vec![(1, counts[0]), (2, counts[1])];
             let world = World::new(vec![agent]);
             let seen = Observation { now_us, event: &Event::Tick, world: &world };
             if is_before { watch.before(&seen) } else { watch.after(&seen) }

@@ -34,8 +34,9 @@ pub(super) async fn changes(door: &Door, streams: u64) -> Result<Visited, String
     for change in 1..=CHANGES {
         let mut connection = Connection::open(&control).await.map_err(|error| error.to_string())?;
         let from_us = door.clock.now_us();
-        let told = connection.request::<Done>("notify", &json!({"op": "notify", "list": "tools"}), ANSWER_WITHIN);
-        told.await.map_err(|error| error.to_string())?;
+        let request = json!({"op": "notify", "list": "tools"});
+        let told = connection.request::<Done>("notify", &request, ANSWER_WITHIN).await;
+        told.map_err(|error| error.to_string())?;
         open = hear(open, change as usize).await;
         to_last_ms = to_last_ms.max((door.clock.now_us() - from_us) as f64 / 1e3);
     }
