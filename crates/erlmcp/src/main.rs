@@ -53,7 +53,8 @@ fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("ERLMCP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let is_terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
-    log.with_target(false).init();
+    // Where standard error takes no more bytes, to say so there would end the thread that speaks.
+    log.with_target(false).log_internal_errors(false).init();
 }
 
 #[cfg(test)]

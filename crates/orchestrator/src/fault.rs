@@ -49,9 +49,10 @@ impl Fault {
         }
     }
 
-    /// "replica 3", "replicas 1, 4, 7", "the cluster".
+    /// "replica 3", "replicas 1, 4, 7", "the cluster", "the store".
     pub fn targets(&self) -> String {
         match self.replicas.as_slice() {
+            [] if self.kind.is_of_store() => "the store".into(),
             [] => "the cluster".into(),
             [one] => format!("replica {one}"),
             more => format!("replicas {}", more.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")),

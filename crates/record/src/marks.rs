@@ -120,6 +120,11 @@ impl FaultRow {
         if self.replicas.is_empty() { self.replica.into_iter().collect() } else { self.replicas.clone() }
     }
 
+    /// It was done to the store of operations, and to no replica.
+    pub fn is_of_store(&self) -> bool {
+        self.kind.starts_with("store_")
+    }
+
     pub fn hits(&self, replica: u16) -> bool {
         self.replica == Some(replica) || self.replicas.contains(&replica)
     }

@@ -10,6 +10,6 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(match runtime.block_on(run_store())? {
         StoreEnd::Stopped => ExitCode::SUCCESS,
-        StoreEnd::NotStarted | StoreEnd::Orphaned => code(ERROR),
+        StoreEnd::NotStarted | StoreEnd::Orphaned | StoreEnd::Broken => code(ERROR),
     })
 }

@@ -52,15 +52,30 @@ impl Page {
     /// # Errors
     /// Why there is no whole answer within the time, as a sentence.
     pub(crate) async fn get(&self, within: Duration) -> Result<Answered, String> {
-        let fetched = timeout(within, self.fetch()).await;
-        fetched
-            .unwrap_or_else(|_| Err(format!("no answer within {} ms", within.as_millis())))
-            .map_err(|why| format!("GET {} at {}: {why}", self.path, self.address))
+        self.request(("GET", "\r\n"), within).await
     }
 
-    async fn fetch(&self) -> Result<Answered, String> {
+    /// Sends it a JSON text, with these header fields, each a line with its end.
+    ///
+    /// # Errors
+    /// Why there is no whole answer within the time, as a sentence.
+    pub(crate) async fn post(&self, fields: &str, body: &str, within: Duration) -> Result<Answered, String> {
+        let length = body.len();
+        let rest = format!("Content-Type: application/json\r\n{fields}Content-Length: {length}\r\n\r\n{body}");
+        self.request(("POST", &rest), within).await
+    }
+
+    async fn request(&self, (method, rest): (&str, &str), within: Duration) -> Result<Answered, String> {
+        let Page { address, host, path } = self;
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{rest}");
+        let fetched = timeout(within, self.fetch(&request)).await;
+        fetched
+            .unwrap_or_else(|_| Err(format!("no answer within {} ms", within.as_millis())))
+            .map_err(|why| format!("{method} {path} at {address}: {why}"))
+    }
+
+    async fn fetch(&self, request: &str) -> Result<Answered, String> {
         let mut stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
-        let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.path, self.host);
         stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
         loop {

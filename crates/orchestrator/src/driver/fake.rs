@@ -75,6 +75,11 @@ impl FakeCluster {
         *self.status.lock().expect("no test panics here") = status;
     }
 
+    /// For who changes the status while the cluster is used.
+    pub(crate) fn status(&self) -> Arc<Mutex<Value>> {
+        Arc::clone(&self.status)
+    }
+
     /// To every watcher.
     pub(crate) fn tell(&self, line: &str) {
         let _ = self.told.send(format!("{line}\n"));

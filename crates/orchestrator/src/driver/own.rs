@@ -23,6 +23,8 @@ const PROGRESS_WITHIN: Duration = Duration::from_secs(30);
 /// The supervisor finds a port that is free.
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Stands where a replica's number would: no replica of a cluster has it.
+const STORE: u16 = 0;
 /// An orderly stop drains: what nobody closed is cut after 10 s.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const TERM_WITHIN: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ impl OwnCluster {
     pub(super) async fn start(binary: &Path, replicas: u16, log: &Path) -> Result<(Self, Status), StressError> {
         let failed = |why: String| StressError::failed(format!("the local cluster cannot be started: {why}"));
         let folder = PrivateFolder::create().map_err(failed)?;
-        let (child, log_start) = spawn(binary, (ANY_PORT, replicas), &folder.control(), log).map_err(failed)?;
+        let (child, log_start) = spawn(binary, (ANY_PORT, replicas), &folder, log).map_err(failed)?;
         let stands = (ANY_PORT, replicas);
         let mut own =
             Self { child, folder, first: Vec::new(), binary: binary.to_path_buf(), log: log.to_path_buf(), stands };
@@ -99,7 +101,7 @@ impl OwnCluster {
 
     /// A supervisor in the place of one that was killed, at the same addresses.
     pub(super) async fn start_again(&mut self) -> Result<(), String> {
-        let (child, log_start) = spawn(&self.binary, self.stands, &self.control(), &self.log)?;
+        let (child, log_start) = spawn(&self.binary, self.stands, &self.folder, &self.log)?;
         self.child = child;
         match self.wait_for_start(usize::from(self.stands.1)).await {
             Start::Complete(status) => {
@@ -185,13 +187,17 @@ async fn gone(known: &[(u16, Known)]) -> Vec<String> {
     let left = known.iter().filter(|(_, process)| process.is_alive());
     let killed = |(replica, process): &(u16, Known)| {
         process.kill();
-        format!("replica {replica} (process {}) outlived its supervisor and was killed", process.pid)
+        let who = if *replica == STORE { "the store".into() } else { format!("replica {replica}") };
+        format!("{who} (process {}) outlived its supervisor and was killed", process.pid)
     };
     left.map(killed).collect()
 }
 
+/// The cluster's processes, by replica.
 fn processes(status: &Status) -> Vec<(u16, Known)> {
     let pids = status.replicas.iter().filter_map(|one| Some((one.replica, one.pid?)));
+    let store = status.store.iter().filter_map(|store| Some((STORE, store.pid?)));
+    let pids = pids.chain(store);
     pids.filter_map(|(replica, pid)| Some((replica, Known::of(pid)?))).collect()
 }
 
@@ -199,7 +205,7 @@ fn processes(status: &Status) -> Vec<(u16, Known)> {
 fn spawn(
     binary: &Path,
     (shared, replicas): (SocketAddr, u16),
-    control: &Path,
+    folder: &PrivateFolder,
     log: &Path,
 ) -> Result<(Child, u64), String> {
     let unwritable = |error: std::io::Error| format!("its log {} cannot be written: {error}", log.display());
@@ -208,9 +214,11 @@ fn spawn(
     let errors = out.try_clone().map_err(unwritable)?;
     let mut command = Command::new(binary);
     let (shared, replicas) = (shared.to_string(), replicas.to_string());
-    command.args(["cluster", "--listen", &shared, "--tied", "--replicas", &replicas, "--control"]);
+    command.args(["cluster", "--listen", &shared, "--tied", "--replicas", &replicas]);
+    // What was done once stays done when the supervisor is killed and another one takes its place.
+    command.arg("--store").arg(folder.store()).arg("--control").arg(folder.control());
     // A process group of its own: Ctrl-C is for us, who stop it in order.
-    command.arg(control).process_group(0).kill_on_drop(true);
+    command.process_group(0).kill_on_drop(true);
     let spawned = command.stdin(Stdio::null()).stdout(out).stderr(errors).spawn();
     let child = spawned.map_err(|error| format!("{} cannot be run: {error}", binary.display()))?;
     Ok((child, log_start))

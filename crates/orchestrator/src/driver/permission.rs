@@ -36,6 +36,7 @@ pub(super) fn lacks(status: &Status, bench: &Bench) -> BTreeMap<Kind, String> {
             Some("the cluster is not the run's own: nobody would start it again".to_string())
         }
         Needs::OwnCluster => None,
+        Needs::Store => storeless(status),
         _ if lonely.is_some() => lonely.clone(),
         Needs::Processes => hidden.clone(),
         // Without the permission a process is stopped in place of it.
@@ -55,6 +56,14 @@ pub(super) fn lacks(status: &Status, bench: &Bench) -> BTreeMap<Kind, String> {
 fn hidden(status: &Status) -> Option<String> {
     let is_visible = status.replicas.iter().filter_map(|one| one.pid).any(|pid| parent(pid) == Some(status.pid));
     let hidden = "the replicas' processes are not visible from here (is the cluster in a container?)";
+    (!is_visible).then(|| hidden.into())
+}
+
+/// Why nothing can be done to the store.
+fn storeless(status: &Status) -> Option<String> {
+    let Some(store) = &status.store else { return Some("the cluster has no store of operations of its own".into()) };
+    let is_visible = store.pid.is_some_and(|pid| parent(pid) == Some(status.pid));
+    let hidden = "the process of the store is not there, or not visible from here (is the cluster in a container?)";
     (!is_visible).then(|| hidden.into())
 }
 
@@ -108,6 +117,16 @@ mod tests {
         let why = lack(&visible, &bench, Kind::Loss).expect("there is no nft");
         assert_eq!(why, "packets cannot be dropped (no nft in this test)");
         assert!(lack(&visible, &bench, Kind::Supervisor).expect("it is not ours").contains("not the run's own"));
+        let why = lack(&visible, &bench, Kind::StoreFull).expect("it says nothing of a store");
+        assert_eq!(why, "the cluster has no store of operations of its own");
+        let with_store = |pid: Option<u32>| {
+            let mut status = fake::status(std::process::id(), &[Some(1)]);
+            status["store"] = serde_json::json!({"state": "ready", "pid": pid, "restarts": 0, "path": "/x"});
+            serde_json::from_value::<Status>(status).expect("the fake speaks the protocol")
+        };
+        assert_eq!(lack(&with_store(Some(child.id())), &bench, Kind::StoreKilled), None, "one replica is enough");
+        let why = lack(&with_store(Some(1)), &bench, Kind::StoreKilled).expect("it is no child of this process");
+        assert!(why.starts_with("the process of the store is not there"), "{why}");
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");
     }

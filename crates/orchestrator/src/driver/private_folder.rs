@@ -1,20 +1,26 @@
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::fs::{FlockOperation, flock};
+
 /// Folders of an earlier process with our number may lie around; more of them are no accident.
 const TRIES: u32 = 100;
 
 const PREFIX: &str = "erlmcp-run-";
 const SOCKET: &str = "control.sock";
+const STORE: &str = "operations.db";
+/// A file that is locked for as long as the folder is in use, also while its cluster is dead.
+const ALIVE: &str = "alive";
 
-/// A folder for a socket that only this user may enter; removed when dropped.
+/// A folder for a cluster's socket and store that only this user may enter; removed when dropped.
 #[derive(Debug)]
 pub(super) struct PrivateFolder {
     path: PathBuf,
+    _alive: File,
 }
 
 impl PrivateFolder {
@@ -30,11 +36,27 @@ impl PrivateFolder {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Self::hold(path),
                 Err(error) => last = Some(format!("{} cannot be created: {error}", path.display())),
             }
         }
         Err(last.unwrap_or_default())
+    }
+
+    fn hold(path: PathBuf) -> Result<Self, String> {
+        let held = File::create(path.join(ALIVE)).and_then(|alive| {
+            flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(alive)
+        });
+        match held {
+            Ok(alive) => Ok(Self { path, _alive: alive }),
+            Err(error) => Err(format!("{} cannot be used: {error}", path.display())),
+        }
+    }
+
+    /// Where the store of operations goes: it outlives the cluster's supervisor.
+    pub(super) fn store(&self) -> PathBuf {
+        self.path.join(STORE)
     }
 
     /// Where the control socket goes.
@@ -49,17 +71,23 @@ impl Drop for PrivateFolder {
     }
 }
 
-/// Removes what killed runs of this user left behind: folders with a socket that nobody listens at any more.
+/// Removes what killed runs of this user left behind: folders with a socket that nobody listens at any more, and that no
+/// run holds.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     let ours = rustix::process::geteuid().as_raw();
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
         let is_ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == ours);
         let listens = || UnixStream::connect(entry.path().join(SOCKET)).map_err(|error| error.kind());
-        if is_ours && matches!(listens(), Err(ErrorKind::ConnectionRefused)) {
+        if is_ours && matches!(listens(), Err(ErrorKind::ConnectionRefused)) && !is_held(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+fn is_held(folder: &Path) -> bool {
+    let held = |alive| flock(&alive, FlockOperation::NonBlockingLockShared).is_err();
+    File::open(folder.join(ALIVE)).is_ok_and(held)
 }
 
 #[cfg(test)]
@@ -89,10 +117,14 @@ mod tests {
             path
         };
         let [dead, alive, young, other] = ["erlmcp-run-1-0", "erlmcp-run-2-0", "erlmcp-run-3-0", "else"].map(folder);
+        let headless = folder("erlmcp-run-4-0");
+        drop(UnixListener::bind(headless.join(SOCKET)).expect("a socket"));
+        let _held = PrivateFolder::hold(headless.clone()).expect("it is ours");
         drop(UnixListener::bind(dead.join(SOCKET)).expect("a socket"));
         drop(UnixListener::bind(other.join(SOCKET)).expect("a socket"));
         let _listener = UnixListener::bind(alive.join(SOCKET)).expect("a socket");
         sweep(parent.path());
         assert_eq!([dead, alive, young, other].map(|path| path.exists()), [false, true, true, true]);
+        assert!(headless.exists(), "its run starts another supervisor there");
     }
 }

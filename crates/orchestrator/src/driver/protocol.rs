@@ -20,6 +20,19 @@ pub(crate) struct Status {
     /// A replica that neither answers nor works for so long is killed; None: the cluster does not say.
     #[serde(default)]
     pub(crate) fence_after_ms: Option<u64>,
+    /// None: the cluster has none, or does not say.
+    #[serde(default)]
+    pub(crate) store: Option<StoreStatus>,
+}
+
+/// The process in which operations are made durable.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct StoreStatus {
+    /// "starting", "ready", "backoff", "stopping".
+    pub(crate) state: String,
+    /// None while there is no process.
+    #[serde(default)]
+    pub(crate) pid: Option<u32>,
 }
 
 /// One replica.
@@ -51,6 +64,28 @@ pub(crate) struct Snapshot {
     pub(crate) streams: u64,
     pub(crate) descriptors_open: u64,
     pub(crate) shards: Vec<Shard>,
+    /// None where it takes no operations.
+    #[serde(default)]
+    pub(crate) operations: Option<Operations>,
+}
+
+/// Attempts at operations since the replica's process began.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Operations {
+    /// By how they ended: "done", "refused", ...
+    pub(crate) outcomes: Vec<Ended>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) outcome: String,
+    pub(crate) count: u64,
+}
+
+impl Operations {
+    pub(crate) fn ended(&self, outcome: &str) -> u64 {
+        self.outcomes.iter().filter(|ended| ended.outcome == outcome).map(|ended| ended.count).sum()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -98,6 +98,13 @@ weight = 2
 kind = "memory"
 [[fault]]
 kind = "descriptors"
+[[fault]]
+kind = "store_killed"
+weight = 2
+[[fault]]
+kind = "store_slow"
+[[fault]]
+kind = "store_full"
 "#;
 
 impl FaultList {
@@ -212,6 +219,14 @@ fn unknown(kind: &str) -> String {
 }
 
 fn targets(kind: Kind, common: &Common) -> Result<Targets, String> {
+    if kind.is_of_store() {
+        let is_good = common.replicas.is_none() && common.targets.is_none();
+        let wrong = format!(
+            "{} is about the store, which all replicas use: it takes neither targets nor replicas",
+            kind.name()
+        );
+        return if is_good { Ok(Targets::None) } else { Err(wrong) };
+    }
     if let Some(replicas) = &common.replicas {
         let is_good = !replicas.is_empty() && replicas.len() <= 1_000 && common.targets.is_none();
         let wrong = "replicas is a list of numbers, in place of targets";

@@ -22,6 +22,9 @@ pub enum Kind {
     Slicing,
     BlackHole,
     Cut,
+    StoreKilled,
+    StoreSlow,
+    StoreFull,
     /// The user's own commands do it.
     Command,
 }
@@ -39,6 +42,8 @@ pub enum Needs {
     Group(&'static str),
     /// The fault proxy stands in front of the target.
     Proxy,
+    /// The process of the store of operations, and operations that need it.
+    Store,
     Nothing,
 }
 
@@ -63,7 +68,7 @@ const DISTURBED: Duration = Duration::from_secs(4);
 const STANDS_STILL: Duration = Duration::from_millis(1_500);
 
 impl Kind {
-    pub const ALL: [Kind; 20] = [
+    pub const ALL: [Kind; 23] = [
         Kind::Kill,
         Kind::CrashLoop,
         Kind::Terminate,
@@ -83,6 +88,9 @@ impl Kind {
         Kind::Slicing,
         Kind::BlackHole,
         Kind::Cut,
+        Kind::StoreKilled,
+        Kind::StoreSlow,
+        Kind::StoreFull,
         Kind::Command,
     ];
 
@@ -108,6 +116,9 @@ impl Kind {
             Kind::Slicing => "slicing",
             Kind::BlackHole => "black_hole",
             Kind::Cut => "cut",
+            Kind::StoreKilled => "store_killed",
+            Kind::StoreSlow => "store_slow",
+            Kind::StoreFull => "store_full",
             Kind::Command => "command",
         }
     }
@@ -139,6 +150,9 @@ impl Kind {
             Kind::Slicing => "slicing the traffic of",
             Kind::BlackHole => "swallowing answers of",
             Kind::Cut => "cutting connections of",
+            Kind::StoreKilled => "killing",
+            Kind::StoreSlow => "slowing down",
+            Kind::StoreFull => "taking all room from",
             Kind::Command => "running the user's commands against",
         }
     }
@@ -152,6 +166,7 @@ impl Kind {
             Kind::Cpu => Needs::Group("cpu"),
             Kind::Memory => Needs::Group("memory"),
             Kind::Latency | Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => Needs::Proxy,
+            Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => Needs::Store,
             Kind::Command => Needs::Nothing,
         }
     }
@@ -172,6 +187,8 @@ impl Kind {
             Kind::Slicing => amount("bytes", 16, 1, 65_536),
             // Of an answer, before nothing more comes.
             Kind::BlackHole | Kind::Cut => amount("bytes", 40, 0, 1_000_000),
+            // It stands still for so long, again and again.
+            Kind::StoreSlow => amount("ms", 300, 10, 1_500),
             _ => None,
         }
     }
@@ -182,7 +199,8 @@ impl Kind {
             Kind::Kill | Kind::CrashLoop | Kind::Terminate | Kind::RollingRestart => None,
             Kind::Pause => Some(STANDS_STILL),
             Kind::Partition | Kind::PartitionIn | Kind::PartitionOut => Some(CUT_OFF),
-            Kind::Supervisor => Some(Duration::ZERO),
+            // From then on they are seen to come back.
+            Kind::Supervisor | Kind::StoreKilled => Some(Duration::ZERO),
             _ => Some(DISTURBED),
         }
     }
@@ -209,6 +227,11 @@ impl Kind {
             Kind::CrashLoop => amount,
             _ => 0,
         }
+    }
+
+    /// It is done to the store, and to no replica.
+    pub fn is_of_store(self) -> bool {
+        self.needs() == Needs::Store
     }
 
     /// It is about the whole cluster, whatever targets are asked for.

@@ -5,7 +5,7 @@ use erlmcp_record::names::{phase, scenario};
 use super::block::{Block, Faults};
 use super::stress::{baseline, cool_down, line_every, operate, phase_of, ramp_up, sweep, window};
 use super::{Found, PhasePlan, Plan, Step};
-use crate::fault::{self, FaultList};
+use crate::fault::{self, FaultList, Field, Kind};
 use crate::{StressConfig, StressError};
 
 /// Baseline, ramp-up, faults under load, and the end: four phases of the same blocks as `stress`.
@@ -49,11 +49,27 @@ pub(super) fn faults(list: &FaultList, config: &StressConfig, found: &Found, dur
         rate: config.rate(),
         duration,
         window: window(config).max(Duration::from_secs(3)),
-        planned: fault::draw(list, &found.field, duration, found.seed),
+        planned: fault::draw(list, &field(config, found), duration, found.seed),
         at_once: list.at_once,
         replicas: found.replicas,
         line_every: Some(line_every(duration)),
     }
+}
+
+/// Where no operations are sent, nothing would show what becomes of their store.
+pub(super) fn field(config: &StressConfig, found: &Found) -> Field {
+    let mut field = found.field.clone();
+    let none = match &found.operations {
+        None => Some("no operations are sent: the target has no tool for them"),
+        Some(_) if config.operations() <= 0.0 => Some("no operations are sent (--operations 0)"),
+        Some(_) => None,
+    };
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_of_store()) {
+        if let Some(none) = none {
+            field.lacks.entry(kind).or_insert_with(|| none.into());
+        }
+    }
+    field
 }
 
 #[cfg(test)]
@@ -61,7 +77,6 @@ mod tests {
     use super::super::stress::tests::own_cluster;
     use super::*;
     use crate::config::tests::plain;
-    use crate::fault::Kind;
 
     #[test]
     fn the_plan_is_the_same_for_the_same_seed() {
@@ -72,6 +87,24 @@ mod tests {
         let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
         assert_eq!(names, ["baseline", "ramp_up", "chaos", "cool_down"]);
         assert!(plan.estimate() > Duration::from_secs(600), "{:?}", plan.estimate());
+    }
+
+    #[test]
+    fn without_operations_their_store_is_left_alone() {
+        let list = FaultList::parse("[[fault]]\nkind = \"store_full\"\n[[fault]]\nkind = \"pause\"\n").expect("a list");
+        let skips = |config: &StressConfig, found: &Found| {
+            let planned = faults(&list, config, found, Duration::from_secs(600)).planned;
+            let skip =
+                |kind| planned.iter().find(|planned| planned.fault.kind == kind).and_then(|one| one.skip.clone());
+            assert_eq!(skip(Kind::Pause), None);
+            skip(Kind::StoreFull)
+        };
+        let found = Found { operations: Some("append".into()), ..own_cluster() };
+        assert_eq!(skips(&plain(), &found), None);
+        let none = StressConfig { operations: Some(0.0), ..plain() };
+        assert_eq!(skips(&none, &found).as_deref(), Some("no operations are sent (--operations 0)"));
+        let found = Found { operations: None, ..found };
+        assert!(skips(&plain(), &found).expect("nobody sends any").contains("has no tool for them"));
     }
 
     #[test]

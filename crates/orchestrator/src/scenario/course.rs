@@ -270,6 +270,9 @@ impl Course {
             _ => "not seen".into(),
         };
         let since = |at_us: Option<u64>| between(self.row.effect_us, at_us);
+        if self.row.is_of_store() {
+            return format!("operations carried out again {} after its effect", since(self.row.heal_verified_us));
+        }
         let counts = self.episodes.values().map(Episodes::counts);
         let (affected, served) = counts.fold((0, 0), |sum, counts| (sum.0 + counts.0, sum.1 + counts.1));
         // As the report has it: what was undone is ready so long after that.

@@ -182,11 +182,13 @@ impl Faults {
                 && self.under_way.is_empty()
                 && self.plan.replicas > 1;
         }
+        // No replica is broken by it: all go on with what needs no store.
+        let is_of_store = fault.kind.is_of_store();
         let mut broken: Vec<u16> = self.under_way.iter().flat_map(|course| course.fault().replicas.clone()).collect();
         broken.extend(&fault.replicas);
         broken.sort_unstable();
         broken.dedup();
-        !fault.replicas.is_empty() && broken.len() * 2 < usize::from(self.plan.replicas)
+        (is_of_store || !fault.replicas.is_empty()) && broken.len() * 2 < usize::from(self.plan.replicas)
     }
 
     fn pass_over(&mut self, fault: &Fault, why: String, now_us: u64) -> Vec<Action> {

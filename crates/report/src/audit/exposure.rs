@@ -1,6 +1,7 @@
 //! Were operations exposed to the faults at all? Counted while the journals are read, in any order.
 
 use erlmcp_record::FaultRow;
+use erlmcp_record::names::scenario;
 use erlmcp_record::operations::{Class, Event, OperationRecord};
 
 use crate::Analysis;
@@ -10,7 +11,10 @@ use crate::Analysis;
 pub(super) struct FaultSpan {
     pub(super) id: u32,
     pub(super) what: String,
-    pub(super) replica: Option<u16>,
+    /// Those that it was done to.
+    pub(super) replicas: Vec<u16>,
+    /// It left enough of the cluster for operations to go on.
+    pub(super) leaves_enough: bool,
     pub(super) injected_ns: u64,
     pub(super) effect_ns: u64,
     /// When nothing of it was left; None where that was not seen.
@@ -31,11 +35,14 @@ impl FaultSpan {
         let over = row.ready_us.max(row.heal_verified_us).max(row.healed_us);
         Some(Self {
             id: row.id,
-            what: match row.replica {
-                Some(replica) => format!("{}, replica {replica}", row.method),
-                None => row.method.clone(),
+            what: match row.targets().as_slice() {
+                [] => row.method.clone(),
+                [replica] => format!("{}, replica {replica}", row.method),
+                [first, more @ ..] => format!("{}, replica {first} and {} more", row.method, more.len()),
             },
-            replica: row.replica,
+            replicas: row.targets(),
+            // Faults of the scenarios do; those of a list say so, of what needs no store.
+            leaves_enough: row.scenario != scenario::FAULTS || (row.expected.progress && !row.is_of_store()),
             injected_ns: ns(row.injected_us),
             effect_ns: ns(row.effect_us?),
             over_ns: over.map(ns),
@@ -128,7 +135,7 @@ impl Exposure {
         let from = injected.partition_point(|fault| fault.injected_ns < at_ns.saturating_sub(self.longest_ns));
         for (place, fault) in injected.iter().enumerate().skip(from) {
             let is_during = (fault.effect_ns..until_ns(fault)).contains(&at_ns);
-            if is_during && fault.replica != Some(record.replica) {
+            if is_during && !fault.replicas.contains(&record.replica) {
                 self.during[place][class] += 1;
             }
         }
@@ -193,7 +200,30 @@ mod tests {
 
     fn fault(id: u32, times: [u64; 2], over_ns: Option<u64>) -> FaultSpan {
         let [injected_ns, effect_ns] = times;
-        FaultSpan { id, what: "a fault".into(), replica: Some(1), injected_ns, effect_ns, over_ns }
+        FaultSpan {
+            id,
+            what: "a fault".into(),
+            replicas: vec![1],
+            leaves_enough: true,
+            injected_ns,
+            effect_ns,
+            over_ns,
+        }
+    }
+
+    #[test]
+    fn what_a_fault_leaves_depends_on_the_fault() {
+        let leaves_enough = |scenario: &str, kind: &str, progress: bool| {
+            let expected = erlmcp_record::Expected { progress, ..Default::default() };
+            let (scenario, kind) = (scenario.into(), kind.into());
+            let row = FaultRow { scenario, kind, expected, effect_us: Some(1), ..FaultRow::default() };
+            FaultSpan::of(&row, 0).expect("it has an effect").leaves_enough
+        };
+        assert!(leaves_enough(scenario::NODE_FAILURE, "", false));
+        assert!(leaves_enough(scenario::FAULTS, "kill", true) && !leaves_enough(scenario::FAULTS, "kill", false));
+        assert!(!leaves_enough(scenario::FAULTS, "store_full", true), "plain requests go on, operations do not");
+        let row = FaultRow { replica: Some(2), replicas: vec![2, 3], effect_us: Some(1), ..FaultRow::default() };
+        assert_eq!(FaultSpan::of(&row, 0).expect("it has an effect").what, ", replica 2 and 1 more");
     }
 
     #[test]

@@ -233,7 +233,8 @@ impl Evidence<'_> {
             for class in &classes {
                 let at = *class as usize;
                 let after = around.after.is_none_or(|after| after[at] > 0);
-                let times = [(around.before[at] > 0, "before"), (around.during[at] > 0, "during"), (after, "after")];
+                let during = !fault.leaves_enough || around.during[at] > 0;
+                let times = [(around.before[at] > 0, "before"), (during, "during"), (after, "after")];
                 for (_, when) in times.into_iter().filter(|(is, _)| !is) {
                     reasons.push(format!("no {} operation was ok {when} fault {id} ({})", class.name(), fault.what));
                 }

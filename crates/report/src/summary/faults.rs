@@ -27,7 +27,11 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
     FaultLine {
         id: fault.id,
         kind: fault.kind.clone(),
-        targets: if targets.is_empty() { "the cluster".into() } else { targets.join(", ") },
+        targets: match targets.is_empty() {
+            true if fault.is_of_store() => "the store".into(),
+            true => "the cluster".into(),
+            false => targets.join(", "),
+        },
         method: fault.method.clone(),
         injected_ms: fault.injected_us / 1_000,
         effect_ms: between(Some(fault.injected_us), fault.effect_us, "not seen"),

@@ -10,6 +10,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -76,6 +77,8 @@ pub enum StoreEnd {
     NotStarted,
     /// The supervisor is gone.
     Orphaned,
+    /// It cannot write any more, and has to be started anew.
+    Broken,
 }
 
 /// Runs the store of a cluster until its supervisor ends it. Has to be called in a current-thread runtime, in a process that
@@ -86,6 +89,9 @@ pub enum StoreEnd {
 pub async fn run_store() -> Result<StoreEnd, ClusterError> {
     let Some((channel, hello, listener)) = meet_supervisor()? else { return Ok(StoreEnd::Orphaned) };
     let _ = rustix::thread::set_name(c"erlmcp");
+    // A file that may not grow any more is a store without room, not a reason to die.
+    let _at_limit = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
+        .map_err(ClusterError::system("take the signal for files that are too long"))?;
     channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let (reader, mut writer) = channel.into_split();
@@ -160,6 +166,7 @@ async fn live(
             _ = ticks.tick() => line::write(writer, &FromStore::Beat).await?,
             Some(exported) = done.recv() => line::write(writer, &exported).await?,
             () = &mut exporting => {}
+            () = host.writer_ended() => return Ok(StoreEnd::Broken),
         }
     }
 }

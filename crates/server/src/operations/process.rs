@@ -55,6 +55,11 @@ impl StoreHost {
         let _ = self.orders.send(Order::Living { base, up_to, living }).await;
     }
 
+    /// Returns when nothing is written any more, which only a mistake can bring about.
+    pub(crate) async fn writer_ended(&self) {
+        self.orders.closed().await;
+    }
+
     /// Writes history and effects to a file; the number of its lines, or a sentence that says why there are none.
     pub(crate) async fn export(&self, to: PathBuf) -> Result<u64, String> {
         let path = self.path.clone();

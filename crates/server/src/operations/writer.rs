@@ -17,6 +17,8 @@ const ORDERS_MAX: usize = 1_024;
 const COMMANDS_MAX: usize = 4_096;
 /// Between two looks at what has become too old, ns.
 const SWEEP_NS: u64 = 1_000_000_000;
+/// Between two warnings, ns.
+const WARN_NS: u64 = 1_000_000_000;
 
 /// What the writer is asked to do.
 pub(crate) enum Order {
@@ -64,6 +66,9 @@ fn run<S: Store>(mut keeper: Keeper<S>, mut waiting: mpsc::Receiver<Order>) {
     let mut current: HashMap<u64, u64> = HashMap::new();
     let mut connections = 0;
     let mut held = Vec::new();
+    let mut log = Log::default();
+    // Who lives, as long as it could not be written.
+    let mut owed: Option<Living> = None;
     while let Some(first) = waiting.blocking_recv() {
         let mut next = Some(first);
         let mut count = 0;
@@ -76,9 +81,9 @@ fn run<S: Store>(mut keeper: Keeper<S>, mut waiting: mpsc::Receiver<Order>) {
                     }
                 }
                 Order::Connect { incarnation, answer } => {
-                    carry_out(&mut keeper, &mut held);
+                    carry_out(&mut keeper, &mut held, &mut log);
                     let epoch = keeper.connect(incarnation, monotonic_ns());
-                    log(epoch.as_ref().err());
+                    log.note(epoch.as_ref().err());
                     connections += 1;
                     let place = |epoch| Place { epoch, connection: connections };
                     if let Ok(Some(epoch)) = epoch {
@@ -88,32 +93,62 @@ fn run<S: Store>(mut keeper: Keeper<S>, mut waiting: mpsc::Receiver<Order>) {
                     // Who asked may have gone; it will ask again.
                     let _ = answer.send(epoch.map(|epoch| epoch.map(place)));
                 }
-                Order::Stop => return carry_out(&mut keeper, &mut held),
+                Order::Stop => return carry_out(&mut keeper, &mut held, &mut log),
                 Order::Living { base, up_to, living } => {
-                    carry_out(&mut keeper, &mut held);
-                    log(keeper.living(base, up_to, &living, monotonic_ns()).err().as_ref());
+                    carry_out(&mut keeper, &mut held, &mut log);
+                    owed = Some(Living { base, up_to, living });
+                    pay(&mut keeper, &mut owed, &mut log);
                 }
             }
             next = if count < COMMANDS_MAX { waiting.try_recv().ok() } else { None };
         }
-        carry_out(&mut keeper, &mut held);
+        carry_out(&mut keeper, &mut held, &mut log);
         if monotonic_ns().saturating_sub(swept_ns) >= SWEEP_NS {
             swept_ns = monotonic_ns();
-            log(keeper.sweep(swept_ns).err().as_ref());
+            pay(&mut keeper, &mut owed, &mut log);
+            log.note(keeper.sweep(swept_ns).err().as_ref());
         }
     }
 }
 
-fn log(error: Option<&StoreError>) {
-    if let Some(error) = error {
-        tracing::warn!("{error}");
+/// What the supervisor has last said of who lives.
+struct Living {
+    base: u64,
+    up_to: u64,
+    living: Vec<u64>,
+}
+
+/// Takes the claims of the dead away. A store without room does so later: nobody says it again.
+fn pay<S: Store>(keeper: &mut Keeper<S>, owed: &mut Option<Living>, log: &mut Log) {
+    let Some(Living { base, up_to, living }) = owed else { return };
+    let paid = keeper.living(*base, *up_to, living, monotonic_ns());
+    log.note(paid.as_ref().err());
+    if paid.is_ok() {
+        *owed = None;
+    }
+}
+
+/// Warnings, one a second at most: a store without room fails with every transaction.
+#[derive(Default)]
+struct Log {
+    warned_ns: Option<u64>,
+}
+
+impl Log {
+    fn note(&mut self, error: Option<&StoreError>) {
+        let Some(error) = error else { return };
+        let now_ns = monotonic_ns();
+        if self.warned_ns.is_none_or(|warned_ns| now_ns.saturating_sub(warned_ns) >= WARN_NS) {
+            self.warned_ns = Some(now_ns);
+            tracing::warn!("{error}");
+        }
     }
 }
 
 type Held = (u64, Vec<(u64, Command)>, mpsc::Sender<Vec<u8>>);
 
 /// One transaction for all that is held, and then all answers.
-fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>) {
+fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>, log: &mut Log) {
     if held.is_empty() {
         return;
     }
@@ -125,7 +160,7 @@ fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>) {
         senders.push((numbers, answers));
     }
     let executed = keeper.execute(&batch, monotonic_ns());
-    log(executed.as_ref().err());
+    log.note(executed.as_ref().err());
     let failed = match &executed {
         // Nothing was written: there is no doubt.
         Err(StoreError::Full(_)) => FromStore::Done(Reply { outcome: Outcome::Full, result: None }),

@@ -31,7 +31,7 @@ fn post(address: SocketAddr, method: &str, name: &str, params: &str, meta: &str)
     Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).ok()?))
 }
 
-fn append(address: SocketAddr, id: &str) -> Option<(u16, Value)> {
+pub(super) fn append(address: SocketAddr, id: &str) -> Option<(u16, Value)> {
     let params = format!("\"name\":\"append\",\"arguments\":{{\"value\":\"v\",\"nonce\":\"n-{id}\"}},");
     post(address, "tools/call", "Mcp-Name: append\r\n", &params, &format!(",\"io.erlmcp/operation\":\"{id}\""))
 }
@@ -41,12 +41,12 @@ fn state(address: SocketAddr, id: &str) -> Value {
     post(address, "operation/status", "", &params, "").map_or(Value::Null, |(_, body)| body["result"]["state"].clone())
 }
 
-fn about(answer: &Value) -> &Value {
+pub(super) fn about(answer: &Value) -> &Value {
     &answer["result"]["_meta"]["io.erlmcp/operation"]
 }
 
 /// The process of the store, once it is ready.
-fn store(cluster: &Cluster) -> u32 {
+pub(super) fn store(cluster: &Cluster) -> u32 {
     until("the store is ready", || cluster.status()["store"]["state"] == "ready");
     u32::try_from(cluster.status()["store"]["pid"].as_u64().expect("it has a process")).expect("a process id")
 }

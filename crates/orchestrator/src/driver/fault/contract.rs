@@ -76,15 +76,15 @@ pub(in crate::driver) fn bench(control: &Path) -> Bench {
 }
 
 /// A driver, and what can be seen of it.
-struct Subject<D> {
-    driver: D,
+pub(super) struct Subject<D> {
+    pub(super) driver: D,
     /// Does something that lasts.
-    good: Fault,
+    pub(super) good: Fault,
     /// Is begun, and has no effect.
-    vain: Fault,
+    pub(super) vain: Fault,
     /// Is about something that is not there.
-    lost: Fault,
-    in_force: Box<dyn Fn() -> bool + Send>,
+    pub(super) lost: Fault,
+    pub(super) in_force: Box<dyn Fn() -> bool + Send>,
 }
 
 async fn answer(events: &mut mpsc::Receiver<Event>) -> Answer {
@@ -95,7 +95,7 @@ async fn answer(events: &mut mpsc::Receiver<Event>) -> Answer {
 }
 
 /// The contract.
-async fn suite<D: FaultDriver>(subject: Subject<D>) {
+pub(super) async fn suite<D: FaultDriver>(subject: Subject<D>) {
     let Subject { driver, good, vain, lost, in_force } = subject;
     let (sender, mut events) = mpsc::channel(16);
     let desk = Desk::open(driver, sender);

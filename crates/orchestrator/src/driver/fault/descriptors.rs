@@ -5,11 +5,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY, SEEN_WITHIN};
 use super::hold::{After, Force};
+use super::limit::{Limit, Limited};
 use super::process::{Known, Process};
 use crate::collector::Page;
 use crate::driver::watchdog::Debt;
@@ -20,43 +20,18 @@ const PAGE_WITHIN: Duration = Duration::from_millis(500);
 /// Connections that are opened until none is served any more.
 const PROBES_MAX: u64 = 50;
 
-/// Descriptors of a process before they were limited; None: no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::driver) struct Limit {
-    soft: Option<u64>,
-    hard: Option<u64>,
-}
-
-impl Limit {
-    fn of(pid: u32) -> Option<Self> {
-        parse(&fs::read_to_string(format!("/proc/{pid}/limits")).ok()?)
-    }
-
-    pub(super) fn is_still_changed(&self, process: &Process) -> bool {
-        Limit::of(process.pid).is_some_and(|now| now != *self)
-    }
-}
-
-fn parse(limits: &str) -> Option<Limit> {
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    let mut words = line.split_ascii_whitespace();
-    let mut number = || words.next().map(|word| word.parse().ok());
-    Some(Limit { soft: number()?, hard: number()? })
-}
-
 /// Leaves the replicas' processes only `more` descriptors beyond those that are open; returns when a new connection was
 /// seen not to be served.
 pub(super) async fn take(bench: &Bench, replicas: &[u16], more: u64) -> Result<(Force, Injected), String> {
     let addresses = bench.addresses(replicas).await?;
     let mut limits = Vec::new();
     for process in bench.processes(replicas).await? {
-        let limit = Limit::of(process.pid).ok_or_else(|| format!("process {} has just ended", process.pid))?;
+        let limit = Limit::now(Limited::Descriptors, process.pid);
+        let limit = limit.ok_or_else(|| format!("process {} has just ended", process.pid))?;
         limits.push((process, limit));
     }
-    let debt = |(process, limit): &(Process, Limit)| {
-        let process = Known::of(process.pid)?;
-        Some(Debt::Descriptors { process, soft: limit.soft, hard: limit.hard })
-    };
+    let debt =
+        |(process, limit): &(Process, Limit)| Some(Debt::Limit { process: Known::of(process.pid)?, limit: *limit });
     let ticket = bench.hold(limits.iter().filter_map(debt).collect()).await?;
     let injected_us = bench.clock.now_us();
     for (process, limit) in &limits {
@@ -72,18 +47,15 @@ pub(super) async fn take(bench: &Bench, replicas: &[u16], more: u64) -> Result<(
         }
     }
     let method = format!("descriptors limited (prlimit) to {more} more than were open");
-    let force = Force::Held { ticket, after: After::Descriptors(limits), addresses };
+    let force = Force::Held { ticket, after: After::Limits(limits), addresses };
     Ok((force, Injected { method, injected_us, effect_us, at_most_us: None }))
 }
 
 fn lower(process: &Process, limit: &Limit, more: u64) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("the descriptors of process {} are not limited: {error}", process.pid);
+    let failed = |error| format!("the descriptors of process {} are not limited: {error}", process.pid);
     let open = fs::read_dir(format!("/proc/{}/fd", process.pid)).map_err(failed)?;
     let open = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-    // The hard limit stays: it could not be raised again by everyone.
-    let lowered = Rlimit { current: Some(lowest(&open, more)), maximum: limit.hard };
-    prlimit(pid, Resource::Nofile, lowered).map(|_| ()).map_err(|error| failed(error.into()))
+    limit.lowered(lowest(&open, more)).set(process)
 }
 
 /// A limit that leaves so many free numbers below it: the kernel gives out the lowest first.
@@ -117,15 +89,5 @@ mod tests {
     fn holes_between_open_descriptors_are_no_room() {
         let open = [0, 1, 2, 5, 6].into();
         assert_eq!((lowest(&open, 0), lowest(&open, 1), lowest(&open, 2), lowest(&open, 3)), (3, 4, 7, 8));
-    }
-
-    #[test]
-    fn limits_are_read() {
-        let text = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 524288               files     \n";
-        assert_eq!(parse(text), Some(Limit { soft: Some(1_024), hard: Some(524_288) }));
-        let text = "Max open files            unlimited            unlimited            files\n";
-        assert_eq!(parse(text), Some(Limit { soft: None, hard: None }));
-        assert_eq!(parse("nothing"), None);
-        assert!(Limit::of(std::process::id()).is_some());
     }
 }

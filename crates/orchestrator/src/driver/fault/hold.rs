@@ -8,10 +8,11 @@ use tokio::sync::Mutex;
 
 use super::bench::all_answer;
 use super::command::until_good;
+use super::limit::Limit;
 use super::nft::Table;
 use super::process::Process;
 use super::proxied::{self, Front};
-use super::{HealError, descriptors, ending};
+use super::{HealError, ending, store};
 use crate::driver::own::OwnCluster;
 use crate::driver::watchdog::{Ticket, Watchdog};
 use crate::event::Healed;
@@ -29,6 +30,8 @@ pub(in crate::driver) enum Force {
     Weather(Front),
     /// The supervisor is dead, and all of its replicas with it.
     Headless,
+    /// The store of operations is gone, slow or full.
+    Store(store::InForce),
 }
 
 /// How it is seen that something was undone.
@@ -36,8 +39,8 @@ pub(in crate::driver) enum Force {
 pub(in crate::driver) enum After {
     /// These go on.
     GoOn(Vec<Process>),
-    /// These may have so many descriptors.
-    Descriptors(Vec<(Process, descriptors::Limit)>),
+    /// These have their own limits.
+    Limits(Vec<(Process, Limit)>),
     /// This cgroup is gone.
     Gone(PathBuf),
     /// This command of the user's succeeds in so long; empty: nothing is to be seen.
@@ -58,6 +61,7 @@ impl Force {
                 ending::start_again(own).await?;
                 return Ok(Healed { healed_us, verified_us: clock.now_us() });
             }
+            Force::Store(in_force) => return in_force.heal(watchdog, clock).await,
             Force::Weather(front) => {
                 let healed_us = clock.now_us();
                 proxied::clear(&front).await?;
@@ -91,12 +95,7 @@ impl After {
                 }
                 Ok(())
             }
-            After::Descriptors(limits) => {
-                let changed = limits.iter().find(|(process, limit)| limit.is_still_changed(process));
-                changed.map_or(Ok(()), |(process, _)| {
-                    Err(HealError::Stuck(format!("process {} still has a lower limit of descriptors", process.pid)))
-                })
-            }
+            After::Limits(limits) => Limit::see(&limits),
             After::Gone(group) => match group.exists() {
                 true => Err(HealError::Stuck(format!("the cgroup {} is still there", group.display()))),
                 false => Ok(()),

@@ -37,11 +37,15 @@ async fn gone(bench: &Bench, processes: &[Process]) -> Result<u64, String> {
 
 /// Kills each next process of the replicas as soon as it is there; the effect is the first end.
 pub(super) async fn again_and_again(bench: &Bench, replicas: &[u16], times: u64) -> Result<(Force, Injected), String> {
+    let mut killed = bench.processes(replicas).await?;
     let (_, mut injected) = kill(bench, replicas).await?;
     for _ in 1..times {
         let next = async {
             loop {
-                if let Ok(processes) = bench.processes(replicas).await {
+                // One that was killed may be named for a moment yet.
+                if let Ok(processes) = bench.processes(replicas).await
+                    && processes.iter().all(|process| killed.iter().all(|one| one.pid != process.pid))
+                {
                     return processes;
                 }
                 sleep(LOOK_EVERY * 4).await;
@@ -53,6 +57,7 @@ pub(super) async fn again_and_again(bench: &Bench, replicas: &[u16], times: u64)
             process.signal(Signal::KILL)?;
         }
         gone(bench, &processes).await?;
+        killed = processes;
     }
     injected.method = format!("SIGKILL of {}, {times} times, as soon as it was there", of_processes(replicas.len()));
     Ok((Force::Past, injected))

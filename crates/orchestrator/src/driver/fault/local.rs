@@ -1,5 +1,5 @@
 use super::hold::Force;
-use super::{Bench, FaultDriver, HealError, descriptors, ending, group, kill, packets, pause, proxied};
+use super::{Bench, FaultDriver, HealError, descriptors, ending, group, kill, packets, pause, proxied, store};
 use crate::event::{Healed, Injected};
 use crate::fault::{Fault, Kind};
 
@@ -24,6 +24,7 @@ impl FaultDriver for Bench {
             Kind::Latency | Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => {
                 proxied::inject(self, fault).await
             }
+            Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => store::inject(self, fault).await,
             Kind::Command => self.commands().await?.inject(fault).await,
         }
     }

@@ -10,6 +10,7 @@ mod ending;
 mod group;
 mod hold;
 mod kill;
+pub(crate) mod limit;
 mod local;
 pub(crate) mod nft;
 mod packets;
@@ -17,6 +18,7 @@ mod pause;
 mod probe;
 pub(crate) mod process;
 mod proxied;
+mod store;
 
 use std::fmt::Debug;
 

@@ -69,7 +69,7 @@ impl Process {
         timeout(SEEN_WITHIN, seen).await.is_ok()
     }
 
-    async fn stands_still(&self) -> Result<(), String> {
+    pub(super) async fn stands_still(&self) -> Result<(), String> {
         let stopped = self.waited(|state| state == Some('T')).await;
         if stopped { Ok(()) } else { Err(format!("process {} was not seen to stop", self.pid)) }
     }

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::driver::control;
 
 /// One process and no other: a pidfd stays with it when its number is given to another one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Process {
     pub(crate) pid: u32,
     fd: Arc<OwnedFd>,

@@ -2,11 +2,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
+use crate::driver::fault::limit::Limit;
 use crate::driver::fault::process::{Known, Process};
 
 /// Something that must be undone, in a form in which another process can undo it. Undone twice it does no harm.
@@ -17,8 +18,8 @@ pub(in crate::driver) enum Debt {
     Continue { process: Known },
     /// A process of ours that keeps something in force (a table's owner, a proxy) ends.
     End { process: Known },
-    /// A process may have so many descriptors again; None: as many as it likes.
-    Descriptors { process: Known, soft: Option<u64>, hard: Option<u64> },
+    /// A process has its own limit again.
+    Limit { process: Known, limit: Limit },
     /// The processes of a cgroup go home, and it is removed.
     Group { group: PathBuf, home: PathBuf },
     /// The user's own way to undo it.
@@ -44,7 +45,7 @@ impl Debt {
                 process.kill();
                 Ok(())
             }
-            Debt::Descriptors { process, soft, hard } => descriptors(process, *soft, *hard),
+            Debt::Limit { process, limit } => limit.put_back(process),
             Debt::Group { group, home } => leave(group, home).await,
             Debt::Command { words, within_ms } => run(words, Duration::from_millis(*within_ms)).await,
         }
@@ -65,16 +66,6 @@ impl Debt {
 fn alive(known: &Known) -> Option<Process> {
     let process = Process::open(known.pid).ok()?;
     known.is_alive().then_some(process)
-}
-
-fn descriptors(process: &Known, soft: Option<u64>, hard: Option<u64>) -> Result<(), String> {
-    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-    let (Some(pid), true) = (pid, process.is_alive()) else { return Ok(()) };
-    let limit = Rlimit { current: soft, maximum: hard };
-    let failed = |error: rustix::io::Errno| {
-        format!("process {} keeps its limit of descriptors ({error}): prlimit --pid {0} --nofile", process.pid)
-    };
-    prlimit(Some(pid), Resource::Nofile, limit).map(|_| ()).map_err(failed)
 }
 
 async fn leave(group: &Path, home: &Path) -> Result<(), String> {

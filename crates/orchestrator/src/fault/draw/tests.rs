@@ -98,6 +98,7 @@ fn there_is_one_of_each_kind_on_replicas_in_turn() {
         let expected = (one.fault.kind == Kind::Loss).then_some("there is no nft command");
         assert_eq!(one.skip.as_deref(), expected, "{one:?}");
         match one.fault.kind {
+            kind if kind.is_of_store() => assert!(one.fault.replicas.is_empty(), "{one:?}"),
             kind if kind.is_of_all() => assert_eq!(one.fault.replicas, poor.replicas),
             kind if kind.needs() == super::super::Needs::Proxy => assert_eq!(one.fault.replicas, [4]),
             _ => assert_eq!(one.fault.replicas.len(), 1, "{one:?}"),
@@ -107,4 +108,17 @@ fn there_is_one_of_each_kind_on_replicas_in_turn() {
     let planned = one_of_each(&FaultList::parse(own).expect("a list"), &field(), gap, 7);
     assert_eq!((planned[0].fault.name(), planned[1].fault.amount), ("a", 50), "the list's own come first");
     assert_eq!(planned.len(), Kind::ALL.len());
+}
+
+#[test]
+fn the_store_is_no_replicas() {
+    let text = "[[fault]]\nkind = \"store_killed\"\n[[fault]]\nkind = \"store-slow\"\nms = 20\n";
+    let plan = draw(&FaultList::parse(text).expect("a list"), &field(), minutes(5), 1);
+    assert!(plan.iter().any(|planned| planned.fault.kind == Kind::StoreKilled));
+    for planned in plan {
+        let Fault { kind, replicas, amount, .. } = &planned.fault;
+        assert!(replicas.is_empty() && planned.skip.is_none() && planned.fault.is_healed());
+        assert_eq!(*amount, if *kind == Kind::StoreSlow { 20 } else { 0 });
+        assert_eq!(planned.fault.targets(), "the store");
+    }
 }

@@ -62,6 +62,8 @@ fn what_is_wrong_is_said() {
     assert_eq!(wrong("[[fault]]\nkind = \"kill\"\nhold = \"3s\"\n"), "fault 1: kill only happens: it takes no hold");
     assert!(wrong("[[fault]]\nkind = \"loss\"\npercent = 200\n").contains("from 1 to 99, not 200"));
     assert!(wrong("[[fault]]\nkind = \"loss\"\ntargets = 0\n").contains("targets is a number from 1"));
+    let why = wrong("[[fault]]\nkind = \"store-full\"\ntargets = 2\n");
+    assert!(why.starts_with("fault 1: store_full is about the store"), "{why}");
     assert!(wrong("[[fault]]\nkind = \"command\"\nname = \"x\"\n").contains("needs inject"));
     assert!(wrong("at_once = 0\n[[fault]]\nkind = \"kill\"\n").contains("at_once"));
     assert!(wrong("gap = \"5s..1s\"\n[[fault]]\nkind = \"kill\"\n").contains("ends before it begins"));

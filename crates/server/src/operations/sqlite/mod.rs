@@ -10,8 +10,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::ffi::SQLITE_IOERR_WRITE;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Resource, getrlimit};
 
 pub(crate) use export::export;
 
@@ -44,6 +46,8 @@ pub enum OpenError {
 pub(crate) struct SqliteStore {
     connection: Connection,
     path: PathBuf,
+    /// A commit has failed in the middle: its frames may lie in the log.
+    is_in_doubt: bool,
     /// Says to other processes that the file is in use.
     _lock: File,
 }
@@ -51,8 +55,18 @@ pub(crate) struct SqliteStore {
 fn broken(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
+        Some(ErrorCode::SystemIoFailure) if is_at_limit(error) => {
+            StoreError::Full(format!("files of this process may not be longer (ulimit -f): {error}"))
+        }
         _ => StoreError::Broken(error.to_string()),
     }
+}
+
+/// The system took no more bytes because this process may write none: as with a full disk the frame that ends a
+/// transaction was not written, so there is no doubt.
+fn is_at_limit(error: &rusqlite::Error) -> bool {
+    let is_write = error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_WRITE);
+    is_write && getrlimit(Resource::Fsize).current.is_some()
 }
 
 impl SqliteStore {
@@ -68,7 +82,7 @@ impl SqliteStore {
         let lock = lock.map_err(|error| failed(error.to_string()))?;
         take(&lock).map_err(|_| OpenError::InUse(path.to_path_buf()))?;
         let connection = connect(path).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { connection, path: path.to_path_buf(), _lock: lock })
+        Ok(Self { connection, path: path.to_path_buf(), is_in_doubt: false, _lock: lock })
     }
 }
 
@@ -94,6 +108,10 @@ impl Store for SqliteStore {
     fn recover(&mut self, table: &mut Table, now_ns: u64) -> Result<(), StoreError> {
         // What failed before may have to do with this connection: a new one reads what is really there.
         self.connection = connect(&self.path).map_err(|error| broken(&error))?;
+        if self.is_in_doubt {
+            schema::bury(&self.connection).map_err(|error| broken(&error))?;
+            self.is_in_doubt = false;
+        }
         recover(&self.connection, table, now_ns).map_err(|error| broken(&error))
     }
 
@@ -109,7 +127,9 @@ impl Store for SqliteStore {
             }
             transaction.commit()
         };
-        written().map_err(|error| broken(&error))
+        let written = written().map_err(|error| broken(&error));
+        self.is_in_doubt |= matches!(written, Err(StoreError::Broken(_)));
+        written
     }
 
     fn result(&mut self, row: i64) -> Result<Option<Box<[u8]>>, StoreError> {

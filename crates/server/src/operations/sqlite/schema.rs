@@ -70,6 +70,14 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "user_version", VERSION)
 }
 
+/// Writes a transaction over one whose commit has failed. A whole transaction may lie in the log that this process takes
+/// for not written; without this it would come back to life with the next process, after everybody was told that it is not
+/// there.
+pub(super) fn bury(connection: &Connection) -> rusqlite::Result<()> {
+    let count = "INSERT INTO facts VALUES ('doubts', '1') ON CONFLICT (name) DO UPDATE SET value = value + 1";
+    connection.execute(count, []).map(drop)
+}
+
 /// True where the machine has run on since this was last called.
 pub(super) fn remember_boot(connection: &Connection) -> rusqlite::Result<bool> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

@@ -1,3 +1,5 @@
+mod full;
+
 use super::*;
 use crate::operations::heart::{Abandoned, Class, Command};
 use crate::operations::keeper::Keeper;

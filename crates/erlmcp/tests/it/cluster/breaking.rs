@@ -1,0 +1,131 @@
+//! Faults of a cluster of the run's own, under load and operations: each is seen and is over, and the audit of the
+//! operations is VALID.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use serde_json::{Value, json};
+
+use super::operations::{append, store};
+use super::{Cluster, is_alive};
+use crate::finished::{Finished, erlmcp};
+
+/// `chaos` with these faults, one after another, on a cluster of its own.
+fn chaos(replicas: &str, faults: &str) -> Finished {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = folder.path().join("faults.toml");
+    fs::write(&list, faults).expect("the folder is ours");
+    let list = list.to_str().expect("plain");
+    let run = ["chaos", "--faults", list, "--for", "10s", "--replicas", replicas, "--operations", "300"];
+    let common = ["-c", "60", "-r", "120", "--ramp-rate", "500", "--agents", "1", "--seed", "7"];
+    erlmcp(&[run.as_slice(), &common].concat()).end()
+}
+
+/// All of them had an effect and are over, and no operation was lost, done twice, or left open.
+fn check(finished: &Finished, kinds: &[&str]) {
+    let faults = finished.report()["faults"].as_array().expect("a table");
+    let told: Vec<(&str, &Value)> =
+        faults.iter().map(|fault| (fault["kind"].as_str().expect("a name"), &fault["verdict"])).collect();
+    let expected: Vec<(&str, Value)> = kinds.iter().map(|kind| (*kind, json!("pass"))).collect();
+    let expected: Vec<(&str, &Value)> = expected.iter().map(|(kind, verdict)| (*kind, verdict)).collect();
+    assert_eq!(told, expected, "{}", finished.said());
+    for id in ["faults.unhealed_count", "faults.undetected_count", "faults.unrecovered_count"] {
+        assert_eq!(finished.verdict(id), "pass", "{id}: {}", finished.said());
+    }
+    assert_eq!(finished.verdict("faults.operations_lost_count"), "pass", "{}", finished.said());
+    assert_eq!(finished.verdict("cooldown.leftovers_count"), "pass", "{}", finished.said());
+    audited(&finished.results());
+}
+
+fn audited(results: &Path) {
+    let audit = erlmcp(&["audit", results.to_str().expect("plain"), "--json"]).end();
+    let found: Value = serde_json::from_str(&audit.output).expect("JSON");
+    assert_eq!((audit.code, &found["verdict"]), (0, &json!("valid")), "{}", audit.said());
+    assert!(found["operations"]["attempted"].as_u64() > Some(500), "{}", audit.said());
+    assert_eq!(found["operations"]["unresolved"], 0, "{}", audit.said());
+}
+
+#[test]
+fn a_store_that_is_killed_slow_and_full_loses_nothing() {
+    let faults = r#"
+[[fault]]
+kind = "store_killed"
+at = "0s"
+[[fault]]
+kind = "store_slow"
+at = "0s"
+hold = "2s"
+[[fault]]
+kind = "store_full"
+at = "0s"
+hold = "2s"
+"#;
+    check(&chaos("2", faults), &["store_killed", "store_slow", "store_full"]);
+}
+
+#[test]
+fn what_was_done_outlives_all_replicas_and_their_supervisor() {
+    let faults = r#"
+[[fault]]
+kind = "kill"
+at = "0s"
+targets = "all"
+[[fault]]
+kind = "supervisor"
+at = "0s"
+"#;
+    check(&chaos("3", faults), &["kill", "supervisor"]);
+}
+
+#[test]
+fn replicas_that_end_again_and_again_and_in_numbers_lose_nothing() {
+    let faults = r#"
+[[fault]]
+kind = "crash_loop"
+times = 2
+at = "0s"
+replicas = [1]
+[[fault]]
+kind = "kill"
+targets = "two"
+at = "0s"
+[[fault]]
+kind = "kill"
+targets = "half"
+at = "0s"
+[[fault]]
+kind = "terminate"
+at = "0s"
+"#;
+    check(&chaos("4", faults), &["crash_loop", "kill", "kill", "terminate"]);
+}
+
+fn limit_files(pid: u32, bytes: Option<u64>) {
+    let pid = Pid::from_raw(pid as i32).expect("a process has a number");
+    let own = getrlimit(Resource::Fsize);
+    prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes.or(own.current), ..own }).expect("it is ours");
+}
+
+#[test]
+fn a_store_that_may_write_nothing_refuses_and_goes_on_when_it_may() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let pid = store(&cluster);
+    assert_eq!(append(cluster.own(1), "before").expect("an answer").0, 200);
+    limit_files(pid, Some(0));
+    for number in 0..5 {
+        let (status, refused) = append(cluster.own(1 + number % 2), &format!("full-{number}")).expect("an answer");
+        let data = &refused["error"]["data"];
+        assert_eq!((status, &data["executed"], &data["scope"]), (503, &json!(false), &json!("store")), "{refused}");
+    }
+    let (status, again) = append(cluster.own(2), "before").expect("an answer");
+    assert_eq!((status, &super::operations::about(&again)["replayed"]), (200, &json!(true)), "it is on the disk");
+    limit_files(pid, None);
+    for number in 0..5 {
+        let (status, done) = append(cluster.own(1 + number % 2), &format!("full-{number}")).expect("an answer");
+        let about = super::operations::about(&done);
+        assert_eq!((status, &about["replayed"]), (200, &json!(false)), "it was not executed before: {done}");
+    }
+    assert!(is_alive(pid) && store(&cluster) == pid, "it was not started again for that");
+}

@@ -1,0 +1,81 @@
+//! Faults of the store of operations: a process of the cluster that all of its replicas use.
+
+mod asking;
+mod counts;
+mod full;
+mod killed;
+mod slow;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use erlmcp_load::clock::RunClock;
+
+use super::HealError;
+use super::bench::Bench;
+use super::hold::Force;
+use super::process::{Process, parent};
+use crate::driver::control;
+use crate::driver::protocol::Status;
+use crate::driver::watchdog::Watchdog;
+use crate::event::{Healed, Injected};
+use crate::fault::{Fault, Kind};
+
+/// A fault of the store in force, as it is undone.
+#[derive(Debug)]
+pub(in crate::driver) enum InForce {
+    Killed(killed::Killed),
+    Slow(slow::Slow),
+    Full(full::Full),
+}
+
+pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injected), String> {
+    let (in_force, injected) = match fault.kind {
+        Kind::StoreKilled => killed::kill(bench).await?,
+        Kind::StoreSlow => slow::slow_down(bench, fault.amount).await?,
+        _ => full::fill(bench).await?,
+    };
+    Ok((Force::Store(in_force), injected))
+}
+
+impl InForce {
+    /// Undoes it, or waits until the cluster has, and sees that operations are carried out again.
+    pub(super) async fn heal(self, watchdog: &Watchdog, clock: &RunClock) -> Result<Healed, HealError> {
+        match self {
+            InForce::Killed(killed) => killed.comes_back(clock).await,
+            InForce::Slow(slow) => slow.heal(watchdog, clock).await,
+            InForce::Full(full) => full.heal(watchdog, clock).await,
+        }
+    }
+}
+
+/// The process that is the store now: the supervisor's child, and named by it both before and after the handle was opened.
+async fn process(bench: &Bench) -> Result<Process, String> {
+    let named = || async {
+        let status = bench.status().await?;
+        let store = status.store.ok_or("the cluster has no store of operations, or does not say so")?;
+        let ready = Some(store.state.as_str()).filter(|state| *state == "ready").and(store.pid);
+        Ok::<_, String>((status.pid, ready.ok_or_else(|| format!("the store is not ready ({})", store.state))?))
+    };
+    let (supervisor, pid) = named().await?;
+    let process = Process::open(pid)?;
+    if parent(pid) != Some(supervisor) {
+        return Err(format!("process {pid} is not a child of the supervisor (process {supervisor}): nothing done"));
+    }
+    match named().await? {
+        (_, now) if now == pid => Ok(process),
+        (_, now) => Err(format!("the store was restarted just now (process {pid}, then {now})")),
+    }
+}
+
+/// Own addresses of the replicas that take requests.
+fn members(status: &Status) -> Vec<SocketAddr> {
+    status.replicas.iter().filter(|one| one.member).map(|one| one.address).collect()
+}
+
+async fn status(control: &Path) -> Result<Status, String> {
+    control::status(control).await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests;
