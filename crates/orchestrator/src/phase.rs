@@ -29,7 +29,6 @@ mod sweep;
 
 pub(crate) use audit::AUDIT_BOUND;
 pub(crate) use load::SpanLines;
-#[cfg(test)]
 pub(crate) use operations::OPERATIONS_BLOCK;
 
 /// Ids that a phase may give to its blocks and faults.

@@ -256,7 +256,10 @@ impl<H: Hands> Run<H> {
         let mut aborted = None;
         for action in actions {
             match action {
-                Action::Command { agent, command } => self.hands.command(agent, command),
+                Action::Command { agent, command } => {
+                    self.world.ordered(agent, &command);
+                    self.hands.command(agent, command);
+                }
                 Action::Row(row) => self.recorder.row(&row)?,
                 Action::Show(event) => self.show(event).await?,
                 Action::ShowSpan { elapsed_s, from, to } => {

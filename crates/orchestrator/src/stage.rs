@@ -414,12 +414,19 @@ impl Stage {
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
             match &action {
-                Action::Command { agent, command } => self.troupe.command(*agent, command),
+                Action::Command { agent, command } => {
+                    self.world.ordered(*agent, command);
+                    self.troupe.command(*agent, command);
+                }
                 Action::Ask(ask) => self.troupe.ask(ask),
                 _ => {}
             }
             self.actions.push(action);
         }
+    }
+
+    pub(crate) fn operates(&self) -> bool {
+        self.world.operates()
     }
 
     /// The last value of a finding; panics where it was not written.

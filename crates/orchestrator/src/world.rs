@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
 
+use erlmcp_load::proto::command::Command;
 use erlmcp_record::{ClusterSample, ConnectionRow, Entry};
 
 use crate::event::{Answer, Change, Event, Said};
+use crate::phase::OPERATIONS_BLOCK;
 
 mod seconds;
 
 pub(crate) use seconds::Seconds;
 
-/// How things stand, folded from events.
+/// How things stand, folded from events and from what was ordered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
     /// By number.
@@ -35,6 +37,8 @@ pub(crate) struct AgentView {
     closed_last: u64,
     was_opening: bool,
     row_second: u32,
+    /// Has been told to begin operations, and has not yet ended them.
+    operates: bool,
 }
 
 impl AgentView {
@@ -72,6 +76,11 @@ impl World {
                     *agent = AgentView { gone: Some(why.clone()), closed, closed_last, ..AgentView::default() };
                 }
             }
+            Event::Agent { agent, said: Said::Done { block: OPERATIONS_BLOCK } } => {
+                if let Some(agent) = self.agents.get_mut(*agent as usize) {
+                    agent.operates = false;
+                }
+            }
             Event::Sample(sample) => self.previous = self.sample.replace((**sample).clone()),
             Event::Replica { replica, at_us, change } => match change {
                 Change::Down => drop(self.down.insert(*replica, *at_us)),
@@ -83,6 +92,13 @@ impl World {
                 self.down.retain(|replica, _| endpoints.iter().any(|(there, _)| there == replica));
             }
             _ => {}
+        }
+    }
+
+    /// Takes note of what an agent is told.
+    pub(crate) fn ordered(&mut self, agent: u32, command: &Command) {
+        if let (Command::Operations(_), Some(agent)) = (command, self.agents.get_mut(agent as usize)) {
+            agent.operates = true;
         }
     }
 
@@ -102,6 +118,11 @@ impl World {
     pub(crate) fn alive(&self) -> Vec<u32> {
         let alive = self.agents.iter().enumerate().filter(|(_, agent)| agent.gone.is_none());
         alive.map(|(index, _)| index as u32).collect()
+    }
+
+    /// Operations are under way, or being ended.
+    pub(crate) fn operates(&self) -> bool {
+        self.agents.iter().any(|agent| agent.operates)
     }
 
     /// Connections open now, as the agents count.

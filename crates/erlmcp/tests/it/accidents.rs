@@ -78,3 +78,34 @@ fn an_agent_that_dies_makes_the_run_inconclusive() {
     assert!(unknown < 5_000, "most of its 60 s was still to come: {unknown} unknown");
     assert_eq!(finished.verdict("run.ledger_difference_count"), "pass");
 }
+
+#[test]
+fn an_agent_that_dies_leaves_no_operation_of_the_others_open() {
+    let run = erlmcp(&[
+        "stress",
+        "-c",
+        "60",
+        "-d",
+        "30s",
+        "-r",
+        "200",
+        "--replicas",
+        "2",
+        "--agents",
+        "2",
+        "--phases",
+        "1,2,3,6",
+    ]);
+    run.says("[5s] Latency");
+    let mut agents = children(run.pid());
+    agents.retain(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("--join")));
+    assert_eq!(agents.len(), 2, "one process an agent");
+    signal(agents[0], Signal::KILL);
+    let finished = run.end();
+    assert_eq!(finished.code, 3, "{}", finished.said());
+    assert_eq!(finished.verdict("cooldown.server_open_count"), "pass");
+    assert_eq!(finished.verdict("run.ledger_difference_count"), "pass");
+    let audit = erlmcp(&["audit", &finished.results().display().to_string()]).end();
+    assert_ne!(audit.code, 99, "no operation was lost or doubled: {}", audit.said());
+    assert!(audit.output.contains("operations"), "{}", audit.output);
+}

@@ -28,6 +28,8 @@ pub(crate) struct Audit {
 enum State {
     /// `Err`: no operations were begun, and why.
     Begin(Result<(), String>),
+    /// Nothing to do where no operations are under way.
+    Remaining,
     /// For these agents, until this time.
     Settling(BTreeSet<u32>, u64),
     Auditing(u64),
@@ -37,6 +39,11 @@ enum State {
 impl Audit {
     pub(crate) fn new(place: Place, begun: Result<(), String>) -> Self {
         Self { place, state: State::Begin(begun) }
+    }
+
+    /// Of what an end before its time has left under way.
+    pub(crate) fn of_remaining(place: Place) -> Self {
+        Self { place, state: State::Remaining }
     }
 
     fn begin(&mut self, seen: &Observation<'_>) -> Vec<Action> {
@@ -82,7 +89,11 @@ impl Audit {
 impl Machine for Audit {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match (&mut self.state, seen.event) {
-            (State::Begin(Ok(())), _) => return self.begin(seen),
+            (State::Remaining, _) if !seen.world.operates() => {
+                self.state = State::Over;
+                return Vec::new();
+            }
+            (State::Begin(Ok(())) | State::Remaining, _) => return self.begin(seen),
             (State::Begin(Err(why)), _) => {
                 let why = why.clone();
                 return self.none(&why, seen.now_us);

@@ -42,6 +42,7 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         }
         Block::Operations(operations) => Box::new(Operations::new(place, operations.clone())),
         Block::Audit(begun) => Box::new(Audit::new(place, begun.clone())),
+        Block::AuditRemaining => Box::new(Audit::of_remaining(place)),
         Block::Faults(faults) => Box::new(Faults::new(place, faults.clone())),
         Block::Visiting(visiting) => Box::new(Visiting::new(place, visiting.clone())),
         Block::Scaling(scaling) => Box::new(Scaling::new(place, scaling.clone())),

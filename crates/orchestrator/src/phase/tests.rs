@@ -289,3 +289,22 @@ fn operations_that_were_not_wanted_are_not_audited() {
     assert!(!stage.asked(&Ask::Audit { folder: "results".into() }));
     assert_eq!((stage.finding(names::AUDITED_OPERATIONS), said), (None, None));
 }
+
+#[test]
+fn operations_left_under_way_are_audited_before_the_closing_and_only_those() {
+    let begin = Step::quiet("operations", Block::Operations(Operations { rate: 30.0, tool: "append".into() }));
+    let remaining = || Step::quiet("audit", Block::AuditRemaining);
+    let hold = || Step::quiet("hold", Block::Hold(Duration::from_secs(2)));
+    let asked = Ask::Audit { folder: "results".into() };
+    for (steps, is_asked) in [
+        (vec![remaining()], false),
+        (vec![begin.clone(), hold(), remaining()], true),
+        (vec![begin, hold(), Step::quiet("audit", Block::Audit(Ok(()))), hold(), remaining()], true),
+    ] {
+        let mut stage = Stage::new(steps, 0);
+        stage.run_to_end(200 * SECOND);
+        let times = stage.actions.iter().filter(|action| matches!(action, Action::Ask(ask) if *ask == asked)).count();
+        assert_eq!(times, usize::from(is_asked), "audited once, where there is something to audit");
+        assert!(!stage.operates());
+    }
+}

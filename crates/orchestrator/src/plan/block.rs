@@ -36,6 +36,8 @@ pub enum Block {
     Operations(Operations),
     /// Ends the operations and proves that none was lost; `Err`: none were begun, and why.
     Audit(Result<(), String>),
+    /// The same for operations that are still under way, if any: the run ended before their audit.
+    AuditRemaining,
     /// Closes every connection.
     Close(Close),
     /// Ends agents, faults and the run's own cluster, and looks for what was left behind.
@@ -179,7 +181,7 @@ impl Block {
             Block::EndStreams { streams } => seconds(*streams as f64 / UNPACED_CLOSE_CPS) + second,
             Block::Burst(burst) => burst.estimate(),
             Block::Fault(fault) => fault.estimate(),
-            Block::Operations(_) => Duration::ZERO,
+            Block::Operations(_) | Block::AuditRemaining => Duration::ZERO,
             Block::Audit(begun) => 3 * second * u32::from(begun.is_ok()),
             Block::Faults(faults) => faults.estimate(),
             Block::Visiting(visiting) => visiting.estimate(),

@@ -252,6 +252,7 @@ fn performance_scenarios(config: &StressConfig, found: &Found) -> PhasePlan {
 
 pub(super) fn cool_down(config: &StressConfig, found: &Found) -> PhasePlan {
     let steps = vec![
+        Step::quiet(AUDIT, Block::AuditRemaining),
         Step::new("closing", close_all(config)),
         Step::new("dismantling", Block::Dismantle { own_cluster: found.own_cluster }),
     ];

@@ -21,7 +21,7 @@ impl Patience {
             Block::Fault(Fault::QueueOverflow { .. }) | Block::Burst(_) => 3 * RECOVERY_BOUND + 2 * REFUSAL_BOUND,
             // A fault that is not over after its bounds, and the load that is waited for after it.
             Block::Fault(_) | Block::Faults(_) => 4 * RECOVERY_BOUND,
-            Block::Audit(_) => AUDIT_BOUND,
+            Block::Audit(_) | Block::AuditRemaining => AUDIT_BOUND,
             Block::Load(_) | Block::Streaming { .. } | Block::Hold(_) | Block::Probe(_) => Duration::ZERO,
             block => block.estimate() * SLOWER_MAX,
         });
