@@ -48,6 +48,9 @@ pub struct ReplicaSample {
     pub streams: Option<u64>,
     /// Longest time that a shard did not poll, in the last whole second.
     pub longest_stall_us: Option<u64>,
+    /// The most CPU time that one turn of a shard's loop took in that second: a longer stall waited for a core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_turn_cpu_us: Option<u64>,
     pub memory_bytes: Option<u64>,
     pub memory_source: MemorySource,
     pub rss_bytes: Option<u64>,

@@ -59,6 +59,7 @@ pub(super) fn replica(one: &ReplicaStatus) -> (ReplicaSample, Option<String>) {
     sample.refused_total = Some(snapshot.queue.refused_total);
     sample.streams = Some(snapshot.streams);
     sample.longest_stall_us = snapshot.shards.iter().map(|shard| shard.longest_stall_last_second_us).max();
+    sample.longest_turn_cpu_us = snapshot.shards.iter().filter_map(|shard| shard.longest_turn_cpu_last_second_us).max();
     sample.descriptors = Some(snapshot.descriptors_open);
     (sample, None)
 }
@@ -83,6 +84,7 @@ mod tests {
         assert_eq!((sample.connections, sample.requests_total, sample.streams), (Some(40), Some(42), Some(6)));
         assert_eq!((sample.queue_depth, sample.queue_limit, sample.refused_total), (Some(3), Some(500), Some(4)));
         assert_eq!((sample.longest_stall_us, sample.descriptors), (Some(800), Some(70)));
+        assert_eq!(sample.longest_turn_cpu_us, Some(240), "an older server does not tell");
         assert_eq!((sample.memory_bytes, sample.cpu_us), (None, None), "that is not its own to say");
     }
 

@@ -57,6 +57,7 @@ fn take((into, _): &mut (ReplicaSample, bool), sample: &Sample) -> bool {
         "erlmcp_queue_refused_total" => into.refused_total = sample.whole(),
         "erlmcp_streams" => into.streams = sample.whole(),
         "erlmcp_loop_stall_seconds" => into.longest_stall_us = micros(sample),
+        "erlmcp_loop_turn_cpu_seconds" => into.longest_turn_cpu_us = micros(sample),
         "erlmcp_draining" => into.ready = sample.value == 0.0,
         // What a server says of its own memory is a resident size, whoever wrote it.
         "process_resident_memory_bytes" => {

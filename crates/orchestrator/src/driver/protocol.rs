@@ -111,6 +111,7 @@ pub(crate) struct Queue {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Shard {
     pub(crate) longest_stall_last_second_us: u64,
+    pub(crate) longest_turn_cpu_last_second_us: Option<u64>,
 }
 
 impl Status {

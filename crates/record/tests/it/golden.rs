@@ -185,6 +185,7 @@ fn cluster() -> ClusterSample {
         refused_total: Some(3),
         streams: Some(0),
         longest_stall_us: Some(2_100),
+        longest_turn_cpu_us: Some(400),
         memory_bytes: Some(15_000_000),
         memory_source: MemorySource::Anonymous,
         rss_bytes: Some(21_000_000),

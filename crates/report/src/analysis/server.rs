@@ -17,6 +17,8 @@ pub(crate) struct ServerWindow {
     pub(crate) memory_source: MemorySource,
     /// The longest stall of any replica, microseconds.
     pub(crate) longest_stall_us: Option<u64>,
+    /// The most CPU time that one turn of a loop took, microseconds; None where a replica that told of stalls did not say.
+    pub(crate) longest_turn_cpu_us: Option<u64>,
     /// Samples in which every replica told its longest stall.
     pub(crate) stall_samples: u64,
     /// Mean CPU by replica over the window, in percent of one core.
@@ -51,6 +53,10 @@ impl ServerWindow {
             self.memory.push((told.at_us as f64 / 1e6, memory as f64));
         }
         self.longest_stall_us = self.longest_stall_us.max(told.longest_stall_us);
+        self.longest_turn_cpu_us = match self.samples {
+            1 => told.longest_turn_cpu_us,
+            _ => self.longest_turn_cpu_us.zip(told.longest_turn_cpu_us).map(|(one, other)| one.max(other)),
+        };
         self.stall_samples += u64::from(told.all_told_stalls);
     }
 
@@ -81,6 +87,8 @@ pub(crate) struct Told {
     memory_source: MemorySource,
     /// Of the replicas that said.
     longest_stall_us: Option<u64>,
+    /// None where one of these did not say.
+    longest_turn_cpu_us: Option<u64>,
     all_told_stalls: bool,
 }
 
@@ -95,9 +103,16 @@ impl Told {
             memory: sum_of(replicas, |replica| replica.memory_bytes),
             memory_source: weakest_source(replicas),
             longest_stall_us: replicas.iter().filter_map(|replica| replica.longest_stall_us).max(),
+            longest_turn_cpu_us: longest_turn_cpu_us(replicas),
             all_told_stalls: replicas.iter().all(|replica| replica.longest_stall_us.is_some()),
         })
     }
+}
+
+/// Over the replicas that tell of stalls; None where one of them does not say.
+fn longest_turn_cpu_us(replicas: &[ReplicaSample]) -> Option<u64> {
+    let telling = replicas.iter().filter(|replica| replica.longest_stall_us.is_some());
+    telling.map(|replica| replica.longest_turn_cpu_us).try_fold(0, |most, us| us.map(|us| most.max(us)))
 }
 
 /// The sum over all replicas; None where one of them did not say.

@@ -18,6 +18,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     let warmup_s = judge.analysis.warmup_us().div_ceil(1_000_000);
     let config = judge.analysis.config.as_ref();
     let has_gauge = config.is_some_and(|config| config.own_cluster || config.attached);
+    let colocated = config.is_some_and(|config| config.colocated);
     let facts = judge.facts;
     let cut = doubt::cut(judge.analysis, phase::SUSTAINED_LOAD);
     let mut with = |id: &str, of: &dyn Fn(&Sustained<'_>, f64) -> Evidence| {
@@ -44,7 +45,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     );
     with("sustained.server_errors_percent", &rate(SERVER_ERRORS, "tool, rpc and http errors and refusals"));
     with("sustained.memory_growth_mb_per_minute", &|sustained, _| memory_growth(sustained, warmup_s, seed));
-    with("sustained.longest_stall_ms", &|sustained, _| longest_stall(sustained));
+    with("sustained.longest_stall_ms", &|sustained, limit| longest_stall(sustained, limit, colocated));
 }
 
 pub(crate) const CONNECTION_ERRORS: &[Fate] = &[Fate::Reset, Fate::UnsentConnection];
@@ -130,13 +131,20 @@ fn few_samples(samples: u64, warmup_s: u64) -> String {
     )
 }
 
-/// The longest of all is exact, where it was looked for in every second.
-fn longest_stall(sustained: &Sustained<'_>) -> Evidence {
+/// The longest of all is exact, where it was looked for in every second. A loop that waited for a core of a machine that
+/// it shares with the load, and never worked so long itself, does not tell what it does on a machine of its own.
+fn longest_stall(sustained: &Sustained<'_>, limit_ms: f64, colocated: bool) -> Evidence {
     let server = &sustained.server;
     let Some(us) = server.longest_stall_us else { return Evidence::none("the target does not report its stalls") };
     let (seen, seconds) = (server.stall_samples, sustained.seconds());
     let gaps = (seen * 10 < seconds * 9).then(|| format!("reported in {seen} of {seconds} seconds only"));
+    let worked_ms = server.longest_turn_cpu_us.map(|us| us as f64 / 1e3);
+    let waited = worked_ms.filter(|worked_ms| colocated && *worked_ms < limit_ms).map(|worked_ms| {
+        let worked = format::ms(worked_ms);
+        format!("no turn of a loop used more than {worked} of CPU: it waited for a core, which the load uses, too")
+    });
     Evidence::of(Some(Estimate::ms(us)), seen, "seconds", "the longest time that a shard's loop did not poll")
         .doubted(gaps)
+        .excused(waited)
         .advised("a shard had no core or ran something long: see the CPU, and move slow tools to the queue")
 }

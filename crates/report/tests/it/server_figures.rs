@@ -159,6 +159,29 @@ fn one_stall_at_the_limit_fails() {
 }
 
 #[test]
+fn a_stall_that_was_waiting_for_a_core_which_the_load_uses_too_proves_nothing() {
+    let stalled = |cpu_us: Option<u64>, colocated: bool| {
+        let mut story = Story::short().with_sample(move |second, sample| {
+            for replica in &mut sample.replicas {
+                replica.longest_turn_cpu_us = Some(300);
+            }
+            if second == LOAD_FROM + 40 {
+                sample.replicas[1].longest_stall_us = Some(216_000);
+                sample.replicas[2].longest_turn_cpu_us = cpu_us;
+            }
+        });
+        story.config.colocated = colocated;
+        story.summary()
+    };
+    let waited = stalled(Some(49_999), true);
+    assert_eq!(verdict(&waited, STALL), "INCONCLUSIVE");
+    assert!(reason(&waited, STALL).contains("waited for a core"), "{}", reason(&waited, STALL));
+    assert_eq!(verdict(&stalled(Some(50_000), true), STALL), "FAIL", "one worked so long");
+    assert_eq!(verdict(&stalled(None, true), STALL), "FAIL", "one does not say what it did");
+    assert_eq!(verdict(&stalled(Some(49_999), false), STALL), "FAIL", "its machine is its own");
+}
+
+#[test]
 fn stalls_that_are_not_reported_are_no_pass() {
     let silent = Story::short().with_sample(|second, sample| {
         if second.is_multiple_of(2) {

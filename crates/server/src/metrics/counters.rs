@@ -167,6 +167,8 @@ pub(crate) struct ShardCounters {
     pub(crate) last_poll_ns: Cell,
     pub(crate) stall_longest_ns: Cell,
     pub(crate) stall_last_second_ns: Cell,
+    /// CPU time of the longest turn of that second.
+    pub(crate) busy_last_second_ns: Cell,
     /// When the second that `stall_last_second_ns` speaks of ended, CLOCK_MONOTONIC ns.
     pub(crate) stall_second_ended_ns: Cell,
 }

@@ -88,6 +88,8 @@ pub struct ShardFigures {
     pub longest_stall_us: u64,
     /// Longest time without a poll in the last whole second, µs.
     pub longest_stall_last_second_us: u64,
+    /// The most CPU time that one turn of the loop took in the last whole second: what of a stall was not waiting.
+    pub longest_turn_cpu_last_second_us: u64,
 }
 
 /// All figures of one replica at one moment. Travels from a replica to its supervisor as JSON.
@@ -158,6 +160,11 @@ impl Snapshot {
     pub fn longest_stall_last_second_us(&self) -> u64 {
         self.shards.iter().map(|shard| shard.longest_stall_last_second_us).max().unwrap_or(0)
     }
+
+    /// The most CPU time of one turn of a loop in the last whole second, over the shards, µs.
+    pub fn longest_turn_cpu_last_second_us(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.longest_turn_cpu_last_second_us).max().unwrap_or(0)
+    }
 }
 
 /// Requests over all shards, by method and outcome.
@@ -180,6 +187,7 @@ pub(crate) fn collect_shards<'a>(shards: impl Iterator<Item = &'a ShardCounters>
             connections: shard.open_connections(),
             longest_stall_us: shard.stall_longest_ns.get() / 1_000,
             longest_stall_last_second_us: shard.stall_last_second_ns.get() / 1_000,
+            longest_turn_cpu_last_second_us: shard.busy_last_second_ns.get() / 1_000,
         })
         .collect()
 }

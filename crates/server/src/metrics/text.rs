@@ -30,7 +30,7 @@ const fn counter(name: &'static str, help: &'static str, samples: fn(&mut Page, 
     Family { name, kind: "counter", help, samples }
 }
 
-const FAMILIES: [Family; 38] = [
+const FAMILIES: &[Family] = &[
     gauge("erlmcp_connections", "Open connections by what their last request was for.", |page, s| {
         page.labelled("kind", "mcp", s.connections.mcp);
         page.labelled("kind", "admin", s.connections.admin);
@@ -125,6 +125,13 @@ const FAMILIES: [Family; 38] = [
             page.seconds(s.longest_stall_last_second_us() as f64 / 1e6);
         },
     ),
+    gauge(
+        "erlmcp_loop_turn_cpu_seconds",
+        "Most CPU time that one turn of a shard's loop took in the last whole second; a longer stall waited for a core.",
+        |page, s| {
+            page.seconds(s.longest_turn_cpu_last_second_us() as f64 / 1e6);
+        },
+    ),
     gauge("erlmcp_memory_bytes", "Memory by part.", |page, s| {
         page.labelled("part", "anonymous", s.memory.anonymous);
         page.labelled("part", "rss", s.memory.rss);
@@ -147,7 +154,7 @@ const FAMILIES: [Family; 38] = [
 /// The page of one or more replicas; every sample names its replica.
 pub(crate) fn prometheus_text(snapshots: &[Snapshot]) -> String {
     let mut page = Page { text: String::with_capacity(4_096 * snapshots.len()), name: "", replica: 0 };
-    for family in &FAMILIES {
+    for family in FAMILIES {
         line(&mut page.text, format_args!("# HELP {} {}", family.name, family.help));
         line(&mut page.text, format_args!("# TYPE {} {}", family.name, family.kind));
         page.name = family.name;

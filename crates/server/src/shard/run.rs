@@ -40,7 +40,7 @@ impl Looping {
 pub(crate) fn run(looping: Looping) -> u64 {
     let Looping { mut shard, mut poll, mut accepting } = looping;
     let mut events = Events::with_capacity(EVENTS);
-    let mut watch = StallWatch::new(clock::monotonic_ns());
+    let mut watch = StallWatch::new(clock::monotonic_ns(), clock::thread_cpu_ns());
     let mut at_once = true;
     loop {
         let wait = if at_once { 0 } else { shard.next_tick_ns().saturating_sub(clock::monotonic_ns()) };
@@ -82,7 +82,7 @@ pub(crate) fn run(looping: Looping) -> u64 {
             // Closing the listener would reset those who wait in its backlog.
             while last.turn(|stream, listener| shard.adopt(stream, listener)) {}
         }
-        watch.worked(woke_ns, clock::monotonic_ns(), &shard.counters);
+        watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns(), &shard.counters);
         if let Some(cut) = shard.ended() {
             return cut;
         }

@@ -129,6 +129,7 @@ pub(crate) fn sample(second: u32, open: u64, replicas: u16) -> ClusterSample {
             refused_total: Some(0),
             streams: Some(0),
             longest_stall_us: Some(2_500),
+            longest_turn_cpu_us: None,
             memory_bytes: Some(memory),
             memory_source: MemorySource::Anonymous,
             rss_bytes: Some(memory + 3_000_000),
