@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     log_to_stderr();
     let result = match Args::parse().command {
         Command::Stress(args) => commands::stress::run(*args),
+        Command::Comprehensive(args) => commands::comprehensive::run(*args),
         Command::Chaos(args) => commands::chaos::run(*args),
         Command::Discover(args) => commands::discover::run(args),
         Command::Audit(args) => commands::audit::run(&args),

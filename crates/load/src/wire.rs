@@ -70,7 +70,8 @@ impl Calls {
             let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
             let arguments = Some(request.arguments.as_str()).filter(|arguments| !arguments.is_empty());
             let params = params(request, tools);
-            let ask = Ask { method: &request.method, name, arguments, params: &params, ..Ask::default() };
+            let with_progress = request.with_progress;
+            let ask = Ask { method: &request.method, name, arguments, params: &params, with_progress, ..Ask::default() };
             Template::new(peer, &ask)
         };
         Ok(Self {
@@ -133,8 +134,9 @@ impl Calls {
             method: method::TOOLS_CALL.into(),
             name: name.into(),
             arguments: r#"{"text":"hi"}"#.into(),
+            with_progress: false,
         };
-        proto::Requests { load: Some(call("echo")), queued: Some(call("work")) }
+        proto::Requests { load: Some(call("echo")), queued: Some(call("work")), ..proto::Requests::default() }
     }
 
     /// The same, where each connection has a session of its own. Of the modern era nothing changes.

@@ -31,6 +31,8 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
     Health,
+    /// Looks the target's name up.
+    Resolve,
     Workers,
     /// Faults have the numbers of their rows.
     Inject {

@@ -22,7 +22,7 @@ pub(crate) struct Chosen {
 
 /// Chooses by what the target said of itself. The user's own tool goes before everything else.
 pub(crate) fn choose(reached: &Reached, named: Option<&ToolCall>) -> Result<Chosen, StressError> {
-    let is_own = reached.server.split(' ').next() == Some(OWN_SERVER);
+    let is_own = is_own(reached);
     let load = match named {
         Some(tool) => user_tool(tool, &reached.tools)?,
         None if is_own && has(&reached.tools, ECHO) => tool_call(ECHO, r#"{"text":"erlmcp"}"#),
@@ -36,6 +36,15 @@ pub(crate) fn choose(reached: &Reached, named: Option<&ToolCall>) -> Result<Chos
     let queued_label = queued.as_ref().map(|name| format!("tools/call {name}"));
     let label = if load.name.is_empty() { load.method.clone() } else { format!("{} {}", load.method, load.name) };
     Ok(Chosen { calls: Calls { load, queued }, label, queued_label })
+}
+
+fn is_own(reached: &Reached) -> bool {
+    reached.server.split(' ').next() == Some(OWN_SERVER)
+}
+
+/// True for an erlmcp server with the tools that come with it.
+pub(crate) fn is_ours(reached: &Reached) -> bool {
+    is_own(reached) && has(&reached.tools, ECHO) && has(&reached.tools, WORK)
 }
 
 fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
@@ -65,7 +74,7 @@ fn needs_nothing(tool: &Tool) -> bool {
 }
 
 fn tool_call(name: &str, arguments: &str) -> Request {
-    Request { method: "tools/call".into(), name: name.into(), arguments: arguments.into() }
+    Request { method: "tools/call".into(), name: name.into(), arguments: arguments.into(), with_progress: false }
 }
 
 fn method(method: &str) -> Request {

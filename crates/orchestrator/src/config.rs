@@ -28,6 +28,13 @@ impl Era {
     }
 }
 
+/// What the comprehensive suite has beyond `stress`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Suite {
+    /// Connections of each step of the load scaling; empty: 1,000, 10,000 and 100,000, as far as the run's go.
+    pub steps: Vec<u64>,
+}
+
 /// A tool that the user named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
@@ -89,6 +96,8 @@ pub struct StressConfig {
     pub faults: Option<FaultList>,
     /// Faults under load in place of the phases of `stress`.
     pub chaos: bool,
+    /// The eight phases of `comprehensive` in place of those of `stress`.
+    pub suite: Option<Suite>,
     /// Goes on above 50 % errors on another host.
     pub no_abort: bool,
     pub require_all: bool,
@@ -104,17 +113,35 @@ pub const RATE: f64 = 12_000.0;
 const OPERATIONS: f64 = 500.0;
 /// Replicas of the run's own cluster.
 pub const REPLICAS: u16 = 12;
+/// Steps of the load scaling where none were asked for.
+const STEPS: [u64; 3] = [1_000, 10_000, 100_000];
 const DURATION: Duration = Duration::from_secs(60);
 const WARMUP: Duration = Duration::from_secs(10);
 
 impl StressConfig {
     pub fn connections(&self) -> u64 {
-        self.connections.unwrap_or(CONNECTIONS)
+        self.connections.or_else(|| self.asked_steps().iter().max().copied()).unwrap_or(CONNECTIONS)
     }
 
-    /// Connections and streams together: each stream is on a connection of its own.
+    /// Connections of each step of the suite's load scaling, rising.
+    pub fn steps(&self) -> Vec<u64> {
+        let connections = self.connections();
+        let mut steps = match self.asked_steps() {
+            [] => STEPS.into_iter().filter(|step| *step < connections).chain([connections]).collect(),
+            asked => asked.to_vec(),
+        };
+        steps.sort_unstable();
+        steps.dedup();
+        steps
+    }
+
+    fn asked_steps(&self) -> &[u64] {
+        self.suite.as_ref().map_or(&[], |suite| &suite.steps)
+    }
+
+    /// The most connections and streams together: each stream is on a connection of its own.
     pub fn sockets(&self) -> u64 {
-        self.connections() + self.streams
+        self.connections().max(self.asked_steps().iter().max().copied().unwrap_or(0)) + self.streams
     }
 
     pub fn duration(&self) -> Duration {
@@ -137,9 +164,12 @@ impl StressConfig {
         self.warmup.unwrap_or(if self.duration() < Duration::from_secs(30) { third } else { WARMUP })
     }
 
-    /// For each phase of the stress plan: was it asked for?
+    /// For each phase of the plan: was it asked for?
     pub(crate) fn chosen_phases(&self) -> Result<Vec<bool>, StressError> {
-        plan::choose(&self.phases, &plan::STRESS_PHASES)
+        match &self.suite {
+            Some(_) => plan::choose(&self.phases, &plan::SUITE_PHASES),
+            None => plan::choose(&self.phases, &plan::STRESS_PHASES),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use erlmcp_load::proto::{Changed, Reached};
+use erlmcp_load::proto::{Changed, Knocked, Reached};
 use erlmcp_record::{ClusterSample, Entry};
 
 use crate::visit::Visited;
@@ -39,6 +39,12 @@ pub(crate) enum Said {
     },
     Reached(Reached),
     Changed(Changed),
+    /// Requests of this block hold from here on; else why not, as a sentence.
+    Taken {
+        block: u32,
+        error: String,
+    },
+    Knocked(Knocked),
     /// A line of its standard error.
     Line(String),
     /// It is gone, with the reason as a sentence.
@@ -61,6 +67,8 @@ pub(crate) enum Change {
 pub(crate) enum Answer {
     /// GET /health: how long it took, or why there was no good answer.
     Health(Result<f64, String>),
+    /// Looking up the target's name took so long, milliseconds; None: it is an address. `Err`: why it failed.
+    Resolved(Result<Option<f64>, String>),
     /// Busy and all workers of the target; None: not reported.
     Workers(Option<(u64, u64)>),
     /// A fault is in force, or why not.

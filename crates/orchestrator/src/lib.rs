@@ -36,7 +36,7 @@ mod target;
 mod visit;
 mod world;
 
-pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, ToolCall};
+pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, Suite, ToolCall};
 pub use discover::{DiscoverConfig, converse, discover};
 pub use driver::keep_watch;
 pub use duration::parse_duration;

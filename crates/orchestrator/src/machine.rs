@@ -106,8 +106,9 @@ impl Calls {
             method: "tools/call".into(),
             name: name.clone(),
             arguments: format!("{{\"ms\":{work_ms}}}"),
+            with_progress: false,
         });
-        let command = Command::Requests(Requests { load: Some(self.load.clone()), queued });
+        let command = Command::Requests(Requests { load: Some(self.load.clone()), queued, ..Requests::default() });
         world.alive().into_iter().map(|agent| Action::Command { agent, command: command.clone() }).collect()
     }
 }

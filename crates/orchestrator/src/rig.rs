@@ -103,6 +103,8 @@ impl Rig {
             let answer = match (ask, &target) {
                 (Ask::Health, Some(target)) => Answer::Health(target.health(clock).await),
                 (Ask::Health, None) => Answer::Health(Err("there is no target".into())),
+                (Ask::Resolve, Some(target)) => Answer::Resolved(target.resolve(clock).await),
+                (Ask::Resolve, None) => Answer::Resolved(Err("there is no target".into())),
                 (Ask::Workers, Some(target)) => {
                     Answer::Workers(target.status().await.and_then(|status| status.workers()))
                 }
@@ -199,7 +201,7 @@ impl Hands for Rig {
     fn ask(&mut self, ask: Ask) {
         match (ask, &self.cluster) {
             (Ask::Dismantle { .. }, _) => self.dismantle(),
-            (Ask::Health, _) => self.ask_target(Ask::Health),
+            (ask @ (Ask::Health | Ask::Resolve), _) => self.ask_target(ask),
             (Ask::Visit { id, visit }, _) if self.door.is_some() => self.visit(id, visit),
             (ask @ Ask::Visit { .. }, _) => self.ask_target(ask),
             (ask, Some(cluster)) => cluster.ask(ask),

@@ -16,6 +16,8 @@ use crate::plan::{PhasePlan, Step};
 use crate::visit::Visited;
 use crate::world::{AgentView, World};
 
+mod doors;
+
 pub(crate) const SECOND: u64 = 1_000_000;
 const TICK_US: u64 = 100_000;
 
@@ -173,6 +175,15 @@ impl Troupe {
                 let changed = Changed { change, at_us: self.now_us, error };
                 return self.events.push_back(Event::Agent { agent, said: Said::Changed(changed) });
             }
+            Command::Requests(requests) if requests.block != 0 => {
+                let error = self.change.clone().err().unwrap_or_default();
+                let said = Said::Taken { block: requests.block, error };
+                return self.events.push_back(Event::Agent { agent, said });
+            }
+            Command::Knock(knock) => {
+                let said = Said::Knocked(doors::knocked(knock.block, knock.knocks));
+                return self.events.push_back(Event::Agent { agent, said });
+            }
             Command::Cut(cut) if cut.block == OPERATIONS_BLOCK => {
                 let said = Said::Done { block: cut.block };
                 return self.events.push_back(Event::Agent { agent, said });
@@ -245,6 +256,7 @@ impl Troupe {
         let at_us = self.now_us;
         let answer = match ask {
             Ask::Health => Answer::Health(self.health.clone()),
+            Ask::Resolve => Answer::Resolved(Ok(Some(0.25))),
             Ask::Workers => Answer::Workers(Some((32, 50))),
             Ask::Inject { id, fault } => {
                 let injected =

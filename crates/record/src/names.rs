@@ -1,6 +1,6 @@
 //! The names in rows that the writer and the reader of a record must agree on.
 
-/// Phases of the `stress` plan, as in [`PhaseRow::name`](crate::PhaseRow::name).
+/// Phases of plans, as in [`PhaseRow::name`](crate::PhaseRow::name).
 pub mod phase {
     pub const BASELINE: &str = "baseline";
     pub const RAMP_UP: &str = "ramp_up";
@@ -10,6 +10,14 @@ pub mod phase {
     pub const COOL_DOWN: &str = "cool_down";
     /// The one of `chaos`.
     pub const CHAOS: &str = "chaos";
+    // Those of `comprehensive`, whose third is the sustained load, and which ends with a cool-down, too.
+    pub const CONNECTIVITY: &str = "connectivity_and_baseline";
+    pub const LOAD_SCALING: &str = "load_scaling";
+    pub const DISTRIBUTION: &str = "throughput_and_latency_distribution";
+    pub const FAILURE_SCENARIOS: &str = "failure_scenarios";
+    pub const RESOURCE_LIMITS: &str = "resource_limits";
+    pub const FAILOVER: &str = "failover_and_recovery";
+    pub const INTEGRATION: &str = "component_integration";
 }
 
 /// Scenarios, as in [`ScenarioRow::name`](crate::ScenarioRow::name).
@@ -23,6 +31,25 @@ pub mod scenario {
     pub const SUSTAINED_LOAD: &str = "sustained_load";
     pub const BURST_TRAFFIC: &str = "burst_traffic";
     pub const GRADUAL_COOLDOWN: &str = "gradual_cooldown";
+    // Of the comprehensive suite. Those that end with `_` go on with a number.
+    /// One address of the target, by its replica.
+    pub const ENDPOINT: &str = "endpoint_";
+    /// A step of the scaling, by its connections: their ramp, and load on them.
+    pub const SCALE_RAMP: &str = "ramp_";
+    pub const SCALE_LOAD: &str = "load_";
+    /// Rates one after another, up to the knee.
+    pub const RATE_SWEEP: &str = "rate_sweep";
+    /// The usual calls at the usual rate, for as long as the far percentiles need.
+    pub const PERCENTILES: &str = "percentiles";
+    /// A method, its `/` as `_`.
+    pub const METHOD: &str = "method_";
+    /// Answers of so many bytes.
+    pub const ANSWER: &str = "answer_bytes_";
+    /// The same call, answered in JSON and as a stream of events.
+    pub const AS_JSON: &str = "answers_json";
+    pub const AS_SSE: &str = "answers_sse";
+    /// The usual calls in one era or the other.
+    pub const ERA: &str = "era_";
     /// Limits of the target that were gone to.
     pub const LIMIT_BODY: &str = "limit_body";
     pub const LIMIT_STREAMS: &str = "limit_streams";
@@ -54,6 +81,10 @@ pub mod finding {
     pub const HEALTH_MS: &str = "health_ms";
     /// The first request on a cold connection, connecting included, milliseconds.
     pub const COLD_REQUEST_MS: &str = "cold_request_ms";
+    /// Looking up the target's name, milliseconds; None: it has none, `note` says so.
+    pub const DNS_MS: &str = "dns_ms";
+    /// The median of all knocks at the target's addresses, each on a new connection, milliseconds; `note` says how many.
+    pub const COLD_MEDIAN_MS: &str = "cold_median_ms";
     /// Workers busy, of the server's /status; None: not reported.
     pub const WORKERS_ACTIVE: &str = "worker_pool_active_count";
     /// Workers in all, of the server's /status; None: not reported.
@@ -98,6 +129,22 @@ pub mod detail {
     pub const CONNECTIONS_CLOSED: &str = "connections_closed_count";
     /// From the first close to the last, milliseconds.
     pub const CLOSE_MS: &str = "close_ms";
+    /// Of an address: knocks, each on a new connection, and those that were answered in MCP.
+    pub const KNOCKS: &str = "knocks_count";
+    pub const ANSWERED: &str = "answered_count";
+    /// The medians of an address's knocks: to the established connection, for the TLS handshake, from the request to
+    /// its answer, and all of it.
+    pub const CONNECT_MS: &str = "connect_ms";
+    pub const TLS_MS: &str = "tls_ms";
+    pub const ANSWER_MS: &str = "answer_ms";
+    pub const COLD_MS: &str = "cold_ms";
+    /// The status of GET /health and GET /metrics at an address; 0: no answer.
+    pub const HEALTH_STATUS: &str = "health_status";
+    pub const METRICS_STATUS: &str = "metrics_status";
+    /// Connections of a step.
+    pub const CONNECTIONS: &str = "connections_count";
+    /// Requests a second offered in a step.
+    pub const OFFERED_RPS: &str = "offered_rps";
     /// When a visitor came and when it had gone, milliseconds on the run's clock.
     pub const FROM_MS: &str = "visit_from_ms";
     pub const TO_MS: &str = "visit_to_ms";

@@ -58,6 +58,9 @@ pub struct ReplicaSample {
     pub cpu_us: Option<u64>,
     pub run_delay_us: Option<u64>,
     pub descriptors: Option<u64>,
+    /// Threads of its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u64>,
     /// Times that it was restarted.
     pub restarts: Option<u64>,
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod chaos;
+mod comprehensive;
 mod conformance;
 mod count;
 mod discover;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use audit::AuditArgs;
 pub(crate) use chaos::ChaosArgs;
+pub(crate) use comprehensive::ComprehensiveArgs;
 pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use reaching::ReachingArgs;
@@ -43,6 +45,9 @@ Exit codes: 0 pass, 1 error, 2 usage, 3 inconclusive, 99 an SLA failed, 105 inte
 pub(crate) enum Command {
     /// Stress an MCP server (or a local cluster) in six phases and judge it
     Stress(Box<StressArgs>),
+    /// Test an MCP server (or a local cluster) in eight phases: scaling, drift, distribution, limits, failover, parts
+    #[command(after_help = comprehensive::EXAMPLES)]
+    Comprehensive(Box<ComprehensiveArgs>),
     /// Break an MCP server again and again under load, by a seed or a list, and judge how it bears that
     Chaos(Box<ChaosArgs>),
     /// Say what an MCP server is and has: era, versions, tools, resources, prompts
@@ -85,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        for name in ["", "stress", "chaos", "discover", "audit", "serve", "cluster"] {
+        for name in ["", "stress", "comprehensive", "chaos", "discover", "audit", "serve", "cluster"] {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
             let lines = command.render_help().to_string().lines().count();

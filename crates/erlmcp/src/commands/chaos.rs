@@ -40,6 +40,7 @@ fn config(args: ChaosArgs) -> anyhow::Result<StressConfig> {
         no_faults: false,
         faults: args.faults.as_deref().map(faults).transpose()?,
         chaos: true,
+        suite: None,
         no_abort: false,
         require_all: args.require_all,
         command_line: args.reaching.without_secrets(std::env::args()),

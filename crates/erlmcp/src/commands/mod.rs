@@ -4,6 +4,7 @@ pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod chaos;
 pub(crate) mod cluster;
+pub(crate) mod comprehensive;
 pub(crate) mod conformance;
 pub(crate) mod discover;
 mod listen;

@@ -49,7 +49,7 @@ pub(super) fn run_to_end(config: anyhow::Result<StressConfig>) -> anyhow::Result
     }
 }
 
-fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
+pub(super) fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
     let thresholds = thresholds(args.thresholds_file.as_deref(), &args.thresholds)?;
     Ok(StressConfig {
         target: args.url,
@@ -79,6 +79,7 @@ fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         no_faults: args.no_faults,
         faults: args.faults.as_deref().map(faults).transpose()?,
         chaos: false,
+        suite: None,
         no_abort: args.no_abort,
         require_all: args.require_all,
         command_line: args.reaching.without_secrets(std::env::args()),

@@ -88,9 +88,18 @@ impl Member {
                 return Ok(true);
             }
             Command::Requests(requests) => {
-                work.requests = requests;
-                work.find_out().await;
-                work.calls()?
+                let block = requests.block;
+                let error = work.take_requests(requests).await;
+                work.engine.order(work.calls()?);
+                if block != 0 {
+                    self.line.say(Message::Taken(proto::Taken { block, error })).await?;
+                }
+                return Ok(true);
+            }
+            Command::Knock(knock) => {
+                let doors = work.knock(knock.knocks).await;
+                self.line.say(Message::Knocked(proto::Knocked { block: knock.block, doors })).await?;
+                return Ok(true);
             }
             Command::Open(open) => {
                 if work.find_out().await {

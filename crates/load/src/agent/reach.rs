@@ -10,6 +10,7 @@ mod exchange;
 mod found;
 mod handshake;
 mod keep_alive;
+mod knock;
 mod listing;
 mod survey;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use discover::Probe;
 use exchange::Exchanger;
 pub(super) use found::Found;
 pub use keep_alive::KeepAlive;
+pub(super) use knock::knock;
 pub(super) use survey::Surveyed;
 pub(super) use trouble::Trouble;
 

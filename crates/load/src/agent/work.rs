@@ -1,5 +1,7 @@
 //! What an agent has after its setup: the engine, the target, and what is known of it.
 
+mod speaking;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -29,6 +31,8 @@ pub(super) struct Work {
     own_sessions: bool,
     /// How the target is spoken to; None: not found out yet.
     spoken: Option<Spoken>,
+    /// How the run speaks to it, while another era is spoken.
+    usual: Option<Spoken>,
     tools: Vec<proto::Tool>,
     pub(super) requests: proto::Requests,
     /// Resources that streams ask to be told of; None: no streams are wanted.
@@ -59,6 +63,7 @@ impl Work {
             spread_sources: setup.spread_sources,
             own_sessions: setup.own_sessions,
             spoken: None,
+            usual: None,
             tools: Vec::new(),
             requests,
             listens_to: None,
@@ -211,9 +216,9 @@ impl Work {
     }
 
     pub(super) async fn farewell(&mut self) {
-        let Some(spoken) = self.spoken.take().filter(|spoken| spoken.session.is_some()) else { return };
-        let target = self.target.clone();
-        let _ = tokio::task::spawn_blocking(move || reach::farewell(&target, &spoken)).await;
+        for spoken in [self.spoken.take(), self.usual.take()].into_iter().flatten() {
+            self.end(spoken).await;
+        }
     }
 
     /// Histograms that were written are used again.

@@ -49,7 +49,7 @@ fn causes(rows: &[Entry]) -> BTreeMap<String, u64> {
 async fn whole_run(manner: Manner, change: impl FnOnce(&mut proto::Setup)) -> (Vec<Entry>, u64, u64) {
     let server = server::start(manner).await;
     let mut agent = Agent::set_up(server.address, change).await;
-    agent.tell(Command::Requests(Requests { load: Some(tool_call()), queued: None })).await;
+    agent.tell(Command::Requests(Requests { load: Some(tool_call()), ..Requests::default() })).await;
     agent.tell(Command::Phase(proto::Phase { phase: 2 })).await;
     let open = proto::Open { block: 1, phase: 2, connections: CONNECTIONS, ..proto::Open::default() };
     agent.tell(Command::Open(open)).await;
@@ -124,7 +124,7 @@ async fn a_legacy_server_is_loaded_in_a_session() {
 async fn a_session_that_the_server_has_forgotten_is_opened_anew() {
     let server = server::start(Manner::Forgetful(20)).await;
     let mut agent = Agent::set_up(server.address, |_| {}).await;
-    agent.tell(Command::Requests(Requests { load: Some(tool_call()), queued: None })).await;
+    agent.tell(Command::Requests(Requests { load: Some(tool_call()), ..Requests::default() })).await;
     agent.tell(Command::Open(proto::Open { block: 1, phase: 2, connections: 4, ..proto::Open::default() })).await;
     assert_eq!(agent.done(1).await, 4);
     let load = proto::Load { block: 2, phase: 3, rate: 100.0, duration_us: 300_000, ..proto::Load::default() };

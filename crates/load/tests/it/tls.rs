@@ -76,7 +76,7 @@ async fn load_goes_through_tls() {
     let reached = agent.reach().await;
     assert!(reached.ok && reached.server == "tiny 1", "{reached:?}");
     let load = proto::Request { method: "tools/call".into(), name: "one".into(), arguments: "{}".into() };
-    agent.tell(Command::Requests(Requests { load: Some(load), queued: None })).await;
+    agent.tell(Command::Requests(Requests { load: Some(load), ..Requests::default() })).await;
     agent.tell(Command::Open(proto::Open { block: 1, phase: 2, connections: 8, ..proto::Open::default() })).await;
     assert_eq!(agent.done(1).await, 8);
     let load = proto::Load { block: 2, phase: 3, rate: 100.0, duration_us: 1_000_000, ..proto::Load::default() };

@@ -17,6 +17,7 @@ pub(super) struct ProcessFigures {
     /// Time that its threads, those that live, were ready and had no core, microseconds.
     pub(super) run_delay_us: Option<u64>,
     pub(super) descriptors: Option<u64>,
+    pub(super) threads: Option<u64>,
 }
 
 impl ProcessFigures {
@@ -30,6 +31,7 @@ impl ProcessFigures {
         into.rss_bytes = self.rss_bytes;
         into.cpu_us = self.cpu_us;
         into.run_delay_us = self.run_delay_us;
+        into.threads = self.threads;
         into.descriptors = self.descriptors.or(into.descriptors);
     }
 }
@@ -45,6 +47,7 @@ pub(super) fn figures(pid: u32) -> Option<ProcessFigures> {
         cpu_us: Some((stat.utime + stat.stime) * 1_000_000 / clock_ticks_per_second()),
         run_delay_us: run_delay_us(&process),
         descriptors: descriptors(pid),
+        threads: u64::try_from(stat.num_threads).ok(),
     })
 }
 
@@ -83,6 +86,7 @@ mod tests {
         }
         let figures = figures(std::process::id()).expect("it runs");
         assert!(figures.anonymous_bytes > Some(0) && figures.rss_bytes >= figures.anonymous_bytes, "{figures:?}");
+        assert!(figures.threads > Some(0), "{figures:?}");
         assert!(figures.cpu_us > Some(0) && figures.run_delay_us.is_some(), "{figures:?}");
     }
 

@@ -7,6 +7,8 @@ use crate::StressError;
 
 /// More than this cannot be held by one machine's agents.
 const CONNECTIONS_MAX: u64 = 10_000_000;
+/// Each step of the load scaling is some seconds of load.
+const STEPS_MAX: usize = 12;
 /// Above this a second the pacing's own clock is the limit.
 const RATE_MAX: f64 = 10_000_000.0;
 /// The record's histograms end at ten minutes.
@@ -27,6 +29,12 @@ impl StressConfig {
     fn check_amounts(&self) -> Result<(), StressError> {
         if !(1..=CONNECTIONS_MAX).contains(&self.connections()) {
             return usage(format!("connections must be from 1 to {CONNECTIONS_MAX}, not {}", self.connections()));
+        }
+        if let Some(step) = self.steps().into_iter().find(|step| !(1..=CONNECTIONS_MAX).contains(step)) {
+            return usage(format!("--steps must be from 1 to {CONNECTIONS_MAX} connections each, not {step}"));
+        }
+        if self.steps().len() > STEPS_MAX {
+            return usage(format!("--steps takes at most {STEPS_MAX} steps"));
         }
         if self.streams > CONNECTIONS_MAX {
             return usage(format!("--streams must be at most {CONNECTIONS_MAX}, not {}", self.streams));

@@ -30,6 +30,7 @@ pub(crate) fn plain() -> StressConfig {
         no_faults: false,
         faults: None,
         chaos: false,
+        suite: None,
         no_abort: false,
         require_all: false,
         command_line: Vec::new(),

@@ -191,7 +191,7 @@ impl LocalCluster {
             Ask::Change { change } => self.spawn(make_change(self.link.clone(), change)),
             Ask::Scale { replicas } => self.spawn(scale(self.link.clone(), Arc::clone(&self.status), replicas)),
             Ask::Audit { folder } => self.spawn(audit::audit(self.link.clone(), folder)),
-            Ask::Health | Ask::Visit { .. } | Ask::Dismantle { .. } => {
+            Ask::Health | Ask::Resolve | Ask::Visit { .. } | Ask::Dismantle { .. } => {
                 tracing::warn!("{ask:?} is not for the cluster's driver")
             }
         }

@@ -3,10 +3,12 @@ use super::close::Close;
 use super::connect::Connect;
 use super::dismantle::Dismantle;
 use super::end_streams::EndStreams;
+use super::endpoints::Endpoints;
 use super::hold::Hold;
 use super::load::Load;
 use super::metrics::Metrics;
 use super::operations::Operations;
+use super::rate_sweep::RateSweep;
 use super::reachability::Reachability;
 use super::readiness::Readiness;
 use super::scale::Scale;
@@ -14,6 +16,7 @@ use super::sequential::Sequential;
 use super::streaming::Streaming;
 use super::streams::Streams;
 use super::sweep::Sweep;
+use super::varied::Varied;
 use crate::machine::{Machine, Place};
 use crate::plan::{Block, Fault, Probe};
 use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow, Scaling, Visiting};
@@ -22,6 +25,7 @@ use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow, Scaling, Visi
 pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
     match block {
         Block::Probe(Probe::Reachability) => Box::new(Reachability::new(place)),
+        Block::Probe(Probe::Endpoints { knocks }) => Box::new(Endpoints::new(place, *knocks)),
         Block::Probe(Probe::Sequential { count }) => Box::new(Sequential::new(place, *count)),
         Block::Probe(Probe::Readiness) => Box::new(Readiness::new(place)),
         Block::Probe(Probe::Metrics) => Box::new(Metrics::new(place)),
@@ -30,6 +34,8 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Connect(connect) => Box::new(Connect::new(place, connect.clone())),
         Block::Hold(duration) => Box::new(Hold::new(*duration)),
         Block::Load(load) => Box::new(Load::new(place, load.clone())),
+        Block::Varied { variant, load } => Box::new(Varied::new(place, variant.clone(), load.clone())),
+        Block::RateSweep(sweep) => Box::new(RateSweep::new(place, sweep.clone())),
         Block::Streams(streams) => Box::new(Streams::new(place, streams.clone())),
         Block::Streaming { load, changes } => Box::new(Streaming::new(place, load.clone(), changes.clone())),
         Block::EndStreams { .. } => Box::new(EndStreams::new(place)),

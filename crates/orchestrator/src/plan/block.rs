@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{ChangeBy, Overflow, Scaling, Visiting};
-use crate::fault;
+use crate::{Era, fault};
 
 /// The parts that phases are made from.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,10 @@ pub enum Block {
     Hold(Duration),
     /// Sends requests at a rate, on the connections that are open.
     Load(Load),
+    /// The same, but other calls than the run's; those are told again afterwards.
+    Varied { variant: Variant, load: Load },
+    /// Sends load at one rate after another, until one is not kept.
+    RateSweep(RateSweep),
     /// Opens streams of notifications, which are held from then on.
     Streams(Streams),
     /// The same as a load, while the target is changed every few seconds, for the streams to tell of it.
@@ -49,6 +53,8 @@ pub enum Block {
 pub enum Probe {
     /// Does the target answer?
     Reachability,
+    /// Does each address answer, how fast on a new connection, and which pages has it? `knocks` at each.
+    Endpoints { knocks: u32 },
     /// How long do `count` requests take, one after another on one connection?
     Sequential { count: u32 },
     /// Are workers and agents ready?
@@ -77,6 +83,37 @@ pub struct Load {
     pub duration: Duration,
     /// How often a line is shown; None: never.
     pub line_every: Option<Duration>,
+}
+
+/// What a load calls in place of the run's own call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    /// None: the run's own call.
+    pub call: Option<Call>,
+    /// None: as the run speaks.
+    pub era: Option<Era>,
+}
+
+/// A request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Call {
+    pub method: String,
+    /// tools/call: the tool.
+    pub name: String,
+    /// A JSON object; empty for none.
+    pub arguments: String,
+    /// Asks to be told of its progress, which makes the answer a stream where the server tells.
+    pub with_progress: bool,
+}
+
+/// Rates to try, rising.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateSweep {
+    /// Requests a second; at most [`RATES_MAX`].
+    pub rates: Vec<f64>,
+    pub each: Duration,
+    /// A rate whose P95 is above it is not kept.
+    pub p95_max: Duration,
 }
 
 /// Streams of notifications to open.
@@ -156,6 +193,8 @@ pub struct Close {
 
 /// Agents start a block a little in the future, so that all start together.
 pub(crate) const START_DELAY: Duration = Duration::from_millis(300);
+/// Rates of a sweep: each has a block of its own.
+pub(crate) const RATES_MAX: usize = 14;
 /// From a fault's effect to everything served again, at most.
 pub(crate) const RECOVERY_BOUND: Duration = Duration::from_secs(30);
 /// From the first queued call to a refusal seen, at most.
@@ -176,6 +215,9 @@ impl Block {
             Block::Connect(connect) => connect.estimate(),
             Block::Hold(duration) => *duration,
             Block::Load(load) | Block::Streaming { load, .. } => load.duration + second,
+            Block::Varied { load, .. } => load.duration + second,
+            // It most likely ends before the last of them.
+            Block::RateSweep(sweep) => (sweep.each + second) * sweep.rates.len() as u32,
             // Their memory is looked at before and after.
             Block::Streams(streams) => seconds(streams.streams as f64 / streams.rate) + 4 * second,
             Block::EndStreams { streams } => seconds(*streams as f64 / UNPACED_CLOSE_CPS) + second,
@@ -203,6 +245,7 @@ impl Probe {
     fn estimate(&self) -> Duration {
         match self {
             Probe::Reachability | Probe::Readiness => Duration::from_millis(500),
+            Probe::Endpoints { .. } => Duration::from_secs(1),
             Probe::Sequential { count } => Duration::from_millis(500 + u64::from(*count) * 5),
             Probe::Metrics | Probe::MemoryReference => Duration::from_secs(1),
             Probe::Sweep { duration, .. } => *duration + Duration::from_secs(1),

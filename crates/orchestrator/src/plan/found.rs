@@ -1,4 +1,4 @@
-use crate::ToolCall;
+use crate::{Era, ToolCall};
 use crate::fault::{Field, Kind};
 
 /// What is known of the target when the plan is made.
@@ -22,6 +22,7 @@ pub struct Found {
     pub changes: Result<ChangeBy, String>,
     /// A tool whose calls happen once each, and whose store can be asked for all of them.
     pub operations: Option<String>,
+    pub offers: Offers,
     pub visits: Visits,
 }
 
@@ -36,6 +37,19 @@ pub struct Visits {
     pub filling: Result<(), String>,
     /// The target tells what its parts count.
     pub parts: Result<(), String>,
+}
+
+/// What the target offers beside the run's own call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offers {
+    /// An erlmcp server with its own tools: what they do is known.
+    pub is_ours: bool,
+    /// It speaks the legacy era with this run.
+    pub is_legacy: bool,
+    /// It lists tools.
+    pub has_tools: bool,
+    /// The era that it speaks as well; None: it names no version of it.
+    pub other_era: Option<Era>,
 }
 
 /// How a change is made that streams tell of.

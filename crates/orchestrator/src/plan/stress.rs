@@ -18,12 +18,12 @@ pub const STRESS_PHASES: [&str; 6] = [
 ];
 
 /// Requests of the baseline, one after another.
-const SEQUENTIAL_REQUESTS: u32 = 100;
+pub(super) const SEQUENTIAL_REQUESTS: u32 = 100;
 /// The closing sweep's requests a second on this machine.
 const SWEEP_RATE: f64 = 10_000.0;
 const SUSTAINED_SCENARIO_MAX: Duration = Duration::from_secs(600);
 const BURST_MAX: Duration = Duration::from_secs(30);
-const LEFT_OUT: &str = "left out by --phases";
+pub(super) const LEFT_OUT: &str = "left out by --phases";
 const AUDIT: &str = "audit of the operations";
 
 /// The six phases, for what was asked and what was found.
@@ -110,7 +110,7 @@ pub(super) fn baseline(config: &StressConfig, found: &Found) -> PhasePlan {
 }
 
 /// Touches every replica once, so that what a server allocates on its first use is not charged to connections.
-fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
+pub(super) fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
     let connections = (u64::from(found.replicas) * 8).min(config.connections());
     let rate = config.rate().min(500.0);
     let second = Duration::from_secs(1);
@@ -130,11 +130,11 @@ pub(super) fn ramp_up(config: &StressConfig, _found: &Found) -> PhasePlan {
     phase_of("Ramp Up", about, vec![Step::new("ramp-up", ramp(config))])
 }
 
-fn ramp(config: &StressConfig) -> Block {
+pub(super) fn ramp(config: &StressConfig) -> Block {
     Block::Connect(Connect { connections: config.connections(), rate: Some(config.ramp_rate) })
 }
 
-fn sustained_load(config: &StressConfig, found: &Found) -> PhasePlan {
+pub(super) fn sustained_load(config: &StressConfig, found: &Found) -> PhasePlan {
     let duration = config.duration();
     let line_every = Some(line_every(duration));
     let load = Load { rate: config.rate(), duration, line_every };
@@ -172,7 +172,7 @@ pub(super) fn window(config: &StressConfig) -> Duration {
     (config.duration() / 30).clamp(Duration::from_secs(3), Duration::from_secs(15))
 }
 
-fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePlan {
+pub(super) fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePlan {
     let (rate, window) = (config.rate(), window(config));
     let no_faults = || config.no_faults.then(|| "--no-faults".to_string());
     let queue = queue(config, found);
@@ -259,12 +259,12 @@ pub(super) fn cool_down(config: &StressConfig, found: &Found) -> PhasePlan {
     phase_of("Cool Down", "Graceful shutdown".into(), steps)
 }
 
-fn close_all(config: &StressConfig) -> Block {
+pub(super) fn close_all(config: &StressConfig) -> Block {
     Block::Close(Close { connections: config.connections(), rate: None, verify: true })
 }
 
 /// 100000 as "100K", 12345 as "12,345".
-fn short_count(count: u64) -> String {
+pub(super) fn short_count(count: u64) -> String {
     match count {
         count if count >= 1_000_000 && count.is_multiple_of(1_000_000) => format!("{}M", count / 1_000_000),
         count if count >= 1_000 && count.is_multiple_of(1_000) => format!("{}K", count / 1_000),

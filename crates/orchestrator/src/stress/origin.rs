@@ -5,11 +5,11 @@ use erlmcp_load::proto::Reached;
 use tokio::sync::mpsc;
 
 use crate::collector::Figures;
-use crate::config::StressConfig;
+use crate::config::{Era, StressConfig};
 use crate::driver::LocalCluster;
 use crate::event::Event;
 use crate::fault::{Field, Kind};
-use crate::plan::{ChangeBy, Found, QueueFacts, Visits};
+use crate::plan::{ChangeBy, Found, Offers, QueueFacts, Visits};
 use crate::target::{Status, Target};
 use crate::{StressError, calls};
 
@@ -19,6 +19,9 @@ const NO_DRIVER: &str = "no fault driver: the target is not an erlmcp cluster of
 
 /// What an erlmcp server calls the tool whose effect is one transaction with its result.
 const OPERATION_TOOL: &str = "append";
+
+/// The first version of the modern era; versions are dates.
+const MODERN_SINCE: &str = "2026-07-28";
 
 /// Who answers at the target, and what can be done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,11 +125,26 @@ pub(super) fn found(
         // On another host what was asked for is the most that may be.
         spare: if is_colocated { spare } else { 0 },
         changes,
+        offers: offers(reached),
         // Its store is asked through the control socket.
         operations: cluster
             .and_then(|_| reached.tools.iter().find(|tool| tool.name == OPERATION_TOOL))
             .map(|tool| tool.name.clone()),
         visits,
+    }
+}
+
+/// What is known to be there beside the run's own call.
+fn offers(reached: &Reached) -> Offers {
+    let is_legacy = reached.era == Era::Legacy.name();
+    let is_modern = |version: &String| version.as_str() >= MODERN_SINCE;
+    let other = if is_legacy { Era::Modern } else { Era::Legacy };
+    let is_named = reached.versions.iter().any(|version| is_modern(version) == is_legacy);
+    Offers {
+        is_ours: calls::is_ours(reached),
+        is_legacy,
+        has_tools: !reached.tools.is_empty(),
+        other_era: is_named.then_some(other),
     }
 }
 

@@ -75,7 +75,11 @@ struct Answering {
 }
 
 fn command(config: &StressConfig) -> &'static str {
-    if config.chaos { "chaos" } else { "stress" }
+    match config {
+        config if config.suite.is_some() => "comprehensive",
+        config if config.chaos => "chaos",
+        _ => "stress",
+    }
 }
 
 fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
@@ -358,7 +362,12 @@ impl<'a> Setup<'a> {
             (chosen.calls.queued.is_some(), changes, &reached),
             (seed, fronted, visits),
         );
-        let plan = if self.config.chaos { plan::chaos } else { plan::stress }(self.config, &found)?;
+        let planned = match command(self.config) {
+            "comprehensive" => plan::comprehensive,
+            "chaos" => plan::chaos,
+            _ => plan::stress,
+        };
+        let plan = planned(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
         let settled = Settled {
             target: target.url.to_string(),

@@ -86,6 +86,16 @@ impl Target {
         }
     }
 
+    /// Looks its name up again: how long that took, milliseconds; None: it is an address.
+    pub(crate) async fn resolve(&self, clock: RunClock) -> Result<Option<f64>, String> {
+        if self.url.address().is_some() {
+            return Ok(None);
+        }
+        let asked_us = clock.now_us();
+        let found = resolve::addresses(&self.url).await.map_err(|error| error.to_string())?;
+        Ok((!found.is_empty()).then(|| (clock.now_us() - asked_us) as f64 / 1e3))
+    }
+
     /// Its page of Prometheus metrics; None where it has none.
     pub(crate) async fn metrics(&self) -> Option<Page> {
         let page = self.page("/metrics")?;

@@ -85,6 +85,12 @@ impl Seconds {
         merged.quantile_us(0.95)
     }
 
+    /// What was planned and what ended ok of the load and the openings in the seconds `from..to`.
+    pub(crate) fn answered(&self, from: u32, to: u32) -> (u64, u64) {
+        let seconds = self.by_second.range(from..to.max(from));
+        seconds.fold((0, 0), |sum, (_, load)| (sum.0 + load.planned, sum.1 + load.fates.get(Fate::Ok)))
+    }
+
     /// Refusals from `from` on.
     pub(crate) fn refusals_since(&self, from: u32) -> u64 {
         self.by_second.range(from..).map(|(_, load)| load.refusals).sum()

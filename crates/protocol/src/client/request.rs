@@ -14,6 +14,9 @@ use crate::operation;
 pub const CLIENT_NAME: &str = "erlmcp";
 pub const CLIENT_VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Which request a progress message is about is known by its stream: one token will do.
+const PROGRESS_TOKEN: &str = "erlmcp";
+
 /// Headers that frame a request, which the user cannot set.
 const RESERVED: [&str; 5] = ["Content-Length", "Transfer-Encoding", "Connection", "Expect", "Upgrade"];
 
@@ -62,6 +65,8 @@ pub struct Ask<'a> {
     pub params: &'a [(String, String)],
     /// The operation that this is an attempt at, or asks about.
     pub operation: Option<&'a str>,
+    /// Asks to be told of its progress.
+    pub with_progress: bool,
 }
 
 /// A rendered request: to be sent as it is, but for its id.
@@ -292,10 +297,12 @@ fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
     let asks_about = ask.method == operation::STATUS;
     members.extend(ask.operation.filter(|_| asks_about).map(|id| format!(r#""operation":{}"#, quoted(id))));
     let attempt = ask.operation.filter(|_| !asks_about).map(|id| format!(r#""{}":{}"#, operation::META, quoted(id)));
+    let progress = ask.with_progress.then(|| format!(r#""{}":"{PROGRESS_TOKEN}""#, meta::PROGRESS_TOKEN));
+    let more = attempt.into_iter().chain(progress).reduce(|all, next| format!("{all},{next}"));
     if peer.version.era() == Era::Modern {
-        let attempt = attempt.map(|attempt| format!(",{attempt}")).unwrap_or_default();
+        let more = more.map(|more| format!(",{more}")).unwrap_or_default();
         members.push(format!(
-            r#""_meta":{{"{}":"{}","{}":{CAPABILITIES},"{}":{}{attempt}}}"#,
+            r#""_meta":{{"{}":"{}","{}":{CAPABILITIES},"{}":{}{more}}}"#,
             meta::PROTOCOL_VERSION,
             peer.version.as_str(),
             meta::CLIENT_CAPABILITIES,
@@ -303,7 +310,7 @@ fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
             client_info()
         ));
     } else {
-        members.extend(attempt.map(|attempt| format!(r#""_meta":{{{attempt}}}"#)));
+        members.extend(more.map(|more| format!(r#""_meta":{{{more}}}"#)));
     }
     Ok(format!("{{{}}}", members.join(",")))
 }

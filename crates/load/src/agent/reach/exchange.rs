@@ -58,6 +58,14 @@ impl Channel {
     }
 }
 
+/// How long it took to a connection that can be written to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SettingOut {
+    pub(super) connect_us: u64,
+    /// None without TLS.
+    pub(super) tls_us: Option<u64>,
+}
+
 /// Asks one address.
 #[derive(Debug)]
 pub(super) struct Exchanger<'t> {
@@ -84,6 +92,21 @@ impl<'t> Exchanger<'t> {
             return Err(Trouble::Foreign(address));
         }
         Ok(Self { target, address, patience, channel: None, side: None, spoken: None, last_id: 0, has_streamed: false })
+    }
+
+    /// Connects ahead of the first request, and times that.
+    pub(super) fn set_out(&mut self) -> Result<SettingOut, Trouble> {
+        let begun_ns = monotonic_ns();
+        let stream = self.connect_plain()?;
+        let established_ns = monotonic_ns();
+        let connect_us = (established_ns - begun_ns) / 1_000;
+        let Some(tls) = &self.target.tls else {
+            self.channel = Some(Channel::Plain(stream));
+            return Ok(SettingOut { connect_us, tls_us: None });
+        };
+        let secured = self.secure(tls, stream, begun_ns + self.patience.as_nanos() as u64)?;
+        self.channel = Some(Channel::Secured(secured));
+        Ok(SettingOut { connect_us, tls_us: Some((monotonic_ns() - established_ns) / 1_000) })
     }
 
     /// What the server asks from here on is answered in this session.
@@ -227,7 +250,10 @@ impl<'t> Exchanger<'t> {
     }
 
     fn connect_by(&self, tls: &Tls, until_ns: u64) -> Result<Box<Securing>, Trouble> {
-        let stream = self.connect_plain()?;
+        self.secure(tls, self.connect_plain()?, until_ns)
+    }
+
+    fn secure(&self, tls: &Tls, stream: TcpStream, until_ns: u64) -> Result<Box<Securing>, Trouble> {
         let connection = tls.connection().map_err(|error| Trouble::Tls(self.address, explain(&error)))?;
         let mut secured = Box::new(StreamOwned::new(connection, stream));
         while secured.conn.is_handshaking() {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::tests::plain;
 use crate::fault::Field;
-use crate::plan::{ChangeBy, QueueFacts, Visits};
+use crate::plan::{ChangeBy, Offers, QueueFacts, Visits};
 
 pub(in crate::plan) fn own_cluster() -> Found {
     Found {
@@ -14,6 +14,7 @@ pub(in crate::plan) fn own_cluster() -> Found {
         spare: 20_000,
         changes: Err("no way".into()),
         operations: None,
+        offers: Offers { is_ours: true, has_tools: true, other_era: Some(crate::Era::Legacy), ..Offers::default() },
         visits: Visits { harmless: Ok(()), exhausting: Ok(()), filling: Ok(()), parts: Ok(()) },
     }
 }
@@ -33,6 +34,7 @@ pub(in crate::plan) fn foreign() -> Found {
         spare: 20_000,
         changes: Err("no way".into()),
         operations: None,
+        offers: Offers::default(),
         visits: Visits {
             harmless: Ok(()),
             exhausting: Err("it is not ours".into()),

@@ -1,22 +1,38 @@
 //! `echo`: the shortest way through the server.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::tools::{Annotations, Arguments, CallContext, ToolResult, ToolSpec};
 
+/// The longest answer of so many bytes that may be asked for.
+const BYTES_MAX: usize = 1_000_000;
+
+static FILLER: LazyLock<String> = LazyLock::new(|| "x".repeat(BYTES_MAX));
+
 #[derive(Deserialize)]
 struct Echo<'a> {
     #[serde(borrow)]
     text: Cow<'a, str>,
+    #[serde(default)]
+    bytes: Option<usize>,
 }
 
 pub(crate) fn spec() -> ToolSpec {
     let schema = json!({
         "type": "object",
-        "properties": {"text": {"type": "string", "description": "What to send back."}},
+        "properties": {
+            "text": {"type": "string", "description": "What to send back."},
+            "bytes": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": BYTES_MAX,
+                "description": "Send back so many bytes of filler in place of the text.",
+            },
+        },
         "required": ["text"],
     });
     ToolSpec::new("echo", "Sends the text back.", schema).titled("Echo").annotated(Annotations::READ_ONLY)
@@ -24,7 +40,11 @@ pub(crate) fn spec() -> ToolSpec {
 
 pub(crate) fn call<'a>(_: &CallContext<'_>, arguments: Arguments<'a>) -> ToolResult<'a> {
     match arguments.parse::<Echo<'a>>() {
-        Ok(echo) => ToolResult::text(echo.text),
+        Ok(Echo { bytes: None, text }) => ToolResult::text(text),
+        Ok(Echo { bytes: Some(bytes), .. }) => match FILLER.get(..bytes) {
+            Some(filler) => ToolResult::text(filler),
+            None => ToolResult::error(format!("Bad arguments: bytes is {bytes}, more than {BYTES_MAX}.")),
+        },
         Err(bad) => bad,
     }
 }

@@ -42,6 +42,8 @@ pub(crate) async fn call(context: JobContext, arguments: Box<str>) -> ToolResult
     }
     if !work.busy {
         tokio::time::sleep(Duration::from_millis(work.ms)).await;
+        // Whoever asked for it gets a stream.
+        context.progress(1.0, Some(1.0), None).await;
         return ToolResult::text(format!("slept {} ms", work.ms));
     }
     let cancellation = context.cancellation().clone();

@@ -1,0 +1,13 @@
+//! `comprehensive`: what `stress` takes, with another plan.
+
+use std::process::ExitCode;
+
+use erlmcp_orchestrator::{StressConfig, Suite};
+
+use super::stress::{config, run_to_end};
+use crate::args::ComprehensiveArgs;
+
+pub(crate) fn run(args: ComprehensiveArgs) -> anyhow::Result<ExitCode> {
+    let suite = Some(Suite { steps: args.steps });
+    run_to_end(config(args.run).map(|config| StressConfig { suite, ..config }))
+}

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::assignment::{Assignment, LoadOrder};
+use crate::machine::{Facts, Machine, Observation, Place};
+use crate::plan::{self, RATES_MAX};
+
+/// Rows of a rate's last second come within so long after its end.
+const ROWS_LATE_US: u64 = 1_500_000;
+
+/// Load at one rate after another, until one is not kept.
+#[derive(Debug)]
+pub(crate) struct RateSweep {
+    place: Place,
+    plan: plan::RateSweep,
+    work: Option<Assignment>,
+    /// When the rate that was under way had ended.
+    ended_us: Option<u64>,
+    /// Rates that were tried, the last of them perhaps not kept.
+    tried: u32,
+    kept: Option<f64>,
+    is_over: bool,
+    is_cut: bool,
+}
+
+impl RateSweep {
+    pub(crate) fn new(place: Place, plan: plan::RateSweep) -> Self {
+        Self { place, plan, work: None, ended_us: None, tried: 0, kept: None, is_over: false, is_cut: false }
+    }
+
+    fn next(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let rate = self.plan.rates.get(self.tried as usize).filter(|_| (self.tried as usize) < RATES_MAX);
+        let Some(rate) = rate.copied().filter(|_| !self.is_cut) else {
+            self.is_over = true;
+            return Vec::new();
+        };
+        let duration_us = self.plan.each.as_micros() as u64;
+        let order = LoadOrder { rate, duration_us, queued: false, retry_refused: false };
+        let (work, actions) = Assignment::load(&self.place, self.place.first_id + self.tried, order, seen);
+        self.tried += 1;
+        self.work = Some(work);
+        self.ended_us = None;
+        actions
+    }
+
+    /// What became of the rate that has ended, by the seconds that it was offered in.
+    fn judge(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(work) = self.work.take() else { return Vec::new() };
+        let from = (work.start_us / 1_000_000) as u32;
+        let to = from + self.plan.each.as_micros().div_ceil(1_000_000) as u32;
+        let rate = self.plan.rates[self.tried as usize - 1];
+        let (planned, ok) = seen.world.seconds.answered(from, to);
+        let p95 = seen.world.seconds.p95_us(from, to).map(Duration::from_micros);
+        let is_kept = planned > 0 && ok * 100 >= planned * 99 && p95.is_some_and(|p95| p95 <= self.plan.p95_max);
+        let p95 = p95.map_or_else(|| "no latency".into(), |p95| format!("P95 {:.2} ms", p95.as_secs_f64() * 1e3));
+        let share = ok as f64 * 100.0 / planned.max(1) as f64;
+        let verdict = if is_kept { "kept" } else { "not kept" };
+        let line = Action::scenario_line(format!("{rate:.0} req/s: {share:.2} % ok, {p95}, {verdict}"));
+        if is_kept {
+            self.kept = Some(rate);
+        } else {
+            self.is_over = true;
+        }
+        vec![line]
+    }
+}
+
+impl Machine for RateSweep {
+    fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(work) = &mut self.work else {
+            return if self.is_over { Vec::new() } else { self.next(seen) };
+        };
+        let mut actions = work.observe(seen);
+        if work.is_over() {
+            let ended_us = *self.ended_us.get_or_insert(seen.now_us);
+            if seen.now_us >= ended_us + ROWS_LATE_US || self.is_cut {
+                actions.extend(self.judge(seen));
+                if !self.is_over {
+                    actions.extend(self.next(seen));
+                }
+            }
+        }
+        actions
+    }
+
+    fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
+        self.is_cut = true;
+        let actions = self.work.as_mut().map(Assignment::cut).unwrap_or_default();
+        self.is_over |= self.work.is_none();
+        actions
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn facts(&self) -> Facts {
+        let blocks = (0..self.tried).map(|index| self.place.first_id + index).collect();
+        let text = match self.kept {
+            Some(rate) => format!("{rate:.0} req/s is the highest rate that was kept, of {} tried", self.tried),
+            None => "no rate was kept".into(),
+        };
+        Facts { blocks, text, ..Facts::default() }
+    }
+}

@@ -1,0 +1,147 @@
+use std::collections::BTreeSet;
+
+use erlmcp_load::proto::{Request, Requests, command::Command};
+
+use super::load::Load;
+use crate::action::Action;
+use crate::event::{Event, Said};
+use crate::machine::{Facts, Machine, Observation, Place};
+use crate::plan::{self, Variant};
+
+/// Agents take other calls within so long, a handshake included.
+const TAKEN_US: u64 = 15_000_000;
+
+/// Load of other calls than the run's, or in another era; the run's own are told again afterwards.
+#[derive(Debug)]
+pub(crate) struct Varied {
+    place: Place,
+    variant: Variant,
+    load: Load,
+    state: State,
+    /// Why it was not measured.
+    trouble: Option<String>,
+}
+
+#[derive(Debug)]
+enum State {
+    Begin,
+    /// These agents have not said yet that they take the calls; until this time.
+    Telling(BTreeSet<u32>, u64),
+    Loading,
+    /// The same for the run's own calls.
+    Restoring(BTreeSet<u32>, u64),
+    Over,
+}
+
+impl Varied {
+    pub(crate) fn new(place: Place, variant: Variant, load: plan::Load) -> Self {
+        let load = Load::new(place.clone(), load);
+        Self { place, variant, load, state: State::Begin, trouble: None }
+    }
+
+    fn requests(&self, is_usual: bool) -> Requests {
+        let usual = &self.place.run.calls;
+        let call = self.variant.call.as_ref().filter(|_| !is_usual);
+        let load = call.map_or_else(
+            || usual.load.clone(),
+            |call| Request {
+                method: call.method.clone(),
+                name: call.name.clone(),
+                arguments: call.arguments.clone(),
+                with_progress: call.with_progress,
+            },
+        );
+        let queued = usual.queued.as_ref().map(|name| Request {
+            method: "tools/call".into(),
+            name: name.clone(),
+            arguments: "{\"ms\":10}".into(),
+            with_progress: false,
+        });
+        let era = self.variant.era.filter(|_| !is_usual).map_or("", crate::Era::name);
+        let block = self.place.first_id + if is_usual { 2 } else { 1 };
+        Requests { load: Some(load), queued, era: era.into(), block }
+    }
+
+    fn tell(&self, is_usual: bool, seen: &Observation<'_>) -> (BTreeSet<u32>, Vec<Action>) {
+        let command = Command::Requests(self.requests(is_usual));
+        let agents = seen.world.alive();
+        let actions = agents.iter().map(|agent| Action::Command { agent: *agent, command: command.clone() }).collect();
+        (agents.into_iter().collect(), actions)
+    }
+
+    fn restore(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let (agents, actions) = self.tell(true, seen);
+        self.state = State::Restoring(agents, seen.now_us + TAKEN_US);
+        actions
+    }
+
+    /// Takes note of an agent that has taken the calls, or is gone. True where nobody is waited for any more.
+    fn is_taken(&mut self, seen: &Observation<'_>) -> bool {
+        let (State::Telling(agents, until_us) | State::Restoring(agents, until_us)) = &mut self.state else {
+            return false;
+        };
+        match seen.event {
+            Event::Agent { agent, said: Said::Taken { error, .. } } if agents.remove(agent) && !error.is_empty() => {
+                self.trouble.get_or_insert_with(|| error.clone());
+            }
+            Event::Agent { agent, said: Said::Gone(_) } => drop(agents.remove(agent)),
+            _ if seen.now_us >= *until_us => {
+                let late = "an agent did not take the calls in time".to_string();
+                self.trouble.get_or_insert(late);
+                agents.clear();
+            }
+            _ => {}
+        }
+        agents.is_empty()
+    }
+}
+
+impl Machine for Varied {
+    fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let is_taken = self.is_taken(seen);
+        match &self.state {
+            State::Begin => {
+                let (agents, actions) = self.tell(false, seen);
+                self.state = State::Telling(agents, seen.now_us + TAKEN_US);
+                actions
+            }
+            State::Telling(..) if is_taken && self.trouble.is_some() => self.restore(seen),
+            State::Telling(..) if is_taken => {
+                self.state = State::Loading;
+                self.load.step(seen)
+            }
+            State::Loading => {
+                let mut actions = self.load.step(seen);
+                if self.load.is_over() {
+                    actions.extend(self.restore(seen));
+                }
+                actions
+            }
+            State::Restoring(..) if is_taken => {
+                self.state = State::Over;
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn cut(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        match self.state {
+            State::Loading => self.load.cut(seen),
+            State::Telling(..) => self.restore(seen),
+            State::Begin => {
+                self.state = State::Over;
+                Vec::new()
+            }
+            State::Restoring(..) | State::Over => Vec::new(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { inconclusive: self.trouble.clone(), ..self.load.facts() }
+    }
+}

@@ -1,0 +1,110 @@
+use std::time::Duration;
+
+use erlmcp_record::names::scenario;
+
+use super::{Body, Stand};
+use crate::plan::block::{Block, Call, Load, RATES_MAX, RateSweep, Variant};
+use crate::plan::stress::phase_of;
+use crate::plan::{Found, Step};
+use crate::{Era, StressConfig};
+
+/// The rates of the sweep, as multiples of the run's own.
+const RATES: [f64; RATES_MAX] = [0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0];
+/// Latencies that the far percentiles want: ten of them lie beyond P99.99 of so many.
+const CURVE_REQUESTS: f64 = 110_000.0;
+/// Sizes of answers, bytes.
+const SIZES: [u64; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
+/// Bytes of answers a second at most: the sizes are compared, not the machine's memory.
+const BYTES_A_SECOND: f64 = 40e6;
+/// Queued calls a second at most, where an answer in JSON is compared with a stream.
+const QUEUED_RATE: f64 = 500.0;
+
+const NOT_OURS: &str = "the target has no tool whose answer is known to be of any size, or to come as a stream";
+
+pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
+    let third = config.duration() / 3;
+    let rate = config.rate();
+    let sweep = RateSweep {
+        rates: RATES.iter().map(|part| rate * part).collect(),
+        each: third.clamp(Duration::from_secs(2), Duration::from_secs(4)),
+        p95_max: Duration::from_millis(100),
+    };
+    let curve = Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(2.0, third.as_secs_f64().clamp(2.0, 20.0)).ceil());
+    let curve = Load { rate, duration: curve, line_every: None };
+    let mut steps = vec![
+        Step::scenario(scenario::RATE_SWEEP, "rate sweep to the knee", Block::RateSweep(sweep)),
+        Step::scenario(scenario::PERCENTILES, "full percentile curve", Block::Load(curve)),
+    ];
+    let each = Duration::from_secs(if third < Duration::from_secs(5) { 2 } else { 4 });
+    steps.extend(methods(found, (rate / 4.0, each)));
+    steps.extend(sizes(found, (rate / 4.0, each)));
+    steps.extend(kinds_of_answer(found, (rate / 4.0, each)));
+    steps.extend(eras(config, found, (rate / 4.0, each)));
+    let about = "Rates to the knee, percentiles, methods, sizes, eras".to_string();
+    let plan = phase_of("Throughput & Latency Distribution", about, steps);
+    Body { plan, begins: Stand::Full, ends: Stand::Full }
+}
+
+fn varied(name: &str, words: &str, variant: Variant, (rate, duration): (f64, Duration)) -> Step {
+    let load = Load { rate: rate.max(1.0), duration, line_every: None };
+    Step::scenario(name, words, Block::Varied { variant, load })
+}
+
+fn calling(call: Call) -> Variant {
+    Variant { call: Some(call), era: None }
+}
+
+fn tool(name: &str, arguments: String, with_progress: bool) -> Call {
+    Call { method: "tools/call".into(), name: name.into(), arguments, with_progress }
+}
+
+/// What the run calls, and what any server of its era can be asked without harm.
+fn methods(found: &Found, pace: (f64, Duration)) -> Vec<Step> {
+    let usual = Variant { call: None, era: None };
+    let mut steps = vec![varied(&format!("{}usual", scenario::METHOD), "latency by method: the run's own", usual, pace)];
+    let none = (!found.offers.has_tools).then(|| "the target lists no tools".to_string());
+    let greeting = if found.offers.is_legacy { "ping" } else { "server/discover" };
+    for (method, skip) in [(greeting, None), ("tools/list", none)] {
+        let name = format!("{}{}", scenario::METHOD, method.replace('/', "_"));
+        let call = Call { method: method.into(), ..Call::default() };
+        steps.push(varied(&name, &format!("latency by method: {method}"), calling(call), pace).skipped(skip));
+    }
+    steps
+}
+
+fn sizes(found: &Found, (rate, each): (f64, Duration)) -> Vec<Step> {
+    let skip = (!found.offers.is_ours).then(|| NOT_OURS.to_string());
+    let step = |size: u64| {
+        let call = tool("echo", format!(r#"{{"text":"","bytes":{size}}}"#), false);
+        let pace = (rate.min(BYTES_A_SECOND / size as f64), each);
+        let words = format!("latency by size: answers of {size} bytes");
+        varied(&format!("{}{size}", scenario::ANSWER), &words, calling(call), pace).skipped(skip.clone())
+    };
+    SIZES.into_iter().map(step).collect()
+}
+
+/// The same call with and without a progress token, which alone makes the answer a stream.
+fn kinds_of_answer(found: &Found, (rate, each): (f64, Duration)) -> Vec<Step> {
+    let skip = found.queue.as_ref().err().cloned().or((!found.offers.is_ours).then(|| NOT_OURS.to_string()));
+    let step = |name: &str, words: &str, with_progress| {
+        let call = tool("work", r#"{"ms":0}"#.into(), with_progress);
+        varied(name, words, calling(call), (rate.min(QUEUED_RATE), each)).skipped(skip.clone())
+    };
+    vec![
+        step(scenario::AS_JSON, "a queued call answered in JSON", false),
+        step(scenario::AS_SSE, "the same call answered as a stream", true),
+    ]
+}
+
+/// The run's own call, in its own era and in the other one.
+fn eras(config: &StressConfig, found: &Found, pace: (f64, Duration)) -> Vec<Step> {
+    let unnamed = found.offers.other_era.is_none().then(|| "the target names no version of the other era".to_string());
+    let own = config.own_sessions.then(|| "each connection has a session of its own".to_string());
+    let skip = own.or(unnamed);
+    let step = |era: Era| {
+        let variant = Variant { call: None, era: Some(era) };
+        let (name, words) = (format!("{}{}", scenario::ERA, era.name()), format!("the run's call, {} era", era.name()));
+        varied(&name, &words, variant, pace).skipped(skip.clone())
+    };
+    [Era::Modern, Era::Legacy].into_iter().map(step).collect()
+}

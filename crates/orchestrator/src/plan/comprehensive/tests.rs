@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use erlmcp_record::names::{phase, scenario};
+
+use super::super::stress::tests::{foreign, own_cluster};
+use super::*;
+use crate::Suite;
+use crate::config::tests::plain;
+use crate::plan::Block;
+
+fn suite(steps: &[u64]) -> StressConfig {
+    StressConfig { suite: Some(Suite { steps: steps.to_vec() }), ..plain() }
+}
+
+fn phase<'a>(plan: &'a Plan, name: &str) -> &'a PhasePlan {
+    plan.phases.iter().find(|phase| phase.name == name).expect("it is planned")
+}
+
+#[test]
+fn the_suite_has_eight_phases_and_a_cool_down() {
+    let plan = comprehensive(&suite(&[]), &own_cluster()).expect("a plan");
+    let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert_eq!(names[..8], SUITE_PHASES);
+    assert_eq!(names[8..], [phase::COOL_DOWN]);
+    assert!(plan.phases.iter().zip(1..).all(|(phase, number)| phase.number == number));
+    assert!(plan.estimate() < Duration::from_secs(20 * 60), "{:?}", plan.estimate());
+}
+
+#[test]
+fn scenarios_of_a_phase_have_names_of_their_own() {
+    for phase in comprehensive(&suite(&[]), &own_cluster()).expect("a plan").phases {
+        let mut names: Vec<_> = phase.steps.iter().filter_map(|step| step.scenario.clone()).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all, "{}", phase.name);
+    }
+}
+
+#[test]
+fn steps_go_up_to_the_connections_of_the_run() {
+    let plan = comprehensive(&StressConfig { connections: Some(5_000), ..suite(&[]) }, &own_cluster()).expect("a plan");
+    let names: Vec<_> = phase(&plan, phase::LOAD_SCALING).steps.iter().filter_map(|s| s.scenario.clone()).collect();
+    assert_eq!(names, ["ramp_1000", "load_1000", "ramp_5000", "load_5000"]);
+    let more = suite(&[400_000, 200_000]);
+    assert_eq!((more.connections(), more.sockets(), more.steps()), (400_000, 400_000, vec![200_000, 400_000]));
+    let fewer = StressConfig { connections: Some(100), ..suite(&[50, 300]) };
+    assert_eq!((fewer.connections(), fewer.sockets()), (100, 300));
+    let plan = comprehensive(&fewer, &own_cluster()).expect("a plan");
+    assert!(matches!(phase(&plan, phase::LOAD_SCALING).steps.last().map(|step| &step.block), Some(Block::Close(_))));
+    assert_eq!(phase(&plan, phase::SUSTAINED_LOAD).steps[0].name, "opening the connections first");
+}
+
+#[test]
+fn connections_stay_open_from_one_phase_to_the_next() {
+    let plan = comprehensive(&suite(&[]), &own_cluster()).expect("a plan");
+    for name in [phase::SUSTAINED_LOAD, phase::DISTRIBUTION] {
+        assert!(!phase(&plan, name).steps.iter().any(|step| matches!(step.block, Block::Connect(_))), "{name}");
+    }
+    let alone = StressConfig { phases: vec!["4".into()], ..suite(&[]) };
+    let plan = comprehensive(&alone, &own_cluster()).expect("a plan");
+    assert!(matches!(phase(&plan, phase::DISTRIBUTION).steps[0].block, Block::Connect(_)));
+    assert_eq!(phase(&plan, phase::LOAD_SCALING).skip.as_deref(), Some(LEFT_OUT));
+    assert_eq!(phase(&plan, phase::COOL_DOWN).skip, None);
+}
+
+#[test]
+fn what_a_foreign_server_lacks_is_skipped_with_the_reason() {
+    let plan = comprehensive(&suite(&[]), &foreign()).expect("a plan");
+    let steps = &phase(&plan, phase::DISTRIBUTION).steps;
+    let skip = |name: &str| {
+        let found = steps.iter().find(|step| step.scenario.as_deref() == Some(name));
+        found.expect("it is planned").skip.as_deref()
+    };
+    assert_eq!(skip(scenario::RATE_SWEEP), None);
+    assert_eq!(skip("method_server_discover"), None);
+    assert!(skip("answer_bytes_100").is_some_and(|why| why.contains("no tool")));
+    assert!(skip("era_legacy").is_some_and(|why| why.contains("names no version")));
+    assert!(skip(scenario::AS_SSE).is_some());
+}
