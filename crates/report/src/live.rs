@@ -147,7 +147,10 @@ fn banner(version: &str, connections: u64) -> String {
 
 fn plan(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> String {
     let mut text = configuration(config, phases, folder);
-    text += &format!("\nRunning {}-phase comprehensive validation:\n", phases.len());
+    let is_suite = phases.iter().any(|planned| planned.name == phase::CONNECTIVITY);
+    // The suite's own end is none of its phases.
+    let count = phases.iter().filter(|planned| !is_suite || planned.name != phase::COOL_DOWN).count();
+    text += &format!("\nRunning {count}-phase comprehensive validation:\n");
     for planned in phases {
         let title = short_title(&planned.name);
         text += &format!("  {}. {title} - {}\n", planned.number, purpose(&planned.name, config));
@@ -215,6 +218,13 @@ fn purpose(name: &str, config: &ConfigRow) -> String {
         phase::FAILURE_RECOVERY => "Test resilience scenarios".into(),
         phase::PERFORMANCE_SCENARIOS => "Validate performance characteristics".into(),
         phase::COOL_DOWN => "Graceful shutdown".into(),
+        phase::CONNECTIVITY => "Every endpoint, and latency at rest".into(),
+        phase::LOAD_SCALING => "What grows with the number of connections, and how".into(),
+        phase::DISTRIBUTION => "Rates to the knee, percentiles, methods, sizes, eras".into(),
+        phase::FAILURE_SCENARIOS => "What faults cost, and how fast they are over".into(),
+        phase::RESOURCE_LIMITS => "The server at its limits and over them".into(),
+        phase::FAILOVER => "Replicas lost, restarted and added under load".into(),
+        phase::INTEGRATION => "The server's parts by its own histograms".into(),
         phase::CHAOS => format!("Faults under load for {}", format::duration_ms(config.duration_ms)),
         name => summary::title(name),
     }

@@ -252,6 +252,16 @@ impl Analysis {
         self.phases.iter().find(|(_, times)| times.name == name).map(|(phase, times)| (*phase, times))
     }
 
+    /// The same of the first phase, which has a baseline in every plan.
+    pub(crate) fn baseline(&self) -> Option<(u8, &PhaseTimes)> {
+        self.phase_named(phase::BASELINE).or_else(|| self.phase_named(phase::CONNECTIVITY))
+    }
+
+    /// True for the comprehensive suite.
+    pub(crate) fn is_suite(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| header.command == "comprehensive")
+    }
+
     /// True where a phase was begun and the run ended in it, or before its end: what it did not come to was not tried.
     pub(crate) fn is_cut(&self, phase: u8) -> bool {
         let Some(times) = self.phases.get(&phase).filter(|times| times.started_us.is_some()) else { return false };

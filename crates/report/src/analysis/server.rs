@@ -15,6 +15,9 @@ pub(crate) struct ServerWindow {
     pub(crate) memory: Vec<(f64, f64)>,
     /// What the memory is, the weakest of all.
     pub(crate) memory_source: MemorySource,
+    /// The same of the descriptors and of the threads of all replicas.
+    pub(crate) descriptors: Vec<(f64, f64)>,
+    pub(crate) threads: Vec<(f64, f64)>,
     /// The longest stall of any replica, microseconds.
     pub(crate) longest_stall_us: Option<u64>,
     /// The most CPU time that one turn of a loop took, microseconds; None where a replica that told of stalls did not say.
@@ -52,6 +55,9 @@ impl ServerWindow {
             }
             self.memory.push((told.at_us as f64 / 1e6, memory as f64));
         }
+        let at_s = told.at_us as f64 / 1e6;
+        self.descriptors.extend(told.descriptors.map(|count| (at_s, count as f64)));
+        self.threads.extend(told.threads.map(|count| (at_s, count as f64)));
         self.longest_stall_us = self.longest_stall_us.max(told.longest_stall_us);
         self.longest_turn_cpu_us = match self.samples {
             1 => told.longest_turn_cpu_us,
@@ -85,6 +91,8 @@ pub(crate) struct Told {
     memory: Option<u64>,
     /// The weakest of all.
     memory_source: MemorySource,
+    descriptors: Option<u64>,
+    threads: Option<u64>,
     /// Of the replicas that said.
     longest_stall_us: Option<u64>,
     /// None where one of these did not say.
@@ -102,6 +110,8 @@ impl Told {
             streams: sum_of(replicas, |replica| replica.streams),
             memory: sum_of(replicas, |replica| replica.memory_bytes),
             memory_source: weakest_source(replicas),
+            descriptors: sum_of(replicas, |replica| replica.descriptors),
+            threads: sum_of(replicas, |replica| replica.threads),
             longest_stall_us: replicas.iter().filter_map(|replica| replica.longest_stall_us).max(),
             longest_turn_cpu_us: longest_turn_cpu_us(replicas),
             all_told_stalls: replicas.iter().all(|replica| replica.longest_stall_us.is_some()),

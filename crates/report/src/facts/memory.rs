@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use erlmcp_record::ClusterSample;
-use erlmcp_record::names::phase;
 
 use crate::analysis::{Analysis, sum_of};
 use crate::format;
@@ -43,7 +42,7 @@ impl Memory {
 fn used_before(analysis: &Analysis, sample: &ClusterSample) -> Option<String> {
     let config = analysis.config.as_ref().filter(|config| !config.own_cluster)?;
     let answered = sum_of(&sample.replicas, |one| one.requests_total)?;
-    let (number, _) = analysis.phase_named(phase::BASELINE)?;
+    let (number, _) = analysis.baseline()?;
     let own = analysis.part(false, |key| key.phase <= number).planned;
     let others = answered.saturating_sub(own);
     (others > OTHERS_MIN.max(config.connections / 100)).then(|| {
@@ -68,7 +67,7 @@ fn unknown_before(analysis: &Analysis, sample: &ClusterSample) -> Option<String>
 
 /// The sample and its memory.
 fn reference(analysis: &Analysis) -> Result<(&ClusterSample, u64), String> {
-    let times = analysis.phase_named(phase::BASELINE).map(|(_, times)| times);
+    let times = analysis.baseline().map(|(_, times)| times);
     let Some(started_us) = times.and_then(|times| times.started_us) else {
         return Err("no baseline was run, so the memory without connections is not known".into());
     };

@@ -4,7 +4,7 @@ use super::LINE;
 use crate::summary::title;
 use crate::verdict::{Check, Verdict};
 use crate::{
-    ExitCode, FaultLine, Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, exit_code, format,
+    ExitCode, FaultLine, Figure, Finish, ScenarioResult, PhaseLine, State, Summary, SummaryPhase, Value, exit_code, format,
 };
 
 /// The end of the console's output: FINAL REPORT, readiness, closing status line.
@@ -16,6 +16,7 @@ pub fn console(summary: &Summary) -> String {
     text += &faults(summary);
     text += &ledger(summary);
     text += &generator(summary);
+    text += &suite(summary);
     text += &format!("{LINE}\n  PRODUCTION READINESS ASSESSMENT\n{LINE}\n");
     text += &checks(summary);
     text += &overall(summary);
@@ -26,8 +27,11 @@ fn heading(summary: &Summary) -> String {
     let version = summary.run.as_ref().map_or("?", |run| run.version.as_str());
     let connections = summary.configuration.as_ref().map_or(0, |config| config.connections);
     let connections = format::short_count(connections);
-    let is_chaos = summary.run.as_ref().is_some_and(|run| run.command == "chaos");
-    let what = if is_chaos { "CHAOS" } else { "STRESS" };
+    let what = match summary.run.as_ref().map(|run| run.command.as_str()) {
+        Some("chaos") => "CHAOS",
+        Some("comprehensive") => "COMPREHENSIVE",
+        _ => "STRESS",
+    };
     format!("{LINE}\n  ERLMCP v{version} - {connections} CONCURRENT {what} TEST FINAL REPORT\n{LINE}\n\n")
 }
 
@@ -144,6 +148,19 @@ fn generator(summary: &Summary) -> String {
     let mut text = String::from("--- GENERATOR ---\n");
     text += &pretty_lines(&summary.generator.figures, "  ");
     summary.generator.advice.iter().for_each(|advice| text += &format!("  advice: {advice}\n"));
+    text + "\n"
+}
+
+/// One line a phase of the comprehensive suite.
+fn suite(summary: &Summary) -> String {
+    if summary.suite.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{LINE}\n  COMPREHENSIVE SUITE SUMMARY\n{LINE}\n\n");
+    for phase in &summary.suite {
+        let PhaseLine { phase, title, verdict, passed, checks, line } = phase;
+        text += &format!("  [ {} ] {phase}. {title} ({passed} of {checks} checks pass): {line}\n", verdict.mark());
+    }
     text + "\n"
 }
 

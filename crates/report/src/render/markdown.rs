@@ -1,11 +1,11 @@
 use erlmcp_record::names::phase;
 
 use crate::verdict::Check;
-use crate::{FaultLine, Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title};
+use crate::{FaultLine, Figure, Finish, ScenarioResult, PhaseLine, State, Summary, SummaryPhase, Value, format, summary::title};
 
 /// FINAL_REPORT.md: the table of SLAs first.
 pub fn markdown(summary: &Summary) -> String {
-    let mut text = sla_table(summary);
+    let mut text = sla_table(summary) + &suite(summary);
     text += &opening(summary);
     text += &configuration(summary);
     text += &timeline(summary);
@@ -43,6 +43,20 @@ fn sla_table(summary: &Summary) -> String {
     for check in summary.checks.iter().filter(|check| check.id.starts_with("sla.")) {
         let target = check.threshold.text() + &check.changed();
         text += &row(&[check.name.clone(), target, check.actual(), check.verdict.mark().into()]);
+    }
+    text + "\n"
+}
+
+/// One row a phase of the comprehensive suite.
+fn suite(summary: &Summary) -> String {
+    if summary.suite.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("| Phase | Checks that pass | Found | Status |\n|---|---|---|---|\n");
+    for phase in &summary.suite {
+        let PhaseLine { phase, title, verdict, passed, checks, line } = phase;
+        let passed = format!("{passed} of {checks}");
+        text += &row(&[format!("{phase}. {title}"), passed, line.clone(), verdict.mark().into()]);
     }
     text + "\n"
 }

@@ -1,7 +1,8 @@
 use erlmcp_record::Ended;
 
 use super::{
-    Finish, LedgerLine, REPORT_VERSION, Summary, SummaryPhase, faults, generator, numbers, phases, readiness, timeline,
+    Finish, LedgerLine, REPORT_VERSION, Summary, SummaryPhase, faults, generator, numbers, phases, readiness,
+    suite_lines, timeline,
 };
 use crate::analysis::Analysis;
 use crate::facts::Facts;
@@ -11,6 +12,17 @@ use crate::verdict;
 pub(crate) fn build(analysis: &Analysis) -> Summary {
     let facts = Facts::of(analysis);
     let checks = verdict::checks(analysis, &facts);
+    let phases: Vec<SummaryPhase> = timeline::planned(analysis)
+        .into_iter()
+        .map(|(phase, name)| SummaryPhase {
+            phase,
+            state: timeline::state(analysis, phase, &name),
+            figures: phases::figures(analysis, &facts, phase, &name),
+            scenarios: super::scenarios::results(analysis, &facts, &checks, phase),
+            name,
+        })
+        .collect();
+    let suite = suite_lines::lines(analysis, &phases, &checks);
     Summary {
         report_version: REPORT_VERSION,
         run: analysis.header.clone(),
@@ -20,18 +32,10 @@ pub(crate) fn build(analysis: &Analysis) -> Summary {
         target: analysis.target.clone(),
         machine: analysis.header.as_ref().map(|header| header.machine.clone()).unwrap_or_default(),
         timeline: timeline::timeline(analysis),
-        phases: timeline::planned(analysis)
-            .into_iter()
-            .map(|(phase, name)| SummaryPhase {
-                phase,
-                state: timeline::state(analysis, phase, &name),
-                figures: phases::figures(analysis, &facts, phase, &name),
-                scenarios: super::scenarios::results(analysis, &facts, &checks, phase),
-                name,
-            })
-            .collect(),
+        phases,
         numbers: numbers::sections(analysis, &facts),
-        readiness: readiness::readiness(analysis, &facts, &checks),
+        readiness: readiness::readiness(analysis, &facts, &checks, &suite),
+        suite,
         ledger: ledger(analysis),
         generator: generator::generator(analysis, &facts),
         faults: faults::lines(analysis, &facts),

@@ -9,12 +9,14 @@ mod phases;
 mod readiness;
 mod scenarios;
 mod streams;
+mod suite_lines;
 mod timeline;
 
 use erlmcp_record::{ConfigRow, FateCounts, Kind, Machine, RunHeader, TargetRow};
 use serde::Serialize;
 
 pub(crate) use build::build;
+pub(crate) use phases::{baseline as baseline_figures, found, quantile};
 pub(crate) use lines::phase_lines;
 pub(crate) use timeline::title;
 
@@ -47,6 +49,9 @@ pub struct Summary {
     pub faults: Vec<FaultLine>,
     pub checks: Vec<Check>,
     pub readiness: Readiness,
+    /// What the comprehensive suite says of each of its phases, in a line; empty for other runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suite: Vec<PhaseLine>,
     pub ledger: Vec<LedgerLine>,
     pub generator: Generator,
 }
@@ -158,6 +163,21 @@ pub enum Value {
     Flag(bool),
     Text(String),
     NotMeasured(String),
+}
+
+/// A phase of the suite in one line.
+#[derive(Debug, Clone, Serialize)]
+pub struct PhaseLine {
+    pub phase: u8,
+    /// "Load Scaling".
+    pub title: String,
+    /// The worst of its checks; skipped where the phase was.
+    pub verdict: Verdict,
+    /// Checks that passed, and all.
+    pub passed: u64,
+    pub checks: u64,
+    /// What was found, or why nothing was.
+    pub line: String,
 }
 
 /// PRODUCTION READINESS: ready only when every check passed.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::Kind;
+use erlmcp_record::names::phase;
 
 use super::{Figure, Section, Value, phases, streams};
 use crate::analysis::{Analysis, KindSecond, Part};
@@ -186,7 +187,8 @@ fn kernel_per_connection(analysis: &Analysis, found: &Sustained<'_>) -> Value {
     };
     let why = "slabs and sockstat could not be read";
     let Some(window) = found.window else { return Value::NotMeasured(phases::NO_WINDOW.into()) };
-    let ramp = analysis.phase_named(erlmcp_record::names::phase::RAMP_UP).and_then(|(_, times)| times.started_us);
+    let ramp = [phase::RAMP_UP, phase::LOAD_SCALING].into_iter().find_map(|name| analysis.phase_named(name));
+    let ramp = ramp.and_then(|(_, times)| times.started_us);
     let ramp = ramp.map_or(window.from, |us| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX));
     let before = analysis.seconds.range(..ramp).rev().find_map(|(_, second)| bytes(second));
     let at_n = analysis.seconds.range(window.from..window.to).rev().find_map(|(_, second)| bytes(second));

@@ -7,7 +7,7 @@ use super::timeline::duration_ms;
 use super::{Figure, Value};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::{Facts, Sustained};
-use crate::format;
+use crate::{format, suite};
 
 pub(super) fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8, name: &str) -> Vec<Figure> {
     let Some(times) = analysis.phases.get(&number).filter(|times| times.started_us.is_some()) else {
@@ -21,13 +21,17 @@ pub(super) fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8, name: 
         phase::COOL_DOWN => cool_down(analysis, number),
         _ => Vec::new(),
     };
+    if let Some(phase) = suite::phase(analysis, name) {
+        figures.extend((phase.figures)(analysis, facts, number));
+        figures.extend(suite::own_cost(analysis, number));
+    }
     let duration = Value::or(duration_ms(times), Value::Count, "the phase did not end");
     figures.push(Figure::new("duration_ms", duration));
     figures
 }
 
 /// Microseconds of a histogram's quantile, in milliseconds.
-pub(super) fn quantile(hist: &Option<Hist>, quantile: f64, why_not: &str) -> Value {
+pub(crate) fn quantile(hist: &Option<Hist>, quantile: f64, why_not: &str) -> Value {
     let us = hist.as_ref().and_then(|hist| hist.quantile_us(quantile));
     Value::or(us, |us| Value::Ms(us as f64 / 1e3), why_not)
 }
@@ -37,7 +41,7 @@ pub(super) fn mean(hist: &Option<Hist>, why_not: &str) -> Value {
 }
 
 /// A finding as a value; its note says why there is none.
-pub(super) fn found(analysis: &Analysis, number: u8, name: &str, of: impl FnOnce(f64) -> Value) -> Value {
+pub(crate) fn found(analysis: &Analysis, number: u8, name: &str, of: impl FnOnce(f64) -> Value) -> Value {
     match analysis.finding(number, name) {
         Some(row) => Value::or(row.value, of, row.note.as_deref().unwrap_or("it could not be found out")),
         None => Value::NotMeasured("it was not looked for".into()),
@@ -48,7 +52,7 @@ fn count(value: f64) -> Value {
     Value::Count(value.max(0.0) as u64)
 }
 
-fn baseline(analysis: &Analysis, number: u8) -> Vec<Figure> {
+pub(crate) fn baseline(analysis: &Analysis, number: u8) -> Vec<Figure> {
     let part = analysis.part_of(number, Kind::Sequential);
     let latency = part.latency.clone().or_else(|| part.service.clone());
     let none = "no sequential request was answered";

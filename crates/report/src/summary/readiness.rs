@@ -1,13 +1,18 @@
 use erlmcp_record::{ConfigRow, Ended};
 
-use super::Readiness;
+use super::{PhaseLine, Readiness};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
 use crate::format;
 use crate::verdict::{Check, Verdict, invalid, offers_tools};
 
 /// Ready only when every check passed and `tools/call` was measured.
-pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check]) -> Readiness {
+pub(super) fn readiness(
+    analysis: &Analysis,
+    facts: &Facts<'_>,
+    checks: &[Check],
+    suite: &[PhaseLine],
+) -> Readiness {
     let count = |of: fn(&Verdict) -> bool| checks.iter().filter(|check| of(&check.verdict)).count();
     let failed = count(|verdict| *verdict == Verdict::Fail);
     let inconclusive = count(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
@@ -16,6 +21,9 @@ pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check]
     let mut against: Vec<String> = invalid(analysis).into_iter().collect();
     let counted = [of(failed, "failed"), of(inconclusive, "inconclusive"), of(skipped, "skipped")];
     against.extend(counted.into_iter().flatten());
+    // The others of a phase that was not run are among the checks.
+    let left_out = suite.iter().filter(|phase| phase.checks == 0 && matches!(phase.verdict, Verdict::Skipped { .. }));
+    against.extend(left_out.map(|phase| format!("phase {} was skipped: {}", phase.phase, phase.line)));
     if !analysis.config.as_ref().is_some_and(offers_tools) {
         against.push("tools/call was not measured".into());
     }

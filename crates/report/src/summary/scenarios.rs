@@ -4,7 +4,7 @@ use erlmcp_record::names::{detail, phase, scenario};
 use super::{Figure, ScenarioResult, Value, phases};
 use crate::analysis::{Analysis, SlotCounts};
 use crate::facts::{Facts, FaultFacts, Observed, QueueFacts, Recovered};
-use crate::format;
+use crate::{format, suite};
 use crate::verdict::{Check, Verdict, skipped_phase};
 
 /// The scenarios of a phase, in the order in which they were run.
@@ -12,6 +12,9 @@ pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], 
     let mut rows: Vec<&ScenarioRow> = analysis.scenarios.values().filter(|row| row.phase == number).collect();
     rows.sort_by_key(|row| (row.started_us, order(&row.name)));
     let name = analysis.phases.get(&number).map_or("", |times| times.name.as_str());
+    if suite::phase(analysis, name).is_some() {
+        return rows.into_iter().map(|row| of_suite(analysis, row)).collect();
+    }
     let is_recovery = [phase::FAILURE_RECOVERY, phase::CHAOS].contains(&name);
     let mut results: Vec<ScenarioResult> =
         rows.into_iter().map(|row| result(analysis, facts, checks, row, is_recovery)).collect();
@@ -23,6 +26,22 @@ pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], 
         }
     }
     results
+}
+
+/// A scenario of the suite is measured; what is judged is its phase.
+fn of_suite(analysis: &Analysis, row: &ScenarioRow) -> ScenarioResult {
+    let (outcome, reason) = match (&row.skipped, &row.inconclusive) {
+        (Some(why), _) => ("skipped", Some(why.clone())),
+        (None, Some(why)) => ("inconclusive", Some(why.clone())),
+        (None, None) => ("measured", None),
+    };
+    let mut figures = if row.skipped.is_some() { Vec::new() } else { suite::scene_figures(analysis, row) };
+    let figure = match (&row.skipped, figures.is_empty()) {
+        (Some(why), _) => Figure::new("figure", Value::NotMeasured(why.clone())),
+        (None, true) => Figure::new("figure", Value::NotMeasured("no data".into())),
+        (None, false) => figures.remove(0),
+    };
+    ScenarioResult { name: row.name.clone(), outcome: outcome.into(), figure, reason, figures }
 }
 
 /// The plan's order, for scenarios that were skipped at the same moment.

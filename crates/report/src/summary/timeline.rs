@@ -45,5 +45,5 @@ pub(crate) fn title(name: &str) -> String {
         let mut letters = word.chars();
         letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
     };
-    name.split('_').map(capital).collect::<Vec<_>>().join(" ")
+    name.split('_').map(capital).collect::<Vec<_>>().join(" ").replace(" And ", " & ")
 }

@@ -4,7 +4,7 @@ use erlmcp_record::names::{finding, phase};
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use crate::analysis::Part;
+use crate::analysis::Analysis;
 use crate::format;
 use crate::stats::share_upper_bound;
 
@@ -13,13 +13,14 @@ const OK_MIN: u64 = 20;
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let number = judge.analysis.phase_named(phase::BASELINE).map_or(0, |(number, _)| number);
-    let part = judge.analysis.part_of(number, Kind::Sequential);
-    let answered = judge.analysis.finding_value(number, finding::TARGET_REACHABLE);
-    judge.enter("baseline.reachable_percent", reachable(&part, answered));
-    judge.enter("baseline.latency_ms", latency(&part));
+    judge.enter("baseline.reachable_percent", reachable(judge.analysis, number));
+    judge.enter("baseline.latency_ms", latency(judge.analysis, number));
 }
 
-fn reachable(part: &Part, answered: Option<f64>) -> Evidence {
+/// The first knock and the sequential requests of a phase.
+pub(crate) fn reachable(analysis: &Analysis, number: u8) -> Evidence {
+    let part = analysis.part_of(number, Kind::Sequential);
+    let answered = analysis.finding_value(number, finding::TARGET_REACHABLE);
     // The first knock counts as one more request.
     let knocks = u64::from(answered.is_some());
     let ok = part.ok() + u64::from(answered == Some(1.0));
@@ -29,8 +30,9 @@ fn reachable(part: &Part, answered: Option<f64>) -> Evidence {
         .advised("see whether the target runs, and its path (default /mcp)")
 }
 
-/// The median of the sequential requests; its bound from the order of the samples.
-fn latency(part: &Part) -> Evidence {
+/// The median of the sequential requests of a phase; its bound from the order of the samples.
+pub(crate) fn latency(analysis: &Analysis, number: u8) -> Evidence {
+    let part = analysis.part_of(number, Kind::Sequential);
     let Some(hist) = part.latency.as_ref().or(part.service.as_ref()).filter(|hist| !hist.is_empty()) else {
         return Evidence::none("no sequential request was answered");
     };

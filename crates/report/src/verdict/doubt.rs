@@ -6,7 +6,7 @@ use crate::analysis::{Analysis, Part};
 use crate::facts::Sustained;
 use crate::format;
 
-pub(super) const NO_WINDOW: &str = "no whole second was left after the warm-up";
+pub(crate) const NO_WINDOW: &str = "no whole second was left after the warm-up";
 
 /// What helps a generator that cannot keep up.
 const RELIEF: &str = "use more --agents, or a lower --rate";
@@ -18,13 +18,13 @@ const SECONDS_MIN: u64 = 5;
 const BEYOND_MIN: u64 = 10;
 
 /// Arrivals that the generator itself did not send make every verdict that rests on them inconclusive.
-pub(super) fn unsent(part: &Part) -> Option<String> {
+pub(crate) fn unsent(part: &Part) -> Option<String> {
     let count = part.unsent_by_generator();
     (count > 0).then(|| format!("the generator itself did not send {} requests: {RELIEF}", format::count(count)))
 }
 
 /// Lag of the generator that can be why a latency is past its limit: more than a tenth of the limit at P99.
-pub(super) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
+pub(crate) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
     let over = |name: &str, hist: &Option<Hist>| {
         let us = hist.as_ref()?.quantile_us(0.99)?;
         // A tenth of the limit in milliseconds is a hundred times it in microseconds.
@@ -38,7 +38,7 @@ pub(super) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
 }
 
 /// A phase that was cut short: what it did not come to was not tried.
-pub(super) fn cut(analysis: &Analysis, name: &str) -> Option<String> {
+pub(crate) fn cut(analysis: &Analysis, name: &str) -> Option<String> {
     let (number, _) = analysis.phase_named(name)?;
     analysis.is_cut(number).then(|| "the phase was cut short".into())
 }
@@ -50,7 +50,7 @@ fn unknown(part: &Part) -> Option<String> {
 }
 
 /// Too few samples beyond a percentile.
-pub(super) fn too_few_beyond(count: u64, quantile: f64) -> Option<String> {
+pub(crate) fn too_few_beyond(count: u64, quantile: f64) -> Option<String> {
     let beyond = count - (count as f64 * quantile).ceil().min(count as f64) as u64;
     let needed = (BEYOND_MIN as f64 / (1.0 - quantile)).round() as u64;
     (beyond < BEYOND_MIN)
@@ -58,14 +58,14 @@ pub(super) fn too_few_beyond(count: u64, quantile: f64) -> Option<String> {
 }
 
 /// A window of few seconds has no bound to be trusted.
-pub(super) fn short_window(seconds: u64) -> Option<String> {
+pub(crate) fn short_window(seconds: u64) -> Option<String> {
     (seconds < SECONDS_MIN).then(|| {
         format!("{seconds} s are too few to tell chance from the target: needs {SECONDS_MIN} s after the warm-up")
     })
 }
 
 /// The window is missing, or nothing was planned in it, or the generator did not send all of it or lost its fates.
-pub(super) fn load(sustained: &Sustained<'_>) -> Option<String> {
+pub(crate) fn load(sustained: &Sustained<'_>) -> Option<String> {
     match sustained.window {
         None => Some(NO_WINDOW.into()),
         Some(_) if sustained.judged.planned == 0 => Some("no request was planned in the window".into()),

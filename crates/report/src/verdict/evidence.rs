@@ -4,27 +4,27 @@ use crate::format;
 
 /// What is known about one expectation.
 #[derive(Debug, Default)]
-pub(super) struct Evidence {
-    pub(super) estimate: Option<Estimate>,
+pub(crate) struct Evidence {
+    pub(crate) estimate: Option<Estimate>,
     /// The 95 % bound towards the limit; None where the figure is exact.
-    pub(super) bound: Option<f64>,
+    pub(crate) bound: Option<f64>,
     /// How many samples it would take to be sure, where the bound is past the limit.
-    pub(super) needed: Option<Needed>,
-    pub(super) samples: u64,
-    pub(super) samples_of: &'static str,
-    pub(super) source: String,
+    pub(crate) needed: Option<Needed>,
+    pub(crate) samples: u64,
+    pub(crate) samples_of: &'static str,
+    pub(crate) source: String,
     /// Data that are missing or contradict each other: no verdict, whatever the estimate is.
-    pub(super) spoiled: Vec<String>,
+    pub(crate) spoiled: Vec<String>,
     /// What else than the target could be why it failed: a FAIL becomes INCONCLUSIVE, a PASS stays.
-    pub(super) excuses: Vec<String>,
+    pub(crate) excuses: Vec<String>,
     /// Why a PASS cannot be trusted; a FAIL stays.
-    pub(super) doubts: Vec<String>,
-    pub(super) advice: Option<&'static str>,
+    pub(crate) doubts: Vec<String>,
+    pub(crate) advice: Option<&'static str>,
 }
 
 /// How many samples would do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Needed {
+pub(crate) struct Needed {
     samples: u64,
     /// Worked out from the width of the bound, so about right only.
     is_about: bool,
@@ -44,60 +44,60 @@ impl Needed {
 }
 
 impl Evidence {
-    pub(super) fn of(estimate: Option<Estimate>, samples: u64, samples_of: &'static str, source: &str) -> Self {
+    pub(crate) fn of(estimate: Option<Estimate>, samples: u64, samples_of: &'static str, source: &str) -> Self {
         Self { estimate, samples, samples_of, source: source.into(), ..Self::default() }
     }
 
     /// Nothing to judge by.
-    pub(super) fn none(why: impl Into<String>) -> Self {
+    pub(crate) fn none(why: impl Into<String>) -> Self {
         Self { spoiled: vec![why.into()], ..Self::default() }
     }
 
-    pub(super) fn spoiled(mut self, why: Option<impl Into<String>>) -> Self {
+    pub(crate) fn spoiled(mut self, why: Option<impl Into<String>>) -> Self {
         self.spoiled.extend(why.map(Into::into));
         self
     }
 
-    pub(super) fn excused(mut self, why: Option<String>) -> Self {
+    pub(crate) fn excused(mut self, why: Option<String>) -> Self {
         self.excuses.extend(why);
         self
     }
 
-    pub(super) fn doubted(mut self, why: Option<String>) -> Self {
+    pub(crate) fn doubted(mut self, why: Option<String>) -> Self {
         self.doubts.extend(why);
         self
     }
 
-    pub(super) fn bounded(mut self, bound: Option<f64>) -> Self {
+    pub(crate) fn bounded(mut self, bound: Option<f64>) -> Self {
         self.bound = bound;
         self
     }
 
-    pub(super) fn needing(mut self, samples: Option<u64>) -> Self {
+    pub(crate) fn needing(mut self, samples: Option<u64>) -> Self {
         self.needed = samples.map(|samples| Needed { samples, is_about: false, a_second: None });
         self
     }
 
-    pub(super) fn needing_about(mut self, samples: Option<u64>) -> Self {
+    pub(crate) fn needing_about(mut self, samples: Option<u64>) -> Self {
         self.needed = samples.map(|samples| Needed { samples, is_about: true, a_second: None });
         self
     }
 
     /// For samples that come with time: how many a second of this run gives.
-    pub(super) fn paced(mut self, a_second: f64) -> Self {
+    pub(crate) fn paced(mut self, a_second: f64) -> Self {
         if let Some(needed) = &mut self.needed {
             needed.a_second = Some(a_second);
         }
         self
     }
 
-    pub(super) fn advised(mut self, advice: &'static str) -> Self {
+    pub(crate) fn advised(mut self, advice: &'static str) -> Self {
         self.advice = Some(advice);
         self
     }
 
     /// The verdict by the rules of the method, in their order.
-    pub(super) fn verdict(&self, limit: &Limit) -> Verdict {
+    pub(crate) fn verdict(&self, limit: &Limit) -> Verdict {
         let inconclusive = |reason: String| Verdict::Inconclusive { reason };
         if !self.spoiled.is_empty() {
             return inconclusive(joined(&self.spoiled));
@@ -126,7 +126,7 @@ impl Evidence {
         }
     }
 
-    pub(super) fn into_check(self, threshold: &super::Threshold, limit: Limit, verdict: Verdict) -> Check {
+    pub(crate) fn into_check(self, threshold: &super::Threshold, limit: Limit, verdict: Verdict) -> Check {
         Check {
             id: threshold.id.into(),
             name: threshold.name.into(),

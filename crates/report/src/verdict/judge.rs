@@ -6,7 +6,7 @@ use super::{Check, Limit, Threshold, Verdict, threshold};
 use super::{baseline, cool_down, faults, performance, ramp, recovery, sla, sustained, whole_run};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
-use crate::format;
+use crate::{format, suite};
 
 /// The one check that an invalid run still fails.
 const LEDGER: &str = "run.ledger_difference_count";
@@ -14,9 +14,9 @@ const LEDGER: &str = "run.ledger_difference_count";
 const INVALID: &str = "the run is invalid: its ledger does not balance";
 
 /// Puts evidence beside its limit, check after check.
-pub(super) struct Judge<'a> {
-    pub(super) analysis: &'a Analysis,
-    pub(super) facts: &'a Facts<'a>,
+pub(crate) struct Judge<'a> {
+    pub(crate) analysis: &'a Analysis,
+    pub(crate) facts: &'a Facts<'a>,
     /// Why the whole run shows nothing; None where it does.
     invalid: Option<String>,
     checks: Vec<Check>,
@@ -39,6 +39,14 @@ pub(crate) fn invalid(analysis: &Analysis) -> Option<String> {
 pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
     let mut judge = Judge { analysis, facts, invalid: invalid(analysis), checks: Vec::new() };
     sla::enter(&mut judge);
+    if analysis.is_suite() {
+        for phase in &suite::PHASES {
+            (phase.enter)(&mut judge);
+        }
+        cool_down::enter(&mut judge);
+        whole_run::enter(&mut judge);
+        return judge.checks;
+    }
     baseline::enter(&mut judge);
     ramp::enter(&mut judge);
     sustained::enter(&mut judge);
@@ -67,11 +75,11 @@ pub(crate) fn scenario_checks(analysis: &Analysis, facts: &Facts<'_>, name: &str
 
 impl Judge<'_> {
     /// The limit of a check: the table's, or the user's.
-    pub(super) fn limit(&self, id: &str) -> Limit {
+    pub(crate) fn limit(&self, id: &str) -> Limit {
         limit_of(self.analysis, row(id))
     }
 
-    pub(super) fn enter(&mut self, id: &str, evidence: Evidence) {
+    pub(crate) fn enter(&mut self, id: &str, evidence: Evidence) {
         let row = row(id);
         let limit = limit_of(self.analysis, row);
         let skipped = row.phase.and_then(|name| skipped_phase(self.analysis, name));
@@ -91,7 +99,7 @@ impl Judge<'_> {
     }
 
     /// For a part of a phase that was not run.
-    pub(super) fn enter_skipped(&mut self, id: &str, reason: &str) {
+    pub(crate) fn enter_skipped(&mut self, id: &str, reason: &str) {
         let row = row(id);
         let reason = row.phase.and_then(|name| skipped_phase(self.analysis, name)).unwrap_or_else(|| reason.into());
         let limit = limit_of(self.analysis, row);

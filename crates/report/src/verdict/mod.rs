@@ -2,7 +2,7 @@
 
 mod baseline;
 mod cool_down;
-mod doubt;
+pub(crate) mod doubt;
 mod estimate;
 mod evidence;
 mod faults;
@@ -10,7 +10,7 @@ mod judge;
 mod performance;
 mod ramp;
 mod recovery;
-mod requests;
+pub(crate) mod requests;
 mod sla;
 mod sustained;
 mod text;
@@ -19,11 +19,15 @@ mod whole_run;
 
 use serde::Serialize;
 
+pub(crate) use estimate::Estimate;
+pub(crate) use evidence::Evidence;
 pub(crate) use faults::{failures, verdict_of};
-pub(crate) use judge::{checks, invalid, offers_tools, scenario_checks, skipped_phase};
+pub(crate) use judge::{Judge, checks, invalid, offers_tools, scenario_checks, skipped_phase};
 pub(crate) use sla::memory_source;
-pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS};
-pub use threshold::{Threshold, threshold, thresholds};
+pub(crate) use baseline::{latency, reachable};
+pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, enter as enter_sustained, few_samples};
+pub(crate) use threshold::row;
+pub use threshold::{Threshold, suite_thresholds, threshold, thresholds};
 
 /// One expectation and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

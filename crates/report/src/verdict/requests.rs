@@ -11,7 +11,7 @@ use crate::format;
 use crate::stats::{Side, Sparse, mean_bound, ratio_bound, share_lower_bound, share_samples_needed, share_upper_bound};
 
 /// A share of rare events, in percent, to be under its limit: the exact bound.
-pub(super) fn share_under(events: u64, of: u64, limit: f64, samples_of: &'static str, source: &str) -> Evidence {
+pub(crate) fn share_under(events: u64, of: u64, limit: f64, samples_of: &'static str, source: &str) -> Evidence {
     let needed = share_samples_needed(events, of, limit / 100.0);
     Evidence::of(Estimate::percent(events, of), of, samples_of, source)
         .bounded((of > 0).then(|| share_upper_bound(events, of) * 100.0))
@@ -19,7 +19,7 @@ pub(super) fn share_under(events: u64, of: u64, limit: f64, samples_of: &'static
 }
 
 /// A share of what should be the rule, in percent, to be over its limit: the exact bound of the exceptions.
-pub(super) fn share_over(good: u64, of: u64, limit: f64, samples_of: &'static str, source: &str) -> Evidence {
+pub(crate) fn share_over(good: u64, of: u64, limit: f64, samples_of: &'static str, source: &str) -> Evidence {
     let needed = share_samples_needed(of.saturating_sub(good), of, 1.0 - limit / 100.0);
     Evidence::of(Estimate::percent(good, of), of, samples_of, source)
         .bounded((of > 0).then(|| share_lower_bound(good, of) * 100.0))
@@ -27,7 +27,7 @@ pub(super) fn share_over(good: u64, of: u64, limit: f64, samples_of: &'static st
 }
 
 /// A percentile of merged histograms, with its bound in microseconds as drawn over so many seconds.
-pub(super) fn percentile(
+pub(crate) fn percentile(
     part: &Part,
     quantile: f64,
     (bound_us, seconds): (Option<f64>, usize),
@@ -49,7 +49,7 @@ pub(super) fn percentile(
 }
 
 /// The P95 of the sustained window.
-pub(super) fn sustained_p95(sustained: &Sustained<'_>, limit_ms: f64, seed: u64) -> Evidence {
+pub(crate) fn sustained_p95(sustained: &Sustained<'_>, limit_ms: f64, seed: u64) -> Evidence {
     if let Some(why) = doubt::load(sustained) {
         return Evidence::none(why);
     }
@@ -61,7 +61,7 @@ pub(super) fn sustained_p95(sustained: &Sustained<'_>, limit_ms: f64, seed: u64)
 }
 
 /// The mean latency of the load of some seconds.
-pub(super) fn mean(analysis: &Analysis, part: &Part, window: Option<Window>, limit_ms: f64, source: &str) -> Evidence {
+pub(crate) fn mean(analysis: &Analysis, part: &Part, window: Option<Window>, limit_ms: f64, source: &str) -> Evidence {
     let Some(hist) = part.latency.as_ref().filter(|hist| !hist.is_empty()) else {
         return Evidence::none("no latency was recorded");
     };
@@ -80,7 +80,7 @@ pub(super) fn mean(analysis: &Analysis, part: &Part, window: Option<Window>, lim
 }
 
 /// Ok answers a second over the sustained window.
-pub(super) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Evidence {
+pub(crate) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Evidence {
     let seconds = sustained.seconds();
     let part = &sustained.judged;
     let offered = Estimate::rate(part.planned, seconds);
@@ -104,7 +104,7 @@ pub(super) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Ev
 
 /// The share of available slots. A slot that was not available is a rare event, so the exact bound counts; where
 /// such slots come in runs, the bound drawn over the seconds is wider, and then that one.
-pub(super) fn availability(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Evidence {
+pub(crate) fn availability(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Evidence {
     let (slots, available) = sustained.slots();
     let evidence = share_over(available, slots, limit, "slots of 100 ms", "slots in which 99 % or more ended ok");
     let by_second: Vec<(f64, f64)> =
@@ -117,14 +117,14 @@ pub(super) fn availability(sustained: &Sustained<'_>, limit: f64, seed: u64) -> 
 }
 
 /// How many samples bring a bound within the limit, its distance shrinking with their square root.
-pub(super) fn needed_for(estimate: Option<Estimate>, bound: Option<f64>, limit: f64, samples: u64) -> Option<u64> {
+pub(crate) fn needed_for(estimate: Option<Estimate>, bound: Option<f64>, limit: f64, samples: u64) -> Option<u64> {
     let estimate = estimate?.value();
     let (wide, room) = ((bound? - estimate).abs(), (limit - estimate).abs());
     (room > 0.0 && wide >= room).then(|| (samples as f64 * (wide / room).powi(2)).ceil() as u64 + 1)
 }
 
 /// The load by second of a window, for a percentile's bound.
-pub(super) fn seconds_of(analysis: &Analysis, window: Option<Window>) -> Vec<Sparse> {
+pub(crate) fn seconds_of(analysis: &Analysis, window: Option<Window>) -> Vec<Sparse> {
     let Some(window) = window else { return Vec::new() };
     let seconds = analysis.seconds_in(window);
     seconds.filter_map(|(_, second)| Some(second.kind(Kind::Load)?.latency.clone())).collect()

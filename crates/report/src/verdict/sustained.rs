@@ -13,7 +13,7 @@ use crate::stats::slope;
 /// Memory growth needs this many samples.
 const GROWTH_SAMPLES_MIN: u64 = 60;
 
-pub(super) fn enter(judge: &mut Judge<'_>) {
+pub(crate) fn enter(judge: &mut Judge<'_>) {
     let seed = judge.analysis.seed();
     let warmup_s = judge.analysis.warmup_us().div_ceil(1_000_000);
     let config = judge.analysis.config.as_ref();
@@ -123,7 +123,7 @@ fn memory_growth(sustained: &Sustained<'_>, warmup_s: u64, seed: u64) -> Evidenc
 }
 
 /// The collector takes one sample a second, and may miss one at either end of the window.
-fn few_samples(samples: u64, warmup_s: u64) -> String {
+pub(crate) fn few_samples(samples: u64, warmup_s: u64) -> String {
     let duration_s = warmup_s + GROWTH_SAMPLES_MIN + 2;
     format!(
         "{samples} samples of a second are too few to tell growth from noise: needs {GROWTH_SAMPLES_MIN}, \

@@ -1,8 +1,12 @@
 //! The one table of all limits. Each can be changed by its name.
 
+use std::sync::LazyLock;
+
 use erlmcp_record::names::phase;
 
 use super::Comparison::{self, Above, AtLeast, AtMost, Below};
+
+use crate::suite;
 
 /// One entry of the table.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +21,8 @@ pub struct Threshold {
     pub unit: &'static str,
 }
 
-const fn row(
+/// A row of this table, or of a phase's of the comprehensive suite.
+pub(crate) const fn row(
     id: &'static str,
     name: &'static str,
     phase: &'static str,
@@ -127,12 +132,21 @@ static THRESHOLDS: &[Threshold] = &[
 
 /// The names, default limits and meanings of all thresholds, in the order of the report.
 pub fn thresholds() -> &'static [Threshold] {
-    THRESHOLDS
+    static ALL: LazyLock<Vec<Threshold>> = LazyLock::new(|| {
+        let suite = suite::PHASES.iter().flat_map(|phase| phase.thresholds);
+        THRESHOLDS.iter().chain(suite).copied().collect()
+    });
+    &ALL
+}
+
+/// Those of the comprehensive suite, phase by phase, the ones that it shares with `stress` left out.
+pub fn suite_thresholds() -> impl Iterator<Item = &'static Threshold> {
+    suite::PHASES.iter().flat_map(|phase| phase.thresholds)
 }
 
 /// The entry with this name.
 pub fn threshold(id: &str) -> Option<&'static Threshold> {
-    THRESHOLDS.iter().find(|threshold| threshold.id == id)
+    thresholds().iter().find(|threshold| threshold.id == id)
 }
 
 #[cfg(test)]
@@ -141,8 +155,8 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_end_with_their_unit() {
-        for (at, threshold) in THRESHOLDS.iter().enumerate() {
-            assert!(THRESHOLDS[..at].iter().all(|other| other.id != threshold.id), "{} is there twice", threshold.id);
+        for (at, threshold) in thresholds().iter().enumerate() {
+            assert!(thresholds()[..at].iter().all(|other| other.id != threshold.id), "{} is there twice", threshold.id);
             assert!(threshold.id.contains('.'), "{} has no group", threshold.id);
         }
         assert!(threshold("sla.p95_ms").is_some());

@@ -1,0 +1,123 @@
+//! The phases of the comprehensive suite, each with its limits, its judgement, its figures and its line. One file a
+//! phase: it reads the analysis, and nobody but the summary and the verdicts reads it.
+
+mod connectivity;
+mod distribution;
+mod drift;
+mod failover;
+mod failures;
+mod integration;
+mod limits;
+mod scaling;
+mod scene;
+
+use erlmcp_record::Kind;
+
+use crate::analysis::{Analysis, Window};
+use crate::facts::Facts;
+use crate::summary::{Figure, Value};
+use crate::verdict::{Judge, Threshold};
+
+pub(crate) use scene::scene_figures;
+
+/// What one phase of the suite is to the report.
+pub(crate) struct SuitePhase {
+    /// As in the record.
+    pub(crate) name: &'static str,
+    pub(crate) thresholds: &'static [Threshold],
+    /// Enters the evidence for each of them.
+    pub(crate) enter: fn(&mut Judge<'_>),
+    /// What was found in the phase with this number.
+    pub(crate) figures: fn(&Analysis, &Facts<'_>, u8) -> Vec<Figure>,
+    /// What the closing summary says of it, from its figures.
+    pub(crate) line: fn(&[Figure]) -> String,
+}
+
+/// In the order of the plan.
+pub(crate) static PHASES: [SuitePhase; 8] = [
+    connectivity::PHASE,
+    scaling::PHASE,
+    drift::PHASE,
+    distribution::PHASE,
+    failures::PHASE,
+    limits::PHASE,
+    failover::PHASE,
+    integration::PHASE,
+];
+
+/// The phase with this name, where the run is one of the suite.
+pub(crate) fn phase(analysis: &Analysis, name: &str) -> Option<&'static SuitePhase> {
+    PHASES.iter().find(|phase| phase.name == name).filter(|_| analysis.is_suite())
+}
+
+/// What a phase cost beside what it measured: its time outside of loads and scenarios, and the agents' CPU.
+pub(crate) fn own_cost(analysis: &Analysis, number: u8) -> Vec<Figure> {
+    let times = analysis.phases.get(&number);
+    let Some((from_us, to_us)) = times.and_then(|times| times.started_us.zip(times.ended_us)) else { return Vec::new() };
+    let measured_us = covered_us(measured(analysis, number), (from_us, to_us));
+    let self_us = to_us.saturating_sub(from_us).saturating_sub(measured_us);
+    let window = Window::between(from_us, to_us);
+    let seconds = window.map(|window| analysis.seconds_in(window)).into_iter().flatten();
+    let cpu_us: Vec<u64> = seconds.flat_map(|(_, second)| &second.agents).map(|agent| agent.cpu_us).collect();
+    let none = "the phase has no whole second with the agents' figures";
+    vec![
+        Figure::new("self_cost_ms", Value::Count(self_us / 1_000)),
+        Figure::new(
+            "agents_cpu_ms",
+            Value::or((!cpu_us.is_empty()).then(|| cpu_us.iter().sum::<u64>() / 1_000), Value::Count, none),
+        ),
+    ]
+}
+
+/// The times of a phase's scenarios and of its requests.
+fn measured(analysis: &Analysis, number: u8) -> Vec<(u64, u64)> {
+    let scenarios = analysis.scenarios.values().filter(|row| row.phase == number && row.skipped.is_none());
+    let loads = analysis.blocks.values().filter(|row| row.phase == number && row.kind != Kind::Probe);
+    let scenarios = scenarios.map(|row| (row.started_us, row.ended_us));
+    scenarios.chain(loads.map(|row| (row.start_us, row.start_us.saturating_add(row.duration_us)))).collect()
+}
+
+/// How much of `within` these times cover, counted once where they overlap.
+fn covered_us(mut times: Vec<(u64, u64)>, within: (u64, u64)) -> u64 {
+    times.sort_unstable();
+    let mut covered = 0;
+    let mut until = within.0;
+    for (from, to) in times {
+        let (from, to) = (from.max(until), to.min(within.1));
+        covered += to.saturating_sub(from);
+        until = until.max(to);
+    }
+    covered
+}
+
+/// A figure by its name.
+fn value<'a>(figures: &'a [Figure], name: &str) -> Option<&'a Value> {
+    figures.iter().find(|figure| figure.name == name).map(|figure| &figure.value)
+}
+
+/// A figure for a line of words: "not measured" without the reason.
+fn said(figures: &[Figure], name: &str) -> String {
+    match value(figures, name) {
+        Some(Value::NotMeasured(_)) | None => "not measured".into(),
+        Some(value) => value.pretty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_overlap_count_once() {
+        assert_eq!(covered_us(vec![(10, 20), (15, 30), (40, 50)], (0, 45)), 25);
+        assert_eq!(covered_us(Vec::new(), (0, 45)), 0);
+        assert_eq!(covered_us(vec![(0, 100)], (20, 45)), 25);
+    }
+
+    #[test]
+    fn each_phase_has_its_own_limits() {
+        for phase in &PHASES {
+            assert!(phase.thresholds.iter().all(|threshold| threshold.phase == Some(phase.name)), "{}", phase.name);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+use erlmcp_record::names::{detail, phase, scenario};
+use erlmcp_record::{Kind, ScenarioRow};
+
+use super::scene::{self, Scene};
+use super::{SuitePhase, said};
+use crate::analysis::{Analysis, Part, ServerWindow};
+use crate::facts::{Facts, Memory, part_of};
+use crate::format;
+use crate::stats::{Exponent, Side, exponent, percentile_bound};
+use crate::summary::{Figure, Value};
+use crate::verdict::Comparison::{Above, AtMost, Below};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, memory_source, requests, row};
+
+pub(super) const PHASE: SuitePhase =
+    SuitePhase { name: phase::LOAD_SCALING, thresholds: THRESHOLDS, enter, figures, line };
+
+const SUCCESS: &str = "scaling.success_percent";
+const LATE: &str = "scaling.late_p99_ms";
+const ERRORS: &str = "scaling.error_rate_percent";
+const P95: &str = "scaling.p95_ms";
+const LATENCY_GROWTH: &str = "scaling.latency_exponent";
+const MEMORY_GROWTH: &str = "scaling.memory_exponent";
+
+const THRESHOLDS: &[Threshold] = &[
+    row(SUCCESS, "Openings that succeeded, worst step", phase::LOAD_SCALING, Above, 99.0, "%"),
+    row(LATE, "P99 of opened - planned, worst step", phase::LOAD_SCALING, AtMost, 1_000.0, "ms"),
+    row(ERRORS, "Error rate, worst step", phase::LOAD_SCALING, Below, 0.1, "%"),
+    row(P95, "P95 latency, worst step", phase::LOAD_SCALING, Below, 100.0, "ms"),
+    row(LATENCY_GROWTH, "P95 latency grows with N to the power", phase::LOAD_SCALING, Below, 0.5, ""),
+    row(MEMORY_GROWTH, "Memory a connection grows with N to the power", phase::LOAD_SCALING, Below, 0.2, ""),
+];
+
+/// One step: its ramp, and the same load as on the others.
+struct Step<'a> {
+    connections: u64,
+    ramp: Option<(&'a ScenarioRow, Part)>,
+    load: Option<Scene<'a>>,
+    server: ServerWindow,
+}
+
+impl Step<'_> {
+    fn ramp_rate(&self) -> Option<f64> {
+        let (row, openings) = self.ramp.as_ref()?;
+        let ms = row.detail.get(detail::RAMP_MS).copied().filter(|ms| *ms > 0.0)?;
+        Some(openings.ok() as f64 * 1e3 / ms)
+    }
+
+    /// P95 of each second, milliseconds.
+    fn p95_by_second(&self) -> Vec<f64> {
+        let seconds = self.load.iter().flat_map(|scene| &scene.seconds);
+        seconds.filter_map(|second| Some(second.latency.quantile_us(0.95)? as f64 / 1e3)).collect()
+    }
+
+    fn ok_by_second(&self) -> Vec<f64> {
+        self.load.iter().flat_map(|scene| &scene.seconds).map(|second| second.ok() as f64).collect()
+    }
+
+    /// Memory above that without connections, a connection, sample by sample.
+    fn memory_by_sample(&self, memory: &Memory) -> Vec<f64> {
+        let Ok(reference) = memory.reference else { return Vec::new() };
+        self.server.memory.iter().map(|point| (point.1 - reference) / self.connections.max(1) as f64).collect()
+    }
+
+    /// CPU of all replicas a connection, microseconds a second.
+    fn cpu_us(&self) -> Option<f64> {
+        Some(self.server.cpu_percent_total()? * 1e4 / self.connections.max(1) as f64)
+    }
+}
+
+fn steps(analysis: &Analysis, number: u8) -> Vec<Step<'_>> {
+    let ramps = scene::numbered(analysis, number, scenario::SCALE_RAMP);
+    let loads = scene::numbered(analysis, number, scenario::SCALE_LOAD);
+    let find = |rows: &[(u64, &'_ ScenarioRow)], at: u64| rows.iter().position(|(size, _)| *size == at);
+    let mut sizes: Vec<u64> = ramps.iter().chain(&loads).map(|(size, _)| *size).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let step = |connections: u64| {
+        let ramp = find(&ramps, connections).map(|at| ramps[at].1);
+        let load = find(&loads, connections).map(|at| Scene::of(analysis, loads[at].1));
+        let window = load.as_ref().and_then(|scene| scene.window);
+        Step {
+            connections,
+            ramp: ramp.map(|row| (row, part_of(analysis, row, Kind::Probe))),
+            load,
+            server: window.map(|window| analysis.server_window(window)).unwrap_or_default(),
+        }
+    };
+    sizes.into_iter().map(step).collect()
+}
+
+fn enter(judge: &mut Judge<'_>) {
+    let (analysis, facts) = (judge.analysis, judge.facts);
+    let number = analysis.phase_named(phase::LOAD_SCALING).map_or(0, |(number, _)| number);
+    let steps = steps(analysis, number);
+    let cut = analysis.is_cut(number).then(|| "the phase was cut short".to_string());
+    let seed = analysis.seed();
+    let limit = |id: &str| judge.limit(id).value;
+    let (success_limit, late_limit) = (limit(SUCCESS), limit(LATE));
+    let (errors_limit, p95_limit) = (limit(ERRORS), limit(P95));
+    let openings = || steps.iter().filter_map(|step| Some((step.connections, &step.ramp.as_ref()?.1)));
+    let success = worst(openings().map(|(size, part)| (size, success(part, success_limit))), Side::Lower);
+    let late = worst(openings().map(|(size, part)| (size, late(part, late_limit))), Side::Upper);
+    let loads = || steps.iter().filter_map(|step| Some((step.connections, step.load.as_ref()?)));
+    let errors = worst(loads().map(|(size, scene)| (size, error_rate(scene, errors_limit))), Side::Upper);
+    let p95 = worst(loads().map(|(size, scene)| (size, p95(scene, p95_limit, seed))), Side::Upper);
+    judge.enter(SUCCESS, success.doubted(cut.clone()));
+    judge.enter(LATE, late.doubted(cut.clone()));
+    judge.enter(ERRORS, errors.doubted(cut.clone()));
+    judge.enter(P95, p95.doubted(cut.clone()));
+    judge.enter(LATENCY_GROWTH, growth(&steps, latency_growth(&steps, seed), "P95 of each second").doubted(cut.clone()));
+    judge.enter(MEMORY_GROWTH, memory_evidence(&steps, facts, seed).doubted(cut));
+}
+
+/// The evidence of the step that stands worst, which is named.
+fn worst(steps: impl Iterator<Item = (u64, Evidence)>, bad: Side) -> Evidence {
+    let badness = |evidence: &Evidence| {
+        let value = evidence.estimate.map_or(f64::NEG_INFINITY, Estimate::value);
+        let is_spoiled = !evidence.spoiled.is_empty();
+        (is_spoiled, if bad == Side::Upper { value } else { -value })
+    };
+    let worst = steps.max_by(|(_, one), (_, other)| {
+        let (one, other) = (badness(one), badness(other));
+        one.0.cmp(&other.0).then(one.1.total_cmp(&other.1))
+    });
+    let Some((size, mut evidence)) = worst else { return Evidence::none("no step was run") };
+    let of = format!("the step of {} connections", format::count(size));
+    evidence.source = if evidence.source.is_empty() { of } else { format!("{}; {of}", evidence.source) };
+    evidence
+}
+
+fn success(openings: &Part, limit: f64) -> Evidence {
+    let source = "openings with their first answer, of all of the step";
+    requests::share_over(openings.ok(), openings.countable(), limit, "openings", source)
+        .spoiled(doubt::unsent(openings))
+        .advised("see the failures by cause; raise net.core.somaxconn, or lower --ramp-rate")
+}
+
+/// An opening's latency begins when it was planned to begin.
+fn late(openings: &Part, limit_ms: f64) -> Evidence {
+    let Some(hist) = openings.latency.as_ref().filter(|hist| !hist.is_empty()) else {
+        return Evidence::none("no opening was answered");
+    };
+    let source = "from the planned opening to its first answer";
+    Evidence::of(hist.quantile_us(0.99).map(Estimate::ms), hist.count(), "openings", source)
+        .excused(doubt::lag(openings, limit_ms))
+        .advised("lower --ramp-rate, or see what the target's accept path waits for")
+}
+
+fn error_rate(scene: &Scene<'_>, limit: f64) -> Evidence {
+    let load = &scene.load;
+    requests::share_under(load.errors(), load.countable(), limit, "requests", "planned and not ok, over planned")
+        .spoiled(scene.trouble())
+        .spoiled(doubt::unsent(load))
+        .advised("see the errors by cause")
+}
+
+fn p95(scene: &Scene<'_>, limit_ms: f64, seed: u64) -> Evidence {
+    if let Some(why) = scene.trouble() {
+        return Evidence::none(why);
+    }
+    let seconds: Vec<_> = scene.seconds.iter().map(|second| second.latency.clone()).collect();
+    // Fewer seconds cannot be drawn from.
+    let bound = (seconds.len() > 2).then(|| percentile_bound(&seconds, 0.95, Side::Upper, seed)).flatten();
+    let source = "latency from the intended send time";
+    requests::percentile(&scene.load, 0.95, (bound, usize::MAX), limit_ms, source).spoiled(doubt::unsent(&scene.load))
+}
+
+fn latency_growth(steps: &[Step<'_>], seed: u64) -> Option<Exponent> {
+    let values: Vec<_> = steps.iter().map(|step| (step.connections as f64, step.p95_by_second())).collect();
+    exponent(&values, seed)
+}
+
+fn memory_growth(steps: &[Step<'_>], memory: &Memory, seed: u64) -> Option<Exponent> {
+    let values: Vec<_> = steps.iter().map(|step| (step.connections as f64, step.memory_by_sample(memory))).collect();
+    exponent(&values, seed)
+}
+
+fn growth(steps: &[Step<'_>], found: Option<Exponent>, source: &str) -> Evidence {
+    let Some(found) = found else {
+        return Evidence::none(match steps.len() {
+            0 | 1 => "one step shows no growth: ask for more of them with --steps",
+            _ => "fewer than two steps have a figure",
+        });
+    };
+    let sizes: Vec<String> = steps.iter().map(|step| format::short_count(step.connections)).collect();
+    let source = format!("{source}; fitted over {} connections, off by at most {:.2}x", sizes.join(", "), found.off);
+    Evidence::of(Some(Estimate::Number(found.value)), steps.len() as u64, "steps", &source)
+        .bounded(found.bounds.map(|bounds| bounds.1))
+        .doubted(found.bounds.is_none().then(|| "a step has one value only, which tells no spread".into()))
+        .advised("see which step is out of line, and the CPU and queue of the server there")
+}
+
+fn memory_evidence(steps: &[Step<'_>], facts: &Facts<'_>, seed: u64) -> Evidence {
+    if let Err(why) = &facts.memory.reference {
+        return Evidence::none(why.clone());
+    }
+    let last = steps.last().map(|step| &step.server);
+    let source = last.map_or("memory", |server| memory_source(server.memory_source));
+    let missing = steps.iter().find_map(|step| {
+        let values = step.memory_by_sample(&facts.memory);
+        let is_above = values.iter().all(|bytes| *bytes > 0.0) && !values.is_empty();
+        (!is_above).then(|| {
+            let size = format::count(step.connections);
+            format!("at {size} connections the memory was not above that without: too few to see theirs, or no figures")
+        })
+    });
+    growth(steps, memory_growth(steps, &facts.memory, seed), source)
+        .spoiled(missing)
+        .doubted(facts.memory.used_before.clone())
+        .doubted(facts.memory.unknown_before.clone())
+}
+
+fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8) -> Vec<Figure> {
+    let steps = steps(analysis, number);
+    let seed = analysis.seed();
+    let mut figures = vec![Figure::new("steps", Value::Text(sizes(&steps)))];
+    let mut by_step = |name: &str, of: &dyn Fn(&Step<'_>) -> Value| {
+        figures.extend(steps.iter().map(|step| Figure::new(format!("{name}_at_{}", step.connections), of(step))));
+    };
+    let none = "the step was not run";
+    by_step("ramp_rate_cps", &|step| Value::or(step.ramp_rate(), Value::Rate, none));
+    by_step("opened_percent", &|step| match &step.ramp {
+        Some((_, openings)) => Value::Share { part: openings.ok(), whole: openings.countable() },
+        None => Value::NotMeasured(none.into()),
+    });
+    for (name, quantile) in [("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)] {
+        by_step(name, &|step| {
+            let hist = step.load.as_ref().and_then(|scene| scene.load.latency.as_ref());
+            Value::or(hist.and_then(|hist| hist.quantile_us(quantile)), |us| Value::Ms(us as f64 / 1e3), none)
+        });
+    }
+    by_step("throughput_rps", &|step| {
+        let seconds = step.ok_by_second();
+        Value::or((!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64), Value::Rate, none)
+    });
+    let no_cpu = "the target's CPU is not known";
+    by_step("cpu_percent", &|step| Value::or(step.server.cpu_percent_total(), Value::Percent, no_cpu));
+    by_step("cpu_us_a_second_a_connection", &|step| Value::or(step.cpu_us(), Value::Number, no_cpu));
+    by_step("memory_per_connection_bytes", &|step| memory_value(step, &facts.memory));
+    figures.extend(growths(&steps, facts, seed));
+    figures
+}
+
+fn sizes(steps: &[Step<'_>]) -> String {
+    steps.iter().map(|step| format::short_count(step.connections)).collect::<Vec<_>>().join(" → ")
+}
+
+fn memory_value(step: &Step<'_>, memory: &Memory) -> Value {
+    let values = step.memory_by_sample(memory);
+    let why = memory.reference.as_ref().err().cloned().or_else(|| step.server.missing.clone());
+    let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+    Value::or(mean, Value::Bytes, &why.unwrap_or_else(|| "the target gives no memory figures".into()))
+}
+
+/// How each figure grows with N.
+fn growths(steps: &[Step<'_>], facts: &Facts<'_>, seed: u64) -> Vec<Figure> {
+    let one = |of: &dyn Fn(&Step<'_>) -> Option<f64>| {
+        let values: Vec<_> = steps.iter().map(|step| (step.connections as f64, Vec::from_iter(of(step)))).collect();
+        exponent(&values, seed)
+    };
+    let throughput: Vec<_> = steps.iter().map(|step| (step.connections as f64, step.ok_by_second())).collect();
+    let found = [
+        ("ramp_rate_growth", one(&|step| step.ramp_rate())),
+        ("p95_growth", latency_growth(steps, seed)),
+        ("throughput_growth", exponent(&throughput, seed)),
+        ("cpu_growth", one(&|step| step.server.cpu_percent_total())),
+        ("memory_per_connection_growth", memory_growth(steps, &facts.memory, seed)),
+    ];
+    let text = |(name, found): (&str, Option<Exponent>)| {
+        Figure::new(name, Value::or(found, |found| Value::Text(power(&found)), "fewer than two steps have a figure"))
+    };
+    found.into_iter().map(text).collect()
+}
+
+/// "N^0.12 (95 %: 0.08 to 0.17; off by at most 1.05x)".
+fn power(found: &Exponent) -> String {
+    let spread = match found.bounds {
+        Some((low, high)) => format!("95 %: {low:.2} to {high:.2}"),
+        None => "no spread: one value a step".into(),
+    };
+    format!("N^{:.2} ({spread}; off by at most {:.2}x)", found.value, found.off)
+}
+
+fn line(figures: &[Figure]) -> String {
+    let short = |name: &str| said(figures, name).split(" (").next().unwrap_or_default().to_string();
+    format!(
+        "{}: P95 grows as {}, CPU as {}, memory a connection as {}",
+        said(figures, "steps"),
+        short("p95_growth"),
+        short("cpu_growth"),
+        short("memory_per_connection_growth")
+    )
+}
