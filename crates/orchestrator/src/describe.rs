@@ -6,7 +6,7 @@ use erlmcp_load::proto::Reached;
 use erlmcp_record::names::phase;
 use erlmcp_record::{ConfigRow, TargetRow, Threshold};
 use erlmcp_report::live::PlannedPhase;
-use erlmcp_report::verdict::thresholds;
+use erlmcp_report::verdict::{suite_thresholds, thresholds};
 
 use crate::StressConfig;
 use crate::calls::Chosen;
@@ -57,18 +57,22 @@ pub(crate) fn config_row(config: &StressConfig, settled: &Settled, era: &str, pl
         spread: settled.spread.clone(),
         close: if settled.colocated { "reset" } else { "fin" }.into(),
         require_all: config.require_all,
-        thresholds: limits(&config.thresholds),
+        thresholds: limits(&config.thresholds, plan),
     }
 }
 
-/// All limits, those that the user changed among them.
-fn limits(changed: &BTreeMap<String, f64>) -> BTreeMap<String, Threshold> {
+/// All limits of a plan, those that the user changed among them.
+fn limits(changed: &BTreeMap<String, f64>, plan: &Plan) -> BTreeMap<String, Threshold> {
+    let is_of_plan = |threshold: &&erlmcp_report::verdict::Threshold| match plan.name.as_str() {
+        "comprehensive" => threshold.phase.is_none_or(|name| plan.phases.iter().any(|phase| phase.name == name)),
+        _ => suite_thresholds().all(|of_suite| of_suite.id != threshold.id),
+    };
     let limit = |threshold: &erlmcp_report::verdict::Threshold| {
         let asked = changed.get(threshold.id).copied();
         let value = asked.unwrap_or(threshold.default);
         (threshold.id.to_string(), Threshold { value, changed: asked.is_some_and(|asked| asked != threshold.default) })
     };
-    thresholds().iter().map(limit).collect()
+    thresholds().iter().filter(is_of_plan).map(limit).collect()
 }
 
 /// The row of what answered.

@@ -189,8 +189,10 @@ fn configuration(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> S
         }
         _ => planned.to_string(),
     };
-    line("Failure scenarios", scenarios(phase::FAILURE_RECOVERY, config.failure_scenarios));
-    line("Performance scenarios", scenarios(phase::PERFORMANCE_SCENARIOS, config.performance_scenarios));
+    if !config.phases.iter().any(|name| name == phase::CONNECTIVITY) {
+        line("Failure scenarios", scenarios(phase::FAILURE_RECOVERY, config.failure_scenarios));
+        line("Performance scenarios", scenarios(phase::PERFORMANCE_SCENARIOS, config.performance_scenarios));
+    }
     line("Replicas", config.replicas.to_string());
     line("Agents", config.agents.to_string());
     line("Results", folder.into());

@@ -98,8 +98,11 @@ fn configuration(summary: &Summary) -> String {
         line("Duration", format::duration_ms(config.duration_ms));
         line("Ramp-up rate", format!("{} conn/s", format::rate(config.ramp_rate)));
         line("Offered load", format!("{} req/s, {}", format::rate(config.rate), config.calls));
-        line("Failure scenarios", scenarios(summary, phase::FAILURE_RECOVERY, config.failure_scenarios));
-        line("Performance scenarios", scenarios(summary, phase::PERFORMANCE_SCENARIOS, config.performance_scenarios));
+        if summary.suite.is_empty() {
+            let planned = (config.failure_scenarios, config.performance_scenarios);
+            line("Failure scenarios", scenarios(summary, phase::FAILURE_RECOVERY, planned.0));
+            line("Performance scenarios", scenarios(summary, phase::PERFORMANCE_SCENARIOS, planned.1));
+        }
         line("Replicas", config.replicas.to_string());
         line("Agents", config.agents.to_string());
     }

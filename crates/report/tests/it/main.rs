@@ -1,6 +1,7 @@
 //! What a record comes to: its verdicts and its views.
 
 mod audit;
+mod comprehensive;
 mod generator;
 mod listed;
 mod live;

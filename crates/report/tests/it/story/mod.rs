@@ -3,6 +3,7 @@
 mod faults;
 mod performance;
 pub(crate) mod rows;
+mod suite;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use erlmcp_record::{
 use erlmcp_report::{Analysis, Summary};
 
 use rows::{Block, SECOND_US};
+pub(crate) use suite::Scene;
 
 const PHASES: [&str; 6] = [
     phase::BASELINE,
@@ -65,6 +67,8 @@ pub(crate) struct Story {
     pub(crate) load: Change<LoadSecond>,
     /// Changes the server's sample of a second of the run.
     pub(crate) sample: Change<ClusterSample>,
+    /// It is the comprehensive suite: changes each of its scenarios.
+    pub(crate) scenes: Option<Box<dyn Fn(&mut Scene)>>,
     rows: RefCell<Vec<Entry>>,
     hists: RefCell<BTreeMap<Vec<(u64, u64)>, Hist>>,
 }
@@ -90,6 +94,7 @@ impl Story {
             interrupted_after: None,
             load: Box::new(|_, _| {}),
             sample: Box::new(|_, _| {}),
+            scenes: None,
             rows: RefCell::default(),
             hists: RefCell::default(),
         }
@@ -126,6 +131,10 @@ impl Story {
     pub(crate) fn rows(&self) -> Vec<Entry> {
         self.rows.borrow_mut().clear();
         self.opening();
+        if let Some(change) = &self.scenes {
+            self.suite(change);
+            return self.rows.take();
+        }
         self.baseline();
         self.ramp();
         let load_end = self.sustained();
@@ -144,13 +153,17 @@ impl Story {
     }
 
     fn started(&self, number: u8, at_s: u32, estimated_s: u32) {
-        let name = PHASES[usize::from(number) - 1];
+        let name = self.name(number);
         let at_us = u64::from(at_s) * SECOND_US;
         self.push(rows::phase(number, name, PhaseEvent::Started, at_us, u64::from(estimated_s) * 1_000));
     }
 
+    fn name(&self, number: u8) -> &str {
+        &self.config.phases[usize::from(number) - 1]
+    }
+
     fn ended(&self, number: u8, at_s: u32) {
-        let name = PHASES[usize::from(number) - 1];
+        let name = self.name(number);
         let of_it = |row: &Entry| match row {
             Entry::Phase(row) if row.phase == number => Some(row.estimated_ms),
             _ => None,
@@ -201,7 +214,10 @@ impl Story {
     }
 
     fn opening(&self) {
-        self.push(Entry::Run(header()));
+        self.push(Entry::Run(match self.scenes {
+            None => header(),
+            Some(_) => RunHeader { command: "comprehensive".into(), ..header() },
+        }));
         self.push(Entry::Config(ConfigRow {
             own_cluster: !self.is_foreign,
             duration_ms: u64::from(self.seconds) * 1_000,
@@ -334,22 +350,23 @@ impl Story {
     }
 
     fn cool_down(&self, from: u32) {
-        self.started(6, from, 5);
+        let number = self.config.phases.len() as u8;
+        self.started(number, from, 5);
         for agent in AGENTS {
-            let mut row = rows::connections(agent, 6, from + 1, 0, REPLICAS);
+            let mut row = rows::connections(agent, number, from + 1, 0, REPLICAS);
             row.closed = CONNECTIONS / 2;
             self.push(Entry::Connections(row));
         }
-        self.second(6, from + 1, 0);
+        self.second(number, from + 1, 0);
         let (gauge, note) = match self.is_foreign {
             true => (None, Some("the server has no gauge of its connections")),
             false => (Some(0.0), None),
         };
-        self.push(rows::finding(6, finding::CONNECTIONS_CLOSED, Some(CONNECTIONS as f64), None));
-        self.push(rows::finding(6, finding::CLOSING_GAUGE, gauge, note));
-        self.push(rows::finding(6, finding::LEFTOVER_PROCESSES, Some(0.0), None));
-        self.push(rows::finding(6, finding::LEFTOVER_FAULTS, Some(0.0), None));
-        self.ended(6, from + 2);
+        self.push(rows::finding(number, finding::CONNECTIONS_CLOSED, Some(CONNECTIONS as f64), None));
+        self.push(rows::finding(number, finding::CLOSING_GAUGE, gauge, note));
+        self.push(rows::finding(number, finding::LEFTOVER_PROCESSES, Some(0.0), None));
+        self.push(rows::finding(number, finding::LEFTOVER_FAULTS, Some(0.0), None));
+        self.ended(number, from + 2);
         let ended = if self.interrupted_after.is_some() { Ended::Interrupted } else { Ended::Completed };
         self.push(Entry::End(EndRow { at_us: u64::from(from + 2) * SECOND_US, ended }));
     }

@@ -136,6 +136,7 @@ pub(crate) fn sample(second: u32, open: u64, replicas: u16) -> ClusterSample {
             cpu_us: Some(u64::from(second) * 150_000),
             run_delay_us: Some(0),
             descriptors: Some(open + 20),
+            threads: Some(6),
             restarts: Some(0),
         }
     };

@@ -1,0 +1,221 @@
+//! The comprehensive suite: what its records come to.
+
+use std::path::Path;
+
+use erlmcp_record::names::{detail, phase, scenario};
+use erlmcp_record::{ClusterSample, Fate};
+use erlmcp_report::verdict::{Limit, Threshold, thresholds};
+use erlmcp_report::{State, Summary, Value, render};
+
+use crate::story::{Scene, Story};
+use crate::{check, reason, verdict};
+
+fn good() -> Story {
+    Story::comprehensive(|_| {})
+}
+
+fn changed(name: &'static str, change: impl Fn(&mut Scene) + 'static) -> Summary {
+    let change = move |scene: &mut Scene| if scene.row.name == name { change(scene) };
+    Story::comprehensive(change).summary()
+}
+
+fn text<'a>(summary: &'a Summary, phase: &str, name: &str) -> &'a str {
+    match summary.figure(phase, name) {
+        Some(Value::Text(text)) => text,
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+#[test]
+fn a_suite_in_which_all_goes_well() {
+    let summary = good().summary();
+    let prefixes = ["connectivity.", "scaling.", "sustained.", "drift.", "distribution."];
+    for check in summary.checks.iter().filter(|check| prefixes.iter().any(|prefix| check.id.starts_with(prefix))) {
+        assert_eq!(verdict(&summary, &check.id), "PASS", "{check:?}");
+    }
+    assert_eq!(summary.suite.len(), 8);
+    assert_eq!(summary.suite[1].verdict.mark(), "✓ PASS");
+    assert!(matches!(summary.phases[4].state, State::Skipped { .. }));
+    assert_eq!(summary.suite[4].verdict.mark(), "- SKIPPED");
+    assert!(summary.invalid.is_none());
+    insta::assert_snapshot!("comprehensive_console", render::console(&summary));
+    insta::assert_snapshot!("comprehensive_markdown", render::markdown(&summary));
+}
+
+#[test]
+fn phases_that_were_left_out_are_not_production_ready() {
+    let summary = good().summary();
+    assert!(matches!(summary.readiness.verdict, erlmcp_report::verdict::Verdict::Skipped { .. }));
+    assert!(!summary.readiness.against.is_empty());
+}
+
+#[test]
+fn checks_of_stress_alone_are_not_asked_of_the_suite_nor_the_other_way_round() {
+    let (suite, stress) = (good().summary(), Story::short().summary());
+    assert!(suite.check("ramp.success_percent").is_none() && suite.check("sla.p95_ms").is_some());
+    assert!(stress.check("scaling.success_percent").is_none() && stress.suite.is_empty());
+}
+
+#[test]
+fn an_endpoint_that_does_not_answer_fails() {
+    let summary = changed("endpoint_2", |scene| {
+        scene.row.inconclusive = Some("nobody listens".into());
+        scene.row.detail.insert(detail::ANSWERED.into(), 0.0);
+    });
+    assert_eq!(verdict(&summary, "connectivity.endpoints_percent"), "FAIL");
+    assert_eq!(summary.suite[0].verdict.mark(), "✗ FAIL");
+}
+
+#[test]
+fn the_worst_step_is_judged_and_named() {
+    let summary = changed("load_3000", |scene| scene.loads[0].others.push((Fate::HttpError, 200)));
+    assert_eq!(verdict(&summary, "scaling.error_rate_percent"), "FAIL");
+    assert!(check(&summary, "scaling.error_rate_percent").source.contains("the step of 3,000 connections"));
+    let summary = changed("load_300", |scene| scene.loads[0].us = 150_000);
+    assert_eq!(verdict(&summary, "scaling.p95_ms"), "FAIL");
+    assert!(check(&summary, "scaling.p95_ms").source.contains("the step of 300 connections"));
+}
+
+#[test]
+fn latency_that_grows_with_the_connections_is_seen_as_a_power() {
+    let summary = changed("load_3000", |scene| scene.loads[0].us = 10_000);
+    let check = check(&summary, "scaling.latency_exponent");
+    assert!((check.estimate.expect("two steps") - 1.0).abs() < 0.01, "{check:?}");
+    assert_eq!(verdict(&summary, "scaling.latency_exponent"), "FAIL");
+    assert!(text(&summary, phase::LOAD_SCALING, "p95_growth").starts_with("N^1.00"));
+    let flat = good().summary();
+    assert!(text(&flat, phase::LOAD_SCALING, "p95_growth").starts_with("N^0.00"));
+}
+
+#[test]
+fn memory_that_is_not_above_the_reference_tells_no_growth() {
+    let no_more = |second: u32, sample: &mut ClusterSample| {
+        if (2..5).contains(&second) {
+            sample.replicas.iter_mut().for_each(|replica| replica.memory_bytes = Some(4_000_000));
+        }
+    };
+    let summary = good().with_sample(no_more).summary();
+    assert_eq!(verdict(&summary, "scaling.memory_exponent"), "INCONCLUSIVE");
+    assert!(reason(&summary, "scaling.memory_exponent").contains("at 300 connections"));
+}
+
+#[test]
+fn what_drifts_is_said_and_judged() {
+    let rising = |second: u32, sample: &mut ClusterSample| {
+        for replica in &mut sample.replicas {
+            replica.descriptors = replica.descriptors.map(|count| count + u64::from(second));
+            replica.threads = Some(6 + u64::from(second / 10));
+        }
+    };
+    let summary = good().with_sample(rising).summary();
+    // Three replicas, one more a second each.
+    assert_eq!(verdict(&summary, "drift.descriptors_per_minute"), "FAIL");
+    assert_eq!(check(&summary, "drift.descriptors_per_minute").estimate.map(f64::round), Some(180.0));
+    assert_eq!(verdict(&summary, "drift.threads_per_minute"), "FAIL");
+    assert!(text(&summary, phase::SUSTAINED_LOAD, "descriptors_drift").starts_with("grows 180.000 ± "));
+    let slower = good().with_load(|second, load| load.slow.push((20_000 + u64::from(second) * 100, load.ok / 2 - 1)));
+    let summary = slower.summary();
+    assert_eq!(verdict(&summary, "drift.latency_ms_per_minute"), "FAIL");
+}
+
+#[test]
+fn a_short_load_tells_no_drift() {
+    let mut story = good();
+    story.seconds = 40;
+    let summary = story.summary();
+    assert_eq!(verdict(&summary, "drift.descriptors_per_minute"), "INCONCLUSIVE");
+    assert!(reason(&summary, "drift.threads_per_minute").contains("needs 60"));
+}
+
+#[test]
+fn the_knee_is_the_last_rate_that_was_kept() {
+    let summary = good().summary();
+    assert_eq!(check(&summary, "distribution.knee_rps").estimate, Some(24_000.0));
+    assert_eq!(text(&summary, phase::DISTRIBUTION, "beyond_the_knee"), "not kept: 40,000.0 req/s offered");
+    // A rate beyond one that was not kept does not count.
+    let early = changed(scenario::RATE_SWEEP, |scene| scene.loads[1].us = 300_000);
+    assert_eq!(check(&early, "distribution.knee_rps").estimate, Some(6_000.0));
+    assert_eq!(verdict(&early, "distribution.knee_rps"), "FAIL");
+}
+
+#[test]
+fn a_knee_that_may_be_the_generators_is_no_fail() {
+    let summary = changed(scenario::RATE_SWEEP, |scene| {
+        scene.loads[1].us = 300_000;
+        scene.loads[1].send_lag_us = 60_000;
+    });
+    assert_eq!(verdict(&summary, "distribution.knee_rps"), "INCONCLUSIVE");
+    assert!(text(&summary, phase::DISTRIBUTION, "beyond_the_knee").starts_with("perhaps the generator's limit"));
+}
+
+#[test]
+fn a_sweep_that_never_got_to_the_limit_shows_nothing() {
+    let summary = changed(scenario::RATE_SWEEP, |scene| {
+        scene.loads.truncate(1);
+        scene.row.blocks.truncate(1);
+    });
+    assert_eq!(verdict(&summary, "distribution.knee_rps"), "INCONCLUSIVE");
+    assert!(reason(&summary, "distribution.knee_rps").contains("not offered"));
+}
+
+#[test]
+fn errors_of_what_is_compared_are_found_and_named() {
+    let summary = changed("era_legacy", |scene| scene.loads[0].others.push((Fate::RpcError, 50)));
+    assert_eq!(verdict(&summary, "distribution.error_rate_percent"), "FAIL");
+    assert!(check(&summary, "distribution.error_rate_percent").source.contains("150 errors in era_legacy"));
+    let summary = changed("era_legacy", |scene| scene.row.inconclusive = Some("no session was opened".into()));
+    assert_eq!(verdict(&summary, "distribution.error_rate_percent"), "INCONCLUSIVE");
+    assert!(reason(&summary, "distribution.error_rate_percent").contains("era_legacy: no session"));
+}
+
+#[test]
+fn far_percentiles_need_samples_beyond_them() {
+    let summary = good().summary();
+    // 36,000 requests: 36 lie beyond P99.9, and three beyond P99.99.
+    assert!(matches!(summary.figure(phase::DISTRIBUTION, "p99_9_ms"), Some(Value::Ms(_))));
+    assert!(matches!(summary.figure(phase::DISTRIBUTION, "p99_99_ms"), Some(Value::NotMeasured(_))));
+    assert_eq!(summary.figure(phase::DISTRIBUTION, "stream_to_json_service_p50"), Some(&Value::Number(2.0)));
+}
+
+const BEGIN: &str = "<!-- The table is made from the code: UPDATE_DOCS=1 cargo test -p erlmcp-report --test it limits_of_the_docs -->\n";
+const END: &str = "<!-- The end of the table. -->\n";
+
+fn table() -> String {
+    let limit = |row: &Threshold| {
+        let (value, unit) = (row.default, row.unit.to_string());
+        Limit { value, unit, comparison: row.comparison, changed: false }.text()
+    };
+    let phases = [
+        phase::CONNECTIVITY,
+        phase::LOAD_SCALING,
+        phase::SUSTAINED_LOAD,
+        phase::DISTRIBUTION,
+        phase::FAILURE_SCENARIOS,
+        phase::RESOURCE_LIMITS,
+        phase::FAILOVER,
+        phase::INTEGRATION,
+        phase::COOL_DOWN,
+    ];
+    let mut text = String::from("| Phase | Limit | What | Expected |\n|---|---|---|---|\n");
+    for name in phases.map(Some).into_iter().chain([None]) {
+        for row in thresholds().iter().filter(|row| row.phase == name && !row.id.starts_with("faults.")) {
+            let phase = name.unwrap_or("the whole run");
+            text += &format!("| {phase} | `{}` | {} | {} |\n", row.id, row.name, limit(row));
+        }
+    }
+    text
+}
+
+/// The table of limits in docs/comprehensive.md is the one of the code.
+#[test]
+fn limits_of_the_docs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/comprehensive.md");
+    let page = std::fs::read_to_string(&path).expect("docs/comprehensive.md");
+    let (before, rest) = page.split_once(BEGIN).expect("the table's begin");
+    let (found, after) = rest.split_once(END).expect("the table's end");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, [before, BEGIN, &table(), END, after].concat()).expect("written");
+        return;
+    }
+    assert_eq!(found, table(), "docs/comprehensive.md is not up to date");
+}
