@@ -255,4 +255,6 @@ fn finding(place: &Place, at_us: u64, name: &str, value: Option<f64>, note: Opti
 #[cfg(test)]
 mod stream_tests;
 #[cfg(test)]
+mod suite_tests;
+#[cfg(test)]
 mod tests;

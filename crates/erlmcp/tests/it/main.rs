@@ -12,4 +12,5 @@ mod rules;
 mod secured;
 mod serving;
 mod streaming;
+mod suite;
 mod targets;

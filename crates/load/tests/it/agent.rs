@@ -13,7 +13,12 @@ use crate::server::{self, Manner};
 const CONNECTIONS: u64 = 40;
 
 fn tool_call() -> Request {
-    Request { method: "tools/call".into(), name: "one".into(), arguments: r#"{"text":"hi"}"#.into() }
+    Request {
+        method: "tools/call".into(),
+        name: "one".into(),
+        arguments: r#"{"text":"hi"}"#.into(),
+        ..Request::default()
+    }
 }
 
 /// What the rows tell of a block's requests of one kind; as many have a fate as were planned.

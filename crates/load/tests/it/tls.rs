@@ -75,7 +75,12 @@ async fn load_goes_through_tls() {
     let mut agent = set_up(address, "localhost", certified.cert.pem(), false).await;
     let reached = agent.reach().await;
     assert!(reached.ok && reached.server == "tiny 1", "{reached:?}");
-    let load = proto::Request { method: "tools/call".into(), name: "one".into(), arguments: "{}".into() };
+    let load = proto::Request {
+        method: "tools/call".into(),
+        name: "one".into(),
+        arguments: "{}".into(),
+        ..proto::Request::default()
+    };
     agent.tell(Command::Requests(Requests { load: Some(load), ..Requests::default() })).await;
     agent.tell(Command::Open(proto::Open { block: 1, phase: 2, connections: 8, ..proto::Open::default() })).await;
     assert_eq!(agent.done(1).await, 8);

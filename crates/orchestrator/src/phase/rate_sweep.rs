@@ -5,17 +5,12 @@ use crate::assignment::{Assignment, LoadOrder};
 use crate::machine::{Facts, Machine, Observation, Place};
 use crate::plan::{self, RATES_MAX};
 
-/// Rows of a rate's last second come within so long after its end.
-const ROWS_LATE_US: u64 = 1_500_000;
-
 /// Load at one rate after another, until one is not kept.
 #[derive(Debug)]
 pub(crate) struct RateSweep {
     place: Place,
     plan: plan::RateSweep,
     work: Option<Assignment>,
-    /// When the rate that was under way had ended.
-    ended_us: Option<u64>,
     /// Rates that were tried, the last of them perhaps not kept.
     tried: u32,
     kept: Option<f64>,
@@ -25,7 +20,7 @@ pub(crate) struct RateSweep {
 
 impl RateSweep {
     pub(crate) fn new(place: Place, plan: plan::RateSweep) -> Self {
-        Self { place, plan, work: None, ended_us: None, tried: 0, kept: None, is_over: false, is_cut: false }
+        Self { place, plan, work: None, tried: 0, kept: None, is_over: false, is_cut: false }
     }
 
     fn next(&mut self, seen: &Observation<'_>) -> Vec<Action> {
@@ -39,7 +34,6 @@ impl RateSweep {
         let (work, actions) = Assignment::load(&self.place, self.place.first_id + self.tried, order, seen);
         self.tried += 1;
         self.work = Some(work);
-        self.ended_us = None;
         actions
     }
 
@@ -71,13 +65,11 @@ impl Machine for RateSweep {
             return if self.is_over { Vec::new() } else { self.next(seen) };
         };
         let mut actions = work.observe(seen);
+        // An agent is done when all of its rows have come.
         if work.is_over() {
-            let ended_us = *self.ended_us.get_or_insert(seen.now_us);
-            if seen.now_us >= ended_us + ROWS_LATE_US || self.is_cut {
-                actions.extend(self.judge(seen));
-                if !self.is_over {
-                    actions.extend(self.next(seen));
-                }
+            actions.extend(self.judge(seen));
+            if !self.is_over {
+                actions.extend(self.next(seen));
             }
         }
         actions

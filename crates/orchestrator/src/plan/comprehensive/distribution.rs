@@ -23,10 +23,11 @@ const NOT_OURS: &str = "the target has no tool whose answer is known to be of an
 
 pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let third = config.duration() / 3;
+    let each = Duration::from_secs(third.as_secs().clamp(1, 4));
     let rate = config.rate();
     let sweep = RateSweep {
         rates: RATES.iter().map(|part| rate * part).collect(),
-        each: third.clamp(Duration::from_secs(2), Duration::from_secs(4)),
+        each,
         p95_max: Duration::from_millis(100),
     };
     let curve = Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(2.0, third.as_secs_f64().clamp(2.0, 20.0)).ceil());
@@ -35,7 +36,6 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
         Step::scenario(scenario::RATE_SWEEP, "rate sweep to the knee", Block::RateSweep(sweep)),
         Step::scenario(scenario::PERCENTILES, "full percentile curve", Block::Load(curve)),
     ];
-    let each = Duration::from_secs(if third < Duration::from_secs(5) { 2 } else { 4 });
     steps.extend(methods(found, (rate / 4.0, each)));
     steps.extend(sizes(found, (rate / 4.0, each)));
     steps.extend(kinds_of_answer(found, (rate / 4.0, each)));

@@ -9,7 +9,7 @@ use crate::plan::stress::{close_all, phase_of, short_count};
 use crate::plan::{Found, Step};
 
 /// Load on each step: a quarter of the sustained load, between these.
-const LOAD_MIN: Duration = Duration::from_secs(3);
+const LOAD_MIN: Duration = Duration::from_secs(2);
 const LOAD_MAX: Duration = Duration::from_secs(10);
 
 /// Steps of more and more connections, each with the same load: what grows, and how.
