@@ -71,7 +71,8 @@ impl Calls {
             let arguments = Some(request.arguments.as_str()).filter(|arguments| !arguments.is_empty());
             let params = params(request, tools);
             let with_progress = request.with_progress;
-            let ask = Ask { method: &request.method, name, arguments, params: &params, with_progress, ..Ask::default() };
+            let ask =
+                Ask { method: &request.method, name, arguments, params: &params, with_progress, ..Ask::default() };
             Template::new(peer, &ask)
         };
         Ok(Self {

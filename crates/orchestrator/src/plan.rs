@@ -12,11 +12,13 @@ mod share;
 mod stress;
 mod visit;
 
-pub use block::{Block, Burst, Call, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Streams, Variant};
+pub use block::{
+    Block, Burst, Call, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Streams, Variant,
+};
 pub(crate) use block::{RATES_MAX, RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub use chaos::chaos;
-pub use comprehensive::{SUITE_PHASES, comprehensive};
 pub(crate) use choose::choose;
+pub use comprehensive::{SUITE_PHASES, comprehensive};
 pub use found::{ChangeBy, Found, Offers, QueueFacts, Visits};
 pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};

@@ -25,7 +25,7 @@ pub use exit::{ExitCode, exit_code};
 pub use format::plural;
 pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
 pub use summary::{
-    FaultLine, Figure, Finish, Generator, LedgerLine, PhaseLine, Readiness, ScenarioResult, Section, State, Summary, SummaryPhase,
-    TimelineLine, Value,
+    FaultLine, Figure, Finish, Generator, LedgerLine, PhaseLine, Readiness, ScenarioResult, Section, State, Summary,
+    SummaryPhase, TimelineLine, Value,
 };
 pub use verdict::{threshold, thresholds};

@@ -53,7 +53,9 @@ pub(crate) fn phase(analysis: &Analysis, name: &str) -> Option<&'static SuitePha
 /// What a phase cost beside what it measured: its time outside of loads and scenarios, and the agents' CPU.
 pub(crate) fn own_cost(analysis: &Analysis, number: u8) -> Vec<Figure> {
     let times = analysis.phases.get(&number);
-    let Some((from_us, to_us)) = times.and_then(|times| times.started_us.zip(times.ended_us)) else { return Vec::new() };
+    let Some((from_us, to_us)) = times.and_then(|times| times.started_us.zip(times.ended_us)) else {
+        return Vec::new();
+    };
     let measured_us = covered_us(measured(analysis, number), (from_us, to_us));
     let self_us = to_us.saturating_sub(from_us).saturating_sub(measured_us);
     let window = Window::between(from_us, to_us);

@@ -53,7 +53,8 @@ fn the_first_four_phases_measure_everything_on_a_cluster_of_their_own() {
     assert!(finished.report.is_some(), "{}", finished.said());
     assert!([3, 99].contains(&finished.code), "2 s tell no drift, and 2,400 req/s no throughput: {}", finished.code);
     adds_up(&finished);
-    let measured = ["connectivity_and_baseline", "load_scaling", "sustained_load", "throughput_and_latency_distribution"];
+    let measured =
+        ["connectivity_and_baseline", "load_scaling", "sustained_load", "throughput_and_latency_distribution"];
     for name in measured {
         assert_eq!(phase(&finished, name)["state"], "complete", "{}", finished.said());
     }
@@ -105,7 +106,8 @@ fn everything_is_compared(finished: &Finished) {
 fn on_another_server_what_does_not_apply_is_skipped_with_the_reason() {
     let target = Target::start(Vice::None);
     let size = ["-c", "20", "-d", "2s", "-r", "40", "--ramp-rate", "100", "--tool", "echo"];
-    let finished = erlmcp(&[&["comprehensive", &target.url(), "--phases", "1,4", "--seed", "7"], &size[..]].concat()).end();
+    let finished =
+        erlmcp(&[&["comprehensive", &target.url(), "--phases", "1,4", "--seed", "7"], &size[..]].concat()).end();
     assert!(finished.report.is_some(), "{}", finished.said());
     adds_up(&finished);
     assert_eq!(finished.verdict("connectivity.endpoints_percent"), "pass", "{}", finished.said());

@@ -62,9 +62,9 @@ impl Endpoints {
         actions.push(finding(&self.place, now_us, finding::COLD_MEDIAN_MS, median, Some(note)));
         let shut = doors.iter().find(|door| !door.error.is_empty());
         actions.push(Action::Show(match (shut, median) {
-            (None, Some(ms)) => live::Event::StepOk {
-                text: format!("{} answer; {ms:.2} ms on a new connection", endpoints(open)),
-            },
+            (None, Some(ms)) => {
+                live::Event::StepOk { text: format!("{} answer; {ms:.2} ms on a new connection", endpoints(open)) }
+            }
             (None, None) => live::Event::StepFailed { text: "The target has no address".into() },
             (Some(door), _) => live::Event::StepFailed {
                 text: format!("{open} of {} answer; {}: {}", endpoints(doors.len()), door.address, door.error),

@@ -58,8 +58,12 @@ impl Varied {
             with_progress: false,
         });
         let era = self.variant.era.filter(|_| !is_usual).map_or("", crate::Era::name);
-        let block = self.place.first_id + if is_usual { 2 } else { 1 };
-        Requests { load: Some(load), queued, era: era.into(), block }
+        Requests { load: Some(load), queued, era: era.into(), block: self.block_of(is_usual) }
+    }
+
+    /// By which agents say which calls they have taken.
+    fn block_of(&self, is_usual: bool) -> u32 {
+        self.place.first_id + if is_usual { 2 } else { 1 }
     }
 
     fn tell(&self, is_usual: bool, seen: &Observation<'_>) -> (BTreeSet<u32>, Vec<Action>) {
@@ -77,12 +81,17 @@ impl Varied {
 
     /// Takes note of an agent that has taken the calls, or is gone. True where nobody is waited for any more.
     fn is_taken(&mut self, seen: &Observation<'_>) -> bool {
+        let is_usual = matches!(self.state, State::Restoring(..));
+        let told = self.block_of(is_usual);
         let (State::Telling(agents, until_us) | State::Restoring(agents, until_us)) = &mut self.state else {
             return false;
         };
         match seen.event {
-            Event::Agent { agent, said: Said::Taken { error, .. } } if agents.remove(agent) && !error.is_empty() => {
-                self.trouble.get_or_insert_with(|| error.clone());
+            Event::Agent { agent, said: Said::Taken { block, error } } if *block == told => {
+                agents.remove(agent);
+                if !error.is_empty() {
+                    self.trouble.get_or_insert_with(|| error.clone());
+                }
             }
             Event::Agent { agent, said: Said::Gone(_) } => drop(agents.remove(agent)),
             _ if seen.now_us >= *until_us => {

@@ -1,5 +1,5 @@
-use crate::{Era, ToolCall};
 use crate::fault::{Field, Kind};
+use crate::{Era, ToolCall};
 
 /// What is known of the target when the plan is made.
 #[derive(Debug, Clone, PartialEq)]

@@ -192,6 +192,7 @@ fn cluster() -> ClusterSample {
         cpu_us: Some(3_000_000),
         run_delay_us: Some(40_000),
         descriptors: Some(8_360),
+        threads: None,
         restarts: Some(1),
     };
     ClusterSample {

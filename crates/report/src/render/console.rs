@@ -4,7 +4,8 @@ use super::LINE;
 use crate::summary::title;
 use crate::verdict::{Check, Verdict};
 use crate::{
-    ExitCode, FaultLine, Figure, Finish, ScenarioResult, PhaseLine, State, Summary, SummaryPhase, Value, exit_code, format,
+    ExitCode, FaultLine, Figure, Finish, PhaseLine, ScenarioResult, State, Summary, SummaryPhase, Value, exit_code,
+    format,
 };
 
 /// The end of the console's output: FINAL REPORT, readiness, closing status line.

@@ -1,7 +1,9 @@
 use erlmcp_record::names::phase;
 
 use crate::verdict::Check;
-use crate::{FaultLine, Figure, Finish, ScenarioResult, PhaseLine, State, Summary, SummaryPhase, Value, format, summary::title};
+use crate::{
+    FaultLine, Figure, Finish, PhaseLine, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title,
+};
 
 /// FINAL_REPORT.md: the table of SLAs first.
 pub fn markdown(summary: &Summary) -> String {

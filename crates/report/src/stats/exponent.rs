@@ -34,9 +34,10 @@ fn bounds(logs: &[(f64, Vec<f64>)], seed: u64) -> Option<(f64, f64)> {
         logs.iter().zip(seed..).map(|((_, values), seed)| Draws::new(values.len(), seed)).collect();
     let found: Vec<f64> = (0..REPLICATES)
         .filter_map(|_| {
-            let drawn = logs.iter().zip(&mut draws).map(|((n, values), draws)| {
-                (*n, mean(draws.next_order().into_iter().map(|at| values[at])))
-            });
+            let drawn = logs
+                .iter()
+                .zip(&mut draws)
+                .map(|((n, values), draws)| (*n, mean(draws.next_order().into_iter().map(|at| values[at]))));
             fit(&drawn.collect::<Vec<_>>()).map(|line| line.0)
         })
         .collect();

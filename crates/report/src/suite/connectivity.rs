@@ -70,7 +70,11 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     let open = doors.iter().filter(|(_, door)| is_open(door)).count() as u64;
     let with_page = |name: &str| {
         let has = |door: &&(u64, &ScenarioRow)| door.1.detail.get(name) == Some(&200.0);
-        Value::Text(format!("{} of {}", doors.iter().filter(has).count(), format::plural(doors.len() as u64, "endpoint")))
+        Value::Text(format!(
+            "{} of {}",
+            doors.iter().filter(has).count(),
+            format::plural(doors.len() as u64, "endpoint")
+        ))
     };
     let of_doors = |name: &str, why: &str| Value::or(median(&doors, name), Value::Ms, why);
     let none = "no knock was answered";

@@ -170,7 +170,10 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     };
     let mut figures = vec![
         Figure::new("knee_rps", Value::or(kept, rate, "no rate of the sweep was kept")),
-        Figure::new("beyond_the_knee", if rates.is_empty() { Value::NotMeasured("no rate was tried".into()) } else { why }),
+        Figure::new(
+            "beyond_the_knee",
+            if rates.is_empty() { Value::NotMeasured("no rate was tried".into()) } else { why },
+        ),
     ];
     figures.extend(rates.iter().map(|rate| {
         let p95 = rate.load.latency.as_ref().and_then(|hist| hist.quantile_us(0.95));

@@ -107,7 +107,8 @@ fn enter(judge: &mut Judge<'_>) {
     judge.enter(LATE, late.doubted(cut.clone()));
     judge.enter(ERRORS, errors.doubted(cut.clone()));
     judge.enter(P95, p95.doubted(cut.clone()));
-    judge.enter(LATENCY_GROWTH, growth(&steps, latency_growth(&steps, seed), "P95 of each second").doubted(cut.clone()));
+    judge
+        .enter(LATENCY_GROWTH, growth(&steps, latency_growth(&steps, seed), "P95 of each second").doubted(cut.clone()));
     judge.enter(MEMORY_GROWTH, memory_evidence(&steps, facts, seed).doubted(cut));
 }
 

@@ -7,12 +7,7 @@ use crate::format;
 use crate::verdict::{Check, Verdict, invalid, offers_tools};
 
 /// Ready only when every check passed and `tools/call` was measured.
-pub(super) fn readiness(
-    analysis: &Analysis,
-    facts: &Facts<'_>,
-    checks: &[Check],
-    suite: &[PhaseLine],
-) -> Readiness {
+pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], suite: &[PhaseLine]) -> Readiness {
     let count = |of: fn(&Verdict) -> bool| checks.iter().filter(|check| of(&check.verdict)).count();
     let failed = count(|verdict| *verdict == Verdict::Fail);
     let inconclusive = count(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));

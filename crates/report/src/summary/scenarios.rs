@@ -4,8 +4,8 @@ use erlmcp_record::names::{detail, phase, scenario};
 use super::{Figure, ScenarioResult, Value, phases};
 use crate::analysis::{Analysis, SlotCounts};
 use crate::facts::{Facts, FaultFacts, Observed, QueueFacts, Recovered};
-use crate::{format, suite};
 use crate::verdict::{Check, Verdict, skipped_phase};
+use crate::{format, suite};
 
 /// The scenarios of a phase, in the order in which they were run.
 pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], number: u8) -> Vec<ScenarioResult> {

@@ -15,7 +15,11 @@ fn good() -> Story {
 }
 
 fn changed(name: &'static str, change: impl Fn(&mut Scene) + 'static) -> Summary {
-    let change = move |scene: &mut Scene| if scene.row.name == name { change(scene) };
+    let change = move |scene: &mut Scene| {
+        if scene.row.name == name {
+            change(scene)
+        }
+    };
     Story::comprehensive(change).summary()
 }
 

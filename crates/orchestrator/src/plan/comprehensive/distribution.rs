@@ -25,12 +25,10 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let third = config.duration() / 3;
     let each = Duration::from_secs(third.as_secs().clamp(1, 4));
     let rate = config.rate();
-    let sweep = RateSweep {
-        rates: RATES.iter().map(|part| rate * part).collect(),
-        each,
-        p95_max: Duration::from_millis(100),
-    };
-    let curve = Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(2.0, third.as_secs_f64().clamp(2.0, 20.0)).ceil());
+    let sweep =
+        RateSweep { rates: RATES.iter().map(|part| rate * part).collect(), each, p95_max: Duration::from_millis(100) };
+    let curve =
+        Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(2.0, third.as_secs_f64().clamp(2.0, 20.0)).ceil());
     let curve = Load { rate, duration: curve, line_every: None };
     let mut steps = vec![
         Step::scenario(scenario::RATE_SWEEP, "rate sweep to the knee", Block::RateSweep(sweep)),
@@ -61,7 +59,8 @@ fn tool(name: &str, arguments: String, with_progress: bool) -> Call {
 /// What the run calls, and what any server of its era can be asked without harm.
 fn methods(found: &Found, pace: (f64, Duration)) -> Vec<Step> {
     let usual = Variant { call: None, era: None };
-    let mut steps = vec![varied(&format!("{}usual", scenario::METHOD), "latency by method: the run's own", usual, pace)];
+    let mut steps =
+        vec![varied(&format!("{}usual", scenario::METHOD), "latency by method: the run's own", usual, pace)];
     let none = (!found.offers.has_tools).then(|| "the target lists no tools".to_string());
     let greeting = if found.offers.is_legacy { "ping" } else { "server/discover" };
     for (method, skip) in [(greeting, None), ("tools/list", none)] {

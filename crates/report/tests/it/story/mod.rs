@@ -50,6 +50,7 @@ pub(crate) struct LoadSecond {
 pub(crate) const OK_US: u64 = 5_000;
 
 type Change<T> = Box<dyn Fn(u32, &mut T)>;
+type SceneChange = Box<dyn Fn(&mut Scene)>;
 
 /// What happens in a run. Everything goes well where nothing else is said.
 pub(crate) struct Story {
@@ -68,7 +69,7 @@ pub(crate) struct Story {
     /// Changes the server's sample of a second of the run.
     pub(crate) sample: Change<ClusterSample>,
     /// It is the comprehensive suite: changes each of its scenarios.
-    pub(crate) scenes: Option<Box<dyn Fn(&mut Scene)>>,
+    pub(crate) scenes: Option<SceneChange>,
     rows: RefCell<Vec<Entry>>,
     hists: RefCell<BTreeMap<Vec<(u64, u64)>, Hist>>,
 }

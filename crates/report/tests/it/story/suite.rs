@@ -92,7 +92,9 @@ impl Story {
     /// 300 connections, then all of them: a second of ramp and three of load each.
     fn scaling(&self, change: &dyn Fn(&mut Scene)) {
         self.started(2, 1, 7);
-        for (at, (connections, more, from)) in [(300, 300, 1), (CONNECTIONS, CONNECTIONS - 300, 4)].into_iter().enumerate() {
+        for (at, (connections, more, from)) in
+            [(300, 300, 1), (CONNECTIONS, CONNECTIONS - 300, 4)].into_iter().enumerate()
+        {
             let (ramp, load) = (20_000 + 32 * at as u32, 20_016 + 32 * at as u32);
             self.second(2, from, connections);
             for agent in AGENTS {
@@ -102,7 +104,8 @@ impl Story {
                 row.latency = Some(self.hist(&[(4_000, more / 2)]));
                 self.push(Entry::Interval(row));
             }
-            let mut row = rows::scenario(2, &format!("{}{connections}", scenario::SCALE_RAMP), (from, from + 1), &[ramp]);
+            let mut row =
+                rows::scenario(2, &format!("{}{connections}", scenario::SCALE_RAMP), (from, from + 1), &[ramp]);
             row.detail.insert(detail::RAMP_MS.into(), 900.0);
             self.scene(change, row, &[], 0);
             let name = format!("{}{connections}", scenario::SCALE_LOAD);
