@@ -49,8 +49,9 @@ fn a_suite_in_which_all_goes_well() {
 #[test]
 fn phases_that_were_left_out_are_not_production_ready() {
     let summary = good().summary();
-    assert!(matches!(summary.readiness.verdict, erlmcp_report::verdict::Verdict::Skipped { .. }));
-    assert!(!summary.readiness.against.is_empty());
+    assert_ne!(summary.readiness.verdict, erlmcp_report::verdict::Verdict::Pass);
+    let against = &summary.readiness.against;
+    assert!(against.iter().any(|why| why.contains("skipped")), "{against:?}");
 }
 
 #[test]

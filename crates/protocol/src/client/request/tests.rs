@@ -21,6 +21,7 @@ const CALL: Ask<'static> = Ask {
     notifications: None,
     params: &[],
     operation: None,
+    with_progress: false,
 };
 
 #[test]
@@ -211,4 +212,18 @@ fn a_request_is_put_into_a_session_after_it_was_rendered() {
     let stream = open_stream(&Peer { session: Some("s-2"), ..peer }).expect("fine");
     let stream = String::from_utf8(stream).expect("text");
     assert!(stream.starts_with("GET /mcp HTTP/1.1\r\n") && stream.contains("Mcp-Session-Id: s-2\r\n"), "{stream}");
+}
+
+#[test]
+fn a_progress_token_stands_beside_what_else_there_is() {
+    for version in [Version::NEWEST, Version::NEWEST_LEGACY] {
+        let of = |ask| {
+            let text = render(&peer(&[], version), ask, 7).expect("fine");
+            let (_, body) = text.split_once("\r\n\r\n").expect("a head ends");
+            serde_json::from_str::<Value>(body).expect("JSON")["params"]["_meta"].take()
+        };
+        let meta = of(Ask { with_progress: true, operation: Some("o-1"), ..CALL });
+        assert_eq!((&meta["progressToken"], &meta[operation::META]), (&"erlmcp".into(), &"o-1".into()), "{meta}");
+        assert!(of(CALL)["progressToken"].is_null());
+    }
 }
