@@ -125,7 +125,7 @@ fn what_cannot_be_asked_for_is_said() {
     for (arguments, why) in [
         (vec!["--phases", "9"], "from 1 to 8"),
         (vec!["--phases", "ramp_up"], "load_scaling"),
-        (vec!["--steps", "0"], "--steps"),
+        (vec!["-c", "20", "--steps", "10,0"], "--steps must be from 1"),
     ] {
         let finished = erlmcp(&[vec!["comprehensive"], arguments].concat()).end();
         assert_eq!(finished.code, 2, "{}", finished.said());

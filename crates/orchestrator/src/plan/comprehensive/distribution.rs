@@ -84,7 +84,8 @@ fn sizes(found: &Found, (rate, each): (f64, Duration)) -> Vec<Step> {
 
 /// The same call with and without a progress token, which alone makes the answer a stream.
 fn kinds_of_answer(found: &Found, (rate, each): (f64, Duration)) -> Vec<Step> {
-    let skip = found.queue.as_ref().err().cloned().or((!found.offers.is_ours).then(|| NOT_OURS.to_string()));
+    let not_ours = (!found.offers.is_ours).then(|| NOT_OURS.to_string());
+    let skip = not_ours.or(found.queue.as_ref().err().cloned());
     let step = |name: &str, words: &str, with_progress| {
         let call = tool("work", r#"{"ms":0}"#.into(), with_progress);
         varied(name, words, calling(call), (rate.min(QUEUED_RATE), each)).skipped(skip.clone())
