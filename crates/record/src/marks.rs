@@ -106,6 +106,9 @@ pub struct Expected {
     /// Requests go on to succeed while it is in force.
     #[serde(default)]
     pub progress: bool,
+    /// No request is lost or refused by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lossless: bool,
 }
 
 impl Expected {

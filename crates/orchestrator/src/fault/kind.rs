@@ -209,15 +209,13 @@ impl Kind {
     pub fn takes_out(self) -> bool {
         matches!(
             self,
-            Kind::Kill
-                | Kind::CrashLoop
-                | Kind::Terminate
-                | Kind::RollingRestart
-                | Kind::Partition
-                | Kind::PartitionIn
-                | Kind::PartitionOut
-                | Kind::Reset
+            Kind::Kill | Kind::CrashLoop | Kind::Partition | Kind::PartitionIn | Kind::PartitionOut | Kind::Reset
         )
+    }
+
+    /// It is done in order: no request is to be lost or refused by it.
+    pub fn is_lossless(self) -> bool {
+        matches!(self, Kind::Terminate | Kind::RollingRestart)
     }
 
     /// How often its target's process ends by it, at most.

@@ -49,7 +49,12 @@ impl Course {
             kind: fault.name().into(),
             replica: fault.replicas.first().copied(),
             replicas: if fault.replicas.len() > 1 { fault.replicas.clone() } else { Vec::new() },
-            expected: Expected { detected: fault.kind.takes_out(), healed: fault.is_healed(), progress: false },
+            expected: Expected {
+                detected: fault.kind.takes_out(),
+                healed: fault.is_healed(),
+                progress: false,
+                lossless: fault.kind.is_lossless(),
+            },
             ..FaultRow::default()
         };
         Self {
@@ -105,13 +110,15 @@ impl Course {
 
     fn answered(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match seen.event {
-            Event::Answer(Answer::Injected { id, outcome }) if *id == self.row.id => self.injected(outcome),
+            Event::Answer(Answer::Injected { id, outcome }) if *id == self.row.id => {
+                self.injected(outcome, seen.now_us)
+            }
             Event::Answer(Answer::Healed { id, outcome }) if *id == self.row.id => self.healed(outcome, seen.now_us),
             _ => Vec::new(),
         }
     }
 
-    fn injected(&mut self, outcome: &Result<Injected, String>) -> Vec<Action> {
+    fn injected(&mut self, outcome: &Result<Injected, String>, now_us: u64) -> Vec<Action> {
         let injected = match outcome {
             Ok(injected) => injected,
             Err(why) => {
@@ -135,7 +142,8 @@ impl Course {
             let until_us = injected.effect_us + at_most_us;
             self.state = State::InForce((injected.effect_us + hold_us).min(until_us), until_us);
         } else {
-            actions.extend(self.recover(injected.effect_us));
+            // What takes a while has its effect with its first step.
+            actions.extend(self.recover(now_us));
         }
         actions
     }

@@ -1,6 +1,7 @@
 //! Faults from a list: what each of them showed, and all together.
 
 use erlmcp_record::names::{phase, scenario};
+use erlmcp_record::{Fate, FaultRow};
 
 use super::estimate::Estimate;
 use super::evidence::Evidence;
@@ -19,7 +20,11 @@ pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict
         let reason = row.note.clone().unwrap_or_else(|| "its effect was not seen".into());
         return Verdict::Inconclusive { reason };
     }
-    let fails = is_unhealed(fault) || is_undetected(fault) || is_unrecovered(fault) || stalled(analysis, fault).0 > 0;
+    let fails = is_unhealed(fault)
+        || is_undetected(fault)
+        || is_unrecovered(fault)
+        || stalled(analysis, fault).0 > 0
+        || lost(analysis, fault) > 0;
     match cut(analysis).filter(|_| fails) {
         Some(reason) => Verdict::Inconclusive { reason },
         None if fails => Verdict::Fail,
@@ -29,12 +34,13 @@ pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict
 
 /// Why it failed, in words; empty where it did not.
 pub(crate) fn failures(analysis: &Analysis, fault: &FaultFacts<'_>) -> String {
-    let stalled = stalled(analysis, fault).0;
+    let (stalled, lost) = (stalled(analysis, fault).0, lost(analysis, fault));
     let all = [
         (is_unhealed(fault), "not seen to be healed".to_string()),
         (is_undetected(fault), "not detected by the cluster".into()),
         (is_unrecovered(fault), "not all was well again".into()),
         (stalled > 0, format!("no request succeeded in {stalled} of its seconds")),
+        (lost > 0, format!("{lost} requests were lost or refused, and none was to be")),
     ];
     let mut texts: Vec<String> = all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text).collect();
     texts.extend(fault.fault.note.clone());
@@ -53,6 +59,20 @@ fn is_undetected(fault: &FaultFacts<'_>) -> bool {
 fn is_unrecovered(fault: &FaultFacts<'_>) -> bool {
     let is_unready = fault.fault.replica.is_some() && !matches!(fault.ready_again, Observed::After { .. });
     is_unready || fault.reestablished < fault.affected || (fault.fault.note.is_some() && !is_unhealed(fault))
+}
+
+/// Requests that were lost or refused meanwhile where none was to be; of several faults at once nobody can say which it was.
+fn lost(analysis: &Analysis, fault: &FaultFacts<'_>) -> u64 {
+    let (row, from_us) = (fault.fault, fault.fault.injected_us);
+    let is_beside = |other: &FaultRow| {
+        let ends_us = other.ready_us.max(other.heal_verified_us).max(other.steady_us).unwrap_or(u64::MAX);
+        other.id != row.id && other.effect_us.is_some_and(|us| us < fault.over_us) && ends_us > from_us
+    };
+    if !row.expected.lossless || analysis.faults.values().any(is_beside) {
+        return 0;
+    }
+    let fates = [Fate::Refused, Fate::TimedOut, Fate::Reset, Fate::UnsentConnection];
+    fates.into_iter().map(|fate| fault.fates.during.fates.get(fate)).sum()
 }
 
 /// Seconds without a success, and the seconds in which some were demanded: requests were planned, and every fault in

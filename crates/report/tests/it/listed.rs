@@ -26,7 +26,7 @@ fn listed(change: impl Fn(&mut FaultRow)) -> Vec<Entry> {
             Entry::Fault(row) if row.scenario == scenario::NETWORK_PARTITION => {
                 row.scenario = scenario::FAULTS.into();
                 row.kind = "partition".into();
-                row.expected = Expected { detected: true, healed: true, progress: true };
+                row.expected = Expected { detected: true, healed: true, progress: true, lossless: false };
                 change(row);
             }
             Entry::Scenario(row) if row.name == scenario::NETWORK_PARTITION => row.name = scenario::FAULTS.into(),
@@ -78,6 +78,16 @@ fn each_thing_that_was_not_seen_fails_its_check() {
         assert_eq!(summary.faults[0].verdict, Verdict::Fail);
         assert!(summary.faults[0].reason.is_some());
     }
+}
+
+#[test]
+fn what_is_done_in_order_loses_nothing() {
+    let lost = [Fate::Refused, Fate::TimedOut, Fate::Reset, Fate::UnsentConnection];
+    let of = |lossless: bool| summary(|row| row.expected.lossless = lossless).faults.remove(0);
+    let count: u64 = lost.into_iter().map(|fate| of(true).fates.get(fate)).sum();
+    assert!(count > 0, "the story has some: {:?}", of(true).fates);
+    assert_eq!((of(false).verdict, of(true).verdict), (Verdict::Pass, Verdict::Fail));
+    assert_eq!(of(true).reason, Some(format!("{count} requests were lost or refused, and none was to be")));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The ends of sessions on their way to all replicas: who ended one is told so when every replica knows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use super::messages::{Line, ToReplica};
+use super::slot::Slot;
 use super::supervisor::Supervisor;
 use crate::limits::Limits;
 use crate::session::{Ended, Revoked, SessionKey, Word};
@@ -32,8 +33,8 @@ pub(super) struct Endings {
 struct Spreading {
     batch: u64,
     askers: Vec<Process>,
-    /// At most one a replica.
-    awaited: BTreeMap<u16, u64>,
+    /// At most two a replica.
+    awaited: BTreeSet<Process>,
 }
 
 impl Endings {
@@ -61,9 +62,7 @@ impl Endings {
     /// A process knows of a batch.
     pub(super) fn known(&mut self, batch: u64, replica: u16, life: u64) {
         let Some(spreading) = self.spreading.as_mut().filter(|spreading| spreading.batch == batch) else { return };
-        if spreading.awaited.get(&replica) == Some(&life) {
-            spreading.awaited.remove(&replica);
-        }
+        spreading.awaited.remove(&(replica, life));
     }
 
     /// Forgets what processes that are gone were owed or have asked for.
@@ -71,7 +70,7 @@ impl Endings {
         self.owed.retain(|(process, _)| lives(*process));
         self.waiting.retain(|(process, _)| lives(*process));
         if let Some(spreading) = &mut self.spreading {
-            spreading.awaited.retain(|replica, life| lives((*replica, *life)));
+            spreading.awaited.retain(|process| lives(*process));
         }
     }
 
@@ -99,13 +98,14 @@ impl Endings {
 
 impl Supervisor {
     /// A client has said something that may concern another replica.
-    pub(super) fn heard(&mut self, by: u16, word: Word) {
+    pub(super) fn heard(&mut self, by: Process, word: Word) {
         let line = ToReplica::Heard(word).to_line();
-        for slot in self.slots.values().filter(|slot| slot.replica != by) {
-            let Some(process) = &slot.process else { continue };
-            // One that leaves so much unread is stuck, or will be told too late anyway.
-            if !process.try_say(&line) && self.endings.owed.len() < OWED_MAX {
-                self.endings.owed.push(((slot.replica, slot.life), Line::clone(&line)));
+        for slot in self.slots.values() {
+            for (life, process) in slot.processes().filter(|(life, _)| (slot.replica, *life) != by) {
+                // One that leaves so much unread is stuck, or will be told too late anyway.
+                if !process.try_say(&line) && self.endings.owed.len() < OWED_MAX {
+                    self.endings.owed.push(((slot.replica, life), Line::clone(&line)));
+                }
             }
         }
     }
@@ -117,14 +117,12 @@ impl Supervisor {
             return;
         }
         let slots = &self.slots;
-        endings.forget(|(replica, life)| slots.get(&replica).is_some_and(|s| s.life == life && s.process.is_some()));
-        let processes = slots.values().filter(|slot| slot.process.is_some());
-        let processes: Vec<Process> = processes.map(|slot| (slot.replica, slot.life)).collect();
+        let process = |(replica, life)| slots.get(&replica).and_then(|slot| slot.process_of(life));
+        endings.forget(|of| process(of).is_some());
+        let lives = |slot: &Slot| slot.processes().map(|(life, _)| (slot.replica, life)).collect::<Vec<_>>();
+        let processes: Vec<Process> = slots.values().flat_map(lives).collect();
         endings.next(&processes);
-        endings.owed.retain(|((replica, _), line)| {
-            let process = slots.get(replica).and_then(|slot| slot.process.as_ref());
-            !process.is_some_and(|process| process.try_say(line))
-        });
+        endings.owed.retain(|(of, line)| !process(*of).is_some_and(|process| process.try_say(line)));
     }
 }
 

@@ -14,8 +14,9 @@ use serde::de::DeserializeOwned;
 
 use super::line;
 
-/// Listening sockets of one replica: a name resolves to few addresses.
-pub(super) const SOCKETS_MAX: usize = 8;
+/// Listening sockets of one replica, a name resolves to few addresses; and what goes to and comes from the processes after
+/// and before it.
+pub(super) const SOCKETS_MAX: usize = 10;
 const BYTES_MAX: usize = 64 * 1_024;
 
 /// Sends `hello` and the sockets. The channel is new, so that it has room for them: this never waits.
@@ -64,9 +65,18 @@ mod tests {
         let cluster = ClusterReference { control: "c".into(), port: 1, replicas: 3 };
         let session_key = crate::session::SessionKey::random();
         let (limits, allowed_hosts) = (Limits::default(), vec!["a".to_string()]);
-        let store = StoreAddress { socket: "s".into(), base: 1, number: 2 };
-        let hello =
-            Hello { replica: 2, supervisor_pid: 1, shards: 1, limits, allowed_hosts, cluster, session_key, store };
+        let store = StoreAddress { socket: "s".into(), base: 1, number: 2, after_another: false };
+        let hello = Hello {
+            replica: 2,
+            supervisor_pid: 1,
+            shards: 1,
+            limits,
+            allowed_hosts,
+            cluster,
+            session_key,
+            store,
+            takes_over: false,
+        };
         send(&supervisor, &hello, &[listener.as_fd(), listener.as_fd()]).expect("sent");
         supervisor.write_all(b"next\n").expect("written");
 

@@ -63,8 +63,9 @@ pub(super) struct Keeping {
     base: u64,
     /// Numbers of processes that were ever started.
     started: u64,
-    /// Those of the replicas that live; at most one each.
-    living: BTreeMap<u16, u64>,
+    /// Those of the replicas' processes that live, by replica and life: two of one replica while one takes the place of the
+    /// other.
+    living: BTreeMap<(u16, u64), u64>,
     is_living_old: bool,
     exports: BTreeMap<u64, oneshot::Sender<Value>>,
     asked: u64,
@@ -108,16 +109,16 @@ impl Keeping {
     }
 
     /// A replica's new process: who it is at the store.
-    pub(super) fn begin(&mut self, replica: u16) -> StoreAddress {
+    pub(super) fn begin(&mut self, process: (u16, u64), after_another: bool) -> StoreAddress {
         self.started += 1;
-        self.living.insert(replica, self.started);
+        self.living.insert(process, self.started);
         self.is_living_old = true;
-        StoreAddress { socket: self.socket.clone(), base: self.base, number: self.started }
+        StoreAddress { socket: self.socket.clone(), base: self.base, number: self.started, after_another }
     }
 
     /// A replica's process has ended.
-    pub(super) fn end(&mut self, replica: u16) {
-        self.living.remove(&replica);
+    pub(super) fn end(&mut self, replica: u16, life: u64) {
+        self.living.remove(&(replica, life));
         self.is_living_old = true;
     }
 

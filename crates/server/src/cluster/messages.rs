@@ -20,7 +20,9 @@ pub(super) const TO_REPLICA_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// Messages to a replica that may wait; one that leaves so many unread is stuck.
 pub(super) const TO_REPLICA_WAITING_MAX: usize = 32;
 
-/// The first message; the listening sockets come with it, the shared ones first, the replica's own last.
+/// The first message. The listening sockets come with it, the shared ones first, the replica's own last; then the socket by
+/// which its connections go to the process that takes its place, and, where it takes the place of one itself, the other end
+/// of that one's.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
     pub(super) replica: u16,
@@ -33,6 +35,8 @@ pub(super) struct Hello {
     pub(super) session_key: SessionKey,
     /// Where operations are kept.
     pub(super) store: StoreAddress,
+    /// It takes the place of a process that still serves.
+    pub(super) takes_over: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +62,8 @@ pub(super) enum ToReplica {
     /// All replicas know of the sessions that this one has ended.
     AllKnow,
     Drain,
+    /// The process that takes its place is ready: connections go there.
+    HandOver,
 }
 
 /// A message as it is written: made once for all replicas.
@@ -107,6 +113,8 @@ pub(super) enum FromReplica {
     },
     /// It cannot start, for this reason.
     Failed(String),
+    /// It was told to end, and serves on until another process has taken its place.
+    Leaving,
     Drained {
         cut: u64,
     },

@@ -22,6 +22,7 @@ mod pages;
 mod probe;
 mod process;
 mod pulse;
+mod replacing;
 mod replica;
 mod scaling;
 mod slot;

@@ -66,6 +66,7 @@ pub enum ReplicaEnd {
 /// Where the process was not started so, or the system refuses what a replica can't work without.
 pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<ReplicaEnd, ClusterError> {
     let Some((channel, hello, sockets)) = meet_supervisor()? else { return Ok(ReplicaEnd::Orphaned) };
+    let Endowment { listening: sockets, bequest, inheritance } = sockets;
     // The program was started by its descriptor, which is no name; failing that, `ps` shows another one.
     let _ = rustix::thread::set_name(c"erlmcp");
     channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
@@ -88,12 +89,17 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
     let enough = descriptors_for(&config.limits);
     match enough.and_then(|_| Ok(Server::start_in_cluster(config, sockets, sessions, Some(hello.store))?)) {
         Ok(server) => {
+            if let Some(inheritance) = inheritance {
+                server.take_over(inheritance).map_err(ClusterError::system("start a thread"))?;
+            }
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let watch = Watch { source, verdicts, probes: BTreeMap::new() };
             let shared = server.shared();
             let mut replica = Replica {
                 server: Some(server),
                 draining: None,
+                bequest: Some(bequest),
+                is_leaving: false,
                 watch,
                 writer,
                 shared,
@@ -116,22 +122,34 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
     }
 }
 
+/// The sockets that come with the first message.
+struct Endowment {
+    listening: Vec<Listening>,
+    /// By which connections go to the process that takes this one's place.
+    bequest: StdUnixStream,
+    /// By which those of the process come whose place this one takes.
+    inheritance: Option<StdUnixStream>,
+}
+
 /// Takes the channel and what comes with the first message. From now on a supervisor that dies takes this process with
 /// it; none where it is dead already.
-fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Vec<Listening>)>, ClusterError> {
+fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Endowment)>, ClusterError> {
     let channel = io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
     let channel = StdUnixStream::from(channel);
     channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
-    let (hello, sockets) = handover::receive::<Hello>(&channel).map_err(|_| ClusterError::NoChannel)?;
+    let (hello, mut sockets) = handover::receive::<Hello>(&channel).map_err(|_| ClusterError::NoChannel)?;
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
     let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
     if parent.and_then(|parent| u32::try_from(parent).ok()) != Some(hello.supervisor_pid) {
         return Ok(None);
     }
+    let inheritance = if hello.takes_over { sockets.pop().map(StdUnixStream::from) } else { None };
+    let bequest = sockets.pop().map(StdUnixStream::from).ok_or(ClusterError::NoChannel)?;
     let own = sockets.len().saturating_sub(1);
     let listening = |(place, socket)| Listening { listener: TcpListener::from(socket), shared: place < own };
-    Ok(Some((channel, hello, sockets.into_iter().enumerate().map(listening).collect())))
+    let listening = sockets.into_iter().enumerate().map(listening).collect();
+    Ok(Some((channel, hello, Endowment { listening, bequest, inheritance })))
 }
 
 /// The sessions of the cluster, once the supervisor has told which have ended: what clients end here comes out of the
@@ -158,6 +176,10 @@ struct Replica {
     /// None once it drains.
     server: Option<Server>,
     draining: Option<JoinHandle<Drained>>,
+    /// By which connections go to the process that takes this one's place, until they do.
+    bequest: Option<StdUnixStream>,
+    /// The supervisor was told that this process is to end.
+    is_leaving: bool,
     watch: Watch,
     writer: OwnedWriteHalf,
     shared: Arc<Shared>,
@@ -207,7 +229,11 @@ impl Replica {
                 }
                 Some(ending) = self.endings.recv(), if self.asked.is_empty() => self.pass_on(ending).await?,
                 Some(word) = self.words.recv() => self.say(&FromReplica::Heard(word)).await?,
-                _ = terminate.recv() => self.drain(),
+                // Who says so twice does not want to wait.
+                _ = terminate.recv() => match std::mem::replace(&mut self.is_leaving, true) {
+                    false => self.say(&FromReplica::Leaving).await?,
+                    true => self.drain(),
+                },
                 drained = over(&mut self.draining) => {
                     self.draining = None;
                     self.say(&FromReplica::Drained { cut: drained.cut }).await?;
@@ -255,7 +281,8 @@ impl Replica {
                 server.set_cluster_pages(ClusterPages { metrics: text, status, taken_at_ns });
             }
             (ToReplica::Changed(change), Some(server)) => change.tell(server),
-            (ToReplica::Drain, Some(_)) => self.drain(),
+            (ToReplica::Drain, _) => self.drain(),
+            (ToReplica::HandOver, _) => self.hand_over(),
             (_, None) => {}
         }
         Ok(())
@@ -286,11 +313,29 @@ impl Replica {
     }
 
     fn drain(&mut self) {
-        if let Some(server) = self.server.take() {
-            self.watch.set(Vec::new());
-            server.drain();
-            self.draining = Some(tokio::task::spawn_blocking(move || server.join()));
+        match self.server.take() {
+            Some(server) => {
+                server.drain();
+                self.wait_for_end(server);
+            }
+            // While connections go to another process: what is left is ended.
+            None => self.shared.drain(),
         }
+    }
+
+    /// Another process has taken this one's place.
+    fn hand_over(&mut self) {
+        let (Some(mut server), Some(bequest)) = (self.server.take(), self.bequest.take()) else { return };
+        if let Err(error) = server.hand_over(bequest) {
+            tracing::warn!("connections cannot be handed over: {error}");
+            server.drain();
+        }
+        self.wait_for_end(server);
+    }
+
+    fn wait_for_end(&mut self, server: Server) {
+        self.watch.set(Vec::new());
+        self.draining = Some(tokio::task::spawn_blocking(move || server.join()));
     }
 }
 

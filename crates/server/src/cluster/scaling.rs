@@ -73,8 +73,11 @@ impl Supervisor {
         slot.is_member = false;
         slot.prober = None;
         slot.listener = None;
+        // It takes no place any more.
+        slot.successor.iter().for_each(|successor| successor.process.kill());
         let Some(process) = &slot.process else {
-            self.slots.remove(&replica);
+            slot.stage = Stage::Draining { until_ns: 0 };
+            self.remove_if_gone(replica);
             return;
         };
         if matches!(slot.stage, Stage::Draining { .. }) {
@@ -92,7 +95,7 @@ impl Supervisor {
             self.drain(replica);
         }
         if how == Stopped::AtOnce {
-            self.slots.values().for_each(super::slot::Slot::kill);
+            self.slots.values().flat_map(super::slot::Slot::processes).for_each(|(_, process)| process.kill());
         }
         // A client that waits for a scale is told by the loss of its sender.
         self.phase = Phase::Stopping(how);

@@ -1,6 +1,7 @@
 //! What the supervisor knows of one replica, over all the processes that it was.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,6 +64,16 @@ pub(super) struct Row<'a> {
     pub(super) snapshot_age_ns: Option<u64>,
 }
 
+/// A process of a replica beside the one that is the replica.
+#[derive(Debug)]
+pub(super) struct Other {
+    pub(super) life: u64,
+    pub(super) process: Process,
+    pub(super) bequest: Option<OwnedFd>,
+    /// Killed then.
+    pub(super) until_ns: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) replica: u16,
@@ -70,9 +81,17 @@ pub(super) struct Slot {
     /// None when nobody will accept there any more.
     pub(super) listener: Option<TcpListener>,
     pub(super) stage: Stage,
-    /// Tells the processes apart that were this replica.
+    /// Processes that were ever started for it.
+    pub(super) lives: u64,
+    /// Tells its process from the others that were this replica.
     pub(super) life: u64,
     pub(super) process: Option<Process>,
+    /// By which that one's connections go to the process that takes its place.
+    pub(super) bequest: Option<OwnedFd>,
+    /// The process that is to take its place, and is not ready yet.
+    pub(super) successor: Option<Other>,
+    /// The process whose place was taken, until it has ended.
+    pub(super) leaving: Option<Other>,
     pub(super) prober: Option<Prober>,
     pub(super) pulse: Pulse,
     pub(super) is_starved: bool,
@@ -97,8 +116,12 @@ impl Slot {
             address,
             listener: Some(listener),
             stage: Stage::Backoff { until_ns: 0 },
+            lives: 0,
             life: 0,
             process: None,
+            bequest: None,
+            successor: None,
+            leaving: None,
             prober: None,
             pulse: Pulse::new(0),
             is_starved: false,
@@ -117,6 +140,7 @@ impl Slot {
     /// Its process has ended, or is not waited for any more.
     pub(super) fn forget_process(&mut self) {
         self.process = None;
+        self.bequest = None;
         self.prober = None;
         self.reach = Reach::default();
         self.told = None;
@@ -124,11 +148,28 @@ impl Slot {
         self.is_starved = false;
     }
 
+    /// All of its processes, with their lives.
+    pub(super) fn processes(&self) -> impl Iterator<Item = (u64, &Process)> {
+        let others = self.successor.iter().chain(&self.leaving).map(|other| (other.life, &other.process));
+        self.process.iter().map(|process| (self.life, process)).chain(others)
+    }
+
+    pub(super) fn process_of(&self, life: u64) -> Option<&Process> {
+        self.processes().find(|(of, _)| *of == life).map(|(_, process)| process)
+    }
+
     /// SIGKILL, where there is a process; its end is told as any other.
     pub(super) fn kill(&self) {
-        if let Some(process) = &self.process {
-            process.kill();
-        }
+        self.process.iter().for_each(Process::kill);
+    }
+
+    /// This process is the replica from now on; it has not said yet that it takes requests.
+    pub(super) fn become_process(&mut self, other: Other) {
+        self.life = other.life;
+        self.restarts = self.lives - 1;
+        self.process = Some(other.process);
+        self.bequest = other.bequest;
+        self.stage = Stage::Starting { until_ns: other.until_ns };
     }
 
     /// Out of membership since `since_ns`; true where it was in.

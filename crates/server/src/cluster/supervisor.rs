@@ -1,8 +1,10 @@
 //! The supervisor: one loop over everything that happens, one_for_one as OTP has it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ use crate::metrics::ClusterReference;
 /// The shared pages are made anew after so many looks at the replicas.
 const LOOKS_A_PAGE: u64 = 400 / HEARTBEAT_MS;
 /// A replica that takes no requests this long after its start is killed.
-const START_NS: u64 = 30_000_000_000;
+pub(super) const START_NS: u64 = 30_000_000_000;
 
 /// What the cluster is about.
 #[derive(Debug)]
@@ -252,6 +254,7 @@ impl Supervisor {
         let can_start = self.keeping.was_ready();
         let replicas: Vec<u16> = self.slots.keys().copied().collect();
         for replica in replicas {
+            self.look_at_others(replica, now_ns);
             let Some(slot) = self.slots.get_mut(&replica) else { continue };
             match slot.stage {
                 Stage::Backoff { until_ns } if until_ns <= now_ns && can_start => self.start(replica, now_ns),
@@ -289,8 +292,31 @@ impl Supervisor {
     }
 
     fn start(&mut self, replica: u16, now_ns: u64) {
-        let cluster = self.reference();
+        let launched = self.launch(replica, None);
         let Some(slot) = self.slots.get_mut(&replica) else { return };
+        slot.life = slot.lives;
+        slot.restarts = slot.lives - 1;
+        slot.last_words = None;
+        slot.stage = Stage::Starting { until_ns: now_ns + START_NS };
+        match launched {
+            Ok((process, bequest)) => {
+                slot.process = Some(process);
+                slot.bequest = Some(bequest);
+            }
+            Err(error) => {
+                let (life, reason) = (slot.life, format!("its process cannot be started: {error}"));
+                slot.last_words = Some(reason.clone());
+                self.ended(replica, life, reason);
+            }
+        }
+    }
+
+    /// Starts a process for a replica, which must be there: its life is the last one of the slot. It takes over what comes
+    /// by `inheritance`. Gives the end of the socket by which its own connections will go to the next one.
+    pub(super) fn launch(&mut self, replica: u16, inheritance: Option<OwnedFd>) -> io::Result<(Process, OwnedFd)> {
+        let cluster = self.reference();
+        let slot = self.slots.get_mut(&replica).ok_or(io::ErrorKind::NotFound)?;
+        slot.lives += 1;
         let hello = Hello {
             replica,
             supervisor_pid: std::process::id(),
@@ -299,26 +325,18 @@ impl Supervisor {
             allowed_hosts: self.config.allowed_hosts.clone(),
             cluster,
             session_key: self.endings.key.clone(),
-            store: self.keeping.begin(replica),
+            store: self.keeping.begin((replica, slot.lives), inheritance.is_some()),
+            takes_over: inheritance.is_some(),
         };
-        slot.life += 1;
-        slot.restarts = slot.life - 1;
-        slot.last_words = None;
-        slot.stage = Stage::Starting { until_ns: now_ns + START_NS };
-        let sockets: Vec<_> = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd).collect();
+        let (bequest, far_end) = UnixStream::pair()?;
+        let far_end = OwnedFd::from(far_end);
+        let listening = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd);
+        let sockets: Vec<_> = listening.chain([far_end.as_fd()]).chain(inheritance.as_ref().map(AsFd::as_fd)).collect();
         let (path, arguments) = (&*self.config.program, &*self.config.arguments);
         let program = Program { path, role: Role::Replica(replica), arguments };
-        match Process::start(&program, &hello, &sockets, slot.life, &self.happenings) {
-            Ok(process) => {
-                process.say(&self.endings.all());
-                slot.process = Some(process);
-            }
-            Err(error) => {
-                let (life, reason) = (slot.life, format!("its process cannot be started: {error}"));
-                slot.last_words = Some(reason.clone());
-                self.ended(replica, life, reason);
-            }
-        }
+        let process = Process::start(&program, &hello, &sockets, slot.lives, &self.happenings)?;
+        process.say(&self.endings.all());
+        Ok((process, bequest.into()))
     }
 
     /// A replica takes requests.
@@ -335,11 +353,15 @@ impl Supervisor {
     /// A process has ended. It is started again, but for those that were asked to end and those that end too often.
     pub(super) fn ended(&mut self, replica: u16, life: u64, reason: String) {
         let now_ns = monotonic_ns();
+        self.keeping.end(replica, life);
+        if self.other_ended(replica, life, &reason) {
+            return;
+        }
         let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
         self.is_membership_old = true;
-        self.keeping.end(replica);
         if matches!(slot.stage, Stage::Draining { .. }) {
-            self.slots.remove(&replica);
+            slot.forget_process();
+            self.remove_if_gone(replica);
             return;
         }
         let was_starting = matches!(slot.stage, Stage::Starting { .. });
@@ -348,6 +370,14 @@ impl Supervisor {
         let reason = said.unwrap_or(reason);
         slot.forget_process();
         let has_left = slot.leave(now_ns);
+        if let Some(successor) = slot.successor.take() {
+            // It comes to take a place that is free already.
+            slot.become_process(successor);
+            if has_left {
+                self.emit(Event::Down { replica, at_ns: now_ns, reason });
+            }
+            return;
+        }
         let next = if is_hopeless { Next::GiveUp } else { slot.intensity.ended(now_ns) };
         if let Next::GiveUp = next {
             slot.stage = Stage::Failed;

@@ -10,9 +10,22 @@ use crate::clock::monotonic_ns;
 
 impl Supervisor {
     pub(super) fn said(&mut self, replica: u16, life: u64, message: FromReplica) {
-        let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
+        let Some(slot) = self.slots.get_mut(&replica) else { return };
+        let is_successor = slot.successor.as_ref().is_some_and(|successor| successor.life == life);
         match message {
+            FromReplica::Ready if is_successor => self.succeed(replica),
+            // Of sessions every process has its say; of the rest only the one that is the replica.
+            FromReplica::Heard(word) => self.heard((replica, life), word),
+            FromReplica::EndSessions(ended) => self.endings.wait((replica, life), ended),
+            FromReplica::KnowsEnded { batch } => self.endings.known(batch, replica, life),
+            FromReplica::Changed(change) => self.changed(replica, change),
+            FromReplica::Drained { cut: 0 } => {}
+            FromReplica::Drained { cut } => {
+                tracing::warn!("replica {replica} cut {cut} connections that were still busy when its time was over");
+            }
+            _ if slot.life != life => {}
             FromReplica::Ready => self.is_ready(replica),
+            FromReplica::Leaving => self.leaving(replica, life),
             FromReplica::Beat => {
                 slot.pulse.beat();
                 slot.is_starved = false;
@@ -25,15 +38,7 @@ impl Supervisor {
                     self.turn(watched, turn);
                 }
             }
-            FromReplica::Heard(word) => self.heard(replica, word),
-            FromReplica::EndSessions(ended) => self.endings.wait((replica, life), ended),
-            FromReplica::KnowsEnded { batch } => self.endings.known(batch, replica, life),
-            FromReplica::Changed(change) => self.changed(replica, change),
             FromReplica::Failed(reason) => slot.last_words = Some(reason),
-            FromReplica::Drained { cut: 0 } => {}
-            FromReplica::Drained { cut } => {
-                tracing::warn!("replica {replica} cut {cut} connections that were still busy when its time was over");
-            }
         }
     }
 

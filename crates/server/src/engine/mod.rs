@@ -2,6 +2,7 @@
 
 mod bind;
 mod config;
+mod heir;
 mod history;
 mod notifier;
 mod peers;
@@ -9,12 +10,14 @@ mod shared;
 mod starting;
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 pub use bind::bind;
 pub use config::{Change, ClusterPages, Drained, Listening, ServerConfig, ServerError};
+pub(crate) use heir::{Handed, Heir};
 pub use notifier::Notifier;
 pub(crate) use notifier::{Outbox, Updates};
 pub(crate) use peers::Forwarded;
@@ -35,6 +38,8 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     shards: Vec<JoinHandle<u64>>,
     workers: WorkerPool,
+    /// Sends connections to the process that takes this one's place, by this socket; its end says that nothing is left here.
+    handing: Option<(JoinHandle<()>, UnixStream)>,
 }
 
 impl Server {
@@ -115,15 +120,38 @@ impl Server {
     /// Begins the drain: not ready, streams end with their result, what is in flight is answered, idle connections
     /// are closed.
     pub fn drain(&self) {
+        self.shared.drain();
+    }
+
+    /// Begins another kind of drain: connections go to the process at the other end as soon as they are idle, and go on
+    /// there; streams end with their result.
+    ///
+    /// # Errors
+    /// Where there are no threads left.
+    pub(crate) fn hand_over(&mut self, to: UnixStream) -> std::io::Result<()> {
+        let (heir, thread) = heir::send(to.try_clone()?)?;
+        self.handing = Some((thread, to));
         self.shared.drained_since_ns.store(monotonic_ns(), Ordering::Release);
-        self.shared.draining.store(true, Ordering::Release);
+        self.shared.set_heir(Some(heir));
         self.shared.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+        Ok(())
+    }
+
+    /// Takes over what the process before this one hands over.
+    ///
+    /// # Errors
+    /// Where there are no threads left.
+    pub(crate) fn take_over(&self, from: UnixStream) -> std::io::Result<()> {
+        heir::receive(from, self.shared())
     }
 
     /// Waits until the drain is over.
     pub fn join(self) -> Drained {
         // A shard that panicked has cut its connections, but nobody can say how many.
         let cut = self.shards.into_iter().map(|shard| shard.join().unwrap_or(0)).sum();
+        self.shared.set_heir(None);
+        // What broke there was told there.
+        let _until_the_end = self.handing.map(|(thread, to)| (thread.join(), to));
         if let Some(operations) = self.shared.operations.get() {
             let limits = &self.shared.limits;
             let patience_ns = (limits.drain_lead_ms + limits.drain_timeout_ms).saturating_mul(1_000_000);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use erlmcp_protocol::server::access::AllowedHosts;
 
 use super::config::ClusterPages;
+use super::heir::Heir;
 use super::notifier::Notifier;
 use super::peers::Peers;
 use crate::answer::AnswerWriter;
@@ -57,6 +58,10 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     /// When the drain began, CLOCK_MONOTONIC ns.
     pub(crate) drained_since_ns: AtomicU64,
+    /// Takes the connections over, once there is somebody.
+    pub(super) heir: Mutex<Option<Heir>>,
+    /// There is, or was.
+    pub(super) has_heir: AtomicBool,
     pub(crate) pages: Mutex<Option<Arc<ClusterPages>>>,
     /// As the limit has it, or as the descriptors allow.
     pub(crate) connections_max: u64,
@@ -81,6 +86,27 @@ impl Shared {
 
     pub(crate) fn pages(&self) -> Option<Arc<ClusterPages>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Begins the drain.
+    pub(crate) fn drain(&self) {
+        self.drained_since_ns.store(clock::monotonic_ns(), Ordering::Release);
+        self.draining.store(true, Ordering::Release);
+        self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+    }
+
+    /// Who takes the connections over; None: nobody.
+    pub(crate) fn heir(&self) -> Option<Heir> {
+        // Asked in every turn of a shard's loop, and there is none.
+        if !self.has_heir.load(Ordering::Acquire) {
+            return None;
+        }
+        self.heir.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_heir(&self, heir: Option<Heir>) {
+        *self.heir.lock().unwrap_or_else(PoisonError::into_inner) = heir;
+        self.has_heir.store(true, Ordering::Release);
     }
 
     /// Ends a session, here and on all other replicas.

@@ -99,7 +99,7 @@ pub(super) fn start(
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
         shards.push(thread.spawn(move || run(looping)).map_err(system("shard threads"))?);
     }
-    Ok(Server { shared, addresses, shards, workers })
+    Ok(Server { shared, addresses, shards, workers, handing: None })
 }
 
 fn addresses(listeners: &[Listening]) -> Result<Vec<SocketAddr>, ServerError> {
@@ -147,6 +147,8 @@ pub(crate) fn share(
         ready: AtomicBool::new(ready),
         draining: AtomicBool::new(false),
         drained_since_ns: AtomicU64::new(0),
+        heir: Mutex::new(None),
+        has_heir: AtomicBool::new(false),
         pages: Mutex::new(None),
         connections_max: limits.connections_max.min(descriptors().saturating_sub(limits.descriptors_reserved)),
         started_ns,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::heart::{Command, Outcome};
@@ -44,17 +44,25 @@ pub(crate) struct Link {
     news: Notify,
     /// Zero before the store has given one.
     epoch: AtomicU64,
+    /// False while another process has this one's place at the store.
+    has_place: watch::Sender<bool>,
 }
 
 impl Link {
-    pub(crate) fn new(way: Way, incarnation: Incarnation, unanswered_max: usize) -> Arc<Self> {
+    pub(crate) fn new(way: Way, incarnation: Incarnation, unanswered_max: usize, has_place: bool) -> Arc<Self> {
         Arc::new(Self {
             way,
             incarnation,
             unanswered: Mutex::new(Unanswered::new(unanswered_max)),
             news: Notify::new(),
             epoch: AtomicU64::new(0),
+            has_place: watch::Sender::new(has_place),
         })
+    }
+
+    /// The process that had this one's place has ended: this one speaks.
+    pub(crate) fn take_place(&self) {
+        self.has_place.send_replace(true);
     }
 
     fn unanswered(&self) -> MutexGuard<'_, Unanswered<Waiter>> {
@@ -89,6 +97,8 @@ impl Link {
 
     /// Connects and speaks, again and again, until this incarnation is over.
     pub(crate) async fn run(self: Arc<Self>) {
+        // The sender is our own: it is not gone.
+        let _ = self.has_place.subscribe().wait_for(|has_place| *has_place).await;
         loop {
             match self.converse().await {
                 Ok(()) => break,

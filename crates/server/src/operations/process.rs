@@ -23,6 +23,8 @@ pub(crate) struct StoreAddress {
     pub(crate) base: u64,
     /// Grows from one process of the supervisor to the next.
     pub(crate) number: u64,
+    /// It has to wait until the process has ended whose place it takes.
+    pub(crate) after_another: bool,
 }
 
 /// A store that serves its socket.

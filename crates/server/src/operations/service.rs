@@ -62,9 +62,10 @@ impl Operations {
         limits: &Limits,
         runtime: &tokio::runtime::Handle,
         writer: Option<(Orders, JoinHandle<()>)>,
+        has_place: bool,
     ) -> Arc<Self> {
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        let link = Link::new(way, incarnation, size(limits.store_backlog_max));
+        let link = Link::new(way, incarnation, size(limits.store_backlog_max), has_place);
         runtime.spawn(Arc::clone(&link).run());
         Arc::new(Self {
             link,
@@ -94,7 +95,7 @@ impl Operations {
         let incarnation = Incarnation { base: random_base(), replica, number: 1 };
         // Whoever had the file before is not there any more. There is room: it is the first order.
         let _ = orders.try_send(Order::Living { base: incarnation.base, up_to: 0, living: Vec::new() });
-        Ok(Self::new(Way::Here(orders.clone()), incarnation, limits, runtime, Some((orders, writer))))
+        Ok(Self::new(Way::Here(orders.clone()), incarnation, limits, runtime, Some((orders, writer)), true))
     }
 
     /// With a store that is another process.
@@ -105,7 +106,12 @@ impl Operations {
         runtime: &tokio::runtime::Handle,
     ) -> Arc<Self> {
         let incarnation = Incarnation { base: address.base, replica, number: address.number };
-        Self::new(Way::Socket(address.socket), incarnation, limits, runtime, None)
+        Self::new(Way::Socket(address.socket), incarnation, limits, runtime, None, !address.after_another)
+    }
+
+    /// The process that had this one's place at the store has ended.
+    pub(crate) fn take_place(&self) {
+        self.link.take_place();
     }
 
     /// Names a run: new for each.

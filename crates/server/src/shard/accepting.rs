@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mio::net::{TcpListener, TcpStream};
 
-use super::Mailbox;
+use super::{Mailbox, Origin};
 
 /// The listeners of a server, with the shard that accepts for all.
 pub(crate) struct Accepting {
@@ -16,7 +16,7 @@ pub(crate) struct Accepting {
     /// The shard that gets the next connection.
     next: usize,
     /// Taken from the kernel, with no room anywhere.
-    held: Option<(TcpStream, u8)>,
+    held: Option<(TcpStream, Origin)>,
     per_turn_max: u64,
 }
 
@@ -47,10 +47,10 @@ impl Accepting {
     }
 
     /// Accepts as many as a turn may, gives those of the own shard to `adopt`. True where there is more at once.
-    pub(crate) fn turn(&mut self, mut adopt: impl FnMut(TcpStream, u8)) -> bool {
+    pub(crate) fn turn(&mut self, mut adopt: impl FnMut(TcpStream, Origin)) -> bool {
         let mut left = self.per_turn_max;
-        if let Some((stream, listener)) = self.held.take()
-            && !self.hand_over(stream, listener, &mut adopt)
+        if let Some((stream, origin)) = self.held.take()
+            && !self.hand_over(stream, origin, &mut adopt)
         {
             return false;
         }
@@ -62,7 +62,7 @@ impl Accepting {
                 left -= 1;
                 match self.listeners[index].socket.accept() {
                     Ok((stream, _)) => {
-                        if !self.hand_over(stream, index as u8, &mut adopt) {
+                        if !self.hand_over(stream, Origin::new(index as u8), &mut adopt) {
                             return false;
                         }
                     }
@@ -79,18 +79,18 @@ impl Accepting {
     }
 
     /// False where there was no room; the connection is held then.
-    fn hand_over(&mut self, stream: TcpStream, listener: u8, adopt: &mut impl FnMut(TcpStream, u8)) -> bool {
+    fn hand_over(&mut self, stream: TcpStream, origin: Origin, adopt: &mut impl FnMut(TcpStream, Origin)) -> bool {
         let shard = self.next;
         self.next = (self.next + 1) % self.mailboxes.len();
         if shard == self.own {
-            adopt(stream, listener);
+            adopt(stream, origin);
             return true;
         }
-        match self.mailboxes[shard].connection(stream, listener) {
+        match self.mailboxes[shard].connection(stream, origin) {
             Ok(()) => true,
             Err(stream) => {
                 self.next = shard;
-                self.held = Some((stream, listener));
+                self.held = Some((stream, origin));
                 false
             }
         }

@@ -1,30 +1,73 @@
-//! How a shard ends: no new connections, streams end with their result, what is in flight is answered, the idle go.
+//! How a shard ends: no new connections, streams end with their result, what is in flight is answered, the idle go. Where
+//! another process takes this one's place, connections go there as soon as they are idle, and their clients notice
+//! nothing: no byte that a client sends can cross the end of its connection.
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Net, Shard, ms};
 use crate::conn::{Reading, Stream, Task};
+use crate::engine::{Handed, Heir};
 
 /// A drain that has begun.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Drain {
     began_ns: u64,
+    /// Takes the connections over; None: they are ended.
+    heir: Option<Heir>,
     /// Accepting is over, and the streams are told.
     accepting_over: bool,
     /// The idle are told.
     idle_told: bool,
+    /// When it was last looked who is idle.
+    looked_ns: u64,
 }
 
+/// What became of handing over.
+enum Handing {
+    /// All that were idle are gone.
+    Done,
+    /// The heir does not keep up.
+    Behind,
+    /// The heir takes no more.
+    Broken,
+}
+
+/// With more connections than this it is not looked in every turn who is idle.
+const LOOK_ALWAYS: usize = 1_024;
+const LOOK_EVERY_NS: u64 = 2_000_000;
+
 impl<N: Net> Shard<N> {
-    /// Looks how far the drain is.
-    pub(crate) fn go_on_draining(&mut self) {
-        if self.drain.is_none() && self.shared.draining.load(std::sync::atomic::Ordering::Acquire) {
-            self.drain = Some(Drain { began_ns: self.now_ns, accepting_over: false, idle_told: false });
+    /// Looks how far the drain is. True where there is more to do at once.
+    pub(crate) fn go_on_draining(&mut self) -> bool {
+        if self.drain.is_none() {
+            self.drain = self.begin_drain();
         }
-        let Some(mut drain) = self.drain else { return };
+        let Some(mut drain) = self.drain.take() else { return false };
+        let more = if drain.heir.is_some() { self.go_on_handing(&mut drain) } else { self.go_on_ending(&mut drain) };
+        self.drain = Some(drain);
+        more
+    }
+
+    fn begin_drain(&self) -> Option<Drain> {
+        let drains = self.shared.draining.load(Ordering::Acquire);
+        let heir = if drains { None } else { self.shared.heir() };
+        (drains || heir.is_some()).then_some(Drain {
+            began_ns: self.now_ns,
+            heir,
+            accepting_over: false,
+            idle_told: false,
+            looked_ns: 0,
+        })
+    }
+
+    fn go_on_ending(&mut self, drain: &mut Drain) -> bool {
         let limits = &self.shared.limits;
         let lead_ns = ms(limits.drain_lead_ms);
         let idle_ns = lead_ns + ms(limits.drain_idle_ms);
         let since_ns = self.now_ns.saturating_sub(drain.began_ns);
-        if since_ns >= lead_ns && !drain.accepting_over {
+        if since_ns >= lead_ns && !self.dispatcher.draining {
             drain.accepting_over = true;
             self.dispatcher.draining = true;
             self.end_streams(|_| true);
@@ -34,17 +77,63 @@ impl<N: Net> Shard<N> {
             drain.idle_told = true;
             self.end_idle();
         }
-        self.drain = Some(drain);
+        false
+    }
+
+    fn go_on_handing(&mut self, drain: &mut Drain) -> bool {
+        // The heir accepts from the same sockets.
+        drain.accepting_over = true;
+        let is_told_to_end = self.shared.draining.load(Ordering::Acquire);
+        let is_due = self.now_ns.saturating_sub(drain.looked_ns) >= LOOK_EVERY_NS;
+        if !is_told_to_end && !is_due && self.table.len() > LOOK_ALWAYS {
+            return false;
+        }
+        drain.looked_ns = self.now_ns;
+        self.end_streams(|_| true);
+        match drain.heir.as_ref().map(|heir| self.hand_over_idle(heir)) {
+            Some(Handing::Behind) if !is_told_to_end => true,
+            Some(Handing::Done) if !is_told_to_end => false,
+            _ => {
+                // As if there had never been an heir.
+                self.shared.draining.store(true, Ordering::Release);
+                (drain.heir, drain.began_ns) = (None, self.now_ns);
+                self.go_on_ending(drain)
+            }
+        }
+    }
+
+    fn hand_over_idle(&mut self, heir: &Heir) -> Handing {
+        for key in self.table.keys() {
+            if !self.table.get(key).is_some_and(|connection| connection.is_idle()) {
+                continue;
+            }
+            let place = match heir.try_reserve() {
+                Ok(place) => place,
+                Err(TrySendError::Full(())) => return Handing::Behind,
+                Err(TrySendError::Closed(())) => return Handing::Broken,
+            };
+            let Some(connection) = self.take_out(key) else { continue };
+            // One that can't be let go of is closed.
+            if let Ok(socket) = self.net.release(connection.stream) {
+                place.send(Handed { socket, listener: connection.listener, kind: connection.kind });
+            }
+        }
+        Handing::Done
+    }
+
+    /// Every answer from now on is the last one of its connection.
+    pub(super) fn ends_all(&self) -> bool {
+        self.drain.as_ref().is_some_and(|drain| drain.heir.is_none())
     }
 
     /// True while connections are taken.
     pub(crate) fn accepts(&self) -> bool {
-        self.drain.is_none_or(|drain| !drain.accepting_over)
+        self.drain.as_ref().is_none_or(|drain| !drain.accepting_over)
     }
 
     /// None while the shard has work to do; then how many connections had to be cut.
     pub(crate) fn ended(&mut self) -> Option<u64> {
-        let drain = self.drain.filter(|drain| drain.accepting_over)?;
+        let drain = self.drain.as_ref().filter(|drain| drain.accepting_over)?;
         if self.table.len() == 0 {
             return Some(0);
         }

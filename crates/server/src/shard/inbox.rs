@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use erlmcp_protocol::server::respond::LAST_CHUNK;
 
-use super::mailbox::{Delivery, Inbox, Note, SESSIONS_ENDED};
+use super::mailbox::{Delivery, Inbox, Note, Origin, SESSIONS_ENDED};
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
 use crate::dispatch::{RETRY_MS, write_message, write_retry_after};
@@ -14,7 +14,7 @@ use crate::session::EventId;
 
 impl<N: Net> Shard<N> {
     /// Takes the messages; hands over the connections that came with them.
-    pub(crate) fn take_messages(&mut self) -> Vec<(mio::net::TcpStream, u8)> {
+    pub(crate) fn take_messages(&mut self) -> Vec<(mio::net::TcpStream, Origin)> {
         let mut inbox = std::mem::take(&mut self.inbox);
         let (changes, told) = self.mailbox.collect(&mut inbox).unwrap_or((0, self.told));
         self.told = told;
@@ -50,7 +50,7 @@ impl<N: Net> Shard<N> {
 
     /// A message that comes before an answer: the first one makes a stream of it.
     fn note(&mut self, token: ConnToken, note: &Note) {
-        let closes = self.drain.is_some();
+        let closes = self.ends_all();
         let Some(connection) = self.find(token) else { return };
         let Task::Call(call) = &mut connection.task else { return };
         let begins = !std::mem::replace(&mut call.streams, true);
@@ -66,7 +66,7 @@ impl<N: Net> Shard<N> {
 
     fn deliver(&mut self, token: ConnToken, answer: &Answer) {
         // The client may have gone; its place may belong to another one.
-        let drains = self.drain.is_some();
+        let drains = self.ends_all();
         let Some(connection) = self.find(token).filter(|connection| matches!(connection.task, Task::Call(_))) else {
             return;
         };
@@ -84,7 +84,7 @@ impl<N: Net> Shard<N> {
 
     /// Closes the stream of a call before its answer.
     fn pause(&mut self, token: ConnToken, primer: &EventId, retry_ms: u64) {
-        let drains = self.drain.is_some();
+        let drains = self.ends_all();
         let Some(connection) = self.find(token) else { return };
         let Task::Call(call) = &connection.task else { return };
         let (begins, closes) = (!call.streams, call.closes || connection.closes || drains);
@@ -98,7 +98,7 @@ impl<N: Net> Shard<N> {
 
     /// Closes the stream of a call that goes on elsewhere.
     fn release(&mut self, token: ConnToken) {
-        let drains = self.drain.is_some();
+        let drains = self.ends_all();
         let Some(connection) = self.find(token) else { return };
         if let Task::Call(call) = &connection.task
             && call.streams

@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 
 use super::ConnToken;
 use crate::engine::{Change, Updates};
+use crate::metrics::counters::ConnectionKind;
 use crate::queue::Answer;
 use crate::session::EventId;
 
@@ -70,8 +71,23 @@ pub(crate) struct Inbox {
     pub(crate) answers: Vec<(ConnToken, Delivery)>,
     /// Resources that are not what they were.
     pub(crate) updates: Updates,
-    /// Accepted connections with the index of their listener.
-    pub(crate) connections: Vec<(TcpStream, u8)>,
+    /// Accepted connections.
+    pub(crate) connections: Vec<(TcpStream, Origin)>,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Index of its listener.
+    pub(crate) listener: u8,
+    /// What it was where it was idle in the process before this one; None: it is new.
+    pub(crate) kind: Option<ConnectionKind>,
+}
+
+impl Origin {
+    pub(crate) fn new(listener: u8) -> Self {
+        Self { listener, kind: None }
+    }
 }
 
 impl Mailbox {
@@ -161,12 +177,12 @@ impl Mailbox {
     }
 
     /// Hands an accepted connection over; gives it back when the shard is far behind.
-    pub(crate) fn connection(&self, stream: TcpStream, listener: u8) -> Result<(), TcpStream> {
+    pub(crate) fn connection(&self, stream: TcpStream, origin: Origin) -> Result<(), TcpStream> {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         if inbox.connections.len() >= self.connections_max {
             return Err(stream);
         }
-        inbox.connections.push((stream, listener));
+        inbox.connections.push((stream, origin));
         drop(inbox);
         self.wake();
         Ok(())

@@ -26,7 +26,7 @@ use crate::engine::Shared;
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
 
 pub(crate) use accepting::Accepting;
-pub(crate) use mailbox::{Mailbox, Note};
+pub(crate) use mailbox::{Mailbox, Note, Origin};
 pub(crate) use net::{Net, Readiness, Sockets};
 pub(crate) use run::{Looping, WAKER, run};
 
@@ -111,7 +111,10 @@ impl<N: Net> Shard<N> {
     }
 
     /// Takes a connection over. One above the limit is told so, and ends.
-    pub(crate) fn adopt(&mut self, stream: N::Stream, listener: u8) {
+    pub(crate) fn adopt(&mut self, stream: N::Stream, origin: Origin) {
+        if let Some(kind) = origin.kind {
+            return self.inherit(stream, origin.listener, kind);
+        }
         let refused = self.shared.open_connections() >= self.shared.connections_max;
         if refused {
             self.counters.refused.add(1);
@@ -120,7 +123,7 @@ impl<N: Net> Shard<N> {
             }
         }
         self.generation = self.generation.wrapping_add(1);
-        let key = self.table.insert(Connection::new(stream, self.generation, listener));
+        let key = self.table.insert(Connection::new(stream, self.generation, origin.listener));
         let token = ConnToken::new(key, self.generation);
         let connection = self.table.get_mut(key).expect("it was just put there");
         self.counters.connections[ConnectionKind::New as usize].add(1);
@@ -139,6 +142,24 @@ impl<N: Net> Shard<N> {
         }
         self.counters.accepted.add(1);
         self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+    }
+
+    /// Takes over a connection that was idle in the process before this one.
+    fn inherit(&mut self, stream: N::Stream, listener: u8, kind: ConnectionKind) {
+        self.generation = self.generation.wrapping_add(1);
+        let mut connection = Connection::new(stream, self.generation, listener);
+        connection.kind = kind;
+        let key = self.table.insert(connection);
+        self.counters.connections[kind as usize].add(1);
+        let token = ConnToken::new(key, self.generation);
+        let connection = self.table.get_mut(key).expect("it was just put there");
+        // What has come meanwhile is told as soon as it is registered.
+        if self.net.register(&mut connection.stream, token).is_err() {
+            return self.close(key);
+        }
+        let limits = &self.shared.limits;
+        let patience_ms = if kind == ConnectionKind::New { limits.head_timeout_ms } else { limits.idle_timeout_ms };
+        self.set_deadline(key, self.now_ns + ms(patience_ms));
     }
 
     /// Something has happened on a connection.
@@ -181,13 +202,7 @@ impl<N: Net> Shard<N> {
 
     /// Ends a connection at once, with whatever it was doing.
     fn close(&mut self, key: u32) {
-        if self.table.get(key).is_none() {
-            return;
-        }
-        self.wheel.take(&mut self.table, key);
-        let Some(connection) = self.table.remove(key) else { return };
-        self.counters.connections[connection.kind as usize].subtract(1);
-        self.lingering_refused -= u64::from(connection.refused);
+        let Some(connection) = self.take_out(key) else { return };
         for buffer in [connection.input, connection.output].into_iter().flatten() {
             self.pool.give_back(buffer);
         }
@@ -197,6 +212,16 @@ impl<N: Net> Shard<N> {
             Task::Stream(_) => self.counters.streams.subtract(1),
             Task::None | Task::Upload(_) => {}
         }
+    }
+
+    /// Takes a connection out of the table, and out of what is counted.
+    fn take_out(&mut self, key: u32) -> Option<Connection<N::Stream>> {
+        self.table.get(key)?;
+        self.wheel.take(&mut self.table, key);
+        let connection = self.table.remove(key)?;
+        self.counters.connections[connection.kind as usize].subtract(1);
+        self.lingering_refused -= u64::from(connection.refused);
+        Some(connection)
     }
 
     fn set_kind(&mut self, key: u32, kind: ConnectionKind) {

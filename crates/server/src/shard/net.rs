@@ -1,6 +1,7 @@
 //! The network as a shard sees it: sockets, or a test's own.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use mio::Interest;
 use mio::net::TcpStream;
@@ -21,6 +22,9 @@ pub(crate) trait Net {
 
     /// Begins to tell of this connection's readiness.
     fn register(&mut self, stream: &mut Self::Stream, token: ConnToken) -> io::Result<()>;
+
+    /// Tells no more of it, and lets go of it without closing it.
+    fn release(&mut self, stream: Self::Stream) -> io::Result<OwnedFd>;
 }
 
 /// What has happened on a connection.
@@ -58,6 +62,12 @@ impl Net for Sockets {
     fn register(&mut self, stream: &mut TcpStream, token: ConnToken) -> io::Result<()> {
         // Both at once: with edges a connection that is always writable tells so only once.
         self.registry.register(stream, token.into(), Interest::READABLE | Interest::WRITABLE)
+    }
+
+    fn release(&mut self, mut stream: TcpStream) -> io::Result<OwnedFd> {
+        // The socket lives on elsewhere, and the kernel would go on to tell of it here.
+        self.registry.deregister(&mut stream)?;
+        Ok(std::net::TcpStream::from(stream).into())
     }
 }
 

@@ -67,20 +67,20 @@ pub(crate) fn run(looping: Looping) -> u64 {
             };
             shard.ready(ConnToken::from(event.token()), readiness);
         }
-        for (stream, listener) in shard.take_messages() {
-            shard.adopt(stream, listener);
+        for (stream, origin) in shard.take_messages() {
+            shard.adopt(stream, origin);
         }
         at_once = shard.go_on();
         if let Some(accepting) = &mut accepting {
-            at_once |= accepting.turn(|stream, listener| shard.adopt(stream, listener));
+            at_once |= accepting.turn(|stream, origin| shard.adopt(stream, origin));
         }
         shard.tick();
-        shard.go_on_draining();
+        at_once |= shard.go_on_draining();
         if !shard.accepts()
             && let Some(mut last) = accepting.take()
         {
             // Closing the listener would reset those who wait in its backlog.
-            while last.turn(|stream, listener| shard.adopt(stream, listener)) {}
+            while last.turn(|stream, origin| shard.adopt(stream, origin)) {}
         }
         watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns(), &shard.counters);
         if let Some(cut) = shard.ended() {

@@ -8,6 +8,7 @@ mod life;
 mod modern;
 mod operations;
 mod refusals;
+mod replacing;
 mod rounds;
 mod scaling;
 mod sessions;

@@ -6,7 +6,7 @@ use super::requests::{echo, listen, statuses, work};
 use super::stage::Stage;
 use crate::limits::Limits;
 use crate::metrics::State;
-use crate::metrics::counters::Outcome;
+use crate::metrics::counters::{ConnectionKind, Outcome};
 use crate::queue::Answer;
 
 fn drain(stage: &mut Stage) {
@@ -48,6 +48,61 @@ fn everyone_gets_what_they_are_owed() {
     stage.turn();
     assert!(call.received().contains("\r\nConnection: close\r\n"));
     stage.finish(&call);
+    assert_eq!(stage.shard.ended(), Some(0));
+}
+
+#[test]
+fn an_heir_takes_connections_over_as_they_become_idle() {
+    let mut stage = Stage::new(Limits::default());
+    let [idle, fresh, stream, call, half] = std::array::from_fn(|_| stage.connect());
+    stage.send(&idle, echo("hi"));
+    stage.send(&stream, listen());
+    stage.send(&call, work());
+    stage.send(&half, &echo("hi")[..20]);
+    for peer in [&idle, &stream] {
+        peer.received();
+    }
+    let (heir, mut handed) = tokio::sync::mpsc::channel(1);
+    stage.shared.set_heir(Some(heir));
+    stage.turn();
+    assert!(!stage.shard.accepts(), "the heir accepts");
+    assert!(stream.received().ends_with("\r\n0\r\n\r\n") && stream.is_finished(), "a stream does not go over");
+    let mut kinds = Vec::new();
+    while let Ok(one) = handed.try_recv() {
+        kinds.push(one.kind);
+        stage.turn();
+    }
+    assert_eq!(kinds, [ConnectionKind::Mcp, ConnectionKind::New], "one after the other: the heir has room for one");
+    for peer in [&idle, &fresh] {
+        assert!(peer.is_closed() && !peer.is_finished() && peer.received().is_empty(), "its client notices nothing");
+    }
+    stage.send(&half, &echo("hi")[20..]);
+    let received = half.received();
+    assert!(statuses(&received) == [200] && !received.contains("Connection: close"), "{received}");
+    assert!(handed.try_recv().is_ok());
+    let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+    assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
+    stage.turn();
+    assert!(!call.received().contains("Connection: close"));
+    assert!(handed.try_recv().is_ok());
+    stage.finish(&stream);
+    assert_eq!(stage.shard.ended(), Some(0));
+}
+
+#[test]
+fn where_the_heir_is_gone_the_drain_is_an_ordinary_one() {
+    let mut stage = Stage::new(Limits::default());
+    let peer = stage.connect();
+    stage.send(&peer, echo("hi"));
+    peer.received();
+    let (heir, handed) = tokio::sync::mpsc::channel(1);
+    drop(handed);
+    stage.shared.set_heir(Some(heir));
+    stage.turn();
+    assert!(!peer.is_closed());
+    stage.send(&peer, echo("hi"));
+    assert!(peer.received().contains("\r\nConnection: close\r\n"));
+    stage.finish(&peer);
     assert_eq!(stage.shard.ended(), Some(0));
 }
 
