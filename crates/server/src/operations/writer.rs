@@ -179,3 +179,49 @@ fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>, log: &mut L
         let _ = answers.try_send(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::heart::{Class, Key, Settled};
+    use crate::operations::memory::{Fate, MemoryStore};
+    use crate::operations::table::Keep;
+
+    fn key() -> Key {
+        Key { principal: Box::default(), operation: "a".into() }
+    }
+
+    /// What one command is answered.
+    fn said(orders: &Orders, place: Place, command: Command) -> Outcome {
+        let (answers, mut waiting) = mpsc::channel(1);
+        let order = Order::Commands { place, commands: vec![(1, command)], answers };
+        orders.blocking_send(order).map_err(drop).expect("it goes on");
+        match FromStore::read(&waiting.blocking_recv().expect("an answer")) {
+            Ok(Some((_, 1, FromStore::Done(reply)))) => reply.outcome,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_dead_lose_their_claims_also_where_there_was_no_room_for_it() {
+        let store = MemoryStore::default();
+        let keeper = Keeper::open(store.clone(), Keep { held_max: 10, retention_ns: u64::MAX }, 0).expect("it opens");
+        let (orders, writer) = start(keeper).expect("it starts");
+        let (answer, answered) = oneshot::channel();
+        let incarnation = Incarnation { base: 1, replica: 1, number: 1 };
+        orders.blocking_send(Order::Connect { incarnation, answer }).map_err(drop).expect("it goes on");
+        let place = answered.blocking_recv().expect("an answer").expect("written").expect("the first");
+        let claim = Command::Claim { key: key(), ticket: 1, class: Class::Once, fingerprint: [1; 16] };
+        assert_eq!(said(&orders, place, claim), Outcome::Granted);
+        store.disk(|disk| disk.next = Fate::Full);
+        let nobody = Order::Living { base: 1, up_to: 1, living: Vec::new() };
+        orders.blocking_send(nobody).map_err(drop).expect("it goes on");
+        let ask = || Command::Ask { key: key(), settle: false };
+        assert_eq!(said(&orders, place, ask()), Outcome::Running { epoch: place.epoch }, "there was no room");
+        while said(&orders, place, ask()) != Outcome::Settled(Settled::Indeterminate) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        orders.blocking_send(Order::Stop).map_err(drop).expect("it goes on");
+        writer.join().expect("it ends");
+    }
+}

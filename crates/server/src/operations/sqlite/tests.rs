@@ -80,3 +80,55 @@ fn an_export_has_every_event_in_order() {
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
     assert_eq!(rows, 9);
 }
+
+/// A store whose log has a whole transaction that it takes for not written, as a commit leaves it that fails at its end.
+fn in_doubt(folder: &Path) -> (SqliteStore, PathBuf) {
+    let [good, path] = ["good.db", "operations.db"].map(|name| folder.join(name));
+    let key = Key { principal: Box::default(), operation: "a".into() };
+    let write = |store: &mut SqliteStore, number: i64| {
+        let (event, at_ns, fingerprint) = (Event::Claimed, 0, [1; 16]);
+        let row = Row { row: number, event, first: number, epoch: 1, ticket: 1, class: 0, fingerprint, at_ns };
+        store.write(&[Entry::Row { row, replica: 1, key: Some(&key), kept: None, effect: None }]).expect("written");
+    };
+    let mut first = SqliteStore::open(&good).expect("it opens");
+    first.recover(&mut Table::new(KEEP), 0).expect("it is empty");
+    write(&mut first, 1);
+    copy(&good, &path);
+    let second = SqliteStore::open(&path).expect("it opens");
+    assert_eq!(rows(&second.connection), 1);
+    write(&mut first, 2);
+    let log = std::fs::read(log_of(&good)).expect("a log");
+    let mut behind = OpenOptions::new().write(true).open(log_of(&path)).expect("a log");
+    std::io::Write::write_all(&mut behind, &log).expect("it is ours");
+    assert_eq!(rows(&second.connection), 1, "it does not know of it");
+    (second, path)
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    path.with_extension("db-wal")
+}
+
+/// The files as the death of a process leaves them.
+fn copy(from: &Path, to: &Path) {
+    std::fs::copy(from, to).expect("it is ours");
+    std::fs::copy(log_of(from), log_of(to)).expect("it is ours");
+}
+
+fn rows(connection: &Connection) -> i64 {
+    connection.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).expect("it can be read")
+}
+
+#[test]
+fn what_was_not_known_to_be_written_does_not_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut store, path) = in_doubt(folder.path());
+    let after_a_death = |name: &str| {
+        let to = folder.path().join(name);
+        copy(&path, &to);
+        rows(&Connection::open(&to).expect("it opens"))
+    };
+    assert_eq!(after_a_death("before.db"), 2, "a whole transaction lies there");
+    store.is_in_doubt = true;
+    store.recover(&mut Table::new(KEEP), 0).expect("it is read");
+    assert_eq!((rows(&store.connection), after_a_death("after.db")), (1, 1), "everybody was told that it is not there");
+}
