@@ -50,6 +50,8 @@ enum State {
 }
 
 const RECOVERY_US: u64 = RECOVERY_BOUND.as_micros() as u64;
+/// What a timetable names is made so long after its end at the latest: each waits until all is well after the one before.
+const OVERTIME_US: u64 = 60_000_000;
 /// A steady second must be one of the last: this old at most.
 const RECENT_US: u64 = 3_000_000;
 
@@ -109,10 +111,17 @@ impl Faults {
     /// Begins what is due.
     fn begin(&mut self, (from_us, until_us): (u64, u64), seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = Vec::new();
-        if seen.now_us >= until_us {
-            return actions;
-        }
         while let Some(planned) = self.plan.planned.get(self.next).cloned() {
+            match planned.when {
+                When::After(_) if seen.now_us >= until_us => break,
+                When::At(_) if seen.now_us >= until_us + OVERTIME_US => {
+                    let why = "its turn did not come: the faults before it took too long".to_string();
+                    actions.extend(self.pass_over(&planned.fault, why, seen.now_us));
+                    self.counts.skipped += 1;
+                    continue;
+                }
+                _ => {}
+            }
             if let Some(why) = &planned.skip {
                 actions.extend(self.pass_over(&planned.fault, why.clone(), seen.now_us));
                 self.counts.skipped += 1;
@@ -211,7 +220,8 @@ impl Faults {
 
     /// Nothing new begins, nothing is under way.
     fn is_done(&self, until_us: u64, now_us: u64) -> bool {
-        let is_last = now_us >= until_us || self.next >= self.plan.planned.len();
+        let is_drawn = self.plan.planned.get(self.next).is_none_or(|next| matches!(next.when, When::After(_)));
+        let is_last = (now_us >= until_us && is_drawn) || self.next >= self.plan.planned.len();
         is_last && self.under_way.is_empty() && self.settling.is_empty()
     }
 

@@ -274,6 +274,20 @@ fn an_unsteady_load_is_waited_for_and_then_passed_over() {
 }
 
 #[test]
+fn a_timetable_is_kept_however_late() {
+    let at = |kind, replica| fault::Planned { when: fault::When::At(Duration::from_secs(1)), ..planned(kind, replica) };
+    let many: Vec<fault::Planned> = (0..100).map(|number| at(Kind::Pause, number % 6)).collect();
+    let mut stage = faults(many, 1);
+    stage.run_to_end(400 * SECOND);
+    let rows = listed(&stage);
+    let (made, passed): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.skipped.is_none());
+    assert_eq!(rows.len(), 100);
+    assert!(made.len() > 10 && !passed.is_empty());
+    assert!(made.iter().all(|row| row.heal_verified_us.is_some()), "{made:?}");
+    assert!(passed.iter().all(|row| row.skipped.as_ref().is_some_and(|why| why.contains("turn"))), "{passed:?}");
+}
+
+#[test]
 fn several_at_once_overlap_and_too_many_demand_no_progress() {
     let two = fault::Planned { fault: fault::Fault::of(Kind::Pause, vec![2, 3]), ..planned(Kind::Pause, 2) };
     let mut stage = faults(vec![planned(Kind::Latency, 1), two, planned(Kind::Pause, 4)], 3);

@@ -41,8 +41,9 @@ impl FaultSpan {
                 [first, more @ ..] => format!("{}, replica {first} and {} more", row.method, more.len()),
             },
             replicas: row.targets(),
-            // Faults of the scenarios do; those of a list say so, of what needs no store.
-            leaves_enough: row.scenario != scenario::FAULTS || (row.expected.progress && !row.is_of_store()),
+            // One node always does; those of a list say so, of what needs no store.
+            leaves_enough: [scenario::NODE_FAILURE, scenario::NETWORK_PARTITION].contains(&row.scenario.as_str())
+                || (row.expected.progress && !row.is_of_store()),
             injected_ns: ns(row.injected_us),
             effect_ns: ns(row.effect_us?),
             over_ns: over.map(ns),
@@ -221,6 +222,7 @@ mod tests {
         };
         assert!(leaves_enough(scenario::NODE_FAILURE, "", false));
         assert!(leaves_enough(scenario::FAULTS, "kill", true) && !leaves_enough(scenario::FAULTS, "kill", false));
+        assert!(!leaves_enough(scenario::ALL_AT_ONCE, "kill", false));
         assert!(!leaves_enough(scenario::FAULTS, "store_full", true), "plain requests go on, operations do not");
         let row = FaultRow { replica: Some(2), replicas: vec![2, 3], effect_us: Some(1), ..FaultRow::default() };
         assert_eq!(FaultSpan::of(&row, 0).expect("it has an effect").what, ", replica 2 and 1 more");
