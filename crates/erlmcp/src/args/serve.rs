@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use erlmcp_server::operations::StorePlace;
 
 use super::count::parse_some;
 use super::duration::parse_duration;
@@ -39,9 +40,10 @@ pub(crate) struct EngineArgs {
     /// A further host name that requests may name in Host and Origin (repeatable)
     #[arg(long, value_name = "NAME")]
     pub(crate) allowed_host: Vec<String>,
-    /// File that operations are kept in [default: a private one that ends with the server]
-    #[arg(long, value_name = "PATH")]
-    pub(crate) store: Option<PathBuf>,
+    /// Where operations are kept: a file, or postgres://USER@HOST/DATABASE, which several servers may share and whose
+    /// password comes from PGPASSWORD or PGPASSFILE [default: a private file that ends with the server]
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) store: Option<StorePlace>,
     /// Offer what a test suite wants, in place of the built-in tools
     #[arg(long, value_name = "SUITE")]
     pub(crate) fixtures: Option<Fixtures>,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use erlmcp_server::cluster::descriptors_for;
-use erlmcp_server::operations::PrivateFolder;
+use erlmcp_server::operations::{PrivateFolder, StorePlace};
 use erlmcp_server::{Listening, Server, ServerConfig, ServerError, bind};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -29,7 +29,8 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
     descriptors_for(&limits)?;
     let folder = if args.engine.store.is_none() { Some(PrivateFolder::create()?) } else { None };
-    let store = args.engine.store.or_else(|| Some(folder.as_ref()?.path().join("operations.db")));
+    let private = || Some(StorePlace::File(folder.as_ref()?.path().join("operations.db")));
+    let store = args.engine.store.or_else(private);
     let config = ServerConfig {
         store,
         limits,

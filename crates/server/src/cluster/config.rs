@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::limits::Limits;
+use crate::operations::StorePlace;
 
 /// What a cluster is started with.
 #[derive(Debug, Clone)]
@@ -18,8 +19,8 @@ pub struct ClusterConfig {
     pub replicas: u16,
     /// Where the control socket is; none for the default place.
     pub control: Option<PathBuf>,
-    /// The file that operations are kept in, which is made where it is missing; none for one that ends with the cluster.
-    pub store: Option<PathBuf>,
+    /// Where operations are kept; none for a file that ends with the cluster.
+    pub store: Option<StorePlace>,
     /// The limits of each replica.
     pub limits: Limits,
     /// Threads that serve connections, in each replica.

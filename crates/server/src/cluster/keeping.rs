@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -21,7 +21,7 @@ use super::store::{FromStore, StoreHello, ToStore};
 use super::supervisor::Supervisor;
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
-use crate::operations::{PrivateFolder, StoreAddress};
+use crate::operations::{PrivateFolder, StoreAddress, StorePlace};
 
 /// A store that ends too often is still started again, after this time: nobody else could take its place.
 const PATIENCE_NS: u64 = 5_000_000_000;
@@ -48,7 +48,7 @@ enum Stage {
 /// What the supervisor knows of the store.
 #[derive(Debug)]
 pub(super) struct Keeping {
-    path: PathBuf,
+    place: StorePlace,
     listener: UnixListener,
     socket: PathBuf,
     /// Where the socket is, and the file that nobody named; removed at the end.
@@ -72,14 +72,14 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    pub(super) fn new(path: Option<&Path>) -> Result<Self, ClusterError> {
+    pub(super) fn new(place: Option<StorePlace>) -> Result<Self, ClusterError> {
         let folder = PrivateFolder::create().map_err(ClusterError::system("make a folder for the store"))?;
         let socket = folder.path().join("store.sock");
         let listener = UnixListener::bind(&socket).map_err(ClusterError::system("make the store's socket"))?;
-        let path = path.map_or_else(|| folder.path().join("operations.db"), Path::to_path_buf);
+        let place = place.unwrap_or_else(|| StorePlace::File(folder.path().join("operations.db")));
         Ok(Self {
             // Its process may not be where this one is.
-            path: std::path::absolute(&path).unwrap_or(path),
+            place: place.absolute(),
             listener,
             socket,
             _folder: folder,
@@ -131,7 +131,7 @@ impl Keeping {
             Stage::Stopping { .. } | Stage::Stopped => "stopping",
         };
         let pid = self.process.as_ref().map(|process| process.pid);
-        json!({"state": state, "pid": pid, "restarts": self.life.saturating_sub(1), "path": self.path})
+        json!({"state": state, "pid": pid, "restarts": self.life.saturating_sub(1), "path": self.place.to_string()})
     }
 
     fn start(
@@ -140,7 +140,12 @@ impl Keeping {
         limits: &Limits,
         happenings: &mpsc::Sender<Happening>,
     ) -> io::Result<()> {
-        let hello = StoreHello { supervisor_pid: std::process::id(), path: self.path.clone(), limits: limits.clone() };
+        let hello = StoreHello {
+            supervisor_pid: std::process::id(),
+            base: self.base,
+            place: self.place.clone(),
+            limits: limits.clone(),
+        };
         self.life += 1;
         self.stage = Stage::Starting;
         self.pulse = Pulse::new(monotonic_ns());

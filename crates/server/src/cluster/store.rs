@@ -19,7 +19,7 @@ use super::handover;
 use super::line;
 use super::pulse::HEARTBEAT_MS;
 use crate::limits::Limits;
-use crate::operations::StoreHost;
+use crate::operations::{OpenError, StoreHost, StorePlace};
 
 /// The longest message either way.
 pub(super) const STORE_BYTES_MAX: usize = 256 * 1_024;
@@ -31,7 +31,9 @@ const EXPORTS_MAX: usize = 4;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoreHello {
     pub(super) supervisor_pid: u32,
-    pub(super) path: PathBuf,
+    /// Of the supervisor: names its processes at the store.
+    pub(super) base: u64,
+    pub(super) place: StorePlace,
     pub(super) limits: Limits,
 }
 
@@ -95,15 +97,35 @@ pub async fn run_store() -> Result<StoreEnd, ClusterError> {
     channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let (reader, mut writer) = channel.into_split();
-    let StoreHello { path, limits, .. } = hello;
-    match StoreHost::start(&path, listener, &limits) {
-        Ok(host) => {
+    let StoreHello { base, place, limits, .. } = hello;
+    match opened(StoreHost::start(place, base, listener, limits), &mut writer).await {
+        Ok(mut host) => {
             // The channel breaks only with its other end.
-            Ok(live(&host, BufReader::new(reader), &mut writer).await.unwrap_or(StoreEnd::Orphaned))
+            let end = live(&host, BufReader::new(reader), &mut writer).await.unwrap_or(StoreEnd::Orphaned);
+            if end == StoreEnd::Stopped {
+                host.end(base).await;
+            }
+            Ok(end)
         }
         Err(error) => {
             let _ = line::write(&mut writer, &FromStore::Failed(error.to_string())).await;
             Ok(StoreEnd::NotStarted)
+        }
+    }
+}
+
+/// Waits until the store is opened. A database that does not answer is not a process that is stuck.
+async fn opened(
+    opening: impl Future<Output = Result<StoreHost, OpenError>>,
+    writer: &mut tokio::net::unix::OwnedWriteHalf,
+) -> Result<StoreHost, OpenError> {
+    let mut ticks = interval(Duration::from_millis(HEARTBEAT_MS));
+    tokio::pin!(opening);
+    loop {
+        tokio::select! {
+            opened = &mut opening => return opened,
+            // Without its supervisor this process ends anyway.
+            _ = ticks.tick() => drop(line::write(writer, &FromStore::Beat).await),
         }
     }
 }

@@ -136,7 +136,7 @@ impl Supervisor {
     ) -> Result<Self, ClusterError> {
         let addresses = sockets.shared.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
         let endings = Endings::new(&config.limits);
-        let keeping = Keeping::new(config.store.as_deref())?;
+        let keeping = Keeping::new(config.store.clone())?;
         let mut supervisor = Self {
             config,
             port: sockets.port,

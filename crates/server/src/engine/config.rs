@@ -2,14 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::answer::ServerInfo;
 use crate::limits::Limits;
 use crate::metrics::ClusterReference;
-use crate::operations::OpenError;
+use crate::operations::{OpenError, StorePlace};
 use crate::tools::Registry;
 
 /// What a server is started with.
@@ -28,8 +27,8 @@ pub struct ServerConfig {
     /// Hosts that requests may name in Host and Origin, beyond localhost, loopback addresses and the listeners' own
     /// addresses; with or without a port.
     pub allowed_hosts: Vec<String>,
-    /// The file that operations are kept in, which is made where it is missing; none for a server that takes no operations.
-    pub store: Option<PathBuf>,
+    /// Where operations are kept; none for a server that takes no operations.
+    pub store: Option<StorePlace>,
     /// The cluster that this replica belongs to.
     pub cluster: Option<ClusterReference>,
 }

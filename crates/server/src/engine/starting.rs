@@ -19,7 +19,7 @@ use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
-use crate::operations::{Operations, StoreAddress};
+use crate::operations::{Operations, StoreAddress, StorePlace};
 use crate::queue::{JobQueue, WorkerPool};
 use crate::session::{SessionKey, Sessions};
 use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
@@ -63,7 +63,7 @@ pub(super) fn start(
     }
     let addresses = addresses(&listeners)?;
     let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
-    let file = config.store.clone();
+    let own = config.store.clone();
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
     if let Some(sessions) = sessions {
         shared.tasks = Tasks::new(sessions.replays.origin, &limits);
@@ -75,9 +75,9 @@ pub(super) fn start(
     // It was not set before.
     let _ = shared.runtime.set(workers.runtime().handle().clone());
     let runtime = workers.runtime().handle();
-    let operations = match (store, file) {
+    let operations = match (store, own) {
         (Some(address), _) => Some(Operations::at(address, shared.replica, &limits, runtime)),
-        (None, Some(path)) => Some(Operations::with_file(&path, shared.replica, &limits, runtime)?),
+        (None, Some(place)) => Some(open_store(&place, shared.replica, &limits, runtime)?),
         (None, None) => None,
     };
     // Nor was this.
@@ -100,6 +100,21 @@ pub(super) fn start(
         shards.push(thread.spawn(move || run(looping)).map_err(system("shard threads"))?);
     }
     Ok(Server { shared, addresses, shards, workers, handing: None })
+}
+
+/// Opens the store on a thread of its own: this one may be in a runtime, where nothing may be waited for.
+fn open_store(
+    place: &StorePlace,
+    replica: u16,
+    limits: &Limits,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Arc<Operations>, ServerError> {
+    let opened =
+        std::thread::scope(|threads| threads.spawn(|| Operations::with_own(place, replica, limits, runtime)).join());
+    match opened {
+        Ok(opened) => Ok(opened?),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
 }
 
 fn addresses(listeners: &[Listening]) -> Result<Vec<SocketAddr>, ServerError> {

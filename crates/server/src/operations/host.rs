@@ -7,7 +7,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::wire::{FRAME_BYTES_MAX, FromStore, Malformed, ToStore};
-use super::writer::{Order, Orders};
+use super::writer::{CLOSE, Order, Orders};
 
 /// Answers of transactions that one connection may leave unread: more than a replica has unanswered commands.
 const ANSWERS_MAX: usize = 8_192;
@@ -80,10 +80,15 @@ async fn converse(stream: UnixStream, orders: &Orders) -> io::Result<()> {
     let writing = async {
         while let Some(mut bytes) = waiting.recv().await {
             // Of several transactions at once, where they are there.
+            let mut is_over = bytes == CLOSE;
             while let Ok(more) = waiting.try_recv() {
+                is_over |= more == CLOSE;
                 bytes.extend_from_slice(&more);
             }
             writer.write_all(&bytes).await?;
+            if is_over {
+                break;
+            }
         }
         Ok(())
     };

@@ -16,6 +16,27 @@ pub(crate) struct Reply {
     pub(crate) result: Option<Box<[u8]>>,
 }
 
+/// What carries out commands durably. Results of what was not written are never given.
+pub(crate) trait Deciding: Send + 'static {
+    /// False for an epoch whose incarnation may not write any more.
+    fn lives(&self, epoch: u64) -> bool;
+
+    /// Carries out commands in their order, each by the incarnation with its epoch; all together or none.
+    ///
+    /// # Errors
+    /// Where nothing was carried out, as far as anybody may rely on.
+    fn execute(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Vec<Reply>, StoreError>;
+
+    /// An incarnation begins, or comes back: its epoch. None where a later one has taken its place.
+    fn connect(&mut self, incarnation: Incarnation, now_ns: u64) -> Result<Option<u64>, StoreError>;
+
+    /// Of the incarnations of `base` up to number `up_to` only these live. Where the store is `base`'s alone, no others do.
+    fn living(&mut self, base: u64, up_to: u64, living: &[u64], now_ns: u64) -> Result<(), StoreError>;
+
+    /// Lets go of what is too old. To be called now and then.
+    fn sweep(&mut self, now_ns: u64) -> Result<(), StoreError>;
+}
+
 /// A store with its table. After a failure that leaves the store in doubt everything is read from it again.
 pub(crate) struct Keeper<S: Store> {
     store: S,
@@ -34,11 +55,6 @@ impl<S: Store> Keeper<S> {
     /// Operations that are kept.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// True for an epoch whose incarnation may write.
-    pub(crate) fn lives(&self, epoch: u64) -> bool {
-        self.table.incarnation(epoch).is_some()
     }
 
     fn be_sure(&mut self, now_ns: u64) -> Result<(), StoreError> {
@@ -64,11 +80,30 @@ impl<S: Store> Keeper<S> {
         written
     }
 
-    /// Carries out commands in their order, each by the incarnation with its epoch; all together or none.
-    ///
-    /// # Errors
-    /// Where nothing was carried out, as far as anybody may rely on.
-    pub(crate) fn execute(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Vec<Reply>, StoreError> {
+    fn fence(&mut self, epochs: &[u64], now_ns: u64) -> Result<(), StoreError> {
+        for &epoch in epochs {
+            let Some(incarnation) = self.table.incarnation(epoch) else { continue };
+            let changes = self.table.fence(epoch, now_ns);
+            let rows = changes.into_iter().map(|change| entry_of(incarnation.replica, change, None));
+            let row = self.table.take_row();
+            let over = Entry::Fenced { row, epoch, replica: incarnation.replica, at_ns: now_ns };
+            let entries: Vec<Entry<'_>> = rows.chain([over]).collect();
+            if let Err(error) = self.settle(&entries) {
+                // Not fenced, then: who asks again begins anew.
+                self.table.admit(epoch, incarnation);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: Store> Deciding for Keeper<S> {
+    fn lives(&self, epoch: u64) -> bool {
+        self.table.incarnation(epoch).is_some()
+    }
+
+    fn execute(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Vec<Reply>, StoreError> {
         self.be_sure(now_ns)?;
         let mut entries = Vec::new();
         let mut outcomes = Vec::with_capacity(batch.len());
@@ -92,8 +127,7 @@ impl<S: Store> Keeper<S> {
         Ok(replies)
     }
 
-    /// An incarnation begins, or comes back: its epoch. None where a later one has taken its place.
-    pub(crate) fn connect(&mut self, incarnation: Incarnation, now_ns: u64) -> Result<Option<u64>, StoreError> {
+    fn connect(&mut self, incarnation: Incarnation, now_ns: u64) -> Result<Option<u64>, StoreError> {
         self.be_sure(now_ns)?;
         let Some((epoch, replaced)) = self.table.connect(incarnation) else { return Ok(None) };
         if self.table.incarnation(epoch).is_some() {
@@ -105,32 +139,13 @@ impl<S: Store> Keeper<S> {
         Ok(Some(epoch))
     }
 
-    /// Of the incarnations of `base` up to number `up_to` only these live, of any other base none.
-    pub(crate) fn living(&mut self, base: u64, up_to: u64, living: &[u64], now_ns: u64) -> Result<(), StoreError> {
+    fn living(&mut self, base: u64, up_to: u64, living: &[u64], now_ns: u64) -> Result<(), StoreError> {
         self.be_sure(now_ns)?;
         let gone = self.table.gone(base, up_to, living);
         self.fence(&gone, now_ns)
     }
 
-    fn fence(&mut self, epochs: &[u64], now_ns: u64) -> Result<(), StoreError> {
-        for &epoch in epochs {
-            let Some(incarnation) = self.table.incarnation(epoch) else { continue };
-            let changes = self.table.fence(epoch, now_ns);
-            let rows = changes.into_iter().map(|change| entry_of(incarnation.replica, change, None));
-            let row = self.table.take_row();
-            let over = Entry::Fenced { row, epoch, replica: incarnation.replica, at_ns: now_ns };
-            let entries: Vec<Entry<'_>> = rows.chain([over]).collect();
-            if let Err(error) = self.settle(&entries) {
-                // Not fenced, then: who asks again begins anew.
-                self.table.admit(epoch, incarnation);
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets go of what is too old. To be called now and then.
-    pub(crate) fn sweep(&mut self, now_ns: u64) -> Result<(), StoreError> {
+    fn sweep(&mut self, now_ns: u64) -> Result<(), StoreError> {
         self.be_sure(now_ns)?;
         let changes = self.table.sweep(now_ns, SWEEP_MAX);
         let entries: Vec<Entry<'_>> = changes.into_iter().map(|change| entry_of(0, change, None)).collect();

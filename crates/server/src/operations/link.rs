@@ -17,7 +17,7 @@ use super::keeper::Reply;
 use super::table::Incarnation;
 use super::unanswered::Unanswered;
 use super::wire::{FromStore, ToStore, write_command};
-use super::writer::Orders;
+use super::writer::{Order, Orders};
 
 /// Between two tries to reach a store.
 const RECONNECT: Duration = Duration::from_millis(50);
@@ -72,6 +72,11 @@ impl Link {
     /// The epoch of this process; zero before its store has given it one.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What a store of this process alone is told at the end.
+    pub(crate) fn nobody_lives(&self) -> Order {
+        Order::Living { base: self.incarnation.base, up_to: u64::MAX, living: Vec::new() }
     }
 
     /// Commands without an answer.

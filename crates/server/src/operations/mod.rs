@@ -1,10 +1,12 @@
 //! Operations: calls that take effect at most once, over all attempts and replicas.
 //!
-//! `heart` decides, `table` keeps in mind, a `store` makes durable; `writer` gathers what many ask into one transaction;
+//! `heart` decides; `table` keeps in mind and a `store` makes durable, or `postgres` does both in a database that others
+//! share; `writer` gathers what many ask into one transaction;
 //! `host` and `link` are the two ends of the way between a replica and its store; `course` is what a worker does.
 
 mod attempt;
 mod course;
+mod export;
 mod figures;
 mod folder;
 mod heart;
@@ -13,7 +15,10 @@ mod keeper;
 mod link;
 #[cfg(test)]
 mod memory;
+mod opening;
 mod operation;
+mod place;
+mod postgres;
 mod process;
 mod seeded;
 mod service;
@@ -28,8 +33,10 @@ mod writer;
 
 pub use figures::{OperationCount, OperationFigures};
 pub use folder::PrivateFolder;
+pub use opening::OpenError;
 pub use operation::{Operation, Transacted, TransactionalTool};
-pub use sqlite::OpenError;
+pub use place::StorePlace;
+pub use postgres::{AddressError, PostgresAddress};
 
 pub(crate) use attempt::{Attempt, Question, attempt, status};
 pub(crate) use heart::{Class, Key};

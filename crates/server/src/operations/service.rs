@@ -1,6 +1,5 @@
 //! A server's operations: the way to its store, and what is counted.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -10,12 +9,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::figures::{Counts, OperationFigures};
 use super::heart::Command;
-use super::keeper::Keeper;
 use super::link::{Link, Said, Way};
+use super::opening::{self, OpenError, Opened};
+use super::place::StorePlace;
 use super::process::StoreAddress;
-use super::sqlite::{OpenError, SqliteStore};
-use super::table::{Incarnation, Keep};
-use super::writer::{self, Order, Orders};
+use super::table::Incarnation;
+use super::writer::{Order, Orders};
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
 
@@ -36,15 +35,6 @@ pub(crate) struct Operations {
     is_late: AtomicBool,
     /// Where the store is in this process.
     writer: Mutex<Option<(Orders, JoinHandle<()>)>>,
-}
-
-impl Keep {
-    pub(crate) fn from_limits(limits: &Limits) -> Self {
-        Self {
-            held_max: usize::try_from(limits.operations_held_max).unwrap_or(usize::MAX),
-            retention_ns: limits.operation_retention_ms.saturating_mul(1_000_000),
-        }
-    }
 }
 
 /// A number that nobody else has.
@@ -80,21 +70,18 @@ impl Operations {
         })
     }
 
-    /// With a store in this process.
-    pub(crate) fn with_file(
-        path: &Path,
+    /// With a store that this process opens. Takes its time, and is not to be called in async code.
+    pub(crate) fn with_own(
+        place: &StorePlace,
         replica: u16,
         limits: &Limits,
         runtime: &tokio::runtime::Handle,
     ) -> Result<Arc<Self>, OpenError> {
-        let failed = |why: String| OpenError::Failed { path: path.to_path_buf(), why };
-        let store = SqliteStore::open(path)?;
-        let keeper = Keeper::open(store, Keep::from_limits(limits), monotonic_ns());
-        let keeper = keeper.map_err(|error| failed(error.to_string()))?;
-        let (orders, writer) = writer::start(keeper).map_err(|error| failed(error.to_string()))?;
         let incarnation = Incarnation { base: random_base(), replica, number: 1 };
-        // Whoever had the file before is not there any more. There is room: it is the first order.
+        let Opened { orders, writer, .. } = opening::open(place, incarnation.base, limits)?;
+        // Whoever had a file before is not there any more. There is room: it is the first order.
         let _ = orders.try_send(Order::Living { base: incarnation.base, up_to: 0, living: Vec::new() });
+        runtime.spawn(opening::look_around(orders.clone()));
         Ok(Self::new(Way::Here(orders.clone()), incarnation, limits, runtime, Some((orders, writer)), true))
     }
 
@@ -158,6 +145,7 @@ impl Operations {
     pub(crate) fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((orders, writer)) = writer
+            && orders.blocking_send(self.link.nobody_lives()).is_ok()
             && orders.blocking_send(Order::Stop).is_ok()
         {
             // One that panicked has let go too.

@@ -27,6 +27,26 @@ pub(crate) fn half(text: &[u8]) -> [u8; 16] {
     half
 }
 
+/// The record that a command leaves, with this row, and the ticket in that row.
+pub(crate) fn following(
+    before: Option<&Record>,
+    command: &Command,
+    state: State,
+    row: i64,
+    now_ns: u64,
+) -> (Record, u64) {
+    let fingerprint = match command {
+        Command::Claim { fingerprint, .. } => *fingerprint,
+        _ => before.map(|record| record.fingerprint).unwrap_or_default(),
+    };
+    let ticket = match command {
+        Command::Claim { ticket, .. } | Command::Finish { ticket, .. } => *ticket,
+        _ => 0,
+    };
+    let first = before.map_or(row, |record| record.first);
+    (Record { fingerprint, first, at_ns: now_ns, state }, ticket)
+}
+
 /// A row of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -124,16 +144,7 @@ impl Table {
                 (Outcome::Full, None)
             }
             Decision::Changes(outcome, event, state) => {
-                let fingerprint = match command {
-                    Command::Claim { fingerprint, .. } => *fingerprint,
-                    _ => before.map(|record| record.fingerprint).unwrap_or_default(),
-                };
-                let ticket = match command {
-                    Command::Claim { ticket, .. } | Command::Finish { ticket, .. } => *ticket,
-                    _ => 0,
-                };
-                let first = before.map_or(self.next_row, |record| record.first);
-                let record = Record { fingerprint, first, at_ns: now_ns, state };
+                let (record, ticket) = following(before.as_ref(), command, state, self.next_row, now_ns);
                 let row = self.write(name, record, event, epoch, ticket);
                 (outcome, Some(Change::Write(row)))
             }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::heart::{Command, Outcome};
-use super::keeper::{Keeper, Reply};
-use super::store::{Store, StoreError};
+use super::keeper::{Deciding, Reply};
+use super::store::StoreError;
 use super::table::Incarnation;
 use super::wire::FromStore;
 use crate::clock::monotonic_ns;
@@ -38,6 +38,8 @@ pub(crate) enum Order {
         up_to: u64,
         living: Vec<u64>,
     },
+    /// There may be something to do that nobody orders.
+    Look,
     /// The writer ends, and lets go of the store.
     Stop,
 }
@@ -50,17 +52,20 @@ pub(crate) struct Place {
     connection: u64,
 }
 
+/// In place of answers: the connection is to end.
+pub(crate) const CLOSE: Vec<u8> = Vec::new();
+
 /// The way to the writer.
 pub(crate) type Orders = mpsc::Sender<Order>;
 
 /// Starts the writer; it ends with [`Order::Stop`], or when nobody can order anything any more.
-pub(crate) fn start<S: Store>(keeper: Keeper<S>) -> std::io::Result<(Orders, std::thread::JoinHandle<()>)> {
+pub(crate) fn start<D: Deciding>(keeper: D) -> std::io::Result<(Orders, std::thread::JoinHandle<()>)> {
     let (orders, waiting) = mpsc::channel(ORDERS_MAX);
     let thread = std::thread::Builder::new().name("store".to_string()).spawn(move || run(keeper, waiting))?;
     Ok((orders, thread))
 }
 
-fn run<S: Store>(mut keeper: Keeper<S>, mut waiting: mpsc::Receiver<Order>) {
+fn run<D: Deciding>(mut keeper: D, mut waiting: mpsc::Receiver<Order>) {
     let mut swept_ns = monotonic_ns();
     // The last connection of each epoch that lives; cleared of the others at each new one.
     let mut current: HashMap<u64, u64> = HashMap::new();
@@ -93,6 +98,7 @@ fn run<S: Store>(mut keeper: Keeper<S>, mut waiting: mpsc::Receiver<Order>) {
                     // Who asked may have gone; it will ask again.
                     let _ = answer.send(epoch.map(|epoch| epoch.map(place)));
                 }
+                Order::Look => {}
                 Order::Stop => return carry_out(&mut keeper, &mut held, &mut log),
                 Order::Living { base, up_to, living } => {
                     carry_out(&mut keeper, &mut held, &mut log);
@@ -119,7 +125,7 @@ struct Living {
 }
 
 /// Takes the claims of the dead away. A store without room does so later: nobody says it again.
-fn pay<S: Store>(keeper: &mut Keeper<S>, owed: &mut Option<Living>, log: &mut Log) {
+fn pay<D: Deciding>(keeper: &mut D, owed: &mut Option<Living>, log: &mut Log) {
     let Some(Living { base, up_to, living }) = owed else { return };
     let paid = keeper.living(*base, *up_to, living, monotonic_ns());
     log.note(paid.as_ref().err());
@@ -148,7 +154,7 @@ impl Log {
 type Held = (u64, Vec<(u64, Command)>, mpsc::Sender<Vec<u8>>);
 
 /// One transaction for all that is held, and then all answers.
-fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>, log: &mut Log) {
+fn carry_out<D: Deciding>(keeper: &mut D, held: &mut Vec<Held>, log: &mut Log) {
     if held.is_empty() {
         return;
     }
@@ -157,7 +163,7 @@ fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>, log: &mut L
     for (epoch, commands, answers) in held.drain(..) {
         let (numbers, commands): (Vec<u64>, Vec<Command>) = commands.into_iter().unzip();
         batch.extend(commands.into_iter().map(|command| (epoch, command)));
-        senders.push((numbers, answers));
+        senders.push((epoch, numbers, answers));
     }
     let executed = keeper.execute(&batch, monotonic_ns());
     log.note(executed.as_ref().err());
@@ -167,7 +173,7 @@ fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>, log: &mut L
         _ => FromStore::Unavailable,
     };
     let mut replies = executed.ok().map(Vec::into_iter);
-    for (numbers, answers) in senders {
+    for (epoch, numbers, answers) in senders {
         let mut bytes = Vec::with_capacity(numbers.len() * 64);
         for number in numbers {
             match replies.as_mut().and_then(Iterator::next) {
@@ -177,6 +183,10 @@ fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>, log: &mut L
         }
         // One that is gone will ask again on its next connection; none leaves so much unread that there is no room.
         let _ = answers.try_send(bytes);
+        if !keeper.lives(epoch) {
+            // Another connection gives it another epoch, or tells it that it is over.
+            let _ = answers.try_send(CLOSE);
+        }
     }
 }
 
@@ -184,6 +194,7 @@ fn carry_out<S: Store>(keeper: &mut Keeper<S>, held: &mut Vec<Held>, log: &mut L
 mod tests {
     use super::*;
     use crate::operations::heart::{Class, Key, Settled};
+    use crate::operations::keeper::Keeper;
     use crate::operations::memory::{Fate, MemoryStore};
     use crate::operations::table::Keep;
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::client::{Answer, Client, Texts, eventually, start_with, stop};
 
 fn start(store: &Path, registry: Registry, limits: Limits) -> (Server, Texts) {
-    let store = Some(store.to_path_buf());
+    let store = Some(store.into());
     let (server, address) = start_with(ServerConfig { registry, limits, shards: 1, store, ..ServerConfig::default() });
     (server, Texts(address))
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::operations::keeper::Keeper;
+use crate::operations::keeper::{Deciding, Keeper};
 use crate::operations::memory::{Fate, MemoryStore};
 use crate::operations::table::{Incarnation, Keep};
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::operations::heart::{Abandoned, Class, Key, Settled};
 use crate::operations::memory::{Fate, MemoryStore};
 
-const KEEP: Keep = Keep { held_max: 1_000, retention_ns: 1_000_000 };
+pub(crate) const KEEP: Keep = Keep { held_max: 1_000, retention_ns: 1_000_000 };
 
 fn key(operation: &str) -> Key {
     Key { principal: "p".into(), operation: operation.into() }
@@ -29,36 +29,35 @@ fn incarnation(number: u64) -> Incarnation {
 
 /// A store that can be opened again after its holder was dropped.
 pub(crate) trait Reopening {
-    type Store: Store;
-    fn open(&self) -> Self::Store;
+    type Open: Deciding;
+    fn open(&self) -> Self::Open;
 }
 
 impl Reopening for MemoryStore {
-    type Store = Self;
+    type Open = Keeper<Self>;
 
-    fn open(&self) -> Self {
-        self.clone()
+    fn open(&self) -> Keeper<Self> {
+        Keeper::open(self.clone(), KEEP, 0).expect("it opens")
     }
 }
 
 struct Bench<'a, R: Reopening> {
     again: &'a R,
-    keeper: Option<Keeper<R::Store>>,
+    keeper: Option<R::Open>,
 }
 
 impl<'a, R: Reopening> Bench<'a, R> {
     fn new(again: &'a R) -> Self {
-        let keeper = Keeper::open(again.open(), KEEP, 0).expect("it opens");
-        Self { again, keeper: Some(keeper) }
+        Self { again, keeper: Some(again.open()) }
     }
 
     /// As after the death of the process.
     fn reopen(&mut self) {
         self.keeper = None;
-        self.keeper = Some(Keeper::open(self.again.open(), KEEP, 0).expect("it opens again"));
+        self.keeper = Some(self.again.open());
     }
 
-    fn keeper(&mut self) -> &mut Keeper<R::Store> {
+    fn keeper(&mut self) -> &mut R::Open {
         self.keeper.as_mut().expect("it is open")
     }
 
@@ -172,6 +171,8 @@ fn old_results_go(again: &impl Reopening) {
     assert_eq!(bench.outcome(epoch, claim("k", 1, Class::Once)), Outcome::Granted);
     assert_eq!(bench.outcome(epoch, finish("k", 1, "{}")), Outcome::Stored);
     assert_eq!(bench.outcome(epoch, claim("l", 1, Class::Once)), Outcome::Granted);
+    // Some stores have a clock of their own.
+    std::thread::sleep(std::time::Duration::from_nanos(2 * KEEP.retention_ns));
     bench.keeper().sweep(KEEP.retention_ns).expect("written");
     let expired = Outcome::Settled(Settled::Expired { executed: true });
     assert_eq!(bench.outcome(epoch, claim("k", 2, Class::Once)), expired);

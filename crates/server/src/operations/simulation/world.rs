@@ -6,7 +6,7 @@ use super::client::Client;
 use super::replica::{Attempt, Replica, Waiter};
 use crate::operations::course::{Course, Happened, Verdict};
 use crate::operations::heart::{Abandoned, Class, Command, Key, Outcome};
-use crate::operations::keeper::{Keeper, Reply};
+use crate::operations::keeper::{Deciding, Keeper, Reply};
 use crate::operations::memory::{Fate, MemoryStore};
 use crate::operations::table::{Incarnation, Keep};
 

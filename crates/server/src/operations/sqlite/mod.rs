@@ -18,28 +18,13 @@ use rustix::process::{Resource, getrlimit};
 pub(crate) use export::export;
 
 use super::heart::{Event, Fingerprint, Key};
+use super::opening::OpenError;
 use super::store::{Entry, Store, StoreError};
 use super::table::{Incarnation, Name, Row, Table, name};
 
 /// How often, and after which time, a file that is in use is looked at again.
 const TRIES: u32 = 50;
 const TRY: Duration = Duration::from_millis(20);
-
-/// Why a store can't be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("the store {} is in use: stop the server that has it, or name another one with --store", .0.display())]
-    InUse(PathBuf),
-    /// The file can't be made or read.
-    #[error("cannot open the store {}: {why}; name another one with --store", path.display())]
-    Failed {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        why: String,
-    },
-}
 
 /// A store in a file.
 #[derive(Debug)]
@@ -75,7 +60,7 @@ impl SqliteStore {
     /// # Errors
     /// Where another process has it, or it is no store.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let failed = |why: String| OpenError::Failed { path: path.to_path_buf(), why };
+        let failed = |why: String| OpenError::Failed { place: path.display().to_string(), why };
         let mut beside = path.as_os_str().to_os_string();
         beside.push("-lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&beside);

@@ -2,8 +2,8 @@ mod full;
 
 use super::*;
 use crate::operations::heart::{Abandoned, Class, Command};
-use crate::operations::keeper::Keeper;
-use crate::operations::keeper::contract::{Reopening, holds};
+use crate::operations::keeper::contract::{self, Reopening, holds};
+use crate::operations::keeper::{Deciding, Keeper};
 use crate::operations::table::Keep;
 
 const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX };
@@ -11,10 +11,10 @@ const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX };
 struct InFile(PathBuf);
 
 impl Reopening for InFile {
-    type Store = SqliteStore;
+    type Open = Keeper<SqliteStore>;
 
-    fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.0).expect("it opens")
+    fn open(&self) -> Self::Open {
+        Keeper::open(SqliteStore::open(&self.0).expect("it opens"), contract::KEEP, 0).expect("it is read")
     }
 }
 

@@ -1,0 +1,96 @@
+//! A store of either kind, opened: its writer, and what else can be asked of it.
+
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::keeper::Keeper;
+use super::place::StorePlace;
+use super::postgres::{self, PostgresStore};
+use super::sqlite::{self, SqliteStore};
+use super::table::Keep;
+use super::writer::{self, Order, Orders};
+use crate::clock::monotonic_ns;
+use crate::limits::Limits;
+
+/// Between two looks of a store that has nothing to write.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Why a store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the store {} is in use: stop the server that has it, or name another one with --store", .0.display())]
+    InUse(PathBuf),
+    /// It can't be made or read.
+    #[error("cannot open the store {place}: {why}; name another one with --store")]
+    Failed {
+        /// Where it is.
+        place: String,
+        /// What went wrong.
+        why: String,
+    },
+}
+
+impl Keep {
+    pub(crate) fn from_limits(limits: &Limits) -> Self {
+        Self {
+            held_max: usize::try_from(limits.operations_held_max).unwrap_or(usize::MAX),
+            retention_ns: limits.operation_retention_ms.saturating_mul(1_000_000),
+        }
+    }
+}
+
+/// A store with its writer.
+pub(crate) struct Opened {
+    pub(crate) orders: Orders,
+    pub(crate) writer: JoinHandle<()>,
+    /// How many operations it had.
+    pub(crate) operations: usize,
+}
+
+/// Opens a store for the processes of `base`. Takes its time, and is not to be called in async code.
+pub(crate) fn open(place: &StorePlace, base: u64, limits: &Limits) -> Result<Opened, OpenError> {
+    let failed = |why: String| OpenError::Failed { place: place.to_string(), why };
+    let keep = Keep::from_limits(limits);
+    let (operations, started) = match place {
+        StorePlace::File(path) => {
+            let keeper = Keeper::open(SqliteStore::open(path)?, keep, monotonic_ns());
+            let keeper = keeper.map_err(|error| failed(error.to_string()))?;
+            (keeper.len(), writer::start(keeper))
+        }
+        StorePlace::Postgres(address) => {
+            let store = PostgresStore::open(address, base, keep).map_err(failed)?;
+            (store.len(), writer::start(store))
+        }
+    };
+    let (orders, writer) = started.map_err(|error| failed(error.to_string()))?;
+    Ok(Opened { orders, writer, operations })
+}
+
+/// Has a store look around now and then, also while nobody asks it for anything, until it has ended.
+pub(crate) async fn look_around(orders: Orders) {
+    let orders_or_none = orders.downgrade();
+    drop(orders);
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let Some(orders) = orders_or_none.upgrade() else { break };
+        // One that has much to do looks around anyway.
+        if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = orders.try_send(Order::Look) {
+            break;
+        }
+    }
+}
+
+/// Writes history and effects to a file; the number of its lines, or a sentence that says why there are none. Not to be
+/// called in async code.
+pub(crate) fn export(place: &StorePlace, to: &Path) -> Result<u64, String> {
+    match place {
+        StorePlace::File(path) => sqlite::export(path, to).map_err(|error| error.to_string()),
+        StorePlace::Postgres(address) => postgres::export(address, to).map_err(|error| error.to_string()),
+    }
+}
