@@ -86,11 +86,5 @@ pub fn comprehensive(config: &StressConfig, found: &Found) -> Result<Plan, Stres
     Ok(Plan { name: "comprehensive".into(), phases })
 }
 
-/// A phase that is not there yet.
-fn not_yet(title: &str, about: &str) -> Body {
-    let plan = PhasePlan { skip: Some("not in this version".into()), ..phase_of(title, about.into(), Vec::new()) };
-    Body { plan, begins: Stand::Empty, ends: Stand::Empty }
-}
-
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ mod sustained;
 pub(crate) use memory::Memory;
 pub(crate) use opening::Opening;
 pub(crate) use queue::{QueueFacts, Recovered};
-pub(crate) use recovery::{FaultFacts, Observed};
+pub(crate) use recovery::{FaultFacts, Observed, faults_of};
 pub(crate) use sustained::{Held, Sustained};
 
 use erlmcp_record::names::{phase, scenario};

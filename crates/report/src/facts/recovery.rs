@@ -52,6 +52,13 @@ pub(super) fn listed(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
     faults.map(|fault| facts(analysis, fault)).collect()
 }
 
+/// Those of one scenario of a phase, in the order in which they were made.
+pub(crate) fn faults_of<'a>(analysis: &'a Analysis, phase: &str, scenario: &str) -> Vec<FaultFacts<'a>> {
+    let Some((number, _)) = analysis.phase_named(phase) else { return Vec::new() };
+    let faults = analysis.faults.values().filter(|fault| fault.phase == number && fault.scenario == scenario);
+    faults.map(|fault| facts(analysis, fault)).collect()
+}
+
 pub(super) fn all(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
     let Some((number, _)) = analysis.phase_named(phase::FAILURE_RECOVERY) else { return Vec::new() };
     let names = [scenario::NODE_FAILURE, scenario::NETWORK_PARTITION];

@@ -1,11 +1,199 @@
-use erlmcp_record::names::phase;
+use erlmcp_record::names::{detail, phase, scenario};
+use erlmcp_record::{Kind, ScenarioRow};
 
-use super::SuitePhase;
+use super::failures::of_each;
+use super::{SuitePhase, said};
+use crate::analysis::Analysis;
+use crate::facts::{Facts, FaultFacts, Observed, faults_of, part_of};
+use crate::summary::{Figure, Value};
+use crate::verdict::Comparison::{AtLeast, AtMost, Below};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, row};
 
-pub(super) const PHASE: SuitePhase = SuitePhase {
-    name: phase::FAILOVER,
-    thresholds: &[],
-    enter: |_| {},
-    figures: |_, _, _| Vec::new(),
-    line: |_| String::new(),
-};
+pub(super) const PHASE: SuitePhase = SuitePhase { name: phase::FAILOVER, thresholds: THRESHOLDS, enter, figures, line };
+
+const SOME: &str = "failover.served_again_ms";
+const ALL: &str = "failover.all_served_again_ms";
+const RECONNECTED: &str = "failover.reconnected_percent";
+const ROLLING: &str = "failover.rolling_error_percent";
+const SCALED: &str = "failover.scaled_ms";
+const SCALING: &str = "failover.scaling_error_percent";
+const SPREAD: &str = "failover.spread_ratio";
+
+const THRESHOLDS: &[Threshold] = &[
+    row(SOME, "All clients served again, one or two replicas killed", phase::FAILOVER, Below, 5_000.0, "ms"),
+    row(ALL, "All clients served again, all replicas killed", phase::FAILOVER, Below, 15_000.0, "ms"),
+    row(RECONNECTED, "Lost connections that were served again", phase::FAILOVER, AtLeast, 100.0, "%"),
+    row(ROLLING, "Error rate of a rolling restart", phase::FAILOVER, Below, 1.0, "%"),
+    row(SCALED, "Slowest change of the number of replicas", phase::FAILOVER, Below, 30_000.0, "ms"),
+    row(SCALING, "Error rate while the number of replicas changes", phase::FAILOVER, Below, 1.0, "%"),
+    row(SPREAD, "Most connections of a replica over the mean, after kills", phase::FAILOVER, AtMost, 2.0, "times"),
+];
+
+const FEW: [&str; 2] = [scenario::KILLS_IN_TURN, scenario::TWO_AT_ONCE];
+const BREAKING: [&str; 4] =
+    [scenario::KILLS_IN_TURN, scenario::TWO_AT_ONCE, scenario::ALL_AT_ONCE, scenario::ROLLING_RESTART];
+
+fn scene<'a>(analysis: &'a Analysis, name: &str) -> Option<&'a ScenarioRow> {
+    let (number, _) = analysis.phase_named(phase::FAILOVER)?;
+    analysis.scenarios.get(&(number, name.to_owned()))
+}
+
+/// Why a check has nothing to judge: all of its scenarios were skipped.
+fn skipped(analysis: &Analysis, names: &[&str]) -> Option<String> {
+    let rows: Vec<&ScenarioRow> = names.iter().filter_map(|name| scene(analysis, name)).collect();
+    let is_skipped = !rows.is_empty() && rows.iter().all(|row| row.skipped.is_some());
+    rows.first().filter(|_| is_skipped).and_then(|row| row.skipped.clone())
+}
+
+fn enter(judge: &mut Judge<'_>) {
+    let analysis = judge.analysis;
+    let cut = doubt::cut(analysis, phase::FAILOVER);
+    let checks: [(&str, &[&str], Evidence); 7] = [
+        (SOME, &FEW, served_again(analysis, &FEW)),
+        (ALL, &[scenario::ALL_AT_ONCE], served_again(analysis, &[scenario::ALL_AT_ONCE])),
+        (RECONNECTED, &BREAKING, reconnected(analysis)),
+        (ROLLING, &[scenario::ROLLING_RESTART], errors(analysis, scenario::ROLLING_RESTART)),
+        (SCALED, &[scenario::SCALING], scaled(analysis)),
+        (SCALING, &[scenario::SCALING], errors(analysis, scenario::SCALING)),
+        (SPREAD, &BREAKING, spread(analysis)),
+    ];
+    for (id, names, evidence) in checks {
+        match skipped(analysis, names) {
+            Some(reason) => judge.enter_skipped(id, &reason),
+            None => judge.enter(id, evidence.excused(cut.clone())),
+        }
+    }
+}
+
+fn made<'a>(analysis: &'a Analysis, names: &[&str]) -> Vec<FaultFacts<'a>> {
+    let all = names.iter().flat_map(|name| faults_of(analysis, phase::FAILOVER, name));
+    all.filter(|fault| fault.fault.effect_us.is_some()).collect()
+}
+
+/// The longest; one that was not served to the end is the longest of all.
+fn served_again(analysis: &Analysis, names: &[&str]) -> Evidence {
+    let faults = made(analysis, names);
+    let affected: Vec<&FaultFacts<'_>> = faults.iter().filter(|fault| fault.affected > 0).collect();
+    let none = affected.is_empty().then_some("no connection was lost to a kill whose effect was seen");
+    let watched = |fault: &&FaultFacts<'_>| match fault.served_again {
+        Observed::After { us } | Observed::NotWithin { us } => Some(us),
+        Observed::Unknown(_) => None,
+    };
+    let is_open = affected.iter().any(|fault| !matches!(fault.served_again, Observed::After { .. }));
+    let longest = affected.iter().filter_map(watched).max();
+    let estimate = if is_open { Some(Estimate::Number(f64::INFINITY)) } else { longest.map(Estimate::ms) };
+    let source = "from the process's end until the last of its connections had an answer";
+    Evidence::of(estimate, affected.len() as u64, "kills", source).spoiled(none)
+}
+
+fn reconnected(analysis: &Analysis) -> Evidence {
+    let faults = made(analysis, &BREAKING);
+    let affected = faults.iter().map(|fault| fault.affected).sum();
+    let served = faults.iter().map(|fault| fault.reestablished.min(fault.affected)).sum();
+    let none = (affected == 0).then_some("no connection was lost");
+    Evidence::of(Estimate::percent(served, affected), affected, "connections", "lost connections, as agents told")
+        .spoiled(none)
+}
+
+fn errors(analysis: &Analysis, name: &str) -> Evidence {
+    let Some(row) = scene(analysis, name) else { return Evidence::none("the scenario was not reached") };
+    let load = part_of(analysis, row, Kind::Load);
+    Evidence::of(
+        Estimate::percent(load.errors(), load.countable()),
+        load.countable(),
+        "requests",
+        "the load of the whole scenario",
+    )
+    .spoiled(row.inconclusive.clone())
+    .spoiled(doubt::unsent(&load))
+}
+
+/// The figures of each change, by their number.
+fn changes<'a>(row: &'a ScenarioRow, name: &'a str) -> impl Iterator<Item = (u64, f64)> + 'a {
+    (1..).map_while(move |change| {
+        Some((change, row.detail.get(&format!("{}{change}_{name}", detail::CHANGE)).copied()?))
+    })
+}
+
+fn scaled(analysis: &Analysis) -> Evidence {
+    let Some(row) = scene(analysis, scenario::SCALING) else { return Evidence::none("the scenario was not reached") };
+    let times: Vec<f64> = changes(row, detail::SCALED_MS).map(|(_, ms)| ms).collect();
+    let slowest = times.iter().copied().fold(None, |most: Option<f64>, ms| Some(most.map_or(ms, |most| most.max(ms))));
+    let source = "from the order until all are ready, and those that go have drained";
+    Evidence::of(slowest.map(Estimate::Number), times.len() as u64, "changes", source).spoiled(row.inconclusive.clone())
+}
+
+/// At the end of the last scenario in which replicas ended.
+fn spread(analysis: &Analysis) -> Evidence {
+    let rows = BREAKING.iter().filter_map(|name| scene(analysis, name));
+    let last = rows.filter_map(|row| row.detail.get(detail::SPREAD_AFTER_RATIO)).next_back().copied();
+    let none = last.is_none().then_some("connections are not told apart by replica");
+    let source = "connections by replica after the last of them, as the agents count";
+    Evidence::of(last.map(Estimate::Number), 1, "runs", source).spoiled(none)
+}
+
+fn figures(analysis: &Analysis, _facts: &Facts<'_>, _number: u8) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let all = made(analysis, &BREAKING);
+    let longest = all.iter().filter_map(|fault| match fault.served_again {
+        Observed::After { us } => Some(us),
+        _ => None,
+    });
+    let killed: usize = all.iter().map(|fault| fault.fault.targets().len()).sum();
+    figures.push(Figure::new("replicas_ended", Value::Count(killed as u64)));
+    figures.push(Figure::new("connections_lost", Value::Count(all.iter().map(|fault| fault.affected).sum())));
+    let none = "no connection was served again";
+    figures
+        .push(Figure::new("longest_served_again_ms", Value::or(longest.max(), |us| Value::Ms(us as f64 / 1e3), none)));
+    for name in BREAKING {
+        let Some(row) = scene(analysis, name).filter(|row| row.skipped.is_none()) else { continue };
+        let named = |what: &str| format!("{name}_{what}");
+        for one in of_each(analysis, &faults_of(analysis, phase::FAILOVER, name)) {
+            figures.push(Figure::new(named(&one.name), one.value));
+        }
+        let told = |key: &str, why: &str| Value::or(row.detail.get(key).copied(), Value::Number, why);
+        let not_apart = "connections are not told apart by replica";
+        figures.push(Figure::new(named("spread_before_ratio"), told(detail::SPREAD_BEFORE_RATIO, not_apart)));
+        figures.push(Figure::new(named("spread_worst_ratio"), told(detail::SPREAD_WORST_RATIO, not_apart)));
+        figures.push(Figure::new(named("spread_after_ratio"), told(detail::SPREAD_AFTER_RATIO, not_apart)));
+        figures.push(Figure::new(named("gini_after"), told(detail::GINI_AFTER, not_apart)));
+        figures.push(Figure::new(named("even_again_ms"), even_again(row)));
+    }
+    figures.extend(scaling(analysis));
+    figures
+}
+
+fn even_again(row: &ScenarioRow) -> Value {
+    let ratio = |name: &str| row.detail.get(name).copied();
+    let why = match ratio(detail::SPREAD_BEFORE_RATIO).zip(ratio(detail::SPREAD_AFTER_RATIO)) {
+        Some((before, after)) if after <= before * 1.1 => "it never was uneven",
+        Some(_) => "it was not even again: open connections stay where they are",
+        None => "connections are not told apart by replica",
+    };
+    Value::or(ratio(detail::EVEN_MS), Value::Ms, why)
+}
+
+fn scaling(analysis: &Analysis) -> Vec<Figure> {
+    let Some(row) = scene(analysis, scenario::SCALING).filter(|row| row.skipped.is_none()) else { return Vec::new() };
+    let mut figures = Vec::new();
+    for (change, replicas) in changes(row, detail::REPLICAS) {
+        let of = |name: &str| row.detail.get(&format!("{}{change}_{name}", detail::CHANGE)).copied();
+        let named = |what: &str| format!("to_{replicas:.0}_replicas_{what}");
+        let none = "the scenario ended before";
+        figures.push(Figure::new(named("scaled_ms"), Value::or(of(detail::SCALED_MS), Value::Ms, none)));
+        let least = of(detail::LEAST).map(|count| count as u64);
+        figures.push(Figure::new(named("least_on_a_replica"), Value::or(least, Value::Count, none)));
+        figures.push(Figure::new(named("spread_ratio"), Value::or(of(detail::SPREAD_RATIO), Value::Number, none)));
+        figures.push(Figure::new(named("gini"), Value::or(of(detail::GINI), Value::Number, none)));
+    }
+    figures
+}
+
+fn line(figures: &[Figure]) -> String {
+    format!(
+        "{} replicas ended, {} connections lost, served again within {}",
+        said(figures, "replicas_ended"),
+        said(figures, "connections_lost"),
+        said(figures, "longest_served_again_ms")
+    )
+}

@@ -103,6 +103,30 @@ fn all_leave_enough(analysis: &Analysis, from_us: u64) -> bool {
     in_force.all(|other| other.expected.progress)
 }
 
+/// Of some faults: how many had an effect, were not undone, not detected and not recovered from, and the seconds without
+/// progress. `cut` is what else could be why, where they were cut short.
+pub(crate) fn of_faults(analysis: &Analysis, faults: &[FaultFacts<'_>], cut: &Option<String>) -> [Evidence; 5] {
+    let made: Vec<&FaultFacts<'_>> = faults.iter().filter(|fault| fault.fault.effect_us.is_some()).collect();
+    let count = |of: &dyn Fn(&FaultFacts<'_>) -> bool| made.iter().filter(|fault| of(fault)).count() as u64;
+    let stalled = made.iter().map(|fault| stalled(analysis, fault));
+    let (stalled, demanded) = stalled.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let evidence = |count: u64, samples: u64, of: &'static str, source: &str| {
+        let none = (samples == 0).then(|| format!("there were no such {of}"));
+        Evidence::of(Some(Estimate::count(count)), samples, of, source).spoiled(none).excused(cut.clone())
+    };
+    let all = made.len() as u64;
+    let planned = faults.iter().filter(|fault| fault.fault.skipped.is_none()).count() as u64;
+    let unrecovered = "faults after which replicas or clients were not back in 30 s";
+    let without_success = "seconds of faults that left most replicas, without a success";
+    [
+        evidence(all, planned, "faults", "faults whose effect was observed"),
+        evidence(count(&is_unhealed), all, "faults", "faults not seen to be undone"),
+        evidence(count(&is_undetected), all, "faults", "lost replicas that stayed members"),
+        evidence(count(&is_unrecovered), all, "faults", unrecovered),
+        evidence(stalled, demanded, "seconds", without_success),
+    ]
+}
+
 fn cut(analysis: &Analysis) -> Option<String> {
     doubt::cut(analysis, phase::CHAOS).or_else(|| doubt::cut(analysis, phase::FAILURE_RECOVERY))
 }
@@ -116,38 +140,14 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     if row.is_none() && faults.is_empty() && !is_planned {
         return;
     }
-    let made: Vec<&FaultFacts<'_>> = faults.iter().filter(|fault| fault.fault.effect_us.is_some()).collect();
-    let count = |of: &dyn Fn(&FaultFacts<'_>) -> bool| made.iter().filter(|fault| of(fault)).count() as u64;
-    let stalled = made.iter().map(|fault| stalled(analysis, fault));
-    let (stalled, demanded) = stalled.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    let evidence = |count: u64, samples: u64, of: &'static str, source: &str| {
-        let none = (samples == 0).then(|| format!("there were no such {of}"));
-        Evidence::of(Some(Estimate::count(count)), samples, of, source).spoiled(none).excused(cut(analysis))
-    };
-    let all = made.len() as u64;
-    let planned = faults.iter().filter(|fault| fault.fault.skipped.is_none()).count() as u64;
-    let checks = [
-        ("faults.effect_count", evidence(all, planned, "faults", "faults whose effect was observed")),
-        ("faults.unhealed_count", evidence(count(&is_unhealed), all, "faults", "faults not seen to be undone")),
-        (
-            "faults.undetected_count",
-            evidence(count(&is_undetected), all, "faults", "lost replicas that stayed members"),
-        ),
-        (
-            "faults.unrecovered_count",
-            evidence(
-                count(&is_unrecovered),
-                all,
-                "faults",
-                "faults after which replicas or clients were not back in 30 s",
-            ),
-        ),
-        (
-            "faults.stalled_seconds_count",
-            evidence(stalled, demanded, "seconds", "seconds of faults that left most replicas, without a success"),
-        ),
+    let ids = [
+        "faults.effect_count",
+        "faults.unhealed_count",
+        "faults.undetected_count",
+        "faults.unrecovered_count",
+        "faults.stalled_seconds_count",
     ];
-    for (id, evidence) in checks {
+    for (id, evidence) in ids.into_iter().zip(of_faults(analysis, faults, &cut(analysis))) {
         match row.and_then(|row| row.skipped.clone()) {
             Some(reason) => judge.enter_skipped(id, &reason),
             None => judge.enter(id, evidence),

@@ -3,6 +3,7 @@
 mod audit;
 mod comprehensive;
 mod generator;
+mod last_phases;
 mod listed;
 mod live;
 mod recovery;

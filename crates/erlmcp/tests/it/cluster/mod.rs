@@ -13,6 +13,7 @@ mod rounds;
 mod scaling;
 mod sessions;
 mod streams;
+mod suite_last;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
