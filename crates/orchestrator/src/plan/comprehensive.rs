@@ -1,6 +1,6 @@
 use erlmcp_record::names::phase;
 
-use super::stress::{LEFT_OUT, close_all, cool_down, phase_of, ramp};
+use super::stress::{LEFT_OUT, close_all, cool_down, ramp};
 use super::{Found, PhasePlan, Plan, Step, choose};
 use crate::{StressConfig, StressError};
 

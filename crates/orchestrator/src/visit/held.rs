@@ -16,6 +16,8 @@ const VERSION: &str = "2025-11-25";
 const AT_ONCE: usize = 8;
 /// More are not tried: an erlmcp server holds 16,384.
 const SESSIONS_MAX: u64 = 17_000;
+/// Nor is it gone on for longer than this: what was taken has to be given back, too.
+const FILL_WITHIN_US: u64 = 20_000_000;
 /// Refusals in a row, of one connection, that are the limit: a single one may be of a moment.
 const REFUSALS: u32 = 5;
 
@@ -74,7 +76,9 @@ async fn set_level(talk: &mut Talk, door: &Door, id: &str) -> Result<Answered, S
 async fn fill(door: Door, shared: Arc<Shared>) -> Result<Part, String> {
     let mut part = Part { ids: Vec::new(), refused: None };
     let mut talk = door.talk().await?;
-    while !shared.is_full.load(Ordering::Relaxed) && shared.taken.load(Ordering::Relaxed) < SESSIONS_MAX {
+    let until_us = door.clock.now_us() + FILL_WITHIN_US;
+    let has_more = || shared.taken.load(Ordering::Relaxed) < SESSIONS_MAX && door.clock.now_us() < until_us;
+    while !shared.is_full.load(Ordering::Relaxed) && has_more() {
         let session = Session::open_on(talk, &door, VERSION).await?;
         talk = session.talk;
         let mut refusals = 0;
