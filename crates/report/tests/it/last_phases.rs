@@ -182,7 +182,7 @@ fn kill(number: u8, scenario: &str, (id, replica, after_s): (u32, u16, u32), ser
         effect_us: Some(at_us + 10_000),
         cluster_detected_us: Some(at_us + 20_000),
         ready_us: Some(at_us + 900_000),
-        expected: Expected { detected: true, healed: false, progress: true },
+        expected: Expected { detected: true, progress: true, ..Expected::default() },
         ..FaultRow::default()
     };
     let mut entries = vec![Entry::Fault(fault)];
