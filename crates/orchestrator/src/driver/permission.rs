@@ -36,7 +36,7 @@ pub(super) fn lacks(status: &Status, bench: &Bench) -> BTreeMap<Kind, String> {
             Some("the cluster is not the run's own: nobody would start it again".to_string())
         }
         Needs::OwnCluster => None,
-        Needs::Store => storeless(status),
+        Needs::Store => storeless(status, kind),
         _ if lonely.is_some() => lonely.clone(),
         Needs::Processes => hidden.clone(),
         // Without the permission a process is stopped in place of it.
@@ -60,9 +60,12 @@ fn hidden(status: &Status) -> Option<String> {
 }
 
 /// Why nothing can be done to the store.
-fn storeless(status: &Status) -> Option<String> {
+fn storeless(status: &Status, kind: Kind) -> Option<String> {
     let Some(store) = &status.store else { return Some("the cluster has no store of operations of its own".into()) };
     let is_visible = store.pid.is_some_and(|pid| parent(pid) == Some(status.pid));
+    if kind == Kind::StoreFull && store.path.contains("://") {
+        return Some("the store keeps operations in a database, whose disk is not the cluster's".into());
+    }
     let hidden = "the process of the store is not there, or not visible from here (is the cluster in a container?)";
     (!is_visible).then(|| hidden.into())
 }
@@ -119,13 +122,16 @@ mod tests {
         assert!(lack(&visible, &bench, Kind::Supervisor).expect("it is not ours").contains("not the run's own"));
         let why = lack(&visible, &bench, Kind::StoreFull).expect("it says nothing of a store");
         assert_eq!(why, "the cluster has no store of operations of its own");
-        let with_store = |pid: Option<u32>| {
+        let with_store = |pid: Option<u32>, path: &str| {
             let mut status = fake::status(std::process::id(), &[Some(1)]);
-            status["store"] = serde_json::json!({"state": "ready", "pid": pid, "restarts": 0, "path": "/x"});
+            status["store"] = serde_json::json!({"state": "ready", "pid": pid, "restarts": 0, "path": path});
             serde_json::from_value::<Status>(status).expect("the fake speaks the protocol")
         };
-        assert_eq!(lack(&with_store(Some(child.id())), &bench, Kind::StoreKilled), None, "one replica is enough");
-        let why = lack(&with_store(Some(1)), &bench, Kind::StoreKilled).expect("it is no child of this process");
+        assert_eq!(lack(&with_store(Some(child.id()), "/x"), &bench, Kind::StoreFull), None, "one replica is enough");
+        let database = with_store(Some(child.id()), "postgres://localhost/x");
+        assert_eq!(lack(&database, &bench, Kind::StoreKilled), None);
+        assert!(lack(&database, &bench, Kind::StoreFull).expect("it has no file").contains("in a database"));
+        let why = lack(&with_store(Some(1), "/x"), &bench, Kind::StoreKilled).expect("it is no child of this process");
         assert!(why.starts_with("the process of the store is not there"), "{why}");
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");

@@ -33,6 +33,9 @@ pub(crate) struct StoreStatus {
     /// None while there is no process.
     #[serde(default)]
     pub(crate) pid: Option<u32>,
+    /// A file, or the address of a database.
+    #[serde(default)]
+    pub(crate) path: String,
 }
 
 /// One replica.

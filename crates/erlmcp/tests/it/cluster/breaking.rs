@@ -4,11 +4,11 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::{Value, json};
 
 use super::operations::{append, store};
-use super::{Cluster, is_alive};
+use super::{Cluster, is_alive, signal, until};
 use crate::finished::{Finished, erlmcp};
 
 /// `chaos` with these faults, one after another, on a cluster of its own.
@@ -128,4 +128,27 @@ fn a_store_that_may_write_nothing_refuses_and_goes_on_when_it_may() {
         assert_eq!((status, &about["replayed"]), (200, &json!(false)), "it was not executed before: {done}");
     }
     assert!(is_alive(pid) && store(&cluster) == pid, "it was not started again for that");
+}
+
+/// The soft limit of the size of files of a process.
+fn file_limit(pid: u32) -> String {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max file size"));
+    line.and_then(|line| line.split_whitespace().next()).unwrap_or_default().to_string()
+}
+
+#[test]
+fn a_full_store_has_room_again_when_the_run_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 2);
+    let pid = store(&cluster);
+    let before = file_limit(pid);
+    let list = "[[fault]]\nkind = \"store_full\"\nat = \"0s\"\nhold = \"300s\"\n";
+    let run = super::chaos::chaos(folder.path(), &format!("http://{}", cluster.shared), list);
+    until("the fault is in force", || file_limit(pid) == "0");
+    signal(run.pid(), Signal::KILL);
+    until("it is undone", || file_limit(pid) == before);
+    assert_eq!(run.end().code, -1, "it was killed");
+    until("operations go on", || append(cluster.own(1), "after").is_some_and(|(status, _)| status == 200));
+    assert_eq!(store(&cluster), pid, "it bore it");
 }

@@ -9,7 +9,7 @@ use super::{Cluster, is_alive, signal, until};
 use crate::finished::{Finished, Started, erlmcp};
 
 /// `chaos` against a cluster, with this list of faults.
-fn chaos(folder: &std::path::Path, target: &str, faults: &str) -> Started {
+pub(super) fn chaos(folder: &std::path::Path, target: &str, faults: &str) -> Started {
     let list = folder.join("faults.toml");
     fs::write(&list, faults).expect("the folder is ours");
     let list = list.to_str().expect("plain");
