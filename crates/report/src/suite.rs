@@ -50,7 +50,7 @@ pub(crate) fn phase(analysis: &Analysis, name: &str) -> Option<&'static SuitePha
     PHASES.iter().find(|phase| phase.name == name).filter(|_| analysis.is_suite())
 }
 
-/// What a phase cost beside what it measured: its time outside of loads and scenarios, and the agents' CPU.
+/// What a phase cost beside what it measured: its time outside of loads, ramps and the like, and the agents' CPU.
 pub(crate) fn own_cost(analysis: &Analysis, number: u8) -> Vec<Figure> {
     let times = analysis.phases.get(&number);
     let Some((from_us, to_us)) = times.and_then(|times| times.started_us.zip(times.ended_us)) else {
@@ -71,12 +71,15 @@ pub(crate) fn own_cost(analysis: &Analysis, number: u8) -> Vec<Figure> {
     ]
 }
 
-/// The times of a phase's scenarios and of its requests.
+/// The times of a phase's requests, and of the scenarios without any that last for a time of their own.
 fn measured(analysis: &Analysis, number: u8) -> Vec<(u64, u64)> {
+    let loads = analysis.blocks.values().filter(|row| row.phase == number && row.duration_us > 0);
+    let loads: Vec<_> = loads.filter(|row| row.kind != Kind::Probe).collect();
+    let is_load = |block: &u32| loads.iter().any(|row| row.block == *block);
     let scenarios = analysis.scenarios.values().filter(|row| row.phase == number && row.skipped.is_none());
-    let loads = analysis.blocks.values().filter(|row| row.phase == number && row.kind != Kind::Probe);
-    let scenarios = scenarios.map(|row| (row.started_us, row.ended_us));
-    scenarios.chain(loads.map(|row| (row.start_us, row.start_us.saturating_add(row.duration_us)))).collect()
+    let others = scenarios.filter(|row| !row.blocks.iter().any(is_load)).map(|row| (row.started_us, row.ended_us));
+    let times = loads.iter().map(|row| (row.start_us, row.start_us.saturating_add(row.duration_us)));
+    others.chain(times).collect()
 }
 
 /// How much of `within` these times cover, counted once where they overlap.

@@ -87,15 +87,7 @@ impl Member {
                 self.line.say(Message::Done(proto::Done { block: reach.block })).await?;
                 return Ok(true);
             }
-            Command::Requests(requests) => {
-                let block = requests.block;
-                let error = work.take_requests(requests).await;
-                work.engine.order(work.calls()?);
-                if block != 0 {
-                    self.line.say(Message::Taken(proto::Taken { block, error })).await?;
-                }
-                return Ok(true);
-            }
+            Command::Requests(requests) => return self.take_requests(requests).await.map(|()| true),
             Command::Knock(knock) => {
                 let doors = work.knock(knock.knocks).await;
                 self.line.say(Message::Knocked(proto::Knocked { block: knock.block, doors })).await?;
@@ -142,6 +134,18 @@ impl Member {
         };
         work.engine.order(order);
         Ok(true)
+    }
+
+    /// Calls these from here on, and says so where that is wanted.
+    async fn take_requests(&mut self, requests: proto::Requests) -> Result<(), AgentError> {
+        let Some(work) = &mut self.work else { return Ok(()) };
+        let block = requests.block;
+        let error = work.take_requests(requests).await;
+        work.engine.order(work.calls()?);
+        if block != 0 {
+            self.line.say(Message::Taken(proto::Taken { block, error })).await?;
+        }
+        Ok(())
     }
 
     async fn set_up(&mut self, setup: &proto::Setup) -> Result<(), AgentError> {

@@ -57,7 +57,8 @@ fn an_interrupt_tells_the_runs_own_calls_again() {
 }
 
 fn sweep() -> Step {
-    let (each, p95_max) = (Duration::from_secs(1), Duration::from_millis(100));
+    // The stage tells of whole seconds only.
+    let (each, p95_max) = (Duration::from_secs(2), Duration::from_millis(100));
     let sweep = RateSweep { rates: vec![100.0, 200.0, 400.0], each, p95_max };
     Step::scenario("rate_sweep", "rate sweep", Block::RateSweep(sweep))
 }

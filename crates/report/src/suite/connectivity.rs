@@ -1,7 +1,7 @@
 use erlmcp_record::ScenarioRow;
 use erlmcp_record::names::{detail, finding, phase, scenario};
 
-use super::{SuitePhase, said, scene};
+use super::{SuitePhase, said, scene, value};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
 use crate::format;
@@ -112,9 +112,14 @@ fn slowest(doors: &[(u64, &ScenarioRow)]) -> Value {
 }
 
 fn line(figures: &[Figure]) -> String {
+    let endpoints = match value(figures, "endpoints_answering_percent") {
+        Some(Value::Share { part, whole }) => {
+            format!("{} of {}", format::count(*part), format::plural(*whole, "endpoint"))
+        }
+        _ => "no endpoint".into(),
+    };
     format!(
-        "{} of the endpoints answer; {} on a new connection, {} on a warm one",
-        said(figures, "endpoints_answering_percent"),
+        "{endpoints} answering; {} on a new connection, {} on a warm one",
         said(figures, "cold_median_ms"),
         said(figures, "baseline_latency_ms")
     )

@@ -2,7 +2,7 @@ use erlmcp_record::names::{phase, scenario};
 use erlmcp_record::{Hist, Kind};
 
 use super::scene::{self, Scene};
-use super::{SuitePhase, said};
+use super::{SuitePhase, said, value};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::Facts;
 use crate::format;
@@ -234,9 +234,14 @@ fn compared(analysis: &Analysis, number: u8) -> Vec<Figure> {
 }
 
 fn line(figures: &[Figure]) -> String {
+    let knee = said(figures, "knee_rps").replace(" a second", " req/s");
+    let why = match value(figures, "beyond_the_knee") {
+        Some(Value::Text(text)) if text.starts_with("perhaps") => ", perhaps the generator's",
+        Some(Value::Text(text)) if text.starts_with("not reached") => " or more",
+        _ => "",
+    };
     format!(
-        "knee at {}; P50 {}, P99 {}, P99.99 {}",
-        said(figures, "knee_rps"),
+        "knee at {knee}{why}; P50 {}, P99 {}, P99.99 {}",
         said(figures, "p50_ms"),
         said(figures, "p99_ms"),
         said(figures, "p99_99_ms")

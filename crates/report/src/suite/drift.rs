@@ -23,6 +23,9 @@ const THRESHOLDS: &[Threshold] = &[
 /// Fewer samples cannot tell a drift from noise, as with the memory.
 const SAMPLES_MIN: usize = 60;
 
+/// Of fewer points a line is not even shown.
+const SHOWN_MIN: usize = 20;
+
 /// A figure over time, with how fast it drifts.
 struct Drift {
     points: Vec<(f64, f64)>,
@@ -43,7 +46,7 @@ impl Drift {
 
     /// "grows 0.200 ± 0.100 ms/min", in units of `scale`.
     fn text(&self, scale: f64, unit: &str) -> Option<String> {
-        let found = self.slope?;
+        let found = self.slope.filter(|_| self.points.len() >= SHOWN_MIN)?;
         let (value, low, high) = (found.per_second / scale, found.lower / scale, found.upper / scale);
         let spread = (high - value).max(value - low);
         let how = match (low > 0.0, high < 0.0) {
@@ -109,7 +112,7 @@ fn figures(analysis: &Analysis, facts: &Facts<'_>, _number: u8) -> Vec<Figure> {
     let Some(sustained) = &facts.sustained else { return Vec::new() };
     let seed = analysis.seed();
     let figure = |name: &str, drift: Drift, (scale, unit): (f64, &str)| {
-        let why = format!("{} seconds with a figure are too few for a line", drift.points.len());
+        let why = format!("{} seconds with a figure are too few: needs {SHOWN_MIN}", drift.points.len());
         Figure::new(name, Value::or(drift.text(scale, unit), Value::Text, &why))
     };
     let server = &sustained.server;

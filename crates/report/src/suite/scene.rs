@@ -68,7 +68,10 @@ pub(crate) fn scene_figures(analysis: &Analysis, row: &ScenarioRow) -> Vec<Figur
         figures.push(Figure::new("opened_percent", Value::Share { part: openings.ok(), whole: openings.planned }));
         figures.push(Figure::new("late_p99_ms", quantile(&openings.latency, 0.99, "no opening was answered")));
     }
-    figures.extend(row.detail.iter().map(|(name, value)| Figure::new(name, of_unit(name, *value))));
+    let of_detail = |(name, value): (&String, &f64)| Figure::new(name, of_unit(name, *value));
+    // Of an endpoint, how long it takes in all comes first.
+    figures.extend(row.detail.get_key_value(detail::COLD_MS).map(of_detail));
+    figures.extend(row.detail.iter().filter(|(name, _)| *name != detail::COLD_MS).map(of_detail));
     figures
 }
 

@@ -13,6 +13,8 @@ pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], 
     rows.sort_by_key(|row| (row.started_us, order(&row.name)));
     let name = analysis.phases.get(&number).map_or("", |times| times.name.as_str());
     if suite::phase(analysis, name).is_some() {
+        // Numbers at the end of names rise.
+        rows.sort_by_key(|row| (row.started_us, row.ended_us, row.name.len(), &row.name));
         return rows.into_iter().map(|row| of_suite(analysis, row)).collect();
     }
     let is_recovery = [phase::FAILURE_RECOVERY, phase::CHAOS].contains(&name);

@@ -15,9 +15,11 @@ const CURVE_REQUESTS: f64 = 110_000.0;
 /// Sizes of answers, bytes.
 const SIZES: [u64; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
 /// Bytes of answers a second at most: the sizes are compared, not the machine's memory.
-const BYTES_A_SECOND: f64 = 40e6;
+const BYTES_A_SECOND: f64 = 10e6;
 /// Queued calls a second at most, where an answer in JSON is compared with a stream.
 const QUEUED_RATE: f64 = 500.0;
+
+const SETTLING: Duration = Duration::from_secs(2);
 
 const NOT_OURS: &str = "the target has no tool whose answer is known to be of any size, or to come as a stream";
 
@@ -32,12 +34,15 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let curve = Load { rate, duration: curve, line_every: None };
     let mut steps = vec![
         Step::scenario(scenario::RATE_SWEEP, "rate sweep to the knee", Block::RateSweep(sweep)),
+        // The last rate was more than the target could do.
+        Step::quiet("settling", Block::Hold(SETTLING)),
         Step::scenario(scenario::PERCENTILES, "full percentile curve", Block::Load(curve)),
     ];
     steps.extend(methods(found, (rate / 4.0, each)));
-    steps.extend(sizes(found, (rate / 4.0, each)));
     steps.extend(kinds_of_answer(found, (rate / 4.0, each)));
     steps.extend(eras(config, found, (rate / 4.0, each)));
+    // Large answers last: nothing comes after them that they could hold up.
+    steps.extend(sizes(found, (rate / 4.0, each)));
     let about = "Rates to the knee, percentiles, methods, sizes, eras".to_string();
     let plan = phase_of("Throughput & Latency Distribution", about, steps);
     Body { plan, begins: Stand::Full, ends: Stand::Full }
