@@ -1,0 +1,195 @@
+"""Operations in PostgreSQL: the stores' contract, and two clusters on one database under kills. peers/run has the command line."""
+
+import collections
+import itertools
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from clusters import Cluster
+from database import Database, install
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+THREADS = 6
+# Operations that a thread has under way at both clusters, in an order of its own.
+AT_ONCE = 20
+FAULTS = ["replica", "replica", "database", "store", "replica", "database", "cluster"] * 2
+
+
+def contract(database):
+    """The tests of the crate that need a database. True where they pass."""
+    database.create("contract")
+    command = ["cargo", "test", "--locked", "-p", "erlmcp-server", "--lib", "operations::postgres", "--"]
+    environment = {**os.environ, "ERLMCP_TEST_POSTGRES": database.url("contract")}
+    tested = subprocess.run(
+        [*command, "--ignored", "--nocapture", "--test-threads=1"], cwd=ROOT, env=environment, check=False
+    )
+    return tested.returncode == 0
+
+
+class Faults:
+    """Kills, one after another: replicas, stores, the database, and whole clusters."""
+
+    def __init__(self, clusters, database, seed):
+        self.clusters, self.database = clusters, database
+        self.random = random.Random(seed)
+        self.done = collections.Counter()
+        self.is_over = threading.Event()
+        self.failed = None
+
+    def run(self):
+        """On the main thread: what a thread has started ends with it."""
+        try:
+            for kind in FAULTS:
+                time.sleep(1)
+                self.one(kind)
+            time.sleep(1)
+        except Exception as error:  # told by who waits for it
+            self.failed = error
+        self.is_over.set()
+
+    def one(self, kind):
+        cluster = self.random.choice(self.clusters)
+        if kind == "database":
+            self.database.kill()
+            time.sleep(0.3)
+            self.database.start()
+        elif kind == "cluster":
+            cluster.kill()
+            time.sleep(0.5)
+            cluster.start()
+        else:
+            os.kill(self.process(cluster, kind), signal.SIGKILL)
+        self.done[kind] += 1
+
+
+    def process(self, cluster, kind):
+        """Waits until there is one."""
+        while True:
+            replicas, store = cluster.pids()
+            pids = [store] if kind == "store" else replicas
+            if any(pids):
+                return self.random.choice(pids)
+            time.sleep(0.1)
+
+
+def repeat_everywhere(clusters, operations, seed, answers):
+    """Each operation at each cluster, shuffled, until it has a result."""
+    order = [(cluster, operation) for operation in operations for cluster in clusters]
+    random.Random(seed).shuffle(order)
+    for cluster, operation in order:
+        answers.append((operation, *cluster.insist(operation)))
+
+
+def judge(answers, rows, operations):
+    """What is wrong: a list of sentences."""
+    wrong = []
+    events = collections.defaultdict(list)
+    for event, operation, _ in rows:
+        if operation != "-":
+            events[operation].append(event)
+    for operation in set(events) - set(operations):
+        wrong.append(f"{operation} is in the store, and nobody has asked for it")
+    results, fresh = collections.defaultdict(set), collections.Counter()
+    for operation, _, body in answers:
+        meta = body["result"]["_meta"]["io.erlmcp/operation"]
+        results[operation].add((str(body["result"]["content"]), meta["epoch"]))
+        fresh[operation] += not meta["replayed"]
+    for operation in operations:
+        of = events[operation]
+        if of.count("effect") != 1 or of.count("done") != 1 or of[-2:] != ["effect", "done"] or "started" not in of:
+            wrong.append(f"{operation}: its history is {of}")
+        if len(results[operation]) != 1 or fresh[operation] > 1:
+            wrong.append(f"{operation}: {fresh[operation]} fresh answers, results {results[operation]}")
+    return wrong
+
+
+def shows_no_secret(clusters, secret):
+    """Neither in the logs nor where `ps` finds it."""
+    texts = [cluster.log.read_bytes() for cluster in clusters]
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            texts.append(path.read_bytes())
+        except OSError:
+            continue
+    return not any(secret.encode() in text for text in texts)
+
+
+def settled_elsewhere(clusters):
+    """What one cluster has settled, the other refuses."""
+    status, body = clusters[0].status("settled")
+    assert (status, body["result"]["state"]) == (200, "never"), body
+    status, body = clusters[1].append("settled")
+    assert (status, body["error"]["data"]["state"]) == (410, "never"), body
+
+
+def clusters_under_kills(database, folder):
+    database.create("clusters")
+    url = database.url("clusters")
+    clusters = [Cluster(name, folder, url) for name in ("east", "west")]
+    settled_elsewhere(clusters)
+    operations, answers, failed = [], [], []
+    faults = Faults(clusters, database, seed=7)
+
+    def work(thread):
+        try:
+            for part in itertools.count():
+                some = [f"operation-{thread}-{part}-{number}" for number in range(AT_ONCE)]
+                operations.extend(some)
+                repeat_everywhere(clusters, some, thread + part * THREADS, answers)
+                if faults.is_over.is_set():
+                    return
+        except Exception as error:  # told below
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    faults.run()
+    for thread in threads:
+        thread.join()
+    wrong = [str(error) for error in (*failed, faults.failed) if error]
+    # All is healed: everything is answered at once, with the same results.
+    repeat_everywhere(clusters, operations[:50], 99, answers)
+    rows = [row for row in clusters[0].effects() if row[1] != "settled"]
+    wrong += judge(answers, rows, operations)
+    if not shows_no_secret(clusters, database.password):
+        wrong.append("the password of the database is shown in a log or in a command line")
+    ends = [cluster.end() for cluster in clusters]
+    if any(ends):
+        wrong.append(f"the clusters ended with {ends}")
+    attempts = sum(attempts for _, attempts, _ in answers)
+    killed = ", ".join(f"{count} x {kind}" for kind, count in sorted(faults.done.items()))
+    print(f"\n{len(operations)} operations, {attempts} attempts at two clusters on one database; killed: {killed}")
+    return wrong
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    parts = sys.argv[1:] or ["contract", "clusters"]
+    lacking = install()
+    if lacking:
+        print(f"skipped: {lacking}")
+        return
+    folder, wrong = pathlib.Path(tempfile.mkdtemp(prefix="erlmcp-")), []
+    with Database() as database:
+        if "contract" in parts and not contract(database):
+            wrong.append("the tests of the store in PostgreSQL failed")
+        if "clusters" in parts:
+            wrong += clusters_under_kills(database, folder)
+    for sentence in wrong[:20]:
+        print(f"WRONG: {sentence}")
+    if wrong:
+        sys.exit(f"{len(wrong)} things are wrong; the clusters' logs are in {folder}")
+    shutil.rmtree(folder, ignore_errors=True)
+    print("each effect once, each operation with one result")
+
+
+main()
