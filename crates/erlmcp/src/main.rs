@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Stress(args) => commands::stress::run(*args),
         Command::Comprehensive(args) => commands::comprehensive::run(*args),
+        Command::Capacity(args) => commands::capacity::run(*args),
         Command::Chaos(args) => commands::chaos::run(*args),
         Command::Discover(args) => commands::discover::run(args),
         Command::Audit(args) => commands::audit::run(&args),

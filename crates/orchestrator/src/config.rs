@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::StressError;
 use crate::fault::FaultList;
 use crate::plan;
+use crate::plan::Capacity;
 
 mod check;
 
@@ -98,6 +99,8 @@ pub struct StressConfig {
     pub chaos: bool,
     /// The eight phases of `comprehensive` in place of those of `stress`.
     pub suite: Option<Suite>,
+    /// A search for what the target carries in place of the phases of `stress`.
+    pub capacity: Option<Capacity>,
     /// Goes on above 50 % errors on another host.
     pub no_abort: bool,
     pub require_all: bool,
@@ -120,7 +123,8 @@ const WARMUP: Duration = Duration::from_secs(10);
 
 impl StressConfig {
     pub fn connections(&self) -> u64 {
-        self.connections.or_else(|| self.asked_steps().iter().max().copied()).unwrap_or(CONNECTIONS)
+        let sought = self.capacity.as_ref().map(|capacity| capacity.most_connections);
+        self.connections.or(sought).or_else(|| self.asked_steps().iter().max().copied()).unwrap_or(CONNECTIONS)
     }
 
     /// Connections of each step of the suite's load scaling, rising.

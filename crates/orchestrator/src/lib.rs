@@ -5,6 +5,7 @@
 mod action;
 mod assignment;
 mod calls;
+mod capacity;
 mod clock;
 mod collector;
 mod config;

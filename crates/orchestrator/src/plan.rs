@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 mod block;
+mod capacity;
 mod chaos;
 mod choose;
 mod comprehensive;
@@ -16,6 +17,8 @@ pub use block::{
     Block, Burst, Call, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Streams, Variant,
 };
 pub(crate) use block::{RATES_MAX, RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
+pub(crate) use capacity::SETTLE_BOUND;
+pub use capacity::{Axes, Capacity, capacity};
 pub use chaos::chaos;
 pub(crate) use choose::choose;
 pub use comprehensive::{SUITE_PHASES, comprehensive};
@@ -24,6 +27,9 @@ pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};
 pub use stress::{STRESS_PHASES, stress};
 pub use visit::{Scaling, Visit, Visiting};
+
+#[cfg(test)]
+pub(crate) use capacity::tests;
 
 /// "60 s", "1.3 s", "333 ms".
 pub(crate) fn in_words(duration: Duration) -> String {

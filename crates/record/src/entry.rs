@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentSample, BlockRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, EpisodeRow, FanOutRow, FaultRow,
-    FindingRow, IntervalRow, PhaseRow, RunHeader, ScenarioRow, StreamRow, TargetRow,
+    AgentSample, BlockRow, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, EpisodeRow,
+    FanOutRow, FaultRow, FindingRow, IntervalRow, PhaseRow, RunHeader, ScenarioRow, StreamRow, TargetRow,
 };
 
 /// One line of `journal.jsonl`. Every time in it is on the run's clock: microseconds since the run began,
@@ -43,6 +43,8 @@ pub enum Entry {
     Scenario(ScenarioRow),
     /// A single named figure that a block found (a baseline latency, a closing gauge).
     Finding(FindingRow),
+    /// What a search for the target's capacity was about, tried and found.
+    Capacity(CapacityRow),
     /// Always the last line of a run that ended in order.
     End(EndRow),
 }

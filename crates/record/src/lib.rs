@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod capacity;
 mod entry;
 mod fate;
 mod hist;
@@ -19,6 +20,7 @@ mod run;
 mod sample;
 mod streams;
 
+pub use capacity::{Axis, CapacityAsked, CapacityRow, LimitBy, LimitRow, TrialOutcome, TrialRow};
 pub use entry::Entry;
 pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};

@@ -18,6 +18,8 @@ pub mod phase {
     pub const RESOURCE_LIMITS: &str = "resource_limits";
     pub const FAILOVER: &str = "failover_and_recovery";
     pub const INTEGRATION: &str = "component_integration";
+    /// The one of `capacity`.
+    pub const CAPACITY: &str = "capacity";
 }
 
 /// Scenarios, as in [`ScenarioRow::name`](crate::ScenarioRow::name).

@@ -9,12 +9,14 @@
 
 mod analysis;
 pub mod audit;
+pub mod capacity;
 mod exit;
 mod facts;
 mod format;
 pub mod live;
 pub mod render;
 mod seconds;
+pub mod slo;
 mod stats;
 mod suite;
 mod summary;

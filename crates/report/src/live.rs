@@ -171,6 +171,14 @@ fn configuration(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> S
     let mut text = String::from("\nTest Configuration:\n");
     let mut line = |name: &str, value: String| text += &format!("  - {name}: {value}\n");
     line("Target", config.target.clone());
+    if phases.iter().any(|planned| planned.name == phase::CAPACITY) {
+        line("Connections at most", format::count(config.connections));
+        line("Calls", config.calls.clone());
+        line("Replicas", config.replicas.to_string());
+        line("Agents", config.agents.to_string());
+        line("Results", folder.into());
+        return text;
+    }
     line("Connections", format::count(config.connections));
     if config.streams > 0 {
         line("Streams", format::count(config.streams));
@@ -227,6 +235,7 @@ fn purpose(name: &str, config: &ConfigRow) -> String {
         phase::RESOURCE_LIMITS => "The server at its limits and over them".into(),
         phase::FAILOVER => "Replicas lost, restarted and added under load".into(),
         phase::INTEGRATION => "The server's parts by its own histograms".into(),
+        phase::CAPACITY => "Search for the most that the target carries".into(),
         phase::CHAOS => format!("Faults under load for {}", format::duration_ms(config.duration_ms)),
         name => summary::title(name),
     }

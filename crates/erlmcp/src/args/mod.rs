@@ -1,6 +1,7 @@
 //! What the user typed.
 
 mod audit;
+mod capacity;
 mod chaos;
 mod comprehensive;
 mod conformance;
@@ -14,6 +15,7 @@ mod stress;
 use clap::{Parser, Subcommand};
 
 pub(crate) use audit::AuditArgs;
+pub(crate) use capacity::{Axis as CapacityAxis, CapacityArgs};
 pub(crate) use chaos::ChaosArgs;
 pub(crate) use comprehensive::ComprehensiveArgs;
 pub(crate) use conformance::ConformanceArgs;
@@ -36,6 +38,7 @@ const EXAMPLES: &str = "Examples:
   erlmcp stress                                   100,000 connections on a local cluster of its own
   erlmcp stress http://localhost:8080 10k 5       10,000 connections for 5 minutes on your server
   erlmcp chaos --for 10m --seed 7                 faults at random under load, the same for the same seed
+  erlmcp capacity http://localhost:8080           the most load that it carries within an objective
   erlmcp discover http://localhost:8080           what your server is and has
   erlmcp cluster --replicas 12                    the cluster, to be stressed from another terminal
 
@@ -48,6 +51,8 @@ pub(crate) enum Command {
     /// Test an MCP server (or a local cluster) in eight phases: scaling, drift, distribution, limits, failover, parts
     #[command(after_help = comprehensive::EXAMPLES)]
     Comprehensive(Box<ComprehensiveArgs>),
+    /// Find the most requests/s and connections that keep an objective, and the curve between them
+    Capacity(Box<CapacityArgs>),
     /// Break an MCP server again and again under load, by a seed or a list, and judge how it bears that
     Chaos(Box<ChaosArgs>),
     /// Say what an MCP server is and has: era, versions, tools, resources, prompts
@@ -90,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        for name in ["", "stress", "comprehensive", "chaos", "discover", "audit", "serve", "cluster"] {
+        for name in ["", "stress", "comprehensive", "capacity", "chaos", "discover", "audit", "serve", "cluster"] {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
             let lines = command.render_help().to_string().lines().count();

@@ -41,6 +41,7 @@ fn config(args: ChaosArgs) -> anyhow::Result<StressConfig> {
         faults: args.faults.as_deref().map(faults).transpose()?,
         chaos: true,
         suite: None,
+        capacity: None,
         no_abort: false,
         require_all: args.require_all,
         command_line: args.reaching.without_secrets(std::env::args()),

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod capacity;
 pub(crate) mod chaos;
 pub(crate) mod cluster;
 pub(crate) mod comprehensive;

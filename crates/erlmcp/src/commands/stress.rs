@@ -80,6 +80,7 @@ pub(super) fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         faults: args.faults.as_deref().map(faults).transpose()?,
         chaos: false,
         suite: None,
+        capacity: None,
         no_abort: args.no_abort,
         require_all: args.require_all,
         command_line: args.reaching.without_secrets(std::env::args()),

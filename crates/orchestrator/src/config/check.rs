@@ -4,6 +4,7 @@ use erlmcp_report::verdict::thresholds;
 
 use super::StressConfig;
 use crate::StressError;
+use crate::plan::Capacity;
 
 /// More than this cannot be held by one machine's agents.
 const CONNECTIONS_MAX: u64 = 10_000_000;
@@ -23,6 +24,7 @@ impl StressConfig {
         self.check_times()?;
         self.check_target()?;
         self.check_calls()?;
+        self.capacity.as_ref().map_or(Ok(()), Capacity::check)?;
         self.chosen_phases().map(|_| ())
     }
 

@@ -31,6 +31,7 @@ pub(crate) fn plain() -> StressConfig {
         faults: None,
         chaos: false,
         suite: None,
+        capacity: None,
         no_abort: false,
         require_all: false,
         command_line: Vec::new(),

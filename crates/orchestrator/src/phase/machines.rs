@@ -17,6 +17,7 @@ use super::streaming::Streaming;
 use super::streams::Streams;
 use super::sweep::Sweep;
 use super::varied::Varied;
+use crate::capacity::Seek;
 use crate::machine::{Machine, Place};
 use crate::plan::{Block, Fault, Probe};
 use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow, Scaling, Visiting};
@@ -53,6 +54,7 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Visiting(visiting) => Box::new(Visiting::new(place, visiting.clone())),
         Block::Scaling(scaling) => Box::new(Scaling::new(place, scaling.clone())),
         Block::Scale { replicas, bound } => Box::new(Scale::new(place, *replicas, *bound)),
+        Block::Capacity(capacity) => Box::new(Seek::new(place, (**capacity).clone())),
         Block::Close(close) => Box::new(Close::new(place, close.clone())),
         Block::Dismantle { own_cluster } => Box::new(Dismantle::new(place, *own_cluster)),
     }

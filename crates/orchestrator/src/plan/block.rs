@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{ChangeBy, Overflow, Scaling, Visiting};
+use super::{Capacity, ChangeBy, Overflow, Scaling, Visiting};
 use crate::{Era, fault};
 
 /// The parts that phases are made from.
@@ -42,6 +42,8 @@ pub enum Block {
     Audit(Result<(), String>),
     /// The same for operations that are still under way, if any: the run ended before their audit.
     AuditRemaining,
+    /// Searches for what the target carries. Its trials take the ids that are left in its phase: it is the last step.
+    Capacity(Box<Capacity>),
     /// Closes every connection.
     Close(Close),
     /// Ends agents, faults and the run's own cluster, and looks for what was left behind.
@@ -229,6 +231,7 @@ impl Block {
             Block::Visiting(visiting) => visiting.estimate(),
             Block::Scaling(scaling) => scaling.estimate(),
             Block::Scale { .. } => 10 * second,
+            Block::Capacity(capacity) => capacity.estimate(),
             Block::Close(close) => close.estimate(),
             Block::Dismantle { own_cluster } => {
                 if *own_cluster {

@@ -112,7 +112,9 @@ pub(super) fn baseline(config: &StressConfig, found: &Found) -> PhasePlan {
 /// Touches every replica once, so that what a server allocates on its first use is not charged to connections.
 pub(super) fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
     let connections = (u64::from(found.replicas) * 8).min(config.connections());
-    let rate = config.rate().min(500.0);
+    // What the target bears is not known before it was sought.
+    let most = config.capacity.as_ref().map_or(500, |capacity| capacity.start_rate.min(500));
+    let rate = config.rate().min(most as f64);
     let second = Duration::from_secs(1);
     vec![
         Step::quiet(

@@ -22,6 +22,7 @@ impl Patience {
             // A fault that is not over after its bounds, and the load that is waited for after it.
             Block::Fault(_) | Block::Faults(_) => 4 * RECOVERY_BOUND,
             Block::Audit(_) | Block::AuditRemaining => AUDIT_BOUND,
+            Block::Capacity(capacity) => capacity.bound(),
             Block::Load(_) | Block::Streaming { .. } | Block::Hold(_) | Block::Probe(_) => Duration::ZERO,
             block => block.estimate() * SLOWER_MAX,
         });

@@ -78,6 +78,7 @@ fn command(config: &StressConfig) -> &'static str {
     match config {
         config if config.suite.is_some() => "comprehensive",
         config if config.chaos => "chaos",
+        config if config.capacity.is_some() => "capacity",
         _ => "stress",
     }
 }
@@ -364,6 +365,7 @@ impl<'a> Setup<'a> {
         );
         let planned = match command(self.config) {
             "comprehensive" => plan::comprehensive,
+            "capacity" => plan::capacity,
             "chaos" => plan::chaos,
             _ => plan::stress,
         };

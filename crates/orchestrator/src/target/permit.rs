@@ -18,11 +18,13 @@ pub(super) fn check(url: &Url, resolved: &[SocketAddr], config: &StressConfig) -
             "{host}{leads} is not this machine's loopback: add --allow-host {host} if it is yours to load"
         )));
     }
-    let missing = match (config.connections, config.rate) {
-        (Some(_), Some(_)) => return Ok(()),
-        (None, Some(_)) => "--connections",
-        (Some(_), None) => "--rate",
-        (None, None) => "--connections and --rate",
+    let missing = match (config.connections, config.rate, config.capacity.is_some()) {
+        (Some(_), Some(_), _) => return Ok(()),
+        (None, Some(_), false) => "--connections",
+        (Some(_), None, false) => "--rate",
+        (None, None, false) => "--connections and --rate",
+        // A search names the most that it may try.
+        (_, _, true) => "--max-connections and --max-rate",
     };
     Err(StressError::usage(format!(
         "{host} is another host, and what it can take is not known here: say {missing} yourself"

@@ -31,7 +31,7 @@ pub use span::Span;
 pub(crate) use streams::Streams;
 pub(crate) use window::{US_A_SECOND, Window};
 
-use crate::Summary;
+use crate::{Summary, capacity};
 
 /// Seconds of a run that are kept: a week and an hour.
 const SECONDS_MAX: usize = 608_400;
@@ -60,6 +60,7 @@ pub struct Analysis {
     pub(crate) losses: Vec<(u8, String)>,
     pub(crate) seconds: Bounded<u32, Second>,
     pub(crate) streams: Streams,
+    pub(crate) capacity: capacity::Rows,
     view: view::Progress,
     /// Seconds before this one keep only what is judged by the second.
     folded_before: u32,
@@ -103,6 +104,7 @@ impl Analysis {
             losses: Vec::new(),
             seconds: Bounded::new(SECONDS_MAX),
             streams: Streams::new(),
+            capacity: capacity::Rows::default(),
             view: view::Progress::default(),
             folded_before: 0,
         }
@@ -145,6 +147,7 @@ impl Analysis {
             Entry::Fault(row) => self.faults.put(row.id, row.clone()),
             Entry::Scenario(row) => self.scenarios.put((row.phase, row.name.clone()), row.clone()),
             Entry::Finding(row) => self.push_finding(row),
+            Entry::Capacity(row) => self.capacity.push(row),
             Entry::End(row) => self.end = Some(row.clone()),
         }
     }
@@ -179,7 +182,10 @@ impl Analysis {
     fn push_interval(&mut self, row: &IntervalRow) {
         let judged = self.is_judged(row);
         self.ledger.push(row);
-        let key = FlowKey { phase: row.phase, block: row.block, kind: row.kind };
+        // The trials of a search are judged as they come: of their many blocks only the sum is kept.
+        let is_trial = self.phases.get(&row.phase).is_some_and(|times| times.name == phase::CAPACITY);
+        let block = if is_trial { 0 } else { row.block };
+        let key = FlowKey { phase: row.phase, block, kind: row.kind };
         if let Some(flow) = self.flows.or_default(key) {
             if judged { flow.judged.push(row) } else { flow.early.push(row) }
         }
@@ -245,6 +251,7 @@ impl Analysis {
             + self.findings.turned_away()
             + self.seconds.turned_away()
             + self.streams.turned_away()
+            + self.capacity.turned_away
     }
 
     /// The number and the times of the phase with this name.

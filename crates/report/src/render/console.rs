@@ -1,6 +1,7 @@
 use erlmcp_record::names::phase;
 
 use super::LINE;
+use crate::capacity::Capacity;
 use crate::summary::title;
 use crate::verdict::{Check, Verdict};
 use crate::{
@@ -11,6 +12,9 @@ use crate::{
 /// The end of the console's output: FINAL REPORT, readiness, closing status line.
 pub fn console(summary: &Summary) -> String {
     let mut text = heading(summary);
+    if let Some(found) = &summary.capacity {
+        return text + &capacity(found) + &ledger(summary) + &generator(summary) + &capacity_end(summary);
+    }
     summary.phases.iter().for_each(|phase| text += &phase_section(phase));
     text += &numbers(summary);
     text += &timeline(summary);
@@ -31,6 +35,7 @@ fn heading(summary: &Summary) -> String {
     let what = match summary.run.as_ref().map(|run| run.command.as_str()) {
         Some("chaos") => "CHAOS",
         Some("comprehensive") => "COMPREHENSIVE",
+        Some("capacity") => return format!("{LINE}\n  ERLMCP v{version} - CAPACITY FINAL REPORT\n{LINE}\n\n"),
         _ => "STRESS",
     };
     format!("{LINE}\n  ERLMCP v{version} - {connections} CONCURRENT {what} TEST FINAL REPORT\n{LINE}\n\n")
@@ -113,16 +118,20 @@ fn timeline(summary: &Summary) -> String {
     text + &format!("  Total: {}, {}\n\n", sum(|line| line.planned_ms), sum(|line| line.actual_ms))
 }
 
-/// A table of columns as wide as they need; the last two are as long as they are.
 fn faults(summary: &Summary) -> String {
     if summary.faults.is_empty() {
         return String::new();
     }
-    let mut rows = vec![FaultLine::HEADING.map(String::from)];
-    rows.extend(summary.faults.iter().map(FaultLine::cells));
+    let rows = summary.faults.iter().map(FaultLine::cells);
+    format!("--- FAULTS (times since the effect) ---\n{}\n", table(FaultLine::HEADING, rows, 2))
+}
+
+/// Columns as wide as they need; the last ones are as long as they are.
+fn table<const N: usize>(heading: [&str; N], rows: impl Iterator<Item = [String; N]>, last: usize) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(heading.map(String::from)).chain(rows).collect();
     let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..FaultLine::HEADING.len() - 2).map(width).collect();
-    let mut text = String::from("--- FAULTS (times since the effect) ---\n");
+    let widths: Vec<usize> = (0..N - last).map(width).collect();
+    let mut text = String::new();
     for row in &rows {
         let cells = row.iter().enumerate().map(|(at, cell)| match widths.get(at) {
             Some(width) => format!("{cell:<width$}"),
@@ -130,7 +139,29 @@ fn faults(summary: &Summary) -> String {
         });
         text += &format!("  {}\n", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
+    text
+}
+
+fn capacity(found: &Capacity) -> String {
+    let mut text = format!("--- CAPACITY ({}) ---\n", found.asked.slo);
+    text += &table(Capacity::CURVE_HEADING, found.curve().into_iter(), 1);
+    found.advice().iter().for_each(|line| text += &format!("  {line}\n"));
     text + "\n"
+}
+
+/// Only what was tried is judged.
+fn capacity_end(summary: &Summary) -> String {
+    let mut text = String::from("Checks:\n\n");
+    let is_tried = |check: &&Check| !matches!(check.verdict, Verdict::Skipped { .. });
+    summary.checks.iter().filter(is_tried).for_each(|check| text += &check_lines(check));
+    let closing = match exit_code(summary) {
+        ExitCode::Interrupted => "CAPACITY SEARCH INTERRUPTED",
+        ExitCode::Error => "CAPACITY SEARCH DID NOT END IN ORDER",
+        ExitCode::SlaFailed => "CAPACITY SEARCH COMPLETED: FAILED",
+        ExitCode::Inconclusive => "CAPACITY SEARCH COMPLETED: INCONCLUSIVE",
+        ExitCode::Pass => "CAPACITY SEARCH COMPLETED SUCCESSFULLY",
+    };
+    format!("{text}\n{closing}\n{LINE}\n")
 }
 
 fn ledger(summary: &Summary) -> String {

@@ -1,5 +1,6 @@
 use erlmcp_record::names::phase;
 
+use crate::capacity::Capacity;
 use crate::verdict::Check;
 use crate::{
     FaultLine, Figure, Finish, PhaseLine, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title,
@@ -7,7 +8,7 @@ use crate::{
 
 /// FINAL_REPORT.md: the table of SLAs first.
 pub fn markdown(summary: &Summary) -> String {
-    let mut text = sla_table(summary) + &suite(summary);
+    let mut text = summary.capacity.as_ref().map_or_else(|| sla_table(summary) + &suite(summary), capacity);
     text += &opening(summary);
     text += &configuration(summary);
     text += &timeline(summary);
@@ -17,6 +18,7 @@ pub fn markdown(summary: &Summary) -> String {
         text += &format!("### {}\n\n{}", section.title, figures(&section.figures));
     }
     text += &faults(summary);
+    text += &summary.capacity.as_ref().map_or_else(String::new, trials);
     text += &checks(summary);
     text += &ledger(summary);
     text + &generator(summary)
@@ -170,15 +172,29 @@ fn scenario(result: &ScenarioResult) -> String {
     format!("### {}: {}\n\n{reason}{table}", result.name, result.outcome)
 }
 
+fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let rows: String = rows.into_iter().map(|cells| row(&cells)).collect();
+    format!("{}{}{rows}\n", row(&heading.map(String::from)), row(&heading.map(|_| "---".to_string())))
+}
+
+fn capacity(found: &Capacity) -> String {
+    let mut text = table(Capacity::CURVE_HEADING, found.curve());
+    text += &format!("Objective: {}. Intervals are of 95 %.\n\n", code(&found.asked.slo));
+    found.advice().iter().for_each(|line| text += &format!("{line}.\n\n"));
+    text
+}
+
+fn trials(found: &Capacity) -> String {
+    format!("## Trials\n\n{}", table(Capacity::TRIAL_HEADING, found.trial_cells()))
+}
+
 fn faults(summary: &Summary) -> String {
     if summary.faults.is_empty() {
         return String::new();
     }
-    let heading = FaultLine::HEADING.map(String::from);
-    let rule = heading.clone().map(|_| "---".to_string());
-    let rows: String = summary.faults.iter().map(|line| row(&line.cells())).collect();
+    let rows = table(FaultLine::HEADING, summary.faults.iter().map(FaultLine::cells));
     let times = "Times are since the effect: detected, served and ready (since the heal, where there was one).";
-    format!("## Faults\n\n{times}\n\n{}{}{rows}\n", row(&heading), row(&rule))
+    format!("## Faults\n\n{times}\n\n{rows}")
 }
 
 fn checks(summary: &Summary) -> String {

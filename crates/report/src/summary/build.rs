@@ -39,6 +39,7 @@ pub(crate) fn build(analysis: &Analysis) -> Summary {
         ledger: ledger(analysis),
         generator: generator::generator(analysis, &facts),
         faults: faults::lines(analysis, &facts),
+        capacity: analysis.capacity.view(),
         checks,
     }
 }

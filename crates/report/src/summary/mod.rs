@@ -20,6 +20,7 @@ pub(crate) use lines::phase_lines;
 pub(crate) use phases::{baseline as baseline_figures, found, quantile};
 pub(crate) use timeline::title;
 
+use crate::capacity::Capacity;
 use crate::format;
 use crate::verdict::{Check, Verdict};
 
@@ -47,6 +48,9 @@ pub struct Summary {
     /// Those of a list, in the order in which they were made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultLine>,
+    /// Where that was what the run was for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
     pub checks: Vec<Check>,
     pub readiness: Readiness,
     /// What the comprehensive suite says of each of its phases, in a line; empty for other runs.

@@ -1,3 +1,4 @@
+use erlmcp_record::names::phase;
 use erlmcp_record::{ConfigRow, Ended};
 
 use super::{PhaseLine, Readiness};
@@ -27,6 +28,9 @@ pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check]
         Some(Ended::Interrupted) => against.push("the run was interrupted".into()),
         Some(Ended::Aborted { reason }) => against.push(format!("the run ended early: {reason}")),
         None => against.push("the record ends in the middle of the run".into()),
+    }
+    if analysis.capacity.asked.is_some() {
+        against.push("a search for the capacity judges nothing else".into());
     }
     let has_completed = analysis.end.as_ref().is_some_and(|end| end.ended == Ended::Completed);
     let needs_all = analysis.config.as_ref().is_some_and(|config| config.require_all);
@@ -71,6 +75,10 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
 }
 
 fn load_method(config: &ConfigRow) -> String {
+    if config.phases.iter().any(|name| name == phase::CAPACITY) {
+        let (calls, arrivals, era) = (&config.calls, &config.arrivals, &config.era);
+        return format!("Load: {calls}, open loop, {arrivals} arrivals at each trial's own rate, era {era}");
+    }
     format!(
         "Load: {}, open loop, {} arrivals at {} req/s, era {}, seed {}",
         config.calls,

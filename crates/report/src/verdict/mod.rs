@@ -1,6 +1,7 @@
 //! Verdicts: a figure, its limit and its bound, joined by the rules of the method.
 
 mod baseline;
+mod capacity;
 mod cool_down;
 pub(crate) mod doubt;
 mod estimate;
@@ -20,6 +21,7 @@ mod whole_run;
 use serde::Serialize;
 
 pub(crate) use baseline::{latency, reachable};
+pub(crate) use doubt::{lag, too_few_beyond, unsent};
 pub(crate) use estimate::Estimate;
 pub(crate) use evidence::Evidence;
 pub(crate) use faults::{failures, of_faults, verdict_of};

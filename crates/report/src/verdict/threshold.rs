@@ -50,6 +50,7 @@ const LOAD: &str = phase::SUSTAINED_LOAD;
 const FAIL: &str = phase::FAILURE_RECOVERY;
 const PERF: &str = phase::PERFORMANCE_SCENARIOS;
 const COOL: &str = phase::COOL_DOWN;
+const CAPACITY: &str = phase::CAPACITY;
 
 static THRESHOLDS: &[Threshold] = &[
     // The five SLAs, over the sustained window after the warm-up.
@@ -100,6 +101,8 @@ static THRESHOLDS: &[Threshold] = &[
     row("performance.back_pressure_p95_ms", "P95 of accepted requests under back-pressure", PERF, Below, 100.0, "ms"),
     row("performance.crashes_count", "Replicas crashed", PERF, AtMost, 0.0, "crashes"),
     row("performance.cooldown_open_count", "Open after the graceful cool-down", PERF, AtMost, 0.0, "connections"),
+    row("capacity.rate_rps", "Requests/s that keep the objective", CAPACITY, Above, 0.0, "req/s"),
+    row("capacity.connections_count", "Connections that keep the objective", CAPACITY, Above, 0.0, "connections"),
     row("cooldown.agents_open_count", "Open at the end, by the agents", COOL, AtMost, 0.0, "connections"),
     row("cooldown.server_open_count", "Open at the end, by the server", COOL, AtMost, 0.0, "connections"),
     row("cooldown.leftovers_count", "Processes and faults left over", COOL, AtMost, 0.0, "leftovers"),

@@ -1,0 +1,82 @@
+//! `capacity`: the same run as `stress`, with another plan.
+
+use std::process::ExitCode;
+
+use erlmcp_orchestrator::plan::{Axes, Capacity};
+use erlmcp_orchestrator::{Era, StressConfig, ToolCall};
+
+use super::stress::{run_to_end, thresholds};
+use crate::args::{CapacityArgs, CapacityAxis};
+
+/// What is tried at most where nothing else is said.
+const RATE_MAX: u64 = 200_000;
+const CONNECTIONS_MAX: u64 = 20_000;
+
+pub(crate) fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
+    run_to_end(config(args))
+}
+
+fn sought(args: &CapacityArgs) -> Capacity {
+    Capacity {
+        slo: args.slo.clone(),
+        axes: match args.axis {
+            CapacityAxis::Rate => Axes::Rate,
+            CapacityAxis::Connections => Axes::Connections,
+            CapacityAxis::Both => Axes::Both,
+        },
+        connections: args.connections,
+        rate: args.rate,
+        points: args.points,
+        trial: args.trial,
+        warmup: args.warmup,
+        start_rate: args.start_rate,
+        most_rate: args.max_rate.unwrap_or(RATE_MAX),
+        // A search of the rate alone needs no more than those that it is about.
+        most_connections: match (args.max_connections, args.axis) {
+            (Some(most), _) => most,
+            (None, CapacityAxis::Rate) => args.connections,
+            (None, _) => CONNECTIONS_MAX.max(args.connections),
+        },
+        precision: args.precision,
+        trials_max: args.trials,
+        wanted: args.wanted,
+        replicas: 1,
+    }
+}
+
+fn config(args: CapacityArgs) -> anyhow::Result<StressConfig> {
+    Ok(StressConfig {
+        capacity: Some(sought(&args)),
+        target: args.url,
+        // The most that is tried, which another host wants to be said.
+        connections: args.max_connections,
+        rate: args.max_rate.map(|rate| rate as f64),
+        duration: None,
+        ramp_rate: args.ramp_rate,
+        replicas: args.replicas,
+        agents: args.agents,
+        era: Era::Auto,
+        own_sessions: false,
+        tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
+        operations: None,
+        streams: 0,
+        change_tool: None,
+        headers: args.reaching.headers()?,
+        ca_pem: args.reaching.ca_pem()?,
+        insecure: args.reaching.insecure,
+        timeout: args.timeout,
+        seed: None,
+        phases: Vec::new(),
+        warmup: None,
+        target_pid: None,
+        output: args.output,
+        allow_hosts: args.allow_host,
+        thresholds: thresholds(None, &args.thresholds)?,
+        no_faults: true,
+        faults: None,
+        chaos: false,
+        no_abort: false,
+        require_all: false,
+        command_line: args.reaching.without_secrets(std::env::args()),
+    })
+}

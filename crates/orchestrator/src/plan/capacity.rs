@@ -1,0 +1,172 @@
+use std::time::Duration;
+
+use erlmcp_record::names::phase;
+use erlmcp_report::slo::Slo;
+
+use super::block::Block;
+use super::stress::{baseline, cool_down, phase_of};
+use super::{Found, PhasePlan, Plan, Step};
+use crate::{StressConfig, StressError};
+
+/// What `erlmcp capacity` looks for, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capacity {
+    /// What a load must keep to count as carried.
+    pub slo: Slo,
+    pub axes: Axes,
+    /// On which the most requests a second are sought; where the search for the most connections begins.
+    pub connections: u64,
+    /// Requests a second at which the most connections are sought; None: half of the most.
+    pub rate: Option<f64>,
+    /// Of the curve, between its ends.
+    pub points: u32,
+    /// Judged seconds of a trial, and those before them.
+    pub trial: Duration,
+    pub warmup: Duration,
+    /// Where the search for the most requests a second begins.
+    pub start_rate: u64,
+    /// No more is tried.
+    pub most_rate: u64,
+    pub most_connections: u64,
+    /// How wide an answer's 95 % interval may be, as a share of its lower end.
+    pub precision: f64,
+    /// Of one search, at most.
+    pub trials_max: u32,
+    /// Requests a second and connections that replicas are recommended for.
+    pub wanted: Option<(f64, u64)>,
+    /// Servers behind the target's addresses; found out by the run.
+    pub replicas: u16,
+}
+
+/// What is sought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Axes {
+    /// The most requests a second.
+    Rate,
+    /// The most connections.
+    Connections,
+    /// Both, and the curve between them.
+    Both,
+}
+
+/// From a trial that was too much until the target is steady again, at most.
+pub(crate) const SETTLE_BOUND: Duration = Duration::from_secs(30);
+/// Of a search, only for estimates: those that hold, and those that do not and are settled after.
+const TRIALS: u32 = 16;
+const SETTLED: Duration = Duration::from_secs(4);
+const STARTED: Duration = Duration::from_secs(2);
+
+impl Capacity {
+    pub(super) fn estimate(&self) -> Duration {
+        let searches = match self.axes {
+            Axes::Both => 2 + self.points,
+            Axes::Rate | Axes::Connections => 1,
+        };
+        searches * TRIALS * (self.trial + self.warmup + STARTED + SETTLED / 2)
+    }
+
+    /// The longest that it can take.
+    pub(crate) fn bound(&self) -> Duration {
+        let a_trial = Duration::from_secs(60) + self.warmup + self.trial + SETTLE_BOUND;
+        (2 + self.points) * self.trials_max * a_trial
+    }
+
+    /// Refuses what cannot be searched, in one sentence.
+    pub(crate) fn check(&self) -> Result<(), StressError> {
+        let usage = |what: &str| Err(StressError::usage(what));
+        let whole_seconds = |duration: Duration| duration.subsec_nanos() == 0;
+        match self {
+            Self { trial, .. } if !whole_seconds(*trial) || !(1..=600).contains(&trial.as_secs()) => {
+                usage("--trial must be whole seconds, from 1s to 10m")
+            }
+            Self { warmup, .. } if !whole_seconds(*warmup) || warmup.as_secs() > 600 => {
+                usage("--warmup must be whole seconds, at most 10m")
+            }
+            Self { precision, .. } if !(0.001..=0.5).contains(precision) => {
+                usage("--precision must be from 0.1 to 50 percent")
+            }
+            Self { connections, most_connections, .. } if !(1..=*most_connections).contains(connections) => {
+                usage("--connections must be from 1 to --max-connections")
+            }
+            Self { start_rate, most_rate, .. } if !(1..=*most_rate).contains(start_rate) => {
+                usage("--start-rate must be from 1 to --max-rate")
+            }
+            Self { rate: Some(rate), most_rate, .. } if !(1.0..=*most_rate as f64).contains(rate) => {
+                usage("--rate must be from 1 to --max-rate")
+            }
+            Self { points, .. } if *points > 20 => usage("--points must be at most 20"),
+            Self { trials_max, .. } if !(6..=200).contains(trials_max) => usage("--trials must be from 6 to 200"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Baseline, the search, and the end: three phases of the same blocks as `stress`.
+///
+/// # Errors
+/// Where nothing is sought.
+pub fn capacity(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {
+    let Some(asked) = &config.capacity else { return Err(StressError::usage("nothing is sought: add --slo")) };
+    let asked = Capacity { replicas: found.replicas, ..asked.clone() };
+    let about = format!("The most load that keeps {}", asked.slo);
+    let search = phase_of("Capacity", about, vec![Step::new("search", Block::Capacity(Box::new(asked)))]);
+    let phases = [
+        (phase::BASELINE, baseline(config, found)),
+        (phase::CAPACITY, search),
+        (phase::COOL_DOWN, cool_down(config, found)),
+    ];
+    let number = |(number, (name, body)): (u8, (&str, PhasePlan))| PhasePlan { number, name: name.into(), ..body };
+    Ok(Plan { name: "capacity".into(), phases: (1..).zip(phases).map(number).collect() })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::stress::tests::own_cluster;
+    use super::*;
+    use crate::config::tests::plain;
+
+    pub(crate) fn capacity() -> Capacity {
+        Capacity {
+            slo: "errors<1%".parse().expect("an objective"),
+            axes: Axes::Both,
+            connections: 1_000,
+            rate: None,
+            points: 3,
+            trial: Duration::from_secs(2),
+            warmup: Duration::from_secs(1),
+            start_rate: 100,
+            most_rate: 100_000,
+            most_connections: 20_000,
+            precision: 0.03,
+            trials_max: 40,
+            wanted: None,
+            replicas: 1,
+        }
+    }
+
+    #[test]
+    fn a_search_is_three_phases() {
+        let config = StressConfig { capacity: Some(capacity()), ..plain() };
+        let plan = super::capacity(&config, &own_cluster()).expect("a plan");
+        let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
+        assert_eq!(names, ["baseline", "capacity", "cool_down"]);
+        assert!(super::capacity(&plain(), &own_cluster()).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_searched_is_refused() {
+        assert_eq!(capacity().check(), Ok(()));
+        let wrong = [
+            Capacity { trial: Duration::from_millis(1_500), ..capacity() },
+            Capacity { precision: 0.0, ..capacity() },
+            Capacity { connections: 30_000, ..capacity() },
+            Capacity { start_rate: 0, ..capacity() },
+            Capacity { rate: Some(0.5), ..capacity() },
+            Capacity { points: 21, ..capacity() },
+            Capacity { trials_max: 5, ..capacity() },
+        ];
+        for asked in wrong {
+            assert!(asked.check().is_err(), "{asked:?}");
+        }
+    }
+}

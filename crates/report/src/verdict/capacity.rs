@@ -1,0 +1,59 @@
+//! What a search for a target's capacity has found: an answer, or why there is none.
+
+use erlmcp_record::{Axis, LimitBy, LimitRow};
+
+use super::estimate::Estimate;
+use super::evidence::Evidence;
+use super::judge::Judge;
+
+const RATE: &str = "capacity.rate_rps";
+const CONNECTIONS: &str = "capacity.connections_count";
+
+pub(super) fn enter(judge: &mut Judge<'_>) {
+    for (id, axis) in [(RATE, Axis::Rate), (CONNECTIONS, Axis::Connections)] {
+        let is_cut = judge.analysis.end.as_ref().is_some_and(|end| end.ended != erlmcp_record::Ended::Completed);
+        match judge.analysis.capacity.limits.iter().find(|limit| limit.axis == axis) {
+            Some(limit) => {
+                let evidence = evidence(limit, judge.limit(id).changed);
+                judge.enter(id, evidence);
+            }
+            None if is_cut => judge.enter(id, Evidence::none("the search did not come to it")),
+            None => judge.enter_skipped(id, "not sought"),
+        }
+    }
+}
+
+/// The lower end is what was shown. Where a limit is the user's, a lower bound past it is enough.
+fn evidence(limit: &LimitRow, is_users: bool) -> Evidence {
+    let trials = u64::from(limit.trials);
+    let evidence = Evidence::of(Some(Estimate::Number(limit.low.floor())), trials, "trials", "repeated trials of load");
+    let why = |text: &str| if limit.why.is_empty() { text.to_string() } else { limit.why.clone() };
+    match limit.by {
+        LimitBy::Target => evidence,
+        LimitBy::Least => {
+            evidence.advised("not even the least load kept the objective: look at a run of `erlmcp stress`")
+        }
+        LimitBy::Generator => {
+            bounded(evidence, "the generator's limit, not the target's: use more --agents, or more machines", is_users)
+        }
+        LimitBy::Most => {
+            bounded(evidence, "the most that was to be tried held: raise --max-rate and --max-connections", is_users)
+        }
+        LimitBy::Noise => bounded(
+            evidence,
+            "the edge is too noisy for so narrow an answer: use a longer --trial, more --trials or a wider --precision",
+            is_users,
+        ),
+        LimitBy::Unsettled => evidence.spoiled(Some(why("the target did not come back"))),
+        LimitBy::Cut => evidence.spoiled(Some(why("ended early"))),
+    }
+}
+
+/// Only a bound of the answer is known.
+fn bounded(evidence: Evidence, why: &str, is_users: bool) -> Evidence {
+    if is_users {
+        // What held past the user's limit is enough; what did not says nothing.
+        return evidence.excused(Some(why.into()));
+    }
+    evidence.spoiled(Some(why))
+}
