@@ -75,6 +75,7 @@ fn config(args: CapacityArgs) -> anyhow::Result<StressConfig> {
         no_faults: true,
         faults: None,
         chaos: false,
+        suite: None,
         no_abort: false,
         require_all: false,
         command_line: args.reaching.without_secrets(std::env::args()),

@@ -2,6 +2,7 @@
 
 mod accidents;
 mod auditing;
+mod capacity;
 mod cluster;
 mod discovering;
 mod finished;

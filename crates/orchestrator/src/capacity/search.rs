@@ -45,9 +45,11 @@ pub(super) struct Found {
 
 /// One trial far from the edge may be wrong; an end of an answer is not believed before so many.
 const SURE: usize = 2;
+/// The middle half of the distribution is so much narrower than the answer may be, when its ends are tried.
+const NEAR: f64 = 0.6;
 
-/// Doubles or halves until one level holds and another does not; then tries where the limit most likely is, until its
-/// 95 % interval is narrow enough and each end of it was tried twice.
+/// Doubles or halves until one level holds and another does not; then tries where the limit most likely is, and near the
+/// edge the ends of its 95 % interval, until that is narrow enough and each end of it was tried twice.
 pub(super) fn next(bounds: &Bounds, tried: &[Tried]) -> Next {
     let held = tried.iter().filter(|(_, came)| *came == Came::Held).map(|(level, _)| *level).max();
     let lost = tried.iter().filter(|(_, came)| *came != Came::Held).map(|(level, _)| *level).min();
@@ -64,8 +66,8 @@ pub(super) fn next(bounds: &Bounds, tried: &[Tried]) -> Next {
         },
         (Some(held), None) if !is_spent => Next::Try(held.saturating_mul(2).min(bounds.most)),
         (None, Some(lost)) if !is_spent => Next::Try((lost / 2).max(bounds.least)),
-        _ if held.is_none() || lost.is_none() => Next::Found(so_far(tried, LimitBy::Noise)),
-        _ => narrow(bounds, tried, is_spent),
+        (Some(held), Some(lost)) => narrow(bounds, tried, (held, lost), is_spent),
+        _ => Next::Found(so_far(tried, LimitBy::Noise)),
     }
 }
 
@@ -84,11 +86,11 @@ fn count(tried: &[Tried], level: u64) -> usize {
     tried.iter().filter(|(other, _)| *other == level).count()
 }
 
-fn narrow(bounds: &Bounds, tried: &[Tried], is_spent: bool) -> Next {
-    let levels = || tried.iter().map(|(level, _)| *level as f64);
-    let (lowest, highest) = (levels().fold(f64::MAX, f64::min), levels().fold(1.0, f64::max));
+/// `held`, `lost`: the most that ever held, and the least that did not. Where trials contradict each other, the limit is
+/// somewhere between the two.
+fn narrow(bounds: &Bounds, tried: &[Tried], (held, lost): (u64, u64), is_spent: bool) -> Next {
     let trials: Vec<(f64, bool)> = tried.iter().map(|(level, came)| (*level as f64, *came == Came::Held)).collect();
-    let posterior = Posterior::of(&trials, (lowest * 0.7, highest * 1.4));
+    let posterior = Posterior::of(&trials, (held.min(lost) as f64 / 2.0, held.max(lost) as f64 * 2.0));
     let (low, middle, high) = (posterior.quantile(0.025), posterior.quantile(0.5), posterior.quantile(0.975));
     // There is nothing between two neighbouring levels.
     let is_narrow = high - low <= (bounds.precision * low).max(1.0);
@@ -101,10 +103,14 @@ fn narrow(bounds: &Bounds, tried: &[Tried], is_spent: bool) -> Next {
     if is_narrow && holds && fails || is_spent {
         return Next::Found(found(tried, (low, middle, high), is_narrow));
     }
-    let level = match is_narrow {
-        true if !holds => low.floor(),
-        true => high.ceil(),
-        false => middle.round(),
+    // Near the edge its further end says more than its middle: what is rarely so is then ruled out.
+    let is_near = posterior.quantile(0.75) - posterior.quantile(0.25) <= (bounds.precision * NEAR * low).max(1.0);
+    let level = match (is_narrow, is_near) {
+        (true, _) if !holds => low.floor(),
+        (true, _) => high.ceil(),
+        (false, true) if middle / low > high / middle => low.floor(),
+        (false, true) => high.ceil(),
+        (false, false) => middle.round(),
     };
     Next::Try((level as u64).clamp(bounds.least, bounds.most))
 }

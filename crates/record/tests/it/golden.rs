@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::{
-    AgentSample, BlockRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, Dialogue, EndRow, Ended, Entry,
-    EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist, IntervalRow, KernelSample, Kind, Machine,
-    MemorySource, PhaseEvent, PhaseRow, RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot,
-    StreamRow, TargetRow, Threshold,
+    AgentSample, Axis, BlockRow, CapacityAsked, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow,
+    Dialogue, EndRow, Ended, Entry, EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist, IntervalRow,
+    KernelSample, Kind, LimitBy, LimitRow, Machine, MemorySource, PhaseEvent, PhaseRow, RECORD_VERSION, ReplicaCounts,
+    ReplicaSample, RunHeader, ScenarioRow, Slot, StreamRow, TargetRow, Threshold, TrialOutcome, TrialRow,
 };
 
 const GOLDEN: &str = include_str!("golden.jsonl");
@@ -204,6 +204,41 @@ fn cluster() -> ClusterSample {
     }
 }
 
+fn capacity() -> [Entry; 3] {
+    let asked = CapacityAsked {
+        slo: "p99<100ms,errors<0.05%".into(),
+        precision: 0.03,
+        replicas: 12,
+        wanted: Some((50_000.0, 200_000)),
+    };
+    let trial = TrialRow {
+        search: 1,
+        trial: 7,
+        connections: 1_000,
+        rate: 640.0,
+        from: 40,
+        to: 45,
+        outcome: TrialOutcome::Violated,
+        why: "p99 120.00 ms is not under 100ms".into(),
+        planned: 3_200,
+        errors: 1,
+        latency: BTreeMap::from([("p99_ms".into(), 120.0)]),
+        connections_min: 1_000,
+    };
+    let limit = LimitRow {
+        search: 1,
+        axis: Axis::Rate,
+        fixed: 1_000.0,
+        by: LimitBy::Target,
+        estimate: Some(620.0),
+        low: 610.0,
+        high: Some(628.0),
+        trials: 17,
+        why: String::new(),
+    };
+    [CapacityRow::Asked(asked), CapacityRow::Trial(trial), CapacityRow::Limit(limit)].map(Entry::Capacity)
+}
+
 fn marks() -> Vec<Entry> {
     let phase = |event: PhaseEvent| {
         Entry::Phase(PhaseRow {
@@ -310,6 +345,7 @@ pub(crate) fn rows() -> Vec<Entry> {
         Entry::Cluster(cluster()),
     ]);
     rows.extend(streams());
+    rows.extend(capacity());
     rows.extend([
         Entry::End(EndRow { at_us: 99_000_000, ended: Ended::Completed }),
         Entry::End(EndRow { at_us: 99_000_000, ended: Ended::Interrupted }),

@@ -2,8 +2,8 @@
 //! that a mistake in the protocol crate cannot hide at both ends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -25,6 +25,8 @@ pub(crate) enum Vice {
         call: u64,
         length: Duration,
     },
+    /// Carries so many calls a second, with a twentieth of them saved up, and answers all others with HTTP 503.
+    CarriesOnly(u64),
     /// Accepts so many connections and closes the rest at once.
     AcceptsOnly(u64),
     /// Closes the connection in place of an answer.
@@ -61,7 +63,10 @@ impl Target {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let calls = Arc::new(AtomicU64::new(0));
-        runtime.spawn(accept(listener, Shared { vice, calls: calls.clone(), stall_began: Arc::default() }));
+        runtime.spawn(accept(
+            listener,
+            Shared { vice, calls: calls.clone(), stall_began: Arc::default(), bucket: Arc::default() },
+        ));
         Self { address, calls, runtime: Some(runtime) }
     }
 
@@ -83,6 +88,26 @@ struct Shared {
     vice: Vice,
     calls: Arc<AtomicU64>,
     stall_began: Arc<std::sync::OnceLock<Instant>>,
+    bucket: Arc<Mutex<Bucket>>,
+}
+
+/// Tokens of which each call takes one; they come at a rate, and few are saved up.
+#[derive(Default)]
+struct Bucket {
+    tokens: f64,
+    filled: Option<Instant>,
+}
+
+impl Bucket {
+    fn takes(&mut self, rate: u64) -> bool {
+        let (now, room) = (Instant::now(), rate as f64 / 20.0);
+        let since = self.filled.map_or(room, |filled| (now - filled).as_secs_f64() * rate as f64);
+        self.filled = Some(now);
+        self.tokens = (self.tokens + since).min(room);
+        let is_there = self.tokens >= 1.0;
+        self.tokens -= if is_there { 1.0 } else { 0.0 };
+        is_there
+    }
 }
 
 async fn accept(listener: TcpListener, shared: Shared) {
@@ -191,6 +216,9 @@ async fn call(id: &Value, shared: &Shared) -> Answer {
     let good = call_result(id);
     match shared.vice {
         Vice::Fails(every) if hit(every) => Answer::Bytes(http(500, "text/plain", "broken")),
+        Vice::CarriesOnly(rate) if !shared.bucket.lock().expect("nobody panics with it").takes(rate) => {
+            Answer::Bytes(http(503, "text/plain", "too much"))
+        }
         Vice::Slow(time) => {
             tokio::time::sleep(time).await;
             Answer::Bytes(good)
