@@ -212,6 +212,10 @@ impl Trial {
         complete.windows(ERROR_SECONDS).any(|seconds| seconds.iter().all(|is_bad| *is_bad))
     }
 
+    pub(super) fn is_lagging(&self, limit_ms: f64) -> bool {
+        self.tally.is_lagging(limit_ms)
+    }
+
     /// What it came to; called when it is over.
     pub(super) fn outcome(&self, slo: &Slo, seen: &Observation<'_>) -> Outcome {
         let judged = self.tally.judge(slo);

@@ -39,6 +39,11 @@ impl Tally {
         Some(self.part.latency.as_ref()?.quantile_us(quantile)? as f64 / 1e3)
     }
 
+    /// True where the generator's own lag can be why a latency is past this limit.
+    pub fn is_lagging(&self, limit_ms: f64) -> bool {
+        verdict::lag(&self.part, limit_ms).is_some()
+    }
+
     /// By the rules of the method: the point estimates at or past their limits are violations; a violation of a latency
     /// that the generator's own lag may have made is none of the target's, and requests that it did not send spoil all.
     pub fn judge(&self, slo: &Slo) -> Judged {
