@@ -23,6 +23,7 @@ pub(crate) enum Work {
     Arrivals(ArrivalWork),
     Sequential(SequentialWork),
     Close(CloseWork),
+    Reconnect(ReconnectWork),
 }
 
 /// Whose places a block counts.
@@ -83,6 +84,18 @@ pub(crate) struct CloseWork {
     pub(crate) streams_end: usize,
 }
 
+/// Clients to be closed at one instant, and opened again at once.
+#[derive(Debug)]
+pub(crate) struct ReconnectWork {
+    /// Of each hundred clients so many.
+    pub(crate) percent: u32,
+    pub(crate) at_us: u64,
+    /// It ends then, whoever is not served again.
+    pub(crate) until_us: u64,
+    /// Incidents to which they belong, once they are closed: one an endpoint.
+    pub(crate) incidents: Option<Vec<u32>>,
+}
+
 impl Block {
     pub(crate) fn account(&self, kind: erlmcp_record::Kind) -> Account {
         Account { block: self.id, phase: self.phase, kind }
@@ -95,6 +108,8 @@ impl Block {
             Work::Open(open) => open.pace.as_ref().map_or(Some(open.start_us), Constant::next_us),
             Work::Arrivals(arrivals) => arrivals.pace.next_us(),
             Work::Sequential(_) => None,
+            Work::Reconnect(reconnect) if reconnect.incidents.is_none() => Some(reconnect.at_us),
+            Work::Reconnect(reconnect) => Some(reconnect.until_us),
             Work::Close(close) if close.next == close.end => None,
             Work::Close(close) => close.pace.as_ref().map_or(Some(close.start_us), Constant::next_us),
         }

@@ -29,6 +29,8 @@ pub(crate) enum Cause {
     Closed,
     /// `Connection: close` on an answer.
     ClosedWithAnswer,
+    /// Closed by us, to be opened again at once.
+    Reconnected,
     ResetByPeer,
     UserTimeout,
     TimedOut,
@@ -109,6 +111,7 @@ impl fmt::Display for Cause {
             Cause::ClosedBeforeAnswer => "connection closed before the whole answer",
             Cause::Closed => "connection closed by the target",
             Cause::ClosedWithAnswer => "connection closed by the target after an answer",
+            Cause::Reconnected => "closed to be opened again at once",
             Cause::ResetByPeer => "connection reset by the target",
             Cause::UserTimeout => "packets unacknowledged (TCP_USER_TIMEOUT)",
             Cause::TimedOut => "no answer within the timeout",

@@ -89,6 +89,12 @@ impl Episodes {
         row.served_again == row.affected
     }
 
+    /// Every connection of the incident is served again; so it is with one that is forgotten.
+    pub(crate) fn is_over(&self, id: u32) -> bool {
+        let incident = self.kept.iter().find(|incident| incident.id == id);
+        incident.is_none_or(|incident| incident.row.as_ref().is_none_or(|row| row.served_again >= row.affected))
+    }
+
     /// The episodes that have changed since the last time.
     pub(crate) fn take_rows(&mut self) -> Vec<EpisodeRow> {
         let told =

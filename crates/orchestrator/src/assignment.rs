@@ -161,6 +161,15 @@ impl Assignment {
         })
     }
 
+    /// Closes so many of each hundred connections at one instant, and opens them again at once.
+    pub(crate) fn reconnect(place: &Place, block: u32, percent: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let at_us = soon(seen.now_us);
+        let phase = u32::from(place.phase);
+        Self::give(place, block, None, (at_us, 0), &seen.world.alive(), |_, _| {
+            (0.0, Command::Reconnect(proto::Reconnect { block, phase, percent, at_us }))
+        })
+    }
+
     /// Closes every stream.
     pub(crate) fn end_streams(place: &Place, block: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let start_us = soon(seen.now_us);

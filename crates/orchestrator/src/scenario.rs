@@ -4,6 +4,7 @@ mod burst;
 mod course;
 mod episodes;
 mod faults;
+mod herd;
 mod outage;
 mod overflow;
 mod scaling;

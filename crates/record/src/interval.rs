@@ -195,7 +195,7 @@ pub struct EpisodeRow {
     pub replica: u16,
     /// When the agent stopped using the address.
     pub detected_us: u64,
-    /// "reset", "unanswered" or "user_timeout".
+    /// "reset", "unanswered", "user_timeout"; or "reconnect": its agent closed them to open them again at once.
     pub how: String,
     /// Open connections that the agent had there.
     pub affected: u64,

@@ -92,6 +92,9 @@ pub struct FaultRow {
     pub skipped: Option<Skip>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Its own figures.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub detail: Detail,
 }
 
 /// What a fault of a kind must show beyond its effect.
@@ -109,6 +112,9 @@ pub struct Expected {
     /// No request is lost or refused by it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lossless: bool,
+    /// Clients make it, and lose connections to any replica.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clients: bool,
 }
 
 impl Expected {

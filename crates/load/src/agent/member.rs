@@ -110,6 +110,7 @@ impl Member {
                 Order::Streams(streams)
             }
             Command::EndStreams(end) => Order::EndStreams(end),
+            Command::Reconnect(reconnect) => Order::Reconnect(reconnect),
             Command::Change(change) => Order::Change(change),
             Command::MakeChange(order) => {
                 let changed = work.make_change(order).await;

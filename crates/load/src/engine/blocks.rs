@@ -11,7 +11,7 @@ impl Block {
     pub(super) fn names(&self, which: Of) -> bool {
         match &self.work {
             Work::Sequential(_) => false,
-            Work::Arrivals(_) => which == Of::Clients,
+            Work::Arrivals(_) | Work::Reconnect(_) => which == Of::Clients,
             Work::Open(OpenWork { of, .. }) | Work::Close(CloseWork { of, .. }) => *of == which,
         }
     }
@@ -30,7 +30,7 @@ impl<N: Net> Engine<N> {
             let now_us = self.net.now_us();
             self.trim_clients();
             self.tell_intervals(now_us);
-            if matches!(block.work, Work::Open(_) | Work::Close(_)) {
+            if matches!(block.work, Work::Open(_) | Work::Close(_) | Work::Reconnect(_)) {
                 self.tell_connections();
                 self.tell_streams();
             }
@@ -62,6 +62,7 @@ impl<N: Net> Engine<N> {
                 let of_clients = close.of == Of::Streams || self.clients.iter().take(close.end).all(is_closed);
                 close.next == close.end && of_clients && self.streams.are_closed(close.streams_end)
             }
+            Work::Reconnect(reconnect) => self.are_back(reconnect),
         };
         is_over && self.ledger.outstanding(block.id) == 0
     }

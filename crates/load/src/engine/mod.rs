@@ -13,6 +13,7 @@ mod losing;
 mod opening;
 mod orders;
 mod receiving;
+mod reconnecting;
 mod retrying;
 mod seconds;
 mod sending;
@@ -157,6 +158,7 @@ impl<N: Net> Engine<N> {
         self.wake(now_us);
         self.retry(now_us);
         self.line_up(now_us);
+        self.reconnect(now_us);
         self.begin_openings();
         self.close_clients(now_us);
         self.settle_change(now_us);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use erlmcp_record::Kind;
 
 use super::{Engine, TURN_MAX};
-use crate::block::{Of, Work};
+use crate::block::{Of, ReconnectWork, Work};
 use crate::cause::Cause;
 use crate::connection::{Connection, Opening, Role, State};
 use crate::connection_log::OpeningTimes;
@@ -56,6 +56,8 @@ impl<N: Net> Engine<N> {
     pub(super) fn at_once_max(&self) -> u32 {
         let limits = self.blocks.iter().filter_map(|block| match &block.work {
             Work::Open(open) => Some(open.at_once_max),
+            // A herd does not queue.
+            Work::Reconnect(ReconnectWork { incidents: Some(_), .. }) => Some(u32::MAX),
             _ => None,
         });
         limits.max().unwrap_or(AT_ONCE)

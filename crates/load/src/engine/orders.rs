@@ -34,6 +34,7 @@ pub(crate) enum Order {
     Close(proto::Close),
     Streams(proto::Streams),
     EndStreams(proto::EndStreams),
+    Reconnect(proto::Reconnect),
     Change(proto::Change),
     Cut(u32),
     Endpoints(Vec<(u16, SocketAddr)>),
@@ -53,6 +54,7 @@ impl<N: Net> Engine<N> {
             Order::Close(close) => self.order_close(&close, now_us),
             Order::Streams(streams) => self.order_streams(&streams),
             Order::EndStreams(end) => self.order_end_streams(&end, now_us),
+            Order::Reconnect(reconnect) => self.order_reconnect(&reconnect),
             Order::Change(change) => self.order_change(&change),
             Order::Cut(block) => self.cut(block, now_us),
             Order::Endpoints(list) => self.endpoints.replace(&list),
@@ -195,6 +197,10 @@ impl<N: Net> Engine<N> {
                 tally.planned
             }
             Work::Close(_) => return,
+            Work::Reconnect(reconnect) => {
+                reconnect.until_us = now_us;
+                return;
+            }
         };
         let told = std::mem::replace(&mut block.planned_told, planned);
         self.tell_planned(id, told, planned);

@@ -31,7 +31,7 @@ pub(super) fn lacks(status: &Status, bench: &Bench) -> BTreeMap<Kind, String> {
     let (lonely, hidden) = (lonely(status), hidden(status));
     let nft = bench.nft.as_ref().err().map(|why| format!("packets cannot be dropped ({why})"));
     let lack = |kind: Kind| match kind.needs() {
-        Needs::Nothing => None,
+        Needs::Nothing | Needs::Clients => None,
         Needs::OwnCluster if bench.own.is_none() => {
             Some("the cluster is not the run's own: nobody would start it again".to_string())
         }

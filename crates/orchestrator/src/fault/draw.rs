@@ -82,7 +82,7 @@ pub fn one_of_each(list: &FaultList, field: &Field, gap: Duration, seed: u64) ->
     for mut fault in listed.chain(kinds.map(|kind| Fault::of(kind, Vec::new()))) {
         fault.replicas = match fault.kind {
             Kind::Command => fault.replicas,
-            kind if kind.is_of_store() => Vec::new(),
+            kind if kind.is_of_store() || kind.is_of_clients() => Vec::new(),
             kind if kind.is_of_all() => field.replicas.clone(),
             kind if kind.needs() == super::Needs::Proxy => field.fronted.into_iter().collect(),
             _ => field.replicas.get(turn % field.replicas.len().max(1)).copied().into_iter().collect(),
@@ -147,7 +147,7 @@ fn choose<'a>(choices: &'a [Choice], dice: &mut Dice) -> &'a Choice {
 fn fault(choice: &Choice, field: &Field, dice: &mut Dice) -> Fault {
     let all = &field.replicas;
     let replicas = match &choice.targets {
-        _ if choice.kind.is_of_store() => Vec::new(),
+        _ if choice.kind.is_of_store() || choice.kind.is_of_clients() => Vec::new(),
         Targets::These(replicas) => replicas.clone(),
         _ if choice.kind.is_of_all() => all.clone(),
         _ if choice.kind.needs() == super::Needs::Proxy => field.fronted.into_iter().collect(),

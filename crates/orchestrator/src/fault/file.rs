@@ -99,6 +99,8 @@ kind = "memory"
 [[fault]]
 kind = "descriptors"
 [[fault]]
+kind = "thundering_reconnect"
+[[fault]]
 kind = "store_killed"
 weight = 2
 [[fault]]

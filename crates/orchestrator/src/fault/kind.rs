@@ -25,6 +25,8 @@ pub enum Kind {
     StoreKilled,
     StoreSlow,
     StoreFull,
+    /// All clients, or a share of them, close and come back at the same instant.
+    ThunderingReconnect,
     /// The user's own commands do it.
     Command,
 }
@@ -44,6 +46,8 @@ pub enum Needs {
     Proxy,
     /// The process of the store of operations, and operations that need it.
     Store,
+    /// The run's own clients do it: possible with every target.
+    Clients,
     Nothing,
 }
 
@@ -68,7 +72,7 @@ const DISTURBED: Duration = Duration::from_secs(4);
 const STANDS_STILL: Duration = Duration::from_millis(1_500);
 
 impl Kind {
-    pub const ALL: [Kind; 23] = [
+    pub const ALL: [Kind; 24] = [
         Kind::Kill,
         Kind::CrashLoop,
         Kind::Terminate,
@@ -91,6 +95,7 @@ impl Kind {
         Kind::StoreKilled,
         Kind::StoreSlow,
         Kind::StoreFull,
+        Kind::ThunderingReconnect,
         Kind::Command,
     ];
 
@@ -119,6 +124,7 @@ impl Kind {
             Kind::StoreKilled => "store_killed",
             Kind::StoreSlow => "store_slow",
             Kind::StoreFull => "store_full",
+            Kind::ThunderingReconnect => "thundering_reconnect",
             Kind::Command => "command",
         }
     }
@@ -153,6 +159,7 @@ impl Kind {
             Kind::StoreKilled => "killing",
             Kind::StoreSlow => "slowing down",
             Kind::StoreFull => "taking all room from",
+            Kind::ThunderingReconnect => "reconnecting all at once the clients of",
             Kind::Command => "running the user's commands against",
         }
     }
@@ -167,6 +174,7 @@ impl Kind {
             Kind::Memory => Needs::Group("memory"),
             Kind::Latency | Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => Needs::Proxy,
             Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => Needs::Store,
+            Kind::ThunderingReconnect => Needs::Clients,
             Kind::Command => Needs::Nothing,
         }
     }
@@ -175,6 +183,8 @@ impl Kind {
     pub fn amount(self) -> Option<Amount> {
         match self {
             Kind::CrashLoop => amount("times", 3, 2, 5),
+            // Of all connections.
+            Kind::ThunderingReconnect => amount("percent", 100, 1, 100),
             Kind::Loss => amount("percent", 5, 1, 99),
             // Of one core.
             Kind::Cpu => amount("percent", 10, 1, 1_000),
@@ -196,7 +206,7 @@ impl Kind {
     /// How long it is in force where nobody says otherwise; None: it happens, and there is nothing to heal.
     pub fn hold(self) -> Option<Duration> {
         match self {
-            Kind::Kill | Kind::CrashLoop | Kind::Terminate | Kind::RollingRestart => None,
+            Kind::Kill | Kind::CrashLoop | Kind::Terminate | Kind::RollingRestart | Kind::ThunderingReconnect => None,
             Kind::Pause => Some(STANDS_STILL),
             Kind::Partition | Kind::PartitionIn | Kind::PartitionOut => Some(CUT_OFF),
             // From then on they are seen to come back.
@@ -225,6 +235,11 @@ impl Kind {
             Kind::CrashLoop => amount,
             _ => 0,
         }
+    }
+
+    /// The run's own clients do it, and to no replica in particular.
+    pub fn is_of_clients(self) -> bool {
+        self.needs() == Needs::Clients
     }
 
     /// It is done to the store, and to no replica.

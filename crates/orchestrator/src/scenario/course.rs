@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use erlmcp_record::{Entry, Expected, FaultRow};
 
 use super::episodes::Episodes;
+use super::herd::Herd;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Change, Event, Healed, Injected};
 use crate::fault::Fault;
@@ -24,6 +25,9 @@ pub(super) struct Course {
     members: BTreeMap<u16, bool>,
     ready: BTreeSet<u16>,
     pub(super) inconclusive: Option<String>,
+    place: Place,
+    /// Of a fault that clients make.
+    herd: Option<Herd>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +58,7 @@ impl Course {
                 healed: fault.is_healed(),
                 progress: false,
                 lossless: fault.kind.is_lossless(),
+                clients: fault.kind.is_of_clients(),
             },
             ..FaultRow::default()
         };
@@ -65,6 +70,8 @@ impl Course {
             members: BTreeMap::new(),
             ready: BTreeSet::new(),
             inconclusive: None,
+            place: place.clone(),
+            herd: None,
         }
     }
 
@@ -93,18 +100,35 @@ impl Course {
         let expect = |replica: &u16| (*replica, Episodes::expect(*replica, seen.world, seen.now_us));
         self.episodes = self.fault.replicas.iter().map(expect).collect();
         self.state = State::Injecting;
+        if self.fault.kind.is_of_clients() {
+            let (herd, actions) = Herd::start(&self.place, self.row.id, self.fault.amount, seen);
+            self.herd = Some(herd);
+            return actions;
+        }
         vec![Action::Ask(Ask::Inject { id: self.row.id, fault: self.fault.clone() })]
     }
 
     /// Takes note of one event, and does what is to be done next.
     pub(super) fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = self.observe(seen.event);
+        actions.extend(self.follow_herd(seen));
         actions.extend(match self.state {
             State::Injecting | State::Healing | State::HealingToEnd => self.answered(seen),
             State::InForce(from_us, until_us) => self.heal_when_noticed((from_us, until_us), seen.now_us),
             State::Recovering(deadline_us) => self.recovering(deadline_us, seen.now_us),
             State::Before | State::Over => Vec::new(),
         });
+        actions
+    }
+
+    fn follow_herd(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let Some(herd) = &mut self.herd else { return Vec::new() };
+        let mut actions = herd.observe(seen);
+        if let Some(outcome) = herd.outcome() {
+            self.row.detail = herd.detail();
+            self.herd = None;
+            actions.extend(self.injected(&outcome, seen.now_us));
+        }
         actions
     }
 
@@ -202,6 +226,10 @@ impl Course {
 
     /// Ends it early; what is in force is undone before it is over.
     pub(super) fn cut(&mut self) -> Vec<Action> {
+        if let Some(mut herd) = self.herd.take() {
+            self.state = State::Over;
+            return herd.cut();
+        }
         match self.state {
             // What is on its way is healed as soon as it is there.
             State::Injecting | State::InForce(..) if self.row.expected.healed => {

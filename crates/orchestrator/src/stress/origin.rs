@@ -108,7 +108,7 @@ pub(super) fn found(
         None => status.and_then(Status::queue),
     };
     let no_driver = || {
-        let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Command);
+        let kinds = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Command && !kind.is_of_clients());
         kinds.map(|kind| (kind, NO_DRIVER.to_string())).collect()
     };
     Found {

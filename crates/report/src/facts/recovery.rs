@@ -71,7 +71,7 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
     let episodes: Vec<&EpisodeRow> = analysis
         .episodes
         .values()
-        .filter(|episode| episode.phase == fault.phase && fault.hits(episode.replica))
+        .filter(|episode| episode.phase == fault.phase && (fault.hits(episode.replica) || is_of_herd(fault, episode)))
         .filter(|episode| (fault.injected_us..=until_us).contains(&episode.detected_us))
         .collect();
     let affected = episodes.iter().map(|episode| episode.affected).sum();
@@ -96,6 +96,10 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
         over_us: over_us(fault, &episodes, until_us),
         fates: parts(analysis, fault.injected_us, over_us(fault, &episodes, until_us), until_us, &[Kind::Load]),
     }
+}
+
+fn is_of_herd(fault: &FaultRow, episode: &EpisodeRow) -> bool {
+    fault.expected.clients && episode.how == "reconnect"
 }
 
 fn observed(from_us: Option<u64>, at_us: Option<u64>, until_us: u64) -> Observed {

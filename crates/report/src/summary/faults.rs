@@ -1,3 +1,5 @@
+use erlmcp_record::FaultRow;
+
 use super::{FaultLine, Value};
 use crate::analysis::Analysis;
 use crate::facts::{Facts, FaultFacts, Observed};
@@ -14,7 +16,7 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
     let targets: Vec<String> = fault.targets().iter().map(u16::to_string).collect();
     let verdict = verdict_of(analysis, facts);
     let reason = match &verdict {
-        Verdict::Pass => fault.note.clone(),
+        Verdict::Pass => fault.note.clone().or_else(|| figures(fault)),
         Verdict::Fail => Some(failures(analysis, facts)),
         Verdict::Inconclusive { reason } | Verdict::Skipped { reason } => Some(reason.clone()),
     };
@@ -45,6 +47,17 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
         verdict,
         reason,
     }
+}
+
+/// The figures that only this kind has, as words.
+fn figures(fault: &FaultRow) -> Option<String> {
+    let of = |(name, figure): (&String, &f64)| match name.rsplit_once('_') {
+        Some((what, "count")) => format!("{} {}", format::count(*figure as u64), what.replace('_', " ")),
+        Some((what, "ms")) => format!("{} {}", what.replace('_', " "), format::ms(*figure)),
+        _ => format!("{} {figure}", name.replace('_', " ")),
+    };
+    let texts: Vec<String> = fault.detail.iter().map(of).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 fn between(from_us: Option<u64>, at_us: Option<u64>, why_not: &str) -> Value {

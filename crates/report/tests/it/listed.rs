@@ -26,7 +26,7 @@ fn listed(change: impl Fn(&mut FaultRow)) -> Vec<Entry> {
             Entry::Fault(row) if row.scenario == scenario::NETWORK_PARTITION => {
                 row.scenario = scenario::FAULTS.into();
                 row.kind = "partition".into();
-                row.expected = Expected { detected: true, healed: true, progress: true, lossless: false };
+                row.expected = Expected { detected: true, healed: true, progress: true, ..Expected::default() };
                 change(row);
             }
             Entry::Scenario(row) if row.name == scenario::NETWORK_PARTITION => row.name = scenario::FAULTS.into(),

@@ -89,6 +89,39 @@ fn faults_are_made_healed_and_reported() {
     assert_eq!(cluster.replica(2)["member"], true, "it is left running");
 }
 
+const IN_ORDER: &str = r#"
+[[fault]]
+kind = "rolling_restart"
+at = "0s"
+[[fault]]
+kind = "thundering_reconnect"
+at = "1s"
+"#;
+
+#[test]
+fn a_rolling_restart_loses_nothing_and_a_herd_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start(folder.path(), 3);
+    let finished = chaos(folder.path(), &format!("http://{}", cluster.shared), IN_ORDER).end();
+    assert!([0, 3, 99].contains(&finished.code), "{}", finished.said());
+    let rows = faults(&finished);
+    let [rolling, herd] = &rows[..] else { panic!("two faults: {}", finished.said()) };
+    assert!(rolling["effect_us"].is_u64() && rolling["ready_us"].is_u64(), "{rolling}");
+    for replica in 1..=3 {
+        assert_eq!(cluster.replica(replica)["restarts"], 1, "{}", cluster.status());
+    }
+    let report = finished.report();
+    let fates = report["faults"][0]["fates"].as_object().expect("counts").clone();
+    let lost = ["refused", "reset", "unsent_connection"].into_iter().filter(|fate| fates.contains_key(*fate)).count();
+    assert_eq!(lost, 0, "{fates:?}");
+    // Where the load never was steady on a busy machine there is no herd, and that is said.
+    let Some(detail) = herd["detail"].as_object() else {
+        return assert!(herd["note"].as_str().expect("why").starts_with("not injected"), "{herd}");
+    };
+    assert!(detail["reconnected_count"].as_f64() >= Some(30.0), "{herd}");
+    assert_eq!(detail["served_again_count"], detail["reconnected_count"], "{herd}");
+}
+
 const STARVED: &str = "[[fault]]\nkind = \"descriptors\"\nat = \"0s\"\nreplicas = [2]\nhold = \"300s\"\n";
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod any_order;
 mod fates;
+mod herds;
 mod openings;
 mod pace;
 mod recovery;

@@ -98,7 +98,7 @@ fn there_is_one_of_each_kind_on_replicas_in_turn() {
         let expected = (one.fault.kind == Kind::Loss).then_some("there is no nft command");
         assert_eq!(one.skip.as_deref(), expected, "{one:?}");
         match one.fault.kind {
-            kind if kind.is_of_store() => assert!(one.fault.replicas.is_empty(), "{one:?}"),
+            kind if kind.is_of_store() || kind.is_of_clients() => assert!(one.fault.replicas.is_empty(), "{one:?}"),
             kind if kind.is_of_all() => assert_eq!(one.fault.replicas, poor.replicas),
             kind if kind.needs() == super::super::Needs::Proxy => assert_eq!(one.fault.replicas, [4]),
             _ => assert_eq!(one.fault.replicas.len(), 1, "{one:?}"),

@@ -90,6 +90,32 @@ fn an_heir_takes_connections_over_as_they_become_idle() {
 }
 
 #[test]
+fn ten_thousand_in_flight_are_all_answered_and_go_over() {
+    const CALLS: usize = 10_000;
+    let mut stage = Stage::new(Limits { queue_max: CALLS as u64, ..Limits::default() });
+    let calls: Vec<_> = (0..CALLS).map(|_| stage.connect()).collect();
+    calls.iter().for_each(|call| stage.send(call, work()));
+    assert!(calls.iter().all(|call| call.received().is_empty()), "none is refused");
+    let (heir, mut handed) = tokio::sync::mpsc::channel(64);
+    stage.shared.set_heir(Some(heir));
+    let mut gone = 0;
+    for some in calls.chunks(16) {
+        for call in some {
+            let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+            assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
+        }
+        stage.wait_ms(100);
+        gone += std::iter::from_fn(|| handed.try_recv().ok()).count();
+    }
+    assert_eq!((gone, stage.shard.ended()), (CALLS, Some(0)));
+    for call in &calls {
+        let received = call.received();
+        assert!(statuses(&received) == [200] && !received.contains("Connection: close"), "{received}");
+        assert!(call.is_closed() && !call.is_finished(), "it is not cut");
+    }
+}
+
+#[test]
 fn where_the_heir_is_gone_the_drain_is_an_ordinary_one() {
     let mut stage = Stage::new(Limits::default());
     let peer = stage.connect();

@@ -1,0 +1,79 @@
+use std::collections::BTreeMap;
+
+use erlmcp_record::{Detail, Entry, EpisodeRow};
+
+use crate::action::Action;
+use crate::assignment::Assignment;
+use crate::event::{Event, Injected, Said};
+use crate::machine::{Observation, Place};
+
+/// A fault that the run's own clients make: they close at one instant and come back at once.
+#[derive(Debug)]
+pub(super) struct Herd {
+    work: Assignment,
+    percent: u32,
+    /// By agent and episode.
+    episodes: BTreeMap<(u32, u32), EpisodeRow>,
+    /// Openings that failed meanwhile.
+    failed: u64,
+}
+
+impl Herd {
+    pub(super) fn start(place: &Place, block: u32, percent: u64, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let percent = u32::try_from(percent).unwrap_or(100);
+        let (work, actions) = Assignment::reconnect(place, block, percent, seen);
+        (Self { work, percent, episodes: BTreeMap::new(), failed: 0 }, actions)
+    }
+
+    pub(super) fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        if let Event::Agent { said: Said::Rows(rows), .. } = seen.event {
+            for row in rows {
+                match row {
+                    Entry::Episode(row) if row.how == "reconnect" && row.detected_us >= self.work.start_us => {
+                        self.episodes.insert((row.agent, row.episode), row.clone());
+                    }
+                    Entry::Connections(row) if seen.now_us >= self.work.start_us => {
+                        self.failed += row.failed.values().sum::<u64>();
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.work.observe(seen)
+    }
+
+    pub(super) fn cut(&mut self) -> Vec<Action> {
+        self.work.cut()
+    }
+
+    /// What came of it, once every agent is done.
+    pub(super) fn outcome(&self) -> Option<Result<Injected, String>> {
+        if !self.work.is_over() {
+            return None;
+        }
+        let first_us = self.episodes.values().map(|row| row.detected_us).min();
+        let injected_us = self.work.start_us;
+        let closed = |effect_us| {
+            let what = if self.percent == 100 { "all".into() } else { format!("{} %", self.percent) };
+            let method = format!("{what} of the clients closed their connections at one instant and opened them again");
+            Injected { method, injected_us, effect_us, at_most_us: None }
+        };
+        Some(first_us.map(closed).ok_or_else(|| "no client had a connection without a request in flight".into()))
+    }
+
+    /// Its figures for the record.
+    pub(super) fn detail(&self) -> Detail {
+        let sum = |of: fn(&EpisodeRow) -> u64| self.episodes.values().map(of).sum::<u64>() as f64;
+        let mut detail = Detail::from([
+            ("reconnected_count".to_string(), sum(|row| row.affected)),
+            ("served_again_count".to_string(), sum(|row| row.served_again)),
+            ("failed_openings_count".to_string(), self.failed as f64),
+        ]);
+        let first_us = self.episodes.values().map(|row| row.detected_us).min();
+        let last_us = self.episodes.values().filter_map(|row| row.last_served_us).max();
+        if let Some((first_us, last_us)) = first_us.zip(last_us) {
+            detail.insert("served_again_ms".into(), last_us.saturating_sub(first_us) as f64 / 1e3);
+        }
+        detail
+    }
+}
