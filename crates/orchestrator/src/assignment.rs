@@ -170,6 +170,19 @@ impl Assignment {
         })
     }
 
+    /// Holds so many connections in all that send half a request, and then a byte a second.
+    pub(crate) fn slow(
+        place: &Place,
+        block: u32,
+        (connections, duration_us): (u64, u64),
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        Self::give(place, block, None, (seen.now_us, duration_us), &seen.world.alive(), |index, agents| {
+            let connections = share(connections, agents, index) as u32;
+            (0.0, Command::Slow(proto::Slow { block, connections, duration_us }))
+        })
+    }
+
     /// Closes every stream.
     pub(crate) fn end_streams(place: &Place, block: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let start_us = soon(seen.now_us);

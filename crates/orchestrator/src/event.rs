@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use erlmcp_load::proto::{Changed, Knocked, Reached};
+use erlmcp_load::proto::{Changed, Knocked, Reached, Slowed};
 use erlmcp_record::{ClusterSample, Entry};
 
 use crate::visit::Visited;
@@ -39,6 +39,7 @@ pub(crate) enum Said {
     },
     Reached(Reached),
     Changed(Changed),
+    Slowed(Slowed),
     /// Requests of this block hold from here on; else why not, as a sentence.
     Taken {
         block: u32,

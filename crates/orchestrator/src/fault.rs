@@ -45,7 +45,8 @@ impl Fault {
     pub fn is_healed(&self) -> bool {
         match &self.command {
             Some(command) => !command.heal.is_empty(),
-            None => self.kind.hold().is_some(),
+            // Clients end what they do by themselves.
+            None => self.kind.hold().is_some() && !self.kind.is_of_clients(),
         }
     }
 

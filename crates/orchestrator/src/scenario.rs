@@ -8,6 +8,7 @@ mod herd;
 mod outage;
 mod overflow;
 mod scaling;
+mod slow;
 mod spread;
 mod steady;
 mod victim;

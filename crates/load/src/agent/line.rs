@@ -65,7 +65,22 @@ fn hello(config: &AgentConfig, descriptors_limit: u64) -> Hello {
     }
 }
 
+/// Says what needs no rows before it.
+#[derive(Debug, Clone)]
+pub(super) struct Voice(mpsc::Sender<AgentMessage>);
+
+impl Voice {
+    pub(super) async fn say(&self, message: Message) -> Result<(), AgentError> {
+        let message = AgentMessage { message: Some(message) };
+        self.0.send(message).await.map_err(|_| AgentError::Stream("nothing can be said any more".into()))
+    }
+}
+
 impl Line {
+    pub(super) fn voice(&self) -> Voice {
+        Voice(self.messages.clone())
+    }
+
     /// Says this after all rows before it.
     pub(super) async fn say(&mut self, message: Message) -> Result<(), AgentError> {
         self.flush().await?;
@@ -93,8 +108,7 @@ impl Line {
     }
 
     async fn send(&self, message: Message) -> Result<(), AgentError> {
-        let message = AgentMessage { message: Some(message) };
-        self.messages.send(message).await.map_err(|_| AgentError::Stream("nothing can be said any more".into()))
+        self.voice().say(message).await
     }
 }
 

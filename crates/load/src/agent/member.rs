@@ -73,11 +73,7 @@ impl Member {
             return Ok(true);
         }
         let Some(work) = &mut self.work else {
-            // Nothing was begun, so there is nothing to end.
-            return match command {
-                Command::Goodbye(_) => Ok(false),
-                _ => Err(AgentError::Failed("the agent was given work before its setup".into())),
-            };
+            return before_setup(&command);
         };
         let order = match command {
             Command::Setup(_) => return Ok(true),
@@ -100,21 +96,18 @@ impl Member {
                 }
                 Order::Open(open)
             }
-            Command::Load(load) => Order::Load(load),
-            Command::Sweep(sweep) => Order::Sweep(sweep),
-            Command::Sequential(sequential) => Order::Sequential(sequential),
-            Command::Close(close) => Order::Close(close),
             Command::Streams(streams) => {
                 let calls = work.listen().await?;
                 work.engine.order(calls);
                 Order::Streams(streams)
             }
-            Command::EndStreams(end) => Order::EndStreams(end),
-            Command::Reconnect(reconnect) => Order::Reconnect(reconnect),
-            Command::Change(change) => Order::Change(change),
             Command::MakeChange(order) => {
                 let changed = work.make_change(order).await;
                 self.line.say(Message::Changed(changed)).await?;
+                return Ok(true);
+            }
+            Command::Slow(order) => {
+                hold_slow(work, &self.line, order);
                 return Ok(true);
             }
             Command::Operations(wanted) => {
@@ -123,7 +116,6 @@ impl Member {
             }
             Command::Cut(cut) if work.end_operations(cut.block) => return Ok(true),
             Command::Cut(cut) => Order::Cut(cut.block),
-            Command::Phase(phase) => Order::Phase(phase.phase as u8),
             Command::Endpoints(list) => {
                 work.target.endpoints = target::endpoints(&list.endpoints).map_err(failed)?;
                 Order::Endpoints(work.target.endpoints.clone())
@@ -132,6 +124,10 @@ impl Member {
                 work.farewell().await;
                 Order::Goodbye
             }
+            command => match plain(command) {
+                Some(order) => order,
+                None => return Ok(true),
+            },
         };
         work.engine.order(order);
         Ok(true)
@@ -198,6 +194,41 @@ impl Member {
         self.line.flush().await?;
         Ok(true)
     }
+}
+
+/// Nothing was begun, so there is nothing to end.
+fn before_setup(command: &Command) -> Result<bool, AgentError> {
+    match command {
+        Command::Goodbye(_) => Ok(false),
+        _ => Err(AgentError::Failed("the agent was given work before its setup".into())),
+    }
+}
+
+/// What is the engine's alone.
+fn plain(command: Command) -> Option<Order> {
+    match command {
+        Command::Load(load) => Some(Order::Load(load)),
+        Command::Sweep(sweep) => Some(Order::Sweep(sweep)),
+        Command::Sequential(sequential) => Some(Order::Sequential(sequential)),
+        Command::Close(close) => Some(Order::Close(close)),
+        Command::EndStreams(end) => Some(Order::EndStreams(end)),
+        Command::Reconnect(reconnect) => Some(Order::Reconnect(reconnect)),
+        Command::Change(change) => Some(Order::Change(change)),
+        Command::Phase(phase) => Some(Order::Phase(phase.phase as u8)),
+        _ => None,
+    }
+}
+
+/// Holds slow clients beside all else; what came of them is said when they are over.
+fn hold_slow(work: &Work, line: &Line, order: proto::Slow) {
+    let (slow, voice) = (work.slow(), line.voice());
+    tokio::spawn(async move {
+        let done = proto::Done { block: order.block };
+        let slowed = slow.hold(order).await;
+        // Where nobody listens any more nobody needs to know.
+        let _ = voice.say(Message::Slowed(slowed)).await;
+        let _ = voice.say(Message::Done(done)).await;
+    });
 }
 
 /// Waits for reports, if there is an engine, and for the end of operations. No report at all: its thread has ended.

@@ -6,6 +6,7 @@ mod member;
 mod process;
 mod reach;
 mod resources;
+mod slow;
 mod survey;
 mod target;
 mod under_way;

@@ -12,6 +12,7 @@ use super::engine_thread::EngineThread;
 use super::process::connections_possible;
 use super::reach::{self, Found, Trouble};
 use super::resources::Resources;
+use super::slow::Slow;
 use super::target::{self, Spoken, Target};
 use super::under_way::UnderWay;
 use crate::clock::RunClock;
@@ -169,6 +170,17 @@ impl Work {
     }
 
     /// Calls a tool that changes what streams tell of.
+    /// What it takes to hold slow clients.
+    pub(super) fn slow(&self) -> Slow {
+        Slow {
+            endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
+            authority: self.target.authority.clone(),
+            path: self.target.path.clone(),
+            is_plain: self.target.tls.is_none(),
+            clock: self.clock,
+        }
+    }
+
     pub(super) async fn make_change(&mut self, order: proto::MakeChange) -> proto::Changed {
         self.find_out().await;
         let assumed = self.target.assumed();

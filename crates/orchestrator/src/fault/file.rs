@@ -101,6 +101,8 @@ kind = "descriptors"
 [[fault]]
 kind = "thundering_reconnect"
 [[fault]]
+kind = "slow_clients"
+[[fault]]
 kind = "store_killed"
 weight = 2
 [[fault]]

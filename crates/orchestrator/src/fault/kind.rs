@@ -27,6 +27,8 @@ pub enum Kind {
     StoreFull,
     /// All clients, or a share of them, close and come back at the same instant.
     ThunderingReconnect,
+    /// Connections beside the others that send half a request, and then a byte a second.
+    SlowClients,
     /// The user's own commands do it.
     Command,
 }
@@ -68,11 +70,13 @@ const fn amount(name: &'static str, default: u64, min: u64, max: u64) -> Option<
 /// A partition lasts so long that what finds it late finds it too.
 const CUT_OFF: Duration = Duration::from_secs(5);
 const DISTURBED: Duration = Duration::from_secs(4);
+/// Longer than an erlmcp server waits for a request's head.
+const SLOW: Duration = Duration::from_secs(15);
 /// Less than the time after which an erlmcp cluster kills a process that stands still.
 const STANDS_STILL: Duration = Duration::from_millis(1_500);
 
 impl Kind {
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 25] = [
         Kind::Kill,
         Kind::CrashLoop,
         Kind::Terminate,
@@ -96,6 +100,7 @@ impl Kind {
         Kind::StoreSlow,
         Kind::StoreFull,
         Kind::ThunderingReconnect,
+        Kind::SlowClients,
         Kind::Command,
     ];
 
@@ -125,6 +130,7 @@ impl Kind {
             Kind::StoreSlow => "store_slow",
             Kind::StoreFull => "store_full",
             Kind::ThunderingReconnect => "thundering_reconnect",
+            Kind::SlowClients => "slow_clients",
             Kind::Command => "command",
         }
     }
@@ -160,6 +166,7 @@ impl Kind {
             Kind::StoreSlow => "slowing down",
             Kind::StoreFull => "taking all room from",
             Kind::ThunderingReconnect => "reconnecting all at once the clients of",
+            Kind::SlowClients => "sending half requests to",
             Kind::Command => "running the user's commands against",
         }
     }
@@ -174,7 +181,7 @@ impl Kind {
             Kind::Memory => Needs::Group("memory"),
             Kind::Latency | Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => Needs::Proxy,
             Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => Needs::Store,
-            Kind::ThunderingReconnect => Needs::Clients,
+            Kind::ThunderingReconnect | Kind::SlowClients => Needs::Clients,
             Kind::Command => Needs::Nothing,
         }
     }
@@ -185,6 +192,7 @@ impl Kind {
             Kind::CrashLoop => amount("times", 3, 2, 5),
             // Of all connections.
             Kind::ThunderingReconnect => amount("percent", 100, 1, 100),
+            Kind::SlowClients => amount("connections", 100, 1, 10_000),
             Kind::Loss => amount("percent", 5, 1, 99),
             // Of one core.
             Kind::Cpu => amount("percent", 10, 1, 1_000),
@@ -210,6 +218,7 @@ impl Kind {
             Kind::Pause => Some(STANDS_STILL),
             Kind::Partition | Kind::PartitionIn | Kind::PartitionOut => Some(CUT_OFF),
             // From then on they are seen to come back.
+            Kind::SlowClients => Some(SLOW),
             Kind::Supervisor | Kind::StoreKilled => Some(Duration::ZERO),
             _ => Some(DISTURBED),
         }

@@ -131,6 +131,7 @@ impl Attendant {
             Message::Failure(failure) => return self.failed(failure.what),
             Message::Reached(reached) => Said::Reached(reached),
             Message::Changed(changed) => Said::Changed(changed),
+            Message::Slowed(slowed) => Said::Slowed(slowed),
             Message::Taken(taken) => Said::Taken { block: taken.block, error: taken.error },
             Message::Knocked(knocked) => Said::Knocked(knocked),
         };

@@ -3,10 +3,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use erlmcp_record::{Entry, Expected, FaultRow};
 
 use super::episodes::Episodes;
-use super::herd::Herd;
+use super::herd::{Herd, Stirred};
+use super::slow::SlowClients;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Change, Event, Healed, Injected};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::machine::{Facts, Observation, Place};
 use crate::plan::RECOVERY_BOUND;
 
@@ -27,7 +28,7 @@ pub(super) struct Course {
     pub(super) inconclusive: Option<String>,
     place: Place,
     /// Of a fault that clients make.
-    herd: Option<Herd>,
+    herd: Option<Box<dyn Stirred>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,9 +102,7 @@ impl Course {
         self.episodes = self.fault.replicas.iter().map(expect).collect();
         self.state = State::Injecting;
         if self.fault.kind.is_of_clients() {
-            let (herd, actions) = Herd::start(&self.place, self.row.id, self.fault.amount, seen);
-            self.herd = Some(herd);
-            return actions;
+            return self.stir(seen);
         }
         vec![Action::Ask(Ask::Inject { id: self.row.id, fault: self.fault.clone() })]
     }
@@ -121,11 +120,26 @@ impl Course {
         actions
     }
 
+    fn stir(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+        let (id, amount) = (self.row.id, self.fault.amount);
+        if self.fault.kind == Kind::SlowClients {
+            let duration_us = self.fault.hold.as_micros() as u64;
+            let (slow, actions) = SlowClients::start(&self.place, id, (amount, duration_us), seen);
+            self.herd = Some(Box::new(slow));
+            return actions;
+        }
+        let (herd, actions) = Herd::start(&self.place, id, amount, seen);
+        self.herd = Some(Box::new(herd));
+        actions
+    }
+
     fn follow_herd(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(herd) = &mut self.herd else { return Vec::new() };
         let mut actions = herd.observe(seen);
         if let Some(outcome) = herd.outcome() {
             self.row.detail = herd.detail();
+            // They end it by themselves, and say so.
+            (self.row.healed_us, self.row.heal_verified_us) = (herd.ended_us(), herd.ended_us());
             self.herd = None;
             actions.extend(self.injected(&outcome, seen.now_us));
         }

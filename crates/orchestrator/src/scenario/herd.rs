@@ -7,7 +7,26 @@ use crate::assignment::Assignment;
 use crate::event::{Event, Injected, Said};
 use crate::machine::{Observation, Place};
 
-/// A fault that the run's own clients make: they close at one instant and come back at once.
+/// A fault that the run's own clients make, and end by themselves.
+pub(super) trait Stirred: Send + std::fmt::Debug {
+    fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action>;
+
+    /// Ends it early, where that is possible.
+    fn cut(&mut self) -> Vec<Action>;
+
+    /// What came of it, once every agent is done.
+    fn outcome(&self) -> Option<Result<Injected, String>>;
+
+    /// Its figures for the record.
+    fn detail(&self) -> Detail;
+
+    /// When it had ended, where it lasts.
+    fn ended_us(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Clients that close at one instant and come back at once.
 #[derive(Debug)]
 pub(super) struct Herd {
     work: Assignment,
@@ -24,8 +43,10 @@ impl Herd {
         let (work, actions) = Assignment::reconnect(place, block, percent, seen);
         (Self { work, percent, episodes: BTreeMap::new(), failed: 0 }, actions)
     }
+}
 
-    pub(super) fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+impl Stirred for Herd {
+    fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if let Event::Agent { said: Said::Rows(rows), .. } = seen.event {
             for row in rows {
                 match row {
@@ -42,12 +63,11 @@ impl Herd {
         self.work.observe(seen)
     }
 
-    pub(super) fn cut(&mut self) -> Vec<Action> {
+    fn cut(&mut self) -> Vec<Action> {
         self.work.cut()
     }
 
-    /// What came of it, once every agent is done.
-    pub(super) fn outcome(&self) -> Option<Result<Injected, String>> {
+    fn outcome(&self) -> Option<Result<Injected, String>> {
         if !self.work.is_over() {
             return None;
         }
@@ -61,8 +81,7 @@ impl Herd {
         Some(first_us.map(closed).ok_or_else(|| "no client had a connection without a request in flight".into()))
     }
 
-    /// Its figures for the record.
-    pub(super) fn detail(&self) -> Detail {
+    fn detail(&self) -> Detail {
         let sum = |of: fn(&EpisodeRow) -> u64| self.episodes.values().map(of).sum::<u64>() as f64;
         let mut detail = Detail::from([
             ("reconnected_count".to_string(), sum(|row| row.affected)),

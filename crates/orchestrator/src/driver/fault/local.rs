@@ -25,7 +25,7 @@ impl FaultDriver for Bench {
                 proxied::inject(self, fault).await
             }
             Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => store::inject(self, fault).await,
-            Kind::ThunderingReconnect => Err("clients do it, not the driver".into()),
+            Kind::ThunderingReconnect | Kind::SlowClients => Err("clients do it, not the driver".into()),
             Kind::Command => self.commands().await?.inject(fault).await,
         }
     }
