@@ -1,10 +1,13 @@
 //! `serve`, `cluster`, and the hidden processes that they and `stress` start.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
-use erlmcp_server::operations::StorePlace;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command, Subcommand, ValueEnum};
+use erlmcp_server::operations::{AddressError, StorePlace};
 
 use super::count::parse_some;
 use super::duration::parse_duration;
@@ -25,6 +28,21 @@ impl Fixtures {
     }
 }
 
+/// Reads `--store`. It never repeats what was typed, which may have a password in it.
+#[derive(Debug, Clone, Copy)]
+struct StoreParser;
+
+impl TypedValueParser for StoreParser {
+    type Value = StorePlace;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<StorePlace, clap::Error> {
+        // What is no text is a path.
+        let Some(text) = value.to_str() else { return Ok(StorePlace::File(value.into())) };
+        let refused = |error| clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n")).with_cmd(command);
+        text.parse().map_err(|error: AddressError| refused(error))
+    }
+}
+
 /// What a server, alone or as a replica, can be told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineArgs {
@@ -42,7 +60,7 @@ pub(crate) struct EngineArgs {
     pub(crate) allowed_host: Vec<String>,
     /// Where operations are kept: a file, or postgres://USER@HOST/DATABASE, which several servers may share and whose
     /// password comes from PGPASSWORD or PGPASSFILE [default: a private file that ends with the server]
-    #[arg(long, value_name = "PATH|URL")]
+    #[arg(long, value_name = "PATH|URL", value_parser = StoreParser)]
     pub(crate) store: Option<StorePlace>,
     /// Offer what a test suite wants, in place of the built-in tools
     #[arg(long, value_name = "SUITE")]
