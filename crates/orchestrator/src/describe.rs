@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use erlmcp_load::proto::Reached;
 use erlmcp_record::names::phase;
-use erlmcp_record::{ConfigRow, TargetRow, Threshold};
+use erlmcp_record::{ConfigRow, Proxied, TargetRow, Threshold};
 use erlmcp_report::live::PlannedPhase;
 use erlmcp_report::verdict::{suite_thresholds, thresholds};
 
@@ -76,7 +76,12 @@ fn limits(changed: &BTreeMap<String, f64>, plan: &Plan) -> BTreeMap<String, Thre
 }
 
 /// The row of what answered.
-pub(crate) fn target_row(reached: &Reached, endpoints: Vec<(u16, String)>, server_figures: &str) -> TargetRow {
+pub(crate) fn target_row(
+    reached: &Reached,
+    endpoints: Vec<(u16, String)>,
+    server_figures: &str,
+    proxied: Option<Proxied>,
+) -> TargetRow {
     TargetRow {
         server: (!reached.server.is_empty()).then(|| reached.server.clone()),
         era: reached.era.clone(),
@@ -84,6 +89,7 @@ pub(crate) fn target_row(reached: &Reached, endpoints: Vec<(u16, String)>, serve
         endpoints,
         tools: reached.tools.iter().map(|tool| tool.name.clone()).collect(),
         server_figures: server_figures.into(),
+        proxied,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A phase: its blocks one after another, and the rows and lines around them.
 
 use erlmcp_load::proto::{self, command::Command};
+use erlmcp_record::names;
 use erlmcp_record::{Entry, FindingRow, PhaseEvent, PhaseRow, ScenarioRow};
 use erlmcp_report::live;
 
@@ -217,8 +218,10 @@ pub(crate) fn skip(plan: &PhasePlan, reason: &str, at_us: u64) -> Vec<Action> {
         Action::Row(Entry::Phase(phase_row(plan, event, at_us))),
         Action::Show(live::Event::PhaseSkipped { number: plan.number, name: plan.name.clone(), reason: reason.into() }),
     ];
+    // A phase that is left out since none of its steps can be run has a reason for each of them.
+    let is_empty = plan.steps.iter().all(|step| step.skip.is_some());
     for step in &plan.steps {
-        let reason = step.skip.as_deref().unwrap_or(reason);
+        let reason = step.skip.as_deref().filter(|_| is_empty && reason != names::skip::LEFT_OUT).unwrap_or(reason);
         let rows = skipped_scenario(plan.number, step, reason, at_us);
         actions.extend(rows.into_iter().filter(|action| matches!(action, Action::Row(_))));
     }

@@ -91,8 +91,12 @@ impl Rig {
         self.fleet.as_mut()
     }
 
-    pub(crate) fn collect(&mut self, figures: Figures) {
-        self.collector = Some(collector::start(figures, self.clock, self.sender()));
+    pub(crate) async fn collect(&mut self, figures: Figures) {
+        let proxy = match &self.cluster {
+            Some(cluster) => cluster.proxy_pid().await,
+            None => None,
+        };
+        self.collector = Some(collector::start((figures, proxy), self.clock, self.sender()));
     }
 
     /// What is asked of a target that no driver holds.

@@ -11,6 +11,7 @@ use crate::rig::Rig;
 use crate::run::{Run, Watcher};
 use crate::{StressError, recorder::Recorder};
 
+mod fronts;
 mod origin;
 mod setup;
 

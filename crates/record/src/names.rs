@@ -74,6 +74,12 @@ pub mod scenario {
     pub const FAN_OUT: &str = "fan_out";
 }
 
+/// Why the user wanted something not to be run, as in [`PhaseEvent::Skipped`](crate::PhaseEvent::Skipped).
+pub mod skip {
+    pub const LEFT_OUT: &str = "left out by --phases";
+    pub const NO_FAULTS: &str = "--no-faults";
+}
+
 /// Findings, as in [`FindingRow::name`](crate::FindingRow::name). Where a name is written twice, the last counts,
 /// except where it says that they add up.
 pub mod finding {

@@ -97,6 +97,19 @@ pub struct TargetRow {
     pub tools: Vec<String>,
     /// Where the server's own figures come from: "erlmcp metrics", "pid 4711", or why there are none.
     pub server_figures: String,
+    /// The fault proxy between clients and replicas; None: all connections are direct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxied: Option<Proxied>,
+}
+
+/// Traffic that goes through the run's fault proxy, from the baseline on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Proxied {
+    pub replicas: Vec<u16>,
+    /// A small page of a replica, fetched without it before there was any load, the median in microseconds.
+    pub direct_us: Option<u64>,
+    /// The same page, fetched through it in turn.
+    pub through_us: Option<u64>,
 }
 
 /// The last line of a journal.

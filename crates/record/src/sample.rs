@@ -26,6 +26,9 @@ pub struct ClusterSample {
     pub second: u32,
     pub replicas: Vec<ReplicaSample>,
     pub kernel: KernelSample,
+    /// CPU that the run's fault proxy has used since its start, microseconds; None: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_cpu_us: Option<u64>,
     /// Why figures of this second are missing; None where none are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,

@@ -60,10 +60,15 @@ pub(crate) fn can_read(pid: u32) -> bool {
     process::figures(pid).is_some_and(|figures| figures.anonymous_bytes.or(figures.rss_bytes).is_some())
 }
 
-/// Begins to sample, at each whole second of the run's clock, until the handle is aborted or nobody listens.
-pub(crate) fn start(figures: Figures, clock: RunClock, events: mpsc::Sender<Event>) -> JoinHandle<()> {
+/// Begins to sample, at each whole second of the run's clock, until the handle is aborted or nobody listens. `proxy` is the
+/// process of the run's fault proxy, where it has one.
+pub(crate) fn start(
+    (figures, proxy): (Figures, Option<u32>),
+    clock: RunClock,
+    events: mpsc::Sender<Event>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut collector = Collector::new(figures);
+        let mut collector = Collector::new(figures, proxy);
         loop {
             let second = clock.now_us() / SECOND_US + 1;
             let wait_us = (second * SECOND_US).saturating_sub(clock.now_us());
@@ -80,6 +85,7 @@ pub(crate) fn start(figures: Figures, clock: RunClock, events: mpsc::Sender<Even
 struct Collector {
     source: Source,
     machine: Machine,
+    proxy: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -89,13 +95,13 @@ enum Source {
 }
 
 impl Collector {
-    fn new(figures: Figures) -> Self {
+    fn new(figures: Figures, proxy: Option<u32>) -> Self {
         let source = match figures {
             Figures::Cluster { control } => Source::Cluster(Cluster::new(control)),
             Figures::Server { metrics, pid } => Source::Server { metrics, pid },
             Figures::Nothing => Source::Server { metrics: None, pid: None },
         };
-        Self { source, machine: Machine::new() }
+        Self { source, machine: Machine::new(), proxy }
     }
 
     /// The sample at the end of the second before `end`, which it is a sample of.
@@ -123,7 +129,8 @@ impl Collector {
             }
         };
         let second = end.saturating_sub(1) as u32;
-        ClusterSample { at_us, second, replicas, kernel, missing: reasons(&missing) }
+        let proxy_cpu_us = self.proxy.and_then(process::cpu_us);
+        ClusterSample { at_us, second, replicas, kernel, proxy_cpu_us, missing: reasons(&missing) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use erlmcp_record::{MemorySource, ReplicaSample};
-use procfs::process::Process;
+use procfs::process::{Process, Stat};
 use rustix::param::{clock_ticks_per_second, page_size};
 
 /// A figure that cannot be read is None.
@@ -44,11 +44,20 @@ pub(super) fn figures(pid: u32) -> Option<ProcessFigures> {
     Some(ProcessFigures {
         anonymous_bytes,
         rss_bytes,
-        cpu_us: Some((stat.utime + stat.stime) * 1_000_000 / clock_ticks_per_second()),
+        cpu_us: Some(cpu_of(&stat)),
         run_delay_us: run_delay_us(&process),
         descriptors: descriptors(pid),
         threads: u64::try_from(stat.num_threads).ok(),
     })
+}
+
+/// CPU that a process has used since its start, microseconds.
+pub(super) fn cpu_us(pid: u32) -> Option<u64> {
+    Process::new(i32::try_from(pid).ok()?).ok()?.stat().ok().map(|stat| cpu_of(&stat))
+}
+
+fn cpu_of(stat: &Stat) -> u64 {
+    (stat.utime + stat.stime) * 1_000_000 / clock_ticks_per_second()
 }
 
 fn memory(process: &Process) -> (Option<u64>, Option<u64>) {

@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(30);
 async fn samples(figures: Figures, count: usize) -> (Vec<ClusterSample>, RunClock) {
     let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
     let (sender, mut events) = mpsc::channel(8);
-    let collecting = start(figures, clock, sender);
+    let collecting = start((figures, None), clock, sender);
     let mut found = Vec::new();
     while found.len() < count {
         match timeout(SOON, events.recv()).await.expect("a sample a second").expect("it goes on") {
@@ -43,7 +43,7 @@ async fn a_cluster_is_sampled_at_whole_seconds() {
 #[tokio::test]
 async fn a_cluster_that_went_away_leaves_the_kernels_figures() {
     let control = PathBuf::from("/nowhere/control.sock");
-    let sample = Collector::new(Figures::Cluster { control }).sample(8, &RunClock::new(0)).await;
+    let sample = Collector::new(Figures::Cluster { control }, None).sample(8, &RunClock::new(0)).await;
     assert_eq!((sample.second, sample.replicas.len()), (7, 0));
     assert!(sample.missing.is_some_and(|why| why.starts_with("no cluster answers at /nowhere")));
     assert!(sample.kernel.busy_us.is_some());
@@ -75,28 +75,28 @@ async fn a_foreign_server_has_a_page_and_a_process() {
     let page = Page { address, host: address.to_string(), path: "/metrics".into() };
     let clock = RunClock::new(0);
     let figures = |pid| Figures::Server { metrics: Some(page.clone()), pid };
-    let sample = Collector::new(figures(None)).sample(1, &clock).await;
+    let sample = Collector::new(figures(None), None).sample(1, &clock).await;
     let one = &sample.replicas[0];
     assert_eq!((one.memory_bytes, one.memory_source, one.cpu_us), (Some(4_096), MemorySource::Reported, None));
     let own = std::process::id();
-    let sample = Collector::new(figures(Some(own))).sample(1, &clock).await;
+    let sample = Collector::new(figures(Some(own)), None).sample(1, &clock).await;
     let one = &sample.replicas[0];
     assert_eq!((one.pid, one.memory_source), (Some(own), MemorySource::Anonymous), "{sample:?}");
     assert!(one.memory_bytes > Some(4_096) && one.cpu_us.is_some(), "{one:?}");
     assert_eq!(describe(&figures(Some(7))), format!("http://{address}/metrics and pid 7"));
     serving.abort();
     let _ = serving.await;
-    let sample = Collector::new(figures(None)).sample(1, &clock).await;
+    let sample = Collector::new(figures(None), None).sample(1, &clock).await;
     assert!(sample.replicas.is_empty() && sample.missing.is_some(), "{sample:?}");
 }
 
 #[tokio::test]
 async fn a_process_alone_or_nothing_at_all() {
     let clock = RunClock::new(0);
-    let sample = Collector::new(Figures::Server { metrics: None, pid: Some(u32::MAX) }).sample(1, &clock).await;
+    let sample = Collector::new(Figures::Server { metrics: None, pid: Some(u32::MAX) }, None).sample(1, &clock).await;
     assert_eq!(sample.missing.as_deref(), Some("process 4294967295 cannot be read"));
     assert_eq!((sample.replicas[0].memory_bytes, sample.replicas[0].memory_source), (None, MemorySource::None));
-    let sample = Collector::new(Figures::Nothing).sample(1, &clock).await;
+    let sample = Collector::new(Figures::Nothing, None).sample(1, &clock).await;
     assert_eq!((sample.replicas.len(), sample.missing), (0, None));
     assert!(describe(&Figures::Nothing).starts_with("none: "));
 }

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
+use erlmcp_record::Proxied;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -33,7 +34,7 @@ use crate::fault::{Kind, Needs};
 use crate::plan::{QueueFacts, RECOVERY_BOUND};
 use control::{Connection, Done};
 use fault::nft::Nft;
-use fault::{Bench, Commands, Desk, Front, FrontProxy, Groups, Order};
+use fault::{Bench, Commands, Desk, Front, FrontProxy, Groups, Order, proxy_cost};
 pub(crate) use lone::LoneServer;
 use own::OwnCluster;
 use protocol::Status;
@@ -164,19 +165,37 @@ impl LocalCluster {
         self.lacks.clone()
     }
 
-    /// Puts a fault proxy in front of a replica; its address is the one to connect to from now on.
+    /// Puts a fault proxy in front of these replicas; its addresses are those to connect to from now on.
     ///
     /// # Errors
     /// Where it does not start.
-    pub(crate) async fn put_proxy_before(&mut self, replica: u16) -> Result<SocketAddr, StressError> {
+    pub(crate) async fn put_proxy_before(
+        &mut self,
+        replicas: &[u16],
+    ) -> Result<(Proxied, Vec<(u16, SocketAddr)>), StressError> {
         let failed = |why: String| StressError::failed(format!("the fault proxy cannot be used: {why}"));
-        let own = self.endpoints().into_iter().find(|(number, _)| *number == replica);
-        let own = own.ok_or_else(|| failed(format!("there is no replica {replica}")))?;
-        let proxy = FrontProxy::start(&Program::of("fault-proxy"), own).await.map_err(failed)?;
-        let address = proxy.address;
+        let own: Vec<_> = self.endpoints().into_iter().filter(|(number, _)| replicas.contains(number)).collect();
+        let proxy = FrontProxy::start(&Program::of("fault-proxy"), &own).await.map_err(failed)?;
+        let addresses: Vec<(u16, SocketAddr)> = proxy.addresses.iter().map(|(one, at)| (*one, *at)).collect();
+        let cost = match (own.first(), addresses.first()) {
+            (Some((_, own)), Some((_, through))) => proxy_cost(*own, *through, &self.link.clock).await,
+            _ => None,
+        };
         *self.front.lock().await = Some(proxy);
         self.lacks.retain(|kind, _| kind.needs() != Needs::Proxy);
-        Ok(address)
+        let (direct_us, through_us) = cost.unzip();
+        Ok((Proxied { replicas: own.iter().map(|(one, _)| *one).collect(), direct_us, through_us }, addresses))
+    }
+
+    /// No fault proxy stands anywhere, for this reason.
+    pub(crate) fn lack_proxy(&mut self, why: &str) {
+        let lacking = self.lacks.iter_mut().filter(|(kind, _)| kind.needs() == Needs::Proxy);
+        lacking.for_each(|(_, reason)| why.clone_into(reason));
+    }
+
+    /// The process of the fault proxy, where there is one.
+    pub(crate) async fn proxy_pid(&self) -> Option<u32> {
+        self.front.lock().await.as_ref()?.pid()
     }
 
     /// Begins to do what was asked (Workers, Inject, Heal, AwaitReady, Scale, Change); the answer is an event.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use super::file::{Choice, FaultList, Targets};
-use super::{Fault, Kind};
+use super::{Fault, Kind, Needs};
 
 /// A fault of a run's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,8 @@ const TRIES: u32 = 20;
 pub struct Field {
     /// Numbers of all replicas.
     pub replicas: Vec<u16>,
-    /// The one that the fault proxy stands in front of.
-    pub fronted: Option<u16>,
+    /// Those that the fault proxy stands in front of.
+    pub fronted: Vec<u16>,
     /// Kinds that cannot be done here, with the reason.
     pub lacks: BTreeMap<Kind, String>,
 }
@@ -84,9 +84,11 @@ pub fn one_of_each(list: &FaultList, field: &Field, gap: Duration, seed: u64) ->
             Kind::Command => fault.replicas,
             kind if kind.is_of_store() || kind.is_of_clients() => Vec::new(),
             kind if kind.is_of_all() => field.replicas.clone(),
-            kind if kind.needs() == super::Needs::Proxy => field.fronted.into_iter().collect(),
             _ => field.replicas.get(turn % field.replicas.len().max(1)).copied().into_iter().collect(),
         };
+        if fault.kind.needs() == Needs::Proxy {
+            fronted(&mut fault.replicas, &field.fronted);
+        }
         turn += usize::from(add(fault));
     }
     planned
@@ -100,30 +102,51 @@ fn timed(choice: &Choice, field: &Field, dice: &mut Dice) -> Planned {
 fn by_weight(list: &FaultList, field: &Field, duration: Duration, dice: &mut Dice) -> Vec<Planned> {
     let mut drawn = Vec::new();
     let mut ends = Ends::default();
+    let mut first = first_round(list, dice);
     let (mut at, mut quiet) = (Duration::ZERO, Duration::ZERO);
     while at < duration && drawn.len() < DRAWN_MAX {
         let gap = gap(list, dice);
         at += gap;
         quiet += gap;
-        let mut choice = choose(&list.choices, dice);
-        let mut fault = fault(choice, field, dice);
-        for _ in 0..TRIES {
-            if ends.bears(&fault, at) {
-                break;
-            }
-            choice = choose(&list.choices, dice);
-            fault = self::fault(choice, field, dice);
-        }
-        if !ends.bears(&fault, at) {
+        let Some(fault) = next(list, &mut first, field, (&ends, at), dice) else {
             // Everything that may be drawn would kill too often now.
             continue;
-        }
+        };
         ends.note(&fault, at);
         // With several at once the next one does not wait for the end of this one.
         at += if list.at_once == 1 { fault.hold } else { Duration::ZERO };
         drawn.push(Planned { fault, when: When::After(std::mem::take(&mut quiet)), skip: None });
     }
     drawn
+}
+
+/// Each entry of the list once, in an order that is drawn: so that no kind is left to chance where there is time for all.
+fn first_round<'a>(list: &'a FaultList, dice: &mut Dice) -> Vec<&'a Choice> {
+    let mut left: Vec<&Choice> = list.choices.iter().collect();
+    let mut round = Vec::new();
+    while !left.is_empty() {
+        round.push(left.swap_remove(dice.below(left.len() as u64) as usize));
+    }
+    round
+}
+
+/// The next of the first round that is bearable now, then by weight; None: nothing is bearable.
+fn next(
+    list: &FaultList,
+    first: &mut Vec<&Choice>,
+    field: &Field,
+    (ends, at): (&Ends, Duration),
+    dice: &mut Dice,
+) -> Option<Fault> {
+    for place in 0..first.len() {
+        let fault = fault(first[place], field, dice);
+        if ends.bears(&fault, at) {
+            first.remove(place);
+            return Some(fault);
+        }
+    }
+    let tries = (0..TRIES).map(|_| fault(choose(&list.choices, dice), field, dice));
+    tries.into_iter().find(|fault| ends.bears(fault, at))
 }
 
 fn gap(list: &FaultList, dice: &mut Dice) -> Duration {
@@ -146,25 +169,41 @@ fn choose<'a>(choices: &'a [Choice], dice: &mut Dice) -> &'a Choice {
 
 fn fault(choice: &Choice, field: &Field, dice: &mut Dice) -> Fault {
     let all = &field.replicas;
-    let replicas = match &choice.targets {
+    let mut replicas = match &choice.targets {
         _ if choice.kind.is_of_store() || choice.kind.is_of_clients() => Vec::new(),
         Targets::These(replicas) => replicas.clone(),
         _ if choice.kind.is_of_all() => all.clone(),
-        _ if choice.kind.needs() == super::Needs::Proxy => field.fronted.into_iter().collect(),
         Targets::Count(count) => dice.some(all, usize::from(*count)),
         Targets::Half => dice.some(all, (all.len() / 2).max(1)),
         Targets::All => all.clone(),
         Targets::None => Vec::new(),
     };
+    if choice.kind.needs() == Needs::Proxy && !matches!(choice.targets, Targets::These(_)) {
+        fronted(&mut replicas, &field.fronted);
+    }
     let (kind, amount, hold) = (choice.kind, choice.amount, choice.hold);
     Fault { kind, replicas, amount, hold, command: choice.command.clone() }
+}
+
+/// What was drawn is drawn wherever the proxy stands; one that it does not stand in front of is another one then.
+fn fronted(replicas: &mut Vec<u16>, fronted: &[u16]) {
+    for replica in replicas.iter_mut().filter(|replica| !fronted.contains(replica)) {
+        *replica = fronted.get(usize::from(*replica) % fronted.len().max(1)).copied().unwrap_or(*replica);
+    }
+    replicas.sort_unstable();
+    replicas.dedup();
 }
 
 fn skip(fault: &Fault, field: &Field) -> Option<String> {
     if let Some(unknown) = fault.replicas.iter().find(|replica| !field.replicas.contains(replica)) {
         return Some(format!("there is no replica {unknown}"));
     }
-    field.lacks.get(&fault.kind).cloned()
+    let lack = field.lacks.get(&fault.kind).cloned();
+    let bare = || fault.replicas.iter().find(|replica| !field.fronted.contains(replica));
+    lack.or_else(|| {
+        let replica = bare().filter(|_| fault.kind.needs() == Needs::Proxy)?;
+        Some(format!("the fault proxy does not stand in front of replica {replica}"))
+    })
 }
 
 /// When processes of replicas were meant to end, by replica.

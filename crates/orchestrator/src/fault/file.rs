@@ -109,6 +109,23 @@ weight = 2
 kind = "store_slow"
 [[fault]]
 kind = "store_full"
+[[fault]]
+kind = "latency"
+weight = 2
+[[fault]]
+kind = "latency_in"
+[[fault]]
+kind = "latency_out"
+[[fault]]
+kind = "bandwidth"
+[[fault]]
+kind = "slicing"
+[[fault]]
+kind = "black_hole"
+weight = 2
+[[fault]]
+kind = "cut"
+weight = 2
 "#;
 
 impl FaultList {
@@ -152,9 +169,24 @@ impl FaultList {
 }
 
 impl FaultList {
-    /// A kind of it needs the fault proxy in front of a replica.
+    /// A kind of it needs the fault proxy in front of replicas.
     pub(crate) fn needs_proxy(&self) -> bool {
         self.choices.iter().any(|choice| choice.kind.needs() == super::Needs::Proxy)
+    }
+
+    /// Of so many replicas, those that may be out at the same time, while others carry their load.
+    pub(crate) fn out_at_most(&self, replicas: usize) -> usize {
+        let outs = self.choices.iter().filter(|choice| choice.kind.takes_out()).map(|choice| match &choice.targets {
+            _ if choice.kind == Kind::RollingRestart => 1,
+            Targets::Count(count) => usize::from(*count),
+            Targets::Half => (replicas / 2).max(1),
+            Targets::All => replicas,
+            Targets::These(these) => these.len(),
+            Targets::None => 0,
+        });
+        // Where all are out nobody takes their load over.
+        let most = outs.filter(|out| *out < replicas).max().unwrap_or(0);
+        (most * self.at_once as usize).min(replicas.saturating_sub(1))
     }
 }
 

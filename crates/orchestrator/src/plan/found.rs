@@ -10,7 +10,7 @@ pub struct Found {
     pub colocated: bool,
     /// Addresses that answer: at least 1.
     pub replicas: u16,
-    /// Numbers, kinds that cannot be done, and the replica behind the fault proxy.
+    /// Numbers, kinds that cannot be done, and the replicas behind the fault proxy.
     pub field: Field,
     /// What may be called to fill the queue, or why nothing may.
     pub queue: Result<QueueFacts, String>,

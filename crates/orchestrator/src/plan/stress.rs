@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use erlmcp_record::names::{phase, scenario};
+use erlmcp_record::names::{phase, scenario, skip};
 
 use super::block::{Block, Burst, Close, Connect, Fault, Load, Operations, Probe, Streams};
 use super::{Found, Overflow, PhasePlan, Plan, QueueFacts, Step, chaos, choose};
@@ -23,7 +23,7 @@ pub(super) const SEQUENTIAL_REQUESTS: u32 = 100;
 const SWEEP_RATE: f64 = 10_000.0;
 const SUSTAINED_SCENARIO_MAX: Duration = Duration::from_secs(600);
 const BURST_MAX: Duration = Duration::from_secs(30);
-pub(super) const LEFT_OUT: &str = "left out by --phases";
+pub(super) const LEFT_OUT: &str = skip::LEFT_OUT;
 const AUDIT: &str = "audit of the operations";
 
 /// The six phases, for what was asked and what was found.
@@ -176,7 +176,7 @@ pub(super) fn window(config: &StressConfig) -> Duration {
 
 pub(super) fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePlan {
     let (rate, window) = (config.rate(), window(config));
-    let no_faults = || config.no_faults.then(|| "--no-faults".to_string());
+    let no_faults = || config.no_faults.then(|| skip::NO_FAULTS.to_string());
     let queue = queue(config, found);
     let no_queue = no_faults().or(queue.as_ref().err().cloned());
     let queue = queue.unwrap_or(QueueFacts { workers: 1, places: 1 });

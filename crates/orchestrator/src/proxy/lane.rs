@@ -10,9 +10,12 @@ const HELD_MAX: usize = 256 * 1024;
 /// What is done to all that passes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Weather {
-    /// Later by so much, each byte.
+    /// Later by so much, each byte on its way to the server.
     #[serde(default)]
-    pub(crate) latency_ms: u64,
+    pub(crate) latency_in_ms: u64,
+    /// The same of what the server says.
+    #[serde(default)]
+    pub(crate) latency_out_ms: u64,
     /// So many a second at most; 0: no limit.
     #[serde(default)]
     pub(crate) bytes_a_second: u64,
@@ -25,6 +28,12 @@ pub(crate) struct Weather {
     /// The same, and then both sides are reset.
     #[serde(default)]
     pub(crate) then_reset: Option<u64>,
+}
+
+impl Weather {
+    fn is_fair(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a lane has for its receiver.
@@ -41,6 +50,8 @@ pub(super) enum Next {
 
 #[derive(Debug, Default)]
 pub(super) struct Lane {
+    /// It is the way of what the server says.
+    is_answer: bool,
     /// With the times at which they are due, which never go back.
     waiting: VecDeque<(u64, Vec<u8>)>,
     held: usize,
@@ -48,18 +59,34 @@ pub(super) struct Lane {
     last_ns: u64,
     /// What passed since the bounds of the weather were set.
     passed: u64,
+    /// Bytes were swallowed, so that what comes after them is of no use.
+    is_broken: bool,
     is_reset: bool,
 }
 
+/// Room for so many pieces is kept while nothing waits: a connection at rest costs little.
+const PIECES_KEPT: usize = 16;
+
 impl Lane {
+    pub(super) fn new(is_answer: bool) -> Self {
+        Self { is_answer, ..Self::default() }
+    }
+
+    /// Nothing waits, and nothing would be done to what comes: it need not go through the lane.
+    pub(super) fn is_clear(&self, weather: &Weather) -> bool {
+        self.waiting.is_empty() && !self.is_broken && weather.is_fair()
+    }
+
     /// How much it takes now.
     pub(super) fn room(&self) -> usize {
         HELD_MAX - self.held.min(HELD_MAX)
     }
 
-    /// The bounds of a new weather count from here.
+    /// The bounds of a new weather count from here. Whose bytes were swallowed is reset: no TCP connection goes on with a
+    /// hole in it.
     pub(super) fn weather_changed(&mut self) {
         self.passed = 0;
+        self.is_reset |= self.is_broken;
     }
 
     pub(super) fn push(&mut self, bytes: &[u8], now_ns: u64, weather: &Weather) {
@@ -72,19 +99,24 @@ impl Lane {
                 0 => apart_ns,
                 rate => apart_ns.max(piece.len() as u64 * 1_000_000_000 / rate),
             };
-            let begins_ns = (now_ns + weather.latency_ms * 1_000_000).max(self.last_ns);
+            let late_ms = if self.is_answer { weather.latency_out_ms } else { weather.latency_in_ms };
+            let begins_ns = (now_ns + late_ms * 1_000_000).max(self.last_ns);
             self.last_ns = begins_ns + takes_ns;
             self.held += piece.len();
             self.waiting.push_back((self.last_ns, piece.to_vec()));
         }
     }
 
-    /// What is let through of it.
+    /// What is let through of it: answers have the bounds of the weather, questions have none.
     fn bounded<'a>(&mut self, bytes: &'a [u8], weather: &Weather) -> &'a [u8] {
-        let Some(most) = weather.then_nothing.or(weather.then_reset) else { return bytes };
+        if self.is_broken {
+            return &[];
+        }
+        let Some(most) = weather.then_nothing.or(weather.then_reset).filter(|_| self.is_answer) else { return bytes };
         let left = most.saturating_sub(self.passed).min(bytes.len() as u64) as usize;
         self.passed += bytes.len() as u64;
-        self.is_reset |= weather.then_reset.is_some() && self.passed > most;
+        self.is_broken |= self.passed > most;
+        self.is_reset |= weather.then_reset.is_some() && self.is_broken;
         &bytes[..left]
     }
 
@@ -94,6 +126,9 @@ impl Lane {
             Some(_) => {
                 let bytes = self.waiting.pop_front().map(|(_, bytes)| bytes).unwrap_or_default();
                 self.held -= bytes.len();
+                if self.waiting.is_empty() {
+                    self.waiting.shrink_to(PIECES_KEPT);
+                }
                 Next::Bytes(bytes)
             }
             None if self.is_reset => Next::Reset,
@@ -124,9 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn latency_keeps_the_order() {
-        let late = Weather { latency_ms: 50, ..Weather::default() };
-        let mut lane = Lane::default();
+    fn latency_keeps_the_order_and_has_a_direction() {
+        let late = Weather { latency_in_ms: 50, ..Weather::default() };
+        let mut back = Lane::new(true);
+        back.push(b"a", 0, &late);
+        assert_eq!(all(&mut back, 0), [b"a".to_vec()], "the other way is as it was");
+        let mut lane = Lane::new(false);
         lane.push(b"a", 0, &late);
         lane.push(b"b", 10 * MS, &Weather::default());
         assert_eq!(lane.next(49 * MS), Next::At(50 * MS));
@@ -157,13 +195,20 @@ mod tests {
     #[test]
     fn an_answer_can_end_in_its_middle() {
         let hole = Weather { then_nothing: Some(3), ..Weather::default() };
-        let mut lane = Lane::default();
+        let mut question = Lane::new(false);
+        question.push(b"abcdef", 0, &hole);
+        assert_eq!(all(&mut question, 0).concat(), b"abcdef", "it is about answers");
+        let mut lane = Lane::new(true);
         lane.push(b"ab", 0, &hole);
         lane.push(b"cdef", 0, &hole);
         assert_eq!(all(&mut lane, 0).concat(), b"abc");
         assert_eq!(lane.next(MS), Next::Idle, "nothing more, and no end");
-        let cut = Weather { then_reset: Some(3), ..Weather::default() };
+        assert!(!lane.is_clear(&Weather::default()));
         lane.weather_changed();
+        lane.push(b"g", MS, &Weather::default());
+        assert_eq!(lane.next(MS), Next::Reset, "what has a hole in it does not go on");
+        let cut = Weather { then_reset: Some(3), ..Weather::default() };
+        let mut lane = Lane::new(true);
         lane.push(b"abcd", 0, &cut);
         assert_eq!(all(&mut lane, 0).concat(), b"abc");
         assert_eq!(lane.next(0), Next::Reset);

@@ -1,16 +1,19 @@
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use erlmcp_load::clock::monotonic_ns;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::lane::{Lane, Next, Weather};
 
 const READ_MAX: usize = 16 * 1024;
+/// A replica that is there takes a connection at once; the attempt to reach one that is cut off is not kept for longer.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a direction ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +26,12 @@ enum End {
 
 /// One connection of a client to the replica behind the proxy, until both directions have ended.
 pub(super) async fn connection(client: TcpStream, target: SocketAddr, weather: watch::Receiver<Weather>) {
-    let Ok(server) = TcpStream::connect(target).await else {
+    let server = tokio::select! {
+        server = timeout(CONNECT_WITHIN, TcpStream::connect(target)) => server.ok().and_then(Result::ok),
+        // It waits no more, and nor do we.
+        _ = client.ready(Interest::ERROR) => None,
+    };
+    let Some(server) = server else {
         // As the client would have seen it: no connection.
         let _ = client.set_zero_linger();
         return;
@@ -47,12 +55,12 @@ pub(super) async fn connection(client: TcpStream, target: SocketAddr, weather: w
 
 /// Passes on what one side says; a reset is one for both sides.
 async fn direction(
-    mut from: OwnedReadHalf,
+    from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     weather: watch::Receiver<Weather>,
     is_answer: bool,
 ) -> End {
-    let end = pass(&mut from, &mut to, weather, is_answer).await;
+    let end = pass(&from, &mut to, weather, is_answer).await;
     if end == End::Reset {
         let _ = (from.as_ref().set_zero_linger(), to.as_ref().set_zero_linger());
         // Else it would say goodbye first.
@@ -61,15 +69,13 @@ async fn direction(
     end
 }
 
-/// The bounds of the weather are for answers only.
 async fn pass(
-    from: &mut OwnedReadHalf,
+    from: &OwnedReadHalf,
     to: &mut OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
     is_answer: bool,
 ) -> End {
-    let mut lane = Lane::default();
-    let mut buffer = vec![0; READ_MAX];
+    let mut lane = Lane::new(is_answer);
     let mut is_open = true;
     loop {
         let wait = match lane.next(monotonic_ns()) {
@@ -87,19 +93,14 @@ async fn pass(
             Next::Idle => None,
             Next::At(due_ns) => Some(Duration::from_nanos(due_ns.saturating_sub(monotonic_ns()))),
         };
-        let room = lane.room().min(READ_MAX);
         tokio::select! {
-            read = from.read(&mut buffer[..room.max(1)]), if is_open && room > 0 => match read {
-                Ok(0) => is_open = false,
-                Ok(read) => {
-                    let mut now = *weather.borrow();
-                    if !is_answer {
-                        (now.then_nothing, now.then_reset) = (None, None);
-                    }
-                    lane.push(&buffer[..read], monotonic_ns(), &now);
+            ready = from.readable(), if is_open && lane.room() > 0 => {
+                let weather = *weather.borrow();
+                match ready.and_then(|()| take(from, to, &mut lane, &weather)) {
+                    Ok(is_more) => is_open = is_more,
+                    Err(_) => return End::Reset,
                 }
-                Err(_) => return End::Reset,
-            },
+            }
             () = sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
             changed = weather.changed() => match changed {
                 Ok(()) => lane.weather_changed(),
@@ -107,4 +108,29 @@ async fn pass(
             },
         }
     }
+}
+
+/// Takes what was said, and passes it on at once where nothing is in its way. The buffer is on the stack: a connection
+/// that waits holds none. False: no more will be said.
+fn take(from: &OwnedReadHalf, to: &OwnedWriteHalf, lane: &mut Lane, weather: &Weather) -> io::Result<bool> {
+    let mut buffer = [0; READ_MAX];
+    let room = lane.room().min(READ_MAX);
+    let read = match from.try_read(&mut buffer[..room]) {
+        Ok(0) => return Ok(false),
+        Ok(read) => read,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    let mut rest = &buffer[..read];
+    if lane.is_clear(weather) {
+        match to.try_write(rest) {
+            Ok(wrote) => rest = &rest[wrote..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if !rest.is_empty() {
+        lane.push(rest, monotonic_ns(), weather);
+    }
+    Ok(true)
 }

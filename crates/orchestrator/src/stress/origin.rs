@@ -101,7 +101,7 @@ pub(super) fn found(
     cluster: Option<&LocalCluster>,
     status: Option<&Status>,
     (may_queue, changes, reached): (bool, Result<ChangeBy, String>, &Reached),
-    (seed, fronted, visits): (u64, Option<u16>, Visits),
+    (seed, fronted, visits): (u64, Vec<u16>, Visits),
 ) -> Found {
     let queue: Option<QueueFacts> = match cluster {
         Some(cluster) => Some(cluster.queue()),

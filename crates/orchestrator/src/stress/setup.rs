@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use erlmcp_load::clock::{RunClock, monotonic_ns, unix_ns};
 use erlmcp_load::proto::{self, Reached, command::Command};
-use erlmcp_record::{Entry, RECORD_VERSION, RunHeader};
+use erlmcp_record::{Entry, Proxied, RECORD_VERSION, RunHeader};
 use erlmcp_report::{live, plural};
 
+use super::fronts;
 use super::origin::{self, Origin};
 use crate::action::Action;
 use crate::calls::{self, Chosen};
@@ -16,7 +17,7 @@ use crate::config::{Era, StressConfig};
 use crate::describe::{self, Settled};
 use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::{Event, Said};
-use crate::fault::{FaultList, mix};
+use crate::fault::FaultList;
 use crate::fleet::Fleet;
 use crate::folder::Folder;
 use crate::hands::Hands;
@@ -122,10 +123,10 @@ impl<'a> Setup<'a> {
         self.rig.add_target(answering.target.clone());
         let seed = self.config.seed.unwrap_or_else(|| unix_ns() / 1_000 % 1_000_000_000);
         self.add_door(&answering);
-        let fronted = self.put_proxy(&mut answering, seed).await?;
+        let proxied = self.put_proxy(&mut answering, seed).await?;
         let (reached, world) = self.start_agents(binary, &answering, seed).await?;
         let chosen = calls::choose(&reached, self.config.tool.as_ref())?;
-        self.settle(answering, (reached, world), chosen, (seed, fronted)).await
+        self.settle(answering, (reached, world), chosen, (seed, proxied)).await
     }
 
     /// A visitor goes to the replicas' own addresses, and speaks no TLS.
@@ -144,21 +145,28 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Where a fault of the list needs the fault proxy: it stands in front of one replica, drawn by the seed, for all
-    /// connections of the run to that one.
-    async fn put_proxy(&mut self, answering: &mut Answering, seed: u64) -> Result<Option<u16>, StressError> {
-        let is_wanted = self.config.faults.as_ref().is_some_and(FaultList::needs_proxy);
-        let drawn = mix(seed) % answering.endpoints.len().max(1) as u64;
-        let (Some(cluster), Some((replica, address)), true) =
-            (self.rig.cluster_mut(), answering.endpoints.get_mut(drawn as usize), is_wanted)
-        else {
+    /// Where a fault of the list needs the fault proxy: it stands in front of as many replicas as can be, for all
+    /// connections of the run to them.
+    async fn put_proxy(&mut self, answering: &mut Answering, seed: u64) -> Result<Option<Proxied>, StressError> {
+        let list = self.config.faults.clone().or_else(|| self.config.chaos.then(FaultList::usual));
+        let (Some(list), Some(cluster)) = (list.filter(FaultList::needs_proxy), self.rig.cluster_mut()) else {
             return Ok(None);
         };
-        *address = cluster.put_proxy_before(*replica).await?;
-        let (replica, text) =
-            (*replica, format!("Connections to replica {replica} go through the fault proxy at {address}"));
-        self.show(live::Event::Note { text }).await;
-        Ok(Some(replica))
+        let replicas: Vec<u16> = answering.endpoints.iter().map(|(replica, _)| *replica).collect();
+        let (sockets, descriptors) = (self.config.sockets(), self.room.descriptors);
+        let chosen = match fronts::choose(&list, &replicas, (sockets, descriptors), seed) {
+            Ok(chosen) => chosen,
+            Err(why) => {
+                cluster.lack_proxy(&why);
+                let text = format!("No traffic goes through the fault proxy: {why}");
+                self.show(live::Event::Note { text }).await;
+                return Ok(None);
+            }
+        };
+        let (proxied, addresses) = cluster.put_proxy_before(&chosen).await?;
+        fronts::replace(&mut answering.endpoints, &addresses);
+        self.show(live::Event::Note { text: fronts::told(&proxied, replicas.len(), descriptors) }).await;
+        Ok(Some(proxied))
     }
 
     /// Ends what was begun, and leaves no folder of a run that never was, unless its cluster's log helps to find out
@@ -347,7 +355,7 @@ impl<'a> Setup<'a> {
         answering: Answering,
         (reached, world): (Reached, World),
         chosen: Chosen,
-        (seed, fronted): (u64, Option<u16>),
+        (seed, proxied): (u64, Option<Proxied>),
     ) -> Result<Ready, StressError> {
         let Answering { target, status, origin, endpoints } = answering;
         let replicas = endpoints.len() as u16;
@@ -361,7 +369,7 @@ impl<'a> Setup<'a> {
             self.rig.cluster(),
             status.as_ref(),
             (chosen.calls.queued.is_some(), changes, &reached),
-            (seed, fronted, visits),
+            (seed, proxied.as_ref().map(|proxied| proxied.replicas.clone()).unwrap_or_default(), visits),
         );
         let planned = match command(self.config) {
             "comprehensive" => plan::comprehensive,
@@ -384,7 +392,7 @@ impl<'a> Setup<'a> {
         };
         let config = describe::config_row(self.config, &settled, &reached.era, &plan);
         let addresses = endpoints.iter().map(|(replica, address)| (*replica, address.to_string())).collect();
-        let row = describe::target_row(&reached, addresses, &collector::describe(&figures));
+        let row = describe::target_row(&reached, addresses, &collector::describe(&figures), proxied);
         let phases = describe::planned_phases(&plan);
         let folder = self.folder.path().to_path_buf();
         self.show(live::Event::Plan { config: Box::new(config.clone()), phases, folder }).await;
@@ -395,7 +403,7 @@ impl<'a> Setup<'a> {
                 self.rig.command(agent, command);
             }
         }
-        self.rig.collect(figures);
+        self.rig.collect(figures).await;
         let facts = RunFacts {
             seed,
             calls,

@@ -201,6 +201,7 @@ fn cluster() -> ClusterSample {
         replicas: vec![told, ReplicaSample { replica: 2, ..ReplicaSample::default() }],
         kernel: KernelSample { tcp_memory_bytes: Some(4_096), ..KernelSample::default() },
         missing: Some("replica 2 does not answer".into()),
+        proxy_cpu_us: None,
     }
 }
 
@@ -313,6 +314,7 @@ pub(crate) fn rows() -> Vec<Entry> {
             endpoints: vec![(1, "127.0.0.11:8080".into())],
             tools: vec!["echo".into()],
             server_figures: "erlmcp metrics".into(),
+            proxied: None,
         }),
     ];
     rows.extend(marks());

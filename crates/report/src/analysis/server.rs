@@ -186,6 +186,18 @@ impl Analysis {
         found
     }
 
+    /// CPU of the run's fault proxy in percent of one core: the most between two samples; None: it has none, or it was not
+    /// told.
+    pub(crate) fn proxy_cpu_percent(&self) -> Option<f64> {
+        let samples = self.seconds.values().filter_map(|second| second.cluster.as_ref());
+        let told: Vec<(u64, u64)> = samples.filter_map(|sample| Some((sample.at_us, sample.proxy_cpu_us?))).collect();
+        let shares = told.windows(2).filter_map(|pair| {
+            let elapsed_us = pair[1].0.checked_sub(pair[0].0).filter(|us| *us > 0)?;
+            Some(pair[1].1.saturating_sub(pair[0].1) as f64 * 100.0 / elapsed_us as f64)
+        });
+        shares.max_by(f64::total_cmp)
+    }
+
     /// Open connections for operations in a second, on one replica or all: those that each agent told of last.
     pub(crate) fn operation_connections(&self, second: u32, replica: Option<u16>) -> u64 {
         let told = self.seconds.range(..=second).rev().take(3).find(|(_, second)| !second.agents.is_empty());

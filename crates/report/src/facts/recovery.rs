@@ -9,6 +9,8 @@ pub(crate) struct FaultFacts<'a> {
     pub(crate) detected_by_cluster: Observed,
     /// The first and the last agent that stopped using the address.
     pub(crate) detected_by_first_client: Observed,
+    /// A client felt it before its effect was known to be whole.
+    pub(crate) felt_before: bool,
     pub(crate) detected_by_clients: Observed,
     pub(crate) served_again: Observed,
     /// From the heal for a partition, where there is one.
@@ -87,6 +89,7 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
         fault,
         detected_by_cluster: since(t0, fault.cluster_detected_us),
         detected_by_first_client: by_clients(detections().min()),
+        felt_before: t0.zip(detections().min()).is_some_and(|(t0, first)| first < t0),
         detected_by_clients: by_clients(detections().max()),
         served_again: if affected == 0 { no_client() } else { since(t0, last_served.flatten()) },
         ready_again: since(fault.healed_us.or(t0), fault.ready_us),

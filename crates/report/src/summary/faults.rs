@@ -38,7 +38,7 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
         injected_ms: fault.injected_us / 1_000,
         effect_ms: between(Some(fault.injected_us), fault.effect_us, "not seen"),
         detected_by_cluster_ms: cluster,
-        detected_by_clients_ms: moment(&facts.detected_by_first_client),
+        detected_by_clients_ms: first_client(facts),
         served_again_ms: moment(&facts.served_again),
         ready_again_ms: moment(&facts.ready_again),
         healed_ms: between(fault.healed_us, fault.heal_verified_us, nothing_to_heal),
@@ -58,6 +58,14 @@ fn figures(fault: &FaultRow) -> Option<String> {
     };
     let texts: Vec<String> = fault.detail.iter().map(of).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+/// When the first client noticed; what was lost while the fault was on its way has no time since its effect.
+pub(super) fn first_client(facts: &FaultFacts<'_>) -> Value {
+    match facts.felt_before {
+        true => Value::Text("before the effect was seen".into()),
+        false => moment(&facts.detected_by_first_client),
+    }
 }
 
 fn between(from_us: Option<u64>, at_us: Option<u64>, why_not: &str) -> Value {

@@ -6,6 +6,7 @@ use super::{Figure, Generator, Value, phases};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::Facts;
 use crate::format;
+use crate::verdict::proxy_was_busy;
 
 /// What the agents' own samples come to, over the sustained window, else over the whole run.
 #[derive(Default)]
@@ -57,6 +58,9 @@ pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
             Value::or(analysis.config.as_ref().map(|config| config.colocated), Value::Flag, not_told),
         ),
     ];
+    figures.extend(
+        analysis.proxy_cpu_percent().map(|cpu| Figure::new("fault_proxy_cpu_percent_max", Value::Percent(cpu))),
+    );
     figures.extend(dialogue(&all.dialogue));
     Generator { advice: advice(analysis, part, &all, &agents), figures }
 }
@@ -148,6 +152,7 @@ fn advice(analysis: &Analysis, part: &Part, all: &Part, agents: &Agents) -> Vec<
             "An agent waited for a core {share:.0} % of the time: this machine is too small for the load{instead}"
         ));
     }
+    advice.extend(proxy_was_busy(analysis));
     if agents.descriptors_limit > 0 && agents.descriptors * 10 >= agents.descriptors_limit * 9 {
         advice.push("An agent used over 90 % of its descriptors: raise ulimit -n, or use more --agents".into());
     }

@@ -1,5 +1,5 @@
 use erlmcp_record::names::phase;
-use erlmcp_record::{ConfigRow, Ended};
+use erlmcp_record::{ConfigRow, Ended, Proxied};
 
 use super::{PhaseLine, Readiness};
 use crate::analysis::Analysis;
@@ -64,6 +64,7 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
     }
     if let Some(target) = &analysis.target {
         methods.push(format!("Server figures: {}", target.server_figures));
+        methods.extend(target.proxied.as_ref().map(proxy_method));
     }
     for fault in analysis.faults.values().filter(|fault| !fault.method.is_empty()).take(20) {
         methods.push(format!("Fault {}: {}", fault.scenario, fault.method));
@@ -72,6 +73,20 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
         methods.push(format!("Threshold changed by the user: {id} is {}", threshold.value));
     }
     methods
+}
+
+/// Whatever was measured was measured through it.
+fn proxy_method(proxied: &Proxied) -> String {
+    let cost = match (proxied.direct_us, proxied.through_us) {
+        (Some(direct_us), Some(through_us)) => format!(
+            "; a page took {} through it and {} without, before the load",
+            format::ms(through_us as f64 / 1e3),
+            format::ms(direct_us as f64 / 1e3)
+        ),
+        _ => String::new(),
+    };
+    let replicas = proxied.replicas.len() as u64;
+    format!("Fault proxy: in front of {}, in the baseline too{cost}", format::plural(replicas, "replica"))
 }
 
 fn load_method(config: &ConfigRow) -> String {

@@ -4,7 +4,7 @@ use erlmcp_record::names::{detail, phase, scenario};
 use super::{Figure, ScenarioResult, Value, phases};
 use crate::analysis::{Analysis, SlotCounts};
 use crate::facts::{Facts, FaultFacts, Observed, QueueFacts, Recovered};
-use crate::verdict::{Check, Verdict, skipped_phase};
+use crate::verdict::{Check, Verdict, left_out_phase};
 use crate::{format, suite};
 
 /// The scenarios of a phase, in the order in which they were run.
@@ -20,8 +20,8 @@ pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], 
     let is_recovery = [phase::FAILURE_RECOVERY, phase::CHAOS].contains(&name);
     let mut results: Vec<ScenarioResult> =
         rows.into_iter().map(|row| result(analysis, facts, checks, row, is_recovery)).collect();
-    // What was skipped with its phase was skipped for the phase's reason.
-    if let Some(reason) = skipped_phase(analysis, name) {
+    // What was left out with its phase was left out for that reason.
+    if let Some(reason) = left_out_phase(analysis, name) {
         for result in results.iter_mut().filter(|result| result.outcome == "skipped") {
             result.figure.value = Value::NotMeasured(reason.clone());
             result.reason = Some(reason.clone());
@@ -224,7 +224,7 @@ fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
         named("method", Value::Text(facts.fault.method.clone())),
         named("replica", Value::or(facts.fault.replica.map(u64::from), Value::Count, "it has none")),
         named("detected_by_cluster_ms", moment(&facts.detected_by_cluster)),
-        named("detected_by_first_client_ms", moment(&facts.detected_by_first_client)),
+        named("detected_by_first_client_ms", super::faults::first_client(facts)),
         named("detected_by_clients_ms", moment(&facts.detected_by_clients)),
         named("served_again_ms", moment(&facts.served_again)),
         named(ready, moment(&facts.ready_again)),

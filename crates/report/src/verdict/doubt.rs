@@ -11,6 +11,9 @@ pub(crate) const NO_WINDOW: &str = "no whole second was left after the warm-up";
 /// What helps a generator that cannot keep up.
 const RELIEF: &str = "use more --agents, or a lower --rate";
 
+/// One process with one thread: beyond this share of a core it holds up what passes.
+const PROXY_BUSY_PERCENT: f64 = 90.0;
+
 /// Fewer seconds than this cannot be drawn from.
 const SECONDS_MIN: u64 = 5;
 
@@ -41,6 +44,14 @@ pub(crate) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
 pub(crate) fn cut(analysis: &Analysis, name: &str) -> Option<String> {
     let (number, _) = analysis.phase_named(name)?;
     analysis.is_cut(number).then(|| "the phase was cut short".into())
+}
+
+/// The fault proxy was at its own limit: what passed it was slow for its sake.
+pub(crate) fn proxy(analysis: &Analysis) -> Option<String> {
+    let percent = analysis.proxy_cpu_percent().filter(|percent| *percent >= PROXY_BUSY_PERCENT)?;
+    Some(format!(
+        "the fault proxy itself used up to {percent:.0} % of a core: use a lower --rate, or faults that need no proxy"
+    ))
 }
 
 /// Requests whose agent died: nobody knows how they would have ended.

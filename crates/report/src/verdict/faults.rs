@@ -25,7 +25,7 @@ pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict
         || is_unrecovered(fault)
         || stalled(analysis, fault).0 > 0
         || lost(analysis, fault) > 0;
-    match cut(analysis).filter(|_| fails) {
+    match cut(analysis).or_else(|| doubt::proxy(analysis)).filter(|_| fails) {
         Some(reason) => Verdict::Inconclusive { reason },
         None if fails => Verdict::Fail,
         None => Verdict::Pass,
@@ -147,7 +147,9 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         "faults.unrecovered_count",
         "faults.stalled_seconds_count",
     ];
-    for (id, evidence) in ids.into_iter().zip(of_faults(analysis, faults, &cut(analysis))) {
+    for (id, evidence) in
+        ids.into_iter().zip(of_faults(analysis, faults, &cut(analysis).or_else(|| doubt::proxy(analysis))))
+    {
         match row.and_then(|row| row.skipped.clone()) {
             Some(reason) => judge.enter_skipped(id, &reason),
             None => judge.enter(id, evidence),

@@ -1,5 +1,5 @@
 use erlmcp_record::ConfigRow;
-use erlmcp_record::names::phase;
+use erlmcp_record::names::{phase, skip};
 
 use super::evidence::Evidence;
 use super::{Check, Limit, Threshold, Verdict, threshold};
@@ -108,9 +108,17 @@ impl Judge<'_> {
     /// For a part of a phase that was not run.
     pub(crate) fn enter_skipped(&mut self, id: &str, reason: &str) {
         let row = row(id);
-        let reason = row.phase.and_then(|name| skipped_phase(self.analysis, name)).unwrap_or_else(|| reason.into());
         let limit = limit_of(self.analysis, row);
+        let left_out = row.phase.and_then(|name| left_out_phase(self.analysis, name));
+        let reason = left_out.unwrap_or_else(|| reason.into());
         self.checks.push(Evidence::default().into_check(row, limit, Verdict::Skipped { reason }));
+    }
+
+    /// For what nobody can say of this target, whether or not its phase was run.
+    pub(super) fn enter_unknown(&mut self, id: &str, reason: String) {
+        let row = row(id);
+        let limit = limit_of(self.analysis, row);
+        self.checks.push(Evidence::none(reason.clone()).into_check(row, limit, Verdict::Inconclusive { reason }));
     }
 
     /// An agent that dies takes its connections and its load along: nothing from its phase on shows the target
@@ -163,6 +171,11 @@ pub(crate) fn skipped_phase(analysis: &Analysis, name: &str) -> Option<String> {
         (true, Some(_)) => "the run ended before it".into(),
         (true, None) => "not run".into(),
     })
+}
+
+/// That the user left the phase out, which goes before what could not be run in it.
+pub(crate) fn left_out_phase(analysis: &Analysis, name: &str) -> Option<String> {
+    skipped_phase(analysis, name).filter(|reason| reason == skip::LEFT_OUT)
 }
 
 /// True where the load is `tools/call`, which "production ready" needs.

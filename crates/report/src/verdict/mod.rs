@@ -21,11 +21,12 @@ mod whole_run;
 use serde::Serialize;
 
 pub(crate) use baseline::{latency, reachable};
+pub(crate) use doubt::proxy as proxy_was_busy;
 pub(crate) use doubt::{lag, too_few_beyond, unsent};
 pub(crate) use estimate::Estimate;
 pub(crate) use evidence::Evidence;
 pub(crate) use faults::{failures, of_faults, verdict_of};
-pub(crate) use judge::{Judge, checks, invalid, offers_tools, scenario_checks, skipped_phase};
+pub(crate) use judge::{Judge, checks, invalid, left_out_phase, offers_tools, scenario_checks, skipped_phase};
 pub(crate) use sla::memory_source;
 pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, enter as enter_sustained, few_samples};
 pub(crate) use threshold::row;

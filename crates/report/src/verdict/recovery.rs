@@ -1,11 +1,11 @@
 use erlmcp_record::FindingRow;
-use erlmcp_record::names::{finding, phase, scenario};
+use erlmcp_record::names::{finding, phase, scenario, skip};
 
 use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use super::requests;
+use super::{requests, skipped_phase};
 use crate::analysis::Analysis;
 use crate::facts::{FaultFacts, Observed, QueueFacts};
 use crate::format;
@@ -32,10 +32,32 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         None => Evidence::none("the scenario was not reached"),
     };
     enter_scenario(judge, "recovery.overflow_lost_count", scenario::QUEUE_OVERFLOW, overflow);
-    match unwanted(judge.analysis) {
-        Some(reason) => judge.enter_skipped(OPERATIONS_LOST, &reason),
-        None => judge.enter(OPERATIONS_LOST, audited(judge.analysis)),
+    match (unwanted(judge.analysis), ledger_only(judge.analysis)) {
+        (Some(reason), _) => judge.enter_skipped(OPERATIONS_LOST, &reason),
+        (None, Some(reason)) => judge.enter_unknown(OPERATIONS_LOST, reason),
+        (None, None) => judge.enter(OPERATIONS_LOST, audited(judge.analysis)),
     }
+}
+
+/// Why nobody can say whether a server of somebody else's lost a request: the ledger knows what was answered, and not what
+/// was done. None where it is no such server, or where the user wanted no failures.
+fn ledger_only(analysis: &Analysis) -> Option<String> {
+    analysis.config.as_ref().filter(|config| !config.own_cluster && !config.attached)?;
+    if finding_of(analysis, finding::AUDITED_OPERATIONS).is_some() {
+        return None;
+    }
+    let only = "ledger only: the target knows no operation ids that could be audited";
+    match skipped_phase(analysis, phase::FAILURE_RECOVERY) {
+        None => Some(format!("{only}, so what became of a request without an answer is not known")),
+        Some(reason) if is_left_out(analysis, &reason) => None,
+        Some(reason) => Some(format!("{only}, and there was no failure to judge by ({reason})")),
+    }
+}
+
+/// The user wanted none of it, or the run did not come to it.
+fn is_left_out(analysis: &Analysis, reason: &str) -> bool {
+    let phase = analysis.phase_named(phase::FAILURE_RECOVERY).map(|(_, times)| times);
+    reason == skip::LEFT_OUT || reason == skip::NO_FAULTS || phase.is_none_or(|times| times.skipped.is_none())
 }
 
 const OPERATIONS_LOST: &str = "recovery.operations_lost_count";

@@ -320,3 +320,20 @@ fn connections_on_their_way_back_when_the_run_is_cut_are_no_failure() {
     end.ended = erlmcp_record::Ended::Interrupted;
     assert_eq!(reason(&analysis(&rows).summary(), RECONNECT), "the phase was cut short");
 }
+
+const OPERATIONS: &str = "recovery.operations_lost_count";
+
+#[test]
+fn what_a_foreign_server_lost_is_not_known() {
+    let mut story = story();
+    story.is_foreign = true;
+    let summary = story.summary();
+    assert_eq!(verdict(&summary, NODE), "SKIPPED", "nothing could be broken");
+    assert_eq!(verdict(&summary, OPERATIONS), "INCONCLUSIVE");
+    assert!(reason(&summary, OPERATIONS).starts_with("ledger only: "), "{}", reason(&summary, OPERATIONS));
+    // What the user wanted left out is no doubt.
+    story.has_scenarios = false;
+    assert_eq!(verdict(&story.summary(), OPERATIONS), "SKIPPED");
+    story.is_foreign = false;
+    assert_eq!(verdict(&story.summary(), OPERATIONS), "SKIPPED");
+}

@@ -18,7 +18,7 @@ pub(super) fn chaos(folder: &std::path::Path, target: &str, faults: &str) -> Sta
 }
 
 /// The last row of each fault.
-fn faults(finished: &Finished) -> Vec<Value> {
+pub(super) fn faults(finished: &Finished) -> Vec<Value> {
     let journal = fs::read_to_string(finished.results().join("journal.jsonl")).expect("a journal");
     let rows = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("rows are JSON"));
     let faults: std::collections::BTreeMap<u64, Value> =
@@ -173,7 +173,7 @@ fn a_fault_ends_with_the_watchdog_that_is_killed() {
 
 /// What nftables has of that process's tables; None where it may not be asked.
 #[allow(clippy::print_stderr, reason = "a test that shows nothing has to say so")]
-fn tables(pid: u32) -> Option<Vec<String>> {
+pub(super) fn tables(pid: u32) -> Option<Vec<String>> {
     let listed = std::process::Command::new("nft").args(["list", "tables"]).output();
     match listed {
         Ok(listed) if listed.status.success() => {

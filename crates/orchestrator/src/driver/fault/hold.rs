@@ -26,8 +26,8 @@ pub(in crate::driver) enum Force {
     Filtered { table: Table, ticket: Ticket, addresses: Vec<SocketAddr> },
     /// The watchdog undoes it; then it is seen whether all is as it was.
     Held { ticket: Ticket, after: After, addresses: Vec<SocketAddr> },
-    /// The fault proxy's weather is bad.
-    Weather(Front),
+    /// The fault proxy's weather is bad in front of these replicas.
+    Weather(Front, Vec<u16>),
     /// The supervisor is dead, and all of its replicas with it.
     Headless,
     /// The store of operations is gone, slow or full.
@@ -62,9 +62,9 @@ impl Force {
                 return Ok(Healed { healed_us, verified_us: clock.now_us() });
             }
             Force::Store(in_force) => return in_force.heal(watchdog, clock).await,
-            Force::Weather(front) => {
+            Force::Weather(front, replicas) => {
                 let healed_us = clock.now_us();
-                proxied::clear(&front).await?;
+                proxied::clear(&front, &replicas).await?;
                 return Ok(Healed { healed_us, verified_us: clock.now_us() });
             }
             Force::Filtered { table, ticket, addresses } => {

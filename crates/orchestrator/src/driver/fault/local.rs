@@ -21,11 +21,15 @@ impl FaultDriver for Bench {
             Kind::Cpu => group::cpu(self, replicas, amount).await,
             Kind::Memory => group::memory(self, replicas, amount).await,
             Kind::Descriptors => descriptors::take(self, replicas, amount).await,
-            Kind::Latency | Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => {
-                proxied::inject(self, fault).await
-            }
             Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => store::inject(self, fault).await,
             Kind::ThunderingReconnect | Kind::SlowClients => Err("clients do it, not the driver".into()),
+            Kind::Latency
+            | Kind::LatencyIn
+            | Kind::LatencyOut
+            | Kind::Bandwidth
+            | Kind::Slicing
+            | Kind::BlackHole
+            | Kind::Cut => proxied::inject(self, fault).await,
             Kind::Command => self.commands().await?.inject(fault).await,
         }
     }

@@ -28,7 +28,7 @@ pub(super) use command::Commands;
 pub(super) use contract::bench as bench_of_tests;
 pub(super) use desk::{Desk, Order};
 pub(super) use group::Groups;
-pub(super) use proxied::{Front, FrontProxy};
+pub(super) use proxied::{Front, FrontProxy, cost as proxy_cost};
 
 use crate::event::{Healed, Injected};
 use crate::fault::Fault;

@@ -1,9 +1,11 @@
-//! Faults of the fault proxy in front of one replica: for the connections that were made through it.
+//! Faults of the fault proxy in front of replicas: for the connections that were made through it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use erlmcp_load::clock::RunClock;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Child;
@@ -26,32 +28,40 @@ const PAGE_WITHIN: Duration = Duration::from_millis(500);
 /// The weather is fair again by itself so long after it should have been made so.
 const MARGIN: Duration = Duration::from_secs(20);
 
+const COST_PAGES: u32 = 51;
+
 /// The proxy of a run; it dies with the run's end of the socket, and with this handle.
 #[derive(Debug)]
 pub(in crate::driver) struct FrontProxy {
-    _child: Child,
+    child: Child,
     answers: BufReader<OwnedReadHalf>,
     writing: OwnedWriteHalf,
-    pub(in crate::driver) replica: u16,
-    /// Where clients connect.
-    pub(in crate::driver) address: SocketAddr,
+    /// Where clients connect, by replica.
+    pub(in crate::driver) addresses: BTreeMap<u16, SocketAddr>,
+    /// In front of which the weather is bad.
+    at_work: BTreeSet<u16>,
 }
 
 /// None where no proxy is wanted.
 pub(in crate::driver) type Front = Arc<Mutex<Option<FrontProxy>>>;
 
 impl FrontProxy {
-    /// Starts one in front of a replica's own address.
-    pub(in crate::driver) async fn start(
-        program: &Program,
-        (replica, target): (u16, SocketAddr),
-    ) -> Result<Self, String> {
+    /// Starts one in front of these replicas' own addresses.
+    pub(in crate::driver) async fn start(program: &Program, targets: &[(u16, SocketAddr)]) -> Result<Self, String> {
         let (child, stream) = program.start()?;
         let (reading, writing) = stream.into_split();
-        let mut proxy = Self { _child: child, answers: BufReader::new(reading), writing, replica, address: target };
-        let reply = proxy.ask(&Request::Front { target }).await?;
-        proxy.address = reply.address.ok_or("the fault proxy does not say where it is")?;
+        let (addresses, at_work) = (BTreeMap::new(), BTreeSet::new());
+        let mut proxy = Self { child, answers: BufReader::new(reading), writing, addresses, at_work };
+        for (replica, target) in targets {
+            let reply = proxy.ask(&Request::Front { target: *target }).await?;
+            proxy.addresses.insert(*replica, reply.address.ok_or("the fault proxy does not say where it is")?);
+        }
         Ok(proxy)
+    }
+
+    /// Its process, for its CPU.
+    pub(in crate::driver) fn pid(&self) -> Option<u32> {
+        self.child.id()
     }
 
     async fn ask(&mut self, request: &Request) -> Result<Reply, String> {
@@ -69,16 +79,44 @@ impl FrontProxy {
         }
     }
 
-    async fn set(&mut self, weather: Weather, at_most: Duration) -> Result<(), String> {
+    async fn set(&mut self, replicas: &[u16], weather: Weather, at_most: Duration) -> Result<Vec<SocketAddr>, String> {
+        let fronts = self.fronts(replicas)?;
         let at_most_ms = at_most.as_millis() as u64;
-        self.ask(&Request::Set { weather, at_most_ms }).await.map(|_| ())
+        self.ask(&Request::Set { fronts: fronts.clone(), weather, at_most_ms }).await?;
+        Ok(fronts)
+    }
+
+    fn fronts(&self, replicas: &[u16]) -> Result<Vec<SocketAddr>, String> {
+        let front = |replica: &u16| {
+            let found = self.addresses.get(replica).copied();
+            found.ok_or_else(|| format!("the fault proxy does not stand in front of replica {replica}"))
+        };
+        replicas.iter().map(front).collect()
+    }
+
+    /// Bad weather in front of these replicas, where it is fair.
+    async fn begin(&mut self, fault: &Fault) -> Result<Vec<SocketAddr>, String> {
+        if let Some(replica) = fault.replicas.iter().find(|replica| self.at_work.contains(replica)) {
+            return Err(format!("the fault proxy does something else to replica {replica} already"));
+        }
+        let fronts = self.set(&fault.replicas, weather(fault), fault.hold + SEEN_WITHIN + MARGIN).await?;
+        self.at_work.extend(&fault.replicas);
+        Ok(fronts)
+    }
+
+    async fn end(&mut self, replicas: &[u16]) -> Result<Vec<SocketAddr>, String> {
+        let fronts = self.set(replicas, Weather::default(), MARGIN).await?;
+        self.at_work.retain(|replica| !replicas.contains(replica));
+        Ok(fronts)
     }
 }
 
 fn weather(fault: &Fault) -> Weather {
     let (amount, fair) = (fault.amount, Weather::default());
     match fault.kind {
-        Kind::Latency => Weather { latency_ms: amount, ..fair },
+        Kind::Latency => Weather { latency_in_ms: amount, latency_out_ms: amount, ..fair },
+        Kind::LatencyIn => Weather { latency_in_ms: amount, ..fair },
+        Kind::LatencyOut => Weather { latency_out_ms: amount, ..fair },
         Kind::Bandwidth => Weather { bytes_a_second: amount, ..fair },
         Kind::Slicing => Weather { slice: amount, ..fair },
         Kind::BlackHole => Weather { then_nothing: Some(amount), ..fair },
@@ -90,6 +128,8 @@ fn method(fault: &Fault) -> String {
     let amount = fault.amount;
     match fault.kind {
         Kind::Latency => format!("each byte {amount} ms later, in both directions (fault proxy)"),
+        Kind::LatencyIn => format!("each byte to the replica {amount} ms later (fault proxy)"),
+        Kind::LatencyOut => format!("each byte from the replica {amount} ms later (fault proxy)"),
         Kind::Bandwidth => format!("{amount} bytes a second in each direction of a connection (fault proxy)"),
         Kind::Slicing => format!("in pieces of {amount} bytes, 1 ms apart (fault proxy)"),
         Kind::BlackHole => format!("nothing after {amount} bytes of answers (fault proxy)"),
@@ -97,30 +137,30 @@ fn method(fault: &Fault) -> String {
     }
 }
 
+const NO_PROXY: &str = "no fault proxy stands in front of the replicas";
+
 pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injected), String> {
-    let mut front = bench.front.lock().await;
-    let proxy = front.as_mut().ok_or("no fault proxy stands in front of the replicas")?;
-    if fault.replicas != [proxy.replica] {
-        return Err(format!("the fault proxy stands in front of replica {} only", proxy.replica));
-    }
     let injected_us = bench.clock.now_us();
-    proxy.set(weather(fault), fault.hold + SEEN_WITHIN + MARGIN).await?;
-    let address = proxy.address;
+    let fronts = bench.front.lock().await.as_mut().ok_or(NO_PROXY)?.begin(fault).await?;
     let seen = async {
-        loop {
-            let began_us = bench.clock.now_us();
-            if shows(fault, address, bench).await {
-                return began_us;
-            }
-            sleep(LOOK_EVERY).await;
+        let mut last_us = injected_us;
+        for address in fronts {
+            last_us = loop {
+                let began_us = bench.clock.now_us();
+                if shows(fault, address, bench).await {
+                    break began_us;
+                }
+                sleep(LOOK_EVERY).await;
+            };
         }
+        last_us
     };
     let Ok(effect_us) = timeout(SEEN_WITHIN, seen).await else {
-        proxy.set(Weather::default(), MARGIN).await?;
+        bench.front.lock().await.as_mut().ok_or(NO_PROXY)?.end(&fault.replicas).await?;
         return Err("a page that was fetched through the fault proxy did not show it".into());
     };
     let injected = Injected { method: method(fault), injected_us, effect_us, at_most_us: None };
-    Ok((Force::Weather(Arc::clone(&bench.front)), injected))
+    Ok((Force::Weather(Arc::clone(&bench.front), fault.replicas.clone()), injected))
 }
 
 /// A page that is fetched through the proxy takes as long as it must, or does not come.
@@ -134,6 +174,7 @@ async fn shows(fault: &Fault, address: SocketAddr, bench: &Bench) -> bool {
             let bytes = answered.body.len() as u64;
             let least_ms = match kind {
                 Kind::Latency => 2 * fault.amount,
+                Kind::LatencyIn | Kind::LatencyOut => fault.amount,
                 Kind::Bandwidth => bytes * 1_000 / fault.amount,
                 _ => bytes / fault.amount,
             };
@@ -143,17 +184,36 @@ async fn shows(fault: &Fault, address: SocketAddr, bench: &Bench) -> bool {
 }
 
 /// Fair weather again, and a page comes.
-pub(super) async fn clear(front: &Front) -> Result<(), HealError> {
-    let mut front = front.lock().await;
-    let proxy = front.as_mut().ok_or_else(|| HealError::Otherwise("the fault proxy is gone".into()))?;
-    proxy.set(Weather::default(), MARGIN).await.map_err(HealError::Stuck)?;
-    let (address, path) = (proxy.address, "/health".to_string());
-    let page = Page { address, host: address.to_string(), path };
-    let comes = async {
-        while page.get(PAGE_WITHIN).await.is_err() {
-            sleep(LOOK_EVERY).await;
+pub(super) async fn clear(front: &Front, replicas: &[u16]) -> Result<(), HealError> {
+    let gone = || HealError::Otherwise("the fault proxy is gone".into());
+    let fronts = front.lock().await.as_mut().ok_or_else(gone)?.end(replicas).await.map_err(HealError::Stuck)?;
+    let come = async {
+        for address in fronts {
+            let page = Page { address, host: address.to_string(), path: "/health".into() };
+            while page.get(PAGE_WITHIN).await.is_err() {
+                sleep(LOOK_EVERY).await;
+            }
         }
     };
     let silent = |_| HealError::Otherwise("no page came through the fault proxy afterwards".into());
-    timeout(SEEN_WITHIN, comes).await.map_err(silent)
+    timeout(SEEN_WITHIN, come).await.map_err(silent)
+}
+
+/// What the proxy itself costs: a small page of a replica, fetched directly and through it, the medians in microseconds.
+pub(in crate::driver) async fn cost(own: SocketAddr, through: SocketAddr, clock: &RunClock) -> Option<(u64, u64)> {
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..COST_PAGES {
+        // In turn, so that both see the same machine.
+        for (address, times) in [own, through].into_iter().zip(&mut times) {
+            let page = Page { address, host: own.to_string(), path: "/health".into() };
+            let began_us = clock.now_us();
+            page.get(PAGE_WITHIN).await.ok()?;
+            times.push(clock.now_us() - began_us);
+        }
+    }
+    let [direct, through] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    Some((direct, through))
 }

@@ -8,7 +8,7 @@ pub(in crate::plan) fn own_cluster() -> Found {
         own_cluster: true,
         colocated: true,
         replicas: 12,
-        field: Field { replicas: (1..=12).collect(), fronted: None, lacks: Default::default() },
+        field: Field { replicas: (1..=12).collect(), fronted: Vec::new(), lacks: Default::default() },
         queue: Ok(QueueFacts { workers: 600, places: 12_288 }),
         seed: 7,
         spare: 20_000,
@@ -26,7 +26,7 @@ pub(in crate::plan) fn foreign() -> Found {
         replicas: 1,
         field: Field {
             replicas: vec![1],
-            fronted: None,
+            fronted: Vec::new(),
             lacks: Kind::ALL.map(|kind| (kind, "no fault driver".into())).into(),
         },
         queue: Err("no queued tool".into()),

@@ -232,6 +232,7 @@ impl Story {
             endpoints: (1..=REPLICAS).map(|replica| (replica, format!("127.0.0.{}:8080", 10 + replica))).collect(),
             tools: vec!["echo".into(), "work".into()],
             server_figures: figures.into(),
+            proxied: None,
         }));
     }
 

@@ -154,6 +154,7 @@ pub(crate) fn sample(second: u32, open: u64, replicas: u16) -> ClusterSample {
             memory_available_bytes: Some(8 << 30),
         },
         missing: None,
+        proxy_cpu_us: None,
     }
 }
 

@@ -1,0 +1,63 @@
+"""The table of bench/chaos.sh from a report.json: kind by kind, how many faults, and the longest times of each.
+
+    chaos.py REPORT EXIT_CODE
+
+Exits with EXIT_CODE where there were enough faults, kinds and operations (see FAULTS, KINDS, OPERATIONS) and nothing was lost,
+else with 3.
+"""
+
+import json
+import os
+import sys
+
+TIMES = [
+    ("detected_by_cluster_ms", "cluster detected"),
+    ("detected_by_clients_ms", "clients detected"),
+    ("served_again_ms", "all served again"),
+    ("ready_again_ms", "ready again"),
+    ("steady_again_ms", "load as before"),
+]
+PROOF = "faults.operations_lost_count"
+
+
+def verdict(value):
+    return value if isinstance(value, str) else next(iter(value))
+
+
+def longest(faults, name):
+    times = [fault[name]["ms"] for fault in faults if "ms" in fault[name]]
+    return f"{max(times):,.0f} ms" if times else "-"
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        report = json.load(file)
+    faults = report.get("faults", [])
+    done = [fault for fault in faults if verdict(fault["verdict"]) in ("pass", "fail")]
+    checks = {check["id"]: check for check in report["checks"]}
+    proof = checks[PROOF]
+    print("| kind | faults | pass | fail | inconclusive | skipped | " + " | ".join(f"{name}, max" for _, name in TIMES) + " |")
+    print("|---" * (6 + len(TIMES)) + "|")
+    for kind in sorted({fault["kind"] for fault in faults}):
+        mine = [fault for fault in faults if fault["kind"] == kind]
+        counts = [sum(verdict(fault["verdict"]) == name for fault in mine) for name in ("pass", "fail", "inconclusive", "skipped")]
+        cells = [f"`{kind}`", len(mine), *counts, *(longest(mine, name) for name, _ in TIMES)]
+        print("| " + " | ".join(map(str, cells)) + " |")
+    kinds, operations = len({fault["kind"] for fault in done}), proof["samples"]
+    print(f"\n{len(done)} faults of {kinds} kinds with an effect that was seen; {operations:,} operations audited, ", end="")
+    print(f"{proof['estimate']} violations ({verdict(proof['verdict'])}). The run ended with exit code {sys.argv[2]}.\n")
+    for check in checks.values():
+        if check["id"].startswith("faults."):
+            reason = check["verdict"] if isinstance(check["verdict"], str) else json.dumps(check["verdict"])
+            print(f"- `{check['id']}`: {check['estimate']} of {check['samples']} {check['samples_of']}: {reason}")
+    wrong = [fault for fault in faults if verdict(fault["verdict"]) in ("fail", "inconclusive")]
+    if wrong:
+        print("\nNot passed:\n")
+    for fault in wrong:
+        print(f"- {fault['injected_ms'] / 1000:.1f} s, `{fault['kind']}` of {fault['targets']}: {fault['reason']}")
+    least = {name: int(os.environ.get(name, default)) for name, default in (("FAULTS", 100), ("KINDS", 20), ("OPERATIONS", 1_000_000))}
+    enough = len(done) >= least["FAULTS"] and kinds >= least["KINDS"] and operations >= least["OPERATIONS"]
+    sys.exit(int(sys.argv[2]) if enough and verdict(proof["verdict"]) == "pass" else 3)
+
+
+main()
