@@ -78,7 +78,7 @@ const SLOW: Duration = Duration::from_secs(15);
 const STANDS_STILL: Duration = Duration::from_millis(1_500);
 
 impl Kind {
-    pub const ALL: [Kind; 25] = [
+    pub const ALL: [Kind; 27] = [
         Kind::Kill,
         Kind::CrashLoop,
         Kind::Terminate,
