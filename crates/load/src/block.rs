@@ -4,6 +4,7 @@ use crate::ledger::Account;
 use crate::pacing::{Constant, Pace};
 use crate::permutation::Permutation;
 use crate::request::Call;
+use crate::workload::Walks;
 
 /// Blocks under way at once, at most.
 pub(crate) const BLOCKS_MAX: usize = 64;
@@ -21,6 +22,7 @@ pub(crate) struct Block {
 pub(crate) enum Work {
     Open(OpenWork),
     Arrivals(ArrivalWork),
+    Sessions(SessionWork),
     Sequential(SequentialWork),
     Close(CloseWork),
     Reconnect(ReconnectWork),
@@ -61,6 +63,36 @@ pub(crate) struct ArrivalWork {
     pub(crate) patience_us: u64,
 }
 
+/// Sessions of a workload at a pace, each bound to a client, and the steps of those that have begun.
+#[derive(Debug)]
+pub(crate) struct SessionWork {
+    /// When sessions begin.
+    pub(crate) pace: Pace,
+    pub(crate) order: Permutation,
+    pub(crate) account: Account,
+    /// Refused operations are tried again until this time; 0: not at all.
+    pub(crate) patience_us: u64,
+    /// Steps that were to come then are not planned.
+    pub(crate) end_us: u64,
+    /// They begin as a recorded trace has them.
+    pub(crate) is_trace: bool,
+    /// Those begun before the pace's first.
+    pub(crate) ahead: u64,
+    pub(crate) walks: Walks,
+}
+
+impl SessionWork {
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        self.pace.next_us().into_iter().chain(self.walks.next_us()).min()
+    }
+
+    /// The next thing is that a session begins.
+    pub(crate) fn begins(&self) -> bool {
+        let begins_us = self.pace.next_us();
+        begins_us.is_some_and(|at_us| self.walks.next_us().is_none_or(|next_us| at_us <= next_us))
+    }
+}
+
 /// Requests one after another on a connection of their own.
 #[derive(Debug)]
 pub(crate) struct SequentialWork {
@@ -98,7 +130,7 @@ pub(crate) struct ReconnectWork {
 
 impl Block {
     pub(crate) fn account(&self, kind: erlmcp_record::Kind) -> Account {
-        Account { block: self.id, phase: self.phase, kind }
+        Account { block: self.id, phase: self.phase, kind, class: 0 }
     }
 
     /// When it next has something to do by the clock; None: it waits for something else, or has ended.
@@ -107,6 +139,7 @@ impl Block {
             Work::Open(open) if open.lined == open.count => None,
             Work::Open(open) => open.pace.as_ref().map_or(Some(open.start_us), Constant::next_us),
             Work::Arrivals(arrivals) => arrivals.pace.next_us(),
+            Work::Sessions(sessions) => sessions.next_us(),
             Work::Sequential(_) => None,
             Work::Reconnect(reconnect) if reconnect.incidents.is_none() => Some(reconnect.at_us),
             Work::Reconnect(reconnect) => Some(reconnect.until_us),

@@ -32,6 +32,9 @@ mod stream;
 mod stream_log;
 mod timers;
 mod wire;
+mod workload;
+
+pub use erlmcp_protocol::client::gaps;
 
 /// The control protocol of `proto/agent.proto`, both ends.
 #[allow(clippy::all, unreachable_pub, missing_docs)]

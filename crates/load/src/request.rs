@@ -15,6 +15,11 @@ pub(crate) enum Call {
     Probe,
     Load,
     Queued,
+    /// A step of the workload, in the session with this number.
+    Step {
+        step: u16,
+        session: u32,
+    },
     /// Opens a connection's own legacy session.
     Initialize,
     /// Ends the handshake.
@@ -238,7 +243,7 @@ mod tests {
     use erlmcp_record::Kind;
 
     fn request(due_us: u64, give_up_us: u64) -> Request {
-        let account = Account { block: 1, phase: 1, kind: Kind::Load };
+        let account = Account { block: 1, phase: 1, kind: Kind::Load, class: 0 };
         let ticket = Ledger::default().plan(account, due_us, NO_ENDPOINT);
         Request { ticket, call: Call::Load, due_us, give_up_us, patience_us: 0, attempt: 1, leg: None }
     }

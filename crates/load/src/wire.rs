@@ -1,6 +1,9 @@
 //! The engine's side of the wire format: what is sent for each call, and what an answer says.
 
 mod listening;
+mod walking;
+
+use std::sync::Arc;
 
 use erlmcp_protocol::client::answer::{self, Answer, Broken};
 use erlmcp_protocol::client::canned;
@@ -16,6 +19,7 @@ pub(crate) use listening::Listening;
 use crate::cause::Cause;
 use crate::proto;
 use crate::request::{Call, Flight, Next};
+use crate::workload::Workload;
 
 /// What is sent for each call.
 #[derive(Debug, Clone)]
@@ -31,6 +35,8 @@ pub(crate) struct Calls {
     asides: Option<Box<Asides>>,
     /// Streams of notifications are opened so.
     listening: Option<Box<Listening>>,
+    /// What load calls in place of `load`.
+    workload: Option<Arc<Workload>>,
 }
 
 /// What a legacy client sends beside its requests.
@@ -89,6 +95,7 @@ impl Calls {
                 })),
             },
             listening: None,
+            workload: None,
         })
     }
 
@@ -168,7 +175,7 @@ impl Calls {
     pub(crate) fn has(&self, call: Call) -> bool {
         match call {
             Call::Probe => true,
-            Call::Load => self.load.is_some(),
+            Call::Load | Call::Step { .. } => self.load.is_some() || self.workload.is_some(),
             Call::Queued => self.queued.is_some(),
             Call::Initialize | Call::Initialized | Call::EndSession => self.handshake().is_some(),
             Call::Answer => self.asides.is_some(),
@@ -194,6 +201,7 @@ impl Calls {
     pub(crate) fn write_leg(&self, flight: &Flight, next: &Next, session: Option<&str>, out: &mut Vec<u8>) {
         let begin = out.len();
         match next {
+            Next::Round(members) if self.write_step(flight.call, flight.id, members, out) => {}
             Next::Round(members) => self.template(flight.call).write_round(flight.id, members, out),
             Next::Resume { after, .. } => {
                 out.extend(self.asides.iter().flat_map(|asides| asides.stream.iter()));
@@ -239,6 +247,7 @@ impl Calls {
             (Call::Initialize, Some(handshake)) => handshake.initialize.write(id, out),
             (Call::Initialized, Some(handshake)) => out.extend_from_slice(&handshake.initialized),
             (Call::EndSession, Some(handshake)) => out.extend_from_slice(&handshake.end),
+            (Call::Step { .. }, _) if self.write_step(call, id, "", out) => {}
             (call, _) if self.listening().is_some_and(|listening| listening.write(call, id, out)) => {}
             _ => self.template(call).write(id, out),
         }

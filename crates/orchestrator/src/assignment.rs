@@ -40,6 +40,8 @@ pub(crate) struct LoadOrder {
     pub(crate) duration_us: u64,
     pub(crate) queued: bool,
     pub(crate) retry_refused: bool,
+    /// Its rate goes over time as the workload says.
+    pub(crate) shaped: bool,
 }
 
 /// Openings in flight at most, of one agent.
@@ -93,12 +95,14 @@ impl Assignment {
     /// Sends load from the next whole second on, so that seconds of the record are whole seconds of load.
     pub(crate) fn load(place: &Place, block: u32, order: LoadOrder, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let start_us = soon(seen.now_us).next_multiple_of(1_000_000);
-        let LoadOrder { rate, duration_us, queued, retry_refused } = order;
+        let LoadOrder { rate, duration_us, queued, retry_refused, shaped } = order;
+        let arrival = place.run.calls.workload.as_ref().filter(|_| !queued).map(|workload| &workload.arrival);
+        let poisson = arrival.is_some_and(|arrival| arrival.poisson);
+        let shape = arrival.filter(|_| shaped).and_then(|arrival| arrival.shape(rate));
         let kind = if queued { Kind::Queued } else { Kind::Load };
         let phase = u32::from(place.phase);
         Self::give(place, block, Some(kind), (start_us, duration_us), &seen.world.alive(), |index, agents| {
             let (rate, offset) = rate_share(rate, agents, index);
-            let poisson = false;
             (
                 rate,
                 Command::Load(proto::Load {
@@ -111,6 +115,7 @@ impl Assignment {
                     duration_us,
                     offset,
                     retry_refused,
+                    shape: shape.clone(),
                 }),
             )
         })

@@ -1,8 +1,11 @@
 //! What the load calls: on a foreign server only what cannot hurt.
 
+use std::sync::Arc;
+
 use erlmcp_load::proto::{Reached, Request, Tool};
 
 use crate::machine::Calls;
+use crate::workload::Workload;
 use crate::{StressError, ToolCall};
 
 /// How erlmcp's own server names itself.
@@ -21,7 +24,11 @@ pub(crate) struct Chosen {
 }
 
 /// Chooses by what the target said of itself. The user's own tool goes before everything else.
-pub(crate) fn choose(reached: &Reached, named: Option<&ToolCall>) -> Result<Chosen, StressError> {
+pub(crate) fn choose(
+    reached: &Reached,
+    named: Option<&ToolCall>,
+    workload: Option<&Workload>,
+) -> Result<Chosen, StressError> {
     let is_own = is_own(reached);
     let load = match named {
         Some(tool) => user_tool(tool, &reached.tools)?,
@@ -35,7 +42,9 @@ pub(crate) fn choose(reached: &Reached, named: Option<&ToolCall>) -> Result<Chos
     let queued = (is_own && has(&reached.tools, WORK)).then(|| WORK.to_string());
     let queued_label = queued.as_ref().map(|name| format!("tools/call {name}"));
     let label = if load.name.is_empty() { load.method.clone() } else { format!("{} {}", load.method, load.name) };
-    Ok(Chosen { calls: Calls { load, queued }, label, queued_label })
+    let label = workload.map_or(label.clone(), |workload| workload.label(&label));
+    let workload = workload.map(|workload| workload.compile(&load, &reached.tools)).transpose()?;
+    Ok(Chosen { calls: Calls { load, queued, workload: workload.map(Arc::new) }, label, queued_label })
 }
 
 fn is_own(reached: &Reached) -> bool {
@@ -99,12 +108,12 @@ mod tests {
     }
 
     fn label(reached: &Reached) -> String {
-        choose(reached, None).expect("a choice").label
+        choose(reached, None, None).expect("a choice").label
     }
 
     #[test]
     fn our_own_server_echoes_and_queues_work() {
-        let chosen = choose(&own(), None).expect("a choice");
+        let chosen = choose(&own(), None, None).expect("a choice");
         assert_eq!(chosen.label, "tools/call echo");
         assert_eq!(chosen.queued_label.as_deref(), Some("tools/call work"));
     }
@@ -122,7 +131,7 @@ mod tests {
     #[test]
     fn a_tool_of_the_same_name_elsewhere_is_not_ours() {
         let other = target("other 1", "modern", &[tool(WORK, false, "{}"), tool(ECHO, false, "{}")]);
-        let chosen = choose(&other, None).expect("a choice");
+        let chosen = choose(&other, None, None).expect("a choice");
         assert_eq!((chosen.label.as_str(), chosen.queued_label), ("server/discover", None));
     }
 
@@ -130,9 +139,9 @@ mod tests {
     fn the_users_tool_is_called_if_it_is_there() {
         let named = |name: &str| ToolCall { name: name.into(), arguments: r#"{"q":1}"#.into() };
         let other = target("other 1", "modern", &[tool("search", false, "{}")]);
-        let chosen = choose(&other, Some(&named("search"))).expect("it is there");
+        let chosen = choose(&other, Some(&named("search")), None).expect("it is there");
         assert_eq!((chosen.label.as_str(), chosen.calls.load.arguments.as_str()), ("tools/call search", r#"{"q":1}"#));
-        let error = choose(&other, Some(&named("saerch"))).expect_err("it is not there");
+        let error = choose(&other, Some(&named("saerch")), None).expect_err("it is not there");
         assert!(error.exit_code() == 2 && error.to_string().contains("search"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use crate::StressError;
 use crate::fault::FaultList;
 use crate::plan;
 use crate::plan::Capacity;
+use crate::workload::Workload;
 
 mod check;
 
@@ -70,6 +71,8 @@ pub struct StressConfig {
     /// Of the legacy era: a session for each connection, else one for each agent.
     pub own_sessions: bool,
     pub tool: Option<ToolCall>,
+    /// What clients do in place of one call again and again.
+    pub workload: Option<Workload>,
     /// Name and value of headers for every request.
     pub headers: Vec<(String, String)>,
     /// Root certificates to trust beside the system's, PEM; empty for none.
@@ -125,6 +128,14 @@ impl StressConfig {
     pub fn connections(&self) -> u64 {
         let sought = self.capacity.as_ref().map(|capacity| capacity.most_connections);
         self.connections.or(sought).or_else(|| self.asked_steps().iter().max().copied()).unwrap_or(CONNECTIONS)
+    }
+
+    /// The same, with what the workload says where the command line does not.
+    #[must_use]
+    pub fn with_workload(mut self, workload: Workload) -> Self {
+        workload.fill(&mut self);
+        self.workload = Some(workload);
+        self
     }
 
     /// Connections of each step of the suite's load scaling, rising.

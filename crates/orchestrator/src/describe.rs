@@ -11,6 +11,7 @@ use erlmcp_report::verdict::{suite_thresholds, thresholds};
 use crate::StressConfig;
 use crate::calls::Chosen;
 use crate::plan::{PhasePlan, Plan};
+use crate::workload::Workload;
 
 /// What the run settled on, beyond what was asked for.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ pub(crate) fn config_row(config: &StressConfig, settled: &Settled, era: &str, pl
         streams: config.streams,
         duration_ms: config.duration().as_millis() as u64,
         rate: config.rate(),
-        arrivals: "constant".into(),
+        arrivals: config.workload.as_ref().map_or("constant".into(), |workload| workload.arrival.words()),
         ramp_rate: config.ramp_rate,
         warmup_ms: config.warmup().as_millis() as u64,
         timeout_ms: config.timeout.as_millis() as u64,
@@ -49,6 +50,7 @@ pub(crate) fn config_row(config: &StressConfig, settled: &Settled, era: &str, pl
         agents: settled.agents,
         era: era.into(),
         calls: settled.chosen.label.clone(),
+        workload: config.workload.as_ref().map(Workload::row),
         queued_calls: settled.chosen.queued_label.clone(),
         seed: settled.seed,
         phases: plan.phases.iter().map(|phase| phase.name.clone()).collect(),

@@ -35,6 +35,7 @@ mod stage;
 mod stress;
 mod target;
 mod visit;
+mod workload;
 mod world;
 
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, Suite, ToolCall};
@@ -45,3 +46,4 @@ pub use error::StressError;
 pub use fault::FaultList;
 pub use proxy::fault_proxy;
 pub use stress::{Outcome, stress};
+pub use workload::{SHIPPED, TraceError, Workload, record, workload_schema};

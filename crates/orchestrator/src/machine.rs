@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use erlmcp_load::proto::{Request, Requests, command::Command};
 use erlmcp_record::Detail;
@@ -6,6 +7,7 @@ use erlmcp_report::live;
 
 use crate::action::Action;
 use crate::event::Event;
+use crate::workload::Compiled;
 use crate::world::World;
 
 /// What a machine sees at one step: what happened, when, and how things stand after it.
@@ -97,6 +99,8 @@ pub(crate) struct Calls {
     pub(crate) load: Request,
     /// The queued tool's name, where there is one that may be called.
     pub(crate) queued: Option<String>,
+    /// What clients do in place of `load`.
+    pub(crate) workload: Option<Arc<Compiled>>,
 }
 
 impl Calls {
@@ -108,7 +112,16 @@ impl Calls {
             arguments: format!("{{\"ms\":{work_ms}}}"),
             with_progress: false,
         });
-        let command = Command::Requests(Requests { load: Some(self.load.clone()), queued, ..Requests::default() });
-        world.alive().into_iter().map(|agent| Action::Command { agent, command: command.clone() }).collect()
+        let alive = world.alive();
+        let command = |index: u32| {
+            let workload = self.workload.as_ref().map(|workload| workload.told(alive.len() as u32, index));
+            Command::Requests(Requests {
+                load: Some(self.load.clone()),
+                queued: queued.clone(),
+                workload,
+                ..Requests::default()
+            })
+        };
+        (0..).zip(&alive).map(|(index, agent)| Action::Command { agent: *agent, command: command(index) }).collect()
     }
 }

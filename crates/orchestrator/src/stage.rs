@@ -85,9 +85,10 @@ struct Job {
 }
 
 pub(crate) fn facts() -> RunFacts {
+    let ping = Request { method: "ping".into(), ..Request::default() };
     RunFacts {
         seed: 7,
-        calls: Calls { load: Request { method: "ping".into(), ..Request::default() }, queued: Some("work".into()) },
+        calls: Calls { load: ping, queued: Some("work".into()), workload: None },
         target: "http://127.0.0.1:8080".into(),
         connections: 1_000,
         ramp_rate: 500.0,

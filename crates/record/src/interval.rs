@@ -20,8 +20,8 @@ pub enum Kind {
     Queued,
 }
 
-/// Requests of one second (of their *intended* time), from one agent. Rows with the same agent, block, kind
-/// and second add up: an agent sends what changed since its last row.
+/// Requests of one second (of their *intended* time), from one agent. Rows with the same agent, block, kind,
+/// class and second add up: an agent sends what changed since its last row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IntervalRow {
     pub agent: u32,
@@ -29,6 +29,9 @@ pub struct IntervalRow {
     pub phase: u8,
     pub block: u32,
     pub kind: Kind,
+    /// Of a workload: its class as [`WorkloadRow`](crate::WorkloadRow) has them, from 1; 0: of none.
+    #[serde(default, skip_serializing_if = "has_no_class")]
+    pub class: u8,
     pub second: u32,
     /// Requests whose intended time is in this second.
     pub planned: u64,
@@ -108,6 +111,7 @@ impl IntervalRow {
             phase,
             block,
             kind,
+            class: 0,
             second,
             planned: 0,
             fates: FateCounts::default(),
@@ -203,6 +207,10 @@ pub struct EpisodeRow {
     pub served_again: u64,
     /// When the last of them had it; None until the first.
     pub last_served_us: Option<u64>,
+}
+
+fn has_no_class(class: &u8) -> bool {
+    *class == 0
 }
 
 pub(crate) fn is_zero(count: &u64) -> bool {

@@ -27,7 +27,9 @@ pub use hist::{Hist, HistError};
 pub use interval::{ConnectionRow, Dialogue, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use marks::{BlockRow, Detail, Expected, FaultRow, FindingRow, PhaseEvent, PhaseRow, ScenarioRow, Skip};
-pub use run::{ConfigRow, EndRow, Ended, Machine, Proxied, RunHeader, TargetRow, Threshold};
+pub use run::{
+    ClassLimit, ClassRow, ConfigRow, EndRow, Ended, Machine, Proxied, RunHeader, TargetRow, Threshold, WorkloadRow,
+};
 pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, ReplicaSample};
 pub use streams::{ChangeRow, FanOutRow, StreamRow};
 

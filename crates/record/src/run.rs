@@ -60,6 +60,9 @@ pub struct ConfigRow {
     pub era: String,
     /// What the load calls, as in a report: "tools/call echo", "ping".
     pub calls: String,
+    /// What clients do in place of one call again and again; None: that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadRow>,
     /// What the queue scenarios call; None where nothing is queued.
     pub queued_calls: Option<String>,
     pub seed: u64,
@@ -73,6 +76,34 @@ pub struct ConfigRow {
     pub close: String,
     pub require_all: bool,
     pub thresholds: BTreeMap<String, Threshold>,
+}
+
+/// A workload, as far as its requests are counted apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadRow {
+    pub name: String,
+    /// The first one has the number 1 in [`IntervalRow::class`](crate::IntervalRow::class).
+    pub classes: Vec<ClassRow>,
+}
+
+/// Requests that are counted and judged together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassRow {
+    pub name: String,
+    /// Of all requests, as planned: 0 to 1.
+    pub share: f64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<ClassLimit>,
+}
+
+/// What the workload expects of a class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassLimit {
+    /// `percent` of its requests take less than `limit_ms`, from the intended time.
+    Latency { percent: f64, limit_ms: f64 },
+    /// Fewer of them are not ok, in percent.
+    ErrorsPercent(f64),
 }
 
 /// A limit by the name of the check that it belongs to ("sla.p95_ms").

@@ -9,6 +9,7 @@ mod count;
 mod discover;
 mod duration;
 mod reaching;
+mod record;
 mod serve;
 mod stress;
 
@@ -21,6 +22,7 @@ pub(crate) use comprehensive::ComprehensiveArgs;
 pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use reaching::ReachingArgs;
+pub(crate) use record::RecordArgs;
 pub(crate) use serve::{
     AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, Fixtures, ReplicaArgs, ServeArgs,
 };
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Discover(DiscoverArgs),
     /// Prove from the folder of a run that no operation was lost, or show which
     Audit(AuditArgs),
+    /// Make a trace for a workload from a log of requests
+    Record(RecordArgs),
     /// Serve MCP over Streamable HTTP: one process
     Serve(ServeArgs),
     /// Serve MCP with a supervised cluster of replicas; or speak to a running one
@@ -95,7 +99,9 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        for name in ["", "stress", "comprehensive", "capacity", "chaos", "discover", "audit", "serve", "cluster"] {
+        for name in
+            ["", "stress", "comprehensive", "capacity", "chaos", "discover", "audit", "record", "serve", "cluster"]
+        {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
             let lines = command.render_help().to_string().lines().count();

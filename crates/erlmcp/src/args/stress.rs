@@ -69,6 +69,9 @@ pub(crate) struct StressArgs {
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
+    /// What clients do: agent, chat-fleet, notifications, or a TOML file (see docs/workloads.md)
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) workload: Option<String>,
     /// Operations a second that must each happen once, audited at the end; 0: none [default: 500]
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) operations: Option<f64>,

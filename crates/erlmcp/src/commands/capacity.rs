@@ -57,6 +57,7 @@ fn config(args: CapacityArgs) -> anyhow::Result<StressConfig> {
         agents: args.agents,
         era: Era::Auto,
         own_sessions: false,
+        workload: None,
         tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
         operations: None,
         streams: 0,

@@ -23,6 +23,7 @@ fn config(args: ChaosArgs) -> anyhow::Result<StressConfig> {
         era: Era::Auto,
         own_sessions: false,
         tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
+        workload: None,
         operations: args.operations,
         streams: 0,
         change_tool: None,

@@ -10,6 +10,7 @@ pub(crate) mod conformance;
 pub(crate) mod discover;
 mod listen;
 mod reaching;
+pub(crate) mod record;
 pub(crate) mod replica;
 pub(crate) mod serve;
 mod status;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use erlmcp_orchestrator::{FaultList, StressConfig, ToolCall};
+use erlmcp_orchestrator::{FaultList, StressConfig, ToolCall, Workload};
 
 use crate::args::{Sessions, StressArgs};
 use crate::console::Console;
@@ -51,7 +51,8 @@ pub(super) fn run_to_end(config: anyhow::Result<StressConfig>) -> anyhow::Result
 
 pub(super) fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
     let thresholds = thresholds(args.thresholds_file.as_deref(), &args.thresholds)?;
-    Ok(StressConfig {
+    let workload = args.workload.as_deref().map(Workload::load).transpose().map_err(anyhow::Error::msg)?;
+    let config = StressConfig {
         target: args.url,
         connections: args.connections.or(args.connections_word),
         duration: args.duration.or(args.minutes_word),
@@ -62,6 +63,7 @@ pub(super) fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         era: args.era.into(),
         own_sessions: args.sessions == Sessions::PerConnection,
         tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
+        workload: None,
         operations: args.operations,
         streams: args.streams.unwrap_or_default(),
         change_tool: args.change_tool.map(|name| ToolCall { name, arguments: args.change_args.unwrap_or_default() }),
@@ -84,6 +86,10 @@ pub(super) fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         no_abort: args.no_abort,
         require_all: args.require_all,
         command_line: args.reaching.without_secrets(std::env::args()),
+    };
+    Ok(match workload {
+        Some(workload) => config.with_workload(workload),
+        None => config,
     })
 }
 

@@ -15,3 +15,4 @@ mod serving;
 mod streaming;
 mod suite;
 mod targets;
+mod workloads;

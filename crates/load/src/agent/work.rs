@@ -151,7 +151,14 @@ impl Work {
             Some(resources) => calls.and_then(|calls| calls.with_streams(&peer, resources)),
             None => calls,
         };
-        calls.map(Order::Calls).map_err(failed)
+        let calls = calls.map_err(failed)?;
+        match &self.requests.workload {
+            Some(workload) => {
+                calls.with_workload(&peer, workload, &self.tools, (self.seed, self.agent)).map_err(failed)
+            }
+            None => Ok(calls),
+        }
+        .map(Order::Calls)
     }
 
     /// What is sent from here on, streams among it: they ask for the resources that can be subscribed to.

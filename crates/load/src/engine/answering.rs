@@ -47,7 +47,7 @@ impl<N: Net> Engine<N> {
         let connection = &self.connections[key as usize];
         let account = match connection.flight.as_ref().map(|flight| &flight.purpose) {
             Some(Purpose::Planned(request)) => self.ledger.account_of(&request.ticket),
-            _ => Account { block: 0, phase: self.phase, kind: Kind::Probe },
+            _ => Account { block: 0, phase: self.phase, kind: Kind::Probe, class: 0 },
         };
         if self.sides.waiting.len() >= REPLIES_MAX {
             return self.ledger.asked(account, now_us, question, false);

@@ -5,7 +5,7 @@ use erlmcp_record::Fate;
 use super::{Engine, NO_KEY, TURN_MAX};
 use crate::block::{Block, Work};
 use crate::cause::Cause;
-use crate::ledger::NO_ENDPOINT;
+use crate::ledger::{Account, NO_ENDPOINT};
 use crate::net::Net;
 use crate::permutation::Part;
 use crate::request::{Call, Request};
@@ -26,7 +26,11 @@ impl<N: Net> Engine<N> {
     }
 
     fn next_arrival(&mut self, index: usize, has_queued: bool, now_us: u64) -> bool {
-        let Work::Arrivals(arrivals) = &mut self.blocks[index].work else { return false };
+        let arrivals = match &mut self.blocks[index].work {
+            Work::Arrivals(arrivals) => arrivals,
+            Work::Sessions(_) => return self.next_step(index, has_queued, now_us),
+            _ => return false,
+        };
         let Some(due_us) = arrivals.pace.next_us().filter(|due_us| *due_us <= now_us) else { return false };
         let part = match arrivals.call {
             Call::Queued => Part::Rest,
@@ -35,24 +39,28 @@ impl<N: Net> Engine<N> {
         };
         let place = arrivals.order.at(arrivals.pace.taken(), part);
         arrivals.pace.take();
+        let (account, call, patience_us) = (arrivals.account, arrivals.call, arrivals.patience_us);
+        self.plan_on(place, (account, call), (due_us, patience_us), now_us);
+        true
+    }
+
+    /// Plans a request that was due at `due_us` and sends it on the client at `place`.
+    pub(super) fn plan_on(
+        &mut self,
+        place: Option<u32>,
+        (account, call): (Account, Call),
+        (due_us, patience_us): (u64, u64),
+        now_us: u64,
+    ) {
         let key = place.and_then(|place| self.clients.get(place as usize).copied()).filter(|key| *key != NO_KEY);
         let endpoint = key.map_or(NO_ENDPOINT, |key| self.connections[key as usize].endpoint);
-        let ticket = self.ledger.plan(arrivals.account, due_us, endpoint);
+        let ticket = self.ledger.plan(account, due_us, endpoint);
         let give_up_us = due_us + self.settings.timeout_us;
-        let request = Request {
-            ticket,
-            call: arrivals.call,
-            due_us,
-            give_up_us,
-            patience_us: arrivals.patience_us,
-            attempt: 1,
-            leg: None,
-        };
+        let request = Request { ticket, call, due_us, give_up_us, patience_us, attempt: 1, leg: None };
         match key {
             _ if now_us >= give_up_us => self.give_up_unsent(request, Fate::UnsentNoTime, Cause::TooLate, now_us),
             Some(key) => self.dispatch(key, request, now_us),
             None => self.give_up_unsent(request, Fate::UnsentConnection, Cause::NotOpen, now_us),
         }
-        true
     }
 }

@@ -11,7 +11,7 @@ impl Block {
     pub(super) fn names(&self, which: Of) -> bool {
         match &self.work {
             Work::Sequential(_) => false,
-            Work::Arrivals(_) | Work::Reconnect(_) => which == Of::Clients,
+            Work::Arrivals(_) | Work::Sessions(_) | Work::Reconnect(_) => which == Of::Clients,
             Work::Open(OpenWork { of, .. }) | Work::Close(CloseWork { of, .. }) => *of == which,
         }
     }
@@ -57,6 +57,7 @@ impl<N: Net> Engine<N> {
         let is_over = match &block.work {
             Work::Open(open) => open.lined == open.count && open.pending == 0,
             Work::Arrivals(arrivals) => arrivals.pace.next_us().is_none(),
+            Work::Sessions(sessions) => sessions.next_us().is_none(),
             Work::Sequential(sequence) => sequence.left == 0 && !self.is_sequential(sequence.key, block.id),
             Work::Close(close) => {
                 let of_clients = close.of == Of::Streams || self.clients.iter().take(close.end).all(is_closed);

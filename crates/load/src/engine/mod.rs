@@ -23,6 +23,7 @@ mod stalling;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod walking;
 
 use slab::Slab;
 
@@ -81,6 +82,8 @@ pub(crate) struct Engine<N> {
     streams: streams::Streams,
     phase: u8,
     last_id: u64,
+    /// Sessions of workloads that have begun, which tells them apart.
+    sessions_begun: u32,
     pub(crate) loop_times: LoopTimes,
     /// When endpoints are to be looked at next.
     watch_us: u64,
@@ -122,6 +125,7 @@ impl<N: Net> Engine<N> {
             streams: streams::Streams::default(),
             phase: 0,
             last_id: 0,
+            sessions_begun: 0,
             loop_times: LoopTimes::default(),
             watch_us: 0,
             turn_due_us: 0,

@@ -133,10 +133,12 @@ impl<N: Net> Engine<N> {
         match connection.role {
             Role::Sequential(id) => {
                 let phase = of_block(id).map_or(self.phase, |block| block.phase);
-                Account { block: 0, phase, kind: Kind::Probe }
+                Account { block: 0, phase, kind: Kind::Probe, class: 0 }
             }
-            _ => of_block(connection.block)
-                .map_or(Account { block: 0, phase: self.phase, kind: Kind::Probe }, |block| block.account(Kind::Probe)),
+            _ => {
+                let none = Account { block: 0, phase: self.phase, kind: Kind::Probe, class: 0 };
+                of_block(connection.block).map_or(none, |block| block.account(Kind::Probe))
+            }
         }
     }
 

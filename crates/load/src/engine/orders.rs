@@ -7,6 +7,7 @@ use erlmcp_record::Kind;
 use super::{Engine, NO_KEY};
 use crate::block::{ArrivalWork, BLOCKS_MAX, Block, CloseWork, Of, OpenWork, SequentialWork, Work};
 use crate::connection::{Connection, Role};
+use crate::ledger::Account;
 use crate::line::AT_ONCE;
 use crate::net::Net;
 use crate::pacing::{Constant, Pace, Poisson};
@@ -20,7 +21,7 @@ use crate::wire::Calls;
 /// Connections of one agent, at most.
 pub(super) const CONNECTIONS_MAX: u64 = 1 << 20;
 /// How long after a block's end its refused operations are still tried again.
-const PATIENCE_US: u64 = 60_000_000;
+pub(super) const PATIENCE_US: u64 = 60_000_000;
 
 /// A command that concerns the engine.
 #[derive(Debug)]
@@ -113,6 +114,9 @@ impl<N: Net> Engine<N> {
             let why = "the agent was told to send load before it was told what to call".to_string();
             return self.outbox.push(Report::Failure(why));
         }
+        if !load.queued && self.calls.workload().is_some() {
+            return self.order_sessions(load);
+        }
         let pace = if load.poisson {
             let random = Random::new(self.settings.seed, self.purpose(load.block, 1));
             Pace::Poisson(Poisson::over(load.start_us, load.duration_us, load.rate, random))
@@ -130,16 +134,20 @@ impl<N: Net> Engine<N> {
     }
 
     fn begin_arrivals(&mut self, id: u32, phase: u32, kind: Kind, pace: Pace, call: Call, patience_us: u64) {
-        let places: Vec<u32> = (0u32..).zip(&self.clients).filter(|(_, key)| **key != NO_KEY).map(|(p, _)| p).collect();
-        // The same order in every block: each connection speaks at the same distance from its last time.
-        let order = Permutation::of(places, Random::new(self.settings.seed, self.purpose(0, 2)));
-        let account = crate::ledger::Account { block: id, phase: phase as u8, kind };
+        let order = self.client_order();
+        let account = Account { block: id, phase: phase as u8, kind, class: 0 };
         let planned = pace.planned();
         self.begin(id, phase, planned, Work::Arrivals(ArrivalWork { pace, order, account, call, patience_us }));
     }
 
+    /// The same order in every block: each connection speaks at the same distance from its last time.
+    pub(super) fn client_order(&self) -> Permutation {
+        let places: Vec<u32> = (0u32..).zip(&self.clients).filter(|(_, key)| **key != NO_KEY).map(|(p, _)| p).collect();
+        Permutation::of(places, Random::new(self.settings.seed, self.purpose(0, 2)))
+    }
+
     /// Keeps the random streams of agents, blocks and uses apart.
-    fn purpose(&self, block: u32, stream: u64) -> u64 {
+    pub(super) fn purpose(&self, block: u32, stream: u64) -> u64 {
         (u64::from(self.settings.agent) << 40) ^ (u64::from(block) << 8) ^ stream
     }
 
@@ -171,7 +179,7 @@ impl<N: Net> Engine<N> {
     /// Plans no more of a block than is due by now.
     fn cut(&mut self, id: u32, now_us: u64) {
         let Some(index) = self.blocks.iter().position(|block| block.id == id) else { return };
-        if let Work::Arrivals(_) = self.blocks[index].work {
+        if let Work::Arrivals(_) | Work::Sessions(_) = self.blocks[index].work {
             while self.blocks[index].next_us().is_some_and(|at_us| at_us <= now_us) {
                 self.arrive(now_us);
             }
@@ -191,6 +199,11 @@ impl<N: Net> Engine<N> {
             Work::Arrivals(arrivals) => {
                 arrivals.pace.cut();
                 arrivals.pace.planned()
+            }
+            Work::Sessions(sessions) => {
+                sessions.pace.cut();
+                sessions.walks.clear();
+                tally.planned
             }
             Work::Sequential(sequence) => {
                 sequence.left = 0;

@@ -134,8 +134,9 @@ impl Bucket {
 
     /// What has changed, as a row; it is counted anew from here on.
     pub(super) fn take_row(&mut self, agent: u32, replicas: &[u16]) -> IntervalRow {
-        let Account { phase, block, kind, .. } = self.account;
+        let Account { phase, block, kind, class } = self.account;
         let mut row = IntervalRow {
+            class,
             planned: self.all.planned,
             fates: self.all.fates,
             causes: std::mem::take(&mut self.causes).into_iter().map(|(cause, n)| (cause.to_string(), n)).collect(),

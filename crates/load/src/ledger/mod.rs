@@ -28,6 +28,8 @@ pub(crate) struct Account {
     pub(crate) block: u32,
     pub(crate) phase: u8,
     pub(crate) kind: Kind,
+    /// Of a workload: what it is counted as beside all others, from 1; 0: nothing of its own.
+    pub(crate) class: u8,
 }
 
 /// One planned request whose fate is not known yet.

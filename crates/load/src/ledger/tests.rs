@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LOAD: Account = Account { block: 3, phase: 2, kind: Kind::Load };
-const PROBE: Account = Account { block: 0, phase: 2, kind: Kind::Probe };
+const LOAD: Account = Account { block: 3, phase: 2, kind: Kind::Load, class: 0 };
+const PROBE: Account = Account { block: 0, phase: 2, kind: Kind::Probe, class: 0 };
 
 fn outcome(fate: Fate) -> Outcome {
     Outcome {

@@ -2,15 +2,23 @@
 
 mod constant;
 mod poisson;
+mod shape;
+mod shaped;
+mod trace;
 
 pub(crate) use constant::Constant;
 pub(crate) use poisson::Poisson;
+pub(crate) use shape::Shape;
+pub(crate) use shaped::Shaped;
+pub(crate) use trace::Trace;
 
 /// Arrivals planned ahead, one after another.
 #[derive(Debug, Clone)]
 pub(crate) enum Pace {
     Constant(Constant),
     Poisson(Poisson),
+    Shaped(Box<Shaped>),
+    Trace(Trace),
 }
 
 impl Pace {
@@ -19,6 +27,8 @@ impl Pace {
         match self {
             Pace::Constant(pace) => pace.planned(),
             Pace::Poisson(pace) => pace.planned(),
+            Pace::Shaped(pace) => pace.planned(),
+            Pace::Trace(pace) => pace.planned(),
         }
     }
 
@@ -27,6 +37,8 @@ impl Pace {
         match self {
             Pace::Constant(pace) => pace.taken(),
             Pace::Poisson(pace) => pace.taken(),
+            Pace::Shaped(pace) => pace.taken(),
+            Pace::Trace(pace) => pace.taken(),
         }
     }
 
@@ -35,6 +47,8 @@ impl Pace {
         match self {
             Pace::Constant(pace) => pace.next_us(),
             Pace::Poisson(pace) => pace.next_us(),
+            Pace::Shaped(pace) => pace.next_us(),
+            Pace::Trace(pace) => pace.next_us(),
         }
     }
 
@@ -43,6 +57,8 @@ impl Pace {
         match self {
             Pace::Constant(pace) => pace.take(),
             Pace::Poisson(pace) => pace.take(),
+            Pace::Shaped(pace) => pace.take(),
+            Pace::Trace(pace) => pace.take(),
         }
     }
 
@@ -51,6 +67,8 @@ impl Pace {
         match self {
             Pace::Constant(pace) => pace.cut(),
             Pace::Poisson(pace) => pace.cut(),
+            Pace::Shaped(pace) => pace.cut(),
+            Pace::Trace(pace) => pace.cut(),
         }
     }
 }

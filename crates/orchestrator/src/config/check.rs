@@ -101,6 +101,9 @@ impl StressConfig {
                 return usage(format!("{flag} must be a JSON object, not {}", tool.arguments));
             }
         }
+        if let Some(workload) = &self.workload {
+            workload.check(self).map_err(StressError::usage)?;
+        }
         if self.change_tool.is_some() && self.streams == 0 {
             return usage("--change-tool makes changes for streams to tell of: add --streams, or leave it out");
         }

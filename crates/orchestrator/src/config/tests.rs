@@ -16,6 +16,7 @@ pub(crate) fn plain() -> StressConfig {
         era: Era::Auto,
         own_sessions: false,
         tool: None,
+        workload: None,
         headers: Vec::new(),
         ca_pem: String::new(),
         insecure: false,

@@ -11,7 +11,7 @@ use crate::plan::{Block, ChangeBy, Load, Step, Streams};
 use crate::stage::{SECOND, Stage};
 
 fn streaming(seconds: u64, changes: Result<ChangeBy, String>) -> Step {
-    let load = Load { rate: 100.0, duration: Duration::from_secs(seconds), line_every: None };
+    let load = Load { rate: 100.0, duration: Duration::from_secs(seconds), line_every: None, shaped: false };
     Step::new("sustained load", Block::Streaming { load, changes })
 }
 

@@ -9,7 +9,7 @@ use crate::plan::{Block, Call, Load, RateSweep, Step, Variant};
 use crate::stage::{SECOND, Stage};
 
 fn varied(variant: Variant) -> Step {
-    let load = Load { rate: 100.0, duration: Duration::from_secs(2), line_every: None };
+    let load = Load { rate: 100.0, duration: Duration::from_secs(2), line_every: None, shaped: false };
     Step::scenario("era_legacy", "the other era", Block::Varied { variant, load })
 }
 

@@ -16,7 +16,10 @@ fn probe(probe: Probe) -> Step {
 
 fn load(seconds: u64) -> Step {
     let line_every = Some(Duration::from_secs(5));
-    Step::new("load", Block::Load(Load { rate: 100.0, duration: Duration::from_secs(seconds), line_every }))
+    Step::new(
+        "load",
+        Block::Load(Load { rate: 100.0, duration: Duration::from_secs(seconds), line_every, shaped: false }),
+    )
 }
 
 fn close(verify: bool) -> Step {
@@ -137,7 +140,7 @@ fn a_dead_agent_loses_its_block_and_the_others_go_on() {
 #[test]
 fn a_dead_agent_planned_what_was_due_when_it_was_seen_gone() {
     let line_every = None;
-    let slow = Block::Load(Load { rate: 20.0, duration: Duration::from_secs(60), line_every });
+    let slow = Block::Load(Load { rate: 20.0, duration: Duration::from_secs(60), line_every, shaped: false });
     let mut stage = Stage::new(vec![Step::new("load", slow)], 500);
     // It begins at 11 s, and each of the two sends ten a second of the 100 that it told.
     stage.run_for(4 * SECOND);

@@ -39,7 +39,8 @@ impl Varied {
         Self { place, variant, load, state: State::Begin, trouble: None }
     }
 
-    fn requests(&self, is_usual: bool) -> Requests {
+    /// For agent `index` of so many.
+    fn requests(&self, is_usual: bool, (agents, index): (u32, u32)) -> Requests {
         let usual = &self.place.run.calls;
         let call = self.variant.call.as_ref().filter(|_| !is_usual);
         let load = call.map_or_else(
@@ -58,7 +59,8 @@ impl Varied {
             with_progress: false,
         });
         let era = self.variant.era.filter(|_| !is_usual).map_or("", crate::Era::name);
-        Requests { load: Some(load), queued, era: era.into(), block: self.block_of(is_usual) }
+        let workload = usual.workload.as_ref().filter(|_| is_usual).map(|workload| workload.told(agents, index));
+        Requests { load: Some(load), queued, era: era.into(), block: self.block_of(is_usual), workload }
     }
 
     /// By which agents say which calls they have taken.
@@ -67,9 +69,10 @@ impl Varied {
     }
 
     fn tell(&self, is_usual: bool, seen: &Observation<'_>) -> (BTreeSet<u32>, Vec<Action>) {
-        let command = Command::Requests(self.requests(is_usual));
         let agents = seen.world.alive();
-        let actions = agents.iter().map(|agent| Action::Command { agent: *agent, command: command.clone() }).collect();
+        let command = |index| Command::Requests(self.requests(is_usual, (agents.len() as u32, index)));
+        let told = (0..).zip(&agents);
+        let actions = told.map(|(index, agent)| Action::Command { agent: *agent, command: command(index) }).collect();
         (agents.into_iter().collect(), actions)
     }
 

@@ -85,6 +85,8 @@ pub struct Load {
     pub duration: Duration,
     /// How often a line is shown; None: never.
     pub line_every: Option<Duration>,
+    /// Its rate goes over time as the workload says, where there is one.
+    pub shaped: bool,
 }
 
 /// What a load calls in place of the run's own call.

@@ -121,7 +121,7 @@ pub(super) fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
             "warm-up: opening",
             Block::Connect(Connect { connections, rate: Some(config.ramp_rate.min(500.0)) }),
         ),
-        Step::quiet("warm-up", Block::Load(Load { rate, duration: second, line_every: None })),
+        Step::quiet("warm-up", Block::Load(Load { rate, duration: second, line_every: None, shaped: false })),
         Step::quiet("warm-up: closing", Block::Close(Close { connections, rate: None, verify: false })),
         Step::quiet("memory reference", Block::Probe(Probe::MemoryReference)),
     ]
@@ -139,7 +139,7 @@ pub(super) fn ramp(config: &StressConfig) -> Block {
 pub(super) fn sustained_load(config: &StressConfig, found: &Found) -> PhasePlan {
     let duration = config.duration();
     let line_every = Some(line_every(duration));
-    let load = Load { rate: config.rate(), duration, line_every };
+    let load = Load { rate: config.rate(), duration, line_every, shaped: true };
     let about = format!("Hold {} for {}", short_count(config.connections()), short_duration(duration));
     let sweep = Step::new("closing sweep", Block::Probe(sweep(config, found)));
     let steps = match config.streams {
@@ -240,7 +240,7 @@ fn performance_scenarios(config: &StressConfig, found: &Found) -> PhasePlan {
         queued: queue.map(|queue| Overflow::plan(queue, config.timeout)),
         window,
     };
-    let load = Load { rate, duration: sustained, line_every: Some(line_every(sustained)) };
+    let load = Load { rate, duration: sustained, line_every: Some(line_every(sustained)), shaped: false };
     let close = Close { connections, rate: Some(config.ramp_rate * 2.0), verify: true };
     let mut steps = vec![
         Step::scenario(scenario::RAMP_UP, "ramp from zero", Block::Connect(Connect { connections, rate: None })),

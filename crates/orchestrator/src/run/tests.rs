@@ -76,7 +76,7 @@ impl Hands for Script {
 
 /// Ramp, 20 s of load, a killed replica, and the end.
 fn plan() -> Plan {
-    let load = Load { rate: 10.0, duration: Duration::from_secs(20), line_every: None };
+    let load = Load { rate: 10.0, duration: Duration::from_secs(20), line_every: None, shaped: false };
     let (scenario, window) = ("node_failure".into(), Duration::from_secs(3));
     let fault = Fault::Outage { scenario, rate: 10.0, window, fault: fault::Fault::of(Kind::Kill, Vec::new()) };
     let close = Close { connections: 1_000, rate: None, verify: true };

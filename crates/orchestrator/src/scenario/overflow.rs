@@ -61,6 +61,7 @@ impl QueueOverflow {
             duration_us: FLOOD_MAX.as_micros() as u64,
             queued: true,
             retry_refused: true,
+            shaped: false,
         };
         let mut actions = self.place.run.calls.tell(seen.world, self.overflow.work_ms);
         let (flood, commands) = Assignment::load(&self.place, self.place.first_id + 1, order, seen);

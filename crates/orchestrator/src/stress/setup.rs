@@ -125,7 +125,7 @@ impl<'a> Setup<'a> {
         self.add_door(&answering);
         let proxied = self.put_proxy(&mut answering, seed).await?;
         let (reached, world) = self.start_agents(binary, &answering, seed).await?;
-        let chosen = calls::choose(&reached, self.config.tool.as_ref())?;
+        let chosen = calls::choose(&reached, self.config.tool.as_ref(), self.config.workload.as_ref())?;
         self.settle(answering, (reached, world), chosen, (seed, proxied)).await
     }
 
@@ -395,6 +395,9 @@ impl<'a> Setup<'a> {
         let row = describe::target_row(&reached, addresses, &collector::describe(&figures), proxied);
         let phases = describe::planned_phases(&plan);
         let folder = self.folder.path().to_path_buf();
+        for text in self.config.workload.iter().flat_map(|workload| workload.lines(self.config)) {
+            self.show(live::Event::Note { text }).await;
+        }
         self.show(live::Event::Plan { config: Box::new(config.clone()), phases, folder }).await;
         let recorder = self.record([Entry::Config(config), Entry::Target(row)])?;
         let calls = settled.chosen.calls;

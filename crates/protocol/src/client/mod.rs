@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod canned;
+pub mod gaps;
 pub mod head;
 mod json;
 pub mod message;

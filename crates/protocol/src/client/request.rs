@@ -76,7 +76,7 @@ pub struct Template {
     before_length: Box<[u8]>,
     /// From there to the id.
     before_id: Box<[u8]>,
-    after_id: Box<[u8]>,
+    pub(super) after_id: Box<[u8]>,
     /// Bytes of the body beside the digits of the id.
     body_length: usize,
 }
@@ -133,6 +133,16 @@ impl Template {
         out.extend_from_slice(comma);
         out.extend_from_slice(members.as_bytes());
         out.extend_from_slice(end);
+    }
+
+    /// Appends the request with this id up to it, where `length` bytes will follow.
+    pub(super) fn write_before(&self, id: u64, length: usize, out: &mut Vec<u8>) {
+        let (mut id_digits, mut length_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let id = id_digits.format(id).as_bytes();
+        out.extend_from_slice(&self.before_length);
+        out.extend_from_slice(length_digits.format(BODY_BEGIN.len() + id.len() + length).as_bytes());
+        out.extend_from_slice(&self.before_id);
+        out.extend_from_slice(id);
     }
 
     /// `more` bytes will follow beyond those of the template.

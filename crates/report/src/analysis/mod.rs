@@ -1,6 +1,7 @@
 //! The fold over a record's rows.
 
 mod bounded;
+mod classes;
 mod connections;
 mod flow;
 mod ledger;
@@ -22,6 +23,7 @@ use erlmcp_record::{
 };
 
 use bounded::Bounded;
+pub(crate) use classes::ClassPart;
 pub(crate) use connections::{LastOpen, PhaseConnections, sum_by_replica};
 pub(crate) use flow::{Flow, FlowKey, Part, generators_own};
 pub(crate) use ledger::LeftOpen;
@@ -61,6 +63,8 @@ pub struct Analysis {
     pub(crate) seconds: Bounded<u32, Second>,
     pub(crate) streams: Streams,
     pub(crate) capacity: capacity::Rows,
+    /// Of a workload, in the judged part of the sustained load.
+    pub(crate) classes: Bounded<u8, ClassPart>,
     view: view::Progress,
     /// Seconds before this one keep only what is judged by the second.
     folded_before: u32,
@@ -105,6 +109,7 @@ impl Analysis {
             seconds: Bounded::new(SECONDS_MAX),
             streams: Streams::new(),
             capacity: capacity::Rows::default(),
+            classes: Bounded::new(256),
             view: view::Progress::default(),
             folded_before: 0,
         }
@@ -189,9 +194,16 @@ impl Analysis {
         if let Some(flow) = self.flows.or_default(key) {
             if judged { flow.judged.push(row) } else { flow.early.push(row) }
         }
+        if judged && row.class > 0 && self.is_sustained(row.phase) {
+            self.classes.or_default(row.class).into_iter().for_each(|class| class.push(row));
+        }
         if let Some(second) = self.second_mut(row.second) {
             second.push_interval(row);
         }
+    }
+
+    fn is_sustained(&self, number: u8) -> bool {
+        self.phases.get(&number).is_some_and(|times| times.name == phase::SUSTAINED_LOAD)
     }
 
     fn push_connections(&mut self, row: &ConnectionRow) {
@@ -252,6 +264,7 @@ impl Analysis {
             + self.seconds.turned_away()
             + self.streams.turned_away()
             + self.capacity.turned_away
+            + self.classes.turned_away()
     }
 
     /// The number and the times of the phase with this name.

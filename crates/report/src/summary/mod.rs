@@ -11,6 +11,7 @@ mod scenarios;
 mod streams;
 mod suite_lines;
 mod timeline;
+mod workload;
 
 use erlmcp_record::{ConfigRow, FateCounts, Kind, Machine, RunHeader, TargetRow};
 use serde::Serialize;

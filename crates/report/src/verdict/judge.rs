@@ -3,7 +3,7 @@ use erlmcp_record::names::{phase, skip};
 
 use super::evidence::Evidence;
 use super::{Check, Limit, Threshold, Verdict, threshold};
-use super::{baseline, capacity, cool_down, faults, performance, ramp, recovery, sla, sustained, whole_run};
+use super::{baseline, capacity, cool_down, faults, performance, ramp, recovery, sla, sustained, whole_run, workload};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
 use crate::{format, suite};
@@ -57,6 +57,7 @@ pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
     baseline::enter(&mut judge);
     ramp::enter(&mut judge);
     sustained::enter(&mut judge);
+    workload::enter(&mut judge);
     recovery::enter(&mut judge);
     faults::enter(&mut judge);
     performance::enter(&mut judge);
@@ -103,6 +104,32 @@ impl Judge<'_> {
             }
         };
         self.checks.push(evidence.into_check(row, limit, verdict));
+    }
+
+    /// A check that is not in the table: its limit is the workload's own. It belongs to the sustained load.
+    pub(super) fn enter_own(&mut self, (id, name): (String, String), limit: Limit, evidence: Evidence) {
+        let name_of_phase = phase::SUSTAINED_LOAD;
+        let table = Threshold {
+            id: "workload",
+            name: "Workload",
+            phase: Some(name_of_phase),
+            comparison: limit.comparison,
+            default: limit.value,
+            unit: "",
+        };
+        let (evidence, verdict) = match skipped_phase(self.analysis, name_of_phase) {
+            Some(reason) => (Evidence::default(), Verdict::Skipped { reason }),
+            None => {
+                let evidence = evidence.spoiled(self.lost_agents(&table)).spoiled(self.too_large());
+                let evidence = match &self.invalid {
+                    Some(_) => Evidence { spoiled: vec![INVALID.into()], ..evidence },
+                    None => evidence,
+                };
+                let verdict = evidence.verdict(&limit);
+                (evidence, verdict)
+            }
+        };
+        self.checks.push(Check { id, name, ..evidence.into_check(&table, limit, verdict) });
     }
 
     /// For a part of a phase that was not run.

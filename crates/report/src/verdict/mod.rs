@@ -17,6 +17,7 @@ mod sustained;
 mod text;
 mod threshold;
 mod whole_run;
+mod workload;
 
 use serde::Serialize;
 

@@ -121,6 +121,7 @@ fn apply(stage: &mut Stage, block: u32, step: Step) -> bool {
                 duration_us: S,
                 offset: 0.5,
                 retry_refused: retry,
+                shape: None,
             }));
             return true;
         }

@@ -11,3 +11,4 @@ mod stage;
 mod stalls;
 mod streams;
 mod talks;
+mod workloads;

@@ -134,7 +134,7 @@ fn the_usual_load_does_not_wait_behind_queued_work() {
     stage.open(80);
     let start_us = stage.now_us();
     let load = proto::Load { phase: 4, rate: 50.0, start_us, duration_us: 2 * S, ..proto::Load::default() };
-    stage.engine.order(Order::Load(proto::Load { block: 2, queued: true, ..load }));
+    stage.engine.order(Order::Load(proto::Load { block: 2, queued: true, ..load.clone() }));
     stage.engine.order(Order::Load(proto::Load { block: 3, ..load }));
     stage.until_done(2);
     stage.until_done(3);

@@ -31,7 +31,7 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
         RateSweep { rates: RATES.iter().map(|part| rate * part).collect(), each, p95_max: Duration::from_millis(100) };
     let curve =
         Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(2.0, third.as_secs_f64().clamp(2.0, 20.0)).ceil());
-    let curve = Load { rate, duration: curve, line_every: None };
+    let curve = Load { rate, duration: curve, line_every: None, shaped: false };
     let mut steps = vec![
         Step::scenario(scenario::RATE_SWEEP, "rate sweep to the knee", Block::RateSweep(sweep)),
         // The last rate was more than the target could do.
@@ -49,7 +49,7 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
 }
 
 fn varied(name: &str, words: &str, variant: Variant, (rate, duration): (f64, Duration)) -> Step {
-    let load = Load { rate: rate.max(1.0), duration, line_every: None };
+    let load = Load { rate: rate.max(1.0), duration, line_every: None, shaped: false };
     Step::scenario(name, words, Block::Varied { variant, load })
 }
 

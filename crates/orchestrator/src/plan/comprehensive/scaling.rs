@@ -22,7 +22,7 @@ pub(super) fn body(config: &StressConfig, _found: &Found) -> Body {
         let name = short_count(*size);
         let connect = Connect { connections: size - open, rate: Some(config.ramp_rate) };
         open = *size;
-        let load = Load { rate: config.rate(), duration, line_every: None };
+        let load = Load { rate: config.rate(), duration, line_every: None, shaped: false };
         steps.push(Step::scenario(
             &format!("{}{size}", scenario::SCALE_RAMP),
             &format!("ramp to {name} connections"),

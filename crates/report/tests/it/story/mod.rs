@@ -418,6 +418,7 @@ fn config(rate: u64, seconds: u32) -> ConfigRow {
         agents: AGENTS.len() as u32,
         era: "modern".into(),
         calls: "tools/call echo".into(),
+        workload: None,
         queued_calls: Some("tools/call work".into()),
         seed: 7,
         phases: PHASES.iter().map(|name| name.to_string()).collect(),

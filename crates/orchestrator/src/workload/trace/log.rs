@@ -1,0 +1,134 @@
+//! From a log of requests to a trace.
+
+use std::io::{BufRead, Write};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ARRIVALS_MAX, LINE_BYTES_MAX, Numbers, Recorded, TraceFile};
+
+/// Why a log cannot be made into a trace.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    #[error("line {0}: {1}")]
+    Line(usize, String),
+    #[error("{0}")]
+    Whole(String),
+    #[error("the trace cannot be written: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// One line of a log. What else it says is left alone.
+#[derive(Debug, Deserialize)]
+struct Line {
+    #[serde(alias = "time", alias = "ts", alias = "at")]
+    timestamp: Option<Value>,
+    method: Option<String>,
+    #[serde(alias = "name")]
+    tool: Option<String>,
+    arguments: Option<Value>,
+    params: Option<Params>,
+    /// Bytes of the arguments, where those were not logged.
+    size: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Params {
+    name: Option<String>,
+    uri: Option<String>,
+    arguments: Option<Value>,
+}
+
+const SIZE_MAX: u64 = 16 << 20;
+/// What fills an argument of a known size.
+const FILLING: char = 'x';
+
+/// Makes a trace of a log of JSON lines, each with a timestamp (RFC 3339, or a number of seconds, milliseconds or
+/// microseconds), a method or a tool, and arguments or their size; in the latter case the argument `argument` is filled
+/// with so many letters, rounded to a power of two. Lines need not be in order. Gives the number of requests, and the
+/// seconds from the first to the last.
+///
+/// # Errors
+/// Where a line is not of that form, or nothing is left.
+pub fn record(log: impl BufRead, argument: &str, out: &mut dyn Write) -> Result<(u64, f64), TraceError> {
+    let mut numbers = Numbers::default();
+    let mut arrivals = Vec::new();
+    for (number, line) in (1..).zip(log.lines()) {
+        let wrong = |why: String| TraceError::Line(number, why);
+        let line = line.map_err(|error| wrong(error.to_string()))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        if line.len() > LINE_BYTES_MAX || arrivals.len() >= ARRIVALS_MAX {
+            return Err(wrong(format!("a trace has {ARRIVALS_MAX} requests at most: cut the log before this line")));
+        }
+        let (at_us, request) = entry(&line, argument).map_err(wrong)?;
+        let request = numbers.of(request).ok_or_else(|| wrong("there are too many different requests".into()))?;
+        arrivals.push((at_us, request));
+    }
+    arrivals.sort_by_key(|(at_us, _)| *at_us);
+    let (Some(first), Some(last)) = (arrivals.first().copied(), arrivals.last().copied()) else {
+        return Err(TraceError::Whole("the log has no requests".into()));
+    };
+    arrivals.iter_mut().for_each(|arrival| arrival.0 -= first.0);
+    let span_us = last.0 - first.0;
+    // The next round's first comes after the last as the others do, on the average.
+    let length_us = span_us + (span_us / (arrivals.len() as u64 - 1).max(1)).max(1);
+    let trace = TraceFile { requests: numbers.requests, arrivals, length_us };
+    trace.write(out)?;
+    Ok((trace.arrivals.len() as u64, span_us as f64 / 1e6))
+}
+
+fn entry(line: &str, argument: &str) -> Result<(u64, Recorded), String> {
+    let line: Line =
+        serde_json::from_str(line).map_err(|error| format!("this is no JSON object of a request: {error}"))?;
+    let at_us = time_us(line.timestamp.as_ref())?;
+    let params = line.params.unwrap_or_default();
+    let name = line.tool.or(params.name).or(params.uri).unwrap_or_default();
+    let method = match line.method {
+        Some(method) => method,
+        None if !name.is_empty() => "tools/call".into(),
+        None => return Err("it says neither method nor tool".into()),
+    };
+    let takes_name = matches!(method.as_str(), "tools/call" | "prompts/get" | "resources/read");
+    if takes_name && name.is_empty() {
+        return Err(format!("{method} needs a tool (or params.name, or params.uri)"));
+    }
+    let takes_arguments = matches!(method.as_str(), "tools/call" | "prompts/get");
+    let arguments = match (line.arguments.or(params.arguments), line.size) {
+        _ if !takes_arguments => String::new(),
+        (Some(arguments), _) if arguments.is_object() => arguments.to_string(),
+        (Some(other), _) => return Err(format!("arguments must be an object, not {other}")),
+        (None, Some(size)) => {
+            let letters = size.clamp(1, SIZE_MAX).next_power_of_two();
+            serde_json::json!({ argument: FILLING.to_string().repeat(letters as usize) }).to_string()
+        }
+        (None, None) => "{}".into(),
+    };
+    let name = if takes_name { name } else { String::new() };
+    Ok((at_us, Recorded { method, name, arguments }))
+}
+
+/// Microseconds since the epoch, or since whatever the log counts from.
+fn time_us(value: Option<&Value>) -> Result<u64, String> {
+    let wrong = || "it needs a timestamp: RFC 3339, or a number of seconds, milliseconds or microseconds".to_string();
+    match value {
+        Some(Value::String(text)) => {
+            let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+            u64::try_from(time.as_microsecond()).map_err(|_| wrong())
+        }
+        Some(Value::Number(number)) => {
+            let number = number.as_f64().filter(|number| *number >= 0.0).ok_or_else(wrong)?;
+            // Since the epoch these are now about 1.8e9, 1.8e12 and 1.8e15; a log that begins at 0 counts in seconds.
+            Ok(match number {
+                number if number >= 1e14 => number as u64,
+                number if number >= 1e11 => (number * 1e3) as u64,
+                number => (number * 1e6).round() as u64,
+            })
+        }
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
