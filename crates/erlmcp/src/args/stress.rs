@@ -82,7 +82,7 @@ pub(crate) struct StressArgs {
     #[arg(long, value_name = "NAME", requires = "streams")]
     pub(crate) change_tool: Option<String>,
     /// That tool's arguments, a JSON object
-    #[arg(long, value_name = "JSON", requires = "change_tool")]
+    #[arg(long, value_name = "JSON", requires = "change_tool", hide_short_help = true)]
     pub(crate) change_args: Option<String>,
     #[command(flatten)]
     pub(crate) reaching: ReachingArgs,
@@ -111,7 +111,7 @@ pub(crate) struct StressArgs {
     #[arg(long = "threshold", value_name = "NAME=VALUE")]
     pub(crate) thresholds: Vec<String>,
     /// A TOML file of limits: "sla.p95_ms" = 50
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) thresholds_file: Option<PathBuf>,
     /// Inject no faults: the failure recovery phase is SKIPPED
     #[arg(long)]
@@ -120,7 +120,7 @@ pub(crate) struct StressArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "no_faults")]
     pub(crate) faults: Option<PathBuf>,
     /// Do not stop by itself above 50 % errors on another host
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_abort: bool,
     /// A SKIPPED check makes the run inconclusive (exit 3)
     #[arg(long)]
