@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use erlmcp_record::names::detail;
 use tokio::task::JoinSet;
@@ -14,6 +15,10 @@ use crate::collector::Answered;
 const VERSION: &str = "2025-11-25";
 /// Connections that ask for them at the same time.
 const AT_ONCE: usize = 8;
+/// Connections that end them: every replica is told of an end before it is answered.
+const ENDING_AT_ONCE: usize = 64;
+/// What has not been ended by then ends by itself in an hour.
+const END_WITHIN: Duration = Duration::from_secs(40);
 /// More are not tried: an erlmcp server holds 16,384.
 const SESSIONS_MAX: u64 = 17_000;
 /// Nor is it gone on for longer than this: what was taken has to be given back, too.
@@ -103,19 +108,19 @@ async fn fill(door: Door, shared: Arc<Shared>) -> Result<Part, String> {
 
 /// Ends all of them, so that the server has its room back.
 async fn end_all(door: &Door, ids: Vec<String>) {
-    let share = ids.len().div_ceil(AT_ONCE).max(1);
+    let share = ids.len().div_ceil(ENDING_AT_ONCE).max(1);
     let mut ending = JoinSet::new();
     for ids in ids.chunks(share) {
         let (door, ids) = (door.clone(), ids.to_vec());
         ending.spawn(async move {
             let Ok(mut talk) = door.talk().await else { return };
             for id in ids {
-                // One that was not ended ends by itself in an hour.
                 let _ = talk.ask(&texts::end_session(&door, (&id, VERSION))).await;
             }
         });
     }
-    while ending.join_next().await.is_some() {}
+    let all = async { while ending.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(END_WITHIN, all).await;
 }
 
 /// When a new session could have a level again.
