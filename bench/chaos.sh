@@ -4,12 +4,13 @@
 # code where the run had at least 100 faults of 20 kinds and audited a million operations without a violation, else with 3.
 # Needs python3; nftables and cgroups v1 (root, most often), or their kinds are SKIPPED.
 #   bench/chaos.sh [MINUTES] [SEED] [more arguments for erlmcp chaos]
-# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. FAULTS, KINDS and OPERATIONS are
-# other least numbers, for a shorter run.
+# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. RATE: operations a second. FAULTS,
+# KINDS and OPERATIONS are other least numbers, for a shorter run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=${1:-15}
 seed=${2:-1}
+rate=${RATE:-1500}
 shift $(($# < 2 ? $# : 2))
 if [ -z "${BINARY:-}" ]; then
   cargo build --release --locked
@@ -24,7 +25,7 @@ result=$root/bench/results/chaos-$(date +%Y-%m-%d).md
 
 echo "$minutes minutes of faults, seed $seed" >&2
 code=0
-(cd "$work" && "$binary" chaos --for "${minutes}m" --seed "$seed" --faults "$root/bench/faults-hundred.toml" --operations 1500 \
+(cd "$work" && "$binary" chaos --for "${minutes}m" --seed "$seed" --faults "$root/bench/faults-hundred.toml" --operations $rate \
   -o "$work/run" "$@") >"$work/chaos.log" 2>&1 || code=$?
 [ -e "$work/run/report.json" ] || { tail -20 "$work/chaos.log" >&2; exit 1; }
 
@@ -34,7 +35,7 @@ python3 bench/chaos.py "$work/run/report.json" "$code" >"$work/table.md" || judg
   echo "# Faults of every kind under load, $(date +%Y-%m-%d)"
   echo
   echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by cluster and generator, Linux $(uname -r)." \
-    "\`erlmcp chaos --for ${minutes}m --seed $seed --faults bench/faults-hundred.toml --operations 1500 $*\`"
+    "\`erlmcp chaos --for ${minutes}m --seed $seed --faults bench/faults-hundred.toml --operations $rate $*\`"
   echo
   cat "$work/table.md"
 } >"$result"
