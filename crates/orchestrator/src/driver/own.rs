@@ -29,8 +29,8 @@ const STORE: u16 = 0;
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 const TERM_WITHIN: Duration = Duration::from_secs(5);
 const KILL_WITHIN: Duration = Duration::from_secs(5);
-/// Replicas of a supervisor that was killed die with it.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
+/// Replicas of a supervisor that was killed die with it; the kernel takes its time over their thousands of sockets.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A supervisor that this process started.
 #[derive(Debug)]

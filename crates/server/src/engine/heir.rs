@@ -19,8 +19,8 @@ use super::Shared;
 use crate::metrics::counters::ConnectionKind;
 use crate::shard::Origin;
 
-/// Connections that wait to be sent over.
-const HANDED_MAX: usize = 1_024;
+/// Connections that wait to be sent over: the fewer, the sooner one is served again.
+const HANDED_MAX: usize = 256;
 /// Connections of one message; the kernel takes 253 at most.
 const AT_ONCE: usize = 64;
 /// Two bytes a connection go with it: its listener and what it was.

@@ -247,7 +247,7 @@ impl<N: Net> Shard<N> {
     }
 
     pub(crate) fn next_tick_ns(&self) -> u64 {
-        self.wheel.next_tick_ns()
+        self.wheel.next_tick_ns().min(self.next_look_ns().unwrap_or(u64::MAX))
     }
 }
 

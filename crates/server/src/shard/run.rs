@@ -75,7 +75,7 @@ pub(crate) fn run(looping: Looping) -> u64 {
             at_once |= accepting.turn(|stream, origin| shard.adopt(stream, origin));
         }
         shard.tick();
-        at_once |= shard.go_on_draining();
+        shard.go_on_draining();
         if !shard.accepts()
             && let Some(mut last) = accepting.take()
         {

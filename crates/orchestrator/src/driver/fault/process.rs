@@ -74,6 +74,8 @@ impl Process {
 struct Stat {
     state: Option<char>,
     parent: u32,
+    /// A first thread that has ended keeps its place until the last one has.
+    threads: u32,
     /// In clock ticks since the machine began: with the number it names one process and no other.
     started: u64,
 }
@@ -82,14 +84,21 @@ fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+impl Stat {
+    fn is_over(&self) -> bool {
+        matches!(self.state, Some('Z' | 'X')) && self.threads <= 1
+    }
+}
+
 /// The name in brackets may hold blanks and brackets itself: fields are counted after its last one.
 fn parse_stat(text: &str) -> Option<Stat> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?.chars().next();
     let parent = fields.next()?.parse().ok()?;
-    // Field 22 of the line; the state is field 3.
-    let started = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, started })
+    // Fields 20 and 22 of the line; the state is field 3.
+    let threads = fields.nth(15)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
+    Some(Stat { state, parent, threads, started })
 }
 
 pub(crate) fn parent(pid: u32) -> Option<u32> {
@@ -108,9 +117,9 @@ impl Known {
         Some(Self { pid, started: stat(pid)?.started })
     }
 
-    /// It runs still: it is neither gone nor waiting to be buried.
+    /// It is neither gone nor waiting to be buried: while one of its threads is still ending, so are its sockets.
     pub(crate) fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|now| now.started == self.started && !matches!(now.state, Some('Z' | 'X')))
+        stat(self.pid).is_some_and(|now| now.started == self.started && !now.is_over())
     }
 
     pub(crate) fn kill(&self) {
@@ -131,7 +140,13 @@ mod tests {
     #[test]
     fn a_name_with_brackets_does_not_confuse() {
         let text = "4711 (a (b) c) T 12 4711 4711 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 3 0 987654 1 2 3";
-        assert_eq!(parse_stat(text), Some(Stat { state: Some('T'), parent: 12, started: 987_654 }));
+        assert_eq!(parse_stat(text), Some(Stat { state: Some('T'), parent: 12, threads: 3, started: 987_654 }));
+        assert!(
+            !parse_stat(&text.replace(" T ", " Z ")).expect("as before").is_over(),
+            "threads of it are still ending"
+        );
+        let buried = text.replace(" T ", " Z ").replace(" 20 0 3 ", " 20 0 1 ");
+        assert!(parse_stat(&buried).expect("as before").is_over());
         assert_eq!(parse_stat("4711 (short) S 12"), None);
         assert_eq!(parse_stat("nothing"), None);
     }

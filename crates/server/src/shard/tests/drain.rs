@@ -72,7 +72,7 @@ fn an_heir_takes_connections_over_as_they_become_idle() {
         kinds.push(one.kind);
         stage.turn();
     }
-    assert_eq!(kinds, [ConnectionKind::Mcp, ConnectionKind::New], "one after the other: the heir has room for one");
+    assert_eq!(kinds, [ConnectionKind::New, ConnectionKind::Mcp], "one after the other: the heir has room for one");
     for peer in [&idle, &fresh] {
         assert!(peer.is_closed() && !peer.is_finished() && peer.received().is_empty(), "its client notices nothing");
     }
