@@ -33,6 +33,12 @@ pub(crate) fn erlmcp(arguments: &[&str]) -> Started {
     start(Command::new(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
 }
 
+/// The same of the binary that ERLMCP names, where it names one.
+pub(crate) fn erlmcp_named(arguments: &[&str]) -> Started {
+    let named = std::env::var_os("ERLMCP").unwrap_or_else(|| env!("CARGO_BIN_EXE_erlmcp").into());
+    start(Command::new(named).args(arguments))
+}
+
 /// The same with a hard limit of descriptors.
 pub(crate) fn erlmcp_with_descriptors(limit: u32, arguments: &[&str]) -> Started {
     let script = format!("ulimit -Sn {limit} && ulimit -Hn {limit} && exec \"$0\" \"$@\"");

@@ -5,13 +5,13 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::finished::{Finished, erlmcp};
+use crate::finished::{Finished, erlmcp_named};
 
 #[test]
-#[ignore = "takes minutes and wants a release build: .ci/run has the call"]
+#[ignore = "takes minutes and wants a release build, which ERLMCP names: .ci/run has the call"]
 #[allow(clippy::print_stdout, reason = "its report is what a person who runs it wants to see")]
 fn main_job() {
-    let run = erlmcp(&["stress", "-c", "5000", "-d", "20s", "-r", "2000", "--ramp-rate", "1000", "--seed", "7"]);
+    let run = erlmcp_named(&["stress", "-c", "5000", "-d", "20s", "-r", "2000", "--ramp-rate", "1000", "--seed", "7"]);
     let pid = run.pid();
     let finished = run.end();
     println!("{}", finished.said());
@@ -29,7 +29,7 @@ fn main_job() {
 fn operations_are_audited(finished: &Finished) {
     assert_ne!(finished.verdict("recovery.operations_lost_count"), "fail");
     let results = finished.results();
-    let audit = erlmcp(&["audit", results.to_str().expect("text"), "--json"]).end();
+    let audit = erlmcp_named(&["audit", results.to_str().expect("text"), "--json"]).end();
     assert!([0, 3].contains(&audit.code), "{}", audit.said());
     let found: Value = serde_json::from_str(&audit.output).expect("JSON");
     assert!(found["operations"]["attempted"].as_u64() > Some(1_000), "{}", audit.said());

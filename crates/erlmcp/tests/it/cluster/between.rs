@@ -48,7 +48,7 @@ fn packets_are_dropped_one_way_at_half_and_reset_or_lost() {
         "kind = \"reset\"\nreplicas = [3]",
         "kind = \"loss\"\npercent = 20\nreplicas = [1]",
     ]);
-    let (finished, rows) = chaos(&list, &["--for", "40s"]);
+    let (finished, rows) = chaos(&list, &["--for", "10s"]);
     let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
     assert_eq!(kinds, ["partition_in", "partition_out", "partition", "reset", "loss"], "{}", finished.said());
     for row in &rows {
@@ -68,7 +68,7 @@ fn the_proxy_stands_before_every_replica_and_harms_only_its_target() {
         "kind = \"black_hole\"\nreplicas = [3]",
         "kind = \"cut\"\nreplicas = [1]",
     ]);
-    let (finished, rows) = chaos(&list, &["--for", "30s"]);
+    let (finished, rows) = chaos(&list, &["--for", "10s"]);
     let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
     assert_eq!(kinds, ["latency_in", "slicing", "black_hole", "cut"], "{}", finished.said());
     rows.iter().for_each(|row| is_done_and_over(row, &finished.said()));

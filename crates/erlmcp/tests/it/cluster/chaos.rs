@@ -13,7 +13,7 @@ pub(super) fn chaos(folder: &std::path::Path, target: &str, faults: &str) -> Sta
     let list = folder.join("faults.toml");
     fs::write(&list, faults).expect("the folder is ours");
     let list = list.to_str().expect("plain");
-    let common = ["--for", "15s", "-c", "60", "-r", "120", "--ramp-rate", "500", "--agents", "1", "--seed", "7"];
+    let common = ["--for", "5s", "-c", "60", "-r", "120", "--ramp-rate", "500", "--agents", "1", "--seed", "7"];
     erlmcp(&[["chaos", target, "--faults", list].as_slice(), &common].concat())
 }
 
