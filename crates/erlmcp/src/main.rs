@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Comprehensive(args) => commands::comprehensive::run(*args),
         Command::Capacity(args) => commands::capacity::run(*args),
         Command::Chaos(args) => commands::chaos::run(*args),
+        Command::Watch(args) => commands::watch::run(*args),
         Command::Discover(args) => commands::discover::run(args),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Record(args) => commands::record::run(&args),

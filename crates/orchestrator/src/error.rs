@@ -9,6 +9,9 @@ pub enum StressError {
     /// It could be run, but not here and now (exit code 1).
     #[error("{0}")]
     Failed(String),
+    /// The same, and it is the target's: nobody answers there, or not in MCP.
+    #[error("{0}")]
+    Unreachable(String),
     /// Stopped by the user before anything was measured (exit code 105).
     #[error("interrupted before the first phase; nothing was measured")]
     Interrupted,
@@ -19,7 +22,7 @@ impl StressError {
     pub fn exit_code(&self) -> u8 {
         match self {
             StressError::Usage(_) => 2,
-            StressError::Failed(_) => 1,
+            StressError::Failed(_) | StressError::Unreachable(_) => 1,
             StressError::Interrupted => 105,
         }
     }

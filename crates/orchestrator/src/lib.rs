@@ -35,6 +35,7 @@ mod stage;
 mod stress;
 mod target;
 mod visit;
+mod watch;
 mod workload;
 mod world;
 
@@ -46,4 +47,5 @@ pub use error::StressError;
 pub use fault::FaultList;
 pub use proxy::fault_proxy;
 pub use stress::{Outcome, stress};
+pub use watch::{ExitOn, WatchConfig, WatchEvent, Watched, Webhook, watch};
 pub use workload::{SHIPPED, TraceError, Workload, record, workload_schema};

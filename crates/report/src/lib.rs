@@ -21,6 +21,7 @@ mod stats;
 mod suite;
 mod summary;
 pub mod verdict;
+pub mod watch;
 
 pub use analysis::{Analysis, Span};
 pub use exit::{ExitCode, exit_code};

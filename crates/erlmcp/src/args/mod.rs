@@ -12,6 +12,7 @@ mod reaching;
 mod record;
 mod serve;
 mod stress;
+mod watch;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +28,7 @@ pub(crate) use serve::{
     AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, Fixtures, ReplicaArgs, ServeArgs,
 };
 pub(crate) use stress::{Era, Sessions, StressArgs};
+pub(crate) use watch::{ExitOn as WatchExitOn, WatchArgs};
 
 /// The stress and resilience tester for MCP servers, and an MCP server engine that proves it.
 #[derive(Debug, Parser)]
@@ -41,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   erlmcp stress http://localhost:8080 10k 5       10,000 connections for 5 minutes on your server
   erlmcp chaos --for 10m --seed 7                 faults at random under load, the same for the same seed
   erlmcp capacity http://localhost:8080           the most load that it carries within an objective
+  erlmcp watch http://localhost:8080 --every 15m  a light check again and again, for a server in production
   erlmcp discover http://localhost:8080           what your server is and has
   erlmcp cluster --replicas 12                    the cluster, to be stressed from another terminal
 
@@ -57,6 +60,8 @@ pub(crate) enum Command {
     Capacity(Box<CapacityArgs>),
     /// Break an MCP server again and again under load, by a seed or a list, and judge how it bears that
     Chaos(Box<ChaosArgs>),
+    /// Check a server in production again and again, at a low rate, and say when it breaks an objective or changes
+    Watch(Box<WatchArgs>),
     /// Say what an MCP server is and has: era, versions, tools, resources, prompts
     Discover(DiscoverArgs),
     /// Prove from the folder of a run that no operation was lost, or show which
@@ -99,9 +104,19 @@ mod tests {
 
     #[test]
     fn the_help_fits_a_screen() {
-        for name in
-            ["", "stress", "comprehensive", "capacity", "chaos", "discover", "audit", "record", "serve", "cluster"]
-        {
+        for name in [
+            "",
+            "stress",
+            "comprehensive",
+            "capacity",
+            "chaos",
+            "watch",
+            "discover",
+            "audit",
+            "record",
+            "serve",
+            "cluster",
+        ] {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };
             let lines = command.render_help().to_string().lines().count();

@@ -17,4 +17,5 @@ mod status;
 pub(crate) mod store;
 pub(crate) mod stress;
 mod survey;
+pub(crate) mod watch;
 pub(crate) mod watchdog;

@@ -15,4 +15,5 @@ mod serving;
 mod streaming;
 mod suite;
 mod targets;
+mod watching;
 mod workloads;

@@ -15,7 +15,7 @@ mod work;
 use std::net::SocketAddr;
 
 pub use reach::KeepAlive;
-pub use reach::{Conversation, converse};
+pub use reach::{Conversation, converse, tell};
 pub use survey::{GetAnswer, Survey, survey};
 
 /// What an agent must know before it can dial in.

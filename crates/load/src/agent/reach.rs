@@ -13,6 +13,7 @@ mod keep_alive;
 mod knock;
 mod listing;
 mod survey;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -32,6 +33,7 @@ pub(super) use found::Found;
 pub use keep_alive::KeepAlive;
 pub(super) use knock::knock;
 pub(super) use survey::Surveyed;
+pub use telling::tell;
 pub(super) use trouble::Trouble;
 
 /// A probe waits for its answer at most so long: enough for a slow server, not for a load.

@@ -327,7 +327,7 @@ impl<'a> Setup<'a> {
 
     /// Who answers, as the first agent finds out.
     async fn reach(&mut self, target: &Target, world: &mut World) -> Result<Reached, StressError> {
-        let cannot = |why: &str| StressError::failed(format!("{} cannot be tested: {why}", target.url));
+        let cannot = |why: &str| StressError::Unreachable(format!("{} cannot be tested: {why}", target.url));
         self.rig.command(0, Command::Reach(proto::Reach { block: REACH_BLOCK }));
         let answered = async {
             loop {

@@ -43,7 +43,7 @@ impl Target {
         permit::check(&url, &resolved, config)?;
         let (addresses, left_out) = resolve::accepting(&resolved).await;
         if addresses.is_empty() {
-            return Err(StressError::failed(format!(
+            return Err(StressError::Unreachable(format!(
                 "cannot connect to {url}: {}. Start the server, or correct the URL",
                 left_out.join("; ")
             )));

@@ -35,7 +35,7 @@ pub(super) async fn addresses(url: &Url) -> Result<Vec<SocketAddr>, StressError>
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer within {} s", LOOKUP.as_secs()),
     };
-    Err(StressError::failed(format!("cannot find the host {} of {url}: {why}. Check its name", url.host)))
+    Err(StressError::Unreachable(format!("cannot find the host {} of {url}: {why}. Check its name", url.host)))
 }
 
 /// The addresses that take a connection, in their order, and why the others do not.

@@ -29,6 +29,10 @@ pub struct Judged {
 }
 
 impl Tally {
+    pub(crate) fn of(part: Part) -> Self {
+        Self { part }
+    }
+
     /// Adds the requests of one row.
     pub fn push(&mut self, row: &IntervalRow) {
         self.part.push(row);

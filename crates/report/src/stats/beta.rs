@@ -65,7 +65,7 @@ fn beta_quantile(probability: f64, a: f64, b: f64) -> f64 {
 }
 
 /// The regularized incomplete beta function I_x(a, b).
-fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
+pub(super) fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
     }

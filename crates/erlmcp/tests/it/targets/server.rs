@@ -50,6 +50,7 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     /// `tools/call` requests that it read.
     pub(crate) calls: Arc<AtomicU64>,
+    delay_ms: Arc<AtomicU64>,
     runtime: Option<Runtime>,
 }
 
@@ -62,12 +63,21 @@ impl Target {
             .expect("a runtime can be built");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let calls = Arc::new(AtomicU64::new(0));
-        runtime.spawn(accept(
-            listener,
-            Shared { vice, calls: calls.clone(), stall_began: Arc::default(), bucket: Arc::default() },
-        ));
-        Self { address, calls, runtime: Some(runtime) }
+        let (calls, delay_ms) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let shared = Shared {
+            vice,
+            calls: calls.clone(),
+            delay_ms: delay_ms.clone(),
+            stall_began: Arc::default(),
+            bucket: Arc::default(),
+        };
+        runtime.spawn(accept(listener, shared));
+        Self { address, calls, delay_ms, runtime: Some(runtime) }
+    }
+
+    /// From now on every call takes so much longer.
+    pub(crate) fn turns_slow(&self, delay: Duration) {
+        self.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -87,6 +97,7 @@ impl Drop for Target {
 struct Shared {
     vice: Vice,
     calls: Arc<AtomicU64>,
+    delay_ms: Arc<AtomicU64>,
     stall_began: Arc<std::sync::OnceLock<Instant>>,
     bucket: Arc<Mutex<Bucket>>,
 }
@@ -214,6 +225,10 @@ async fn call(id: &Value, shared: &Shared) -> Answer {
     let number = shared.calls.fetch_add(1, Ordering::SeqCst) + 1;
     let hit = |every: u64| number.is_multiple_of(every);
     let good = call_result(id);
+    let delay = Duration::from_millis(shared.delay_ms.load(Ordering::SeqCst));
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     match shared.vice {
         Vice::Fails(every) if hit(every) => Answer::Bytes(http(500, "text/plain", "broken")),
         Vice::CarriesOnly(rate) if !shared.bucket.lock().expect("nobody panics with it").takes(rate) => {
