@@ -61,6 +61,8 @@ pub(crate) struct ArrivalWork {
     pub(crate) call: Call,
     /// Refused operations are tried again until this time; 0: not at all.
     pub(crate) patience_us: u64,
+    /// Once all are planned: retries a second, where fewer are earned.
+    pub(crate) settle_rate: f64,
 }
 
 /// Sessions of a workload at a pace, each bound to a client, and the steps of those that have begun.
@@ -122,10 +124,21 @@ pub(crate) struct ReconnectWork {
     /// Of each hundred clients so many.
     pub(crate) percent: u32,
     pub(crate) at_us: u64,
+    /// For so long nothing can be sent or opened by anybody; 0: those with a request in flight are left alone.
+    pub(crate) outage_us: u64,
     /// It ends then, whoever is not served again.
     pub(crate) until_us: u64,
     /// Incidents to which they belong, once they are closed: one an endpoint.
     pub(crate) incidents: Option<Vec<u32>>,
+}
+
+/// An outage that the clients make for themselves, and what comes after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outage {
+    /// Nothing can be sent or opened.
+    pub(crate) dark_until_us: u64,
+    /// What failed in it is tried again until then at most.
+    pub(crate) until_us: u64,
 }
 
 impl Block {

@@ -26,6 +26,7 @@ mod permutation;
 mod random;
 mod report;
 mod request;
+mod retry;
 mod settings;
 mod sources;
 mod stream;

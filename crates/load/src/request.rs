@@ -1,8 +1,10 @@
 //! One request on its way, and those that wait for their connection.
 
 use erlmcp_protocol::client::canned::Question;
+use erlmcp_record::Fate;
 use slab::Slab;
 
+use crate::cause::Cause;
 use crate::ledger::{Account, Ticket};
 
 /// Requests waiting for their connections at once, at most.
@@ -43,10 +45,12 @@ pub(crate) struct Request {
     pub(crate) due_us: u64,
     /// Unsent at this time, it is given up.
     pub(crate) give_up_us: u64,
-    /// A refused operation is tried again until this time; 0: not at all.
+    /// One that is tried again is tried until this time; 0: not at all.
     pub(crate) patience_us: u64,
     /// From 1.
     pub(crate) attempt: u32,
+    /// How the attempt before this one has failed.
+    pub(crate) failed: Option<(Fate, Cause)>,
     /// Where it goes on after an answer that was not its end.
     pub(crate) leg: Option<Box<Leg>>,
 }
@@ -245,7 +249,7 @@ mod tests {
     fn request(due_us: u64, give_up_us: u64) -> Request {
         let account = Account { block: 1, phase: 1, kind: Kind::Load, class: 0 };
         let ticket = Ledger::default().plan(account, due_us, NO_ENDPOINT);
-        Request { ticket, call: Call::Load, due_us, give_up_us, patience_us: 0, attempt: 1, leg: None }
+        Request { ticket, call: Call::Load, due_us, give_up_us, patience_us: 0, attempt: 1, failed: None, leg: None }
     }
 
     fn drain(waiting: &mut WaitingRequests, queue: &mut Queue) -> Vec<u64> {

@@ -40,6 +40,8 @@ pub(crate) struct LoadOrder {
     pub(crate) duration_us: u64,
     pub(crate) queued: bool,
     pub(crate) retry_refused: bool,
+    /// Once all are planned: retries a second, all agents together, where their budgets have fewer.
+    pub(crate) settle_rate: f64,
     /// Its rate goes over time as the workload says.
     pub(crate) shaped: bool,
 }
@@ -95,7 +97,7 @@ impl Assignment {
     /// Sends load from the next whole second on, so that seconds of the record are whole seconds of load.
     pub(crate) fn load(place: &Place, block: u32, order: LoadOrder, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let start_us = soon(seen.now_us).next_multiple_of(1_000_000);
-        let LoadOrder { rate, duration_us, queued, retry_refused, shaped } = order;
+        let LoadOrder { rate, duration_us, queued, retry_refused, settle_rate, shaped } = order;
         let arrival = place.run.calls.workload.as_ref().filter(|_| !queued).map(|workload| &workload.arrival);
         let poisson = arrival.is_some_and(|arrival| arrival.poisson);
         let shape = arrival.filter(|_| shaped).and_then(|arrival| arrival.shape(rate));
@@ -115,6 +117,7 @@ impl Assignment {
                     duration_us,
                     offset,
                     retry_refused,
+                    settle_rate: settle_rate / f64::from(agents),
                     shape: shape.clone(),
                 }),
             )
@@ -168,10 +171,24 @@ impl Assignment {
 
     /// Closes so many of each hundred connections at one instant, and opens them again at once.
     pub(crate) fn reconnect(place: &Place, block: u32, percent: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
-        let at_us = soon(seen.now_us);
+        Self::herd(place, block, (percent, soon(seen.now_us), 0), seen)
+    }
+
+    /// Closes all connections at one instant, the beginning of a second, and opens them again together after the outage.
+    pub(crate) fn storm(place: &Place, block: u32, outage_us: u64, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let at_us = soon(seen.now_us).next_multiple_of(1_000_000);
+        Self::herd(place, block, (100, at_us, outage_us), seen)
+    }
+
+    fn herd(
+        place: &Place,
+        block: u32,
+        (percent, at_us, outage_us): (u32, u64, u64),
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
         let phase = u32::from(place.phase);
         Self::give(place, block, None, (at_us, 0), &seen.world.alive(), |_, _| {
-            (0.0, Command::Reconnect(proto::Reconnect { block, phase, percent, at_us }))
+            (0.0, Command::Reconnect(proto::Reconnect { block, phase, percent, at_us, outage_us }))
         })
     }
 

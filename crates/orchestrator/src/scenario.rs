@@ -11,6 +11,7 @@ mod scaling;
 mod slow;
 mod spread;
 mod steady;
+mod storm;
 mod victim;
 mod visiting;
 

@@ -66,9 +66,13 @@ pub struct IntervalRow {
     /// From a refused operation's first intended time to its final ok, where refusals are retried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Hist>,
-    /// Attempts beyond the first, where refusals are retried. They are not in `planned`.
+    /// Attempts beyond the first, where refusals are retried, or what failed in an outage that clients made. They are not
+    /// in `planned`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u64,
+    /// Those of `retries` that were due before the retry budget had room for them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_back: u64,
     /// Refusals seen on attempts that were tried again; the operation's own fate is in `fates`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refusals: u64,
@@ -126,6 +130,7 @@ impl IntervalRow {
             receive_lag: None,
             operation: None,
             retries: 0,
+            held_back: 0,
             refusals: 0,
             surplus_answers: 0,
             dialogue: Dialogue::default(),

@@ -127,8 +127,11 @@ pub mod finding {
     pub const LEFTOVER_FAULTS: &str = "leftover_faults_count";
 }
 
-/// Figures of a scenario, as in [`ScenarioRow::detail`](crate::ScenarioRow::detail).
+/// Figures of a scenario, as in [`ScenarioRow::detail`](crate::ScenarioRow::detail), or of a fault.
 pub mod detail {
+    /// Requests of the load that were planned since a retry storm's outage began, and attempts at them beyond the first.
+    pub const FIRST_ATTEMPTS: &str = "first_attempts_count";
+    pub const RETRIES: &str = "retries_count";
     /// An unpaced ramp, from its first opening to the last one answered, milliseconds.
     pub const RAMP_MS: &str = "ramp_ms";
     /// From the end of a burst until queue depth and P95 had been back for a second, milliseconds.

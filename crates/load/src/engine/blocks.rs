@@ -1,7 +1,7 @@
 //! The end of blocks.
 
 use super::Engine;
-use crate::block::{Block, CloseWork, Of, OpenWork, Work};
+use crate::block::{Block, CloseWork, Of, OpenWork, ReconnectWork, Work};
 use crate::connection::Role;
 use crate::net::Net;
 use crate::report::Report;
@@ -27,6 +27,9 @@ impl<N: Net> Engine<N> {
                 continue;
             }
             let block = self.blocks.remove(index);
+            if matches!(&block.work, Work::Reconnect(ReconnectWork { outage_us: 1.., .. })) {
+                self.outage = None;
+            }
             let now_us = self.net.now_us();
             self.trim_clients();
             self.tell_intervals(now_us);

@@ -46,11 +46,14 @@ impl<N: Net> Engine<N> {
         if let Some(leg) = next {
             return self.go_on_with(key, request, leg);
         }
-        if let Said::Refused { after_us, .. } = said
-            && request.patience_us > 0
-        {
-            return self.hold(key, request, now_us + after_us);
-        }
+        let request = match said {
+            Said::Refused { status, after_us } => {
+                let failed = (Fate::Refused, Cause::Refused(status));
+                let Some(request) = self.again(key, request, failed, after_us) else { return };
+                request
+            }
+            _ => request,
+        };
         let (began_us, headers_us, first_event_us) = times(&request, (written_us, headers_us, first_event_us));
         let since = |us: u64| (us > 0).then(|| us.saturating_sub(began_us));
         let (fate, cause) = fate_of(said);

@@ -59,7 +59,9 @@ impl<N: Net> Engine<N> {
         let way = self.closing_way_after(cause);
         if let Some(request) = self.close_socket_by(key, way) {
             let (fate, latency_us) = self.lost_fate(&request, cause, now_us);
-            self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
+            if let Some(request) = self.again(key, request, (fate, cause), 0) {
+                self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
+            }
         }
         match self.connections[key as usize].role {
             Role::Sequential(block) => self.sequence_lost(key, block),

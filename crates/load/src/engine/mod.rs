@@ -27,7 +27,7 @@ mod walking;
 
 use slab::Slab;
 
-use crate::block::Block;
+use crate::block::{Block, Outage};
 use crate::cause::Cause;
 use crate::connection::{Connection, State};
 use crate::connection_log::ConnectionLog;
@@ -71,6 +71,8 @@ pub(crate) struct Engine<N> {
     timers: Timers,
     waiting: WaitingRequests,
     retries: retrying::Retries,
+    /// None: the clients are as well as they can be.
+    outage: Option<Outage>,
     sides: answering::Sides,
     blocks: Vec<Block>,
     ledger: Ledger,
@@ -114,6 +116,7 @@ impl<N: Net> Engine<N> {
             timers: Timers::default(),
             waiting: WaitingRequests::default(),
             retries: retrying::Retries::default(),
+            outage: None,
             sides: answering::Sides::default(),
             blocks: Vec::new(),
             ledger: Ledger::default(),

@@ -124,20 +124,27 @@ impl<N: Net> Engine<N> {
             Pace::Constant(Constant::over(load.start_us, load.duration_us, load.rate, load.offset))
         };
         let patience_us = if load.retry_refused { load.start_us + load.duration_us + PATIENCE_US } else { 0 };
-        self.begin_arrivals(load.block, load.phase, kind, pace, call, patience_us);
+        let work = |order, account| ArrivalWork { pace, order, account, call, patience_us, settle_rate: load.settle_rate };
+        self.begin_arrivals(load.block, load.phase, kind, work);
     }
 
     fn order_sweep(&mut self, sweep: &proto::Sweep) {
         let count = self.clients.iter().filter(|key| **key != NO_KEY).count() as u64;
         let pace = Pace::Constant(Constant::spread(sweep.start_us, count, sweep.duration_us));
-        self.begin_arrivals(sweep.block, sweep.phase, Kind::Sweep, pace, Call::Probe, 0);
+        let (call, patience_us, settle_rate) = (Call::Probe, 0, 0.0);
+        let work = |order, account| ArrivalWork { pace, order, account, call, patience_us, settle_rate };
+        self.begin_arrivals(sweep.block, sweep.phase, Kind::Sweep, work);
     }
 
-    fn begin_arrivals(&mut self, id: u32, phase: u32, kind: Kind, pace: Pace, call: Call, patience_us: u64) {
-        let order = self.client_order();
-        let account = Account { block: id, phase: phase as u8, kind, class: 0 };
-        let planned = pace.planned();
-        self.begin(id, phase, planned, Work::Arrivals(ArrivalWork { pace, order, account, call, patience_us }));
+    fn begin_arrivals(
+        &mut self,
+        id: u32,
+        phase: u32,
+        kind: Kind,
+        work: impl FnOnce(Permutation, Account) -> ArrivalWork,
+    ) {
+        let work = work(self.client_order(), Account { block: id, phase: phase as u8, kind, class: 0 });
+        self.begin(id, phase, work.pace.planned(), Work::Arrivals(work));
     }
 
     /// The same order in every block: each connection speaks at the same distance from its last time.

@@ -1,4 +1,5 @@
-//! Refused operations are tried again.
+//! Requests that are tried again: operations that were refused, and whatever fails in an outage that clients make. A
+//! retry waits until it is due and until the budget has room for it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,37 +8,79 @@ use erlmcp_record::Fate;
 use slab::Slab;
 
 use super::{Engine, TURN_MAX};
+use crate::block::Work;
 use crate::cause::Cause;
 use crate::ledger::Outcome;
 use crate::net::Net;
-use crate::request::{Request, WAITING_MAX};
+use crate::request::{Call, Request, WAITING_MAX};
+use crate::retry::RetryBudget;
 
-/// Operations waiting for their next attempt.
+/// Waits before retries, doubled each time, at least and at most.
+const WAIT_US: u64 = 50_000;
+const WAIT_MAX_US: u64 = 2_000_000;
+
+/// Requests waiting for their next attempt.
 #[derive(Debug, Default)]
 pub(super) struct Retries {
     order: BinaryHeap<Reverse<(u64, usize)>>,
     pool: Slab<(u32, Request)>,
+    budget: RetryBudget,
+    /// When there was last no room for one; 0: never.
+    held_back_us: u64,
 }
 
 impl Retries {
     pub(super) fn next_us(&self) -> Option<u64> {
+        self.due_us().map(|due_us| due_us.max(self.budget.next_us()))
+    }
+
+    /// None waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pool.is_empty()
+    }
+
+    /// A request is sent for the first time.
+    pub(super) fn first(&mut self) {
+        self.budget.first();
+    }
+
+    /// What was saved before an outage is not spent after it.
+    pub(super) fn spend_all(&mut self, now_us: u64) {
+        self.budget.spend_all(now_us);
+    }
+
+    fn due_us(&self) -> Option<u64> {
         self.order.peek().map(|Reverse((due_us, _))| *due_us)
     }
 
-    fn pop(&mut self, now_us: u64) -> Option<(u32, Request)> {
-        self.next_us().filter(|due_us| *due_us <= now_us)?;
-        let Reverse((_, index)) = self.order.pop()?;
-        Some(self.pool.remove(index))
+    /// The next one whose time has come, and whether it is given up. None: none is due, or the budget has no room.
+    fn pop(&mut self, now_us: u64, is_full: bool) -> Option<(u32, Request, bool)> {
+        let Reverse((_, index)) = *self.order.peek().filter(|Reverse((due_us, _))| *due_us <= now_us)?;
+        let is_given_up = is_full || now_us >= self.pool[index].1.patience_us;
+        if !is_given_up && !self.budget.take(now_us) {
+            self.held_back_us = now_us;
+            return None;
+        }
+        self.order.pop();
+        let (key, request) = self.pool.remove(index);
+        Some((key, request, is_given_up))
     }
 }
 
 impl<N: Net> Engine<N> {
-    /// Keeps a refused operation until it may be tried again, or gives it up where its block's patience ends before.
-    pub(super) fn hold(&mut self, key: u32, mut request: Request, due_us: u64) {
+    /// Keeps a request that has failed until it may be tried again, or gives it up where its patience ends before.
+    /// `after_us`: the target's own word.
+    fn hold(&mut self, key: u32, mut request: Request, failed: (Fate, Cause), after_us: u64) {
+        let now_us = self.net.now_us();
+        request.failed = Some(failed);
+        let wait_us = (WAIT_US << (request.attempt - 1).min(10)).min(WAIT_MAX_US);
+        let due_us = now_us + self.random.jitter(wait_us).max(after_us);
         if due_us >= request.patience_us || self.retries.pool.len() >= WAITING_MAX {
-            return self.refuse(request);
+            return self.settle_failed(request, now_us);
         }
-        self.ledger.refused_for_now(&request.ticket);
+        if failed.0 == Fate::Refused {
+            self.ledger.refused_for_now(&request.ticket);
+        }
         // It begins anew.
         request.leg = None;
         request.due_us = due_us;
@@ -45,26 +88,72 @@ impl<N: Net> Engine<N> {
         self.retries.order.push(Reverse((due_us, index)));
     }
 
-    /// Sends the operations again whose time has come.
+    /// Sends the requests again whose time has come, as far as the budget goes.
     pub(super) fn retry(&mut self, now_us: u64) {
+        if self.retries.is_empty() {
+            return;
+        }
+        let rate = self.settle_rate();
+        self.retries.budget.at_least(rate, now_us);
         for _ in 0..TURN_MAX {
-            let Some((key, mut request)) = self.retries.pop(now_us) else { return };
+            let is_full = self.waiting.is_full();
+            let Some((key, mut request, is_given_up)) = self.retries.pop(now_us, is_full) else { return };
             let can_go = self.connections.get(key as usize).is_some_and(|c| c.is_client() && !c.closing);
-            if !can_go || now_us >= request.patience_us || self.waiting.is_full() {
-                self.refuse(request);
+            if is_given_up || !can_go {
+                self.settle_failed(request, now_us);
                 continue;
             }
             request.attempt += 1;
             request.give_up_us = request.patience_us;
-            self.ledger.tried_again(&request.ticket);
-            self.dispatch(key, request, now_us);
+            let was_held_back = request.due_us <= self.retries.held_back_us;
+            self.ledger.tried_again(&request.ticket, was_held_back);
+            if was_held_back {
+                // Waiting for the budget is no service of the target's.
+                request.due_us = now_us;
+            }
+            if self.is_dark(now_us) {
+                self.hold(key, request, (Fate::UnsentConnection, Cause::NotOpen), 0);
+            } else {
+                self.dispatch(key, request, now_us);
+            }
         }
     }
 
-    /// Refused for good.
-    fn refuse(&mut self, request: Request) {
-        let outcome = Outcome::without_answer(Fate::Refused, Cause::Refused(503), None);
-        self.ledger.settle(request.ticket, outcome);
+    /// Retries a second that the blocks ask for which begin no more themselves; 0: as many as are earned.
+    fn settle_rate(&self) -> f64 {
+        let retrying = self.blocks.iter().filter_map(|block| match &block.work {
+            Work::Arrivals(work) if work.patience_us > 0 => Some(work),
+            _ => None,
+        });
+        let rates = retrying.map(|work| if work.pace.next_us().is_some() { 0.0 } else { work.settle_rate });
+        rates.reduce(f64::min).unwrap_or(0.0)
+    }
+
+    /// A request that has failed is tried again where it is an operation that was refused, or where an outage of the
+    /// clients' own is why, or may be; it comes back where not.
+    pub(super) fn again(
+        &mut self,
+        key: u32,
+        mut request: Request,
+        failed: (Fate, Cause),
+        after_us: u64,
+    ) -> Option<Request> {
+        let is_load = matches!(request.call, Call::Load | Call::Step { .. });
+        match self.outage.filter(|_| is_load && failed.1 != Cause::RunEnded) {
+            Some(outage) => request.patience_us = request.patience_us.max(outage.until_us),
+            None if failed.0 == Fate::Refused && request.patience_us > 0 => {}
+            None => return Some(request),
+        }
+        self.hold(key, request, failed, after_us);
+        None
+    }
+
+    /// Not tried again: its fate is that of its last attempt.
+    pub(super) fn settle_failed(&mut self, request: Request, now_us: u64) {
+        let (fate, cause) = request.failed.unwrap_or((Fate::Refused, Cause::Refused(503)));
+        // A refusal is no service: its speed does not say how requests are served.
+        let latency_us = (fate != Fate::Refused).then(|| self.lost_latency_us(&request, now_us));
+        self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
     }
 
     /// Takes all that wait for their next attempt.

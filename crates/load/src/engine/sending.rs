@@ -105,8 +105,7 @@ impl<N: Net> Engine<N> {
     pub(super) fn give_up(&mut self, key: u32, request: Request, now_us: u64) {
         let connection = &self.connections[key as usize];
         if request.attempt > 1 && request.leg.is_none() {
-            let outcome = Outcome::without_answer(Fate::Refused, Cause::Refused(503), None);
-            return self.ledger.settle(request.ticket, outcome);
+            return self.settle_failed(request, now_us);
         }
         let (fate, cause) = match connection.state {
             State::Busy if connection.opening.is_none() => (Fate::UnsentBusy, Cause::StillBusy),

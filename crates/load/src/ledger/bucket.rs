@@ -40,6 +40,7 @@ pub(super) struct Bucket {
     by_endpoint: Vec<Counts>,
     causes: BTreeMap<Cause, u64>,
     retries: u64,
+    held_back: u64,
     refusals: u64,
     surplus_answers: u64,
     dialogue: Dialogue,
@@ -59,6 +60,7 @@ impl Bucket {
             by_endpoint: Vec::new(),
             causes: BTreeMap::new(),
             retries: 0,
+            held_back: 0,
             refusals: 0,
             surplus_answers: 0,
             dialogue: Dialogue::default(),
@@ -95,9 +97,10 @@ impl Bucket {
         self.refusals += 1;
     }
 
-    pub(super) fn tried_again(&mut self) {
+    pub(super) fn tried_again(&mut self, held_back: bool) {
         self.changed = true;
         self.retries += 1;
+        self.held_back += u64::from(held_back);
     }
 
     pub(super) fn surplus(&mut self) {
@@ -143,6 +146,7 @@ impl Bucket {
             slots: self.take_slots(),
             by_replica: self.take_replicas(replicas),
             retries: std::mem::take(&mut self.retries),
+            held_back: std::mem::take(&mut self.held_back),
             refusals: std::mem::take(&mut self.refusals),
             surplus_answers: std::mem::take(&mut self.surplus_answers),
             dialogue: std::mem::take(&mut self.dialogue),

@@ -124,9 +124,9 @@ impl Ledger {
         self.buckets[ticket.bucket as usize].refused_for_now();
     }
 
-    /// Counts one more attempt of an operation that was refused.
-    pub(crate) fn tried_again(&mut self, ticket: &Ticket) {
-        self.buckets[ticket.bucket as usize].tried_again();
+    /// Counts one more attempt of a request that has failed. `held_back`: it had to wait for the budget.
+    pub(crate) fn tried_again(&mut self, ticket: &Ticket, held_back: bool) {
+        self.buckets[ticket.bucket as usize].tried_again(held_back);
     }
 
     /// Counts one more leg of a request that goes on.

@@ -3,6 +3,7 @@
 use erlmcp_record::operations::Reason;
 
 use crate::random::Random;
+use crate::retry::RetryBudget;
 
 /// Attempts of one operation, at most.
 pub(super) const ATTEMPTS_MAX: u8 = 3;
@@ -34,38 +35,6 @@ pub(super) enum Next {
     Over,
 }
 
-/// Retries are a tenth of what is begun, at most, and a few to begin with: a cluster in trouble is not loaded further.
-#[derive(Debug)]
-pub(super) struct Budget {
-    /// In tenths of a retry.
-    tenths: u64,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { tenths: 30 }
-    }
-}
-
-impl Budget {
-    const TENTHS_MAX: u64 = 1_000;
-
-    pub(super) fn begun(&mut self) {
-        self.tenths = (self.tenths + 1).min(Self::TENTHS_MAX);
-    }
-
-    /// One for what need not be: where enough is left for what must.
-    pub(super) fn spare(&mut self) -> bool {
-        self.tenths >= 50 && self.take()
-    }
-
-    fn take(&mut self) -> bool {
-        let has = self.tenths >= 10;
-        self.tenths -= if has { 10 } else { 0 };
-        has
-    }
-}
-
 /// One operation, from its first attempt until its fate is known.
 #[derive(Debug)]
 pub(super) struct Course {
@@ -81,8 +50,14 @@ impl Course {
         Self { attempts: 1, waits: 0, is_unknown: false }
     }
 
-    /// An attempt has ended.
-    pub(super) fn attempted(&mut self, end: End, budget: &mut Budget, random: &mut Random) -> Next {
+    /// An attempt has ended. Where the budget has no retry for it now, the store is asked what came of it instead, which
+    /// loads nobody with more work.
+    pub(super) fn attempted(
+        &mut self,
+        end: End,
+        (budget, now_us): (&mut RetryBudget, u64),
+        random: &mut Random,
+    ) -> Next {
         let after_us = match end {
             End::Ok | End::Settled(_) => return Next::Over,
             // Sent again it would fare no better.
@@ -96,7 +71,7 @@ impl Course {
                 None
             }
         };
-        if self.attempts >= ATTEMPTS_MAX || !budget.take() {
+        if self.attempts >= ATTEMPTS_MAX || !budget.take(now_us) {
             return self.ask(random);
         }
         self.attempts += 1;
@@ -136,12 +111,12 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_tried_again_after_the_servers_word() {
-        let (mut course, mut budget) = (Course::begin(), Budget::default());
-        let next = course.attempted(refused(1_000_000), &mut budget, &mut random());
+        let (mut course, mut budget) = (Course::begin(), RetryBudget::default());
+        let next = course.attempted(refused(1_000_000), (&mut budget, 0), &mut random());
         assert_eq!(next, Next::Attempt { number: 2, after_us: 1_000_000 });
-        let next = course.attempted(refused(3_600_000_000), &mut budget, &mut random());
+        let next = course.attempted(refused(3_600_000_000), (&mut budget, 0), &mut random());
         assert_eq!(next, Next::Attempt { number: 3, after_us: RETRY_AFTER_MAX_US });
-        let next = course.attempted(refused(0), &mut budget, &mut random());
+        let next = course.attempted(refused(0), (&mut budget, 0), &mut random());
         assert!(matches!(next, Next::Ask { .. }), "three attempts, then the store is asked: {next:?}");
         assert!(matches!(course.asked(None, &mut random()), Next::Ask { .. }));
         assert_eq!(course.asked(Some(Reason::Never), &mut random()), Next::Over);
@@ -150,25 +125,25 @@ mod tests {
     #[test]
     fn what_cannot_succeed_is_not_tried_again() {
         let bad = End::Fail { reason: Reason::BadRequest, after_us: None };
-        let mut budget = Budget::default();
-        assert_eq!(Course::begin().attempted(bad, &mut budget, &mut random()), Next::Over);
+        let mut budget = RetryBudget::default();
+        assert_eq!(Course::begin().attempted(bad, (&mut budget, 0), &mut random()), Next::Over);
         let mut course = Course::begin();
-        let next = course.attempted(End::Info(Reason::Reset), &mut budget, &mut random());
+        let next = course.attempted(End::Info(Reason::Reset), (&mut budget, 0), &mut random());
         assert!(matches!(next, Next::Attempt { number: 2, .. }));
-        let next = course.attempted(bad, &mut budget, &mut random());
+        let next = course.attempted(bad, (&mut budget, 0), &mut random());
         assert!(matches!(next, Next::Ask { .. }), "the first attempt may have been carried out: {next:?}");
     }
 
     #[test]
-    fn retries_are_a_tenth_of_what_is_begun() {
-        let (mut budget, mut random) = (Budget::default(), random());
+    fn retries_are_less_than_a_tenth_of_what_is_begun() {
+        let (mut budget, mut random) = (RetryBudget::default(), random());
         let mut retries = 0;
         for _ in 0..10_000 {
-            budget.begun();
-            let next = Course::begin().attempted(End::Info(Reason::TimedOut), &mut budget, &mut random);
+            budget.first();
+            let next = Course::begin().attempted(End::Info(Reason::TimedOut), (&mut budget, 0), &mut random);
             retries += u64::from(matches!(next, Next::Attempt { .. }));
         }
-        assert_eq!(retries, 1_003);
+        assert_eq!(retries, 903);
     }
 
     fn any_end() -> impl Strategy<Value = End> {
@@ -194,7 +169,7 @@ mod tests {
         #[test]
         fn a_course_ends_with_a_fate(ends in proptest::collection::vec(any_end(), 3), asked in 0..20_usize, seed in any::<u64>()) {
             let mut random = Random::new(seed, 0);
-            let (mut course, mut budget) = (Course::begin(), Budget::default());
+            let (mut course, mut budget) = (Course::begin(), RetryBudget::default());
             let (mut attempts, mut is_unknown) = (0, false);
             let mut next = Next::Attempt { number: 1, after_us: 0 };
             let mut asks = 0;
@@ -206,7 +181,7 @@ mod tests {
                         prop_assert_eq!(number, attempts);
                         let end = ends[usize::from(attempts) - 1];
                         is_unknown |= matches!(end, End::Info(_));
-                        let next = course.attempted(end, &mut budget, &mut random);
+                        let next = course.attempted(end, (&mut budget, 0), &mut random);
                         if next == Next::Over {
                             prop_assert!(!is_unknown || matches!(end, End::Ok | End::Settled(_)));
                             break;

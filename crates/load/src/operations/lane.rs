@@ -8,11 +8,13 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::answer::{self, Result, Whole};
-use super::course::{Budget, Course, End, Next};
+use super::course::{Course, End, Next};
 use super::journal::Identity;
 use super::line::Line;
 use super::{NOWHERE, Shared};
+use crate::clock::monotonic_ns;
 use crate::random::Random;
+use crate::retry::RetryBudget;
 
 /// One in so many is sent again after it was ok, and has to be answered with what is stored.
 const REPEATED_ONE_IN: u64 = 20;
@@ -60,8 +62,8 @@ impl Lane {
                 _ = ticks.tick() => {}
             }
             let Some(of) = self.identity() else { return };
-            self.shared.budget(Budget::begun);
-            let is_late = self.random.below(LATE_ONE_IN) == 0 && self.shared.budget(Budget::spare);
+            self.shared.budget(RetryBudget::first);
+            let is_late = self.random.below(LATE_ONE_IN) == 0 && self.shared.spares_one();
             let goes_on = if is_late { self.late(&of).await } else { self.operation(&of).await };
             if !goes_on {
                 return;
@@ -90,7 +92,7 @@ impl Lane {
                     let Some(end) = self.attempt(of, number).await else { return false };
                     last = (number, end);
                     let shared = Arc::clone(&self.shared);
-                    shared.budget(|budget| course.attempted(end, budget, &mut self.random))
+                    shared.budget(|budget| course.attempted(end, (budget, monotonic_ns() / 1_000), &mut self.random))
                 }
                 Next::Ask { after_us } => {
                     sleep(Duration::from_micros(after_us)).await;
@@ -103,7 +105,7 @@ impl Lane {
                 Next::Over => break,
             };
         }
-        if last.1 == End::Ok && self.random.below(REPEATED_ONE_IN) == 0 && self.shared.budget(Budget::spare) {
+        if last.1 == End::Ok && self.random.below(REPEATED_ONE_IN) == 0 && self.shared.spares_one() {
             // What comes of it changes nothing: the operation was ok.
             let _ = self.attempt(of, last.0 + 1).await;
         }

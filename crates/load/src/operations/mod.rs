@@ -21,7 +21,8 @@ use erlmcp_record::operations::OperationsError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use course::Budget;
+use crate::clock::monotonic_ns;
+use crate::retry::RetryBudget;
 use journal::Journal;
 use lane::Lane;
 use text::Texts;
@@ -72,7 +73,7 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 struct Shared {
     journal: Mutex<Journal>,
-    budget: Mutex<Budget>,
+    budget: Mutex<RetryBudget>,
     texts: Texts,
     endpoints: Vec<(u16, SocketAddr)>,
     /// The place of the endpoint that each lane is connected to; `NOWHERE`: none.
@@ -86,8 +87,13 @@ impl Shared {
         with(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn budget<T>(&self, with: impl FnOnce(&mut Budget) -> T) -> T {
+    fn budget<T>(&self, with: impl FnOnce(&mut RetryBudget) -> T) -> T {
         with(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// There is an attempt for what need not be.
+    fn spares_one(&self) -> bool {
+        self.budget(|budget| budget.spare(monotonic_ns() / 1_000))
     }
 }
 
@@ -109,7 +115,7 @@ impl Operations {
         }
         let shared = Arc::new(Shared {
             journal: Mutex::new(Journal::create(wanted.folder, wanted.agent)?),
-            budget: Mutex::new(Budget::default()),
+            budget: Mutex::new(RetryBudget::default()),
             texts: Texts::new(wanted.authority, wanted.path, wanted.tool)?,
             endpoints: wanted.endpoints.to_vec(),
             places: (0..lanes).map(|_| AtomicU32::new(NOWHERE)).collect(),
@@ -147,5 +153,7 @@ impl Operations {
     }
 }
 
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 mod tests;

@@ -101,6 +101,8 @@ kind = "descriptors"
 [[fault]]
 kind = "thundering_reconnect"
 [[fault]]
+kind = "retry_storm"
+[[fault]]
 kind = "slow_clients"
 [[fault]]
 kind = "store_killed"

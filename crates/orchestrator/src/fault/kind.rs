@@ -29,6 +29,8 @@ pub enum Kind {
     StoreFull,
     /// All clients, or a share of them, close and come back at the same instant.
     ThunderingReconnect,
+    /// All clients have an outage; what fails in it, they all try again when it is over.
+    RetryStorm,
     /// Connections beside the others that send half a request, and then a byte a second.
     SlowClients,
     /// The user's own commands do it.
@@ -78,7 +80,7 @@ const SLOW: Duration = Duration::from_secs(15);
 const STANDS_STILL: Duration = Duration::from_millis(1_500);
 
 impl Kind {
-    pub const ALL: [Kind; 27] = [
+    pub const ALL: [Kind; 28] = [
         Kind::Kill,
         Kind::CrashLoop,
         Kind::Terminate,
@@ -104,6 +106,7 @@ impl Kind {
         Kind::StoreSlow,
         Kind::StoreFull,
         Kind::ThunderingReconnect,
+        Kind::RetryStorm,
         Kind::SlowClients,
         Kind::Command,
     ];
@@ -136,6 +139,7 @@ impl Kind {
             Kind::StoreSlow => "store_slow",
             Kind::StoreFull => "store_full",
             Kind::ThunderingReconnect => "thundering_reconnect",
+            Kind::RetryStorm => "retry_storm",
             Kind::SlowClients => "slow_clients",
             Kind::Command => "command",
         }
@@ -174,6 +178,7 @@ impl Kind {
             Kind::StoreSlow => "slowing down",
             Kind::StoreFull => "taking all room from",
             Kind::ThunderingReconnect => "reconnecting all at once the clients of",
+            Kind::RetryStorm => "cutting off for a moment all clients of",
             Kind::SlowClients => "sending half requests to",
             Kind::Command => "running the user's commands against",
         }
@@ -190,7 +195,7 @@ impl Kind {
             Kind::Latency | Kind::LatencyIn | Kind::LatencyOut => Needs::Proxy,
             Kind::Bandwidth | Kind::Slicing | Kind::BlackHole | Kind::Cut => Needs::Proxy,
             Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => Needs::Store,
-            Kind::ThunderingReconnect | Kind::SlowClients => Needs::Clients,
+            Kind::ThunderingReconnect | Kind::RetryStorm | Kind::SlowClients => Needs::Clients,
             Kind::Command => Needs::Nothing,
         }
     }
@@ -201,6 +206,8 @@ impl Kind {
             Kind::CrashLoop => amount("times", 3, 2, 5),
             // Of all connections.
             Kind::ThunderingReconnect => amount("percent", 100, 1, 100),
+            // Of the outage.
+            Kind::RetryStorm => amount("ms", 1_000, 100, 2_000),
             Kind::SlowClients => amount("connections", 100, 1, 10_000),
             Kind::Loss => amount("percent", 5, 1, 99),
             // Of one core.
@@ -223,7 +230,8 @@ impl Kind {
     /// How long it is in force where nobody says otherwise; None: it happens, and there is nothing to heal.
     pub fn hold(self) -> Option<Duration> {
         match self {
-            Kind::Kill | Kind::CrashLoop | Kind::Terminate | Kind::RollingRestart | Kind::ThunderingReconnect => None,
+            Kind::Kill | Kind::CrashLoop | Kind::Terminate | Kind::RollingRestart => None,
+            Kind::ThunderingReconnect | Kind::RetryStorm => None,
             Kind::Pause => Some(STANDS_STILL),
             Kind::Partition | Kind::PartitionIn | Kind::PartitionOut => Some(CUT_OFF),
             // From then on they are seen to come back.

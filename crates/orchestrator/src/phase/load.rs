@@ -72,6 +72,7 @@ impl Machine for Load {
                 duration_us: self.duration_us(),
                 queued: false,
                 retry_refused: false,
+                settle_rate: 0.0,
                 shaped: self.plan.shaped,
             };
             let (work, actions) = Assignment::load(&self.place, self.place.first_id, order, seen);

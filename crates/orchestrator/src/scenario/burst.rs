@@ -61,7 +61,7 @@ impl BurstTraffic {
         seen: &Observation<'_>,
     ) -> (Assignment, Vec<Action>) {
         let duration_us = duration.as_micros() as u64;
-        let order = LoadOrder { rate, duration_us, queued, retry_refused: false, shaped: false };
+        let order = LoadOrder { rate, duration_us, queued, retry_refused: false, settle_rate: 0.0, shaped: false };
         Assignment::load(&self.place, self.place.first_id + index, order, seen)
     }
 

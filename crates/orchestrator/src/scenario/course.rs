@@ -5,6 +5,7 @@ use erlmcp_record::{Entry, Expected, FaultRow};
 use super::episodes::Episodes;
 use super::herd::{Herd, Stirred};
 use super::slow::SlowClients;
+use super::storm::RetryStorm;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Change, Event, Healed, Injected};
 use crate::fault::{Fault, Kind};
@@ -126,6 +127,11 @@ impl Course {
             let duration_us = self.fault.hold.as_micros() as u64;
             let (slow, actions) = SlowClients::start(&self.place, id, (amount, duration_us), seen);
             self.herd = Some(Box::new(slow));
+            return actions;
+        }
+        if self.fault.kind == Kind::RetryStorm {
+            let (storm, actions) = RetryStorm::start(&self.place, id, amount, seen);
+            self.herd = Some(Box::new(storm));
             return actions;
         }
         let (herd, actions) = Herd::start(&self.place, id, amount, seen);

@@ -41,7 +41,16 @@ impl Herd {
     pub(super) fn start(place: &Place, block: u32, percent: u64, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let percent = u32::try_from(percent).unwrap_or(100);
         let (work, actions) = Assignment::reconnect(place, block, percent, seen);
-        (Self { work, percent, episodes: BTreeMap::new(), failed: 0 }, actions)
+        (Self::follow(work, percent), actions)
+    }
+
+    pub(super) fn follow(work: Assignment, percent: u32) -> Self {
+        Self { work, percent, episodes: BTreeMap::new(), failed: 0 }
+    }
+
+    /// When they close.
+    pub(super) fn start_us(&self) -> u64 {
+        self.work.start_us
     }
 }
 

@@ -61,6 +61,8 @@ impl QueueOverflow {
             duration_us: FLOOD_MAX.as_micros() as u64,
             queued: true,
             retry_refused: true,
+            // The workers can do twice as many, and nothing new comes then.
+            settle_rate: self.overflow.capacity / 2.0,
             shaped: false,
         };
         let mut actions = self.place.run.calls.tell(seen.world, self.overflow.work_ms);

@@ -4,7 +4,7 @@ use super::{FaultLine, Value};
 use crate::analysis::Analysis;
 use crate::facts::{Facts, FaultFacts, Observed};
 use crate::format;
-use crate::verdict::{Verdict, failures, verdict_of};
+use crate::verdict::{Verdict, attempts, failures, verdict_of};
 
 /// The faults of a list.
 pub(super) fn lines(analysis: &Analysis, facts: &Facts<'_>) -> Vec<FaultLine> {
@@ -56,7 +56,10 @@ fn figures(fault: &FaultRow) -> Option<String> {
         Some((what, "ms")) => format!("{} {}", what.replace('_', " "), format::ms(*figure)),
         _ => format!("{} {figure}", name.replace('_', " ")),
     };
-    let texts: Vec<String> = fault.detail.iter().map(of).collect();
+    let ratio = attempts(fault).map(|(attempts, firsts)| {
+        format!("retry amplification {:.2}x", attempts as f64 / firsts as f64)
+    });
+    let texts: Vec<String> = ratio.into_iter().chain(fault.detail.iter().map(of)).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 

@@ -6,7 +6,7 @@ use erlmcp_record::{Fate, FaultRow};
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use super::{Verdict, doubt, recovery};
+use super::{Verdict, doubt, recovery, storms};
 use crate::analysis::Analysis;
 use crate::facts::{FaultFacts, Observed};
 
@@ -155,6 +155,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
             None => judge.enter(id, evidence),
         }
     }
+    storms::enter(judge, faults, cut(analysis));
     // Elsewhere the failure phase has a check of its own for them.
     if is_planned {
         match recovery::unwanted(analysis) {

@@ -95,6 +95,7 @@ static THRESHOLDS: &[Threshold] = &[
     of_list("faults.undetected_count", "Lost replicas that the cluster did not notice", AtMost, 0.0, "faults"),
     of_list("faults.unrecovered_count", "Faults that were not recovered from", AtMost, 0.0, "faults"),
     of_list("faults.stalled_seconds_count", "Seconds without progress", AtMost, 0.0, "seconds"),
+    of_list("faults.retry_amplification_ratio", "Attempts over first attempts in a retry storm", AtMost, 1.1, "x"),
     of_list("faults.operations_lost_count", "Operations lost in chaos", AtMost, 0.0, "operations"),
     row("performance.ramp_cps", "Unpaced ramp", PERF, AtLeast, 5_000.0, "conn/s"),
     row("performance.sustained_mean_ms", "Mean latency, sustained", PERF, Below, 50.0, "ms"),

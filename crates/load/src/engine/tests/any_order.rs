@@ -30,6 +30,7 @@ enum Step {
     Change,
     Announce(usize),
     EndFromThere(usize),
+    Reconnect { outage_ms: u64 },
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
@@ -100,6 +101,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Change),
         1 => (0usize..3).prop_map(Step::Announce),
         1 => (0usize..3).prop_map(Step::EndFromThere),
+        1 => prop_oneof![Just(0), 1u64..2_000].prop_map(|outage_ms| Step::Reconnect { outage_ms }),
     ]
 }
 
@@ -122,6 +124,7 @@ fn apply(stage: &mut Stage, block: u32, step: Step) -> bool {
                 offset: 0.5,
                 retry_refused: retry,
                 shape: None,
+                settle_rate: if poisson { 50.0 } else { 0.0 },
             }));
             return true;
         }
@@ -170,6 +173,12 @@ fn apply(stage: &mut Stage, block: u32, step: Step) -> bool {
         Step::Announce(index) => {
             let address = stage.addresses[index];
             stage.engine.net.announce(address, usize::MAX);
+        }
+        Step::Reconnect { outage_ms } => {
+            let (percent, outage_us) = (100, outage_ms * 1_000);
+            let order = proto::Reconnect { block, phase: 3, percent, at_us: start_us, outage_us };
+            stage.engine.order(Order::Reconnect(order));
+            return true;
         }
         Step::EndFromThere(index) => {
             let address = stage.addresses[index];

@@ -8,7 +8,7 @@ use erlmcp_record::{Fate, Kind};
 
 fn reconnect(stage: &mut Stage, percent: u32) {
     let at_us = stage.now_us() + S / 2;
-    stage.engine.order(Order::Reconnect(proto::Reconnect { block: 9, phase: 3, percent, at_us }));
+    stage.engine.order(Order::Reconnect(proto::Reconnect { block: 9, phase: 3, percent, at_us, outage_us: 0 }));
 }
 
 #[test]

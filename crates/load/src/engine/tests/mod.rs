@@ -9,6 +9,7 @@ mod recovery;
 mod sessions;
 mod stage;
 mod stalls;
+mod storms;
 mod streams;
 mod talks;
 mod workloads;

@@ -115,6 +115,7 @@ fn refused_operations_are_tried_again_until_done() {
         start_us,
         duration_us: 2 * S,
         retry_refused: true,
+        settle_rate: 100.0,
         ..proto::Load::default()
     };
     stage.engine.order(Order::Load(load));
