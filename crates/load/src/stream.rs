@@ -14,6 +14,8 @@ pub(crate) struct Stream {
     pub(crate) call: Call,
     /// Since when it has been held, run clock; 0: it is not.
     pub(crate) held_us: u64,
+    /// Since when one that was held has not been, run clock; 0: it is held, or never was.
+    pub(crate) lost_us: u64,
     /// When it last told of a change; 0: never.
     pub(crate) told_us: u64,
     /// How long, at most, what it told had lain there then.
@@ -26,7 +28,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(key: u32, first: Call) -> Self {
-        Self { key, call: first, held_us: 0, told_us: 0, lag_us: 0, is_awaited: false, closing: false }
+        Self { key, call: first, held_us: 0, lost_us: 0, told_us: 0, lag_us: 0, is_awaited: false, closing: false }
     }
 
     pub(crate) fn is_held(&self) -> bool {

@@ -20,6 +20,7 @@ pub(crate) struct StreamLog {
     pub(crate) keep_alives: u64,
     failed: BTreeMap<Cause, u64>,
     lost: BTreeMap<Cause, u64>,
+    away: Option<Hist>,
     opening: Option<Hist>,
 }
 
@@ -29,6 +30,11 @@ impl StreamLog {
         self.acknowledged += 1;
         self.reopened += u64::from(reopened);
         self.opening.get_or_insert_with(|| spare.take()).record_us(opening_us);
+    }
+
+    /// A stream is held again that was lost, or had ended, so long ago.
+    pub(crate) fn came_back(&mut self, away_us: u64, spare: &mut SpareHists) {
+        self.away.get_or_insert_with(|| spare.take()).record_us(away_us);
     }
 
     /// An opening failed.
@@ -67,6 +73,7 @@ impl StreamLog {
             keep_alives: log.keep_alives,
             failed: words(log.failed),
             lost: words(log.lost),
+            away: log.away,
             opening: log.opening,
         }
     }
@@ -91,7 +98,9 @@ mod tests {
         assert!(log.is_empty());
         log.acknowledged(true, 9, &mut spare);
         log.lost(Cause::ResetByPeer);
+        log.came_back(40, &mut spare);
         let second = log.take_row(now);
+        assert_eq!(second.away.as_ref().and_then(Hist::max_us), Some(40));
         assert_eq!((second.planned, second.acknowledged, second.reopened), (0, 1, 1));
         assert_eq!(second.lost.values().sum::<u64>(), 1);
     }

@@ -192,7 +192,7 @@ impl Assignment {
         })
     }
 
-    /// Holds so many connections in all that send half a request, and then a byte a second.
+    /// Holds so many slow connections in all: half of them send slowly, the others do not read.
     pub(crate) fn slow(
         place: &Place,
         block: u32,
@@ -201,7 +201,7 @@ impl Assignment {
     ) -> (Self, Vec<Action>) {
         Self::give(place, block, None, (seen.now_us, duration_us), &seen.world.alive(), |index, agents| {
             let connections = share(connections, agents, index) as u32;
-            (0.0, Command::Slow(proto::Slow { block, connections, duration_us }))
+            (0.0, Command::Slow(proto::Slow { block, connections, duration_us, first: index }))
         })
     }
 

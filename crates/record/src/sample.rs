@@ -91,6 +91,12 @@ pub struct KernelSample {
     pub tcp_memory_bytes: Option<u64>,
     pub sockets_in_use: Option<u64>,
     pub time_waits: Option<u64>,
+    /// Connections that found the queue of a listener full (ListenOverflows of /proc/net/netstat), since boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_overflows: Option<u64>,
+    /// Those that were dropped at a listener, for that or another reason (ListenDrops).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_drops: Option<u64>,
     /// Socket and file slabs (/proc/slabinfo: TCP, sock_inode_cache, filp, ...), bytes.
     pub socket_slab_bytes: Option<u64>,
     /// CPU time taken from this machine by others, microseconds since boot.

@@ -45,6 +45,10 @@ pub struct StreamRow {
     /// Held streams that were cut, by cause.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: BTreeMap<String, u64>,
+    /// From the moment in which a held stream was cut or had ended to its acknowledgement again: one value for each that
+    /// came back in this second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<Hist>,
     /// From the opening's planned time to its acknowledgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Hist>,

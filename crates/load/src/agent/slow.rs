@@ -1,11 +1,14 @@
-//! Clients that send a request a byte at a time: what do they cost the others, and does the target put up with them?
+//! Slow clients: what do they cost the others, and does the target put up with them? Half of them send a request a byte at
+//! a time; the others ask on and on and read no answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::ioctl_fionread;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
@@ -16,15 +19,22 @@ use crate::proto;
 const CONNECTIONS_MAX: u32 = 4_096;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const BYTE_EVERY: Duration = Duration::from_secs(1);
+/// The system makes the least of it that it can.
+const RECEIVE_BUFFER: u32 = 2_048;
+/// Requests whose answers nobody reads, on one connection: more than any buffer between the two has room for.
+const UNREAD_MAX: u32 = 2_000;
+/// Sent at once, so that a target that answers fast has something to do.
+const ASKED_AT_ONCE: u32 = 10;
 
-/// Where they go, and what they begin to say.
+/// Where they go, and what they say.
 #[derive(Debug, Clone)]
 pub(super) struct Slow {
     pub(super) endpoints: Vec<SocketAddr>,
     pub(super) authority: String,
     pub(super) path: String,
-    /// Of a target with TLS nothing can be said that it would wait for: the connection alone is held.
-    pub(super) is_plain: bool,
+    /// What those ask that do not read; empty: of a target with TLS nothing can be said that it would wait for, and the
+    /// connection alone is held.
+    pub(super) request: Vec<u8>,
     pub(super) clock: RunClock,
 }
 
@@ -34,35 +44,48 @@ struct Held {
     since_us: u64,
     until_us: u64,
     is_cut: bool,
+    /// Answers lay there unread.
+    has_unread: bool,
 }
 
 impl Slow {
     /// Holds them until the time is over.
     pub(super) async fn hold(self, order: proto::Slow) -> proto::Slowed {
         let lasts = Duration::from_micros(order.duration_us);
-        let half: Arc<[u8]> = match self.is_plain {
-            true => format!("POST {} HTTP/1.1\r\nHost: {}\r\nX-Slow: ", self.path, self.authority).into_bytes().into(),
-            false => Arc::new([]),
+        let half: Arc<[u8]> = match self.request.is_empty() {
+            false => format!("POST {} HTTP/1.1\r\nHost: {}\r\nX-Slow: ", self.path, self.authority).into_bytes().into(),
+            true => Arc::new([]),
         };
-        let mut tasks = JoinSet::new();
-        for address in self.endpoints.iter().cycle().take(order.connections.min(CONNECTIONS_MAX) as usize) {
-            tasks.spawn(one(*address, Arc::clone(&half), lasts, self.clock));
+        let asked: Arc<[u8]> = self.request.repeat(ASKED_AT_ONCE as usize).into();
+        let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
+        let connections = order.connections.min(CONNECTIONS_MAX) as usize;
+        for (number, address) in self.endpoints.iter().cycle().take(connections).enumerate() {
+            // An agent has its share of all: so half of them in the sum of many agents, too.
+            if (number as u32 + order.first).is_multiple_of(2) || asked.is_empty() {
+                writers.spawn(write_slowly(*address, Arc::clone(&half), lasts, self.clock));
+            } else {
+                readers.spawn(read_nothing(*address, Arc::clone(&asked), lasts, self.clock));
+            }
         }
-        let held: Vec<Held> = tasks.join_all().await.into_iter().flatten().collect();
-        let cut = || held.iter().filter(|one| one.is_cut);
+        let writers: Vec<Held> = writers.join_all().await.into_iter().flatten().collect();
+        let readers: Vec<Held> = readers.join_all().await.into_iter().flatten().collect();
+        let held = || writers.iter().chain(&readers);
+        let cut = || held().filter(|one| one.is_cut);
         proto::Slowed {
             block: order.block,
-            first_us: held.iter().map(|one| one.since_us).min().unwrap_or(0),
-            last_us: held.iter().map(|one| one.until_us).max().unwrap_or(0),
-            opened: held.len() as u32,
+            first_us: held().map(|one| one.since_us).min().unwrap_or(0),
+            last_us: held().map(|one| one.until_us).max().unwrap_or(0),
+            opened: held().count() as u32,
             cut: cut().count() as u32,
             cut_after_us: cut().map(|one| one.until_us.saturating_sub(one.since_us)).max().unwrap_or(0),
+            readers: readers.len() as u32,
+            unread: readers.iter().filter(|one| one.has_unread).count() as u32,
         }
     }
 }
 
-/// None where it could not be opened.
-async fn one(address: SocketAddr, half: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
+/// Sends half a request, and then a byte a second. None where it could not be opened.
+async fn write_slowly(address: SocketAddr, half: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
     let mut stream = timeout(CONNECT_WITHIN, TcpStream::connect(address)).await.ok()?.ok()?;
     // No TIME_WAIT on the machine under test.
     let _ = stream.set_zero_linger();
@@ -86,7 +109,33 @@ async fn one(address: SocketAddr, half: Arc<[u8]>, lasts: Duration, clock: RunCl
         }
     };
     let is_cut = timeout(lasts, cut).await.is_ok();
-    Some(Held { since_us, until_us: clock.now_us(), is_cut })
+    Some(Held { since_us, until_us: clock.now_us(), is_cut, has_unread: false })
+}
+
+/// Asks as long as there is room for it, with the least room for answers, and reads none of them. None where it could not
+/// be opened.
+async fn read_nothing(address: SocketAddr, asked: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER).ok()?;
+    let mut stream = timeout(CONNECT_WITHIN, socket.connect(address)).await.ok()?.ok()?;
+    let _ = stream.set_zero_linger();
+    stream.write_all(&asked).await.ok()?;
+    let since_us = clock.now_us();
+    let cut = async {
+        for _ in 1..UNREAD_MAX / ASKED_AT_ONCE {
+            if stream.write_all(&asked).await.is_err() {
+                return;
+            }
+        }
+        // It has said all that it had to say.
+        let mut bytes = interval(BYTE_EVERY);
+        while SockRef::from(&stream).take_error().is_ok_and(|error| error.is_none()) {
+            bytes.tick().await;
+        }
+    };
+    let is_cut = timeout(lasts, cut).await.is_ok();
+    let has_unread = ioctl_fionread(&stream).is_ok_and(|bytes| bytes > 0);
+    Some(Held { since_us, until_us: clock.now_us(), is_cut, has_unread })
 }
 
 #[cfg(test)]
@@ -96,7 +145,11 @@ mod tests {
 
     fn slow(address: SocketAddr) -> Slow {
         let (authority, path, clock) = (address.to_string(), "/mcp".to_string(), RunClock::new(monotonic_ns()));
-        Slow { endpoints: vec![address], authority, path, is_plain: true, clock }
+        Slow { endpoints: vec![address], authority, path, request: b"GET / HTTP/1.1\r\n\r\n".into(), clock }
+    }
+
+    fn order(connections: u32, first: u32, duration_us: u64) -> proto::Slow {
+        proto::Slow { block: 7, connections, duration_us, first }
     }
 
     #[tokio::test]
@@ -104,23 +157,28 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let target = tokio::spawn(async move {
-            let (mut first, _) = listener.accept().await.expect("one comes");
-            let mut bytes = vec![0; 1_024];
-            let read = first.read(&mut bytes).await.expect("it speaks");
-            assert!(bytes[..read].starts_with(b"POST /mcp HTTP/1.1\r\n"));
-            // Cut; the others are left alone.
-            drop(first);
-            let mut kept = Vec::new();
-            while kept.len() < 2 {
-                kept.push(listener.accept().await.expect("three come"));
+            let (mut kept, mut has_cut) = (Vec::new(), false);
+            while kept.len() < 4 {
+                let (mut one, _) = listener.accept().await.expect("five come");
+                let mut bytes = vec![0; 1_024];
+                let read = one.read(&mut bytes).await.expect("it speaks");
+                if bytes[..read].starts_with(b"POST /mcp HTTP/1.1\r\n") && !has_cut {
+                    // Cut; the others are left alone.
+                    has_cut = true;
+                    continue;
+                }
+                if bytes.starts_with(b"GET / ") {
+                    one.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("it is open");
+                }
+                kept.push(one);
             }
             std::future::pending::<()>().await;
             drop(kept);
         });
-        let order = proto::Slow { block: 7, connections: 3, duration_us: 400_000 };
-        let slowed = slow(address).hold(order).await;
-        assert_eq!((slowed.block, slowed.opened, slowed.cut), (7, 3, 1));
-        assert!(slowed.last_us >= slowed.first_us + 400_000 && slowed.cut_after_us < 400_000, "{slowed:?}");
+        let slowed = slow(address).hold(order(5, 0, 600_000)).await;
+        assert_eq!((slowed.block, slowed.opened, slowed.cut), (7, 5, 1));
+        assert_eq!((slowed.readers, slowed.unread), (2, 2));
+        assert!(slowed.last_us >= slowed.first_us + 600_000 && slowed.cut_after_us < 600_000, "{slowed:?}");
         target.abort();
     }
 
@@ -129,7 +187,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         drop(listener);
-        let slowed = slow(address).hold(proto::Slow { block: 7, connections: 3, duration_us: 1_000 }).await;
+        let slowed = slow(address).hold(order(3, 1, 1_000)).await;
         assert_eq!((slowed.opened, slowed.first_us), (0, 0));
     }
 }

@@ -5,6 +5,8 @@ mod speaking;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use erlmcp_protocol::client::request::{Ask, Template};
+use erlmcp_protocol::header::method;
 use erlmcp_record::{AgentSample, Entry, Hist};
 
 use super::AgentError;
@@ -176,18 +178,26 @@ impl Work {
         self.calls()
     }
 
-    /// Calls a tool that changes what streams tell of.
     /// What it takes to hold slow clients.
     pub(super) fn slow(&self) -> Slow {
+        let assumed = self.target.assumed();
+        let peer = self.target.peer(self.spoken.as_ref().unwrap_or(&assumed));
+        let mut request = Vec::new();
+        // What cannot be asked is not asked: then all of them send slowly.
+        if let Ok(list) = Template::new(&peer, &Ask { method: method::TOOLS_LIST, ..Ask::default() }) {
+            list.write(1, &mut request);
+        }
+        let is_plain = self.target.tls.is_none();
         Slow {
+            request: if is_plain { request } else { Vec::new() },
             endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
             authority: self.target.authority.clone(),
             path: self.target.path.clone(),
-            is_plain: self.target.tls.is_none(),
             clock: self.clock,
         }
     }
 
+    /// Calls a tool that changes what streams tell of.
     pub(super) async fn make_change(&mut self, order: proto::MakeChange) -> proto::Changed {
         self.find_out().await;
         let assumed = self.target.assumed();
@@ -253,7 +263,7 @@ impl Work {
                 &mut row.operation,
             ],
             Entry::Connections(row) => vec![&mut row.late, &mut row.established, &mut row.first_answer],
-            Entry::Streams(row) => vec![&mut row.opening],
+            Entry::Streams(row) => vec![&mut row.opening, &mut row.away],
             Entry::FanOut(row) => vec![&mut row.latency, &mut row.receive_lag],
             _ => Vec::new(),
         };

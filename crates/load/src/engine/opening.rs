@@ -98,7 +98,8 @@ impl<N: Net> Engine<N> {
         self.last_id += 1;
         let is_handshake = self.calls.has_own_sessions() && connection.session.is_none();
         let call = if is_handshake { Call::Initialize } else { Call::Probe };
-        let request = Request { ticket, call, due_us, give_up_us: u64::MAX, patience_us: 0, attempt: 1, failed: None, leg: None };
+        let request =
+            Request { ticket, call, due_us, give_up_us: u64::MAX, patience_us: 0, attempt: 1, failed: None, leg: None };
         let flight = Flight::new(Purpose::Planned(request), call, self.last_id);
         if connection.is_client() {
             self.log.started();

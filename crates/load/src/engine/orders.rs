@@ -124,7 +124,8 @@ impl<N: Net> Engine<N> {
             Pace::Constant(Constant::over(load.start_us, load.duration_us, load.rate, load.offset))
         };
         let patience_us = if load.retry_refused { load.start_us + load.duration_us + PATIENCE_US } else { 0 };
-        let work = |order, account| ArrivalWork { pace, order, account, call, patience_us, settle_rate: load.settle_rate };
+        let work =
+            |order, account| ArrivalWork { pace, order, account, call, patience_us, settle_rate: load.settle_rate };
         self.begin_arrivals(load.block, load.phase, kind, work);
     }
 

@@ -101,7 +101,8 @@ impl<N: Net> Engine<N> {
         let connection = &mut self.connections[key as usize];
         connection.wake_us = outage.dark_until_us;
         let mut queue = connection.queue;
-        let waiting = std::iter::from_fn(|| self.waiting.pop_front(&mut queue)).map(|one| (one, Fate::UnsentConnection));
+        let waiting =
+            std::iter::from_fn(|| self.waiting.pop_front(&mut queue)).map(|one| (one, Fate::UnsentConnection));
         let failed: Vec<_> = in_flight.map(|one| (one, Fate::Reset)).into_iter().chain(waiting).collect();
         self.connections[key as usize].queue = queue;
         for (mut request, fate) in failed {

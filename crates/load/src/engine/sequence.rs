@@ -48,7 +48,8 @@ impl<N: Net> Engine<N> {
         let call = sequence.call;
         let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
         let give_up_us = now_us + self.settings.timeout_us;
-        let request = Request { ticket, call, due_us: now_us, give_up_us, patience_us: 0, attempt: 1, failed: None, leg: None };
+        let request =
+            Request { ticket, call, due_us: now_us, give_up_us, patience_us: 0, attempt: 1, failed: None, leg: None };
         self.send(key, request);
     }
 
@@ -99,8 +100,16 @@ impl<N: Net> Engine<N> {
         let (left, call) = (std::mem::take(&mut sequence.left), sequence.call);
         for _ in 0..left {
             let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
-            let request =
-                Request { ticket, call, due_us: now_us, give_up_us: now_us, patience_us: 0, attempt: 1, failed: None, leg: None };
+            let request = Request {
+                ticket,
+                call,
+                due_us: now_us,
+                give_up_us: now_us,
+                patience_us: 0,
+                attempt: 1,
+                failed: None,
+                leg: None,
+            };
             self.give_up_unsent(request, Fate::UnsentConnection, Cause::NotOpen, now_us);
         }
         self.connections.remove(key as usize);

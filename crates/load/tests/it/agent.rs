@@ -65,6 +65,7 @@ async fn whole_run(manner: Manner, change: impl FnOnce(&mut proto::Setup)) -> (V
         rate: 300.0,
         duration_us: 1_000_000,
         retry_refused: true,
+        settle_rate: 1_000.0,
         ..proto::Load::default()
     };
     agent.tell(Command::Load(load)).await;

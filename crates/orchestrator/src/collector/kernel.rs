@@ -24,11 +24,14 @@ const SOCKET_SLABS: [&str; 11] = [
 pub(super) fn sample() -> KernelSample {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let sockets = read("/proc/net/sockstat");
+    let counters = read("/proc/net/netstat");
     let (busy_us, steal_us) = processors(&read("/proc/stat")).unzip();
     KernelSample {
         tcp_memory_bytes: socket_figure(&sockets, "TCP:", "mem").map(|pages| pages * page_size() as u64),
         sockets_in_use: socket_figure(&sockets, "sockets:", "used"),
         time_waits: socket_figure(&sockets, "TCP:", "tw"),
+        listen_overflows: counter(&counters, "TcpExt:", "ListenOverflows"),
+        listen_drops: counter(&counters, "TcpExt:", "ListenDrops"),
         socket_slab_bytes: slabs(&read("/proc/slabinfo")),
         steal_us,
         busy_us,
@@ -41,6 +44,14 @@ fn socket_figure(text: &str, line: &str, name: &str) -> Option<u64> {
     let mut words = text.lines().find_map(|found| found.strip_prefix(line))?.split_ascii_whitespace();
     words.find(|word| *word == name)?;
     words.next()?.parse().ok()
+}
+
+/// A figure of /proc/net/netstat, where a line of names is followed by one of their values.
+fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(group));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let place = names.split_ascii_whitespace().position(|found| found == name)?;
+    values.split_ascii_whitespace().nth(place)?.parse().ok()
 }
 
 /// Time not idle, and time taken by others, of all processors, microseconds since the machine began.
@@ -76,6 +87,14 @@ fn memory_available(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_are_found_by_their_names() {
+        let text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 0 7 9\nIpExt: InNoRoutes\nIpExt: 3\n";
+        assert_eq!(counter(text, "TcpExt:", "ListenOverflows"), Some(7));
+        assert_eq!(counter(text, "TcpExt:", "ListenDrops"), Some(9));
+        assert_eq!((counter(text, "TcpExt:", "Other"), counter("", "TcpExt:", "ListenDrops")), (None, None));
+    }
 
     #[test]
     fn sockets_are_read_by_name() {

@@ -31,7 +31,7 @@ pub enum Kind {
     ThunderingReconnect,
     /// All clients have an outage; what fails in it, they all try again when it is over.
     RetryStorm,
-    /// Connections beside the others that send half a request, and then a byte a second.
+    /// Connections beside the others: half of them send a request a byte a second, the others ask and read no answer.
     SlowClients,
     /// The user's own commands do it.
     Command,
@@ -179,7 +179,7 @@ impl Kind {
             Kind::StoreFull => "taking all room from",
             Kind::ThunderingReconnect => "reconnecting all at once the clients of",
             Kind::RetryStorm => "cutting off for a moment all clients of",
-            Kind::SlowClients => "sending half requests to",
+            Kind::SlowClients => "opening slow connections to",
             Kind::Command => "running the user's commands against",
         }
     }

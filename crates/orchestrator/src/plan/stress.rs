@@ -57,8 +57,28 @@ pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError>
         }
         phases.push(planned);
     }
+    keep_streams(&mut phases);
     end_operations(&mut phases);
     Ok(Plan { name: "stress".into(), phases })
+}
+
+/// Streams are held through the failures as well, where there are any: how soon they come back is one of the figures.
+fn keep_streams(phases: &mut [PhasePlan]) {
+    let is_run = |planned: &&mut PhasePlan| planned.name == phase::FAILURE_RECOVERY && planned.skip.is_none();
+    if !phases.iter_mut().any(|planned| is_run(&planned)) {
+        return;
+    }
+    let closes = |step: &Step| matches!(step.block, Block::EndStreams { .. });
+    let held = phases.iter_mut().filter(|planned| planned.skip.is_none()).find_map(|planned| {
+        let at = planned.steps.iter().position(closes)?;
+        Some(planned.steps.remove(at))
+    });
+    let Some(closing) = held else { return };
+    if let Some(failures) = phases.iter_mut().find(is_run) {
+        let is_audit = |step: &Step| matches!(step.block, Block::Audit(_));
+        let at = failures.steps.iter().position(is_audit).unwrap_or(failures.steps.len());
+        failures.steps.insert(at, closing);
+    }
 }
 
 /// Where the phase that audits operations is not run, the one that begins them ends and audits them: their connections
@@ -212,7 +232,8 @@ pub(super) fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePla
 fn queue(config: &StressConfig, found: &Found) -> Result<QueueFacts, String> {
     let queue = found.queue.clone()?;
     let (needed, connections) = (queue.connections(), config.connections());
-    if needed.saturating_sub(connections) <= found.spare {
+    // Streams are held meanwhile.
+    if needed.saturating_sub(connections) + config.streams <= found.spare || needed <= connections {
         return Ok(queue);
     }
     Err(format!(

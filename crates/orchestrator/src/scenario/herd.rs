@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use erlmcp_record::{Detail, Entry, EpisodeRow};
+use erlmcp_record::{ClusterSample, Detail, Entry, EpisodeRow};
 
 use crate::action::Action;
 use crate::assignment::Assignment;
@@ -35,17 +35,21 @@ pub(super) struct Herd {
     episodes: BTreeMap<(u32, u32), EpisodeRow>,
     /// Openings that failed meanwhile.
     failed: u64,
+    /// This machine's counts of full accept queues and of drops at listeners, before it and since.
+    before: Option<(u64, u64)>,
+    since: Option<(u64, u64)>,
 }
 
 impl Herd {
     pub(super) fn start(place: &Place, block: u32, percent: u64, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let percent = u32::try_from(percent).unwrap_or(100);
         let (work, actions) = Assignment::reconnect(place, block, percent, seen);
-        (Self::follow(work, percent), actions)
+        (Self::follow(work, percent, seen), actions)
     }
 
-    pub(super) fn follow(work: Assignment, percent: u32) -> Self {
-        Self { work, percent, episodes: BTreeMap::new(), failed: 0 }
+    pub(super) fn follow(work: Assignment, percent: u32, seen: &Observation<'_>) -> Self {
+        let before = seen.world.sample.as_ref().and_then(at_listeners);
+        Self { work, percent, episodes: BTreeMap::new(), failed: 0, before, since: None }
     }
 
     /// When they close.
@@ -69,6 +73,8 @@ impl Stirred for Herd {
                 }
             }
         }
+        let sample = seen.world.sample.as_ref().filter(|sample| sample.at_us > self.work.start_us);
+        self.since = sample.and_then(at_listeners).or(self.since);
         self.work.observe(seen)
     }
 
@@ -99,9 +105,19 @@ impl Stirred for Herd {
         ]);
         let first_us = self.episodes.values().map(|row| row.detected_us).min();
         let last_us = self.episodes.values().filter_map(|row| row.last_served_us).max();
+        if let Some((before, since)) = self.before.zip(self.since) {
+            // Of this machine: where the target is elsewhere they are not known, and are none.
+            detail.insert("accept_queue_overflows_count".into(), since.0.saturating_sub(before.0) as f64);
+            detail.insert("dropped_at_listeners_count".into(), since.1.saturating_sub(before.1) as f64);
+        }
         if let Some((first_us, last_us)) = first_us.zip(last_us) {
             detail.insert("served_again_ms".into(), last_us.saturating_sub(first_us) as f64 / 1e3);
         }
         detail
     }
+}
+
+/// Full accept queues and drops at listeners, of this machine since boot.
+fn at_listeners(sample: &ClusterSample) -> Option<(u64, u64)> {
+    sample.kernel.listen_overflows.zip(sample.kernel.listen_drops)
 }

@@ -7,13 +7,17 @@ use crate::assignment::Assignment;
 use crate::event::{Event, Injected, Said};
 use crate::machine::{Observation, Place};
 
-/// Connections beside the others that send half a request, and then a byte a second.
+/// Connections beside the others: half of them send half a request, and then a byte a second; the others ask on and on and
+/// read no answer.
 #[derive(Debug)]
 pub(super) struct SlowClients {
     work: Assignment,
     told: Vec<Slowed>,
-    p95_before_us: Option<u64>,
-    p95_during_us: Option<u64>,
+    p99_before_us: Option<u64>,
+    p99_during_us: Option<u64>,
+    /// Of all replicas, bytes; the most while they were there.
+    memory_before: Option<u64>,
+    memory_during: Option<u64>,
 }
 
 /// What the load was like is read off so many seconds before.
@@ -28,8 +32,15 @@ impl SlowClients {
     ) -> (Self, Vec<Action>) {
         let (work, actions) = Assignment::slow(place, block, (connections, duration_us), seen);
         let now = (seen.now_us / 1_000_000) as u32;
-        let p95_before_us = seen.world.seconds.p95_us(now.saturating_sub(BEFORE_S), now);
-        (Self { work, told: Vec::new(), p95_before_us, p95_during_us: None }, actions)
+        let slow = Self {
+            work,
+            told: Vec::new(),
+            p99_before_us: seen.world.seconds.quantile_us(0.99, now.saturating_sub(BEFORE_S), now),
+            p99_during_us: None,
+            memory_before: memory(seen),
+            memory_during: None,
+        };
+        (slow, actions)
     }
 
     fn sum(&self, of: fn(&Slowed) -> u32) -> f64 {
@@ -43,7 +54,8 @@ impl Stirred for SlowClients {
             self.told.push(*slowed);
         }
         let (first, now) = ((self.work.start_us / 1_000_000) as u32 + 1, (seen.now_us / 1_000_000) as u32);
-        self.p95_during_us = seen.world.seconds.p95_us(first, now).or(self.p95_during_us);
+        self.p99_during_us = seen.world.seconds.quantile_us(0.99, first, now).or(self.p99_during_us);
+        self.memory_during = self.memory_during.max(memory(seen));
         self.work.observe(seen)
     }
 
@@ -55,10 +67,14 @@ impl Stirred for SlowClients {
         if !self.work.is_over() {
             return None;
         }
-        let opened = self.sum(|slowed| slowed.opened);
+        let readers = self.sum(|slowed| slowed.readers);
+        let writers = self.sum(|slowed| slowed.opened) - readers;
         let first_us = self.told.iter().map(|slowed| slowed.first_us).filter(|us| *us > 0).min();
         let held = |effect_us| Injected {
-            method: format!("{opened} connections sent half a request, and then a byte a second"),
+            method: format!(
+                "{writers} connections sent half a request, and then a byte a second; {readers} asked on and on and read no \
+                 answer"
+            ),
             injected_us: self.work.start_us,
             effect_us,
             at_most_us: None,
@@ -69,17 +85,26 @@ impl Stirred for SlowClients {
     fn detail(&self) -> Detail {
         let mut detail = Detail::from([
             ("slow_connections_count".to_string(), self.sum(|slowed| slowed.opened)),
+            ("of_them_not_reading_count".to_string(), self.sum(|slowed| slowed.readers)),
+            ("answers_left_unread_on_count".to_string(), self.sum(|slowed| slowed.unread)),
             ("cut_by_the_target_count".to_string(), self.sum(|slowed| slowed.cut)),
         ]);
         let cut_after_us = self.told.iter().map(|slowed| slowed.cut_after_us).max().filter(|us| *us > 0);
         let figures = [
             ("last_cut_ms", cut_after_us),
-            ("p95_before_ms", self.p95_before_us),
-            ("p95_meanwhile_ms", self.p95_during_us),
+            ("p99_before_ms", self.p99_before_us),
+            ("p99_meanwhile_ms", self.p99_during_us),
         ];
         for (name, us) in figures {
             if let Some(us) = us {
                 detail.insert(name.into(), us as f64 / 1e3);
+            }
+        }
+        for (name, bytes) in
+            [("memory_before_bytes", self.memory_before), ("memory_meanwhile_bytes", self.memory_during)]
+        {
+            if let Some(bytes) = bytes {
+                detail.insert(name.into(), bytes as f64);
             }
         }
         detail
@@ -88,4 +113,10 @@ impl Stirred for SlowClients {
     fn ended_us(&self) -> Option<u64> {
         self.told.iter().map(|slowed| slowed.last_us).max()
     }
+}
+
+/// What the processes of all replicas have, where it is known of each.
+fn memory(seen: &Observation<'_>) -> Option<u64> {
+    let replicas = &seen.world.sample.as_ref()?.replicas;
+    replicas.iter().map(|replica| replica.memory_bytes).reduce(|sum, one| Some(sum? + one?))?
 }

@@ -20,14 +20,9 @@ pub(super) struct RetryStorm {
 }
 
 impl RetryStorm {
-    pub(super) fn start(
-        place: &Place,
-        block: u32,
-        outage_ms: u64,
-        seen: &Observation<'_>,
-    ) -> (Self, Vec<Action>) {
+    pub(super) fn start(place: &Place, block: u32, outage_ms: u64, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let (work, actions) = Assignment::storm(place, block, outage_ms * 1_000, seen);
-        let herd = Herd::follow(work, 100);
+        let herd = Herd::follow(work, 100, seen);
         let storm = Self { herd, outage_ms, first_attempts: 0, retries: 0, held_back: 0, operation: Hist::new() };
         (storm, actions)
     }

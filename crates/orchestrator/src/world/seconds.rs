@@ -78,11 +78,16 @@ impl Seconds {
 
     /// P95 of the load in the seconds `from..to`, microseconds; None: there was none.
     pub(crate) fn p95_us(&self, from: u32, to: u32) -> Option<u64> {
+        self.quantile_us(0.95, from, to)
+    }
+
+    /// The same of another quantile.
+    pub(crate) fn quantile_us(&self, quantile: f64, from: u32, to: u32) -> Option<u64> {
         let mut merged = Hist::new();
         for (_, load) in self.by_second.range(from..to.max(from)) {
             merged.merge(&load.latency);
         }
-        merged.quantile_us(0.95)
+        merged.quantile_us(quantile)
     }
 
     /// What was planned and what ended ok of the load and the openings in the seconds `from..to`.

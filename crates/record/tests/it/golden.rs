@@ -96,6 +96,7 @@ fn interval() -> IntervalRow {
         receive_lag: None,
         operation: None,
         retries: 2,
+        held_back: 0,
         refusals: 2,
         surplus_answers: 1,
         dialogue: Dialogue {
@@ -150,6 +151,7 @@ fn streams() -> [Entry; 3] {
             keep_alives: 7,
             failed: BTreeMap::from([("http 405".into(), 2)]),
             lost: BTreeMap::from([("connection reset".into(), 1)]),
+            away: None,
             opening: hist(),
         }),
         Entry::Change(ChangeRow {

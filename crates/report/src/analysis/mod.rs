@@ -30,7 +30,7 @@ pub(crate) use ledger::LeftOpen;
 pub(crate) use second::{KindSecond, Second, SlotCounts};
 pub(crate) use server::{ServerWindow, cpu_percent_between, sum_of};
 pub use span::Span;
-pub(crate) use streams::Streams;
+pub(crate) use streams::{Broken, Streams};
 pub(crate) use window::{US_A_SECOND, Window};
 
 use crate::{Summary, capacity};
@@ -135,7 +135,10 @@ impl Analysis {
             Entry::Block(row) => self.push_block(row),
             Entry::Interval(row) => self.push_interval(row),
             Entry::Connections(row) => self.push_connections(row),
-            Entry::Streams(row) => self.streams.push(row),
+            Entry::Streams(row) => {
+                let faults = self.phase_named(phase::FAILURE_RECOVERY).map(|(number, _)| number);
+                self.streams.push(row, faults == Some(row.phase));
+            }
             Entry::Change(row) => self.streams.changes.put(row.change, row.clone()),
             Entry::FanOut(row) => self.streams.fan_outs.put((row.change, row.agent), row.clone()),
             Entry::Episode(row) => self.episodes.put((row.agent, row.episode), row.clone()),

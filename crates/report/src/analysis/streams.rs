@@ -22,8 +22,25 @@ pub(crate) struct Streams {
     pub(crate) changes: Bounded<u32, ChangeRow>,
     /// By the change's number and the agent.
     pub(crate) fan_outs: Bounded<(u32, u32), FanOutRow>,
+    /// What was lost and came back, by second, in whichever phase.
+    broken: Bounded<u32, Broken>,
     /// Held at the end of a second, by agent.
     held: Bounded<u32, Vec<(u32, u64)>>,
+}
+
+/// Held streams that ended, and those that were acknowledged again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Broken {
+    /// Cut, or ended by the server.
+    pub(crate) lost: u64,
+    /// From there to acknowledged again.
+    pub(crate) away: Option<Hist>,
+}
+
+impl Broken {
+    pub(crate) fn back(&self) -> u64 {
+        self.away.as_ref().map_or(0, Hist::count)
+    }
 }
 
 /// What became of all changes.
@@ -53,11 +70,23 @@ impl Streams {
             opening: None,
             changes: Bounded::new(1_000_000),
             fan_outs: Bounded::new(100_000),
+            broken: Bounded::new(SECONDS_MAX),
             held: Bounded::new(SECONDS_MAX),
         }
     }
 
-    pub(super) fn push(&mut self, row: &StreamRow) {
+    /// `of_faults`: they were broken on purpose meanwhile, which says nothing of how they were held.
+    pub(super) fn push(&mut self, row: &StreamRow, of_faults: bool) {
+        let lost = row.ended + row.lost.values().sum::<u64>();
+        if (lost > 0 || row.away.is_some())
+            && let Some(broken) = self.broken.or_default(row.second)
+        {
+            broken.lost += lost;
+            merge_hist(&mut broken.away, row.away.as_ref());
+        }
+        if of_faults {
+            return;
+        }
         self.acknowledged += row.acknowledged;
         self.reopened += row.reopened;
         self.ended += row.ended;
@@ -73,12 +102,23 @@ impl Streams {
     }
 
     pub(super) fn turned_away(&self) -> u64 {
-        self.changes.turned_away() + self.fan_outs.turned_away() + self.held.turned_away()
+        let maps = [self.changes.turned_away(), self.fan_outs.turned_away(), self.held.turned_away()];
+        maps.iter().sum::<u64>() + self.broken.turned_away()
     }
 
     /// True where nothing is recorded of any.
     pub(crate) fn are_absent(&self) -> bool {
         self.held.is_empty() && self.changes.is_empty()
+    }
+
+    /// What was lost, and what came back, in the seconds from the first of these on, the last one included.
+    pub(crate) fn broken(&self, (from, to): (u32, u32)) -> Broken {
+        let mut all = Broken::default();
+        for (_, broken) in self.broken.range(from..=to.max(from)) {
+            all.lost += broken.lost;
+            merge_hist(&mut all.away, broken.away.as_ref());
+        }
+        all
     }
 
     /// The fewest that were held in a second of a window in which every agent that has any told.

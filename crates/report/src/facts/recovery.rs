@@ -1,7 +1,7 @@
 use erlmcp_record::names::{phase, scenario};
 use erlmcp_record::{EpisodeRow, FaultRow, Kind};
 
-use crate::analysis::{Analysis, SlotCounts};
+use crate::analysis::{Analysis, Broken, SlotCounts};
 
 /// One node failure or partition, and what was seen of it. Times are from its effect (t0).
 pub(crate) struct FaultFacts<'a> {
@@ -21,7 +21,11 @@ pub(crate) struct FaultFacts<'a> {
     pub(crate) on_replica: Option<u64>,
     /// When nothing of it was left, or it was watched no longer.
     pub(crate) over_us: u64,
+    /// It was watched until then.
+    pub(crate) until_us: u64,
     pub(crate) fates: Parts,
+    /// Streams of notifications that were lost to it.
+    pub(crate) streams: Broken,
 }
 
 /// A moment that was waited for.
@@ -70,6 +74,7 @@ pub(super) fn all(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
 
 fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
     let until_us = watched_until(analysis, fault);
+    let second = |us: u64| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX);
     let episodes: Vec<&EpisodeRow> = analysis
         .episodes
         .values()
@@ -97,6 +102,8 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
         reestablished,
         on_replica: gauge_before(analysis, fault),
         over_us: over_us(fault, &episodes, until_us),
+        until_us,
+        streams: analysis.streams.broken((second(fault.injected_us), second(until_us))),
         fates: parts(analysis, fault.injected_us, over_us(fault, &episodes, until_us), until_us, &[Kind::Load]),
     }
 }
@@ -152,10 +159,13 @@ fn gauge_before(analysis: &Analysis, fault: &FaultRow) -> Option<u64> {
     let samples = analysis.seconds.range(number.saturating_sub(5)..=number).rev();
     let sample =
         samples.filter_map(|(_, second)| second.cluster.as_ref()).find(|sample| sample.at_us < fault.injected_us)?;
+    let has_streams = analysis.config.as_ref().is_some_and(|config| config.streams > 0);
     let of_targets = sample.replicas.iter().filter(|replica| fault.hits(replica.replica));
     let sums = of_targets.map(|replica| {
         let operations = analysis.operation_connections(sample.second, Some(replica.replica));
-        Some(replica.connections?.saturating_sub(operations))
+        // Each stream has a connection of its own, which is none of the N.
+        let streams = if has_streams { replica.streams.unwrap_or(0) } else { 0 };
+        Some(replica.connections?.saturating_sub(operations + streams))
     });
     sums.reduce(|sum, one| Some(sum? + one?))?
 }

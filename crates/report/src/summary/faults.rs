@@ -1,7 +1,7 @@
-use erlmcp_record::FaultRow;
+use erlmcp_record::Hist;
 
 use super::{FaultLine, Value};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Broken};
 use crate::facts::{Facts, FaultFacts, Observed};
 use crate::format;
 use crate::verdict::{Verdict, attempts, failures, verdict_of};
@@ -16,7 +16,7 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
     let targets: Vec<String> = fault.targets().iter().map(u16::to_string).collect();
     let verdict = verdict_of(analysis, facts);
     let reason = match &verdict {
-        Verdict::Pass => fault.note.clone().or_else(|| figures(fault)),
+        Verdict::Pass => fault.note.clone().or_else(|| figures(facts)),
         Verdict::Fail => Some(failures(analysis, facts)),
         Verdict::Inconclusive { reason } | Verdict::Skipped { reason } => Some(reason.clone()),
     };
@@ -50,17 +50,26 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
 }
 
 /// The figures that only this kind has, as words.
-fn figures(fault: &FaultRow) -> Option<String> {
+fn figures(facts: &FaultFacts<'_>) -> Option<String> {
+    let fault = facts.fault;
     let of = |(name, figure): (&String, &f64)| match name.rsplit_once('_') {
         Some((what, "count")) => format!("{} {}", format::count(*figure as u64), what.replace('_', " ")),
+        Some((what, "bytes")) => format!("{} {}", what.replace('_', " "), format::bytes(*figure)),
         Some((what, "ms")) => format!("{} {}", what.replace('_', " "), format::ms(*figure)),
         _ => format!("{} {figure}", name.replace('_', " ")),
     };
-    let ratio = attempts(fault).map(|(attempts, firsts)| {
-        format!("retry amplification {:.2}x", attempts as f64 / firsts as f64)
-    });
-    let texts: Vec<String> = ratio.into_iter().chain(fault.detail.iter().map(of)).collect();
+    let ratio = attempts(fault)
+        .map(|(attempts, firsts)| format!("retry amplification {:.2}x", attempts as f64 / firsts as f64));
+    let streams = (facts.streams.lost > 0).then(|| streams(&facts.streams));
+    let texts: Vec<String> = ratio.into_iter().chain(streams).chain(fault.detail.iter().map(of)).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+fn streams(broken: &Broken) -> String {
+    let (lost, back) = (format::count(broken.lost), format::count(broken.back().min(broken.lost)));
+    let longest = broken.away.as_ref().and_then(Hist::max_us);
+    let longest = longest.map_or(String::new(), |us| format!(" within {}", format::ms(us as f64 / 1e3)));
+    format!("{back} of {lost} streams acknowledged again{longest}")
 }
 
 /// When the first client noticed; what was lost while the fault was on its way has no time since its effect.

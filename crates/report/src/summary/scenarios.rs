@@ -234,6 +234,11 @@ fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
         named("fates_during", fates(&facts.fates.during, true)),
         named("fates_after", fates(&facts.fates.after, true)),
     ];
+    if facts.streams.lost > 0 {
+        let (lost, back) = (facts.streams.lost, facts.streams.back().min(facts.streams.lost));
+        figures.push(named("streams_back_percent", Value::Share { part: back, whole: lost }));
+        figures.push(named("streams_away_max_ms", phases::quantile(&facts.streams.away, 1.0, "none came back")));
+    }
     figures.extend(facts.fault.note.iter().map(|note| named("note", Value::Text(note.clone()))));
     figures
 }

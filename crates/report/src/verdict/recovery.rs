@@ -1,5 +1,5 @@
-use erlmcp_record::FindingRow;
 use erlmcp_record::names::{finding, phase, scenario, skip};
+use erlmcp_record::{FindingRow, Hist};
 
 use super::doubt;
 use super::estimate::Estimate;
@@ -26,6 +26,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         times(&partitions, |fault| vec![&fault.detected_by_cluster, &fault.detected_by_clients], limit_ms, source);
     enter_scenario(judge, "recovery.partition_detection_ms", scenario::NETWORK_PARTITION, detected);
 
+    streams(judge, &nodes);
     reconnects(judge, &[nodes, partitions].concat());
     let overflow = match &facts.overflow {
         Some(overflow) => lost(overflow),
@@ -37,6 +38,32 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         (None, Some(reason)) => judge.enter_unknown(OPERATIONS_LOST, reason),
         (None, None) => judge.enter(OPERATIONS_LOST, audited(judge.analysis)),
     }
+}
+
+/// The longest that a stream was away which the death of a replica has cut. Nothing where the run had no streams.
+fn streams(judge: &mut Judge<'_>, nodes: &[&FaultFacts<'_>]) {
+    const ID: &str = "recovery.streams_back_ms";
+    if judge.analysis.config.as_ref().is_none_or(|config| config.streams == 0) {
+        return;
+    }
+    let (mut lost, mut gone, mut longest_us) = (0, 0, None);
+    for fault in nodes {
+        let (streams, since_us) = (&fault.streams, fault.fault.effect_us.unwrap_or(fault.fault.injected_us));
+        lost += streams.lost;
+        longest_us = longest_us.max(streams.away.as_ref().and_then(Hist::max_us));
+        if streams.back() < streams.lost {
+            gone += streams.lost - streams.back();
+            longest_us = longest_us.max(Some(fault.until_us.saturating_sub(since_us)));
+        }
+    }
+    let source = match gone {
+        0 => "from the loss of each stream of a dead replica until it was acknowledged again".to_string(),
+        gone => format!("{gone} of {lost} lost streams were not acknowledged again as long as they were watched"),
+    };
+    let none = (lost == 0).then_some("no stream was lost with a replica");
+    let cut = doubt::cut(judge.analysis, phase::FAILURE_RECOVERY);
+    let evidence = Evidence::of(longest_us.map(Estimate::ms), lost, "streams", &source).spoiled(none).excused(cut);
+    enter_scenario(judge, ID, scenario::NODE_FAILURE, evidence);
 }
 
 /// Why nobody can say whether a server of somebody else's lost a request: the ledger knows what was answered, and not what

@@ -81,6 +81,7 @@ static THRESHOLDS: &[Threshold] = &[
     row("recovery.node_ms", "Node failure recovered", FAIL, Below, 5_000.0, "ms"),
     row("recovery.partition_detection_ms", "Partition detected", FAIL, Below, 3_000.0, "ms"),
     row("recovery.reconnect_percent", "Connections re-established", FAIL, Above, 95.0, "%"),
+    row("recovery.streams_back_ms", "Lost streams acknowledged again", FAIL, AtMost, 2_000.0, "ms"),
     row("recovery.overflow_lost_count", "Operations lost in the overflow", FAIL, AtMost, 0.0, "operations"),
     row(
         "recovery.operations_lost_count",

@@ -136,3 +136,20 @@ fn seconds_without_a_success_are_stalls_where_enough_was_left() {
     // Where most replicas are broken nothing is demanded.
     assert_eq!(verdict(&stalled(false), PROGRESS), "INCONCLUSIVE");
 }
+
+#[test]
+fn a_retry_storm_says_what_it_made_of_each_request() {
+    const AMPLIFICATION: &str = "faults.retry_amplification_ratio";
+    let storm = |firsts: f64, retries: f64| {
+        summary(|row| {
+            row.kind = "retry_storm".into();
+            row.detail = [("first_attempts_count".to_string(), firsts), ("retries_count".to_string(), retries)].into();
+        })
+    };
+    assert_eq!(verdict(&storm(1_000.0, 100.0), AMPLIFICATION), "PASS");
+    assert_eq!(verdict(&storm(1_000.0, 101.0), AMPLIFICATION), "FAIL");
+    assert_eq!(verdict(&storm(50.0, 50.0), AMPLIFICATION), "INCONCLUSIVE", "of too few");
+    let row = storm(1_000.0, 80.0).faults.remove(0).reason.expect("its figures");
+    assert!(row.contains("retry amplification 1.08x"), "{row}");
+    assert!(summary(|_| {}).checks.iter().all(|check| check.id != AMPLIFICATION), "only where there was one");
+}

@@ -1,11 +1,12 @@
 //! The edges of the recovery and performance phases.
 
 use erlmcp_record::names::scenario;
-use erlmcp_record::{Entry, Fate, Kind, ScenarioRow};
+use erlmcp_record::{Entry, Fate, Kind, ScenarioRow, StreamRow};
 use erlmcp_report::Summary;
 
-use crate::story::rows::fates;
-use crate::story::{Story, analysis};
+use crate::story::rows::{fates, hist};
+use crate::story::{AGENTS, Story, analysis};
+use crate::streams::stream_row;
 use crate::{check, reason, verdict};
 
 const NODE: &str = "recovery.node_ms";
@@ -336,4 +337,37 @@ fn what_a_foreign_server_lost_is_not_known() {
     assert_eq!(verdict(&story.summary(), OPERATIONS), "SKIPPED");
     story.is_foreign = false;
     assert_eq!(verdict(&story.summary(), OPERATIONS), "SKIPPED");
+}
+
+#[test]
+fn the_streams_of_a_dead_replica_come_back_in_time() {
+    const STREAMS: &str = "recovery.streams_back_ms";
+    let told = |away_us: u64, back: u64| {
+        let mut rows = story().rows();
+        let mut died = 0;
+        for row in &mut rows {
+            match row {
+                Entry::Config(config) => config.streams = 600,
+                Entry::Fault(row) if row.scenario == scenario::NODE_FAILURE => {
+                    died = (row.injected_us / 1_000_000) as u32;
+                }
+                _ => {}
+            }
+        }
+        let end = rows.pop().expect("a run has an end");
+        let row = |second| StreamRow { phase: 4, ..stream_row(AGENTS[0], second) };
+        let lost = [("connection reset".to_string(), 30)].into();
+        rows.push(Entry::Streams(StreamRow { lost, ..row(died) }));
+        rows.push(Entry::Streams(StreamRow { away: Some(hist(&[(away_us, back)])), ..row(died + 1) }));
+        rows.push(end);
+        analysis(&rows).summary()
+    };
+    assert_eq!(verdict(&told(1_900_000, 30), STREAMS), "PASS");
+    assert_eq!(verdict(&told(2_100_000, 30), STREAMS), "FAIL");
+    assert_eq!(verdict(&told(100_000, 29), STREAMS), "FAIL", "one has not come back");
+    let summary = told(1_900_000, 30);
+    let figures = summary.phases.iter().flat_map(|phase| &phase.scenarios).flat_map(|scenario| &scenario.figures);
+    let back: Vec<_> = figures.filter(|figure| figure.name == "streams_back_percent").collect();
+    assert_eq!(back.len(), 1, "of that fault alone");
+    assert!(changed(|_| {}).checks.iter().all(|check| check.id != STREAMS), "only where there were streams");
 }

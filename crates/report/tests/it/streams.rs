@@ -13,7 +13,7 @@ use crate::verdict;
 const TITLE: &str = "Stream Metrics";
 const HELD: u64 = 600;
 
-fn stream_row(agent: u32, second: u32) -> StreamRow {
+pub(crate) fn stream_row(agent: u32, second: u32) -> StreamRow {
     StreamRow {
         agent,
         phase: 3,
@@ -29,6 +29,7 @@ fn stream_row(agent: u32, second: u32) -> StreamRow {
         keep_alives: 0,
         failed: BTreeMap::new(),
         lost: BTreeMap::new(),
+        away: None,
         opening: None,
     }
 }

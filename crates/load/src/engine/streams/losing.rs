@@ -33,6 +33,9 @@ impl<N: Net> Engine<N> {
         };
         self.close_socket_by(key, way);
         let was_held = self.leave(key, place);
+        if was_held {
+            self.streams.list[place as usize].lost_us = now_us;
+        }
         match gone {
             Gone::Cut(cause) if was_held => self.streams.log.lost(cause),
             Gone::Cut(cause) => self.streams.log.failed(cause),

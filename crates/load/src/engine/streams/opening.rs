@@ -70,7 +70,12 @@ impl<N: Net> Engine<N> {
         endpoint.health.opened();
         endpoint.health.answered(now_us, written_us);
         self.line.in_flight -= 1;
-        self.streams.list[place as usize].held_us = now_us;
+        let stream = &mut self.streams.list[place as usize];
+        stream.held_us = now_us;
+        let lost_us = std::mem::take(&mut stream.lost_us);
+        if lost_us > 0 {
+            self.streams.log.came_back(now_us.saturating_sub(lost_us), self.ledger.spare_hists());
+        }
         let opening_us = now_us.saturating_sub(opening.planned_us);
         self.streams.log.acknowledged(reopened, opening_us, self.ledger.spare_hists());
         self.opening_ended(block);

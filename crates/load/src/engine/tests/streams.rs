@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use erlmcp_protocol::era::Version;
-use erlmcp_record::{FanOutRow, Fate, Kind, StreamRow};
+use erlmcp_record::{FanOutRow, Fate, Hist, Kind, StreamRow};
 
 use super::stage::{S, Stage};
 use crate::engine::Order;
@@ -117,6 +117,7 @@ fn a_stream_that_is_lost_meanwhile_is_told_apart() {
     assert_eq!((row.streams, row.heard, row.missed, row.lost), (60, 0, 40, 20));
     assert_eq!(by_replica(&stage), [30, 0, 30], "they were opened again elsewhere");
     assert_eq!(stage.of_streams(|row| row.reopened), 20);
+    assert_eq!(stage.of_streams(|row| row.away.as_ref().map_or(0, Hist::count)), 20, "how long each was away is known");
     let lost = causes(&stage, |row| &row.lost);
     assert_eq!(lost.values().sum::<u64>(), 20, "{lost:?}");
     assert_eq!(stage.open_now().iter().sum::<u64>(), 30, "and so were the connections");

@@ -22,7 +22,9 @@ impl FaultDriver for Bench {
             Kind::Memory => group::memory(self, replicas, amount).await,
             Kind::Descriptors => descriptors::take(self, replicas, amount).await,
             Kind::StoreKilled | Kind::StoreSlow | Kind::StoreFull => store::inject(self, fault).await,
-            Kind::ThunderingReconnect | Kind::RetryStorm | Kind::SlowClients => Err("clients do it, not the driver".into()),
+            Kind::ThunderingReconnect | Kind::RetryStorm | Kind::SlowClients => {
+                Err("clients do it, not the driver".into())
+            }
             Kind::Latency
             | Kind::LatencyIn
             | Kind::LatencyOut

@@ -75,12 +75,18 @@ fn streams_are_opened_before_the_load_and_closed_after_its_sweep() {
     let found = Found { changes: changes.clone(), ..own_cluster() };
     let plan = stress(&StressConfig { streams: 10_000, ..plain() }, &found).expect("a plan");
     let blocks: Vec<&Block> = plan.phases[2].steps.iter().map(|step| &step.block).collect();
-    let [Block::Streams(opening), Block::Streaming { load, changes: by }, Block::Probe(_), Block::EndStreams { .. }] =
-        blocks[..]
-    else {
+    let [Block::Streams(opening), Block::Streaming { load, changes: by }, Block::Probe(_)] = blocks[..] else {
         panic!("{blocks:?}")
     };
     assert_eq!((opening.streams, opening.rate, load.rate, by), (10_000, 5_000.0, 12_000.0, &changes));
+    let closes = |number: usize, plan: &Plan| {
+        let blocks = plan.phases[number].steps.iter().map(|step| &step.block);
+        blocks.filter(|block| matches!(block, Block::EndStreams { .. })).count()
+    };
+    assert_eq!(closes(3, &plan), 1, "they are held through the failures");
+    let only = ["1", "2", "3", "6"].map(String::from).to_vec();
+    let config = StressConfig { streams: 10_000, phases: only, ..plain() };
+    assert_eq!(closes(2, &stress(&config, &found).expect("a plan")), 1, "where there are none, only through the load");
     let without = stress(&plain(), &found).expect("a plan");
     assert_eq!(without.phases[2].steps.len(), 2, "and where there are none, nothing is different");
     assert!(plan.estimate() > without.estimate());

@@ -148,6 +148,8 @@ pub(crate) fn sample(second: u32, open: u64, replicas: u16) -> ClusterSample {
             tcp_memory_bytes: Some(65_536),
             sockets_in_use: Some(2 * open),
             time_waits: Some(0),
+            listen_overflows: Some(0),
+            listen_drops: Some(0),
             socket_slab_bytes: Some(1_000_000 + open * 5_000),
             steal_us: Some(0),
             busy_us: Some(u64::from(second) * 900_000),
