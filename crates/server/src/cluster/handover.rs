@@ -76,6 +76,7 @@ mod tests {
             session_key,
             store,
             takes_over: false,
+            nice: 0,
         };
         send(&supervisor, &hello, &[listener.as_fd(), listener.as_fd()]).expect("sent");
         supervisor.write_all(b"next\n").expect("written");

@@ -19,6 +19,11 @@ pub(super) enum Happening {
         life: u64,
         message: FromReplica,
     },
+    /// Its process's channel is closed: it is about to end.
+    Closed {
+        replica: u16,
+        life: u64,
+    },
     /// Its process is gone.
     Ended {
         replica: u16,

@@ -137,7 +137,7 @@ impl Keeping {
     fn start(
         &mut self,
         program: &Program<'_>,
-        limits: &Limits,
+        (limits, nice): (&Limits, i32),
         happenings: &mpsc::Sender<Happening>,
     ) -> io::Result<()> {
         let hello = StoreHello {
@@ -145,6 +145,7 @@ impl Keeping {
             base: self.base,
             place: self.place.clone(),
             limits: limits.clone(),
+            nice,
         };
         self.life += 1;
         self.stage = Stage::Starting;
@@ -201,7 +202,7 @@ impl Supervisor {
         match keeping.stage {
             Stage::Backoff { until_ns } if until_ns <= now_ns => {
                 let program = Program { path: &self.config.program, role: Role::Store, arguments: &[] };
-                if let Err(error) = keeping.start(&program, &self.config.limits, &self.happenings) {
+                if let Err(error) = keeping.start(&program, (&self.config.limits, self.nice), &self.happenings) {
                     let (life, reason) = (keeping.life, format!("its process cannot be started: {error}"));
                     self.store_ended(life, reason);
                 }

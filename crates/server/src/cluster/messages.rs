@@ -37,6 +37,8 @@ pub(super) struct Hello {
     pub(super) store: StoreAddress,
     /// It takes the place of a process that still serves.
     pub(super) takes_over: bool,
+    /// Its nice value, which is not the supervisor's.
+    pub(super) nice: i32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

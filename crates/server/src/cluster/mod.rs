@@ -5,6 +5,7 @@
 //! not answer on its own address is no member until it does again.
 
 mod address;
+mod channel;
 mod client;
 mod config;
 mod control;
@@ -19,6 +20,7 @@ mod line;
 mod membership;
 mod messages;
 mod pages;
+mod priority;
 mod probe;
 mod process;
 mod pulse;

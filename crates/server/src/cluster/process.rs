@@ -143,6 +143,13 @@ impl Owner {
         let _ = self.happenings.send(happening).await;
     }
 
+    /// Long before the end of a process that has many connections: the kernel closes those first.
+    async fn tell_closed(&self) {
+        if let Role::Replica(replica) = self.role {
+            self.tell(Happening::Closed { replica, life: self.life }).await;
+        }
+    }
+
     /// Passes on what the process says until its process has ended; why it did, as a sentence.
     async fn live(&self, mut child: Child, reader: OwnedReadHalf, kill: &Notify) -> String {
         let mut reader = BufReader::new(reader);
@@ -155,8 +162,9 @@ impl Owner {
                 read = line::read_line(&mut reader, &mut line, FROM_REPLICA_BYTES_MAX), if listens => {
                     listens = matches!(read, Ok(true)) && self.pass_on(&mut line).await;
                     if !listens {
-                        // It has ended or it babbles; either way it is over.
+                        // It ends or it babbles; either way it is over.
                         let _ = child.start_kill();
+                        self.tell_closed().await;
                     }
                 }
             }

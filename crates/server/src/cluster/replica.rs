@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, TcpListener};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +16,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::channel;
 use super::descriptors::descriptors_for;
 use super::error::ClusterError;
 use super::handover;
 use super::line;
 use super::membership::Verdict;
 use super::messages::{FromReplica, Hello, ListChange, Member, TO_REPLICA_BYTES_MAX, ToReplica};
+use super::priority;
 use super::probe::Probe;
 use super::pulse::HEARTBEAT_MS;
 use crate::answer::ServerInfo;
@@ -134,10 +135,10 @@ struct Endowment {
 /// Takes the channel and what comes with the first message. From now on a supervisor that dies takes this process with
 /// it; none where it is dead already.
 fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Endowment)>, ClusterError> {
-    let channel = io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
-    let channel = StdUnixStream::from(channel);
+    let channel = channel::take().map_err(|_| ClusterError::NoChannel)?;
     channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
     let (hello, mut sockets) = handover::receive::<Hello>(&channel).map_err(|_| ClusterError::NoChannel)?;
+    priority::stand_back(hello.nice);
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
     let parent = getppid().map(|parent| parent.as_raw_nonzero().get());

@@ -1,7 +1,6 @@
 //! The process of the store: what the supervisor and it say to each other, and what it does.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream as StdUnixStream};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,9 +13,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::channel;
 use super::error::ClusterError;
 use super::handover;
 use super::line;
+use super::priority;
 use super::pulse::HEARTBEAT_MS;
 use crate::limits::Limits;
 use crate::operations::{OpenError, StoreHost, StorePlace};
@@ -35,6 +36,8 @@ pub(super) struct StoreHello {
     pub(super) base: u64,
     pub(super) place: StorePlace,
     pub(super) limits: Limits,
+    /// Its nice value, which is not the supervisor's.
+    pub(super) nice: i32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -131,10 +134,10 @@ async fn opened(
 }
 
 fn meet_supervisor() -> Result<Option<(StdUnixStream, StoreHello, UnixListener)>, ClusterError> {
-    let channel = io::stdin().as_fd().try_clone_to_owned().map_err(|_| ClusterError::NoChannel)?;
-    let channel = StdUnixStream::from(channel);
+    let channel = channel::take().map_err(|_| ClusterError::NoChannel)?;
     channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
     let (hello, sockets) = handover::receive::<StoreHello>(&channel).map_err(|_| ClusterError::NoChannel)?;
+    priority::stand_back(hello.nice);
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
     let parent = getppid().map(|parent| parent.as_raw_nonzero().get());

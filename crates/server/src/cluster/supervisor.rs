@@ -23,6 +23,7 @@ use super::intensity::Next;
 use super::keeping::Keeping;
 use super::messages::{Hello, ListChange, ToReplica};
 use super::pages;
+use super::priority;
 use super::process::{Process, Program, Role};
 use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS, Pulse};
 use super::slot::{Slot, Stage};
@@ -73,10 +74,13 @@ pub(super) struct Supervisor {
     pub(super) keeping: Keeping,
     /// What makes a start impossible.
     pub(super) fatal: Option<ClusterError>,
+    /// The nice value of its children.
+    pub(super) nice: i32,
 }
 
 /// Runs a cluster until it has been stopped: by its control socket, or by `signals`, which counts requests to end. Has
-/// to be called on the main thread of a current-thread runtime. `announce` is called once, when all replicas are up.
+/// to be called on the main thread of a current-thread runtime, which then runs at a better nice value where that is
+/// permitted. `announce` is called once, when all replicas are up.
 ///
 /// # Errors
 /// Where the cluster cannot start.
@@ -153,6 +157,7 @@ impl Supervisor {
             endings,
             keeping,
             fatal: None,
+            nice: priority::come_first(),
         };
         for (replica, listener) in (1..).zip(sockets.own) {
             supervisor.add(replica, listener);
@@ -200,6 +205,7 @@ impl Supervisor {
     fn take(&mut self, happening: Happening) {
         match happening {
             Happening::Said { replica, life, message } => self.said(replica, life, message),
+            Happening::Closed { replica, life } => self.closed(replica, life),
             Happening::Ended { replica, life, reason } => self.ended(replica, life, reason),
             Happening::StoreSaid { life, message } => self.store_said(life, message),
             Happening::StoreEnded { life, reason } => self.store_ended(life, reason),
@@ -327,6 +333,7 @@ impl Supervisor {
             session_key: self.endings.key.clone(),
             store: self.keeping.begin((replica, slot.lives), inheritance.is_some()),
             takes_over: inheritance.is_some(),
+            nice: self.nice,
         };
         let (bequest, far_end) = UnixStream::pair()?;
         let far_end = OwnedFd::from(far_end);
@@ -347,6 +354,17 @@ impl Supervisor {
             slot.pulse = Pulse::new(monotonic_ns());
             slot.prober = Some(super::slot::Prober::start(slot, &self.happenings));
             self.is_membership_old = true;
+        }
+    }
+
+    /// A process is about to end: its connections go with it, so it is no member from now on. The rest follows with its end.
+    fn closed(&mut self, replica: u16, life: u64) {
+        let now_ns = monotonic_ns();
+        let is_it = |slot: &&mut Slot| slot.life == life && slot.stage == Stage::Ready;
+        let Some(slot) = self.slots.get_mut(&replica).filter(is_it) else { return };
+        if slot.leave(now_ns) {
+            self.is_membership_old = true;
+            self.emit(Event::Down { replica, at_ns: now_ns, reason: "process ends: its channel is closed".into() });
         }
     }
 
