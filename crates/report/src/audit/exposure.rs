@@ -11,7 +11,7 @@ use crate::Analysis;
 pub(super) struct FaultSpan {
     pub(super) id: u32,
     pub(super) what: String,
-    /// Those that it was done to.
+    /// Those whose answers show nothing of what it left: its targets, where they do not serve on.
     pub(super) replicas: Vec<u16>,
     /// It left enough of the cluster for operations to go on.
     pub(super) leaves_enough: bool,
@@ -40,7 +40,8 @@ impl FaultSpan {
                 [replica] => format!("{}, replica {replica}", row.method),
                 [first, more @ ..] => format!("{}, replica {first} and {} more", row.method, more.len()),
             },
-            replicas: row.targets(),
+            // Where another process takes the target's place nothing is to be lost, and no replica is out.
+            replicas: if row.expected.lossless { Vec::new() } else { row.targets() },
             // One node always does; those of a list say so, of what needs no store.
             leaves_enough: [scenario::NODE_FAILURE, scenario::NETWORK_PARTITION].contains(&row.scenario.as_str())
                 || (row.expected.progress && !row.is_of_store()),
@@ -48,6 +49,17 @@ impl FaultSpan {
             effect_ns: ns(row.effect_us?),
             over_ns: over.map(ns),
         })
+    }
+}
+
+/// In a fault that is over sooner an operation may or may not have ended: by default 50 are begun in this time, and each of
+/// them may take as long.
+const BRIEF_NS: u64 = 100_000_000;
+
+impl FaultSpan {
+    /// It was over before an operation had to fall in it.
+    pub(super) fn is_brief(&self) -> bool {
+        self.over_ns.is_some_and(|over_ns| over_ns.saturating_sub(self.effect_ns) < BRIEF_NS)
     }
 }
 
@@ -226,6 +238,30 @@ mod tests {
         assert!(!leaves_enough(scenario::FAULTS, "store_full", true), "plain requests go on, operations do not");
         let row = FaultRow { replica: Some(2), replicas: vec![2, 3], effect_us: Some(1), ..FaultRow::default() };
         assert_eq!(FaultSpan::of(&row, 0).expect("it has an effect").what, ", replica 2 and 1 more");
+    }
+
+    #[test]
+    fn a_fault_is_brief_below_a_tenth_of_a_second() {
+        let lasting = |ns: u64| fault(1, [100, 120], Some(120 + ns));
+        assert!(lasting(0).is_brief() && lasting(BRIEF_NS - 1).is_brief() && !lasting(BRIEF_NS).is_brief());
+        assert!(!fault(1, [100, 120], None).is_brief(), "nobody saw its end");
+    }
+
+    #[test]
+    fn where_another_process_takes_the_place_every_replica_serves_on() {
+        let of = |lossless: bool| {
+            let expected = erlmcp_record::Expected { lossless, ..Default::default() };
+            let row = FaultRow {
+                replica: Some(1),
+                replicas: vec![1, 2],
+                expected,
+                effect_us: Some(1),
+                ..FaultRow::default()
+            };
+            FaultSpan::of(&row, 0).expect("it has an effect")
+        };
+        assert_eq!((of(false).replicas, of(true).replicas), (vec![1, 2], Vec::new()));
+        assert_eq!(of(true).what, ", replica 1 and 1 more");
     }
 
     #[test]

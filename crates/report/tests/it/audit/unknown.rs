@@ -138,6 +138,31 @@ fn a_fault_that_met_no_operation_shows_nothing() {
     assert_eq!(invariant(&found, "I8").notes, ["3 faults show too little"]);
 }
 
+/// A SIGTERM that is handled in milliseconds: an operation falls in it by chance only.
+#[test]
+fn a_fault_that_is_over_at_once_is_asked_for_nothing() {
+    let lasting = |us: u64, faults: usize| {
+        let mut history = history();
+        // Where no operation was.
+        for fault in history.faults.iter_mut().take(faults) {
+            let at_us = 60_000_000;
+            (fault.injected_us, fault.effect_us, fault.ready_us) = (at_us, Some(at_us), Some(at_us + us));
+        }
+        audited(&history)
+    };
+    let found = lasting(99_999, 1);
+    assert_eq!(found.verdict, AuditVerdict::Valid, "{}", text(&found));
+    let not_vacuous = invariant(&found, "I8");
+    assert_eq!(
+        (not_vacuous.checked, &not_vacuous.notes[..]),
+        (2, &["1 fault over within 100 ms: not asked for".into()][..])
+    );
+    let found = lasting(100_000, 1);
+    assert!(unknown(&found, "I8").contains("no operation was in flight when fault 1 began"), "{}", text(&found));
+    let found = lasting(99_999, 3);
+    assert_eq!(unknown(&found, "I8"), "every fault was over within 100 ms: nothing was put to the test");
+}
+
 #[test]
 fn a_fault_without_an_observed_effect_does_not_count() {
     let mut history = history();
