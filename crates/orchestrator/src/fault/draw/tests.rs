@@ -107,6 +107,28 @@ fn each_entry_comes_up_before_any_comes_up_by_weight() {
     }
 }
 
+/// `bench/chaos.sh` wants a hundred faults of twenty kinds out of a quarter of an hour.
+#[test]
+fn the_long_list_gives_a_hundred_faults_of_every_kind_in_its_time() {
+    let list = FaultList::parse(include_str!("../../../../../bench/faults-hundred.toml")).expect("a list");
+    let all = Field { replicas: (1..=12).collect(), fronted: (1..=12).collect(), lacks: BTreeMap::new() };
+    let listed: std::collections::BTreeSet<&str> = list.choices.iter().map(|choice| choice.kind.name()).collect();
+    let missing: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).filter(|name| !listed.contains(name)).collect();
+    assert!(missing.is_empty(), "the list has no {missing:?}");
+    for seed in 0..20 {
+        let plan = draw(&list, &all, minutes(15), seed);
+        // From the effect until all is well and the load is as before it takes up to 5 s, and for some a few more.
+        let settling = Duration::from_secs(5);
+        let taken = |planned: &Planned| match planned.when {
+            When::After(gap) | When::At(gap) => gap + planned.fault.hold + settling,
+        };
+        let first: Duration = plan[..110].iter().map(taken).sum();
+        let kinds: std::collections::BTreeSet<Kind> = plan[..110].iter().map(|planned| planned.fault.kind).collect();
+        assert!(first <= minutes(15), "110 faults take {first:?} with seed {seed}");
+        assert!(kinds.len() == Kind::ALL.len(), "{} kinds with seed {seed}", kinds.len());
+    }
+}
+
 #[test]
 fn there_is_one_of_each_kind_on_replicas_in_turn() {
     let gap = Duration::from_secs(1);
