@@ -1,4 +1,7 @@
-"""Operations in PostgreSQL: the stores' contract, and two clusters on one database under kills. peers/run has the command line."""
+"""Operations in PostgreSQL: the stores' contract, two clusters on one database under kills, and a database that says nothing.
+
+peers/run has the command line.
+"""
 
 import collections
 import itertools
@@ -14,7 +17,7 @@ import threading
 import time
 
 from clusters import Cluster
-from database import Database, install
+from database import BlackHole, Database, install
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 THREADS = 6
@@ -171,9 +174,71 @@ def clusters_under_kills(database, folder):
     return wrong
 
 
+SILENCE_S = 12
+# A claim waits 2 s for the store; a machine that is busy may take as long again.
+REFUSED_WITHIN_S = 5
+BACK_WITHIN_S = 30
+
+
+def silence(database, folder):
+    """A database that takes connections and says nothing: what is new is refused soon, and said to be not executed; what was
+    under way is done once; and it all goes on when the database speaks again."""
+    database.create("silence")
+    hole = BlackHole(database.port)
+    cluster = Cluster("silence", folder, hole.url(database.url("silence")))
+    before = [f"before-{number}" for number in range(20)]
+    answers, wrong, refused, longest = [], [], 0, 0.0
+    repeat_everywhere([cluster], before, 1, answers)
+    hole.is_silent.set()
+    until, number, asked = time.monotonic() + SILENCE_S, 0, []
+    while time.monotonic() < until:
+        operation, began = f"during-{number}", time.monotonic()
+        asked.append(operation)
+        status, body = cluster.append(operation)
+        longest, number = max(longest, time.monotonic() - began), number + 1
+        if status == 503 and body["error"]["data"]["executed"] is False:
+            refused += 1
+        else:
+            wrong.append(f"{operation} was answered {status} by a cluster whose store is silent: {body}")
+        time.sleep(0.05)
+    if longest > REFUSED_WITHIN_S or not refused:
+        wrong.append(f"{refused} operations were refused, the last to be after {longest:.1f} s")
+    hole.is_silent.clear()
+    healed = time.monotonic()
+    repeat_everywhere([cluster], ["after"], 2, answers)
+    back = time.monotonic() - healed
+    if back > BACK_WITHIN_S:
+        wrong.append(f"the first operation after the silence was done only after {back:.1f} s")
+    repeat_everywhere([cluster], [*before, *asked], 3, answers)
+    wrong += judge(answers, cluster.effects(), [*before, *asked, "after"])
+    if cluster.end():
+        wrong.append("the cluster did not end in order")
+    hole.close()
+    print(f"\n{SILENCE_S} s of silence: {refused} operations refused, each within {longest:.1f} s; done again after {back:.1f} s")
+    return wrong
+
+
+def hold(replicas):
+    """For a measurement: a cluster on a database of its own, until standard input ends. Says where it listens, or why not."""
+    lacking = install()
+    if lacking:
+        print(f"skipped: {lacking}", flush=True)
+        return
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="erlmcp-"))
+    with Database() as database:
+        database.create("held")
+        cluster = Cluster("held", folder, database.url("held"), replicas)
+        print(f"http://{cluster.address[0]}:{cluster.address[1]}", flush=True)
+        sys.stdin.read()
+        cluster.end()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parts = sys.argv[1:] or ["contract", "clusters"]
+    if sys.argv[1:2] == ["hold"]:
+        return hold(int(sys.argv[2]))
+    parts = sys.argv[1:] or ["contract", "clusters", "silence"]
     lacking = install()
     if lacking:
         print(f"skipped: {lacking}")
@@ -184,6 +249,8 @@ def main():
             wrong.append("the tests of the store in PostgreSQL failed")
         if "clusters" in parts:
             wrong += clusters_under_kills(database, folder)
+        if "silence" in parts:
+            wrong += silence(database, folder)
     for sentence in wrong[:20]:
         print(f"WRONG: {sentence}")
     if wrong:

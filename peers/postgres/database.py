@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 PR_SET_PDEATHSIG = 1
@@ -35,6 +36,47 @@ def install():
 
 def end_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+class BlackHole:
+    """Stands in front of the database. While it is silent it takes connections and passes nothing on, either way."""
+
+    def __init__(self, port):
+        self.port, self.is_silent, self.links = port, threading.Event(), []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def url(self, url):
+        return url.replace(f":{self.port}/", f":{self.listener.getsockname()[1]}/")
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+                database = socket.create_connection(("127.0.0.1", self.port))
+            except OSError:
+                return
+            self.links += [client, database]
+            for ends in ((client, database), (database, client)):
+                threading.Thread(target=self.carry, args=ends, daemon=True).start()
+
+    def carry(self, source, target):
+        try:
+            while said := source.recv(65_536):
+                while self.is_silent.is_set():
+                    time.sleep(0.02)
+                target.sendall(said)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        for end in (self.listener, *self.links):
+            end.close()
 
 
 class Database:
