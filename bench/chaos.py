@@ -6,9 +6,10 @@ Exits with EXIT_CODE where there were enough faults, kinds and operations (see F
 else with 3.
 """
 
-import json
 import os
 import sys
+
+from report import checks, load, made, ms, reason, verdict
 
 TIMES = [
     ("detected_by_cluster_ms", "cluster detected"),
@@ -20,22 +21,15 @@ TIMES = [
 PROOF = "faults.operations_lost_count"
 
 
-def verdict(value):
-    return value if isinstance(value, str) else next(iter(value))
-
-
 def longest(faults, name):
-    times = [fault[name]["ms"] for fault in faults if "ms" in fault[name]]
+    times = [ms(fault, name) for fault in faults if ms(fault, name) is not None]
     return f"{max(times):,.0f} ms" if times else "-"
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        report = json.load(file)
-    faults = report.get("faults", [])
-    done = [fault for fault in faults if verdict(fault["verdict"]) in ("pass", "fail")]
-    checks = {check["id"]: check for check in report["checks"]}
-    proof = checks[PROOF]
+    report = load(sys.argv[1])
+    faults, done = report.get("faults", []), made(report)
+    proof = checks(report)[PROOF]
     print("| kind | faults | pass | fail | inconclusive | skipped | " + " | ".join(f"{name}, max" for _, name in TIMES) + " |")
     print("|---" * (6 + len(TIMES)) + "|")
     for kind in sorted({fault["kind"] for fault in faults}):
@@ -46,10 +40,9 @@ def main():
     kinds, operations = len({fault["kind"] for fault in done}), proof["samples"]
     print(f"\n{len(done)} faults of {kinds} kinds with an effect that was seen; {operations:,} operations audited, ", end="")
     print(f"{proof['estimate']} violations ({verdict(proof['verdict'])}). The run ended with exit code {sys.argv[2]}.\n")
-    for check in checks.values():
+    for check in report["checks"]:
         if check["id"].startswith("faults."):
-            reason = check["verdict"] if isinstance(check["verdict"], str) else json.dumps(check["verdict"])
-            print(f"- `{check['id']}`: {check['estimate']} of {check['samples']} {check['samples_of']}: {reason}")
+            print(f"- `{check['id']}`: {check['estimate']} of {check['samples']} {check['samples_of']}: {reason(check['verdict'])}")
     wrong = [fault for fault in faults if verdict(fault["verdict"]) in ("fail", "inconclusive")]
     if wrong:
         print("\nNot passed:\n")

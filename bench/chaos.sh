@@ -30,7 +30,7 @@ code=0
 [ -e "$work/run/report.json" ] || { tail -20 "$work/chaos.log" >&2; exit 1; }
 
 judged=0
-python3 bench/chaos.py "$work/run/report.json" "$code" >"$work/table.md" || judged=$?
+python3 -B bench/chaos.py "$work/run/report.json" "$code" >"$work/table.md" || judged=$?
 {
   echo "# Faults of every kind under load, $(date +%Y-%m-%d)"
   echo

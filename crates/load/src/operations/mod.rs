@@ -28,7 +28,7 @@ use lane::Lane;
 use text::Texts;
 
 /// How many connections an agent has for operations, at most.
-const LANES_MAX: u32 = 64;
+const LANES_MAX: u32 = 256;
 /// How long the operations under way may take to be settled after the last was begun.
 const QUIET: Duration = Duration::from_secs(30);
 

@@ -9,7 +9,7 @@ pub(crate) const OPERATIONS_BLOCK: u32 = 2;
 /// Operations a second on one connection.
 const LANE_RATE: f64 = 10.0;
 const LANES_MIN: f64 = 2.0;
-const LANES_MAX: f64 = 32.0;
+const LANES_MAX: f64 = 256.0;
 
 /// Begins operations beside whatever comes next.
 #[derive(Debug)]
