@@ -63,6 +63,17 @@ pub(crate) enum Change {
     Other,
 }
 
+impl Change {
+    /// Whether it is a member from then on; None: that did not change.
+    pub(crate) fn is_member(self) -> Option<bool> {
+        match self {
+            Change::Down => Some(false),
+            Change::Up => Some(true),
+            Change::Other => None,
+        }
+    }
+}
+
 /// The outcome of something that the select loop did for a block.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {

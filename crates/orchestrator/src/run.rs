@@ -1,7 +1,7 @@
 //! The select loop: everything that can happen in a run passes here, one at a time.
 
 use erlmcp_record::names::finding;
-use erlmcp_record::{EndRow, Ended, Entry, FindingRow};
+use erlmcp_record::{EndRow, Ended, Entry, FindingRow, MembershipRow};
 use erlmcp_report::live;
 use tokio::sync::{mpsc, watch};
 
@@ -141,6 +141,13 @@ impl<H: Hands> Run<H> {
             }
             Event::Sample(sample) => self.recorder.row(&Entry::Cluster((**sample).clone())),
             Event::Replica { replica, at_us, change } => {
+                if let Some(member) = change.is_member() {
+                    self.recorder.row(&Entry::Membership(MembershipRow {
+                        replica: *replica,
+                        at_us: *at_us,
+                        member,
+                    }))?;
+                }
                 self.recorder.log(&format!("replica {replica}: {change:?} at {:.3} s", *at_us as f64 / 1e6), now_us)
             }
             _ => Ok(()),

@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AgentSample, BlockRow, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, EpisodeRow,
-    FanOutRow, FaultRow, FindingRow, IntervalRow, PhaseRow, RunHeader, ScenarioRow, StreamRow, TargetRow,
+    FanOutRow, FaultRow, FindingRow, IntervalRow, MembershipRow, PhaseRow, RunHeader, ScenarioRow, StreamRow,
+    TargetRow,
 };
 
 /// One line of `journal.jsonl`. Every time in it is on the run's clock: microseconds since the run began,
@@ -39,6 +40,8 @@ pub enum Entry {
     Agent(AgentSample),
     /// The server's side, sampled once a second by the collector.
     Cluster(ClusterSample),
+    /// A replica is lost to its cluster, or is a member again.
+    Membership(MembershipRow),
     Fault(FaultRow),
     Scenario(ScenarioRow),
     /// A single named figure that a block found (a baseline latency, a closing gauge).

@@ -26,7 +26,9 @@ pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};
 pub use interval::{ConnectionRow, Dialogue, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};
 pub use journal::{JournalError, JournalReader, JournalWriter};
-pub use marks::{BlockRow, Detail, Expected, FaultRow, FindingRow, PhaseEvent, PhaseRow, ScenarioRow, Skip};
+pub use marks::{
+    BlockRow, Detail, Expected, FaultRow, FindingRow, MembershipRow, PhaseEvent, PhaseRow, ScenarioRow, Skip,
+};
 pub use run::{
     ClassLimit, ClassRow, ConfigRow, EndRow, Ended, Machine, Proxied, RunHeader, TargetRow, Threshold, WorkloadRow,
 };
@@ -34,4 +36,4 @@ pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, Replica
 pub use streams::{ChangeRow, FanOutRow, StreamRow};
 
 /// The version of the record that this build writes; readers accept it and every older one.
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;

@@ -53,6 +53,16 @@ pub struct BlockRow {
     pub lost: bool,
 }
 
+/// A replica went out of its cluster's membership, or came back, as the cluster says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipRow {
+    pub replica: u16,
+    /// When it did, by the cluster's own clock reading.
+    pub at_us: u64,
+    /// It is a member from then on.
+    pub member: bool,
+}
+
 /// One injected fault and what was seen of it. Written again as it goes on; the last row of an `id` counts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FaultRow {

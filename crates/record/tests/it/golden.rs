@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use erlmcp_record::{
     AgentSample, Axis, BlockRow, CapacityAsked, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow,
     Dialogue, EndRow, Ended, Entry, EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist, IntervalRow,
-    KernelSample, Kind, LimitBy, LimitRow, Machine, MemorySource, PhaseEvent, PhaseRow, RECORD_VERSION, ReplicaCounts,
-    ReplicaSample, RunHeader, ScenarioRow, Slot, StreamRow, TargetRow, Threshold, TrialOutcome, TrialRow,
+    KernelSample, Kind, LimitBy, LimitRow, Machine, MembershipRow, MemorySource, PhaseEvent, PhaseRow, RECORD_VERSION,
+    ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot, StreamRow, TargetRow, Threshold, TrialOutcome,
+    TrialRow,
 };
 
 const GOLDEN: &str = include_str!("golden.jsonl");
@@ -349,6 +350,7 @@ pub(crate) fn rows() -> Vec<Entry> {
             operation_connections: Vec::new(),
         }),
         Entry::Cluster(cluster()),
+        Entry::Membership(MembershipRow { replica: 2, at_us: 80_005_000, member: false }),
     ]);
     rows.extend(streams());
     rows.extend(capacity());

@@ -56,6 +56,8 @@ pub struct Analysis {
     pub(crate) lost_agents: BTreeSet<u32>,
     pub(crate) episodes: Bounded<(u32, u32), EpisodeRow>,
     pub(crate) faults: Bounded<u32, FaultRow>,
+    /// Replicas that went out of membership, by when.
+    pub(crate) lost_replicas: Bounded<(u64, u16), ()>,
     pub(crate) scenarios: Bounded<(u8, String), ScenarioRow>,
     pub(crate) findings: Bounded<(u8, String), FindingRow>,
     /// What was said of agents that died, with the phase.
@@ -103,6 +105,7 @@ impl Analysis {
             lost_agents: BTreeSet::new(),
             episodes: Bounded::new(100_000),
             faults: Bounded::new(10_000),
+            lost_replicas: Bounded::new(100_000),
             scenarios: Bounded::new(1_000),
             findings: Bounded::new(10_000),
             losses: Vec::new(),
@@ -152,6 +155,8 @@ impl Analysis {
                     second.cluster = Some(Box::new(row.clone()));
                 }
             }
+            Entry::Membership(row) if row.member => {}
+            Entry::Membership(row) => self.lost_replicas.put((row.at_us, row.replica), ()),
             Entry::Fault(row) => self.faults.put(row.id, row.clone()),
             Entry::Scenario(row) => self.scenarios.put((row.phase, row.name.clone()), row.clone()),
             Entry::Finding(row) => self.push_finding(row),
@@ -262,6 +267,7 @@ impl Analysis {
             + self.flows.turned_away()
             + self.episodes.turned_away()
             + self.faults.turned_away()
+            + self.lost_replicas.turned_away()
             + self.scenarios.turned_away()
             + self.findings.turned_away()
             + self.seconds.turned_away()

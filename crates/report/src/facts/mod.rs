@@ -1,11 +1,13 @@
 //! What happened, drawn from the analysis once and read by the verdicts and the summary alike. No opinion here.
 
+mod membership;
 mod memory;
 mod opening;
 mod queue;
 mod recovery;
 mod sustained;
 
+pub(crate) use membership::lost_without_fault;
 pub(crate) use memory::Memory;
 pub(crate) use opening::Opening;
 pub(crate) use queue::{QueueFacts, Recovered};

@@ -6,7 +6,10 @@ use crate::analysis::{Analysis, Broken, SlotCounts};
 /// One node failure or partition, and what was seen of it. Times are from its effect (t0).
 pub(crate) struct FaultFacts<'a> {
     pub(crate) fault: &'a FaultRow,
+    /// Known before all of the effect was there: after 0 us.
     pub(crate) detected_by_cluster: Observed,
+    /// The same from the injection: for a kill from the signal, whatever time the kernel then took to end the process.
+    pub(crate) detected_since_injection: Observed,
     /// The first and the last agent that stopped using the address.
     pub(crate) detected_by_first_client: Observed,
     /// A client felt it before its effect was known to be whole.
@@ -93,6 +96,7 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
     FaultFacts {
         fault,
         detected_by_cluster: since(t0, fault.cluster_detected_us),
+        detected_since_injection: since(t0.map(|_| fault.injected_us), fault.cluster_detected_us),
         detected_by_first_client: by_clients(detections().min()),
         felt_before: t0.zip(detections().min()).is_some_and(|(t0, first)| first < t0),
         detected_by_clients: by_clients(detections().max()),

@@ -193,7 +193,9 @@ fn faults(summary: &Summary) -> String {
         return String::new();
     }
     let rows = table(FaultLine::HEADING, summary.faults.iter().map(FaultLine::cells));
-    let times = "Times are since the effect: detected, served and ready (since the heal, where there was one).";
+    let times = "The effect is since the injection: of a kill, what the kernel took to end the process. The other times are \
+                 since the effect: detected (0: known before all of it was there), served and ready (since the heal, where \
+                 there was one).";
     format!("## Faults\n\n{times}\n\n{rows}")
 }
 

@@ -22,9 +22,9 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
     };
     let nothing_to_heal = if fault.expected.healed { "not seen" } else { "nothing to undo" };
     let nobody = if fault.expected.detected { "not seen" } else { "not looked for" };
-    let cluster = match (&facts.detected_by_cluster, fault.cluster_detected_us) {
-        (found, Some(_)) => moment(found),
-        (_, None) => Value::NotMeasured(nobody.into()),
+    let by_cluster = |found: &Observed| match fault.cluster_detected_us {
+        Some(_) => moment(found),
+        None => Value::NotMeasured(nobody.into()),
     };
     FaultLine {
         id: fault.id,
@@ -37,8 +37,10 @@ fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {
         method: fault.method.clone(),
         injected_ms: fault.injected_us / 1_000,
         effect_ms: between(Some(fault.injected_us), fault.effect_us, "not seen"),
-        detected_by_cluster_ms: cluster,
+        detected_by_cluster_ms: by_cluster(&facts.detected_by_cluster),
+        detected_since_injection_ms: by_cluster(&facts.detected_since_injection),
         detected_by_clients_ms: first_client(facts),
+        detected_by_last_client_ms: moment(&facts.detected_by_clients),
         served_again_ms: moment(&facts.served_again),
         ready_again_ms: moment(&facts.ready_again),
         healed_ms: between(fault.healed_us, fault.heal_verified_us, nothing_to_heal),
@@ -80,7 +82,7 @@ pub(super) fn first_client(facts: &FaultFacts<'_>) -> Value {
     }
 }
 
-fn between(from_us: Option<u64>, at_us: Option<u64>, why_not: &str) -> Value {
+pub(super) fn between(from_us: Option<u64>, at_us: Option<u64>, why_not: &str) -> Value {
     let us = from_us.zip(at_us).map(|(from, at)| at.saturating_sub(from));
     Value::or(us, |us| Value::Ms(us as f64 / 1e3), why_not)
 }

@@ -215,10 +215,15 @@ pub struct FaultLine {
     pub method: String,
     /// Since the run began.
     pub injected_ms: u64,
-    /// Since it was injected.
+    /// Since it was injected: of a kill, what the kernel took to end the process with all of its connections.
     pub effect_ms: Value,
+    /// 0 where it was known before all of the effect was there.
     pub detected_by_cluster_ms: Value,
+    /// The same since it was injected.
+    pub detected_since_injection_ms: Value,
+    /// By the first of them.
     pub detected_by_clients_ms: Value,
+    pub detected_by_last_client_ms: Value,
     pub served_again_ms: Value,
     /// Since the heal, where it was healed.
     pub ready_again_ms: Value,

@@ -5,8 +5,8 @@ use erlmcp_record::{Hist, Kind};
 
 use super::timeline::duration_ms;
 use super::{Figure, Value};
-use crate::analysis::{Analysis, Part, Window};
-use crate::facts::{Facts, Sustained};
+use crate::analysis::{Analysis, Part, PhaseTimes, Window};
+use crate::facts::{self, Facts, Sustained};
 use crate::{format, suite};
 
 pub(super) fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8, name: &str) -> Vec<Figure> {
@@ -21,6 +21,9 @@ pub(super) fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8, name: 
         phase::COOL_DOWN => cool_down(analysis, number),
         _ => Vec::new(),
     };
+    if [phase::SUSTAINED_LOAD, phase::FAILURE_RECOVERY, phase::CHAOS].contains(&name) {
+        figures.push(lost_without_fault(analysis, times));
+    }
     if let Some(phase) = suite::phase(analysis, name) {
         figures.extend((phase.figures)(analysis, facts, number));
         figures.extend(suite::own_cost(analysis, number));
@@ -28,6 +31,16 @@ pub(super) fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8, name: 
     let duration = Value::or(duration_ms(times), Value::Count, "the phase did not end");
     figures.push(Figure::new("duration_ms", duration));
     figures
+}
+
+/// A cluster that gives up a replica which nothing was done to.
+fn lost_without_fault(analysis: &Analysis, times: &PhaseTimes) -> Figure {
+    let (from_us, until_us) = (times.started_us.unwrap_or(0), times.ended_us.unwrap_or(u64::MAX));
+    let value = match facts::lost_without_fault(analysis, from_us, until_us) {
+        Ok(count) => Value::Count(count),
+        Err(why) => Value::NotMeasured(why.into()),
+    };
+    Figure::new("replicas_lost_without_fault", value)
 }
 
 /// Microseconds of a histogram's quantile, in milliseconds.

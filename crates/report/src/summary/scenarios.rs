@@ -219,11 +219,14 @@ fn p99(faults: &[&FaultFacts<'_>]) -> Option<Value> {
 
 fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
     let named = |name: &str, value: Value| Figure::new(format!("{prefix}{name}"), value);
+    let effect = super::faults::between(Some(facts.fault.injected_us), facts.fault.effect_us, "not seen");
     let ready = if facts.fault.healed_us.is_some() { "replica_ready_after_heal_ms" } else { "replica_ready_ms" };
     let mut figures = vec![
         named("method", Value::Text(facts.fault.method.clone())),
         named("replica", Value::or(facts.fault.replica.map(u64::from), Value::Count, "it has none")),
+        named("effect_after_injection_ms", effect),
         named("detected_by_cluster_ms", moment(&facts.detected_by_cluster)),
+        named("detected_by_cluster_since_injection_ms", moment(&facts.detected_since_injection)),
         named("detected_by_first_client_ms", super::faults::first_client(facts)),
         named("detected_by_clients_ms", moment(&facts.detected_by_clients)),
         named("served_again_ms", moment(&facts.served_again)),

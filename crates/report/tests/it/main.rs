@@ -6,6 +6,7 @@ mod generator;
 mod last_phases;
 mod listed;
 mod live;
+mod membership;
 mod recovery;
 mod server_figures;
 mod sla;
