@@ -174,7 +174,7 @@ def clusters_under_kills(database, folder):
     return wrong
 
 
-SILENCE_S = 12
+SILENCE_S = 6
 # A claim waits 2 s for the store; a machine that is busy may take as long again.
 REFUSED_WITHIN_S = 5
 BACK_WITHIN_S = 30
