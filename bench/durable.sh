@@ -10,7 +10,7 @@
 # BINARY=path measures another build than target/release/erlmcp, which is built otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rate=${1:-12000}
+rate=${1:-11000}
 seconds=${2:-60}
 shift $(($# < 2 ? $# : 2))
 replicas=${REPLICAS:-12}

@@ -2,7 +2,7 @@
 
     kills.py REPORT EXIT_CODE kill|partition HOW_MANY
 
-Exits with 99 where a limit is passed, with 3 where there were fewer than HOW_MANY, else with EXIT_CODE.
+Exits with 99 where a limit is passed, with 3 where there were fewer than HOW_MANY or not all of it was seen, else with EXIT_CODE.
 """
 
 import sys
@@ -54,13 +54,14 @@ def row(what, limit, times, asked):
     cells = [f"{quantile(times, share):,.0f} ms" if times else "-" for share in (0.5, 0.9)]
     cells.append(f"{quantile(times, 0.99):,.0f} ms" if len(times) >= P99_MIN else "-")
     cells.append(f"{max(times):,.0f} ms" if times else "-")
-    passes = limit is None or (
-        len(times) == asked and all(time < limit[0] or (limit[1] and time == limit[0]) for time in times)
-    )
-    words = "" if limit is None else f"{'<=' if limit[1] else '<'} {limit[0]:,} ms"
-    mark = "" if limit is None else "PASS" if passes else "FAIL"
+    if limit is None:
+        mark, words = "", ""
+    else:
+        keeps = all(time < limit[0] or (limit[1] and time == limit[0]) for time in times)
+        mark = "FAIL" if not keeps else "PASS" if len(times) == asked else "INCONCLUSIVE"
+        words = f"{'<=' if limit[1] else '<'} {limit[0]:,} ms"
     print(f"| {what} | {words} | {len(times)} | " + " | ".join(cells) + f" | {mark} |")
-    return passes
+    return mark
 
 
 def main():
@@ -69,7 +70,7 @@ def main():
     faults = [fault for fault in made(report) if fault["kind"] == kind]
     print("| | limit | n | P50 | P90 | P99 | max | |")
     print("|---" * 8 + "|")
-    passes = [
+    marks = [
         row(what, limit, [time for time in map(read, faults) if time is not None], len(faults))
         for what, read, limit in FIGURES[kind]
     ]
@@ -86,11 +87,10 @@ def main():
     for fault in report.get("faults", []):
         if verdict(fault["verdict"]) != "pass":
             print(f"- {fault['injected_ms'] / 1000:.1f} s, replica {fault['targets']}: {verdict(fault['verdict'])}: {fault['reason']}")
-    if not faults:
-        sys.exit(code or 3)
-    if not all(passes) or lost:
+    if "FAIL" in marks or lost:
         sys.exit(99)
-    sys.exit(3 if (len(faults) < wanted or lost is None) and code in (0, 3) else code)
+    is_known = len(faults) >= wanted and "INCONCLUSIVE" not in marks and lost is not None
+    sys.exit(code if is_known or code not in (0, 3) else 3)
 
 
 main()
