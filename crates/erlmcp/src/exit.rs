@@ -6,6 +6,8 @@ use std::process::ExitCode;
 pub(crate) const ERROR: u8 = 1;
 /// What was typed cannot be run.
 pub(crate) const USAGE: u8 = 2;
+/// `doctor`: something would stop a run.
+pub(crate) const STOPS: u8 = 4;
 /// Ended at once, by a second Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 105;
 

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Chaos(args) => commands::chaos::run(*args),
         Command::Watch(args) => commands::watch::run(*args),
         Command::Discover(args) => commands::discover::run(args),
+        Command::Doctor(args) => commands::doctor::run(*args),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Record(args) => commands::record::run(&args),
         Command::Serve(args) => commands::serve::run(args),

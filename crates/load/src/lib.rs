@@ -36,6 +36,7 @@ mod wire;
 mod workload;
 
 pub use erlmcp_protocol::client::gaps;
+pub use sources::CONNECTIONS_MAX as CONNECTIONS_PER_SOURCE;
 
 /// The control protocol of `proto/agent.proto`, both ends.
 #[allow(clippy::all, unreachable_pub, missing_docs)]

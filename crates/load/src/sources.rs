@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 /// Connections from one source address to a loopback target at most: above that the kernel looks long for a
 /// free port.
-pub(crate) const CONNECTIONS_MAX: u32 = 2_000;
+pub const CONNECTIONS_MAX: u32 = 2_000;
 /// Addresses of one agent at most.
 const ADDRESSES_MAX: usize = 254;
 /// Connections that all addresses of one agent have room for.

@@ -1,5 +1,6 @@
 //! `discover`: what a server tells of itself.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use erlmcp_load::agent::{self, Conversation, Survey};
@@ -27,7 +28,7 @@ pub struct DiscoverConfig {
 /// # Errors
 /// Where it cannot be asked or does not answer in MCP, as one sentence that says what to do.
 pub async fn discover(config: DiscoverConfig, watch: Duration) -> Result<(String, Survey), StressError> {
-    let (url, setup) = setup(config).await?;
+    let (url, setup) = resolved(config).await?;
     let asked = tokio::task::spawn_blocking(move || agent::survey(&setup, watch)).await;
     let survey = asked.map_err(|error| StressError::failed(format!("an internal error: {error}")))?;
     let survey = survey.map_err(|why| StressError::failed(format!("{url} cannot be discovered: {why}")))?;
@@ -42,20 +43,29 @@ pub async fn converse<T: Send + 'static>(
     config: DiscoverConfig,
     talk: impl FnOnce(&mut Conversation<'_>) -> Result<T, String> + Send + 'static,
 ) -> Result<T, StressError> {
-    let (_, setup) = setup(config).await?;
+    let (_, setup) = resolved(config).await?;
     let spoken = tokio::task::spawn_blocking(move || agent::converse(&setup, talk)).await;
     spoken.map_err(|error| StressError::failed(format!("an internal error: {error}")))?.map_err(StressError::failed)
 }
 
-async fn setup(config: DiscoverConfig) -> Result<(Url, proto::Setup), StressError> {
+async fn resolved(config: DiscoverConfig) -> Result<(Url, proto::Setup), StressError> {
     let url = Url::parse(&config.url)?;
+    let addresses = Target::addresses(&url).await?;
+    let setup = setup(config, &url, &addresses)?;
+    Ok((url, setup))
+}
+
+/// What an agent is told that speaks with these addresses, without load.
+///
+/// # Errors
+/// Where certificates are given for a target without TLS.
+pub(crate) fn setup(config: DiscoverConfig, url: &Url, addresses: &[SocketAddr]) -> Result<proto::Setup, StressError> {
     if !url.tls && (config.insecure || !config.ca_pem.is_empty()) {
         return Err(StressError::usage("--cacert and --insecure are for https://: leave them out, or correct the URL"));
     }
-    let addresses = Target::addresses(&url).await?;
-    let endpoint = |address: &std::net::SocketAddr| proto::Endpoint { replica: 0, address: address.to_string() };
+    let endpoint = |address: &SocketAddr| proto::Endpoint { replica: 0, address: address.to_string() };
     let header = |(name, value): (String, String)| proto::Header { name, value };
-    let setup = proto::Setup {
+    Ok(proto::Setup {
         endpoints: addresses.iter().map(endpoint).collect(),
         authority: url.authority.clone(),
         path: url.path.clone(),
@@ -66,6 +76,5 @@ async fn setup(config: DiscoverConfig) -> Result<(Url, proto::Setup), StressErro
         era: config.era.name().into(),
         allow_foreign: true,
         ..proto::Setup::default()
-    };
-    Ok((url, setup))
+    })
 }

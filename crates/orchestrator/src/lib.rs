@@ -11,6 +11,7 @@ mod collector;
 mod config;
 mod describe;
 mod discover;
+mod doctor;
 mod driver;
 mod duration;
 mod error;
@@ -41,6 +42,7 @@ mod world;
 
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, Suite, ToolCall};
 pub use discover::{DiscoverConfig, converse, discover};
+pub use doctor::{Complaint, Diagnosis, DoctorConfig, Finding, Weight, complaints, doctor};
 pub use driver::keep_watch;
 pub use duration::parse_duration;
 pub use error::StressError;

@@ -1,9 +1,8 @@
 //! Is there enough of this machine for what was asked? Arithmetic only, before anything is started.
 
-use std::fs;
-
+use crate::doctor::Readings;
 use crate::plan::agents_for;
-use crate::{REPLICAS, StressConfig, StressError, host};
+use crate::{REPLICAS, StressConfig, StressError};
 
 /// Descriptors that a replica keeps for itself: listeners, workers, control, peers' probes.
 const REPLICA_DESCRIPTORS: u64 = 512;
@@ -42,9 +41,13 @@ pub(crate) struct Crew {
 }
 
 impl Room {
-    pub(crate) fn of_this_machine() -> Self {
-        let machine = host::machine();
-        Self { descriptors: machine.descriptors, cores: machine.cores, memory: available_memory() }
+    /// What cannot be read forbids nothing.
+    pub(crate) fn of(readings: &Readings) -> Self {
+        Self {
+            descriptors: readings.descriptors.map_or(u64::MAX, |(_, hard)| hard),
+            cores: readings.cores_left().unwrap_or(1),
+            memory: readings.memory_left(),
+        }
     }
 
     /// Agents and replicas for what was asked.
@@ -126,8 +129,13 @@ impl Room {
             "the cluster's {replicas} replicas hold at most {} connections, not {connections}: use \
              `erlmcp cluster scale {}`, or ask for fewer connections",
             replicas * each,
-            connections.div_ceil(each)
+            self.replicas_to_hold(connections)
         )))
+    }
+
+    /// As few replicas as have descriptors for so many connections.
+    pub(crate) fn replicas_to_hold(&self, connections: u64) -> u64 {
+        connections.div_ceil(self.each(REPLICA_DESCRIPTORS))
     }
 
     /// Checks the memory that connections need, kernel included, where both ends or only ours are here.
@@ -136,17 +144,12 @@ impl Room {
     /// With the estimate and what there is.
     pub(crate) fn check_memory(&self, connections: u64, crew: Crew, both_ends: bool) -> Result<(), StressError> {
         let Some(memory) = self.memory else { return Ok(()) };
-        let ends = if both_ends { 2 } else { 1 };
-        let a_connection = ends * (KERNEL_BYTES + USER_BYTES);
-        let processes = u64::from(crew.agents) + u64::from(crew.replicas.unwrap_or(0));
-        let fixed = processes * PROCESS_BYTES + RESERVE_BYTES;
+        let (a_connection, processes, fixed) = shares(crew, both_ends);
         let needed = connections.saturating_mul(a_connection).saturating_add(fixed);
         if needed <= memory {
             return Ok(());
         }
-        // Fewer connections need fewer processes, too.
-        let (room, wanted) = (memory.saturating_sub(RESERVE_BYTES), needed - RESERVE_BYTES);
-        let possible = (u128::from(connections) * u128::from(room) / u128::from(wanted)) as u64;
+        let possible = self.connections_in_memory(connections, crew, both_ends);
         Err(StressError::failed(format!(
             "{connections} connections need about {} MB of memory here ({} KB each, kernel and processes{}, and {} MB \
              for {processes} processes), and {} MB are available: free some, or ask for at most {possible} connections",
@@ -157,25 +160,31 @@ impl Room {
             mega(memory)
         )))
     }
+
+    /// As many of these connections as there is memory for. Fewer connections need fewer processes, too.
+    pub(crate) fn connections_in_memory(&self, connections: u64, crew: Crew, both_ends: bool) -> u64 {
+        let (a_connection, _, fixed) = shares(crew, both_ends);
+        let wanted = connections.saturating_mul(a_connection).saturating_add(fixed) - RESERVE_BYTES;
+        let room = self.memory.unwrap_or(u64::MAX).saturating_sub(RESERVE_BYTES);
+        (u128::from(connections) * u128::from(room) / u128::from(wanted.max(1))).min(u128::from(connections)) as u64
+    }
+}
+
+/// Bytes a connection; processes; bytes whatever the connections are.
+fn shares(crew: Crew, both_ends: bool) -> (u64, u64, u64) {
+    let ends = if both_ends { 2 } else { 1 };
+    let processes = u64::from(crew.agents) + u64::from(crew.replicas.unwrap_or(0));
+    (ends * (KERNEL_BYTES + USER_BYTES), processes, processes * PROCESS_BYTES + RESERVE_BYTES)
 }
 
 fn mega(bytes: u64) -> u64 {
     bytes / 1_000_000
 }
 
-/// What can be used without swapping, a limit of this process's control group included.
-fn available_memory() -> Option<u64> {
-    let read = |path: &str| fs::read_to_string(path).ok();
-    let available = host::field(&read("/proc/meminfo")?, "MemAvailable").map(|text| host::kibibytes(&text) * 1024)?;
-    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    // Absent outside of a container with a limit ("max" is no number).
-    let limit = number("/sys/fs/cgroup/memory.max");
-    let group = limit.map(|limit| limit.saturating_sub(number("/sys/fs/cgroup/memory.current").unwrap_or(0)));
-    Some(group.map_or(available, |group| group.min(available)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::tests::plain;
 
@@ -260,6 +269,7 @@ mod tests {
 
     #[test]
     fn this_machine_says_what_it_has() {
-        assert!(Room::of_this_machine().memory.is_some_and(|bytes| bytes > 0));
+        let room = Room::of(&Readings::of(Path::new("/"), None));
+        assert!(room.memory.is_some_and(|bytes| bytes > 0) && room.cores > 0 && room.descriptors > 0);
     }
 }

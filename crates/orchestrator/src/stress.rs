@@ -41,7 +41,7 @@ pub async fn stress(
     let mut setup = Setup::begin(&config, Watcher::new(events.clone()))?;
     let ready = tokio::select! {
         biased;
-        () = asked_run_to_end(&mut cancel) => Err(StressError::Interrupted),
+        () = asked_to_end(&mut cancel) => Err(StressError::Interrupted),
         ready = setup.all() => ready,
     };
     let ready = match ready {
@@ -55,7 +55,8 @@ pub async fn stress(
     run(ready, (rig, folder), events, cancel).await
 }
 
-async fn asked_run_to_end(cancel: &mut watch::Receiver<u32>) {
+/// Waits until the user has asked for an end.
+pub(crate) async fn asked_to_end(cancel: &mut watch::Receiver<u32>) {
     if cancel.wait_for(|count| *count > 0).await.is_err() {
         // Nobody can ask any more.
         std::future::pending::<()>().await;

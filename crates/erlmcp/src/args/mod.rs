@@ -7,6 +7,7 @@ mod comprehensive;
 mod conformance;
 mod count;
 mod discover;
+mod doctor;
 mod duration;
 mod reaching;
 mod record;
@@ -22,6 +23,7 @@ pub(crate) use chaos::ChaosArgs;
 pub(crate) use comprehensive::ComprehensiveArgs;
 pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use record::RecordArgs;
 pub(crate) use serve::{
@@ -45,6 +47,7 @@ const EXAMPLES: &str = "Examples:
   erlmcp capacity http://localhost:8080           the most load that it carries within an objective
   erlmcp watch http://localhost:8080 --every 15m  a light check again and again, for a server in production
   erlmcp discover http://localhost:8080           what your server is and has
+  erlmcp doctor -c 100k                           what would stop a run here, or bend its figures
   erlmcp cluster --replicas 12                    the cluster, to be stressed from another terminal
 
 Exit codes: 0 pass, 1 error, 2 usage, 3 inconclusive, 99 an SLA failed, 105 interrupted";
@@ -64,6 +67,8 @@ pub(crate) enum Command {
     Watch(Box<WatchArgs>),
     /// Say what an MCP server is and has: era, versions, tools, resources, prompts
     Discover(DiscoverArgs),
+    /// Say what would stop a run here or bend its figures, and the commands that mend it
+    Doctor(Box<DoctorArgs>),
     /// Prove from the folder of a run that no operation was lost, or show which
     Audit(AuditArgs),
     /// Make a trace for a workload from a log of requests
@@ -112,6 +117,7 @@ mod tests {
             "chaos",
             "watch",
             "discover",
+            "doctor",
             "audit",
             "record",
             "serve",

@@ -5,6 +5,8 @@ mod auditing;
 mod capacity;
 mod cluster;
 mod discovering;
+mod doctoring;
+mod documented;
 mod finished;
 mod foreign;
 mod main_job;

@@ -15,6 +15,7 @@ mod work;
 use std::net::SocketAddr;
 
 pub use reach::KeepAlive;
+pub use reach::{Approach, Step, approach};
 pub use reach::{Conversation, converse, tell};
 pub use survey::{GetAnswer, Survey, survey};
 

@@ -1,6 +1,7 @@
 //! Who is there? Finds out the era, the versions, the server's name and its tools, before any load; or says in one
 //! sentence why that cannot be found out. It waits, so it is called on a thread of its own.
 
+mod approach;
 mod asking;
 mod calling;
 mod conversation;
@@ -25,6 +26,7 @@ use erlmcp_protocol::client::request::Ask;
 use erlmcp_protocol::header::method;
 
 use super::target::{Eras, Spoken, Target};
+pub use approach::{Approach, Step, approach};
 pub(super) use calling::Named;
 pub use conversation::{Conversation, converse};
 use discover::Probe;

@@ -40,7 +40,7 @@ pub(super) fn sample() -> KernelSample {
 }
 
 /// A figure of /proc/net/sockstat: "TCP: inuse 5 orphan 0 tw 2 alloc 7 mem 1".
-fn socket_figure(text: &str, line: &str, name: &str) -> Option<u64> {
+pub(crate) fn socket_figure(text: &str, line: &str, name: &str) -> Option<u64> {
     let mut words = text.lines().find_map(|found| found.strip_prefix(line))?.split_ascii_whitespace();
     words.find(|word| *word == name)?;
     words.next()?.parse().ok()
@@ -55,7 +55,7 @@ fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
 }
 
 /// Time not idle, and time taken by others, of all processors, microseconds since the machine began.
-fn processors(text: &str) -> Option<(u64, u64)> {
+pub(crate) fn processors(text: &str) -> Option<(u64, u64)> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|field| field.parse().ok()).collect();
     let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
@@ -78,7 +78,7 @@ fn slabs(text: &str) -> Option<u64> {
     (!sizes.is_empty()).then(|| sizes.iter().map(|(_, bytes)| bytes).sum())
 }
 
-fn memory_available(text: &str) -> Option<u64> {
+pub(crate) fn memory_available(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1_024)

@@ -2,7 +2,7 @@
 
 mod cluster;
 mod exposition;
-mod kernel;
+pub(crate) mod kernel;
 mod machine;
 mod page;
 mod process;

@@ -37,6 +37,7 @@ use fault::nft::Nft;
 use fault::{Bench, Commands, Desk, Front, FrontProxy, Groups, Order, proxy_cost};
 pub(crate) use lone::LoneServer;
 use own::OwnCluster;
+pub(crate) use permission::may_drop_packets;
 use protocol::Status;
 pub use watchdog::keep_watch;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use rustix::process::geteuid;
 
 use super::control::Connection;
 use super::fault::Bench;
+use super::fault::nft::Nft;
 use super::fault::process::parent;
 use super::protocol::Status;
 use crate::fault::{Kind, Needs};
@@ -14,6 +15,14 @@ use crate::fault::{Kind, Needs};
 pub(super) fn same_user(connection: &Connection) -> Result<(), String> {
     let owner = connection.peer().map(|(uid, _)| uid);
     refuse_other(owner, geteuid().as_raw())
+}
+
+/// Packets may be dropped here, for a fault.
+///
+/// # Errors
+/// Why not.
+pub(crate) async fn may_drop_packets() -> Result<(), String> {
+    Nft::find().await.map(drop)
 }
 
 fn refuse_other(owner: Option<u32>, ours: u32) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! Everything before the first phase: checks, cluster or target, agents, the plan.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use erlmcp_load::clock::{RunClock, monotonic_ns, unix_ns};
@@ -15,6 +15,7 @@ use crate::action::Action;
 use crate::calls::{self, Chosen};
 use crate::config::{Era, StressConfig};
 use crate::describe::{self, Settled};
+use crate::doctor::{Leads, Need, Readings, Weight, examine};
 use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::{Event, Said};
 use crate::fault::FaultList;
@@ -63,6 +64,7 @@ pub(super) struct Setup<'a> {
     folder: Folder,
     /// None: a cluster of the run's own.
     url: Option<Url>,
+    readings: Readings,
     room: Room,
     crew: Crew,
 }
@@ -101,13 +103,14 @@ impl<'a> Setup<'a> {
         let url = config.target.as_deref().map(Url::parse).transpose()?;
         check_target_pid(config.target_pid)?;
         host::raise_descriptors();
-        let room = Room::of_this_machine();
+        let readings = Readings::of(Path::new("/"), config.target_pid);
+        let room = Room::of(&readings);
         let crew = room.crew(config)?;
         let (base_ns, started_at) = (monotonic_ns(), clock::local_now());
         let run_id = format!("{}-test-{}", command(config), started_at.strftime("%Y%m%d-%H%M%S"));
         let folder = Folder::create(config.output.as_deref(), &run_id)?;
         let rig = Rig::new(RunClock::new(base_ns));
-        Ok(Self { config, watcher, said: Vec::new(), rig, base_ns, started_at, folder, url, room, crew })
+        Ok(Self { config, watcher, said: Vec::new(), rig, base_ns, started_at, folder, url, readings, room, crew })
     }
 
     /// To the moment before the first phase.
@@ -199,8 +202,26 @@ impl<'a> Setup<'a> {
         }
     }
 
+    /// Tells what would bend the run here.
+    ///
+    /// # Errors
+    /// With what would stop it.
+    async fn check_machine(&mut self, leads: Option<Leads>) -> Result<(), StressError> {
+        for finding in examine(&self.readings, &Need { config: self.config, leads }) {
+            match finding.weight {
+                Weight::Stops => return Err(StressError::failed(finding.sentence())),
+                Weight::Warning => {
+                    let text = format!("Warning: {}", finding.sentence());
+                    self.show(live::Event::Note { text }).await;
+                }
+                Weight::Ok | Weight::Note | Weight::Unknown => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn start_cluster(&mut self, binary: PathBuf) -> Result<Answering, StressError> {
-        self.room.check_memory(self.config.sockets(), self.crew, true)?;
+        self.check_machine(None).await?;
         let replicas = self.crew.replicas.unwrap_or(crate::REPLICAS);
         let agents = plural(u64::from(self.crew.agents), "agent");
         let text = format!("Starting a cluster of {} and {agents}", plural(u64::from(replicas), "replica"));
@@ -219,7 +240,7 @@ impl<'a> Setup<'a> {
         for text in target.left_out.clone() {
             self.show(live::Event::Note { text }).await;
         }
-        self.room.check_memory(self.config.sockets(), self.crew, target.is_colocated)?;
+        self.check_machine(Some(target.leads())).await?;
         let status = target.status().await;
         let mut origin = Origin::Foreign;
         match origin::attach(&target, status.as_ref(), self.rig.clock, self.rig.sender()).await {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 
 use crate::collector::Page;
+use crate::doctor::Leads;
 use crate::{StressConfig, StressError};
 
 mod permit;
@@ -52,6 +53,15 @@ impl Target {
         let is_colocated = addresses.iter().all(|address| is_of_this_machine(address.ip()));
         let left_out = left_out.iter().map(|why| format!("Left out of the target: {why}")).collect();
         Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated })
+    }
+
+    /// Where the connections of a run go.
+    pub(crate) fn leads(&self) -> Leads {
+        Leads {
+            is_colocated: self.is_colocated,
+            is_loopback: self.addresses.iter().all(|address| is_loopback(address.ip())),
+            addresses: self.addresses.len() as u64,
+        }
     }
 
     /// Its addresses, to ask a question or two, which needs no permission.
@@ -128,7 +138,7 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
 }
 
 /// True where a socket can be bound to it. No packet is sent.
-fn is_of_this_machine(address: IpAddr) -> bool {
+pub(crate) fn is_of_this_machine(address: IpAddr) -> bool {
     is_loopback(address) || UdpSocket::bind((address, 0)).is_ok()
 }
 

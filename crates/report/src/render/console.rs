@@ -223,6 +223,7 @@ fn check_lines(check: &Check) -> String {
         text += &format!("{indent}{basis}\n");
     }
     check.advice.iter().for_each(|advice| text += &format!("{indent}advice: {advice}\n"));
+    check.see().iter().for_each(|entry| text += &format!("{indent}see {entry}, or ask erlmcp doctor\n"));
     text
 }
 

@@ -221,6 +221,9 @@ fn status(check: &Check) -> String {
     if let Some(advice) = &check.advice {
         text += &format!(" ({advice})");
     }
+    if let Some(entry) = check.see() {
+        text += &format!("; see {entry}");
+    }
     text
 }
 

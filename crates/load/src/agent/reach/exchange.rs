@@ -239,7 +239,7 @@ impl<'t> Exchanger<'t> {
         }
     }
 
-    fn connect_plain(&self) -> Result<TcpStream, Trouble> {
+    pub(super) fn connect_plain(&self) -> Result<TcpStream, Trouble> {
         TcpStream::connect_timeout(&self.address, self.patience).map_err(|error| match error.kind() {
             ErrorKind::ConnectionRefused => Trouble::Refused(self.address),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => {

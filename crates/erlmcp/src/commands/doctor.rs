@@ -1,0 +1,89 @@
+//! `doctor`: what would stop a run here or bend its figures.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use erlmcp_orchestrator::{Diagnosis, DoctorConfig, StressConfig, ToolCall, Weight, doctor};
+
+use super::diagnosis;
+use crate::args::DoctorArgs;
+use crate::exit::{ERROR, STOPS, USAGE, code};
+
+pub(crate) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+    let as_json = args.json;
+    let config = match config(args) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("erlmcp: {error:#}");
+            return Ok(code(USAGE));
+        }
+    };
+    if config.run.target.is_some() && config.load.is_some() && std::io::stderr().is_terminal() {
+        eprintln!("looking at the machine and at the target, with a short load (--load 0s leaves that out) ...");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let found = runtime.block_on(async {
+        let cancel = crate::interrupt::watch()?;
+        anyhow::Ok(doctor(config, cancel).await)
+    })?;
+    match found {
+        Ok(found) => {
+            let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let text = if as_json { diagnosis::json(&found)? } else { diagnosis::text(&found, is_coloured) };
+            // A reader that has seen enough and closed the pipe is no error.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(code(exit_code(&found)))
+        }
+        Err(error) => {
+            eprintln!("erlmcp: {error}");
+            Ok(code(error.exit_code()))
+        }
+    }
+}
+
+fn exit_code(found: &Diagnosis) -> u8 {
+    match found.weight() {
+        Weight::Stops => STOPS,
+        _ if found.findings().any(|finding| finding.weight == Weight::Unknown) => ERROR,
+        _ => 0,
+    }
+}
+
+fn config(args: DoctorArgs) -> anyhow::Result<DoctorConfig> {
+    let run = StressConfig {
+        target: args.url,
+        connections: args.connections,
+        operations: None,
+        streams: 0,
+        change_tool: None,
+        duration: None,
+        rate: args.rate,
+        ramp_rate: 5_000.0,
+        replicas: None,
+        agents: None,
+        era: args.era.into(),
+        own_sessions: false,
+        tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
+        workload: None,
+        headers: args.reaching.headers()?,
+        ca_pem: args.reaching.ca_pem()?,
+        insecure: args.reaching.insecure,
+        timeout: std::time::Duration::from_secs(5),
+        seed: None,
+        phases: Vec::new(),
+        warmup: None,
+        target_pid: args.target_pid,
+        output: None,
+        allow_hosts: args.allow_host,
+        thresholds: std::collections::BTreeMap::new(),
+        no_faults: true,
+        faults: None,
+        chaos: false,
+        suite: None,
+        capacity: None,
+        no_abort: false,
+        require_all: false,
+        command_line: args.reaching.without_secrets(std::env::args()),
+    };
+    Ok(DoctorConfig { run, load: Some(args.load).filter(|length| !length.is_zero()) })
+}

@@ -1,0 +1,90 @@
+//! The way to a target, step by step, for those who want to know where it ends.
+
+use std::net::SocketAddr;
+
+use super::super::target::{BadSetup, Target};
+use super::exchange::Exchanger;
+use super::trouble::Trouble;
+use super::{PATIENCE, farewell, reach_at};
+use crate::clock::monotonic_ns;
+use crate::proto;
+
+/// Addresses that are tried at most.
+const ADDRESSES_MAX: usize = 16;
+
+/// A step that was made, with its time in microseconds; or why the way ends there, in one sentence.
+pub type Step<T> = Result<(T, u64), String>;
+
+/// How far the way leads. A step that was not come to is None.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Approach {
+    /// Each address on its own.
+    pub connects: Vec<(SocketAddr, Step<()>)>,
+    /// At the first address that takes connections, as all that follows. None without TLS, too.
+    pub tls: Option<Step<()>>,
+    /// The statuses of GET /health and GET /metrics.
+    pub health: Option<Step<u16>>,
+    pub metrics: Option<Step<u16>>,
+    /// Who answers in MCP.
+    pub mcp: Option<Step<proto::Reached>>,
+    /// MCP was refused for want of credentials.
+    pub wants_credentials: bool,
+}
+
+/// Goes the way with requests that change nothing. It waits, so it is called on a thread that may. `setup` as an agent
+/// gets it.
+///
+/// # Errors
+/// Where the setup itself cannot be used (its certificates, its headers), as one sentence.
+pub fn approach(setup: &proto::Setup) -> Result<Approach, String> {
+    let target = Target::of(setup).map_err(|error: BadSetup| error.to_string())?;
+    let addresses = target.endpoints.iter().take(ADDRESSES_MAX).map(|(_, address)| *address);
+    let connects: Vec<(SocketAddr, Step<()>)> = addresses
+        .map(|address| {
+            let connected = step(|| Exchanger::new(&target, address, PATIENCE)?.connect_plain().map(drop));
+            (address, connected.map_err(|trouble| trouble.to_string()))
+        })
+        .collect();
+    let mut approach =
+        Approach { connects, tls: None, health: None, metrics: None, mcp: None, wants_credentials: false };
+    let open = approach.connects.iter().find(|(_, connected)| connected.is_ok()).map(|(address, _)| *address);
+    if let Some(address) = open {
+        go_on(&mut approach, &target, address);
+    }
+    Ok(approach)
+}
+
+/// From an address that takes connections.
+fn go_on(approach: &mut Approach, target: &Target, address: SocketAddr) {
+    if target.tls.is_some() {
+        let secured = Exchanger::new(target, address, PATIENCE).and_then(|mut exchanger| exchanger.set_out());
+        let secured = secured.map(|times| ((), times.tls_us.unwrap_or(0))).map_err(|trouble| trouble.to_string());
+        let is_the_end = secured.is_err();
+        approach.tls = Some(secured);
+        if is_the_end {
+            return;
+        }
+    }
+    let page = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.authority);
+        let asked = step(|| {
+            let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+            exchanger.begin_stream(request.as_bytes()).map(|(status, _)| status)
+        });
+        Some(asked.map_err(|trouble| trouble.to_string()))
+    };
+    approach.health = page("/health");
+    approach.metrics = page("/metrics");
+    let met = step(|| reach_at(target, address));
+    if let Ok((found, _)) = &met {
+        farewell(target, &found.spoken);
+    }
+    approach.wants_credentials = matches!(met, Err(Trouble::Credentials(_)));
+    approach.mcp = Some(met.map(|(found, us)| (found.reached(0), us)).map_err(|trouble| trouble.to_string()));
+}
+
+fn step<T>(go: impl FnOnce() -> Result<T, Trouble>) -> Result<(T, u64), Trouble> {
+    let begun_ns = monotonic_ns();
+    let done = go()?;
+    Ok((done, (monotonic_ns() - begun_ns) / 1_000))
+}

@@ -1,0 +1,162 @@
+//! The way to a target as findings, step by step.
+
+use std::net::SocketAddr;
+
+use erlmcp_load::agent::{Approach, Step};
+use erlmcp_report::plural;
+
+use super::finding::{Finding, Weight};
+use crate::target::Url;
+
+/// What the name of the target led to, and how long that took, microseconds; or why it leads nowhere.
+pub(super) type Named = Result<(Vec<SocketAddr>, u64), String>;
+
+const NAME: &str = "name";
+const CONNECT: &str = "connect";
+const MCP: &str = "MCP";
+
+/// A name that leads nowhere is the end of the way.
+pub(super) fn name(url: &Url, named: &Named) -> Finding {
+    match named {
+        Ok(_) if url.address().is_some() => Finding::ok(NAME, format!("{} is an address", url.host)),
+        Ok((addresses, us)) => {
+            let all: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+            Finding::ok(NAME, format!("{} is {} ({})", url.host, all.join(", "), took(*us)))
+        }
+        Err(why) => Finding::complaint(
+            (NAME, "name-not-found", Weight::Stops),
+            why.clone(),
+            "nothing can be sent",
+            [format!("getent ahosts {}", url.host)],
+        ),
+    }
+}
+
+/// The steps behind the name.
+pub(super) fn steps(url: &Url, approach: &Approach) -> Vec<Finding> {
+    let mut found = connects(url, approach);
+    found.extend(approach.tls.as_ref().map(|tls| secured(url, tls)));
+    found.extend(approach.health.as_ref().map(|health| http(url, health)));
+    found.extend(approach.mcp.as_ref().map(|mcp| match mcp {
+        Ok((reached, us)) => {
+            let server = if reached.server.is_empty() { "a server without a name" } else { &reached.server };
+            let tools = plural(reached.tools.len() as u64, "tool");
+            let versions = reached.versions.join(", ");
+            Finding::ok(MCP, format!("{server} speaks {} ({versions}), {tools} ({})", reached.era, took(*us)))
+        }
+        Err(why) if approach.wants_credentials => Finding::complaint(
+            ("credentials", "needs-credentials", Weight::Stops),
+            why.clone(),
+            "every request is refused",
+            [format!("erlmcp doctor {url} --bearer-file FILE"), format!("erlmcp doctor {url} -H 'Authorization: ...'")],
+        ),
+        Err(why) => Finding::complaint(
+            (MCP, "not-mcp", Weight::Stops),
+            why.clone(),
+            "no request of MCP is answered",
+            [format!("erlmcp discover {url}"), format!("curl -sv -X POST {url}")],
+        ),
+    }));
+    if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.health, &approach.mcp) {
+        found.push(health(url, *status, *us));
+    }
+    if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.metrics, &approach.mcp) {
+        found.push(metrics(url, *status, *us));
+    }
+    found
+}
+
+fn connects(url: &Url, approach: &Approach) -> Vec<Finding> {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for (address, connected) in &approach.connects {
+        match connected {
+            Ok(((), us)) => good.push(format!("{address} ({})", took(*us))),
+            Err(why) => bad.push(why.clone()),
+        }
+    }
+    let mend = || {
+        let (host, port) = (&url.host, url.port);
+        [format!("ss -ltn 'sport = :{port}'"), format!("curl -sv http://{host}:{port}/health")]
+    };
+    let mut found = Vec::new();
+    if !good.is_empty() {
+        found.push(Finding::ok(CONNECT, good.join(", ")));
+    }
+    if !bad.is_empty() {
+        let (id, weight, effect) = match good.is_empty() {
+            true => ("not-reachable", Weight::Stops, "nothing can be sent"),
+            false => ("address-down", Weight::Warning, "the run leaves it out, and says so"),
+        };
+        found.push(Finding::complaint((CONNECT, id, weight), bad.join("; "), effect, mend()));
+    }
+    found
+}
+
+fn secured(url: &Url, tls: &Step<()>) -> Finding {
+    match tls {
+        Ok(((), us)) => Finding::ok("TLS", format!("agreed ({})", took(*us))),
+        Err(why) => Finding::complaint(
+            ("TLS", "tls-refused", Weight::Stops),
+            why.clone(),
+            "nothing can be sent",
+            [
+                format!("openssl s_client -connect {}:{} -servername {}", url.host, url.port, url.host),
+                format!("erlmcp doctor {url} --cacert FILE"),
+            ],
+        ),
+    }
+}
+
+/// Any answer will do: it shows that HTTP is spoken.
+fn http(url: &Url, health: &Step<u16>) -> Finding {
+    match health {
+        Ok((_, us)) => Finding::ok("HTTP", format!("HTTP/1.1 is spoken ({})", took(*us))),
+        Err(why) => Finding::complaint(
+            ("HTTP", "not-http", Weight::Stops),
+            why.clone(),
+            "no request is answered",
+            [format!("curl -sv http://{}:{}/health", url.host, url.port)],
+        ),
+    }
+}
+
+fn health(url: &Url, status: u16, us: u64) -> Finding {
+    let topic = "/health";
+    let page = format!("curl -s -o /dev/null -w '%{{http_code}}\\n' http://{}/health", url.authority);
+    match status {
+        200..300 => Finding::ok(topic, format!("HTTP {status} ({})", took(us))),
+        500.. => Finding::complaint(
+            (topic, "not-healthy", Weight::Warning),
+            format!("HTTP {status}: it says itself that it is not well"),
+            "the baseline's reachability fails",
+            [page],
+        ),
+        _ => Finding::complaint(
+            (topic, "no-health-page", Weight::Note),
+            format!("HTTP {status}: it has no such page"),
+            "reachability is judged by MCP alone",
+            [page],
+        ),
+    }
+}
+
+fn metrics(url: &Url, status: u16, us: u64) -> Finding {
+    let topic = "/metrics";
+    match status {
+        200..300 => Finding::ok(topic, format!("HTTP {status} ({})", took(us))),
+        _ => Finding::complaint(
+            (topic, "no-metrics", Weight::Note),
+            format!("HTTP {status}: it has no page of metrics"),
+            "memory, CPU and queue of the target are not measured, and what rests on them is INCONCLUSIVE",
+            [format!("erlmcp stress {url} --target-pid PID")],
+        ),
+    }
+}
+
+/// "0.35 ms".
+fn took(us: u64) -> String {
+    format!("{:.2} ms", us as f64 / 1e3)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use std::collections::BTreeSet;
+
+use erlmcp_load::proto::{Reached, Tool};
+
+use super::super::finding::OF_TARGET;
+use super::*;
+
+fn url() -> Url {
+    Url::parse("https://shop.example/mcp").expect("a URL")
+}
+
+fn address(last: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, last], 443))
+}
+
+fn refused(text: &str) -> Result<((), u64), String> {
+    Err(text.into())
+}
+
+/// All steps made.
+fn whole() -> Approach {
+    let reached = Reached {
+        ok: true,
+        era: "modern".into(),
+        versions: vec!["2026-07-28".into(), "2025-11-25".into()],
+        server: "shop 2".into(),
+        tools: vec![Tool { name: "buy".into(), ..Tool::default() }],
+        ..Reached::default()
+    };
+    Approach {
+        connects: vec![(address(1), Ok(((), 350))), (address(2), Ok(((), 12_340)))],
+        tls: Some(Ok(((), 2_000))),
+        health: Some(Ok((200, 900))),
+        metrics: Some(Ok((200, 1_000))),
+        mcp: Some(Ok((reached, 5_000))),
+        wants_credentials: false,
+    }
+}
+
+#[test]
+fn a_way_without_trouble_is_told_with_its_times() {
+    let mut found = vec![name(&url(), &Ok((vec![address(1), address(2)], 4_200)))];
+    found.extend(steps(&url(), &whole()));
+    assert!(found.iter().all(|finding| finding.weight == Weight::Ok), "{found:#?}");
+    let lines: Vec<String> = found.iter().map(|finding| format!("{}: {}", finding.topic, finding.found)).collect();
+    let expected = [
+        "name: shop.example is 192.0.2.1, 192.0.2.2 (4.20 ms)",
+        "connect: 192.0.2.1:443 (0.35 ms), 192.0.2.2:443 (12.34 ms)",
+        "TLS: agreed (2.00 ms)",
+        "HTTP: HTTP/1.1 is spoken (0.90 ms)",
+        "MCP: shop 2 speaks modern (2026-07-28, 2025-11-25), 1 tool (5.00 ms)",
+        "/health: HTTP 200 (0.90 ms)",
+        "/metrics: HTTP 200 (1.00 ms)",
+    ];
+    assert_eq!(lines, expected);
+}
+
+/// What is wrong, and which complaint that is.
+fn troubles() -> Vec<(&'static str, Weight, Finding)> {
+    let first = |change: fn(&mut Approach)| {
+        let mut approach = whole();
+        change(&mut approach);
+        let complaint = steps(&url(), &approach).into_iter().find(|finding| finding.complaint.is_some());
+        complaint.expect("there is something to complain of")
+    };
+    let nowhere = name(&url(), &Err("cannot find the host".into()));
+    vec![
+        ("name-not-found", Weight::Stops, nowhere),
+        (
+            "not-reachable",
+            Weight::Stops,
+            first(|approach| {
+                let connects = vec![(address(1), refused("nobody listens on 192.0.2.1:443"))];
+                *approach =
+                    Approach { connects, tls: None, health: None, metrics: None, mcp: None, ..approach.clone() };
+            }),
+        ),
+        ("address-down", Weight::Warning, first(|approach| approach.connects[1].1 = refused("nobody listens"))),
+        (
+            "tls-refused",
+            Weight::Stops,
+            first(|approach| {
+                let tls = Some(refused("its certificate has expired: renew it"));
+                *approach = Approach { tls, health: None, metrics: None, mcp: None, ..approach.clone() };
+            }),
+        ),
+        ("not-http", Weight::Stops, first(|approach| approach.health = Some(Err("it does not speak HTTP".into())))),
+        (
+            "needs-credentials",
+            Weight::Stops,
+            first(|approach| {
+                (approach.mcp, approach.wants_credentials) = (Some(Err("HTTP 401".into())), true);
+            }),
+        ),
+        ("not-mcp", Weight::Stops, first(|approach| approach.mcp = Some(Err("a web page".into())))),
+        ("not-healthy", Weight::Warning, first(|approach| approach.health = Some(Ok((503, 1))))),
+        ("no-health-page", Weight::Note, first(|approach| approach.health = Some(Ok((404, 1))))),
+        ("no-metrics", Weight::Note, first(|approach| approach.metrics = Some(Ok((404, 1))))),
+    ]
+}
+
+#[test]
+fn every_step_that_fails_has_its_complaint() {
+    for (id, weight, finding) in troubles() {
+        let complaint = finding.complaint.as_ref().expect("a complaint");
+        assert_eq!((complaint.id, finding.weight), (id, weight), "{finding:?}");
+        assert!(!complaint.effect.is_empty() && !complaint.mend.is_empty(), "{finding:?}");
+    }
+    let reproduced: BTreeSet<&str> = troubles().iter().map(|(id, ..)| *id).chain(["connection-limit"]).collect();
+    assert_eq!(reproduced, OF_TARGET.iter().copied().collect(), "connection-limit is reproduced in target/tests.rs");
+}
+
+#[test]
+fn an_address_needs_no_lookup() {
+    let url = Url::parse("http://127.0.0.1:8080").expect("a URL");
+    assert_eq!(name(&url, &Ok((vec![address(1)], 3))).found, "127.0.0.1 is an address");
+}
