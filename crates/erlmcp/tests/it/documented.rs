@@ -37,7 +37,6 @@ fn the_greps_of_the_guide_work_as_typed() {
     let text = page("guide-commands.md");
     let folder = tempfile::tempdir().expect("a folder");
     let cluster = Cluster::start_with(folder.path(), 2, &[]);
-    let port = cluster.shared.port();
     // One request, for the latency and the counts.
     let all_ready = || {
         let status = cluster.status();
