@@ -74,7 +74,9 @@ impl Finding {
     pub(crate) fn sentence(&self) -> String {
         match &self.complaint {
             None => format!("{}: {}", self.topic, self.found),
-            Some(Complaint { id, effect, .. }) => format!("{}; {effect} (see docs/doctor.md#{id})", self.found),
+            Some(Complaint { id, effect, .. }) => {
+                format!("{}: {}; {effect} (see docs/doctor.md#{id})", self.topic, self.found)
+            }
         }
     }
 }

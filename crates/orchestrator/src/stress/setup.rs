@@ -15,7 +15,7 @@ use crate::action::Action;
 use crate::calls::{self, Chosen};
 use crate::config::{Era, StressConfig};
 use crate::describe::{self, Settled};
-use crate::doctor::{Leads, Need, Readings, Weight, examine};
+use crate::doctor::{Finding, Leads, Need, Readings, Weight, examine};
 use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::{Event, Said};
 use crate::fault::FaultList;
@@ -207,15 +207,14 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// With what would stop it.
     async fn check_machine(&mut self, leads: Option<Leads>) -> Result<(), StressError> {
-        for finding in examine(&self.readings, &Need { config: self.config, leads }) {
-            match finding.weight {
-                Weight::Stops => return Err(StressError::failed(finding.sentence())),
-                Weight::Warning => {
-                    let text = format!("Warning: {}", finding.sentence());
-                    self.show(live::Event::Note { text }).await;
-                }
-                Weight::Ok | Weight::Note | Weight::Unknown => {}
-            }
+        let found = examine(&self.readings, &Need { config: self.config, leads });
+        let of = |weight: Weight| found.iter().filter(move |finding| finding.weight == weight).map(Finding::sentence);
+        let stops: Vec<String> = of(Weight::Stops).collect();
+        if !stops.is_empty() {
+            return Err(StressError::failed(stops.join("; ")));
+        }
+        for sentence in of(Weight::Warning) {
+            self.show(live::Event::Note { text: format!("Warning: {sentence}") }).await;
         }
         Ok(())
     }
