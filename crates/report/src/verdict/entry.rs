@@ -74,6 +74,7 @@ const ENTRIES: &[(&str, &[&str])] = &[
             "recovery.node_ms",
             "recovery.partition_detection_ms",
             "recovery.reconnect_percent",
+            "recovery.streams_back_ms",
             "faults.undetected_count",
             "faults.unrecovered_count",
             "faults.stalled_seconds_count",
@@ -95,6 +96,7 @@ const ENTRIES: &[(&str, &[&str])] = &[
         "lost-operations",
         &["recovery.overflow_lost_count", "recovery.operations_lost_count", "faults.operations_lost_count"],
     ),
+    ("retry-storm", &["faults.retry_amplification_ratio"]),
     ("replica-crashed", &["performance.crashes_count", "limits.crashes_count"]),
     (
         "left-open",
