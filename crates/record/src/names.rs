@@ -20,6 +20,21 @@ pub mod phase {
     pub const INTEGRATION: &str = "component_integration";
     /// The one of `capacity`.
     pub const CAPACITY: &str = "capacity";
+
+    /// Those of `stress`, in their order.
+    pub const STRESS: [&str; 6] =
+        [BASELINE, RAMP_UP, SUSTAINED_LOAD, FAILURE_RECOVERY, PERFORMANCE_SCENARIOS, COOL_DOWN];
+    /// Those of `comprehensive`, in their order; a cool-down follows them.
+    pub const SUITE: [&str; 8] = [
+        CONNECTIVITY,
+        LOAD_SCALING,
+        SUSTAINED_LOAD,
+        DISTRIBUTION,
+        FAILURE_SCENARIOS,
+        RESOURCE_LIMITS,
+        FAILOVER,
+        INTEGRATION,
+    ];
 }
 
 /// Scenarios, as in [`ScenarioRow::name`](crate::ScenarioRow::name).

@@ -14,16 +14,7 @@ mod scaling;
 mod sustained;
 
 /// The phases of `comprehensive`, as records and `--phases` name them. A cool-down follows whichever are run.
-pub const SUITE_PHASES: [&str; 8] = [
-    phase::CONNECTIVITY,
-    phase::LOAD_SCALING,
-    phase::SUSTAINED_LOAD,
-    phase::DISTRIBUTION,
-    phase::FAILURE_SCENARIOS,
-    phase::RESOURCE_LIMITS,
-    phase::FAILOVER,
-    phase::INTEGRATION,
-];
+pub const SUITE_PHASES: [&str; 8] = phase::SUITE;
 
 /// How the run's connections stand between two phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

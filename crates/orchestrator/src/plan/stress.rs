@@ -8,14 +8,7 @@ use crate::fault::{self, Kind};
 use crate::{StressConfig, StressError};
 
 /// The phases of `stress`, as records and `--phases` name them.
-pub const STRESS_PHASES: [&str; 6] = [
-    phase::BASELINE,
-    phase::RAMP_UP,
-    phase::SUSTAINED_LOAD,
-    phase::FAILURE_RECOVERY,
-    phase::PERFORMANCE_SCENARIOS,
-    phase::COOL_DOWN,
-];
+pub const STRESS_PHASES: [&str; 6] = phase::STRESS;
 
 /// Requests of the baseline, one after another.
 pub(super) const SEQUENTIAL_REQUESTS: u32 = 100;

@@ -190,19 +190,8 @@ fn table() -> String {
         let (value, unit) = (row.default, row.unit.to_string());
         Limit { value, unit, comparison: row.comparison, changed: false }.text()
     };
-    let phases = [
-        phase::CONNECTIVITY,
-        phase::LOAD_SCALING,
-        phase::SUSTAINED_LOAD,
-        phase::DISTRIBUTION,
-        phase::FAILURE_SCENARIOS,
-        phase::RESOURCE_LIMITS,
-        phase::FAILOVER,
-        phase::INTEGRATION,
-        phase::COOL_DOWN,
-    ];
     let mut text = String::from("| Phase | Limit | What | Expected |\n|---|---|---|---|\n");
-    for name in phases.map(Some).into_iter().chain([None]) {
+    for name in phase::SUITE.into_iter().chain([phase::COOL_DOWN]).map(Some).chain([None]) {
         for row in thresholds().iter().filter(|row| row.phase == name && !row.id.starts_with("faults.")) {
             let phase = name.unwrap_or("the whole run");
             text += &format!("| {phase} | `{}` | {} | {} |\n", row.id, row.name, limit(row));

@@ -18,15 +18,6 @@ use erlmcp_report::{Analysis, Summary};
 use rows::{Block, SECOND_US};
 pub(crate) use suite::Scene;
 
-const PHASES: [&str; 6] = [
-    phase::BASELINE,
-    phase::RAMP_UP,
-    phase::SUSTAINED_LOAD,
-    phase::FAILURE_RECOVERY,
-    phase::PERFORMANCE_SCENARIOS,
-    phase::COOL_DOWN,
-];
-
 /// The second of the run in which the sustained load starts.
 pub(crate) const LOAD_FROM: u32 = 10;
 pub(crate) const AGENTS: [u32; 2] = [1, 2];
@@ -176,7 +167,13 @@ impl Story {
     fn skip_scenarios(&self, at_s: u32, reason: &str) -> u32 {
         for number in [4, 5] {
             let event = PhaseEvent::Skipped { reason: reason.into() };
-            self.push(rows::phase(number, PHASES[usize::from(number) - 1], event, u64::from(at_s) * SECOND_US, 30_000));
+            self.push(rows::phase(
+                number,
+                phase::STRESS[usize::from(number) - 1],
+                event,
+                u64::from(at_s) * SECOND_US,
+                30_000,
+            ));
         }
         at_s
     }
@@ -421,7 +418,7 @@ fn config(rate: u64, seconds: u32) -> ConfigRow {
         workload: None,
         queued_calls: Some("tools/call work".into()),
         seed: 7,
-        phases: PHASES.iter().map(|name| name.to_string()).collect(),
+        phases: phase::STRESS.iter().map(|name| name.to_string()).collect(),
         failure_scenarios: 3,
         performance_scenarios: 4,
         spread: "round robin".into(),

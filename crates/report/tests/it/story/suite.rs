@@ -6,18 +6,6 @@ use erlmcp_record::{Entry, Fate, Kind, PhaseEvent, ScenarioRow};
 use super::rows::{self, Block, SECOND_US};
 use super::{AGENTS, CONNECTIONS, REPLICAS, Story};
 
-const SUITE: [&str; 9] = [
-    phase::CONNECTIVITY,
-    phase::LOAD_SCALING,
-    phase::SUSTAINED_LOAD,
-    phase::DISTRIBUTION,
-    phase::FAILURE_SCENARIOS,
-    phase::RESOURCE_LIMITS,
-    phase::FAILOVER,
-    phase::INTEGRATION,
-    phase::COOL_DOWN,
-];
-
 /// A scenario, as it is told to be.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
@@ -45,7 +33,7 @@ impl Story {
     /// The suite, in which all goes well where nothing else is said.
     pub(crate) fn comprehensive(change: impl Fn(&mut Scene) + 'static) -> Self {
         let mut story = Self { scenes: Some(Box::new(change)), ..Self::short() };
-        story.config.phases = SUITE.iter().map(ToString::to_string).collect();
+        story.config.phases = phase::SUITE.iter().chain(&[phase::COOL_DOWN]).map(ToString::to_string).collect();
         story
     }
 
@@ -56,7 +44,13 @@ impl Story {
         let end = self.distribution(change, end);
         for number in 5..=8 {
             let event = PhaseEvent::Skipped { reason: "left out by --phases".into() };
-            self.push(rows::phase(number, SUITE[usize::from(number) - 1], event, u64::from(end) * SECOND_US, 30_000));
+            self.push(rows::phase(
+                number,
+                phase::SUITE[usize::from(number) - 1],
+                event,
+                u64::from(end) * SECOND_US,
+                30_000,
+            ));
         }
         self.cool_down(end);
     }
