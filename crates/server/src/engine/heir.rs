@@ -91,10 +91,7 @@ pub(super) fn receive(from: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
 fn receive_all(from: &UnixStream, shared: &Shared) -> io::Result<()> {
     let mut next = 0;
     loop {
-        let handed = receive_message(from)?;
-        if handed.is_empty() {
-            return Ok(());
-        }
+        let Some(handed) = receive_message(from)? else { return Ok(()) };
         handed.into_iter().for_each(|one| give(one, shared, &mut next));
     }
 }
@@ -110,8 +107,8 @@ fn give(handed: Handed, shared: &Shared, next: &mut usize) {
     }
 }
 
-/// One message; nothing at the end. The kernel does not join two messages that carry descriptors.
-fn receive_message(from: &UnixStream) -> io::Result<Vec<Handed>> {
+/// One message; None at the end. The kernel does not join two messages that carry descriptors.
+fn receive_message(from: &UnixStream) -> io::Result<Option<Vec<Handed>>> {
     let mut bytes = [0; AT_ONCE * BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(AT_ONCE))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -122,6 +119,9 @@ fn receive_message(from: &UnixStream) -> io::Result<Vec<Handed>> {
             received => break received?.bytes,
         }
     };
+    if received == 0 {
+        return Ok(None);
+    }
     let rights = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
         _ => None,
@@ -135,7 +135,13 @@ fn receive_message(from: &UnixStream) -> io::Result<Vec<Handed>> {
         };
         Handed { socket, listener: word[0], kind }
     });
-    Ok(handed.collect())
+    let handed: Vec<Handed> = handed.collect();
+    // The kernel closes what it finds no descriptor for here.
+    let lost = received / BYTES - handed.len();
+    if lost > 0 {
+        tracing::warn!("{lost} connections were lost on their way here: all descriptors are taken");
+    }
+    Ok(Some(handed))
 }
 
 #[cfg(test)]
@@ -161,11 +167,7 @@ mod tests {
         }
         drop(heir);
         let mut number = 0u8;
-        loop {
-            let handed = receive_message(&there).expect("it comes whole");
-            if handed.is_empty() {
-                break;
-            }
+        while let Some(handed) = receive_message(&there).expect("it comes whole") {
             for one in handed {
                 let mut byte = [0];
                 TcpStream::from(one.socket).read_exact(&mut byte).expect("it has waited");
