@@ -32,28 +32,32 @@ struct Shared {
     is_full: AtomicBool,
 }
 
-/// What one connection has opened.
+/// What one connection has opened, also where it failed in the end.
+#[derive(Default)]
 struct Part {
     ids: Vec<String>,
     refused: Option<Answered>,
+    failed: Option<String>,
 }
 
 pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     let shared = Arc::new(Shared::default());
     let mut parts = JoinSet::new();
     for _ in 0..AT_ONCE {
-        parts.spawn(fill(door.clone(), Arc::clone(&shared)));
+        let (door, shared) = (door.clone(), Arc::clone(&shared));
+        parts.spawn(async move {
+            let mut part = Part::default();
+            part.failed = fill(&door, &shared, &mut part).await.err();
+            part
+        });
     }
     let mut ids = Vec::new();
     let (mut refused, mut failed) = (None, None);
     while let Some(part) = parts.join_next().await {
-        match part.map_err(|error| error.to_string()).and_then(|part| part) {
-            Ok(part) => {
-                ids.extend(part.ids);
-                refused = refused.or(part.refused);
-            }
-            Err(why) => failed = Some(why),
-        }
+        let part = part.unwrap_or_else(|error| Part { failed: Some(error.to_string()), ..Part::default() });
+        ids.extend(part.ids);
+        refused = refused.or(part.refused);
+        failed = failed.or(part.failed);
     }
     let full_us = door.clock.now_us();
     let taken = shared.taken.load(Ordering::Relaxed);
@@ -78,17 +82,17 @@ async fn set_level(talk: &mut Talk, door: &Door, id: &str) -> Result<Answered, S
     talk.ask(&texts::in_session(door, (id, VERSION), &message)).await
 }
 
-async fn fill(door: Door, shared: Arc<Shared>) -> Result<Part, String> {
-    let mut part = Part { ids: Vec::new(), refused: None };
+async fn fill(door: &Door, shared: &Shared, part: &mut Part) -> Result<(), String> {
     let mut talk = door.talk().await?;
     let until_us = door.clock.now_us() + FILL_WITHIN_US;
     let has_more = || shared.taken.load(Ordering::Relaxed) < SESSIONS_MAX && door.clock.now_us() < until_us;
     while !shared.is_full.load(Ordering::Relaxed) && has_more() {
-        let session = Session::open_on(talk, &door, VERSION).await?;
+        let session = Session::open_on(talk, door, VERSION).await?;
         talk = session.talk;
+        part.ids.push(session.id.clone());
         let mut refusals = 0;
         loop {
-            let answered = set_level(&mut talk, &door, &session.id).await?;
+            let answered = set_level(&mut talk, door, &session.id).await?;
             if answered.status == 200 && answered.rpc_code().is_none() {
                 shared.taken.fetch_add(1, Ordering::Relaxed);
                 break;
@@ -101,9 +105,8 @@ async fn fill(door: Door, shared: Arc<Shared>) -> Result<Part, String> {
             }
             tokio::time::sleep(TRY_EVERY).await;
         }
-        part.ids.push(session.id);
     }
-    Ok(part)
+    Ok(())
 }
 
 /// Ends all of them, so that the server has its room back.
