@@ -179,7 +179,6 @@ impl FaultList {
     /// Of so many replicas, those that may be out at the same time, while others carry their load.
     pub(crate) fn out_at_most(&self, replicas: usize) -> usize {
         let outs = self.choices.iter().filter(|choice| choice.kind.takes_out()).map(|choice| match &choice.targets {
-            _ if choice.kind == Kind::RollingRestart => 1,
             Targets::Count(count) => usize::from(*count),
             Targets::Half => (replicas / 2).max(1),
             Targets::All => replicas,

@@ -118,7 +118,7 @@ fn changes<'a>(row: &'a ScenarioRow, name: &'a str) -> impl Iterator<Item = (u64
 fn scaled(analysis: &Analysis) -> Evidence {
     let Some(row) = scene(analysis, scenario::SCALING) else { return Evidence::none("the scenario was not reached") };
     let times: Vec<f64> = changes(row, detail::SCALED_MS).map(|(_, ms)| ms).collect();
-    let slowest = times.iter().copied().fold(None, |most: Option<f64>, ms| Some(most.map_or(ms, |most| most.max(ms))));
+    let slowest = times.iter().copied().max_by(f64::total_cmp);
     let source = "from the order until all are ready, and those that go have drained";
     Evidence::of(slowest.map(Estimate::Number), times.len() as u64, "changes", source).spoiled(row.inconclusive.clone())
 }

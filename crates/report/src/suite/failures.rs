@@ -135,9 +135,7 @@ fn figures(analysis: &Analysis, facts: &Facts<'_>, _number: u8) -> Vec<Figure> {
     let count = |of: fn(&FaultFacts<'_>) -> bool| listed.iter().filter(|fault| of(fault)).count() as u64;
     let made = count(|fault| fault.fault.effect_us.is_some());
     let dips = || listed.iter().filter(|fault| fault.fault.effect_us.is_some()).map(|fault| Dip::of(analysis, fault));
-    let deepest = dips()
-        .map(|dip| dip.depth_percent)
-        .fold(None, |most: Option<f64>, depth| Some(most.map_or(depth, |most| most.max(depth))));
+    let deepest = dips().map(|dip| dip.depth_percent).max_by(f64::total_cmp);
     let none = "no fault had an effect that was seen";
     let mut figures = vec![
         Figure::new("faults_with_effect", Value::Count(made)),

@@ -92,10 +92,7 @@ fn enter(judge: &mut Judge<'_>) {
 fn back(limits: &[&&ScenarioRow]) -> Evidence {
     let never: Vec<&str> =
         limits.iter().filter(|row| found(row, detail::BACK_MS).is_none()).map(|row| row.name.as_str()).collect();
-    let longest = limits
-        .iter()
-        .filter_map(|row| found(row, detail::BACK_MS))
-        .fold(None, |most: Option<f64>, ms| Some(most.map_or(ms, |most| most.max(ms))));
+    let longest = limits.iter().filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
     let estimate = if never.is_empty() { longest } else { Some(f64::INFINITY) };
     let source = match never.as_slice() {
         [] => "requests again and again after the excess".to_string(),
@@ -166,10 +163,7 @@ fn crashes(analysis: &Analysis, number: u8) -> Evidence {
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     let rows = gone_to(analysis, number);
     let limits = rows.iter().filter(|row| has_limit(row));
-    let slowest = limits
-        .clone()
-        .filter_map(|row| found(row, detail::BACK_MS))
-        .fold(None, |most: Option<f64>, ms| Some(most.map_or(ms, |most| most.max(ms))));
+    let slowest = limits.clone().filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
     let mut figures = vec![
         Figure::new("limits_gone_to", Value::Count(rows.len() as u64)),
         Figure::new("limits_found", Value::Count(limits.count() as u64)),
