@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Discover(args) => commands::discover::run(args),
         Command::Doctor(args) => commands::doctor::run(*args),
         Command::Audit(args) => commands::audit::run(&args),
+        Command::Report(args) => commands::report::run(&args),
         Command::Record(args) => commands::record::run(&args),
         Command::Serve(args) => commands::serve::run(args),
         Command::Cluster(args) => commands::cluster::run(args),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use erlmcp_record::{Entry, JournalWriter, PhaseEvent, RunHeader};
-use erlmcp_report::{Analysis, live};
+use erlmcp_report::series::{Series, SeriesBuilder};
+use erlmcp_report::{Analysis, SecondView, live};
 
 use crate::StressError;
 use crate::folder::Folder;
@@ -24,6 +25,7 @@ pub(crate) struct Recorder {
     scribe: Scribe,
     journal: JournalWriter<ScribedFile>,
     pub(crate) analysis: Analysis,
+    series: SeriesBuilder,
     metrics: Lines,
     metrics_log: Lines,
     run_log: Lines,
@@ -42,6 +44,7 @@ impl Recorder {
         let mut recorder = Self {
             journal: JournalWriter::create_over(folder.path(), |file| scribe.file(file))?,
             analysis: Analysis::new(),
+            series: SeriesBuilder::default(),
             metrics: Lines::create(folder, "metrics.jsonl", &scribe)?,
             metrics_log: Lines::create(folder, "metrics.log", &scribe)?,
             run_log: Lines::create(folder, "run.log", &scribe)?,
@@ -83,13 +86,25 @@ impl Recorder {
     /// Once a second: everything up to now on its way to the disk, and the metrics of the seconds that are whole.
     pub(crate) fn second(&mut self, now_us: u64) -> Result<(), StressError> {
         let now_s = (now_us / 1_000_000) as u32;
-        for second in self.analysis.take_complete(now_s, self.lag_s) {
-            self.metrics.append(&second.to_json_line())?;
-        }
+        let whole = self.analysis.take_complete(now_s, self.lag_s);
+        self.add_seconds(&whole)?;
         while self.logged_to_s + LOG_EVERY_S + ROWS_LATE_S <= now_s {
             self.log_span(self.logged_to_s + LOG_EVERY_S)?;
         }
         self.flush()
+    }
+
+    fn add_seconds(&mut self, seconds: &[SecondView]) -> Result<(), StressError> {
+        for second in seconds {
+            self.metrics.append(&second.to_json_line())?;
+            self.series.push(second);
+        }
+        Ok(())
+    }
+
+    /// What is drawn over the time of the run, of all seconds that were written.
+    pub(crate) fn series(&self) -> Series {
+        self.series.finish(&self.analysis)
     }
 
     fn log_span(&mut self, to: u32) -> Result<(), StressError> {
@@ -100,9 +115,8 @@ impl Recorder {
 
     /// The metrics of all seconds that were not whole before, at the run's end.
     pub(crate) fn rest(&mut self, now_us: u64) -> Result<(), StressError> {
-        for second in self.analysis.take_rest() {
-            self.metrics.append(&second.to_json_line())?;
-        }
+        let rest = self.analysis.take_rest();
+        self.add_seconds(&rest)?;
         let now_s = (now_us / 1_000_000) as u32;
         if self.logged_to_s < now_s {
             self.log_span(now_s)?;

@@ -74,7 +74,7 @@ async fn run(
     let ended = run.run_to_end(&mut cancel).await;
     let Run { mut recorder, mut watcher, hands, .. } = run;
     let summary = recorder.analysis.summary();
-    let written = write_report(&folder, &summary);
+    let written = write_report(&folder, &summary, &recorder);
     let exit_code = exit_code(&summary) as u8;
     let last =
         [live::Event::Final(Box::new(summary)), live::Event::ReportWritten { folder: folder.path().to_path_buf() }];
@@ -96,9 +96,10 @@ async fn say(recorder: &mut Recorder, event: &live::Event, now_us: u64) -> Resul
 }
 
 /// The files of the report: for machines first.
-fn write_report(folder: &Folder, summary: &Summary) -> Result<(), StressError> {
+fn write_report(folder: &Folder, summary: &Summary, recorder: &Recorder) -> Result<(), StressError> {
     folder.write("report.json", &render::json(summary))?;
-    folder.write("FINAL_REPORT.md", &render::markdown(summary))
+    folder.write("FINAL_REPORT.md", &render::markdown(summary))?;
+    folder.write("report.html", &render::html(summary, &recorder.series()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Verdicts and views, made from a run folder alone.
 //!
 //! [`Analysis`] folds the rows of a record, live or from the folder; [`Analysis::summary`] gives the one view
-//! model, [`Summary`]; `render` turns it into text. What is told while a run goes on is [`live::Event`].
+//! model, [`Summary`], and [`series`] what is drawn over time; `render` turns both into text. What is told while a run goes on is [`live::Event`].
 //! [`audit`](audit::audit) proves from the journals of operations that none was lost, or shows which.
 //! This crate opens no socket, reads no clock and prints nothing.
 
@@ -9,13 +9,16 @@
 
 mod analysis;
 pub mod audit;
+pub mod bundle;
 pub mod capacity;
 mod exit;
 mod facts;
 mod format;
 pub mod live;
 pub mod render;
+mod replay;
 mod seconds;
+pub mod series;
 pub mod slo;
 mod stats;
 mod suite;
@@ -26,6 +29,7 @@ pub mod watch;
 pub use analysis::{Analysis, Span};
 pub use exit::{ExitCode, exit_code};
 pub use format::plural;
+pub use replay::replay;
 pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
 pub use summary::{
     FaultLine, Figure, Finish, Generator, LedgerLine, PhaseLine, Readiness, ScenarioResult, Section, State, Summary,

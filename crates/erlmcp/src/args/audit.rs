@@ -7,7 +7,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct AuditArgs {
-    /// The folder of a run: test-results/stress-test-YYYYMMDD-HHMMSS
+    /// The folder of a run (test-results/stress-test-YYYYMMDD-HHMMSS), or a bundle of one (run.tar.zst)
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
     /// As JSON

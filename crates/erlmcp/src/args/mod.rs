@@ -11,6 +11,7 @@ mod doctor;
 mod duration;
 mod reaching;
 mod record;
+mod report;
 mod serve;
 mod stress;
 mod watch;
@@ -26,6 +27,7 @@ pub(crate) use discover::DiscoverArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use record::RecordArgs;
+pub(crate) use report::{Format as ReportFormat, ReportArgs};
 pub(crate) use serve::{
     AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, Fixtures, ReplicaArgs, ServeArgs,
 };
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Doctor(Box<DoctorArgs>),
     /// Prove from the folder of a run that no operation was lost, or show which
     Audit(AuditArgs),
+    /// Show a finished run: as a page, JSON, JUnit, CSV and more; or pack it for others to audit
+    Report(ReportArgs),
     /// Make a trace for a workload from a log of requests
     Record(RecordArgs),
     /// Serve MCP over Streamable HTTP: one process
@@ -119,6 +123,7 @@ mod tests {
             "discover",
             "doctor",
             "audit",
+            "report",
             "record",
             "serve",
             "cluster",

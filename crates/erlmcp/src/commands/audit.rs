@@ -1,4 +1,4 @@
-//! `audit`: checks the operations of a run from its folder alone.
+//! `audit`: checks the operations of a run from its folder, or a bundle of it, alone.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,16 +6,13 @@ use std::process::ExitCode;
 use erlmcp_report::ExitCode as Verdict;
 use erlmcp_report::audit::{AuditVerdict, audit, text};
 
+use super::finished_run::FinishedRun;
 use crate::args::AuditArgs;
 use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<ExitCode> {
-    if !args.run.join("journal.jsonl").is_file() {
-        let run = args.run.display();
-        eprintln!("erlmcp: {run} is not the folder of a run: it has no journal.jsonl");
-        return Ok(code(USAGE));
-    }
-    let audit = audit(&args.run)?;
+    let Some(run) = FinishedRun::find(&args.run)? else { return Ok(code(USAGE)) };
+    let audit = audit(run.folder())?;
     let text = if args.json { format!("{}\n", serde_json::to_string_pretty(&audit)?) } else { text(&audit) };
     // A reader that has seen enough and closed the pipe is no error.
     let _ = std::io::stdout().write_all(text.as_bytes());

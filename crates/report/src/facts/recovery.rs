@@ -61,6 +61,11 @@ pub(super) fn listed(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
     faults.map(|fault| facts(analysis, fault)).collect()
 }
 
+/// All of the run, by their ids.
+pub(crate) fn every_fault(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
+    analysis.faults.values().map(|fault| facts(analysis, fault)).collect()
+}
+
 /// Those of one scenario of a phase, in the order in which they were made.
 pub(crate) fn faults_of<'a>(analysis: &'a Analysis, phase: &str, scenario: &str) -> Vec<FaultFacts<'a>> {
     let Some((number, _)) = analysis.phase_named(phase) else { return Vec::new() };

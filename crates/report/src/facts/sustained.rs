@@ -42,7 +42,7 @@ pub(crate) struct Held {
 }
 
 impl<'a> Sustained<'a> {
-    pub(super) fn of(analysis: &'a Analysis) -> Option<Self> {
+    pub(crate) fn of(analysis: &'a Analysis) -> Option<Self> {
         let (number, times) = analysis.phase_named(phase::SUSTAINED_LOAD)?;
         times.started_us?;
         let window = analysis.sustained_window();

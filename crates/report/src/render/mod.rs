@@ -1,12 +1,22 @@
-//! The views of a finished run. Each reads the summary alone.
+//! The views of a finished run. Each reads the summary alone, and what is drawn over time the series.
 
 mod console;
+mod csv;
+mod github;
+mod html;
 mod json;
+mod junit;
 mod markdown;
+mod prometheus;
 
 pub use console::console;
+pub use csv::{csv_heading, csv_line};
+pub use github::github;
+pub use html::html;
 pub use json::json;
+pub use junit::junit;
 pub use markdown::markdown;
+pub use prometheus::prometheus;
 
 /// As wide as the console's headings.
 pub(crate) const LINE: &str = "================================================================================";

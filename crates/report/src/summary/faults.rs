@@ -1,14 +1,36 @@
 use erlmcp_record::Hist;
+use erlmcp_record::names::scenario;
 
-use super::{FaultLine, Value};
+use super::{FaultLine, Value, title};
 use crate::analysis::{Analysis, Broken};
-use crate::facts::{Facts, FaultFacts, Observed};
+use crate::facts::{Facts, FaultFacts, Observed, every_fault};
 use crate::format;
 use crate::verdict::{Verdict, attempts, failures, verdict_of};
 
 /// The faults of a list.
 pub(super) fn lines(analysis: &Analysis, facts: &Facts<'_>) -> Vec<FaultLine> {
     facts.listed.iter().map(|fault| line(analysis, fault)).collect()
+}
+
+/// Every fault that was made, of a list or of a scenario; when it was over, in microseconds of the run's clock; and
+/// whether its verdict is its own, which only a fault of a list has.
+pub(crate) fn every(analysis: &Analysis) -> Vec<(FaultLine, u64, bool)> {
+    let found = every_fault(analysis);
+    found.iter().filter(|facts| facts.fault.skipped.is_none()).map(|facts| of_any(analysis, facts)).collect()
+}
+
+fn of_any(analysis: &Analysis, facts: &FaultFacts<'_>) -> (FaultLine, u64, bool) {
+    let is_of_list = facts.fault.scenario == scenario::FAULTS;
+    let mut line = line(analysis, facts);
+    if !is_of_list {
+        // A scenario that is a fault expects to be noticed, and does not say so.
+        line.kind = if line.kind.is_empty() { title(&facts.fault.scenario) } else { line.kind };
+        line.detected_by_cluster_ms = match facts.fault.targets().is_empty() {
+            true => Value::NotMeasured("not looked for".into()),
+            false => moment(&facts.detected_by_cluster),
+        };
+    }
+    (line, facts.over_us, is_of_list)
 }
 
 fn line(analysis: &Analysis, facts: &FaultFacts<'_>) -> FaultLine {

@@ -2,11 +2,13 @@
 
 mod audit;
 mod comprehensive;
+mod formats;
 mod generator;
 mod last_phases;
 mod listed;
 mod live;
 mod membership;
+mod pages;
 mod recovery;
 mod server_figures;
 mod sla;

@@ -1,0 +1,189 @@
+// report.html of a real run, as its readers use it. PAGE, REPORT and SECONDS_CSV are made from that run's record.
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { launch, open } from './chromium.mjs';
+
+const report = JSON.parse(readFileSync(process.env.REPORT, 'utf8'));
+const [heading, ...lines] = readFileSync(process.env.SECONDS_CSV, 'utf8').trim().split('\r\n');
+const names = heading.split(',');
+// The plain columns; those with quotes are the last two.
+const seconds = lines.map((line) => Object.fromEntries(line.split(',').slice(0, names.length - 2).map((cell, at) => [names[at], cell])));
+
+let browser, page, trouble;
+before(async () => {
+  browser = await launch();
+  ({ page, trouble } = await open(browser));
+});
+after(() => browser.close());
+
+const line = (chart, label) =>
+  page.evaluate(([chart, label]) => {
+    const found = window.erlmcp.data.charts.find((one) => one.id === chart)?.lines.find((one) => one.label === label);
+    return found ? window.erlmcp.values(found) : null;
+  }, [chart, label]);
+const span = () => page.evaluate(() => window.erlmcp.plots.map(({ plot }) => [plot.scales.x.min, plot.scales.x.max]));
+const settled = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30))));
+const centre = async (id) => {
+  const over = page.locator(`#plot-${id} .u-over`);
+  await over.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+  const box = await over.boundingBox();
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2, width: box.width };
+};
+const all = [0, null];
+
+test('it is one small file that opens without a network', () => {
+  assert.deepEqual(trouble, []);
+  const bytes = statSync(process.env.PAGE).size;
+  assert.ok(bytes < 2_000_000, `${bytes} bytes`);
+});
+
+test('it says what report.json says', async () => {
+  const cards = await page.locator('.card').evaluateAll((cards) => cards.map((card) => [card.dataset.check, card.querySelector('.figure').textContent, card.querySelector('.badge').textContent]));
+  const slas = report.checks.filter((check) => check.id.startsWith('sla.'));
+  assert.deepEqual(cards.map((card) => card[0]), slas.map((check) => check.id));
+  slas.forEach((check, at) => {
+    const [, figure, badge] = cards[at];
+    const word = typeof check.verdict === 'string' ? check.verdict : Object.keys(check.verdict)[0];
+    assert.ok(badge.toLowerCase().includes(word), `${check.id}: ${badge}`);
+    if (check.estimate === null) return assert.equal(figure, 'not measured');
+    const shown = Number(figure.replace(/[^0-9.]/g, '')) * (figure.endsWith('KB') ? 1024 : 1);
+    assert.ok(Math.abs(shown - check.estimate) <= Math.max(0.051, check.estimate * 0.01), `${check.id}: ${figure} of ${check.estimate}`);
+  });
+  const ledger = await page.locator('#ledger tbody tr').evaluateAll((rows) => rows.map((row) => [row.cells[1].textContent, Number(row.cells[2].textContent.replace(/,/g, ''))]));
+  assert.deepEqual(ledger, report.ledger.map((line) => [line.kind, line.planned]));
+  const checks = await page.locator('#checks tbody tr').count();
+  assert.equal(checks, report.checks.length);
+});
+
+test('its charts have the seconds of the run', async () => {
+  const data = await page.evaluate(() => ({ points: window.erlmcp.data.points, step: window.erlmcp.data.step_s }));
+  assert.deepEqual(data, { points: seconds.length, step: 1 });
+  for (const [chart, label, column] of [['connections', 'as the agents count', 'connections'], ['requests', 'offered', 'offered_rps'], ['requests', 'answered ok', 'answered_rps'], ['latency', 'P95', 'p95_ms'], ['latency', 'max', 'max_ms']]) {
+    const expected = seconds.map((second) => (second[column] === '' ? null : Number(second[column])));
+    assert.deepEqual(await line(chart, label), expected, `${chart}: ${label}`);
+  }
+  const planned = report.ledger.filter((line) => line.kind === 'load').reduce((sum, line) => sum + line.planned, 0);
+  const offered = (await line('requests', 'offered')).reduce((sum, value) => sum + value, 0);
+  assert.equal(offered, planned);
+});
+
+test('every chart that has data is drawn', async () => {
+  const drawn = await page.evaluate(() => [...document.querySelectorAll('.plot')].map((host) => {
+    const canvas = host.querySelector('canvas');
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    const colours = new Set();
+    for (let at = 0; at < pixels.length; at += 4) if (pixels[at + 3] > 200) colours.add(`${pixels[at] >> 4},${pixels[at + 1] >> 4},${pixels[at + 2] >> 4}`);
+    return [host.id, colours.size > 3, canvas.getBoundingClientRect().width > 200, host.getAttribute('aria-label').length > 20];
+  }));
+  assert.ok(drawn.length >= 10, JSON.stringify(drawn));
+  for (const [id, ...facts] of drawn) assert.deepEqual(facts, [true, true, true], id);
+});
+
+test('dragging zooms every chart, a double click shows all again', async () => {
+  all[1] = (await span())[0][1];
+  const { x, y, width } = await centre('requests');
+  await page.mouse.move(x - width / 4, y);
+  await page.mouse.down();
+  await page.mouse.move(x + width / 8, y, { steps: 5 });
+  await page.mouse.up();
+  await settled();
+  const zoomed = await span();
+  assert.ok(zoomed[0][1] - zoomed[0][0] < all[1] / 2, JSON.stringify(zoomed[0]));
+  for (const one of zoomed) assert.deepEqual(one, zoomed[0]);
+  await page.mouse.dblclick(x, y);
+  await settled();
+  for (const one of await span()) assert.deepEqual(one, all);
+});
+
+test('hovering tells the second and its values in every legend', async () => {
+  const { x, y } = await centre('latency');
+  await page.mouse.move(x, y);
+  await settled();
+  const at = await page.evaluate(() => window.erlmcp.at());
+  assert.ok(at > 0);
+  assert.match(await page.locator('#readout').textContent(), new RegExp(`second ${at}\\)`));
+  const offered = (await line('requests', 'offered'))[at];
+  const shown = await page.locator('#legend-requests b').first().textContent();
+  assert.equal(Number(shown.replace(/,/g, '')), offered);
+  const crosshairs = await page.evaluate(() => window.erlmcp.plots.map(({ plot }) => plot.cursor.idx));
+  for (const one of crosshairs) assert.equal(one, at);
+  await page.mouse.move(2, 2);
+});
+
+test('the keyboard moves, zooms, and hides lines', async () => {
+  await page.locator('#charts').focus();
+  await page.keyboard.press('Home');
+  assert.equal(await page.evaluate(() => window.erlmcp.at()), 0);
+  for (let press = 0; press < 3; press++) await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('Shift+ArrowRight');
+  assert.equal(await page.evaluate(() => window.erlmcp.at()), 13);
+  await page.keyboard.press('+');
+  await settled();
+  const zoomed = (await span())[0];
+  assert.ok(zoomed[1] - zoomed[0] <= all[1] / 2 + 1, JSON.stringify(zoomed));
+  await page.keyboard.press('Escape');
+  await settled();
+  assert.deepEqual((await span())[0], all);
+  const button = page.locator('#legend-latency button').first();
+  await button.focus();
+  await page.keyboard.press('Space');
+  assert.equal(await button.getAttribute('aria-pressed'), 'false');
+  assert.equal(await page.evaluate(() => window.erlmcp.plots.find(({ id }) => id === 'latency').plot.series[1].show), false);
+  await page.keyboard.press('Space');
+});
+
+test('phases and faults stand on the time line and in the tables', async () => {
+  const phases = await page.locator('#strip button').count();
+  assert.equal(phases, report.timeline.filter((line) => line.state === 'complete').length);
+  const faults = await page.evaluate(() => window.erlmcp.data.faults.length);
+  const rows = await page.locator('#faults tbody tr').count();
+  assert.equal(rows, faults);
+});
+
+test('dark and light follow the system, and the button', async () => {
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const ink = () => page.evaluate(() => {
+    const canvas = document.querySelector('#plot-requests canvas');
+    const pixels = canvas.getContext('2d').getImageData(0, 0, 60, canvas.height).data;
+    let sum = 0, count = 0;
+    for (let at = 0; at < pixels.length; at += 4) if (pixels[at + 3] > 220) { sum += pixels[at] + pixels[at + 1] + pixels[at + 2]; count++; }
+    return sum / count;
+  });
+  const [light, lightInk] = [await background(), await ink()];
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await settled();
+  const [dark, darkInk] = [await background(), await ink()];
+  assert.notEqual(dark, light);
+  assert.ok(darkInk > lightInk, `the axes are redrawn: ${lightInk}, ${darkInk}`);
+  await page.locator('#theme').click();
+  await settled();
+  assert.equal(await background(), light);
+  await page.emulateMedia({ colorScheme: 'light' });
+});
+
+test('on a phone nothing is wider than the screen', async () => {
+  const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  assert.ok((await phone.page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
+  assert.deepEqual(phone.trouble, []);
+  await phone.context.close();
+});
+
+test('on paper it is light and without buttons', async () => {
+  const paper = await open(browser, { colorScheme: 'dark' });
+  const pdf = await paper.page.pdf({ format: 'A4' });
+  assert.ok(pdf.length > 50_000, `${pdf.length} bytes`);
+  await paper.page.emulateMedia({ media: 'print', colorScheme: 'light' });
+  assert.equal(await paper.page.locator('nav').isVisible(), false);
+  assert.deepEqual(paper.trouble, []);
+  await paper.context.close();
+});
+
+test('without a script everything but the charts is there', async () => {
+  const plain = await open(browser, { javaScriptEnabled: false });
+  assert.equal(await plain.page.locator('.card').count(), 5);
+  assert.equal(await plain.page.locator('#checks tbody tr').count(), report.checks.length);
+  await plain.context.close();
+});
+
+test('nothing went wrong on the way', () => assert.deepEqual(trouble, []));

@@ -1,0 +1,62 @@
+use crate::verdict::{Check, Verdict};
+use crate::{FaultLine, Summary, format};
+
+/// For the step summary of a GitHub workflow: the verdict, the SLAs, what did not pass and why, and the rest folded up.
+pub fn github(summary: &Summary) -> String {
+    let readiness = &summary.readiness;
+    let config = summary.configuration.as_ref();
+    let connections = config.map_or_else(|| "?".into(), |config| format::count(config.connections));
+    let target = config.map_or("?", |config| config.target.as_str());
+    let command = summary.run.as_ref().map_or("run", |run| run.command.as_str());
+    let mut text = format!("## {} erlmcp {command}\n\n", readiness.verdict.mark());
+    text += &format!("{connections} connections, {}.\n\n", code(target));
+    readiness.against.iter().for_each(|line| text += &format!("- {}\n", cell(line)));
+    text += if readiness.against.is_empty() { "" } else { "\n" };
+    text += "| Service level | Limit | Actual | Verdict |\n|---|---|---|---|\n";
+    let slas = summary.checks.iter().filter(|check| check.id.starts_with("sla."));
+    slas.for_each(|check| text += &row(check, ""));
+    let open: Vec<&Check> = summary.checks.iter().filter(|check| check.verdict != Verdict::Pass).collect();
+    if !open.is_empty() {
+        text += "\n### What did not pass\n\n| Check | Limit | Actual | Verdict |\n|---|---|---|---|\n";
+        open.iter().for_each(|check| text += &row(check, &reason(check)));
+    }
+    text += &faults(summary);
+    text += "\n<details><summary>Every figure</summary>\n\n| Figure | Value |\n|---|---|\n";
+    for figure in summary.numbers.iter().flat_map(|section| &section.figures) {
+        text += &format!("| {} | {} |\n", cell(&figure.name), cell(&figure.value.pretty()));
+    }
+    text + "\n</details>\n"
+}
+
+fn row(check: &Check, reason: &str) -> String {
+    let limit = check.threshold.text() + &check.changed();
+    let verdict = check.verdict.mark();
+    format!("| {} | {} | {} | {verdict}{} |\n", cell(&check.name), cell(&limit), cell(&check.actual()), cell(reason))
+}
+
+fn reason(check: &Check) -> String {
+    let said = [check.verdict.reason(), check.advice.as_deref()];
+    said.into_iter().flatten().map(|text| format!(": {text}")).collect()
+}
+
+fn faults(summary: &Summary) -> String {
+    if summary.faults.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\n<details><summary>Faults</summary>\n\n");
+    text += &format!("| {} |\n|{}\n", FaultLine::HEADING.join(" | "), "---|".repeat(FaultLine::HEADING.len()));
+    for fault in &summary.faults {
+        let cells: Vec<String> = fault.cells().iter().map(|text| cell(text)).collect();
+        text += &format!("| {} |\n", cells.join(" | "));
+    }
+    text + "\n</details>\n"
+}
+
+/// Whatever stands in a cell must neither end it nor be markup.
+fn cell(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace('\n', " ")
+}
+
+fn code(text: &str) -> String {
+    format!("<code>{}</code>", cell(text))
+}

@@ -1,0 +1,68 @@
+//! The report as one page that needs nothing else: no network, no folder beside it.
+
+mod pieces;
+mod run;
+mod tables;
+mod text;
+mod verdicts;
+
+use text::escaped;
+
+use crate::series::Series;
+use crate::{Summary, format};
+
+const STYLE: &str = include_str!("../../../assets/report.css");
+const SCRIPT: &str = include_str!("../../../assets/report.js");
+/// MIT; its licence is beside it and, as that demands, in the page.
+const CHARTS_STYLE: &str = include_str!("../../../assets/uplot/uPlot.min.css");
+const CHARTS_SCRIPT: &str = include_str!("../../../assets/uplot/uPlot.iife.min.js");
+const CHARTS_LICENCE: &str = include_str!("../../../assets/uplot/LICENSE");
+
+/// What the page may load: only what is in it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+
+/// report.html.
+pub fn html(summary: &Summary, series: &Series) -> String {
+    let title = heading(summary);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>{}: {}</title>\n\
+         <style>\n{CHARTS_STYLE}\n{STYLE}</style>\n</head>\n<body>\n",
+        escaped(verdicts::word(&summary.readiness.verdict)),
+        escaped(&title),
+    );
+    page += &pieces::header(summary, &title);
+    page += "<main>\n";
+    page += &verdicts::top(summary);
+    page += &pieces::over_time(series);
+    page += &tables::faults(series);
+    page += &tables::numbers(summary);
+    page += &tables::phases(summary);
+    page += &verdicts::checks(summary);
+    page += &tables::ledger(summary);
+    page += &run::not_measured(summary);
+    page += &run::generator(summary);
+    page += &run::run(summary);
+    page += "</main>\n";
+    page += &pieces::footer(summary);
+    page += &format!("<script type=\"application/json\" id=\"series\">{}</script>\n", series.to_json());
+    page +=
+        &format!("<script>\n/*\nuPlot\n{CHARTS_LICENCE}*/\n{CHARTS_SCRIPT}\n</script>\n<script>\n{SCRIPT}</script>\n");
+    page + "</body>\n</html>\n"
+}
+
+/// "100,000 connections, 15 minutes".
+fn heading(summary: &Summary) -> String {
+    let what = match summary.run.as_ref().map(|run| run.command.as_str()) {
+        Some("chaos") => "Chaos, ",
+        Some("comprehensive") => "Comprehensive suite, ",
+        Some("capacity") => "Capacity, ",
+        _ => "",
+    };
+    let Some(config) = &summary.configuration else { return "A run without its configuration".into() };
+    let connections = format::plural(config.connections, "connection");
+    format!("{what}{connections}, {}", format::duration_ms(config.duration_ms))
+}

@@ -1,0 +1,140 @@
+//! What other programs read of a run.
+
+use std::collections::BTreeMap;
+
+use erlmcp_record::{Fate, JournalWriter};
+use erlmcp_report::verdict::Verdict;
+use erlmcp_report::{Summary, bundle, render, replay};
+use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
+
+use crate::story::{Story, analysis};
+
+/// Fails, has an inconclusive check, and skips two phases.
+fn mixed() -> Summary {
+    let story = Story::short().with_load(|_, load| {
+        load.ok -= 12;
+        load.others.extend([(Fate::HttpError, 12)]);
+    });
+    story.summary()
+}
+
+fn counted(summary: &Summary, of: fn(&Verdict) -> bool) -> usize {
+    summary.checks.iter().filter(|check| of(&check.verdict)).count()
+}
+
+#[test]
+fn junit_has_a_suite_a_phase_and_a_case_a_check() {
+    let summary = mixed();
+    let text = render::junit(&summary);
+    let report = Report::deserialize_from_str(&text).expect("JUnit");
+    let cases = || report.test_suites.iter().flat_map(|suite| &suite.test_cases);
+    assert_eq!(cases().count(), summary.checks.len());
+    let of = |kind: NonSuccessKind| {
+        let is =
+            |status: &TestCaseStatus| matches!(status, TestCaseStatus::NonSuccess { kind: own, .. } if *own == kind);
+        cases().filter(|case| is(&case.status)).count()
+    };
+    assert_eq!(of(NonSuccessKind::Failure), counted(&summary, |verdict| *verdict == Verdict::Fail));
+    assert_eq!(of(NonSuccessKind::Error), counted(&summary, |verdict| matches!(verdict, Verdict::Inconclusive { .. })));
+    assert!(of(NonSuccessKind::Failure) > 0 && of(NonSuccessKind::Error) > 0);
+    assert_eq!((report.tests, report.failures), (summary.checks.len(), of(NonSuccessKind::Failure)));
+    let names: Vec<&str> = report.test_suites.iter().map(|suite| suite.name.as_str()).collect();
+    assert_eq!((names[0], names[names.len() - 1]), ("1. Baseline", "The whole run"));
+}
+
+/// A sample's name with its labels, and its value.
+fn samples(text: &str) -> BTreeMap<&str, f64> {
+    let mut families = Vec::new();
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').expect("a name and a type");
+            assert!(kind == "gauge" && !families.contains(&name), "{line}");
+            families.push(name);
+        } else if !line.starts_with("# HELP ") {
+            let (sample, value) = line.rsplit_once(' ').expect("a sample and a value");
+            let name = sample.split('{').next().expect("a name");
+            assert_eq!(families.last(), Some(&name), "a sample stands under its family");
+            assert!(found.insert(sample, value.parse().expect("a number")).is_none(), "{sample} is there twice");
+        }
+    }
+    found
+}
+
+#[test]
+fn prometheus_has_every_verdict_and_no_figure_that_was_not_measured() {
+    let mut story = Story::short();
+    story.is_foreign = true;
+    let summary = story.summary();
+    let text = render::prometheus(&summary);
+    let samples = samples(&text);
+    for check in &summary.checks {
+        let verdicts: Vec<&str> = ["pass", "fail", "inconclusive", "skipped"]
+            .into_iter()
+            .filter(|word| {
+                samples[format!("erlmcp_run_check_verdict{{check=\"{}\",verdict=\"{word}\"}}", check.id).as_str()]
+                    == 1.0
+            })
+            .collect();
+        let mark = check.verdict.mark().to_lowercase();
+        assert!(verdicts.len() == 1 && mark.contains(verdicts[0]), "{}: {verdicts:?}", check.id);
+        let unit = &check.threshold.unit;
+        let sample = format!("erlmcp_run_check{{check=\"{}\",unit=\"{unit}\"}}", check.id);
+        assert_eq!(samples.get(sample.as_str()).copied(), check.estimate);
+    }
+    assert_eq!(samples["erlmcp_run_exit_code"], f64::from(erlmcp_report::exit_code(&summary) as u8));
+    assert!(text.contains("figure=\"P95 Latency\",unit=\"seconds\"} 0.005"), "{text}");
+}
+
+#[test]
+fn a_step_summary_says_what_did_not_pass() {
+    let summary = mixed();
+    let text = render::github(&summary);
+    assert!(text.starts_with("## ✗ FAIL erlmcp stress\n"), "{text}");
+    assert!(text.contains("| Error Rate | &lt; 0.05% | 0.100% | ✗ FAIL |"), "{text}");
+    let table = text.split("### What did not pass").nth(1).expect("a table").split("<details>").next().expect("rows");
+    let open = summary.checks.len() - counted(&summary, |verdict| *verdict == Verdict::Pass);
+    assert_eq!(table.lines().filter(|line| line.starts_with("| ")).count(), open + 1);
+}
+
+#[test]
+fn a_bundle_is_the_run_and_says_when_it_is_not() {
+    let rows = Story::short().rows();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut journal = JournalWriter::create(folder.path()).expect("a journal");
+    rows.iter().for_each(|row| journal.append(row).expect("written"));
+    journal.flush().expect("written");
+    std::fs::write(folder.path().join("run.log"), "x".repeat(200_000)).expect("written");
+    std::fs::write(folder.path().join("secret.txt"), "not of the run").expect("written");
+    let packed = folder.path().join("run.tar.zst");
+    let manifest = bundle::pack(folder.path(), &packed, "0.0.1").expect("packed");
+    let names: Vec<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["journal.jsonl", "run.log"]);
+    assert_eq!((manifest.exit_code, manifest.audit.as_str()), (3, "unknown"));
+
+    let unpacked = bundle::unpack(&packed).expect("unpacked");
+    assert_eq!(unpacked.manifest, manifest);
+    for name in names {
+        let of = |folder: &std::path::Path| std::fs::read(folder.join(name)).expect("a file");
+        assert!(of(unpacked.folder()) == of(folder.path()), "{name}");
+    }
+    let mut seconds = 0;
+    let again = replay(unpacked.folder(), |_| seconds += 1).expect("a record").summary();
+    assert_eq!((again.checks, seconds), (analysis(&rows).summary().checks, analysis(&rows).take_rest().len()));
+
+    let bytes = std::fs::read(&packed).expect("a file");
+    let mut wrong = 0;
+    for at in [bytes.len() / 3, bytes.len() / 2, bytes.len() - 9] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&packed, damaged).expect("written");
+        wrong += usize::from(bundle::unpack(&packed).is_err());
+    }
+    assert_eq!(wrong, 3, "a changed byte is found");
+    std::fs::write(&packed, "no bundle").expect("written");
+    let error = bundle::unpack(&packed).expect_err("no bundle").to_string();
+    assert!(error.contains("is not a bundle of a run"), "{error}");
+    let nothing = tempfile::tempdir().expect("a folder");
+    let error = bundle::pack(nothing.path(), &packed, "0.0.1").expect_err("no run").to_string();
+    assert!(error.contains("is not the folder of a run"), "{error}");
+}
