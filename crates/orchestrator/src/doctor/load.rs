@@ -206,7 +206,7 @@ fn generator(usage: &Usage, url: &str) -> Option<Finding> {
         Finding::complaint(
             ("generator", "generator-limit", Weight::Warning),
             said.join(", "),
-            "it is not the target that was measured: verdicts are INCONCLUSIVE",
+            "its own waiting is in the latencies: a verdict that it could have bent is INCONCLUSIVE",
             [format!("erlmcp stress {url} -r {rate:.0}"), format!("erlmcp stress {url} --agents 4")],
         )
     })
