@@ -3,6 +3,7 @@
 mod accidents;
 mod auditing;
 mod capacity;
+mod client_faults;
 mod cluster;
 mod discovering;
 mod doctoring;
@@ -17,5 +18,6 @@ mod serving;
 mod streaming;
 mod suite;
 mod targets;
+mod terminating;
 mod watching;
 mod workloads;

@@ -1,0 +1,112 @@
+//! SIGTERM with thousands of calls in flight: each of them is answered, or refused so that it can be sent elsewhere.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use serde_json::{Value, json};
+
+use crate::finished::erlmcp;
+
+/// As many as there are descriptors for, in this process and in the server's.
+const CALLS: u64 = 10_000;
+/// What all the rest needs.
+const DESCRIPTORS_APART: u64 = 1_000;
+/// Half of the calls run at once; the others wait for a worker meanwhile.
+const WORKERS: u64 = CALLS / 2;
+const WORK_MS: u64 = 1_500;
+
+/// How many calls this process can have open.
+fn calls() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    CALLS.min(most.saturating_sub(DESCRIPTORS_APART))
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a timeout");
+    stream
+}
+
+fn work(address: SocketAddr, id: u64) -> String {
+    let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
+    "name": "work", "arguments": {"ms": WORK_MS}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }}})
+    .to_string();
+    format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+         Mcp-Method: tools/call\r\nMcp-Name: work\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Status and body of the next answer.
+fn answer(stream: &mut BufReader<TcpStream>) -> (u16, Value) {
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let from = head.len();
+        assert!(stream.read_line(&mut head).expect("an answer in time") > 0, "it ended after {head:?}");
+        let line = head[from..].trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a number");
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).expect("the body in time");
+    (head[9..12].parse().expect("a status"), serde_json::from_slice(&body).expect("an answer is JSON"))
+}
+
+/// Calls that run or wait, as the server says.
+fn in_flight(address: SocketAddr) -> u64 {
+    let mut stream = connect(address);
+    write!(stream, "GET /status HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("it reads");
+    let (_, status) = answer(&mut BufReader::new(stream));
+    let of =
+        |part: &str, name: &str| status[part][name].as_u64().unwrap_or_else(|| panic!("no {part}.{name}: {status}"));
+    of("worker_pool", "active") + of("queue", "depth")
+}
+
+#[test]
+fn ten_thousand_calls_in_flight_outlive_the_word_to_end() {
+    let calls = calls();
+    assert!(calls >= 2_000, "there are not descriptors enough for thousands of calls: {calls}");
+    let (workers, queue) = (WORKERS.to_string(), CALLS.to_string());
+    let limits = ["--workers", &workers, "--queue", &queue, "--drain-timeout", "60s"];
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    drop(listener);
+    let serving = erlmcp(&[&["serve", "--listen", &address.to_string()], &limits[..]].concat());
+    serving.says("listening on");
+    let mut clients: Vec<BufReader<TcpStream>> =
+        (0..calls).map(|_| BufReader::with_capacity(1_024, connect(address))).collect();
+    for (id, client) in (1..).zip(&mut clients) {
+        client.get_mut().write_all(work(address, id).as_bytes()).expect("it is open");
+    }
+    // All that were sent have been read, whatever they have come to by now.
+    let before = in_flight(address);
+    let pid = Pid::from_raw(serving.pid() as i32).expect("a process has a number");
+    kill_process(pid, Signal::TERM).expect("it is there and ours");
+    let (mut done, mut refused) = (0, 0);
+    for (id, client) in (1..).zip(&mut clients) {
+        let (status, message) = answer(client);
+        assert_eq!(message["id"].as_u64(), Some(id), "{message}");
+        match status {
+            200 if message["result"].is_object() => done += 1,
+            503 if message["error"]["data"]["executed"] == false => refused += 1,
+            _ => panic!("{status}: {message}"),
+        }
+    }
+    assert_eq!(done + refused, calls, "none is lost");
+    assert!(before > calls / 4, "so many were in flight when it was told to end: {before} of {calls}");
+    let finished = serving.end();
+    assert_eq!(finished.code, 0, "{}", finished.said());
+}
