@@ -207,7 +207,7 @@ impl Kind {
             // Of all connections.
             Kind::ThunderingReconnect => amount("percent", 100, 1, 100),
             // Of the outage.
-            Kind::RetryStorm => amount("ms", 1_000, 100, 2_000),
+            Kind::RetryStorm => amount("ms", 500, 100, 2_000),
             Kind::SlowClients => amount("connections", 100, 1, 10_000),
             Kind::Loss => amount("percent", 5, 1, 99),
             // Of one core.

@@ -38,6 +38,8 @@ pub(super) struct Herd {
     /// This machine's counts of full accept queues and of drops at listeners, before it and since.
     before: Option<(u64, u64)>,
     since: Option<(u64, u64)>,
+    /// When every agent was done.
+    over_us: Option<u64>,
 }
 
 impl Herd {
@@ -49,7 +51,12 @@ impl Herd {
 
     pub(super) fn follow(work: Assignment, percent: u32, seen: &Observation<'_>) -> Self {
         let before = seen.world.sample.as_ref().and_then(at_listeners);
-        Self { work, percent, episodes: BTreeMap::new(), failed: 0, before, since: None }
+        Self { work, percent, episodes: BTreeMap::new(), failed: 0, before, since: None, over_us: None }
+    }
+
+    /// When every agent was done.
+    pub(super) fn over_us(&self) -> Option<u64> {
+        self.over_us
     }
 
     /// When they close.
@@ -75,7 +82,11 @@ impl Stirred for Herd {
         }
         let sample = seen.world.sample.as_ref().filter(|sample| sample.at_us > self.work.start_us);
         self.since = sample.and_then(at_listeners).or(self.since);
-        self.work.observe(seen)
+        let actions = self.work.observe(seen);
+        if self.work.is_over() {
+            self.over_us.get_or_insert(seen.now_us);
+        }
+        actions
     }
 
     fn cut(&mut self) -> Vec<Action> {
@@ -114,6 +125,13 @@ impl Stirred for Herd {
             detail.insert("served_again_ms".into(), last_us.saturating_sub(first_us) as f64 / 1e3);
         }
         detail
+    }
+
+    /// Where all were served again, that is when the last of them was.
+    fn ended_us(&self) -> Option<u64> {
+        let are_served = self.episodes.values().all(|row| row.served_again >= row.affected);
+        let last_us = self.episodes.values().filter_map(|row| row.last_served_us).max();
+        last_us.filter(|_| are_served).or(self.over_us)
     }
 }
 

@@ -82,4 +82,9 @@ impl Stirred for RetryStorm {
         }
         detail
     }
+
+    /// As soon as nothing waits for its next attempt.
+    fn ended_us(&self) -> Option<u64> {
+        self.herd.over_us()
+    }
 }

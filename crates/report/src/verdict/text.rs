@@ -56,6 +56,7 @@ impl Check {
         let limit = self.threshold.value;
         let beside = |decimals| format::beside(value, limit, decimals);
         match self.threshold.unit.as_str() {
+            "x" => format!("{}x", beside(2)),
             "" | "ms/min" | "a minute" => [&beside(2), self.threshold.unit.as_str()].join(" ").trim_end().to_string(),
             "%" => format!("{}%", beside(3)),
             "bytes" if limit >= 1_024.0 => format!("{} KB", format::beside(value / 1_024.0, limit / 1_024.0, 2)),
