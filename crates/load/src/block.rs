@@ -26,6 +26,7 @@ pub(crate) enum Work {
     Sequential(SequentialWork),
     Close(CloseWork),
     Reconnect(ReconnectWork),
+    Rebalance(RebalanceWork),
 }
 
 /// Whose places a block counts.
@@ -141,6 +142,32 @@ pub(crate) struct Outage {
     pub(crate) until_us: u64,
 }
 
+/// Clients to be moved from addresses with more connections to ones with fewer.
+#[derive(Debug, Default)]
+pub(crate) struct RebalanceWork {
+    pub(crate) phase: u8,
+    /// When the next one is to be moved.
+    pub(crate) next_us: u64,
+    pub(crate) every_us: u64,
+    /// It ends then, even or not.
+    pub(crate) until_us: u64,
+    /// The place of the client that is looked at next.
+    pub(crate) cursor: usize,
+    pub(crate) moves: Vec<Moving>,
+    pub(crate) is_over: bool,
+}
+
+/// A client whose next connection is being opened, or waits for the last request on the old one.
+#[derive(Debug)]
+pub(crate) struct Moving {
+    /// The new one.
+    pub(crate) key: u32,
+    pub(crate) place: u32,
+    /// The endpoint that it leaves.
+    pub(crate) from: u16,
+    pub(crate) since_us: u64,
+}
+
 impl Block {
     pub(crate) fn account(&self, kind: erlmcp_record::Kind) -> Account {
         Account { block: self.id, phase: self.phase, kind, class: 0 }
@@ -156,6 +183,7 @@ impl Block {
             Work::Sequential(_) => None,
             Work::Reconnect(reconnect) if reconnect.incidents.is_none() => Some(reconnect.at_us),
             Work::Reconnect(reconnect) => Some(reconnect.until_us),
+            Work::Rebalance(work) => (!work.is_over).then_some(work.next_us.min(work.until_us)),
             Work::Close(close) if close.next == close.end => None,
             Work::Close(close) => close.pace.as_ref().map_or(Some(close.start_us), Constant::next_us),
         }

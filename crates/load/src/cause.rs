@@ -31,6 +31,8 @@ pub(crate) enum Cause {
     ClosedWithAnswer,
     /// Closed by us, to be opened again at once.
     Reconnected,
+    /// Closed by us after its client had moved to another address.
+    Moved,
     ResetByPeer,
     UserTimeout,
     TimedOut,
@@ -111,6 +113,7 @@ impl fmt::Display for Cause {
             Cause::ClosedBeforeAnswer => "connection closed before the whole answer",
             Cause::Closed => "connection closed by the target",
             Cause::ClosedWithAnswer => "connection closed by the target after an answer",
+            Cause::Moved => "closed after its client had moved to another address",
             Cause::Reconnected => "closed to be opened again at once",
             Cause::ResetByPeer => "connection reset by the target",
             Cause::UserTimeout => "packets unacknowledged (TCP_USER_TIMEOUT)",

@@ -17,6 +17,8 @@ pub(crate) enum Role {
     Check,
     /// Carries answers to requests of the server's.
     Side,
+    /// The next connection of the client with this place, until it is that client's.
+    Mover(u32),
     /// A stream of notifications; its place among them.
     Stream(u32),
 }
@@ -138,6 +140,10 @@ impl Connection {
 
     pub(crate) fn is_client(&self) -> bool {
         matches!(self.role, Role::Client(_))
+    }
+
+    pub(crate) fn is_mover(&self) -> bool {
+        matches!(self.role, Role::Mover(_))
     }
 
     pub(crate) fn is_stream(&self) -> bool {

@@ -19,6 +19,7 @@ mod engine;
 mod episodes;
 mod ledger;
 mod line;
+mod misbehaviour;
 mod net;
 mod operations;
 mod pacing;
@@ -36,6 +37,7 @@ mod wire;
 mod workload;
 
 pub use erlmcp_protocol::client::gaps;
+pub use misbehaviour::Misbehaviour;
 pub use sources::CONNECTIONS_MAX as CONNECTIONS_PER_SOURCE;
 
 /// The control protocol of `proto/agent.proto`, both ends.

@@ -258,7 +258,7 @@ impl Calls {
 }
 
 /// Arguments that the tool wants in headers as well.
-fn params(request: &proto::Request, tools: &[proto::Tool]) -> Vec<(String, String)> {
+pub(crate) fn params(request: &proto::Request, tools: &[proto::Tool]) -> Vec<(String, String)> {
     let tool = tools.iter().find(|tool| request.method == method::TOOLS_CALL && tool.name == request.name);
     let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
     let wanted = tool.and_then(|tool| param::of_schema(&read(&tool.input_schema)).ok());

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use erlmcp_load::proto;
@@ -69,6 +70,17 @@ pub(crate) enum Ask {
 }
 
 impl Action {
+    /// Tells these agents the target's addresses, by replica.
+    pub(crate) fn tell_endpoints(agents: &[u32], endpoints: &[(u16, SocketAddr)]) -> Vec<Self> {
+        let endpoint = |(replica, address): &(u16, SocketAddr)| proto::Endpoint {
+            replica: u32::from(*replica),
+            address: address.to_string(),
+        };
+        let list = proto::Endpoints { endpoints: endpoints.iter().map(endpoint).collect() };
+        let command = proto::command::Command::Endpoints(list);
+        agents.iter().map(|agent| Action::Command { agent: *agent, command: command.clone() }).collect()
+    }
+
     pub(crate) fn note(text: impl Into<String>) -> Self {
         Action::Show(live::Event::Note { text: text.into() })
     }

@@ -5,6 +5,7 @@ use crate::action::Action;
 use crate::event::{Event, Said};
 use crate::machine::{Observation, Place};
 use crate::plan::{START_DELAY, rate_share, share};
+use crate::workload::Misbehaving;
 
 /// One block of work, given to all agents that are there, and what became of it at each.
 #[derive(Debug)]
@@ -203,6 +204,43 @@ impl Assignment {
             let connections = share(connections, agents, index) as u32;
             (0.0, Command::Slow(proto::Slow { block, connections, duration_us, first: index }))
         })
+    }
+
+    /// Moves clients, `rate` a second in all, from addresses that have more connections or are gone to those with the fewest.
+    pub(crate) fn rebalance(
+        place: &Place,
+        block: u32,
+        (rate, within_us): (f64, u64),
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        let start_us = soon(seen.now_us);
+        let (phase, until_us) = (u32::from(place.phase), start_us + within_us);
+        Self::give(place, block, None, (start_us, within_us), &seen.world.alive(), |index, agents| {
+            let rate = rate_share(rate, agents, index).0;
+            (rate, Command::Rebalance(proto::Rebalance { block, phase, rate, start_us, until_us }))
+        })
+    }
+
+    /// Lets clients misbehave beside the connections, as the workload says; None where it has none of them.
+    pub(crate) fn misbehave(
+        place: &Place,
+        block: u32,
+        (start_us, duration_us): (u64, u64),
+        seen: &Observation<'_>,
+    ) -> Option<(Self, Vec<Action>)> {
+        let workload = place.run.calls.workload.as_ref().filter(|workload| !workload.misbehaving.is_empty())?;
+        let phase = u32::from(place.phase);
+        let times = (start_us, duration_us);
+        Some(Self::give(place, block, None, times, &seen.world.alive(), |index, agents| {
+            let clients = |one: &Misbehaving| proto::MisbehavingClients {
+                way: one.way.name().into(),
+                clients: share(one.clients(place.run.connections), agents, index) as u32,
+                every_min_us: one.every.0.as_micros() as u64,
+                every_max_us: one.every.1.as_micros() as u64,
+            };
+            let clients = workload.misbehaving.iter().map(clients).collect();
+            (0.0, Command::Misbehave(proto::Misbehave { block, phase, start_us, duration_us, clients }))
+        }))
     }
 
     /// Closes every stream.

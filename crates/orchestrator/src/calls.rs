@@ -6,7 +6,7 @@ use erlmcp_load::proto::{Reached, Request, Tool};
 
 use crate::machine::Calls;
 use crate::workload::Workload;
-use crate::{StressError, ToolCall};
+use crate::{StressError, ToolCall, nearest};
 
 /// How erlmcp's own server names itself.
 const OWN_SERVER: &str = "erlmcp-server";
@@ -43,7 +43,7 @@ pub(crate) fn choose(
     let queued_label = queued.as_ref().map(|name| format!("tools/call {name}"));
     let label = if load.name.is_empty() { load.method.clone() } else { format!("{} {}", load.method, load.name) };
     let label = workload.map_or(label.clone(), |workload| workload.label(&label));
-    let workload = workload.map(|workload| workload.compile(&load, &reached.tools)).transpose()?;
+    let workload = workload.map(|workload| workload.compile(&load, reached)).transpose()?;
     Ok(Chosen { calls: Calls { load, queued, workload: workload.map(Arc::new) }, label, queued_label })
 }
 
@@ -67,8 +67,7 @@ pub(crate) fn check_tool(name: &str, tools: &[Tool]) -> Result<(), StressError> 
     if has(tools, name) {
         return Ok(());
     }
-    let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).take(20).collect();
-    let there = if names.is_empty() { "it lists none".to_string() } else { format!("it has {}", names.join(", ")) };
+    let there = nearest::instead(name, tools.iter().map(|tool| tool.name.as_str()));
     Err(StressError::Usage(format!("the target has no tool {name:?}: {there}")))
 }
 

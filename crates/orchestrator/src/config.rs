@@ -154,9 +154,10 @@ impl StressConfig {
         self.suite.as_ref().map_or(&[], |suite| &suite.steps)
     }
 
-    /// The most connections and streams together: each stream is on a connection of its own.
+    /// The most connections, streams and misbehaving clients together: each is on a connection of its own.
     pub fn sockets(&self) -> u64 {
-        self.connections().max(self.asked_steps().iter().max().copied().unwrap_or(0)) + self.streams
+        let misbehaving = self.workload.as_ref().map_or(0, |workload| workload.misbehaving_count(self.connections()));
+        self.connections().max(self.asked_steps().iter().max().copied().unwrap_or(0)) + self.streams + misbehaving
     }
 
     pub fn duration(&self) -> Duration {

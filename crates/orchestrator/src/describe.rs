@@ -11,7 +11,6 @@ use erlmcp_report::verdict::{suite_thresholds, thresholds};
 use crate::StressConfig;
 use crate::calls::Chosen;
 use crate::plan::{PhasePlan, Plan};
-use crate::workload::Workload;
 
 /// What the run settled on, beyond what was asked for.
 #[derive(Debug, Clone)]
@@ -50,7 +49,7 @@ pub(crate) fn config_row(config: &StressConfig, settled: &Settled, era: &str, pl
         agents: settled.agents,
         era: era.into(),
         calls: settled.chosen.label.clone(),
-        workload: config.workload.as_ref().map(Workload::row),
+        workload: config.workload.as_ref().map(|workload| workload.row(config.connections())),
         queued_calls: settled.chosen.queued_label.clone(),
         seed: settled.seed,
         phases: plan.phases.iter().map(|phase| phase.name.clone()).collect(),

@@ -22,6 +22,7 @@ mod folder;
 mod hands;
 mod host;
 mod machine;
+mod nearest;
 mod phase;
 pub mod plan;
 mod preflight;

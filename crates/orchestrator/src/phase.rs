@@ -23,6 +23,7 @@ mod metrics;
 mod operations;
 mod rate_sweep;
 mod reachability;
+mod readdress;
 mod readiness;
 mod scale;
 mod sequential;

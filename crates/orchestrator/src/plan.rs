@@ -14,7 +14,7 @@ mod stress;
 mod visit;
 
 pub use block::{
-    Block, Burst, Call, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Streams, Variant,
+    Block, Burst, Call, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Readdress, Streams, Variant,
 };
 pub(crate) use block::{RATES_MAX, RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub(crate) use capacity::SETTLE_BOUND;
@@ -22,7 +22,7 @@ pub use capacity::{Axes, Capacity, capacity};
 pub use chaos::chaos;
 pub(crate) use choose::choose;
 pub use comprehensive::{SUITE_PHASES, comprehensive};
-pub use found::{ChangeBy, Found, Offers, QueueFacts, Visits};
+pub use found::{ChangeBy, Found, Fronts, Offers, QueueFacts, Visits};
 pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};
 pub use stress::{STRESS_PHASES, stress};

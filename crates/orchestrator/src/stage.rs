@@ -11,7 +11,7 @@ use erlmcp_record::{
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Audited, Change, Event, Healed, Injected, Leftovers, Said};
 use crate::machine::{Calls, Observation, RunFacts};
-use crate::phase::{OPERATIONS_BLOCK, Phase};
+use crate::phase::Phase;
 use crate::plan::{PhasePlan, Step};
 use crate::visit::Visited;
 use crate::world::{AgentView, World};
@@ -153,6 +153,9 @@ impl Troupe {
     }
 
     pub(crate) fn command(&mut self, agent: u32, command: &Command) {
+        if let Some(block) = doors::done_at_once(command) {
+            return self.events.push_back(Event::Agent { agent, said: Said::Done { block } });
+        }
         let (block, kind, start_us, lasts_us) = match command {
             Command::Open(open) => {
                 self.open[agent as usize] = open.connections;
@@ -183,10 +186,6 @@ impl Troupe {
             }
             Command::Knock(knock) => {
                 let said = Said::Knocked(doors::knocked(knock.block, knock.knocks));
-                return self.events.push_back(Event::Agent { agent, said });
-            }
-            Command::Cut(cut) if cut.block == OPERATIONS_BLOCK => {
-                let said = Said::Done { block: cut.block };
                 return self.events.push_back(Event::Agent { agent, said });
             }
             Command::Cut(cut) => {

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AgentSample, BlockRow, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, EpisodeRow,
-    FanOutRow, FaultRow, FindingRow, IntervalRow, MembershipRow, PhaseRow, RunHeader, ScenarioRow, StreamRow,
-    TargetRow,
+    FanOutRow, FaultRow, FindingRow, IntervalRow, MembershipRow, MisbehavingRow, PhaseRow, RunHeader, ScenarioRow,
+    StreamRow, TargetRow,
 };
 
 /// One line of `journal.jsonl`. Every time in it is on the run's clock: microseconds since the run began,
@@ -34,6 +34,8 @@ pub enum Entry {
     Change(ChangeRow),
     /// What became of a change on one agent's streams.
     FanOut(FanOutRow),
+    /// Clients that were wrong on purpose in one way, of one agent.
+    Misbehaving(MisbehavingRow),
     /// One replica lost and replaced, as one agent's clients lived it. The last row of an episode counts.
     Episode(EpisodeRow),
     /// An agent's own resources and lags.

@@ -14,6 +14,7 @@ mod hist;
 mod interval;
 mod journal;
 mod marks;
+mod misbehaving;
 pub mod names;
 pub mod operations;
 mod run;
@@ -29,8 +30,10 @@ pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use marks::{
     BlockRow, Detail, Expected, FaultRow, FindingRow, MembershipRow, PhaseEvent, PhaseRow, ScenarioRow, Skip,
 };
+pub use misbehaving::MisbehavingRow;
 pub use run::{
-    ClassLimit, ClassRow, ConfigRow, EndRow, Ended, Machine, Proxied, RunHeader, TargetRow, Threshold, WorkloadRow,
+    ClassLimit, ClassRow, ConfigRow, EndRow, Ended, Machine, MisbehavingClients, Proxied, RunHeader, TargetRow,
+    Threshold, WorkloadRow,
 };
 pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, ReplicaSample};
 pub use streams::{ChangeRow, FanOutRow, StreamRow};

@@ -44,6 +44,8 @@ pub mod scenario {
     pub const QUEUE_OVERFLOW: &str = "queue_overflow";
     /// Any number of faults from a list, one after another or together.
     pub const FAULTS: &str = "faults";
+    /// Of the comprehensive suite: those that the fault proxy makes.
+    pub const FAULTS_THROUGH_PROXY: &str = "faults_through_proxy";
     pub const RAMP_UP: &str = "ramp_up";
     pub const SUSTAINED_LOAD: &str = "sustained_load";
     pub const BURST_TRAFFIC: &str = "burst_traffic";

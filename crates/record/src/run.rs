@@ -84,6 +84,17 @@ pub struct WorkloadRow {
     pub name: String,
     /// The first one has the number 1 in [`IntervalRow::class`](crate::IntervalRow::class).
     pub classes: Vec<ClassRow>,
+    /// Beside the connections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub misbehaving: Vec<MisbehavingClients>,
+}
+
+/// Clients that are wrong on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MisbehavingClients {
+    /// As the workload names it.
+    pub way: String,
+    pub clients: u64,
 }
 
 /// Requests that are counted and judged together.

@@ -90,11 +90,26 @@ usual = true
 expect = ["p99.9<1ms"]
 "#;
 
+/// One client beside the load for each way of being wrong.
+fn misbehaving() -> String {
+    let ways = [
+        "cut_in_request",
+        "half_request",
+        "never_reads",
+        "abandons_call",
+        "unknown_method",
+        "bad_json",
+        "wrong_session",
+        "no_delete",
+    ];
+    ways.map(|way| format!("[[misbehaving]]\nway = \"{way}\"\nshare = 0.02\nevery = \"20ms..50ms\"\n")).concat()
+}
+
 #[test]
 fn a_file_of_ones_own_is_judged_by_what_it_expects_in_both_eras() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("own.toml");
-    fs::write(&path, OWN).expect("written");
+    fs::write(&path, OWN.to_string() + &misbehaving()).expect("written");
     let path = path.to_str().expect("a path");
     for era in ["modern", "legacy"] {
         let finished = run(&["--workload", path, "--replicas", "2", "-c", "50", "-r", "200", "-d", "9s", "--era", era]);
@@ -104,6 +119,14 @@ fn a_file_of_ones_own_is_judged_by_what_it_expects_in_both_eras() {
         let few = finished.check("workload.usual_call_p99_9_ms");
         assert_ne!(finished.verdict("workload.usual_call_p99_9_ms"), "pass", "too few for a P99.9: {few}");
         assert!(finished.output.contains("a small mix"), "{}", finished.output);
+        assert!(finished.output.contains("1 cut_in_request, 1 half_request"), "{}", finished.output);
+        for way in ["unknown_method", "bad_json", "wrong_session"] {
+            assert!(finished.number(&format!("{way}: Answered with an Error")) >= 1.0, "{way}: {}", finished.output);
+        }
+        for way in ["cut_in_request", "abandons_call", "half_request", "never_reads"] {
+            assert!(finished.number(&format!("{way}: Done")) >= 1.0, "{way}: {}", finished.output);
+        }
+        assert!(finished.number("no_delete: Answered as a Good One") >= 1.0, "{}", finished.output);
     }
 }
 
@@ -125,7 +148,16 @@ fn what_cannot_be_run_is_one_sentence_before_the_run() {
     refused(&["--workload", "agent", "-r", "500"], &["10 clients of the workload agent", "more connections"]);
     fs::write(path, "[[request]]\ntool = \"sell_everything\"\n").expect("written");
     let target = Target::start(Vice::None);
-    refused(&[&target.url(), "--workload", path], &["has no tool \"sell_everything\""]);
+    refused(&[&target.url(), "--workload", path], &["own.toml, line 1:", "has no tool \"sell_everything\""]);
+    let own = ["--replicas", "1", "--agents", "1"];
+    let absent = |text: &str, words: &[&str]| {
+        fs::write(path, text).expect("written");
+        refused(&[&own[..], &["--workload", path]].concat(), words);
+    };
+    absent("[[request]]\ntool = \"ehco\"\n", &["own.toml, line 1:", "did you mean \"echo\"?"]);
+    absent("\n[[request]]\nmethod = \"tools/lst\"\n", &["own.toml, line 2:", "did you mean \"tools/list\"?"]);
+    absent("[[request]]\nprompt = \"hello\"\n", &["own.toml, line 1:", "has no prompt \"hello\""]);
+    absent("[[request]]\nresource = \"a://b\"\n", &["own.toml, line 1:", "has no resource \"a://b\""]);
 }
 
 #[test]

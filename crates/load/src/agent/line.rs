@@ -70,6 +70,11 @@ fn hello(config: &AgentConfig, descriptors_limit: u64) -> Hello {
 pub(super) struct Voice(mpsc::Sender<AgentMessage>);
 
 impl Voice {
+    #[cfg(test)]
+    pub(super) fn of_tests(messages: mpsc::Sender<AgentMessage>) -> Self {
+        Self(messages)
+    }
+
     pub(super) async fn say(&self, message: Message) -> Result<(), AgentError> {
         let message = AgentMessage { message: Some(message) };
         self.0.send(message).await.map_err(|_| AgentError::Stream("nothing can be said any more".into()))

@@ -78,9 +78,10 @@ impl Member {
         let order = match command {
             Command::Setup(_) => return Ok(true),
             Command::Reach(reach) => {
-                let reached = work.reach(reach.block).await;
+                let block = reach.block;
+                let reached = work.reach(reach).await;
                 self.line.say(Message::Reached(reached)).await?;
-                self.line.say(Message::Done(proto::Done { block: reach.block })).await?;
+                self.line.say(Message::Done(proto::Done { block })).await?;
                 return Ok(true);
             }
             Command::Requests(requests) => return self.take_requests(requests).await.map(|()| true),
@@ -110,14 +111,19 @@ impl Member {
                 hold_slow(work, &self.line, order);
                 return Ok(true);
             }
+            Command::Misbehave(order) => {
+                misbehave(work, &self.line, order)?;
+                return Ok(true);
+            }
             Command::Operations(wanted) => {
                 work.begin_operations(&wanted)?;
                 return Ok(true);
             }
-            Command::Cut(cut) if work.end_operations(cut.block) => return Ok(true),
+            Command::Cut(cut) if work.end_operations(cut.block) || work.end_misbehaving(cut.block) => return Ok(true),
             Command::Cut(cut) => Order::Cut(cut.block),
             Command::Endpoints(list) => {
                 work.target.endpoints = target::endpoints(&list.endpoints).map_err(failed)?;
+                work.operations.follow(&work.target.endpoints);
                 Order::Endpoints(work.target.endpoints.clone())
             }
             Command::Goodbye(_) => {
@@ -213,6 +219,7 @@ fn plain(command: Command) -> Option<Order> {
         Command::Close(close) => Some(Order::Close(close)),
         Command::EndStreams(end) => Some(Order::EndStreams(end)),
         Command::Reconnect(reconnect) => Some(Order::Reconnect(reconnect)),
+        Command::Rebalance(rebalance) => Some(Order::Rebalance(rebalance)),
         Command::Change(change) => Some(Order::Change(change)),
         Command::Phase(phase) => Some(Order::Phase(phase.phase as u8)),
         _ => None,
@@ -229,6 +236,13 @@ fn hold_slow(work: &Work, line: &Line, order: proto::Slow) {
         let _ = voice.say(Message::Slowed(slowed)).await;
         let _ = voice.say(Message::Done(done)).await;
     });
+}
+
+/// Lets clients misbehave beside all else.
+fn misbehave(work: &mut Work, line: &Line, order: proto::Misbehave) -> Result<(), AgentError> {
+    let (misbehaving, cut) = work.misbehave(order.block)?;
+    tokio::spawn(misbehaving.run(order, line.voice(), cut));
+    Ok(())
 }
 
 /// Waits for reports, if there is an engine, and for the end of operations. No report at all: its thread has ended.

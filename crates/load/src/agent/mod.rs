@@ -3,6 +3,7 @@
 mod engine_thread;
 mod line;
 mod member;
+mod misbehaving;
 mod process;
 mod reach;
 mod resources;

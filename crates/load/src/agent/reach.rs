@@ -13,6 +13,7 @@ mod handshake;
 mod keep_alive;
 mod knock;
 mod listing;
+mod missing;
 mod survey;
 mod telling;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use erlmcp_protocol::client::request::Ask;
 use erlmcp_protocol::header::method;
 
 use super::target::{Eras, Spoken, Target};
+use crate::proto;
 pub use approach::{Approach, Step, approach};
 pub(super) use calling::Named;
 pub use conversation::{Conversation, converse};
@@ -67,6 +69,22 @@ fn at_some<T>(
         }
     }
     Err(trouble)
+}
+
+/// What of this the target does not have, as it was found.
+///
+/// # Errors
+/// Where nobody answers any more.
+pub(super) fn missing(
+    target: &Target,
+    first: usize,
+    found: &Found,
+    wanted: &proto::Wanted,
+) -> Result<Vec<proto::Missing>, Trouble> {
+    at_some(target, first, |address| {
+        let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+        missing::missing(&mut exchanger, target, found, wanted)
+    })
 }
 
 /// Opens a legacy session.

@@ -4,6 +4,7 @@
 mod tests;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use erlmcp_protocol::client::request::{BadRequest, Peer};
 use erlmcp_protocol::era::Version;
@@ -52,6 +53,8 @@ pub(super) struct Target {
     pub(super) eras: Eras,
     pub(super) tls: Option<Tls>,
     pub(super) allow_foreign: bool,
+    /// A request's.
+    pub(super) timeout: Duration,
 }
 
 impl Target {
@@ -72,6 +75,7 @@ impl Target {
             eras,
             tls,
             allow_foreign: setup.allow_foreign,
+            timeout: Duration::from_micros(setup.timeout_us.max(1)),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Operations beside the load, from their beginning to their end.
 
+use std::net::SocketAddr;
+
 use tokio::task::JoinHandle;
 
 use crate::operations::{Counts, NoOperations, Operations, Wanted};
@@ -52,6 +54,13 @@ impl UnderWay {
         tracing::info!("operations: {counts:?}");
         *self = Self::None;
         Ok(Some(block))
+    }
+
+    /// They go to these addresses from now on.
+    pub(super) fn follow(&self, endpoints: &[(u16, SocketAddr)]) {
+        if let Self::Running(_, operations) = self {
+            operations.follow(endpoints);
+        }
     }
 
     /// Open connections by replica.

@@ -8,9 +8,11 @@ use std::path::Path;
 use erlmcp_protocol::client::request::{Ask, Template};
 use erlmcp_protocol::header::method;
 use erlmcp_record::{AgentSample, Entry, Hist};
+use tokio::sync::watch;
 
 use super::AgentError;
 use super::engine_thread::EngineThread;
+use super::misbehaving::{Misbehaving, Texts};
 use super::process::connections_possible;
 use super::reach::{self, Found, Trouble};
 use super::resources::Resources;
@@ -43,6 +45,8 @@ pub(super) struct Work {
     clock: RunClock,
     resources: Resources,
     pub(super) operations: UnderWay,
+    /// The block of clients that misbehave, and its end.
+    misbehaving: Option<(u32, watch::Sender<bool>)>,
     pub(super) reports: Vec<Report>,
 }
 
@@ -73,6 +77,7 @@ impl Work {
             clock,
             resources: Resources::new(setup.agent, descriptors_limit),
             operations: UnderWay::None,
+            misbehaving: None,
             reports: Vec::new(),
             target,
         })
@@ -89,15 +94,28 @@ impl Work {
         asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
     }
 
-    pub(super) async fn reach(&mut self, block: u32) -> Reached {
-        match self.ask().await {
-            Ok(found) => {
-                let reached = found.reached(block);
+    pub(super) async fn reach(&mut self, reach: proto::Reach) -> Reached {
+        let block = reach.block;
+        let answered = match self.ask().await {
+            Ok(found) => self.missing(&found, reach.wanted).await.map(|missing| (found, missing)),
+            Err(trouble) => Err(trouble),
+        };
+        match answered {
+            Ok((found, missing)) => {
+                let reached = Reached { missing, ..found.reached(block) };
                 self.take(found);
                 reached
             }
             Err(trouble) => Reached { block, ok: false, error: trouble.to_string(), ..Reached::default() },
         }
+    }
+
+    /// What of this the target does not have.
+    async fn missing(&self, found: &Found, wanted: Option<proto::Wanted>) -> Result<Vec<proto::Missing>, Trouble> {
+        let Some(wanted) = wanted else { return Ok(Vec::new()) };
+        let (target, first, found) = (self.target.clone(), self.agent as usize, found.clone());
+        let asked = tokio::task::spawn_blocking(move || reach::missing(&target, first, &found, &wanted)).await;
+        asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
     }
 
     /// Finds out the era, and opens this agent's session where it is the legacy one. True where that was new. Where
@@ -228,6 +246,32 @@ impl Work {
             seed: self.seed,
         };
         self.operations.begin(order.block, &wanted).map_err(failed)
+    }
+
+    /// What it takes to let clients misbehave, and what tells of their end.
+    pub(super) fn misbehave(&mut self, block: u32) -> Result<(Misbehaving, watch::Receiver<bool>), AgentError> {
+        let assumed = self.target.assumed();
+        let peer = self.target.peer(self.spoken.as_ref().unwrap_or(&assumed));
+        let texts = Texts::new(&peer, self.requests.load.as_ref(), &self.tools).map_err(failed)?;
+        let (cut, told) = watch::channel(false);
+        self.misbehaving = Some((block, cut));
+        let misbehaving = Misbehaving {
+            agent: self.agent,
+            seed: self.seed,
+            clock: self.clock,
+            endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
+            allow_foreign: self.target.allow_foreign,
+            timeout: self.target.timeout,
+            texts,
+        };
+        Ok((misbehaving, told))
+    }
+
+    /// False where the block is not that of misbehaving clients.
+    pub(super) fn end_misbehaving(&mut self, block: u32) -> bool {
+        let Some((_, cut)) = self.misbehaving.as_ref().filter(|(of, _)| *of == block) else { return false };
+        let _ = cut.send(true);
+        true
     }
 
     /// False where the block is not that of the operations.

@@ -11,7 +11,7 @@ impl Block {
     pub(super) fn names(&self, which: Of) -> bool {
         match &self.work {
             Work::Sequential(_) => false,
-            Work::Arrivals(_) | Work::Sessions(_) | Work::Reconnect(_) => which == Of::Clients,
+            Work::Arrivals(_) | Work::Sessions(_) | Work::Reconnect(_) | Work::Rebalance(_) => which == Of::Clients,
             Work::Open(OpenWork { of, .. }) | Work::Close(CloseWork { of, .. }) => *of == which,
         }
     }
@@ -33,7 +33,7 @@ impl<N: Net> Engine<N> {
             let now_us = self.net.now_us();
             self.trim_clients();
             self.tell_intervals(now_us);
-            if matches!(block.work, Work::Open(_) | Work::Close(_) | Work::Reconnect(_)) {
+            if matches!(block.work, Work::Open(_) | Work::Close(_) | Work::Reconnect(_) | Work::Rebalance(_)) {
                 self.tell_connections();
                 self.tell_streams();
             }
@@ -67,6 +67,7 @@ impl<N: Net> Engine<N> {
                 close.next == close.end && of_clients && self.streams.are_closed(close.streams_end)
             }
             Work::Reconnect(reconnect) => self.are_back(reconnect),
+            Work::Rebalance(work) => work.is_over,
         };
         is_over && self.ledger.outstanding(block.id) == 0
     }

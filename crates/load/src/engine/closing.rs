@@ -113,6 +113,7 @@ impl<N: Net> Engine<N> {
         for key in keys {
             let connection = &mut self.connections[key as usize];
             let (was_open, endpoint) = (connection.is_open() && connection.is_client(), connection.endpoint);
+            let was_mover = connection.is_mover() && connection.opening.is_none();
             while let Some(request) = self.waiting.pop_front(&mut connection.queue) {
                 self.ledger.settle(request.ticket, withdrawn());
             }
@@ -121,6 +122,10 @@ impl<N: Net> Engine<N> {
             }
             if was_open {
                 self.endpoints.get_mut(endpoint).open -= 1;
+                self.log.closed();
+            }
+            if was_mover {
+                self.endpoints.get_mut(endpoint).opening -= 1;
                 self.log.closed();
             }
         }

@@ -19,7 +19,7 @@ impl<N: Net> Engine<N> {
         let Some(connection) = self.connections.get(key as usize) else { return };
         match (connection.role, connection.state) {
             (Role::Side, _) => self.side_lost(key),
-            (_, State::Lined | State::Idle) => {}
+            (_, State::Lined | State::Idle) | (Role::Mover(_), State::Resting) => {}
             (Role::Check, _) => self.check_failed(key, true),
             (Role::Sequential(block), State::Resting) => self.sequence_again(key, block),
             (Role::Client(_) | Role::Stream(_), State::Resting) => self.line_again(key),
@@ -49,7 +49,8 @@ impl<N: Net> Engine<N> {
             Role::Check => return self.check_failed(key, false),
             Role::Side => return self.side_lost(key),
             Role::Stream(_) => return self.stream_gone(key, Gone::Cut(cause)),
-            Role::Client(_) | Role::Sequential(_) => {}
+            Role::Mover(_) if connection.opening.is_none() => return self.drop_mover(key),
+            Role::Client(_) | Role::Sequential(_) | Role::Mover(_) => {}
         }
         if connection.opening.is_some() {
             return self.fail_opening(key, cause);
@@ -123,7 +124,7 @@ impl<N: Net> Engine<N> {
         }
         self.line.in_flight -= 1;
         let connection = &mut self.connections[key as usize];
-        if connection.is_client() && cause != Cause::RunEnded {
+        if (connection.is_client() || connection.is_mover()) && cause != Cause::RunEnded {
             self.log.failed(cause);
         }
         connection.failures = connection.failures.saturating_add(1);
@@ -137,6 +138,11 @@ impl<N: Net> Engine<N> {
             }
         }
         let (failures, block, closing) = (connection.failures, connection.block, connection.closing);
+        if connection.is_mover() {
+            // Its client stays where it is.
+            self.connections.remove(key as usize);
+            return;
+        }
         if let Role::Sequential(block) = connection.role {
             return self.sequence_not_opened(key, block, failures, now_us);
         }

@@ -10,6 +10,7 @@ mod closing;
 mod finishing;
 mod legs;
 mod losing;
+mod moving;
 mod opening;
 mod orders;
 mod receiving;
@@ -166,6 +167,7 @@ impl<N: Net> Engine<N> {
         self.retry(now_us);
         self.line_up(now_us);
         self.reconnect(now_us);
+        self.rebalance(now_us);
         self.begin_openings();
         self.close_clients(now_us);
         self.settle_change(now_us);

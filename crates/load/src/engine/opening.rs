@@ -94,20 +94,26 @@ impl<N: Net> Engine<N> {
             self.log.planned();
         }
         let planned_us = if paced_us > 0 { paced_us } else { now_us };
+        let flight = self.first_request(key, account, due_us, endpoint);
+        match self.set_out(key, endpoint, flight, planned_us) {
+            Ok(()) => self.arm(key),
+            Err(cause) => self.fail_opening(key, cause),
+        }
+    }
+
+    /// Plans what is said first on the connection.
+    pub(super) fn first_request(&mut self, key: u32, account: Account, due_us: u64, endpoint: u16) -> Flight {
+        let connection = &self.connections[key as usize];
         let ticket = self.ledger.plan(account, due_us, endpoint);
         self.last_id += 1;
         let is_handshake = self.calls.has_own_sessions() && connection.session.is_none();
         let call = if is_handshake { Call::Initialize } else { Call::Probe };
         let request =
             Request { ticket, call, due_us, give_up_us: u64::MAX, patience_us: 0, attempt: 1, failed: None, leg: None };
-        let flight = Flight::new(Purpose::Planned(request), call, self.last_id);
-        if connection.is_client() {
+        if connection.is_client() || connection.is_mover() {
             self.log.started();
         }
-        match self.set_out(key, endpoint, flight, planned_us) {
-            Ok(()) => self.arm(key),
-            Err(cause) => self.fail_opening(key, cause),
-        }
+        Flight::new(Purpose::Planned(request), call, self.last_id)
     }
 
     /// Connects, to say this first.
@@ -185,21 +191,24 @@ impl<N: Net> Engine<N> {
         connection.opened_us = now_us;
         connection.free_us = now_us;
         connection.wants = false;
+        let is_mover = connection.is_mover();
         let endpoint = self.endpoints.get_mut(connection.endpoint);
-        endpoint.opening -= 1;
         endpoint.health.opened();
         self.line.in_flight -= 1;
+        if !is_mover {
+            endpoint.opening -= 1;
+        }
         if let Role::Sequential(block) = connection.role {
             self.sequence_opened(block, opening, now_us);
             return;
         }
-        endpoint.open += 1;
+        endpoint.open += u32::from(!is_mover);
         let times = OpeningTimes {
             late_us: now_us - opening.planned_us,
             established_us: opening.established_us - opening.started_us,
             first_answer_us: now_us - opening.established_us,
         };
-        self.log.opened(reopened, times, self.ledger.spare_hists());
+        self.log.opened(reopened || is_mover, times, self.ledger.spare_hists());
         self.opening_ended(block);
         if incident > 0 && self.episodes.served(incident, now_us) {
             self.tell_episodes();

@@ -36,6 +36,7 @@ pub(crate) enum Order {
     Streams(proto::Streams),
     EndStreams(proto::EndStreams),
     Reconnect(proto::Reconnect),
+    Rebalance(proto::Rebalance),
     Change(proto::Change),
     Cut(u32),
     Endpoints(Vec<(u16, SocketAddr)>),
@@ -55,6 +56,7 @@ impl<N: Net> Engine<N> {
             Order::Close(close) => self.order_close(&close, now_us),
             Order::Streams(streams) => self.order_streams(&streams),
             Order::EndStreams(end) => self.order_end_streams(&end, now_us),
+            Order::Rebalance(rebalance) => self.order_rebalance(&rebalance),
             Order::Reconnect(reconnect) => self.order_reconnect(&reconnect),
             Order::Change(change) => self.order_change(&change),
             Order::Cut(block) => self.cut(block, now_us),
@@ -220,6 +222,10 @@ impl<N: Net> Engine<N> {
             Work::Close(_) => return,
             Work::Reconnect(reconnect) => {
                 reconnect.until_us = now_us;
+                return;
+            }
+            Work::Rebalance(work) => {
+                work.until_us = now_us;
                 return;
             }
         };

@@ -119,6 +119,12 @@ impl<N: Net> Engine<N> {
         }
     }
 
+    /// The client of this connection has another one.
+    pub(super) fn retries_moved(&mut self, from: u32, to: u32) {
+        let held = self.retries.pool.iter_mut().filter(|(_, (key, _))| *key == from);
+        held.for_each(|(_, (key, _))| *key = to);
+    }
+
     /// Retries a second that the blocks ask for which begin no more themselves; 0: as many as are earned.
     fn settle_rate(&self) -> f64 {
         let retrying = self.blocks.iter().filter_map(|block| match &block.work {

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::answer::{self, Result, Whole};
 use super::course::{Course, End, Next};
 use super::journal::Identity;
 use super::line::Line;
-use super::{NOWHERE, Shared};
+use super::{Endpoints, NOWHERE, Shared};
 use crate::clock::monotonic_ns;
 use crate::random::Random;
 use crate::retry::RetryBudget;
@@ -26,6 +27,7 @@ const LATE_ONE_IN: u64 = 50;
 pub(super) struct Lane {
     shared: Arc<Shared>,
     number: usize,
+    endpoints: Endpoints,
     /// Which of the endpoints it is at.
     place: usize,
     line: Line,
@@ -42,9 +44,10 @@ impl Lane {
         seed: u64,
         ending: watch::Receiver<bool>,
     ) -> Self {
-        let address = shared.endpoints[place % shared.endpoints.len()].1;
+        let endpoints = shared.endpoints();
+        let address = endpoints[place % endpoints.len()].1;
         let random = Random::new(seed, (1 << 48) | place as u64);
-        Self { shared, number, place, line: Line::to(address), random, last_id: 0, ending }
+        Self { shared, number, endpoints, place, line: Line::to(address), random, last_id: 0, ending }
     }
 
     /// Begins one each so long, where the one before is over, until no more are wanted.
@@ -62,6 +65,7 @@ impl Lane {
                 _ = ticks.tick() => {}
             }
             let Some(of) = self.identity() else { return };
+            self.follow();
             self.shared.budget(RetryBudget::first);
             let is_late = self.random.below(LATE_ONE_IN) == 0 && self.shared.spares_one();
             let goes_on = if is_late { self.late(&of).await } else { self.operation(&of).await };
@@ -198,7 +202,25 @@ impl Lane {
     }
 
     fn replica(&self) -> u16 {
-        self.shared.endpoints[self.place % self.shared.endpoints.len()].0
+        self.endpoints[self.place % self.endpoints.len()].0
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.endpoints[self.place % self.endpoints.len()].1
+    }
+
+    /// Takes over the addresses that there are now; the connection stays where its address is the same.
+    fn follow(&mut self) {
+        let now = self.shared.endpoints();
+        if Arc::ptr_eq(&now, &self.endpoints) {
+            return;
+        }
+        let before = self.address();
+        self.endpoints = now;
+        if self.address() != before {
+            self.line = Line::to(self.address());
+            self.note();
+        }
     }
 
     /// A connection that was lost is taken elsewhere at once.
@@ -206,7 +228,7 @@ impl Lane {
         if !self.line.is_connected() {
             self.note();
             self.place += 1;
-            self.line = Line::to(self.shared.endpoints[self.place % self.shared.endpoints.len()].1);
+            self.line = Line::to(self.address());
             let _ = self.line.connect().await;
         }
         self.note();
@@ -214,7 +236,7 @@ impl Lane {
 
     /// Where it is connected now.
     fn note(&self) {
-        let place = (self.place % self.shared.endpoints.len()) as u32;
+        let place = (self.place % self.endpoints.len()) as u32;
         let place = if self.line.is_connected() { place } else { NOWHERE };
         self.shared.places[self.number].store(place, Ordering::Relaxed);
     }

@@ -75,16 +75,23 @@ struct Shared {
     journal: Mutex<Journal>,
     budget: Mutex<RetryBudget>,
     texts: Texts,
-    endpoints: Vec<(u16, SocketAddr)>,
+    endpoints: Mutex<Endpoints>,
     /// The place of the endpoint that each lane is connected to; `NOWHERE`: none.
     places: Vec<AtomicU32>,
 }
+
+/// Replicas with their addresses.
+type Endpoints = Arc<[(u16, SocketAddr)]>;
 
 const NOWHERE: u32 = u32::MAX;
 
 impl Shared {
     fn journal<T>(&self, with: impl FnOnce(&mut Journal) -> T) -> T {
         with(&mut self.journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn endpoints(&self) -> Endpoints {
+        Arc::clone(&self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn budget<T>(&self, with: impl FnOnce(&mut RetryBudget) -> T) -> T {
@@ -117,7 +124,7 @@ impl Operations {
             journal: Mutex::new(Journal::create(wanted.folder, wanted.agent)?),
             budget: Mutex::new(RetryBudget::default()),
             texts: Texts::new(wanted.authority, wanted.path, wanted.tool)?,
-            endpoints: wanted.endpoints.to_vec(),
+            endpoints: Mutex::new(wanted.endpoints.into()),
             places: (0..lanes).map(|_| AtomicU32::new(NOWHERE)).collect(),
         });
         let (ending, told) = watch::channel(false);
@@ -132,11 +139,18 @@ impl Operations {
         Ok(Self { shared, lanes: running, ending })
     }
 
+    /// Lanes go to these from their next operations on.
+    pub(crate) fn follow(&self, endpoints: &[(u16, SocketAddr)]) {
+        if !endpoints.is_empty() {
+            *self.shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner) = endpoints.into();
+        }
+    }
+
     /// Open connections by replica.
     pub(crate) fn connections(&self) -> Vec<(u16, u64)> {
-        let mut sums = BTreeMap::new();
+        let (mut sums, endpoints) = (BTreeMap::new(), self.shared.endpoints());
         for place in self.shared.places.iter().map(|place| place.load(Ordering::Relaxed)) {
-            if let Some((replica, _)) = self.shared.endpoints.get(place as usize) {
+            if let Some((replica, _)) = endpoints.get(place as usize) {
                 *sums.entry(*replica).or_default() += 1;
             }
         }

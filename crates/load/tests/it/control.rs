@@ -125,7 +125,7 @@ impl Agent {
     }
 
     pub(crate) async fn reach(&mut self) -> proto::Reached {
-        self.tell(Command::Reach(proto::Reach { block: 99 })).await;
+        self.tell(Command::Reach(proto::Reach { block: 99, wanted: None })).await;
         let Message::Reached(reached) = self.next().await else { panic!("a probe is answered") };
         assert!(matches!(self.next().await, Message::Done(done) if done.block == 99));
         reached

@@ -14,13 +14,15 @@ pub(crate) struct Load {
     place: Place,
     plan: plan::Load,
     work: Option<Assignment>,
+    /// Clients that misbehave meanwhile.
+    misbehaving: Option<Assignment>,
     lines: SpanLines,
 }
 
 impl Load {
     pub(crate) fn new(place: Place, plan: plan::Load) -> Self {
         let lines = SpanLines::new(plan.line_every);
-        Self { place, plan, work: None, lines }
+        Self { place, plan, work: None, misbehaving: None, lines }
     }
 
     /// When it starts and when it ends, run clock; None where it was not given out yet.
@@ -75,11 +77,19 @@ impl Machine for Load {
                 settle_rate: 0.0,
                 shaped: self.plan.shaped,
             };
-            let (work, actions) = Assignment::load(&self.place, self.place.first_id, order, seen);
+            let (work, mut actions) = Assignment::load(&self.place, self.place.first_id, order, seen);
+            if self.plan.shaped {
+                let times = (work.start_us, self.duration_us());
+                let given = Assignment::misbehave(&self.place, self.place.first_id + 1, times, seen);
+                let (misbehaving, told) = given.unzip();
+                self.misbehaving = misbehaving;
+                actions.extend(told.into_iter().flatten());
+            }
             self.work = Some(work);
             return actions;
         };
         let mut actions = work.observe(seen);
+        actions.extend(self.misbehaving.iter_mut().flat_map(|misbehaving| misbehaving.observe(seen)));
         let (start_us, is_over) = (work.start_us, work.is_over());
         let lasts = (start_us, self.duration_us());
         actions.extend(self.lines.due(lasts, seen.now_us, is_over));
@@ -87,11 +97,11 @@ impl Machine for Load {
     }
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
-        self.work.as_mut().map(Assignment::cut).unwrap_or_default()
+        self.work.iter_mut().chain(&mut self.misbehaving).flat_map(Assignment::cut).collect()
     }
 
     fn is_over(&self) -> bool {
-        self.work.as_ref().is_some_and(Assignment::is_over)
+        self.work.as_ref().is_some_and(Assignment::is_over) && self.misbehaving.iter().all(Assignment::is_over)
     }
 
     fn facts(&self) -> Facts {

@@ -10,6 +10,7 @@ use super::metrics::Metrics;
 use super::operations::Operations;
 use super::rate_sweep::RateSweep;
 use super::reachability::Reachability;
+use super::readdress::Readdress;
 use super::readiness::Readiness;
 use super::scale::Scale;
 use super::sequential::Sequential;
@@ -53,6 +54,7 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Faults(faults) => Box::new(Faults::new(place, faults.clone())),
         Block::Visiting(visiting) => Box::new(Visiting::new(place, visiting.clone())),
         Block::Scaling(scaling) => Box::new(Scaling::new(place, scaling.clone())),
+        Block::Readdress(readdress) => Box::new(Readdress::new(place, readdress.clone())),
         Block::Scale { replicas, bound } => Box::new(Scale::new(place, *replicas, *bound)),
         Block::Capacity(capacity) => Box::new(Seek::new(place, (**capacity).clone())),
         Block::Close(close) => Box::new(Close::new(place, close.clone())),

@@ -43,7 +43,7 @@ impl Reachability {
             return Vec::new();
         };
         self.state = State::Mcp(seen.now_us);
-        let reach = Command::Reach(proto::Reach { block: self.place.first_id });
+        let reach = Command::Reach(proto::Reach { block: self.place.first_id, wanted: None });
         vec![Action::Command { agent, command: reach }]
     }
 

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Capacity, ChangeBy, Overflow, Scaling, Visiting};
@@ -36,6 +37,8 @@ pub enum Block {
     Scaling(Scaling),
     /// Changes the number of replicas.
     Scale { replicas: u16, bound: Duration },
+    /// Tells clients other addresses, and moves those there that are at addresses which are none of these any more.
+    Readdress(Readdress),
     /// Begins operations beside whatever else is done, until they are audited.
     Operations(Operations),
     /// Ends the operations and proves that none was lost; `Err`: none were begun, and why.
@@ -151,6 +154,17 @@ pub enum Fault {
     QueueOverflow { rate: f64, window: Duration, overflow: Overflow },
 }
 
+/// Addresses to be used from then on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readdress {
+    /// By replica.
+    pub endpoints: Vec<(u16, SocketAddr)>,
+    /// Clients that move a second, all agents together.
+    pub move_rate: f64,
+    /// How many move in all: for the estimate.
+    pub moves: u64,
+}
+
 /// Calls that happen once each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operations {
@@ -233,6 +247,7 @@ impl Block {
             Block::Visiting(visiting) => visiting.estimate(),
             Block::Scaling(scaling) => scaling.estimate(),
             Block::Scale { .. } => 10 * second,
+            Block::Readdress(readdress) => seconds(readdress.moves as f64 / readdress.move_rate.max(1.0)) + second,
             Block::Capacity(capacity) => capacity.estimate(),
             Block::Close(close) => close.estimate(),
             Block::Dismantle { own_cluster } => {

@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use crate::fault::{Field, Kind};
 use crate::{Era, ToolCall};
 
@@ -12,6 +14,8 @@ pub struct Found {
     pub replicas: u16,
     /// Numbers, kinds that cannot be done, and the replicas behind the fault proxy.
     pub field: Field,
+    /// Where the fault proxy waits until it is needed; None: there is none, or it stands in front from the beginning.
+    pub fronts: Option<Fronts>,
     /// What may be called to fill the queue, or why nothing may.
     pub queue: Result<QueueFacts, String>,
     /// Draws what is left to chance.
@@ -24,6 +28,14 @@ pub struct Found {
     pub operations: Option<String>,
     pub offers: Offers,
     pub visits: Visits,
+}
+
+/// All addresses to connect to, by replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fronts {
+    /// With the proxy's in place of those that it stands before.
+    pub through: Vec<(u16, SocketAddr)>,
+    pub direct: Vec<(u16, SocketAddr)>,
 }
 
 /// What a visitor may do at the target; each with the reason where it may not.

@@ -17,7 +17,7 @@ const SWEEP_RATE: f64 = 10_000.0;
 const SUSTAINED_SCENARIO_MAX: Duration = Duration::from_secs(600);
 const BURST_MAX: Duration = Duration::from_secs(30);
 pub(super) const LEFT_OUT: &str = skip::LEFT_OUT;
-const AUDIT: &str = "audit of the operations";
+pub(super) const AUDIT: &str = "audit of the operations";
 
 /// The six phases, for what was asked and what was found.
 pub fn stress(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {

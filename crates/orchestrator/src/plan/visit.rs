@@ -68,10 +68,15 @@ pub struct Scaling {
     pub replicas: Vec<u16>,
     /// Of one change.
     pub bound: Duration,
+    /// Clients that move a second, all agents together.
+    pub move_rate: f64,
+    /// How many move in all: for the estimate.
+    pub moves: u64,
 }
 
 impl Scaling {
     pub(super) fn estimate(&self) -> Duration {
-        self.window + (self.window + Duration::from_secs(5)) * self.replicas.len() as u32
+        let moving = Duration::from_secs_f64(self.moves as f64 / self.move_rate.max(1.0));
+        self.window + (self.window + Duration::from_secs(5)) * self.replicas.len() as u32 + moving
     }
 }

@@ -1,18 +1,22 @@
-use std::net::SocketAddr;
+use std::time::Duration;
 
-use erlmcp_load::proto::{self, command::Command};
 use erlmcp_record::Detail;
 use erlmcp_record::names::detail;
 use erlmcp_report::plural;
 
-use super::spread::{Spread, by_replica};
+use super::spread::{Spread, SpreadWatch, by_replica};
 use super::steady::Steady;
 use crate::action::{Action, Ask};
+use crate::assignment::Assignment;
 use crate::event::{Answer, Event};
 use crate::machine::{Facts, Machine, Observation, Place};
 use crate::plan;
 
-/// More replicas and fewer again, under load. Clients learn of the addresses at once.
+/// From a change on clients move for so long at most, until they are even again.
+const MOVED_WITHIN: Duration = Duration::from_secs(60);
+
+/// More replicas and fewer again, under load. Clients learn of the addresses at once, and those that are between two requests
+/// move there, at a bounded rate.
 #[derive(Debug)]
 pub(crate) struct Scaling {
     place: Place,
@@ -21,6 +25,8 @@ pub(crate) struct Scaling {
     state: State,
     /// Numbers of the replicas that there are.
     replicas: Vec<u16>,
+    moving: Option<Assignment>,
+    spread: SpreadWatch,
     /// Changes that were made.
     made: usize,
     detail: Detail,
@@ -40,13 +46,22 @@ enum State {
 impl Scaling {
     pub(crate) fn new(place: Place, plan: plan::Scaling) -> Self {
         let (detail, inconclusive) = (Detail::new(), None);
-        Self { place, plan, steady: None, state: State::Before, replicas: Vec::new(), made: 0, detail, inconclusive }
+        let (steady, moving, spread, replicas) = (None, None, SpreadWatch::default(), Vec::new());
+        Self { place, plan, steady, state: State::Before, replicas, moving, spread, made: 0, detail, inconclusive }
     }
 
     /// The next change, or the end.
     fn next(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(replicas) = self.plan.replicas.get(self.made).copied() else { return self.end() };
         self.state = State::Changing(seen.now_us);
+        if self.replicas.is_empty() {
+            let known = seen.world.agents.iter().flat_map(|agent| &agent.by_replica);
+            self.replicas = known.map(|(replica, _)| *replica).collect();
+            self.replicas.sort_unstable();
+            self.replicas.dedup();
+        }
+        self.spread = SpreadWatch::new(self.replicas.clone());
+        self.spread.before(seen);
         let line = Action::scenario_line(format!("scaling to {}", plural(u64::from(replicas), "replica")));
         vec![line, Action::Ask(Ask::Scale { replicas })]
     }
@@ -68,14 +83,20 @@ impl Scaling {
         self.enter(detail::SCALED_MS, (seen.now_us - from_us) as f64 / 1e3);
         self.enter(detail::REPLICAS, endpoints.len() as f64);
         self.state = State::Settling(seen.now_us + self.plan.window.as_micros() as u64);
-        let endpoint = |(replica, address): &(u16, SocketAddr)| proto::Endpoint {
-            replica: u32::from(*replica),
-            address: address.to_string(),
-        };
-        let list = proto::Endpoints { endpoints: endpoints.iter().map(endpoint).collect() };
         self.replicas = endpoints.iter().map(|(replica, _)| *replica).collect();
-        let tell = |agent| Action::Command { agent, command: Command::Endpoints(list.clone()) };
-        seen.world.alive().into_iter().map(tell).collect()
+        self.spread.among(self.replicas.clone());
+        let mut actions = Action::tell_endpoints(&seen.world.alive(), &endpoints);
+        let (block, within_us) = (self.place.first_id + 1 + self.made as u32, MOVED_WITHIN.as_micros() as u64);
+        let (moving, told) = Assignment::rebalance(&self.place, block, (self.plan.move_rate, within_us), seen);
+        self.moving = Some(moving);
+        actions.extend(told);
+        actions
+    }
+
+    /// The window is over, and so are the moves.
+    fn is_settled(&self, until_us: u64, now_us: u64) -> bool {
+        let late_us = until_us + MOVED_WITHIN.as_micros() as u64;
+        now_us >= until_us && (self.moving.as_ref().is_none_or(Assignment::is_over) || now_us >= late_us)
     }
 
     /// What came of the change.
@@ -91,6 +112,10 @@ impl Scaling {
             self.enter(detail::GINI, spread.gini);
             text = format!("{text}; the most is {:.2} times the mean", spread.ratio);
         }
+        if let Some(ms) = self.spread.detail().get(detail::EVEN_MS) {
+            self.enter(detail::EVEN_MS, *ms);
+            text = format!("{text}, even again after {:.1} s", ms / 1e3);
+        }
         self.made += 1;
         let mut actions = vec![Action::scenario_line(text)];
         actions.extend(self.next(seen));
@@ -104,24 +129,30 @@ impl Scaling {
 
     fn end(&mut self) -> Vec<Action> {
         self.state = State::Ending;
-        self.steady.as_mut().map(Steady::cut).unwrap_or_default()
+        let mut actions = self.steady.as_mut().map(Steady::cut).unwrap_or_default();
+        actions.extend(self.moving.as_mut().map(Assignment::cut).unwrap_or_default());
+        actions
     }
 }
 
 impl Machine for Scaling {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(steady) = &mut self.steady else {
-            let lasts = (self.plan.window + self.plan.bound) * self.plan.replicas.len() as u32;
+            let lasts = (self.plan.window + self.plan.bound + MOVED_WITHIN) * self.plan.replicas.len() as u32;
             let (steady, actions) = Steady::start_for(&self.place, (self.plan.rate, self.plan.window, lasts), seen);
             self.steady = Some(steady);
             return actions;
         };
         let mut actions = steady.observe(seen);
+        actions.extend(self.moving.iter_mut().flat_map(|moving| moving.observe(seen)));
         let is_measured = self.state == State::Before && steady.is_measured(seen);
         actions.extend(match self.state {
             State::Before if is_measured => self.next(seen),
             State::Changing(from_us) => self.changing(from_us, seen),
-            State::Settling(until_us) if seen.now_us >= until_us => self.settled(seen),
+            State::Settling(until_us) => {
+                self.spread.after(seen);
+                if self.is_settled(until_us, seen.now_us) { self.settled(seen) } else { Vec::new() }
+            }
             _ => Vec::new(),
         });
         actions

@@ -64,6 +64,11 @@ impl SpreadWatch {
         Self { replicas, ..Self::default() }
     }
 
+    /// There are these now.
+    pub(super) fn among(&mut self, replicas: Vec<u16>) {
+        self.replicas = replicas;
+    }
+
     /// Nothing has happened yet.
     pub(super) fn before(&mut self, seen: &Observation<'_>) {
         self.before = Spread::of(&by_replica(seen.world, &self.replicas)).or(self.before);

@@ -71,7 +71,14 @@ fn a_visitor_comes_while_a_fault_is_in_force_and_the_fault_is_undone() {
 
 #[test]
 fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
-    let plan = Scaling { rate: 400.0, window: WINDOW, replicas: vec![4, 2], bound: Duration::from_secs(30) };
+    let plan = Scaling {
+        rate: 400.0,
+        window: WINDOW,
+        replicas: vec![4, 2],
+        bound: Duration::from_secs(30),
+        move_rate: 100.0,
+        moves: 0,
+    };
     let mut stage = Stage::new(vec![Step::scenario("scaling", "scaling", Block::Scaling(plan))], 500);
     stage.run_to_end(40 * SECOND);
     let told: Vec<usize> = stage
@@ -82,7 +89,11 @@ fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
         })
         .collect();
     assert_eq!(told, [4, 4, 2, 2], "two agents, two changes");
+    let moves =
+        stage.commands().filter(|(_, command)| matches!(command, Command::Rebalance(order) if order.rate == 50.0));
+    assert_eq!(moves.count(), 4, "each agent moves its part of them");
     let row = stage.scenario();
+    assert!(!row.detail.contains_key("change_1_even_again_ms"), "nobody moved: {row:?}");
     // All connections are at two of the four replicas.
     assert_eq!(row.detail.get("change_1_spread_ratio"), Some(&2.0), "{row:?}");
     assert_eq!((row.detail.get("change_1_least_count"), row.detail.get("change_1_gini")), (Some(&0.0), Some(&0.5)));
@@ -91,7 +102,14 @@ fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
 
 #[test]
 fn a_cut_takes_the_new_replicas_back() {
-    let plan = Scaling { rate: 400.0, window: WINDOW, replicas: vec![4, 2], bound: Duration::from_secs(30) };
+    let plan = Scaling {
+        rate: 400.0,
+        window: WINDOW,
+        replicas: vec![4, 2],
+        bound: Duration::from_secs(30),
+        move_rate: 100.0,
+        moves: 0,
+    };
     let mut stage = Stage::new(vec![Step::scenario("scaling", "scaling", Block::Scaling(plan))], 500);
     stage.run_for(5 * SECOND);
     assert!(stage.asked(&Ask::Scale { replicas: 4 }) && !stage.asked(&Ask::Scale { replicas: 2 }));

@@ -1,4 +1,17 @@
+use erlmcp_load::proto::command::Command;
 use erlmcp_load::proto::{Door, Knocked};
+
+use crate::phase::OPERATIONS_BLOCK;
+
+/// The block of a command that is done as soon as it is told: nobody operates, moves or misbehaves here.
+pub(super) fn done_at_once(command: &Command) -> Option<u32> {
+    match command {
+        Command::Cut(cut) if cut.block == OPERATIONS_BLOCK => Some(cut.block),
+        Command::Rebalance(order) => Some(order.block),
+        Command::Misbehave(order) => Some(order.block),
+        _ => None,
+    }
+}
 
 /// The first address answers within a millisecond, the second one refuses.
 pub(super) fn knocked(block: u32, knocks: u32) -> Knocked {

@@ -3,18 +3,28 @@
 use std::net::SocketAddr;
 
 use erlmcp_record::Proxied;
+use erlmcp_record::names::phase;
 use erlmcp_report::plural;
 
-use crate::fault::{FaultList, mix};
+use crate::StressConfig;
+use crate::fault::mix;
+use crate::plan::SUITE_PHASES;
 use crate::proxy::connections_max;
 
+/// True where the suite's phase of faults will be run.
+pub(super) fn are_wanted(config: &StressConfig) -> bool {
+    let place = SUITE_PHASES.iter().position(|name| *name == phase::FAILURE_SCENARIOS);
+    let chosen = config.chosen_phases().unwrap_or_default();
+    !config.no_faults && place.is_some_and(|place| chosen.get(place).copied().unwrap_or(false))
+}
+
 /// The replicas that get the proxy, in their order, drawn by the seed where not all can. `connections` are those of the
-/// run; at the worst moment of the list they all are on the replicas that are not out.
+/// run; at the worst moment, with `out` replicas gone, they all are on the others.
 ///
 /// # Errors
 /// Why there are none.
 pub(super) fn choose(
-    list: &FaultList,
+    out: usize,
     replicas: &[u16],
     (connections, descriptors): (u64, u64),
     seed: u64,
@@ -23,7 +33,7 @@ pub(super) fn choose(
     if connections <= room {
         return Ok(replicas.to_vec());
     }
-    let left = replicas.len() - list.out_at_most(replicas.len()).min(replicas.len().saturating_sub(1));
+    let left = replicas.len() - out.min(replicas.len().saturating_sub(1));
     let each = connections.div_ceil(left.max(1) as u64).max(1);
     let count = usize::try_from(room / each).unwrap_or(usize::MAX).min(replicas.len());
     if count == 0 {
@@ -39,7 +49,8 @@ pub(super) fn choose(
 }
 
 /// What the person who watches is told.
-pub(super) fn told(proxied: &Proxied, all: usize, descriptors: u64) -> String {
+/// `waits`: nothing goes through it before its phase.
+pub(super) fn told(proxied: &Proxied, (all, waits): (usize, bool), descriptors: u64) -> String {
     let of = proxied.replicas.len();
     let which =
         if of == all { format!("all {}", plural(all as u64, "replica")) } else { format!("{of} of {all} replicas") };
@@ -54,7 +65,8 @@ pub(super) fn told(proxied: &Proxied, all: usize, descriptors: u64) -> String {
         }
         _ => String::new(),
     };
-    format!("Traffic to {which} goes through the fault proxy, in the baseline too{why}{cost}")
+    let when = if waits { "for the faults that need it" } else { "in the baseline too" };
+    format!("Traffic to {which} goes through the fault proxy, {when}{why}{cost}")
 }
 
 /// The addresses to connect to, with the proxy's in place of those that it stands before.
@@ -69,12 +81,13 @@ pub(super) fn replace(endpoints: &mut [(u16, SocketAddr)], fronts: &[(u16, Socke
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::FaultList;
 
     const DESCRIPTORS: u64 = 20_000;
 
     fn chosen(connections: u64, replicas: u16) -> Result<Vec<u16>, String> {
         let all: Vec<u16> = (1..=replicas).collect();
-        choose(&FaultList::usual(), &all, (connections, DESCRIPTORS), 7)
+        choose(FaultList::usual().out_at_most(all.len()), &all, (connections, DESCRIPTORS), 7)
     }
 
     #[test]
@@ -87,12 +100,15 @@ mod tests {
         let why = chosen(100_000, 12).expect_err("each has up to 16,667");
         assert!(why.contains("holds 9616 connections") && why.contains("up to 16667"), "{why}");
         assert!(chosen(100_000, 60).is_ok_and(|some| some.len() == 2));
+        let all: Vec<u16> = (1..=12).collect();
+        let one_out = choose(1, &all, (100_000, DESCRIPTORS), 7).expect("each has up to 9,091");
+        assert_eq!(one_out.len(), 1);
     }
 
     #[test]
     fn what_it_costs_is_told() {
         let proxied = Proxied { replicas: vec![1, 2], direct_us: Some(150), through_us: Some(321) };
-        let told = told(&proxied, 12, DESCRIPTORS);
+        let told = told(&proxied, (12, false), DESCRIPTORS);
         assert!(told.contains("2 of 12 replicas") && told.contains("0.32 ms through it and 0.15 ms without"), "{told}");
     }
 }

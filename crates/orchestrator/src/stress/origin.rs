@@ -116,6 +116,7 @@ pub(super) fn found(
         colocated: is_colocated,
         replicas: replicas.len() as u16,
         field: Field { replicas, fronted, lacks: cluster.map_or_else(no_driver, LocalCluster::lacks) },
+        fronts: None,
         queue: match queue {
             _ if !may_queue => Err("the target has no queued tool that may be called".into()),
             Some(queue) if queue.workers > 0 && queue.places > 0 => Ok(queue),

@@ -23,13 +23,14 @@ use crate::fleet::Fleet;
 use crate::folder::Folder;
 use crate::hands::Hands;
 use crate::machine::RunFacts;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Found, Fronts, Plan};
 use crate::preflight::{Crew, Room};
 use crate::recorder::Recorder;
 use crate::rig::Rig;
 use crate::run::Watcher;
 use crate::target::{Status, Target, Url};
 use crate::visit::Door;
+use crate::workload::Workload;
 use crate::world::{AgentView, World};
 use crate::{StressError, clock, collector, host};
 
@@ -75,6 +76,13 @@ struct Answering {
     status: Option<Status>,
     origin: Origin,
     endpoints: Vec<(u16, SocketAddr)>,
+}
+
+/// The fault proxy that stands in front of replicas.
+struct Proxy {
+    proxied: Proxied,
+    /// Where it waits until it is needed.
+    fronts: Option<Fronts>,
 }
 
 fn command(config: &StressConfig) -> &'static str {
@@ -126,10 +134,10 @@ impl<'a> Setup<'a> {
         self.rig.add_target(answering.target.clone());
         let seed = self.config.seed.unwrap_or_else(|| unix_ns() / 1_000 % 1_000_000_000);
         self.add_door(&answering);
-        let proxied = self.put_proxy(&mut answering, seed).await?;
+        let proxy = self.put_proxy(&mut answering, seed).await?;
         let (reached, world) = self.start_agents(binary, &answering, seed).await?;
         let chosen = calls::choose(&reached, self.config.tool.as_ref(), self.config.workload.as_ref())?;
-        self.settle(answering, (reached, world), chosen, (seed, proxied)).await
+        self.settle(answering, (reached, world), chosen, (seed, proxy)).await
     }
 
     /// A visitor goes to the replicas' own addresses, and speaks no TLS.
@@ -149,15 +157,20 @@ impl<'a> Setup<'a> {
     }
 
     /// Where a fault of the list needs the fault proxy: it stands in front of as many replicas as can be, for all
-    /// connections of the run to them.
-    async fn put_proxy(&mut self, answering: &mut Answering, seed: u64) -> Result<Option<Proxied>, StressError> {
-        let list = self.config.faults.clone().or_else(|| self.config.chaos.then(FaultList::usual));
+    /// connections of the run to them. In the suite it waits there until its own phase needs it.
+    async fn put_proxy(&mut self, answering: &mut Answering, seed: u64) -> Result<Option<Proxy>, StressError> {
+        let is_suite = self.config.suite.is_some();
+        let is_usual = self.config.chaos || is_suite;
+        let list = self.config.faults.clone().or_else(|| is_usual.then(FaultList::usual));
+        let list = list.filter(|_| !is_suite || fronts::are_wanted(self.config));
         let (Some(list), Some(cluster)) = (list.filter(FaultList::needs_proxy), self.rig.cluster_mut()) else {
             return Ok(None);
         };
         let replicas: Vec<u16> = answering.endpoints.iter().map(|(replica, _)| *replica).collect();
         let (sockets, descriptors) = (self.config.sockets(), self.room.descriptors);
-        let chosen = match fronts::choose(&list, &replicas, (sockets, descriptors), seed) {
+        // In the suite faults come one at a time, and none puts out more than one replica while clients pass the proxy.
+        let out = if is_suite { 1 } else { list.out_at_most(replicas.len()) };
+        let chosen = match fronts::choose(out, &replicas, (sockets, descriptors), seed) {
             Ok(chosen) => chosen,
             Err(why) => {
                 cluster.lack_proxy(&why);
@@ -167,9 +180,16 @@ impl<'a> Setup<'a> {
             }
         };
         let (proxied, addresses) = cluster.put_proxy_before(&chosen).await?;
-        fronts::replace(&mut answering.endpoints, &addresses);
-        self.show(live::Event::Note { text: fronts::told(&proxied, replicas.len(), descriptors) }).await;
-        Ok(Some(proxied))
+        let direct = answering.endpoints.clone();
+        let mut through = direct.clone();
+        fronts::replace(&mut through, &addresses);
+        let text = fronts::told(&proxied, (replicas.len(), is_suite), descriptors);
+        self.show(live::Event::Note { text }).await;
+        if is_suite {
+            return Ok(Some(Proxy { proxied, fronts: Some(Fronts { through, direct }) }));
+        }
+        answering.endpoints = through;
+        Ok(Some(Proxy { proxied, fronts: None }))
     }
 
     /// Ends what was begun, and leaves no folder of a run that never was, unless its cluster's log helps to find out
@@ -348,7 +368,8 @@ impl<'a> Setup<'a> {
     /// Who answers, as the first agent finds out.
     async fn reach(&mut self, target: &Target, world: &mut World) -> Result<Reached, StressError> {
         let cannot = |why: &str| StressError::Unreachable(format!("{} cannot be tested: {why}", target.url));
-        self.rig.command(0, Command::Reach(proto::Reach { block: REACH_BLOCK }));
+        let wanted = self.config.workload.as_ref().map(Workload::wanted);
+        self.rig.command(0, Command::Reach(proto::Reach { block: REACH_BLOCK, wanted }));
         let answered = async {
             loop {
                 match self.rig.next().await {
@@ -375,10 +396,11 @@ impl<'a> Setup<'a> {
         answering: Answering,
         (reached, world): (Reached, World),
         chosen: Chosen,
-        (seed, proxied): (u64, Option<Proxied>),
+        (seed, proxy): (u64, Option<Proxy>),
     ) -> Result<Ready, StressError> {
         let Answering { target, status, origin, endpoints } = answering;
         let replicas = endpoints.len() as u16;
+        let (proxied, fronts) = proxy.map(|proxy| (proxy.proxied, proxy.fronts)).unzip();
         let possible: u64 = world.agents.iter().map(|agent| agent.connections_possible).sum();
         let visits =
             origin::visits((&target, origin), status.as_ref(), (self.config.connections(), u64::from(replicas)));
@@ -391,6 +413,7 @@ impl<'a> Setup<'a> {
             (chosen.calls.queued.is_some(), changes, &reached),
             (seed, proxied.as_ref().map(|proxied| proxied.replicas.clone()).unwrap_or_default(), visits),
         );
+        let found = Found { fronts: fronts.flatten(), ..found };
         let planned = match command(self.config) {
             "comprehensive" => plan::comprehensive,
             "capacity" => plan::capacity,

@@ -1,11 +1,10 @@
 //! From a workload to what agents are told.
 
-use erlmcp_load::proto::{self, Request, Tool};
+use erlmcp_load::proto::{self, Reached, Request};
 
 use super::trace::TraceFile;
-use super::{Arrival, Asks, Value, ValueOf, Workload};
+use super::{Arrival, Asks, Misbehaving, Value, ValueOf, Workload};
 use crate::StressError;
-use crate::calls::check_tool;
 
 /// A workload as agents are told it, and what the run must know of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +12,7 @@ pub(crate) struct Compiled {
     /// Without its trace, of which each agent has a part.
     told: proto::Workload,
     pub(crate) arrival: Arrival,
+    pub(crate) misbehaving: Vec<Misbehaving>,
 }
 
 impl Workload {
@@ -20,25 +20,18 @@ impl Workload {
     ///
     /// # Errors
     /// Where the target has not what a step needs.
-    pub(crate) fn compile(&self, usual: &Request, tools: &[Tool]) -> Result<Compiled, StressError> {
+    pub(crate) fn compile(&self, usual: &Request, reached: &Reached) -> Result<Compiled, StressError> {
+        self.check_target(reached).map_err(StressError::usage)?;
         let mut steps = Vec::new();
         for step in &self.steps {
             let request = match &step.asks {
                 Asks::Usual => usual.clone(),
-                Asks::Method { method, name, arguments } => {
-                    if method == "tools/call" {
-                        let in_workload = |error: StressError| {
-                            StressError::usage(format!("the workload {} cannot be run: {error}", self.name))
-                        };
-                        check_tool(name, tools).map_err(in_workload)?;
-                    }
-                    Request {
-                        method: method.clone(),
-                        name: name.clone(),
-                        arguments: arguments.clone(),
-                        with_progress: false,
-                    }
-                }
+                Asks::Method { method, name, arguments } => Request {
+                    method: method.clone(),
+                    name: name.clone(),
+                    arguments: arguments.clone(),
+                    with_progress: false,
+                },
             };
             steps.push(proto::Step {
                 request: Some(request),
@@ -54,7 +47,7 @@ impl Workload {
         };
         let sessions = self.sessions.iter().map(session).collect();
         let told = proto::Workload { steps, sessions, values: self.values.iter().map(value).collect(), trace: None };
-        Ok(Compiled { told, arrival: self.arrival.clone() })
+        Ok(Compiled { told, arrival: self.arrival.clone(), misbehaving: self.misbehaving.clone() })
     }
 
     /// As a report says what was called: "tools/call" first where that is among it, which readiness asks for.

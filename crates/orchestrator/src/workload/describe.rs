@@ -10,13 +10,18 @@ use crate::config::StressConfig;
 const NAMED_MAX: usize = 8;
 
 impl Workload {
-    pub(crate) fn row(&self) -> WorkloadRow {
+    /// Beside so many connections.
+    pub(crate) fn row(&self, connections: u64) -> WorkloadRow {
         let class = |(class, share): (&super::Class, f64)| ClassRow {
             name: class.name.clone(),
             share,
             limits: class.expected.iter().map(|expected| expected.0.clone()).collect(),
         };
-        WorkloadRow { name: self.name.clone(), classes: self.classes.iter().zip(self.shares()).map(class).collect() }
+        WorkloadRow {
+            name: self.name.clone(),
+            classes: self.classes.iter().zip(self.shares()).map(class).collect(),
+            misbehaving: self.misbehaving_clients(connections),
+        }
     }
 
     /// What the plan says of it.
@@ -46,6 +51,12 @@ impl Workload {
             named.push(format!("{} more {:.1}", rest.len(), rest.iter().map(|(rate, _)| rate).sum::<f64>()));
         }
         lines.push(format!("  requests a second expected: {}", named.join(", ")));
+        let misbehaving = self.misbehaving_clients(config.connections());
+        if !misbehaving.is_empty() {
+            let named: Vec<String> = misbehaving.iter().map(|one| format!("{} {}", one.clients, one.way)).collect();
+            let named = named.join(", ");
+            lines.push(format!("  misbehaving clients beside them, counted nowhere else: {named}"));
+        }
         if config.streams > 0 {
             lines.push(format!("  {} of notifications beside them", plural(config.streams, "stream")));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use erlmcp_load::Misbehaviour;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
@@ -38,6 +39,59 @@ pub(super) struct File {
     #[serde(default)]
     #[schemars(with = "Vec<StepForm>")]
     pub(super) request: Vec<Spanned<StepForm>>,
+    /// Clients beside the connections that are wrong on purpose, while the load is sustained.
+    #[serde(default)]
+    #[schemars(with = "Vec<MisbehavingForm>")]
+    pub(super) misbehaving: Vec<Spanned<MisbehavingForm>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MisbehavingForm {
+    /// In which way.
+    #[schemars(with = "WayWord")]
+    pub(super) way: Spanned<WayWord>,
+    /// So many, as a share of the connections: 0.01 are one beside each hundred.
+    pub(super) share: f64,
+    /// From the end of one deed to the next of the same client: "2s", or "1s..3s" (the default).
+    pub(super) every: Option<String>,
+}
+
+/// Ways in which clients misbehave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WayWord {
+    /// Half a request, then the connection is reset.
+    CutInRequest,
+    /// Half a request, then nothing more.
+    HalfRequest,
+    /// Calls again and again, and reads no answer.
+    NeverReads,
+    /// A call whose connection is gone before the answer.
+    AbandonsCall,
+    /// A method that no server has.
+    UnknownMethod,
+    /// A body that is not JSON.
+    BadJson,
+    /// A session that was never opened.
+    WrongSession,
+    /// Opens a session and goes away without ending it.
+    NoDelete,
+}
+
+impl WayWord {
+    pub(super) fn way(self) -> Misbehaviour {
+        match self {
+            Self::CutInRequest => Misbehaviour::CutInRequest,
+            Self::HalfRequest => Misbehaviour::HalfRequest,
+            Self::NeverReads => Misbehaviour::NeverReads,
+            Self::AbandonsCall => Misbehaviour::AbandonsCall,
+            Self::UnknownMethod => Misbehaviour::UnknownMethod,
+            Self::BadJson => Misbehaviour::BadJson,
+            Self::WrongSession => Misbehaviour::WrongSession,
+            Self::NoDelete => Misbehaviour::NoDelete,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -5,8 +5,10 @@ mod compile;
 mod describe;
 mod expect;
 mod file;
+mod misbehaving;
 mod parse;
 mod shipped;
+mod target;
 mod trace;
 
 use std::time::Duration;
@@ -17,6 +19,7 @@ pub(crate) use arrival::Arrival;
 pub(crate) use compile::Compiled;
 pub(crate) use expect::Expected;
 pub use file::workload_schema;
+pub(crate) use misbehaving::Misbehaving;
 pub use shipped::SHIPPED;
 pub use trace::{TraceError, record};
 
@@ -36,6 +39,8 @@ pub struct Workload {
     steps: Vec<Step>,
     sessions: Vec<Session>,
     classes: Vec<Class>,
+    /// Beside the connections.
+    misbehaving: Vec<Misbehaving>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,6 +74,8 @@ struct Step {
     asks: Asks,
     /// Before it, drawn between these two.
     think: (Duration, Duration),
+    /// Of the file; None: it is of a trace.
+    line: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -133,8 +140,9 @@ impl Workload {
         config.own_sessions |= self.own_sessions && config.era == Era::Legacy;
     }
 
-    /// Refuses a rate at which clients would have to be in two sessions at once.
+    /// Refuses a rate at which clients would have to be in two sessions at once, and what misbehaving clients cannot do.
     pub(crate) fn check(&self, config: &StressConfig) -> Result<(), String> {
+        self.check_misbehaving(config)?;
         let Some(most) = self.natural_rate(config.connections()) else { return Ok(()) };
         let rate = config.rate();
         // As it was worked out, and as people round it.

@@ -22,7 +22,7 @@ const THINK_MAX: Duration = Duration::from_secs(600);
 const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// What is wrong, and where in the text.
-struct Wrong {
+pub(super) struct Wrong {
     at: Option<usize>,
     why: String,
 }
@@ -40,7 +40,7 @@ impl From<&str> for Wrong {
 }
 
 /// Puts the place of `spanned` to what is wrong inside it, unless that knows a closer one.
-fn within<T, U>(spanned: &Spanned<T>, of: impl FnOnce(&T) -> Result<U, Wrong>) -> Result<U, Wrong> {
+pub(super) fn within<T, U>(spanned: &Spanned<T>, of: impl FnOnce(&T) -> Result<U, Wrong>) -> Result<U, Wrong> {
     of(spanned.get_ref()).map_err(|wrong| Wrong { at: wrong.at.or(Some(spanned.span().start)), ..wrong })
 }
 
@@ -56,7 +56,7 @@ pub(super) fn parse(name: &str, text: &str, folder: Option<&Path>) -> Result<Wor
     let file: File = toml::from_str(text)
         .map_err(|error| Wrong { at: error.span().map(|span| span.start), why: error.message().trim().to_string() })
         .map_err(told)?;
-    Builder::default().build(name, file, folder).map_err(told)
+    Builder { text, ..Builder::default() }.build(name, file, folder).map_err(told)
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -64,7 +64,9 @@ fn line_of(text: &str, at: usize) -> usize {
 }
 
 #[derive(Default)]
-struct Builder {
+struct Builder<'t> {
+    /// Of the file.
+    text: &'t str,
     /// Index of each value by its name.
     named: BTreeMap<String, u16>,
     steps: Vec<Step>,
@@ -72,7 +74,7 @@ struct Builder {
     classes: Vec<Class>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn build(mut self, name: &str, file: File, folder: Option<&Path>) -> Result<Workload, Wrong> {
         let values = self.values(&file.values)?;
         let arrival = match &file.arrival {
@@ -83,7 +85,7 @@ impl Builder {
             within(session, |form| self.session(form))?;
         }
         for request in &file.request {
-            within(request, |form| self.request(form))?;
+            within(request, |form| self.request(form, request.span().start))?;
         }
         if let Some(trace) = arrival.trace() {
             if !self.sessions.is_empty() {
@@ -92,7 +94,12 @@ impl Builder {
             for (request, count) in trace.requests.iter().zip(trace.counts()) {
                 let class = self.class(&request.label(), true)?;
                 self.sessions.push(Session { weight: count, first: self.steps.len(), count: 1, rest: Duration::ZERO });
-                self.steps.push(Step { class, asks: request.asks(), think: (Duration::ZERO, Duration::ZERO) });
+                self.steps.push(Step {
+                    class,
+                    asks: request.asks(),
+                    think: (Duration::ZERO, Duration::ZERO),
+                    line: None,
+                });
             }
         }
         if self.sessions.is_empty() {
@@ -114,6 +121,7 @@ impl Builder {
             steps: self.steps,
             sessions: self.sessions,
             classes: self.classes,
+            misbehaving: super::misbehaving::parse(&file.misbehaving)?,
         })
     }
 
@@ -134,16 +142,17 @@ impl Builder {
         for step in &form.steps {
             within(step, |form| match form.weight {
                 Some(_) => Err("a step has no weight: its session has".into()),
-                None => self.step(form),
+                None => self.step(form, step.span().start),
             })?;
         }
         let (weight, rest) = (weight(form.weight)?, span(form.rest.as_deref(), "rest")?);
         self.end(first, weight, (rest.0 + rest.1) / 2)
     }
 
-    fn request(&mut self, form: &StepForm) -> Result<(), Wrong> {
+    /// `at`: where it is in the text.
+    fn request(&mut self, form: &StepForm, at: usize) -> Result<(), Wrong> {
         let first = self.steps.len();
-        self.step(form)?;
+        self.step(form, at)?;
         self.end(first, weight(form.weight)?, Duration::ZERO)
     }
 
@@ -156,7 +165,7 @@ impl Builder {
         Ok(())
     }
 
-    fn step(&mut self, form: &StepForm) -> Result<(), Wrong> {
+    fn step(&mut self, form: &StepForm, at: usize) -> Result<(), Wrong> {
         let (asks, label) = self.asks(form)?;
         let class = self.class(form.name.as_deref().unwrap_or(&label), false)?;
         for text in &form.expect {
@@ -170,8 +179,9 @@ impl Builder {
         if !(1..=STEPS_MAX as u32).contains(&times) || self.steps.len() + times as usize > STEPS_MAX {
             return Err(format!("there may be {STEPS_MAX} steps at most, and times is from 1").into());
         }
+        let line = Some(line_of(self.text, at));
         for _ in 0..times {
-            self.steps.push(Step { class, asks: asks.clone(), think });
+            self.steps.push(Step { class, asks: asks.clone(), think, line });
         }
         Ok(())
     }
@@ -330,7 +340,7 @@ fn weight(weight: Option<u32>) -> Result<u32, Wrong> {
 }
 
 /// "2s", or "1s..5s"; none is no time.
-fn span(text: Option<&str>, what: &str) -> Result<(Duration, Duration), Wrong> {
+pub(super) fn span(text: Option<&str>, what: &str) -> Result<(Duration, Duration), Wrong> {
     let Some(text) = text else { return Ok((Duration::ZERO, Duration::ZERO)) };
     let (from, to) = text.split_once("..").unwrap_or((text, text));
     let (from, to) = (parse_duration(from)?, parse_duration(to)?);

@@ -1,4 +1,4 @@
-use erlmcp_load::proto::{Request, Tool};
+use erlmcp_load::proto::{Missing, Reached, Request, Tool};
 use erlmcp_record::ClassLimit;
 
 use super::*;
@@ -29,14 +29,16 @@ expect = ["p99<50ms", "errors<1%"]
 method = "tools/list"
 "#;
 
-fn tool(name: &str) -> Tool {
-    Tool { name: name.into(), ..Tool::default() }
+/// A target with these tools.
+fn with_tools(names: &[&str]) -> Reached {
+    let tools = names.iter().map(|name| Tool { name: (*name).into(), ..Tool::default() }).collect();
+    Reached { tools, ..Reached::default() }
 }
 
 #[test]
 fn a_mix_has_its_shares_and_limits() {
     let workload = good(ECHO);
-    let row = workload.row();
+    let row = workload.row(100);
     assert_eq!(row.name, "w.toml");
     let classes: Vec<(&str, f64, usize)> =
         row.classes.iter().map(|class| (class.name.as_str(), class.share, class.limits.len())).collect();
@@ -47,7 +49,7 @@ fn a_mix_has_its_shares_and_limits() {
 
 #[test]
 fn arguments_have_gaps_where_values_are_named() {
-    let compiled = good(ECHO).compile(&Request::default(), &[tool("echo")]).expect("compiled");
+    let compiled = good(ECHO).compile(&Request::default(), &with_tools(&["echo"])).expect("compiled");
     let told = compiled.told(1, 0);
     let arguments = &told.steps[0].request.as_ref().expect("a request").arguments;
     let (size, word) = (erlmcp_load::gaps::gap(0, true), erlmcp_load::gaps::gap(1, false));
@@ -112,6 +114,22 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
         ("[arrival]\nkind = \"steps\"\n", "line 2: ", "times above 0"),
         ("[[request]]\nusual = true\n[[request\n", "line 3: ", ""),
         ("[[request]]\nusual = true\nweight = 0\n", "line 1: ", "from 1 to"),
+        ("[[misbehaving]]\nway = \"rude\"\nshare = 0.1\n", "line 2: ", "half_request"),
+        (
+            "[[request]]\nusual = true\n[[misbehaving]]\nway = \"bad_json\"\nshare = 0.9\n",
+            "line 3: ",
+            "0.5 of the connections",
+        ),
+        (
+            "[[misbehaving]]\nway = \"bad_json\"\nshare = 0.1\n[[misbehaving]]\nway = \"bad_json\"\nshare = 0.1\n[[request]]\nusual = true\n",
+            "line 4: ",
+            "twice",
+        ),
+        (
+            "[[misbehaving]]\nway = \"bad_json\"\nshare = 0.1\nevery = \"1ms\"\n[[request]]\nusual = true\n",
+            "line 1: ",
+            "10 ms",
+        ),
         ("own_sessions = true\n[[request]]\nusual = true\n", "w.toml: ", "era = \"legacy\""),
         ("about = \"nothing\"\n", "w.toml: ", "[[request]]"),
     ];
@@ -124,8 +142,44 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
 
 #[test]
 fn a_tool_that_the_target_has_not_is_one_clear_sentence() {
-    let error = good(ECHO).compile(&Request::default(), &[tool("search")]).expect_err("no echo").to_string();
-    assert!(error.contains("workload w.toml") && error.contains("\"echo\"") && error.contains("search"), "{error}");
+    let refused = |tools: &[&str]| {
+        let error = good(ECHO).compile(&Request::default(), &with_tools(tools)).expect_err("no echo");
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    assert_eq!(refused(&["search"]), "w.toml, line 5: the target has no tool \"echo\": it has search");
+    assert_eq!(refused(&["search", "ecko"]), "w.toml, line 5: the target has no tool \"echo\": did you mean \"ecko\"?");
+}
+
+#[test]
+fn what_else_the_target_has_not_is_told_with_its_line() {
+    let text = "[[session]]\nsteps = [\n  { tool = \"echo\" },\n  { resource = \"shop://ofers\" },\n  { prompt = \"hello\" },\n  \
+                { method = \"tools/lits\" },\n  { method = \"tools/lits\" },\n]\n";
+    let workload = good(text);
+    let wanted = workload.wanted();
+    assert_eq!(wanted.resources, ["shop://ofers"]);
+    assert_eq!((wanted.prompts, wanted.methods), (vec!["hello".to_string()], vec!["tools/lits".to_string()]));
+    let refused = |kind: &str, name: &str, known: &[&str]| {
+        let known = known.iter().map(|name| (*name).into()).collect();
+        let missing = vec![Missing { kind: kind.into(), name: name.into(), known }];
+        let reached = Reached { missing, ..with_tools(&["echo"]) };
+        workload.compile(&Request::default(), &reached).expect_err("it is missing").to_string()
+    };
+    assert_eq!(
+        refused("resource", "shop://ofers", &["shop://offers"]),
+        "w.toml, line 4: the target has no resource \"shop://ofers\": did you mean \"shop://offers\"?"
+    );
+    assert_eq!(refused("prompt", "hello", &[]), "w.toml, line 5: the target has no prompt \"hello\": it lists none");
+    assert_eq!(
+        refused("method", "tools/lits", &[]),
+        "w.toml, line 6: the target has no method \"tools/lits\": did you mean \"tools/list\"?"
+    );
+    assert!(workload.compile(&Request::default(), &with_tools(&["echo"])).is_ok());
+    let unlisted = "[[request]]\nmethod = \"own/method\"\n";
+    let missing = vec![Missing { kind: "method".into(), name: "own/method".into(), known: Vec::new() }];
+    let reached = Reached { missing, ..Reached::default() };
+    let error = good(unlisted).compile(&Request::default(), &reached).expect_err("it is missing").to_string();
+    assert!(error.ends_with("it answers that it does not know it"), "{error}");
 }
 
 #[test]
@@ -169,7 +223,7 @@ fn a_trace_is_a_workload_of_its_own() {
     std::fs::write(&file, "[arrival]\nkind = \"trace\"\nfile = \"t.jsonl\"\n").expect("written");
     let workload = Workload::load(file.to_str().expect("a path")).expect("a workload");
     let shares: Vec<(String, f64)> =
-        workload.row().classes.iter().map(|class| (class.name.clone(), class.share)).collect();
+        workload.row(100).classes.iter().map(|class| (class.name.clone(), class.share)).collect();
     assert_eq!(shares, [("tools/call echo".to_string(), 2.0 / 3.0), ("tools/list".to_string(), 1.0 / 3.0)]);
     let config = plain().with_workload(workload.clone());
     assert_eq!(config.rate, Some(1.0), "as it was recorded");
@@ -200,4 +254,48 @@ fn the_schema_in_the_documents_is_that_of_the_parser() {
     }
     let written = std::fs::read_to_string(path).expect("docs/workload.schema.json");
     assert_eq!(written, workload_schema(), "write it anew: UPDATE_SCHEMA=1 cargo test -p erlmcp-orchestrator schema");
+}
+
+const RUDE: &str = "[[request]]\nusual = true\n[[misbehaving]]\nway = \"half_request\"\nshare = 0.02\n\
+                    [[misbehaving]]\nway = \"bad_json\"\nshare = 0.001\nevery = \"5s\"\n";
+
+#[test]
+fn misbehaving_clients_are_a_share_beside_the_connections() {
+    let workload = good(RUDE);
+    let counts = |connections| -> Vec<(String, u64)> {
+        workload.row(connections).misbehaving.into_iter().map(|one| (one.way, one.clients)).collect()
+    };
+    assert_eq!(counts(1_000), [("half_request".into(), 20), ("bad_json".into(), 1)]);
+    assert_eq!(counts(10), [("half_request".into(), 1), ("bad_json".into(), 1)], "one at least");
+    let config = StressConfig { connections: Some(1_000), ..plain() }.with_workload(workload.clone());
+    assert_eq!(config.sockets(), 1_021, "each is on a connection of its own");
+    assert!(workload.lines(&config).iter().any(|line| line.contains("20 half_request, 1 bad_json")));
+    let compiled = workload.compile(&Request::default(), &Reached::default()).expect("compiled");
+    let every = |index: usize| compiled.misbehaving[index].every;
+    assert_eq!(every(0), (Duration::from_secs(1), Duration::from_secs(3)));
+    assert_eq!(every(1), (Duration::from_secs(5), Duration::from_secs(5)));
+    assert_eq!(good(ECHO).row(1_000).misbehaving, [], "nobody misbehaves who is not asked to");
+}
+
+#[test]
+fn what_misbehaving_clients_cannot_do_is_refused() {
+    let check = |connections, target: Option<&str>| {
+        let target = target.map(str::to_string);
+        let config = StressConfig { connections: Some(connections), target, rate: Some(1.0), ..plain() };
+        config.with_workload(good(RUDE)).check().map_err(|error| error.to_string())
+    };
+    assert_eq!(check(900_000, Some("http://localhost:1")), Ok(()));
+    let many = check(1_000_000, Some("http://localhost:1")).expect_err("21,000 of them");
+    assert!(many.contains("21000 misbehaving clients") && many.contains("smaller shares"), "{many}");
+    let secured = check(100, Some("https://localhost:1")).expect_err("they speak no TLS");
+    assert!(secured.contains("TLS") && secured.contains("[[misbehaving]]"), "{secured}");
+}
+
+/// The names of the form are those that agents and records know.
+#[test]
+fn every_way_can_be_asked_for() {
+    for way in erlmcp_load::Misbehaviour::ALL {
+        let text = format!("[[request]]\nusual = true\n[[misbehaving]]\nway = \"{}\"\nshare = 0.1\n", way.name());
+        assert_eq!(good(&text).row(10).misbehaving[0].way, way.name());
+    }
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use erlmcp_record::{
     AgentSample, Axis, BlockRow, CapacityAsked, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow,
     Dialogue, EndRow, Ended, Entry, EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist, IntervalRow,
-    KernelSample, Kind, LimitBy, LimitRow, Machine, MembershipRow, MemorySource, PhaseEvent, PhaseRow, RECORD_VERSION,
-    ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot, StreamRow, TargetRow, Threshold, TrialOutcome,
-    TrialRow,
+    KernelSample, Kind, LimitBy, LimitRow, Machine, MembershipRow, MemorySource, MisbehavingRow, PhaseEvent, PhaseRow,
+    RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot, StreamRow, TargetRow, Threshold,
+    TrialOutcome, TrialRow,
 };
 
 const GOLDEN: &str = include_str!("golden.jsonl");
@@ -338,6 +338,7 @@ pub(crate) fn rows() -> Vec<Entry> {
             served_again: 1_389,
             last_served_us: Some(80_400_000),
         }),
+        Entry::Misbehaving(misbehaving()),
         Entry::Agent(AgentSample {
             agent: 1,
             second: 42,
@@ -360,6 +361,21 @@ pub(crate) fn rows() -> Vec<Entry> {
         Entry::End(EndRow { at_us: 99_000_000, ended: Ended::Aborted { reason: "agent 2 died".into() } }),
     ]);
     rows
+}
+
+fn misbehaving() -> MisbehavingRow {
+    MisbehavingRow {
+        agent: 1,
+        phase: 3,
+        block: 30_001,
+        way: "half_request".into(),
+        clients: 100,
+        done: 340,
+        cut: 240,
+        left: 100,
+        last_cut_us: Some(10_004_000),
+        ..MisbehavingRow::default()
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod classes;
 mod connections;
 mod flow;
 mod ledger;
+mod misbehaving;
 mod old;
 mod second;
 mod server;
@@ -67,6 +68,7 @@ pub struct Analysis {
     pub(crate) capacity: capacity::Rows,
     /// Of a workload, in the judged part of the sustained load.
     pub(crate) classes: Bounded<u8, ClassPart>,
+    pub(crate) misbehaving: misbehaving::Misbehaving,
     view: view::Progress,
     /// Seconds before this one keep only what is judged by the second.
     folded_before: u32,
@@ -113,6 +115,7 @@ impl Analysis {
             streams: Streams::new(),
             capacity: capacity::Rows::default(),
             classes: Bounded::new(256),
+            misbehaving: misbehaving::Misbehaving::new(),
             view: view::Progress::default(),
             folded_before: 0,
         }
@@ -144,6 +147,7 @@ impl Analysis {
             }
             Entry::Change(row) => self.streams.changes.put(row.change, row.clone()),
             Entry::FanOut(row) => self.streams.fan_outs.put((row.change, row.agent), row.clone()),
+            Entry::Misbehaving(row) => self.misbehaving.push(row),
             Entry::Episode(row) => self.episodes.put((row.agent, row.episode), row.clone()),
             Entry::Agent(row) => {
                 if let Some(second) = self.second_mut(row.second) {
@@ -274,6 +278,7 @@ impl Analysis {
             + self.streams.turned_away()
             + self.capacity.turned_away
             + self.classes.turned_away()
+            + self.misbehaving.turned_away()
     }
 
     /// The number and the times of the phase with this name.

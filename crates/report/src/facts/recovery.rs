@@ -57,7 +57,10 @@ const BEFORE_US: u64 = 10_000_000;
 
 /// The faults of a list, in the order in which they were made; those that were skipped among them.
 pub(super) fn listed(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
-    let faults = analysis.faults.values().filter(|fault| fault.scenario == scenario::FAULTS);
+    let faults = analysis
+        .faults
+        .values()
+        .filter(|fault| [scenario::FAULTS, scenario::FAULTS_THROUGH_PROXY].contains(&fault.scenario.as_str()));
     faults.map(|fault| facts(analysis, fault)).collect()
 }
 

@@ -185,6 +185,12 @@ fn scaling(analysis: &Analysis) -> Vec<Figure> {
         figures.push(Figure::new(named("least_on_a_replica"), Value::or(least, Value::Count, none)));
         figures.push(Figure::new(named("spread_ratio"), Value::or(of(detail::SPREAD_RATIO), Value::Number, none)));
         figures.push(Figure::new(named("gini"), Value::or(of(detail::GINI), Value::Number, none)));
+        let why = match of(detail::SPREAD_RATIO) {
+            Some(ratio) if ratio <= 1.1 => "it never was uneven",
+            Some(_) => "it was not even again",
+            None => none,
+        };
+        figures.push(Figure::new(named(detail::EVEN_MS), Value::or(of(detail::EVEN_MS), Value::Ms, why)));
     }
     figures
 }

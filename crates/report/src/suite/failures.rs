@@ -9,7 +9,7 @@ use crate::facts::{Facts, FaultFacts, Observed};
 use crate::format;
 use crate::summary::{Figure, Value};
 use crate::verdict::Comparison::{AtLeast, AtMost, Below};
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, of_faults, row};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, audited, doubt, of_faults, row, unwanted};
 
 pub(super) const PHASE: SuitePhase =
     SuitePhase { name: phase::FAILURE_SCENARIOS, thresholds: THRESHOLDS, enter, figures, line };
@@ -20,6 +20,7 @@ const UNDETECTED: &str = "failures.undetected_count";
 const UNRECOVERED: &str = "failures.unrecovered_count";
 const STALLED: &str = "failures.stalled_seconds_count";
 const DIP: &str = "failures.longest_dip_ms";
+const LOST: &str = "failures.operations_lost_count";
 
 const THRESHOLDS: &[Threshold] = &[
     row(EFFECT, "Faults with an effect that was seen", phase::FAILURE_SCENARIOS, AtLeast, 1.0, "faults"),
@@ -28,13 +29,18 @@ const THRESHOLDS: &[Threshold] = &[
     row(UNRECOVERED, "Faults that were not recovered from", phase::FAILURE_SCENARIOS, AtMost, 0.0, "faults"),
     row(STALLED, "Seconds without progress", phase::FAILURE_SCENARIOS, AtMost, 0.0, "seconds"),
     row(DIP, "Longest dip of one fault that leaves most replicas", phase::FAILURE_SCENARIOS, Below, 10_000.0, "ms"),
+    row(LOST, "Operations lost", phase::FAILURE_SCENARIOS, AtMost, 0.0, "operations"),
 ];
 
 fn enter(judge: &mut Judge<'_>) {
     let (analysis, faults) = (judge.analysis, &judge.facts.listed);
     let number = analysis.phase_named(phase::FAILURE_SCENARIOS).map_or(0, |(number, _)| number);
-    let skipped = analysis.scenarios.get(&(number, scenario::FAULTS.to_owned())).and_then(|row| row.skipped.clone());
-    let cut = doubt::cut(analysis, phase::FAILURE_SCENARIOS);
+    let of = |name: &str| analysis.scenarios.get(&(number, name.to_owned()));
+    let rows: Vec<_> = [scenario::FAULTS, scenario::FAULTS_THROUGH_PROXY].into_iter().filter_map(of).collect();
+    // Where one of the two was run there is something to judge.
+    let skipped = rows.first().filter(|_| rows.iter().all(|row| row.skipped.is_some()));
+    let skipped = skipped.and_then(|row| row.skipped.clone());
+    let cut = doubt::cut(analysis, phase::FAILURE_SCENARIOS).or_else(|| doubt::proxy(analysis));
     let of_all = of_faults(analysis, faults, &cut);
     let ids = [EFFECT, UNHEALED, UNDETECTED, UNRECOVERED, STALLED];
     for (id, evidence) in ids.into_iter().zip(of_all).chain([(DIP, longest_dip(analysis, faults).excused(cut))]) {
@@ -42,6 +48,10 @@ fn enter(judge: &mut Judge<'_>) {
             Some(reason) => judge.enter_skipped(id, reason),
             None => judge.enter(id, evidence),
         }
+    }
+    match skipped.or_else(|| unwanted(analysis)) {
+        Some(reason) => judge.enter_skipped(LOST, &reason),
+        None => judge.enter(LOST, audited(analysis)),
     }
 }
 

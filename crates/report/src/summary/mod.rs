@@ -4,6 +4,7 @@ mod build;
 mod faults;
 mod generator;
 mod lines;
+mod misbehaving;
 mod numbers;
 mod phases;
 mod readiness;

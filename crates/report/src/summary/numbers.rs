@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use erlmcp_record::Kind;
 use erlmcp_record::names::phase;
 
-use super::{Figure, Section, Value, phases, streams, workload};
+use super::{Figure, Section, Value, misbehaving, phases, streams, workload};
 use crate::analysis::{Analysis, KindSecond, Part};
 use crate::facts::{Facts, Sustained};
 use crate::format;
@@ -22,6 +22,7 @@ pub(super) fn sections(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Section> {
         sections.push(Section { title: "Resource Metrics".into(), figures: resources(analysis, facts, found) });
     }
     sections.extend(workload::section(analysis, facts));
+    sections.extend(misbehaving::section(analysis));
     sections.extend(streams::section(analysis, facts));
     sections.push(Section { title: "Whole Run, Faults Included".into(), figures: whole_run(analysis) });
     sections

@@ -64,7 +64,7 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
     }
     if let Some(target) = &analysis.target {
         methods.push(format!("Server figures: {}", target.server_figures));
-        methods.extend(target.proxied.as_ref().map(proxy_method));
+        methods.extend(target.proxied.as_ref().map(|proxied| proxy_method(proxied, analysis.is_suite())));
     }
     for fault in analysis.faults.values().filter(|fault| !fault.method.is_empty()).take(20) {
         methods.push(format!("Fault {}: {}", fault.scenario, fault.method));
@@ -75,8 +75,8 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
     methods
 }
 
-/// Whatever was measured was measured through it.
-fn proxy_method(proxied: &Proxied) -> String {
+/// Whatever was measured was measured through it, but in the suite, where it is used only by those faults that need it.
+fn proxy_method(proxied: &Proxied, is_suite: bool) -> String {
     let cost = match (proxied.direct_us, proxied.through_us) {
         (Some(direct_us), Some(through_us)) => format!(
             "; a page took {} through it and {} without, before the load",
@@ -86,7 +86,8 @@ fn proxy_method(proxied: &Proxied) -> String {
         _ => String::new(),
     };
     let replicas = proxied.replicas.len() as u64;
-    format!("Fault proxy: in front of {}, in the baseline too{cost}", format::plural(replicas, "replica"))
+    let when = if is_suite { "for the faults that need it" } else { "in the baseline too" };
+    format!("Fault proxy: in front of {}, {when}{cost}", format::plural(replicas, "replica"))
 }
 
 fn load_method(config: &ConfigRow) -> String {

@@ -31,6 +31,7 @@ pub(crate) use estimate::Estimate;
 pub(crate) use evidence::Evidence;
 pub(crate) use faults::{failures, of_faults, verdict_of};
 pub(crate) use judge::{Judge, checks, invalid, left_out_phase, offers_tools, scenario_checks, skipped_phase};
+pub(crate) use recovery::{audited, unwanted};
 pub(crate) use sla::memory_source;
 pub(crate) use storms::attempts;
 pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, enter as enter_sustained, few_samples};

@@ -95,12 +95,12 @@ fn finding_of<'a>(analysis: &'a Analysis, name: &str) -> Option<&'a FindingRow> 
 }
 
 /// Why no operations were begun, where the user wanted none.
-pub(super) fn unwanted(analysis: &Analysis) -> Option<String> {
+pub(crate) fn unwanted(analysis: &Analysis) -> Option<String> {
     finding_of(analysis, finding::AUDITED_OPERATIONS).filter(|row| row.value.is_none())?.note.clone()
 }
 
 /// What the audit of the operations has found.
-pub(super) fn audited(analysis: &Analysis) -> Evidence {
+pub(crate) fn audited(analysis: &Analysis) -> Evidence {
     let found = |name| finding_of(analysis, name);
     let (Some(operations), Some(violations)) = (found(finding::AUDITED_OPERATIONS), found(finding::AUDIT_VIOLATIONS))
     else {

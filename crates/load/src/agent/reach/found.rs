@@ -35,6 +35,7 @@ impl Found {
             versions: self.versions.clone(),
             server: self.server.clone(),
             tools: self.tools.clone(),
+            missing: Vec::new(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::proto;
 
 /// Pages and things listed that are taken at most.
 const PAGES_MAX: usize = 100;
-const LISTED_MAX: usize = 1_000;
+pub(super) const LISTED_MAX: usize = 1_000;
 
 /// Adds the tools that the server lists, if it says that it has any.
 pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut Found) -> Result<(), Trouble> {

@@ -25,6 +25,7 @@ enum Step {
     Descriptors(usize),
     Stall { ms: u64 },
     Endpoints(usize),
+    Rebalance { rate: u32, ms: u64 },
     Streams { streams: u64, paced: bool },
     EndStreams { paced: bool },
     Change,
@@ -96,6 +97,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..40).prop_map(Step::Descriptors),
         1 => (1u64..5_000).prop_map(|ms| Step::Stall { ms }),
         1 => (0usize..4).prop_map(Step::Endpoints),
+        2 => (0u32..200, 1u64..5_000).prop_map(|(rate, ms)| Step::Rebalance { rate, ms }),
         2 => (1u64..20, any::<bool>()).prop_map(|(streams, paced)| Step::Streams { streams, paced }),
         1 => any::<bool>().prop_map(|paced| Step::EndStreams { paced }),
         1 => Just(Step::Change),
@@ -160,6 +162,11 @@ fn apply(stage: &mut Stage, block: u32, step: Step) -> bool {
         Step::Endpoints(count) => {
             let list = (0u16..).zip(stage.addresses.iter().copied()).take(count).collect();
             stage.engine.order(Order::Endpoints(list));
+        }
+        Step::Rebalance { rate, ms } => {
+            let (rate, until_us) = (f64::from(rate), start_us + ms * 1_000);
+            stage.engine.order(Order::Rebalance(proto::Rebalance { block, phase: 3, rate, start_us, until_us }));
+            return true;
         }
         Step::Streams { streams, paced } => {
             stage.order_streams(block, streams, if paced { 40.0 } else { 0.0 });

@@ -3,6 +3,7 @@
 mod any_order;
 mod fates;
 mod herds;
+mod moving;
 mod openings;
 mod pace;
 mod recovery;

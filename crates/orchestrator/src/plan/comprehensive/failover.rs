@@ -72,6 +72,8 @@ fn scaling(config: &StressConfig, found: &Found) -> Step {
         window: window(config).max(Duration::from_secs(5)),
         replicas: vec![more, found.replicas],
         bound: SCALED_WITHIN,
+        move_rate: config.ramp_rate / 2.0,
+        moves: config.connections() * u64::from(more - found.replicas) / u64::from(more.max(1)),
     };
     Step::scenario(scenario::SCALING, "more replicas and fewer again", Block::Scaling(plan))
 }

@@ -6,7 +6,8 @@ use super::super::stress::tests::{foreign, own_cluster};
 use super::*;
 use crate::Suite;
 use crate::config::tests::plain;
-use crate::plan::Block;
+use crate::fault::{Field, Kind, Needs};
+use crate::plan::{Block, Fronts};
 
 fn suite(steps: &[u64]) -> StressConfig {
     StressConfig { suite: Some(Suite { steps: steps.to_vec() }), ..plain() }
@@ -62,6 +63,44 @@ fn connections_stay_open_from_one_phase_to_the_next() {
     assert!(matches!(phase(&plan, phase::DISTRIBUTION).steps[0].block, Block::Connect(_)));
     assert_eq!(phase(&plan, phase::LOAD_SCALING).skip.as_deref(), Some(LEFT_OUT));
     assert_eq!(phase(&plan, phase::COOL_DOWN).skip, None);
+}
+
+#[test]
+fn clients_move_to_the_fault_proxy_for_the_faults_that_need_it_and_back() {
+    let addresses = |port: u16| vec![(1, ([127, 0, 0, 11], port).into()), (2, ([127, 0, 0, 12], 80).into())];
+    let fronts = Some(Fronts { through: addresses(9_999), direct: addresses(80) });
+    let field = Field { fronted: vec![1], ..own_cluster().field };
+    let found = Found { fronts, field, operations: Some("append".into()), ..own_cluster() };
+    let plan = comprehensive(&suite(&[]), &found).expect("a plan");
+    let steps = &phase(&plan, phase::FAILURE_SCENARIOS).steps;
+    let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "operations",
+            "faults, one of each kind",
+            "clients move to the fault proxy",
+            "faults of the fault proxy",
+            "clients move back from the fault proxy",
+            "audit of the operations"
+        ]
+    );
+    let kinds = |index: usize| match &steps[index].block {
+        Block::Faults(faults) => {
+            faults.planned.iter().filter(|one| one.skip.is_none()).map(|one| one.fault.kind).collect()
+        }
+        _ => Vec::new(),
+    };
+    assert!(kinds(1).contains(&Kind::StoreFull) && kinds(1).iter().all(|kind| kind.needs() != Needs::Proxy));
+    assert!(kinds(3).len() == 7 && kinds(3).iter().all(|kind| kind.needs() == Needs::Proxy), "{:?}", kinds(3));
+    assert!(plan.estimate() < Duration::from_secs(20 * 60), "{:?}", plan.estimate());
+    let without = comprehensive(&suite(&[]), &Found { fronts: None, ..own_cluster() }).expect("a plan");
+    let skips: Vec<_> =
+        phase(&without, phase::FAILURE_SCENARIOS).steps.iter().map(|step| step.skip.is_some()).collect();
+    assert_eq!(skips, [false, true], "no proxy, no operations");
+    let none = StressConfig { no_faults: true, ..suite(&[]) };
+    let skipped = comprehensive(&none, &found).expect("a plan");
+    assert!(phase(&skipped, phase::FAILURE_SCENARIOS).skip.is_some());
 }
 
 #[test]
