@@ -13,6 +13,7 @@ mod foreign;
 mod main_job;
 mod misuse;
 mod rules;
+mod script;
 mod secured;
 mod serving;
 mod streaming;

@@ -1,0 +1,9 @@
+#!/bin/sh
+# In place of the binary in tests of the script: notes how it is called, leaves a log of two phases, and ends as it is told to.
+echo "$@" >> calls
+command=$1
+while [ $# -gt 1 ]; do [ "$1" = --output ] && out=$2; shift; done
+mkdir -p "$out"
+printf 'setup\n=== PHASE 1: A ===\none\n=== PHASE 2: B ===\ntwo\n' > "$out/run.log"
+: > "$out/metrics.log"; : > "$out/FINAL_REPORT.md"
+case $command in stress) exit "$STRESS" ;; *) exit "$SUITE" ;; esac
