@@ -55,17 +55,17 @@ for store in ${STORES:-sqlite postgres}; do
   sqlite) one sqlite --replicas "$replicas" ;;
   postgres)
     # A cluster of its own on a database of its own: peers/postgres starts both and says where the cluster listens.
-    mkfifo "$work/said" "$work/go"
-    python3 -B peers/postgres hold "$replicas" >"$work/said" <"$work/go" 2>"$work/hold.log" &
-    exec 8>"$work/go" 9<"$work/said"
-    read -r url <&9 || true
+    coproc held { exec python3 -B peers/postgres hold "$replicas" 2>"$work/held.log"; }
+    of_held=$held_PID
+    exec 9<&"${held[0]}"
+    read -r url <&9 || { cat "$work/held.log" >&2; exit 1; }
     case $url in
     http*) one postgres "$url" ;;
     *) echo "| postgres | $url | | | | | | |" >>"$work/table.md" ;;
     esac
     # It ends with its standard input.
-    exec 8>&- 9<&-
-    wait
+    [ -z "${held[1]:-}" ] || exec {held[1]}>&-
+    wait "$of_held" || true
     ;;
   *) echo "a store is sqlite or postgres" >&2; exit 2 ;;
   esac
