@@ -9,19 +9,28 @@ use indicatif::ProgressDrawTarget;
 
 use bar::Bar;
 
+use crate::args::ShowArgs;
+
 pub(crate) struct Console {
+    show: ShowArgs,
     /// None where standard output is not a terminal.
     bar: Option<Bar>,
 }
 
 impl Console {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(show: ShowArgs) -> Self {
         let is_terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        Self { bar: is_terminal.then(|| Bar::new(ProgressDrawTarget::stderr)) }
+        let has_bar = is_terminal && !show.quiet && !show.json;
+        Self { show, bar: has_bar.then(|| Bar::new(ProgressDrawTarget::stderr)) }
     }
 
     pub(crate) fn show(&mut self, event: &Event) {
-        let text = live::console(event);
+        let text = if self.show.quiet { live::quiet(event) } else { live::console(event) };
+        if self.show.json {
+            print(&live::json(event));
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            return;
+        }
         match &mut self.bar {
             Some(bar) => {
                 bar.aside(|| print(&text));
@@ -38,7 +47,7 @@ pub(crate) fn line(text: impl std::fmt::Display) {
 }
 
 /// A reader that went away (`| head`) is no reason to fail a run.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -8,18 +8,27 @@ mod console;
 mod exit;
 mod fixtures;
 mod interrupt;
+mod layers;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use args::{Args, Command};
+use args::Command;
+use layers::Refused;
 
 fn main() -> ExitCode {
-    log_to_stderr();
-    let result = match Args::parse().command {
+    let args = match layers::parse(std::env::args_os(), |name| std::env::var_os(name)) {
+        Ok(args) => args,
+        Err(Refused::Usage(error)) => error.exit(),
+        Err(Refused::Said(why)) => {
+            eprintln!("erlmcp: {why}");
+            return exit::code(exit::USAGE);
+        }
+    };
+    log_to_stderr(args.no_color);
+    let result = match args.command {
         Command::Stress(args) => commands::stress::run(*args),
         Command::Comprehensive(args) => commands::comprehensive::run(*args),
         Command::Capacity(args) => commands::capacity::run(*args),
@@ -30,6 +39,10 @@ fn main() -> ExitCode {
         Command::Audit(args) => commands::audit::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Record(args) => commands::record::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
+        Command::Completions(args) => Ok(commands::completions::completions(args.shell)),
+        Command::Man(args) => commands::completions::man(&args.folder),
+        Command::Config(words) => Ok(commands::config::run(&words, args.config.as_deref())),
         Command::Serve(args) => commands::serve::run(args),
         Command::Cluster(args) => commands::cluster::run(args),
         Command::Replica(args) => commands::replica::run(&args),
@@ -55,10 +68,11 @@ fn sentence(error: &anyhow::Error) -> String {
 }
 
 /// Warnings, unless ERLMCP_LOG says otherwise: `info`, `debug`, `erlmcp_server=debug`.
-fn log_to_stderr() {
+fn log_to_stderr(no_color: bool) {
     let filter = EnvFilter::try_from_env("ERLMCP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let is_terminal = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal);
+    let wants_none = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let has_color = std::io::stderr().is_terminal() && !wants_none;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(has_color);
     // Where standard error takes no more bytes, to say so there would end the thread that speaks.
     log.with_target(false).log_internal_errors(false).init();
 }

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use erlmcp_report::slo::Slo;
+
 use crate::StressError;
 use crate::fault::FaultList;
 use crate::plan;
@@ -95,6 +97,8 @@ pub struct StressConfig {
     pub allow_hosts: Vec<String>,
     /// Limits that the user changed, by name ("sla.p95_ms").
     pub thresholds: BTreeMap<String, f64>,
+    /// What the load must keep beside them.
+    pub asserts: Option<Slo>,
     pub no_faults: bool,
     /// Faults to draw from, or their timetable; None: those of the command.
     pub faults: Option<FaultList>,
@@ -117,12 +121,58 @@ pub const CONNECTIONS: u64 = 100_000;
 pub const RATE: f64 = 12_000.0;
 /// Operations a second where none were asked for: enough that some are under way whenever a fault begins.
 const OPERATIONS: f64 = 500.0;
+/// Connections a second in the ramp-up where nothing else was asked for.
+const RAMP_RATE: f64 = 5_000.0;
+/// A request's timeout where none was asked for.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Replicas of the run's own cluster.
 pub const REPLICAS: u16 = 12;
 /// Steps of the load scaling where none were asked for.
 const STEPS: [u64; 3] = [1_000, 10_000, 100_000];
 const DURATION: Duration = Duration::from_secs(60);
 const WARMUP: Duration = Duration::from_secs(10);
+
+impl Default for StressConfig {
+    /// What `erlmcp stress` asks for without a flag.
+    fn default() -> Self {
+        Self {
+            target: None,
+            connections: None,
+            operations: None,
+            streams: 0,
+            change_tool: None,
+            duration: None,
+            rate: None,
+            ramp_rate: RAMP_RATE,
+            replicas: None,
+            agents: None,
+            era: Era::Auto,
+            own_sessions: false,
+            tool: None,
+            workload: None,
+            headers: Vec::new(),
+            ca_pem: String::new(),
+            insecure: false,
+            timeout: TIMEOUT,
+            seed: None,
+            phases: Vec::new(),
+            warmup: None,
+            target_pid: None,
+            output: None,
+            allow_hosts: Vec::new(),
+            thresholds: BTreeMap::new(),
+            asserts: None,
+            no_faults: false,
+            faults: None,
+            chaos: false,
+            suite: None,
+            capacity: None,
+            no_abort: false,
+            require_all: false,
+            command_line: Vec::new(),
+        }
+    }
+}
 
 impl StressConfig {
     pub fn connections(&self) -> u64 {

@@ -59,6 +59,7 @@ pub(crate) fn config_row(config: &StressConfig, settled: &Settled, era: &str, pl
         close: if settled.colocated { "reset" } else { "fin" }.into(),
         require_all: config.require_all,
         thresholds: limits(&config.thresholds, plan),
+        asserts: config.asserts.as_ref().map(ToString::to_string),
     }
 }
 

@@ -76,6 +76,9 @@ pub struct ConfigRow {
     pub close: String,
     pub require_all: bool,
     pub thresholds: BTreeMap<String, Threshold>,
+    /// What the user expects of the load beside them, as it was asked for: "p95<100ms,errors<0.05%".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asserts: Option<String>,
 }
 
 /// A workload, as far as its requests are counted apart.

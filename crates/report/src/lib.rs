@@ -11,6 +11,7 @@ mod analysis;
 pub mod audit;
 pub mod bundle;
 pub mod capacity;
+pub mod compare;
 mod exit;
 mod facts;
 mod format;

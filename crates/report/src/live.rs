@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use erlmcp_record::ConfigRow;
 use erlmcp_record::names::phase;
+use serde::Serialize;
 
 use crate::{Span, Summary, format, render, summary};
 
-/// Something that a person who watches wants to know.
-#[derive(Debug, Clone)]
+/// Something that a person who watches wants to know. As JSON it is an object with its name as `event`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// First, before anything else.
     Banner {
@@ -85,7 +87,7 @@ pub enum Event {
 }
 
 /// One line of the planned timeline.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct PlannedPhase {
     pub number: u8,
     /// As in the record: "ramp_up".
@@ -98,7 +100,7 @@ pub struct PlannedPhase {
 }
 
 /// What a phase's heading says.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct PhaseStart {
     pub number: u8,
     pub name: String,
@@ -108,6 +110,23 @@ pub struct PhaseStart {
     pub ramp_rate: f64,
     /// Of the sustained load.
     pub duration_ms: u64,
+}
+
+/// The event as one line of JSON, with its line end.
+pub fn json(event: &Event) -> String {
+    // Only the name of a folder can be no text.
+    let line = serde_json::to_string(event)
+        .unwrap_or_else(|error| serde_json::json!({"event": "note", "text": error.to_string()}).to_string());
+    line + "\n"
+}
+
+/// What is said where nothing but the verdict is wanted.
+pub fn quiet(event: &Event) -> String {
+    match event {
+        Event::Final(summary) => render::verdict(summary),
+        Event::ReportWritten { .. } => console(event),
+        _ => String::new(),
+    }
 }
 
 /// The event in the words and layout of the console, with its line ends.
@@ -204,6 +223,9 @@ fn configuration(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> S
     line("Replicas", config.replicas.to_string());
     line("Agents", config.agents.to_string());
     line("Results", folder.into());
+    if let Some(asserts) = &config.asserts {
+        line("Expected of the load", asserts.clone());
+    }
     for (id, threshold) in config.thresholds.iter().filter(|(_, threshold)| threshold.changed) {
         line("Threshold changed", format!("{id} is {}", threshold.value));
     }

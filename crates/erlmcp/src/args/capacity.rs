@@ -1,12 +1,11 @@
 //! `capacity`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use erlmcp_report::slo::Slo;
 
-use super::ReachingArgs;
+use super::LoadArgs;
 use super::count::{parse_count, parse_rate};
 use super::duration::parse_duration;
 
@@ -20,7 +19,16 @@ pub(crate) enum Axis {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    mut_arg("ramp_rate", |arg| arg.default_value("2000")),
+    mut_arg("thresholds", |arg| {
+        arg.help("The least that is enough, as capacity.rate_rps=5000 (repeatable): less is a FAIL")
+    }),
+    mut_arg("allow_host", |arg| {
+        arg.help("A host that is not this machine and may be loaded until it gives way (repeatable)")
+    })
+)]
 pub(crate) struct CapacityArgs {
     /// The server's URL. Without it: a local cluster of its own
     pub(crate) url: Option<String>,
@@ -63,35 +71,8 @@ pub(crate) struct CapacityArgs {
     /// No more connections are tried [default: 20k]
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) max_connections: Option<u64>,
-    /// Connections opened a second
-    #[arg(long, value_name = "RATE", default_value = "2000", value_parser = parse_rate)]
-    pub(crate) ramp_rate: f64,
-    /// Replicas of the local cluster [default: 12]
-    #[arg(long, value_name = "N")]
-    pub(crate) replicas: Option<u16>,
-    /// Generator processes [default: as the connections and the descriptor limit need]
-    #[arg(long, value_name = "N")]
-    pub(crate) agents: Option<u32>,
-    /// Tool to call [default: echo here; elsewhere one that says it is read-only]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tool: Option<String>,
-    /// The tool's arguments, a JSON object
-    #[arg(long, value_name = "JSON", requires = "tool")]
-    pub(crate) args: Option<String>,
     #[command(flatten)]
-    pub(crate) reaching: ReachingArgs,
-    /// A request's timeout
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
-    pub(crate) timeout: Duration,
-    /// Folder for the results [default: test-results/capacity-test-YYYYMMDD-HHMMSS]
-    #[arg(short, long, value_name = "DIR")]
-    pub(crate) output: Option<PathBuf>,
-    /// A host that is not this machine and may be loaded until it gives way (repeatable)
-    #[arg(long, value_name = "HOST")]
-    pub(crate) allow_host: Vec<String>,
-    /// The least that is enough, as capacity.rate_rps=5000 (repeatable): less is a FAIL
-    #[arg(long = "threshold", value_name = "NAME=VALUE")]
-    pub(crate) thresholds: Vec<String>,
+    pub(crate) load: LoadArgs,
 }
 
 /// Parses a share: `3%`, `0.5%`.

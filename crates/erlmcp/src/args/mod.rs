@@ -3,12 +3,16 @@
 mod audit;
 mod capacity;
 mod chaos;
+mod compare;
+mod completions;
 mod comprehensive;
+mod config;
 mod conformance;
 mod count;
 mod discover;
 mod doctor;
 mod duration;
+mod load;
 mod reaching;
 mod record;
 mod report;
@@ -16,15 +20,21 @@ mod serve;
 mod stress;
 mod watch;
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 pub(crate) use audit::AuditArgs;
 pub(crate) use capacity::{Axis as CapacityAxis, CapacityArgs};
 pub(crate) use chaos::ChaosArgs;
+pub(crate) use compare::{CompareArgs, CompareFormat};
+pub(crate) use completions::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use comprehensive::ComprehensiveArgs;
+pub(crate) use config::ConfigArgs;
 pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use load::{LoadArgs, ProofArgs, ShowArgs};
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use record::RecordArgs;
 pub(crate) use report::{Format as ReportFormat, ReportArgs};
@@ -40,6 +50,12 @@ pub(crate) use watch::{ExitOn as WatchExitOn, WatchArgs};
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// A TOML file that says what flags say (docs/configuration.md)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// No colours (as NO_COLOR=1)
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) no_color: bool,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -75,8 +91,16 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Show a finished run: as a page, JSON, JUnit, CSV and more; or pack it for others to audit
     Report(ReportArgs),
+    /// Compare runs by their folders: better, worse, or can't tell; with conditions for CI
+    Compare(CompareArgs),
     /// Make a trace for a workload from a log of requests
     Record(RecordArgs),
+    /// Show what a command would run with, and where each value comes from
+    Config(ConfigArgs),
+    /// Print what makes a shell complete commands, flags and their values
+    Completions(CompletionsArgs),
+    /// Write a man page for each command
+    Man(ManArgs),
     /// Serve MCP over Streamable HTTP: one process
     Serve(ServeArgs),
     /// Serve MCP with a supervised cluster of replicas; or speak to a running one
@@ -124,7 +148,9 @@ mod tests {
             "doctor",
             "audit",
             "report",
+            "compare",
             "record",
+            "config",
             "serve",
             "cluster",
         ] {

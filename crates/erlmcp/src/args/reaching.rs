@@ -6,8 +6,8 @@ use clap::Args;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ReachingArgs {
-    /// A header for every request, as 'Name: value' (repeatable); values are in no record or report
-    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    /// A header for every request, as 'Name: value' (repeatable); values are shown nowhere
+    #[arg(short = 'H', long = "header", value_name = "HEADER", hide_env_values = true)]
     pub(crate) headers: Vec<String>,
     /// A file with a bearer token, for every request
     #[arg(long, value_name = "FILE", conflicts_with = "bearer_env")]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::ReachingArgs;
 use super::count::{parse_count, parse_rate};
 use super::duration::{parse_duration, parse_minutes};
+use super::{LoadArgs, ProofArgs};
 
 /// The protocol era to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,50 +48,28 @@ pub(crate) struct StressArgs {
     /// Requests a second to offer [default: 12000]
     #[arg(short, long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) rate: Option<f64>,
-    /// Connections a second in the ramp-up
-    #[arg(long, value_name = "RATE", default_value = "5000", value_parser = parse_rate)]
-    pub(crate) ramp_rate: f64,
-    /// Replicas of the local cluster [default: 12, more where N needs them]
-    #[arg(long, value_name = "N")]
-    pub(crate) replicas: Option<u16>,
-    /// Generator processes [default: as N and the descriptor limit need]
-    #[arg(long, value_name = "N")]
-    pub(crate) agents: Option<u32>,
     /// Protocol era
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,
     /// Legacy sessions: one for each generator process, or one for each connection
     #[arg(long, value_enum, default_value_t = Sessions::Shared)]
     pub(crate) sessions: Sessions,
-    /// Tool to call [default: echo here; elsewhere one that says it is read-only]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) tool: Option<String>,
-    /// The tool's arguments, a JSON object
-    #[arg(long, value_name = "JSON", requires = "tool")]
-    pub(crate) args: Option<String>,
     /// What clients do: agent, chat-fleet, notifications, or a TOML file (see docs/workloads.md)
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) workload: Option<String>,
-    /// Operations a second that must each happen once, audited at the end; 0: none [default: 500]
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
-    pub(crate) operations: Option<f64>,
     /// Notification streams to hold beside the sustained load
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) streams: Option<u64>,
     /// Tool that changes a list, to time the change's way to the streams [default: none; here the cluster itself]
-    #[arg(long, value_name = "NAME", requires = "streams")]
+    #[arg(long, value_name = "NAME", requires = "streams", hide_short_help = true)]
     pub(crate) change_tool: Option<String>,
     /// That tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "change_tool", hide_short_help = true)]
     pub(crate) change_args: Option<String>,
     #[command(flatten)]
-    pub(crate) reaching: ReachingArgs,
-    /// A request's timeout
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
-    pub(crate) timeout: Duration,
-    /// Seed of everything random [default: from the clock; printed]
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
+    pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) proof: ProofArgs,
     /// Phases to run, by number or name, as 1,2,3 or baseline,ramp_up; the others are SKIPPED
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) phases: Vec<String>,
@@ -101,18 +79,6 @@ pub(crate) struct StressArgs {
     /// Process of a foreign server on this machine, for its memory and CPU
     #[arg(long, value_name = "PID")]
     pub(crate) target_pid: Option<u32>,
-    /// Folder for the results; one that is not empty gets a folder in it [default: test-results/stress-test-YYYYMMDD-HHMMSS]
-    #[arg(short, long, value_name = "DIR")]
-    pub(crate) output: Option<PathBuf>,
-    /// A host that is not this machine and may be loaded (repeatable)
-    #[arg(long, value_name = "HOST")]
-    pub(crate) allow_host: Vec<String>,
-    /// A limit of the verdict, as sla.p95_ms=50 (repeatable; --thresholds-file for many)
-    #[arg(long = "threshold", value_name = "NAME=VALUE")]
-    pub(crate) thresholds: Vec<String>,
-    /// A TOML file of limits: "sla.p95_ms" = 50
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
-    pub(crate) thresholds_file: Option<PathBuf>,
     /// Inject no faults: the failure recovery phase is SKIPPED
     #[arg(long)]
     pub(crate) no_faults: bool,
@@ -122,9 +88,6 @@ pub(crate) struct StressArgs {
     /// Do not stop by itself above 50 % errors on another host
     #[arg(long, hide_short_help = true)]
     pub(crate) no_abort: bool,
-    /// A SKIPPED check makes the run inconclusive (exit 3)
-    #[arg(long)]
-    pub(crate) require_all: bool,
 }
 
 const EXAMPLES: &str = "Examples:

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use erlmcp_orchestrator::StressConfig;
 use erlmcp_orchestrator::plan::{Axes, Capacity};
-use erlmcp_orchestrator::{Era, StressConfig, ToolCall};
 
-use super::stress::{run_to_end, thresholds};
+use super::stress::run_to_end;
 use crate::args::{CapacityArgs, CapacityAxis};
 
 /// What is tried at most where nothing else is said.
@@ -13,7 +13,8 @@ const RATE_MAX: u64 = 200_000;
 const CONNECTIONS_MAX: u64 = 20_000;
 
 pub(crate) fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
-    run_to_end(config(args))
+    let show = args.load.show;
+    run_to_end(config(args), show)
 }
 
 fn sought(args: &CapacityArgs) -> Capacity {
@@ -47,38 +48,10 @@ fn sought(args: &CapacityArgs) -> Capacity {
 fn config(args: CapacityArgs) -> anyhow::Result<StressConfig> {
     Ok(StressConfig {
         capacity: Some(sought(&args)),
-        target: args.url,
         // The most that is tried, which another host wants to be said.
         connections: args.max_connections,
         rate: args.max_rate.map(|rate| rate as f64),
-        duration: None,
-        ramp_rate: args.ramp_rate,
-        replicas: args.replicas,
-        agents: args.agents,
-        era: Era::Auto,
-        own_sessions: false,
-        workload: None,
-        tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
-        operations: None,
-        streams: 0,
-        change_tool: None,
-        headers: args.reaching.headers()?,
-        ca_pem: args.reaching.ca_pem()?,
-        insecure: args.reaching.insecure,
-        timeout: args.timeout,
-        seed: None,
-        phases: Vec::new(),
-        warmup: None,
-        target_pid: None,
-        output: args.output,
-        allow_hosts: args.allow_host,
-        thresholds: thresholds(None, &args.thresholds)?,
         no_faults: true,
-        faults: None,
-        chaos: false,
-        suite: None,
-        no_abort: false,
-        require_all: false,
-        command_line: args.reaching.without_secrets(std::env::args()),
+        ..args.load.config(args.url)?
     })
 }

@@ -8,6 +8,7 @@ use super::stress::{config, run_to_end};
 use crate::args::ComprehensiveArgs;
 
 pub(crate) fn run(args: ComprehensiveArgs) -> anyhow::Result<ExitCode> {
+    let show = args.run.load.show;
     let suite = Some(Suite { steps: args.steps });
-    run_to_end(config(args.run).map(|config| StressConfig { suite, ..config }))
+    run_to_end(config(args.run).map(|config| StressConfig { suite, ..config }), show)
 }

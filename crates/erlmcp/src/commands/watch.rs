@@ -1,6 +1,5 @@
 //! `watch`: from arguments to checks, and what they come to to the terminal.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use erlmcp_orchestrator::{ExitOn, StressConfig, ToolCall, WatchConfig, WatchEvent, Webhook};
@@ -85,34 +84,18 @@ fn config(args: WatchArgs) -> anyhow::Result<WatchConfig> {
             duration: args.duration,
             rate: Some(args.rate),
             ramp_rate: args.rate,
-            replicas: None,
             agents: Some(1),
             era: args.era.into(),
-            own_sessions: false,
             tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
-            workload: None,
             operations: Some(0.0),
-            streams: 0,
-            change_tool: None,
             headers: args.reaching.headers()?,
             ca_pem: args.reaching.ca_pem()?,
             insecure: args.reaching.insecure,
             timeout: args.timeout,
-            seed: None,
-            phases: Vec::new(),
-            warmup: None,
-            target_pid: None,
-            output: None,
             allow_hosts: args.allow_host,
-            thresholds: BTreeMap::new(),
             no_faults: true,
-            faults: None,
-            chaos: false,
-            suite: None,
-            capacity: None,
-            no_abort: false,
-            require_all: false,
             command_line: without_webhook(command_line, args.webhook.as_deref()),
+            ..StressConfig::default()
         },
     })
 }

@@ -1,42 +1,8 @@
 use super::*;
 
-/// What `erlmcp stress` asks for without a flag.
+/// What `erlmcp stress` asks for without a flag, always the same.
 pub(crate) fn plain() -> StressConfig {
-    StressConfig {
-        target: None,
-        connections: None,
-        operations: None,
-        streams: 0,
-        change_tool: None,
-        duration: None,
-        rate: None,
-        ramp_rate: 5_000.0,
-        replicas: None,
-        agents: None,
-        era: Era::Auto,
-        own_sessions: false,
-        tool: None,
-        workload: None,
-        headers: Vec::new(),
-        ca_pem: String::new(),
-        insecure: false,
-        timeout: Duration::from_secs(5),
-        seed: Some(7),
-        phases: Vec::new(),
-        warmup: None,
-        target_pid: None,
-        output: None,
-        allow_hosts: Vec::new(),
-        thresholds: BTreeMap::new(),
-        no_faults: false,
-        faults: None,
-        chaos: false,
-        suite: None,
-        capacity: None,
-        no_abort: false,
-        require_all: false,
-        command_line: Vec::new(),
-    }
+    StressConfig { seed: Some(7), ..StressConfig::default() }
 }
 
 #[test]

@@ -72,6 +72,7 @@ fn config() -> ConfigRow {
         close: "reset".into(),
         require_all: false,
         thresholds: BTreeMap::from([("sla.p95_ms".into(), Threshold { value: 50.0, changed: true })]),
+        asserts: None,
     }
 }
 

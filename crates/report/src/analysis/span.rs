@@ -1,8 +1,10 @@
+use serde::Serialize;
+
 use super::{Analysis, Window, generators_own};
 use crate::stats::Sparse;
 
 /// Figures of some seconds of load, for the line that is printed every 30 s.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Span {
     pub planned: u64,
     pub ok: u64,

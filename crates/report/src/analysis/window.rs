@@ -67,6 +67,17 @@ impl Analysis {
         (window.from < to).then_some(Window { from: window.from, to })
     }
 
+    /// The seconds from the first to the last load that was planned in a phase, without a warm-up.
+    pub(crate) fn load_window(&self, number: u8) -> Option<Window> {
+        let load = |row: &&BlockRow| row.phase == number && row.kind == Kind::Load;
+        let start_us = self.blocks.values().filter(load).map(|row| row.start_us).min()?;
+        let end_us = self.blocks.values().filter(load).map(|row| row.start_us.saturating_add(row.duration_us)).max()?;
+        let end_us = end_us.min(self.end_us());
+        let second = |us: u64| u32::try_from(us).ok();
+        let window = Window { from: second(start_us / US_A_SECOND)?, to: second(end_us.div_ceil(US_A_SECOND))? };
+        (window.from < window.to).then_some(window)
+    }
+
     fn end_us(&self) -> u64 {
         self.end.as_ref().map_or(u64::MAX, |end| end.at_us)
     }

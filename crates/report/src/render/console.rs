@@ -28,6 +28,14 @@ pub fn console(summary: &Summary) -> String {
     text + &format!("\n{}\n{LINE}\n", closing(summary))
 }
 
+/// The verdict alone: what did not pass, and how the run ended.
+pub fn verdict(summary: &Summary) -> String {
+    let is_open = |check: &&Check| matches!(check.verdict, Verdict::Fail | Verdict::Inconclusive { .. });
+    let mut text: String = summary.checks.iter().filter(is_open).map(check_lines).collect();
+    text += if summary.capacity.is_some() { capacity_closing(summary) } else { closing(summary) };
+    text + "\n"
+}
+
 fn heading(summary: &Summary) -> String {
     let version = summary.run.as_ref().map_or("?", |run| run.version.as_str());
     let connections = summary.configuration.as_ref().map_or(0, |config| config.connections);
@@ -154,14 +162,18 @@ fn capacity_end(summary: &Summary) -> String {
     let mut text = String::from("Checks:\n\n");
     let is_tried = |check: &&Check| !matches!(check.verdict, Verdict::Skipped { .. });
     summary.checks.iter().filter(is_tried).for_each(|check| text += &check_lines(check));
-    let closing = match exit_code(summary) {
+    let closing = capacity_closing(summary);
+    format!("{text}\n{closing}\n{LINE}\n")
+}
+
+fn capacity_closing(summary: &Summary) -> &'static str {
+    match exit_code(summary) {
         ExitCode::Interrupted => "CAPACITY SEARCH INTERRUPTED",
         ExitCode::Error => "CAPACITY SEARCH DID NOT END IN ORDER",
         ExitCode::SlaFailed => "CAPACITY SEARCH COMPLETED: FAILED",
         ExitCode::Inconclusive => "CAPACITY SEARCH COMPLETED: INCONCLUSIVE",
         ExitCode::Pass => "CAPACITY SEARCH COMPLETED SUCCESSFULLY",
-    };
-    format!("{text}\n{closing}\n{LINE}\n")
+    }
 }
 
 fn ledger(summary: &Summary) -> String {
@@ -198,10 +210,9 @@ fn suite(summary: &Summary) -> String {
 
 fn checks(summary: &Summary) -> String {
     let mut text = String::from("\nSLA Compliance:\n\n");
-    let is_sla = |check: &&Check| check.id.starts_with("sla.");
-    summary.checks.iter().filter(is_sla).for_each(|check| text += &check_lines(check));
+    summary.checks.iter().filter(|check| check.is_headline()).for_each(|check| text += &check_lines(check));
     let mut last = None;
-    for check in summary.checks.iter().filter(|check| !is_sla(check)) {
+    for check in summary.checks.iter().filter(|check| !check.is_headline()) {
         if last != Some(&check.phase) {
             let name = check.phase.as_ref().map_or_else(|| "Whole Run".into(), |name| title(name));
             text += &format!("\n{name} Expectations:\n\n");

@@ -13,7 +13,7 @@ pub fn github(summary: &Summary) -> String {
     readiness.against.iter().for_each(|line| text += &format!("- {}\n", cell(line)));
     text += if readiness.against.is_empty() { "" } else { "\n" };
     text += "| Service level | Limit | Actual | Verdict |\n|---|---|---|---|\n";
-    let slas = summary.checks.iter().filter(|check| check.id.starts_with("sla."));
+    let slas = summary.checks.iter().filter(|check| check.is_headline());
     slas.for_each(|check| text += &row(check, ""));
     let open: Vec<&Check> = summary.checks.iter().filter(|check| check.verdict != Verdict::Pass).collect();
     if !open.is_empty() {

@@ -44,7 +44,7 @@ fn row(cells: &[String]) -> String {
 
 fn sla_table(summary: &Summary) -> String {
     let mut text = String::from("| SLA | Target | Actual | Status |\n|-----|--------|--------|--------|\n");
-    for check in summary.checks.iter().filter(|check| check.id.starts_with("sla.")) {
+    for check in summary.checks.iter().filter(|check| check.is_headline()) {
         let target = check.threshold.text() + &check.changed();
         text += &row(&[check.name.clone(), target, check.actual(), check.verdict.mark().into()]);
     }

@@ -9,7 +9,7 @@ mod junit;
 mod markdown;
 mod prometheus;
 
-pub use console::console;
+pub use console::{console, verdict};
 pub use csv::{csv_heading, csv_line};
 pub use github::github;
 pub use html::html;

@@ -4,4 +4,5 @@ mod objective;
 mod tally;
 
 pub use objective::Slo;
+pub(crate) use objective::{Measure, Objective};
 pub use tally::{Judged, Tally};

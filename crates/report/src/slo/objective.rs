@@ -13,15 +13,15 @@ pub struct Slo {
 
 /// One limit.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Objective {
-    measure: Measure,
-    comparison: Comparison,
+pub(crate) struct Objective {
+    pub(crate) measure: Measure,
+    pub(crate) comparison: Comparison,
     /// Milliseconds or percent, by the measure.
-    limit: f64,
+    pub(crate) limit: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Measure {
+pub(crate) enum Measure {
     /// Percent: 99 is P99.
     Percentile(f64),
     Mean,
@@ -32,39 +32,81 @@ enum Measure {
 impl FromStr for Slo {
     type Err = String;
 
+    /// # Errors
+    /// A sentence that says at which character of the text something else was expected, and what.
     fn from_str(text: &str) -> Result<Self, String> {
-        let objectives = text.split(',').map(|part| objective(part.trim())).collect::<Result<Vec<_>, _>>()?;
-        for (at, one) in objectives.iter().enumerate() {
-            if objectives[..at].iter().any(|other| other.measure == one.measure) {
-                return Err(format!("{} is limited twice in {text:?}: leave one out", one.measure));
+        let mut objectives: Vec<Objective> = Vec::new();
+        let mut from = 0;
+        for part in text.split(',') {
+            let one = objective(part).map_err(|wrong| wrong.told(text, from))?;
+            if objectives.iter().any(|other| other.measure == one.measure) {
+                return Err(twice(one.measure, text));
             }
+            objectives.push(one);
+            from += part.len() + 1;
         }
         Ok(Self { objectives })
     }
 }
 
-fn objective(text: &str) -> Result<Objective, String> {
-    let wrong = || format!("{text:?} is no objective: write p99<100ms, mean<=20ms, max<1s or errors<0.05%");
-    let (name, rest) = text.split_once('<').ok_or_else(wrong)?;
-    let (comparison, limit) = match rest.strip_prefix('=') {
+fn twice(measure: Measure, text: &str) -> String {
+    format!("{measure} is limited twice in {text:?}: leave one out")
+}
+
+/// What is wrong with one limit, and at which of its bytes.
+struct Wrong {
+    at: usize,
+    why: &'static str,
+}
+
+impl Wrong {
+    /// Where `rest`, the end of `part`, begins.
+    fn at(part: &str, rest: &str, why: &'static str) -> Self {
+        Self { at: part.len() - rest.len(), why }
+    }
+
+    /// `from` is where its part begins in the text.
+    fn told(self, text: &str, from: usize) -> String {
+        let (before, rest) = text.split_at(from + self.at);
+        let place = match rest.trim().is_empty() {
+            true => "at its end".to_string(),
+            false => format!("at character {} ({:?})", before.chars().count() + 1, rest.trim()),
+        };
+        format!("{text:?} is no objective: {place} {}; write p99<100ms, mean<=20ms, max<1s or errors<0.05%", self.why)
+    }
+}
+
+fn objective(part: &str) -> Result<Objective, Wrong> {
+    let wrong = |rest: &str, why| Wrong::at(part, rest, why);
+    let start = part.trim_start();
+    let (name, rest) = start.split_at(start.find(['<', '>', '=']).unwrap_or(start.len()));
+    let measure = measure(name.trim_end())
+        .ok_or_else(|| wrong(start, "a percentile (p50 to p99.9), mean, max or errors is expected"))?;
+    let limit = rest.strip_prefix('<').ok_or_else(|| wrong(rest, "< or <= is expected"))?;
+    let (comparison, limit) = match limit.strip_prefix('=') {
         Some(limit) => (Comparison::AtMost, limit),
-        None => (Comparison::Below, rest),
+        None => (Comparison::Below, limit),
     };
-    let measure = measure(name.trim()).ok_or_else(wrong)?;
-    let limit = limit.trim();
-    let (digits, factor) = match measure {
-        Measure::Errors => (limit.strip_suffix('%').ok_or_else(wrong)?, 1.0),
-        _ if limit.ends_with("ms") => (&limit[..limit.len() - 2], 1.0),
-        _ => (limit.strip_suffix('s').ok_or_else(wrong)?, 1e3),
+    let limit = limit.trim_start();
+    let (digits, unit) =
+        limit.split_at(limit.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(limit.len()));
+    let value: f64 = digits.parse().map_err(|_| wrong(limit, "a number is expected"))?;
+    let factor = match (measure, unit.trim()) {
+        (Measure::Errors, "%") | (Measure::Percentile(_) | Measure::Mean | Measure::Max, "ms") => 1.0,
+        (Measure::Errors, _) => return Err(wrong(unit, "the unit % is expected")),
+        (_, "s") => 1e3,
+        _ => return Err(wrong(unit, "the unit ms or s is expected")),
     };
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let limit = digits.parse::<f64>().ok().filter(|_| is_number).map(|limit| limit * factor).ok_or_else(wrong)?;
+    let value = value * factor;
     let is_possible = match (measure, comparison) {
-        (Measure::Errors, Comparison::AtMost) => (0.0..100.0).contains(&limit),
-        (Measure::Errors, _) => limit > 0.0 && limit <= 100.0,
-        _ => limit > 0.0,
+        (Measure::Errors, Comparison::AtMost) => (0.0..100.0).contains(&value),
+        (Measure::Errors, _) => value > 0.0 && value <= 100.0,
+        _ => value > 0.0,
     };
-    if is_possible { Ok(Objective { measure, comparison, limit }) } else { Err(wrong()) }
+    if !is_possible {
+        return Err(wrong(limit, "a limit is expected that can be kept and can be broken"));
+    }
+    Ok(Objective { measure, comparison, limit: value })
 }
 
 fn measure(name: &str) -> Option<Measure> {
@@ -82,7 +124,23 @@ fn measure(name: &str) -> Option<Measure> {
 }
 
 impl Slo {
-    pub(super) fn objectives(&self) -> &[Objective] {
+    /// All limits of several texts; None of none.
+    ///
+    /// # Errors
+    /// Where two of them limit the same.
+    pub fn joined(all: impl IntoIterator<Item = Slo>) -> Result<Option<Slo>, String> {
+        let mut joined = Slo { objectives: Vec::new() };
+        for one in all.into_iter().flat_map(|slo| slo.objectives) {
+            if joined.objectives.iter().any(|other| other.measure == one.measure) {
+                joined.objectives.push(one.clone());
+                return Err(twice(one.measure, &joined.to_string()));
+            }
+            joined.objectives.push(one);
+        }
+        Ok((!joined.objectives.is_empty()).then_some(joined))
+    }
+
+    pub(crate) fn objectives(&self) -> &[Objective] {
         &self.objectives
     }
 
@@ -199,6 +257,29 @@ mod tests {
         {
             assert!(text.parse::<Slo>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let why = |text: &str| text.parse::<Slo>().expect_err("wrong");
+        let place = |text: &str, words: &str| assert!(why(text).contains(words), "{}", why(text));
+        place("p99>1s", "at character 4 (\">1s\") < or <= is expected");
+        place("p99<100ms,p95<5", "at its end the unit ms or s is expected");
+        place("errors<0.05% , avg<5ms", "at character 16 (\"avg<5ms\") a percentile");
+        place("p95<x", "at character 5 (\"x\") a number is expected");
+        place("errors<5ms", "at character 9 (\"ms\") the unit % is expected");
+        place("p99<1ms,", "at its end a percentile");
+    }
+
+    #[test]
+    fn several_texts_are_one_objective() {
+        let slo = |text: &str| text.parse::<Slo>().expect("an objective");
+        let joined = Slo::joined([slo("p95<100ms"), slo("errors<1%,max<1s")]).expect("nothing twice").expect("some");
+        assert_eq!(joined.to_string(), "p95<100ms,errors<1%,max<1000ms");
+        assert_eq!(Slo::joined([]), Ok(None));
+        assert!(
+            Slo::joined([slo("p95<100ms"), slo("p95<90ms")]).is_err_and(|why| why.contains("p95 is limited twice"))
+        );
     }
 
     #[test]

@@ -20,16 +20,23 @@ const GROUPS_MAX: usize = 900;
 
 /// The bound of a percentile (`quantile` from 0 to 1) over seconds, microseconds. None where nothing was recorded.
 pub(crate) fn percentile_bound(seconds: &[Sparse], quantile: f64, side: Side, seed: u64) -> Option<f64> {
+    pick(percentile_draws(seconds, &[quantile], seed).pop()?, side)
+}
+
+/// What each draw over seconds gives for each of some percentiles (from 0 to 1), microseconds; nothing where nothing was
+/// recorded.
+pub(crate) fn percentile_draws(seconds: &[Sparse], quantiles: &[f64], seed: u64) -> Vec<Vec<f64>> {
+    let mut found = vec![Vec::new(); quantiles.len()];
     let groups = grouped(seconds);
     let values: BTreeSet<u32> = groups.iter().flat_map(|group| group.entries()).map(|entry| entry.0).collect();
     let values: Vec<u32> = values.into_iter().collect();
     if values.is_empty() {
-        return None;
+        return found;
     }
     let rows: Vec<Vec<u64>> = groups.iter().map(|group| dense(group, &values)).collect();
     let mut draws = Draws::new(groups.len(), seed);
     let mut totals = vec![0_u64; values.len()];
-    let found = (0..REPLICATES).filter_map(|_| {
+    for _ in 0..REPLICATES {
         totals.fill(0);
         for (row, &times) in rows.iter().zip(draws.next_weights()) {
             if times > 0 {
@@ -37,19 +44,26 @@ pub(crate) fn percentile_bound(seconds: &[Sparse], quantile: f64, side: Side, se
             }
         }
         let all: u64 = totals.iter().sum();
-        let rank = ((all as f64 * quantile).ceil() as u64).max(1);
-        let mut seen = 0;
-        let at = totals.iter().position(|count| {
-            seen += count;
-            seen >= rank
-        })?;
-        Some(f64::from(values[at]))
-    });
-    pick(found.collect(), side)
+        for (quantile, found) in quantiles.iter().zip(&mut found) {
+            let rank = ((all as f64 * quantile).ceil() as u64).max(1);
+            let mut seen = 0;
+            let at = totals.iter().position(|count| {
+                seen += count;
+                seen >= rank
+            });
+            found.extend(at.map(|at| f64::from(values[at])));
+        }
+    }
+    found
 }
 
 /// The bound of sum(part) / sum(whole) over seconds. None where no whole was seen.
 pub(crate) fn ratio_bound(seconds: &[(f64, f64)], side: Side, seed: u64) -> Option<f64> {
+    pick(ratio_draws(seconds, seed), side)
+}
+
+/// What each draw gives for sum(part) / sum(whole) over seconds.
+pub(crate) fn ratio_draws(seconds: &[(f64, f64)], seed: u64) -> Vec<f64> {
     let seconds: Vec<(f64, f64)> = grouped_sums(seconds);
     let mut draws = Draws::new(seconds.len(), seed);
     let found = (0..REPLICATES).filter_map(|_| {
@@ -59,7 +73,7 @@ pub(crate) fn ratio_bound(seconds: &[(f64, f64)], side: Side, seed: u64) -> Opti
         });
         (whole > 0.0).then(|| part / whole)
     });
-    pick(found.collect(), side)
+    found.collect()
 }
 
 /// The bound of the mean of one value a second.

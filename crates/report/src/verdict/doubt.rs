@@ -79,8 +79,15 @@ pub(crate) fn short_window(seconds: u64) -> Option<String> {
 pub(crate) fn load(sustained: &Sustained<'_>) -> Option<String> {
     match sustained.window {
         None => Some(NO_WINDOW.into()),
-        Some(_) if sustained.judged.planned == 0 => Some("no request was planned in the window".into()),
-        Some(_) => unsent(&sustained.judged).or_else(|| unknown(&sustained.judged)),
+        Some(_) => requests(&sustained.judged),
+    }
+}
+
+/// Nothing was planned, or the generator did not send all of it or lost its fates.
+pub(crate) fn requests(part: &Part) -> Option<String> {
+    match part.planned {
+        0 => Some("no request was planned in the window".into()),
+        _ => unsent(part).or_else(|| unknown(part)),
     }
 }
 

@@ -3,7 +3,9 @@ use erlmcp_record::names::{phase, skip};
 
 use super::evidence::Evidence;
 use super::{Check, Limit, Threshold, Verdict, threshold};
-use super::{baseline, capacity, cool_down, faults, performance, ramp, recovery, sla, sustained, whole_run, workload};
+use super::{
+    asserted, baseline, capacity, cool_down, faults, performance, ramp, recovery, sla, sustained, whole_run, workload,
+};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
 use crate::{format, suite};
@@ -46,6 +48,7 @@ pub(crate) fn checks(analysis: &Analysis, facts: &Facts<'_>) -> Vec<Check> {
         return judge.checks;
     }
     sla::enter(&mut judge);
+    asserted::enter(&mut judge);
     if analysis.is_suite() {
         for phase in &suite::PHASES {
             (phase.enter)(&mut judge);
@@ -106,12 +109,17 @@ impl Judge<'_> {
         self.checks.push(evidence.into_check(row, limit, verdict));
     }
 
-    /// A check that is not in the table: its limit is the workload's own. It belongs to the sustained load.
-    pub(super) fn enter_own(&mut self, (id, name): (String, String), limit: Limit, evidence: Evidence) {
-        let name_of_phase = phase::SUSTAINED_LOAD;
+    /// A check that is not in the table: its limit is the workload's own, or the user's.
+    pub(super) fn enter_own(
+        &mut self,
+        name_of_phase: &'static str,
+        (id, name): (String, String),
+        limit: Limit,
+        evidence: Evidence,
+    ) {
         let table = Threshold {
-            id: "workload",
-            name: "Workload",
+            id: "own",
+            name: "Own",
             phase: Some(name_of_phase),
             comparison: limit.comparison,
             default: limit.value,

@@ -1,5 +1,6 @@
 //! Verdicts: a figure, its limit and its bound, joined by the rules of the method.
 
+mod asserted;
 mod baseline;
 mod capacity;
 mod cool_down;
@@ -9,6 +10,7 @@ mod estimate;
 mod evidence;
 mod faults;
 mod judge;
+mod load;
 mod performance;
 mod ramp;
 mod recovery;
@@ -31,6 +33,7 @@ pub(crate) use estimate::Estimate;
 pub(crate) use evidence::Evidence;
 pub(crate) use faults::{failures, of_faults, verdict_of};
 pub(crate) use judge::{Judge, checks, invalid, left_out_phase, offers_tools, scenario_checks, skipped_phase};
+pub(crate) use load::Load;
 pub(crate) use recovery::{audited, unwanted};
 pub(crate) use sla::memory_source;
 pub(crate) use storms::attempts;

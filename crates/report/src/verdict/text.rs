@@ -34,6 +34,11 @@ impl Limit {
 }
 
 impl Check {
+    /// True of the rows that stand first: the five SLAs, and what the user expects beside them.
+    pub fn is_headline(&self) -> bool {
+        self.id.starts_with("sla.") || self.id.starts_with("assert.")
+    }
+
     /// "P95 Latency < 100ms", and where the limit is the user's, what it was.
     pub fn statement(&self) -> String {
         format!("{} {}{}", self.name, self.threshold.text(), self.changed())

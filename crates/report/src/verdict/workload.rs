@@ -1,5 +1,6 @@
 //! What a workload expects of its requests, class by class.
 
+use erlmcp_record::names::phase;
 use erlmcp_record::{ClassLimit, ClassRow};
 
 use super::doubt;
@@ -22,7 +23,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
                 |sustained| evidence(analysis, sustained, part, limit),
             );
             let (names, limit) = names(class, limit);
-            judge.enter_own(names, limit, evidence);
+            judge.enter_own(phase::SUSTAINED_LOAD, names, limit, evidence);
         }
     }
 }

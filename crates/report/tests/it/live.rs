@@ -1,6 +1,7 @@
 //! A record folded as it comes, from its folder, and second by second.
 
 use erlmcp_record::{Entry, FateCounts, JournalWriter};
+use erlmcp_report::live::{self, Event};
 use erlmcp_report::{Analysis, SecondView, render};
 
 use crate::story::{LOAD_FROM, Story, analysis};
@@ -148,4 +149,31 @@ fn what_lies_far_back_is_judged_as_before() {
     {
         assert_eq!(before, after);
     }
+}
+
+#[test]
+fn events_are_lines_of_json_with_their_names() {
+    let summary = Story::short().summary();
+    let events = [
+        (Event::StepOk { text: "reachable".into() }, r#"{"event":"step_ok","text":"reachable"}"#),
+        (
+            Event::RampProgress { elapsed_s: 5, established: 10, target: 20 },
+            r#"{"event":"ramp_progress","elapsed_s":5,"established":10,"target":20}"#,
+        ),
+    ];
+    for (event, line) in events {
+        assert_eq!(live::json(&event), format!("{line}\n"));
+    }
+    let end: serde_json::Value = serde_json::from_str(&live::json(&Event::Final(Box::new(summary)))).expect("JSON");
+    assert_eq!((&end["event"], end["report_version"].is_u64()), (&"final".into(), true));
+    assert!(end["checks"].as_array().is_some_and(|checks| checks.len() > 10));
+}
+
+#[test]
+fn quietly_only_the_verdict_is_said() {
+    assert_eq!(live::quiet(&Event::Note { text: "x".into() }), "");
+    let summary = Story::short().with_load(|_, load| load.slow.push((200_000, 6_000))).summary();
+    let said = live::quiet(&Event::Final(Box::new(summary)));
+    assert!(said.contains("✗ FAIL ] P95 Latency < 100ms"), "{said}");
+    assert!(said.ends_with("TEST EXECUTION COMPLETED: FAILED\n") && !said.contains("✓ PASS"), "{said}");
 }

@@ -1,6 +1,8 @@
 //! What a record comes to: its verdicts and its views.
 
+mod asserted;
 mod audit;
+mod comparing;
 mod comprehensive;
 mod formats;
 mod generator;

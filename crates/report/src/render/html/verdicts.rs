@@ -84,7 +84,7 @@ fn figure(check: &Check) -> String {
 }
 
 fn slas(summary: &Summary) -> String {
-    let cards: String = summary.checks.iter().filter(|check| check.id.starts_with("sla.")).map(card).collect();
+    let cards: String = summary.checks.iter().filter(|check| check.is_headline()).map(card).collect();
     if cards.is_empty() {
         return String::new();
     }

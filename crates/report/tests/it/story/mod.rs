@@ -425,5 +425,6 @@ fn config(rate: u64, seconds: u32) -> ConfigRow {
         close: "reset".into(),
         require_all: false,
         thresholds: BTreeMap::new(),
+        asserts: None,
     }
 }

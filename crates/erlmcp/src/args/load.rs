@@ -1,0 +1,78 @@
+//! What the commands that load a server are told in the same words: `stress`, `comprehensive`, `chaos`, `capacity`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use erlmcp_report::slo::Slo;
+
+use super::ReachingArgs;
+use super::count::parse_rate;
+use super::duration::parse_duration;
+
+/// Who sends, what is called and how, where the results go, and what they are judged by.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LoadArgs {
+    /// Connections opened a second
+    #[arg(long, value_name = "RATE", default_value = "5000", value_parser = parse_rate)]
+    pub(crate) ramp_rate: f64,
+    /// Replicas of the local cluster [default: 12, more where N needs them]
+    #[arg(long, value_name = "N")]
+    pub(crate) replicas: Option<u16>,
+    /// Generator processes [default: as N and the descriptor limit need]
+    #[arg(long, value_name = "N")]
+    pub(crate) agents: Option<u32>,
+    /// Tool to call [default: echo here; elsewhere one that is read-only]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// The tool's arguments, a JSON object
+    #[arg(long, value_name = "JSON", requires = "tool")]
+    pub(crate) args: Option<String>,
+    #[command(flatten)]
+    pub(crate) reaching: ReachingArgs,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+    /// A request's timeout
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Folder for the results; one that is not empty gets a folder in it [default: under test-results]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// A host that is not this machine and may be loaded (repeatable)
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+    /// A limit of the verdict, as sla.p95_ms=50 (repeatable)
+    #[arg(long = "threshold", value_name = "NAME=VALUE")]
+    pub(crate) thresholds: Vec<String>,
+    /// A TOML file of limits: "sla.p95_ms" = 50
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) thresholds_file: Option<PathBuf>,
+}
+
+/// What is said while a run goes on.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct ShowArgs {
+    /// Say nothing but the verdict
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Events as lines of JSON on standard output; what people read goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a run with operations is told beside: not a search, which proves nothing of them.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProofArgs {
+    /// Operations a second, each to happen once; audited; 0: none [default: 500]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) operations: Option<f64>,
+    /// Seed of everything random [default: from the clock; printed]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// What the load must keep, as p95<100ms or errors<0.05% (repeatable): a row of the verdict
+    #[arg(long = "assert", value_name = "LIST")]
+    pub(crate) asserts: Vec<Slo>,
+    /// A SKIPPED check makes the run inconclusive (exit 3)
+    #[arg(long)]
+    pub(crate) require_all: bool,
+}

@@ -1,0 +1,168 @@
+//! Runs side by side.
+
+use erlmcp_record::{Entry, Fate};
+use erlmcp_report::compare::{Compared, Condition, Found, Row, Standing, compare, markdown, text};
+use erlmcp_report::verdict::Verdict;
+use erlmcp_report::{Analysis, ExitCode};
+
+use crate::story::{LoadSecond, Story, analysis};
+
+fn usual() -> Analysis {
+    analysis(&Story::short().rows())
+}
+
+/// Every second of the load, changed.
+fn with(change: impl Fn(u32, &mut LoadSecond) + 'static) -> Analysis {
+    analysis(&Story::short().with_load(change).rows())
+}
+
+fn pair<'a>(one: &'a Analysis, other: &'a Analysis) -> [(String, &'a Analysis); 2] {
+    [("before".into(), one), ("after".into(), other)]
+}
+
+fn compared(one: &Analysis, other: &Analysis, conditions: &[&str]) -> Compared {
+    let conditions: Vec<Condition> = conditions.iter().map(|text| text.parse().expect("a condition")).collect();
+    compare(&pair(one, other), &conditions, false).expect("they are comparable")
+}
+
+fn row<'a>(compared: &'a Compared, name: &str) -> &'a Row {
+    compared.rows.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("there is a row {name}"))
+}
+
+fn standing(compared: &Compared, name: &str) -> Standing {
+    row(compared, name).changes[0].standing
+}
+
+#[test]
+fn a_run_does_not_differ_from_itself() {
+    let found = compared(&usual(), &usual(), &["p99>+1%", "throughput<-1%", "errors>+0.01pp"]);
+    for row in &found.rows {
+        assert_eq!(row.changes[0].standing, Standing::CantTell, "{row:?}");
+        assert!(matches!(row.values[..], [Found::Value(_), Found::Value(_)]), "{row:?}");
+    }
+    assert!(found.conditions.iter().all(|judged| judged.verdict == Verdict::Pass), "{:?}", found.conditions);
+    assert_eq!(found.exit_code(), ExitCode::Pass);
+    assert!(found.notes.iter().any(|note| note.starts_with("one run a side")), "{:?}", found.notes);
+}
+
+#[test]
+fn what_is_slower_in_all_seconds_is_worse_and_the_other_way_round_better() {
+    // A tenth of 12,000 a second takes twice the time.
+    let slow = with(|_, load| load.slow.push((10_000, 1_200)));
+    let found = compared(&usual(), &slow, &["p95>+10%", "p99>+3ms", "p50>+10%"]);
+    let standings = ["p50", "p95", "mean", "errors"].map(|name| standing(&found, name));
+    assert_eq!(standings, [Standing::CantTell, Standing::Worse, Standing::Worse, Standing::CantTell]);
+    let difference = row(&found, "p95").changes[0].difference.expect("both are known");
+    assert!((95.0..=105.0).contains(&difference.estimate), "{difference:?}");
+    let verdicts: Vec<&Verdict> = found.conditions.iter().map(|judged| &judged.verdict).collect();
+    assert_eq!(verdicts, [&Verdict::Fail, &Verdict::Fail, &Verdict::Pass]);
+    assert_eq!(found.exit_code(), ExitCode::SlaFailed);
+    assert_eq!(standing(&compared(&slow, &usual(), &[]), "p95"), Standing::Better);
+}
+
+/// All of the difference is in one second of sixty: another minute may not have it.
+#[test]
+fn what_one_second_did_cannot_be_told_from_chance() {
+    let hiccup = with(|second, load| {
+        if second == 30 {
+            load.slow.push((500_000, 5_000));
+        }
+    });
+    // The mean is 3.4 ms above 5 ms.
+    let found = compared(&usual(), &hiccup, &["mean>+100%"]);
+    assert_eq!(standing(&found, "mean"), Standing::CantTell);
+    let [judged] = &found.conditions[..] else { panic!("one condition") };
+    assert!(matches!(judged.verdict, Verdict::Inconclusive { .. }), "{judged:?}");
+    assert_eq!(found.exit_code(), ExitCode::Inconclusive);
+}
+
+#[test]
+fn errors_are_told_in_points_since_there_is_no_percentage_of_none() {
+    let failing = with(|_, load| {
+        load.ok -= 120;
+        load.others.push((Fate::HttpError, 120));
+    });
+    let found = compared(&usual(), &failing, &["errors>+0.5pp", "errors>+10%", "throughput<-0.5%"]);
+    let difference = row(&found, "errors").changes[0].difference.expect("both are known");
+    assert_eq!((difference.estimate, standing(&found, "errors")), (1.0, Standing::Worse));
+    assert_eq!(standing(&found, "throughput"), Standing::Worse);
+    assert!(found.conditions.iter().all(|judged| judged.verdict == Verdict::Fail), "{:?}", found.conditions);
+    assert_eq!(found.conditions[1].actual, "from none (from none to from none)");
+}
+
+#[test]
+fn what_is_not_comparable_is_refused_unless_it_is_wanted() {
+    let (one, slower) = (usual(), analysis(&Story::short().at_rate(1_000).rows()));
+    let why = compare(&pair(&one, &slower), &[], false).expect_err("another rate");
+    assert_eq!(
+        why,
+        "before and after are not comparable: req/s 12,000.0 against 1,000.0; --anyway compares them all the same"
+    );
+    let found = compare(&pair(&one, &slower), &[], true).expect("it is wanted");
+    assert!(found.notes[0].contains("req/s 12,000.0 against 1,000.0"), "{:?}", found.notes);
+    let mut rows = Story::short().rows();
+    if let Some(Entry::Run(header)) = rows.first_mut() {
+        header.machine.cores = 64;
+    }
+    let why = compare(&pair(&one, &analysis(&rows)), &[], false).expect_err("another machine");
+    assert!(why.contains("64 cores"), "{why}");
+}
+
+#[test]
+fn a_run_without_load_has_nothing_to_compare() {
+    let without = |row: &Entry| !matches!(row, Entry::Phase(row) if row.phase == 3);
+    let rows: Vec<Entry> = Story::short().rows().into_iter().filter(without).collect();
+    let (one, none) = (usual(), analysis(&rows));
+    let why = compare(&pair(&one, &none), &[], false).expect_err("nothing");
+    assert!(why.starts_with("after has no sustained load to compare"), "{why}");
+    assert!(compare(&pair(&one, &none)[..1], &[], false).is_err());
+}
+
+#[test]
+fn too_few_requests_have_no_rare_percentile() {
+    let few = analysis(&Story::short().at_rate(100).rows());
+    let found = compared(&few, &few, &["p99.9>+10%", "p90>+10%"]);
+    let shown = row(&found, "p99.9");
+    assert!(matches!(&shown.values[0], Found::NotMeasured(why) if why.contains("needs 10,000")), "{shown:?}");
+    assert!(matches!(found.conditions[0].verdict, Verdict::Inconclusive { .. }), "{:?}", found.conditions);
+    assert_eq!((found.conditions[1].verdict.clone(), row(&found, "p90").changes.len()), (Verdict::Pass, 1));
+}
+
+#[test]
+fn all_views_say_the_same() {
+    let found = compared(&usual(), &with(|_, load| load.slow.push((10_000, 1_200))), &["p95>+10%"]);
+    for view in [text(&found), markdown(&found)] {
+        for words in
+            ["before", "after", "worse", "can't tell", "p99.9", "5.00 ms", "✗ FAIL", "p95>+10%", "one run a side"]
+        {
+            assert!(view.contains(words), "no {words:?} in\n{view}");
+        }
+    }
+    let json = serde_json::to_value(&found).expect("names and numbers");
+    assert_eq!(json["rows"][1]["unit"], "ms");
+    assert_eq!(json["rows"][1]["changes"][0]["standing"], "worse");
+}
+
+#[test]
+fn conditions_are_read_and_said_again() {
+    for (text, said) in [
+        ("p99>+10%", "p99>+10%"),
+        ("P99.9 > 5 %", "p99.9>+5%"),
+        ("throughput<-5%", "throughput<-5%"),
+        ("errors>+0.1pp", "errors>+0.1pp"),
+        ("mean>+1s", "mean>+1000ms"),
+    ] {
+        assert_eq!(text.parse::<Condition>().map(|condition| condition.to_string()), Ok(said.to_string()));
+    }
+    for (text, why) in [
+        ("", "no < or >"),
+        ("p99", "no < or >"),
+        ("p101>1%", "\"p101\" is none of"),
+        ("p99>fast", "\"\" is no number"),
+        ("p99>10", "\"\" is no unit"),
+        ("p99>+1pp", "\"pp\" is no unit"),
+        ("errors>+1ms", "\"ms\" is no unit"),
+    ] {
+        assert!(text.parse::<Condition>().is_err_and(|told| told.contains(why)), "{text:?}");
+    }
+}
