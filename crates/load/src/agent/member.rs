@@ -111,10 +111,7 @@ impl Member {
                 hold_slow(work, &self.line, order);
                 return Ok(true);
             }
-            Command::Misbehave(order) => {
-                misbehave(work, &self.line, order)?;
-                return Ok(true);
-            }
+            Command::Misbehave(order) => return misbehave(work, &self.line, order).map(|()| true),
             Command::Operations(wanted) => {
                 work.begin_operations(&wanted)?;
                 return Ok(true);

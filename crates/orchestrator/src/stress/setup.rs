@@ -94,6 +94,15 @@ fn command(config: &StressConfig) -> &'static str {
     }
 }
 
+fn planner(config: &StressConfig) -> fn(&StressConfig, &Found) -> Result<Plan, StressError> {
+    match command(config) {
+        "comprehensive" => plan::comprehensive,
+        "capacity" => plan::capacity,
+        "chaos" => plan::chaos,
+        _ => plan::stress,
+    }
+}
+
 fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
     match pid {
         Some(pid) if !collector::can_read(pid) => Err(StressError::usage(format!(
@@ -414,13 +423,7 @@ impl<'a> Setup<'a> {
             (seed, proxied.as_ref().map(|proxied| proxied.replicas.clone()).unwrap_or_default(), visits),
         );
         let found = Found { fronts: fronts.flatten(), ..found };
-        let planned = match command(self.config) {
-            "comprehensive" => plan::comprehensive,
-            "capacity" => plan::capacity,
-            "chaos" => plan::chaos,
-            _ => plan::stress,
-        };
-        let plan = planned(self.config, &found)?;
+        let plan = planner(self.config)(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
         let settled = Settled {
             target: target.url.to_string(),
