@@ -29,7 +29,7 @@ pub(crate) enum Format {
     Html,
     /// FINAL_REPORT.md
     Markdown,
-    /// report.json; docs/report.schema.json is its schema
+    /// report.json
     Json,
     /// For CI: a suite a phase, a case a check
     Junit,

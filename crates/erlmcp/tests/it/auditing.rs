@@ -91,6 +91,27 @@ fn an_operation_that_took_effect_twice() {
     assert_eq!(found["witnesses"][0]["operation"], format!("{:032x}", 4));
 }
 
+/// What is handed on is audited as the folder is, and shown as it is.
+#[test]
+fn a_bundle_stands_for_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    record(folder.path());
+    operations(folder.path(), 2);
+    let packed = folder.path().join("run.tar.zst");
+    let report = |run: &Path, more: &[&str]| {
+        let run = run.to_str().expect("a name that is text");
+        erlmcp(&[&["report", run], more].concat()).end()
+    };
+    let made = report(folder.path(), &["--bundle", packed.to_str().expect("a name that is text")]);
+    assert!(made.code == 0 && made.output.contains("audit invalid"), "{}", made.said());
+    let (of_folder, of_bundle) = (audit(folder.path(), &[]), audit(&packed, &[]));
+    assert_eq!((of_bundle.code, &of_bundle.output), (99, &of_folder.output), "{}", of_bundle.said());
+    let json = report(&packed, &["--format", "json"]);
+    assert_eq!(json.output, report(folder.path(), &["--format", "json"]).output);
+    let page = report(folder.path(), &["--format", "html"]);
+    assert!(page.code == 0 && folder.path().join("report.html").is_file(), "{}", page.said());
+}
+
 #[test]
 fn all_once_and_no_requests_beside_them() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -55,9 +55,9 @@ pub(super) fn over_time(series: &Series) -> String {
         _ => " Too many lines: some replicas or agents are left out.".to_owned(),
     };
     let mut body = format!(
-        "<p class=\"about\">{step}{left_out} Shaded bands are phases, dashed lines are faults by their number. Drag across a chart to \
-         zoom, double-click to see all again. Keys: <kbd>←</kbd> <kbd>→</kbd> move (with <kbd>Shift</kbd> by ten), \
-         <kbd>+</kbd> <kbd>−</kbd> zoom, <kbd>Esc</kbd> all.</p>\n\
+        "<p class=\"about\">{step}{left_out} Shaded bands are phases, dashed lines are faults by their number. <span class=\"keys\">Drag \
+         across a chart to zoom, double-click to see all again. Keys: <kbd>←</kbd> <kbd>→</kbd> move (with <kbd>Shift</kbd> \
+         by ten), <kbd>+</kbd> <kbd>−</kbd> zoom, <kbd>Esc</kbd> all.</span></p>\n\
          <div id=\"axis\"><div id=\"strip\"></div><p id=\"readout\" aria-live=\"polite\"></p></div>\n\
          <div id=\"charts\" tabindex=\"0\" role=\"group\" aria-label=\"Charts over time: arrow keys move, plus and minus zoom\">\n"
     );

@@ -51,7 +51,7 @@ fn fault(mark: &FaultMark) -> Vec<String> {
             let reason = mark.reason.as_ref().map(|reason| format!("<p class=\"why\">{}</p>", escaped(reason)));
             badge(verdict) + &reason.unwrap_or_default()
         }
-        None => "<span class=\"none\">see the checks of its phase</span>".into(),
+        None => "<a href=\"#checks\">by the checks</a>".into(),
     };
     vec![
         mark.number.to_string(),
