@@ -31,16 +31,17 @@ fn record(folder: &Path) {
         scenario: "node_failure".into(),
         method: "SIGKILL of the process".into(),
         replica: Some(2),
-        injected_us: 15,
-        effect_us: Some(16),
+        injected_us: 150_000,
+        effect_us: Some(160_000),
         cluster_detected_us: None,
         healed_us: None,
         heal_verified_us: None,
-        ready_us: Some(50),
+        ready_us: Some(500_000),
         ..FaultRow::default()
     };
     let mut journal = JournalWriter::create(folder).expect("a journal");
-    for row in [Entry::Run(header), Entry::Fault(fault), Entry::End(EndRow { at_us: 99, ended: Ended::Completed })] {
+    for row in [Entry::Run(header), Entry::Fault(fault), Entry::End(EndRow { at_us: 990_000, ended: Ended::Completed })]
+    {
         journal.append(&row).expect("written");
     }
     journal.flush().expect("written");
@@ -51,7 +52,9 @@ fn operations(folder: &Path, effects: u64) {
     let mut agent = OperationWriter::of_agent(folder, 0).expect("a journal");
     let mut store = OperationWriter::of_store(folder).expect("a journal");
     let mut rows = 0;
-    for (number, (from_us, to_us)) in [(1, 5), (10, 20), (25, 30), (60, 65)].into_iter().enumerate() {
+    for (number, (from_us, to_us)) in
+        [(10_000, 50_000), (100_000, 200_000), (250_000, 300_000), (600_000, 650_000)].into_iter().enumerate()
+    {
         let of = |event: Event, us: u64| OperationRecord {
             attempt: 1,
             replica: 1,
@@ -67,12 +70,12 @@ fn operations(folder: &Path, effects: u64) {
         let again = if number == 3 { effects } else { 1 };
         let effects = (0..again).map(|_| Event::Effect);
         for event in [Event::Accepted, Event::Started].into_iter().chain(effects).chain([Event::Done]) {
-            store.append(&of(event, from_us + 1)).expect("written");
+            store.append(&of(event, from_us + 10_000)).expect("written");
             rows += 1;
         }
     }
-    agent.end(4, 4, false, 90_000).expect("written");
-    store.end(rows, 0, false, 90_000).expect("written");
+    agent.end(4, 4, false, 900_000_000).expect("written");
+    store.end(rows, 0, false, 900_000_000).expect("written");
 }
 
 #[test]
