@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Command, CommandFactory};
+use clap::{Command as Definition, CommandFactory};
 
 use crate::args::{Args, Shell};
 use crate::console;
@@ -38,9 +38,9 @@ pub(crate) fn man(folder: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// The commands, without those that only other commands start.
-fn for_people() -> Command {
+fn for_people() -> Definition {
     let all = Args::command();
-    Command::new(NAME)
+    Definition::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
         .about(all.get_about().cloned().unwrap_or_default())
         .after_help(all.get_after_help().cloned().unwrap_or_default())

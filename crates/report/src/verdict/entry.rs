@@ -94,7 +94,12 @@ const ENTRIES: &[(&str, &[&str])] = &[
     ),
     (
         "lost-operations",
-        &["recovery.overflow_lost_count", "recovery.operations_lost_count", "faults.operations_lost_count"],
+        &[
+            "recovery.overflow_lost_count",
+            "recovery.operations_lost_count",
+            "faults.operations_lost_count",
+            "failures.operations_lost_count",
+        ],
     ),
     ("retry-storm", &["faults.retry_amplification_ratio"]),
     ("replica-crashed", &["performance.crashes_count", "limits.crashes_count"]),
