@@ -248,7 +248,9 @@ async fn call(id: &Value, shared: &Shared) -> Answer {
         Vice::AnswersTwice(every) if hit(every) => Answer::Bytes([good.clone(), good].concat()),
         Vice::Silent(every) if hit(every) => Answer::Nothing,
         Vice::EndsStream(every) if hit(every) => Answer::ThenClose(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n\
+            // Who is told of the end sends nothing more that could cross it.
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+              Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
               d\r\n: keep-alive\n\r\n0\r\n\r\n"
                 .to_vec(),
         ),
