@@ -61,6 +61,11 @@ impl FaultSpan {
     pub(super) fn is_brief(&self) -> bool {
         self.over_ns.is_some_and(|over_ns| over_ns.saturating_sub(self.effect_ns) < BRIEF_NS)
     }
+
+    /// Until then operations may meet its beginning: which of them are there at one instant is a matter of chance.
+    fn started_ns(&self) -> u64 {
+        self.effect_ns.saturating_add(BRIEF_NS)
+    }
 }
 
 /// A fault whose end was not seen is watched for so long.
@@ -73,10 +78,10 @@ type ByClass = [u64; CLASSES];
 /// nearest, and summed up at the end.
 #[derive(Debug, Clone)]
 pub(super) struct Exposure {
-    /// Places of the faults by when they were injected (as they are), took effect, and were over.
-    by_effect: Vec<(u64, usize)>,
+    /// Places of the faults by when they were injected (as they are), had begun, and were over.
+    by_start: Vec<(u64, usize)>,
     by_over: Vec<(u64, usize)>,
-    /// Attempts begun until the effect: at the first fault by its effect that they count for.
+    /// Attempts begun until the fault had lasted for a tenth of a second: at the first one by its effect that they count for.
     begun: Vec<u64>,
     /// Attempts that ended before the injection, and those of them that were ok.
     ended: Vec<u64>,
@@ -100,8 +105,8 @@ pub(super) struct Around {
 
 impl Exposure {
     pub(super) fn of(faults: &[FaultSpan]) -> Self {
-        let mut by_effect: Vec<_> = faults.iter().map(|fault| fault.effect_ns).zip(0..).collect();
-        by_effect.sort_unstable();
+        let mut by_start: Vec<_> = faults.iter().map(FaultSpan::started_ns).zip(0..).collect();
+        by_start.sort_unstable();
         let mut by_over: Vec<_> = faults.iter().zip(0..).filter_map(|(fault, at)| Some((fault.over_ns?, at))).collect();
         by_over.sort_unstable();
         let longest = faults.iter().map(|fault| until_ns(fault).saturating_sub(fault.injected_ns)).max();
@@ -111,7 +116,7 @@ impl Exposure {
             before: vec![ByClass::default(); faults.len()],
             during: vec![ByClass::default(); faults.len()],
             after: vec![ByClass::default(); by_over.len()],
-            by_effect,
+            by_start,
             by_over,
             classes: [false; CLASSES],
             longest_ns: longest.unwrap_or(0),
@@ -124,7 +129,7 @@ impl Exposure {
         match record.event {
             Event::Invoke => {
                 self.classes[class] = true;
-                let first = self.by_effect.partition_point(|(effect_ns, _)| *effect_ns < at_ns);
+                let first = self.by_start.partition_point(|(started_ns, _)| *started_ns < at_ns);
                 self.begun.get_mut(first).into_iter().for_each(|begun| *begun += 1);
             }
             Event::Ok | Event::Fail | Event::Info => {
@@ -180,7 +185,7 @@ impl Exposure {
     pub(super) fn around(&self) -> Vec<Around> {
         let mut begun = vec![0; self.begun.len()];
         let mut sum = 0;
-        for (place, (_, fault)) in self.by_effect.iter().enumerate() {
+        for (place, (_, fault)) in self.by_start.iter().enumerate() {
             sum += self.begun[place];
             begun[*fault] = sum;
         }
@@ -266,18 +271,25 @@ mod tests {
 
     #[test]
     fn what_was_there_around_each_fault_is_counted() {
-        let faults = [fault(1, [100, 120], Some(200)), fault(2, [300, 310], None)];
-        let record = |event, at_ns, replica| OperationRecord {
+        // All in hundredths of a second.
+        const UNIT_NS: u64 = 10_000_000;
+        let faults = [
+            fault(1, [100 * UNIT_NS, 120 * UNIT_NS], Some(200 * UNIT_NS)),
+            fault(2, [300 * UNIT_NS, 310 * UNIT_NS], None),
+        ];
+        let record = |event, at: u64, replica| OperationRecord {
             replica,
             class: Class::Once,
-            ..OperationRecord::new(event, OperationId(1), at_ns)
+            ..OperationRecord::new(event, OperationId(1), at * UNIT_NS)
         };
         let records = [
             record(Event::Invoke, 10, 1),
             record(Event::Ok, 20, 1),
             record(Event::Invoke, 90, 1),
             record(Event::Invoke, 110, 2),
+            record(Event::Invoke, 130, 2),
             record(Event::Info, 130, 1),
+            record(Event::Invoke, 131, 2),
             record(Event::Ok, 150, 2),
             record(Event::Ok, 160, 1),
             record(Event::Ok, 250, 1),
@@ -294,7 +306,7 @@ mod tests {
         one.merge(&other);
         let around = one.around();
         let once = Class::Once as usize;
-        assert_eq!(around[0].in_flight, 2, "the one from 90 and the one that began before the effect");
+        assert_eq!(around[0].in_flight, 3, "those from 90 and 110, and the one that met its first tenth of a second");
         assert_eq!((around[0].before[once], around[0].during[once]), (1, 1));
         assert_eq!(around[0].after.map(|after| after[once]), Some(2));
         assert_eq!((around[1].in_flight, around[1].before[once], around[1].during[once]), (0, 4, 1));
