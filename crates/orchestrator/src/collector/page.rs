@@ -101,10 +101,13 @@ pub(crate) fn whole_answer(bytes: &[u8], is_end: bool) -> Result<Option<Answered
     let head = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next().filter(|line| line.starts_with("HTTP/1.")).and_then(|line| line.split(' ').nth(1));
-    let status = status.and_then(|code| code.parse().ok()).ok_or("the answer is not HTTP/1.1")?;
+    let status: u16 = status.and_then(|code| code.parse().ok()).ok_or("the answer is not HTTP/1.1")?;
     let field = |name: &str| field(&head, name);
     let rest = &bytes[head_end + 4..];
-    let body = if field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+    // RFC 9112, section 6.3: these end with their head.
+    let body = if matches!(status, 204 | 304) {
+        Some(Vec::new())
+    } else if field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         dechunk(rest)?
     } else if let Some(length) = field("content-length") {
         let length: usize = length.parse().map_err(|_| "the answer's Content-Length is no number")?;
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_end_in_three_ways() {
+    fn answers_end_in_four_ways() {
         let sized = "HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\n\r\nhello";
         assert_eq!(whole(sized, false), Some((200, "hello".into())));
         assert_eq!(whole(&sized[..sized.len() - 1], false), None);
@@ -159,6 +162,11 @@ mod tests {
         for cut in 0..chunked.len() - 4 {
             assert_eq!(whole(&chunked[..cut], false), None, "{cut}");
         }
+        assert_eq!(
+            whole("HTTP/1.1 204 No Content\r\n\r\n", false),
+            Some((204, String::new())),
+            "it has no body to wait for"
+        );
         assert!(whole_answer(b"SSH-2.0-x\r\n\r\n", false).is_err());
         assert!(whole_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", false).is_err());
     }
