@@ -69,8 +69,8 @@ fn a_visitor_comes_while_a_fault_is_in_force_and_the_fault_is_undone() {
     assert_eq!(stage.scenario().inconclusive.as_deref(), Some("not permitted"));
 }
 
-#[test]
-fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
+/// From two replicas to four, and back.
+fn up_and_down() -> Stage {
     let plan = Scaling {
         rate: 400.0,
         window: WINDOW,
@@ -79,7 +79,12 @@ fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
         move_rate: 100.0,
         moves: 0,
     };
-    let mut stage = Stage::new(vec![Step::scenario("scaling", "scaling", Block::Scaling(plan))], 500);
+    Stage::new(vec![Step::scenario("scaling", "scaling", Block::Scaling(plan))], 500)
+}
+
+#[test]
+fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
+    let mut stage = up_and_down();
     stage.run_to_end(40 * SECOND);
     let told: Vec<usize> = stage
         .commands()
@@ -102,15 +107,7 @@ fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
 
 #[test]
 fn a_cut_takes_the_new_replicas_back() {
-    let plan = Scaling {
-        rate: 400.0,
-        window: WINDOW,
-        replicas: vec![4, 2],
-        bound: Duration::from_secs(30),
-        move_rate: 100.0,
-        moves: 0,
-    };
-    let mut stage = Stage::new(vec![Step::scenario("scaling", "scaling", Block::Scaling(plan))], 500);
+    let mut stage = up_and_down();
     stage.run_for(5 * SECOND);
     assert!(stage.asked(&Ask::Scale { replicas: 4 }) && !stage.asked(&Ask::Scale { replicas: 2 }));
     stage.cut("interrupted");
