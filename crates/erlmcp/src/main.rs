@@ -3,12 +3,14 @@
 #![allow(clippy::print_stderr, reason = "the one crate that prints")]
 
 mod args;
+mod clock;
 mod commands;
 mod console;
 mod exit;
 mod fixtures;
 mod interrupt;
 mod layers;
+mod screen;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -28,12 +30,16 @@ fn main() -> ExitCode {
         }
     };
     log_to_stderr(args.no_color);
+    if args.no_color {
+        screen::without_colors();
+    }
     let result = match args.command {
         Command::Stress(args) => commands::stress::run(*args),
         Command::Comprehensive(args) => commands::comprehensive::run(*args),
         Command::Capacity(args) => commands::capacity::run(*args),
         Command::Chaos(args) => commands::chaos::run(*args),
         Command::Watch(args) => commands::watch::run(*args),
+        Command::Observe(args) => commands::observe::run(&args),
         Command::Discover(args) => commands::discover::run(args),
         Command::Doctor(args) => commands::doctor::run(*args),
         Command::Audit(args) => commands::audit::run(&args),
@@ -72,7 +78,11 @@ fn log_to_stderr(no_color: bool) {
     let filter = EnvFilter::try_from_env("ERLMCP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let wants_none = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let has_color = std::io::stderr().is_terminal() && !wants_none;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(has_color);
+    // What is logged while a screen has the terminal would be written across it.
+    let writer = || -> Box<dyn std::io::Write> {
+        if screen::has_terminal() { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(has_color);
     // Where standard error takes no more bytes, to say so there would end the thread that speaks.
     log.with_target(false).log_internal_errors(false).init();
 }

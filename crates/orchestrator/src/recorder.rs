@@ -83,15 +83,17 @@ impl Recorder {
         self.run_log.append(&format!("[{:10.3}] {line}\n", now_us as f64 / 1e6))
     }
 
-    /// Once a second: everything up to now on its way to the disk, and the metrics of the seconds that are whole.
-    pub(crate) fn second(&mut self, now_us: u64) -> Result<(), StressError> {
+    /// Once a second: everything up to now on its way to the disk, and the metrics of the seconds that are whole, which it
+    /// gives.
+    pub(crate) fn second(&mut self, now_us: u64) -> Result<Vec<SecondView>, StressError> {
         let now_s = (now_us / 1_000_000) as u32;
         let whole = self.analysis.take_complete(now_s, self.lag_s);
         self.add_seconds(&whole)?;
         while self.logged_to_s + LOG_EVERY_S + ROWS_LATE_S <= now_s {
             self.log_span(self.logged_to_s + LOG_EVERY_S)?;
         }
-        self.flush()
+        self.flush()?;
+        Ok(whole)
     }
 
     fn add_seconds(&mut self, seconds: &[SecondView]) -> Result<(), StressError> {

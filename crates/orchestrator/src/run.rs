@@ -160,7 +160,9 @@ impl<H: Hands> Run<H> {
     }
 
     async fn every_second(&mut self, now_us: u64) -> Result<(), StressError> {
-        self.recorder.second(now_us)?;
+        for second in self.recorder.second(now_us)? {
+            self.watcher.show(live::Event::Second(Box::new(second))).await;
+        }
         if self.stops_at_errors && self.ended.is_none() && self.world.seconds.mostly_errors_for(ERROR_SECONDS) {
             let reason = format!("more than 50 % errors for {ERROR_SECONDS} s; --no-abort goes on all the same");
             self.end_early(Ended::Aborted { reason: reason.clone() }, &reason).await?;

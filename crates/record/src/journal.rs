@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{Entry, RECORD_VERSION};
 
 /// The name of the journal in a run's folder.
-const FILE_NAME: &str = "journal.jsonl";
+pub(crate) const FILE_NAME: &str = "journal.jsonl";
 
 /// No row comes near this: with seven full histograms one takes about a megabyte.
 const LINE_MAX: u64 = 64 << 20;

@@ -20,6 +20,7 @@ pub mod operations;
 mod run;
 mod sample;
 mod streams;
+mod tail;
 
 pub use capacity::{Axis, CapacityAsked, CapacityRow, LimitBy, LimitRow, TrialOutcome, TrialRow};
 pub use entry::Entry;
@@ -37,6 +38,7 @@ pub use run::{
 };
 pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, ReplicaSample};
 pub use streams::{ChangeRow, FanOutRow, StreamRow};
+pub use tail::JournalTail;
 
 /// The version of the record that this build writes; readers accept it and every older one.
 pub const RECORD_VERSION: u32 = 3;

@@ -9,6 +9,7 @@
 
 mod analysis;
 pub mod audit;
+pub mod board;
 pub mod bundle;
 pub mod capacity;
 pub mod compare;
@@ -18,6 +19,7 @@ mod format;
 pub mod live;
 pub mod render;
 mod replay;
+pub mod retelling;
 mod seconds;
 pub mod series;
 pub mod slo;

@@ -6,7 +6,7 @@ use erlmcp_record::ConfigRow;
 use erlmcp_record::names::phase;
 use serde::Serialize;
 
-use crate::{Span, Summary, format, render, summary};
+use crate::{SecondView, Span, Summary, format, render, summary};
 
 /// Something that a person who watches wants to know. As JSON it is an object with its name as `event`.
 #[derive(Debug, Clone, Serialize)]
@@ -16,6 +16,10 @@ pub enum Event {
     Banner {
         version: String,
         connections: u64,
+    },
+    /// In place of a run: a server that is only looked at, and by what.
+    Looking {
+        at: String,
     },
     /// What was asked for, the list of phases and the planned timeline.
     Plan {
@@ -54,6 +58,8 @@ pub enum Event {
         elapsed_s: u32,
         span: Span,
     },
+    /// A whole second of the run, for those who show more than lines.
+    Second(Box<SecondView>),
     ScenarioStarted {
         scenario: u32,
         scenarios: u32,
@@ -133,6 +139,7 @@ pub fn quiet(event: &Event) -> String {
 pub fn console(event: &Event) -> String {
     match event {
         Event::Banner { version, connections } => banner(version, *connections),
+        Event::Looking { at } => format!("Looking at {at}\n"),
         Event::Plan { config, phases, folder } => plan(config, phases, &folder.display().to_string()),
         Event::PhaseStarted(start) => phase_started(start),
         Event::PhaseSkipped { number, name, reason } => {
@@ -145,6 +152,7 @@ pub fn console(event: &Event) -> String {
             format!("  [{elapsed_s}s] {established} connections established\n")
         }
         Event::SustainedLine { elapsed_s, span } => sustained_line(*elapsed_s, span),
+        Event::Second(_) => String::new(),
         Event::ScenarioStarted { scenario, scenarios, text, .. } => format!("[{scenario}/{scenarios}] {text}\n"),
         Event::ScenarioLine { text } => format!("  {text}\n"),
         Event::ScenarioEnded { name, outcome, text } => format!("  {} {name}: {text}\n", scenario_mark(outcome)),

@@ -69,6 +69,15 @@ pub struct ReplicaView {
     /// Since the sample before, in percent of one core.
     pub cpu_percent: Option<f64>,
     pub queue_depth: Option<u64>,
+    /// Requests answered a second, since the sample before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_rps: Option<f64>,
+    /// Open event streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<u64>,
+    /// Times that it was restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u64>,
     pub longest_stall_ms: Option<f64>,
 }
 

@@ -55,9 +55,12 @@ pub(crate) struct ShowArgs {
     /// Say nothing but the verdict
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Events as lines of JSON on standard output; what people read goes to standard error
+    /// Events as lines of JSON; what people read goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
+    /// The whole terminal as a live view of the run; q stops it in order
+    #[arg(long, conflicts_with_all = ["quiet", "json"])]
+    pub(crate) tui: bool,
 }
 
 /// What a run with operations is told beside: not a search, which proves nothing of them.

@@ -13,6 +13,7 @@ mod discover;
 mod doctor;
 mod duration;
 mod load;
+mod observe;
 mod reaching;
 mod record;
 mod report;
@@ -35,6 +36,7 @@ pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use load::{LoadArgs, ProofArgs, ShowArgs};
+pub(crate) use observe::ObserveArgs;
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use record::RecordArgs;
 pub(crate) use report::{Format as ReportFormat, ReportArgs};
@@ -83,6 +85,8 @@ pub(crate) enum Command {
     Chaos(Box<ChaosArgs>),
     /// Check a server in production again and again, at a low rate, and say when it breaks an objective or changes
     Watch(Box<WatchArgs>),
+    /// Look at a running server, or at a run while it goes on or after it
+    Observe(ObserveArgs),
     /// Say what an MCP server is and has: era, versions, tools, resources, prompts
     Discover(DiscoverArgs),
     /// Say what would stop a run here or bend its figures, and the commands that mend it
@@ -136,6 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn a_screen_has_the_terminal_to_itself() {
+        for other in ["--json", "--quiet"] {
+            let refused = Args::try_parse_from(["erlmcp", "stress", "--tui", other]).expect_err(other);
+            assert_eq!(refused.kind(), clap::error::ErrorKind::ArgumentConflict);
+        }
+    }
+
+    #[test]
     fn the_help_fits_a_screen() {
         for name in [
             "",
@@ -144,6 +156,7 @@ mod tests {
             "capacity",
             "chaos",
             "watch",
+            "observe",
             "discover",
             "doctor",
             "audit",

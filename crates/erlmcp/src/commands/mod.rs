@@ -15,6 +15,7 @@ pub(crate) mod discover;
 pub(crate) mod doctor;
 mod finished_run;
 mod listen;
+pub(crate) mod observe;
 mod opening;
 mod reaching;
 pub(crate) mod record;

@@ -1,5 +1,6 @@
 //! `stress`: from arguments to a run, its events to the terminal.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,6 +10,7 @@ use erlmcp_orchestrator::{FaultList, StressConfig, ToolCall, Workload};
 use crate::args::{Sessions, ShowArgs, StressArgs};
 use crate::console::Console;
 use crate::exit::{USAGE, code};
+use crate::screen;
 
 pub(crate) fn run(args: StressArgs) -> anyhow::Result<ExitCode> {
     let show = args.load.show;
@@ -17,7 +19,12 @@ pub(crate) fn run(args: StressArgs) -> anyhow::Result<ExitCode> {
 
 /// A run of what was asked for, or why that cannot be.
 pub(super) fn run_to_end(config: anyhow::Result<StressConfig>, show: ShowArgs) -> anyhow::Result<ExitCode> {
+    let has_terminal = || std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let config = match config {
+        Ok(_) if show.tui && !has_terminal() => {
+            eprintln!("erlmcp: --tui takes the whole terminal, and there is none: leave it out");
+            return Ok(code(USAGE));
+        }
         Ok(config) => config,
         Err(error) => {
             eprintln!("erlmcp: {error:#}");
@@ -28,19 +35,25 @@ pub(super) fn run_to_end(config: anyhow::Result<StressConfig>, show: ShowArgs) -
     let (events, mut received) = tokio::sync::mpsc::channel(64);
     // On a thread of its own: a terminal that stands still (Ctrl-S) holds up the lines, not the run.
     let printer = std::thread::spawn(move || {
+        if show.tui {
+            return screen::show_run(received);
+        }
         let mut console = Console::new(show);
         while let Some(event) = received.blocking_recv() {
             console.show(&event);
         }
+        Ok(())
     });
     let outcome = runtime.block_on(async {
         let cancel = crate::interrupt::watch()?;
         anyhow::Ok(erlmcp_orchestrator::stress(config, events, cancel).await)
-    })?;
-    if printer.join().is_err() {
-        anyhow::bail!("the console has ended with an internal error");
+    });
+    match printer.join() {
+        Err(_) => anyhow::bail!("the console has ended with an internal error"),
+        Ok(Err(error)) => eprintln!("erlmcp: the live view could not be shown: {error}"),
+        Ok(Ok(())) => {}
     }
-    match outcome {
+    match outcome? {
         Ok(outcome) => Ok(code(outcome.exit_code)),
         Err(error) => {
             eprintln!("erlmcp: {error}");

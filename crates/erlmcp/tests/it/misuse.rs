@@ -24,6 +24,11 @@ fn an_unreachable_target() {
 }
 
 #[test]
+fn a_screen_without_a_terminal() {
+    refused(&erlmcp(&["stress", "--tui", "-c", "10", "-d", "2s"]).end(), 2, &["--tui", "leave it out"]);
+}
+
+#[test]
 fn a_wrong_path() {
     let target = Target::start(Vice::None);
     let url = format!("http://{}/wrong", target.address);

@@ -34,3 +34,14 @@ impl Drop for Serving {
         }
     }
 }
+
+#[test]
+fn a_server_is_looked_at_without_any_load() {
+    let serving = Serving::start(&[]);
+    let observed = erlmcp(&["observe", &serving.url, "--once"]).end();
+    assert_eq!(observed.code, 0, "{}", observed.said());
+    let last = observed.output.trim_end().lines().last().expect("a table");
+    assert!(observed.output.contains("/metrics") && last.contains("  ready  "), "{}", observed.said());
+    let screen = erlmcp(&["observe", &serving.url]).end();
+    assert!(screen.code == 2 && screen.errors.contains("--once"), "{}", screen.said());
+}

@@ -100,6 +100,9 @@ fn a_server_that_turns_slow_is_told_of() {
     let checks = history(folder.path());
     assert_eq!(checks.len(), 9);
     let record = folder.path().join(checks[8]["run"].as_str().expect("the record of a violation is kept"));
+    let observed = erlmcp(&["observe", record.to_str().expect("text"), "--once"]).end();
+    assert_eq!(observed.code, 0, "{}", observed.said());
+    assert!(observed.output.contains("3. Sustained Load: "), "{}", observed.said());
     let journal = std::fs::read_to_string(record.join("journal.jsonl")).expect("a record");
     assert!(!journal.contains("s3cret") && !stopped.said().contains("s3cret"), "the webhook's key is nowhere");
 }

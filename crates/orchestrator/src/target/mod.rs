@@ -44,10 +44,7 @@ impl Target {
         permit::check(&url, &resolved, config)?;
         let (addresses, left_out) = resolve::accepting(&resolved).await;
         if addresses.is_empty() {
-            return Err(StressError::Unreachable(format!(
-                "cannot connect to {url}: {}. Start the server, or correct the URL",
-                left_out.join("; ")
-            )));
+            return Err(nobody(&url, &left_out));
         }
         let is_elsewhere = resolved.iter().any(|address| !is_loopback(address.ip()));
         let is_colocated = addresses.iter().all(|address| is_of_this_machine(address.ip()));
@@ -70,6 +67,20 @@ impl Target {
     /// Where the name leads nowhere.
     pub(crate) async fn addresses(url: &Url) -> Result<Vec<SocketAddr>, StressError> {
         resolve::addresses(url).await
+    }
+
+    /// Where it leads and takes connections, to look at what it says of itself, which needs no permission.
+    ///
+    /// # Errors
+    /// Where the name leads nowhere, or nobody takes connections.
+    pub(crate) async fn to_look_at(url: Url) -> Result<Self, StressError> {
+        let (addresses, left_out) = resolve::accepting(&resolve::addresses(&url).await?).await;
+        if addresses.is_empty() {
+            return Err(nobody(&url, &left_out));
+        }
+        let is_elsewhere = addresses.iter().any(|address| !is_loopback(address.ip()));
+        let is_colocated = addresses.iter().all(|address| is_of_this_machine(address.ip()));
+        Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated })
     }
 
     /// A server of this run, which needs no permission.
@@ -119,6 +130,11 @@ impl Target {
         let (address, host) = (self.addresses[0], self.url.authority.clone());
         (!self.url.tls).then(|| Page { address, host, path: path.into() })
     }
+}
+
+fn nobody(url: &Url, left_out: &[String]) -> StressError {
+    let why = left_out.join("; ");
+    StressError::Unreachable(format!("cannot connect to {url}: {why}. Start the server, or correct the URL"))
 }
 
 /// True where some line is `name value` or `name{...} value`, and none is markup.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use erlmcp_record::{Entry, JournalError, JournalReader, JournalWriter, RECORD_VERSION};
+use erlmcp_record::{Entry, JournalError, JournalReader, JournalTail, JournalWriter, RECORD_VERSION};
 use tempfile::TempDir;
 
 use crate::golden::{header, rows};
@@ -89,4 +89,18 @@ fn a_journal_is_never_written_over() {
 fn an_empty_folder_has_no_journal() {
     let folder = tempfile::tempdir().expect("a folder");
     assert!(matches!(JournalReader::open(folder.path()), Err(JournalError::Read { .. })));
+}
+
+#[test]
+fn a_journal_is_read_while_it_is_written() {
+    let folder = written(&rows());
+    let whole = fs::read(path(&folder)).expect("a journal");
+    let cut = whole.len() - 5;
+    fs::write(path(&folder), &whole[..cut]).expect("written");
+    let mut tail = JournalTail::open(folder.path()).expect("a journal");
+    assert_eq!(tail.read().expect("what is whole").len(), rows().len() - 1);
+    assert_eq!(tail.read().expect("nothing more"), []);
+    let mut file = fs::OpenOptions::new().append(true).open(path(&folder)).expect("opened");
+    std::io::Write::write_all(&mut file, &whole[cut..]).expect("written");
+    assert_eq!(tail.read().expect("the rest"), rows()[rows().len() - 1..]);
 }

@@ -195,8 +195,21 @@ fn replica_view(before: Option<&ClusterSample>, sample: &ClusterSample, replica:
         rss_bytes: replica.rss_bytes,
         cpu_percent: earlier.and_then(|earlier| cpu_percent_between(earlier, (sample, replica))),
         queue_depth: replica.queue_depth,
+        answered_rps: earlier.and_then(|earlier| answered_rps(earlier, (sample, replica))),
+        streams: replica.streams,
+        restarts: replica.restarts,
         longest_stall_ms: replica.longest_stall_us.map(|us| us as f64 / 1_000.0),
     }
+}
+
+/// None where the replica began anew in between.
+fn answered_rps(
+    (before, earlier): (&ClusterSample, &ReplicaSample),
+    (after, later): (&ClusterSample, &ReplicaSample),
+) -> Option<f64> {
+    let answered = later.requests_total?.checked_sub(earlier.requests_total?)?;
+    let us = after.at_us.checked_sub(before.at_us).filter(|us| *us > 0)?;
+    Some(answered as f64 * 1e6 / us as f64)
 }
 
 fn agent_view(agent: &AgentSample) -> AgentView {

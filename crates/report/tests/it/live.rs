@@ -1,7 +1,9 @@
 //! A record folded as it comes, from its folder, and second by second.
 
 use erlmcp_record::{Entry, FateCounts, JournalWriter};
+use erlmcp_report::board::{Board, BoardPhase, Progress, table};
 use erlmcp_report::live::{self, Event};
+use erlmcp_report::retelling::Retelling;
 use erlmcp_report::{Analysis, SecondView, render};
 
 use crate::story::{LOAD_FROM, Story, analysis};
@@ -167,6 +169,13 @@ fn events_are_lines_of_json_with_their_names() {
     let end: serde_json::Value = serde_json::from_str(&live::json(&Event::Final(Box::new(summary)))).expect("JSON");
     assert_eq!((&end["event"], end["report_version"].is_u64()), (&"final".into(), true));
     assert!(end["checks"].as_array().is_some_and(|checks| checks.len() > 10));
+    // A second is a line of JSON, and none for people.
+    let second = SecondView { second: 7, connections_by_replica: [(1, 3)].into(), ..SecondView::default() };
+    let second = Event::Second(Box::new(second));
+    let line: serde_json::Value = serde_json::from_str(&live::json(&second)).expect("JSON");
+    assert_eq!((line["event"].as_str(), line["second"].as_u64()), (Some("second"), Some(7)));
+    assert_eq!(line["connections_by_replica"]["1"], 3);
+    assert_eq!((live::console(&second), live::quiet(&second)), (String::new(), String::new()));
 }
 
 #[test]
@@ -176,4 +185,21 @@ fn quietly_only_the_verdict_is_said() {
     let said = live::quiet(&Event::Final(Box::new(summary)));
     assert!(said.contains("✗ FAIL ] P95 Latency < 100ms"), "{said}");
     assert!(said.ends_with("TEST EXECUTION COMPLETED: FAILED\n") && !said.contains("✓ PASS"), "{said}");
+}
+
+/// What a record is turned back into is what was shown while the run went on.
+#[test]
+fn a_record_is_replayed_on_a_board() {
+    let rows = in_pieces(&Story::short().rows());
+    let (mut board, mut replay) = (Board::default(), Retelling::default());
+    for (event, at_ms) in rows.iter().flat_map(|row| replay.push(row)) {
+        board.push(&event, at_ms);
+    }
+    assert!(board.is_over && board.left_ms(replay.now_ms()) == 0);
+    let done = |phase: &BoardPhase| matches!(phase.progress, Progress::Done { .. } | Progress::Skipped);
+    assert!(board.phases.len() == 6 && board.phases.iter().all(done), "{:?}", board.phases);
+    let load = board.seconds.iter().find(|second| second.second == LOAD_FROM + 20).expect("a second of load");
+    assert_eq!((load.offered_rps, load.connections), (12_000.0, 3_000));
+    let text = table(&board, replay.now_ms());
+    assert!(text.contains("3. Sustained Load: ") && text.contains("requests/s"), "{text}");
 }

@@ -1,0 +1,135 @@
+//! `observe`: a server that runs, or a run that goes on or is over, on the screen of `--tui` or as a table.
+
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use erlmcp_orchestrator::StressError;
+use erlmcp_record::{ClusterSample, Entry, JournalTail};
+use erlmcp_report::board::{Board, table};
+use erlmcp_report::live::Event;
+use erlmcp_report::retelling::Retelling;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use crate::args::ObserveArgs;
+use crate::clock::ScreenClock;
+use crate::console;
+use crate::exit::{USAGE, code};
+use crate::screen::{self, Fed, Stop};
+
+/// Rates are differences of two samples, and a second is whole two seconds after it.
+const SAMPLES_FOR_A_TABLE: usize = 5;
+
+pub(crate) fn run(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
+    let folder = Path::new(&args.what);
+    let is_run = folder.is_dir();
+    if !is_run && !args.what.contains("://") {
+        eprintln!("erlmcp: {:?} is neither a URL nor the folder of a run: write http://localhost:8080", args.what);
+        return Ok(code(USAGE));
+    }
+    let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !args.once && !has_terminal {
+        eprintln!("erlmcp: observe takes the whole terminal, and there is none: add --once for a table");
+        return Ok(code(USAGE));
+    }
+    match is_run {
+        true => of_run(folder, args.once),
+        false => of_server(&args.what, args.once),
+    }
+}
+
+/// Follows the journal as far as it is written; the time on the screen is the run's.
+fn of_run(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
+    let mut tail = JournalTail::open(folder)?;
+    let mut replay = Retelling::default();
+    if once {
+        let mut board = Board::default();
+        loop {
+            let rows = tail.read()?;
+            for (event, at_ms) in rows.iter().flat_map(|row| replay.push(row)) {
+                board.push(&event, at_ms);
+            }
+            if rows.is_empty() {
+                break;
+            }
+        }
+        console::line(table(&board, replay.now_ms()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut failed = None;
+    let mut told = VecDeque::new();
+    let feed = || {
+        if told.is_empty() {
+            match tail.read() {
+                Ok(rows) => told.extend(rows.iter().flat_map(|row| replay.push(row))),
+                Err(error) => {
+                    failed = Some(error);
+                    return Fed::Ended;
+                }
+            }
+        }
+        fed(&mut told, replay.now_ms())
+    };
+    screen::show(feed, Stop::Close, "q: close")?;
+    failed.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
+}
+
+fn fed(told: &mut VecDeque<(Event, u64)>, now_ms: u64) -> Fed {
+    told.pop_front().map_or(Fed::Nothing(now_ms), |(event, at_ms)| Fed::Event(Box::new(event), at_ms))
+}
+
+fn of_server(url: &str, once: bool) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (samples, taken) = channel(8);
+    let (said, title) = std::sync::mpsc::sync_channel(1);
+    let shower = std::thread::spawn(move || -> anyhow::Result<()> {
+        // It ends without a word where there is nothing to look at.
+        let Ok(title) = title.recv() else { return Ok(()) };
+        if once { print_table(title, taken) } else { Ok(show_samples(title, taken)?) }
+    });
+    let observed = runtime.block_on(async {
+        let cancel = crate::interrupt::watch()?;
+        let begun = move |title: String| drop(said.send(title));
+        anyhow::Ok(erlmcp_orchestrator::observe(url, begun, samples, cancel).await)
+    });
+    match shower.join() {
+        Err(_) => anyhow::bail!("the view has ended with an internal error"),
+        Ok(shown) => shown?,
+    }
+    observed?.map_or_else(failed, |()| Ok(ExitCode::SUCCESS))
+}
+
+fn failed(error: StressError) -> anyhow::Result<ExitCode> {
+    eprintln!("erlmcp: {error}");
+    Ok(code(error.exit_code()))
+}
+
+fn print_table(title: String, mut taken: Receiver<ClusterSample>) -> anyhow::Result<()> {
+    let (mut board, mut replay) = (Board::default(), Retelling::default());
+    board.push(&Event::Looking { at: title }, 0);
+    for _ in 0..SAMPLES_FOR_A_TABLE {
+        let Some(sample) = taken.blocking_recv() else { break };
+        for (event, at_ms) in replay.push(&Entry::Cluster(sample)) {
+            board.push(&event, at_ms);
+        }
+    }
+    console::line(table(&board, replay.now_ms()));
+    Ok(())
+}
+
+fn show_samples(title: String, mut taken: Receiver<ClusterSample>) -> std::io::Result<()> {
+    let (clock, mut replay) = (ScreenClock::start(), Retelling::default());
+    let mut told = VecDeque::from([(Event::Looking { at: title }, 0)]);
+    let feed = || {
+        if told.is_empty() {
+            match taken.try_recv() {
+                Ok(sample) => told.extend(replay.push(&Entry::Cluster(sample))),
+                Err(tokio::sync::mpsc::error::TryRecvError::Empty) => {}
+                Err(tokio::sync::mpsc::error::TryRecvError::Disconnected) => return Fed::Ended,
+            }
+        }
+        fed(&mut told, clock.now_ms())
+    };
+    screen::show(feed, Stop::Signal, "q: close")
+}

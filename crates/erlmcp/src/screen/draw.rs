@@ -1,0 +1,177 @@
+//! A board, drawn: phases and their times above, charts in the middle, replicas, faults and errors below them, and what the
+//! console says at the end. Nothing is shown that is not on the board.
+
+use erlmcp_report::SecondView;
+use erlmcp_report::board::{Board, BoardPhase, Progress};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
+
+use super::tables;
+
+/// Below this there is no room for charts.
+const CHART_ROWS_MIN: u16 = 5;
+const WIDE: u16 = 100;
+
+pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, (now_ms, hint): (u64, &str)) {
+    let phases = (board.phases.len() as u16).clamp(1, 9) + 2;
+    let rows = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(phases),
+        Constraint::Fill(2),
+        Constraint::Fill(2),
+        Constraint::Length(6),
+    ]);
+    let [head, top, charts, lower, said] = rows.areas(frame.area());
+    frame.render_widget(heading(board, now_ms, hint), head);
+    let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(top);
+    frame.render_widget(phase_list(board, now_ms), left);
+    frame.render_widget(now_box(board), right);
+    draw_charts(frame, board, charts);
+    tables::draw(frame, board, lower);
+    frame.render_widget(last_lines(board, said), said);
+}
+
+fn heading(board: &Board, now_ms: u64, hint: &str) -> Line<'static> {
+    let target = if board.target.is_empty() { "starting" } else { board.target.as_str() };
+    let calls = if board.calls.is_empty() { String::new() } else { format!("  {}", board.calls) };
+    let times = format!("  {} elapsed, about {} left", clock(board.elapsed_ms(now_ms)), clock(board.left_ms(now_ms)));
+    Line::from(vec![
+        Span::styled("erlmcp ", Style::new().add_modifier(Modifier::BOLD)),
+        Span::styled(format!(" {hint} "), Style::new().fg(Color::DarkGray)),
+        Span::raw(format!("{times}  {target}{calls}")),
+    ])
+}
+
+fn phase_list(board: &Board, now_ms: u64) -> Paragraph<'static> {
+    let lines: Vec<Line<'_>> = board.phases.iter().map(|phase| phase_line(phase, board, now_ms)).collect();
+    Paragraph::new(lines).block(Block::bordered().title("Phases"))
+}
+
+/// The mark says how far it is, so that no colour has to.
+fn phase_line(phase: &BoardPhase, board: &Board, now_ms: u64) -> Line<'static> {
+    let name = format!("{}. {}", phase.number, phase.title);
+    match phase.progress {
+        Progress::Waiting => Line::from(format!("  {name}  about {}", clock(phase.estimated_ms))),
+        Progress::Done { took_ms } => Line::from(format!("✓ {name}  {}", clock(took_ms))),
+        Progress::Skipped => Line::styled(format!("- {name}  skipped"), Style::new().fg(Color::DarkGray)),
+        Progress::Running { since_ms } => {
+            let left = match phase.left_ms(now_ms) {
+                0 => "longer than estimated".into(),
+                left => format!("about {} left", clock(left)),
+            };
+            let scenario = board.scenario.as_ref().map(|scenario| format!("  {scenario}")).unwrap_or_default();
+            let text = format!("▶ {name}{scenario}  {}, {left}", clock(now_ms.saturating_sub(since_ms)));
+            Line::styled(text, Style::new().add_modifier(Modifier::BOLD))
+        }
+    }
+}
+
+/// The newest second in figures.
+fn now_box(board: &Board) -> Paragraph<'static> {
+    let Some(now) = board.newest() else {
+        return Paragraph::new("nothing measured yet").block(Block::bordered().title("Now"));
+    };
+    let server = now.connections_server.map_or(String::new(), |count| format!(" (server: {count})"));
+    let ms = |value: Option<f64>| value.map_or("-".into(), |ms| format!("{ms:.2}"));
+    let lines = vec![
+        Line::from(format!("connections  {}{server}", now.connections)),
+        Line::from(format!("requests/s   {:.0} of {:.0} offered", now.answered_rps, now.offered_rps)),
+        Line::from(format!("P50/P95/P99  {} / {} / {} ms", ms(now.p50_ms), ms(now.p95_ms), ms(now.p99_ms))),
+        Line::from(format!("errors       {} in this second", now.errors.values().sum::<u64>())),
+        Line::from(faults(now)),
+    ];
+    Paragraph::new(lines).block(Block::bordered().title(format!("Second {}", now.second)))
+}
+
+fn faults(now: &SecondView) -> String {
+    let named = |fault: &erlmcp_report::ActiveFault| match fault.replica {
+        Some(replica) => format!("{} on replica {replica} ({})", fault.scenario.replace('_', " "), fault.method),
+        None => format!("{} ({})", fault.scenario.replace('_', " "), fault.method),
+    };
+    let all: Vec<String> = now.faults.iter().map(named).collect();
+    format!("faults       {}", if all.is_empty() { "none".into() } else { all.join(", ") })
+}
+
+/// One line of a chart: its name, its mark, its colour, and its figure of a second.
+type Curve = (&'static str, Marker, Color, fn(&SecondView) -> Option<f64>);
+
+static RATES: [Curve; 2] = [
+    ("offered", Marker::Dot, Color::Gray, |second| Some(second.offered_rps)),
+    ("answered", Marker::Braille, Color::Green, |second| Some(second.answered_rps)),
+];
+static LATENCIES: [Curve; 3] = [
+    ("P50", Marker::Dot, Color::Gray, |second| second.p50_ms),
+    ("P95", Marker::Braille, Color::Yellow, |second| second.p95_ms),
+    ("P99", Marker::Block, Color::Red, |second| second.p99_ms),
+];
+static CONNECTIONS: [Curve; 1] = [("open", Marker::Braille, Color::Cyan, |second| Some(second.connections as f64))];
+
+fn draw_charts(frame: &mut Frame<'_>, board: &Board, area: Rect) {
+    if area.height < CHART_ROWS_MIN {
+        return;
+    }
+    let charts: Vec<(&str, &[Curve])> = if area.width >= WIDE {
+        vec![("Requests/s", &RATES[..]), ("Latency, ms", &LATENCIES[..]), ("Connections", &CONNECTIONS[..])]
+    } else {
+        vec![("Requests/s", &RATES[..]), ("Latency, ms", &LATENCIES[..])]
+    };
+    let areas = Layout::horizontal(charts.iter().map(|_| Constraint::Fill(1))).split(area);
+    for ((title, curves), area) in charts.iter().zip(areas.iter()) {
+        draw_chart(frame, board, title, curves, *area);
+    }
+}
+
+fn draw_chart(frame: &mut Frame<'_>, board: &Board, title: &str, curves: &[Curve], area: Rect) {
+    // Two points a column is what braille shows.
+    let shown = usize::from(area.width) * 2;
+    let skipped = board.seconds.len().saturating_sub(shown);
+    let points: Vec<Vec<(f64, f64)>> = curves
+        .iter()
+        .map(|(_, _, _, of)| {
+            let point = |second: &SecondView| Some((f64::from(second.second), of(second)?));
+            board.seconds.iter().skip(skipped).filter_map(point).collect()
+        })
+        .collect();
+    let most = points.iter().flatten().map(|point| point.1).fold(0.0, f64::max);
+    let first = board.seconds.get(skipped).map_or(0, |second| second.second);
+    let last = board.newest().map_or(0, |second| second.second).max(first + 1);
+    let most = if most > 0.0 { most * 1.05 } else { 1.0 };
+    let datasets = curves.iter().zip(&points).map(|((name, marker, colour, _), points)| {
+        Dataset::default().name(*name).marker(*marker).graph_type(GraphType::Line).style(*colour).data(points)
+    });
+    let across =
+        Axis::default().bounds([f64::from(first), f64::from(last)]).labels([format!("{first} s"), format!("{last} s")]);
+    let up = Axis::default().bounds([0.0, most]).labels(["0".to_string(), short(most)]);
+    let chart = Chart::new(datasets.collect()).block(Block::bordered().title(title.to_string()));
+    frame.render_widget(chart.x_axis(across).y_axis(up), area);
+}
+
+fn last_lines(board: &Board, area: Rect) -> Paragraph<'static> {
+    let room = usize::from(area.height.saturating_sub(2));
+    let lines = board.lines.iter().skip(board.lines.len().saturating_sub(room));
+    Paragraph::new(lines.map(|line| Line::from(line.clone())).collect::<Vec<_>>())
+        .block(Block::bordered().title("Said"))
+}
+
+/// "4:05", "1:02:03".
+fn clock(ms: u64) -> String {
+    let s = ms / 1_000;
+    match s / 3_600 {
+        0 => format!("{}:{:02}", s / 60, s % 60),
+        hours => format!("{hours}:{:02}:{:02}", s / 60 % 60, s % 60),
+    }
+}
+
+/// A figure for an axis: "12.6K", "0.83".
+fn short(value: f64) -> String {
+    match value {
+        value if value >= 1e6 => format!("{:.1}M", value / 1e6),
+        value if value >= 1e4 => format!("{:.1}K", value / 1e3),
+        value if value >= 10.0 => format!("{value:.0}"),
+        value => format!("{value:.2}"),
+    }
+}

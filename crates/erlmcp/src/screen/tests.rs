@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+
+use erlmcp_report::board::{BoardPhase, Progress};
+use erlmcp_report::{ActiveFault, AgentView, ReplicaView, SecondView};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::*;
+
+fn second(number: u32) -> SecondView {
+    let replica = |replica: u16| ReplicaView {
+        replica,
+        ready: replica != 2,
+        connections: (replica != 2).then_some(500),
+        memory_bytes: Some(12_340_000),
+        rss_bytes: None,
+        cpu_percent: Some(41.0),
+        queue_depth: Some(u64::from(replica)),
+        answered_rps: Some(1_000.0),
+        streams: Some(7),
+        restarts: None,
+        longest_stall_ms: Some(1.25),
+    };
+    SecondView {
+        second: number,
+        connections: 1_000,
+        connections_server: Some(999),
+        offered_rps: 2_000.0,
+        answered_rps: if number < 20 { 2_000.0 } else { 1_500.0 },
+        p50_ms: Some(1.0),
+        p95_ms: Some(2.0 + f64::from(number) / 10.0),
+        p99_ms: Some(8.0),
+        errors: BTreeMap::from([("connection reset".to_string(), 3), ("HTTP 503".to_string(), 1)]),
+        replicas: vec![replica(1), replica(2)],
+        agents: vec![AgentView {
+            agent: 0,
+            cpu_percent: 31.0,
+            run_delay_percent: 2.0,
+            rss_bytes: 1,
+            descriptors: 1,
+            longest_stall_ms: 0.5,
+        }],
+        faults: vec![ActiveFault {
+            id: 1,
+            scenario: "node_failure".into(),
+            replica: Some(2),
+            method: "SIGKILL of the process".into(),
+        }],
+        ..SecondView::default()
+    }
+}
+
+fn phase(number: u8, title: &str, progress: Progress) -> BoardPhase {
+    BoardPhase { number, title: title.into(), estimated_ms: 60_000, progress }
+}
+
+fn board() -> Board {
+    let mut board = Board::default();
+    board.target = "http://localhost:8080/mcp".into();
+    board.calls = "tools/call echo".into();
+    board.phases = vec![
+        phase(1, "Baseline", Progress::Done { took_ms: 4_000 }),
+        phase(2, "Ramp Up", Progress::Skipped),
+        phase(4, "Failure Recovery", Progress::Running { since_ms: 10_000 }),
+        phase(6, "Cool Down", Progress::Waiting),
+    ];
+    board.scenario = Some("1/3 node failure".into());
+    (0..40).for_each(|number| board.push(&Event::Second(Box::new(second(number))), 0));
+    board.push(&Event::Note { text: "  [1.2s] detected by the cluster".into() }, 0);
+    board
+}
+
+fn drawn(board: &Board, width: u16, height: u16, now_ms: u64) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory");
+    terminal.draw(|frame| draw::draw(frame, board, (now_ms, "q: stop in order"))).expect("drawn");
+    terminal.backend().to_string()
+}
+
+#[test]
+fn a_wide_screen_has_everything() {
+    insta::assert_snapshot!(drawn(&board(), 120, 36, 35_000));
+}
+
+#[test]
+fn a_usual_screen_has_what_matters() {
+    insta::assert_snapshot!(drawn(&board(), 80, 24, 35_000));
+}
+
+#[test]
+fn before_anything_is_known_nothing_is_made_up() {
+    let text = drawn(&Board::default(), 80, 24, 0);
+    assert!(
+        text.contains("starting") && text.contains("nothing measured yet") && text.contains("no figures"),
+        "{text}"
+    );
+    assert!(text.contains("none so far"), "{text}");
+}
+
+/// No size of a terminal is too small to go on.
+#[test]
+fn any_size_can_be_drawn() {
+    for (width, height) in [(1, 1), (10, 3), (20, 5), (40, 10), (79, 12), (300, 100)] {
+        drawn(&board(), width, height, 35_000);
+    }
+}
+
+#[test]
+fn q_and_ctrl_c_stop_and_nothing_else_does() {
+    let key = |code, modifiers| KeyEvent::new(code, modifiers);
+    assert!(is_stop(key(KeyCode::Char('q'), KeyModifiers::NONE)));
+    assert!(is_stop(key(KeyCode::Char('c'), KeyModifiers::CONTROL)));
+    assert!(!is_stop(key(KeyCode::Char('c'), KeyModifiers::NONE)));
+    assert!(!is_stop(key(KeyCode::Esc, KeyModifiers::NONE)));
+}

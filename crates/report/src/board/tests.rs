@@ -1,0 +1,58 @@
+use super::*;
+
+fn started(number: u8, name: &str) -> Event {
+    Event::PhaseStarted(Box::new(live::PhaseStart {
+        number,
+        name: name.into(),
+        estimated_ms: 10_000,
+        connections: 100,
+        ramp_rate: 50.0,
+        duration_ms: 5_000,
+    }))
+}
+
+fn summary(number: u8) -> Event {
+    Event::PhaseSummary { number, name: "x".into(), lines: vec!["a line".into()] }
+}
+
+#[test]
+fn phases_have_their_times() {
+    let mut board = Board::default();
+    board.push(&started(1, "baseline"), 1_000);
+    assert_eq!((board.elapsed_ms(4_000), board.left_ms(4_000)), (3_000, 7_000));
+    assert_eq!(board.left_ms(60_000), 0, "longer than estimated");
+    board.push(&summary(1), 5_000);
+    board.push(&started(2, "ramp_up"), 5_500);
+    board.push(&started(3, "cool_down"), 6_000);
+    let progress: Vec<&Progress> = board.phases.iter().map(|phase| &phase.progress).collect();
+    assert_eq!(
+        progress,
+        [&Progress::Done { took_ms: 4_000 }, &Progress::Done { took_ms: 500 }, &Progress::Running { since_ms: 6_000 }]
+    );
+    assert_eq!(board.phases[1].title, "Ramp Up");
+}
+
+#[test]
+fn a_scenario_stands_there_while_it_runs() {
+    let mut board = Board::default();
+    board.push(&started(4, "failure_recovery"), 0);
+    let event = Event::ScenarioStarted { scenario: 2, scenarios: 5, name: "queue_overflow".into(), text: "x".into() };
+    board.push(&event, 1);
+    assert_eq!(board.scenario.as_deref(), Some("2/5 queue overflow"));
+    board.push(&summary(4), 2);
+    assert_eq!(board.scenario, None);
+}
+
+#[test]
+fn seconds_lines_and_causes_are_bounded() {
+    let mut board = Board::default();
+    for second in 0..SECONDS_MAX as u32 + 10 {
+        let errors = BTreeMap::from([(format!("cause {}", second % 60), 1), ("reset".into(), 2)]);
+        board.push(&Event::Second(Box::new(SecondView { second, errors, ..SecondView::default() })), 0);
+        board.push(&Event::Note { text: format!("line {second}") }, 0);
+    }
+    assert_eq!((board.seconds.len(), board.lines.len(), board.errors.len()), (SECONDS_MAX, LINES_MAX, CAUSES_MAX));
+    assert_eq!(board.newest().map(|newest| newest.second), Some(SECONDS_MAX as u32 + 9));
+    assert_eq!(board.lines.back().map(String::as_str), Some("line 609"));
+    assert_eq!(board.errors["reset"], 2 * (SECONDS_MAX as u64 + 10));
+}

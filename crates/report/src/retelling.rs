@@ -1,0 +1,92 @@
+//! A record turned back into what was told while its run went on, for a board; also while it is still being written.
+
+use erlmcp_record::{ConfigRow, Entry, PhaseEvent, PhaseRow};
+
+use crate::Analysis;
+use crate::live::{Event, PhaseStart, PlannedPhase};
+
+/// Seconds that a request may take before its second is shown without it.
+const LAG_S: u32 = 10;
+
+/// Rows in, events out, each with the time of the run at which it belongs, milliseconds.
+#[derive(Debug, Default)]
+pub struct Retelling {
+    analysis: Analysis,
+    now_us: u64,
+    shown_s: u32,
+}
+
+impl Retelling {
+    /// Folds one row, and gives what there is to tell after it.
+    pub fn push(&mut self, entry: &Entry) -> Vec<(Event, u64)> {
+        let mut told = Vec::new();
+        self.analysis.push(entry);
+        match entry {
+            Entry::Config(config) => told.push(plan(config)),
+            Entry::Phase(row) => {
+                self.now_us = self.now_us.max(row.at_us);
+                told.push(self.phase(row));
+            }
+            Entry::Cluster(sample) => self.now_us = self.now_us.max(sample.at_us),
+            Entry::Scenario(row) => {
+                let outcome = if row.skipped.is_some() { "skipped" } else { "complete" };
+                let text = row.skipped.clone().or(row.inconclusive.clone()).unwrap_or_else(|| "ended".into());
+                told.push(Event::ScenarioEnded { name: row.name.clone(), outcome: outcome.into(), text });
+            }
+            Entry::End(row) => {
+                self.now_us = self.now_us.max(row.at_us);
+                told.extend(self.analysis.take_rest().into_iter().map(|second| Event::Second(Box::new(second))));
+                told.push(Event::Final(Box::new(self.analysis.summary())));
+            }
+            _ => {}
+        }
+        let now_s = (self.now_us / 1_000_000) as u32;
+        if now_s > self.shown_s && !matches!(entry, Entry::End(_)) {
+            self.shown_s = now_s;
+            let whole = self.analysis.take_complete(now_s, LAG_S);
+            told.extend(whole.into_iter().map(|second| Event::Second(Box::new(second))));
+        }
+        let now_ms = self.now_ms();
+        told.into_iter().map(|event| (event, now_ms)).collect()
+    }
+
+    /// The time of the run that was reached.
+    pub fn now_ms(&self) -> u64 {
+        self.now_us / 1_000
+    }
+
+    fn phase(&self, row: &PhaseRow) -> Event {
+        let config = self.analysis.config.as_ref();
+        match &row.event {
+            PhaseEvent::Started => Event::PhaseStarted(Box::new(PhaseStart {
+                number: row.phase,
+                name: row.name.clone(),
+                estimated_ms: row.estimated_ms,
+                connections: config.map_or(0, |config| config.connections),
+                ramp_rate: config.map_or(0.0, |config| config.ramp_rate),
+                duration_ms: config.map_or(0, |config| config.duration_ms),
+            })),
+            PhaseEvent::Ended => Event::PhaseSummary {
+                number: row.phase,
+                name: row.name.clone(),
+                lines: self.analysis.phase_summary(row.phase),
+            },
+            PhaseEvent::Skipped { reason } => {
+                Event::PhaseSkipped { number: row.phase, name: row.name.clone(), reason: reason.clone() }
+            }
+        }
+    }
+}
+
+/// The list of phases; how long each was to take is known when it begins.
+fn plan(config: &ConfigRow) -> Event {
+    let planned = |(number, name): (u8, &String)| PlannedPhase {
+        number,
+        name: name.clone(),
+        estimated_ms: 0,
+        skipped: None,
+        left_out: 0,
+    };
+    let phases = (1..).zip(&config.phases).map(planned).collect();
+    Event::Plan { config: Box::new(config.clone()), phases, folder: "this record".into() }
+}
