@@ -128,6 +128,9 @@ fn second(answered_rps: f64, cpu: Option<f64>, refused: u64, memory: u64) -> Sec
         rss_bytes: None,
         cpu_percent,
         queue_depth: None,
+        answered_rps: None,
+        streams: None,
+        restarts: None,
         longest_stall_ms: None,
     };
     SecondView {
