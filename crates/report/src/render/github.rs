@@ -35,7 +35,8 @@ fn row(check: &Check, reason: &str) -> String {
 }
 
 fn reason(check: &Check) -> String {
-    let said = [check.verdict.reason(), check.advice.as_deref()];
+    let see = check.see().map(|entry| format!("see {entry}"));
+    let said = [check.verdict.reason(), check.advice.as_deref(), see.as_deref()];
     said.into_iter().flatten().map(|text| format!(": {text}")).collect()
 }
 

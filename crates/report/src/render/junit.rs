@@ -42,11 +42,13 @@ fn case(class: &str, check: &Check) -> TestCase {
         status
     };
     let statement = || format!("{}: {}", check.statement(), check.actual());
+    // Most CI servers show the message, and the output only to who asks for it.
+    let see = check.see().map(|entry| format!("; see {entry}")).unwrap_or_default();
     let status = match &check.verdict {
         Verdict::Pass => TestCaseStatus::success(),
-        Verdict::Fail => failed(NonSuccessKind::Failure, statement()),
+        Verdict::Fail => failed(NonSuccessKind::Failure, statement() + &see),
         Verdict::Inconclusive { reason } => {
-            failed(NonSuccessKind::Error, format!("inconclusive: {reason} ({})", statement()))
+            failed(NonSuccessKind::Error, format!("inconclusive: {reason} ({}){see}", statement()))
         }
         Verdict::Skipped { reason } => {
             let mut status = TestCaseStatus::skipped();

@@ -7,6 +7,8 @@ const GENERATOR: &str = "generator";
 const GENERATOR_LIMIT: &str = "generator-limit";
 /// Checks of a workload's own limits have ids of their own.
 const WORKLOAD: &str = "workload.";
+/// So have those of `--assert`.
+const ASSERTED: &str = "assert.";
 
 /// Every entry, and the checks that lead to it.
 const ENTRIES: &[(&str, &[&str])] = &[
@@ -131,6 +133,7 @@ const ENTRIES: &[(&str, &[&str])] = &[
         ],
     ),
     ("workload-expectation", &[]),
+    ("assertion", &[]),
 ];
 
 /// The names of all entries that checks lead to.
@@ -141,6 +144,9 @@ pub fn entries() -> impl Iterator<Item = &'static str> {
 fn entry(id: &str) -> Option<&'static str> {
     if id.starts_with(WORKLOAD) {
         return Some("workload-expectation");
+    }
+    if id.starts_with(ASSERTED) {
+        return Some("assertion");
     }
     ENTRIES.iter().find(|(_, checks)| checks.contains(&id)).map(|(name, _)| *name)
 }
@@ -173,6 +179,7 @@ mod tests {
             assert!(thresholds().iter().any(|threshold| threshold.id == *id), "there is no check {id}");
         }
         assert_eq!(entry("workload.search_p95_ms"), Some("workload-expectation"));
+        assert_eq!(entry("assert.p99_9_ms"), Some("assertion"));
         assert_eq!(entry("nothing.at_all"), None);
     }
 

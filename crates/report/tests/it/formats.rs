@@ -98,6 +98,28 @@ fn a_step_summary_says_what_did_not_pass() {
 }
 
 #[test]
+fn every_view_names_the_entry_of_what_did_not_pass() {
+    let mut story = Story::short().with_load(|_, load| {
+        load.ok -= 12;
+        load.others.extend([(Fate::HttpError, 12)]);
+    });
+    story.config.asserts = Some("errors<0.01%".into());
+    let (summary, series) = (story.summary(), crate::pages::series(&story.rows()));
+    let entries: Vec<String> = summary.checks.iter().filter_map(|check| check.see()).collect();
+    assert!(entries.iter().any(|entry| entry == "docs/doctor.md#assertion"), "{entries:?}");
+    let (junit, github) = (render::junit(&summary), render::github(&summary));
+    let (page, console, markdown) =
+        (render::html(&summary, &series), render::console(&summary), render::markdown(&summary));
+    for (view, text) in
+        [("junit", &junit), ("github", &github), ("html", &page), ("console", &console), ("markdown", &markdown)]
+    {
+        entries.iter().for_each(|entry| assert!(text.contains(entry.as_str()), "{view} does not name {entry}"));
+    }
+    // One message a case that did not pass, and no other.
+    assert_eq!(junit.matches("docs/doctor.md#").count(), entries.len());
+}
+
+#[test]
 fn a_bundle_is_the_run_and_says_when_it_is_not() {
     let rows = Story::short().rows();
     let folder = tempfile::tempdir().expect("a folder");

@@ -23,6 +23,11 @@ fn replayed(rows: &[Entry]) -> (Analysis, Series) {
     (analysis, series)
 }
 
+/// What a page of these rows draws.
+pub(crate) fn series(rows: &[Entry]) -> Series {
+    replayed(rows).1
+}
+
 fn page(rows: &[Entry]) -> (Summary, String) {
     let (analysis, series) = replayed(rows);
     let summary = analysis.summary();

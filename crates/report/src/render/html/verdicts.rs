@@ -93,6 +93,7 @@ fn slas(summary: &Summary) -> String {
 
 fn card(check: &Check) -> String {
     let reason = check.verdict.reason().map(|reason| format!("<p class=\"why\">{}</p>", escaped(reason)));
+    let reason = reason.unwrap_or_default() + &see(check);
     format!(
         "<article class=\"card {}\" data-check=\"{}\">\n<h3>{}</h3>\n<p class=\"figure\">{}</p>\n<p class=\"limit\">limit {}{}</p>\n{}\n<p class=\"basis\">{}</p>{}</article>\n",
         class(&check.verdict),
@@ -103,8 +104,16 @@ fn card(check: &Check) -> String {
         escaped(&check.changed()),
         badge(&check.verdict),
         escaped(&check.basis()),
-        reason.unwrap_or_default()
+        reason
     )
+}
+
+/// Where docs/doctor.md explains it: a name and no link, since the page works where erlmcp's documents are not.
+fn see(check: &Check) -> String {
+    let line = |entry: String| {
+        format!("<p class=\"why\">see <code>{}</code>, or ask <code>erlmcp doctor</code></p>", escaped(&entry))
+    };
+    check.see().map(line).unwrap_or_default()
 }
 
 fn capacity(found: &Capacity) -> String {
@@ -141,7 +150,7 @@ pub(super) fn checks(summary: &Summary) -> String {
     let heading = [("Check", false), ("Limit", true), ("Actual", true), ("Verdict", false), ("Basis", false)];
     let rows = summary.checks.iter().map(|check| {
         let why = [check.verdict.reason(), check.advice.as_deref()].into_iter().flatten().map(escaped);
-        let why: String = why.map(|text| format!("<p class=\"why\">{text}</p>")).collect();
+        let why: String = why.map(|text| format!("<p class=\"why\">{text}</p>")).collect::<String>() + &see(check);
         vec![
             format!("{} <code>{}</code>", escaped(&check.name), check.id),
             escaped(&(check.threshold.text() + &check.changed())),
