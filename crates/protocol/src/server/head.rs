@@ -267,9 +267,6 @@ fn judge<'h, 'b>(
     let expects_continue = match found.expect {
         Once::Absent => false,
         Once::Value(value) if value.eq_ignore_ascii_case(b"100-continue") => minor > 0,
-        Once::Value(value) if is_token(value) && body == Body::Length(0) => {
-            return Err(Refusal::keeping(417, "this expectation can't be met"));
-        }
         _ => return Err(Refusal::closing(417, "this expectation can't be met")),
     };
     Ok(Head {

@@ -5,6 +5,7 @@ use erlmcp_protocol::code;
 use erlmcp_protocol::era::Version;
 use erlmcp_protocol::header::{method, name};
 use erlmcp_protocol::json::Scanner;
+use erlmcp_protocol::server::head::Once;
 use erlmcp_protocol::server::legacy::{Said, negotiate, opens_session, said};
 use erlmcp_protocol::server::message::is_response;
 use erlmcp_protocol::server::{Fault, Head, Message};
@@ -32,7 +33,16 @@ impl Dispatcher {
         let closes = !head.keep_alive || self.draining;
         let answered = Step::Answered { used, left: 0, closes };
         if opens_session(message) {
-            self.initialize(message, closes, out);
+            // Who names a session that has ended begins anew, as it should.
+            if head.known.session_id != Once::Absent && self.find_session(head).is_ok() {
+                let none = NoSession {
+                    status: 400,
+                    why: "the session is open already: initialize opens another without Mcp-Session-Id",
+                };
+                self.no_session(Method::Initialize, message.id, none, closes, out);
+            } else {
+                self.initialize(message, closes, out);
+            }
             return Some(answered);
         }
         match said(&head.known) {

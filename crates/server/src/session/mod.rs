@@ -35,6 +35,9 @@ pub(crate) use tape::{Missed, Tape};
 pub(crate) use token::{Session, SessionKey, Signer, capability, random_text};
 pub(crate) use words::{Said, Taken, Word};
 
+/// Ids of other servers are shorter than this, too.
+const ID_BYTES_MAX: usize = 1_024;
+
 /// Why a request has no session, with its HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoSession {
@@ -165,7 +168,7 @@ impl Sessions {
             Once::Repeated => return Err(NoSession { status: 400, why: "Mcp-Session-Id is there twice" }),
         };
         let session = self.signer.read(text).filter(|session| self.lives(session, now_s));
-        session.ok_or(NoSession { status: 404, why: "there is no such session, or it has ended: send initialize anew" })
+        session.ok_or_else(|| no_session(text))
     }
 
     /// True until a session expires or is ended.
@@ -198,6 +201,18 @@ impl Sessions {
         }
         revoked.floor() > before
     }
+}
+
+/// Nobody's session: one that has ended, or what no server gives out as an id.
+#[cold]
+fn no_session(text: &[u8]) -> NoSession {
+    if text.is_empty() || text.len() > ID_BYTES_MAX || !text.iter().all(u8::is_ascii_graphic) {
+        return NoSession {
+            status: 400,
+            why: "Mcp-Session-Id is malformed: send the id that the answer to initialize carries",
+        };
+    }
+    NoSession { status: 404, why: "there is no such session, or it has ended: send initialize anew" }
 }
 
 #[cfg(test)]

@@ -250,6 +250,19 @@ fn a_client_that_goes_leaves_its_call_and_a_notification_cancels_it() {
 }
 
 #[test]
+fn sessions_at_rest_cost_nothing() {
+    let (server, address) = start(Limits::default());
+    let (mut client, texts) = (Client::connect(address), Texts(address));
+    for _ in 0..2_000 {
+        assert_eq!(client.ask(texts.post("", &initialize("2025-11-25"))).status, 200);
+    }
+    let after = server.snapshot();
+    assert_eq!(after.sessions, 0);
+    assert!(after.memory.buffers < 1 << 20, "{:?}", after.memory);
+    stop(server);
+}
+
+#[test]
 fn a_session_ends_with_delete() {
     let (server, address) = start(Limits::default());
     let mut older = Older::new(address, "2025-11-25");

@@ -97,7 +97,7 @@ fn fields() {
         ("Connection: Host, Content-Length\r\n", None),
         ("Content-Type: a\r\nContent-Type: b\r\n", None),
         ("Expect: 100-continue\r\n", None),
-        ("Expect: foo\r\n", Some((417, false))),
+        ("Expect: foo\r\n", Some((417, true))),
         ("Expect: foo\r\nContent-Length: 5\r\n", Some((417, true))),
         ("Expect: y 100-continue\r\n", Some((417, true))),
         ("Expect: 100-continue\r\nExpect: 100-continue\r\n", Some((417, true))),

@@ -89,3 +89,39 @@ fn a_call_is_waited_for() {
     stage.wait_ms(300_000);
     assert!(!peer.is_closed(), "the queue has a time limit of its own");
 }
+
+#[test]
+fn twenty_thousand_slow_clients_are_cut_at_their_deadline() {
+    const SLOW: usize = 20_000;
+    let mut stage = Stage::new(Limits::default());
+    let good = stage.connect();
+    stage.send(&good, echo("good"));
+    assert_eq!(statuses(&good.received()), [200]);
+    let text = echo("slow");
+    let mut slow = Vec::new();
+    for index in 0..SLOW {
+        let peer = stage.connect();
+        // A quarter says nothing, a quarter begins a head, a quarter a body, and a quarter reads nothing.
+        match index % 4 {
+            0 => {}
+            1 => stage.send(&peer, &text[..40]),
+            2 => stage.send(&peer, &text[..text.len() - 5]),
+            _ => {
+                peer.narrow(10);
+                stage.send(&peer, &text);
+            }
+        }
+        slow.push(peer);
+    }
+    let held = stage.shared.snapshot().memory;
+    assert!(held.connections + held.buffers < 64 << 20, "{held:?}");
+    for second in 0..40 {
+        stage.wait_ms(1_000);
+        stage.send(&good, echo("good"));
+        assert_eq!(statuses(&good.received()), [200], "after {second} s");
+    }
+    assert!(slow.iter().all(super::stage::Peer::is_closed), "{} are open", stage.open());
+    assert_eq!(stage.open(), 1, "the good one");
+    let left = stage.shared.snapshot().memory;
+    assert!(left.buffers < 4 << 20, "{left:?}");
+}
