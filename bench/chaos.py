@@ -1,4 +1,4 @@
-"""The table of bench/chaos.sh from a report.json: kind by kind, how many faults, and the longest times of each.
+"""The table of bench/chaos.sh from a report.json: kind by kind, how many faults, and the middle and longest times of each.
 
     chaos.py REPORT EXIT_CODE
 
@@ -21,21 +21,22 @@ TIMES = [
 PROOF = "faults.operations_lost_count"
 
 
-def longest(faults, name):
-    times = [ms(fault, name) for fault in faults if ms(fault, name) is not None]
-    return f"{max(times):,.0f} ms" if times else "-"
+def times(faults, name):
+    """The middle one and the longest, in milliseconds."""
+    seen = sorted(ms(fault, name) for fault in faults if ms(fault, name) is not None)
+    return f"{seen[len(seen) // 2]:,.0f} / {seen[-1]:,.0f}" if seen else "-"
 
 
 def main():
     report = load(sys.argv[1])
     faults, done = report.get("faults", []), made(report)
     proof = checks(report)[PROOF]
-    print("| kind | faults | pass | fail | inconclusive | skipped | " + " | ".join(f"{name}, max" for _, name in TIMES) + " |")
+    print("| kind | faults | pass | fail | inconclusive | skipped | " + " | ".join(f"{name}, P50 / max ms" for _, name in TIMES) + " |")
     print("|---" * (6 + len(TIMES)) + "|")
     for kind in sorted({fault["kind"] for fault in faults}):
         mine = [fault for fault in faults if fault["kind"] == kind]
         counts = [sum(verdict(fault["verdict"]) == name for fault in mine) for name in ("pass", "fail", "inconclusive", "skipped")]
-        cells = [f"`{kind}`", len(mine), *counts, *(longest(mine, name) for name, _ in TIMES)]
+        cells = [f"`{kind}`", len(mine), *counts, *(times(mine, name) for name, _ in TIMES)]
         print("| " + " | ".join(map(str, cells)) + " |")
     kinds, operations = len({fault["kind"] for fault in done}), proof["samples"]
     print(f"\n{len(done)} faults of {kinds} kinds with an effect that was seen; {operations:,} operations audited, ", end="")

@@ -93,6 +93,8 @@ pub struct StressConfig {
     pub target_pid: Option<u32>,
     /// Folder for the results.
     pub output: Option<PathBuf>,
+    /// Bytes of the record at which a run ends.
+    pub record_limit: u64,
     /// Hosts beyond loopback that may be loaded.
     pub allow_hosts: Vec<String>,
     /// Limits that the user changed, by name ("sla.p95_ms").
@@ -129,6 +131,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub const REPLICAS: u16 = 12;
 /// Steps of the load scaling where none were asked for.
 const STEPS: [u64; 3] = [1_000, 10_000, 100_000];
+/// Bytes of a record at most: more than a day of 100,000 connections takes.
+const RECORD_LIMIT: u64 = 32_000_000_000;
 const DURATION: Duration = Duration::from_secs(60);
 const WARMUP: Duration = Duration::from_secs(10);
 
@@ -159,6 +163,7 @@ impl Default for StressConfig {
             warmup: None,
             target_pid: None,
             output: None,
+            record_limit: RECORD_LIMIT,
             allow_hosts: Vec::new(),
             thresholds: BTreeMap::new(),
             asserts: None,

@@ -30,6 +30,7 @@ mod preflight;
 mod proxy;
 mod recorder;
 mod rig;
+mod room;
 mod run;
 mod scenario;
 mod scribe;

@@ -9,6 +9,7 @@ use erlmcp_report::{Analysis, SecondView, live};
 
 use crate::StressError;
 use crate::folder::Folder;
+use crate::room::Room;
 use crate::scribe::{Scribe, ScribedFile};
 
 /// Seconds of the run's clock in one line of metrics.log.
@@ -33,11 +34,12 @@ pub(crate) struct Recorder {
     lag_s: u32,
     logged_to_s: u32,
     phase_name: String,
+    room: Room,
 }
 
 impl Recorder {
-    /// Starts the files of a run in its folder. `timeout_s`: a request's.
-    pub(crate) fn create(folder: &Folder, header: RunHeader, timeout_s: u32) -> Result<Self, StressError> {
+    /// Starts the files of a run in its folder. `timeout_s`: a request's; `limit`: bytes of all files.
+    pub(crate) fn create(folder: &Folder, header: RunHeader, timeout_s: u32, limit: u64) -> Result<Self, StressError> {
         let scribe = Scribe::start().map_err(|error| {
             StressError::failed(format!("no thread can be started that writes the record: {error}"))
         })?;
@@ -52,6 +54,7 @@ impl Recorder {
             lag_s: timeout_s + 2 * ROWS_LATE_S,
             logged_to_s: 0,
             phase_name: "setup".into(),
+            room: Room::new(folder.path(), limit),
         };
         recorder.row(&Entry::Run(header))?;
         recorder.flush()?;
@@ -94,6 +97,11 @@ impl Recorder {
         }
         self.flush()?;
         Ok(whole)
+    }
+
+    /// Why the run has to end, since there is no more room for its record.
+    pub(crate) fn is_full(&mut self, now_us: u64) -> Option<String> {
+        self.room.ended(now_us / 1_000_000)
     }
 
     fn add_seconds(&mut self, seconds: &[SecondView]) -> Result<(), StressError> {

@@ -167,6 +167,11 @@ impl<H: Hands> Run<H> {
             let reason = format!("more than 50 % errors for {ERROR_SECONDS} s; --no-abort goes on all the same");
             self.end_early(Ended::Aborted { reason: reason.clone() }, &reason).await?;
         }
+        if self.ended.is_none()
+            && let Some(reason) = self.recorder.is_full(now_us)
+        {
+            self.end_early(Ended::Aborted { reason: reason.clone() }, &reason).await?;
+        }
         if self.patience.is_at_end(now_us) {
             self.give_up(now_us).await?;
         }

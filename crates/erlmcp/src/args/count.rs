@@ -42,6 +42,14 @@ pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     Ok(value)
 }
 
+/// Parses bytes: a number with an optional `K`, `M` or `G`, which are thousands.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let cleaned = text.trim().to_ascii_lowercase();
+    let (number, factor) = cleaned.strip_suffix('g').map_or((cleaned.as_str(), 1.0), |number| (number, 1e9));
+    let number = parse_rate(number).map_err(|_| format!("{text:?} is not a number of bytes: write 500M or 32G"))?;
+    Ok((number * factor) as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +62,14 @@ mod tests {
         assert_eq!(parse_count("1.1k"), Ok(1_100));
         assert_eq!(parse_count("100_000"), Ok(100_000));
         assert_eq!(parse_rate("0.5"), Ok(0.5));
+    }
+
+    #[test]
+    fn bytes_have_a_larger_suffix_too() {
+        assert_eq!(parse_bytes("32G"), Ok(32_000_000_000));
+        assert_eq!(parse_bytes("1.5g"), Ok(1_500_000_000));
+        assert_eq!(parse_bytes("500M"), Ok(500_000_000));
+        assert!(parse_bytes("2 GiB").expect_err("no suffix of ours").contains("500M or 32G"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::Args;
 use erlmcp_report::slo::Slo;
 
 use super::ReachingArgs;
-use super::count::parse_rate;
+use super::count::{parse_bytes, parse_rate};
 use super::duration::parse_duration;
 
 /// Who sends, what is called and how, where the results go, and what they are judged by.
@@ -38,6 +38,9 @@ pub(crate) struct LoadArgs {
     /// Folder for the results; one that is not empty gets a folder in it [default: under test-results]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
+    /// End a run, judged as far as it came, when its record has so many bytes: 500M, 32G
+    #[arg(long, value_name = "BYTES", default_value = "32G", value_parser = parse_bytes, hide_short_help = true)]
+    pub(crate) record_limit: u64,
     /// A host that is not this machine and may be loaded (repeatable)
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,

@@ -24,6 +24,7 @@ impl LoadArgs {
             insecure: self.reaching.insecure,
             timeout: self.timeout,
             output: self.output,
+            record_limit: self.record_limit,
             allow_hosts: self.allow_host,
             thresholds: thresholds(self.thresholds_file.as_deref(), &self.thresholds)?,
             command_line: self.reaching.without_secrets(layers::effective()),

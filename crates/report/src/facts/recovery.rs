@@ -54,6 +54,8 @@ pub(crate) struct Parts {
 
 /// What counts as before: this long.
 const BEFORE_US: u64 = 10_000_000;
+/// A client may learn so late after a fault that its connection is gone: it had nothing to send before.
+const FELT_AFTER_US: u64 = 10_000_000;
 
 /// The faults of a list, in the order in which they were made; those that were skipped among them.
 pub(super) fn listed(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
@@ -90,7 +92,7 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
         .episodes
         .values()
         .filter(|episode| episode.phase == fault.phase && (fault.hits(episode.replica) || is_of_herd(fault, episode)))
-        .filter(|episode| (fault.injected_us..=until_us).contains(&episode.detected_us))
+        .filter(|episode| (fault.injected_us..=felt_until(fault, until_us)).contains(&episode.detected_us))
         .collect();
     let affected = episodes.iter().map(|episode| episode.affected).sum();
     let reestablished = episodes.iter().map(|episode| episode.served_again).sum();
@@ -130,6 +132,14 @@ fn observed(from_us: Option<u64>, at_us: Option<u64>, until_us: u64) -> Observed
         Some(at_us) => Observed::After { us: at_us.saturating_sub(from_us) },
         None => Observed::NotWithin { us: until_us.saturating_sub(from_us) },
     }
+}
+
+/// The end of what clients can have felt of a fault. Long after it was healed and its replica was back, what they feel
+/// on the same replica is of something else: of a fault on all of them, say.
+fn felt_until(fault: &FaultRow, until_us: u64) -> u64 {
+    let is_back = fault.ready_us.is_some() || fault.heal_verified_us.is_some();
+    let last = [fault.effect_us, fault.healed_us, fault.heal_verified_us, fault.ready_us].into_iter().flatten().max();
+    last.filter(|_| is_back).map_or(until_us, |last| until_us.min(last + FELT_AFTER_US))
 }
 
 /// The end of what can belong to a fault: its scenario's, or the next fault on the same replica.

@@ -153,3 +153,35 @@ fn a_retry_storm_says_what_it_made_of_each_request() {
     assert!(row.contains("retry amplification 1.08x"), "{row}");
     assert!(summary(|_| {}).checks.iter().all(|check| check.id != AMPLIFICATION), "only where there was one");
 }
+
+#[test]
+fn what_clients_feel_long_after_a_fault_is_of_something_else() {
+    let served_again = |late_us: Option<u64>| {
+        let mut rows = listed(|_| {});
+        for row in &mut rows {
+            if let Entry::Scenario(row) = row {
+                row.ended_us += if row.name == scenario::FAULTS { 60_000_000 } else { 0 };
+            }
+        }
+        let fault = rows.iter().find_map(|row| match row {
+            Entry::Fault(row) if row.scenario == scenario::FAULTS => Some(row.clone()),
+            _ => None,
+        });
+        let ready_us = fault.and_then(|fault| fault.ready_us).expect("it came back");
+        let mut late = rows.iter().find_map(|row| match row {
+            Entry::Episode(row) if row.replica == 2 => Some(row.clone()),
+            _ => None,
+        });
+        if let (Some(row), Some(late_us)) = (&mut late, late_us) {
+            row.episode += 100;
+            row.detected_us = ready_us + late_us;
+            row.last_served_us = Some(row.detected_us + 100_000);
+            let last = rows.pop().expect("the run's end");
+            rows.extend([Entry::Episode(row.clone()), last]);
+        }
+        let summary = analysis(&rows).summary();
+        format!("{:?}", summary.faults[0].served_again_ms)
+    };
+    assert_ne!(served_again(None), served_again(Some(9_000_000)), "of a client that had nothing to send before");
+    assert_eq!(served_again(None), served_again(Some(11_000_000)));
+}
