@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         Command::Config(words) => Ok(commands::config::run(&words, args.config.as_deref())),
         Command::Serve(args) => commands::serve::run(args),
         Command::Cluster(args) => commands::cluster::run(args),
+        Command::Token(args) => commands::entry::token(&args),
         Command::Replica(args) => commands::replica::run(&args),
         Command::Store => commands::store::run(),
         Command::Agent(args) => commands::agent::run(args),

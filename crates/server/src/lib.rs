@@ -44,6 +44,7 @@ pub mod cluster;
 mod conn;
 mod dispatch;
 mod engine;
+mod entry;
 pub mod features;
 mod limits;
 mod metrics;
@@ -57,6 +58,7 @@ pub mod tools;
 
 pub use answer::ServerInfo;
 pub use engine::{Change, ClusterPages, Drained, Listening, Notifier, Server, ServerConfig, ServerError, bind};
+pub use entry::{EntryConfig, EntryError, JwtConfig, new_token};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
     ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, ShardFigures,

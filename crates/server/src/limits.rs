@@ -92,6 +92,11 @@ limits! {
     tasks_bytes_max = 67_108_864, "bytes", "Results of all of them. Above it: likewise.";
     task_lifetime_ms = 300_000, "ms", "From a task's beginning until it is forgotten; what runs longer is ended.";
     task_poll_ms = 500, "ms", "How often clients are told to ask after a task.";
+    principals_max = 65_536, "principals", "Principals with a token whose use of one process is counted. Above it: 503 for new ones.";
+    principal_requests_max = 1_000_000, "requests", "Requests of one principal in a second, on one process. Above it: 429 with Retry-After.";
+    principal_streams_max = 1_000_000, "streams", "Open subscription streams of one principal, on one process. Above it: likewise.";
+    principal_sessions_max = 1_000_000, "sessions", "Legacy sessions that one principal begins within a session's life and does not end, on one process. Above it: likewise.";
+    tokens_admitted_max = 65_536, "tokens", "Tokens that were checked and are known to a shard. Above it: they are checked anew.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
     operations_held_max = 8_000_000, "operations", "Operations that a store remembers, about 100 bytes each. Full, and none older than the retention: 503.";
     operation_retention_ms = 86_400_000, "ms", "A settled operation's result. Later: 410, expired; it is never run again while it is remembered.";

@@ -12,6 +12,7 @@ mod count;
 mod discover;
 mod doctor;
 mod duration;
+mod entry;
 mod load;
 mod observe;
 mod reaching;
@@ -35,6 +36,7 @@ pub(crate) use config::ConfigArgs;
 pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use entry::{EntryArgs, TokenArgs};
 pub(crate) use load::{LoadArgs, ProofArgs, ShowArgs};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use reaching::ReachingArgs;
@@ -109,6 +111,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Serve MCP with a supervised cluster of replicas; or speak to a running one
     Cluster(ClusterArgs),
+    /// Make a bearer token for a server of ours: the token itself, and the line that its server reads
+    Token(TokenArgs),
     /// One replica of a cluster; started by `cluster`
     #[command(hide = true)]
     Replica(ReplicaArgs),
@@ -166,6 +170,7 @@ mod tests {
             "config",
             "serve",
             "cluster",
+            "token",
         ] {
             let mut command = Args::command();
             let command = if name.is_empty() { &mut command } else { command.find_subcommand_mut(name).expect(name) };

@@ -11,6 +11,7 @@ use erlmcp_server::operations::{AddressError, StorePlace};
 
 use super::count::parse_some;
 use super::duration::parse_duration;
+use super::entry::EntryArgs;
 
 /// Whose fixtures a server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -58,6 +59,8 @@ pub(crate) struct EngineArgs {
     /// A further host name that requests may name in Host and Origin (repeatable)
     #[arg(long, value_name = "NAME")]
     pub(crate) allowed_host: Vec<String>,
+    #[command(flatten)]
+    pub(crate) entry: EntryArgs,
     /// Where operations are kept: a file, or postgres://USER@HOST/DATABASE, which several servers may share and whose
     /// password comes from PGPASSWORD or PGPASSFILE [default: a private file that ends with the server]
     #[arg(long, value_name = "PATH|URL", value_parser = StoreParser)]
@@ -75,6 +78,9 @@ pub(crate) struct ServeArgs {
     /// Address and port to listen on; a name is bound on every address that it resolves to
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
+    /// A further address for /metrics and /status, which are then shown there alone
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) admin_listen: Option<String>,
     /// Threads that serve connections [default: one a core]
     #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) shards: Option<usize>,

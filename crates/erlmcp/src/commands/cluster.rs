@@ -42,17 +42,20 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
     if args.tied {
         set_parent_process_death_signal(Some(Signal::KILL)).context("cannot set the parent-death signal")?;
     }
+    let shared = resolve(&args.listen)?;
+    args.engine.entry.may_listen(&shared)?;
     let fixtures = args.engine.fixtures;
     let config = ClusterConfig {
         // Not the path: the program may have been replaced since, and replicas should be of the supervisor's version.
         program: PathBuf::from("/proc/self/exe"),
         arguments: fixtures.map(|set| vec!["--fixtures".to_string(), set.as_str().to_string()]).unwrap_or_default(),
-        shared: resolve(&args.listen)?,
+        shared,
         replicas: args.replicas,
         control: args.control,
         store: args.engine.store.clone(),
         limits: limits(&args.engine),
         shards: args.shards.unwrap_or_else(|| cores() / usize::from(args.replicas.max(1))).max(1),
+        entry: args.engine.entry.config(),
         allowed_hosts: args.engine.allowed_host,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

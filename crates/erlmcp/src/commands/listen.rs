@@ -28,6 +28,7 @@ pub(super) fn resolve(listen: &str) -> anyhow::Result<Vec<SocketAddr>> {
 /// The defaults, and what was typed over them.
 pub(super) fn limits(engine: &EngineArgs) -> Limits {
     let mut limits = Limits { drain_timeout_ms: engine.drain_timeout.as_millis() as u64, ..Limits::default() };
+    engine.entry.limit(&mut limits);
     if let Some(workers) = engine.workers {
         limits.workers = workers as u64;
     }
@@ -50,6 +51,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::args::EntryArgs;
 
     #[test]
     fn addresses_are_resolved_once_each() {
@@ -70,6 +72,7 @@ mod tests {
             queue: None,
             max_connections: Some(70),
             allowed_host: Vec::new(),
+            entry: EntryArgs::default(),
             store: None,
             fixtures: None,
             drain_timeout,

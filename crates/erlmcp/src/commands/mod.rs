@@ -13,6 +13,7 @@ pub(crate) mod conformance;
 mod diagnosis;
 pub(crate) mod discover;
 pub(crate) mod doctor;
+pub(crate) mod entry;
 mod finished_run;
 mod listen;
 pub(crate) mod observe;

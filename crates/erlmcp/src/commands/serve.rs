@@ -25,8 +25,14 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let (registry, limits) = with_extra_tools(registry(args.engine.fixtures)?, limits, args.extra_tools)?;
-    let listeners = listen(&resolve(&args.listen)?)?;
+    let wanted = resolve(&args.listen)?;
+    args.engine.entry.may_listen(&wanted)?;
+    let mut listeners = listen(&wanted)?;
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
+    if let Some(admin) = &args.admin_listen {
+        let sockets = listen(&resolve(admin)?)?;
+        listeners.extend(sockets.into_iter().map(|socket| Listening { admin: true, ..socket }));
+    }
     descriptors_for(&limits)?;
     let folder = if args.engine.store.is_none() { Some(PrivateFolder::create()?) } else { None };
     let private = || Some(StorePlace::File(folder.as_ref()?.path().join("operations.db")));
@@ -36,6 +42,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         limits,
         registry,
         shards: args.shards.unwrap_or_else(cores),
+        entry: args.engine.entry.config(),
         allowed_hosts: args.engine.allowed_host,
         ..ServerConfig::default()
     };
@@ -73,7 +80,7 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listening>, ServerError> {
             None => address.port(),
         };
         match bind(SocketAddr::new(address.ip(), port)) {
-            Ok(listener) => listeners.push(Listening { listener, shared: false }),
+            Ok(listener) => listeners.push(Listening { listener, shared: false, admin: false }),
             Err(ServerError::Bind { address, source })
                 if source.kind() == std::io::ErrorKind::AddrNotAvailable && addresses.len() > 1 =>
             {

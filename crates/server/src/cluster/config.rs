@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::entry::EntryConfig;
 use crate::limits::Limits;
 use crate::operations::StorePlace;
 
@@ -27,6 +28,8 @@ pub struct ClusterConfig {
     pub shards: usize,
     /// Further hosts that requests may name.
     pub allowed_hosts: Vec<String>,
+    /// Who may come in.
+    pub entry: EntryConfig,
 }
 
 /// A cluster that has come up.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::line;
 use crate::engine::{Change, Server, Updates};
+use crate::entry::EntryConfig;
 use crate::limits::Limits;
 use crate::metrics::{ClusterReference, Snapshot};
 use crate::operations::StoreAddress;
@@ -30,6 +31,7 @@ pub(super) struct Hello {
     pub(super) shards: usize,
     pub(super) limits: Limits,
     pub(super) allowed_hosts: Vec<String>,
+    pub(super) entry: EntryConfig,
     pub(super) cluster: ClusterReference,
     /// Signs the ids of sessions: each replica takes those of all.
     pub(super) session_key: SessionKey,

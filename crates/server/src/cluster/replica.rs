@@ -85,6 +85,7 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
         replica: hello.replica,
         allowed_hosts: hello.allowed_hosts,
         store: None,
+        entry: hello.entry,
         cluster: Some(hello.cluster),
     };
     let enough = descriptors_for(&config.limits);
@@ -148,7 +149,8 @@ fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Endowment)>, Cluste
     let inheritance = if hello.takes_over { sockets.pop().map(StdUnixStream::from) } else { None };
     let bequest = sockets.pop().map(StdUnixStream::from).ok_or(ClusterError::NoChannel)?;
     let own = sockets.len().saturating_sub(1);
-    let listening = |(place, socket)| Listening { listener: TcpListener::from(socket), shared: place < own };
+    let listening =
+        |(place, socket)| Listening { listener: TcpListener::from(socket), shared: place < own, admin: false };
     let listening = sockets.into_iter().enumerate().map(listening).collect();
     Ok(Some((channel, hello, Endowment { listening, bequest, inheritance })))
 }

@@ -329,6 +329,7 @@ impl Supervisor {
             shards: self.config.shards,
             limits: self.config.limits.clone(),
             allowed_hosts: self.config.allowed_hosts.clone(),
+            entry: self.config.entry.clone(),
             cluster,
             session_key: self.endings.key.clone(),
             store: self.keeping.begin((replica, slot.lives), inheritance.is_some()),

@@ -6,6 +6,7 @@ pub(crate) mod wheel;
 
 use erlmcp_protocol::http::chunked::Chunked;
 
+use crate::entry::StreamPlace;
 use crate::metrics::counters::{ConnectionKind, Method};
 use crate::session::{Push, Session};
 use crate::tools::Cancellation;
@@ -93,6 +94,9 @@ pub(crate) struct Stream {
     pub(crate) push: Option<Push>,
     /// Resources that were asked for.
     pub(crate) resources: Box<[Watched]>,
+    /// Where streams are counted by principals.
+    #[expect(dead_code, reason = "it counts by being there")]
+    pub(crate) place: Option<StreamPlace>,
 }
 
 /// A resource that a stream tells of.

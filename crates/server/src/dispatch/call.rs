@@ -98,7 +98,7 @@ impl Dispatcher {
             Err(why) => return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, why)),
         };
         let cancellation = Cancellation::default();
-        let task = if as_task { self.shared.tasks.begin(&cancellation) } else { None };
+        let task = if as_task { self.shared.tasks.begin(&cancellation, self.principal_name()) } else { None };
         if as_task && task.is_none() {
             return self.overloaded(message, self.shared.limits.retry_after_max_ms);
         }
@@ -153,6 +153,7 @@ impl Dispatcher {
     /// What is known of the client. The error says what is wrong with what it brings from the round before.
     fn caller(&self, message: &Message<'_>, streams: bool) -> Result<Caller, &'static str> {
         let mut caller = Caller::of(message, streams);
+        caller.principal = self.principal_name().into();
         match &self.session {
             Some(session) => {
                 caller.capabilities = session.capabilities_text().into();

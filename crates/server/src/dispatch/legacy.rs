@@ -139,7 +139,11 @@ impl Dispatcher {
         let asked = message.params.protocol_version.map(|version| version.decode()).unwrap_or_default();
         let version = negotiate(&asked);
         let capabilities = message.params.capabilities.map_or(0, capabilities);
-        let token = self.shared.sessions.open(version, capabilities, self.unix_seconds());
+        if !self.has_room_for_session() {
+            return self.over_quota(Method::Initialize, closes, out);
+        }
+        let now_s = self.unix_seconds();
+        let token = self.shared.sessions.open(version, capabilities, now_s, self.principal_name());
         self.body.clear();
         let fields = &self.shared.catalog.initialize;
         self.shared.plain_answers.result(&mut self.body, id(message), |out| {

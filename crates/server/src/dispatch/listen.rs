@@ -48,10 +48,13 @@ impl Dispatcher {
         if self.shared.open_streams() >= self.shared.limits.streams_max {
             return self.overloaded(message, self.shared.limits.retry_after_max_ms);
         }
+        let Ok(place) = self.stream_place() else {
+            return self.quota_used_up(message.id);
+        };
         self.head(200, Some("text/event-stream"), None, STREAM_FIELDS, closes).write(out);
         let watched = |uri: &String| Watched { uri: uri.as_str().into(), is_owed: false };
         let resources = filter.resources.iter().map(watched).collect();
-        let stream = Stream { id: id(message).into(), wanted: filter.wanted, owed: 0, push: None, resources };
+        let stream = Stream { id: id(message).into(), wanted: filter.wanted, owed: 0, push: None, resources, place };
         event(out, |out| {
             notification(out, method::ACKNOWLEDGED, &stream);
             out.extend_from_slice(b",\"notifications\":");

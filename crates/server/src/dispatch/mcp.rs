@@ -46,6 +46,10 @@ impl Dispatcher {
     ) -> Step {
         let closes = !head.keep_alive || self.draining;
         let answered = Step::Answered { used, left: 0, closes };
+        if !self.is_within_quota() {
+            self.over_quota(Method::Unread, closes, out);
+            return answered;
+        }
         let message = match read_message(body, &self.message_limits) {
             Ok(message) => message,
             Err(fault) => return self.no_message(head, body, &fault, used, asker, out),
@@ -71,7 +75,7 @@ impl Dispatcher {
             Method::Listen => self.listen(&message, head.is_http10, closes, out),
             _ => match self.answer(method, head, &message, closes, asker) {
                 Some(handled) => handled,
-                None => match self.task_request(&message, body, asker) {
+                None => match self.task_request(head, &message, body, asker) {
                     Some(handled) => handled,
                     None => self.no_such_method(&message),
                 },

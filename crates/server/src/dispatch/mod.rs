@@ -3,6 +3,7 @@
 mod batch;
 mod call;
 mod catalog;
+mod entering;
 mod forwarding;
 mod legacy;
 mod listen;
@@ -27,6 +28,7 @@ use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal,
 
 use crate::conn::{Call, Stream};
 use crate::engine::Shared;
+use crate::entry::{Admitted, Principal};
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
 use crate::queue::Gathering;
 use crate::session::Session;
@@ -35,7 +37,7 @@ use crate::shard::{ConnToken, Mailbox};
 pub(crate) use catalog::Catalog;
 pub(crate) use listen::{write_changes, write_comment, write_message, write_retry_after};
 use reply::Dates;
-use route::{ALLOW_ANY, Route, route};
+use route::{ALLOW_ANY, Page, Route, route};
 pub(crate) use sessions::RETRY_MS;
 
 /// Who asks, and when.
@@ -88,6 +90,12 @@ pub(crate) struct Dispatcher {
     /// The call becomes a task.
     as_task: bool,
     timing: timing::Timing,
+    /// Tokens that were checked.
+    admitted: Admitted,
+    /// Who asks, where that is asked.
+    principal: Option<Arc<Principal>>,
+    /// Fields that go out with the next refusal.
+    challenge: Option<String>,
 }
 
 impl Dispatcher {
@@ -118,6 +126,9 @@ impl Dispatcher {
             batch: None,
             as_task: false,
             timing: timing::Timing::default(),
+            admitted: Admitted::default(),
+            principal: None,
+            challenge: None,
         }
     }
 
@@ -134,7 +145,7 @@ impl Dispatcher {
         };
         self.timing.next_request();
         let began_ns = self.began();
-        let admitted = self.admit(&head);
+        let admitted = self.admit(&head, asker);
         self.took(began_ns, |components| &components.router);
         let route = match admitted {
             Ok(route) => route,
@@ -160,7 +171,15 @@ impl Dispatcher {
     pub(crate) fn uploaded(&mut self, head: &[u8], body: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
         let mut slots = slots();
         match read_head(head, &self.head_limits, &mut slots) {
-            HeadRead::Whole(head) => self.message(&head, body, 0, asker, out),
+            HeadRead::Whole(head) => {
+                if self.shared.gate.is_some()
+                    && let Err(refusal) = self.let_in(&head, &Route::Mcp, asker)
+                {
+                    self.refuse(out, &refusal, None, true);
+                    return Step::Answered { used: 0, left: 0, closes: true };
+                }
+                self.message(&head, body, 0, asker, out)
+            }
             // It was whole and good when it came.
             HeadRead::Partial | HeadRead::Refused(_) => self.broken_upload(ChunkError::Malformed, out),
         }
@@ -179,13 +198,20 @@ impl Dispatcher {
     }
 
     /// Everything that a head alone decides, in the order of the specification's checks.
-    fn admit(&mut self, head: &Head<'_, '_>) -> Result<Route, (Refusal, Option<&'static str>)> {
+    fn admit(&mut self, head: &Head<'_, '_>, asker: &Asker) -> Result<Route, (Refusal, Option<&'static str>)> {
         self.kind = if head.path == "/mcp" { ConnectionKind::Mcp } else { ConnectionKind::Admin };
         self.shared.hosts.check(head).map_err(|refusal| (refusal, None))?;
-        match route(head) {
+        let route = route(head);
+        if self.shared.gate.is_some() || self.shared.has_admin {
+            self.let_in(head, &route, asker).map_err(|refusal| (refusal, None))?;
+        }
+        match route {
             Route::Mcp => {
                 negotiate::check_post(&head.known).map_err(|refusal| (refusal, None))?;
                 Ok(Route::Mcp)
+            }
+            Route::Page(Page::Resource) if self.shared.gate.is_none() => {
+                Err((Refusal::keeping(404, "this server asks for no tokens"), None))
             }
             Route::Refused { refusal, allow } => Err((refusal, allow)),
             route => Ok(route),
@@ -212,6 +238,10 @@ impl Dispatcher {
     fn page(&mut self, bytes: &[u8], head: &Head<'_, '_>, route: Route, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let (used, left, closes) = self.rest_of(bytes, head);
         match route {
+            Route::Page(Page::Resource) => {
+                let shown = self.resource(head);
+                self.show(out, &shown, head.method == Method::Head, closes);
+            }
             Route::Page(page) => {
                 let shown = pages::show(&self.shared, page, asker.listener);
                 self.show(out, &shown, head.method == Method::Head, closes);

@@ -45,7 +45,7 @@ impl Dispatcher {
         };
         let attempt = Attempt {
             operations,
-            key: Key { principal: self.principal(), operation: id },
+            key: Key { principal: self.principal_name().into(), operation: id },
             class,
             fingerprint: half(text.as_bytes()),
         };
@@ -74,14 +74,9 @@ impl Dispatcher {
         let Some(operations) = self.shared.operations.get().map(Arc::clone) else {
             return self.no_store(message);
         };
-        let key = Key { principal: self.principal(), operation: id.into() };
+        let key = Key { principal: self.principal_name().into(), operation: id.into() };
         let work = Work::Status(Question { operations, key, settle });
         self.enqueue(work, None, Method::OperationStatus, head, message, closes, asker)
-    }
-
-    /// Who asks: nobody is known by name here.
-    fn principal(&self) -> Box<str> {
-        Box::default()
     }
 
     fn bad_operation(&mut self, message: &Message<'_>) -> Handled {

@@ -18,7 +18,7 @@ const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 impl Shown {
-    fn json(status: u16, body: &serde_json::Value) -> Self {
+    pub(super) fn json(status: u16, body: &serde_json::Value) -> Self {
         Self { status, content_type: JSON, body: body.to_string().into_bytes() }
     }
 }
@@ -27,6 +27,8 @@ impl Shown {
 pub(crate) fn show(shared: &Shared, page: Page, listener: u8) -> Shown {
     let cluster = shared.is_shared_listener(listener).then(|| shared.pages()).flatten();
     match (page, cluster) {
+        // Made where the request is known.
+        (Page::Resource, _) => Shown::json(404, &json!({})),
         (Page::Health, _) => Shown::json(200, &json!({"status": "live"})),
         (Page::Ready, _) => {
             let state = shared.state();

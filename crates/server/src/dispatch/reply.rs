@@ -22,7 +22,7 @@ pub(super) struct Dates {
     date: [u8; 29],
     /// Of a 200 with JSON, without the digits of its length.
     json_ok: Vec<u8>,
-    unix_seconds: u64,
+    pub(super) unix_seconds: u64,
 }
 
 impl Dates {
@@ -107,7 +107,8 @@ impl Dispatcher {
         self.count(Method::Unread, Outcome::HttpError);
         self.body.clear();
         self.shared.answers.error(&mut self.body, None, &RpcError::new(code::INVALID_REQUEST, refusal.why));
-        let fields = allow.map(|allow| format!("Allow: {allow}\r\n")).unwrap_or_default();
+        let allow = || allow.map(|allow| format!("Allow: {allow}\r\n"));
+        let fields = self.challenge.take().or_else(allow).unwrap_or_default();
         self.send(out, refusal.status, &fields, closes);
         out.len() - self.body.len()
     }

@@ -31,6 +31,8 @@ pub(crate) enum Page {
     Ready,
     Metrics,
     Status,
+    /// Where tokens for this server come from (RFC 9728).
+    Resource,
 }
 
 /// All methods that some path takes.
@@ -58,6 +60,7 @@ pub(crate) fn route(head: &Head<'_, '_>) -> Route {
         "/ready" => Page::Ready,
         "/metrics" => Page::Metrics,
         "/status" => Page::Status,
+        "/.well-known/oauth-protected-resource" | "/.well-known/oauth-protected-resource/mcp" => Page::Resource,
         "*" => return refused(Refusal::keeping(400, "only OPTIONS may ask for *")),
         _ => return refused(Refusal::keeping(404, "there is nothing at this path; MCP is at /mcp")),
     };

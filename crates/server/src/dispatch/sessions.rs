@@ -15,6 +15,7 @@ use super::route::Route;
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::conn::{Call, Stream, Watched};
+use crate::entry::StreamPlace;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::ReplyTo;
 use crate::session::{EventId, NoSession, Session, Told};
@@ -36,6 +37,10 @@ impl Dispatcher {
             return self.turn_away(bytes, head, &Refusal::closing(400, "this method takes no body"), None, out);
         }
         let closes = !head.keep_alive || self.draining;
+        if !self.is_within_quota() {
+            self.over_quota(Method::Unread, closes, out);
+            return Step::Answered { used: head.length, left: 0, closes };
+        }
         let (used, method) = (head.length, if route == Route::Push { Method::Get } else { Method::Delete });
         let found = if said(&head.known) == Said::Unknown {
             Err(NoSession { status: 400, why: "MCP-Protocol-Version names no version that is served" })
@@ -74,7 +79,11 @@ impl Dispatcher {
         } else if self.shared.open_streams() >= self.shared.limits.streams_max {
             (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
         } else {
-            match self.push(session, last, closes, out) {
+            let Ok(place) = self.stream_place() else {
+                self.over_quota(Method::Get, closes, out);
+                return Step::Answered { used, left: 0, closes };
+            };
+            match self.push(session, last, place, closes, out) {
                 Some(stream) => return Step::Opened { used, stream },
                 None => refused(Refusal::keeping(409, "the session has as many streams as it may have")),
             }
@@ -89,6 +98,7 @@ impl Dispatcher {
         &mut self,
         session: Session,
         last: Option<Option<EventId>>,
+        place: Option<StreamPlace>,
         closes: bool,
         out: &mut Vec<u8>,
     ) -> Option<Box<Stream>> {
@@ -107,7 +117,7 @@ impl Dispatcher {
         let wanted = all_offered(&shared.registry.offers);
         let resources = missed.uris.into_iter().map(|uri| Watched { uri, is_owed: true }).collect();
         let owed = missed.lists & wanted;
-        let mut stream = Stream { id: Box::default(), wanted, owed, push: Some(push), resources };
+        let mut stream = Stream { id: Box::default(), wanted, owed, push: Some(push), resources, place };
         let notifications = write_changes(out, &mut stream, missed.upto);
         self.counters.components.notifications.add(notifications);
         Some(Box::new(stream))
@@ -117,7 +127,11 @@ impl Dispatcher {
     fn end(&mut self, session: &Session, used: usize, closes: bool, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let (mailbox, token) = (&self.mailbox, asker.token);
         let reply = || ReplyTo { mailbox: Arc::clone(mailbox), token, batch: None };
-        match self.shared.end_session(session, self.unix_seconds(), reply) {
+        let told = self.shared.end_session(session, self.unix_seconds(), reply);
+        if told != Told::Busy {
+            self.session_ended();
+        }
+        match told {
             Told::AtOnce => {
                 self.count(Method::Delete, Outcome::Ok);
                 self.no_content(out, "", closes);

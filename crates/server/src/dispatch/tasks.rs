@@ -2,7 +2,7 @@
 
 use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
-use erlmcp_protocol::server::Message;
+use erlmcp_protocol::server::{Head, Message};
 use serde_json::{Map, Value, json};
 
 use super::forwarding::{Way, about_task};
@@ -35,7 +35,13 @@ impl Dispatcher {
     }
 
     /// Answers a request about a task; none where it is no such request, or there are no tasks here.
-    pub(super) fn task_request(&mut self, message: &Message<'_>, body: &[u8], asker: &Asker) -> Option<Handled> {
+    pub(super) fn task_request(
+        &mut self,
+        head: &Head<'_, '_>,
+        message: &Message<'_>,
+        body: &[u8],
+        asker: &Asker,
+    ) -> Option<Handled> {
         let is = |name| message.method.is(name);
         let is_about_task = is(method::TASKS_GET) || is(method::TASKS_UPDATE) || is(method::TASKS_CANCEL);
         if !is_about_task || !self.shared.registry.has_tasks() {
@@ -46,8 +52,8 @@ impl Dispatcher {
         }
         let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
         let named = message.params.task_id.map(|named| named.decode()).unwrap_or_default();
-        let Some(task) = self.shared.tasks.find(&named) else {
-            let request = about_task(message, body, &named);
+        let Some(task) = self.shared.tasks.find(&named, self.principal_name()) else {
+            let request = about_task(head, message, body, &named);
             match request.map(|(replica, request)| self.forward(replica, Method::Other, &request, asker)) {
                 Some(Way::There(call)) => return Some(Handled::Called(call)),
                 Some(Way::Busy) => return Some(self.overloaded(message, 0)),

@@ -36,7 +36,7 @@ impl Dispatcher {
     /// The session that a request of the older era names.
     pub(super) fn find_session(&self, head: &Head<'_, '_>) -> Result<Session, NoSession> {
         let began_ns = self.began();
-        let found = self.shared.sessions.find(head.known.session_id, self.unix_seconds());
+        let found = self.shared.sessions.find(head.known.session_id, self.unix_seconds(), self.principal_name());
         self.took(began_ns, |components| &components.token_check);
         let components = &self.counters.components;
         if found.is_ok() { &components.tokens_good } else { &components.tokens_refused }.add(1);

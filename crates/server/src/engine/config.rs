@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use serde_json::Value;
 
 use crate::answer::ServerInfo;
+use crate::entry::{EntryConfig, EntryError};
 use crate::limits::Limits;
 use crate::metrics::ClusterReference;
 use crate::operations::{OpenError, StorePlace};
@@ -29,6 +30,8 @@ pub struct ServerConfig {
     pub allowed_hosts: Vec<String>,
     /// Where operations are kept; none for a server that takes no operations.
     pub store: Option<StorePlace>,
+    /// Who may come in.
+    pub entry: EntryConfig,
     /// The cluster that this replica belongs to.
     pub cluster: Option<ClusterReference>,
 }
@@ -48,6 +51,9 @@ pub struct Listening {
     pub listener: TcpListener,
     /// True where /metrics and /status answer for the whole cluster, once there are [`ClusterPages`].
     pub shared: bool,
+    /// True where /metrics and /status are shown, to anyone, and nothing else but /health and /ready. With such a socket
+    /// the others do not show them.
+    pub admin: bool,
 }
 
 /// The pages of the whole cluster, as the supervisor made them.
@@ -120,6 +126,9 @@ pub enum ServerError {
     /// There is nothing to listen on.
     #[error("no socket to listen on was given: name at least one address")]
     NoListener,
+    /// It can't be said who may come in.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// The store of operations can't be had.
     #[error(transparent)]
     Store(#[from] OpenError),

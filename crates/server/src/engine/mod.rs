@@ -57,7 +57,7 @@ impl Server {
     /// # Errors
     /// Where the address can't be listened on, and as [`Server::start`].
     pub fn listen(address: SocketAddr, config: ServerConfig) -> Result<Self, ServerError> {
-        Self::start(config, vec![Listening { listener: bind(address)?, shared: false }], true)
+        Self::start(config, vec![Listening { listener: bind(address)?, shared: false, admin: false }], true)
     }
 
     /// Where it listens, in the order of its listeners.

@@ -12,6 +12,7 @@ use super::peers::Peers;
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
+use crate::entry::Gate;
 use crate::limits::Limits;
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
 use crate::metrics::{
@@ -41,6 +42,11 @@ pub(crate) struct Shared {
     pub(crate) hosts: AllowedHosts,
     /// Which listeners answer for the whole cluster.
     pub(crate) shared_listeners: Vec<bool>,
+    /// Which show the pages for operators, and nothing else.
+    pub(crate) admin_listeners: Vec<bool>,
+    pub(crate) has_admin: bool,
+    /// Where requests need a token.
+    pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) cluster: Option<ClusterReference>,
     pub(crate) clock: Clock,
     pub(crate) queue: Arc<JobQueue>,

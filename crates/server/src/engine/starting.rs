@@ -17,6 +17,7 @@ use super::{Server, Shared};
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
+use crate::entry::Gate;
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
 use crate::operations::{Operations, StoreAddress, StorePlace};
@@ -63,8 +64,13 @@ pub(super) fn start(
     }
     let addresses = addresses(&listeners)?;
     let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
+    let admin_listeners: Vec<bool> = listeners.iter().map(|listening| listening.admin).collect();
+    let gate = config.entry.asks().then(|| Gate::new(config.entry.clone(), &limits)).transpose()?;
     let own = config.store.clone();
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
+    shared.has_admin = admin_listeners.contains(&true);
+    shared.admin_listeners = admin_listeners;
+    shared.gate = gate.map(Arc::new);
     if let Some(sessions) = sessions {
         shared.tasks = Tasks::new(sessions.replays.origin, &limits);
         shared.sessions = sessions;
@@ -150,6 +156,9 @@ pub(crate) fn share(
         peers: Peers::default(),
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
         shared_listeners,
+        admin_listeners: Vec::new(),
+        has_admin: false,
+        gate: None,
         cluster: config.cluster,
         clock,
         queue: Arc::new(JobQueue::new(limits.workers, limits.queue_max)),
@@ -210,6 +219,11 @@ fn watch_process(shared: &Arc<Shared>, workers: &WorkerPool) {
         loop {
             seconds.tick().await;
             shared.sampler.sample();
+            if let Some(gate) = &shared.gate {
+                let gate = Arc::clone(gate);
+                // Files and addresses have their time; one look at once is enough.
+                let _ = tokio::task::spawn_blocking(move || gate.refresh()).await;
+            }
             shared.sessions.replays.sweep(clock::monotonic_ns());
             shared.tasks.sweep(clock::unix_ns() / 1_000_000);
         }

@@ -210,7 +210,8 @@ fn ask_back(job: &Job, ask: &Ask) -> Answer {
         job.answers.error(&mut body, Some(&job.id), &RpcError::lacks(capabilities(missing)));
         (400, Outcome::HttpError)
     } else {
-        let about = About { method: job.work.method(), subject: &job.caller.subject, arguments: &job.arguments };
+        let (subject, principal) = (&*job.caller.subject, &*job.caller.principal);
+        let about = About { method: job.work.method(), subject, arguments: &job.arguments, principal };
         let state = ask.state().map(|state| job.rounds.sign(&about, state, unix_ns() / 1_000_000_000));
         job.answers.input_required(&mut body, &job.id, |out| ask.write_fields(state.as_deref(), out));
         (200, Outcome::Ok)

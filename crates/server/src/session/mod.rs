@@ -151,14 +151,14 @@ impl Sessions {
         }
     }
 
-    /// A new session, and its id.
-    pub(crate) fn open(&self, version: Version, capabilities: u8, now_s: u64) -> String {
+    /// A new session of a principal, and its id.
+    pub(crate) fn open(&self, version: Version, capabilities: u8, now_s: u64, principal: &str) -> String {
         let epoch = self.revoked.read().unwrap_or_else(PoisonError::into_inner).epoch(now_s);
-        self.signer.sign(&Session::new(version, capabilities, epoch, now_s + self.lifetime_s))
+        self.signer.sign(&Session::new(version, capabilities, epoch, now_s + self.lifetime_s), principal)
     }
 
-    /// The session that a request names.
-    pub(crate) fn find(&self, named: Once<'_>, now_s: u64) -> Result<Session, NoSession> {
+    /// The session that a request of a principal names.
+    pub(crate) fn find(&self, named: Once<'_>, now_s: u64, principal: &str) -> Result<Session, NoSession> {
         let text = match named {
             Once::Value(text) => text,
             Once::Absent => {
@@ -167,7 +167,7 @@ impl Sessions {
             }
             Once::Repeated => return Err(NoSession { status: 400, why: "Mcp-Session-Id is there twice" }),
         };
-        let session = self.signer.read(text).filter(|session| self.lives(session, now_s));
+        let session = self.signer.read(text, principal).filter(|session| self.lives(session, now_s));
         session.ok_or_else(|| no_session(text))
     }
 
@@ -224,13 +224,13 @@ mod tests {
     }
 
     fn status(sessions: &Sessions, named: Once<'_>, now_s: u64) -> Result<Version, u16> {
-        sessions.find(named, now_s).map(|session| session.version).map_err(|none| none.status)
+        sessions.find(named, now_s, "").map(|session| session.version).map_err(|none| none.status)
     }
 
     #[test]
     fn a_session_lives_until_it_expires() {
         let sessions = sessions(&Limits::default());
-        let token = sessions.open(Version::V20251125, 0, 1_000_000);
+        let token = sessions.open(Version::V20251125, 0, 1_000_000, "");
         let named = Once::Value(token.as_bytes());
         assert_eq!(status(&sessions, named, 1_000_000), Ok(Version::V20251125));
         assert_eq!(status(&sessions, named, 1_003_599), Ok(Version::V20251125));
@@ -243,8 +243,8 @@ mod tests {
     #[test]
     fn a_session_that_was_ended_is_no_more_and_others_live() {
         let sessions = sessions(&Limits { sessions_revoked_max: 2, ..Limits::default() });
-        let tokens: Vec<String> = (0..4).map(|_| sessions.open(Version::V20250618, 0, 900)).collect();
-        let find = |token: &String| sessions.find(Once::Value(token.as_bytes()), 900);
+        let tokens: Vec<String> = (0..4).map(|_| sessions.open(Version::V20250618, 0, 900, "")).collect();
+        let find = |token: &String| sessions.find(Once::Value(token.as_bytes()), 900, "");
         let end = |token: &String| {
             let ended = find(token).expect("it lives").end();
             sessions.revoke(0, &[ended], 900);
@@ -254,7 +254,7 @@ mod tests {
         end(&tokens[1]);
         end(&tokens[2]);
         assert!(find(&tokens[3]).is_err(), "the set was full: the epoch has ended");
-        let anew = sessions.open(Version::V20250618, 0, 900);
+        let anew = sessions.open(Version::V20250618, 0, 900, "");
         assert!(find(&anew).is_ok(), "and a new session is of another one");
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct About<'a> {
     pub(crate) subject: &'a str,
     /// JSON text.
     pub(crate) arguments: &'a str,
+    /// Who asks; empty where nobody is known by name.
+    pub(crate) principal: &'a str,
 }
 
 /// Signs states, with a key that all replicas have.
@@ -57,7 +59,8 @@ fn signed(about: &About<'_>, expires: &[u8], state: &[u8]) -> Vec<u8> {
     // A client may write the same arguments another way.
     let arguments = serde_json::from_str::<Value>(about.arguments).map_or_else(|_| String::new(), |it| it.to_string());
     let mut all = Vec::new();
-    for part in [about.method.as_bytes(), about.subject.as_bytes(), arguments.as_bytes(), expires, state] {
+    let names = [about.principal, about.method, about.subject, &arguments].map(str::as_bytes);
+    for part in names.into_iter().chain([expires, state]) {
         all.extend_from_slice(&(part.len() as u64).to_be_bytes());
         all.extend_from_slice(part);
     }
@@ -69,7 +72,7 @@ mod tests {
     use super::*;
 
     const ABOUT: About<'static> =
-        About { method: "tools/call", subject: "t", arguments: r#"{"a":1,"b":{"c":[2],"d":3}}"# };
+        About { method: "tools/call", subject: "t", arguments: r#"{"a":1,"b":{"c":[2],"d":3}}"#, principal: "p" };
 
     #[test]
     fn a_state_comes_back_to_its_own_request_in_its_time() {
@@ -85,6 +88,8 @@ mod tests {
             About { method: "prompts/get", ..ABOUT },
             About { subject: "u", ..ABOUT },
             About { arguments: "{}", ..ABOUT },
+            About { principal: "q", ..ABOUT },
+            About { principal: "", ..ABOUT },
         ] {
             assert_eq!(rounds.read(&other, &text, 1_000), None, "{other:?}");
         }

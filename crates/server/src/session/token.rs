@@ -1,5 +1,7 @@
 //! A session's id: what the server would have to remember, signed, so that it remembers nothing.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use erlmcp_protocol::era::Version;
@@ -106,7 +108,8 @@ impl Signer {
         Self(hmac::Key::new(hmac::HMAC_SHA256, &key.0))
     }
 
-    pub(crate) fn sign(&self, session: &Session) -> String {
+    /// For one principal: with another one it is no token at all. Where nobody is known by name, it is empty.
+    pub(crate) fn sign(&self, session: &Session, principal: &str) -> String {
         let mut token = [0; WHOLE];
         token[0] = LAYOUT;
         token[1] = Version::ALL.iter().position(|version| *version == session.version).unwrap_or(0) as u8;
@@ -114,13 +117,13 @@ impl Signer {
         token[4..8].copy_from_slice(&session.epoch.to_be_bytes());
         token[8..16].copy_from_slice(&session.expires.to_be_bytes());
         token[16..SIGNED].copy_from_slice(&session.id.to_be_bytes());
-        let signature = hmac::sign(&self.0, &token[..SIGNED]);
+        let signature = hmac::sign(&self.0, &bound(&token[..SIGNED], principal));
         token[SIGNED..].copy_from_slice(signature.as_ref());
         URL_SAFE_NO_PAD.encode(token)
     }
 
     /// None for what no server with this key has signed.
-    pub(crate) fn read(&self, text: &[u8]) -> Option<Session> {
+    pub(crate) fn read(&self, text: &[u8], principal: &str) -> Option<Session> {
         if text.len() != TOKEN_TEXT {
             return None;
         }
@@ -130,7 +133,7 @@ impl Signer {
             return None;
         }
         let (signed, signature) = token.split_at(SIGNED);
-        hmac::verify(&self.0, signed, signature).ok()?;
+        hmac::verify(&self.0, &bound(signed, principal), signature).ok()?;
         let version = *Version::ALL.get(usize::from(signed[1])).filter(|_| signed[0] == LAYOUT)?;
         Some(Session {
             id: u128::from_be_bytes(signed[16..].try_into().ok()?),
@@ -142,6 +145,11 @@ impl Signer {
     }
 }
 
+/// What is signed.
+fn bound<'a>(signed: &'a [u8], principal: &str) -> Cow<'a, [u8]> {
+    if principal.is_empty() { Cow::Borrowed(signed) } else { Cow::Owned([signed, principal.as_bytes()].concat()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,26 +158,29 @@ mod tests {
     fn a_token_comes_back_only_to_who_has_its_key() {
         let key = SessionKey::random();
         let session = Session::new(Version::V20250618, capability::ROOTS, 7, 1_800_000_000);
-        let token = Signer::new(&key).sign(&session);
+        let token = Signer::new(&key).sign(&session, "a");
         assert_eq!(token.len(), TOKEN_TEXT);
         assert!(token.bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
-        assert_eq!(Signer::new(&key.clone()).read(token.as_bytes()), Some(session));
-        assert_eq!(Signer::new(&SessionKey::random()).read(token.as_bytes()), None);
+        assert_eq!(Signer::new(&key.clone()).read(token.as_bytes(), "a"), Some(session));
+        assert_eq!(Signer::new(&SessionKey::random()).read(token.as_bytes(), "a"), None);
+        for other in ["", "b", "aa"] {
+            assert_eq!(Signer::new(&key).read(token.as_bytes(), other), None, "of another principal");
+        }
         assert_eq!(format!("{key:?}"), "SessionKey(secret)");
     }
 
     #[test]
     fn a_token_that_was_touched_is_none() {
         let signer = Signer::new(&SessionKey::random());
-        let token = signer.sign(&Session::new(Version::V20251125, 0, 0, 9)).into_bytes();
+        let token = signer.sign(&Session::new(Version::V20251125, 0, 0, 9), "").into_bytes();
         for at in 0..token.len() {
             let mut touched = token.clone();
             touched[at] = if touched[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(signer.read(&touched), None, "at {at}");
+            assert_eq!(signer.read(&touched, ""), None, "at {at}");
         }
-        assert_eq!(signer.read(b""), None);
-        assert_eq!(signer.read(&token[1..]), None);
-        assert_eq!(signer.read(&[&token[..], b"A"].concat()), None);
+        assert_eq!(signer.read(b"", ""), None);
+        assert_eq!(signer.read(&token[1..], ""), None);
+        assert_eq!(signer.read(&[&token[..], b"A"].concat(), ""), None);
     }
 
     #[test]

@@ -45,21 +45,23 @@ impl Tasks {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A task more; none where there are too many. Who has its id may ask after it: nobody can guess one.
-    pub(crate) fn begin(&self, cancellation: &Cancellation) -> Option<Arc<Task>> {
+    /// A task more; none where there are too many. Its principal may ask after it by its id, which nobody can
+    /// guess.
+    pub(crate) fn begin(&self, cancellation: &Cancellation, principal: &str) -> Option<Arc<Task>> {
         let mut known = self.known();
         if known.len() >= self.tasks_max || self.total.load(Ordering::Relaxed) > self.bytes_max {
             return None;
         }
         let Origin { replica, life } = self.origin;
         let id = format!("{replica:x}-{life:x}-{}", random_text());
-        let task = Arc::new(Task::new(id, self.terms, cancellation, &self.total));
+        let task = Arc::new(Task::new(id, principal, self.terms, cancellation, &self.total));
         known.insert(task.id.clone(), Arc::clone(&task));
         Some(task)
     }
 
-    pub(crate) fn find(&self, id: &str) -> Option<Arc<Task>> {
-        self.known().get(id).cloned()
+    /// A task of this principal.
+    pub(crate) fn find(&self, id: &str, principal: &str) -> Option<Arc<Task>> {
+        self.known().get(id).filter(|task| *task.principal == *principal).cloned()
     }
 
     /// It has not begun after all.
@@ -90,7 +92,7 @@ mod tests {
     }
 
     fn begin(tasks: &Tasks) -> Arc<Task> {
-        tasks.begin(&Cancellation::default()).expect("there is room")
+        tasks.begin(&Cancellation::default(), "p").expect("there is room")
     }
 
     fn seen(task: &Task) -> Value {
@@ -108,7 +110,8 @@ mod tests {
     fn a_task_ends_once() {
         let tasks = tasks(&Limits::default());
         let task = begin(&tasks);
-        assert!(task.id.starts_with("2-a-") && tasks.find(&task.id).is_some() && tasks.find("2-a-x").is_none());
+        assert!(task.id.starts_with("2-a-") && tasks.find(&task.id, "p").is_some());
+        assert!(tasks.find("2-a-x", "p").is_none() && tasks.find(&task.id, "q").is_none());
         let working = seen(&task);
         assert_eq!((&working["status"], working.get("result")), (&json!("working"), None));
         task.finish(br#"{"jsonrpc":"2.0","id":0,"result":{"content":[]}}"#);
@@ -161,19 +164,19 @@ mod tests {
     fn tasks_are_bounded_in_number_bytes_and_age() {
         let few = tasks(&Limits { tasks_max: 2, task_lifetime_ms: 1_000, tasks_bytes_max: 4, ..Limits::default() });
         let (first, second) = (begin(&few), begin(&few));
-        assert!(few.begin(&Cancellation::default()).is_none());
+        assert!(few.begin(&Cancellation::default(), "p").is_none());
         few.forget(&first);
         drop(first);
         let third = begin(&few);
         few.forget(&third);
         second.finish(br#"{"result":{"content":[]}}"#);
-        assert!(few.begin(&Cancellation::default()).is_none(), "outcomes take too much room");
+        assert!(few.begin(&Cancellation::default(), "p").is_none(), "outcomes take too much room");
         let second_id = second.id.clone();
         drop(second);
         few.sweep(0);
-        assert!(few.find(&second_id).is_some());
+        assert!(few.find(&second_id, "p").is_some());
         few.sweep(u64::MAX);
-        assert!(few.find(&second_id).is_none());
-        assert!(few.begin(&Cancellation::default()).is_some(), "there is room again");
+        assert!(few.find(&second_id, "p").is_none());
+        assert!(few.begin(&Cancellation::default(), "p").is_some(), "there is room again");
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Terms {
 /// A task.
 pub(crate) struct Task {
     pub(crate) id: Box<str>,
+    /// Whose it is; empty where nobody is known by name.
+    pub(super) principal: Box<str>,
     /// ms since 1970.
     created_ms: u64,
     terms: Terms,
@@ -76,7 +78,13 @@ fn unix_ms() -> u64 {
 }
 
 impl Task {
-    pub(super) fn new(id: String, terms: Terms, cancellation: &Cancellation, total: &Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        id: String,
+        principal: &str,
+        terms: Terms,
+        cancellation: &Cancellation,
+        total: &Arc<AtomicU64>,
+    ) -> Self {
         let created_ms = unix_ms();
         let state = State {
             status: Status::Working,
@@ -87,6 +95,7 @@ impl Task {
         };
         Self {
             id: id.into(),
+            principal: principal.into(),
             created_ms,
             terms,
             cancellation: cancellation.clone(),

@@ -61,6 +61,8 @@ pub(crate) struct Caller {
     pub(crate) capabilities: Box<str>,
     /// The name or uri that the request is about.
     pub(crate) subject: Box<str>,
+    /// Who asks; empty where nobody is known by name.
+    pub(crate) principal: Box<str>,
     /// What it answers to what it was asked.
     pub(crate) inputs: Map<String, Value>,
     /// What the last round gave to this one.
@@ -99,7 +101,7 @@ impl Caller {
             let text: String = serde_json::from_str(text).map_err(|_| "requestState is not a string")?;
             let method = message.method.decode();
             let arguments = params.arguments.unwrap_or("{}");
-            let about = About { method: &method, subject: &self.subject, arguments };
+            let about = About { method: &method, subject: &self.subject, arguments, principal: &self.principal };
             let state = rounds.read(&about, &text, now_s);
             self.state = Some(state.ok_or("requestState was not given for this request, was changed, or is too old")?);
         }

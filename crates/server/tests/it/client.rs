@@ -16,7 +16,8 @@ pub(crate) fn start(limits: Limits) -> (Server, SocketAddr) {
 pub(crate) fn start_with(config: ServerConfig) -> (Server, SocketAddr) {
     let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    let server = Server::start(config, vec![Listening { listener, shared: false }], true).expect("it starts");
+    let server =
+        Server::start(config, vec![Listening { listener, shared: false, admin: false }], true).expect("it starts");
     (server, address)
 }
 

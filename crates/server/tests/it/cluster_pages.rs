@@ -12,7 +12,10 @@ fn a_shared_listener_answers_for_the_cluster() {
     let addresses = [&own, &shared].map(|listener| listener.local_addr().expect("it is bound"));
     let cluster = Some(ClusterReference { control: "/c.sock".to_string(), port: 1, replicas: 2 });
     let config = ServerConfig { cluster, replica: 4, ..ServerConfig::default() };
-    let listeners = vec![Listening { listener: own, shared: false }, Listening { listener: shared, shared: true }];
+    let listeners = vec![
+        Listening { listener: own, shared: false, admin: false },
+        Listening { listener: shared, shared: true, admin: false },
+    ];
     let server = Server::start(config, listeners, true).expect("it starts");
     let ask = |place: usize, path: &str| Client::connect(addresses[place]).ask(Texts(addresses[place]).get(path));
 

@@ -8,6 +8,8 @@ mod client;
 mod cluster_pages;
 mod components;
 mod corpus;
+mod entry;
+mod entry_signed;
 mod examples;
 mod features;
 mod golden;

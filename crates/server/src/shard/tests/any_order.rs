@@ -103,7 +103,7 @@ proptest! {
         let limits = Limits { pool_buffers_max: 0, connections_max: 6, linger_connections_max: 1, ..Limits::default() };
         let mut stage = Stage::new(limits);
         let now_s = stage.shared.clock.unix_seconds();
-        let session = format!("Mcp-Session-Id: {}\r\n", stage.shared.sessions.open(Version::V20250326, 0, now_s));
+        let session = format!("Mcp-Session-Id: {}\r\n", stage.shared.sessions.open(Version::V20250326, 0, now_s, ""));
         let mut peers = Vec::new();
         for (which, deed) in &deeds {
             act(&mut stage, &mut peers, &session, *which, deed);

@@ -16,8 +16,8 @@ use crate::session::{Recorder, Tape};
 fn call(stage: &mut Stage) -> (String, Peer, Arc<Tape>) {
     let now_s = stage.shared.clock.unix_seconds();
     let sessions = &stage.shared.sessions;
-    let id = sessions.open(Version::V20251125, 0, now_s);
-    let session = sessions.find(Once::Value(id.as_bytes()), now_s).expect("it was just opened");
+    let id = sessions.open(Version::V20251125, 0, now_s, "");
+    let session = sessions.find(Once::Value(id.as_bytes()), now_s, "").expect("it was just opened");
     let recorder = Recorder { replays: Arc::clone(&sessions.replays), session, method: Method::ToolsCall };
     let peer = stage.connect();
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"work","arguments":{"ms":1}}}"#;

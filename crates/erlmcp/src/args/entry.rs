@@ -1,0 +1,74 @@
+//! Who may come in: flags of `serve` and `cluster`, and `token`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::duration::parse_duration;
+
+/// Who may come in, and what each may use. All of it is told in docs/authorization.md.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct EntryArgs {
+    /// Ask for bearer tokens: a file of hashed ones, as `erlmcp token` makes its lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Ask for signed tokens (JWT): the keys of their issuer, JWKS in a file or at an address
+    #[arg(long, value_name = "FILE|URL", requires_all = ["jwt_issuer", "jwt_audience"])]
+    pub(crate) jwks: Option<String>,
+    /// What `iss` of signed tokens has to be
+    #[arg(long, value_name = "ISS", requires = "jwks", hide_short_help = true)]
+    pub(crate) jwt_issuer: Option<String>,
+    /// What `aud` of signed tokens has to have
+    #[arg(long, value_name = "AUD", requires = "jwks", hide_short_help = true)]
+    pub(crate) jwt_audience: Option<String>,
+    /// An algorithm of signed tokens that is taken (repeatable) [default: all asymmetric ones]
+    #[arg(long, value_name = "ALG", requires = "jwks", hide_short_help = true)]
+    pub(crate) jwt_alg: Vec<String>,
+    /// A scope that every MCP request needs (repeatable)
+    #[arg(long, value_name = "SCOPE", hide_short_help = true)]
+    pub(crate) require_scope: Vec<String>,
+    /// The address that clients know this server by, for its metadata [default: what they name in Host]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub(crate) resource: Option<String>,
+    /// An issuer that clients may get a token from, for the metadata (repeatable) [default: --jwt-issuer]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub(crate) authorization_server: Vec<String>,
+    /// Requests of one principal in a second, on one process; more are refused (429)
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) principal_requests: Option<u64>,
+    /// Open streams of one principal, on one process
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) principal_streams: Option<u64>,
+    /// Legacy sessions of one principal, on one process
+    #[arg(long, value_name = "N", hide_short_help = true)]
+    pub(crate) principal_sessions: Option<u64>,
+    /// Listen for other machines without asking who comes
+    #[arg(long)]
+    pub(crate) insecure_open: bool,
+}
+
+/// A new bearer token for a file of `--tokens`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Whom it stands for
+    #[arg(value_parser = parse_principal)]
+    pub(crate) principal: String,
+    /// A scope that it has (repeatable); `metrics` is for /metrics and /status
+    #[arg(long, value_name = "SCOPE", value_parser = parse_scope)]
+    pub(crate) scope: Vec<String>,
+    /// How long it is good [default: for ever]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) lifetime: Option<Duration>,
+}
+
+fn parse_principal(text: &str) -> Result<String, String> {
+    let is_good = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_plain = is_good && !text.contains(':') && !text.starts_with('#');
+    if is_plain { Ok(text.to_string()) } else { Err("a principal is one word of ASCII without a colon".to_string()) }
+}
+
+fn parse_scope(text: &str) -> Result<String, String> {
+    let is_good = !text.is_empty() && text != "-" && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    if is_good { Ok(text.to_string()) } else { Err("a scope is one word of ASCII without a comma".to_string()) }
+}

@@ -1,0 +1,142 @@
+//! Who asks, whether it may, and how much: of requests to a server that wants tokens.
+
+use erlmcp_protocol::code;
+use erlmcp_protocol::server::{Head, Refusal};
+use serde_json::json;
+
+use super::mcp::Handled;
+use super::pages::Shown;
+use super::reply::retry_field;
+use super::route::{Page, Route};
+use super::{Asker, Dispatcher};
+use crate::answer::RpcError;
+use crate::entry::{Denied, Gate, StreamPlace};
+use crate::metrics::counters::{Method, Outcome};
+
+const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
+const NOT_HERE: Refusal = Refusal::keeping(404, "there is nothing at this path of this address");
+
+impl Dispatcher {
+    /// Finds out who asks, where the route wants to know.
+    pub(super) fn let_in(&mut self, head: &Head<'_, '_>, route: &Route, asker: &Asker) -> Result<(), Refusal> {
+        self.principal = None;
+        let is_for_operators = matches!(route, Route::Page(Page::Metrics | Page::Status));
+        let is_mcp = matches!(route, Route::Mcp | Route::Push | Route::End);
+        if self.shared.has_admin {
+            let is_admin = self.shared.admin_listeners.get(usize::from(asker.listener)).copied().unwrap_or(false);
+            if is_admin && is_mcp || !is_admin && is_for_operators {
+                return Err(NOT_HERE);
+            }
+            if is_admin {
+                return Ok(());
+            }
+        }
+        let Some(gate) = &self.shared.gate else { return Ok(()) };
+        let needed = if is_mcp { &gate.config.scopes } else { &gate.page_scopes };
+        if !is_mcp && !is_for_operators {
+            return Ok(());
+        }
+        let checked = gate.check(head.known.authorization, &mut self.admitted, self.dates.unix_seconds);
+        match checked.and_then(|principal| Gate::has_scopes(&principal, needed).map(|()| principal)) {
+            Ok(principal) => {
+                self.principal = Some(principal);
+                Ok(())
+            }
+            Err(denied) => {
+                self.challenge = Some(challenge(gate, head, &denied, needed));
+                Err(Refusal::keeping(denied.status, denied.why))
+            }
+        }
+    }
+
+    /// Empty where nobody is known by name.
+    pub(super) fn principal_name(&self) -> &str {
+        self.principal.as_ref().map_or("", |principal| &principal.name)
+    }
+
+    /// Where tokens for this server come from.
+    pub(super) fn resource(&self, head: &Head<'_, '_>) -> Shown {
+        let Some(gate) = &self.shared.gate else { return Shown::json(404, &json!({})) };
+        let mut resource = json!({
+            "resource": format!("{}/mcp", origin(gate, head)),
+            "authorization_servers": gate.config.authorization_servers,
+            "bearer_methods_supported": ["header"],
+        });
+        if !gate.config.scopes.is_empty() {
+            resource["scopes_supported"] = json!(gate.config.scopes);
+        }
+        Shown::json(200, &resource)
+    }
+
+    /// Counts a request of a principal. False where it has had its share of this second.
+    pub(super) fn is_within_quota(&self) -> bool {
+        match (&self.principal, &self.shared.gate) {
+            (Some(principal), Some(gate)) => principal.account.request(&gate.quota, self.unix_seconds()),
+            _ => true,
+        }
+    }
+
+    pub(super) fn has_room_for_session(&self) -> bool {
+        match (&self.principal, &self.shared.gate) {
+            (Some(principal), Some(gate)) => principal.account.session(&gate.quota, self.unix_seconds()),
+            _ => true,
+        }
+    }
+
+    pub(super) fn session_ended(&self) {
+        if let (Some(principal), Some(gate)) = (&self.principal, &self.shared.gate) {
+            principal.account.session_ended(&gate.quota, self.unix_seconds());
+        }
+    }
+
+    /// A place among the streams of who asks; an error where it has as many as it may have.
+    pub(super) fn stream_place(&self) -> Result<Option<StreamPlace>, ()> {
+        match (&self.principal, &self.shared.gate) {
+            (Some(principal), Some(gate)) => principal.account.stream(&gate.quota).map(Some).ok_or(()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes it the answer that a principal has had its share.
+    #[cold]
+    pub(super) fn quota_used_up(&mut self, id: Option<&str>) -> Handled {
+        let retry_after_ms = self.retry_after(1_000);
+        self.body.clear();
+        let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "principal"});
+        let error = RpcError::new(code::QUOTA, "this principal has had its share for now").with(data);
+        self.shared.answers.error(&mut self.body, id.map(str::as_bytes), &error);
+        Handled::Replied { status: 429, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) }
+    }
+
+    /// The same for what is no message yet.
+    #[cold]
+    pub(super) fn over_quota(&mut self, method: Method, closes: bool, out: &mut Vec<u8>) {
+        let handled = self.quota_used_up(None);
+        self.settle(handled, method, 0, closes, out);
+    }
+}
+
+/// The scheme, host and port that clients know this server by.
+fn origin(gate: &Gate, head: &Head<'_, '_>) -> String {
+    if let Some(resource) = &gate.config.resource {
+        return resource.trim_end_matches('/').trim_end_matches("/mcp").to_string();
+    }
+    let host = head.known.host.value().and_then(|host| std::str::from_utf8(host).ok()).unwrap_or("localhost");
+    format!("{}://{}", gate.scheme, head.authority.unwrap_or(host))
+}
+
+/// Tells how to come in (RFC 6750, RFC 9728).
+#[cold]
+fn challenge(gate: &Gate, head: &Head<'_, '_>, denied: &Denied, needed: &[String]) -> String {
+    if denied.status == 503 {
+        return retry_field(1_000);
+    }
+    let mut field = format!("WWW-Authenticate: Bearer resource_metadata=\"{}{METADATA}\"", origin(gate, head));
+    if let Some(error) = denied.error {
+        field.push_str(&format!(", error=\"{error}\""));
+    }
+    if !needed.is_empty() {
+        field.push_str(&format!(", scope=\"{}\"", needed.join(" ")));
+    }
+    field + "\r\n"
+}

@@ -1,0 +1,111 @@
+//! What a principal uses, and how much of it it may.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::limits::Limits;
+
+/// How much one principal may have on one process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quota {
+    pub(crate) requests_max: u64,
+    pub(crate) streams_max: u64,
+    pub(crate) sessions_max: u64,
+    pub(crate) session_s: u64,
+}
+
+impl Quota {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            requests_max: limits.principal_requests_max,
+            streams_max: limits.principal_streams_max,
+            sessions_max: limits.principal_sessions_max,
+            session_s: (limits.session_lifetime_ms / 1_000).max(1),
+        }
+    }
+}
+
+/// A count that begins anew with each span of time: the span's number above, the count below.
+#[derive(Debug, Default)]
+struct Windowed(AtomicU64);
+
+impl Windowed {
+    /// False where there were as many in this span.
+    fn add(&self, span: u64, max: u64) -> bool {
+        let span = span & 0xffff_ffff;
+        let add = |was: u64| {
+            let count = if was >> 32 == span { was & 0xffff_ffff } else { 0 };
+            (count < max.min(0xffff_fffe)).then_some(span << 32 | (count + 1))
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    fn subtract(&self, span: u64) {
+        let span = span & 0xffff_ffff;
+        let less = |was: u64| (was >> 32 == span && was & 0xffff_ffff > 0).then(|| was - 1);
+        // One of an earlier span is forgotten already.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
+
+/// What one principal uses of this process.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    requests: Windowed,
+    sessions: Windowed,
+    streams: AtomicU64,
+}
+
+impl Account {
+    /// A request more in this second. False where there were too many.
+    pub(crate) fn request(&self, quota: &Quota, now_s: u64) -> bool {
+        self.requests.add(now_s, quota.requests_max)
+    }
+
+    /// A session more. Sessions that were not ended count for the span of a session's life in which they began.
+    pub(crate) fn session(&self, quota: &Quota, now_s: u64) -> bool {
+        self.sessions.add(now_s / quota.session_s, quota.sessions_max)
+    }
+
+    pub(crate) fn session_ended(&self, quota: &Quota, now_s: u64) {
+        self.sessions.subtract(now_s / quota.session_s);
+    }
+
+    /// A place for a stream, which is given back when it is dropped.
+    pub(crate) fn stream(self: &Arc<Self>, quota: &Quota) -> Option<StreamPlace> {
+        let add = |open: u64| (open < quota.streams_max).then_some(open + 1);
+        self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+        Some(StreamPlace(Arc::clone(self)))
+    }
+}
+
+/// One of a principal's streams.
+#[derive(Debug)]
+pub(crate) struct StreamPlace(Arc<Account>);
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_holds_and_comes_back() {
+        let quota = Quota { requests_max: 2, streams_max: 1, sessions_max: 1, session_s: 10 };
+        let account = Arc::new(Account::default());
+        let at_once: Vec<bool> = (0..3).map(|_| account.request(&quota, 5)).collect();
+        assert_eq!(at_once, [true, true, false]);
+        assert!(account.request(&quota, 6), "the next second");
+        assert!(account.session(&quota, 10) && !account.session(&quota, 19));
+        account.session_ended(&quota, 19);
+        assert!(account.session(&quota, 19) && !account.session(&quota, 19) && account.session(&quota, 20));
+        let place = account.stream(&quota).expect("there is room");
+        assert!(account.stream(&quota).is_none());
+        drop(place);
+        assert!(account.stream(&quota).is_some());
+    }
+}

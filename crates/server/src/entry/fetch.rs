@@ -1,0 +1,106 @@
+//! Fetches the keys of an issuer.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use erlmcp_protocol::http::chunked::Chunked;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::dispatch::decode;
+
+/// For each step of it.
+const PATIENCE: Duration = Duration::from_secs(5);
+const BYTES_MAX: u64 = 1024 * 1024;
+
+/// The text at an address; redirects are not followed.
+pub(super) fn fetch(address: &str) -> io::Result<String> {
+    let wrong = |what: &str| io::Error::other(what.to_string());
+    let (is_tls, rest) = match address.split_once("://") {
+        Some(("https", rest)) => (true, rest),
+        Some(("http", rest)) => (false, rest),
+        _ => return Err(wrong("the address is neither http:// nor https://")),
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong("the port is no number"))?),
+        _ => (authority, if is_tls { 443 } else { 80 }),
+    };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let mut last = wrong("the host has no address");
+    for socket in (bare, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&socket, PATIENCE) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                let path = if path.is_empty() { "/" } else { path };
+                return if is_tls {
+                    ask(secured(stream, bare)?, authority, path)
+                } else {
+                    ask(stream, authority, path)
+                };
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn secured(stream: TcpStream, host: &str) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, stream))
+}
+
+fn ask(mut stream: impl Read + Write, authority: &str, path: &str) -> io::Result<String> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut bytes = Vec::new();
+    match stream.take(BYTES_MAX).read_to_end(&mut bytes) {
+        // Many servers end TLS without a word; what is short is found out by its length, or is no JSON.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+        read => drop(read?),
+    }
+    body(&bytes)
+}
+
+/// The body of an answer 200.
+fn body(bytes: &[u8]) -> io::Result<String> {
+    let broken = || io::Error::other("the answer is no HTTP/1.1 answer 200 with a text");
+    let at = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(broken)? + 4;
+    let head = std::str::from_utf8(&bytes[..at]).map_err(|_| broken())?.to_ascii_lowercase();
+    let status = head.split(' ').nth(1);
+    if status != Some("200") {
+        return Err(io::Error::other("the place of the keys does not answer 200"));
+    }
+    let mut whole = bytes[at..].to_vec();
+    if head.lines().any(|line| line.starts_with("transfer-encoding:") && line.contains("chunked")) {
+        whole.clear();
+        let ended = decode(&mut Chunked::new(BYTES_MAX), &bytes[at..], |data| whole.extend_from_slice(data));
+        ended.ok().flatten().ok_or_else(broken)?;
+    }
+    String::from_utf8(whole).map_err(|_| broken())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_found_in_both_framings() {
+        let plain = body(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").expect("good");
+        let chunks = body(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n").expect("good");
+        assert_eq!((plain.as_str(), chunks.as_str()), ("{}", "{}"));
+        for bad in [&b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\n", b""] {
+            assert!(body(bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! From the Authorization field of a request to its principal.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use erlmcp_protocol::server::head::Once;
+
+use super::account::{Account, Quota};
+use super::config::{EntryConfig, EntryError};
+use super::files::Watched;
+use super::jwt::{Checker, Untrusted};
+use super::tokens::{self, Entry, Hash};
+use crate::limits::Limits;
+
+/// A longer token is none.
+const TOKEN_BYTES_MAX: usize = 8_192;
+/// A principal that was checked is checked again after this time.
+const TRUST_S: u64 = 300;
+
+/// Who asks.
+#[derive(Debug)]
+pub(crate) struct Principal {
+    pub(crate) name: Box<str>,
+    scopes: Vec<Box<str>>,
+    pub(crate) account: Arc<Account>,
+}
+
+/// Tokens that were checked, of one shard: a request costs one look at it.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    known: HashMap<Hash, (Arc<Principal>, u64)>,
+    generation: u64,
+}
+
+/// Why a request is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Denied {
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// Of RFC 6750.
+    pub(crate) error: Option<&'static str>,
+    pub(crate) why: &'static str,
+}
+
+impl Denied {
+    const fn invalid(why: &'static str) -> Self {
+        Self { status: 401, error: Some("invalid_token"), why }
+    }
+}
+
+const UNSURE: Denied =
+    Denied { status: 503, error: None, why: "the keys that tokens are checked by can't be had now: try again later" };
+const TOO_MANY: Denied =
+    Denied { status: 503, error: None, why: "too many principals use this server now: try again later" };
+const TOO_LITTLE: Denied =
+    Denied { status: 403, error: Some("insufficient_scope"), why: "the token lacks a scope that this needs" };
+
+/// Decides who comes in.
+pub(crate) struct Gate {
+    pub(crate) config: EntryConfig,
+    pub(crate) quota: Quota,
+    /// What /metrics and /status need.
+    pub(crate) page_scopes: Vec<String>,
+    /// That clients come by.
+    pub(crate) scheme: &'static str,
+    file: Option<Mutex<Watched>>,
+    tokens: RwLock<HashMap<Hash, Entry>>,
+    signed: Option<Checker>,
+    accounts: Mutex<HashMap<Box<str>, Arc<Account>>>,
+    principals_max: usize,
+    admitted_max: usize,
+    /// Raised when a token may mean something else than before.
+    generation: AtomicU64,
+}
+
+impl Gate {
+    pub(crate) fn new(config: EntryConfig, limits: &Limits) -> Result<Self, EntryError> {
+        let mut file = config.tokens.clone().map(Watched::new);
+        let tokens = match &mut file {
+            Some(file) => tokens::read(&file.path.clone(), &file.read()?)?,
+            None => HashMap::new(),
+        };
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(Self {
+            quota: Quota::new(limits),
+            page_scopes: vec!["metrics".to_string()],
+            scheme: "http",
+            file: file.map(Mutex::new),
+            tokens: RwLock::new(tokens),
+            signed: config.jwt.as_ref().map(Checker::new).transpose()?,
+            accounts: Mutex::default(),
+            principals_max: size(limits.principals_max),
+            admitted_max: size(limits.tokens_admitted_max),
+            generation: AtomicU64::new(0),
+            config,
+        })
+    }
+
+    /// Who asks, where it may come in.
+    pub(crate) fn check(&self, named: Once<'_>, admitted: &mut Admitted, now_s: u64) -> Result<Arc<Principal>, Denied> {
+        let token = bearer(named)?;
+        let generation = self.generation.load(Ordering::Acquire);
+        if admitted.generation != generation {
+            *admitted = Admitted { generation, known: HashMap::new() };
+        }
+        let hash = tokens::hash(token);
+        if let Some((principal, until_s)) = admitted.known.get(&hash)
+            && now_s < *until_s
+        {
+            return Ok(Arc::clone(principal));
+        }
+        let entry = self.entry(token, &hash, now_s)?;
+        let until_s = entry.expires_s.min(now_s + TRUST_S);
+        let account = self.account(&entry.principal)?;
+        let principal = Arc::new(Principal { name: entry.principal, scopes: entry.scopes, account });
+        if admitted.known.len() >= self.admitted_max {
+            admitted.known.retain(|_, (_, until_s)| now_s < *until_s);
+        }
+        if admitted.known.len() >= self.admitted_max {
+            admitted.known.clear();
+        }
+        admitted.known.insert(hash, (Arc::clone(&principal), until_s));
+        Ok(principal)
+    }
+
+    fn entry(&self, token: &[u8], hash: &Hash, now_s: u64) -> Result<Entry, Denied> {
+        if let Some(entry) = self.tokens.read().unwrap_or_else(PoisonError::into_inner).get(hash) {
+            let lives = now_s < entry.expires_s;
+            return if lives { Ok(entry.clone()) } else { Err(Denied::invalid("the token has expired")) };
+        }
+        const UNKNOWN: Denied = Denied::invalid("the token is not known here, or is not good any more");
+        let (Some(signed), Ok(text)) = (&self.signed, std::str::from_utf8(token)) else { return Err(UNKNOWN) };
+        let entry = signed.check(text).map_err(|untrusted| match untrusted {
+            Untrusted::Bad => UNKNOWN,
+            Untrusted::Unsure => UNSURE,
+        })?;
+        if now_s < entry.expires_s { Ok(entry) } else { Err(UNKNOWN) }
+    }
+
+    fn account(&self, principal: &str) -> Result<Arc<Account>, Denied> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = accounts.get(principal) {
+            return Ok(Arc::clone(account));
+        }
+        if accounts.len() >= self.principals_max {
+            // Those whom no shard knows any more.
+            accounts.retain(|_, account| Arc::strong_count(account) > 1);
+        }
+        if accounts.len() >= self.principals_max {
+            return Err(TOO_MANY);
+        }
+        let account = Arc::<Account>::default();
+        accounts.insert(principal.into(), Arc::clone(&account));
+        Ok(account)
+    }
+
+    /// Whether a principal has all these scopes.
+    pub(crate) fn has_scopes(principal: &Principal, scopes: &[impl AsRef<str>]) -> Result<(), Denied> {
+        let has = |needed: &str| principal.scopes.iter().any(|own| **own == *needed);
+        if scopes.iter().all(|needed| has(needed.as_ref())) { Ok(()) } else { Err(TOO_LITTLE) }
+    }
+
+    /// Looks whether the files or the keys have changed; waits for them.
+    pub(crate) fn refresh(&self) {
+        let mut is_other = self.signed.as_ref().is_some_and(|signed| signed.keys.refresh());
+        if let Some(file) = &self.file {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let path = file.path.clone();
+            match file.changed().map(|text| text.and_then(|text| tokens::read(&path, &text))) {
+                None => {}
+                Some(Ok(tokens)) => {
+                    *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+                    is_other = true;
+                }
+                Some(Err(error)) => tracing::warn!("the tokens stay as they were: {error}"),
+            }
+        }
+        if is_other {
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// The token of an Authorization field.
+fn bearer(named: Once<'_>) -> Result<&[u8], Denied> {
+    let denied = |why| Denied { status: 401, error: None, why };
+    let text = match named {
+        Once::Value(text) => text,
+        Once::Absent => return Err(denied("this server wants a bearer token in Authorization")),
+        Once::Repeated => {
+            let why = "Authorization is there twice";
+            return Err(Denied { status: 400, error: Some("invalid_request"), why });
+        }
+    };
+    let scheme = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
+    let token = if scheme { text[7..].trim_ascii() } else { b"" };
+    if token.is_empty() {
+        return Err(denied("Authorization has no bearer token"));
+    }
+    if token.len() > TOKEN_BYTES_MAX || !token.iter().all(u8::is_ascii_graphic) {
+        return Err(Denied::invalid("the bearer token is too long or malformed"));
+    }
+    Ok(token)
+}

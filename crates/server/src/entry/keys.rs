@@ -1,0 +1,165 @@
+//! The keys that signed tokens are checked by.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use serde_json::Value;
+
+use super::config::EntryError;
+use super::fetch::fetch;
+use super::files::Watched;
+use crate::clock::monotonic_ns;
+
+/// Keys of one issuer at most.
+const KEYS_MAX: usize = 64;
+/// How often keys at an address are looked at again.
+const FETCH_EVERY_NS: u64 = 300_000_000_000;
+/// The same where a token names one that is not known.
+const FETCH_AGAIN_NS: u64 = 10_000_000_000;
+
+pub(super) struct Key {
+    pub(super) id: Option<String>,
+    /// The algorithm that it is for, where it says so.
+    pub(super) algorithm: Option<String>,
+    pub(super) key: DecodingKey,
+}
+
+/// What came of the search for a key.
+pub(super) enum Found {
+    Key(Arc<Key>),
+    /// There is no such key.
+    None,
+    /// Nobody can say now.
+    Unsure,
+}
+
+enum Source {
+    File(Mutex<Watched>),
+    Address(String),
+}
+
+pub(super) struct Keys {
+    source: Source,
+    known: RwLock<Vec<Arc<Key>>>,
+    /// The last look at the address failed.
+    is_down: AtomicBool,
+    is_wanted: AtomicBool,
+    /// When the address was last asked, ns.
+    asked_ns: AtomicU64,
+}
+
+impl Keys {
+    pub(super) fn new(place: &str) -> Result<Self, EntryError> {
+        let is_address = place.starts_with("http://") || place.starts_with("https://");
+        let (source, known) = if is_address {
+            (Source::Address(place.to_string()), Vec::new())
+        } else {
+            let mut file = Watched::new(place.into());
+            let known = read(&file.read()?).ok_or_else(|| EntryError::Keys(place.to_string()))?;
+            (Source::File(Mutex::new(file)), known)
+        };
+        Ok(Self {
+            is_down: AtomicBool::new(is_address),
+            is_wanted: AtomicBool::new(is_address),
+            source,
+            known: RwLock::new(known),
+            asked_ns: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn find(&self, id: Option<&str>) -> Found {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let found = match id {
+            Some(id) => known.iter().find(|key| key.id.as_deref() == Some(id)),
+            None => known.first().filter(|_| known.len() == 1),
+        };
+        match found {
+            Some(key) => Found::Key(Arc::clone(key)),
+            None if matches!(self.source, Source::File(_)) => Found::None,
+            None => {
+                let is_due = monotonic_ns().saturating_sub(self.asked_ns.load(Ordering::Relaxed)) >= FETCH_AGAIN_NS;
+                self.is_wanted.fetch_or(is_due, Ordering::Relaxed);
+                let is_unsure =
+                    is_due || self.is_wanted.load(Ordering::Relaxed) || self.is_down.load(Ordering::Relaxed);
+                if is_unsure { Found::Unsure } else { Found::None }
+            }
+        }
+    }
+
+    /// Looks whether there are other keys; waits for a file or an address. True where there are.
+    pub(super) fn refresh(&self) -> bool {
+        match &self.source {
+            Source::File(file) => {
+                let changed = file.lock().unwrap_or_else(PoisonError::into_inner).changed();
+                match changed {
+                    None => false,
+                    Some(text) => self.take(text.ok().as_deref()),
+                }
+            }
+            Source::Address(address) => {
+                let now_ns = monotonic_ns();
+                let asked_ns = self.asked_ns.load(Ordering::Relaxed);
+                let is_due = asked_ns == 0 || now_ns.saturating_sub(asked_ns) >= FETCH_EVERY_NS;
+                let is_urgent = (self.is_wanted.load(Ordering::Relaxed) || self.is_down.load(Ordering::Relaxed))
+                    && (asked_ns == 0 || now_ns.saturating_sub(asked_ns) >= FETCH_AGAIN_NS / 10);
+                if !is_due && !is_urgent {
+                    return false;
+                }
+                self.asked_ns.store(now_ns, Ordering::Relaxed);
+                let text = fetch(address);
+                if let Err(error) = &text {
+                    tracing::warn!("the keys of the issuer can't be fetched: {error}; those that are known go on");
+                }
+                let taken = self.take(text.ok().as_deref());
+                self.is_wanted.store(false, Ordering::Relaxed);
+                taken
+            }
+        }
+    }
+
+    /// Takes other keys; where there are none, those that are known stay.
+    fn take(&self, text: Option<&str>) -> bool {
+        let keys = text.and_then(read);
+        self.is_down.store(keys.is_none(), Ordering::Relaxed);
+        let Some(keys) = keys else { return false };
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        true
+    }
+}
+
+/// The usable keys of a JWKS document; none where it has none.
+fn read(text: &str) -> Option<Vec<Arc<Key>>> {
+    let document: Value = serde_json::from_str(text).ok()?;
+    let keys = document["keys"].as_array()?.iter().take(KEYS_MAX).filter_map(key).map(Arc::new);
+    Some(keys.collect::<Vec<_>>()).filter(|keys| !keys.is_empty())
+}
+
+fn key(value: &Value) -> Option<Key> {
+    // What is no key for signatures, or a secret that both sides have, is passed over.
+    if value["use"].as_str().is_some_and(|purpose| purpose != "sig") {
+        return None;
+    }
+    let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
+    if matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_)) {
+        return None;
+    }
+    let text = |name: &str| value[name].as_str().map(str::to_string);
+    Some(Key { id: text("kid"), algorithm: text("alg"), key: DecodingKey::from_jwk(&jwk).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_what_is_no_key_are_passed_over() {
+        let secret = r#"{"keys":[{"kty":"oct","k":"AAAA","kid":"a"},{"kty":"new"},{"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"}]}"#;
+        assert!(read(secret).is_none());
+        let keys = read(r#"{"keys":[{"kty":"x"},{"kty":"RSA","kid":"b","alg":"RS256","n":"AQAB","e":"AQAB"}]}"#);
+        let keys = keys.expect("one is good");
+        assert_eq!((keys.len(), keys[0].id.as_deref(), keys[0].algorithm.as_deref()), (1, Some("b"), Some("RS256")));
+        assert!(read("{").is_none() && read("{}").is_none());
+    }
+}

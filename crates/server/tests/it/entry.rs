@@ -1,0 +1,157 @@
+//! Who may come in: reliability.md, B11 (134 to 142), and 126, 130, 131, 145, 146, 149(d).
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use erlmcp_server::{EntryConfig, Limits, Registry, Server, ServerConfig, new_token};
+
+use crate::client::{Answer, Client, Texts, eventually, start_with, stop};
+
+/// A server that wants tokens of a file, and the file's folder.
+struct Guarded {
+    server: Server,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+    alice: String,
+    bob: String,
+}
+
+fn config(tokens: &Path, limits: Limits) -> ServerConfig {
+    let entry = EntryConfig {
+        tokens: Some(tokens.into()),
+        scopes: vec!["mcp".into()],
+        authorization_servers: vec!["https://issuer.example".into()],
+        ..EntryConfig::default()
+    };
+    ServerConfig { limits, entry, registry: Registry::builtin(), shards: 1, ..ServerConfig::default() }
+}
+
+impl Guarded {
+    fn start(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scopes = ["mcp".to_string()];
+        let ((alice, first), (bob, second)) = (new_token("alice", &scopes, None), new_token("bob", &scopes, None));
+        let (_, small) = new_token("carol", &[], None);
+        std::fs::write(folder.path().join("tokens"), format!("{first}\n{second}\n{small}\n")).expect("written");
+        let (server, address) = start_with(config(&folder.path().join("tokens"), limits));
+        Self { server, address, folder, alice, bob }
+    }
+
+    fn ask(&self, authorization: &str) -> Answer {
+        Client::connect(self.address).ask(with(&Texts(self.address).echo("x"), authorization))
+    }
+
+    fn texts(&self) -> Texts {
+        Texts(self.address)
+    }
+}
+
+/// A request with more fields.
+fn with(request: &str, fields: &str) -> String {
+    request.replacen("\r\n", &format!("\r\n{fields}"), 1)
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+fn challenge(answer: &Answer) -> String {
+    answer.field("WWW-Authenticate").unwrap_or_default()
+}
+
+#[test]
+fn tokens_are_asked_for_and_what_is_wrong_is_said() {
+    let guarded = Guarded::start(Limits::default());
+    assert_eq!(guarded.ask(&bearer(&guarded.alice)).status, 200);
+    assert_eq!(guarded.ask(&format!("authorization: bEARER {}\r\n", guarded.alice)).status, 200, "135: any case");
+    let none = guarded.ask("");
+    let metadata = format!("resource_metadata=\"http://{}/.well-known/oauth-protected-resource/mcp\"", guarded.address);
+    assert_eq!((none.status, none.field("Connection")), (401, None), "134: the connection stays");
+    assert!(challenge(&none).starts_with("Bearer ") && challenge(&none).contains(&metadata), "{}", none.head);
+    assert!(!challenge(&none).contains("error="), "{}", none.head);
+    let twice = bearer(&guarded.alice) + &bearer(&guarded.bob);
+    assert_eq!((guarded.ask(&twice).status, guarded.ask("Authorization: Basic YTpi\r\n").status), (400, 401), "135");
+    for bad in ["erlmcp_unknown", "a.b.c", &"x".repeat(8_193), &guarded.alice[1..]] {
+        let answer = guarded.ask(&bearer(bad));
+        assert_eq!(answer.status, 401, "140");
+        assert!(challenge(&answer).contains("error=\"invalid_token\""), "{}", answer.head);
+    }
+    let query = guarded.texts().echo("x").replacen("/mcp", &format!("/mcp?access_token={}", guarded.alice), 1);
+    assert_eq!(Client::connect(guarded.address).ask(query).status, 401, "138");
+    stop(guarded.server);
+}
+
+#[test]
+fn a_scope_that_is_lacking_is_named_and_pages_have_their_own() {
+    let guarded = Guarded::start(Limits::default());
+    let (carol, line) = new_token("carol", &["metrics".to_string()], None);
+    std::fs::write(guarded.folder.path().join("tokens"), &line).expect("written");
+    eventually("the file is read again", || guarded.ask(&bearer(&carol)).status == 403);
+    let small = guarded.ask(&bearer(&carol));
+    assert!(challenge(&small).contains("error=\"insufficient_scope\", scope=\"mcp\""), "139: {}", small.head);
+    assert_eq!(guarded.ask(&bearer(&guarded.alice)).status, 401, "who is not in the file any more stays out");
+    let page =
+        |path: &str, fields: &str| Client::connect(guarded.address).ask(with(&guarded.texts().get(path), fields));
+    for path in ["/metrics", "/status"] {
+        assert_eq!((page(path, "").status, page(path, &bearer(&carol)).status), (401, 200), "{path}");
+    }
+    assert_eq!((page("/health", "").status, page("/ready", "").status), (200, 200));
+    for path in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"] {
+        let shown = page(path, "").json();
+        assert_eq!(shown["resource"], format!("http://{}/mcp", guarded.address));
+        assert_eq!(shown["authorization_servers"][0], "https://issuer.example");
+    }
+    stop(guarded.server);
+}
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+
+#[test]
+fn a_session_is_its_principals_alone() {
+    let guarded = Guarded::start(Limits { principal_sessions_max: 2, ..Limits::default() });
+    let (texts, alice, bob) = (guarded.texts(), bearer(&guarded.alice), bearer(&guarded.bob));
+    let ask = |request: String| Client::connect(guarded.address).ask(request);
+    let opened = ask(texts.post(&alice, INITIALIZE));
+    let session = opened.field("Mcp-Session-Id").expect("a session");
+    let ping = |session: &str, token: &str| {
+        let fields = format!("{token}MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\n");
+        ask(texts.post(&fields, r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#))
+    };
+    assert_eq!(ping(&session, &alice).status, 200);
+    let (foreign, unknown) = (ping(&session, &bob), ping(&"A".repeat(session.len()), &bob));
+    assert_eq!((foreign.status, &foreign.body), (404, &unknown.body), "126: as one that is not there");
+    let end = |token: &str| {
+        let fields = format!("{token}MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\n");
+        ask(with(&texts.get("/mcp"), &fields).replacen("GET", "DELETE", 1)).status
+    };
+    assert_eq!((end(&bob), end(&alice), end(&alice)), (404, 204, 404), "130");
+    assert_eq!(ask(texts.post(&alice, INITIALIZE)).status, 200);
+    assert_eq!(ask(texts.post(&alice, INITIALIZE)).status, 200, "the one that ended counts no more");
+    let flood = ask(texts.post(&alice, INITIALIZE));
+    assert_eq!((flood.status, flood.code()), (429, 53_029), "131");
+    assert!(flood.field("Retry-After").is_some() && ask(texts.post(&bob, INITIALIZE)).status == 200);
+    stop(guarded.server);
+}
+
+#[test]
+fn a_principal_has_its_share_of_streams_and_requests() {
+    let guarded = Guarded::start(Limits { principal_streams_max: 2, ..Limits::default() });
+    let listen = |token: &str| {
+        let mut client = Client::connect(guarded.address);
+        client.send(with(&guarded.texts().listen(), &bearer(token)));
+        let head = client.head();
+        (client, head)
+    };
+    let open = [listen(&guarded.alice), listen(&guarded.alice)];
+    assert!(open.iter().all(|(_, head)| head.contains(" 200 ")));
+    assert!(listen(&guarded.alice).1.contains(" 429 "), "145");
+    assert!(listen(&guarded.bob).1.contains(" 200 "), "another one has a share of its own");
+    drop(open);
+    eventually("places are given back", || listen(&guarded.alice).1.contains(" 200 "));
+    stop(guarded.server);
+    let guarded = Guarded::start(Limits { principal_requests_max: 3, ..Limits::default() });
+    let answers: Vec<Answer> = (0..8).map(|_| guarded.ask(&bearer(&guarded.alice))).collect();
+    let refused = answers.iter().find(|answer| answer.status == 429).expect("eight are not asked within three seconds");
+    assert_eq!((refused.code(), refused.json()["error"]["data"]["scope"].as_str()), (53_029, Some("principal")));
+    stop(guarded.server);
+}
