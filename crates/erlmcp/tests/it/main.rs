@@ -8,6 +8,7 @@ mod cluster;
 mod discovering;
 mod doctoring;
 mod documented;
+mod entering;
 mod finished;
 mod foreign;
 mod main_job;

@@ -17,7 +17,7 @@ use super::{Server, Shared};
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
-use crate::entry::Gate;
+use crate::entry::{EntryConfig, Gate};
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
 use crate::operations::{Operations, StoreAddress, StorePlace};
@@ -63,14 +63,10 @@ pub(super) fn start(
         polls.push(poll);
     }
     let addresses = addresses(&listeners)?;
-    let shared_listeners = listeners.iter().map(|listening| listening.shared).collect();
-    let admin_listeners: Vec<bool> = listeners.iter().map(|listening| listening.admin).collect();
-    let gate = config.entry.asks().then(|| Gate::new(config.entry.clone(), &limits)).transpose()?;
-    let own = config.store.clone();
+    let (shared_listeners, admin_listeners) = listeners.iter().map(|it| (it.shared, it.admin)).unzip();
+    let (own, entry) = (config.store.clone(), config.entry.clone());
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
-    shared.has_admin = admin_listeners.contains(&true);
-    shared.admin_listeners = admin_listeners;
-    shared.gate = gate.map(Arc::new);
+    guard(&mut shared, entry, admin_listeners)?;
     if let Some(sessions) = sessions {
         shared.tasks = Tasks::new(sessions.replays.origin, &limits);
         shared.sessions = sessions;
@@ -106,6 +102,16 @@ pub(super) fn start(
         shards.push(thread.spawn(move || run(looping)).map_err(system("shard threads"))?);
     }
     Ok(Server { shared, addresses, shards, workers, handing: None })
+}
+
+/// Says who may come in, and where the pages for operators are.
+fn guard(shared: &mut Shared, entry: EntryConfig, admin_listeners: Vec<bool>) -> Result<(), ServerError> {
+    shared.has_admin = admin_listeners.contains(&true);
+    shared.admin_listeners = admin_listeners;
+    if entry.asks() {
+        shared.gate = Some(Arc::new(Gate::new(entry, &shared.limits)?));
+    }
+    Ok(())
 }
 
 /// Opens the store on a thread of its own: this one may be in a runtime, where nothing may be waited for.
