@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
 use erlmcp_server::{EntryConfig, JwtConfig, Limits, new_token};
@@ -59,9 +58,7 @@ impl EntryArgs {
 }
 
 pub(crate) fn token(args: &TokenArgs) -> anyhow::Result<ExitCode> {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let expires_s = args.lifetime.map(|lifetime| now_s + lifetime.as_secs());
-    let (token, line) = new_token(&args.principal, &args.scope, expires_s);
+    let (token, line) = new_token(&args.principal, &args.scope, args.lifetime);
     console::line(format_args!("the token, which is shown this once:   {token}"));
     console::line(format_args!("its line for the file of --tokens:     {line}"));
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,6 +10,7 @@ use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::config::EntryError;
+use crate::clock::unix_ns;
 
 pub(super) type Hash = [u8; 32];
 
@@ -68,17 +70,18 @@ fn unhex(text: &str) -> Option<Hash> {
     Some(hash)
 }
 
-/// A new token, and its line for the file of tokens. `expires_s` is in seconds since 1970.
+/// A new token, and its line for the file of tokens; it is good for `lifetime`, or for ever.
 ///
 /// # Panics
 /// Where the system has no random numbers, without which nothing here is safe.
-pub fn new_token(principal: &str, scopes: &[String], expires_s: Option<u64>) -> (String, String) {
+pub fn new_token(principal: &str, scopes: &[String], lifetime: Option<Duration>) -> (String, String) {
     let mut random = [0; 32];
     SystemRandom::new().fill(&mut random).expect("the system has random numbers");
     let token = format!("erlmcp_{}", URL_SAFE_NO_PAD.encode(random));
     let hex: String = hash(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let scopes = if scopes.is_empty() { "-".to_string() } else { scopes.join(",") };
-    let expires = expires_s.map_or_else(|| "-".to_string(), |seconds| seconds.to_string());
+    let now_s = unix_ns() / 1_000_000_000;
+    let expires = lifetime.map_or_else(|| "-".to_string(), |lifetime| (now_s + lifetime.as_secs()).to_string());
     let line = format!("{hex} {principal} {scopes} {expires}");
     (token, line)
 }
@@ -89,11 +92,15 @@ mod tests {
 
     #[test]
     fn a_new_token_is_known_by_its_line() {
-        let (token, line) = new_token("alice", &["mcp".to_string(), "metrics".to_string()], Some(99));
+        let before_s = unix_ns() / 1_000_000_000;
+        let (token, line) =
+            new_token("alice", &["mcp".to_string(), "metrics".to_string()], Some(Duration::from_secs(99)));
         assert!(!line.contains(&token));
         let entries = read(Path::new("f"), &format!("# who\n\n{line}\n")).expect("a good file");
         let entry = &entries[&hash(token.as_bytes())];
-        let expected = Entry { principal: "alice".into(), scopes: vec!["mcp".into(), "metrics".into()], expires_s: 99 };
+        let expires_s = entry.expires_s;
+        assert!((99..900).contains(&(expires_s - before_s)), "{expires_s}");
+        let expected = Entry { principal: "alice".into(), scopes: vec!["mcp".into(), "metrics".into()], expires_s };
         assert_eq!(entry, &expected);
         let (token, line) = new_token("bob", &[], None);
         let entries = read(Path::new("f"), &line).expect("a good file");
