@@ -8,6 +8,7 @@ use erlmcp_orchestrator::{Diagnosis, DoctorConfig, StressConfig, ToolCall, Weigh
 use super::diagnosis;
 use crate::args::DoctorArgs;
 use crate::exit::{ERROR, STOPS, USAGE, code};
+use crate::layers;
 
 pub(crate) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let as_json = args.json;
@@ -62,7 +63,7 @@ fn config(args: DoctorArgs) -> anyhow::Result<DoctorConfig> {
         target_pid: args.target_pid,
         allow_hosts: args.allow_host,
         no_faults: true,
-        command_line: args.reaching.without_secrets(std::env::args()),
+        command_line: args.reaching.without_secrets(layers::effective()),
         ..StressConfig::default()
     };
     Ok(DoctorConfig { run, load: Some(args.load).filter(|length| !length.is_zero()) })

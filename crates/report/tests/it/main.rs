@@ -12,6 +12,7 @@ mod live;
 mod membership;
 mod pages;
 mod recovery;
+mod schema;
 mod server_figures;
 mod sla;
 mod story;
