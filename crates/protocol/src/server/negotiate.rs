@@ -2,11 +2,12 @@
 
 use super::head::{Known, Once, Refusal};
 
-/// Which of the two kinds of answer a client takes.
+/// Which kinds of answer a client takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accept {
     json: Taken,
     events: Taken,
+    openmetrics: bool,
 }
 
 /// How far a media range decides, the most specific first: a later `*/*` changes nothing for a type that was named.
@@ -62,6 +63,8 @@ impl Accept {
                 self.json.put(Taken::ByKind(taken));
             } else if is(b"text/*") {
                 self.events.put(Taken::ByKind(taken));
+            } else if is(b"application/openmetrics-text") {
+                self.openmetrics |= taken;
             } else if is(b"*/*") {
                 self.json.put(Taken::ByAny(taken));
                 self.events.put(Taken::ByAny(taken));
@@ -72,6 +75,11 @@ impl Accept {
     /// True when a stream of events is taken.
     pub fn events(self) -> bool {
         self.events.yes()
+    }
+
+    /// True when OpenMetrics is asked for by its name.
+    pub fn openmetrics(self) -> bool {
+        self.openmetrics
     }
 
     /// True when both kinds are taken, as a client of MCP must say.
@@ -156,6 +164,17 @@ mod tests {
         assert!(!accept(&["*/*, text/event-stream; q=0.0"]));
         assert!(!accept(&["text/event-stream;q=0, */*"]));
         assert!(!accept(&["*/*;q=0"]) && !accept(&["application/jsonx, text/event-stream"]));
+    }
+
+    #[test]
+    fn openmetrics_is_asked_for_by_its_name() {
+        let asked = |value: &str| {
+            let mut accept = Accept::default();
+            accept.add(value.as_bytes());
+            accept.openmetrics()
+        };
+        assert!(asked("application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"));
+        assert!(!asked("*/*") && !asked("application/*") && !asked("application/openmetrics-text;q=0"));
     }
 
     #[test]

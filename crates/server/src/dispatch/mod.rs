@@ -243,7 +243,7 @@ impl Dispatcher {
                 self.show(out, &shown, head.method == Method::Head, closes);
             }
             Route::Page(page) => {
-                let shown = pages::show(&self.shared, page, asker.listener);
+                let shown = pages::show(&self.shared, page, asker.listener, head.known.accept);
                 self.show(out, &shown, head.method == Method::Head, closes);
             }
             _ => self.no_content(out, &format!("Allow: {ALLOW_ANY}\r\n"), closes),

@@ -1,11 +1,12 @@
 //! The pages beside the MCP endpoint.
 
+use erlmcp_protocol::server::negotiate::Accept;
 use serde_json::json;
 
 use super::route::Page;
 use crate::clock::monotonic_ns;
 use crate::engine::{ClusterPages, Shared};
-use crate::metrics::{State, prometheus_text, replica_status, snapshot_age_line};
+use crate::metrics::{State, openmetrics, prometheus_text, replica_status, snapshot_age_line};
 
 /// A page as it is sent.
 pub(crate) struct Shown {
@@ -16,15 +17,22 @@ pub(crate) struct Shown {
 
 const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl Shown {
     pub(super) fn json(status: u16, body: &serde_json::Value) -> Self {
         Self { status, content_type: JSON, body: body.to_string().into_bytes() }
     }
+
+    fn metrics(text: String, accept: Accept) -> Self {
+        let (content_type, text) =
+            if accept.openmetrics() { (OPENMETRICS, openmetrics(&text)) } else { (PROMETHEUS, text) };
+        Self { status: 200, content_type, body: text.into_bytes() }
+    }
 }
 
 /// Makes a page; on a shared listener for the whole cluster, where its pages are known.
-pub(crate) fn show(shared: &Shared, page: Page, listener: u8) -> Shown {
+pub(crate) fn show(shared: &Shared, page: Page, listener: u8, accept: Accept) -> Shown {
     let cluster = shared.is_shared_listener(listener).then(|| shared.pages()).flatten();
     match (page, cluster) {
         // Made where the request is known.
@@ -37,12 +45,9 @@ pub(crate) fn show(shared: &Shared, page: Page, listener: u8) -> Shown {
         (Page::Metrics, Some(pages)) => {
             let mut body = pages.metrics.clone();
             body.push_str(&snapshot_age_line(age_ns(&pages)));
-            Shown { status: 200, content_type: PROMETHEUS, body: body.into_bytes() }
+            Shown::metrics(body, accept)
         }
-        (Page::Metrics, None) => {
-            let body = prometheus_text(&[shared.snapshot()]).into_bytes();
-            Shown { status: 200, content_type: PROMETHEUS, body }
-        }
+        (Page::Metrics, None) => Shown::metrics(prometheus_text(&[shared.snapshot()]), accept),
         (Page::Status, Some(pages)) => {
             let mut status = pages.status.clone();
             if let Some(status) = status.as_object_mut() {

@@ -3,6 +3,7 @@
 mod components;
 pub(crate) mod counters;
 mod histogram;
+mod openmetrics;
 mod process;
 mod snapshot;
 mod stall;
@@ -16,6 +17,7 @@ pub use histogram::{Histogram, bounds_us};
 pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State};
 pub use status::ClusterReference;
 
+pub(crate) use openmetrics::openmetrics;
 pub(crate) use process::ProcessSampler;
 pub(crate) use snapshot::{collect_requests, collect_shards};
 pub(crate) use stall::StallWatch;
