@@ -5,7 +5,7 @@
 pub(crate) fn openmetrics(page: &str) -> String {
     let mut text = String::with_capacity(page.len() + 8);
     for line in page.lines() {
-        let family = line.strip_prefix("# ").and_then(|rest| rest.splitn(3, ' ').nth(1)).unwrap_or("");
+        let family = line.strip_prefix("# ").and_then(|rest| rest.split(' ').nth(1)).unwrap_or("");
         match line.split_once("_total ").filter(|_| family.ends_with("_total")) {
             Some((before, after)) => text.extend([before, " ", after, "\n"]),
             None => text.extend([line, "\n"]),

