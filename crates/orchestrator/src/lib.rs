@@ -4,6 +4,7 @@
 
 mod action;
 mod assignment;
+mod autoscale;
 mod calls;
 mod capacity;
 mod clock;
@@ -20,6 +21,7 @@ pub mod fault;
 mod fleet;
 mod folder;
 mod hands;
+mod health;
 mod host;
 mod machine;
 mod nearest;
@@ -43,6 +45,10 @@ mod watch;
 mod workload;
 mod world;
 
+pub use autoscale::{
+    AutoscaleConfig, AutoscaleEvent, Change as ReplicaChange, Load as ReplicaLoad, Place, Policy, SwarmService,
+    autoscale,
+};
 pub use config::{CONNECTIONS, Era, RATE, REPLICAS, StressConfig, Suite, ToolCall};
 pub use discover::{DiscoverConfig, converse, discover};
 pub use doctor::{Complaint, Diagnosis, DoctorConfig, Finding, Weight, complaints, doctor};
@@ -50,6 +56,7 @@ pub use driver::keep_watch;
 pub use duration::parse_duration;
 pub use error::StressError;
 pub use fault::FaultList;
+pub use health::health;
 pub use observe::observe;
 pub use proxy::fault_proxy;
 pub use stress::{Outcome, stress};

@@ -65,5 +65,6 @@ pub use metrics::{
     ShortHistogram, Snapshot, State, bounds_us, short_bounds_ns,
 };
 pub use schemars;
+pub use session::SessionKey;
 pub use sharing::with;
 pub use tools::Registry;

@@ -1,6 +1,7 @@
 //! What the user typed.
 
 mod audit;
+mod autoscale;
 mod capacity;
 mod chaos;
 mod compare;
@@ -13,6 +14,7 @@ mod discover;
 mod doctor;
 mod duration;
 mod entry;
+mod health;
 mod load;
 mod observe;
 mod reaching;
@@ -27,6 +29,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use audit::AuditArgs;
+pub(crate) use autoscale::AutoscaleArgs;
 pub(crate) use capacity::{Axis as CapacityAxis, CapacityArgs};
 pub(crate) use chaos::ChaosArgs;
 pub(crate) use compare::{CompareArgs, CompareFormat};
@@ -37,6 +40,7 @@ pub(crate) use conformance::ConformanceArgs;
 pub(crate) use discover::DiscoverArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use entry::{EntryArgs, TokenArgs};
+pub(crate) use health::HealthArgs;
 pub(crate) use load::{LoadArgs, ProofArgs, ShowArgs};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use reaching::ReachingArgs;
@@ -107,6 +111,11 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Write a man page for each command
     Man(ManArgs),
+    /// Keep as many replicas as the load wants, of a local cluster or a Docker Swarm service
+    #[command(after_help = autoscale::EXAMPLES)]
+    Autoscale(AutoscaleArgs),
+    /// Ask a server whether it is well: exit 0 if so, 1 if not; for health checks of containers
+    Health(HealthArgs),
     /// Serve MCP over Streamable HTTP: one process
     Serve(ServeArgs),
     /// Serve MCP with a supervised cluster of replicas; or speak to a running one
@@ -164,10 +173,12 @@ mod tests {
             "discover",
             "doctor",
             "audit",
+            "autoscale",
             "report",
             "compare",
             "record",
             "config",
+            "health",
             "serve",
             "cluster",
             "token",

@@ -86,6 +86,10 @@ pub(crate) struct ServeArgs {
     pub(crate) shards: Option<usize>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+    /// A file of 32 random bytes or more, the same for all servers that are to take each other's sessions and
+    /// request states [default: a random key]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) session_key_file: Option<PathBuf>,
     /// Offer so many further tools, which do nothing: for finding out what a large registry costs
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000))]
     pub(crate) extra_tools: u64,

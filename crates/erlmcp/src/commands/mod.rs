@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod autoscale;
 pub(crate) mod capacity;
 pub(crate) mod chaos;
 pub(crate) mod cluster;
@@ -15,6 +16,7 @@ pub(crate) mod discover;
 pub(crate) mod doctor;
 pub(crate) mod entry;
 mod finished_run;
+pub(crate) mod health;
 mod listen;
 pub(crate) mod observe;
 mod opening;

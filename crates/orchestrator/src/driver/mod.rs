@@ -2,6 +2,7 @@
 
 mod audit;
 pub(crate) mod control;
+mod engine;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fault;
@@ -12,6 +13,7 @@ mod permission;
 mod private_folder;
 pub(crate) mod protocol;
 mod ready;
+mod scaling;
 mod watch;
 mod watchdog;
 
@@ -33,12 +35,16 @@ use crate::event::{Answer, Event, Leftovers};
 use crate::fault::{Kind, Needs};
 use crate::plan::{QueueFacts, RECOVERY_BOUND};
 use control::{Connection, Done};
+pub(crate) use engine::Engine;
+#[cfg(test)]
+pub(crate) use engine::FakeEngine;
 use fault::nft::Nft;
 use fault::{Bench, Commands, Desk, Front, FrontProxy, Groups, Order, proxy_cost};
 pub(crate) use lone::LoneServer;
 use own::OwnCluster;
 pub(crate) use permission::may_drop_packets;
 use protocol::Status;
+pub(crate) use scaling::{load_of, scale_to};
 pub use watchdog::keep_watch;
 #[cfg(test)]
 use watchdog::program_of_tests as helper;

@@ -87,6 +87,8 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
         store: None,
         entry: hello.entry,
         cluster: Some(hello.cluster),
+        // The supervisor's word has the key.
+        session_key: None,
     };
     let enough = descriptors_for(&config.limits);
     match enough.and_then(|_| Ok(Server::start_in_cluster(config, sockets, sessions, Some(hello.store))?)) {

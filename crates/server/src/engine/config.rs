@@ -10,6 +10,7 @@ use crate::entry::{EntryConfig, EntryError};
 use crate::limits::Limits;
 use crate::metrics::ClusterReference;
 use crate::operations::{OpenError, StorePlace};
+use crate::session::SessionKey;
 use crate::tools::Registry;
 
 /// What a server is started with.
@@ -32,6 +33,8 @@ pub struct ServerConfig {
     pub store: Option<StorePlace>,
     /// Who may come in.
     pub entry: EntryConfig,
+    /// Signs sessions and the state of requests, for servers that take each other's; a random one where there is none.
+    pub session_key: Option<SessionKey>,
     /// The cluster that this replica belongs to.
     pub cluster: Option<ClusterReference>,
 }

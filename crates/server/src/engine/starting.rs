@@ -150,7 +150,7 @@ pub(crate) fn share(
         counters.last_poll_ns.set(started_ns);
         counters
     });
-    let sessions = Sessions::new(&SessionKey::random(), &limits, config.replica);
+    let sessions = Sessions::new(&config.session_key.unwrap_or_else(SessionKey::random), &limits, config.replica);
     Shared {
         replica: config.replica,
         catalog: Catalog::new(&config.info, &config.registry, limits.page_entries_max),

@@ -32,7 +32,8 @@ pub(crate) use revoked::{Ended, Revoked};
 pub(crate) use rounds::{About, Rounds};
 pub(crate) use streams::{Push, Streams};
 pub(crate) use tape::{Missed, Tape};
-pub(crate) use token::{Session, SessionKey, Signer, capability, random_text};
+pub use token::SessionKey;
+pub(crate) use token::{Session, Signer, capability, random_text};
 pub(crate) use words::{Said, Taken, Word};
 
 /// Ids of other servers are shorter than this, too.

@@ -25,11 +25,23 @@ pub(crate) const TOKEN_TEXT: usize = (WHOLE * 4).div_ceil(3);
 /// The first byte; another layout gets another one.
 const LAYOUT: u8 = 1;
 
-/// What signs the ids of sessions: one for all replicas of a cluster.
+/// What signs the ids of sessions and, by keys that are derived from it, what clients bring back: one for all servers
+/// that take each other's sessions.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct SessionKey([u8; 32]);
+pub struct SessionKey([u8; 32]);
 
 impl SessionKey {
+    /// Bytes that a secret has at least.
+    pub const SECRET_BYTES_MIN: usize = 32;
+
+    /// The key that a secret stands for, the same on every server; None where it is shorter than
+    /// [`SECRET_BYTES_MIN`](Self::SECRET_BYTES_MIN) bytes. All bytes count, a newline at the end as well.
+    pub fn of_secret(secret: &[u8]) -> Option<Self> {
+        let digest = ring::digest::digest(&ring::digest::SHA256, secret);
+        let bytes = digest.as_ref().try_into().ok()?;
+        (secret.len() >= Self::SECRET_BYTES_MIN).then_some(Self(bytes))
+    }
+
     /// A new one.
     ///
     /// # Panics

@@ -1,0 +1,50 @@
+//! `autoscale`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::ClusterAddress;
+use super::count::{parse_count, parse_some};
+use super::duration::parse_duration;
+
+pub(super) const EXAMPLES: &str = "Examples:
+  erlmcp autoscale --min 4 --max 24                the local cluster on port 8080, until Ctrl-C
+  erlmcp autoscale --swarm erlmcp_erlmcp-server    a Swarm service, from inside its network (deploy/swarm/README.md)";
+
+#[derive(Debug, Args)]
+pub(crate) struct AutoscaleArgs {
+    #[command(flatten)]
+    pub(crate) at: ClusterAddress,
+    /// A service of Docker Swarm in place of a cluster of this machine; it must have the label erlmcp.autoscale=true
+    #[arg(long, value_name = "SERVICE", conflicts_with = "control")]
+    pub(crate) swarm: Option<String>,
+    /// By which the service's replicas are found [default: tasks.SERVICE]
+    #[arg(long, value_name = "NAME", requires = "swarm")]
+    pub(crate) tasks: Option<String>,
+    /// Socket of the Docker engine, a manager's
+    #[arg(long, value_name = "PATH", requires = "swarm", default_value = "/var/run/docker.sock")]
+    pub(crate) engine: PathBuf,
+    /// Replicas at least
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) min: u16,
+    /// Replicas at most
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) max: u16,
+    /// Connections that one replica is to have
+    #[arg(long, value_name = "N", default_value = "8334", value_parser = parse_count)]
+    pub(crate) connections: u64,
+    /// Per cent of the queue's places above which half as many replicas are added
+    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = parse_some)]
+    pub(crate) queue: usize,
+    /// From one change to the next; replicas go when fewer were enough for so long
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    pub(crate) cool_down: Duration,
+    /// Between two looks at the load
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    pub(crate) every: Duration,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}

@@ -1,0 +1,17 @@
+//! `health`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::duration::parse_duration;
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// The server's URL; of its path nothing is used
+    #[arg(default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// How long the server may take to answer
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+}

@@ -1,0 +1,73 @@
+//! `autoscale`: as many replicas as the load wants, until Ctrl-C.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use erlmcp_orchestrator::{AutoscaleConfig, AutoscaleEvent, Place, Policy, SwarmService};
+use erlmcp_server::cluster::default_control_path;
+use tokio::sync::mpsc;
+
+use crate::args::AutoscaleArgs;
+use crate::console;
+use crate::exit::code;
+
+pub(crate) fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
+    let is_dry = args.dry_run;
+    let config = config(args);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
+        let cancel = crate::interrupt::watch()?;
+        let (events, mut told) = mpsc::channel(16);
+        let saying = tokio::spawn(async move {
+            while let Some(event) = told.recv().await {
+                say(&event, is_dry);
+            }
+        });
+        let ended = erlmcp_orchestrator::autoscale(config, events, cancel).await;
+        saying.await?;
+        anyhow::Ok(ended)
+    })?;
+    match ended {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("erlmcp: {error}");
+            Ok(code(error.exit_code()))
+        }
+    }
+}
+
+fn config(args: AutoscaleArgs) -> AutoscaleConfig {
+    let port = args.at.port;
+    let place = match args.swarm {
+        Some(service) => Place::Swarm(SwarmService {
+            name: args.tasks.unwrap_or_else(|| format!("tasks.{service}")),
+            service,
+            port,
+            engine: args.engine,
+        }),
+        None => Place::Cluster { control: args.at.control.unwrap_or_else(|| default_control_path(port)) },
+    };
+    let policy = Policy {
+        min: args.min,
+        max: args.max,
+        connections: args.connections,
+        queue: args.queue as f64 / 100.0,
+        cool_down: args.cool_down,
+    };
+    // Not in a busy loop.
+    AutoscaleConfig { place, policy, every: args.every.max(Duration::from_millis(100)), dry_run: args.dry_run }
+}
+
+fn say(event: &AutoscaleEvent, is_dry: bool) {
+    match event {
+        AutoscaleEvent::Begun(load) => console::line(format_args!(
+            "{} replicas, {} connections, {} of {} places of the queue taken",
+            load.replicas, load.connections, load.queue_depth, load.queue_limit
+        )),
+        AutoscaleEvent::Scaled { from, change } => {
+            let would = if is_dry { "would go " } else { "" };
+            console::line(format_args!("{would}from {from} to {} replicas: {}", change.to, change.why));
+        }
+        AutoscaleEvent::Failed(why) => eprintln!("erlmcp: {why}"),
+    }
+}

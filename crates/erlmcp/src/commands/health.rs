@@ -1,0 +1,21 @@
+//! `health`: is a server well? 0 where it is, 1 where not: the check of the container image.
+
+use std::process::ExitCode;
+
+use crate::args::HealthArgs;
+use crate::console;
+use crate::exit::code;
+
+pub(crate) fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(erlmcp_orchestrator::health(&args.url, args.timeout)) {
+        Ok(ms) => {
+            console::line(format_args!("healthy, {ms:.1} ms"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            eprintln!("erlmcp: {error}");
+            Ok(code(error.exit_code()))
+        }
+    }
+}

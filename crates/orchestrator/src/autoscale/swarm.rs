@@ -1,0 +1,129 @@
+//! A service of Docker Swarm: its replicas by DNS, their number through the engine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::lookup_host;
+use tokio::task::JoinSet;
+
+use super::Load;
+use crate::collector::Page;
+use crate::driver::Engine;
+
+const STATUS_WITHIN: Duration = Duration::from_secs(2);
+/// Tasks that are asked; a service with more is not scaled by this.
+const TASKS_MAX: usize = 1_000;
+/// Only a service that has this label, with "true", is changed.
+const LABEL: &str = "erlmcp.autoscale";
+
+/// The service, as the engine and as DNS name it.
+#[derive(Debug, Clone)]
+pub struct SwarmService {
+    /// Of the engine: "erlmcp_erlmcp-server".
+    pub service: String,
+    /// In the service's network: "tasks.erlmcp-server".
+    pub name: String,
+    /// That its replicas listen on.
+    pub port: u16,
+    /// The engine's socket, of a manager.
+    pub engine: PathBuf,
+}
+
+impl SwarmService {
+    pub(super) async fn look(&self) -> Result<Load, String> {
+        let (_, _, replicas) = self.inspect().await?;
+        let found = lookup_host((self.name.as_str(), self.port)).await;
+        let found = found.map_err(|error| format!("the name {} leads nowhere: {error}", self.name))?;
+        let mut asked = JoinSet::new();
+        for address in found.filter(std::net::SocketAddr::is_ipv4).take(TASKS_MAX) {
+            // What a server is always called.
+            let page = Page { address, host: "localhost".into(), path: "/status".into() };
+            asked.spawn(async move { page.get(STATUS_WITHIN).await });
+        }
+        let answers = asked.join_all().await.into_iter().flatten().filter(|answered| answered.status == 200);
+        let mut load = Load { replicas, ..Load::default() };
+        for status in answers.filter_map(|answered| serde_json::from_slice::<Value>(&answered.body).ok()) {
+            let figure = |at: &str| status.pointer(at).and_then(Value::as_u64).unwrap_or(0);
+            load.told += 1;
+            load.connections += figure("/connections/mcp");
+            load.queue_depth += figure("/queue/depth");
+            load.queue_limit += figure("/queue/limit");
+        }
+        if load.told == 0 { Err(format!("none of the tasks at {} says how it is", self.name)) } else { Ok(load) }
+    }
+
+    /// Its version, its specification, and its number of replicas.
+    async fn inspect(&self) -> Result<(u64, Value, u16), String> {
+        let service = Engine::at(&self.engine).get(&format!("/services/{}", self.service)).await?;
+        let spec = service.get("Spec").cloned().ok_or("the engine's answer has no specification of the service")?;
+        let replicas = spec.pointer("/Mode/Replicated/Replicas").and_then(Value::as_u64);
+        let replicas = replicas.ok_or_else(|| format!("the service {} has no number of replicas", self.service))?;
+        let version = service.pointer("/Version/Index").and_then(Value::as_u64).unwrap_or(0);
+        Ok((version, spec, u16::try_from(replicas).unwrap_or(u16::MAX)))
+    }
+
+    pub(super) async fn scale(&self, replicas: u16) -> Result<(), String> {
+        let (version, mut spec, _) = self.inspect().await?;
+        if spec.pointer("/Labels").and_then(|labels| labels.get(LABEL)).and_then(Value::as_str) != Some("true") {
+            return Err(format!(
+                "the service {} is not to be scaled by others: it lacks the label {LABEL}=true",
+                self.service
+            ));
+        }
+        spec["Mode"]["Replicated"]["Replicas"] = replicas.into();
+        let path = format!("/services/{}/update?version={version}", self.service);
+        Engine::at(&self.engine).post(&path, &spec.to_string()).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::driver::FakeEngine;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn replica() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let port = listener.local_addr().expect("it is bound").port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1_024]).await;
+                let body = json!({"connections": {"mcp": 70}, "queue": {"depth": 3, "limit": 500}}).to_string();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        port
+    }
+
+    fn service(label: &str) -> Value {
+        let spec = json!({"Name": "s", "Labels": {LABEL: label}, "Mode": {"Replicated": {"Replicas": 2}},
+            "TaskTemplate": {"ForceUpdate": 0}});
+        json!({"ID": "x", "Version": {"Index": 41}, "Spec": spec})
+    }
+
+    #[tokio::test]
+    async fn replicas_are_asked_by_name_and_their_number_is_changed_and_nothing_else() {
+        let described = Arc::new(Mutex::new(service("true")));
+        let engine = FakeEngine::new(Arc::clone(&described));
+        let port = replica().await;
+        let swarm = SwarmService { service: "s".into(), name: "127.0.0.1".into(), port, engine: engine.path() };
+        let load = swarm.look().await.expect("the engine and one task answer");
+        assert_eq!(load, Load { replicas: 2, told: 1, connections: 70, queue_depth: 3, queue_limit: 500 });
+        swarm.scale(5).await.expect("it has the label");
+        let mut wanted = service("true")["Spec"].clone();
+        wanted["Mode"]["Replicated"]["Replicas"] = json!(5);
+        assert_eq!(engine.posted(), [("/v1.41/services/s/update?version=41".to_string(), wanted)]);
+        *described.lock().expect("no test panics here") = service("no");
+        let why = swarm.scale(6).await.expect_err("it lacks the label");
+        assert!(why.contains("erlmcp.autoscale=true"), "{why}");
+        assert_eq!(engine.posted().len(), 1);
+        let nobody = SwarmService { port: 1, ..swarm };
+        assert!(nobody.look().await.is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! One question to a server: is it well? For health checks of containers, which have nothing but this program.
+
+use std::time::Duration;
+
+use erlmcp_load::clock::RunClock;
+use tokio::time::timeout;
+
+use crate::StressError;
+use crate::target::{Target, Url};
+
+/// GET /health of a server: how long its answer took, milliseconds. All of it, also finding the name, has this time.
+///
+/// # Errors
+/// Where the URL cannot be asked, or there is no good answer within the time.
+pub async fn health(url: &str, within: Duration) -> Result<f64, StressError> {
+    let url = Url::parse(url)?;
+    if url.tls {
+        return Err(StressError::usage(format!("{url} speaks TLS, which a health check does not: use http://")));
+    }
+    let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
+    let asked = timeout(within, async {
+        let mut addresses = Target::addresses(&url).await?;
+        addresses.truncate(1);
+        let target = Target { url: url.clone(), addresses, ..Target::own(([127, 0, 0, 1], url.port).into()) };
+        target.health(clock).await.map_err(StressError::failed)
+    });
+    asked.await.unwrap_or_else(|_| {
+        Err(StressError::failed(format!("{url} gave no answer to GET /health within {} ms", within.as_millis())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers one request with this; without one it says nothing.
+    async fn server(answer: Option<&'static str>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("it is bound");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("one comes");
+            let mut request = [0; 1_024];
+            let length = stream.read(&mut request).await.expect("it asks");
+            assert!(request[..length].starts_with(b"GET /health HTTP/1.1\r\n"));
+            match answer {
+                Some(answer) => stream.write_all(answer.as_bytes()).await.expect("it listens"),
+                None => std::future::pending().await,
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test]
+    async fn a_server_is_well_when_it_says_so_in_time() {
+        let long = Duration::from_secs(60);
+        let url = server(Some("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await;
+        assert!(health(&url, long).await.is_ok());
+        let ill = server(Some("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")).await;
+        let why = health(&ill, long).await.unwrap_err();
+        assert_eq!((why.exit_code(), why.to_string().as_str()), (1, "GET /health was answered with 503"));
+        let silent = server(None).await;
+        let why = health(&silent, Duration::from_millis(50)).await.unwrap_err().to_string();
+        assert!(why.ends_with("gave no answer to GET /health within 50 ms"), "{why}");
+        let secret = health("https://localhost", long).await.unwrap_err();
+        assert_eq!(secret.exit_code(), 2);
+    }
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Builds the container image: one static binary, nothing else. Offline once cargo has its crates (cargo fetch --locked);
+# no image is pulled.
+#   deploy/image/build.sh [--tag NAME] [--output FILE]
+#     --tag NAME      the image's name [default: erlmcp:VERSION, and erlmcp:latest beside it]
+#     --output FILE   also write the image as a file for `docker load`
+#     --binary FILE   take this static binary; do not build one
+#     --binary-only   build the static binary and stop
+# Without a docker engine only the binary is built, and the script says so with exit code 3.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+tag='' output='' binary='' only_binary=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --tag) tag=${2:?}; shift 2 ;;
+    --output) output=${2:?}; shift 2 ;;
+    --binary) binary=${2:?}; shift 2 ;;
+    --binary-only) only_binary=1; shift ;;
+    *) usage ;;
+  esac
+done
+
+if [ -z "$binary" ]; then
+  target=$(rustc -vV | sed -n 's/^host: //p')
+  case $target in *-linux-gnu | *-linux-musl) ;; *) echo "image: a Linux toolchain is needed, not $target" >&2; exit 1 ;; esac
+  # With --target named, build scripts and macros are not linked statically, which they can't be.
+  RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
+    cargo build --profile image --locked --target "$target" -p erlmcp
+  binary=${CARGO_TARGET_DIR:-target}/$target/image/erlmcp
+fi
+# A loader's name in it would be looked for in vain in an image that has no files.
+if LC_ALL=C grep -q -a -o -E '/lib[0-9]*/ld-[a-z0-9.-]+' <(head -c 4096 "$binary"); then
+  echo "image: $binary is not static" >&2
+  exit 1
+fi
+bytes=$(stat -c %s "$binary")
+echo "binary: $binary, $((bytes / 1000)) kB"
+[ -z "$only_binary" ] || exit 0
+
+docker version >/dev/null 2>&1 || { echo "image: no docker engine answers, so there is only the binary" >&2; exit 3; }
+version=$("$binary" --version | awk '{ print $2 }')
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+context=$(mktemp -d)
+trap 'rm -rf "$context"' EXIT
+cp "$binary" "$context/erlmcp"
+mkdir "$context/empty"
+cp deploy/image/Dockerfile "$context/Dockerfile"
+names=(--tag "${tag:-erlmcp:$version}")
+[ -n "$tag" ] || names+=(--tag erlmcp:latest)
+# The old builder: it needs nothing but the engine.
+DOCKER_BUILDKIT=0 docker build --quiet --network none "${names[@]}" \
+  --build-arg "VERSION=$version" --build-arg "REVISION=$revision" "$context" >/dev/null
+image=${names[1]}
+size=$(docker image inspect --format '{{.Size}}' "$image")
+echo "image: $image, $((size / 1000)) kB"
+[ "$size" -lt 20000000 ] || { echo "image: it has $size bytes, and 20 MB are the limit" >&2; exit 1; }
+[ -z "$output" ] || docker save --output "$output" "${tag:-erlmcp:$version}"
