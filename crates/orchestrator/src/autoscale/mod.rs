@@ -6,8 +6,9 @@ mod swarm;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use erlmcp_load::clock::{RunClock, monotonic_ns};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use policy::Scaler;
 pub use policy::{Change, Load, Policy};
@@ -77,7 +78,7 @@ pub async fn autoscale(
     }
     let load = place.look().await.map_err(StressError::failed)?;
     let _ = events.send(AutoscaleEvent::Begun(load)).await;
-    let (mut scaler, began, mut said) = (Scaler::new(policy), Instant::now(), None);
+    let (mut scaler, clock, mut said) = (Scaler::new(policy), RunClock::new(monotonic_ns()), None);
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -87,7 +88,7 @@ pub async fn autoscale(
         }
         let done = async {
             let load = place.look().await?;
-            let Some(change) = scaler.step(began.elapsed(), load) else { return Ok(None) };
+            let Some(change) = scaler.step(Duration::from_micros(clock.now_us()), load) else { return Ok(None) };
             if !dry_run && let Err(why) = place.scale(change.to).await {
                 scaler.failed();
                 return Err(format!("{} replicas could not be had: {why}", change.to));
