@@ -45,8 +45,7 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp "$binary" "$context/erlmcp"
-# A mount in its place takes its mode.
-mkdir -m 1777 "$context/empty"
+mkdir "$context/folders" && mkdir -m 1777 "$context/folders/tmp" && mkdir "$context/folders/results"
 cp deploy/image/Dockerfile "$context/Dockerfile"
 names=(--tag "${tag:-erlmcp:$version}")
 [ -n "$tag" ] || names+=(--tag erlmcp:latest)
