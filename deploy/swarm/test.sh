@@ -84,11 +84,13 @@ clients() {
 unserved() { python3 -c 'import json,sys; said=json.loads(open(sys.argv[1]).read().splitlines()[-1]); print(said["answered"], len(said["otherwise"]), len(said["unserved_s"]), int(1000 * max(said["unserved_s"] or [0])))' "$1"; }
 
 # A task that is killed.
-clients 48 20 >"$work/kill" 2>&1 &
+clients 48 30 >"$work/kill" 2>&1 &
 asking=$!
 for _ in $(seq 300); do grep -q '^ready' "$work/kill" && break; sleep 0.1; done
 grep -q '^ready' "$work/kill" || fail "the clients do not come up: $(cat "$work/kill")"
 sleep 2
+# Those that went with the scaling are gone first.
+for _ in $(seq 300); do [ "$(docker ps --quiet --filter "name=$service" | wc -l)" = 12 ] && break; sleep 0.1; done
 victim=$(docker ps --quiet --filter label=erlmcp.chaos=true --filter "name=$service" | head -1)
 [ -n "$victim" ] || fail "no container of the stack has the label erlmcp.chaos=true"
 killed=$(now_ms)
