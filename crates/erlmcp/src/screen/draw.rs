@@ -15,12 +15,15 @@ use super::tables;
 /// Below this there is no room for charts.
 const CHART_ROWS_MIN: u16 = 5;
 const WIDE: u16 = 100;
+/// Lines of the newest second's figures.
+const FIGURES: u16 = 5;
 
 pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, (now_ms, hint): (u64, &str)) {
-    let phases = (board.phases.len() as u16).clamp(1, 9) + 2;
+    // A server that is only looked at has no phases, and the figures beside them want their lines all the same.
+    let lines = if board.phases.is_empty() { FIGURES } else { board.phases.len().min(9) as u16 };
     let rows = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(phases),
+        Constraint::Length(lines + 2),
         Constraint::Fill(2),
         Constraint::Fill(2),
         Constraint::Length(6),
@@ -76,10 +79,12 @@ fn now_box(board: &Board) -> Paragraph<'static> {
         return Paragraph::new("nothing measured yet").block(Block::bordered().title("Now"));
     };
     let server = now.connections_server.map_or(String::new(), |count| format!(" (server: {count})"));
+    let rate = |value: Option<f64>| value.map_or("-".into(), |rate| format!("{rate:.0}"));
+    let of_offered = offered(now).map_or(String::new(), |offered| format!(" of {offered:.0} offered"));
     let ms = |value: Option<f64>| value.map_or("-".into(), |ms| format!("{ms:.2}"));
     let lines = vec![
-        Line::from(format!("connections  {}{server}", now.connections)),
-        Line::from(format!("requests/s   {:.0} of {:.0} offered", now.answered_rps, now.offered_rps)),
+        Line::from(format!("connections  {}{server}", rate(connections(now)))),
+        Line::from(format!("requests/s   {}{of_offered}", rate(answered(now)))),
         Line::from(format!("P50/P95/P99  {} / {} / {} ms", ms(now.p50_ms), ms(now.p95_ms), ms(now.p99_ms))),
         Line::from(format!("errors       {} in this second", now.errors.values().sum::<u64>())),
         Line::from(faults(now)),
@@ -96,19 +101,42 @@ fn faults(now: &SecondView) -> String {
     format!("faults       {}", if all.is_empty() { "none".into() } else { all.join(", ") })
 }
 
+/// True where agents of ours load the server, so that their figures are there.
+fn is_loaded(second: &SecondView) -> bool {
+    !second.agents.is_empty() || second.offered_rps > 0.0
+}
+
+/// Requests/s that were to be sent.
+fn offered(second: &SecondView) -> Option<f64> {
+    is_loaded(second).then_some(second.offered_rps)
+}
+
+/// Requests/s by the agents, or without them by the replicas' own counts; None where these are not known.
+fn answered(second: &SecondView) -> Option<f64> {
+    if is_loaded(second) {
+        return Some(second.answered_rps);
+    }
+    let by_replicas: Option<f64> = second.replicas.iter().map(|replica| replica.answered_rps).sum();
+    by_replicas.filter(|_| !second.replicas.is_empty())
+}
+
+/// Open connections, by the same.
+fn connections(second: &SecondView) -> Option<f64> {
+    let open = if is_loaded(second) { Some(second.connections) } else { second.connections_server };
+    open.map(|open| open as f64)
+}
+
 /// One line of a chart: its name, its mark, its colour, and its figure of a second.
 type Curve = (&'static str, Marker, Color, fn(&SecondView) -> Option<f64>);
 
-static RATES: [Curve; 2] = [
-    ("offered", Marker::Dot, Color::Gray, |second| Some(second.offered_rps)),
-    ("answered", Marker::Braille, Color::Green, |second| Some(second.answered_rps)),
-];
+static RATES: [Curve; 2] =
+    [("offered", Marker::Dot, Color::Gray, offered), ("answered", Marker::Braille, Color::Green, answered)];
 static LATENCIES: [Curve; 3] = [
     ("P50", Marker::Dot, Color::Gray, |second| second.p50_ms),
     ("P95", Marker::Braille, Color::Yellow, |second| second.p95_ms),
     ("P99", Marker::Block, Color::Red, |second| second.p99_ms),
 ];
-static CONNECTIONS: [Curve; 1] = [("open", Marker::Braille, Color::Cyan, |second| Some(second.connections as f64))];
+static CONNECTIONS: [Curve; 1] = [("open", Marker::Braille, Color::Cyan, connections)];
 
 fn draw_charts(frame: &mut Frame<'_>, board: &Board, area: Rect) {
     if area.height < CHART_ROWS_MIN {
@@ -140,7 +168,8 @@ fn draw_chart(frame: &mut Frame<'_>, board: &Board, title: &str, curves: &[Curve
     let first = board.seconds.get(skipped).map_or(0, |second| second.second);
     let last = board.newest().map_or(0, |second| second.second).max(first + 1);
     let most = if most > 0.0 { most * 1.05 } else { 1.0 };
-    let datasets = curves.iter().zip(&points).map(|((name, marker, colour, _), points)| {
+    let measured = curves.iter().zip(&points).filter(|(_, points)| !points.is_empty());
+    let datasets = measured.map(|((name, marker, colour, _), points)| {
         Dataset::default().name(*name).marker(*marker).graph_type(GraphType::Line).style(*colour).data(points)
     });
     let across =

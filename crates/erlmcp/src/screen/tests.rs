@@ -96,6 +96,21 @@ fn before_anything_is_known_nothing_is_made_up() {
     assert!(text.contains("none so far"), "{text}");
 }
 
+/// A server that is only looked at.
+#[test]
+fn what_no_load_measured_is_the_servers_word_or_a_dash() {
+    let unloaded = SecondView { connections: 0, offered_rps: 0.0, answered_rps: 0.0, agents: vec![], ..second(1) };
+    let silent = SecondView { replicas: vec![], connections_server: None, ..unloaded.clone() };
+    for (second, connections, requests) in
+        [(unloaded, "connections  999 ", "requests/s   2000 "), (silent, "connections  - ", "requests/s   - ")]
+    {
+        let mut board = Board::default();
+        board.push(&Event::Second(Box::new(second)), 0);
+        let text = drawn(&board, 120, 36, 0);
+        assert!(text.contains(connections) && text.contains(requests) && !text.contains("offered"), "{text}");
+    }
+}
+
 /// No size of a terminal is too small to go on.
 #[test]
 fn any_size_can_be_drawn() {
