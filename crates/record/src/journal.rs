@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::{Entry, RECORD_VERSION};
 
 /// The name of the journal in a run's folder.
-pub(crate) const FILE_NAME: &str = "journal.jsonl";
+const FILE_NAME: &str = "journal.jsonl";
 
 /// No row comes near this: with seven full histograms one takes about a megabyte.
-const LINE_MAX: u64 = 64 << 20;
+pub(crate) const LINE_MAX: u64 = 64 << 20;
 
 /// A journal could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -64,47 +64,34 @@ impl<W: Write> JournalWriter<W> {
     }
 }
 
-/// Reads a journal row by row, in bounded memory. A torn last line, as a crash leaves it, ends the journal;
-/// a bad line with good ones behind it is an error.
+/// Turns the lines of a journal into rows, one after the other.
 #[derive(Debug)]
-pub struct JournalReader {
+pub(crate) struct Rows {
     path: PathBuf,
-    lines: BufReader<File>,
     line: u64,
-    torn: bool,
 }
 
-impl JournalReader {
-    pub fn open(folder: &Path) -> Result<Self, JournalError> {
-        let path = folder.join(FILE_NAME);
-        let file = File::open(&path).map_err(|source| JournalError::Read { path: path.clone(), source })?;
-        Ok(Self { path, lines: BufReader::new(file), line: 0, torn: false })
+impl Rows {
+    /// Those of the journal in `folder`, with its file.
+    pub(crate) fn open(folder: &Path) -> Result<(Self, File), JournalError> {
+        let rows = Self { path: folder.join(FILE_NAME), line: 0 };
+        let file = File::open(&rows.path).map_err(|source| rows.unreadable(source))?;
+        Ok((rows, file))
     }
 
-    /// True after the end was reached at a torn last line.
-    pub fn torn(&self) -> bool {
-        self.torn
+    pub(crate) fn unreadable(&self, source: std::io::Error) -> JournalError {
+        JournalError::Read { path: self.path.clone(), source }
     }
 
-    fn read_line(&mut self) -> Result<Option<Entry>, JournalError> {
-        // Bytes, since a line that was torn within a letter is no text.
-        let mut text = Vec::new();
-        let read = (&mut self.lines).take(LINE_MAX).read_until(b'\n', &mut text);
-        let read = read.map_err(|source| JournalError::Read { path: self.path.clone(), source })?;
-        if read == 0 {
-            return Ok(None);
-        }
+    /// The row that the next line is.
+    pub(crate) fn read(&mut self, line: &[u8]) -> Result<Entry, JournalError> {
         self.line += 1;
-        if read as u64 == LINE_MAX {
+        if line.len() as u64 >= LINE_MAX {
             return Err(self.corrupt(format!("it is longer than {LINE_MAX} bytes")));
         }
-        if text.last() != Some(&b'\n') {
-            self.torn = true;
-            return Ok(None);
-        }
-        let entry: Entry = serde_json::from_slice(&text).map_err(|error| self.corrupt(error.to_string()))?;
+        let entry = serde_json::from_slice(line).map_err(|error| self.corrupt(error.to_string()))?;
         self.check_order(&entry)?;
-        Ok(Some(entry))
+        Ok(entry)
     }
 
     fn corrupt(&self, what: String) -> JournalError {
@@ -120,6 +107,42 @@ impl JournalReader {
             (1, _) => Err(self.corrupt("the first row is not the run's header".into())),
             _ => Ok(()),
         }
+    }
+}
+
+/// Reads a journal row by row, in bounded memory. A torn last line, as a crash leaves it, ends the journal;
+/// a bad line with good ones behind it is an error.
+#[derive(Debug)]
+pub struct JournalReader {
+    rows: Rows,
+    lines: BufReader<File>,
+    torn: bool,
+}
+
+impl JournalReader {
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let (rows, file) = Rows::open(folder)?;
+        Ok(Self { rows, lines: BufReader::new(file), torn: false })
+    }
+
+    /// True after the end was reached at a torn last line.
+    pub fn torn(&self) -> bool {
+        self.torn
+    }
+
+    fn read_line(&mut self) -> Result<Option<Entry>, JournalError> {
+        // Bytes, since a line that was torn within a letter is no text.
+        let mut text = Vec::new();
+        let read = (&mut self.lines).take(LINE_MAX).read_until(b'\n', &mut text);
+        let read = read.map_err(|source| self.rows.unreadable(source))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        if text.last() != Some(&b'\n') && (read as u64) < LINE_MAX {
+            self.torn = true;
+            return Ok(None);
+        }
+        self.rows.read(&text).map(Some)
     }
 }
 
