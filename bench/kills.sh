@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # How fast a lost replica is noticed and made good, under load: a cluster of its own, one replica after another killed, and the
 # longest time of each thing that follows. Writes bench/results/kills-DATE.md and prints it. Exits with 99 where a limit is
-# passed (detected by the cluster 200 ms and ready again 2 s after the SIGKILL, all clients served again 1 s after the
-# process was gone, from when docs/method.md counts), with 3
-# where fewer were killed or not all of it was seen, with the run's own code where that is neither 0 nor 3, else with 0.
+# passed (detected by the cluster 200 ms and ready again 2 s after the SIGKILL, all clients served again 1 s after the process
+# was gone, from when docs/method.md counts), with 3 where fewer were killed or not all of it was seen, with the run's own code where that is neither 0 nor 3, else with 0.
 #   bench/kills.sh [KILLS] [CONNECTIONS] [REQUESTS/S] [more arguments for erlmcp chaos]
 # 30 kills are the usual run (5 minutes), 300 the long one (50 minutes).
 #   KIND=partition bench/kills.sh [PARTITIONS] ...

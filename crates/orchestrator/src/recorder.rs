@@ -100,7 +100,7 @@ impl Recorder {
     }
 
     /// Why the run has to end, since there is no more room for its record.
-    pub(crate) fn is_full(&mut self, now_us: u64) -> Option<String> {
+    pub(crate) fn no_room(&mut self, now_us: u64) -> Option<String> {
         self.room.ended(now_us / 1_000_000)
     }
 

@@ -163,14 +163,13 @@ impl<H: Hands> Run<H> {
         for second in self.recorder.second(now_us)? {
             self.watcher.show(live::Event::Second(Box::new(second))).await;
         }
-        if self.stops_at_errors && self.ended.is_none() && self.world.seconds.mostly_errors_for(ERROR_SECONDS) {
-            let reason = format!("more than 50 % errors for {ERROR_SECONDS} s; --no-abort goes on all the same");
-            self.end_early(Ended::Aborted { reason: reason.clone() }, &reason).await?;
-        }
-        if self.ended.is_none()
-            && let Some(reason) = self.recorder.is_full(now_us)
-        {
-            self.end_early(Ended::Aborted { reason: reason.clone() }, &reason).await?;
+        let too_many_errors = self.stops_at_errors && self.world.seconds.mostly_errors_for(ERROR_SECONDS);
+        let reason = match too_many_errors {
+            true => Some(format!("more than 50 % errors for {ERROR_SECONDS} s; --no-abort goes on all the same")),
+            false => self.recorder.no_room(now_us),
+        };
+        if let Some(reason) = reason {
+            self.abort(reason).await?;
         }
         if self.patience.is_at_end(now_us) {
             self.give_up(now_us).await?;
@@ -183,7 +182,7 @@ impl<H: Hands> Run<H> {
         let phase = self.phase.as_ref().map_or(0, |(_, plan)| plan.number);
         let (name, value, note) = (finding::AGENT_LOST.to_string(), Some(1.0), Some(reason.clone()));
         self.recorder.row(&Entry::Finding(FindingRow { phase, at_us: now_us, name, value, note }))?;
-        self.end_early(Ended::Aborted { reason: reason.clone() }, &reason).await
+        self.abort(reason).await
     }
 
     async fn interrupted(&mut self, count: u32) -> Result<(), StressError> {
@@ -196,6 +195,11 @@ impl<H: Hands> Run<H> {
             self.give_up(self.hands.now_us()).await?;
         }
         Ok(())
+    }
+
+    /// The run ends by itself, where it does not end already.
+    async fn abort(&mut self, reason: String) -> Result<(), StressError> {
+        self.end_early(Ended::Aborted { reason: reason.clone() }, &reason).await
     }
 
     /// Cuts what runs and leaves out what is to come, except what ends the run.
@@ -296,7 +300,7 @@ impl<H: Hands> Run<H> {
             }
         }
         match aborted {
-            Some(reason) => Box::pin(self.end_early(Ended::Aborted { reason: reason.clone() }, &reason)).await,
+            Some(reason) => Box::pin(self.abort(reason)).await,
             None => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::bail;
 use erlmcp_server::{EntryConfig, JwtConfig, Limits, new_token};
 
 use crate::args::{EntryArgs, TokenArgs};
@@ -44,16 +44,14 @@ impl EntryArgs {
 
     /// Refuses to listen for other machines without asking who comes.
     pub(super) fn may_listen(&self, addresses: &[SocketAddr]) -> anyhow::Result<()> {
-        let open = addresses.iter().find(|address| !address.ip().is_loopback());
-        let Some(open) = open.filter(|_| !self.insecure_open && self.tokens.is_none() && self.jwks.is_none()) else {
-            return Ok(());
-        };
-        ensure!(
-            false,
-            "{open} is not this machine alone, and nobody would be asked for a token: give --tokens or --jwks, \
-             or say --insecure-open where whoever can reach it may use it"
-        );
-        Ok(())
+        let asks = self.tokens.is_some() || self.jwks.is_some();
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(open) if !asks && !self.insecure_open => bail!(
+                "{open} is not this machine alone, and nobody would be asked for a token: give --tokens or --jwks, \
+                 or say --insecure-open where whoever can reach it may use it"
+            ),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -32,10 +32,10 @@ impl Dispatcher {
             }
         }
         let Some(gate) = &self.shared.gate else { return Ok(()) };
-        let needed = if is_mcp { &gate.config.scopes } else { &gate.page_scopes };
         if !is_mcp && !is_for_operators {
             return Ok(());
         }
+        let needed = if is_mcp { &gate.config.scopes } else { &gate.page_scopes };
         let checked = gate.check(head.known.authorization, &mut self.admitted, self.dates.unix_seconds);
         match checked.and_then(|principal| Gate::has_scopes(&principal, needed).map(|()| principal)) {
             Ok(principal) => {
@@ -122,7 +122,7 @@ fn origin(gate: &Gate, head: &Head<'_, '_>) -> String {
         return resource.trim_end_matches('/').trim_end_matches("/mcp").to_string();
     }
     let host = head.known.host.value().and_then(|host| std::str::from_utf8(host).ok()).unwrap_or("localhost");
-    format!("{}://{}", gate.scheme, head.authority.unwrap_or(host))
+    format!("http://{}", head.authority.unwrap_or(host))
 }
 
 /// Tells how to come in (RFC 6750, RFC 9728).

@@ -62,8 +62,6 @@ pub(crate) struct Gate {
     pub(crate) quota: Quota,
     /// What /metrics and /status need.
     pub(crate) page_scopes: Vec<String>,
-    /// That clients come by.
-    pub(crate) scheme: &'static str,
     file: Option<Mutex<Watched>>,
     tokens: RwLock<HashMap<Hash, Entry>>,
     signed: Option<Checker>,
@@ -85,7 +83,6 @@ impl Gate {
         Ok(Self {
             quota: Quota::new(limits),
             page_scopes: vec!["metrics".to_string()],
-            scheme: "http",
             file: file.map(Mutex::new),
             tokens: RwLock::new(tokens),
             signed: config.jwt.as_ref().map(Checker::new).transpose()?,

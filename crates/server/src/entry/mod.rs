@@ -1,5 +1,5 @@
 //! Who may come in: bearer tokens of a file, or signed ones (JWT) by the keys of their issuer; what each principal may
-//! use; and TLS. A server that asks for none of it does not come by here.
+//! use. A server that asks for none of it does not come by here.
 
 mod account;
 mod config;
