@@ -13,6 +13,8 @@ use rustix::process::getuid;
 const NAME: &str = "erlmcp-store-";
 /// A file in it that is locked for as long as the folder is in use.
 const ALIVE: &str = "alive";
+/// Its name until it is locked: by the other one it could be found, and its folder taken for an abandoned one.
+const UNLOCKED: &str = "unlocked";
 
 /// A folder for this user alone, in the system's folder for temporary files. It is removed with this value; where a process
 /// was killed, the next one removes it.
@@ -35,8 +37,9 @@ impl PrivateFolder {
         SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
         let path = base.join(format!("{prefix}{:016x}", u64::from_ne_bytes(random)));
         DirBuilder::new().mode(0o700).create(&path)?;
-        let alive = File::create(path.join(ALIVE))?;
+        let alive = File::create(path.join(UNLOCKED))?;
         flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
+        fs::rename(path.join(UNLOCKED), path.join(ALIVE))?;
         Ok(Self { path, _alive: alive })
     }
 
@@ -84,5 +87,20 @@ mod tests {
         assert!(path.is_dir() && another.path().is_dir() && !abandoned.exists());
         drop(folder);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn one_that_is_just_being_made_is_not_taken_for_an_abandoned_one() {
+        let make_some = || {
+            for _ in 0..200 {
+                let folder = PrivateFolder::create().expect("nobody else has its lock");
+                assert!(folder.path().join(ALIVE).is_file(), "removed by somebody else");
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(make_some);
+            }
+        });
     }
 }
