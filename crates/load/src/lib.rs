@@ -17,6 +17,8 @@ mod connection_log;
 mod endpoint;
 mod engine;
 mod episodes;
+#[doc(hidden)]
+pub mod hot;
 mod ledger;
 mod line;
 mod misbehaviour;

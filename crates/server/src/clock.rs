@@ -38,7 +38,6 @@ pub(crate) enum Clock {
     #[default]
     Monotonic,
     /// Nanoseconds, set by whoever holds the other end.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests move the time by hand"))]
     Manual(Arc<AtomicU64>),
 }
 

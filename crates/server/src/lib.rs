@@ -46,6 +46,8 @@ mod dispatch;
 mod engine;
 mod entry;
 pub mod features;
+#[doc(hidden)]
+pub mod hot;
 mod limits;
 mod metrics;
 pub mod operations;

@@ -34,7 +34,7 @@ use crate::queue::Gathering;
 use crate::session::Session;
 use crate::shard::{ConnToken, Mailbox};
 
-pub(crate) use catalog::Catalog;
+pub(crate) use catalog::{Catalog, MODERN};
 pub(crate) use listen::{write_changes, write_comment, write_message, write_retry_after};
 use reply::Dates;
 use route::{ALLOW_ANY, Page, Route, route};

@@ -22,7 +22,6 @@ pub use notifier::Notifier;
 pub(crate) use notifier::{Outbox, Updates};
 pub(crate) use peers::Forwarded;
 pub(crate) use shared::Shared;
-#[cfg(test)]
 pub(crate) use starting::share;
 
 use crate::clock::monotonic_ns;

@@ -27,7 +27,7 @@ use crate::metrics::counters::{ConnectionKind, ShardCounters};
 
 pub(crate) use accepting::Accepting;
 pub(crate) use mailbox::{Mailbox, Note, Origin};
-pub(crate) use net::{Net, Readiness, Sockets};
+pub(crate) use net::{Net, Readiness, Sockets, Transport};
 pub(crate) use run::{Looping, WAKER, run};
 
 use draining::Drain;
