@@ -60,11 +60,11 @@ pub mod tools;
 
 pub use answer::ServerInfo;
 pub use engine::{Change, ClusterPages, Drained, Listening, Notifier, Server, ServerConfig, ServerError, bind};
-pub use entry::{EntryConfig, EntryError, JwtConfig, new_token};
+pub use entry::{EntryConfig, EntryError, JwtConfig, TlsFiles, new_token};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
     ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, ShardFigures,
-    ShortHistogram, Snapshot, State, bounds_us, short_bounds_ns,
+    ShortHistogram, Snapshot, State, TlsFigures, bounds_us, short_bounds_ns,
 };
 pub use schemars;
 pub use session::SessionKey;

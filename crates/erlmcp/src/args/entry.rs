@@ -10,6 +10,12 @@ use super::duration::parse_duration;
 /// Who may come in, and what each may use. All of it is told in docs/authorization.md.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct EntryArgs {
+    /// Speak TLS: a file with the certificate and those that lead to its root, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Ask for bearer tokens: a file of hashed ones, as `erlmcp token` makes its lines
     #[arg(long, value_name = "FILE")]
     pub(crate) tokens: Option<PathBuf>,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use erlmcp_server::{EntryConfig, JwtConfig, Limits, new_token};
+use erlmcp_server::{EntryConfig, JwtConfig, Limits, TlsFiles, new_token};
 
 use crate::args::{EntryArgs, TokenArgs};
 use crate::console;
@@ -22,7 +22,9 @@ impl EntryArgs {
         if authorization_servers.is_empty() {
             authorization_servers.extend(self.jwt_issuer.clone());
         }
+        let tls = self.tls_cert.clone().zip(self.tls_key.clone());
         EntryConfig {
+            tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
             tokens: self.tokens.clone(),
             jwt,
             scopes: self.require_scope.clone(),

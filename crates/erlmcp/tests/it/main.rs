@@ -8,6 +8,7 @@ mod cluster;
 mod discovering;
 mod doctoring;
 mod documented;
+mod encrypted;
 mod entering;
 mod finished;
 mod foreign;

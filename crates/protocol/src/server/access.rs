@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::head::{Head, Known, Once, Refusal};
 
 /// The hosts that a server answers to. Compared byte by byte: only the normalised form of a name passes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AllowedHosts {
     /// With their ports, as Host has them.
     exact: Vec<Box<[u8]>>,
@@ -15,18 +15,27 @@ pub struct AllowedHosts {
     ports: Vec<u16>,
     /// A listener takes connections to every address of the machine, so that every address may be named.
     any_address: bool,
+    /// The listeners speak TLS themselves.
+    is_secured: bool,
+}
+
+/// The port that is not written where it is this one.
+const fn unwritten(is_secured: bool) -> u16 {
+    if is_secured { 443 } else { 80 }
 }
 
 impl AllowedHosts {
-    /// For these listeners, and what the operator added, with or without ports.
-    pub fn new(listeners: &[SocketAddr], added: &[String]) -> Self {
-        let mut hosts = Self::default();
+    /// For these listeners, and what the operator added, with or without ports. `is_secured`: they speak TLS themselves.
+    pub fn new(listeners: &[SocketAddr], added: &[String], is_secured: bool) -> Self {
+        let (exact, names, ports) = (Vec::new(), Vec::new(), Vec::new());
+        let mut hosts = Self { exact, names, ports, any_address: false, is_secured };
         for listener in listeners {
             hosts.any_address |= listener.ip().is_unspecified();
             hosts.add(listener.to_string());
             hosts.add(format!("localhost:{}", listener.port()));
-            if listener.port() == 80 {
-                hosts.add(listener.to_string().trim_end_matches(":80").to_string());
+            if listener.port() == unwritten(is_secured) {
+                let ending = format!(":{}", listener.port());
+                hosts.add(listener.to_string().trim_end_matches(&ending).to_string());
                 hosts.add("localhost".to_string());
             }
             if !hosts.ports.contains(&listener.port()) {
@@ -60,7 +69,7 @@ impl AllowedHosts {
     /// An address literal with a listener's port: a loopback address, or any where all are listened on.
     fn has_address(&self, host: &[u8]) -> bool {
         let (name, port) = split_port(host);
-        if !self.ports.contains(&port.unwrap_or(80)) {
+        if !self.ports.contains(&port.unwrap_or(unwritten(self.is_secured))) {
             return false;
         }
         let Ok(name) = std::str::from_utf8(name) else { return false };
@@ -72,11 +81,14 @@ impl AllowedHosts {
 
     /// True for an origin whose pages may send requests here.
     fn has_origin(&self, origin: &[u8]) -> bool {
-        if let Some(host) = origin.strip_prefix(b"http://") {
-            return self.has(host);
+        let plain = origin.strip_prefix(b"http://");
+        let secured = origin.strip_prefix(b"https://");
+        match (plain, secured, self.is_secured) {
+            (Some(own), _, false) | (_, Some(own), true) => self.has(own),
+            // TLS is ended before this server, by whoever the added names belong to.
+            (_, Some(before), false) => self.has_name(before),
+            _ => false,
         }
-        // TLS is ended before this server, by whoever the added names belong to.
-        origin.strip_prefix(b"https://").is_some_and(|host| self.has_name(host))
     }
 
     /// Checks where a request says it is going and where it comes from.
@@ -120,7 +132,7 @@ mod tests {
 
     fn hosts(listeners: &[&str], added: &[&str]) -> AllowedHosts {
         let listeners: Vec<SocketAddr> = listeners.iter().map(|text| text.parse().expect("an address")).collect();
-        AllowedHosts::new(&listeners, &added.iter().map(ToString::to_string).collect::<Vec<_>>())
+        AllowedHosts::new(&listeners, &added.iter().map(ToString::to_string).collect::<Vec<_>>(), false)
     }
 
     #[test]
@@ -190,5 +202,18 @@ mod tests {
         ] {
             assert!(!hosts.has_origin(bad.as_bytes()), "{bad}");
         }
+    }
+
+    #[test]
+    fn who_speaks_tls_is_at_https_and_its_own_port_is_not_written() {
+        let listeners = ["127.0.0.1:443", "127.0.0.1:8443"].map(|text| text.parse().expect("an address"));
+        let hosts = AllowedHosts::new(&listeners, &["mcp.example".to_string()], true);
+        for good in ["https://localhost", "https://127.0.0.1", "https://localhost:8443", "https://mcp.example"] {
+            assert!(hosts.has_origin(good.as_bytes()), "{good}");
+        }
+        for bad in ["http://localhost:8443", "http://mcp.example", "https://localhost:80", "http://localhost"] {
+            assert!(!hosts.has_origin(bad.as_bytes()), "{bad}");
+        }
+        assert!(hosts.has(b"127.0.0.5") && !hosts.has(b"127.0.0.5:80"));
     }
 }

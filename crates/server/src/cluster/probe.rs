@@ -5,12 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 
 use super::membership::Verdict;
 use crate::clock::monotonic_ns;
+use crate::entry::{Inside, Insider};
 
 /// From the start of one probe to the start of the next.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -26,14 +26,15 @@ const ANSWER_BYTES_MAX: usize = 8 * 1_024;
 pub(super) struct Probe {
     address: SocketAddr,
     source: Option<IpAddr>,
-    connection: Option<TcpStream>,
+    inside: Inside,
+    connection: Option<Insider>,
     began_ns: u64,
 }
 
 impl Probe {
     /// Connections come from `source` where one is given.
-    pub(super) fn new(address: SocketAddr, source: Option<IpAddr>) -> Self {
-        Self { address, source, connection: None, began_ns: 0 }
+    pub(super) fn new(address: SocketAddr, source: Option<IpAddr>, inside: Inside) -> Self {
+        Self { address, source, inside, connection: None, began_ns: 0 }
     }
 
     /// Waits for the time of the next probe, and for what comes of it.
@@ -42,46 +43,48 @@ impl Probe {
         let since_ns = monotonic_ns().saturating_sub(self.began_ns);
         sleep(pause.saturating_sub(Duration::from_nanos(since_ns))).await;
         self.began_ns = monotonic_ns();
-        let asked = timeout(TIMEOUT, is_ready(&mut self.connection, self.address, self.source)).await;
+        let asked = timeout(TIMEOUT, self.is_ready()).await;
         let good = matches!(asked, Ok(Ok(true)));
         if !good {
             self.connection = None;
         }
         Verdict { good, at_ns: monotonic_ns() }
     }
-}
 
-/// A kept connection may have been closed meanwhile: then a new one has the last word.
-async fn is_ready(connection: &mut Option<TcpStream>, address: SocketAddr, source: Option<IpAddr>) -> io::Result<bool> {
-    if let Some(kept) = connection
-        && let Ok(ready) = ask(kept, address).await
-    {
-        return Ok(ready);
+    /// A kept connection may have been closed meanwhile: then a new one has the last word.
+    async fn is_ready(&mut self) -> io::Result<bool> {
+        if let Some(kept) = &mut self.connection
+            && let Ok(ready) = ask(kept, self.address).await
+        {
+            return Ok(ready);
+        }
+        let fresh = self.connect().await?;
+        ask(self.connection.insert(fresh), self.address).await
     }
-    let fresh = connect(address, source).await?;
-    ask(connection.insert(fresh), address).await
-}
 
-async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(source) = source {
-        socket.bind(SocketAddr::new(source, 0))?;
+    async fn connect(&self) -> io::Result<Insider> {
+        let socket = if self.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(source) = self.source {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        let stream = socket.connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        // A probe leaves no TIME_WAIT behind.
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        self.inside.over(stream, self.address)
     }
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    // A probe leaves no TIME_WAIT behind.
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-    Ok(stream)
 }
 
-async fn ask(stream: &mut TcpStream, address: SocketAddr) -> io::Result<bool> {
+async fn ask(stream: &mut Insider, address: SocketAddr) -> io::Result<bool> {
     let request = format!("GET /ready HTTP/1.1\r\nHost: {address}\r\nUser-Agent: erlmcp-probe\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::with_capacity(512);
+    let (mut answer, mut piece) = (Vec::with_capacity(512), [0; 512]);
     loop {
-        if stream.read_buf(&mut answer).await? == 0 {
+        let count = stream.read(&mut piece).await?;
+        if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        answer.extend_from_slice(&piece[..count]);
         if let Some(status) = whole_answer(&answer)? {
             return Ok(status == 200);
         }
@@ -105,6 +108,8 @@ fn whole_answer(answer: &[u8]) -> io::Result<Option<u16>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -134,7 +139,7 @@ mod tests {
                 }
                 std::future::pending::<()>().await;
             });
-            let mut probe = Probe::new(address, Some(address.ip()));
+            let mut probe = Probe::new(address, Some(address.ip()), Inside::default());
             let mut verdicts = Vec::new();
             for _ in 0..3 {
                 verdicts.push(probe.next(false).await.good);

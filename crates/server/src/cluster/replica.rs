@@ -29,6 +29,7 @@ use super::pulse::HEARTBEAT_MS;
 use crate::answer::ServerInfo;
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared};
+use crate::entry::Inside;
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
 use crate::session::{Ending, Sessions, Word};
@@ -97,7 +98,8 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
                 server.take_over(inheritance).map_err(ClusterError::system("start a thread"))?;
             }
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
-            let watch = Watch { source, verdicts, probes: BTreeMap::new() };
+            let inside = server.shared().peers.inside.clone();
+            let watch = Watch { source, inside, verdicts, probes: BTreeMap::new() };
             let shared = server.shared();
             let mut replica = Replica {
                 server: Some(server),
@@ -367,6 +369,7 @@ async fn over(draining: &mut Option<JoinHandle<Drained>>) -> Drained {
 /// The replicas that this one watches, from its own address.
 struct Watch {
     source: Option<IpAddr>,
+    inside: Inside,
     verdicts: mpsc::Sender<(u16, Verdict)>,
     /// At most one a replica of the cluster.
     probes: BTreeMap<u16, (Member, JoinHandle<()>)>,
@@ -384,8 +387,9 @@ impl Watch {
         for member in members {
             let (source, verdicts, address, replica) =
                 (self.source, self.verdicts.clone(), member.address, member.replica);
+            let inside = self.inside.clone();
             self.probes.entry(replica).or_insert_with(|| {
-                let mut probe = Probe::new(address, source);
+                let mut probe = Probe::new(address, source, inside);
                 let task = tokio::spawn(async move {
                     // A peer has no need to hurry.
                     while verdicts.send((replica, probe.next(true).await)).await.is_ok() {}

@@ -16,6 +16,7 @@ use super::messages::Membership;
 use super::probe::Probe;
 use super::process::Process;
 use super::pulse::Pulse;
+use crate::entry::Inside;
 use crate::metrics::Snapshot;
 
 /// Where a replica stands in its life.
@@ -229,11 +230,11 @@ pub(super) struct Prober {
 }
 
 impl Prober {
-    pub(super) fn start(slot: &Slot, happenings: &mpsc::Sender<Happening>) -> Self {
+    pub(super) fn start(slot: &Slot, inside: &Inside, happenings: &mpsc::Sender<Happening>) -> Self {
         let is_member = Arc::new(AtomicBool::new(slot.is_member));
         let (replica, life) = (slot.replica, slot.life);
         let (known, happenings) = (Arc::clone(&is_member), happenings.clone());
-        let mut probe = Probe::new(slot.address, None);
+        let mut probe = Probe::new(slot.address, None, inside.clone());
         let task = tokio::spawn(async move {
             loop {
                 let verdict = probe.next(known.load(Ordering::Relaxed)).await;

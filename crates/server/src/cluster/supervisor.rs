@@ -29,6 +29,7 @@ use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS, Pulse};
 use super::slot::{Slot, Stage};
 use super::sockets::bind_all;
 use crate::clock::monotonic_ns;
+use crate::entry::Inside;
 use crate::metrics::ClusterReference;
 
 /// The shared pages are made anew after so many looks at the replicas.
@@ -55,6 +56,8 @@ pub(super) enum Phase {
 
 pub(super) struct Supervisor {
     pub(super) config: ClusterConfig,
+    /// How the replicas are asked how they are.
+    inside: Inside,
     pub(super) port: u16,
     control: PathBuf,
     /// Owned here, so that they outlive every replica; given up when the cluster stops.
@@ -142,6 +145,7 @@ impl Supervisor {
         let endings = Endings::new(&config.limits);
         let keeping = Keeping::new(config.store.clone())?;
         let mut supervisor = Self {
+            inside: Inside::new(config.entry.tls.is_some()),
             config,
             port: sockets.port,
             control,
@@ -353,7 +357,7 @@ impl Supervisor {
         if matches!(slot.stage, Stage::Starting { .. }) {
             slot.stage = Stage::Ready;
             slot.pulse = Pulse::new(monotonic_ns());
-            slot.prober = Some(super::slot::Prober::start(slot, &self.happenings));
+            slot.prober = Some(super::slot::Prober::start(slot, &self.inside, &self.happenings));
             self.is_membership_old = true;
         }
     }

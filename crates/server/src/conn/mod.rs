@@ -197,6 +197,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Option<Connection<mio::net::TcpStream>>>() <= 96);
+        assert!(size_of::<Option<Connection<crate::shard::Link>>>() <= 88);
     }
 }

@@ -122,7 +122,8 @@ fn origin(gate: &Gate, head: &Head<'_, '_>) -> String {
         return resource.trim_end_matches('/').trim_end_matches("/mcp").to_string();
     }
     let host = head.known.host.value().and_then(|host| std::str::from_utf8(host).ok()).unwrap_or("localhost");
-    format!("http://{}", head.authority.unwrap_or(host))
+    let scheme = if gate.config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", head.authority.unwrap_or(host))
 }
 
 /// Tells how to come in (RFC 6750, RFC 9728).

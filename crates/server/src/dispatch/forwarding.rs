@@ -41,6 +41,7 @@ impl Dispatcher {
         let cancellation = Cancellation::default();
         let forwarded = Forwarded {
             address,
+            inside: self.shared.peers.inside.clone(),
             request,
             reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: None },
             cancellation: cancellation.clone(),

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::entry::{Inside, Insider};
 use crate::queue::{Answer, ReplyTo};
 use crate::tools::Cancellation;
 
@@ -25,11 +25,12 @@ const PIECE: usize = 16 * 1_024;
 pub(crate) struct Peers {
     members: RwLock<BTreeMap<u16, SocketAddr>>,
     room: Arc<Semaphore>,
+    pub(crate) inside: Inside,
 }
 
 impl Default for Peers {
     fn default() -> Self {
-        Self { members: RwLock::default(), room: Arc::new(Semaphore::new(FORWARDED_MAX)) }
+        Self { members: RwLock::default(), room: Arc::new(Semaphore::new(FORWARDED_MAX)), inside: Inside::default() }
     }
 }
 
@@ -51,6 +52,7 @@ impl Peers {
 /// A request for another replica.
 pub(crate) struct Forwarded {
     pub(crate) address: SocketAddr,
+    pub(crate) inside: Inside,
     /// As it is sent. It asks the other one to close the connection after its answer.
     pub(crate) request: Vec<u8>,
     /// Who waits here; cancelled when it goes.
@@ -64,11 +66,11 @@ pub(crate) struct Forwarded {
 impl Forwarded {
     /// Hands what the other replica answers to whoever waits here, as it comes.
     pub(crate) async fn run(self) {
-        let Self { address, request, reply, cancellation, unreachable, room: _room } = self;
+        let Self { address, inside, request, reply, cancellation, unreachable, room: _room } = self;
         let ReplyTo { mailbox, token, .. } = reply;
         let begun = tokio::select! {
             () = cancellation.cancelled() => return,
-            begun = begin(address, &request) => begun,
+            begun = begin(address, &inside, &request) => begun,
         };
         let Ok((mut stream, mut piece)) = begun else { return mailbox.answer(token, unreachable).await };
         while !piece.is_empty() {
@@ -85,8 +87,9 @@ impl Forwarded {
 }
 
 /// Sends the request; gives the first piece of the answer, which is not empty.
-async fn begin(address: SocketAddr, request: &[u8]) -> io::Result<(TcpStream, Vec<u8>)> {
-    let mut stream = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+async fn begin(address: SocketAddr, inside: &Inside, request: &[u8]) -> io::Result<(Insider, Vec<u8>)> {
+    let socket = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+    let mut stream = inside.over(socket, address)?;
     stream.write_all(request).await?;
     let mut piece = vec![0; PIECE];
     let count = stream.read(&mut piece).await?;

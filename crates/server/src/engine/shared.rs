@@ -12,7 +12,7 @@ use super::peers::Peers;
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
-use crate::entry::Gate;
+use crate::entry::{Gate, Tls};
 use crate::limits::Limits;
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
 use crate::metrics::{
@@ -22,7 +22,7 @@ use crate::metrics::{
 use crate::operations::Operations;
 use crate::queue::{JobQueue, ReplyTo};
 use crate::session::{Ended, Session, Sessions, Told};
-use crate::shard::Mailbox;
+use crate::shard::{Mailbox, Secure};
 use crate::tasks::Tasks;
 use crate::tools::Registry;
 
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     /// Which show the pages for operators, and nothing else.
     pub(crate) admin_listeners: Vec<bool>,
     pub(crate) has_admin: bool,
+    /// Where connections are secured.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Where requests need a token.
     pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) cluster: Option<ClusterReference>,
@@ -88,6 +90,12 @@ impl Shared {
 
     pub(crate) fn is_shared_listener(&self, listener: u8) -> bool {
         self.shared_listeners.get(usize::from(listener)).copied().unwrap_or(false)
+    }
+
+    /// What secures the connections of a listener: the pages for operators are plain, for who collects them.
+    pub(crate) fn tls_of(&self, listener: u8) -> Option<&Arc<Tls>> {
+        let is_admin = |admin: &&bool| **admin;
+        self.tls.as_ref().filter(|_| self.admin_listeners.get(usize::from(listener)).filter(is_admin).is_none())
     }
 
     pub(crate) fn pages(&self) -> Option<Arc<ClusterPages>> {
@@ -163,6 +171,7 @@ impl Shared {
         shards().for_each(|shard| shard.latencies.add_to(&mut latency));
         let process = self.sampler.last();
         let now_ns = clock::monotonic_ns();
+        let tls = self.tls.as_ref().map(|tls| tls.figures());
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_string(),
             replica: self.replica,
@@ -192,6 +201,7 @@ impl Shared {
                 buffers: sum(|shard| shard.buffer_bytes.get()),
                 queue: self.queue.bytes(),
                 replays: self.sessions.replays.bytes(),
+                tls: tls.map_or(0, |tls| tls.connections * Secure::<mio::net::TcpStream>::BYTES),
             },
             tasks: self.runtime.get().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             descriptors_open: process.descriptors_open,
@@ -199,6 +209,7 @@ impl Shared {
             cpu_seconds: process.cpu_ns as f64 / 1e9,
             shards: collect_shards(shards()),
             components: self.components(),
+            tls,
             operations: self.operations.get().map(|operations| operations.figures()),
         }
     }

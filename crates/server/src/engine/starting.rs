@@ -17,7 +17,7 @@ use super::{Server, Shared};
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
-use crate::entry::{EntryConfig, Gate};
+use crate::entry::{EntryConfig, Gate, Inside, Tls};
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
 use crate::operations::{Operations, StoreAddress, StorePlace};
@@ -108,6 +108,10 @@ pub(super) fn start(
 fn guard(shared: &mut Shared, entry: EntryConfig, admin_listeners: Vec<bool>) -> Result<(), ServerError> {
     shared.has_admin = admin_listeners.contains(&true);
     shared.admin_listeners = admin_listeners;
+    if let Some(files) = &entry.tls {
+        shared.tls = Some(Arc::new(Tls::new(files)?));
+        shared.peers.inside = Inside::new(true);
+    }
     if entry.asks() {
         shared.gate = Some(Arc::new(Gate::new(entry, &shared.limits)?));
     }
@@ -160,10 +164,11 @@ pub(crate) fn share(
         tasks: Tasks::new(sessions.replays.origin, &limits),
         sessions,
         peers: Peers::default(),
-        hosts: AllowedHosts::new(addresses, &config.allowed_hosts),
+        hosts: AllowedHosts::new(addresses, &config.allowed_hosts, config.entry.tls.is_some()),
         shared_listeners,
         admin_listeners: Vec::new(),
         has_admin: false,
+        tls: None,
         gate: None,
         cluster: config.cluster,
         clock,
@@ -225,6 +230,10 @@ fn watch_process(shared: &Arc<Shared>, workers: &WorkerPool) {
         loop {
             seconds.tick().await;
             shared.sampler.sample();
+            if let Some(tls) = &shared.tls {
+                let tls = Arc::clone(tls);
+                let _ = tokio::task::spawn_blocking(move || tls.refresh()).await;
+            }
             if let Some(gate) = &shared.gate {
                 let gate = Arc::clone(gate);
                 // Files and addresses have their time; one look at once is enough.

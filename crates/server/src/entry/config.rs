@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::tls::TlsFiles;
+
 /// Who may come in. The default asks nobody for anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryConfig {
+    /// Secures all listeners but those for operators; none: what comes is plain HTTP.
+    #[serde(default)]
+    pub tls: Option<TlsFiles>,
     /// A file of hashed tokens, as [`new_token`](super::new_token) makes its lines; read again when it changes.
     pub tokens: Option<PathBuf>,
     /// Signed tokens that are taken too.
@@ -70,6 +75,11 @@ pub enum EntryError {
         "{0} is no asymmetric algorithm of JWTs: choose among RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA"
     )]
     Algorithm(String),
+    /// The certificate can't be shown.
+    #[error(
+        "the certificate cannot be used: {0}; name its file by --tls-cert and that of its key by --tls-key, both PEM"
+    )]
+    Certificate(String),
     /// The address of the keys is none.
     #[error("the keys are at no http:// or https:// address, and in no file: {0}")]
     Address(String),

@@ -14,7 +14,7 @@ pub use components::{ComponentFigures, ShortHistogram, short_bounds_ns};
 pub(crate) use components::{SAMPLED, ShardComponents, ShortTimes};
 pub(crate) use histogram::{BUCKETS, Latencies, bucket};
 pub use histogram::{Histogram, bounds_us};
-pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State};
+pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State, TlsFigures};
 pub use status::ClusterReference;
 
 pub(crate) use openmetrics::openmetrics;

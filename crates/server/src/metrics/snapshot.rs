@@ -77,6 +77,24 @@ pub struct Memory {
     /// Streams of calls that are kept for clients that come back.
     #[serde(default)]
     pub replays: u64,
+    /// TLS of open connections: what is known of it, without its keys.
+    #[serde(default)]
+    pub tls: u64,
+}
+
+/// TLS of one replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TlsFigures {
+    /// Open connections with TLS, or on their way to it.
+    pub connections: u64,
+    /// Handshakes that came to their end.
+    pub handshakes_total: u64,
+    /// Those that did not: no TLS, none that both sides can, a deadline, a client that went.
+    pub handshakes_failed_total: u64,
+    /// Certificates that were read again and are shown.
+    pub certificates_total: u64,
+    /// Certificates that were read again and were no good.
+    pub certificates_refused_total: u64,
 }
 
 /// One shard.
@@ -142,6 +160,9 @@ pub struct Snapshot {
     pub cpu_seconds: f64,
     /// The shards.
     pub shards: Vec<ShardFigures>,
+    /// None where connections are plain.
+    #[serde(default)]
+    pub tls: Option<TlsFigures>,
     /// Operations; none where there is no store for them.
     #[serde(default)]
     pub operations: Option<OperationFigures>,

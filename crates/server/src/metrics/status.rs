@@ -46,6 +46,7 @@ pub(crate) fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterRefere
         "memory": snapshot.memory,
         "tasks": snapshot.tasks,
         "descriptors": {"open": snapshot.descriptors_open, "limit": snapshot.descriptors_limit},
+        "tls": snapshot.tls,
         "operations": snapshot.operations,
         "components": snapshot.components,
         "shards": snapshot.shards,

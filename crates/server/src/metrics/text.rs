@@ -139,6 +139,22 @@ const FAMILIES: &[Family] = &[
         page.labelled("part", "buffers", s.memory.buffers);
         page.labelled("part", "queue", s.memory.queue);
         page.labelled("part", "replays", s.memory.replays);
+        page.labelled("part", "tls", s.memory.tls);
+    }),
+    gauge("erlmcp_tls_connections", "Open connections with TLS, or on their way to it.", |page, s| {
+        s.tls.iter().for_each(|tls| page.one(tls.connections));
+    }),
+    counter("erlmcp_tls_handshakes_total", "TLS handshakes by outcome.", |page, s| {
+        if let Some(tls) = &s.tls {
+            page.labelled("outcome", "good", tls.handshakes_total);
+            page.labelled("outcome", "failed", tls.handshakes_failed_total);
+        }
+    }),
+    counter("erlmcp_tls_certificates_total", "Certificates read again, by outcome.", |page, s| {
+        if let Some(tls) = &s.tls {
+            page.labelled("outcome", "taken", tls.certificates_total);
+            page.labelled("outcome", "refused", tls.certificates_refused_total);
+        }
     }),
     gauge("erlmcp_descriptors_limit", "Descriptors that may be open.", |page, s| page.one(s.descriptors_limit)),
     gauge("erlmcp_draining", "1 while the server drains.", |page, s| page.one(u64::from(s.state == State::Draining))),

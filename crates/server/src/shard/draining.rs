@@ -1,6 +1,7 @@
 //! How a shard ends: no new connections, streams end with their result, what is in flight is answered, the idle go. Where
 //! another process takes this one's place, connections go there as soon as they are idle, and their clients notice
-//! nothing: no byte that a client sends can cross the end of its connection.
+//! nothing: no byte that a client sends can cross the end of its connection. Secured connections can't go: their keys are
+//! here.
 
 use std::sync::atomic::Ordering;
 
@@ -57,9 +58,10 @@ impl<N: Net> Shard<N> {
     fn begin_drain(&self) -> Option<Drain> {
         let drains = self.shared.draining.load(Ordering::Acquire);
         let heir = if drains { None } else { self.shared.heir() };
-        (drains || heir.is_some()).then_some(Drain {
+        (drains || heir.is_some()).then(|| Drain {
             began_ns: self.now_ns,
-            heir,
+            // Secured connections can't go over. They end as in any drain, and come back to the heir.
+            heir: heir.filter(|_| self.shared.tls.is_none()),
             accepting_over: false,
             idle_told: false,
             looked_ns: 0,

@@ -9,6 +9,7 @@ mod mailbox;
 mod net;
 mod reading;
 mod run;
+mod secure;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -27,8 +28,11 @@ use crate::metrics::counters::{ConnectionKind, ShardCounters};
 
 pub(crate) use accepting::Accepting;
 pub(crate) use mailbox::{Mailbox, Note, Origin};
+#[cfg(test)]
+pub(crate) use net::Link;
 pub(crate) use net::{Net, Readiness, Sockets, Transport};
 pub(crate) use run::{Looping, WAKER, run};
+pub(crate) use secure::Secure;
 
 use draining::Drain;
 use mailbox::Inbox;
@@ -138,7 +142,8 @@ impl<N: Net> Shard<N> {
             connection.refused = true;
             connection.reading = Reading::Busy;
             self.flush(key);
-            return;
+            // One that has to shake hands before it can be told gets no more time for it than others.
+            return self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
         }
         self.counters.accepted.add(1);
         self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
@@ -165,8 +170,11 @@ impl<N: Net> Shard<N> {
     /// Something has happened on a connection.
     pub(crate) fn ready(&mut self, token: ConnToken, readiness: Readiness) {
         let Some(connection) = self.find(token) else { return };
-        if readiness.writable && connection.output.is_some() {
-            self.flush(token.key);
+        if readiness.writable {
+            connection.stream.go_on();
+            if connection.output.is_some() {
+                self.flush(token.key);
+            }
         }
         let Some(connection) = self.find(token) else { return };
         if !readiness.readable && !readiness.ended {

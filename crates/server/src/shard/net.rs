@@ -1,19 +1,55 @@
 //! The network as a shard sees it: sockets, or a test's own.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
 use mio::Interest;
 use mio::net::TcpStream;
 
 use super::ConnToken;
+use super::secure::Secure;
 
-/// One connection's bytes. Nothing in it waits. This is where TLS goes in.
+/// One connection's bytes. Nothing in it waits.
 pub(crate) trait Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Tells the peer that nothing more comes.
     fn finish(&mut self) -> io::Result<()>;
+
+    /// The kernel takes more: what lies between the connection's bytes and those on the wire is sent.
+    fn go_on(&mut self) {}
+
+    /// The end of the stream was seen behind what was read last, and nobody will tell of it again.
+    fn has_ended(&self) -> bool {
+        false
+    }
+}
+
+/// What a socket can besides reading and writing.
+pub(crate) trait Shut {
+    /// Tells the peer that nothing more comes.
+    fn shut(&mut self) -> io::Result<()>;
+}
+
+impl Shut for TcpStream {
+    fn shut(&mut self) -> io::Result<()> {
+        self.shutdown(std::net::Shutdown::Write)
+    }
+}
+
+/// A socket as it is, or secured.
+pub(crate) enum Link {
+    Plain(TcpStream),
+    Secure(Box<Secure<TcpStream>>),
+}
+
+impl Link {
+    fn socket(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Secure(secure) => &mut secure.socket,
+        }
+    }
 }
 
 /// Where connections come from and where their readiness is told, once, when it comes up.
@@ -36,17 +72,36 @@ pub(crate) struct Readiness {
     pub(crate) ended: bool,
 }
 
-impl Transport for TcpStream {
+impl Transport for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        io::Read::read(self, buffer)
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            Self::Secure(secure) => secure.read(buffer),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::Write::write(self, bytes)
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Secure(secure) => secure.write(bytes),
+        }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.shutdown(std::net::Shutdown::Write)
+        match self {
+            Self::Plain(socket) => socket.shut(),
+            Self::Secure(secure) => secure.finish(),
+        }
+    }
+
+    fn go_on(&mut self) {
+        if let Self::Secure(secure) = self {
+            secure.go_on();
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self, Self::Secure(secure) if secure.has_ended())
     }
 }
 
@@ -57,17 +112,19 @@ pub(crate) struct Sockets {
 }
 
 impl Net for Sockets {
-    type Stream = TcpStream;
+    type Stream = Link;
 
-    fn register(&mut self, stream: &mut TcpStream, token: ConnToken) -> io::Result<()> {
+    fn register(&mut self, link: &mut Link, token: ConnToken) -> io::Result<()> {
         // Both at once: with edges a connection that is always writable tells so only once.
-        self.registry.register(stream, token.into(), Interest::READABLE | Interest::WRITABLE)
+        self.registry.register(link.socket(), token.into(), Interest::READABLE | Interest::WRITABLE)
     }
 
-    fn release(&mut self, mut stream: TcpStream) -> io::Result<OwnedFd> {
+    fn release(&mut self, link: Link) -> io::Result<OwnedFd> {
+        // The keys of a secured connection stay here, and without them its socket is of no use to anyone.
+        let Link::Plain(mut socket) = link else { return Err(io::ErrorKind::Unsupported.into()) };
         // The socket lives on elsewhere, and the kernel would go on to tell of it here.
-        self.registry.deregister(&mut stream)?;
-        Ok(std::net::TcpStream::from(stream).into())
+        self.registry.deregister(&mut socket)?;
+        Ok(std::net::TcpStream::from(socket).into())
     }
 }
 

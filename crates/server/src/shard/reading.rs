@@ -31,9 +31,10 @@ impl<N: Net> Shard<N> {
                 Ok(0) => return self.peer_closed(token.key),
                 Ok(count) => {
                     connection.unread = false;
-                    self.feed(token, &buffer[..count]);
                     // A short read has emptied the kernel's buffer; what comes later is told anew.
-                    if count < buffer.len() && !ended {
+                    let is_all = count < buffer.len() && !connection.stream.has_ended();
+                    self.feed(token, &buffer[..count]);
+                    if is_all && !ended {
                         return;
                     }
                 }
@@ -42,6 +43,8 @@ impl<N: Net> Shard<N> {
                     return;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                // It was no TLS. The peer was told why, and is to be able to read it.
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return self.linger(token.key),
                 Err(_) => return self.close(token.key),
             }
         }

@@ -3,11 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
 use super::accepting::Accepting;
-use super::net::{Readiness, Sockets};
-use super::{ConnToken, Shard};
+use super::net::{Link, Readiness, Sockets};
+use super::secure::Secure;
+use super::{ConnToken, Origin, Shard};
 use crate::clock;
 use crate::metrics::StallWatch;
 
@@ -33,6 +35,20 @@ impl Looping {
             accepting.register(poll.registry(), LISTENER)?;
         }
         Ok(Self { shard, poll, accepting })
+    }
+}
+
+impl Shard<Sockets> {
+    /// Takes a socket over, secured where its listener is.
+    fn welcome(&mut self, socket: TcpStream, origin: Origin) {
+        let link = match self.shared.tls_of(origin.listener) {
+            None => Link::Plain(socket),
+            Some(tls) => match Secure::new(socket, tls) {
+                Some(secure) => Link::Secure(Box::new(secure)),
+                None => return,
+            },
+        };
+        self.adopt(link, origin);
     }
 }
 
@@ -68,11 +84,11 @@ pub(crate) fn run(looping: Looping) -> u64 {
             shard.ready(ConnToken::from(event.token()), readiness);
         }
         for (stream, origin) in shard.take_messages() {
-            shard.adopt(stream, origin);
+            shard.welcome(stream, origin);
         }
         at_once = shard.go_on();
         if let Some(accepting) = &mut accepting {
-            at_once |= accepting.turn(|stream, origin| shard.adopt(stream, origin));
+            at_once |= accepting.turn(|stream, origin| shard.welcome(stream, origin));
         }
         shard.tick();
         shard.go_on_draining();
@@ -80,7 +96,7 @@ pub(crate) fn run(looping: Looping) -> u64 {
             && let Some(mut last) = accepting.take()
         {
             // Closing the listener would reset those who wait in its backlog.
-            while last.turn(|stream, origin| shard.adopt(stream, origin)) {}
+            while last.turn(|stream, origin| shard.welcome(stream, origin)) {}
         }
         watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns(), &shard.counters);
         if let Some(cut) = shard.ended() {

@@ -22,6 +22,7 @@ mod rounds;
 mod streams;
 mod subscriptions;
 mod tasks;
+mod tls;
 mod tools;
 mod typed;
 mod wire;

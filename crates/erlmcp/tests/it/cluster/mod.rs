@@ -12,6 +12,7 @@ mod refusals;
 mod replacing;
 mod rounds;
 mod scaling;
+mod secured;
 mod sessions;
 mod streams;
 mod suite_last;

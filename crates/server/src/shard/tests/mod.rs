@@ -5,6 +5,7 @@ mod deadlines;
 mod drain;
 mod requests;
 mod resuming;
+mod secure;
 mod serving;
 mod stage;
 mod streams;

@@ -1,0 +1,55 @@
+//! A cluster that speaks TLS: its replicas find each other, and one that is told to end leaves its clients in order.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustix::process::Signal;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::{Cluster, PATIENCE, signal, until};
+use crate::encrypted::{certify, flags};
+
+/// A connection to a replica's own address, and its first answer.
+fn ask(
+    cluster: &Cluster,
+    replica: u8,
+    config: &Arc<ClientConfig>,
+) -> (StreamOwned<ClientConnection, TcpStream>, String) {
+    let socket = TcpStream::connect(cluster.own(replica)).expect("it listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let tls = ClientConnection::new(Arc::clone(config), "localhost".try_into().expect("a name"));
+    let mut stream = StreamOwned::new(tls.expect("a configuration"), socket);
+    write!(stream, "GET /ready HTTP/1.1\r\nHost: {}\r\n\r\n", cluster.own(replica)).expect("it is open");
+    let mut answer = vec![0; 4_096];
+    let count = stream.read(&mut answer).expect("an answer");
+    (stream, String::from_utf8_lossy(&answer[..count]).into_owned())
+}
+
+#[test]
+fn a_replica_with_tls_is_a_member_and_ends_its_connections_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certify(folder.path());
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_file(folder.path().join("cert.pem")).expect("a certificate");
+    roots.add(root).expect("it can be trusted");
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("ring has them");
+    let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
+    let flags = flags(folder.path());
+    // It says that it listens once all are members: their probes go through TLS.
+    let cluster = Cluster::start_with(folder.path(), 2, &flags.each_ref().map(String::as_str));
+    let (mut kept, answer) = ask(&cluster, 1, &config);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let before = cluster.pid(1);
+    signal(before, Signal::TERM);
+    let mut rest = Vec::new();
+    kept.read_to_end(&mut rest).expect("it ends with close_notify");
+    assert!(rest.is_empty());
+    until("another process is there", || cluster.pid(1) != before);
+    assert!(ask(&cluster, 1, &config).1.starts_with("HTTP/1.1 200 "));
+    let replica = cluster.replica(1);
+    assert!(replica["restarts"] == 1 && replica["state"] == "ready", "its place was taken in order: {replica}");
+}

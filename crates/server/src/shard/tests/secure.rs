@@ -1,0 +1,171 @@
+//! TLS over a socket that takes and gives as little as it likes.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+use crate::entry::{Tls, TlsFiles};
+use crate::shard::Secure;
+use crate::shard::net::{Shut, Transport};
+
+/// The server's end of a connection.
+#[derive(Debug, Default)]
+struct Wire {
+    incoming: VecDeque<u8>,
+    outgoing: Vec<u8>,
+    /// Bytes that may still be read, and written, before it would block.
+    room: (usize, usize),
+    is_shut: bool,
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = buffer.len().min(self.room.0).min(self.incoming.len());
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.room.0 -= count;
+        self.incoming.read_exact(&mut buffer[..count]).map(|()| count)
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(self.room.1);
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.room.1 -= count;
+        self.outgoing.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shut for Wire {
+    fn shut(&mut self) -> io::Result<()> {
+        self.is_shut = true;
+        Ok(())
+    }
+}
+
+/// A server's TLS, and a client that trusts it.
+fn pair() -> (Arc<Tls>, ClientConnection) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).expect("a certificate can be made");
+    let files = TlsFiles { certificate: folder.path().join("c"), key: folder.path().join("k") };
+    std::fs::write(&files.certificate, made.cert.pem()).expect("written");
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("written");
+    let tls = Arc::new(Tls::new(&files).expect("they belong together"));
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).expect("a certificate");
+    roots.add(root).expect("it can be trusted");
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut client =
+        ClientConnection::new(Arc::new(config), "localhost".try_into().expect("a name")).expect("a configuration");
+    client.set_buffer_limit(None);
+    (tls, client)
+}
+
+/// What the server reads now; whether it has ended.
+fn read_all(secure: &mut Secure<Wire>, buffer: &mut [u8], into: &mut Vec<u8>) -> bool {
+    loop {
+        match secure.read(buffer) {
+            Ok(0) => return true,
+            Ok(count) => into.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Carries bytes both ways, so many at a time.
+fn carry(secure: &mut Secure<Wire>, client: &mut ClientConnection, steps: (usize, usize), heard: &mut Vec<u8>) {
+    let mut sent = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut sent).expect("memory takes it");
+    }
+    secure.socket.incoming.extend(sent);
+    secure.socket.room = steps;
+    let come = std::mem::take(&mut secure.socket.outgoing);
+    let mut come = &come[..];
+    while !come.is_empty() {
+        client.read_tls(&mut come).expect("memory gives it");
+        client.process_new_packets().expect("it is good TLS");
+        let mut buffer = [0; 20_000];
+        while let Ok(count @ 1..) = client.reader().read(&mut buffer) {
+            heard.extend_from_slice(&buffer[..count]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever goes through comes out as it was, and what the server is told as written can go out.
+    #[test]
+    fn bytes_come_through_however_they_are_cut(
+        steps in prop::collection::vec((1usize..6_000, 1usize..6_000), 1..8),
+        (up, down) in (1usize..60_000, 1usize..60_000),
+        buffer in 1usize..70_000,
+    ) {
+        let (tls, mut client) = pair();
+        let mut secure = Secure::new(Wire::default(), &tls).expect("a configuration");
+        let bytes = |count: usize, salt: usize| (0..count).map(|at| (at * 31 + salt) as u8).collect::<Vec<u8>>();
+        let (question, answer) = (bytes(up, 1), bytes(down, 2));
+        client.writer().write_all(&question).expect("memory takes it");
+        let (mut read, mut heard, mut written) = (Vec::new(), Vec::new(), 0);
+        let mut buffer = vec![0; buffer];
+        for turn in 0..100_000 {
+            if read.len() == question.len() && heard.len() == answer.len() {
+                break;
+            }
+            carry(&mut secure, &mut client, steps[turn % steps.len()], &mut heard);
+            secure.go_on();
+            prop_assert!(!read_all(&mut secure, &mut buffer, &mut read));
+            if written < answer.len() {
+                match secure.write(&answer[written..]) {
+                    Ok(count) => written += count,
+                    Err(error) => prop_assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+            }
+        }
+        prop_assert!(read == question && heard == answer, "{} of {up}, {} of {down}", read.len(), heard.len());
+        client.send_close_notify();
+        carry(&mut secure, &mut client, (usize::MAX, usize::MAX), &mut heard);
+        prop_assert!(read_all(&mut secure, &mut buffer, &mut read) && secure.has_ended());
+        prop_assert!(secure.finish().is_ok() && secure.socket.is_shut);
+        prop_assert_eq!((tls.figures().connections, tls.figures().handshakes_total), (1, 1));
+        drop(secure);
+        prop_assert_eq!((tls.figures().connections, tls.figures().handshakes_failed_total), (0, 0));
+    }
+}
+
+#[test]
+fn what_is_no_tls_is_told_so_and_then_passed_over() {
+    let (tls, _) = pair();
+    for (sent, told) in [(&b"GET / HTTP/1.1\r\n\r\n"[..], &b"HTTP/1.1 400 "[..]), (&[0; 64], &[21, 3])] {
+        let mut secure = Secure::new(Wire { room: (9_999, 9_999), ..Wire::default() }, &tls).expect("a configuration");
+        secure.socket.incoming.extend(sent);
+        let mut buffer = [0; 512];
+        let error = secure.read(&mut buffer).expect_err("it is no TLS");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(secure.socket.outgoing.starts_with(told), "{:?}", secure.socket.outgoing);
+        assert!(secure.finish().is_ok() && secure.socket.is_shut);
+        secure.socket.incoming.extend(b"more");
+        assert_eq!((secure.read(&mut buffer).expect("it is passed over"), &buffer[..4]), (4, &b"more"[..]));
+        assert_eq!(secure.write(b"x").expect_err("nothing more goes out").kind(), io::ErrorKind::BrokenPipe);
+    }
+    assert_eq!((tls.figures().handshakes_failed_total, tls.figures().connections), (2, 0));
+}
