@@ -63,11 +63,17 @@ impl Started {
         self.child.id()
     }
 
-    /// Waits until standard output has this text.
-    pub(crate) fn says(&self, text: &str) {
+    /// Waits until standard output has this text; the rest of its line.
+    pub(crate) fn says(&self, text: &str) -> String {
         let began = Instant::now();
-        while !self.output().contains(text) {
-            assert!(began.elapsed() < AT_MOST, "never said {text:?}:\n{}", self.output());
+        loop {
+            let output = self.output();
+            if let Some((_, rest)) = output.split_once(text)
+                && let Some((rest, _)) = rest.split_once('\n')
+            {
+                return rest.to_string();
+            }
+            assert!(began.elapsed() < AT_MOST, "never said {text:?}:\n{output}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -1,7 +1,5 @@
 //! `erlmcp serve`, until it is dropped.
 
-use std::net::TcpListener;
-
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::finished::{Started, erlmcp};
@@ -14,9 +12,8 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(more: &[&str]) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-        let started = erlmcp(&[&["serve", "--listen", &address.to_string()], more].concat());
-        started.says("listening on");
+        let started = erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], more].concat());
+        let address = started.says("listening on ");
         Self { started: Some(started), url: format!("http://{address}") }
     }
 

@@ -126,4 +126,6 @@ fn what_does_not_hold_together_is_refused() {
     assert!(rendered(&proto::Workload { trace: Some(trace(vec![0, 2])), ..mixed() }, 1, 0).is_err());
     assert!(rendered(&proto::Workload { trace: Some(trace(vec![0])), ..mixed() }, 1, 0).is_err());
     assert!(rendered(&proto::Workload { trace: Some(trace(vec![0, 1])), ..mixed() }, 1, 0).is_ok());
+    let nothing = proto::Trace { after_us: vec![], sessions: vec![], period_us: 5 };
+    assert!(rendered(&proto::Workload { trace: Some(nothing), ..mixed() }, 1, 0).is_ok(), "others have it all");
 }

@@ -1,9 +1,10 @@
 //! Recorded traces: their file, and how it is made from a log.
 
+mod lines;
 mod log;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use erlmcp_load::proto;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Asks;
 
+use lines::Lines;
 pub use log::{TraceError, record};
 
 /// Of this form; the first line says so.
@@ -19,7 +21,6 @@ const VERSION: u32 = 1;
 const ARRIVALS_MAX: usize = 2_000_000;
 /// Different requests of a trace, at most.
 const REQUESTS_MAX: usize = 1_024;
-const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// A trace: what was sent, and when.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +60,7 @@ impl TraceFile {
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let name = path.display();
         let file = std::fs::File::open(path).map_err(|error| format!("cannot read the trace {name}: {error}"))?;
-        let mut lines = BufReader::new(file).lines();
+        let mut lines = Lines::of(BufReader::new(file));
         let unread = |error: std::io::Error| format!("cannot read the trace {name}: {error}");
         let first = lines.next().transpose().map_err(unread)?.unwrap_or_default();
         let heading: Heading = serde_json::from_str(&first).map_err(|_| {

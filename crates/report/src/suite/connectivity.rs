@@ -102,7 +102,9 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
 fn median(doors: &[(u64, &ScenarioRow)], name: &str) -> Option<f64> {
     let mut values: Vec<f64> = doors.iter().filter_map(|(_, door)| door.detail.get(name).copied()).collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    // Of an even number, the mean of the two in the middle.
+    let (low, high) = (values.get(values.len().saturating_sub(1) / 2)?, values.get(values.len() / 2)?);
+    Some((low + high) / 2.0)
 }
 
 fn slowest(doors: &[(u64, &ScenarioRow)]) -> Value {

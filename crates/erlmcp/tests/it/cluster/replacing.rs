@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use rustix::process::Signal;
 
 use super::{Cluster, PATIENCE, is_alive, signal, until};
+use crate::terminating::outlived;
 
 /// A connection that is kept.
 struct Kept(BufReader<TcpStream>, SocketAddr);
@@ -80,6 +81,16 @@ fn connections_go_on_in_the_process_that_takes_its_place() {
     let replica = cluster.replica(1);
     assert!(replica["restarts"] == 2 && replica["state"] == "ready" && replica["member"] == true, "{replica}");
     until("it counts them", || cluster.replica(1)["snapshot"]["connections"]["admin"].as_u64() >= Some(101));
+}
+
+#[test]
+fn thousands_of_calls_in_flight_outlive_their_replica() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start_with(folder.path(), 2, &["--workers", "1000", "--queue", "2000"]);
+    let before = cluster.pid(1);
+    outlived(cluster.own(1), 2_000, || signal(before, Signal::TERM));
+    until("the old one has ended", || !is_alive(before));
+    until("another process is there", || cluster.pid(1) != before);
 }
 
 #[test]

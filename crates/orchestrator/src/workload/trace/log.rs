@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ARRIVALS_MAX, LINE_BYTES_MAX, Numbers, Recorded, TraceFile};
+use super::{ARRIVALS_MAX, Lines, Numbers, Recorded, TraceFile};
 
 /// Why a log cannot be made into a trace.
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +53,13 @@ const FILLING: char = 'x';
 pub fn record(log: impl BufRead, argument: &str, out: &mut dyn Write) -> Result<(u64, f64), TraceError> {
     let mut numbers = Numbers::default();
     let mut arrivals = Vec::new();
-    for (number, line) in (1..).zip(log.lines()) {
+    for (number, line) in (1..).zip(Lines::of(log)) {
         let wrong = |why: String| TraceError::Line(number, why);
         let line = line.map_err(|error| wrong(error.to_string()))?;
         if line.trim().is_empty() {
             continue;
         }
-        if line.len() > LINE_BYTES_MAX || arrivals.len() >= ARRIVALS_MAX {
+        if arrivals.len() >= ARRIVALS_MAX {
             return Err(wrong(format!("a trace has {ARRIVALS_MAX} requests at most: cut the log before this line")));
         }
         let (at_us, request) = entry(&line, argument).map_err(wrong)?;
