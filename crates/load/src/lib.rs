@@ -1,7 +1,7 @@
 //! The load engine: pacing, connections, recorder, ledger, and the agent around them.
 //!
 //! An agent is a process with two threads. Its main thread speaks the control protocol ([`proto`]) with the
-//! orchestrator; its engine thread is one mio loop that holds the connections and sends the load. What the loop
+//! orchestrator; its engine thread is one epoll loop that holds the connections and sends the load. What the loop
 //! decides (pacing, ledger, health of the endpoints, states of the connections) does no IO and reads no clock,
 //! so that a test can drive it with a simulated network. This crate knows not who breaks things nor how
 //! results are shown: it sends rows of the run record.

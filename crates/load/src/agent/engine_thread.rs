@@ -1,6 +1,7 @@
 //! The engine's own thread: one loop around [`Engine`], with the real network.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -82,6 +83,8 @@ struct Shell {
 
 impl Shell {
     fn run(&mut self) {
+        // The kernel may else wake it 50 us late, so as to wake others with it. Where it refuses, that is lag that is told.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         while self.take_orders() {
             self.engine.turn();
             let all_given = self.give_reports();

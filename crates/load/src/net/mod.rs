@@ -1,6 +1,7 @@
 //! The network as the engine sees it.
 
 mod parting;
+mod poll;
 mod secured;
 #[cfg(test)]
 pub(crate) mod simulated;
@@ -10,7 +11,8 @@ pub(crate) mod tls;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-pub(crate) use socket::{Sockets, Wake};
+pub(crate) use poll::Wake;
+pub(crate) use socket::Sockets;
 
 /// How a connection is ended by us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

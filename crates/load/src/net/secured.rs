@@ -1,8 +1,8 @@
 //! One socket with TLS on it, driven by readiness.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
 
-use mio::net::TcpStream;
 use rustls::ClientConnection;
 
 use super::Readiness;

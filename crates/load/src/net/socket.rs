@@ -1,33 +1,22 @@
-//! The real network: non-blocking sockets in one mio poll, and a timerfd that wakes it to the microsecond (the
-//! poll's own timeout counts in milliseconds).
+//! The real network: non-blocking sockets in one epoll.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
-use mio::net::TcpStream;
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
 use nix::sys::socket::{setsockopt, sockopt};
 use rustix::process::{Resource, getrlimit};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::parting::Parting;
+use super::poll::{Poll, Wake};
 use super::secured::Secured;
 use super::tls::Tls;
 use super::{Closing, Net, Readiness};
 use crate::clock::RunClock;
 
-const WAKE: Token = Token(0);
-const TIMER: Token = Token(1);
-const FIRST_CONNECTION: usize = 2;
-/// Events taken from the kernel at once.
-const EVENTS: usize = 1_024;
+/// Connections that are ready at once, at first.
+const READY: usize = 1_024;
 /// Data unacknowledged for so long end a connection (TCP_USER_TIMEOUT): loopback loses nothing; elsewhere a lost
 /// packet must have time to be sent again.
 const USER_TIMEOUT_LOOPBACK: Duration = Duration::from_secs(1);
@@ -65,10 +54,7 @@ impl Transport {
 pub(crate) struct Sockets {
     clock: RunClock,
     poll: Poll,
-    events: Events,
     ready: Vec<(u32, Readiness)>,
-    timer: OwnedFd,
-    timer_set_us: u64,
     table: Vec<Option<Transport>>,
     open: u32,
     tls: Option<Tls>,
@@ -77,69 +63,39 @@ pub(crate) struct Sockets {
     sockets_max: u64,
 }
 
-/// Wakes the engine's loop from another thread.
-#[derive(Debug, Clone)]
-pub(crate) struct Wake(Arc<Waker>);
-
-impl Wake {
-    pub(crate) fn wake(&self) {
-        // Where it fails the loop still turns at least once a second.
-        let _ = self.0.wake();
-    }
-}
-
 impl Sockets {
     /// With `tls` every connection is secured.
     pub(crate) fn new(clock: RunClock, tls: Option<Tls>) -> io::Result<(Self, Wake)> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
+        let wake = poll.waker();
         let sockets = Self {
             clock,
             poll,
-            events: Events::with_capacity(EVENTS),
-            ready: Vec::with_capacity(EVENTS),
-            timer,
-            timer_set_us: 0,
+            ready: Vec::with_capacity(READY),
             table: Vec::new(),
             open: 0,
             tls,
             parting: Parting::new(),
             sockets_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_KEPT),
         };
-        Ok((sockets, Wake(Arc::new(waker))))
+        Ok((sockets, wake))
     }
 
     /// Waits until a connection is ready, another thread wakes it, or `until_us` is reached (None: no limit).
     pub(crate) fn wait(&mut self, until_us: Option<u64>) -> io::Result<()> {
-        let mut timeout = None;
-        self.parting.let_go(self.clock.now_us());
-        if let Some(until_us) = until_us.into_iter().chain(self.parting.next_us()).min() {
-            if until_us <= self.clock.now_us() {
-                timeout = Some(Duration::ZERO);
-            } else {
-                self.set_timer(until_us)?;
-            }
-        }
-        self.ready.clear();
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        for event in &self.events {
-            if let Some(key) = event.token().0.checked_sub(FIRST_CONNECTION) {
-                let ended = event.is_read_closed() || event.is_write_closed() || event.is_error();
-                let readiness = Readiness { readable: event.is_readable(), writable: event.is_writable(), ended };
-                let inside = match self.table.get_mut(key) {
-                    Some(Some(Transport::Secured(secured))) => secured.ready(readiness),
-                    _ => Some(readiness),
-                };
-                self.ready.extend(inside.map(|readiness| (key as u32, readiness)));
-            }
-        }
-        Ok(())
+        let now_us = self.clock.now_us();
+        self.parting.let_go(now_us);
+        let until_us = until_us.into_iter().chain(self.parting.next_us()).min();
+        let timeout = until_us.map(|until_us| Duration::from_micros(until_us.saturating_sub(now_us)));
+        let Self { poll, ready, table, .. } = self;
+        ready.clear();
+        poll.wait(timeout, |key, readiness| {
+            let inside = match table.get_mut(key as usize) {
+                Some(Some(Transport::Secured(secured))) => secured.ready(readiness),
+                _ => Some(readiness),
+            };
+            ready.extend(inside.map(|readiness| (key, readiness)));
+        })
     }
 
     /// What the last wait has found, taken over by the caller, who gives the space back.
@@ -149,19 +105,6 @@ impl Sockets {
 
     pub(crate) fn give_back(&mut self, space: Vec<(u32, Readiness)>) {
         self.ready = space;
-    }
-
-    fn set_timer(&mut self, until_us: u64) -> io::Result<()> {
-        if self.timer_set_us == until_us {
-            return Ok(());
-        }
-        self.timer_set_us = until_us;
-        let ns = self.clock.monotonic_at(until_us);
-        let at = Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 };
-        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let spec = Itimerspec { it_interval: never, it_value: at };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)?;
-        Ok(())
     }
 
     fn put(&mut self, key: u32, transport: Transport) {
@@ -198,9 +141,8 @@ impl Net for Sockets {
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {}
             Err(error) => return Err(error),
         }
-        let mut stream = TcpStream::from_std(socket.into());
-        let token = Token(key as usize + FIRST_CONNECTION);
-        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let stream = TcpStream::from(socket);
+        self.poll.add(&stream, key)?;
         let transport = match &self.tls {
             None => Transport::Plain(stream),
             Some(tls) => Transport::Secured(Secured::new(stream, tls.connection().map_err(io::Error::other)?)),
@@ -235,9 +177,9 @@ impl Net for Sockets {
             Closing::Fin => Ok(()),
         };
         if how == Closing::Unheard && has_room {
-            let mut stream = transport.into_stream();
+            let stream = transport.into_stream();
             // Where it fails the socket is closed at once: its events must not be taken for those of its successor.
-            if self.poll.registry().deregister(&mut stream).is_ok() {
+            if self.poll.remove(&stream).is_ok() {
                 self.parting.keep(key, stream, self.clock.now_us());
             }
         }
