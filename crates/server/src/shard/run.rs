@@ -98,7 +98,7 @@ pub(crate) fn run(looping: Looping) -> u64 {
             // Closing the listener would reset those who wait in its backlog.
             while last.turn(|stream, origin| shard.welcome(stream, origin)) {}
         }
-        watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns(), &shard.counters);
+        watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns, &shard.counters);
         if let Some(cut) = shard.ended() {
             return cut;
         }
