@@ -68,10 +68,8 @@ impl Poll {
     /// Waits until something is ready, another thread wakes it, or the time is over (None: no limit), and tells which
     /// connections are ready.
     pub(super) fn wait(&self, timeout: Option<Duration>, mut tell: impl FnMut(u32, Readiness)) -> io::Result<()> {
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs() as i64,
-            tv_nsec: i64::from(timeout.subsec_nanos()),
-        });
+        let timeout = timeout
+            .map(|timeout| Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) });
         let mut space = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.epoll, &mut space, timeout.as_ref()) {
             Ok((events, _)) => events,
