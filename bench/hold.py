@@ -3,13 +3,14 @@
 
     hold.py PORT WHAT COUNT
 
-WHAT: connection (answered one tools/call, then idle), listen (a subscriptions/listen stream, acknowledged),
+WHAT: connection (answered one tools/call, then idle), tls (the same over TLS), listen (a subscriptions/listen stream, acknowledged),
 session (a legacy session that was opened on its connection, then idle), get (a session's GET stream, its head read).
 Prints "held COUNT" when all are there. The requests are written here by hand: no code is shared with what is measured.
 """
 
 import json
 import socket
+import ssl
 import sys
 
 META = {
@@ -98,7 +99,9 @@ def get(sock, number):
 
 def main():
     port, what, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    begin = {"connection": connection, "listen": listen, "session": session, "get": get}[what]
+    begin = {"connection": connection, "listen": listen, "session": session, "get": get, "tls": connection}[what]
+    # Whoever measures has made the certificate.
+    context = ssl._create_unverified_context() if what == "tls" else None
     held = []
     for number in range(count):
         sock = socket.socket()
@@ -106,6 +109,8 @@ def main():
         sock.bind((f"127.0.1.{1 + number % 200}", 0))
         sock.connect(("127.0.0.1", port))
         sock.settimeout(30)
+        if context:
+            sock = context.wrap_socket(sock)
         begin(sock, number + 1)
         held.append(sock)
     print(f"held {count}", flush=True)

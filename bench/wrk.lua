@@ -8,3 +8,8 @@ wrk.headers["Accept"] = "application/json, text/event-stream"
 wrk.headers["MCP-Protocol-Version"] = "2026-07-28"
 wrk.headers["Mcp-Method"] = "tools/call"
 wrk.headers["Mcp-Name"] = "echo"
+-- wrk asks for a delay before each request where this function is there: it has no other way to a rate.
+local think = tonumber(os.getenv("WRK_THINK_MS") or "")
+if think then
+  function delay() return think end
+end

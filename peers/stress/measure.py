@@ -13,7 +13,7 @@ BENCH = pathlib.Path(__file__).resolve().parent.parent.parent / "bench" / "resul
 # Held and spoken to at a rate that every one of the servers carries. Each connection speaks every 2 s: uvicorn's
 # defaults end one that is silent for 5 s.
 HELD, LOW_RATE = 200, 100
-# For the highest rate, as many connections as bench/spine.sh has.
+# For the highest rate, as many connections as bench/run throughput has.
 BUSY = 64
 FIRST_RATE, RATE_MAX = 1_000, 1_000_000
 # So close are the highest rate that was reached and the lowest one that was not, at the end: 4^(1/8).

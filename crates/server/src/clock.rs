@@ -50,12 +50,17 @@ impl Clock {
         }
     }
 
-    /// Seconds since 1970; a test's clock begins there.
-    pub(crate) fn unix_seconds(&self) -> u64 {
+    /// Nanoseconds since 1970; a test's clock begins there.
+    pub(crate) fn unix_ns(&self) -> u64 {
         match self {
-            Self::Monotonic => unix_ns() / 1_000_000_000,
-            Self::Manual(ns) => ns.load(Ordering::Relaxed) / 1_000_000_000,
+            Self::Monotonic => unix_ns(),
+            Self::Manual(ns) => ns.load(Ordering::Relaxed),
         }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        self.unix_ns() / 1_000_000_000
     }
 }
 

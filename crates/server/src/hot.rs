@@ -1,6 +1,6 @@
 //! The way of a plain request through a shard, without a socket and by a clock that stands still, so that its cost can be
-//! counted: in allocations (the test below) and in instructions (`bench/instructions`). No part of the library's
-//! interface.
+//! counted: in allocations (the test below) and in instructions (`bench/instructions`, under which the machine's own clock
+//! cannot be read). No part of the library's interface.
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;

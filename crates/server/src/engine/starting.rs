@@ -148,7 +148,7 @@ pub(crate) fn share(
     clock: Clock,
 ) -> Shared {
     let limits = config.limits;
-    let started_ns = clock.now_ns();
+    let (started_ns, started_unix_ns) = (clock.now_ns(), clock.unix_ns());
     let counters = mailboxes.iter().map(|_| {
         let counters = Arc::<crate::metrics::counters::ShardCounters>::default();
         counters.last_poll_ns.set(started_ns);
@@ -187,7 +187,7 @@ pub(crate) fn share(
         pages: Mutex::new(None),
         connections_max: limits.connections_max.min(descriptors().saturating_sub(limits.descriptors_reserved)),
         started_ns,
-        started_unix_ns: clock::unix_ns(),
+        started_unix_ns,
         limits,
     }
 }

@@ -1,0 +1,82 @@
+"""What was measured, what it has to be, and how it is shown."""
+
+import datetime
+import statistics
+
+
+class CannotRun(Exception):
+    """Why a row was not measured, as a sentence."""
+
+
+class Figure:
+    """Values of one thing, in the order in which they were measured; must and aim are a comparison and a limit."""
+
+    def __init__(self, name, values, form="{:,.0f}", must=None, aim=None, note=""):
+        self.name, self.values, self.form = name, [value for value in values if value is not None], form
+        self.must, self.aim, self.note = must, aim, note
+
+    @property
+    def median(self):
+        return statistics.median(self.values)
+
+    def shown(self, value):
+        return self.form.format(value)
+
+    def is_reached(self, limit):
+        """By every value, by none, or by some: then the median alone would claim too much."""
+        if limit is None or not self.values:
+            return ""
+        comparison, bound = limit
+        keeps = [
+            value >= bound if comparison == ">=" else value <= bound if comparison == "<=" else value < bound
+            for value in self.values
+        ]
+        return "yes" if all(keeps) else "no" if not any(keeps) else f"{sum(keeps)} of {len(keeps)}"
+
+    def asked(self, limit):
+        return (
+            "-" if limit is None else f"{limit[0]} {self.shown(limit[1])}: {self.is_reached(limit) or 'not measured'}"
+        )
+
+    def line(self):
+        if self.values:
+            measured = [
+                self.shown(self.median),
+                f"{self.shown(min(self.values))} to {self.shown(max(self.values))}",
+                str(len(self.values)),
+            ]
+        else:
+            measured = ["not measured", "-", "0"]
+        return (
+            "| "
+            + " | ".join([self.name, *measured, self.asked(self.must), self.asked(self.aim), self.note or "-"])
+            + " |"
+        )
+
+    def __str__(self):
+        middle = self.shown(self.median) if self.values else "not measured"
+        return f"{self.name}: {middle}" + (f" (must {self.asked(self.must)})" if self.must else "")
+
+
+def ratios(name, ours, theirs, **more):
+    """By pair, since what disturbs the machine disturbs both of a pair."""
+    both = [(one, other) for one, other in zip(ours, theirs) if one is not None and other]
+    return Figure(name, [one / other for one, other in both], form="{:.2f}", **more)
+
+
+def page(described, rows, pairs, seconds):
+    lines = [f"# Table of the benchmark, {datetime.datetime.now():%Y-%m-%d %H:%M}", "", described, ""]
+    lines += [
+        f"Made by `bench/run {' '.join(rows)}`: {pairs} pairs or runs, interleaved, of {seconds} s each. Ratios are formed pair by pair. "
+        "A limit is `yes` where every value keeps it, `no` where none does, else how many do.",
+        "",
+    ]
+    for row, found in rows.items():
+        figures = [one for one in found if isinstance(one, Figure)]
+        lines += [f"## {row}", ""]
+        if figures:
+            lines += ["| figure | median | min to max | n | must | aim | how |", "|---|---|---|---|---|---|---|"]
+            lines += [figure.line() for figure in figures]
+            lines.append("")
+        lines += [f"Not measured: {why}.\n" for why in found if isinstance(why, CannotRun)]
+    return "\n".join(lines)

@@ -1,0 +1,36 @@
+"""What was measured on, and with what."""
+
+import os
+import platform
+import re
+import subprocess
+
+HERE = os.path.dirname(__file__)
+
+
+def said(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=HERE)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout + done.stderr).strip()
+
+
+def describe():
+    with open("/proc/cpuinfo") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())
+    with open("/proc/meminfo") as file:
+        memory = int(re.search(r"MemTotal:\s*(\d+)", file.read()).group(1)) / 2**20
+    # Another build than that of this checkout may be of any change.
+    change = (
+        (said("git", "describe", "--always", "--dirty") or "unknown")
+        if "BUILT" in os.environ
+        else "a build made elsewhere"
+    )
+    nginx = said("nginx", "-v").rpartition("/")[2] or "absent"
+    wrk = re.search(r"wrk (?:debian/)?(\S+)", said("wrk", "-v"))
+    return (
+        f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores shared by servers and generators, {memory:.0f} GiB, "
+        f"Linux {platform.release()}, {os.sysconf('SC_OPEN_MAX')} descriptors a process; {said(os.environ['ERLMCP'], '--version')} of {change}, "
+        f"nginx {nginx}, wrk {wrk.group(1) if wrk else 'absent'}. Load of the machine before: {os.getloadavg()[0]:.2f}."
+    )

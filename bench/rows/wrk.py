@@ -1,0 +1,39 @@
+"""wrk, as the load of a server that is measured."""
+
+import os
+import re
+import resource
+import subprocess
+
+from figures import CannotRun
+from processes import BENCH
+
+
+class Loaded:
+    """What came of one load: requests/s, and the CPU in microseconds that a request took of wrk and of the server."""
+
+    def __init__(self, rate, wrk_us, server_us):
+        self.rate, self.wrk_us, self.server_us = rate, wrk_us, server_us
+
+
+def load(server, connections, seconds, threads=2, think_ms=None):
+    """`think_ms`: what each connection waits between an answer and its next request."""
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", str(BENCH / "wrk.lua"), server.url]
+    think = {} if think_ms is None else {"WRK_THINK_MS": str(think_ms)}
+    own_before, server_before = used_s(), server.cpu_s()
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **think}, timeout=seconds + 30)
+    own, servers = used_s() - own_before, server.cpu_s() - server_before
+    requests = re.search(r"(\d+) requests in", done.stdout)
+    rate = re.search(r"Requests/sec:\s*([\d.]+)", done.stdout)
+    if done.returncode != 0 or not requests or not int(requests.group(1)):
+        raise CannotRun(f"wrk could not load {server.name}: {(done.stderr or done.stdout).strip()[-200:]}")
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise CannotRun(f"{server.name} did not answer wrk well: {done.stdout.strip()[-300:]}")
+    count = int(requests.group(1))
+    return Loaded(float(rate.group(1)), own / count * 1e6, servers / count * 1e6)
+
+
+def used_s():
+    """CPU of the children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
