@@ -2,19 +2,20 @@
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-export const ADDRESS = pathToFileURL(process.env.PAGE).href;
-
 export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--force-device-scale-factor=1'] });
 
-/** Opens the report; `trouble` gathers requests to anywhere else, and errors. */
-export const open = async (browser, options = {}) => {
+/** Opens the report. */
+export const open = (browser, options = {}) => openAt(browser, pathToFileURL(process.env.PAGE).href, [], options);
+
+/** Opens a page; `trouble` gathers requests to anywhere but there and what else it may ask for, and errors. */
+export const openAt = async (browser, address, others, options = {}) => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   const trouble = [];
-  page.on('request', (request) => { if (request.url() !== ADDRESS && !request.url().startsWith('data:')) trouble.push(`request: ${request.url()}`); });
+  page.on('request', (request) => { if (![address, ...others].includes(request.url()) && !request.url().startsWith('data:')) trouble.push(`request: ${request.url()}`); });
   page.on('console', (message) => { if (message.type() === 'error') trouble.push(`console: ${message.text()}`); });
   page.on('pageerror', (error) => trouble.push(`error: ${error.message}`));
-  await page.goto(ADDRESS, { waitUntil: 'load' });
+  await page.goto(address, { waitUntil: 'load' });
   return { page, trouble, context };
 };

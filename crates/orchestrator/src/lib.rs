@@ -42,6 +42,7 @@ mod stress;
 mod target;
 mod visit;
 mod watch;
+mod web;
 mod workload;
 mod world;
 
@@ -61,4 +62,5 @@ pub use observe::observe;
 pub use proxy::fault_proxy;
 pub use stress::{Outcome, stress};
 pub use watch::{ExitOn, WatchConfig, WatchEvent, Watched, Webhook, watch};
+pub use web::{Opened, observe_on_a_page};
 pub use workload::{SHIPPED, TraceError, Workload, record, workload_schema};

@@ -1,7 +1,7 @@
 // Draws the charts of a report: all over one time line, which they zoom and hover together.
 (() => {
   'use strict';
-  const data = JSON.parse(document.getElementById('series').textContent);
+  let data = JSON.parse(document.getElementById('series').textContent);
   const page = document.documentElement;
   const place = (id) => document.getElementById(id);
   const colour = (name) => getComputedStyle(page).getPropertyValue(name).trim();
@@ -23,8 +23,12 @@
     return found;
   };
   // A point stands in the middle of its seconds.
-  const seconds = Array.from({ length: data.points }, (_, at) => (at + 0.5) * data.step_s);
-  const end = data.points * data.step_s;
+  let seconds, end;
+  const measure = () => {
+    seconds = Array.from({ length: data.points }, (_, at) => (at + 0.5) * data.step_s);
+    end = data.points * data.step_s;
+  };
+  measure();
 
   // ---- words ---------------------------------------------------------------------------------------------------
 
@@ -483,7 +487,7 @@
     mount(chart.id, chart);
     if (chart.id === 'latency') heat();
   }
-  const theCurve = curve();
+  let theCurve = curve();
   strip();
   const resized = new ResizeObserver(() => everyPlot().forEach((entry) => fit(entry)));
   everyPlot().forEach((entry) => { fit(entry); resized.observe(entry.host); });
@@ -503,6 +507,76 @@
     redraw();
   });
 
+  // ---- a page that goes on -------------------------------------------------------------------------------------
+
+  const sameLines = (entry, chart) => entry.lines.length === chart.lines.length && entry.lines.every((line, at) => line.label === chart.lines[at].label);
+  const remove = (id) => {
+    const at = plots.findIndex((entry) => entry.id === id);
+    if (at < 0) return;
+    const [{ plot, host, legend: keys }] = plots.splice(at, 1);
+    resized.unobserve(host);
+    plot.destroy();
+    keys.replaceChildren();
+  };
+  // What had nothing to draw has no place for it yet.
+  const makeRoom = (id) => {
+    if (place(`plot-${id}`)) return;
+    const figure = place(`chart-${id}`);
+    figure.querySelector('.empty').remove();
+    const plot = Object.assign(document.createElement('div'), { className: 'plot', id: `plot-${id}` });
+    plot.setAttribute('role', 'img');
+    figure.append(plot, Object.assign(document.createElement('div'), { className: 'legend', id: `legend-${id}` }));
+  };
+  const mountAnew = (id, draw) => {
+    remove(id);
+    makeRoom(id);
+    draw();
+    const entry = plots.find((one) => one.id === id);
+    if (!entry) return;
+    fit(entry);
+    resized.observe(entry.host);
+  };
+  const refresh = (chart) => {
+    const entry = plots.find((one) => one.id === chart.id);
+    if (chart.empty) {
+      const said = place(`chart-${chart.id}`).querySelector('.empty');
+      if (said) said.textContent = `Nothing to draw: ${chart.empty}.`;
+    } else if (entry && sameLines(entry, chart)) {
+      entry.lines = chart.lines;
+      entry.data = chart.lines.map(values);
+      entry.host.setAttribute('aria-label', described(chart, entry.data));
+      entry.plot.setData([seconds, ...entry.data], false);
+    } else {
+      const hidden = new Set(entry ? entry.lines.filter((_, at) => !entry.plot.series[at + 1].show).map((line) => line.label) : []);
+      mountAnew(chart.id, () => mount(chart.id, chart));
+      plots.find((one) => one.id === chart.id).cells.forEach(({ button }, at) => { if (hidden.has(chart.lines[at].label)) button.click(); });
+    }
+  };
+  // The same charts with what has come since; who has zoomed stays there.
+  const update = (next) => {
+    const seesAll = zoom.from === 0 && zoom.to >= end;
+    data = next;
+    measure();
+    if (cursor !== null && cursor >= data.points) cursor = null;
+    if (seesAll) zoom.to = Math.max(end, 1);
+    place('step').textContent = data.step_s === 1 ? 'A point a second.' : `A point every ${data.step_s} seconds.`;
+    for (const chart of data.charts) {
+      refresh(chart);
+      if (chart.id === 'latency' && !chart.empty) mountAnew('heat', heat);
+    }
+    if (data.curve.lines.length) {
+      if (theCurve) { resized.unobserve(theCurve.host); theCurve.plot.destroy(); }
+      makeRoom('curve');
+      place('legend-curve').replaceChildren();
+      place('chart-curve').querySelector('figcaption p').textContent =
+        `Of ${data.curve.of}: ${data.curve.lines.map((line) => `${line.label} (${grouped(line.requests, 0)} requests)`).join(' and ')}.`;
+      theCurve = curve();
+      fit(theCurve);
+      resized.observe(theCurve.host);
+    }
+    show(zoom.from, zoom.to);
+  };
+
   // For tests and for a live view: what is drawn, and where it stands.
-  window.erlmcp = { data, plots, zoom, show, showAll, values, at: () => cursor };
+  window.erlmcp = { get data() { return data; }, plots, zoom, show, showAll, values, update, at: () => cursor };
 })();

@@ -17,6 +17,7 @@ mod exit;
 mod facts;
 mod format;
 pub mod live;
+pub mod live_page;
 pub mod render;
 mod replay;
 pub mod retelling;

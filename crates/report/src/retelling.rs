@@ -50,6 +50,11 @@ impl Retelling {
         told.into_iter().map(|event| (event, now_ms)).collect()
     }
 
+    /// The rows so far, folded.
+    pub fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
     /// The time of the run that was reached.
     pub fn now_ms(&self) -> u64 {
         self.now_us / 1_000

@@ -11,9 +11,16 @@ pub(crate) struct ObserveArgs {
     /// A plain table of now, in place of the screen
     #[arg(long)]
     pub(crate) once: bool,
+    /// A page in a browser of this machine, with the charts of report.html
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) web: bool,
+    /// Where the page listens; 0: any free port
+    #[arg(long, value_name = "PORT", default_value_t = 0, requires = "web")]
+    pub(crate) port: u16,
 }
 
 const EXAMPLES: &str = "Examples:
   erlmcp observe                                            the cluster on this machine
   erlmcp observe http://localhost:8080 --once               its replicas, as a table
-  erlmcp observe test-results/stress-test-20261126-143000   a run, while it goes on or after it";
+  erlmcp observe test-results/stress-test-20261126-143000   a run, while it goes on or after it
+  erlmcp observe --web                                      the same as a page";

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use erlmcp_orchestrator::StressError;
+use erlmcp_orchestrator::{Opened, StressError};
 use erlmcp_record::{ClusterSample, Entry, JournalTail};
 use erlmcp_report::board::{Board, table};
 use erlmcp_report::live::Event;
@@ -28,6 +28,9 @@ pub(crate) fn run(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
         eprintln!("erlmcp: {:?} is neither a URL nor the folder of a run: write http://localhost:8080", args.what);
         return Ok(code(USAGE));
     }
+    if args.web {
+        return on_a_page(args);
+    }
     let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !args.once && !has_terminal {
         eprintln!("erlmcp: observe takes the whole terminal, and there is none: add --once for a table");
@@ -37,6 +40,22 @@ pub(crate) fn run(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
         true => of_run(folder, args.once),
         false => of_server(&args.what, args.once),
     }
+}
+
+fn on_a_page(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let opened = |page: Opened| {
+        console::line(format_args!("Open {} in a browser of this machine; Ctrl-C ends it.", page.address));
+        let port = page.port;
+        console::line(format_args!(
+            "From elsewhere: ssh -L {port}:127.0.0.1:{port} THIS_MACHINE there, and open the same address."
+        ));
+    };
+    let observed = runtime.block_on(async {
+        let cancel = crate::interrupt::watch()?;
+        anyhow::Ok(erlmcp_orchestrator::observe_on_a_page(&args.what, args.port, opened, cancel).await)
+    });
+    observed?.map_or_else(failed, |()| Ok(ExitCode::SUCCESS))
 }
 
 /// Follows the journal as far as it is written; the time on the screen is the run's.

@@ -14,6 +14,7 @@ mod finished;
 mod foreign;
 mod main_job;
 mod misuse;
+mod paging;
 mod rules;
 mod script;
 mod secured;

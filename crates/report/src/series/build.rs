@@ -20,6 +20,7 @@ enum Of {
     Connections,
     ByReplica,
     Requests,
+    Answered,
     Latency,
     Errors,
     Queue,
@@ -45,27 +46,25 @@ pub struct SeriesBuilder {
     left_out: u64,
     /// Why the server's figures are missing, where it was said.
     missing: Option<String>,
+    only_looked_at: bool,
 }
 
 impl Default for SeriesBuilder {
     fn default() -> Self {
-        Self { step_s: 1, seconds: Vec::new(), lines: BTreeMap::new(), left_out: 0, missing: None }
+        Self {
+            step_s: 1,
+            seconds: Vec::new(),
+            lines: BTreeMap::new(),
+            left_out: 0,
+            missing: None,
+            only_looked_at: false,
+        }
     }
 }
 
 impl SeriesBuilder {
     pub fn push(&mut self, view: &SecondView) {
-        while (view.second / self.step_s) as usize >= POINTS_MAX {
-            self.halve();
-        }
-        let at = (view.second / self.step_s) as usize;
-        if self.seconds.len() <= at {
-            self.seconds.resize(at + 1, 0);
-        }
-        self.seconds[at] += 1;
-        if let Some(missing) = &view.server_missing {
-            self.missing = Some(missing.clone());
-        }
+        let at = self.point(view);
         self.push_load(at, view);
         self.push_server(at, view);
         for agent in &view.agents {
@@ -77,10 +76,37 @@ impl SeriesBuilder {
         self.named(at, (Of::Stalls, 1, "agents"), Fold::Max, stall);
     }
 
+    /// A second of a server that gets no load from here: nothing is drawn of a load then, not even a zero.
+    pub fn push_looked_at(&mut self, view: &SecondView) {
+        self.only_looked_at = true;
+        let at = self.point(view);
+        self.push_server(at, view);
+        for replica in &view.replicas {
+            if let Some(open) = replica.connections {
+                let key = (Of::ByReplica, u32::from(replica.replica), replica_name(replica.replica));
+                self.add(at, key, Fold::Last, open as f64);
+            }
+        }
+    }
+
+    /// Where a second stands.
+    fn point(&mut self, view: &SecondView) -> usize {
+        while (view.second / self.step_s) as usize >= POINTS_MAX {
+            self.halve();
+        }
+        let at = (view.second / self.step_s) as usize;
+        if self.seconds.len() <= at {
+            self.seconds.resize(at + 1, 0);
+        }
+        self.seconds[at] += 1;
+        if let Some(missing) = &view.server_missing {
+            self.missing = Some(missing.clone());
+        }
+        at
+    }
+
     fn push_load(&mut self, at: usize, view: &SecondView) {
-        let gauge = view.connections_server.map(|open| open as f64);
         self.named(at, (Of::Connections, 0, "as the agents count"), Fold::Last, Some(view.connections as f64));
-        self.named(at, (Of::Connections, 1, "by the server's gauge"), Fold::Last, gauge);
         for (replica, open) in &view.connections_by_replica {
             self.add(at, (Of::ByReplica, u32::from(*replica), replica_name(*replica)), Fold::Last, *open as f64);
         }
@@ -103,12 +129,17 @@ impl SeriesBuilder {
     }
 
     fn push_server(&mut self, at: usize, view: &SecondView) {
+        let gauge = view.connections_server.map(|open| open as f64);
+        self.named(at, (Of::Connections, 1, "by the server's gauge"), Fold::Last, gauge);
         if let Some(queue) = &view.queue {
             self.named(at, (Of::Queue, 0, "waiting"), Fold::Max, Some(queue.depth as f64));
             self.named(at, (Of::Queue, 1, "room"), Fold::Last, queue.limit.map(|limit| limit as f64));
         }
         for replica in &view.replicas {
             let key = |of: Of| (of, u32::from(replica.replica), replica_name(replica.replica));
+            if let Some(rate) = replica.answered_rps {
+                self.add(at, key(Of::Answered), Fold::Mean, rate);
+            }
             if let Some(cpu) = replica.cpu_percent {
                 self.add(at, key(Of::ReplicaCpu), Fold::Mean, cpu);
             }
@@ -168,6 +199,7 @@ impl SeriesBuilder {
         }
         lines.retain(|line| !line.is_empty());
         let empty = lines.is_empty().then(|| match (row.nothing, &self.missing) {
+            (nothing, _) if self.only_looked_at && !nothing.is_empty() => "no load is sent from here".into(),
             ("", Some(missing)) => missing.clone(),
             ("", None) => "the target gives no such figures".into(),
             (nothing, _) => nothing.to_owned(),
@@ -235,7 +267,7 @@ const fn row(of: Of, id: &'static str, title: &'static str, unit: &'static str, 
     ChartRow { of, id, title, unit, about, decimals: 0, logarithmic: false, limit: None, nothing: "" }
 }
 
-static ALL: [ChartRow; 11] = [
+static ALL: [ChartRow; 12] = [
     ChartRow {
         nothing: "no second of the run was seen",
         ..row(
@@ -253,7 +285,7 @@ static ALL: [ChartRow; 11] = [
             "by_replica",
             "Connections by replica",
             "connections",
-            "At the end of each second, as the agents count.",
+            "At the end of each second, as the agents count; without a load, as each replica does.",
         )
     },
     ChartRow {
@@ -267,6 +299,7 @@ static ALL: [ChartRow; 11] = [
             "Load planned for each second, and what of it was answered ok, whenever that was.",
         )
     },
+    row(Of::Answered, "answered", "Requests by replica", "requests/s", "Of all clients, as each replica counts them."),
     ChartRow {
         nothing: "no load was sent",
         decimals: 3,

@@ -1,12 +1,15 @@
 //! The report as one page that needs nothing else: no network, no folder beside it.
 
+mod live;
 mod pieces;
 mod run;
 mod tables;
 mod text;
 mod verdicts;
 
+pub use live::{faults_html, live_html};
 use text::escaped;
+pub(crate) use verdicts::word;
 
 use crate::series::Series;
 use crate::{Summary, format};
@@ -24,21 +27,12 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// report.html.
 pub fn html(summary: &Summary, series: &Series) -> String {
     let title = heading(summary);
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<title>{}: {}</title>\n\
-         <style>\n{CHARTS_STYLE}\n{STYLE}</style>\n</head>\n<body>\n",
-        escaped(verdicts::word(&summary.readiness.verdict)),
-        escaped(&title),
-    );
+    let mut page = head(&format!("{}: {title}", verdicts::word(&summary.readiness.verdict)), POLICY);
     page += &pieces::header(summary, &title);
     page += "<main>\n";
     page += &verdicts::top(summary);
     page += &pieces::over_time(series);
-    page += &tables::faults(series);
+    page += &tables::faults(series, "<a href=\"#checks\">by the checks</a>");
     page += &tables::numbers(summary);
     page += &tables::phases(summary);
     page += &verdicts::checks(summary);
@@ -48,10 +42,29 @@ pub fn html(summary: &Summary, series: &Series) -> String {
     page += &run::run(summary);
     page += "</main>\n";
     page += &pieces::footer(summary);
-    page += &format!("<script type=\"application/json\" id=\"series\">{}</script>\n", series.to_json());
-    page +=
-        &format!("<script>\n/*\nuPlot\n{CHARTS_LICENCE}*/\n{CHARTS_SCRIPT}\n</script>\n<script>\n{SCRIPT}</script>\n");
+    page += &scripts(series);
     page + "</body>\n</html>\n"
+}
+
+fn head(title: &str, policy: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n\
+         <style>\n{CHARTS_STYLE}\n{STYLE}</style>\n</head>\n<body>\n",
+        escaped(title),
+    )
+}
+
+/// What is drawn, and what draws it.
+fn scripts(series: &Series) -> String {
+    format!(
+        "<script type=\"application/json\" id=\"series\">{}</script>\n\
+         <script>\n/*\nuPlot\n{CHARTS_LICENCE}*/\n{CHARTS_SCRIPT}\n</script>\n<script>\n{SCRIPT}</script>\n",
+        series.to_json()
+    )
 }
 
 /// "100,000 connections, 15 minutes".

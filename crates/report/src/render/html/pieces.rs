@@ -55,7 +55,7 @@ pub(super) fn over_time(series: &Series) -> String {
         _ => " Too many lines: some replicas or agents are left out.".to_owned(),
     };
     let mut body = format!(
-        "<p class=\"about\">{step}{left_out} Shaded bands are phases, dashed lines are faults by their number. <span class=\"keys\">Drag \
+        "<p class=\"about\"><span id=\"step\">{step}</span>{left_out} Shaded bands are phases, dashed lines are faults by their number. <span class=\"keys\">Drag \
          across a chart to zoom, double-click to see all again. Keys: <kbd>←</kbd> <kbd>→</kbd> move (with <kbd>Shift</kbd> \
          by ten), <kbd>+</kbd> <kbd>−</kbd> zoom, <kbd>Esc</kbd> all.</span></p>\n\
          <div id=\"axis\"><div id=\"strip\"></div><p id=\"readout\" aria-live=\"polite\"></p></div>\n\

@@ -21,8 +21,8 @@ fn short(found: &Value) -> String {
     }
 }
 
-/// Faults with detection and recovery.
-pub(super) fn faults(series: &Series) -> String {
+/// Faults with detection and recovery; `by_the_checks` stands where the verdict is not of the fault itself.
+pub(super) fn faults(series: &Series, by_the_checks: &str) -> String {
     if series.faults.is_empty() {
         return section("faults", "Faults", "<p class=\"none\">No fault was made in this run.</p>\n");
     }
@@ -39,19 +39,19 @@ pub(super) fn faults(series: &Series) -> String {
         ("Healed", true),
         ("Verdict", false),
     ];
-    let rows = series.faults.iter().map(fault);
+    let rows = series.faults.iter().map(|mark| fault(mark, by_the_checks));
     let about = "<p class=\"about\">Times of detection and recovery are since the effect was seen; ready is since the heal, \
                  where there was one. A dash says why when you point at it. The numbers are those of the marks above.</p>\n";
     section("faults", "Faults", &(about.to_owned() + &table("Faults", &heading, rows)))
 }
 
-fn fault(mark: &FaultMark) -> Vec<String> {
+fn fault(mark: &FaultMark, by_the_checks: &str) -> Vec<String> {
     let verdict = match &mark.verdict {
         Some(verdict) => {
             let reason = mark.reason.as_ref().map(|reason| format!("<p class=\"why\">{}</p>", escaped(reason)));
             badge(verdict) + &reason.unwrap_or_default()
         }
-        None => "<a href=\"#checks\">by the checks</a>".into(),
+        None => by_the_checks.into(),
     };
     vec![
         mark.number.to_string(),

@@ -6,7 +6,7 @@ use crate::verdict::{Check, Verdict};
 use crate::{Finish, Summary};
 
 /// "PASS", "FAIL", ...: without its mark.
-pub(super) fn word(verdict: &Verdict) -> &'static str {
+pub(crate) fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
         Verdict::Fail => "FAIL",

@@ -1,0 +1,76 @@
+//! `observe --web`: a page on loopback that shows a server or a run, for those who have its address.
+
+mod door;
+mod feed;
+mod serving;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use erlmcp_report::live_page::LivePage;
+use erlmcp_report::render;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{StressError, observe};
+use door::Door;
+
+/// Where the page is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// "http://127.0.0.1:43121/TOKEN/": whoever knows it may look.
+    pub address: String,
+    pub port: u16,
+}
+
+/// Serves the page on `port` of loopback (0: a free one) until the user has enough: of the run in the folder `what`, also
+/// while it is written, or of the server at the URL `what`. `opened` gets its address.
+///
+/// # Errors
+/// Where the record cannot be read, the server says nothing of itself, or the port is taken.
+pub async fn observe_on_a_page(
+    what: &str,
+    port: u16,
+    opened: impl FnOnce(Opened),
+    cancel: watch::Receiver<u32>,
+) -> Result<(), StressError> {
+    let folder = PathBuf::from(what);
+    if folder.is_dir() {
+        // An empty one is refused before there is an address.
+        let feed = feed::of_run(folder)?;
+        return serve(port, feed, opened, cancel).await;
+    }
+    let (samples, taken) = mpsc::channel(8);
+    let (said, title) = oneshot::channel();
+    let begun = |title: String| drop(said.send(title));
+    let looking = observe(what, begun, samples, cancel.clone());
+    let showing = async {
+        // It ends without a word where there is nothing to look at.
+        let Ok(title) = title.await else { return Ok(()) };
+        let (messages, feed) = watch::channel(serving::event(&LivePage::of_server(title.clone())));
+        let (served, ()) = tokio::join!(
+            serve(port, feed, opened, cancel),
+            feed::of_server(LivePage::of_server(title), taken, messages)
+        );
+        served
+    };
+    tokio::try_join!(looking, showing).map(|_| ())
+}
+
+async fn serve(
+    port: u16,
+    feed: watch::Receiver<Arc<str>>,
+    opened: impl FnOnce(Opened),
+    cancel: watch::Receiver<u32>,
+) -> Result<(), StressError> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    let listener = listener.map_err(|error| {
+        StressError::failed(format!("cannot listen on 127.0.0.1:{port}: {error}; choose another --port"))
+    })?;
+    let port = listener.local_addr().map_err(|error| StressError::failed(error.to_string()))?.port();
+    let door = Door::new(port).ok_or_else(|| StressError::failed("the system gives no random numbers"))?;
+    opened(Opened { address: door.address(), port });
+    serving::serve(listener, (door, render::live_html()), feed, cancel).await;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+// Keeps the page of `observe --web` up to date: each event has all of it, so that one that was missed is no loss.
+(() => {
+  'use strict';
+  const place = (id) => document.getElementById(id);
+  const events = new EventSource('events');
+  let faults = null;
+  events.addEventListener('message', (event) => {
+    const told = JSON.parse(event.data);
+    place('title').textContent = told.title || 'A run that begins';
+    place('state').textContent = told.state;
+    place('table').textContent = told.table;
+    if (told.faults !== faults) {
+      faults = told.faults;
+      place('fault-table').innerHTML = faults;
+    }
+    window.erlmcp.update(told.series);
+  });
+  events.addEventListener('error', () => { place('state').textContent = 'no connection to erlmcp observe: what stands here is old'; });
+})();

@@ -1,0 +1,84 @@
+//! What the page of a run or a server shows while it goes on: rows in, messages for its script out.
+
+use std::path::Path;
+
+use erlmcp_record::{Entry, JournalError};
+use serde_json::json;
+
+use crate::board::{Board, table};
+use crate::live::Event;
+use crate::retelling::Retelling;
+use crate::series::{Series, SeriesBuilder};
+use crate::{render, replay};
+
+/// A run or a server so far.
+#[derive(Debug, Default)]
+pub struct LivePage {
+    board: Board,
+    retelling: Retelling,
+    builder: SeriesBuilder,
+    is_server: bool,
+    /// "over: INCONCLUSIVE"
+    outcome: Option<String>,
+    /// Of a run that is over, as its report has it.
+    whole: Option<Series>,
+}
+
+impl LivePage {
+    /// Of a server that is looked at; without it, of a run.
+    pub fn of_server(at: String) -> Self {
+        let mut page = Self { is_server: true, ..Self::default() };
+        page.board.push(&Event::Looking { at }, 0);
+        page
+    }
+
+    /// True where there is something new to show.
+    pub fn push(&mut self, entry: &Entry) -> bool {
+        let told = self.retelling.push(entry);
+        for (event, at_ms) in &told {
+            match event {
+                Event::Second(second) if self.is_server => self.builder.push_looked_at(second),
+                Event::Second(second) => self.builder.push(second),
+                Event::Final(summary) => {
+                    self.outcome = Some(format!("over: {}", render::word(&summary.readiness.verdict)));
+                }
+                _ => {}
+            }
+            self.board.push(event, *at_ms);
+        }
+        !told.is_empty()
+    }
+
+    /// True where the run has ended.
+    pub fn is_over(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// Draws a run that is over from the whole of its record: some rows of a second come long after it.
+    ///
+    /// # Errors
+    /// Where the record cannot be read.
+    pub fn settle(&mut self, folder: &Path) -> Result<(), JournalError> {
+        let mut builder = SeriesBuilder::default();
+        let analysis = replay(folder, |second| builder.push(second))?;
+        self.whole = Some(builder.finish(&analysis));
+        Ok(())
+    }
+
+    /// One line of JSON: `title`, `state`, `table` as text, `faults` as HTML, and `series`.
+    pub fn message(&self) -> String {
+        let drawn = match &self.whole {
+            Some(whole) => whole,
+            None => &self.builder.finish(self.retelling.analysis()),
+        };
+        let state = self.outcome.as_deref().unwrap_or(if self.is_server { "looked at" } else { "goes on" });
+        json!({
+            "title": self.board.target,
+            "state": state,
+            "table": table(&self.board, self.retelling.now_ms()),
+            "faults": render::faults_html(drawn),
+            "series": drawn,
+        })
+        .to_string()
+    }
+}
