@@ -6,7 +6,9 @@ use erlmcp_load::proto::{Reached, Request, Tool};
 
 use crate::machine::Calls;
 use crate::workload::Workload;
-use crate::{StressError, ToolCall, nearest};
+use erlmcp_report::nearest;
+
+use crate::{StressError, ToolCall};
 
 /// How erlmcp's own server names itself.
 const OWN_SERVER: &str = "erlmcp-server";

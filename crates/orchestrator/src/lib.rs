@@ -24,7 +24,6 @@ mod hands;
 mod health;
 mod host;
 mod machine;
-mod nearest;
 mod observe;
 mod phase;
 pub mod plan;

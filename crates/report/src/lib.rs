@@ -18,6 +18,7 @@ mod facts;
 mod format;
 pub mod live;
 pub mod live_page;
+pub mod nearest;
 pub mod render;
 mod replay;
 pub mod retelling;

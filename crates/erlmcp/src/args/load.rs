@@ -75,8 +75,8 @@ pub(crate) struct ProofArgs {
     /// Seed of everything random [default: from the clock; printed]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// What the load must keep, as p95<100ms or errors<0.05% (repeatable): a row of the verdict
-    #[arg(long = "assert", value_name = "LIST")]
+    /// What the load must keep, as p95<100ms, errors<0.05% or throughput>5000 (repeatable): a row of the verdict
+    #[arg(long = "assert", value_name = "LIST", value_parser = Slo::expected)]
     pub(crate) asserts: Vec<Slo>,
     /// A SKIPPED check makes the run inconclusive (exit 3)
     #[arg(long)]

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use erlmcp_report::nearest;
 use erlmcp_report::verdict::thresholds;
 
 use super::StressConfig;
@@ -54,8 +55,8 @@ impl StressConfig {
         }
         for (name, value) in &self.thresholds {
             if !thresholds().iter().any(|known| known.id == name) {
-                let names: Vec<&str> = thresholds().iter().map(|known| known.id).collect();
-                return usage(format!("there is no limit {name:?}; there are {}", names.join(", ")));
+                let names = thresholds().iter().map(|known| known.id);
+                return usage(format!("there is no limit {name:?}: {}", nearest::instead(name, names)));
             }
             if !(value.is_finite() && *value >= 0.0) {
                 return usage(format!("the limit {name} must be a number from 0, not {value}"));

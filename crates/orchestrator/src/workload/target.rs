@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use erlmcp_load::proto::{Reached, Wanted};
 
 use super::{Asks, Step, Workload};
-use crate::nearest;
+use erlmcp_report::nearest;
 
 /// What clients may ask for by a method alone, in one of the eras.
 const METHODS: [&str; 10] = [

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::measured::{Measured, difference};
 use super::{Figure, Interval};
-use crate::format;
 use crate::verdict::Verdict;
+use crate::{format, nearest};
 
 /// What must not be: "p99>+10%", "throughput<-5%", "errors>+0.1pp", "p95>+3ms".
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,8 @@ impl FromStr for Condition {
         let at = text.find(['<', '>']).ok_or_else(|| wrong("it has no < or >"))?;
         let (name, rest) = (text[..at].trim(), text[at + 1..].trim());
         let figure: Figure = name.parse().map_err(|()| {
-            wrong(&format!("{name:?} is none of p50 to p99.9, mean, errors, throughput, availability, memory"))
+            let near = nearest::figure(name, Figure::NAMES);
+            wrong(&format!("{name:?} is none of p50 to p99.9, mean, errors, throughput, availability, memory{near}"))
         })?;
         let end = rest.find(|letter: char| !letter.is_ascii_digit() && !"+-.".contains(letter)).unwrap_or(rest.len());
         let (number, unit) = (&rest[..end], rest[end..].trim());

@@ -46,6 +46,10 @@ pub(super) fn all(asked: impl Iterator<Item = Figure>) -> Vec<Figure> {
 }
 
 impl Figure {
+    /// Names that are often meant, for who has mistyped one.
+    pub(super) const NAMES: [&str; 10] =
+        ["p50", "p90", "p95", "p99", "p99.9", "mean", "errors", "throughput", "availability", "memory"];
+
     /// True where a difference is told in points of percent: of nothing there is no percentage.
     pub(super) fn is_share(self) -> bool {
         matches!(self, Self::Errors | Self::Availability)

@@ -86,16 +86,6 @@ impl<'a> Sustained<'a> {
         self.judged.planned as f64 / self.seconds().max(1) as f64
     }
 
-    /// 100 ms slots of the window with a planned request, and those of them in which 99 % or more ended ok.
-    pub(crate) fn slots(&self) -> (u64, u64) {
-        let by_second = self.slots_by_second();
-        by_second.iter().fold((0, 0), |sum, second| (sum.0 + second.0, sum.1 + second.1))
-    }
-
-    pub(crate) fn slots_by_second(&self) -> Vec<(u64, u64)> {
-        self.loads.iter().map(|load| load.map_or((0, 0), KindSecond::available_slots)).collect()
-    }
-
     /// Answers of the window by replica, a second.
     pub(crate) fn answered_by_replica(&self) -> BTreeMap<u16, f64> {
         let seconds = self.seconds().max(1) as f64;

@@ -3,9 +3,10 @@ use std::str::FromStr;
 
 use crate::analysis::Part;
 use crate::format;
+use crate::nearest;
 use crate::verdict::{Comparison, Estimate};
 
-/// Limits that must all be kept: "p99<100ms,errors<0.05%".
+/// Limits that must all be kept: "p99<100ms,errors<0.05%"; of a run also "throughput>5000req/s,availability>=99.9%".
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slo {
     objectives: Vec<Objective>,
@@ -16,7 +17,7 @@ pub struct Slo {
 pub(crate) struct Objective {
     pub(crate) measure: Measure,
     pub(crate) comparison: Comparison,
-    /// Milliseconds or percent, by the measure.
+    /// Milliseconds, percent or requests a second, by the measure.
     pub(crate) limit: f64,
 }
 
@@ -27,14 +28,39 @@ pub(crate) enum Measure {
     Mean,
     Max,
     Errors,
+    /// Ok answers a second.
+    Throughput,
+    /// Slots of 100 ms in which 99 % or more ended ok, in percent.
+    Availability,
 }
+
+/// For who has mistyped one.
+const NAMES: [&str; 10] = ["p50", "p90", "p95", "p99", "p99.9", "mean", "max", "errors", "throughput", "availability"];
 
 impl FromStr for Slo {
     type Err = String;
 
+    /// Of seconds of load alone: a search and a check have no throughput to keep.
+    ///
     /// # Errors
     /// A sentence that says at which character of the text something else was expected, and what.
     fn from_str(text: &str) -> Result<Self, String> {
+        let slo = Self::expected(text)?;
+        match slo.objectives.iter().find(|one| matches!(one.measure, Measure::Throughput | Measure::Availability)) {
+            Some(one) => {
+                Err(format!("{} can be expected of a run alone (--assert), not here: leave it out", one.measure))
+            }
+            None => Ok(slo),
+        }
+    }
+}
+
+impl Slo {
+    /// What is expected of a whole run.
+    ///
+    /// # Errors
+    /// A sentence that says at which character of the text something else was expected, and what.
+    pub fn expected(text: &str) -> Result<Self, String> {
         let mut objectives: Vec<Objective> = Vec::new();
         let mut from = 0;
         for part in text.split(',') {
@@ -56,13 +82,13 @@ fn twice(measure: Measure, text: &str) -> String {
 /// What is wrong with one limit, and at which of its bytes.
 struct Wrong {
     at: usize,
-    why: &'static str,
+    why: String,
 }
 
 impl Wrong {
     /// Where `rest`, the end of `part`, begins.
-    fn at(part: &str, rest: &str, why: &'static str) -> Self {
-        Self { at: part.len() - rest.len(), why }
+    fn at(part: &str, rest: &str, why: impl Into<String>) -> Self {
+        Self { at: part.len() - rest.len(), why: why.into() }
     }
 
     /// `from` is where its part begins in the text.
@@ -72,35 +98,39 @@ impl Wrong {
             true => "at its end".to_string(),
             false => format!("at character {} ({:?})", before.chars().count() + 1, rest.trim()),
         };
-        format!("{text:?} is no objective: {place} {}; write p99<100ms, mean<=20ms, max<1s or errors<0.05%", self.why)
+        let examples = "p99<100ms, mean<=20ms, max<1s, errors<0.05%, throughput>5000req/s or availability>=99.9%";
+        format!("{text:?} is no objective: {place} {}; write {examples}", self.why)
     }
 }
 
 fn objective(part: &str) -> Result<Objective, Wrong> {
-    let wrong = |rest: &str, why| Wrong::at(part, rest, why);
+    let wrong = |rest: &str, why: &str| Wrong::at(part, rest, why);
     let start = part.trim_start();
     let (name, rest) = start.split_at(start.find(['<', '>', '=']).unwrap_or(start.len()));
-    let measure = measure(name.trim_end())
-        .ok_or_else(|| wrong(start, "a percentile (p50 to p99.9), mean, max or errors is expected"))?;
-    let limit = rest.strip_prefix('<').ok_or_else(|| wrong(rest, "< or <= is expected"))?;
-    let (comparison, limit) = match limit.strip_prefix('=') {
-        Some(limit) => (Comparison::AtMost, limit),
-        None => (Comparison::Below, limit),
-    };
+    let measure = measure(name.trim_end()).ok_or_else(|| {
+        let near = if name.trim().is_empty() { String::new() } else { nearest::figure(name.trim(), NAMES) };
+        let known = "a percentile (p50 to p99.9), mean, max, errors, throughput or availability is expected";
+        Wrong::at(part, start, format!("{known}{near}"))
+    })?;
+    let (comparison, limit) = measure.comparison(rest).ok_or_else(|| {
+        wrong(rest, if measure.is_better_above() { "> or >= is expected" } else { "< or <= is expected" })
+    })?;
     let limit = limit.trim_start();
     let (digits, unit) =
         limit.split_at(limit.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(limit.len()));
     let value: f64 = digits.parse().map_err(|_| wrong(limit, "a number is expected"))?;
-    let factor = match (measure, unit.trim()) {
-        (Measure::Errors, "%") | (Measure::Percentile(_) | Measure::Mean | Measure::Max, "ms") => 1.0,
-        (Measure::Errors, _) => return Err(wrong(unit, "the unit % is expected")),
-        (_, "s") => 1e3,
-        _ => return Err(wrong(unit, "the unit ms or s is expected")),
+    let factor = match (measure.unit(), unit.trim()) {
+        ("%", "%") | ("ms", "ms") | ("req/s", "req/s" | "rps" | "/s" | "") => 1.0,
+        ("ms", "s") => 1e3,
+        ("ms", _) => return Err(wrong(unit, "the unit ms or s is expected")),
+        (expected, _) => return Err(Wrong::at(part, unit, format!("the unit {expected} is expected"))),
     };
     let value = value * factor;
     let is_possible = match (measure, comparison) {
-        (Measure::Errors, Comparison::AtMost) => (0.0..100.0).contains(&value),
-        (Measure::Errors, _) => value > 0.0 && value <= 100.0,
+        (Measure::Errors, Comparison::AtMost) | (Measure::Availability, Comparison::Above) => {
+            (0.0..100.0).contains(&value)
+        }
+        (Measure::Errors | Measure::Availability, _) => value > 0.0 && value <= 100.0,
         _ => value > 0.0,
     };
     if !is_possible {
@@ -112,6 +142,8 @@ fn objective(part: &str) -> Result<Objective, Wrong> {
 fn measure(name: &str) -> Option<Measure> {
     match name.to_ascii_lowercase().as_str() {
         "errors" => Some(Measure::Errors),
+        "throughput" => Some(Measure::Throughput),
+        "availability" => Some(Measure::Availability),
         "mean" => Some(Measure::Mean),
         "max" => Some(Measure::Max),
         name => {
@@ -119,6 +151,31 @@ fn measure(name: &str) -> Option<Measure> {
             let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             let percent = digits.parse::<f64>().ok().filter(|_| is_number)?;
             (percent > 0.0 && percent < 100.0).then_some(Measure::Percentile(percent))
+        }
+    }
+}
+
+impl Measure {
+    fn is_better_above(self) -> bool {
+        matches!(self, Self::Throughput | Self::Availability)
+    }
+
+    /// How it stands to its limit, from the text behind its name, and the rest.
+    fn comparison(self, text: &str) -> Option<(Comparison, &str)> {
+        let (sign, strict, loose) = match self.is_better_above() {
+            true => ('>', Comparison::Above, Comparison::AtLeast),
+            false => ('<', Comparison::Below, Comparison::AtMost),
+        };
+        let limit = text.strip_prefix(sign)?;
+        Some(limit.strip_prefix('=').map_or((strict, limit), |limit| (loose, limit)))
+    }
+
+    /// Of its limit.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Percentile(_) | Self::Mean | Self::Max => "ms",
+            Self::Errors | Self::Availability => "%",
+            Self::Throughput => "req/s",
         }
     }
 }
@@ -169,7 +226,7 @@ impl Objective {
 
     /// Milliseconds; None where it is no latency.
     pub(super) fn limit_ms(&self) -> Option<f64> {
-        (self.measure != Measure::Errors).then_some(self.limit)
+        (self.measure.unit() == "ms").then_some(self.limit)
     }
 
     /// What the load came to, where that is past the limit.
@@ -201,14 +258,13 @@ impl Objective {
             Measure::Percentile(percent) => latency?.quantile_us(percent / 100.0).map(Estimate::ms),
             Measure::Max => latency?.max_us().map(Estimate::ms),
             Measure::Mean => latency?.mean_us().map(|us| Estimate::Number(us / 1e3)),
+            // No objective of a trial has them.
+            Measure::Throughput | Measure::Availability => None,
         }
     }
 
     fn limit_text(&self) -> String {
-        match self.measure {
-            Measure::Errors => format!("{}%", self.limit),
-            _ => format!("{}ms", self.limit),
-        }
+        format!("{}{}", self.limit, self.measure.unit())
     }
 }
 
@@ -219,6 +275,8 @@ impl fmt::Display for Measure {
             Self::Mean => f.write_str("mean"),
             Self::Max => f.write_str("max"),
             Self::Errors => f.write_str("errors"),
+            Self::Throughput => f.write_str("throughput"),
+            Self::Availability => f.write_str("availability"),
         }
     }
 }
@@ -260,12 +318,30 @@ mod tests {
     }
 
     #[test]
+    fn of_a_run_more_can_be_expected_than_of_a_trial() {
+        for (text, said) in [
+            ("throughput>5000", "throughput>5000req/s"),
+            ("throughput >= 10.5 rps,availability>99.9%", "throughput>=10.5req/s,availability>99.9%"),
+            ("availability>=100%", "availability>=100%"),
+        ] {
+            assert_eq!(Slo::expected(text).map(|slo| slo.to_string()), Ok(said.to_string()));
+            assert!(text.parse::<Slo>().is_err_and(|why| why.contains("of a run alone")), "{text}");
+        }
+        for text in ["throughput<5", "throughput>0", "throughput>5ms", "availability>100%", "availability>99"] {
+            assert!(Slo::expected(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_place() {
         let why = |text: &str| text.parse::<Slo>().expect_err("wrong");
         let place = |text: &str, words: &str| assert!(why(text).contains(words), "{}", why(text));
         place("p99>1s", "at character 4 (\">1s\") < or <= is expected");
         place("p99<100ms,p95<5", "at its end the unit ms or s is expected");
         place("errors<0.05% , avg<5ms", "at character 16 (\"avg<5ms\") a percentile");
+        place("avg<5ms", "or availability is expected: did you mean \"mean\"?");
+        place("availabilty>99%", "did you mean \"availability\"?");
+        place("throughput<5", "at character 11 (\"<5\") > or >= is expected");
         place("p95<x", "at character 5 (\"x\") a number is expected");
         place("errors<5ms", "at character 9 (\"ms\") the unit % is expected");
         place("p99<1ms,", "at its end a percentile");

@@ -3,13 +3,14 @@
 
 use erlmcp_record::names::phase;
 
+use super::Limit;
 use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
 use super::load::Load;
-use super::{Limit, requests};
-use crate::analysis::{Analysis, Window};
+use super::requests::{self, Seconds};
+use crate::analysis::{Analysis, KindSecond, Window};
 use crate::facts::Facts;
 use crate::slo::{Measure, Objective, Slo};
 use crate::stats::{Side, Sparse, percentile_bound};
@@ -18,7 +19,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     let (analysis, facts) = (judge.analysis, judge.facts);
     let Some(text) = analysis.config.as_ref().and_then(|config| config.asserts.as_ref()) else { return };
     // It was checked before the run; a record of a later version may say more than this one knows.
-    let Ok(slo) = text.parse::<Slo>() else { return };
+    let Ok(slo) = Slo::expected(text) else { return };
     let phase = Load::phase_of(analysis);
     let load = Load::of(analysis, facts);
     for objective in slo.objectives() {
@@ -50,9 +51,22 @@ impl Load<'_> {
                 // "None at all" is said of the requests of this run, which are all counted.
                 if limit == 0.0 { evidence.bounded(None) } else { evidence }.advised("see the errors by cause")
             }
+            Measure::Throughput => return self.by_second(analysis, requests::throughput, limit),
+            Measure::Availability => {
+                let evidence = self.by_second(analysis, requests::availability, limit);
+                // As with no errors at all.
+                return if limit == 100.0 { evidence.bounded(None) } else { evidence };
+            }
         };
         let seconds = self.window.map_or(0, Window::seconds).max(1);
         evidence.paced(self.part.planned as f64 / seconds as f64)
+    }
+
+    fn by_second(&self, analysis: &Analysis, judge: fn(Seconds<'_>, f64, u64) -> Evidence, limit: f64) -> Evidence {
+        let loads = self.window.map(|window| analysis.load_seconds(window)).unwrap_or_default();
+        let sum = |of: fn(&KindSecond) -> u64| loads.iter().flatten().map(|load| of(load)).sum();
+        let (planned, ok) = (sum(|load| load.planned), sum(KindSecond::ok));
+        judge(Seconds { planned, ok, loads: &loads, spoiled: None, over: self.over }, limit, analysis.seed())
     }
 
     /// The bound of the P95 of the sustained window is drawn once for all that ask for it.
@@ -74,12 +88,15 @@ impl Load<'_> {
 
 /// The id and the name of a check, and its limit.
 fn names(objective: &Objective) -> ((String, String), Limit) {
-    let (figure, unit, suffix) = match objective.measure {
-        Measure::Percentile(percent) => (format!("P{percent} latency"), "ms", "ms"),
-        Measure::Mean => ("Mean latency".into(), "ms", "ms"),
-        Measure::Max => ("Greatest latency".into(), "ms", "ms"),
-        Measure::Errors => ("Errors".into(), "%", "percent"),
+    let (figure, suffix) = match objective.measure {
+        Measure::Percentile(percent) => (format!("P{percent} latency"), "ms"),
+        Measure::Mean => ("Mean latency".into(), "ms"),
+        Measure::Max => ("Greatest latency".into(), "ms"),
+        Measure::Errors => ("Errors".into(), "percent"),
+        Measure::Throughput => ("Throughput".into(), "rps"),
+        Measure::Availability => ("Availability".into(), "percent"),
     };
+    let unit = objective.measure.unit();
     let id = format!("assert.{}_{suffix}", objective.measure.to_string().replace('.', "_"));
     let limit = Limit { value: objective.limit, unit: unit.into(), comparison: objective.comparison, changed: false };
     ((id, format!("{figure} (--assert)")), limit)

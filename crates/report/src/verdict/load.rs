@@ -16,6 +16,8 @@ pub(crate) struct Load<'a> {
     pub(crate) spoiled: Option<String>,
     /// In words.
     pub(crate) source: &'static str,
+    /// The same after "over".
+    pub(crate) over: &'static str,
 }
 
 impl<'a> Load<'a> {
@@ -31,7 +33,14 @@ impl<'a> Load<'a> {
             let (number, _) = analysis.phase_named(phase)?;
             let part = analysis.part_of(number, Kind::Load);
             let (window, spoiled) = (analysis.load_window(number), doubt::requests(&part));
-            return Some(Self { phase, part: Cow::Owned(part), window, spoiled, source: "all load under faults" });
+            return Some(Self {
+                phase,
+                part: Cow::Owned(part),
+                window,
+                spoiled,
+                source: "all load under faults",
+                over: "all load under faults",
+            });
         }
         let sustained = facts.sustained.as_ref()?;
         Some(Self {
@@ -40,6 +49,7 @@ impl<'a> Load<'a> {
             window: sustained.window,
             spoiled: doubt::load(sustained),
             source: "sustained window",
+            over: "the sustained window",
         })
     }
 }

@@ -5,7 +5,7 @@ use erlmcp_record::Kind;
 use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
-use crate::analysis::{Analysis, Part, Window};
+use crate::analysis::{Analysis, KindSecond, Part, Window};
 use crate::facts::Sustained;
 use crate::format;
 use crate::stats::{Side, Sparse, mean_bound, ratio_bound, share_lower_bound, share_samples_needed, share_upper_bound};
@@ -79,24 +79,43 @@ pub(crate) fn mean(analysis: &Analysis, part: &Part, window: Option<Window>, lim
         .doubted(doubt::short_window(seconds.len() as u64))
 }
 
-/// Ok answers a second over the sustained window.
-pub(crate) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Evidence {
-    let seconds = sustained.seconds();
-    let part = &sustained.judged;
-    let offered = Estimate::rate(part.planned, seconds);
+/// The load of some seconds, for what is said of each of them.
+pub(crate) struct Seconds<'a> {
+    pub(crate) planned: u64,
+    pub(crate) ok: u64,
+    /// One a second; None where there was none.
+    pub(crate) loads: &'a [Option<&'a KindSecond>],
+    /// Why nothing can be said by it.
+    pub(crate) spoiled: Option<String>,
+    /// In words: "the sustained window".
+    pub(crate) over: &'static str,
+}
+
+impl<'a> Seconds<'a> {
+    pub(crate) fn of(sustained: &'a Sustained<'_>) -> Self {
+        let (planned, ok) = (sustained.judged.planned, sustained.judged.ok());
+        let spoiled = doubt::load(sustained);
+        Self { planned, ok, loads: &sustained.loads, spoiled, over: "the sustained window" }
+    }
+}
+
+/// Ok answers a second.
+pub(crate) fn throughput(load: Seconds<'_>, limit: f64, seed: u64) -> Evidence {
+    let seconds = load.loads.len() as u64;
+    let offered = Estimate::rate(load.planned, seconds);
     let not_offered = offered.filter(|offered| offered.standing(limit).is_le()).map(|offered| {
         let offered = format::rate(offered.value());
         format!("not offered: {offered} req/s were offered, the limit is {}; raise --rate", format::rate(limit))
     });
-    let estimate = Estimate::rate(part.ok(), seconds);
-    let by_second: Vec<f64> = sustained.loads.iter().map(|load| load.map_or(0.0, |load| load.ok() as f64)).collect();
+    let estimate = Estimate::rate(load.ok, seconds);
+    let by_second: Vec<f64> = load.loads.iter().map(|load| load.map_or(0.0, |load| load.ok() as f64)).collect();
     let bound = mean_bound(&by_second, Side::Lower, seed);
     let needed = needed_for(estimate, bound, limit, seconds);
-    Evidence::of(estimate, seconds, "seconds", "ok answers over the sustained window")
+    Evidence::of(estimate, seconds, "seconds", &format!("ok answers over {}", load.over))
         .bounded(bound)
         .needing_about(needed)
         .paced(1.0)
-        .spoiled(doubt::load(sustained))
+        .spoiled(load.spoiled)
         .spoiled(not_offered)
         .doubted(doubt::short_window(seconds))
         .advised("see the CPU of the replicas and add some (erlmcp cluster scale N)")
@@ -104,16 +123,17 @@ pub(crate) fn throughput(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Ev
 
 /// The share of available slots. A slot that was not available is a rare event, so the exact bound counts; where
 /// such slots come in runs, the bound drawn over the seconds is wider, and then that one.
-pub(crate) fn availability(sustained: &Sustained<'_>, limit: f64, seed: u64) -> Evidence {
-    let (slots, available) = sustained.slots();
+pub(crate) fn availability(load: Seconds<'_>, limit: f64, seed: u64) -> Evidence {
+    let of = |load: &Option<&KindSecond>| load.map_or((0, 0), KindSecond::available_slots);
+    let by_second: Vec<(u64, u64)> = load.loads.iter().map(of).collect();
+    let (slots, available) = by_second.iter().fold((0, 0), |sum, second| (sum.0 + second.0, sum.1 + second.1));
     let evidence = share_over(available, slots, limit, "slots of 100 ms", "slots in which 99 % or more ended ok");
-    let by_second: Vec<(f64, f64)> =
-        sustained.slots_by_second().iter().map(|second| (second.1 as f64 * 100.0, second.0 as f64)).collect();
-    let drawn = ratio_bound(&by_second, Side::Lower, seed);
+    let shares: Vec<(f64, f64)> = by_second.iter().map(|second| (second.1 as f64 * 100.0, second.0 as f64)).collect();
+    let drawn = ratio_bound(&shares, Side::Lower, seed);
     let bound = evidence.bound.map(|exact| drawn.map_or(exact, |drawn| drawn.min(exact)));
     let nothing = (slots == 0).then_some("no slot of 100 ms had a planned request");
-    let slots_a_second = slots as f64 / sustained.seconds().max(1) as f64;
-    evidence.bounded(bound).paced(slots_a_second).spoiled(doubt::load(sustained)).spoiled(nothing)
+    let slots_a_second = slots as f64 / by_second.len().max(1) as f64;
+    evidence.bounded(bound).paced(slots_a_second).spoiled(load.spoiled).spoiled(nothing)
 }
 
 /// How many samples bring a bound within the limit, its distance shrinking with their square root.

@@ -4,7 +4,7 @@ use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use super::requests;
+use super::requests::{self, Seconds};
 use crate::facts::{Memory, Sustained};
 use crate::format;
 use crate::stats::{Side, mean_bound};
@@ -22,11 +22,13 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     judge.enter("sla.p95_ms", p95);
     let errors = with(judge, "sla.error_rate_percent", &error_rate);
     judge.enter("sla.error_rate_percent", errors);
-    let throughput =
-        with(judge, "sla.throughput_rps", &|sustained, limit| requests::throughput(sustained, limit, seed));
+    let throughput = with(judge, "sla.throughput_rps", &|sustained, limit| {
+        requests::throughput(Seconds::of(sustained), limit, seed)
+    });
     judge.enter("sla.throughput_rps", throughput);
-    let availability =
-        with(judge, "sla.availability_percent", &|sustained, limit| requests::availability(sustained, limit, seed));
+    let availability = with(judge, "sla.availability_percent", &|sustained, limit| {
+        requests::availability(Seconds::of(sustained), limit, seed)
+    });
     judge.enter("sla.availability_percent", availability);
     let memory = with(judge, "sla.memory_per_connection_bytes", &|sustained, _| memory(&facts.memory, sustained, seed));
     judge.enter("sla.memory_per_connection_bytes", memory);

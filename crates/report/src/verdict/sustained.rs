@@ -5,7 +5,8 @@ use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use super::{requests, sla};
+use super::requests::{self, Seconds};
+use super::sla;
 use crate::facts::{Held, Sustained};
 use crate::format;
 use crate::stats::slope;
@@ -29,7 +30,7 @@ pub(crate) fn enter(judge: &mut Judge<'_>) {
     with("sustained.held_percent", &|sustained, _| held(&sustained.held, has_gauge));
     with("sustained.sweep_percent", &|sustained, _| sweep(sustained).excused(cut.clone()));
     with("sustained.p95_ms", &|sustained, limit| requests::sustained_p95(sustained, limit, seed));
-    with("sustained.throughput_rps", &|sustained, limit| requests::throughput(sustained, limit, seed));
+    with("sustained.throughput_rps", &|sustained, limit| requests::throughput(Seconds::of(sustained), limit, seed));
     with("sustained.offered_percent", &offered);
     with("sustained.error_rate_percent", &sla::error_rate);
     let rate = |fates: &'static [Fate], source: &'static str| {

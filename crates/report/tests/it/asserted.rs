@@ -52,6 +52,24 @@ fn the_limit_itself_is_past_it_unless_that_is_allowed() {
 }
 
 #[test]
+fn throughput_and_availability_are_judged_as_the_slas_are() {
+    let text = "throughput>11000req/s,availability>99%";
+    let summary = with(text, 0);
+    for (own, sla) in [("throughput_rps", "throughput_rps"), ("availability_percent", "availability_percent")] {
+        let (own, sla) = (check(&summary, &format!("assert.{own}")), check(&summary, &format!("sla.{sla}")));
+        assert_eq!((own.estimate, own.bound, own.samples), (sla.estimate, sla.bound, sla.samples));
+    }
+    assert_eq!(verdict(&summary, "assert.throughput_rps"), "PASS");
+    assert_eq!(verdict(&summary, "assert.availability_percent"), "PASS");
+    assert_eq!(verdict(&with("availability>=100%", 0), "assert.availability_percent"), "PASS");
+    // 360 requests of a second, 30 a slot or more, are more than one in a hundred of one of its slots.
+    assert_eq!(verdict(&with("availability>=100%", 360), "assert.availability_percent"), "FAIL");
+    let more = with("throughput>20000", 0);
+    assert_eq!(verdict(&more, "assert.throughput_rps"), "INCONCLUSIVE");
+    assert!(reason(&more, "assert.throughput_rps").contains("not offered"));
+}
+
+#[test]
 fn one_that_fails_makes_the_exit_code_of_a_failing_check() {
     let without = Story::short().summary();
     assert!(without.checks.iter().all(|check| !check.id.starts_with("assert.")));
