@@ -10,6 +10,8 @@ use erlmcp_report::compare::Condition;
 pub(crate) enum CompareFormat {
     Terminal,
     Markdown,
+    /// A page that needs nothing else
+    Html,
     Json,
 }
 
@@ -28,10 +30,14 @@ pub(crate) struct CompareArgs {
     /// How it is written
     #[arg(long, value_enum, default_value_t = CompareFormat::Terminal)]
     pub(crate) format: CompareFormat,
+    /// A file in place of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
   erlmcp compare test-results/before test-results/after
   erlmcp compare main/run branch/run --fail-if 'p99>+10%' --fail-if 'errors>+0.1pp' --format markdown
+  erlmcp compare before after --format html --output difference.html
 
 Exit codes: 0 no condition is met, 99 one is, 3 one cannot be told (longer runs tell more), 1 error, 2 not comparable";

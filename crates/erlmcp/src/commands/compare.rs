@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use erlmcp_report::Analysis;
 use erlmcp_report::compare::{Compared, compare, markdown, text};
+use erlmcp_report::render::compared_html;
 
 use crate::args::{CompareArgs, CompareFormat};
 use crate::console;
@@ -23,7 +24,11 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let named: Vec<(String, &Analysis)> = runs.iter().map(|(name, analysis)| (name.clone(), analysis)).collect();
     match compare(&named, &args.fail_if, args.anyway) {
         Ok(compared) => {
-            console::print(&written(&compared, args.format)?);
+            let text = written(&compared, args.format)?;
+            match &args.output {
+                Some(file) => std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?,
+                None => console::print(&text),
+            }
             Ok(code(compared.exit_code() as u8))
         }
         Err(why) => {
@@ -37,6 +42,7 @@ fn written(compared: &Compared, format: CompareFormat) -> anyhow::Result<String>
     Ok(match format {
         CompareFormat::Terminal => text(compared),
         CompareFormat::Markdown => markdown(compared),
+        CompareFormat::Html => compared_html(compared),
         CompareFormat::Json => format!("{}\n", serde_json::to_string_pretty(compared)?),
     })
 }

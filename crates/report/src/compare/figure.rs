@@ -51,7 +51,7 @@ impl Figure {
         ["p50", "p90", "p95", "p99", "p99.9", "mean", "errors", "throughput", "availability", "memory"];
 
     /// True where a difference is told in points of percent: of nothing there is no percentage.
-    pub(super) fn is_share(self) -> bool {
+    pub(crate) fn is_share(self) -> bool {
         matches!(self, Self::Errors | Self::Availability)
     }
 

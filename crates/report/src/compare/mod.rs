@@ -22,6 +22,7 @@ pub use condition::{Condition, Judged};
 pub use figure::Figure;
 pub use markdown::markdown;
 pub use text::text;
+pub(crate) use text::{changed, value};
 
 /// What a comparison shows; views of it read nothing else.
 #[derive(Debug, Clone, Serialize)]

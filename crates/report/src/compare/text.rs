@@ -45,18 +45,23 @@ pub(super) fn table(compared: &Compared) -> Vec<Vec<String>> {
     }
     let row = |row: &Row| {
         let mut cells = vec![row.name.clone()];
-        let value = |value: &Found| match value {
-            Found::Value(value) => row.figure.value(*value),
-            Found::NotMeasured(_) => "not measured".to_string(),
-        };
-        cells.extend(row.values.iter().map(value));
+        cells.extend(row.values.iter().map(|found| value(row, found)));
         cells.extend(row.changes.iter().flat_map(|change| changed(row, change)));
         cells
     };
     std::iter::once(heading).chain(compared.rows.iter().map(row)).collect()
 }
 
-fn changed(row: &Row, change: &Change) -> [String; 2] {
+/// "85.0 ms", or "not measured".
+pub(crate) fn value(row: &Row, found: &Found) -> String {
+    match found {
+        Found::Value(value) => row.figure.value(*value),
+        Found::NotMeasured(_) => "not measured".to_string(),
+    }
+}
+
+/// The difference with its interval, and "better", "worse" or "can't tell".
+pub(crate) fn changed(row: &Row, change: &Change) -> [String; 2] {
     let unit = if row.figure.is_share() { "pp" } else { "%" };
     let missing = row.values.iter().find_map(|value| match value {
         Found::NotMeasured(why) => Some(why.clone()),

@@ -13,11 +13,11 @@ pub use console::{console, verdict};
 pub use csv::{csv_heading, csv_line};
 pub use github::github;
 pub(crate) use html::word;
-pub use html::{faults_html, html, live_html};
+pub use html::{compared_html, faults_html, html, live_html};
 pub use json::json;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use prometheus::prometheus;
+pub use prometheus::{prometheus, prometheus_families};
 
 /// As wide as the console's headings.
 pub(crate) const LINE: &str = "================================================================================";

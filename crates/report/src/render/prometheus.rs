@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use crate::verdict::Verdict;
-use crate::{Figure, Summary, Value, exit_code};
+use crate::{Analysis, Figure, Summary, Value, exit_code};
 
 /// Text for a push gateway (Prometheus exposition format 0.0.4): the verdicts, the limits, the figures and the ledger of
 /// a finished run. What was not measured has no sample.
@@ -13,6 +13,16 @@ pub fn prometheus(summary: &Summary) -> String {
     ledger(summary, &mut text);
     faults(summary, &mut text);
     text
+}
+
+/// Only of a run that had a list of faults.
+const FAULTS: (&str, &str) = ("erlmcp_run_faults", "Faults of the run's list by verdict.");
+
+/// Names and meanings of all that it may have.
+pub fn prometheus_families() -> Vec<(String, String)> {
+    let page = prometheus(&Analysis::new().summary());
+    let told = page.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '));
+    told.chain([FAULTS]).map(|(name, help)| (name.to_string(), help.to_string())).collect()
 }
 
 fn family(text: &mut String, name: &str, help: &str) {
@@ -137,7 +147,7 @@ fn faults(summary: &Summary, text: &mut String) {
     if summary.faults.is_empty() {
         return;
     }
-    family(text, "erlmcp_run_faults", "Faults of the run's list by verdict.");
+    family(text, FAULTS.0, FAULTS.1);
     for verdict in VERDICTS {
         let count = summary.faults.iter().filter(|fault| word(&fault.verdict) == verdict).count();
         sample(text, "erlmcp_run_faults", &[("verdict", verdict)], count as f64);

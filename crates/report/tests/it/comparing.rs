@@ -2,6 +2,7 @@
 
 use erlmcp_record::{Entry, Fate};
 use erlmcp_report::compare::{Compared, Condition, Found, Row, Standing, compare, markdown, text};
+use erlmcp_report::render::compared_html;
 use erlmcp_report::verdict::Verdict;
 use erlmcp_report::{Analysis, ExitCode};
 
@@ -31,6 +32,44 @@ fn row<'a>(compared: &'a Compared, name: &str) -> &'a Row {
 
 fn standing(compared: &Compared, name: &str) -> Standing {
     row(compared, name).changes[0].standing
+}
+
+#[test]
+fn a_page_says_what_the_terminal_says() {
+    let slow = with(|_, load| load.slow.push((10_000, 1_200)));
+    let found = compared(&usual(), &slow, &["p95>+10%", "throughput<-5%"]);
+    let page = compared_html(&found);
+    let seen = page.replace("&#39;", "'").replace("&gt;", ">").replace("&lt;", "<");
+    for line in text(&found).lines().filter(|line| line.starts_with('p') || line.starts_with("errors")) {
+        for cell in line.split("   ").map(str::trim).filter(|cell| !cell.is_empty()) {
+            assert!(
+                seen.contains(&format!(">{cell}<")) || seen.contains(&format!("</svg> {cell}<")),
+                "{cell} in\n{page}"
+            );
+        }
+    }
+    assert_eq!(
+        page.matches("<svg").count(),
+        found.rows.iter().filter(|row| row.changes[0].difference.is_some()).count()
+    );
+    for judged in &found.conditions {
+        assert!(seen.contains(&format!("<code>{}</code>", judged.condition)), "{}", judged.condition);
+        assert!(seen.contains(&judged.actual), "{}", judged.actual);
+    }
+    assert!(page.contains("✗ FAIL</p>") && page.contains("✓ PASS</span>"), "{page}");
+    assert!(
+        page.contains("style-src") && !page.contains("<script") && !page.contains(" src="),
+        "it needs nothing else"
+    );
+    assert!(compared_html(&compared(&usual(), &usual(), &[])).contains("can&#39;t tell"));
+}
+
+#[test]
+fn what_people_call_things_does_not_become_markup() {
+    let (one, other) = (usual(), usual());
+    let runs = [("<b>before".to_string(), &one), ("after".to_string(), &other)];
+    let page = compared_html(&compare(&runs, &[], false).expect("they are comparable"));
+    assert!(page.contains("&lt;b&gt;before") && !page.contains("<b>before"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The report as one page that needs nothing else: no network, no folder beside it.
 
+mod compared;
 mod live;
 mod pieces;
 mod run;
@@ -7,6 +8,7 @@ mod tables;
 mod text;
 mod verdicts;
 
+pub use compared::compared_html;
 pub use live::{faults_html, live_html};
 use text::escaped;
 pub(crate) use verdicts::word;

@@ -29,6 +29,15 @@ pub(super) fn badge(verdict: &Verdict) -> String {
     format!("<span class=\"badge {}\">{}</span>", class(verdict), verdict.mark())
 }
 
+/// The verdict of all of it, on top of a page; `list` is HTML.
+pub(super) fn banner(verdict: &Verdict, said: &str, list: &str) -> String {
+    format!(
+        "<section id=\"verdict\" class=\"verdict {}\" aria-label=\"Verdict\">\n<p class=\"mark\">{}</p>\n<div><p class=\"said\">{said}</p>{list}</div>\n</section>\n",
+        class(verdict),
+        verdict.mark()
+    )
+}
+
 /// The verdict of the run and the five SLAs.
 pub(super) fn top(summary: &Summary) -> String {
     let readiness = &summary.readiness;
@@ -46,13 +55,9 @@ pub(super) fn top(summary: &Summary) -> String {
     let mut against: String = against.iter().map(|text| format!("<li>{}</li>", escaped(text))).collect();
     against += &open(summary);
     let list = if against.is_empty() { String::new() } else { format!("<ul class=\"against\">{against}</ul>") };
-    let verdict = &readiness.verdict;
-    let banner = format!(
-        "<section id=\"verdict\" class=\"verdict {}\" aria-label=\"Verdict\">\n<p class=\"mark\">{}</p>\n<div><p class=\"said\">{said}</p>{list}</div>\n</section>\n",
-        class(verdict),
-        verdict.mark()
-    );
-    banner + &summary.capacity.as_ref().map_or_else(|| slas(summary), capacity) + &suite(summary)
+    banner(&readiness.verdict, said, &list)
+        + &summary.capacity.as_ref().map_or_else(|| slas(summary), capacity)
+        + &suite(summary)
 }
 
 /// The checks that failed, and then those that show nothing: the first few.
