@@ -32,7 +32,16 @@ pub fn junit(summary: &Summary) -> String {
         suite.add_property(("version", run.version.as_str()));
     }
     report.add_test_suites(suites.into_iter().filter(|suite| suite.tests > 0));
-    report.to_string().expect("names and numbers can be written as XML")
+    said_as_skipped(&report.to_string().expect("names and numbers can be written as XML"))
+}
+
+/// Schemas know how many cases of a suite were skipped, and none that are disabled, as the library calls them.
+fn said_as_skipped(text: &str) -> String {
+    let line = |line: &str| match line.trim_start().starts_with("<testsuite ") {
+        true => line.replacen(" disabled=\"", " skipped=\"", 1),
+        false => line.to_string(),
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 fn case(class: &str, check: &Check) -> TestCase {
