@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => Ok(commands::completions::completions(args.shell)),
         Command::Man(args) => commands::completions::man(&args.folder),
         Command::Config(words) => Ok(commands::config::run(&words, args.config.as_deref())),
+        Command::Reference => Ok(commands::reference::run()),
         Command::Health(args) => commands::health::run(&args),
         Command::Serve(args) => commands::serve::run(args),
         Command::Cluster(args) => commands::cluster::run(args),

@@ -53,3 +53,41 @@ pub enum Entry {
     /// Always the last line of a run that ended in order.
     End(EndRow),
 }
+
+/// Every kind of row by its name in the record, and what it is.
+pub const ROWS: [(&str, &str); 20] = [
+    ("run", "the first line: version, command, when it began, the machine"),
+    ("config", "what was asked for, flag by flag, and the limits that judge it"),
+    ("target", "what the baseline found at the other end"),
+    ("phase", "a phase has begun, has ended or was left out, and why"),
+    ("block", "work given to one agent, with the number of requests that it planned"),
+    ("interval", "requests of one second from one agent, by phase, kind and replica: fates, causes, histograms"),
+    ("connections", "connections of one second from one agent"),
+    ("streams", "notification streams of one second from one agent"),
+    ("change", "a change on the target, for streams to tell of"),
+    ("fan_out", "what became of a change on one agent's streams"),
+    ("misbehaving", "clients of one agent that were wrong on purpose in one way"),
+    ("episode", "a replica lost and replaced, as one agent's clients lived it; the last row of an episode counts"),
+    ("agent", "an agent's own CPU, memory and lags"),
+    ("cluster", "what the server's side says of itself, once a second"),
+    ("membership", "a replica is lost to its cluster, or a member again"),
+    ("fault", "what was done to the target, its effect, its healing and what followed, with their times"),
+    ("scenario", "what was measured apart, and which blocks belong to it"),
+    ("finding", "a single named figure that a block found"),
+    ("capacity", "what a search for the capacity was about, tried and found"),
+    ("end", "the last line of a run that ended in order"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_row_is_told_of() {
+        // What serde would take stands in its own words.
+        let refused = serde_json::from_str::<Entry>(r#"{"row":"?"}"#).expect_err("no such row").to_string();
+        let known: Vec<&str> = refused.split('`').skip(3).step_by(2).collect();
+        let told = ROWS.map(|(kind, _)| kind);
+        assert_eq!(known, told, "{refused}");
+    }
+}

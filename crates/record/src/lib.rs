@@ -23,7 +23,7 @@ mod streams;
 mod tail;
 
 pub use capacity::{Axis, CapacityAsked, CapacityRow, LimitBy, LimitRow, TrialOutcome, TrialRow};
-pub use entry::Entry;
+pub use entry::{Entry, ROWS};
 pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};
 pub use interval::{ConnectionRow, Dialogue, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};

@@ -45,13 +45,13 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     (distance <= name.chars().count().max(near.chars().count()) / LETTERS_A_MISTAKE).then_some(near)
 }
 
-/// The same of a figure, which may also be called as elsewhere: "avg" is the mean. As the end of a sentence about the name,
+/// The same of a figure, which may also be called as elsewhere: "avg" is the mean. As the end of a clause about the name,
 /// "" where none is near.
 pub(crate) fn figure<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     let lower = name.to_lowercase();
     let called = ELSEWHERE.iter().find(|(other, _)| *other == lower).map(|(_, ours)| *ours);
     let near = called.filter(|ours| known.clone().into_iter().any(|one| one == *ours)).or_else(|| nearest(name, known));
-    near.map_or_else(String::new, |near| format!(": did you mean {near:?}?"))
+    near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"))
 }
 
 #[cfg(test)]
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn figures_have_other_names_elsewhere() {
         let known = ["p50", "mean", "errors", "throughput"];
-        assert_eq!(figure("AVG", known), ": did you mean \"mean\"?");
-        assert_eq!(figure("thruput", known), ": did you mean \"throughput\"?");
+        assert_eq!(figure("AVG", known), " (did you mean \"mean\"?)");
+        assert_eq!(figure("thruput", known), " (did you mean \"throughput\"?)");
         assert_eq!(figure("rss", known), "", "it is not known there");
         assert_eq!(figure("xyz", known), "");
     }

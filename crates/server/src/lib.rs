@@ -64,7 +64,7 @@ pub use entry::{EntryConfig, EntryError, JwtConfig, TlsFiles, new_token};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
     ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, ShardFigures,
-    ShortHistogram, Snapshot, State, TlsFigures, bounds_us, short_bounds_ns,
+    ShortHistogram, Snapshot, State, TlsFigures, bounds_us, metric_families, short_bounds_ns,
 };
 pub use schemars;
 pub use session::SessionKey;

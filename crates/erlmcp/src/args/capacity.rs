@@ -32,7 +32,9 @@ pub(crate) enum Axis {
 pub(crate) struct CapacityArgs {
     /// The server's URL. Without it: a local cluster of its own
     pub(crate) url: Option<String>,
-    /// What a load must keep to count as carried: p50 to p99.9, mean, max and errors, each with < or <=
+    /// What a load must keep to count as carried
+    ///
+    /// p50 to p99.9, mean, max and errors, each with < or <=.
     #[arg(long, value_name = "LIST", default_value = "p99<100ms,errors<0.05%")]
     pub(crate) slo: Slo,
     /// Connections on which the most requests/s are sought
@@ -45,25 +47,25 @@ pub(crate) struct CapacityArgs {
     #[arg(long, value_enum, default_value_t = Axis::Both)]
     pub(crate) axis: Axis,
     /// Points of the curve between its two ends
-    #[arg(long, value_name = "N", default_value = "2")]
+    #[arg(long, value_name = "N", default_value = "2", hide_short_help = true)]
     pub(crate) points: u32,
     /// A load that is wanted, as 50000/s,200k: how many replicas carry it
     #[arg(long = "for", value_name = "RATE/s,CONNECTIONS", value_parser = parse_wanted)]
     pub(crate) wanted: Option<(f64, u64)>,
     /// Judged time of a trial; as much longer as a percentile needs at a low rate
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) trial: Duration,
     /// Time of a trial before that
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) warmup: Duration,
     /// How wide an answer's 95 % interval may be
-    #[arg(long, value_name = "PERCENT", default_value = "3%", value_parser = parse_percent)]
+    #[arg(long, value_name = "PERCENT", default_value = "3%", value_parser = parse_percent, hide_short_help = true)]
     pub(crate) precision: f64,
     /// Trials of one search, at most
-    #[arg(long, value_name = "N", default_value = "40")]
+    #[arg(long, value_name = "N", default_value = "40", hide_short_help = true)]
     pub(crate) trials: u32,
     /// Requests/s of the first trial
-    #[arg(long, value_name = "RATE", default_value = "100", value_parser = parse_count)]
+    #[arg(long, value_name = "RATE", default_value = "100", value_parser = parse_count, hide_short_help = true)]
     pub(crate) start_rate: u64,
     /// No more requests/s are tried [default: 200k]
     #[arg(long, value_name = "RATE", value_parser = parse_count)]
@@ -93,8 +95,8 @@ fn parse_wanted(text: &str) -> Result<(f64, u64), String> {
 
 const EXAMPLES: &str = "Examples:
   erlmcp capacity http://localhost:8080 --slo 'p99<50ms,errors<0.1%'
-  erlmcp capacity http://localhost:8080 -c 1k --axis rate           only the most requests/s, on 1,000 connections
-  erlmcp capacity --replicas 1 --for 50000/s,200k                   how many replicas of erlmcp carry that";
+  erlmcp capacity http://localhost:8080 -c 1k --axis rate    only the most requests/s
+  erlmcp capacity --replicas 1 --for 50000/s,200k            how many replicas of erlmcp carry that";
 
 #[cfg(test)]
 mod tests {

@@ -28,13 +28,13 @@ pub(crate) struct DoctorArgs {
     /// Protocol era
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,
-    /// Tool that the short load calls [default: echo here; elsewhere one that says it is read-only]
+    /// Tool that the load calls [default: echo here; else a read-only one]
     #[arg(long, value_name = "NAME")]
     pub(crate) tool: Option<String>,
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
-    /// Process of a foreign server on this machine, for its descriptors, memory and CPU
+    /// Process of a foreign server here, for its descriptors, memory and CPU
     #[arg(long, value_name = "PID")]
     pub(crate) target_pid: Option<u32>,
     /// A host that is not this machine and may be loaded (repeatable)
@@ -47,7 +47,7 @@ pub(crate) struct DoctorArgs {
 const EXAMPLES: &str = "Examples:
   erlmcp doctor                                   would 100,000 connections work here?
   erlmcp doctor -c 1m                             and a million?
-  erlmcp doctor http://localhost:8080             where does the way to a server end, and what holds it up?
+  erlmcp doctor http://localhost:8080             where does the way to a server end?
   erlmcp doctor http://localhost:8080 --load 0s   the same, without putting load on it
 
 Exit codes: 0 nothing stops a run, 4 something does, 1 not all of it could be judged, 2 usage

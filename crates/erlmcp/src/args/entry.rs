@@ -50,7 +50,7 @@ pub(crate) struct EntryArgs {
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) principal_sessions: Option<u64>,
     /// Listen for other machines without asking who comes
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) insecure_open: bool,
 }
 

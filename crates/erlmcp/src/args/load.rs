@@ -14,13 +14,13 @@ use super::duration::parse_duration;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadArgs {
     /// Connections opened a second
-    #[arg(long, value_name = "RATE", default_value = "5000", value_parser = parse_rate)]
+    #[arg(long, value_name = "RATE", default_value = "5000", value_parser = parse_rate, hide_short_help = true)]
     pub(crate) ramp_rate: f64,
     /// Replicas of the local cluster [default: 12, more where N needs them]
     #[arg(long, value_name = "N")]
     pub(crate) replicas: Option<u16>,
     /// Generator processes [default: as N and the descriptor limit need]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) agents: Option<u32>,
     /// Tool to call [default: echo here; elsewhere one that is read-only]
     #[arg(long, value_name = "NAME")]
@@ -33,9 +33,11 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) show: ShowArgs,
     /// A request's timeout
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) timeout: Duration,
-    /// Folder for the results; one that is not empty gets a folder in it [default: under test-results]
+    /// Folder for the results [default: under test-results]
+    ///
+    /// One that is not empty gets a folder in it.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// End a run, judged as far as it came, when its record has so many bytes: 500M, 32G
@@ -70,15 +72,18 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ProofArgs {
     /// Operations a second, each to happen once; audited; 0: none [default: 500]
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    #[arg(long, value_name = "RATE", value_parser = parse_rate, hide_short_help = true)]
     pub(crate) operations: Option<f64>,
     /// Seed of everything random [default: from the clock; printed]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// What the load must keep, as p95<100ms, errors<0.05% or throughput>5000 (repeatable): a row of the verdict
+    /// What must be kept, as p95<100ms, throughput>5000 (repeatable)
+    ///
+    /// Each is a row of the verdict: percentiles, mean, max and errors with < or <=, throughput and availability with >
+    /// or >=.
     #[arg(long = "assert", value_name = "LIST", value_parser = Slo::expected)]
     pub(crate) asserts: Vec<Slo>,
     /// A SKIPPED check makes the run inconclusive (exit 3)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) require_all: bool,
 }

@@ -57,23 +57,26 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) max_connections: Option<usize>,
     /// A further host name that requests may name in Host and Origin (repeatable)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) allowed_host: Vec<String>,
     #[command(flatten)]
     pub(crate) entry: EntryArgs,
-    /// Where operations are kept: a file, or postgres://USER@HOST/DATABASE, which several servers may share and whose
-    /// password comes from PGPASSWORD or PGPASSFILE [default: a private file that ends with the server]
+    /// Where operations are kept: a file, or postgres://USER@HOST/DATABASE
+    ///
+    /// Several servers may share a database; its password comes from PGPASSWORD or PGPASSFILE [default: a private file that
+    /// ends with the server]
     #[arg(long, value_name = "PATH|URL", value_parser = StoreParser)]
     pub(crate) store: Option<StorePlace>,
     /// Offer what a test suite wants, in place of the built-in tools
-    #[arg(long, value_name = "SUITE")]
+    #[arg(long, value_name = "SUITE", hide_short_help = true)]
     pub(crate) fixtures: Option<Fixtures>,
     /// How long in-flight work may take when the server is told to stop
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) drain_timeout: Duration,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
     /// Address and port to listen on; a name is bound on every address that it resolves to
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
@@ -88,10 +91,10 @@ pub(crate) struct ServeArgs {
     pub(crate) engine: EngineArgs,
     /// A file of 32 random bytes or more, the same for all servers that are to take each other's sessions and
     /// request states [default: a random key]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) session_key_file: Option<PathBuf>,
     /// Offer so many further tools, which do nothing: for finding out what a large registry costs
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000), hide_short_help = true)]
     pub(crate) extra_tools: u64,
     /// End with the process that started this one, however that ends
     #[arg(long, hide = true)]
@@ -102,7 +105,7 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = CLUSTER_EXAMPLES)]
 pub(crate) struct ClusterArgs {
     #[command(subcommand)]
     pub(crate) command: Option<ClusterCommand>,
@@ -116,7 +119,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
     /// Threads that serve connections, in each replica [default: cores / replicas, at least 1]
-    #[arg(long, value_name = "N", value_parser = parse_some)]
+    #[arg(long, value_name = "N", value_parser = parse_some, hide_short_help = true)]
     pub(crate) shards: Option<usize>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
@@ -124,6 +127,15 @@ pub(crate) struct ClusterArgs {
     #[arg(long, hide = true)]
     pub(crate) tied: bool,
 }
+
+const SERVE_EXAMPLES: &str = "Examples:
+  erlmcp serve                                       http://127.0.0.1:8080/mcp, for this machine
+  erlmcp serve --listen 0.0.0.0:8080 --tokens FILE   for others too (docs/authorization.md)";
+
+const CLUSTER_EXAMPLES: &str = "Examples:
+  erlmcp cluster --replicas 4        until Ctrl-C; then from another terminal:
+  erlmcp cluster scale 8
+  erlmcp cluster status --json";
 
 /// Which running cluster is meant.
 #[derive(Debug, Clone, Args)]

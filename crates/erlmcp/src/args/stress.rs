@@ -52,9 +52,11 @@ pub(crate) struct StressArgs {
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,
     /// Legacy sessions: one for each generator process, or one for each connection
-    #[arg(long, value_enum, default_value_t = Sessions::Shared)]
+    #[arg(long, value_enum, default_value_t = Sessions::Shared, hide_short_help = true)]
     pub(crate) sessions: Sessions,
-    /// What clients do: agent, chat-fleet, notifications, or a TOML file (see docs/workloads.md)
+    /// What clients do: agent, chat-fleet, notifications, or a TOML file
+    ///
+    /// See docs/workloads.md.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) workload: Option<String>,
     /// Notification streams to hold beside the sustained load
@@ -70,19 +72,21 @@ pub(crate) struct StressArgs {
     pub(crate) load: LoadArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
-    /// Phases to run, by number or name, as 1,2,3 or baseline,ramp_up; the others are SKIPPED
+    /// Phases to run, as 1,2,3 or baseline,ramp_up; others are SKIPPED
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) phases: Vec<String>,
     /// Start of the sustained load that is recorded but not judged [default: 10s, a third of a run under 30s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) warmup: Option<Duration>,
     /// Process of a foreign server on this machine, for its memory and CPU
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", hide_short_help = true)]
     pub(crate) target_pid: Option<u32>,
     /// Inject no faults: the failure recovery phase is SKIPPED
     #[arg(long)]
     pub(crate) no_faults: bool,
-    /// More faults for the failure recovery phase, from a TOML file (see docs/faults.md)
+    /// More faults for the failure recovery phase, from a TOML file
+    ///
+    /// See docs/faults.md.
     #[arg(long, value_name = "FILE", conflicts_with = "no_faults")]
     pub(crate) faults: Option<PathBuf>,
     /// Do not stop by itself above 50 % errors on another host

@@ -29,7 +29,9 @@ pub(crate) struct WatchArgs {
     /// From the beginning of a check to that of the next
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration, conflicts_with = "once")]
     pub(crate) every: Duration,
-    /// What the server must keep: p50 to p99.9, mean, max and errors, each with < or <=
+    /// What the server must keep
+    ///
+    /// p50 to p99.9, mean, max and errors, each with < or <=.
     #[arg(long, value_name = "LIST", default_value = "p95<100ms,errors<0.05%")]
     pub(crate) slo: Slo,
     /// Connections of a check, 100 at most
@@ -50,14 +52,16 @@ pub(crate) struct WatchArgs {
     /// What ends the watch early
     #[arg(long, value_enum, default_value_t = ExitOn::Never)]
     pub(crate) exit_on: ExitOn,
-    /// Posts JSON there on a violation, on its end, and on a change; only its host is ever shown
+    /// Posts JSON there on a violation, on its end, and on a change
+    ///
+    /// Only its host is ever shown.
     #[arg(long, value_name = "URL", env = "ERLMCP_WEBHOOK", hide_env_values = true)]
     pub(crate) webhook: Option<String>,
     /// Folder of the history, which each watch goes on with [default: test-results/watch-HOST-PORT]
     #[arg(long, value_name = "DIR")]
     pub(crate) history: Option<PathBuf>,
     /// Whole records to keep of checks that did not keep the objective
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", hide_short_help = true)]
     pub(crate) records: usize,
     /// Tool to call [default: echo here; elsewhere one that says it is read-only]
     #[arg(long, value_name = "NAME")]
@@ -71,7 +75,7 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) reaching: ReachingArgs,
     /// A request's timeout
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) timeout: Duration,
     /// A host that is not this machine and may be watched (repeatable)
     #[arg(long, value_name = "HOST")]
@@ -82,6 +86,6 @@ pub(crate) struct WatchArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp watch https://mcp.example.com/mcp --allow-host mcp.example.com --every 15m --slo 'p95<200ms,errors<1%'
-  erlmcp watch http://localhost:8080 --once || echo broken           for timers and cron (see docs/watch.md)
+  erlmcp watch https://example.com/mcp --allow-host example.com --slo 'p95<200ms,errors<1%'
+  erlmcp watch http://localhost:8080 --once || echo broken      for timers and cron (docs/watch.md)
   ERLMCP_WEBHOOK=https://hooks.example.com/... erlmcp watch http://localhost:8080 --every 5m";

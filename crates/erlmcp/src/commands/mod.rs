@@ -22,6 +22,7 @@ pub(crate) mod observe;
 mod opening;
 mod reaching;
 pub(crate) mod record;
+pub(crate) mod reference;
 pub(crate) mod replica;
 pub(crate) mod report;
 pub(crate) mod serve;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use erlmcp_orchestrator::{StressConfig, ToolCall};
+use erlmcp_report::nearest;
 use erlmcp_report::slo::Slo;
 
 use crate::args::{LoadArgs, ProofArgs};
@@ -63,8 +64,8 @@ fn thresholds(file: Option<&Path>, flags: &[String]) -> anyhow::Result<BTreeMap<
     let known = erlmcp_report::thresholds();
     for name in limits.keys() {
         if !known.iter().any(|threshold| threshold.id == name) {
-            let names: Vec<&str> = known.iter().map(|threshold| threshold.id).collect();
-            anyhow::bail!("there is no threshold {name:?}; the names are {}", names.join(", "));
+            let there = nearest::instead(name, known.iter().map(|threshold| threshold.id));
+            anyhow::bail!("there is no threshold {name:?}: {there} (all of them: docs/reference.md#checks)");
         }
     }
     Ok(limits)

@@ -26,6 +26,26 @@ fn every_complaint_and_every_failing_check_has_its_entry() {
     }
 }
 
+#[test]
+fn the_reference_is_what_the_code_makes() {
+    let made = erlmcp(&["reference"]).end();
+    assert_eq!(made.code, 0, "{}", made.said());
+    let written = page("reference.md");
+    if made.output != written {
+        let first = made.output.lines().zip(written.lines()).find(|(made, written)| made != written);
+        panic!(
+            "docs/reference.md is not what the code makes: cargo run -p erlmcp -- reference > docs/reference.md mends it. \
+             The first lines that differ (made, written): {first:?}"
+        );
+    }
+    for heading in
+        ["### `erlmcp stress`", "### `erlmcp cluster scale`", "## Exit codes", "| `sla.p95_ms` |", "| `interval` |"]
+    {
+        assert!(written.contains(heading), "no {heading}");
+    }
+    assert!(!written.contains("fault-proxy"), "nobody types that");
+}
+
 /// The commands of the page's first shell block.
 fn commands(text: &str) -> Vec<&str> {
     let block = text.split_once("```sh\n").and_then(|(_, rest)| rest.split_once("```")).expect("a block of commands").0;

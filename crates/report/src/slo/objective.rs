@@ -339,7 +339,7 @@ mod tests {
         place("p99>1s", "at character 4 (\">1s\") < or <= is expected");
         place("p99<100ms,p95<5", "at its end the unit ms or s is expected");
         place("errors<0.05% , avg<5ms", "at character 16 (\"avg<5ms\") a percentile");
-        place("avg<5ms", "or availability is expected: did you mean \"mean\"?");
+        place("avg<5ms", "or availability is expected (did you mean \"mean\"?)");
         place("availabilty>99%", "did you mean \"availability\"?");
         place("throughput<5", "at character 11 (\"<5\") > or >= is expected");
         place("p95<x", "at character 5 (\"x\") a number is expected");

@@ -141,7 +141,8 @@ pub fn entries() -> impl Iterator<Item = &'static str> {
     ENTRIES.iter().map(|(name, _)| *name).chain([GENERATOR_LIMIT])
 }
 
-fn entry(id: &str) -> Option<&'static str> {
+/// The entry that a check leads to, by its id.
+pub fn entry(id: &str) -> Option<&'static str> {
     if id.starts_with(WORKLOAD) {
         return Some("workload-expectation");
     }

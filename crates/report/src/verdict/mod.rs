@@ -28,7 +28,7 @@ use serde::Serialize;
 pub(crate) use baseline::{latency, reachable};
 pub(crate) use doubt::proxy as proxy_was_busy;
 pub(crate) use doubt::{lag, too_few_beyond, unsent};
-pub use entry::entries;
+pub use entry::{entries, entry};
 pub(crate) use estimate::Estimate;
 pub(crate) use evidence::Evidence;
 pub(crate) use faults::{failures, of_faults, verdict_of};

@@ -16,6 +16,7 @@ pub(crate) use histogram::{BUCKETS, Latencies, bucket};
 pub use histogram::{Histogram, bounds_us};
 pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State, TlsFigures};
 pub use status::ClusterReference;
+pub use text::metric_families;
 
 pub(crate) use openmetrics::openmetrics;
 pub(crate) use process::ProcessSampler;

@@ -167,6 +167,11 @@ const FAMILIES: &[Family] = &[
     counter("process_cpu_seconds_total", "CPU time used.", |page, s| page.seconds(s.cpu_seconds)),
 ];
 
+/// Name, kind and meaning of all that `/metrics` has.
+pub fn metric_families() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    FAMILIES.iter().map(|family| (family.name, family.kind, family.help))
+}
+
 /// The page of one or more replicas; every sample names its replica.
 pub(crate) fn prometheus_text(snapshots: &[Snapshot]) -> String {
     let mut page = Page { text: String::with_capacity(4_096 * snapshots.len()), name: "", replica: 0 };
