@@ -113,9 +113,9 @@ impl Rows {
 /// Reads a journal row by row, in bounded memory. A torn last line, as a crash leaves it, ends the journal;
 /// a bad line with good ones behind it is an error.
 #[derive(Debug)]
-pub struct JournalReader {
+pub struct JournalReader<R: Read = File> {
     rows: Rows,
-    lines: BufReader<File>,
+    lines: BufReader<R>,
     torn: bool,
 }
 
@@ -123,6 +123,13 @@ impl JournalReader {
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let (rows, file) = Rows::open(folder)?;
         Ok(Self { rows, lines: BufReader::new(file), torn: false })
+    }
+}
+
+impl<R: Read> JournalReader<R> {
+    /// Reads a journal that `path` names in errors.
+    pub fn over(path: PathBuf, file: R) -> Self {
+        Self { rows: Rows { path, line: 0 }, lines: BufReader::new(file), torn: false }
     }
 
     /// True after the end was reached at a torn last line.
@@ -146,7 +153,7 @@ impl JournalReader {
     }
 }
 
-impl Iterator for JournalReader {
+impl<R: Read> Iterator for JournalReader<R> {
     type Item = Result<Entry, JournalError>;
 
     fn next(&mut self) -> Option<Self::Item> {

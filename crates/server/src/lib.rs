@@ -46,6 +46,10 @@ mod dispatch;
 mod engine;
 mod entry;
 pub mod features;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
 #[doc(hidden)]
 pub mod hot;
 mod limits;

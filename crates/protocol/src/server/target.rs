@@ -25,6 +25,10 @@ impl<'b> Target<'b> {
                 let (_, rest) = rest.ok_or(Refusal::closing(400, "the request target has no form that HTTP knows"))?;
                 let end = rest.find(['/', '?']).unwrap_or(rest.len());
                 let path = if rest[end..].starts_with('/') { &rest[end..] } else { "/" };
+                if !is_host(&rest.as_bytes()[..end]) {
+                    // RFC 9110, 4.2.1: no host is none; 4.2.4: a name and a password before it are a trick.
+                    return Err(Refusal::closing(400, "the request target names no host"));
+                }
                 (Some(&rest[..end]), path)
             }
         };
@@ -86,7 +90,9 @@ mod tests {
         assert_eq!(read("http://a"), Ok((Some("a"), "/")));
         assert_eq!(read("http://a?/x"), Ok((Some("a"), "/")));
         assert_eq!(Target::read(Method::Connect, "a:1").map(|target| target.path), Ok("a:1"));
-        for bad in ["mcp", "ftp://a/", "a:80", "/a#b", "/\u{e4}", "**"] {
+        for bad in
+            ["mcp", "ftp://a/", "a:80", "/a#b", "/\u{e4}", "**", "http:///a", "http://", "http://b@a/", "http://a:/"]
+        {
             assert!(read(bad).is_err_and(|refusal| refusal.status == 400 && refusal.closes), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! What others put on the wire, read by both ends.
 
 mod answers;
-mod differential;
+mod fuzzed;
 mod hostile;
 mod recorded;
 mod requests;

@@ -14,7 +14,7 @@ pub(crate) struct Pages {
 
 impl Pages {
     /// `name` is the key of the list in its result; `more` are members of every page: JSON text, with a comma before.
-    pub(super) fn new(name: &'static str, entries: &[impl Serialize], page_entries_max: usize, more: &str) -> Self {
+    pub(crate) fn new(name: &'static str, entries: &[impl Serialize], page_entries_max: usize, more: &str) -> Self {
         let size = page_entries_max.max(1);
         let count = entries.len().div_ceil(size).max(1);
         let page = |index: usize| {
@@ -33,7 +33,7 @@ impl Pages {
 
     /// The page that a request asks for; `asked` is the JSON text of its cursor. None: the cursor is none of this
     /// list's.
-    pub(super) fn page(&self, asked: Option<&str>) -> Option<&[u8]> {
+    pub(crate) fn page(&self, asked: Option<&str>) -> Option<&[u8]> {
         let index = match asked {
             None => 0,
             Some(asked) => {

@@ -36,6 +36,8 @@ use crate::shard::{ConnToken, Mailbox};
 
 pub(crate) use catalog::{Catalog, MODERN};
 pub(crate) use listen::{write_changes, write_comment, write_message, write_retry_after};
+#[cfg(any(test, fuzzing))]
+pub(crate) use lists::Pages;
 use reply::Dates;
 use route::{ALLOW_ANY, Page, Route, route};
 pub(crate) use sessions::RETRY_MS;

@@ -1,0 +1,109 @@
+//! The server's reader of heads beside httparse: it takes nothing that the other refuses and ends heads where the other
+//! does. What it refuses beyond that, it refuses for a reason that is true.
+
+use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Refusal, read_head, slots};
+use httparse::{Error, Header, Request, Status};
+
+const LIMITS: HeadLimits = HeadLimits { bytes_max: 16_384, fields_max: 64, body_bytes_max: 1_048_576 };
+
+/// A whole connection's bytes, or any.
+pub fn run(bytes: &[u8]) {
+    let mut slots = slots();
+    let ours = read_head(bytes, &LIMITS, &mut slots);
+    let mut fields = [httparse::EMPTY_HEADER; 64];
+    let mut request = Request::new(&mut fields);
+    let theirs = request.parse(bytes);
+    match ours {
+        HeadRead::Whole(head) => taken(bytes, &head, &request, theirs),
+        HeadRead::Partial => assert_eq!(theirs, Ok(Status::Partial), "more is waited for"),
+        HeadRead::Refused(refusal) => {
+            assert!((400..600).contains(&refusal.status) && !refusal.why.is_empty());
+            if let Ok(Status::Complete(length)) = theirs {
+                assert!(is_true(&refusal, &bytes[..length], &request), "{refusal:?}");
+            }
+        }
+    }
+}
+
+fn taken(bytes: &[u8], head: &Head<'_, '_>, request: &Request<'_, '_>, theirs: Result<Status<usize>, Error>) {
+    match theirs {
+        Ok(status) => {
+            assert_eq!(status, Status::Complete(head.length));
+            assert_eq!(request.headers.len(), head.fields.len());
+        }
+        // A later minor version is read as 1.1 here.
+        Err(error) => assert_eq!(error, Error::Version),
+    }
+    assert!(bytes[..head.length].ends_with(b"\r\n\r\n"));
+    let (lengths, codings) = (named(&head.fields, "content-length"), named(&head.fields, "transfer-encoding"));
+    match head.body {
+        Body::Chunked => {
+            assert!(lengths.is_empty() && codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"chunked"))
+        }
+        Body::Length(length) => {
+            assert!(codings.is_empty() && lengths.len() <= 1);
+            assert_eq!(Some(length), lengths.first().map_or(Some(0), |text| number(text)));
+        }
+    }
+    assert!(named(&head.fields, "host").len() == 1 && named(&head.fields, "expect").len() <= 1);
+}
+
+fn named<'b>(fields: &[Header<'b>], name: &str) -> Vec<&'b [u8]> {
+    fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value).collect()
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok())
+}
+
+/// Whether a head that httparse takes is what the refusal says of it.
+fn is_true(refusal: &Refusal, bytes: &[u8], request: &Request<'_, '_>) -> bool {
+    let (lengths, codings) = (named(request.headers, "content-length"), named(request.headers, "transfer-encoding"));
+    let hosts = named(request.headers, "host");
+    let target = request.path.unwrap_or("");
+    match (refusal.status, refusal.why) {
+        (400, why) if why.starts_with("a line does not end with CRLF") => {
+            let bare = |at: usize| bytes[at] == b'\n' && (at == 0 || bytes[at - 1] != b'\r');
+            (0..bytes.len()).any(bare) || bytes.starts_with(b"\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n")
+        }
+        (400, why) if why.starts_with("the request target holds") => {
+            target.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'#')
+        }
+        (400, why) if why.starts_with("the request target has no form") => {
+            !target.starts_with(['/', '*']) || (target.starts_with('*') && target.len() > 1)
+        }
+        (400, "the request target names no host") => {
+            let named = target.split_once("://").map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
+            named.is_some_and(|host| !is_plain_host(host.as_bytes()))
+        }
+        (400, why) if why.starts_with("the length of the body is given twice") => {
+            lengths.len() > 1 || codings.len() > 1
+        }
+        (400, why) if why.starts_with("HTTP/1.0 has no") => request.version == Some(0) && !codings.is_empty(),
+        (400, why) if why.starts_with("Content-Length and") => !lengths.is_empty() && !codings.is_empty(),
+        (400, why) if why.starts_with("Content-Length is not") => {
+            let plain = |text: &[u8]| number(text).is_some_and(|length| length.to_string().as_bytes() == text);
+            lengths.iter().any(|text| !plain(text))
+        }
+        (413, _) => lengths.iter().any(|text| number(text).is_some_and(|length| length > LIMITS.body_bytes_max)),
+        (400 | 501, why) if why.contains("coding") => codings.iter().any(|text| !text.eq_ignore_ascii_case(b"chunked")),
+        (400, "Host is missing") => hosts.is_empty(),
+        (400, "Host is there twice") => hosts.len() > 1,
+        (400, "Host is malformed") => hosts.iter().any(|host| !is_plain_host(host)),
+        (417, _) => {
+            let met = |value: &&[u8]| value.eq_ignore_ascii_case(b"100-continue");
+            let all = named(request.headers, "expect");
+            all.len() > 1 || !all.iter().all(met)
+        }
+        (414 | 431, _) => bytes.len() > LIMITS.bytes_max,
+        _ => false,
+    }
+}
+
+/// A name or an address and a port, of the letters that these usually have.
+fn is_plain_host(host: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(host) else { return false };
+    let (name, port) = text.rsplit_once(':').unwrap_or((text, "1"));
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    !name.is_empty() && name.bytes().all(letters) && !port.is_empty() && port.len() <= 5 && port.parse::<u16>().is_ok()
+}
