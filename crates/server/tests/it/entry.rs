@@ -6,6 +6,7 @@ use std::path::Path;
 use erlmcp_server::{EntryConfig, Limits, Registry, Server, ServerConfig, new_token};
 
 use crate::client::{Answer, Client, Texts, eventually, start_with, stop};
+use crate::operations::{append, status};
 
 /// A server that wants tokens of a file, and the file's folder.
 struct Guarded {
@@ -28,12 +29,17 @@ fn config(tokens: &Path, limits: Limits) -> ServerConfig {
 
 impl Guarded {
     fn start(limits: Limits) -> Self {
+        Self::start_over(limits, false)
+    }
+
+    fn start_over(limits: Limits, has_store: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let scopes = ["mcp".to_string()];
         let ((alice, first), (bob, second)) = (new_token("alice", &scopes, None), new_token("bob", &scopes, None));
         let (_, small) = new_token("carol", &[], None);
         std::fs::write(folder.path().join("tokens"), format!("{first}\n{second}\n{small}\n")).expect("written");
-        let (server, address) = start_with(config(&folder.path().join("tokens"), limits));
+        let store = has_store.then(|| folder.path().join("operations.db").as_path().into());
+        let (server, address) = start_with(ServerConfig { store, ..config(&folder.path().join("tokens"), limits) });
         Self { server, address, folder, alice, bob }
     }
 
@@ -153,5 +159,42 @@ fn a_principal_has_its_share_of_streams_and_requests() {
     let answers: Vec<Answer> = (0..8).map(|_| guarded.ask(&bearer(&guarded.alice))).collect();
     let refused = answers.iter().find(|answer| answer.status == 429).expect("eight are not asked within three seconds");
     assert_eq!((refused.code(), refused.json()["error"]["data"]["scope"].as_str()), (53_029, Some("principal")));
+    stop(guarded.server);
+}
+
+#[test]
+fn notifications_count_too() {
+    let guarded = Guarded::start(Limits { principal_requests_max: 10, ..Limits::default() });
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let fields = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: notifications/cancelled\r\n";
+    let flood = |token: &str| {
+        let mut client = Client::connect(guarded.address);
+        let one = guarded.texts().post(&format!("{token}{fields}"), notification);
+        (0..100).map(|_| client.ask(&one).status).collect::<Vec<u16>>()
+    };
+    let statuses = flood(&bearer(&guarded.alice));
+    assert!(statuses.iter().all(|status| [202, 429].contains(status)), "111: {statuses:?}");
+    assert!(statuses[0] == 202 && statuses.contains(&429), "111: {statuses:?}");
+    assert_eq!(guarded.ask(&bearer(&guarded.bob)).status, 200, "another one has a share of its own");
+    stop(guarded.server);
+}
+
+#[test]
+fn what_a_principal_began_is_its_own() {
+    let guarded = Guarded::start_over(Limits::default(), true);
+    let (texts, alice, bob) = (guarded.texts(), bearer(&guarded.alice), bearer(&guarded.bob));
+    let mut client = Client::connect(guarded.address);
+    let done = client.ask(with(&append(&texts, "a", "x"), &alice));
+    assert_eq!(done.status, 200, "{}", done.body);
+    let mut state = |token: &str| {
+        let answer = client.ask(with(&status(&texts, "a", "\"settle\":false,"), token)).json();
+        answer["result"]["state"].as_str().expect("a state").to_string()
+    };
+    assert_eq!((state(&alice).as_str(), state(&bob).as_str()), ("done", "unknown"), "149(d)");
+    let another = Client::connect(guarded.address).ask(with(&append(&texts, "a", "y"), &bob));
+    assert_eq!(another.status, 200, "149(d): the same id is another one's operation: {}", another.body);
+    assert_eq!(another.json()["result"]["_meta"]["io.erlmcp/operation"]["replayed"], false, "149(d)");
+    let late = Client::connect(guarded.address).ask(with(&append(&texts, "a", "x"), &alice));
+    assert_eq!(late.json()["result"]["_meta"]["io.erlmcp/operation"]["replayed"], true);
     stop(guarded.server);
 }

@@ -1,67 +1,17 @@
 //! Signed tokens: reliability.md, 136, 137, 140, 141.
 
 use std::net::SocketAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use erlmcp_server::{EntryConfig, JwtConfig, Registry, ServerConfig};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use serde_json::{Value, json};
+use erlmcp_server::{EntryConfig, Registry, ServerConfig};
+use serde_json::json;
 
 use crate::client::{Answer, Client, Texts, eventually, start_with, stop};
-
-/// An issuer with one key.
-struct Issuer {
-    key: EncodingKey,
-    keys: Value,
-}
-
-impl Issuer {
-    fn new() -> Self {
-        let random = SystemRandom::new();
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).expect("a key");
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
-        let pair = pair.expect("it was just made");
-        let point = pair.public_key().as_ref();
-        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let (x, y) = (text(&point[1..33]), text(&point[33..65]));
-        let keys = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k1", "alg": "ES256", "x": x, "y": y}]});
-        Self { key: EncodingKey::from_ec_der(document.as_ref()), keys }
-    }
-
-    fn token(&self, header: &Header, changed: &Value) -> String {
-        let mut claims = json!({"iss": "https://issuer.example", "aud": ["other", "https://mcp.example/mcp"],
-            "sub": "alice", "exp": now_s() + 600, "scope": "mcp other"});
-        for (name, value) in changed.as_object().into_iter().flatten() {
-            claims[name] = value.clone();
-        }
-        encode(header, &claims, &self.key).expect("it can be signed")
-    }
-
-    fn good(&self) -> String {
-        self.token(&header("k1"), &json!({}))
-    }
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
-}
-
-fn header(id: &str) -> Header {
-    Header { kid: Some(id.to_string()), ..Header::new(Algorithm::ES256) }
-}
+use crate::issuer::{Issuer, header, jwt, now_s};
 
 fn config(keys: String) -> ServerConfig {
-    let jwt = JwtConfig {
-        keys,
-        issuer: "https://issuer.example".into(),
-        audience: "https://mcp.example/mcp".into(),
-        algorithms: Vec::new(),
-    };
-    let entry = EntryConfig { jwt: Some(jwt), scopes: vec!["mcp".into()], ..EntryConfig::default() };
+    let entry = EntryConfig { jwt: Some(jwt(keys)), scopes: vec!["mcp".into()], ..EntryConfig::default() };
     ServerConfig { entry, registry: Registry::builtin(), shards: 1, ..ServerConfig::default() }
 }
 
@@ -140,8 +90,11 @@ fn keys_that_were_fetched_go_on_when_their_place_is_down() {
     let body = issuer.keys.to_string();
     let once = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("the server comes");
-        let read = stream.read(&mut [0; 1_024]).expect("a request");
+        let mut request = [0; 1_024];
+        let read = stream.read(&mut request).expect("a request");
         assert!(read > 0);
+        let request = String::from_utf8_lossy(&request[..read]).to_ascii_lowercase();
+        assert!(!request.contains("authorization"), "142: no client's token is passed on");
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         stream.write_all((head + &body).as_bytes()).expect("sent");
     });

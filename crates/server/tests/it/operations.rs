@@ -35,11 +35,11 @@ fn attempt(texts: &Texts, id: &str, tool: &str, arguments: &str) -> String {
     texts.post(&headers, &body)
 }
 
-fn append(texts: &Texts, id: &str, value: &str) -> String {
+pub(crate) fn append(texts: &Texts, id: &str, value: &str) -> String {
     attempt(texts, &format!("\"{id}\""), "append", &format!("{{\"value\":\"{value}\",\"nonce\":\"n-{id}\"}}"))
 }
 
-fn status(texts: &Texts, id: &str, more: &str) -> String {
+pub(crate) fn status(texts: &Texts, id: &str, more: &str) -> String {
     texts.request("operation/status", &format!("\"operation\":\"{id}\",{more}"))
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::client::{Client, Texts, start_with, stop};
 use crate::corpus::case::{Case, Class, classes};
+use crate::corpus::guard::Guard;
 use crate::corpus::run::{Run, Target, run_all};
 
 /// How often the tool was called with a text, by the text.
@@ -23,6 +24,7 @@ struct Ours {
     address: SocketAddr,
     session: String,
     calls: Calls,
+    guard: Option<Guard>,
 }
 
 struct CountedEcho(Calls);
@@ -58,15 +60,19 @@ fn registry(calls: &Calls) -> Registry {
 }
 
 impl Ours {
-    fn start(limits: Limits) -> Self {
+    fn start(limits: Limits, guard: Option<Guard>) -> Self {
         let calls = Calls::default();
         let registry = registry(&calls);
-        let (server, address) = start_with(ServerConfig { limits, registry, shards: 2, ..ServerConfig::default() });
+        let entry = guard.as_ref().map(Guard::config).unwrap_or_default();
+        let config = ServerConfig { limits, registry, entry, shards: 2, ..ServerConfig::default() };
+        let (server, address) = start_with(config);
+        let bearer = guard.as_ref().map(|guard| format!("Authorization: Bearer {}\r\n", guard.token()));
         let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "corpus", "version": "1"}}});
-        let answer = Client::connect(address).ask(Texts(address).post("", &initialize.to_string()));
+        let answer =
+            Client::connect(address).ask(Texts(address).post(&bearer.unwrap_or_default(), &initialize.to_string()));
         let session = answer.field("Mcp-Session-Id").expect("a session");
-        Self { server, address, session, calls }
+        Self { server, address, session, calls, guard }
     }
 }
 
@@ -79,9 +85,18 @@ impl Target for Ours {
         self.session.clone()
     }
 
+    fn tokens(&self) -> Arc<Vec<(&'static str, String)>> {
+        self.guard.as_ref().map(|guard| Arc::clone(&guard.tokens)).unwrap_or_default()
+    }
+
     fn calls(&self, nonce: &str) -> Option<u32> {
         Some(self.calls.lock().expect("no call panics").get(nonce).copied().unwrap_or(0))
     }
+}
+
+/// The server that a case is sent to.
+fn server_of(case: &Case) -> String {
+    format!("{}{}", case.limits, case.guarded)
 }
 
 fn limits(case: &Case) -> Limits {
@@ -94,19 +109,20 @@ fn every_case_is_answered_as_it_must_be() {
     let mut servers: HashMap<String, Ours> = HashMap::new();
     let cases = || classes.iter().flat_map(|class| class.case.iter().map(move |case| (class.class, case)));
     for (_, case) in cases() {
-        servers.entry(case.limits.to_string()).or_insert_with(|| Ours::start(limits(case)));
+        let server = || Ours::start(limits(case), case.guarded.then(Guard::new));
+        servers.entry(server_of(case)).or_insert_with(server);
     }
     let mut runs = Vec::new();
     for (class, case) in cases() {
-        let target = &servers[&case.limits.to_string()];
+        let target = &servers[&server_of(case)];
         for era in case.eras.iter().copied() {
             runs.extend(case.ways.iter().copied().map(|way| Run { target, class, case, era, way }));
         }
     }
     // Those of one server beside each other, so that second connections are kept; the slow ones first.
-    runs.sort_by_key(|run| std::cmp::Reverse(run.case.limits.to_string()));
+    runs.sort_by_key(|run| std::cmp::Reverse(server_of(run.case)));
     let cases = cases().count();
-    assert_eq!((cases, runs.len()), (450, 3_369), "cases and runs: docs/wire.md tells them, too");
+    assert_eq!((cases, runs.len()), (478, 3_589), "cases and runs: docs/wire.md tells them, too");
     let wrong = run_all(&runs);
     let told: Vec<String> = wrong.iter().map(|(number, error)| format!("{}: {error}", runs[*number].name())).collect();
     assert!(told.is_empty(), "{} of {} runs:\n{}", told.len(), runs.len(), told.join("\n"));
@@ -140,7 +156,7 @@ fn every_class_is_in_the_corpus() {
     let impossible = count(|class| class.not_applicable.is_some());
     assert_eq!(
         (tried, waiting, impossible),
-        (137, 12, 1),
+        (149, 1, 0),
         "tried, waiting, not applicable: docs/wire.md tells them, too"
     );
     let mut ids: Vec<&str> = classes.iter().flat_map(|class| &class.case).map(|case| case.id.as_str()).collect();

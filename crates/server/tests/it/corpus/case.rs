@@ -38,6 +38,9 @@ pub(crate) struct Case {
     /// Limits that are not the default ones: such a case has a server of its own.
     #[serde(default)]
     pub(crate) limits: toml::Table,
+    /// Sent to a server that asks for tokens: a good call has one.
+    #[serde(default)]
+    pub(crate) guarded: bool,
     pub(crate) send: Vec<Piece>,
     /// Each answer: "400", "400!" (the connection ends after it), "501|405" (either); "close": it ends without one.
     pub(crate) answers: Vec<String>,

@@ -2,6 +2,7 @@
 //! of reliability.md, section B; docs/wire.md says how they are written.
 
 pub(crate) mod case;
+pub(crate) mod guard;
 pub(crate) mod peer;
 pub(crate) mod run;
 pub(crate) mod text;

@@ -1,8 +1,8 @@
 //! One run of a case, and all of them at once.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::case::{Case, End, Era, Way};
@@ -22,6 +22,10 @@ pub(crate) trait Target: Sync {
     /// Where the endpoint is.
     fn path(&self) -> &str {
         "/mcp"
+    }
+    /// What it lets in, and what it must not, by the names that cases call them.
+    fn tokens(&self) -> Arc<Vec<(&'static str, String)>> {
+        Arc::default()
     }
     /// How often the tool ran with this text; none where nobody counts.
     fn calls(&self, nonce: &str) -> Option<u32>;
@@ -54,6 +58,7 @@ impl Run<'_> {
             session: target.session(),
             nonce,
             path: target.path().to_string(),
+            tokens: target.tokens(),
         }
     }
 
@@ -151,6 +156,10 @@ impl Run<'_> {
                         if answer.head.contains(text) || answer.body.contains(text) {
                             return Err(format!("the answer has {text:?}: {}{}", answer.head, answer.body));
                         }
+                    }
+                    let tokens = self.target.tokens();
+                    if tokens.iter().any(|(_, token)| answer.head.contains(token) || answer.body.contains(token)) {
+                        return Err(format!("the answer tells a token: {}{}", answer.head, answer.body));
                     }
                     return self.has_body_of_its_kind(answer).map(|()| closes);
                 }

@@ -1,5 +1,7 @@
 //! From the pieces of a case to the bytes that are sent.
 
+use std::sync::Arc;
+
 use super::case::{End, Era, Piece, Post};
 
 /// What the names in a case's texts stand for.
@@ -14,6 +16,8 @@ pub(crate) struct Names {
     pub(crate) nonce: String,
     /// Where the endpoint is: "/mcp".
     pub(crate) path: String,
+    /// Names and tokens, where the server asks for them; `$token` is the one of a good call.
+    pub(crate) tokens: Arc<Vec<(&'static str, String)>>,
 }
 
 /// What is done on a connection.
@@ -51,7 +55,10 @@ impl Names {
 
     /// `$fields`: what a good call has but for Host and the framing.
     fn fields(&self) -> String {
-        let types = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
+        let mut types = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n".to_string();
+        if let Some((_, token)) = self.tokens.iter().find(|(name, _)| *name == "$token") {
+            types.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
         match self.era {
             Era::Modern => {
                 format!("{types}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n")
@@ -78,7 +85,7 @@ impl Names {
             ("$meta", self.meta().to_string()),
             ("$body", body),
         ];
-        values.iter().fold(text.to_string(), |text, (name, value)| text.replace(name, value))
+        values.iter().chain(self.tokens.iter()).fold(text.to_string(), |text, (name, value)| text.replace(name, value))
     }
 
     fn post(&self, post: &Post) -> Vec<u8> {
