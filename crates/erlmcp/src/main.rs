@@ -10,12 +10,10 @@ mod exit;
 mod fixtures;
 mod interrupt;
 mod layers;
+mod log;
 mod screen;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
-
-use tracing_subscriber::EnvFilter;
 
 use args::Command;
 use layers::Refused;
@@ -29,7 +27,7 @@ fn main() -> ExitCode {
             return exit::code(exit::USAGE);
         }
     };
-    log_to_stderr(args.no_color);
+    log::to_stderr(args.no_color);
     if args.no_color {
         screen::without_colors();
     }
@@ -75,20 +73,6 @@ fn sentence(error: &anyhow::Error) -> String {
         cause if said.is_empty() => cause,
         cause => format!("{said}: {cause}"),
     })
-}
-
-/// Warnings, unless ERLMCP_LOG says otherwise: `info`, `debug`, `erlmcp_server=debug`.
-fn log_to_stderr(no_color: bool) {
-    let filter = EnvFilter::try_from_env("ERLMCP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let wants_none = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let has_color = std::io::stderr().is_terminal() && !wants_none;
-    // What is logged while a screen has the terminal would be written across it.
-    let writer = || -> Box<dyn std::io::Write> {
-        if screen::has_terminal() { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
-    };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(has_color);
-    // Where standard error takes no more bytes, to say so there would end the thread that speaks.
-    log.with_target(false).log_internal_errors(false).init();
 }
 
 #[cfg(test)]

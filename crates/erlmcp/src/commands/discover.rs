@@ -8,6 +8,7 @@ use erlmcp_orchestrator::DiscoverConfig;
 use super::survey;
 use crate::args::DiscoverArgs;
 use crate::exit::{USAGE, code};
+use crate::log::plain;
 
 pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
     let (json, watch, config) = (args.json, args.keep_alive_wait, config(args));
@@ -31,7 +32,7 @@ pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("erlmcp: {error}");
+            eprintln!("erlmcp: {}", plain(&error.to_string()));
             Ok(code(error.exit_code()))
         }
     }

@@ -1,6 +1,7 @@
 //! Targets made for the tests: a small real MCP server with one vice, and the verdict that it must get.
 
 mod asking;
+mod hostile;
 mod server;
 mod talks;
 mod verdicts;

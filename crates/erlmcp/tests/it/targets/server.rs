@@ -12,6 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use super::hostile::{Trick, in_turn, play};
+
 /// What is wrong with a target. Those with a number do it at every n-th `tools/call`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Vice {
@@ -39,6 +41,10 @@ pub(crate) enum Vice {
     Silent(u64),
     /// Ends an SSE answer before its response.
     EndsStream(u64),
+    /// Plays this trick in place of every answer.
+    Plays(Trick),
+    /// Plays one trick after the other.
+    TurnsHostile(u64),
     /// Answers everything with an HTML page.
     NotMcp,
     /// Answers everything with HTTP 501, as a web server does that takes no POST.
@@ -144,6 +150,12 @@ async fn connection(mut stream: TcpStream, shared: Shared) -> std::io::Result<()
     loop {
         let Some((head, body)) = read_request(&mut stream, &mut buffer).await? else { return Ok(()) };
         let path = head.split(' ').nth(1).unwrap_or("");
+        if let Vice::Plays(trick) = shared.vice {
+            if !play(trick, &mut stream).await? {
+                return Ok(());
+            }
+            continue;
+        }
         let answer = if matches!(shared.vice, Vice::TakesNoPost) {
             http(501, "text/html", "<p>Unsupported method ('POST')</p>")
         } else if path != "/mcp" || matches!(shared.vice, Vice::NotMcp) {
@@ -154,6 +166,10 @@ async fn connection(mut stream: TcpStream, shared: Shared) -> std::io::Result<()
                 Answer::Bytes(bytes) => bytes,
                 Answer::Close => return Ok(()),
                 Answer::Nothing => continue,
+                Answer::Trick(trick) => match play(trick, &mut stream).await? {
+                    true => continue,
+                    false => return Ok(()),
+                },
                 Answer::ThenClose(bytes) => {
                     stream.write_all(&bytes).await?;
                     return Ok(());
@@ -195,6 +211,7 @@ enum Answer {
     ThenClose(Vec<u8>),
     Close,
     Nothing,
+    Trick(Trick),
 }
 
 async fn answer(request: &Value, shared: &Shared) -> Answer {
@@ -246,6 +263,7 @@ async fn call(id: &Value, shared: &Shared) -> Answer {
         Vice::Closes(every) if hit(every) => Answer::Close,
         Vice::WrongId(every) if hit(every) => Answer::Bytes(call_result(&json!(999_999_999_999u64))),
         Vice::AnswersTwice(every) if hit(every) => Answer::Bytes([good.clone(), good].concat()),
+        Vice::TurnsHostile(every) if hit(every) => Answer::Trick(in_turn(number / every)),
         Vice::Silent(every) if hit(every) => Answer::Nothing,
         Vice::EndsStream(every) if hit(every) => Answer::ThenClose(
             // Who is told of the end sends nothing more that could cross it.

@@ -8,7 +8,7 @@ use super::server::{Target, Vice};
 use crate::finished::{Finished, erlmcp};
 
 /// Nine seconds of load on 40 connections, without a baseline and the phases that need a cluster.
-fn run(vice: Vice, more: &[&str]) -> Finished {
+pub(super) fn run(vice: Vice, more: &[&str]) -> Finished {
     let target = Target::start(vice);
     let url = target.url();
     let mut arguments = vec!["stress", &url, "-d", "9s", "--warmup", "2s", "--tool", "echo"];
