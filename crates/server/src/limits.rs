@@ -68,6 +68,8 @@ limits! {
     workers = 50, "workers", "Queued tool calls that run at once.";
     worker_threads = 2, "threads", "Threads that run asynchronous tools; blocking ones have as many of their own.";
     queue_max = 500, "calls", "Queued tool calls that wait for a worker. Above it: 503 with Retry-After, not executed.";
+    queue_min = 1, "calls", "Calls that may wait however long they take.";
+    queue_wait_max_ms = 30_000, "ms", "How long a new call may be expected to wait, by what calls have taken lately. Above it: 503 as well, though the queue is not full.";
     call_timeout_ms = 120_000, "ms", "A queued tool call, waiting included. Later: 504.";
     retry_after_min_ms = 250, "ms", "Shortest time that a refused client is asked to wait, before jitter.";
     retry_after_max_ms = 10_000, "ms", "Longest time that a refused client is asked to wait, before jitter.";

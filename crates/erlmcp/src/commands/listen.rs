@@ -35,6 +35,9 @@ pub(super) fn limits(engine: &EngineArgs) -> Limits {
     if let Some(queue) = engine.queue {
         limits.queue_max = queue as u64;
     }
+    if let Some(wait) = engine.queue_wait {
+        limits.queue_wait_max_ms = wait.as_millis() as u64;
+    }
     if let Some(connections) = engine.max_connections {
         limits.connections_max = connections as u64;
     }
@@ -70,6 +73,7 @@ mod tests {
         let engine = EngineArgs {
             workers: Some(4),
             queue: None,
+            queue_wait: None,
             max_connections: Some(70),
             allowed_host: Vec::new(),
             entry: EntryArgs::default(),

@@ -21,7 +21,7 @@ use crate::entry::{EntryConfig, Gate, Inside, Tls};
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
 use crate::operations::{Operations, StoreAddress, StorePlace};
-use crate::queue::{JobQueue, WorkerPool};
+use crate::queue::{Depth, JobQueue, WorkerPool};
 use crate::session::{SessionKey, Sessions};
 use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
 use crate::tasks::Tasks;
@@ -172,7 +172,7 @@ pub(crate) fn share(
         gate: None,
         cluster: config.cluster,
         clock,
-        queue: Arc::new(JobQueue::new(limits.workers, limits.queue_max)),
+        queue: Arc::new(JobQueue::new(Depth::new(&limits))),
         counters: counters.collect(),
         notifier: Notifier::new(&mailboxes),
         mailboxes,

@@ -1,12 +1,13 @@
 //! Calls that wait for a worker: bounded, refused at once when full.
 
 mod asking;
+mod depth;
 mod gathering;
+mod lanes;
 mod notes;
 mod work;
 mod worker;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +23,9 @@ use crate::shard::{ConnToken, Mailbox};
 use crate::tasks::Task;
 use crate::tools::{Caller, Cancellation};
 
+pub(crate) use depth::Depth;
 pub(crate) use gathering::Gathering;
+use lanes::Lanes;
 pub(crate) use notes::Notes;
 pub(crate) use work::{End, Ran, Work, render};
 pub(crate) use worker::WorkerPool;
@@ -103,15 +106,14 @@ pub(crate) struct Full {
 pub(crate) struct JobQueue {
     waiting: Mutex<Waiting>,
     ready: Semaphore,
-    workers: u64,
-    limit: u64,
+    depth: Depth,
     active: AtomicU64,
 }
 
 #[derive(Default)]
 struct Waiting {
     /// With the time at which they were admitted, ns.
-    jobs: VecDeque<(u64, Job)>,
+    jobs: Lanes<(u64, Job)>,
     outstanding: u64,
     depth_max: u64,
     refused: u64,
@@ -126,8 +128,8 @@ struct Waiting {
 }
 
 impl JobQueue {
-    pub(crate) fn new(workers: u64, limit: u64) -> Self {
-        Self { waiting: Mutex::default(), ready: Semaphore::new(0), workers, limit, active: AtomicU64::new(0) }
+    pub(crate) fn new(depth: Depth) -> Self {
+        Self { waiting: Mutex::default(), ready: Semaphore::new(0), depth, active: AtomicU64::new(0) }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -138,15 +140,18 @@ impl JobQueue {
     pub(crate) fn push(&self, job: Job) -> Result<(), Full> {
         let now_ns = monotonic_ns();
         let mut waiting = self.waiting();
-        if waiting.outstanding >= self.workers + self.limit {
+        let (workers, limit) = (self.depth.workers(), self.depth.limit(waiting.service_ns));
+        let is_full = waiting.outstanding >= workers + limit;
+        if is_full || waiting.outstanding >= workers && waiting.jobs.has_its_share(&job.caller.principal, limit) {
             waiting.refused += 1;
-            let turns = self.limit / self.workers.max(1) + 1;
+            let turns = limit / workers.max(1) + 1;
             return Err(Full { retry_after_ms: waiting.service_ns * turns / 1_000_000 });
         }
         waiting.outstanding += 1;
-        waiting.depth_max = waiting.depth_max.max(waiting.outstanding.saturating_sub(self.workers));
+        waiting.depth_max = waiting.depth_max.max(waiting.outstanding.saturating_sub(workers));
         waiting.bytes += footprint(&job);
-        waiting.jobs.push_back((now_ns, job));
+        let caller = Arc::clone(&job.caller);
+        waiting.jobs.push(&caller.principal, (now_ns, job));
         drop(waiting);
         self.ready.add_permits(1);
         Ok(())
@@ -157,12 +162,9 @@ impl JobQueue {
         self.ready.acquire().await.ok()?.forget();
         let now_ns = monotonic_ns();
         let mut waiting = self.waiting();
-        let (admitted_ns, job) = waiting.jobs.pop_front()?;
+        let (admitted_ns, job) = waiting.jobs.pop()?;
         waiting.waits.record(now_ns.saturating_sub(admitted_ns), 1);
         waiting.bytes -= footprint(&job);
-        if waiting.jobs.is_empty() && waiting.jobs.capacity() > 64 {
-            waiting.jobs = VecDeque::new();
-        }
         let active = self.active.fetch_add(1, Ordering::Relaxed) + 1;
         waiting.active_max = waiting.active_max.max(active);
         Some(job)
@@ -189,11 +191,11 @@ impl JobQueue {
     pub(crate) fn figures(&self) -> QueueFigures {
         let waiting = self.waiting();
         QueueFigures {
-            depth: waiting.outstanding.saturating_sub(self.workers),
-            limit: self.limit,
+            depth: waiting.outstanding.saturating_sub(self.depth.workers()),
+            limit: self.depth.limit(waiting.service_ns),
             depth_max: waiting.depth_max,
             refused_total: waiting.refused,
-            workers: self.workers,
+            workers: self.depth.workers(),
             workers_active: self.active.load(Ordering::Relaxed),
             workers_active_max: waiting.active_max,
         }
@@ -222,10 +224,15 @@ fn footprint(job: &Job) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
     use crate::tools::{JobContext, JobFuture, ToolResult};
 
     fn tool(_: JobContext, _: Box<str>) -> JobFuture {
         Box::pin(async { ToolResult::text("done") })
+    }
+
+    fn queue(workers: u64, queue_max: u64) -> JobQueue {
+        JobQueue::new(Depth::new(&Limits { workers, queue_max, ..Limits::default() }))
     }
 
     fn job() -> Job {
@@ -249,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_beyond_workers_and_limit_is_refused() {
-        let queue = JobQueue::new(2, 3);
+        let queue = queue(2, 3);
         for _ in 0..5 {
             assert_eq!(queue.push(job()), Ok(()));
         }
@@ -261,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_queue_without_a_limit_admits_what_workers_can_hold() {
-        let queue = JobQueue::new(1, 0);
+        let queue = queue(1, 0);
         assert_eq!(queue.push(job()), Ok(()));
         assert!(queue.push(job()).is_err());
         assert_eq!(queue.figures().depth, 0);
@@ -271,7 +278,7 @@ mod tests {
     fn a_finished_call_makes_room_and_teaches_how_long_calls_take() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
         runtime.block_on(async {
-            let queue = JobQueue::new(1, 1);
+            let queue = queue(1, 1);
             assert_eq!((queue.push(job()), queue.push(job())), (Ok(()), Ok(())));
             assert_eq!(queue.push(job()), Err(Full { retry_after_ms: 0 }));
             assert!(queue.next().await.is_some());
@@ -284,6 +291,21 @@ mod tests {
             assert_eq!(queue.push(job()), Err(Full { retry_after_ms: 160 }));
             queue.close();
             assert!(queue.next().await.is_none());
+        });
+    }
+
+    #[test]
+    fn calls_that_take_longer_wait_in_smaller_number() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
+        runtime.block_on(async {
+            let limits = Limits { workers: 1, queue_max: 8, queue_wait_max_ms: 100, ..Limits::default() };
+            let queue = JobQueue::new(Depth::new(&limits));
+            assert_eq!((queue.push(job()), queue.figures().limit), (Ok(()), 8));
+            assert!(queue.next().await.is_some());
+            queue.finished(Some(50_000_000));
+            assert_eq!(queue.figures().limit, 2);
+            let admitted = (0..8).filter(|_| queue.push(job()).is_ok()).count();
+            assert_eq!(admitted, 3, "one that runs, and two that wait");
         });
     }
 }
