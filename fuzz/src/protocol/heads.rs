@@ -105,5 +105,9 @@ fn is_plain_host(host: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(host) else { return false };
     let (name, port) = text.rsplit_once(':').unwrap_or((text, "1"));
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
-    !name.is_empty() && name.bytes().all(letters) && !port.is_empty() && port.len() <= 5 && port.parse::<u16>().is_ok()
+    !name.is_empty()
+        && name.bytes().all(letters)
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && port.len() <= 5
+        && port.parse::<u16>().is_ok()
 }

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# A server that is asked for more than it can do: the queued tool `work`, WORKERS at once and SERVICE_MS each, so that its capacity is
+# known; open loop at 70 % of it, at 100 %, at 2 and at 10 times as much, and at 70 % again. Writes bench/results/overload-DATE.md and
+# prints it. Wanted: goodput at least 95 % of the peak; the P99 of what is done at most twice the one at 70 %; the P99 of a
+# refusal at most 5 ms; steady again within 2 s. Exits with 99 where one is missed, with 3 where the generator was the
+# bottleneck (it was busy for more than 30 % of a step's time, or a call was written more than 5 ms late at P99).
+#   bench/overload.sh [SECONDS a step] [WORKERS] [SERVICE_MS]
+# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. QUEUE: calls that may wait (default: half
+# of the workers, so that none waits for longer than half a service). Needs python3.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-10}
+workers=${2:-10}
+service_ms=${3:-100}
+queue=${QUEUE:-$(((workers + 1) / 2))}
+port=18092
+if [ -z "${BINARY:-}" ]; then
+  cargo build --release --locked
+  BINARY=$PWD/target/release/erlmcp
+fi
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
+
+"$BINARY" serve --listen "127.0.0.1:$port" --workers "$workers" --queue "$queue" >"$work/serve.log" 2>&1 & server=$!
+until curl -s -o "$work/status" "http://127.0.0.1:$port/status"; do
+  kill -0 "$server" 2>/dev/null || { cat "$work/serve.log" >&2; exit 1; }
+  sleep 0.1
+done
+capacity=$((workers * 1000 / service_ms))
+low=$((capacity * 7 / 10))
+python3 -B bench/overload.py "127.0.0.1:$port" "$service_ms" \
+  $low "$seconds" $capacity "$seconds" $((2 * capacity)) "$seconds" $((10 * capacity)) "$seconds" $low "$seconds" >"$work/steps"
+result=bench/results/overload-$(date +%Y-%m-%d).md
+mkdir -p bench/results
+code=0
+{
+  echo "# More asked than can be done, $(date +%Y-%m-%d)"
+  echo
+  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by server and generator, Linux $(uname -r)." \
+    "One \`erlmcp serve --workers $workers --queue $queue\`; calls of \`work\` of $service_ms ms, so a capacity of $capacity a second;" \
+    "$seconds s a step, open loop, latency from the intended time, the first second of a step left out."
+  echo
+  python3 -B - "$work/steps" "$capacity" <<'PYTHON' || code=$?
+import json, sys
+steps, capacity = [json.loads(line) for line in open(sys.argv[1])], float(sys.argv[2])
+names = ["70 %", "100 %", "2 times", "10 times", "70 % again"]
+print("| offered | calls/s | done/s | done P50 | done P99 | refused | refusal P99 | lost | generator busy | written late P99 |")
+print("|---|---|---|---|---|---|---|---|---|---|")
+for name, step in zip(names, steps):
+    ms = lambda key: "-" if step[key] is None else f"{step[key]} ms"
+    print(f"| {name} | {step['rate']:.0f} | {step['goodput']} | {ms('done_p50_ms')} | {ms('done_p99_ms')} | {step['refused']} | "
+          f"{ms('refused_p99_ms')} | {step['lost']} | {step['busy']:.0%} | {ms('lag_p99_ms')} |")
+peak = max(step["goodput"] for step in steps)
+checks = [("steady again", steps[4]["steady_after_s"], 2.0, "s")]
+for name, step in (("2 times", steps[2]), ("10 times", steps[3])):
+    checks.append((f"done P99 at {name}, over the one at 70 %", round(step["done_p99_ms"] / steps[0]["done_p99_ms"], 2), 2.0, ""))
+    checks.append((f"refusal P99 at {name}", step["refused_p99_ms"], 5.0, "ms"))
+print("\n| | found | at most | |\n|---|---|---|---|")
+missed = False
+for name, found, limit, unit in checks:
+    bad = found is None or found > limit
+    missed |= bad
+    print(f"| {name} | {found} {unit} | {limit:g} {unit} | {'FAIL' if bad else 'ok'} |")
+for name, step in (("2 times", steps[2]), ("10 times", steps[3])):
+    share = step["goodput"] / peak
+    missed |= share < 0.95
+    print(f"| goodput at {name}, of the peak | {share:.1%} | at least 95 % | {'FAIL' if share < 0.95 else 'ok'} |")
+lost = sum(step["lost"] for step in steps)
+missed |= lost > 0
+print(f"| lost | {lost} | 0 | {'FAIL' if lost else 'ok'} |")
+blame = [step for step in steps if step["busy"] > 0.3 or step["lag_p99_ms"] > 5.0]
+if blame:
+    print("\nThe generator was too busy, or wrote calls too late, in", len(blame), "of the steps: INCONCLUSIVE where a limit was missed.")
+sys.exit(0 if not missed else 3 if blame else 99)
+PYTHON
+} >"$result"
+cat "$result"
+echo "written to $result" >&2
+exit "$code"

@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Slow clients beside good ones: so many at once that send a head byte by byte, or a body, or that ask for much and read nothing.
+# Each kind in pairs: good traffic (erlmcp stress, open loop) without them and with them, on a fresh cluster each time. Writes
+# bench/results/slow-DATE.md and prints it. Wanted: the P99 of good traffic rises by less than 10 % (in the median of the
+# pairs), memory stays under its cap (what a connection may hold, for each of them), and the slow ones are cut at their
+# deadline. Exits with 99 where one is missed.
+#   bench/slow.sh [SLOW CLIENTS] [PAIRS] [SECONDS of good traffic]
+# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. REPLICAS (4), RATE (2000 good
+# requests/s), KINDS ("header body reader"). Needs python3. Each generator of slow clients is a process for 5,000 of them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+slow=${1:-20000}
+pairs=${2:-3}
+seconds=${3:-40}
+replicas=${REPLICAS:-4}
+rate=${RATE:-2000}
+port=18093
+ulimit -Sn "$(ulimit -Hn)"
+if [ -z "${BINARY:-}" ]; then
+  cargo build --release --locked
+  BINARY=$PWD/target/release/erlmcp
+fi
+binary=$(realpath "$BINARY")
+work=$(mktemp -d)
+cluster= slows=
+clean_up() {
+  for pid in $slows $cluster; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
+
+# The anonymous memory of all replicas, bytes.
+anonymous() { for pid in $(pgrep -P "$cluster"); do awk '/^Anonymous:/ { print $2 * 1024 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true; done | awk '{ all += $1 } END { printf "%d", all }'; }
+
+measure() { # KIND COUNT NAME: one run of good traffic beside so many slow clients
+  "$binary" cluster --listen "127.0.0.1:$port" --replicas "$replicas" >"$work/cluster.log" 2>&1 & cluster=$!
+  until grep -q "listening on" "$work/cluster.log"; do
+    kill -0 "$cluster" 2>/dev/null || { cat "$work/cluster.log" >&2; exit 1; }
+    sleep 0.2
+  done
+  local before peak now left=$2 part=0
+  before=$(anonymous)
+  slows=
+  while [ "$left" -gt 0 ]; do
+    local these=$((left < 5000 ? left : 5000))
+    python3 -B bench/slow.py "127.0.0.$((11 + part % replicas)):$port" "$1" "$these" $((seconds + 25)) >"$work/slow.$part" & slows="$slows $!"
+    left=$((left - these)) part=$((part + 1))
+  done
+  for number in $(seq 0 $((part - 1))); do
+    until grep -q open "$work/slow.$number"; do sleep 0.2; done
+  done
+  "$binary" stress "http://127.0.0.1:$port" -c 200 -r "$rate" -d "${seconds}s" --warmup 5s --phases 2,3,6 --tool echo --agents 1 \
+    -o "$work/$3" >"$work/$3.log" 2>&1 & local good=$!
+  peak=$before
+  while kill -0 "$good" 2>/dev/null; do
+    now=$(anonymous)
+    peak=$((now > peak ? now : peak))
+    sleep 0.5
+  done
+  wait "$good" 2>/dev/null || true
+  [ -e "$work/$3/report.json" ] || { tail -20 "$work/$3.log" >&2; exit 1; }
+  for pid in $slows; do wait "$pid"; done
+  slows=
+  for number in $(seq 0 $((part - 1))); do tail -n 1 "$work/slow.$number"; done >"$work/$3.slow"
+  echo "$((peak - before))" >"$work/$3.memory"
+  kill "$cluster"
+  wait "$cluster" 2>/dev/null || true
+  cluster=
+}
+
+for kind in ${KINDS:-header body reader}; do
+  for pair in $(seq "$pairs"); do
+    echo "$kind, pair $pair of $pairs" >&2
+    # Each side goes first in every other pair.
+    if [ $((pair % 2)) = 1 ]; then measure "$kind" 0 "$kind.$pair.without"; fi
+    measure "$kind" "$slow" "$kind.$pair.with"
+    if [ $((pair % 2)) = 0 ]; then measure "$kind" 0 "$kind.$pair.without"; fi
+  done
+done
+
+result=bench/results/slow-$(date +%Y-%m-%d).md
+mkdir -p bench/results
+code=0
+{
+  echo "# Slow clients beside good ones, $(date +%Y-%m-%d)"
+  echo
+  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by all, Linux $(uname -r). A cluster of $replicas;" \
+    "$slow slow clients at once, who come again when they are cut; good traffic: $rate calls of \`echo\` a second on 200 connections for" \
+    "$seconds s; $pairs pairs each."
+  echo
+  python3 -B - "$work" "$slow" "$pairs" ${KINDS:-header body reader} <<'PYTHON' || code=$?
+import json, statistics, sys
+work, slow, pairs, kinds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
+# When a slow client is cut: the deadline of its kind (see erlmcp serve --print-limits), and what it may hold until then.
+deadline_s = {"header": 10.0, "body": 30.0, "reader": 30.0}
+cap_bytes = {"header": 16384, "body": 16384 + 65536, "reader": 3 * 65536}
+
+def p99(name):
+    report = json.load(open(f"{work}/{name}/report.json"))
+    for section in report["numbers"]:
+        for figure in section["figures"]:
+            if figure["name"] == "P99 Latency":
+                return float(next(iter(figure["value"].values())))
+    raise SystemExit(f"{name} has no P99")
+
+print("| slow in | P99 without | with | change, median of the pairs | cut after (least, median, most) | 408 | refused | memory beside, each |")
+print("|---|---|---|---|---|---|---|---|")
+missed = []
+for kind in kinds:
+    without = [p99(f"{kind}.{pair}.without") for pair in range(1, pairs + 1)]
+    with_them = [p99(f"{kind}.{pair}.with") for pair in range(1, pairs + 1)]
+    change = statistics.median((b - a) / a for a, b in zip(without, with_them))
+    found = [json.loads(line) for pair in range(1, pairs + 1) for line in open(f"{work}/{kind}.{pair}.with.slow")]
+    lives = [one["cut_after_s"] for one in found if one["cut_after_s"]]
+    spread = [min(life[0] for life in lives), statistics.median(life[1] for life in lives), max(life[2] for life in lives)] if lives else None
+    memory = max(int(open(f"{work}/{kind}.{pair}.with.memory").read()) for pair in range(1, pairs + 1)) / slow
+    print(f"| {kind} | {statistics.median(without):.2f} ms | {statistics.median(with_them):.2f} ms | {change:+.1%} | {spread} s | "
+          f"{sum(one['answered_408'] for one in found)} | {sum(one['refused'] for one in found)} | {memory:,.0f} bytes |")
+    if change >= 0.10:
+        missed.append(f"{kind}: the P99 rose by {change:.1%}")
+    if not spread or abs(spread[1] - deadline_s[kind]) > 3.0:
+        missed.append(f"{kind}: cut after {spread} s, not {deadline_s[kind]:g} s")
+    if memory > cap_bytes[kind]:
+        missed.append(f"{kind}: {memory:,.0f} bytes each, and {cap_bytes[kind]:,} is the cap")
+print()
+print("Missed: " + "; ".join(missed) + "." if missed else "All limits were kept.")
+sys.exit(99 if missed else 0)
+PYTHON
+} >"$result"
+cat "$result"
+echo "written to $result" >&2
+exit "$code"
