@@ -53,9 +53,8 @@ pub(crate) struct EngineArgs {
     /// Requests that may wait for a worker before new ones are refused [default: see --print-limits]
     #[arg(long, value_name = "N")]
     pub(crate) queue: Option<usize>,
-    /// How long a request may be expected to wait for a worker before it is refused, by what calls have taken lately
-    /// [default: 30s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    /// How long a call may be expected to wait for a worker before it is refused [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) queue_wait: Option<Duration>,
     /// Connections of one process before new ones are refused [default: as its descriptors allow]
     #[arg(long, value_name = "N", value_parser = parse_some)]
