@@ -1,22 +1,31 @@
 #!/usr/bin/env bash
 # The stack on a real swarm of one node: an engine of its own (engine.sh), the image, twelve replicas, the guide's
-# commands, a small stress run in the stack's network, a task that is killed, a rolling update. Needs root and Debian's
-# docker.io; nothing of it outlives the script, however that ends, but files in a folder that the next one removes.
-#   deploy/swarm/test.sh install    only the static binary and, where it can, the engine from Debian
+# commands, a task that is killed, a rolling update, a stress run in the stack's network, the autoscaler. Needs root and
+# Debian's docker.io; nothing of it outlives the script, however that ends, but files in a folder that the next one removes.
+#   deploy/swarm/test.sh install    only gets the engine from Debian, where it can
 #   deploy/swarm/test.sh            skipped with a word where no engine can be started; ERLMCP_SWARM_REQUIRED=1: that fails
+# ERLMCP         the binary of the image, with the libraries that it needs [default: the static one, which build.sh makes]
+# ERLMCP_STATIC  a static binary that is there already
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/engine.sh"
-root=$here/../..
+build=$here/../image/build.sh
 stack=erlmcp service=erlmcp_erlmcp-server network=erlmcp_mcp
 
-# The binary first: what it takes is no part of what is measured.
-binary=${ERLMCP_STATIC:-}
-[ -n "$binary" ] || binary=$("$root/deploy/image/build.sh" --binary-only | sed -n 's/^binary: \(.*\), .*/\1/p')
 if [ "${1:-}" = install ]; then
   engine_can >/dev/null || { [ "$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends docker.io iptables >/dev/null; } || true
   exit 0
 fi
+if ! why=$(engine_can); then
+  echo "swarm: skipped: $why"
+  [ -z "${ERLMCP_SWARM_REQUIRED:-}" ] || exit 1
+  exit 0
+fi
+
+# The binary first: what it takes is no part of what is measured.
+binary=${ERLMCP_STATIC:-${ERLMCP:-}} libraries=()
+[ -n "$binary" ] || binary=$("$build" --binary-only | sed -n 's/^binary: \(.*\), .*/\1/p')
+[ -n "${ERLMCP_STATIC:-}" ] || [ -z "${ERLMCP:-}" ] || libraries=(--libraries)
 
 # What a killed one left: its folder's lock is free.
 for old in "${TMPDIR:-/tmp}"/erlmcp-swarm.*; do
@@ -50,81 +59,133 @@ until_running() {
     sleep 0.2
   done
 }
+containers() { docker ps --quiet --filter label=erlmcp.chaos=true --filter "name=$service" "$@"; }
+healthy() { containers --filter health=healthy | wc -l; }
+# Those that went with a scaling are gone a while after their tasks.
+until_settled() {
+  local begun=$SECONDS
+  until [ "$(containers | wc -l)" = 12 ] && [ "$(healthy)" = 12 ]; do
+    [ $((SECONDS - begun)) -lt 60 ] || fail "$(containers | wc -l) containers, $(healthy) of them healthy, not 12"
+    sleep 0.2
+  done
+}
+# one_shot NAME COMMAND...: a run of the tester as a service in the stack's network; its results in $work/NAME.
+# --no-healthcheck is not needed: the image's own check knows that no server runs there.
+one_shot() {
+  local name=$1 begun=$SECONDS state=
+  shift
+  docker service create --quiet --detach --name "$name" --network "$network" --restart-condition none \
+    --limit-memory 1G --mount "type=volume,source=$name,target=/results" "${mounts[@]}" \
+    erlmcp:latest "$@" --output /results >/dev/null 2>&1
+  until [[ $state =~ ^(Complete|Failed|Rejected) ]]; do
+    state=$(docker service ps --format '{{.CurrentState}}' "$name" | head -1)
+    [ $((SECONDS - begun)) -lt 180 ] || fail "$name has not ended after 180 s: $state"
+    sleep 0.2
+  done
+  docker service logs --raw "$name" >"$work/$name.said" 2>&1
+  docker create --name "$name-results" --volume "$name:/results" erlmcp:latest >/dev/null
+  docker cp "$name-results:/results" "$work/$name" >/dev/null && docker rm "$name-results" >/dev/null
+  report=$(find "$work/$name" -name report.json | head -1)
+  [ -n "$report" ] || fail "$name left no results: $state; $(tail -20 "$work/$name.said")"
+  docker service rm "$name" >/dev/null
+}
+# report_has EXPRESSION: of the report as r, and its checks by name as c.
+report_has() {
+  python3 -c '
+import json, sys
+r = json.load(open(sys.argv[1]))
+c = {check["name"]: check for check in r["checks"]}
+sys.exit(0 if eval(sys.argv[2]) else 1)' "$report" "$1"
+}
 
-if ! why=$(engine_can); then
-  echo "swarm: skipped: $why"
-  [ -z "${ERLMCP_SWARM_REQUIRED:-}" ] || exit 1
-  exit 0
-fi
 engine_start "$work" "$(basename "$work")" || fail "the engine does not start"
 swarm_start
-"$root/deploy/image/build.sh" --binary "$binary" | sed -n 's/^image: //p' | { read -r line; say "image" "$line"; }
+mounts=()
+"$build" --binary "$binary" "${libraries[@]}" | sed -n 's/^image: //p' | { read -r line; say "image" "$line"; }
 
 begun=$(now_ms)
-"$here/deploy-100k.sh" >"$work/deployed" || fail "deploy-100k.sh"
+"$here/deploy-100k.sh" >"$work/deployed" 2>&1 || fail "deploy-100k.sh: $(tail -20 "$work/deployed")"
 took=$(($(now_ms) - begun))
 say "docker stack deploy to 12 ready" "$((took / 1000)).$((took % 1000 / 100)) s (limit 60 s)"
 [ "$took" -le 60000 ] || fail "it took longer than 60 s"
 grep -q 'erlmcp-stress' "$work/deployed" || fail "deploy-100k.sh does not say how to go on"
 
 # As the guide has them.
+docker service ls | grep -q 'erlmcp_erlmcp-server.* 12/12 ' || fail "docker service ls: not 12/12"
 [ "$(docker service ps erlmcp_erlmcp-server | grep Running | wc -l)" = 12 ] || fail "docker service ps: not 12 Running"
-[ "$(docker service logs erlmcp_erlmcp-server --tail 100 2>&1 | grep -c 'listening on')" = 12 ] ||
-  fail "docker service logs: not all 12 say where they listen"
+timeout 3 docker service logs erlmcp_erlmcp-server -f --tail 100 >"$work/logs" 2>&1 || [ $? = 124 ] || fail "docker service logs: $(cat "$work/logs")"
+[ "$(grep -c 'listening on' "$work/logs")" = 12 ] || fail "docker service logs: not all 12 say where they listen"
+[ "$(docker stats --no-stream $(docker ps --quiet --filter name=erlmcp_erlmcp-server) | grep -c erlmcp_erlmcp-server)" = 12 ] ||
+  fail "docker stats: not 12 lines"
 docker service scale --detach erlmcp_erlmcp-server=16 >/dev/null && until_running 16 60
 docker service scale --detach erlmcp_erlmcp-server=12 >/dev/null && until_running 12 60
-say "docker service ps, logs, scale to 16 and back" "as typed"
+say "docker service ls, ps, logs -f, scale to 16 and back, stats" "as typed"
 
-# The host's Python, read-only, in the stack's network.
+# The host's Python, read-only, in the stack's network: clients NAME COUNT SECONDS, in the background.
 clients() {
-  docker run --rm --name clients --network "$network" --user 0 --entrypoint /usr/bin/python3 \
+  docker run --rm --name "$1" --network "$network" --user 0 --entrypoint /usr/bin/python3 \
     --volume /usr:/usr:ro --volume /lib:/lib:ro --volume /lib64:/lib64:ro --volume "$here/clients.py:/clients.py:ro" \
-    erlmcp:latest /clients.py erlmcp-server 8080 "$@"
+    erlmcp:latest /clients.py erlmcp-server 8080 "$2" "$3" >"$work/$1" 2>&1 &
+  asking=$!
+  local _
+  for _ in $(seq 300); do grep -q '^ready' "$work/$1" && return; sleep 0.1; done
+  fail "the clients do not come up: $(cat "$work/$1")"
 }
-unserved() { python3 -c 'import json,sys; said=json.loads(open(sys.argv[1]).read().splitlines()[-1]); print(said["answered"], len(said["otherwise"]), len(said["unserved_s"]), int(1000 * max(said["unserved_s"] or [0])))' "$1"; }
+# served NAME: what its clients say at their end.
+served() {
+  wait "$asking" || fail "the clients: $(tail -3 "$work/$1")"
+  read -r answered otherwise losses worst <<<"$(python3 -c '
+import json, sys
+said = json.loads(open(sys.argv[1]).read().splitlines()[-1])
+print(said["answered"], len(said["otherwise"]), len(said["unserved_s"]), int(1000 * max(said["unserved_s"] or [0])))' "$work/$1")"
+  [ "$otherwise" = 0 ] && [ "$answered" -gt 0 ] || fail "answers were not as they should be: $(tail -1 "$work/$1")"
+}
 
 # A task that is killed.
-clients 48 30 >"$work/kill" 2>&1 &
-asking=$!
-for _ in $(seq 300); do grep -q '^ready' "$work/kill" && break; sleep 0.1; done
-grep -q '^ready' "$work/kill" || fail "the clients do not come up: $(cat "$work/kill")"
-sleep 2
-# Those that went with the scaling are gone first.
-for _ in $(seq 300); do [ "$(docker ps --quiet --filter "name=$service" | wc -l)" = 12 ] && break; sleep 0.1; done
-victim=$(docker ps --quiet --filter label=erlmcp.chaos=true --filter "name=$service" | head -1)
+until_settled
+clients killing 48 15
+sleep 1
+victim=$(containers | head -1)
 [ -n "$victim" ] || fail "no container of the stack has the label erlmcp.chaos=true"
 killed=$(now_ms)
 docker kill --signal KILL "$victim" >/dev/null
-gone() { docker ps --quiet --filter label=erlmcp.chaos=true --filter health=healthy --filter "name=$service" | wc -l; }
-while [ "$(gone)" -ge 12 ]; do [ $(($(now_ms) - killed)) -lt 10000 ] || fail "the killed task is not seen to be gone"; sleep 0.05; done
-while [ "$(gone)" -lt 12 ]; do [ $(($(now_ms) - killed)) -lt 60000 ] || fail "the killed task was not replaced"; sleep 0.05; done
+while [ "$(healthy)" -ge 12 ]; do [ $(($(now_ms) - killed)) -lt 10000 ] || fail "the killed task is not seen to be gone"; sleep 0.05; done
+while [ "$(healthy)" -lt 12 ]; do [ $(($(now_ms) - killed)) -lt 60000 ] || fail "the killed task was not replaced"; sleep 0.05; done
 replaced=$(($(now_ms) - killed))
-wait "$asking" || fail "the clients: $(tail -3 "$work/kill")"
-read -r answered otherwise losses worst <<<"$(unserved "$work/kill")"
+served killing
 say "a task killed under 48 clients: unserved at most" "$worst ms, $losses clients (limit 1000 ms); replaced and healthy after $replaced ms"
-[ "$otherwise" = 0 ] && [ "$answered" -gt 0 ] || fail "answers were not as they should be: $(tail -1 "$work/kill")"
 [ "$losses" -gt 0 ] || fail "no client was on the killed task, so nothing was tried"
 [ "$worst" -le 1000 ] || fail "clients were not served by others within 1 s"
 
-# The tester as a one-shot service in the stack's network, and its results.
-docker service create --quiet --detach --name erlmcp-stress --network "$network" --restart-condition none \
-  --limit-memory 1G --mount type=volume,source=erlmcp-results,target=/results \
-  erlmcp:latest stress http://tasks.erlmcp-server:8080 600 --duration 8s --rate 300 --ramp-rate 300 --agents 1 \
-  --phases 1,2,3,6 --allow-host tasks.erlmcp-server --output /results >/dev/null
+# A rolling update, four at a time so that it takes no minutes.
+until_settled
+clients updating 48 30
+begun=$(now_ms)
+docker service update --quiet --detach --force --update-parallelism 4 --update-delay 0s --update-monitor 1s "$service" >/dev/null
 state=
-for _ in $(seq 600); do
-  state=$(docker service ps --format '{{.CurrentState}}' erlmcp-stress | head -1)
-  case $state in Complete* | Failed* | Rejected*) break ;; esac
+until [ "$state" = completed ]; do
+  [ $(($(now_ms) - begun)) -lt 90000 ] || fail "the rolling update has not ended after 90 s: $state"
   sleep 0.2
+  state=$(docker service inspect --format '{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}' "$service")
 done
-docker create --name results --volume erlmcp-results:/results erlmcp:latest >/dev/null
-docker cp results:/results "$work/results" >/dev/null && docker rm results >/dev/null
-summary=$(find "$work/results" -name summary.json | head -1)
-[ -n "$summary" ] || fail "the stress run left no results: $state $(docker service logs --raw --tail 20 erlmcp-stress 2>&1)"
-say "stress as a one-shot service, results copied out" "$(ls "$(dirname "$summary")" | wc -l) files"
-docker service logs --raw erlmcp-stress 2>&1 | tail -30 >"$work/said"
-case $state in Complete*) ;; *) cat "$work/said" >&2; fail "the stress run: $state" ;; esac
+updated=$(($(now_ms) - begun))
+served updating
+say "all 12 replaced under 48 clients: unserved at most" "$worst ms; all sessions went on; after $updated ms"
+[ "$worst" -le 1000 ] || fail "clients were not served by others within 1 s"
 
-docker service rm erlmcp-stress >/dev/null
+# The tester as a one-shot service in the stack's network, and its results. 3: phases were left out.
+one_shot erlmcp-stress stress http://tasks.erlmcp-server:8080 600 --duration 5s --warmup 1s --rate 300 --ramp-rate 300 \
+  --agents 1 --phases 1,2,3,6 --allow-host tasks.erlmcp-server
+report_has 'r["finish"] == "completed" and not r["invalid"]' || fail "the stress run: $(tail -20 "$work/erlmcp-stress.said")"
+say "stress as a one-shot service, its results copied out" "$(ls "$(dirname "$report")" | wc -l) files"
+
+# The autoscaler: nobody is connected, so as few as it may have.
+docker service create --quiet --detach --name erlmcp-autoscale --network "$network" --constraint node.role==manager --user 0 \
+  --mount "type=bind,source=${DOCKER_HOST#unix://},target=/var/run/docker.sock" \
+  erlmcp:latest autoscale --swarm "$service" --tasks tasks.erlmcp-server --min 8 --max 12 --cool-down 3s >/dev/null 2>&1
+until_running 8 60
+say "erlmcp autoscale as a service" "12 to 8 replicas"
+
+docker service rm erlmcp-autoscale >/dev/null
 docker stack rm "$stack" >/dev/null
-echo "swarm: everything holds"
+echo "swarm: everything holds, after $SECONDS s"

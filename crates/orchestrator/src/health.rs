@@ -29,9 +29,29 @@ pub async fn health(url: &str, within: Duration) -> Result<f64, StressError> {
     })
 }
 
+/// Whether the first process of this container is a server of this program. True where that is not known: the server is
+/// asked then.
+pub fn container_serves() -> bool {
+    std::fs::read("/proc/1/cmdline").map_or(true, |words| is_server(&words))
+}
+
+/// By a process's words as /proc has them. The command is not always the second one: there may be an init before it.
+fn is_server(words: &[u8]) -> bool {
+    let mut words = words.split(|byte| *byte == 0);
+    words.any(|word| word == b"serve" || word == b"cluster")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_serves_by_the_words_of_its_first_process() {
+        assert!(is_server(b"/erlmcp\0serve\0--listen\x000.0.0.0:8080\0"));
+        assert!(is_server(b"/sbin/docker-init\0--\0/erlmcp\0cluster\0"));
+        assert!(!is_server(b"/erlmcp\0stress\0http://tasks.erlmcp-server:8080\x00100000\x0015\0"));
+        assert!(!is_server(b""));
+    }
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 

@@ -56,7 +56,7 @@ pub use driver::keep_watch;
 pub use duration::parse_duration;
 pub use error::StressError;
 pub use fault::FaultList;
-pub use health::health;
+pub use health::{container_serves, health};
 pub use observe::observe;
 pub use proxy::fault_proxy;
 pub use stress::{Outcome, stress};

@@ -14,4 +14,8 @@ pub(crate) struct HealthArgs {
     /// How long the server may take to answer
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
+    /// As the check of a container image that does more than serve: healthy as well where the first process of the
+    /// container is no server, so that a stress run in it isn't stopped for not answering
+    #[arg(long)]
+    pub(crate) container: bool,
 }

@@ -7,6 +7,10 @@ use crate::console;
 use crate::exit::code;
 
 pub(crate) fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
+    if args.container && !erlmcp_orchestrator::container_serves() {
+        console::line(format_args!("no server runs in this container, so there is none to ask"));
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(erlmcp_orchestrator::health(&args.url, args.timeout)) {
         Ok(ms) => {

@@ -37,8 +37,9 @@ impl SwarmService {
         let found = found.map_err(|error| format!("the name {} leads nowhere: {error}", self.name))?;
         let mut asked = JoinSet::new();
         for address in found.filter(std::net::SocketAddr::is_ipv4).take(TASKS_MAX) {
-            // What a server is always called.
-            let page = Page { address, host: "localhost".into(), path: "/status".into() };
+            // By the name that its clients know it by: a server refuses other ones.
+            let host = format!("{}:{}", self.name, self.port);
+            let page = Page { address, host, path: "/status".into() };
             asked.spawn(async move { page.get(STATUS_WITHIN).await });
         }
         let answers = asked.join_all().await.into_iter().flatten().filter(|answered| answered.status == 200);
@@ -92,7 +93,9 @@ mod tests {
         let port = listener.local_addr().expect("it is bound").port();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let _ = stream.read(&mut [0; 1_024]).await;
+                let mut request = [0; 1_024];
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                assert!(String::from_utf8_lossy(&request[..length]).contains(&format!("Host: 127.0.0.1:{port}\r\n")));
                 let body = json!({"connections": {"mcp": 70}, "queue": {"depth": 3, "limit": 500}}).to_string();
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
                 let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
