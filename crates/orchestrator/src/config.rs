@@ -47,6 +47,13 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
+/// Who breaks a target that is no cluster of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Driver {
+    /// Docker Swarm, through the socket of the engine that the tasks run on.
+    Swarm { engine: PathBuf },
+}
+
 /// What `erlmcp stress` was asked for. `None` is "not said": some defaults depend on the target, and a foreign
 /// host wants some things said.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +104,8 @@ pub struct StressConfig {
     pub record_limit: u64,
     /// Hosts beyond loopback that may be loaded.
     pub allow_hosts: Vec<String>,
+    /// None: a local cluster by its control socket, any other target by the user's own commands.
+    pub driver: Option<Driver>,
     /// Limits that the user changed, by name ("sla.p95_ms").
     pub thresholds: BTreeMap<String, f64>,
     /// What the load must keep beside them.
@@ -165,6 +174,7 @@ impl Default for StressConfig {
             output: None,
             record_limit: RECORD_LIMIT,
             allow_hosts: Vec::new(),
+            driver: None,
             thresholds: BTreeMap::new(),
             asserts: None,
             no_faults: false,

@@ -22,6 +22,8 @@ pub(crate) enum Event {
         at_us: u64,
         change: Change,
     },
+    /// The target is at these addresses from now on, by replica.
+    Moved(Vec<(u16, SocketAddr)>),
     /// What came of an [`Ask`](crate::action::Ask).
     Answer(Answer),
 }

@@ -34,7 +34,7 @@ pub(crate) struct Rig {
     visiting: Option<JoinHandle<()>>,
     fleet: Option<Fleet>,
     cluster: Option<LocalCluster>,
-    /// What the user's commands can break where no driver holds the target.
+    /// What the user's commands, or the driver that the user named, can break where the target is no cluster of ours.
     foreign: Option<ForeignFaults>,
     collector: Option<JoinHandle<()>>,
     sender: mpsc::Sender<Event>,
@@ -73,6 +73,10 @@ impl Rig {
 
     pub(crate) fn add_foreign_faults(&mut self, faults: ForeignFaults) {
         self.foreign = Some(faults);
+    }
+
+    pub(crate) fn foreign_faults(&self) -> Option<&ForeignFaults> {
+        self.foreign.as_ref()
     }
 
     pub(crate) fn add_target(&mut self, target: Target) {
@@ -210,7 +214,7 @@ impl Hands for Rig {
             (ask @ Ask::Visit { .. }, _) => self.ask_target(ask),
             (ask, Some(cluster)) => cluster.ask(ask),
             (ask, None) => {
-                let is_taken = self.foreign.as_ref().is_some_and(|foreign| foreign.ask(ask.clone()));
+                let is_taken = self.foreign.as_mut().is_some_and(|foreign| foreign.ask(ask.clone()));
                 if !is_taken {
                     self.ask_target(ask);
                 }

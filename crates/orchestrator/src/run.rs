@@ -124,6 +124,10 @@ impl<H: Hands> Run<H> {
         {
             self.agent_lost(*agent, why, now_us).await?;
         }
+        if let Event::Moved(endpoints) = &event {
+            let told = Action::tell_endpoints(&self.world.alive(), endpoints);
+            self.perform(told).await?;
+        }
         let actions = self.step(&event, now_us);
         self.perform(actions).await?;
         if now_us / 1_000_000 != self.last_second {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use erlmcp_report::slo::Slo;
 
 use super::ReachingArgs;
@@ -46,12 +46,31 @@ pub(crate) struct LoadArgs {
     /// A host that is not this machine and may be loaded (repeatable)
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
+    /// Who breaks a target that is no cluster of this machine; see docs/faults.md
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub(crate) driver: Option<DriverName>,
+    /// Socket of the Docker engine that the target's tasks run on, for --driver swarm
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/var/run/docker.sock",
+        requires = "driver",
+        hide_short_help = true
+    )]
+    pub(crate) engine: PathBuf,
     /// A limit of the verdict, as sla.p95_ms=50 (repeatable)
     #[arg(long = "threshold", value_name = "NAME=VALUE")]
     pub(crate) thresholds: Vec<String>,
     /// A TOML file of limits: "sla.p95_ms" = 50
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) thresholds_file: Option<PathBuf>,
+}
+
+/// Drivers that are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DriverName {
+    /// Docker Swarm: containers with the label erlmcp.chaos=true, through their engine's API
+    Swarm,
 }
 
 /// What is said while a run goes on.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use erlmcp_orchestrator::{StressConfig, ToolCall};
+use erlmcp_orchestrator::{Driver, StressConfig, ToolCall};
 use erlmcp_report::nearest;
 use erlmcp_report::slo::Slo;
 
-use crate::args::{LoadArgs, ProofArgs};
+use crate::args::{DriverName, LoadArgs, ProofArgs};
 use crate::layers;
 
 impl LoadArgs {
@@ -27,6 +27,7 @@ impl LoadArgs {
             output: self.output,
             record_limit: self.record_limit,
             allow_hosts: self.allow_host,
+            driver: self.driver.map(|DriverName::Swarm| Driver::Swarm { engine: self.engine }),
             thresholds: thresholds(self.thresholds_file.as_deref(), &self.thresholds)?,
             command_line: self.reaching.without_secrets(layers::effective()),
             ..StressConfig::default()

@@ -83,6 +83,7 @@ impl StressConfig {
             Some(_) if self.replicas.is_some() => {
                 usage("--replicas is for the run's own cluster: leave it out, or leave the URL out")
             }
+            None if self.driver.is_some() => usage("--driver is for a target that runs elsewhere: add its URL"),
             None if self.target_pid.is_some() => {
                 usage("--target-pid names the process of a server that you started: add its URL")
             }

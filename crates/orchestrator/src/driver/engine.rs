@@ -12,8 +12,18 @@ use crate::collector::whole_answer;
 
 /// Of docker 20.10, and of all later ones.
 const API: &str = "/v1.41";
-const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+/// Stopping and starting a container takes an engine at its limit a while.
+pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+const NOT_FOUND: u16 = 404;
 const BYTES_MAX: usize = 16 << 20;
+
+/// What becomes of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    /// A paused one runs as well.
+    pub(crate) is_running: bool,
+    pub(crate) is_paused: bool,
+}
 
 /// An engine, by its socket.
 #[derive(Debug)]
@@ -38,18 +48,31 @@ impl<'a> Engine<'a> {
         self.request("POST", path, body).await
     }
 
+    /// The state of a container; None: there is none of that id any more.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn state(&self, container: &str) -> Result<Option<State>, String> {
+        let path = format!("/containers/{container}/json");
+        let (status, value) = self.answered("GET", &path, "").await?;
+        if status == NOT_FOUND {
+            return Ok(None);
+        }
+        let value = good("GET", &path, (status, value))?;
+        let is = |what: &str| value.pointer(&format!("/State/{what}")).and_then(Value::as_bool).unwrap_or(false);
+        Ok(Some(State { is_running: is("Running"), is_paused: is("Paused") }))
+    }
+
     async fn request(&self, method: &str, path: &str, body: &str) -> Result<Value, String> {
+        good(method, path, self.answered(method, path, body).await?)
+    }
+
+    async fn answered(&self, method: &str, path: &str, body: &str) -> Result<(u16, Value), String> {
         let answered = timeout(ANSWERED_WITHIN, self.exchange(method, path, body)).await;
         let late = || format!("the Docker engine did not answer within {} s", ANSWERED_WITHIN.as_secs());
         let (status, body) = answered.map_err(|_| late())??;
-        let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        if (200..300).contains(&status) {
-            return Ok(value);
-        }
-        let why = value.get("message").and_then(Value::as_str).unwrap_or("it does not say why");
-        Err(format!("the Docker engine refused {method} {path} with {status}: {why}"))
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
-
     async fn exchange(&self, method: &str, path: &str, body: &str) -> Result<(u16, Vec<u8>), String> {
         let unusable = |error: std::io::Error| {
             format!("the Docker engine at {} cannot be used: {error}; see --engine", self.socket.display())
@@ -70,6 +93,14 @@ impl<'a> Engine<'a> {
             }
         }
     }
+}
+
+fn good(method: &str, path: &str, (status, value): (u16, Value)) -> Result<Value, String> {
+    if (200..300).contains(&status) {
+        return Ok(value);
+    }
+    let why = value.get("message").and_then(Value::as_str).unwrap_or("it does not say why");
+    Err(format!("the Docker engine refused {method} {path} with {status}: {why}"))
 }
 
 #[cfg(test)]

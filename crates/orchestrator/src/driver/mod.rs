@@ -6,6 +6,7 @@ mod engine;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fault;
+mod foreign;
 mod last_words;
 mod lone;
 mod own;
@@ -14,6 +15,7 @@ mod private_folder;
 pub(crate) mod protocol;
 mod ready;
 mod scaling;
+mod swarm;
 mod watch;
 mod watchdog;
 
@@ -39,7 +41,8 @@ pub(crate) use engine::Engine;
 #[cfg(test)]
 pub(crate) use engine::FakeEngine;
 use fault::nft::Nft;
-use fault::{Bench, Commands, Desk, Front, FrontProxy, Groups, Order, proxy_cost};
+use fault::{Bench, Desk, Front, FrontProxy, Groups, Order, proxy_cost};
+pub(crate) use foreign::ForeignFaults;
 pub(crate) use lone::LoneServer;
 use own::OwnCluster;
 pub(crate) use permission::may_drop_packets;
@@ -272,36 +275,6 @@ async fn undo(desk: &mpsc::Sender<Order>) -> Vec<String> {
     };
     let stuck = timeout(UNDONE_WITHIN, ended).await.ok().flatten();
     stuck.unwrap_or_else(|| vec!["it is not known whether every fault was undone".into()])
-}
-
-/// The faults of a target that no driver but the user's own commands can break.
-#[derive(Debug)]
-pub(crate) struct ForeignFaults {
-    desk: mpsc::Sender<Order>,
-}
-
-impl ForeignFaults {
-    /// `addresses` are the target's, by replica.
-    pub(crate) fn new(addresses: &[(u16, SocketAddr)], clock: RunClock, events: mpsc::Sender<Event>) -> Self {
-        let watchdog = Watchdog::new(helper());
-        let addresses = addresses.iter().copied().collect();
-        Self { desk: Desk::open(Commands { clock, watchdog, addresses }, events) }
-    }
-
-    /// Begins to inject or to heal; false where that is not possible any more.
-    pub(crate) fn ask(&self, ask: Ask) -> bool {
-        let order = match ask {
-            Ask::Inject { id, fault } => Order::Inject(id, fault),
-            Ask::Heal { id } => Order::Heal(id),
-            _ => return false,
-        };
-        self.desk.try_send(order).is_ok()
-    }
-
-    /// Undoes all; what could not be undone.
-    pub(crate) async fn abandon(self) -> Vec<String> {
-        undo(&self.desk).await
-    }
 }
 
 /// The program that keeps watch.

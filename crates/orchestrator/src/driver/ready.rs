@@ -13,7 +13,16 @@ const EVERY: Duration = Duration::from_millis(10);
 /// When /ready answered 200 on a replica's own address; None: it did not within that time. A killed replica's
 /// listener lives on with its supervisor, so a question may wait there until the next process answers it.
 pub(super) async fn await_ready(address: SocketAddr, within: Duration, clock: &RunClock) -> Option<u64> {
-    let page = Page { address, host: address.to_string(), path: "/ready".into() };
+    await_ready_as((address, address.to_string()), within, clock).await
+}
+
+/// The same of a server that is asked by this name and port, and refuses others.
+pub(super) async fn await_ready_as(
+    (address, host): (SocketAddr, String),
+    within: Duration,
+    clock: &RunClock,
+) -> Option<u64> {
+    let page = Page { address, host, path: "/ready".into() };
     let ready = async {
         loop {
             if page.get(TRY).await.is_ok_and(|answered| answered.status == 200) {

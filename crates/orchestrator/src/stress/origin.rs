@@ -5,12 +5,12 @@ use erlmcp_load::proto::Reached;
 use tokio::sync::mpsc;
 
 use crate::collector::Figures;
-use crate::config::{Era, StressConfig};
-use crate::driver::LocalCluster;
+use crate::config::{Driver, Era, StressConfig};
+use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::Event;
 use crate::fault::{Field, Kind};
 use crate::plan::{ChangeBy, Found, Offers, QueueFacts, Visits};
-use crate::target::{Status, Target};
+use crate::target::{Status, Target, Url};
 use crate::{StressError, calls};
 
 /// Why a server that no driver holds is not broken.
@@ -54,6 +54,26 @@ pub(super) async fn attach(
         return Err(format!("its control socket is that of another cluster, on port {port}"));
     }
     Ok(Some(cluster))
+}
+
+/// What can be broken of a target that is no cluster of ours.
+///
+/// # Errors
+/// Where the driver that the user named does not hold it.
+pub(super) async fn faults(
+    config: &StressConfig,
+    url: &Url,
+    endpoints: &[(u16, SocketAddr)],
+    (clock, events): (RunClock, mpsc::Sender<Event>),
+) -> Result<ForeignFaults, StressError> {
+    match &config.driver {
+        None => Ok(ForeignFaults::new(endpoints, clock, events)),
+        Some(Driver::Swarm { engine }) => {
+            let authority = (url.host.clone(), url.port);
+            let found = ForeignFaults::swarm(engine, endpoints, authority, (clock, events)).await;
+            found.map_err(|why| StressError::failed(format!("--driver swarm: {why}")))
+        }
+    }
 }
 
 /// The addresses that connections are spread over, by replica.

@@ -271,7 +271,8 @@ impl<'a> Setup<'a> {
         self.check_machine(Some(target.leads())).await?;
         let status = target.status().await;
         let mut origin = Origin::Foreign;
-        match origin::attach(&target, status.as_ref(), self.rig.clock, self.rig.sender()).await {
+        let status_of_ours = status.as_ref().filter(|_| self.config.driver.is_none());
+        match origin::attach(&target, status_of_ours, self.rig.clock, self.rig.sender()).await {
             Ok(None) => {}
             Ok(Some(cluster)) => {
                 let replicas = cluster.endpoints().len();
@@ -295,7 +296,12 @@ impl<'a> Setup<'a> {
         }
         let endpoints = origin::endpoints(&target, self.rig.cluster());
         if self.rig.cluster().is_none() {
-            let faults = ForeignFaults::new(&endpoints, self.rig.clock, self.rig.sender());
+            let faults =
+                origin::faults(self.config, &target.url, &endpoints, (self.rig.clock, self.rig.sender())).await?;
+            if let Some(held) = faults.held() {
+                let text = format!("Held by the driver: {held} of {} replicas", endpoints.len());
+                self.show(live::Event::Note { text }).await;
+            }
             self.rig.add_foreign_faults(faults);
         }
         Ok(Answering { target, status, origin, endpoints })
@@ -422,7 +428,10 @@ impl<'a> Setup<'a> {
             (chosen.calls.queued.is_some(), changes, &reached),
             (seed, proxied.as_ref().map(|proxied| proxied.replicas.clone()).unwrap_or_default(), visits),
         );
-        let found = Found { fronts: fronts.flatten(), ..found };
+        let mut found = Found { fronts: fronts.flatten(), ..found };
+        if let Some(lacks) = self.rig.foreign_faults().and_then(ForeignFaults::lacks) {
+            found.field.lacks = lacks;
+        }
         let plan = planner(self.config)(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
         let settled = Settled {

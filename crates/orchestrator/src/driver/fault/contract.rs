@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use super::process::Process;
 use super::{Bench, Commands, Desk, FaultDriver, Groups, Order};
 use crate::driver::fake::{self, FakeCluster};
+use crate::driver::swarm::tests::FakeSwarm;
 use crate::driver::watchdog::{Watchdog, program_of_tests};
 use crate::event::{Answer, Event};
 use crate::fault::{CommandFault, Fault, Kind};
@@ -158,6 +160,21 @@ async fn local_keeps_the_contract() {
         vain: Fault::of(Kind::Latency, vec![1]),
         lost: Fault::of(Kind::Pause, vec![9]),
         in_force: Box::new(move || seen.is_stopped()),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn swarm_keeps_the_contract() {
+    let fake = FakeSwarm::new().await;
+    let service = Arc::clone(&fake.service);
+    suite(Subject {
+        driver: fake.driver().await,
+        good: Fault::of(Kind::Partition, vec![1]),
+        // The engine says that it was done, and it was not.
+        vain: Fault::of(Kind::Pause, vec![2]),
+        lost: Fault::of(Kind::Pause, vec![9]),
+        in_force: Box::new(move || service.is_paused.load(Ordering::Relaxed)),
     })
     .await;
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
+use crate::driver::engine::{ANSWERED_WITHIN, Engine};
 use crate::driver::fault::limit::Limit;
 use crate::driver::fault::process::{Known, Process};
 
@@ -22,6 +23,8 @@ pub(in crate::driver) enum Debt {
     Limit { process: Known, limit: Limit },
     /// The processes of a cgroup go home, and it is removed.
     Group { group: PathBuf, home: PathBuf },
+    /// A paused container goes on; `engine` is the socket of its Docker engine.
+    Unpause { engine: PathBuf, container: String },
     /// The user's own way to undo it.
     Command { words: Vec<String>, within_ms: u64 },
 }
@@ -47,15 +50,17 @@ impl Debt {
             }
             Debt::Limit { process, limit } => limit.put_back(process),
             Debt::Group { group, home } => leave(group, home).await,
+            Debt::Unpause { engine, container } => unpause(engine, container).await,
             Debt::Command { words, within_ms } => run(words, Duration::from_millis(*within_ms)).await,
         }
     }
 }
 
 impl Debt {
-    /// How long the user's own command may take.
+    /// How long what is not of this machine's kernel may take.
     pub(super) fn within(&self) -> Duration {
         match self {
+            Debt::Unpause { .. } => 2 * ANSWERED_WITHIN,
             Debt::Command { within_ms, .. } => Duration::from_millis(*within_ms),
             _ => Duration::ZERO,
         }
@@ -66,6 +71,17 @@ impl Debt {
 fn alive(known: &Known) -> Option<Process> {
     let process = Process::open(known.pid).ok()?;
     known.is_alive().then_some(process)
+}
+
+async fn unpause(engine: &Path, container: &str) -> Result<(), String> {
+    let undone = async {
+        let engine = Engine::at(engine);
+        if engine.state(container).await?.is_some_and(|state| state.is_paused) {
+            engine.post(&format!("/containers/{container}/unpause"), "").await?;
+        }
+        Ok::<_, String>(())
+    };
+    undone.await.map_err(|why| format!("the container {container} is still paused ({why}): docker unpause {container}"))
 }
 
 async fn leave(group: &Path, home: &Path) -> Result<(), String> {
