@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The stack on a real swarm of one node: an engine of its own (engine.sh), the image, twelve replicas, the guide's
-# commands, a task that is killed, a rolling update, a stress run in the stack's network, the autoscaler. Needs root and
-# Debian's docker.io; nothing of it outlives the script, however that ends, but files in a folder that the next one removes.
+# commands, a task that is killed, a rolling update, stress runs in the stack's network, one of which breaks tasks, the
+# autoscaler. Needs root and Debian's docker.io; nothing of it outlives the script, however that ends, but files in a folder
+# that the next one removes.
 #   deploy/swarm/test.sh install    only gets the engine from Debian, where it can
 #   deploy/swarm/test.sh            skipped with a word where no engine can be started; ERLMCP_SWARM_REQUIRED=1: that fails
 # ERLMCP         the binary of the image, with the libraries that it needs [default: the static one, which build.sh makes]
@@ -50,12 +51,13 @@ fail() {
 }
 say() { printf '%-58s %s\n' "$1" "$2"; }
 now_ms() { date +%s%3N; }
-running() { docker service ps "$service" | grep Running | wc -l; }
+# Those that run, not those that are to: "16/16".
+running() { docker service ls --filter "name=$service" --format '{{.Replicas}}'; }
 # until_running N SECONDS
 until_running() {
   local begun=$SECONDS
-  while [ "$(running)" != "$1" ]; do
-    [ $((SECONDS - begun)) -lt "$2" ] || fail "$(running) tasks run, not $1, after $2 s"
+  while [ "$(running)" != "$1/$1" ]; do
+    [ $((SECONDS - begun)) -lt "$2" ] || fail "$(running) tasks run, not all of $1, after $2 s"
     sleep 0.2
   done
 }
@@ -178,6 +180,28 @@ one_shot erlmcp-stress stress http://tasks.erlmcp-server:8080 600 --duration 5s 
   --agents 1 --phases 1,2,3,6 --allow-host tasks.erlmcp-server
 report_has 'r["finish"] == "completed" and not r["invalid"]' || fail "the stress run: $(tail -20 "$work/erlmcp-stress.said")"
 say "stress as a one-shot service, its results copied out" "$(ls "$(dirname "$report")" | wc -l) files"
+
+# The driver: the tester kills a task of the stack, pauses another one, and sees both come back.
+until_settled
+mounts=(--user 0 --mount "type=bind,source=${DOCKER_HOST#unix://},target=/var/run/docker.sock")
+one_shot erlmcp-breaking stress http://tasks.erlmcp-server:8080 240 --duration 6s --warmup 1s --rate 200 --ramp-rate 300 \
+  --agents 1 --phases 1,2,3,4,6 --allow-host tasks.erlmcp-server --driver swarm --seed 7
+mounts=()
+report_has 'r["finish"] == "completed" and not r["invalid"]' || fail "the breaking run: $(tail -40 "$work/erlmcp-breaking.said")"
+faults=$(python3 -c '
+import json, sys
+rows = {}
+for line in open(sys.argv[1] + "/journal.jsonl"):
+    row = json.loads(line)
+    if row["row"] == "fault":
+        rows[row["id"]] = row
+assert {row["kind"] for row in rows.values()} == {"kill", "partition"}, rows
+for row in rows.values():
+    assert row.get("effect_us") and row.get("ready_us"), row
+    assert row["kind"] == "kill" or row.get("heal_verified_us"), row
+    print(row["kind"], round((row["ready_us"] - row["effect_us"]) / 1e6, 1), "s", end="; ")
+' "$(dirname "$report")") || fail "the faults were not as they should be: $(tail -40 "$work/erlmcp-breaking.said")"
+say "stress --driver swarm: effect to ready again" "$faults"
 
 # The autoscaler: nobody is connected, so as few as it may have.
 docker service create --quiet --detach --name erlmcp-autoscale --network "$network" --constraint node.role==manager --user 0 \
