@@ -13,9 +13,14 @@ engine_can() {
 # The control group that this shell is in: what the engine starts counts as the test's own.
 group_of_shell() { sed -n 's/^[0-9]*:cpu[^:]*:\(\/.*\)/\1/p' /proc/self/cgroup | head -1; }
 
-# groups_remove NAME: the empty control groups that were left by an engine of this name.
+# groups_remove NAME: the control groups that were left by an engine of this name; its last processes end meanwhile.
 groups_remove() {
-  find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null || true
+  local _
+  for _ in $(seq 50); do
+    find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null || true
+    [ -n "$(find /sys/fs/cgroup -type d -name "$1*" 2>/dev/null | head -1)" ] || return 0
+    sleep 0.1
+  done
 }
 
 # engine_start FOLDER NAME: sets DOCKER_HOST and engine; NAME is that of its control groups.
