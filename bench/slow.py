@@ -53,7 +53,9 @@ class Slow:
     def begin(self):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         if self.kind == "reader":
+            # With small segments the server's kernel takes little for it, so that the server itself has to wait.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         # Spread over source addresses: one has ports for no more than some thousands at once.
         sock.bind(("127.0.%d.%d" % (1 + self.opened % 8, 1 + self.opened // 8 % 200), 0))
         try:
