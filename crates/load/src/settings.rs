@@ -14,4 +14,6 @@ pub(crate) struct Settings {
     pub(crate) reset_on_close: bool,
     /// Connect to addresses that are not loopback.
     pub(crate) allow_foreign: bool,
+    /// Rows have every latency beside their histogram.
+    pub(crate) raw_latencies: bool,
 }

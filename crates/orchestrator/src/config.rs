@@ -11,6 +11,9 @@ use crate::plan::Capacity;
 use crate::workload::Workload;
 
 mod check;
+mod joining;
+
+pub use joining::{Joining, JoiningTls};
 
 /// The protocol era that the clients speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +79,10 @@ pub struct StressConfig {
     /// Of the run's own cluster.
     pub replicas: Option<u16>,
     pub agents: Option<u32>,
+    /// The agents are started elsewhere; None: they are processes of the run.
+    pub joining: Option<Joining>,
+    /// Every latency is kept in the record beside its histogram.
+    pub raw_latencies: bool,
     pub era: Era,
     /// Of the legacy era: a session for each connection, else one for each agent.
     pub own_sessions: bool,
@@ -159,6 +166,8 @@ impl Default for StressConfig {
             ramp_rate: RAMP_RATE,
             replicas: None,
             agents: None,
+            joining: None,
+            raw_latencies: false,
             era: Era::Auto,
             own_sessions: false,
             tool: None,

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentSample, BlockRow, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow, EndRow, EpisodeRow,
-    FanOutRow, FaultRow, FindingRow, IntervalRow, MembershipRow, MisbehavingRow, PhaseRow, RunHeader, ScenarioRow,
-    StreamRow, TargetRow,
+    AgentSample, BlockRow, CapacityRow, ChangeRow, ClockRow, ClusterSample, ConfigRow, ConnectionRow, EndRow,
+    EpisodeRow, FanOutRow, FaultRow, FindingRow, IntervalRow, JoinedRow, MembershipRow, MisbehavingRow, PhaseRow,
+    RunHeader, ScenarioRow, StreamRow, TargetRow,
 };
 
 /// One line of `journal.jsonl`. Every time in it is on the run's clock: microseconds since the run began,
@@ -40,6 +40,10 @@ pub enum Entry {
     Episode(EpisodeRow),
     /// An agent's own resources and lags.
     Agent(AgentSample),
+    /// An agent that was started elsewhere and joined the run.
+    Joined(JoinedRow),
+    /// How far its clock was from the run's.
+    Clock(ClockRow),
     /// The server's side, sampled once a second by the collector.
     Cluster(ClusterSample),
     /// A replica is lost to its cluster, or is a member again.
@@ -55,7 +59,7 @@ pub enum Entry {
 }
 
 /// Every kind of row by its name in the record, and what it is.
-pub const ROWS: [(&str, &str); 20] = [
+pub const ROWS: [(&str, &str); 22] = [
     ("run", "the first line: version, command, when it began, the machine"),
     ("config", "what was asked for, flag by flag, and the limits that judge it"),
     ("target", "what the baseline found at the other end"),
@@ -69,6 +73,8 @@ pub const ROWS: [(&str, &str); 20] = [
     ("misbehaving", "clients of one agent that were wrong on purpose in one way"),
     ("episode", "a replica lost and replaced, as one agent's clients lived it; the last row of an episode counts"),
     ("agent", "an agent's own CPU, memory and lags"),
+    ("joined", "an agent that was started elsewhere: where it runs, and how its clock was mapped onto the run's"),
+    ("clock", "how far such an agent's clock was from the run's, every ten seconds"),
     ("cluster", "what the server's side says of itself, once a second"),
     ("membership", "a replica is lost to its cluster, or a member again"),
     ("fault", "what was done to the target, its effect, its healing and what followed, with their times"),

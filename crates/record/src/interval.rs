@@ -48,6 +48,9 @@ pub struct IntervalRow {
     /// through the target are in it with at least the timeout's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Hist>,
+    /// What is in `latency`, one by one, where the run was to keep that (`--raw-latencies`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw_latencies_us: Vec<u64>,
     /// From the actual write to the last byte of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Hist>,
@@ -123,6 +126,7 @@ impl IntervalRow {
             slots: Vec::new(),
             by_replica: Vec::new(),
             latency: None,
+            raw_latencies_us: Vec::new(),
             service: None,
             headers: None,
             first_event: None,

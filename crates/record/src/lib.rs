@@ -12,6 +12,7 @@ mod entry;
 mod fate;
 mod hist;
 mod interval;
+mod joined;
 mod journal;
 mod marks;
 mod misbehaving;
@@ -27,6 +28,7 @@ pub use entry::{Entry, ROWS};
 pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};
 pub use interval::{ConnectionRow, Dialogue, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};
+pub use joined::{ClockRow, JoinedRow};
 pub use journal::{JournalError, JournalReader, JournalWriter};
 pub use marks::{
     BlockRow, Detail, Expected, FaultRow, FindingRow, MembershipRow, PhaseEvent, PhaseRow, ScenarioRow, Skip,

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use erlmcp_report::slo::Slo;
 
-use super::ReachingArgs;
 use super::count::{parse_bytes, parse_rate};
 use super::duration::parse_duration;
+use super::{JoiningArgs, ReachingArgs};
 
 /// Who sends, what is called and how, where the results go, and what they are judged by.
 #[derive(Debug, Clone, Args)]
@@ -22,6 +22,8 @@ pub(crate) struct LoadArgs {
     /// Generator processes [default: as N and the descriptor limit need]
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) agents: Option<u32>,
+    #[command(flatten)]
+    pub(crate) joining: JoiningArgs,
     /// Tool to call [default: echo here; elsewhere one that is read-only]
     #[arg(long, value_name = "NAME")]
     pub(crate) tool: Option<String>,

@@ -1,5 +1,6 @@
 //! What the user typed.
 
+mod agent;
 mod audit;
 mod autoscale;
 mod capacity;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use agent::{AgentArgs, JoiningArgs};
 pub(crate) use audit::AuditArgs;
 pub(crate) use autoscale::AutoscaleArgs;
 pub(crate) use capacity::{Axis as CapacityAxis, CapacityArgs};
@@ -46,9 +48,7 @@ pub(crate) use observe::ObserveArgs;
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use record::RecordArgs;
 pub(crate) use report::{Format as ReportFormat, ReportArgs};
-pub(crate) use serve::{
-    AgentArgs, ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, Fixtures, ReplicaArgs, ServeArgs,
-};
+pub(crate) use serve::{ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, Fixtures, ReplicaArgs, ServeArgs};
 pub(crate) use stress::{Era, Sessions, StressArgs};
 pub(crate) use watch::{ExitOn as WatchExitOn, WatchArgs};
 
@@ -135,6 +135,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Serve MCP with a supervised cluster of replicas; or speak to a running one
     Cluster(ClusterArgs),
+    /// Generate load for a run on another machine: join it, and do what it says
+    #[command(after_help = agent::EXAMPLES)]
+    Agent(AgentArgs),
     /// Make a bearer token for a server of ours, and the line that its server reads
     Token(TokenArgs),
     /// Print docs/reference.md, as the code has it
@@ -146,9 +149,6 @@ pub(crate) enum Command {
     /// The store of a cluster; started by `cluster`
     #[command(hide = true)]
     Store,
-    /// One generator process; started by `stress`
-    #[command(hide = true)]
-    Agent(AgentArgs),
     /// The client of one scenario; started by the conformance suite
     #[command(hide = true)]
     ConformanceClient(ConformanceArgs),

@@ -183,11 +183,3 @@ pub(crate) struct ReplicaArgs {
     #[arg(long)]
     pub(crate) fixtures: Option<Fixtures>,
 }
-
-#[derive(Debug, Args)]
-pub(crate) struct AgentArgs {
-    #[arg(long)]
-    pub(crate) join: std::net::SocketAddr,
-    #[arg(long)]
-    pub(crate) index: u32,
-}

@@ -1,14 +1,62 @@
-//! `agent`: one generator process, started by `stress`.
+//! `agent`: one generator process, started by `stress` or by a person.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
-use erlmcp_load::agent::{self, AgentConfig};
+use erlmcp_load::agent::{self, AgentConfig, AgentError, AgentOrigin, JoinTls};
 
+use super::joining::{pem, token};
 use crate::args::AgentArgs;
+use crate::exit;
+
+/// Where a run leaves the token for the agents that it starts itself.
+const TOKEN: &str = "ERLMCP_JOIN_TOKEN";
 
 pub(crate) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
-    let token = std::env::var("ERLMCP_JOIN_TOKEN").context("an agent is started by `erlmcp stress`")?;
-    agent::run(AgentConfig { join: args.join, index: args.index, token })?;
-    Ok(ExitCode::SUCCESS)
+    let config = match args.index {
+        Some(index) => of_a_run(args.join, index)?,
+        None => match joining(&args) {
+            Ok(config) => config,
+            Err(error) => {
+                eprintln!("erlmcp: {error:#}");
+                return Ok(exit::code(exit::USAGE));
+            }
+        },
+    };
+    loop {
+        match agent::run(config.clone()) {
+            Err(AgentError::Interrupted) => {
+                eprintln!("erlmcp: {}", AgentError::Interrupted);
+                return Ok(exit::code(exit::INTERRUPTED));
+            }
+            // The next run may be a better one.
+            Err(error @ (AgentError::Stream(_) | AgentError::Failed(_))) if args.keep => eprintln!("erlmcp: {error}"),
+            Err(error) => return Err(error.into()),
+            Ok(()) => (config.tell)("the run is over"),
+        }
+        if !args.keep {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn of_a_run(join: String, index: u32) -> anyhow::Result<AgentConfig> {
+    let token = std::env::var(TOKEN).context("an agent with an --index is started by `erlmcp stress`")?;
+    Ok(AgentConfig { join, origin: AgentOrigin::Run(index), token, tls: None, tell: |_| {} })
+}
+
+fn joining(args: &AgentArgs) -> anyhow::Result<AgentConfig> {
+    let path = args.token_file.as_deref().context("--token-file is missing")?;
+    let own = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some((pem(certificate)?, pem(key)?)),
+        _ => None,
+    };
+    let tls = match &args.tls_ca {
+        Some(ca) => Some(JoinTls { ca_pem: pem(ca)?, own }),
+        None => None,
+    };
+    let wait = if args.keep { Duration::MAX } else { args.wait };
+    let tell = |line: &str| eprintln!("erlmcp: {line}");
+    Ok(AgentConfig { join: args.join.clone(), origin: AgentOrigin::Elsewhere(wait), token: token(path)?, tls, tell })
 }

@@ -17,6 +17,7 @@ pub(crate) mod doctor;
 pub(crate) mod entry;
 mod finished_run;
 pub(crate) mod health;
+mod joining;
 mod listen;
 pub(crate) mod observe;
 mod opening;

@@ -19,6 +19,8 @@ impl LoadArgs {
             ramp_rate: self.ramp_rate,
             replicas: self.replicas,
             agents: self.agents,
+            joining: self.joining.joining()?,
+            raw_latencies: self.joining.raw_latencies,
             tool: self.tool.map(|name| ToolCall { name, arguments: self.args.unwrap_or_default() }),
             headers: self.reaching.headers()?,
             ca_pem: self.reaching.ca_pem()?,

@@ -78,6 +78,13 @@ impl Started {
         }
     }
 
+    /// The same; answers with the line that has it.
+    pub(crate) fn says_line(&self, text: &str) -> String {
+        self.says(text);
+        let has_it = || self.output().lines().find(|line| line.contains(text)).map(str::to_string);
+        has_it().expect("it was just said")
+    }
+
     pub(crate) fn output(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
     }

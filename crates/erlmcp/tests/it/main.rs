@@ -12,6 +12,7 @@ mod encrypted;
 mod entering;
 mod finished;
 mod foreign;
+mod joining;
 mod main_job;
 mod misuse;
 mod paging;

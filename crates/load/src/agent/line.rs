@@ -5,10 +5,10 @@ use std::time::Duration;
 use erlmcp_record::Entry;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
-use tonic::transport::Endpoint;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Streaming};
 
-use super::{AgentConfig, AgentError};
+use super::{AgentConfig, AgentError, AgentOrigin};
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::proto::agent_message::Message;
 use crate::proto::control_client::ControlClient;
@@ -23,6 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An orchestrator on another machine that is gone without a word is noticed after the two together.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 const ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Between two tries of an agent that waits for its run.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// The way up.
 #[derive(Debug)]
@@ -32,36 +34,88 @@ pub(super) struct Line {
     row_bytes: usize,
 }
 
-/// Dials in and says hello.
+/// Dials in and says hello. One that was started elsewhere tries again while nobody listens or there is no room.
 pub(super) async fn join(
     config: &AgentConfig,
     descriptors_limit: u64,
 ) -> Result<(Line, Streaming<Command>), AgentError> {
-    let failed = |what: String| AgentError::Join { join: config.join, what };
-    let endpoint = Endpoint::from_shared(format!("http://{}", config.join)).map_err(|e| failed(chain(&e)))?;
+    let endpoint = endpoint(config)?;
+    let AgentOrigin::Elsewhere(wait) = config.origin else {
+        return dial(config, &endpoint, descriptors_limit).await;
+    };
+    let until_ns = monotonic_ns().saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+    let mut is_waiting = false;
+    loop {
+        match dial(config, &endpoint, descriptors_limit).await {
+            Err(AgentError::Join { .. }) if monotonic_ns() < until_ns => {
+                if !std::mem::replace(&mut is_waiting, true) {
+                    (config.tell)(&format!("waiting for an orchestrator with a place at {}", config.join));
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            Ok(joined) => {
+                (config.tell)(&format!("joined the orchestrator at {}", config.join));
+                return Ok(joined);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn endpoint(config: &AgentConfig) -> Result<Endpoint, AgentError> {
+    let failed = |what: String| AgentError::Join { join: config.join.clone(), what };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{}", config.join)).map_err(|e| failed(chain(&e)))?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(ALIVE_EVERY)
         .keep_alive_timeout(ALIVE_TIMEOUT);
+    let Some(tls) = &config.tls else { return Ok(endpoint) };
+    let mut own = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&tls.ca_pem));
+    if let Some((certificate, key)) = &tls.own {
+        own = own.identity(Identity::from_pem(certificate, key));
+    }
+    endpoint.tls_config(own).map_err(|e| failed(chain(&e)))
+}
+
+async fn dial(
+    config: &AgentConfig,
+    endpoint: &Endpoint,
+    descriptors_limit: u64,
+) -> Result<(Line, Streaming<Command>), AgentError> {
+    let failed = |what: String| AgentError::Join { join: config.join.clone(), what };
     let channel = endpoint.connect().await.map_err(|e| failed(chain(&e)))?;
     let (messages, outgoing) = mpsc::channel(MESSAGES_MAX);
     let line = Line { messages, rows: Vec::new(), row_bytes: 0 };
     line.send(Message::Hello(hello(config, descriptors_limit))).await?;
     let answer = ControlClient::new(channel).join(ReceiverStream::new(outgoing)).await;
-    let commands = answer.map_err(|status| failed(status.message().to_string()))?.into_inner();
-    Ok((line, commands))
+    let commands = answer.map_err(|status| {
+        let what = status.message().to_string();
+        match status.code() {
+            // There may be room later, or the run of then may be over.
+            Code::ResourceExhausted | Code::Unavailable | Code::Unknown => failed(what),
+            _ => AgentError::Refused { join: config.join.clone(), what },
+        }
+    })?;
+    Ok((line, commands.into_inner()))
 }
 
 fn hello(config: &AgentConfig, descriptors_limit: u64) -> Hello {
+    let (index, joins) = match config.origin {
+        AgentOrigin::Run(index) => (index, false),
+        AgentOrigin::Elsewhere(_) => (0, true),
+    };
     Hello {
         token: config.token.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
-        index: config.index,
+        index,
         pid: std::process::id(),
         descriptors_limit,
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
         monotonic_now_ns: monotonic_ns(),
         unix_now_ns: unix_ns(),
+        joins,
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     }
 }
 
@@ -81,9 +135,26 @@ impl Voice {
     }
 }
 
+/// A voice that does not keep the line open.
+#[derive(Debug, Clone)]
+pub(super) struct FaintVoice(mpsc::WeakSender<AgentMessage>);
+
+impl FaintVoice {
+    /// Nothing where the line is closed.
+    pub(super) async fn say(&self, message: Message) {
+        if let Some(messages) = self.0.upgrade() {
+            let _ = Voice(messages).say(message).await;
+        }
+    }
+}
+
 impl Line {
     pub(super) fn voice(&self) -> Voice {
         Voice(self.messages.clone())
+    }
+
+    pub(super) fn faint_voice(&self) -> FaintVoice {
+        FaintVoice(self.messages.downgrade())
     }
 
     /// Says this after all rows before it.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use erlmcp_record::Entry;
-use tonic::Streaming;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::inbox::Inbox;
 use super::line::{self, Line};
 use super::target;
 use super::work::{Work, failed};
-use super::{AgentConfig, AgentError};
+use super::{AgentConfig, AgentError, AgentOrigin};
 use crate::engine::Order;
 use crate::proto;
 use crate::proto::agent_message::Message;
@@ -22,17 +23,50 @@ const HANG_UP: Duration = Duration::from_secs(2);
 
 /// Joins, and does what it is told until goodbye.
 pub(super) async fn take_part(config: &AgentConfig, descriptors_limit: u64) -> Result<(), AgentError> {
-    let (line, mut commands) = line::join(config, descriptors_limit).await?;
-    let mut member = Member { line, descriptors_limit, work: None };
-    let result = member.serve(&mut commands).await;
-    if let Err(AgentError::Failed(what)) = &result {
+    // Who starts an agent may end it, too; those of a run are the run's.
+    let mut ending = match config.origin {
+        AgentOrigin::Run(_) => None,
+        AgentOrigin::Elsewhere(_) => Some(Ending::watch()?),
+    };
+    let joined = tokio::select! {
+        joined = line::join(config, descriptors_limit) => joined?,
+        () = wanted(&mut ending) => return Err(AgentError::Interrupted),
+    };
+    let (line, commands) = joined;
+    let mut inbox = Inbox::open(commands, line.faint_voice());
+    let mut member = Member { line, descriptors_limit, work: None, tell: config.tell };
+    let result = tokio::select! {
+        result = member.serve(&mut inbox) => result,
+        () = wanted(&mut ending) => Err(AgentError::Interrupted),
+    };
+    if let Err(error @ (AgentError::Failed(_) | AgentError::Interrupted)) = &result {
         // Where it cannot be told any more, the end of the stream tells it.
-        let _ = member.line.say(Message::Failure(proto::Failure { what: what.clone() })).await;
+        let said = member.line.say(Message::Failure(proto::Failure { what: error.to_string() }));
+        let _ = tokio::time::timeout(HANG_UP, said).await;
     }
     drop(member);
     // What was said last is on its way until the other end hangs up.
-    let _ = tokio::time::timeout(HANG_UP, async { while let Ok(Some(_)) = commands.message().await {} }).await;
+    let _ = tokio::time::timeout(HANG_UP, async { while let Some(Ok(_)) = inbox.next().await {} }).await;
     result
+}
+
+/// SIGINT and SIGTERM.
+struct Ending(Signal, Signal);
+
+impl Ending {
+    fn watch() -> Result<Self, AgentError> {
+        let watch = |kind| signal(kind).map_err(|error| AgentError::Failed(format!("signals cannot be seen: {error}")));
+        Ok(Self(watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?))
+    }
+}
+
+/// Until its end is wanted.
+async fn wanted(ending: &mut Option<Ending>) {
+    let Some(Ending(interrupt, terminate)) = ending else { return std::future::pending().await };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 struct Member {
@@ -40,22 +74,20 @@ struct Member {
     descriptors_limit: u64,
     /// None before the setup.
     work: Option<Work>,
+    tell: fn(&str),
 }
 
 impl Member {
-    async fn serve(&mut self, commands: &mut Streaming<proto::Command>) -> Result<(), AgentError> {
+    async fn serve(&mut self, inbox: &mut Inbox) -> Result<(), AgentError> {
         loop {
             tokio::select! {
-                command = commands.message() => match command {
-                    Ok(Some(command)) => {
-                        if let Some(command) = command.command
-                            && !self.obey(command).await?
-                        {
+                command = inbox.next() => match command {
+                    Some(command) => {
+                        if !self.obey(command?).await? {
                             return Ok(());
                         }
                     }
-                    Ok(None) => return Err(AgentError::Stream("it ended without a goodbye".into())),
-                    Err(status) => return Err(AgentError::Stream(status.message().to_string())),
+                    None => return Err(AgentError::Stream("it ended without a goodbye".into())),
                 },
                 () = next_reports(self.work.as_mut()) => {
                     if !self.tell().await? {
@@ -155,6 +187,8 @@ impl Member {
         let work = Work::new(setup, self.descriptors_limit)?;
         let connections_possible = work.connections_possible(self.descriptors_limit);
         self.work = Some(work);
+        let (agent, agents) = (setup.agent + 1, setup.agents);
+        (self.tell)(&format!("agent {agent} of {agents}; it can hold {connections_possible} connections"));
         self.line.say(Message::Ready(proto::Ready { connections_possible })).await
     }
 

@@ -106,6 +106,7 @@ pub(super) fn settings(setup: &proto::Setup) -> Settings {
         spread_sources: setup.spread_sources,
         reset_on_close: setup.reset_on_close,
         allow_foreign: setup.allow_foreign,
+        raw_latencies: setup.raw_latencies,
     }
 }
 

@@ -105,6 +105,7 @@ impl<N: Net> Engine<N> {
     pub(crate) fn new(net: N, settings: Settings, calls: Calls) -> Self {
         let random = Random::new(settings.seed, u64::from(settings.agent) << 32);
         let second = (net.now_us() / 1_000_000) as u32;
+        let ledger = Ledger::new(settings.raw_latencies);
         Self {
             net,
             sources: Sources::new(settings.agent),
@@ -120,7 +121,7 @@ impl<N: Net> Engine<N> {
             outage: None,
             sides: answering::Sides::default(),
             blocks: Vec::new(),
-            ledger: Ledger::default(),
+            ledger,
             log: ConnectionLog::default(),
             episodes: Episodes::default(),
             outbox: Outbox::default(),

@@ -47,14 +47,14 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(account: Account, second: u32, tally: usize) -> Self {
+    pub(super) fn new(account: Account, second: u32, tally: usize, raw: bool) -> Self {
         Self {
             account,
             second,
             tally,
             outstanding: 0,
             changed: false,
-            hists: Hists::default(),
+            hists: Hists::new(raw),
             all: Counts::default(),
             slots: [Counts::default(); 10],
             by_endpoint: Vec::new(),

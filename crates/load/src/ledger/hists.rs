@@ -25,9 +25,14 @@ impl SpareHists {
     }
 }
 
+/// Latencies that a row keeps beside its histogram, at most; runs that keep them have fewer.
+const RAW_MAX: usize = 1_000_000;
+
 /// One histogram of each sort; absent until its first value.
 #[derive(Debug, Default)]
 pub(super) struct Hists {
+    /// Every latency as it was; None: only their histogram is kept.
+    raw: Option<Vec<u64>>,
     latency: Option<Hist>,
     service: Option<Hist>,
     headers: Option<Hist>,
@@ -38,11 +43,21 @@ pub(super) struct Hists {
 }
 
 impl Hists {
+    /// `raw`: every latency is kept beside its histogram.
+    pub(super) fn new(raw: bool) -> Self {
+        Self { raw: raw.then(Vec::new), ..Self::default() }
+    }
+
     pub(super) fn send_lag(&mut self, us: u64, spare: &mut SpareHists) {
         record(&mut self.send_lag, Some(us), spare);
     }
 
     pub(super) fn record(&mut self, outcome: &Outcome, spare: &mut SpareHists) {
+        if let (Some(raw), Some(us)) = (&mut self.raw, outcome.latency_us)
+            && raw.len() < RAW_MAX
+        {
+            raw.push(us);
+        }
         record(&mut self.latency, outcome.latency_us, spare);
         record(&mut self.service, outcome.service_us, spare);
         record(&mut self.headers, outcome.headers_us, spare);
@@ -52,6 +67,7 @@ impl Hists {
     }
 
     pub(super) fn move_to(&mut self, row: &mut IntervalRow) {
+        row.raw_latencies_us = self.raw.as_mut().map(std::mem::take).unwrap_or_default();
         row.latency = self.latency.take();
         row.service = self.service.take();
         row.headers = self.headers.take();

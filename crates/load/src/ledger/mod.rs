@@ -93,9 +93,16 @@ pub(crate) struct Ledger {
     index: Vec<(u32, u32)>,
     tallies: Vec<Tally>,
     spare: SpareHists,
+    /// Every latency is kept beside its histogram.
+    raw: bool,
 }
 
 impl Ledger {
+    /// One that keeps every latency beside its histogram, where that is wanted.
+    pub(crate) fn new(raw: bool) -> Self {
+        Self { raw, ..Self::default() }
+    }
+
     /// Counts one request as planned. `endpoint` is the index of the one that it is bound to, or [`NO_ENDPOINT`].
     pub(crate) fn plan(&mut self, account: Account, intended_us: u64, endpoint: u16) -> Ticket {
         let key = self.bucket_of(account, (intended_us / 1_000_000) as u32);
@@ -184,7 +191,7 @@ impl Ledger {
             return *key as usize;
         }
         let tally = self.tally_of(account.block);
-        let key = self.buckets.insert(Bucket::new(account, second, tally));
+        let key = self.buckets.insert(Bucket::new(account, second, tally, self.raw));
         self.index.push((second, key as u32));
         key
     }

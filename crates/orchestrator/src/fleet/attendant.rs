@@ -3,13 +3,16 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use erlmcp_load::proto::{AgentMessage, agent_message::Message};
+use erlmcp_load::clock::{RunClock, monotonic_ns};
+use erlmcp_load::proto::{self, AgentMessage, agent_message::Message, command::Command};
+use erlmcp_record::{ClockRow, Entry};
 use tokio::sync::mpsc;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Interval, MissedTickBehavior, Sleep, sleep};
 use tonic::Streaming;
 
-use super::door::Arrivals;
+use super::door::{Arrival, Arrivals, Joined};
 use super::process::{AgentProcess, Deed};
+use super::pulse::{Answered, EVERY, Offset, Pulse};
 use crate::event::{Event, Said};
 
 /// What a process wrote last to its stream arrives within so long after its end.
@@ -23,7 +26,8 @@ const LINES_MAX: u32 = 50;
 #[derive(Debug, Clone)]
 pub(super) enum Progress {
     Starting,
-    Here,
+    /// With what is known of one that was started elsewhere, its clock among it.
+    Here(Option<Joined>),
     /// With the connections that it can hold.
     Ready(u64),
     /// With the reason, as part of a sentence.
@@ -38,7 +42,10 @@ pub(super) struct Attendant {
     messages: Option<Streaming<AgentMessage>>,
     arrivals: Arrivals,
     events: mpsc::Sender<Event>,
+    clock: RunClock,
     lines: u32,
+    /// What one that was started elsewhere is watched by.
+    watched: Option<Watched>,
     /// What it said itself that it cannot go on from.
     failure: Option<String>,
     /// How its process or its stream ended.
@@ -47,14 +54,25 @@ pub(super) struct Attendant {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+/// An agent that was started elsewhere: without a process here, its words are all that is seen of it.
+struct Watched {
+    joined: Joined,
+    pulse: Pulse,
+    questions: Interval,
+    /// It has its setup: how its clock goes on is for the record.
+    is_set_up: bool,
+}
+
 /// Something that an attendant notices.
 enum Notice {
-    Arrived(Box<Streaming<AgentMessage>>),
+    Arrived(Box<Arrival>),
     /// None: the stream has ended, with the reason where it did not end in order.
     Message(Result<Option<Message>, String>),
     Process(Deed),
     ToldToKill,
     Late,
+    /// An agent that was started elsewhere is asked for its time.
+    Question,
 }
 
 impl Attendant {
@@ -62,10 +80,10 @@ impl Attendant {
         index: u32,
         process: Option<AgentProcess>,
         arrivals: Arrivals,
-        events: mpsc::Sender<Event>,
+        (events, clock): (mpsc::Sender<Event>, RunClock),
     ) -> Self {
-        let (messages, failure, end, deadline) = (None, None, None, None);
-        Self { index, process, messages, arrivals, events, lines: 0, failure, end, deadline }
+        let (messages, watched, failure, end, deadline) = (None, None, None, None, None);
+        Self { index, process, messages, arrivals, events, clock, lines: 0, watched, failure, end, deadline }
     }
 
     /// Until the agent is gone, which is the last thing that is told of it.
@@ -78,12 +96,15 @@ impl Attendant {
                 break;
             }
             match self.notice().await {
-                Notice::Arrived(messages) => {
+                Notice::Arrived(arrival) => {
                     was_here = true;
-                    self.messages = Some(*messages);
-                    self.arrivals.shown.send_replace(Progress::Here);
+                    self.arrived(*arrival);
                 }
-                Notice::Message(Ok(Some(message))) => self.hear(message).await,
+                Notice::Message(Ok(Some(message))) => {
+                    self.hear(message).await;
+                    self.watched.iter_mut().for_each(|watched| watched.pulse.heard());
+                }
+                Notice::Question => self.ask(),
                 Notice::Message(end) => self.hung_up(end.err()),
                 Notice::Process(Deed::Said(line)) => self.line(line),
                 Notice::Process(Deed::Ended(how)) => {
@@ -100,22 +121,76 @@ impl Attendant {
     }
 
     async fn notice(&mut self) -> Notice {
-        let Self { process, messages, arrivals, deadline, .. } = self;
+        let Self { process, messages, arrivals, deadline, watched, .. } = self;
         tokio::select! {
-            Some(messages) = arrivals.arrivals.recv(), if messages.is_none() => {
-                Notice::Arrived(Box::new(messages))
-            }
+            // What it has said is heard before its silence is.
+            biased;
+            Some(()) = arrivals.killed.recv() => Notice::ToldToKill,
+            Some(arrival) = arrivals.arrivals.recv(), if messages.is_none() => Notice::Arrived(Box::new(arrival)),
             message = next_message(messages) => Notice::Message(message),
             deed = next_deed(process) => Notice::Process(deed),
-            Some(()) = arrivals.killed.recv() => Notice::ToldToKill,
             () = until(deadline) => Notice::Late,
+            () = next_question(watched) => Notice::Question,
+        }
+    }
+
+    fn arrived(&mut self, arrival: Arrival) {
+        self.messages = Some(arrival.messages);
+        let Some(joined) = arrival.joined else {
+            self.arrivals.shown.send_replace(Progress::Here(None));
+            return;
+        };
+        let mut questions = tokio::time::interval(EVERY);
+        questions.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.watched = Some(Watched { joined, pulse: Pulse::default(), questions, is_set_up: false });
+    }
+
+    /// Asks it for its time, if it is still there.
+    fn ask(&mut self) {
+        let Some(watched) = &mut self.watched else { return };
+        if watched.pulse.asks() {
+            let clock = proto::Clock { asked_ns: monotonic_ns() };
+            // One that takes no commands does not answer this one, either.
+            self.arrivals.line.give(proto::Command { command: Some(Command::Clock(clock)) });
+        } else if self.messages.is_some() {
+            self.failed(
+                "nothing was heard of it for almost 2 s: it hangs, or its machine or the way to it is gone".into(),
+            );
+        }
+    }
+
+    /// It has answered; it is here when its clock is known.
+    async fn clock_is(&mut self, is: proto::ClockIs) {
+        let Some(watched) = &mut self.watched else { return };
+        match watched.pulse.answered(is.asked_ns, is.now_ns, monotonic_ns()) {
+            Answered::AskAgain => {
+                watched.pulse.heard();
+                self.ask();
+            }
+            Answered::First(offset) => {
+                watched.joined.offset = offset;
+                self.arrivals.shown.send_replace(Progress::Here(Some(watched.joined.clone())));
+            }
+            Answered::Again(rest) => self.compared(rest).await,
+            Answered::Nothing => {}
+        }
+    }
+
+    async fn compared(&mut self, rest: Offset) {
+        if self.watched.as_ref().is_some_and(|watched| watched.is_set_up) {
+            let uncertainty_us = rest.uncertainty_ns.div_ceil(1_000);
+            let (agent, at_us) = (self.index, self.clock.now_us());
+            let row = ClockRow { agent, at_us, off_us: rest.ns / 1_000, uncertainty_us };
+            self.tell(Said::Rows(vec![Entry::Clock(row)])).await;
         }
     }
 
     async fn hear(&mut self, message: Message) {
         let said = match message {
             Message::Hello(_) => return,
+            Message::ClockIs(is) => return self.clock_is(is).await,
             Message::Ready(ready) => {
+                self.watched.iter_mut().for_each(|watched| watched.is_set_up = true);
                 self.arrivals.shown.send_replace(Progress::Ready(ready.connections_possible));
                 return;
             }
@@ -181,10 +256,19 @@ impl Attendant {
     }
 
     async fn gone(mut self) {
+        // One that only slept learns of it when it wakes up.
+        self.arrivals.line.hang_up();
+        if let Some(rest) = self.watched.as_mut().and_then(|watched| watched.pulse.rest()) {
+            self.compared(rest).await;
+        }
         let end = self.end.take().unwrap_or_else(|| "its stream ended".into());
         let why = match self.failure.take() {
             Some(failure) => failure,
             None => end,
+        };
+        let why = match &self.watched {
+            Some(Watched { joined, .. }) => format!("{why} (it ran on {}, {})", joined.host, joined.address),
+            None => why,
         };
         self.tell(Said::Gone(why.clone())).await;
         self.arrivals.shown.send_replace(Progress::Gone(why));
@@ -206,6 +290,13 @@ async fn next_message(messages: &mut Option<Streaming<AgentMessage>>) -> Result<
 async fn next_deed(process: &mut Option<AgentProcess>) -> Deed {
     match process {
         Some(process) => process.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_question(watched: &mut Option<Watched>) {
+    match watched {
+        Some(watched) => drop(watched.questions.tick().await),
         None => std::future::pending().await,
     }
 }

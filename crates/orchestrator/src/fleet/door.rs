@@ -10,12 +10,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::CommandLine;
 use super::attendant::Progress;
+use super::pulse::Offset;
 
 /// From a connection to its Hello.
 const HELLO: Duration = Duration::from_secs(10);
@@ -25,8 +26,24 @@ const MESSAGE_BYTES_MAX: usize = 32 << 20;
 const PING: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(30);
 
-/// What an agent says after its Hello.
-pub(super) type Arrival = Streaming<AgentMessage>;
+/// An agent that was let in.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// What it says after its Hello.
+    pub(super) messages: Streaming<AgentMessage>,
+    /// What it says of itself where it was started elsewhere.
+    pub(super) joined: Option<Joined>,
+}
+
+/// An agent that was started elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Joined {
+    pub(crate) host: String,
+    pub(crate) address: String,
+    pub(crate) cores: u32,
+    pub(crate) descriptors: u64,
+    pub(crate) offset: Offset,
+}
 
 /// The place of one agent at the door.
 pub(super) struct Slot {
@@ -51,55 +68,108 @@ impl Slot {
     }
 }
 
+/// Who may come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guests {
+    /// Processes of the run, each in the place of its number.
+    Own,
+    /// Agents that were started elsewhere, in the first free place.
+    Joining,
+}
+
 pub(super) struct Door {
     token: String,
+    guests: Guests,
     slots: Vec<Slot>,
 }
 
 impl Door {
-    pub(super) fn new(token: String, slots: Vec<Slot>) -> Self {
-        Self { token, slots }
+    pub(super) fn new(token: String, guests: Guests, slots: Vec<Slot>) -> Self {
+        Self { token, guests, slots }
     }
 
     /// Lets agents in until it is aborted.
-    pub(super) async fn serve(self, listener: TcpListener) {
+    pub(super) async fn serve(self, listener: TcpListener, tls: Option<ServerTlsConfig>) {
         let service = ControlServer::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let server = Server::builder().http2_keepalive_interval(Some(PING)).http2_keepalive_timeout(Some(PONG));
-        if let Err(error) = server.serve_with_incoming(service, incoming).await {
+        let server = match tls {
+            Some(tls) => server.tls_config(tls),
+            None => Ok(server),
+        };
+        let served = match server {
+            Ok(server) => server.serve_with_incoming(service, incoming).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = served {
             tracing::error!(%error, "no agent can come in any more");
         }
     }
 
-    fn check(&self, hello: &Hello) -> Result<&Slot, Status> {
+    fn check(&self, hello: &Hello) -> Result<(), Status> {
         if !same(hello.token.as_bytes(), self.token.as_bytes()) {
-            return Err(Status::unauthenticated("the token is not this run's"));
+            return Err(Status::unauthenticated("its token is not this run's"));
         }
         let own = env!("CARGO_PKG_VERSION");
         if hello.version != own {
-            return Err(Status::failed_precondition(format!("the agent is of version {}, not {own}", hello.version)));
+            let theirs = &hello.version;
+            let what = format!("it is erlmcp {theirs}, and the run is of {own}: both must be of the same version");
+            return Err(Status::failed_precondition(what));
+        }
+        match (self.guests, hello.joins) {
+            (Guests::Own, true) => {
+                Err(Status::failed_precondition("the run has agents of its own, and waits for none"))
+            }
+            (Guests::Joining, false) => Err(Status::failed_precondition("the run starts no agents of its own")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a place for an agent: the way to it, and its commands.
+    fn place(&self, hello: &Hello) -> Result<(&Slot, mpsc::Receiver<proto::Command>), Status> {
+        let take = |slot: &Slot| slot.commands.lock().ok().and_then(|mut commands| commands.take());
+        if self.guests == Guests::Joining {
+            let free = self.slots.iter().find_map(|slot| take(slot).map(|commands| (slot, commands)));
+            let places = self.slots.len();
+            return free.ok_or_else(|| Status::resource_exhausted(format!("all {places} places of the run are taken")));
         }
         let slot = self.slots.get(hello.index as usize);
-        slot.ok_or_else(|| Status::invalid_argument(format!("this run has no agent {}", hello.index)))
+        let slot = slot.ok_or_else(|| Status::invalid_argument(format!("this run has no agent {}", hello.index)))?;
+        let twice = || Status::already_exists(format!("agent {} is here already", hello.index));
+        Ok((slot, take(slot).ok_or_else(twice)?))
+    }
+
+    fn let_in(&self, hello: Hello, messages: Streaming<AgentMessage>, address: String) -> Result<Commands, Status> {
+        self.check(&hello)?;
+        let (slot, commands) = self.place(&hello)?;
+        let Hello { host, cores, descriptors_limit: descriptors, .. } = hello;
+        let offset = Offset::default();
+        let joined = hello.joins.then_some(Joined { host, address, cores, descriptors, offset });
+        let arrival = Arrival { messages, joined };
+        slot.arrived.try_send(arrival).map_err(|_| Status::unavailable("the run is over"))?;
+        Ok(Box::pin(ReceiverStream::new(commands).map(Ok)))
     }
 }
 
+type Commands = std::pin::Pin<Box<dyn Stream<Item = Result<proto::Command, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl Control for Door {
-    type JoinStream = std::pin::Pin<Box<dyn Stream<Item = Result<proto::Command, Status>> + Send>>;
+    type JoinStream = Commands;
 
-    async fn join(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::JoinStream>, Status> {
+    async fn join(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Commands>, Status> {
+        let address = request.remote_addr().map_or_else(|| "nowhere".to_string(), |address| address.to_string());
         let mut messages = request.into_inner();
         let first = tokio::time::timeout(HELLO, messages.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no Hello came"))??;
         let Some(Message::Hello(hello)) = first.and_then(|message| message.message) else {
             return Err(Status::invalid_argument("the first message is not a Hello"));
         };
-        let slot = self.check(&hello)?;
-        let twice = || Status::already_exists(format!("agent {} is here already", hello.index));
-        let commands = slot.commands.lock().ok().and_then(|mut commands| commands.take()).ok_or_else(twice)?;
-        slot.arrived.try_send(messages).map_err(|_| Status::unavailable("the run is over"))?;
-        Ok(Response::new(Box::pin(ReceiverStream::new(commands).map(Ok))))
+        let outcome = self.let_in(hello, messages, address.clone());
+        if let Err(refused) = &outcome {
+            tracing::warn!("an agent from {address} was not let in: {}", refused.message());
+        }
+        outcome.map(Response::new)
     }
 }
 

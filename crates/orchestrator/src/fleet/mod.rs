@@ -5,20 +5,26 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use erlmcp_load::clock::RunClock;
 use erlmcp_load::proto::{self, Setup, command::Command};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use crate::StressError;
+use crate::config::{Joining, JoiningTls};
 use crate::event::Event;
 
 mod attendant;
 mod door;
 mod process;
+mod pulse;
 
 use attendant::{Attendant, Progress};
-use door::{Door, Slot};
+pub(crate) use door::Joined;
+use door::{Door, Guests, Slot};
 use process::AgentProcess;
 
 /// Commands that an agent has not taken yet; an agent that takes none of so many is stuck.
@@ -40,6 +46,7 @@ pub(crate) struct Fleet {
     address: SocketAddr,
     token: String,
     events: mpsc::Sender<Event>,
+    clock: RunClock,
     server: JoinHandle<()>,
     /// Each member's half of the door, until it is attended to.
     waiting: Vec<Option<door::Arrivals>>,
@@ -72,31 +79,76 @@ struct Member {
     progress: watch::Receiver<Progress>,
     kill: mpsc::Sender<()>,
     attendant: Option<JoinHandle<()>>,
+    /// It is a process of this one.
+    is_process: bool,
+    /// Its CLOCK_MONOTONIC less ours.
+    offset_ns: i64,
 }
 
 impl Fleet {
-    /// Listens for `agents` agents; none is started yet.
+    /// Listens for `agents` agents of its own; none is started yet.
     ///
     /// # Errors
     /// Where no port of loopback is free, or the system has no random numbers.
-    pub(crate) async fn listen(agents: u32, events: mpsc::Sender<Event>) -> Result<Self, StressError> {
+    pub(crate) async fn listen(
+        agents: u32,
+        (events, clock): (mpsc::Sender<Event>, RunClock),
+    ) -> Result<Self, StressError> {
         let cannot = |error: std::io::Error| StressError::failed(format!("cannot listen for agents: {error}"));
         let token = door::random_token().map_err(cannot)?;
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(cannot)?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
-        let (mut members, mut slots, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..agents {
-            let (commands, taken) = mpsc::channel(COMMANDS_MAX);
-            let (slot, arrivals) = Slot::new(taken);
-            let (kill, killed) = mpsc::channel(1);
-            let (shown, progress) = watch::channel(Progress::Starting);
-            let line = CommandLine::new(commands);
-            waiting.push(Some(door::Arrivals { arrivals, killed, shown, line: line.clone() }));
-            members.push(Member { line, progress, kill, attendant: None });
-            slots.push(slot);
-        }
-        let server = tokio::spawn(Door::new(token.clone(), slots).serve(listener));
-        Ok(Self { members, address, token, events, server, waiting })
+        let (members, slots, waiting) = places(agents);
+        let server = tokio::spawn(Door::new(token.clone(), Guests::Own, slots).serve(listener, None));
+        Ok(Self { members, address, token, events, clock, server, waiting })
+    }
+
+    /// Listens for `agents` agents that are started elsewhere.
+    ///
+    /// # Errors
+    /// Where that address cannot be listened on, or what is to encrypt the lines does not hold.
+    pub(crate) async fn invite(
+        agents: u32,
+        joining: &Joining,
+        (events, clock): (mpsc::Sender<Event>, RunClock),
+    ) -> Result<Self, StressError> {
+        let cannot = |what: String| {
+            StressError::failed(format!(
+                "cannot listen for agents on {}: {what}; --agents-listen says where",
+                joining.listen
+            ))
+        };
+        let tls = joining.tls.as_ref().map(encrypted).transpose().map_err(cannot)?;
+        let listener = TcpListener::bind(joining.listen).await.map_err(|error| cannot(error.to_string()))?;
+        let address = listener.local_addr().map_err(|error| cannot(error.to_string()))?;
+        let (members, slots, waiting) = places(agents);
+        let token = joining.token.clone();
+        let server = tokio::spawn(Door::new(token.clone(), Guests::Joining, slots).serve(listener, tls));
+        let mut fleet = Self { members, address, token, events, clock, server, waiting };
+        (0..agents).for_each(|agent| fleet.attend(agent, None));
+        Ok(fleet)
+    }
+
+    /// Where agents dial in.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until this agent has joined and its clock is known. Can be dropped and called again.
+    ///
+    /// # Errors
+    /// Where one that had joined is gone again.
+    pub(crate) async fn joined(&mut self, agent: u32) -> Result<Joined, StressError> {
+        let index = agent as usize;
+        let Member { progress, offset_ns, .. } = &mut self.members[index];
+        let here = progress.wait_for(|progress| !matches!(progress, Progress::Starting)).await;
+        let joined = match here.as_deref() {
+            Ok(Progress::Here(Some(joined))) => joined.clone(),
+            Ok(Progress::Gone(why)) => return Err(gone(index, why)),
+            _ => return Err(gone(index, "nobody attends to it")),
+        };
+        *offset_ns = joined.offset.ns;
+        Ok(joined)
     }
 
     /// Starts every agent as a process of `binary`, and waits for each one's Hello.
@@ -116,7 +168,8 @@ impl Fleet {
     /// Begins to listen to what an agent says, however it was started.
     fn attend(&mut self, index: u32, process: Option<AgentProcess>) {
         let Some(arrivals) = self.waiting[index as usize].take() else { return };
-        let attendant = Attendant::new(index, process, arrivals, self.events.clone());
+        self.members[index as usize].is_process = process.is_some();
+        let attendant = Attendant::new(index, process, arrivals, (self.events.clone(), self.clock));
         self.members[index as usize].attendant = Some(tokio::spawn(attendant.attend()));
     }
 
@@ -142,9 +195,10 @@ impl Fleet {
     ///
     /// # Errors
     /// Says why it cannot be.
-    pub(crate) async fn set_up(&mut self, agent: u32, setup: Setup) -> Result<u64, StressError> {
-        self.command(agent, Command::Setup(setup));
+    pub(crate) async fn set_up(&mut self, agent: u32, mut setup: Setup) -> Result<u64, StressError> {
         let index = agent as usize;
+        setup.monotonic_base_ns = setup.monotonic_base_ns.wrapping_add_signed(self.members[index].offset_ns);
+        self.command(agent, Command::Setup(setup));
         let progress = &mut self.members[index].progress;
         let ready = progress.wait_for(|progress| matches!(progress, Progress::Ready(_) | Progress::Gone(_)));
         match timeout(READY, ready).await {
@@ -189,7 +243,12 @@ impl Fleet {
 
     /// Waits until all are gone, `bound` at most; how many are not.
     async fn all_gone(&mut self, bound: Duration) -> u64 {
-        let attended: Vec<&mut Member> = self.members.iter_mut().filter(|member| member.attendant.is_some()).collect();
+        // One that has not come, and was not started here, is not there.
+        let is_there = |member: &&mut Member| {
+            let is_awaited = matches!(*member.progress.borrow(), Progress::Starting) && !member.is_process;
+            member.attendant.is_some() && !is_awaited
+        };
+        let attended: Vec<&mut Member> = self.members.iter_mut().filter(is_there).collect();
         let mut left = attended.len() as u64;
         let all = async {
             for member in attended {
@@ -209,6 +268,34 @@ impl Drop for Fleet {
         for attendant in self.members.iter().filter_map(|member| member.attendant.as_ref()) {
             attendant.abort();
         }
+    }
+}
+
+/// So many places: the members, their places at the door, and what their attendants need.
+fn places(agents: u32) -> (Vec<Member>, Vec<Slot>, Vec<Option<door::Arrivals>>) {
+    let (mut members, mut slots, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..agents {
+        let (commands, taken) = mpsc::channel(COMMANDS_MAX);
+        let (slot, arrivals) = Slot::new(taken);
+        let (kill, killed) = mpsc::channel(1);
+        let (shown, progress) = watch::channel(Progress::Starting);
+        let line = CommandLine::new(commands);
+        waiting.push(Some(door::Arrivals { arrivals, killed, shown, line: line.clone() }));
+        members.push(Member { line, progress, kill, attendant: None, is_process: false, offset_ns: 0 });
+        slots.push(slot);
+    }
+    (members, slots, waiting)
+}
+
+/// What the lines are encrypted with. What does not hold would be said only when the first agent comes.
+fn encrypted(tls: &JoiningTls) -> Result<ServerTlsConfig, String> {
+    let mut config = ServerTlsConfig::new().identity(Identity::from_pem(&tls.certificate, &tls.key));
+    if let Some(ca) = &tls.agents_ca {
+        config = config.client_ca_root(Certificate::from_pem(ca));
+    }
+    match Server::builder().tls_config(config.clone()) {
+        Ok(_) => Ok(config),
+        Err(error) => Err(format!("the certificate, its key or --agents-ca does not hold ({error})")),
     }
 }
 

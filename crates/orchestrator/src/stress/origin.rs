@@ -42,9 +42,9 @@ pub(super) async fn attach(
     events: mpsc::Sender<Event>,
 ) -> Result<Option<LocalCluster>, String> {
     let Some(reference) = status.and_then(|status| status.cluster.as_ref()) else { return Ok(None) };
-    // The path is a path of the target's machine.
+    // The path is a path of the target's machine, and so are the addresses of its replicas.
     if !target.is_colocated || !reference.control.exists() {
-        return Err("its control socket is not on this machine".into());
+        return Err("its control socket, or an agent of the run, is not on this machine".into());
     }
     let mut cluster =
         LocalCluster::attach(&reference.control, clock, events).await.map_err(|error| error.to_string())?;

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use erlmcp_load::clock::{RunClock, monotonic_ns, unix_ns};
-use erlmcp_load::proto::{self, Reached, command::Command};
+use erlmcp_load::proto::Reached;
 use erlmcp_record::{Entry, Proxied, RECORD_VERSION, RunHeader};
 use erlmcp_report::{live, plural};
+
+mod agents;
 
 use super::fronts;
 use super::origin::{self, Origin};
 use crate::action::Action;
 use crate::calls::{self, Chosen};
-use crate::config::{Era, StressConfig};
+use crate::config::StressConfig;
 use crate::describe::{self, Settled};
 use crate::doctor::{Finding, Leads, Need, Readings, Weight, examine};
 use crate::driver::{ForeignFaults, LocalCluster};
-use crate::event::{Event, Said};
 use crate::fault::FaultList;
-use crate::fleet::Fleet;
 use crate::folder::Folder;
 use crate::hands::Hands;
 use crate::machine::RunFacts;
@@ -30,8 +30,7 @@ use crate::rig::Rig;
 use crate::run::Watcher;
 use crate::target::{Status, Target, Url};
 use crate::visit::Door;
-use crate::workload::Workload;
-use crate::world::{AgentView, World};
+use crate::world::World;
 use crate::{StressError, clock, collector, host};
 
 const CLUSTER_LOG: &str = "cluster.log";
@@ -68,6 +67,8 @@ pub(super) struct Setup<'a> {
     readings: Readings,
     room: Room,
     crew: Crew,
+    /// Rows of the agents that have joined from elsewhere.
+    joined: Vec<Entry>,
 }
 
 /// The target, and who answers there.
@@ -127,7 +128,8 @@ impl<'a> Setup<'a> {
         let run_id = format!("{}-test-{}", command(config), started_at.strftime("%Y%m%d-%H%M%S"));
         let folder = Folder::create(config.output.as_deref(), &run_id)?;
         let rig = Rig::new(RunClock::new(base_ns));
-        Ok(Self { config, watcher, said: Vec::new(), rig, base_ns, started_at, folder, url, readings, room, crew })
+        let (said, joined) = (Vec::new(), Vec::new());
+        Ok(Self { config, watcher, said, rig, base_ns, started_at, folder, url, readings, room, crew, joined })
     }
 
     /// To the moment before the first phase.
@@ -236,6 +238,10 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// With what would stop it.
     async fn check_machine(&mut self, leads: Option<Leads>) -> Result<(), StressError> {
+        if self.config.agents_are_elsewhere() {
+            // What is here holds none of the connections; each agent says itself how many it can hold.
+            return Ok(());
+        }
         let found = examine(&self.readings, &Need { config: self.config, leads });
         let of = |weight: Weight| found.iter().filter(move |finding| finding.weight == weight).map(Finding::sentence);
         let stops: Vec<String> = of(Weight::Stops).collect();
@@ -251,8 +257,11 @@ impl<'a> Setup<'a> {
     async fn start_cluster(&mut self, binary: PathBuf) -> Result<Answering, StressError> {
         self.check_machine(None).await?;
         let replicas = self.crew.replicas.unwrap_or(crate::REPLICAS);
-        let agents = plural(u64::from(self.crew.agents), "agent");
-        let text = format!("Starting a cluster of {} and {agents}", plural(u64::from(replicas), "replica"));
+        let agents = match self.config.joining {
+            None => format!(" and {}", plural(u64::from(self.crew.agents), "agent")),
+            Some(_) => String::new(),
+        };
+        let text = format!("Starting a cluster of {}{agents}", plural(u64::from(replicas), "replica"));
         self.show(live::Event::Note { text }).await;
         let log = self.folder.path().join(CLUSTER_LOG);
         let cluster = LocalCluster::start(&binary, replicas, &log, self.rig.clock, self.rig.sender()).await?;
@@ -305,104 +314,6 @@ impl<'a> Setup<'a> {
             self.rig.add_foreign_faults(faults);
         }
         Ok(Answering { target, status, origin, endpoints })
-    }
-
-    /// The first agent finds out who answers; the others are told.
-    async fn start_agents(
-        &mut self,
-        binary: PathBuf,
-        answering: &Answering,
-        seed: u64,
-    ) -> Result<(Reached, World), StressError> {
-        let fleet = Fleet::listen(self.crew.agents, self.rig.sender()).await?;
-        let fleet = self.rig.add_fleet(fleet);
-        fleet.start(&binary).await?;
-        let mut setup = self.agent_setup(answering, seed);
-        let mut views = vec![AgentView::ready(self.set_up(setup.clone()).await?)];
-        let mut world = World::new(Vec::new());
-        let reached = self.reach(&answering.target, &mut world).await?;
-        if self.config.own_sessions && reached.era != Era::Legacy.name() {
-            let url = &answering.target.url;
-            let what = format!(
-                "{url} speaks the modern era, which has no sessions: leave --sessions out, or add --era legacy"
-            );
-            return Err(StressError::usage(what));
-        }
-        setup.era.clone_from(&reached.era);
-        for agent in 1..self.crew.agents {
-            setup.agent = agent;
-            views.push(AgentView::ready(self.set_up(setup.clone()).await?));
-        }
-        let possible: u64 = views.iter().map(|view| view.connections_possible).sum();
-        if possible < self.config.sockets() {
-            return Err(StressError::failed(format!(
-                "the agents can hold {possible} connections, not {}: raise the limit of descriptors (ulimit -Hn), \
-                 add --agents, or ask for fewer",
-                self.config.sockets()
-            )));
-        }
-        world.agents = views;
-        Ok((reached, world))
-    }
-
-    async fn set_up(&mut self, setup: proto::Setup) -> Result<u64, StressError> {
-        let fleet = self.rig.fleet_mut().ok_or_else(|| StressError::failed("there are no agents"))?;
-        fleet.set_up(setup.agent, setup).await
-    }
-
-    fn agent_setup(&self, answering: &Answering, seed: u64) -> proto::Setup {
-        let (config, target) = (self.config, &answering.target);
-        let timeout_us = config.timeout.as_micros() as u64;
-        let endpoint = |(replica, address): &(u16, SocketAddr)| proto::Endpoint {
-            replica: u32::from(*replica),
-            address: address.to_string(),
-        };
-        let header = |(name, value): &(String, String)| proto::Header { name: name.clone(), value: value.clone() };
-        proto::Setup {
-            agent: 0,
-            agents: self.crew.agents,
-            seed,
-            monotonic_base_ns: self.base_ns,
-            endpoints: answering.endpoints.iter().map(endpoint).collect(),
-            authority: target.url.authority.clone(),
-            path: target.url.path.clone(),
-            tls: target.url.tls,
-            ca_pem: config.ca_pem.clone(),
-            insecure: config.insecure,
-            headers: config.headers.iter().map(header).collect(),
-            era: config.era.name().into(),
-            own_sessions: config.own_sessions,
-            timeout_us,
-            connect_timeout_us: timeout_us,
-            spread_sources: answering.endpoints.iter().all(|(_, address)| crate::target::is_loopback(address.ip())),
-            reset_on_close: target.is_colocated,
-            allow_foreign: target.is_elsewhere,
-        }
-    }
-
-    /// Who answers, as the first agent finds out.
-    async fn reach(&mut self, target: &Target, world: &mut World) -> Result<Reached, StressError> {
-        let cannot = |why: &str| StressError::Unreachable(format!("{} cannot be tested: {why}", target.url));
-        let wanted = self.config.workload.as_ref().map(Workload::wanted);
-        self.rig.command(0, Command::Reach(proto::Reach { block: REACH_BLOCK, wanted }));
-        let answered = async {
-            loop {
-                match self.rig.next().await {
-                    Event::Agent { said: Said::Reached(reached), .. } if reached.ok => return Ok(reached),
-                    Event::Agent { said: Said::Reached(reached), .. } => return Err(cannot(&reached.error)),
-                    Event::Agent { agent, said: Said::Gone(why) } => {
-                        return Err(StressError::failed(format!("agent {agent} cannot work: {why}")));
-                    }
-                    Event::Agent { agent, said: Said::Line(line) } => {
-                        self.said.push((0, format!("agent {agent}: {line}")))
-                    }
-                    event => world.apply(&event),
-                }
-            }
-        };
-        let answered = tokio::time::timeout(REACH, answered).await;
-        answered
-            .unwrap_or_else(|_| Err(cannot(&format!("the first agent found out nothing within {} s", REACH.as_secs()))))
     }
 
     /// Plan, rows of what was found, and what the load calls.
@@ -470,7 +381,8 @@ impl<'a> Setup<'a> {
             ramp_rate: self.config.ramp_rate,
             duration_ms: self.config.duration().as_millis() as u64,
             timeout_us: self.config.timeout.as_micros() as u64,
-            folder: self.folder.path().to_path_buf(),
+            // Agents may have been started in another one.
+            folder: std::path::absolute(self.folder.path()).unwrap_or_else(|_| self.folder.path().to_path_buf()),
         };
         let stops_at_errors = target.is_elsewhere && !self.config.no_abort;
         Ok(Ready { plan, facts, world, recorder, stops_at_errors })
@@ -490,7 +402,7 @@ impl<'a> Setup<'a> {
         };
         let timeout_s = self.config.timeout.as_secs_f64().ceil() as u32;
         let mut recorder = Recorder::create(&self.folder, header, timeout_s, self.config.record_limit)?;
-        rows.iter().try_for_each(|row| recorder.row(row))?;
+        rows.iter().chain(&self.joined).try_for_each(|row| recorder.row(row))?;
         for (at_us, line) in self.said.drain(..) {
             recorder.log(&line, at_us)?;
         }

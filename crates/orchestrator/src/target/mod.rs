@@ -30,7 +30,7 @@ pub(crate) struct Target {
     pub(crate) left_out: Vec<String>,
     /// Some address is not loopback.
     pub(crate) is_elsewhere: bool,
-    /// All addresses are of this machine.
+    /// All addresses are of this machine, and so are the agents.
     pub(crate) is_colocated: bool,
 }
 
@@ -47,7 +47,14 @@ impl Target {
             return Err(nobody(&url, &left_out));
         }
         let is_elsewhere = resolved.iter().any(|address| !is_loopback(address.ip()));
-        let is_colocated = addresses.iter().all(|address| is_of_this_machine(address.ip()));
+        let far = config.agents_are_elsewhere();
+        if let Some(near) = addresses.iter().find(|address| far && is_loopback(address.ip())) {
+            return Err(StressError::usage(format!(
+                "{near} is this machine's loopback, which agents of other machines cannot reach: name an address that \
+                 they can, or let --agents-listen be on 127.0.0.1"
+            )));
+        }
+        let is_colocated = !far && addresses.iter().all(|address| is_of_this_machine(address.ip()));
         let left_out = left_out.iter().map(|why| format!("Left out of the target: {why}")).collect();
         Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated })
     }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::{
-    AgentSample, Axis, BlockRow, CapacityAsked, CapacityRow, ChangeRow, ClusterSample, ConfigRow, ConnectionRow,
-    Dialogue, EndRow, Ended, Entry, EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist, IntervalRow,
-    KernelSample, Kind, LimitBy, LimitRow, Machine, MembershipRow, MemorySource, MisbehavingRow, PhaseEvent, PhaseRow,
-    RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot, StreamRow, TargetRow, Threshold,
-    TrialOutcome, TrialRow,
+    AgentSample, Axis, BlockRow, CapacityAsked, CapacityRow, ChangeRow, ClockRow, ClusterSample, ConfigRow,
+    ConnectionRow, Dialogue, EndRow, Ended, Entry, EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist,
+    IntervalRow, JoinedRow, KernelSample, Kind, LimitBy, LimitRow, Machine, MembershipRow, MemorySource,
+    MisbehavingRow, PhaseEvent, PhaseRow, RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot,
+    StreamRow, TargetRow, Threshold, TrialOutcome, TrialRow,
 };
 
 const GOLDEN: &str = include_str!("golden.jsonl");
@@ -91,6 +91,7 @@ fn interval() -> IntervalRow {
         slots: vec![Slot { slot: 9, planned: 3, fates: all }],
         by_replica: vec![ReplicaCounts { replica: 4, planned: 3, fates: all }],
         latency: hist(),
+        raw_latencies_us: Vec::new(),
         service: hist(),
         headers: None,
         first_event: None,
@@ -351,6 +352,16 @@ pub(crate) fn rows() -> Vec<Entry> {
             longest_stall_us: 3_000,
             operation_connections: Vec::new(),
         }),
+        Entry::Joined(JoinedRow {
+            agent: 1,
+            host: "worker-b".into(),
+            address: "10.0.0.3:51234".into(),
+            cores: 8,
+            descriptors: 20_000,
+            clock_offset_ns: -3_600_000_000_000,
+            uncertainty_us: 120,
+        }),
+        Entry::Clock(ClockRow { agent: 1, at_us: 30_000_000, off_us: -250, uncertainty_us: 90 }),
         Entry::Cluster(cluster()),
         Entry::Membership(MembershipRow { replica: 2, at_us: 80_005_000, member: false }),
     ]);

@@ -4,6 +4,7 @@ mod bounded;
 mod classes;
 mod connections;
 mod flow;
+mod joined;
 mod ledger;
 mod misbehaving;
 mod old;
@@ -69,6 +70,7 @@ pub struct Analysis {
     /// Of a workload, in the judged part of the sustained load.
     pub(crate) classes: Bounded<u8, ClassPart>,
     pub(crate) misbehaving: misbehaving::Misbehaving,
+    pub(crate) joined: joined::JoinedAgents,
     view: view::Progress,
     /// Seconds before this one keep only what is judged by the second.
     folded_before: u32,
@@ -116,6 +118,7 @@ impl Analysis {
             capacity: capacity::Rows::default(),
             classes: Bounded::new(256),
             misbehaving: misbehaving::Misbehaving::new(),
+            joined: joined::JoinedAgents::new(),
             view: view::Progress::default(),
             folded_before: 0,
         }
@@ -154,6 +157,8 @@ impl Analysis {
                     second.push_agent(row);
                 }
             }
+            Entry::Joined(row) => self.joined.joined(row),
+            Entry::Clock(row) => self.joined.clock(row),
             Entry::Cluster(row) => {
                 if let Some(second) = self.second_mut(row.second) {
                     second.cluster = Some(Box::new(row.clone()));
@@ -279,6 +284,7 @@ impl Analysis {
             + self.capacity.turned_away
             + self.classes.turned_away()
             + self.misbehaving.turned_away()
+            + self.joined.turned_away()
     }
 
     /// The number and the times of the phase with this name.

@@ -8,6 +8,9 @@ use crate::facts::Facts;
 use crate::format;
 use crate::verdict::proxy_was_busy;
 
+/// From here on a clock that is off is worth a word: a tenth of the slots that availability is counted in.
+const CLOCKS_APART_US: u64 = 10_000;
+
 /// What the agents' own samples come to, over the sustained window, else over the whole run.
 #[derive(Default)]
 struct Agents {
@@ -61,8 +64,19 @@ pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
     figures.extend(
         analysis.proxy_cpu_percent().map(|cpu| Figure::new("fault_proxy_cpu_percent_max", Value::Percent(cpu))),
     );
+    figures.extend(joined(analysis));
     figures.extend(dialogue(&all.dialogue));
     Generator { advice: advice(analysis, part, &all, &agents), figures }
+}
+
+/// Of agents that were started elsewhere: where they ran, and how well their clocks are known.
+fn joined(analysis: &Analysis) -> Vec<Figure> {
+    let Some(worst) = analysis.joined.worst else { return Vec::new() };
+    vec![
+        Figure::new("agents_joined_from", Value::Text(analysis.joined.hosts().join(", "))),
+        Figure::new("agent_clock_off_ms_max", Value::Ms(worst.off_us as f64 / 1e3)),
+        Figure::new("agent_clock_uncertainty_ms", Value::Ms(worst.uncertainty_us as f64 / 1e3)),
+    ]
 }
 
 /// What the target wanted of its clients beside their requests, in one line; none where it wanted nothing.
@@ -150,6 +164,14 @@ fn advice(analysis: &Analysis, part: &Part, all: &Part, agents: &Agents) -> Vec<
         let instead = if colocated { "; the target shares this machine: give it another one" } else { "" };
         advice.push(format!(
             "An agent waited for a core {share:.0} % of the time: this machine is too small for the load{instead}"
+        ));
+    }
+    if let Some(worst) = analysis.joined.worst.filter(|worst| worst.at_most_us() > CLOCKS_APART_US) {
+        advice.push(format!(
+            "The clock of agent {} was up to {} from the run's: figures that compare its times with those of faults are \
+             wrong by as much; keep the machines' clocks with NTP",
+            worst.agent,
+            format::ms(worst.at_most_us() as f64 / 1e3)
         ));
     }
     advice.extend(proxy_was_busy(analysis));

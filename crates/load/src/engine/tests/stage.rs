@@ -55,6 +55,7 @@ impl Stage {
             spread_sources: true,
             reset_on_close: true,
             allow_foreign: false,
+            raw_latencies: false,
         };
         let mut engine = Engine::new(net, settings, Calls::for_tests());
         let list = (0u16..).zip(addresses.iter().copied()).collect();

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Three agents in network namespaces of their own, a run and a server in a fourth. In the middle of the load one agent is cut off:
+# how long was it until the run noticed? Skipped with a word, and code 77, where namespaces cannot be made.
+# Usage: namespaces.sh [BINARY]        (needs root, iproute2 and python3)
+set -euo pipefail
+
+erlmcp=$(realpath "${1:-target/debug/erlmcp}")
+folder=$(mktemp -d)
+name="erlmcp$$"
+started=()
+
+cleanup() {
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    for at in run 1 2 3; do ip netns del "$name-$at" 2>/dev/null || true; done
+    rm -rf "$folder"
+}
+trap cleanup EXIT
+
+if ! ip netns add "$name-run" 2>"$folder/why"; then
+    echo "SKIPPED: no network namespace can be made: $(cat "$folder/why")"
+    exit 77
+fi
+in_run() { ip netns exec "$name-run" "$@"; }
+in_run ip link set lo up
+in_run ip link add bridge type bridge
+in_run ip addr add 10.77.0.1/24 dev bridge
+in_run ip link set bridge up
+for at in 1 2 3; do
+    ip netns add "$name-$at"
+    in_run ip link add "to$at" type veth peer name eth0 netns "$name-$at"
+    in_run ip link set "to$at" master bridge up
+    ip -n "$name-$at" addr add "10.77.0.1$at/24" dev eth0
+    ip -n "$name-$at" link set lo up
+    ip -n "$name-$at" link set eth0 up
+done
+
+head -c 32 /dev/urandom | base64 >"$folder/token"
+cd "$folder"
+in_run "$erlmcp" serve --listen 10.77.0.1:8080 --insecure-open >server.log 2>&1 &
+started+=($!)
+until in_run "$erlmcp" health http://10.77.0.1:8080 >/dev/null 2>&1; do sleep 0.1; done
+for at in 1 2 3; do
+    ip netns exec "$name-$at" "$erlmcp" agent --join 10.77.0.1:7400 --token-file token >"agent-$at.log" 2>&1 &
+    started+=($!)
+done
+in_run "$erlmcp" stress http://10.77.0.1:8080 -c 90 -r 300 -d 60s --tool echo --allow-host 10.77.0.1 --phases 1,2,3,6 \
+    --agents 3 --agents-listen 10.77.0.1:7400 --agents-token-file token --output run >run.log 2>&1 &
+run=$!
+started+=("$run")
+until grep -q '^\[10s\] Latency' run.log; do
+    kill -0 "$run" 2>/dev/null || { cat run.log; echo "FAILED: the run ended early"; exit 1; }
+    sleep 0.1
+done
+cut=$(python3 -c 'import time; print(time.clock_gettime_ns(time.CLOCK_MONOTONIC))')
+in_run ip link set to2 down
+code=0
+wait "$run" || code=$?
+grep -E 'joined|Ending early' run.log || true
+CUT=$cut CODE=$code python3 - <<'PYTHON'
+import json, os, sys
+rows = [json.loads(line) for line in open("run/journal.jsonl")]
+base = rows[0]["monotonic_base_ns"]
+lost = [row for row in rows if row["row"] == "finding" and row["name"] == "agent_lost_count"]
+joined = [row for row in rows if row["row"] == "joined"]
+report = json.load(open("run/report.json"))
+unknown = sum(line["fates"].get("unknown", 0) for line in report["ledger"])
+if not lost or len(joined) != 3:
+    sys.exit("FAILED: three agents had to join, and one to be found lost")
+seconds = (base + lost[0]["at_us"] * 1000 - int(os.environ["CUT"])) / 1e9
+hosts = ", ".join(f'{row["address"]} (clock within {row["uncertainty_us"]} us)' for row in joined)
+print(f"joined: {hosts}")
+print(f"noticed {seconds:.2f} s after it was cut off; {unknown} requests unknown; exit code {os.environ['CODE']}")
+if seconds > 2 or unknown == 0 or os.environ["CODE"] != "3":
+    sys.exit("FAILED: expected at most 2 s, unknown requests, and code 3 (inconclusive)")
+print("PASSED")
+PYTHON
