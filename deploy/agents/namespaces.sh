@@ -44,12 +44,12 @@ for at in 1 2 3; do
     ip netns exec "$name-$at" "$erlmcp" agent --join 10.77.0.1:7400 --token-file token >"agent-$at.log" 2>&1 &
     started+=($!)
 done
-in_run "$erlmcp" stress http://10.77.0.1:8080 -c 90 -r 300 -d 60s --tool echo --allow-host 10.77.0.1 --phases 1,2,3,6 \
+in_run "$erlmcp" stress http://10.77.0.1:8080 -c 90 -r 300 -d 60s --allow-host 10.77.0.1 --phases 1,2,3,6 \
     --agents 3 --agents-listen 10.77.0.1:7400 --agents-token-file token --output run >run.log 2>&1 &
 run=$!
 started+=("$run")
 until grep -q '^\[10s\] Latency' run.log; do
-    kill -0 "$run" 2>/dev/null || { cat run.log; echo "FAILED: the run ended early"; exit 1; }
+    kill -0 "$run" 2>/dev/null || { tail -20 run.log; echo "FAILED: the run ended early"; exit 1; }
     sleep 0.1
 done
 cut=$(python3 -c 'import time; print(time.clock_gettime_ns(time.CLOCK_MONOTONIC))')

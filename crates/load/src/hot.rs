@@ -115,6 +115,7 @@ impl Hot {
             spread_sources: true,
             reset_on_close: true,
             allow_foreign: false,
+            raw_latencies: false,
         };
         let calls = calls();
         let mut engine = Engine::new(Echo { now_us: SECOND_US, ..Echo::default() }, settings, calls.clone());

@@ -52,6 +52,10 @@ impl JoinedAgents {
         self.hosts.turned_away()
     }
 
+    pub(crate) fn has(&self, agent: u32) -> bool {
+        self.hosts.get(&agent).is_some()
+    }
+
     /// The names of their machines, each once.
     pub(crate) fn hosts(&self) -> Vec<&str> {
         let mut hosts: Vec<&str> = self.hosts.values().map(String::as_str).collect();

@@ -13,7 +13,11 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         false => count(analysis.open_now(), "the agents' last counts"),
     };
     judge.enter("cooldown.agents_open_count", agents);
-    judge.enter("cooldown.server_open_count", told(analysis, number, &[finding::CLOSING_GAUGE], "the server's gauge"));
+    let gauge = told(analysis, number, &[finding::CLOSING_GAUGE], "the server's gauge");
+    // Those of an agent on another machine are not ended by its loss, as those of a process here are.
+    let is_beyond = analysis.lost_agents.iter().any(|agent| analysis.joined.has(*agent));
+    let why = is_beyond.then_some("an agent that had joined was lost, and nobody here can end its connections");
+    judge.enter("cooldown.server_open_count", gauge.spoiled(why));
     let leftovers = [finding::LEFTOVER_PROCESSES, finding::LEFTOVER_FAULTS];
     judge.enter(
         "cooldown.leftovers_count",
