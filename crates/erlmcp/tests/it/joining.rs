@@ -144,7 +144,7 @@ fn one_that_falls_silent_is_noticed_and_its_requests_are_unknown() {
         _ => None,
     });
     let noticed_ns = base_ns.expect("a header") + lost_us.expect("it was found lost") * 1_000;
-    println!("noticed {:.2} s after it was stopped", (noticed_ns - stopped_ns) as f64 / 1e9);
+    assert!(noticed_ns > stopped_ns, "it was there until it was stopped");
     let [slept, other] = agents.map(Started::end);
     assert_eq!((slept.code, other.code), (1, 0), "{}\n{}", slept.said(), other.said());
 }
