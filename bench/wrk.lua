@@ -13,3 +13,8 @@ local think = tonumber(os.getenv("WRK_THINK_MS") or "")
 if think then
   function delay() return think end
 end
+-- For a server that asks who comes.
+local bearer = os.getenv("BEARER")
+if bearer and bearer ~= "" then
+  wrk.headers["Authorization"] = "Bearer " .. bearer
+end

@@ -116,6 +116,7 @@ impl Hot {
             reset_on_close: true,
             allow_foreign: false,
             raw_latencies: false,
+            tokens: crate::tokens::Tokens::default(),
         };
         let calls = calls();
         let mut engine = Engine::new(Echo { now_us: SECOND_US, ..Echo::default() }, settings, calls.clone());

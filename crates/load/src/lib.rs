@@ -35,6 +35,7 @@ mod sources;
 mod stream;
 mod stream_log;
 mod timers;
+mod tokens;
 mod wire;
 mod workload;
 

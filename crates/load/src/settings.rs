@@ -1,5 +1,7 @@
 //! What an engine is told once.
 
+use crate::tokens::Tokens;
+
 /// How connections are made and requests are timed.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -16,4 +18,6 @@ pub(crate) struct Settings {
     pub(crate) allow_foreign: bool,
     /// Rows have every latency beside their histogram.
     pub(crate) raw_latencies: bool,
+    /// Of its connections.
+    pub(crate) tokens: Tokens,
 }

@@ -91,6 +91,9 @@ pub struct StressConfig {
     pub workload: Option<Workload>,
     /// Name and value of headers for every request.
     pub headers: Vec<(String, String)>,
+    /// Bearer tokens that the connections of the load take in turn; the first is among the headers as well. Empty: all is in
+    /// the headers.
+    pub tokens: Vec<String>,
     /// Root certificates to trust beside the system's, PEM; empty for none.
     pub ca_pem: String,
     /// Trusts any certificate.
@@ -173,6 +176,7 @@ impl Default for StressConfig {
             tool: None,
             workload: None,
             headers: Vec::new(),
+            tokens: Vec::new(),
             ca_pem: String::new(),
             insecure: false,
             timeout: TIMEOUT,

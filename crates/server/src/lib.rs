@@ -67,8 +67,8 @@ pub use engine::{Change, ClusterPages, Drained, Listening, Notifier, Server, Ser
 pub use entry::{EntryConfig, EntryError, JwtConfig, TlsFiles, new_token};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
-    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, QueueFigures, RequestCount, ShardFigures,
-    ShortHistogram, Snapshot, State, TlsFigures, bounds_us, metric_families, short_bounds_ns,
+    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, LimitCount, Memory, QueueFigures, RequestCount,
+    ShardFigures, ShortHistogram, Snapshot, State, TlsFigures, bounds_us, metric_families, short_bounds_ns,
 };
 pub use schemars;
 pub use session::SessionKey;

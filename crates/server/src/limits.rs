@@ -34,6 +34,15 @@ macro_rules! limits {
         }
 
         impl Limits {
+            /// Sets the limit of this name; false where there is none.
+            pub fn set(&mut self, name: &str, value: u64) -> bool {
+                match name {
+                    $(stringify!($name) => self.$name = value,)+
+                    _ => return false,
+                }
+                true
+            }
+
             /// All limits in their order, with unit and meaning.
             pub fn rows(&self) -> Vec<LimitRow> {
                 vec![$(LimitRow { name: stringify!($name), value: self.$name, unit: $unit, what: $what },)+]
@@ -44,6 +53,7 @@ macro_rules! limits {
 
 limits! {
     connections_max = 1_000_000, "connections", "Open connections of one process; also bounded by its descriptors. Above it: 503 and close.";
+    connections_per_address_max = 1_000_000, "connections", "Open connections of one address (IPv6: of a /64), on one process. Above it: 503 and close.";
     descriptors_reserved = 64, "descriptors", "Descriptors kept for files, pipes and the admin pages.";
     accepts_per_turn_max = 256, "connections", "Connections accepted before the loop looks at the others again.";
     handover_max = 4_096, "connections", "Accepted connections waiting to be taken over by another shard. Full: accepting waits.";
@@ -134,5 +144,8 @@ mod tests {
         assert_eq!(serde_json::from_value::<Limits>(json).expect("and come back"), limits);
         assert!(limits.to_string().lines().any(|line| line.starts_with("workers ") && line.contains(" 7 workers")));
         assert!(serde_json::from_str::<Limits>(r#"{"wrokers":7}"#).is_err());
+        let mut other = Limits::default();
+        assert!(other.set("workers", 7) && !other.set("wrokers", 7));
+        assert_eq!(other, limits);
     }
 }

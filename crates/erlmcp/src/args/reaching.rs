@@ -17,6 +17,9 @@ pub(crate) struct ReachingArgs {
     /// An environment variable with a bearer token
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) bearer_env: Option<String>,
+    /// A file of bearer tokens, one a line, that the connections take in turn; they are shown nowhere
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bearer_file", "bearer_env"], hide_short_help = true)]
+    pub(crate) token_file: Option<PathBuf>,
     /// A PEM file of root certificates to trust, beside the system's, for https://
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) cacert: Option<PathBuf>,

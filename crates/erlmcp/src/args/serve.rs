@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command, Subcommand, ValueEnum};
+use erlmcp_server::Limits;
 use erlmcp_server::operations::{AddressError, StorePlace};
 
 use super::count::parse_some;
@@ -44,6 +45,15 @@ impl TypedValueParser for StoreParser {
     }
 }
 
+/// A limit and its value; which limits there are the server knows.
+fn parse_limit(text: &str) -> Result<(String, u64), String> {
+    let wrong = || "a limit is written as head_bytes_max=8192".to_string();
+    let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+    let value = value.trim().parse().map_err(|_| wrong())?;
+    let name = name.trim().to_string();
+    if Limits::default().set(&name, value) { Ok((name, value)) } else { Err(format!("there is no limit {name:?}")) }
+}
+
 /// What a server, alone or as a replica, can be told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineArgs {
@@ -59,6 +69,12 @@ pub(crate) struct EngineArgs {
     /// Connections of one process before new ones are refused [default: as its descriptors allow]
     #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) max_connections: Option<usize>,
+    /// Connections of one address (IPv6: of a /64) to one process before new ones are refused [default: no fewer]
+    #[arg(long, value_name = "N", value_parser = parse_some, hide_short_help = true)]
+    pub(crate) max_connections_per_address: Option<usize>,
+    /// Any limit of the server, as NAME=N (repeatable); see --print-limits of `erlmcp serve`
+    #[arg(long = "limit", value_name = "NAME=N", value_parser = parse_limit, hide_short_help = true)]
+    pub(crate) limits: Vec<(String, u64)>,
     /// A further host name that requests may name in Host and Origin (repeatable)
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) allowed_host: Vec<String>,
@@ -118,6 +134,9 @@ pub(crate) struct ClusterArgs {
     /// The shared address; replica i also listens on 127.0.0.(10+i)
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
+    /// A further address for /metrics and /status of the whole cluster, which are then shown there alone
+    #[arg(long, value_name = "ADDR:PORT", hide_short_help = true)]
+    pub(crate) admin_listen: Option<String>,
     /// Where to put the control socket [default: by port, in the user's runtime folder]
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,

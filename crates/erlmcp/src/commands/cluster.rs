@@ -50,6 +50,7 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         program: PathBuf::from("/proc/self/exe"),
         arguments: fixtures.map(|set| vec!["--fixtures".to_string(), set.as_str().to_string()]).unwrap_or_default(),
         shared,
+        admin: args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default(),
         replicas: args.replicas,
         control: args.control,
         store: args.engine.store.clone(),

@@ -28,6 +28,10 @@ pub(super) fn resolve(listen: &str) -> anyhow::Result<Vec<SocketAddr>> {
 /// The defaults, and what was typed over them.
 pub(super) fn limits(engine: &EngineArgs) -> Limits {
     let mut limits = Limits { drain_timeout_ms: engine.drain_timeout.as_millis() as u64, ..Limits::default() };
+    for (name, value) in &engine.limits {
+        // The name was looked at when it was read.
+        let _is_known = limits.set(name, *value);
+    }
     engine.entry.limit(&mut limits);
     if let Some(workers) = engine.workers {
         limits.workers = workers as u64;
@@ -40,6 +44,9 @@ pub(super) fn limits(engine: &EngineArgs) -> Limits {
     }
     if let Some(connections) = engine.max_connections {
         limits.connections_max = connections as u64;
+    }
+    if let Some(connections) = engine.max_connections_per_address {
+        limits.connections_per_address_max = connections as u64;
     }
     limits
 }
@@ -75,13 +82,22 @@ mod tests {
             queue: None,
             queue_wait: None,
             max_connections: Some(70),
+            max_connections_per_address: Some(9),
+            limits: vec![("workers".into(), 9), ("head_fields_max".into(), 8)],
             allowed_host: Vec::new(),
             entry: EntryArgs::default(),
             store: None,
             fixtures: None,
             drain_timeout,
         };
-        let expected = Limits { workers: 4, connections_max: 70, drain_timeout_ms: 3_000, ..Limits::default() };
+        let expected = Limits {
+            workers: 4,
+            connections_max: 70,
+            connections_per_address_max: 9,
+            head_fields_max: 8,
+            drain_timeout_ms: 3_000,
+            ..Limits::default()
+        };
         assert_eq!(limits(&engine), expected);
     }
 }

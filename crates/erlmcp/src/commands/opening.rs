@@ -23,6 +23,7 @@ impl LoadArgs {
             raw_latencies: self.joining.raw_latencies,
             tool: self.tool.map(|name| ToolCall { name, arguments: self.args.unwrap_or_default() }),
             headers: self.reaching.headers()?,
+            tokens: self.reaching.tokens()?,
             ca_pem: self.reaching.ca_pem()?,
             insecure: self.reaching.insecure,
             timeout: self.timeout,

@@ -10,6 +10,8 @@ use crate::args::{Era, ReachingArgs};
 const HIDDEN: &str = "<hidden>";
 /// A token that is longer does not fit a server's head.
 const TOKEN_MAX: usize = 16 * 1024;
+/// All of them go to each agent in one message.
+const TOKENS_MAX: usize = 2 * 1024 * 1024;
 
 impl From<Era> for erlmcp_orchestrator::Era {
     fn from(era: Era) -> Self {
@@ -33,7 +35,23 @@ impl ReachingArgs {
         Ok(headers)
     }
 
+    /// Those that connections take in turn; empty: all requests have the same headers.
+    pub(crate) fn tokens(&self) -> anyhow::Result<Vec<String>> {
+        let Some(path) = &self.token_file else { return Ok(Vec::new()) };
+        let text = read(path)?;
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+        let tokens = lines.map(|(number, line)| word(line, || format!("line {number} of {}", path.display())));
+        let tokens: Vec<String> = tokens.collect::<anyhow::Result<_>>()?;
+        let bytes: usize = tokens.iter().map(String::len).sum();
+        ensure!(!tokens.is_empty(), "{} holds no bearer token: one a line is expected", path.display());
+        ensure!(bytes <= TOKENS_MAX, "{} holds more than {TOKENS_MAX} bytes of tokens: use fewer", path.display());
+        Ok(tokens)
+    }
+
     fn token(&self) -> anyhow::Result<Option<String>> {
+        if self.token_file.is_some() {
+            return Ok(self.tokens()?.into_iter().next());
+        }
         let (from, text) = match (&self.bearer_file, &self.bearer_env) {
             (Some(path), _) => (path.display().to_string(), read(path)?),
             (None, Some(name)) => {
@@ -44,11 +62,7 @@ impl ReachingArgs {
             }
             (None, None) => return Ok(None),
         };
-        let token = text.trim();
-        let is_token =
-            !token.is_empty() && token.len() <= TOKEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
-        ensure!(is_token, "{from} holds no bearer token: one word of ASCII is expected, and nothing else");
-        Ok(Some(token.to_string()))
+        word(&text, || from).map(Some)
     }
 
     /// Root certificates to trust beside the system's, PEM; empty for none.
@@ -71,6 +85,16 @@ impl ReachingArgs {
         };
         command_line.into_iter().map(hide).collect()
     }
+}
+
+/// One token. What is none is not repeated.
+fn word(text: &str, from: impl FnOnce() -> String) -> anyhow::Result<String> {
+    let token = text.trim();
+    let is_token = !token.is_empty() && token.len() <= TOKEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_token {
+        bail!("{} holds no bearer token: one word of ASCII is expected, and nothing else", from());
+    }
+    Ok(token.to_string())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
@@ -113,6 +137,22 @@ mod tests {
             let error = args.headers().expect_err(wrong).to_string();
             assert!(error.contains("no bearer token") && !error.contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn tokens_are_lines_and_the_first_is_that_of_single_requests() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tokens");
+        let args = ReachingArgs { token_file: Some(path.clone()), ..ReachingArgs::default() };
+        std::fs::write(&path, "s3cret-a\n\n s3cret-b\r\n").expect("written");
+        assert_eq!(args.tokens().expect("two"), ["s3cret-a", "s3cret-b"]);
+        assert_eq!(args.headers().expect("one")[0].1, "Bearer s3cret-a");
+        for wrong in ["", "\n", "s3cret-a\ntwo words\n"] {
+            std::fs::write(&path, wrong).expect("written");
+            let error = args.tokens().expect_err(wrong).to_string();
+            assert!(error.contains("no bearer token") && !error.contains("s3cret"), "{error}");
+        }
+        assert!(args.tokens().is_err() && ReachingArgs::default().tokens().expect("none").is_empty());
     }
 
     #[test]

@@ -89,6 +89,7 @@ fn config(args: WatchArgs) -> anyhow::Result<WatchConfig> {
             tool: args.tool.map(|name| ToolCall { name, arguments: args.args.unwrap_or_default() }),
             operations: Some(0.0),
             headers: args.reaching.headers()?,
+            tokens: args.reaching.tokens()?,
             ca_pem: args.reaching.ca_pem()?,
             insecure: args.reaching.insecure,
             timeout: args.timeout,

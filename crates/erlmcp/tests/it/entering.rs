@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::finished::erlmcp;
+use crate::secured::holding;
 use crate::serving::Serving;
 
 /// A new token and its line.
@@ -43,4 +44,30 @@ fn a_server_with_tokens_is_discovered_with_one_and_says_it_nowhere() {
     let found: Value = serde_json::from_str(&finished.output).unwrap_or_else(|_| panic!("{}", finished.said()));
     assert!(found["tools"].as_array().is_some_and(|tools| !tools.is_empty()), "{found}");
     assert!(!finished.said().contains(&token) && !nobody.said().contains(&token));
+}
+
+#[test]
+fn a_run_with_many_tokens_leaves_none_of_them_behind() {
+    let made: Vec<(String, String)> = (0..3).map(|_| token(&["--scope", "mcp"])).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, lines: Vec<&str>| {
+        let path = folder.path().join(name);
+        fs::write(&path, lines.join("\n")).expect("written");
+        path.display().to_string()
+    };
+    let tokens = file("tokens", made.iter().map(|(_, line)| line.as_str()).collect());
+    let secrets: Vec<&str> = made.iter().map(|(token, _)| token.as_str()).collect();
+    let bearers = file("bearers", secrets.clone());
+    let server = Serving::start(&["--tokens", &tokens, "--require-scope", "mcp"]);
+    let load = ["-c", "6", "-d", "2s", "-r", "30", "--agents", "2", "--phases", "1,2,3", "--token-file", &bearers];
+    let finished = erlmcp(&[&["stress", &server.url][..], &load].concat()).end();
+    assert_ne!(finished.verdict("sla.error_rate_percent"), "fail", "{}", finished.said());
+    let said = holding(finished.folder(), &secrets);
+    assert_eq!(said, Vec::<String>::new(), "outputs, record, journals and reports are without tokens");
+    // One of them is not known: its connections are refused, and the run says so without naming it.
+    let bearers = file("bearers", vec![secrets[0], "unkn0wn-token-of-nobody", secrets[1]]);
+    let load = ["-c", "6", "-d", "2s", "-r", "30", "--agents", "2", "--phases", "1,2,3", "--token-file", &bearers];
+    let refused = erlmcp(&[&["stress", &server.url][..], &load].concat()).end();
+    assert_ne!(refused.code, 0, "{}", refused.said());
+    assert_eq!(holding(refused.folder(), &[&secrets[..], &["unkn0wn-token-of-nobody"]].concat()), Vec::<String>::new());
 }

@@ -106,7 +106,7 @@ fn answer(head: &str, request: &Value, welcome: &AtomicU64) -> Vec<u8> {
 }
 
 /// Every file under a folder that holds one of these texts.
-fn holding(folder: &Path, secrets: &[&str]) -> Vec<String> {
+pub(crate) fn holding(folder: &Path, secrets: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();

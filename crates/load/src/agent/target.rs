@@ -12,6 +12,7 @@ use erlmcp_protocol::era::Version;
 use crate::net::tls::{Tls, TlsError};
 use crate::proto;
 use crate::settings::Settings;
+use crate::tokens::Tokens;
 
 /// Which eras may be spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub(super) struct Spoken {
     pub(super) version: Version,
     pub(super) session: Option<String>,
 }
+
+/// The header that a connection's own token comes in.
+const AUTHORIZATION: &str = "authorization";
 
 /// Why a setup cannot be taken over.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,8 @@ pub(super) struct Target {
     pub(super) authority: String,
     pub(super) path: String,
     pub(super) headers: Vec<(String, String)>,
+    /// The same for connections that have tokens of their own; None: they have none.
+    pub(super) headers_of_load: Option<Vec<(String, String)>>,
     pub(super) eras: Eras,
     pub(super) tls: Option<Tls>,
     pub(super) allow_foreign: bool,
@@ -67,11 +73,16 @@ impl Target {
         };
         let tls =
             if setup.tls { Some(Tls::new(host_of(&setup.authority), &setup.ca_pem, setup.insecure)?) } else { None };
+        let headers: Vec<(String, String)> =
+            setup.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
+        let is_other = |(name, _): &&(String, String)| !name.eq_ignore_ascii_case(AUTHORIZATION);
+        let of_load = || headers.iter().filter(is_other).cloned().collect();
         Ok(Self {
+            headers_of_load: (!setup.tokens.is_empty()).then(of_load),
             endpoints: endpoints(&setup.endpoints)?,
             authority: setup.authority.clone(),
             path: setup.path.clone(),
-            headers: setup.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
+            headers,
             eras,
             tls,
             allow_foreign: setup.allow_foreign,
@@ -94,6 +105,11 @@ impl Target {
             session: spoken.session.as_deref(),
         }
     }
+
+    /// The same for the engine's connections, whose own tokens come to what is rendered for them.
+    pub(super) fn peer_of_load<'a>(&'a self, spoken: &'a Spoken) -> Peer<'a> {
+        Peer { headers: self.headers_of_load.as_ref().unwrap_or(&self.headers), ..self.peer(spoken) }
+    }
 }
 
 /// How connections are made and requests are timed.
@@ -107,6 +123,7 @@ pub(super) fn settings(setup: &proto::Setup) -> Settings {
         reset_on_close: setup.reset_on_close,
         allow_foreign: setup.allow_foreign,
         raw_latencies: setup.raw_latencies,
+        tokens: Tokens::new(&setup.tokens, setup.agent, setup.agents),
     }
 }
 

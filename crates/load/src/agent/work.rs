@@ -58,7 +58,7 @@ impl Work {
     pub(super) fn new(setup: &proto::Setup, descriptors_limit: u64) -> Result<Self, AgentError> {
         let target = Target::of(setup).map_err(failed)?;
         let requests = proto::Requests::default();
-        let calls = Calls::new(&target.peer(&target.assumed()), &requests, &[]).map_err(failed)?;
+        let calls = Calls::new(&target.peer_of_load(&target.assumed()), &requests, &[]).map_err(failed)?;
         let clock = RunClock::new(setup.monotonic_base_ns);
         let engine = EngineThread::start(clock, target::settings(setup), calls, target.tls.clone())
             .map_err(|error| AgentError::Failed(format!("the agent's engine cannot be started: {error}")))?;
@@ -161,7 +161,7 @@ impl Work {
     pub(super) fn calls(&self) -> Result<Order, AgentError> {
         let assumed = self.target.assumed();
         let spoken = self.spoken.as_ref().unwrap_or(&assumed);
-        let peer = self.target.peer(spoken);
+        let peer = self.target.peer_of_load(spoken);
         let calls = if self.own_sessions {
             Calls::with_own_sessions(&peer, &self.requests, &self.tools)
         } else {

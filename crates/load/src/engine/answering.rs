@@ -52,11 +52,13 @@ impl<N: Net> Engine<N> {
         if self.sides.waiting.len() >= REPLIES_MAX {
             return self.ledger.asked(account, now_us, question, false);
         }
+        let mut bytes = self.calls.answer(&response, connection.session.as_deref()).into_vec();
+        self.settings.tokens.put(key, &mut bytes);
         self.sides.waiting.push_back(Box::new(Reply {
             endpoint: connection.endpoint,
             question,
             account,
-            bytes: self.calls.answer(&response, connection.session.as_deref()),
+            bytes: bytes.into(),
             give_up_us: now_us + self.settings.timeout_us,
             was_lost: false,
         }));

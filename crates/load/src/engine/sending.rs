@@ -73,6 +73,10 @@ impl<N: Net> Engine<N> {
             (_, Some(leg)) => self.calls.write_leg(flight, &leg.next, session, &mut self.scratch),
             _ => self.calls.write(flight.call, flight.id, session, &mut self.scratch),
         }
+        // An answer has the token of the connection that was asked on.
+        if !self.settings.tokens.is_empty() && !matches!(flight.purpose, Purpose::Answer(_)) {
+            self.settings.tokens.put(key, &mut self.scratch);
+        }
         let written = match self.net.write(key, &self.scratch) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && connection.state != State::Connecting => 0,
             result => result?,

@@ -201,6 +201,12 @@ pub fn put_last_event_id(out: &mut Vec<u8>, begin: usize, id: &str) {
     put_header(out, begin, name::LAST_EVENT_ID, id);
 }
 
+/// Puts a whole line, with its end, first among the headers of a rendered request.
+pub fn put_line(out: &mut Vec<u8>, line: &[u8]) {
+    let at = out.iter().position(|byte| *byte == b'\n').map_or(out.len(), |at| at + 1);
+    out.splice(at..at, line.iter().copied());
+}
+
 fn put_header(out: &mut Vec<u8>, begin: usize, name: &str, value: &str) {
     let line = out[begin..].iter().position(|byte| *byte == b'\n').map_or(out.len(), |at| begin + at + 1);
     out.splice(line..line, format!("{name}: {value}\r\n").into_bytes());

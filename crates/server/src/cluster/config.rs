@@ -16,6 +16,9 @@ pub struct ClusterConfig {
     pub arguments: Vec<String>,
     /// The shared addresses, all on one port; port 0 for one that is free.
     pub shared: Vec<SocketAddr>,
+    /// Where the pages of the whole cluster are shown, in plain HTTP, and nowhere else; none: on the shared addresses and,
+    /// each replica's own, on its.
+    pub admin: Vec<SocketAddr>,
     /// How many replicas.
     pub replicas: u16,
     /// Where the control socket is; none for the default place.

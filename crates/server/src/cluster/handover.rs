@@ -72,6 +72,7 @@ mod tests {
             shards: 1,
             limits,
             allowed_hosts,
+            admin: 0,
             entry: crate::entry::EntryConfig::default(),
             cluster,
             session_key,

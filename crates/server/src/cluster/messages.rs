@@ -31,6 +31,8 @@ pub(super) struct Hello {
     pub(super) shards: usize,
     pub(super) limits: Limits,
     pub(super) allowed_hosts: Vec<String>,
+    /// So many of the shared sockets, the last ones, are for the pages of operators.
+    pub(super) admin: usize,
     pub(super) entry: EntryConfig,
     pub(super) cluster: ClusterReference,
     /// Signs the ids of sessions: each replica takes those of all.

@@ -131,9 +131,12 @@ mod tests {
             uptime_ms: 5,
             connections: ConnectionCounts { mcp: 10, admin: 1, new: 0 },
             connections_limit: 1_000,
+            connections_an_address_max: 0,
+            connections_refused_address_total: 0,
             connections_accepted_total: 11,
             connections_refused_total: 0,
             requests: Vec::new(),
+            limits_reached: Vec::new(),
             latency: Histogram::default(),
             queue: QueueFigures {
                 depth: 2,

@@ -153,8 +153,12 @@ fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Endowment)>, Cluste
     let inheritance = if hello.takes_over { sockets.pop().map(StdUnixStream::from) } else { None };
     let bequest = sockets.pop().map(StdUnixStream::from).ok_or(ClusterError::NoChannel)?;
     let own = sockets.len().saturating_sub(1);
-    let listening =
-        |(place, socket)| Listening { listener: TcpListener::from(socket), shared: place < own, admin: false };
+    let admin = own.saturating_sub(hello.admin)..own;
+    let listening = |(place, socket)| Listening {
+        listener: TcpListener::from(socket),
+        shared: place < own,
+        admin: admin.contains(&place),
+    };
     let listening = sockets.into_iter().enumerate().map(listening).collect();
     Ok(Some((channel, hello, Endowment { listening, bequest, inheritance })))
 }

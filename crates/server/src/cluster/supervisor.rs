@@ -29,6 +29,7 @@ use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS, Pulse};
 use super::slot::{Slot, Stage};
 use super::sockets::bind_all;
 use crate::clock::monotonic_ns;
+use crate::engine::bind;
 use crate::entry::Inside;
 use crate::metrics::ClusterReference;
 
@@ -142,6 +143,10 @@ impl Supervisor {
         events: broadcast::Sender<Event>,
     ) -> Result<Self, ClusterError> {
         let addresses = sockets.shared.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
+        let mut shared = sockets.shared;
+        for address in &config.admin {
+            shared.push(bind(*address)?);
+        }
         let endings = Endings::new(&config.limits);
         let keeping = Keeping::new(config.store.clone())?;
         let mut supervisor = Self {
@@ -150,7 +155,7 @@ impl Supervisor {
             port: sockets.port,
             control,
             shared_addresses: addresses.map_err(ClusterError::system("read a socket's address"))?,
-            shared: sockets.shared,
+            shared,
             slots: BTreeMap::new(),
             phase: Phase::Starting,
             happenings,
@@ -333,6 +338,7 @@ impl Supervisor {
             shards: self.config.shards,
             limits: self.config.limits.clone(),
             allowed_hosts: self.config.allowed_hosts.clone(),
+            admin: self.config.admin.len(),
             entry: self.config.entry.clone(),
             cluster,
             session_key: self.endings.key.clone(),

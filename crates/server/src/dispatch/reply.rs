@@ -11,7 +11,7 @@ use super::{Dispatcher, write_message};
 use crate::answer::{AnswerWriter, RpcError};
 use crate::clock::http_date;
 use crate::conn::Call;
-use crate::metrics::counters::{Method, Outcome};
+use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::queue::Answer;
 
 const JSON: &str = "application/json";
@@ -105,6 +105,11 @@ impl Dispatcher {
     /// Refuses what was no message yet. Gives where in `out` the body of the answer begins.
     pub(super) fn refuse(&mut self, out: &mut Vec<u8>, refusal: &Refusal, allow: Option<&str>, closes: bool) -> usize {
         self.count(Method::Unread, Outcome::HttpError);
+        match refusal.status {
+            431 => self.counters.reached(Reached::Head),
+            413 => self.counters.reached(Reached::Body),
+            _ => {}
+        }
         self.body.clear();
         self.shared.answers.error(&mut self.body, None, &RpcError::new(code::INVALID_REQUEST, refusal.why));
         let allow = || allow.map(|allow| format!("Allow: {allow}\r\n"));

@@ -1,5 +1,6 @@
 //! A running server.
 
+mod addresses;
 mod bind;
 mod config;
 mod heir;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
+pub(crate) use addresses::AddressPlace;
 pub use bind::bind;
 pub use config::{Change, ClusterPages, Drained, Listening, ServerConfig, ServerError};
 pub(crate) use heir::{Handed, Heir};

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use erlmcp_protocol::server::access::AllowedHosts;
 
+use super::addresses::Addresses;
 use super::config::ClusterPages;
 use super::heir::Heir;
 use super::notifier::Notifier;
@@ -17,7 +18,7 @@ use crate::limits::Limits;
 use crate::metrics::counters::{ConnectionKind, ShardCounters};
 use crate::metrics::{
     ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State,
-    collect_requests, collect_shards,
+    collect_reached, collect_requests, collect_shards,
 };
 use crate::operations::Operations;
 use crate::queue::{JobQueue, ReplyTo};
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     /// Which show the pages for operators, and nothing else.
     pub(crate) admin_listeners: Vec<bool>,
     pub(crate) has_admin: bool,
+    /// Where an address may have only so many connections.
+    pub(crate) addresses: Option<Arc<Addresses>>,
     /// Where connections are secured.
     pub(crate) tls: Option<Arc<Tls>>,
     /// Where requests need a token.
@@ -172,6 +175,7 @@ impl Shared {
         let process = self.sampler.last();
         let now_ns = clock::monotonic_ns();
         let tls = self.tls.as_ref().map(|tls| tls.figures());
+        let addresses = self.addresses.as_ref().map_or((0, 0), |addresses| addresses.figures());
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_string(),
             replica: self.replica,
@@ -186,9 +190,12 @@ impl Shared {
                 new: of_kind(ConnectionKind::New),
             },
             connections_limit: self.connections_max,
+            connections_an_address_max: addresses.0,
+            connections_refused_address_total: addresses.1,
             connections_accepted_total: sum(|shard| shard.accepted.get()),
             connections_refused_total: sum(|shard| shard.refused.get()),
             requests: collect_requests(shards()),
+            limits_reached: collect_reached(shards()),
             latency,
             queue: self.queue.figures(),
             tools: self.registry.specs().map(|spec| spec.name.clone()).collect(),

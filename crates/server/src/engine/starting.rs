@@ -10,6 +10,7 @@ use mio::{Poll, Waker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{SockRef, TcpKeepalive};
 
+use super::addresses::Addresses;
 use super::config::{Listening, ServerConfig, ServerError};
 use super::notifier::Notifier;
 use super::peers::Peers;
@@ -168,6 +169,8 @@ pub(crate) fn share(
         shared_listeners,
         admin_listeners: Vec::new(),
         has_admin: false,
+        addresses: (limits.connections_per_address_max < limits.connections_max)
+            .then(|| Arc::new(Addresses::new(limits.connections_per_address_max))),
         tls: None,
         gate: None,
         cluster: config.cluster,

@@ -149,6 +149,39 @@ impl Outcome {
     }
 }
 
+/// A limit that has ended or refused something, where that is counted nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Reached {
+    /// Head bytes or fields.
+    Head,
+    Body,
+    HeadTime,
+    BodyTime,
+    IdleTime,
+    WriteStall,
+    /// Unsent bytes of a stream.
+    StreamBytes,
+}
+
+impl Reached {
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Head, Self::Body, Self::HeadTime, Self::BodyTime, Self::IdleTime, Self::WriteStall, Self::StreamBytes];
+
+    /// The value of the metric's label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Body => "body",
+            Self::HeadTime => "head_timeout",
+            Self::BodyTime => "body_timeout",
+            Self::IdleTime => "idle_timeout",
+            Self::WriteStall => "write_stall",
+            Self::StreamBytes => "stream_bytes",
+        }
+    }
+}
+
 /// One shard's figures.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -157,6 +190,7 @@ pub(crate) struct ShardCounters {
     pub(crate) connections: [Cell; 3],
     pub(crate) accepted: Cell,
     pub(crate) refused: Cell,
+    reached: [Cell; Reached::ALL.len()],
     pub(crate) requests: [[Cell; Outcome::ALL.len()]; Method::ALL.len()],
     pub(crate) latencies: Latencies,
     pub(crate) streams: Cell,
@@ -176,6 +210,14 @@ pub(crate) struct ShardCounters {
 impl ShardCounters {
     pub(crate) fn count(&self, method: Method, outcome: Outcome) {
         self.requests[method as usize][outcome as usize].add(1);
+    }
+
+    pub(crate) fn reached(&self, limit: Reached) {
+        self.reached[limit as usize].add(1);
+    }
+
+    pub(crate) fn times_reached(&self, limit: Reached) -> u64 {
+        self.reached[limit as usize].get()
     }
 
     pub(crate) fn open_connections(&self) -> u64 {

@@ -14,13 +14,15 @@ pub use components::{ComponentFigures, ShortHistogram, short_bounds_ns};
 pub(crate) use components::{SAMPLED, ShardComponents, ShortTimes};
 pub(crate) use histogram::{BUCKETS, Latencies, bucket};
 pub use histogram::{Histogram, bounds_us};
-pub use snapshot::{ConnectionCounts, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State, TlsFigures};
+pub use snapshot::{
+    ConnectionCounts, LimitCount, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State, TlsFigures,
+};
 pub use status::ClusterReference;
 pub use text::metric_families;
 
 pub(crate) use openmetrics::openmetrics;
 pub(crate) use process::ProcessSampler;
-pub(crate) use snapshot::{collect_requests, collect_shards};
+pub(crate) use snapshot::{collect_reached, collect_requests, collect_shards};
 pub(crate) use stall::StallWatch;
 pub(crate) use status::replica_status;
 pub(crate) use text::{prometheus_text, snapshot_age_line};

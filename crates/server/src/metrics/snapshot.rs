@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::components::ComponentFigures;
-use super::counters::{Method, Outcome, ShardCounters};
+use super::counters::{Method, Outcome, Reached, ShardCounters};
 use super::histogram::Histogram;
 use crate::operations::OperationFigures;
 
@@ -38,6 +38,15 @@ pub struct RequestCount {
     /// "ok", "tool_error", "rpc_error", "http_error", "refused".
     pub outcome: String,
     /// How many.
+    pub count: u64,
+}
+
+/// How often a limit has ended or refused something, since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitCount {
+    /// "head", "body", "head_timeout", "body_timeout", "idle_timeout", "write_stall", "stream_bytes".
+    pub limit: String,
+    /// How often.
     pub count: u64,
 }
 
@@ -132,12 +141,21 @@ pub struct Snapshot {
     /// Connections that may be open: the limit, or what the descriptors allow.
     #[serde(default)]
     pub connections_limit: u64,
+    /// Connections of the address that has most; 0 where nobody counts, since there is no such limit.
+    #[serde(default)]
+    pub connections_an_address_max: u64,
+    /// Connections refused because their address had as many as it may have.
+    #[serde(default)]
+    pub connections_refused_address_total: u64,
     /// Connections accepted since the start.
     pub connections_accepted_total: u64,
     /// Connections refused since the start.
     pub connections_refused_total: u64,
     /// Requests since the start; all pairs of method and outcome, zeros too.
     pub requests: Vec<RequestCount>,
+    /// Limits that are counted nowhere else; all of them, zeros too.
+    #[serde(default)]
+    pub limits_reached: Vec<LimitCount>,
     /// Request read to answer handed to the kernel.
     pub latency: Histogram,
     /// Queue and workers.
@@ -199,6 +217,12 @@ pub(crate) fn collect_requests<'a>(shards: impl Iterator<Item = &'a ShardCounter
         }
     }
     requests
+}
+
+/// Limits that were reached, over all shards.
+pub(crate) fn collect_reached<'a>(shards: impl Iterator<Item = &'a ShardCounters> + Clone) -> Vec<LimitCount> {
+    let of = |limit: Reached| shards.clone().map(|shard| shard.times_reached(limit)).sum();
+    Reached::ALL.iter().map(|limit| LimitCount { limit: limit.label().to_string(), count: of(*limit) }).collect()
 }
 
 /// Each shard's own figures.

@@ -43,7 +43,20 @@ const FAMILIES: &[Family] = &[
     counter("erlmcp_connections_refused_total", "Connections refused at a limit.", |page, s| {
         page.one(s.connections_refused_total)
     }),
+    gauge(
+        "erlmcp_connections_an_address_max",
+        "Connections of the address that has most, where they are limited.",
+        |page, s| page.one(s.connections_an_address_max),
+    ),
+    counter("erlmcp_connections_refused_address_total", "Of those refused: their address had its share.", |page, s| {
+        page.one(s.connections_refused_address_total)
+    }),
     counter("erlmcp_requests_total", "Requests by method and outcome.", requests),
+    counter("erlmcp_limit_reached_total", "How often a limit refused or ended something.", |page, s| {
+        for one in &s.limits_reached {
+            page.labelled("limit", &one.limit, one.count);
+        }
+    }),
     Family {
         name: "erlmcp_latency_seconds",
         kind: "histogram",

@@ -4,6 +4,7 @@ use super::{Net, Shard, ms, ticks};
 use crate::conn::Reading;
 use crate::conn::wheel::TICK_NS;
 use crate::dispatch::write_comment;
+use crate::metrics::counters::{ConnectionKind, Reached};
 use crate::session::Session;
 
 impl<N: Net> Shard<N> {
@@ -48,6 +49,7 @@ impl<N: Net> Shard<N> {
     fn expired(&mut self, key: u32) {
         let Some(connection) = self.table.get_mut(key) else { return };
         if connection.output.is_some() {
+            self.counters.reached(Reached::WriteStall);
             return self.close(key);
         }
         let has_begun = connection.input.is_some();
@@ -61,13 +63,19 @@ impl<N: Net> Shard<N> {
                 self.flush(key);
             }
             Reading::Busy => self.set_deadline(key, u64::MAX),
-            Reading::Body { .. } | Reading::Chunks => self.too_slow(key),
-            Reading::Head if has_begun => self.too_slow(key),
-            Reading::Head | Reading::Discard { .. } | Reading::Linger { .. } => self.close(key),
+            Reading::Body { .. } | Reading::Chunks => self.too_slow(key, Reached::BodyTime),
+            Reading::Head if has_begun => self.too_slow(key, Reached::HeadTime),
+            Reading::Head => {
+                let is_new = connection.kind == ConnectionKind::New;
+                self.counters.reached(if is_new { Reached::HeadTime } else { Reached::IdleTime });
+                self.close(key);
+            }
+            Reading::Discard { .. } | Reading::Linger { .. } => self.close(key),
         }
     }
 
-    fn too_slow(&mut self, key: u32) {
+    fn too_slow(&mut self, key: u32, limit: Reached) {
+        self.counters.reached(limit);
         self.dispatcher.too_slow(&mut self.out);
         self.dispatcher.answered = 0;
         if let Some(connection) = self.table.get_mut(key) {

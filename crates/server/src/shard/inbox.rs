@@ -8,7 +8,7 @@ use super::mailbox::{Delivery, Inbox, Note, Origin, SESSIONS_ENDED};
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
 use crate::dispatch::{RETRY_MS, write_message, write_retry_after};
-use crate::metrics::counters::Outcome;
+use crate::metrics::counters::{Outcome, Reached};
 use crate::queue::Answer;
 use crate::session::EventId;
 
@@ -115,6 +115,7 @@ impl<N: Net> Shard<N> {
             return;
         };
         if connection.output.as_ref().is_some_and(|output| output.len() as u64 > behind_max) {
+            self.counters.reached(Reached::StreamBytes);
             return self.close(token.key);
         }
         self.out.extend_from_slice(bytes);

@@ -119,13 +119,36 @@ impl<N: Net> Shard<N> {
         if let Some(kind) = origin.kind {
             return self.inherit(stream, origin.listener, kind);
         }
-        let refused = self.shared.open_connections() >= self.shared.connections_max;
-        if refused {
-            self.counters.refused.add(1);
-            if self.lingering_refused >= self.shared.limits.linger_connections_max {
-                return;
-            }
+        if self.shared.open_connections() >= self.shared.connections_max {
+            return self.refuse(stream, origin);
         }
+        let Some(key) = self.put(stream, origin) else { return };
+        self.counters.accepted.add(1);
+        self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+    }
+
+    /// Tells a connection that it is one too many, and ends it.
+    pub(crate) fn refuse(&mut self, stream: N::Stream, origin: Origin) {
+        self.counters.refused.add(1);
+        if self.lingering_refused >= self.shared.limits.linger_connections_max {
+            return;
+        }
+        let Some(key) = self.put(stream, origin) else { return };
+        self.lingering_refused += 1;
+        self.dispatcher.too_many(&mut self.out);
+        let Some(connection) = self.table.get_mut(key) else { return };
+        connection.closes = true;
+        connection.refused = true;
+        connection.reading = Reading::Busy;
+        self.flush(key);
+        // One that has to shake hands before it can be told gets no more time for it than others have for a request.
+        if self.table.get(key).is_some_and(|connection| connection.output.is_some()) {
+            self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+        }
+    }
+
+    /// Puts a new connection into the table; none where the system does not take it.
+    fn put(&mut self, stream: N::Stream, origin: Origin) -> Option<u32> {
         self.generation = self.generation.wrapping_add(1);
         let key = self.table.insert(Connection::new(stream, self.generation, origin.listener));
         let token = ConnToken::new(key, self.generation);
@@ -133,20 +156,9 @@ impl<N: Net> Shard<N> {
         self.counters.connections[ConnectionKind::New as usize].add(1);
         if self.net.register(&mut connection.stream, token).is_err() {
             self.close(key);
-            return;
+            return None;
         }
-        if refused {
-            self.lingering_refused += 1;
-            self.dispatcher.too_many(&mut self.out);
-            connection.closes = true;
-            connection.refused = true;
-            connection.reading = Reading::Busy;
-            self.flush(key);
-            // One that has to shake hands before it can be told gets no more time for it than others.
-            return self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
-        }
-        self.counters.accepted.add(1);
-        self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+        Some(key)
     }
 
     /// Takes over a connection that was idle in the process before this one.

@@ -8,6 +8,7 @@ use mio::net::TcpStream;
 
 use super::ConnToken;
 use super::secure::Secure;
+use crate::engine::AddressPlace;
 
 /// One connection's bytes. Nothing in it waits.
 pub(crate) trait Transport {
@@ -37,9 +38,16 @@ impl Shut for TcpStream {
     }
 }
 
-/// A socket as it is, or secured.
+/// A socket as it is, or one that needs more than its descriptor. Two cases, so that plain connections stay small.
 pub(crate) enum Link {
     Plain(TcpStream),
+    Held(Box<Held>),
+}
+
+/// See [`Link`].
+pub(crate) enum Held {
+    /// Plain, where each address may have only so many.
+    Counted(TcpStream, #[expect(dead_code, reason = "it counts by being there")] AddressPlace),
     Secure(Box<Secure<TcpStream>>),
 }
 
@@ -47,7 +55,21 @@ impl Link {
     fn socket(&mut self) -> &mut TcpStream {
         match self {
             Self::Plain(socket) => socket,
-            Self::Secure(secure) => &mut secure.socket,
+            Self::Held(held) => match &mut **held {
+                Held::Counted(socket, _) => socket,
+                Held::Secure(secure) => &mut secure.socket,
+            },
+        }
+    }
+
+    /// None where the bytes of the socket are those of the connection.
+    fn secure(&mut self) -> Option<&mut Secure<TcpStream>> {
+        match self {
+            Self::Held(held) => match &mut **held {
+                Held::Secure(secure) => Some(secure),
+                Held::Counted(..) => None,
+            },
+            Self::Plain(_) => None,
         }
     }
 }
@@ -74,34 +96,34 @@ pub(crate) struct Readiness {
 
 impl Transport for Link {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.read(buffer),
-            Self::Secure(secure) => secure.read(buffer),
+        match self.secure() {
+            None => self.socket().read(buffer),
+            Some(secure) => secure.read(buffer),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(socket) => socket.write(bytes),
-            Self::Secure(secure) => secure.write(bytes),
+        match self.secure() {
+            None => self.socket().write(bytes),
+            Some(secure) => secure.write(bytes),
         }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(socket) => socket.shut(),
-            Self::Secure(secure) => secure.finish(),
+        match self.secure() {
+            None => self.socket().shut(),
+            Some(secure) => secure.finish(),
         }
     }
 
     fn go_on(&mut self) {
-        if let Self::Secure(secure) = self {
+        if let Some(secure) = self.secure() {
             secure.go_on();
         }
     }
 
     fn has_ended(&self) -> bool {
-        matches!(self, Self::Secure(secure) if secure.has_ended())
+        matches!(self, Self::Held(held) if matches!(&**held, Held::Secure(secure) if secure.has_ended()))
     }
 }
 
@@ -120,8 +142,14 @@ impl Net for Sockets {
     }
 
     fn release(&mut self, link: Link) -> io::Result<OwnedFd> {
-        // The keys of a secured connection stay here, and without them its socket is of no use to anyone.
-        let Link::Plain(mut socket) = link else { return Err(io::ErrorKind::Unsupported.into()) };
+        let mut socket = match link {
+            Link::Plain(socket) => socket,
+            Link::Held(held) => match *held {
+                Held::Counted(socket, _) => socket,
+                // Its keys stay here, and without them its socket is of no use to anyone.
+                Held::Secure(_) => return Err(io::ErrorKind::Unsupported.into()),
+            },
+        };
         // The socket lives on elsewhere, and the kernel would go on to tell of it here.
         self.registry.deregister(&mut socket)?;
         Ok(std::net::TcpStream::from(socket).into())

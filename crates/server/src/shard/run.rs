@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
 use super::accepting::Accepting;
-use super::net::{Link, Readiness, Sockets};
+use super::net::{Held, Link, Readiness, Sockets};
 use super::secure::Secure;
 use super::{ConnToken, Origin, Shard};
 use crate::clock;
@@ -41,14 +41,19 @@ impl Looping {
 impl Shard<Sockets> {
     /// Takes a socket over, secured where its listener is.
     fn welcome(&mut self, socket: TcpStream, origin: Origin) {
-        let link = match self.shared.tls_of(origin.listener) {
-            None => Link::Plain(socket),
-            Some(tls) => match Secure::new(socket, tls) {
-                Some(secure) => Link::Secure(Box::new(secure)),
+        let addresses = self.shared.addresses.as_ref();
+        // One whose peer has gone already is nobody's.
+        let place = addresses.and_then(|addresses| Some(addresses.enter(socket.peer_addr().ok()?.ip())));
+        let is_above = place.as_ref().is_some_and(|place| place.is_above);
+        let link = match (self.shared.tls_of(origin.listener), place) {
+            (None, None) => Link::Plain(socket),
+            (None, Some(place)) => Link::Held(Box::new(Held::Counted(socket, place))),
+            (Some(tls), place) => match Secure::new(socket, tls, place) {
+                Some(secure) => Link::Held(Box::new(Held::Secure(Box::new(secure)))),
                 None => return,
             },
         };
-        self.adopt(link, origin);
+        if is_above && origin.kind.is_none() { self.refuse(link, origin) } else { self.adopt(link, origin) }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use rustls::ServerConnection;
 
 use super::net::{Shut, Transport};
+use crate::engine::AddressPlace;
 use crate::entry::Tls;
 
 /// Plain bytes that are secured at once; one record has no more.
@@ -28,6 +29,9 @@ pub(crate) struct Secure<S: Write> {
     owed: usize,
     /// Nothing more comes: the peer has said so, or has gone.
     has_ended: bool,
+    /// Where each address may have only so many.
+    #[expect(dead_code, reason = "it counts by being there")]
+    place: Option<AddressPlace>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +56,12 @@ enum Taken {
 
 impl<S: Read + Write> Secure<S> {
     /// None where rustls does not take the configuration.
-    pub(crate) fn new(socket: S, of: &Arc<Tls>) -> Option<Self> {
+    pub(crate) fn new(socket: S, of: &Arc<Tls>, place: Option<AddressPlace>) -> Option<Self> {
         let mut tls = of.connection()?;
         tls.set_buffer_limit(Some(2 * AT_ONCE));
         of.counts.open.fetch_add(1, Ordering::Relaxed);
         let stage = Stage::Opening { first: None };
-        Some(Self { socket, tls, of: Arc::clone(of), stage, owed: 0, has_ended: false })
+        Some(Self { socket, tls, of: Arc::clone(of), stage, owed: 0, has_ended: false, place })
     }
 
     /// Takes what the kernel holds, as much as rustls reads at once.

@@ -3,6 +3,7 @@
 use super::net::Transport;
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
+use crate::metrics::counters::Reached;
 
 /// What became of a write.
 enum Written {
@@ -30,6 +31,7 @@ impl<N: Net> Shard<N> {
                         connection.task.streams() && buffer.len() as u64 > self.shared.limits.stream_bytes_max;
                     connection.output = Some(buffer);
                     if is_late {
+                        self.counters.reached(Reached::StreamBytes);
                         return self.close(key);
                     }
                     // Without progress the clock runs on.

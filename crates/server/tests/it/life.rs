@@ -25,6 +25,32 @@ fn connections_are_spread_over_the_shards() {
 }
 
 #[test]
+fn an_address_has_its_share_of_connections() {
+    let (server, address) = start(Limits { connections_per_address_max: 3, ..Limits::default() });
+    let texts = Texts(address);
+    let mut first: Vec<Client> = (0..3).map(|_| Client::connect(address)).collect();
+    first.iter_mut().for_each(|client| assert_eq!(client.ask(texts.echo("hi")).status, 200));
+    for _ in 0..30 {
+        let mut more = Client::connect(address);
+        let refused = more.answer();
+        assert_eq!((refused.status, refused.field("Connection").as_deref()), (503, Some("close")));
+        assert_eq!(more.rest(), "");
+    }
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let from: std::net::SocketAddr = "127.0.0.9:0".parse().expect("an address");
+    other.bind(&from.into()).and_then(|()| other.connect(&address.into())).expect("loopback is all ours");
+    assert_eq!(Client::of(other.into()).ask(texts.echo("hi")).status, 200, "others are not affected");
+    first.iter_mut().for_each(|client| assert_eq!(client.ask(texts.echo("hi")).status, 200));
+    let snapshot = server.snapshot();
+    assert_eq!((snapshot.connections_refused_address_total, snapshot.connections_refused_total), (30, 30));
+    assert!(snapshot.connections_an_address_max >= 3);
+    drop(first);
+    eventually("its places are free again", || server.snapshot().connections_an_address_max == 0);
+    assert_eq!(Client::connect(address).ask(texts.echo("hi")).status, 200);
+    stop(server);
+}
+
+#[test]
 fn a_drain_answers_what_is_in_flight() {
     let (server, address) = start(Limits::default());
     let texts = Texts(address);

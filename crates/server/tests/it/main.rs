@@ -17,6 +17,7 @@ mod golden;
 mod issuer;
 mod legacy;
 mod life;
+mod limits;
 mod operations;
 mod progress;
 mod resuming;

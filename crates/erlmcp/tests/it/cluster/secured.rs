@@ -1,7 +1,7 @@
 //! A cluster that speaks TLS: its replicas find each other, and one that is told to end leaves its clients in order.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 use rustix::process::Signal;
@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::{Cluster, PATIENCE, signal, until};
+use super::{Cluster, PATIENCE, get, signal, until};
 use crate::encrypted::{certify, flags};
 
 /// A connection to a replica's own address, and its first answer.
@@ -52,4 +52,20 @@ fn a_replica_with_tls_is_a_member_and_ends_its_connections_in_order() {
     assert!(ask(&cluster, 1, &config).1.starts_with("HTTP/1.1 200 "));
     let replica = cluster.replica(1);
     assert!(replica["restarts"] == 1 && replica["state"] == "ready", "its place was taken in order: {replica}");
+}
+
+#[test]
+fn the_pages_of_a_cluster_may_be_at_an_address_of_their_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let admin = TcpListener::bind("127.0.0.5:0").and_then(|free| free.local_addr()).expect("a free port");
+    let cluster = Cluster::start_with(folder.path(), 2, &["--admin-listen", &admin.to_string()]);
+    until("the pages are those of the whole cluster", || {
+        let page = get(admin, "/metrics").map(|(_, page)| page).unwrap_or_default();
+        page.contains("{replica=\"1\"") && page.contains("{replica=\"2\"")
+    });
+    let status = |address, path| get(address, path).map(|(status, _)| status);
+    assert_eq!(status(admin, "/status"), Some(200));
+    for elsewhere in [cluster.shared, cluster.own(1)] {
+        assert_eq!((status(elsewhere, "/metrics"), status(elsewhere, "/ready")), (Some(404), Some(200)), "{elsewhere}");
+    }
 }

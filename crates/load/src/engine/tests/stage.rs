@@ -54,6 +54,7 @@ impl Stage {
             connect_timeout_us: S,
             spread_sources: true,
             reset_on_close: true,
+            tokens: crate::tokens::Tokens::default(),
             allow_foreign: false,
             raw_latencies: false,
         };

@@ -116,7 +116,9 @@ impl Setup<'_> {
             insecure: config.insecure,
             headers: config.headers.iter().map(header).collect(),
             era: config.era.name().into(),
-            own_sessions: config.own_sessions,
+            // A session is its principal's alone.
+            own_sessions: config.own_sessions || config.tokens.len() > 1,
+            tokens: config.tokens.clone(),
             timeout_us,
             connect_timeout_us: timeout_us,
             spread_sources: answering.endpoints.iter().all(|(_, address)| crate::target::is_loopback(address.ip())),

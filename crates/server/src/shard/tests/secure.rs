@@ -121,7 +121,7 @@ proptest! {
         buffer in 1usize..70_000,
     ) {
         let (tls, mut client) = pair();
-        let mut secure = Secure::new(Wire::default(), &tls).expect("a configuration");
+        let mut secure = Secure::new(Wire::default(), &tls, None).expect("a configuration");
         let bytes = |count: usize, salt: usize| (0..count).map(|at| (at * 31 + salt) as u8).collect::<Vec<u8>>();
         let (question, answer) = (bytes(up, 1), bytes(down, 2));
         client.writer().write_all(&question).expect("memory takes it");
@@ -156,7 +156,8 @@ proptest! {
 fn what_is_no_tls_is_told_so_and_then_passed_over() {
     let (tls, _) = pair();
     for (sent, told) in [(&b"GET / HTTP/1.1\r\n\r\n"[..], &b"HTTP/1.1 400 "[..]), (&[0; 64], &[21, 3])] {
-        let mut secure = Secure::new(Wire { room: (9_999, 9_999), ..Wire::default() }, &tls).expect("a configuration");
+        let mut secure =
+            Secure::new(Wire { room: (9_999, 9_999), ..Wire::default() }, &tls, None).expect("a configuration");
         secure.socket.incoming.extend(sent);
         let mut buffer = [0; 512];
         let error = secure.read(&mut buffer).expect_err("it is no TLS");

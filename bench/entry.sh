@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# What it costs to ask who comes: CPU of `erlmcp serve` for a tools/call on kept connections, plain against a file of tokens,
+# against signed tokens (JWT, ES256) and against TLS, in interleaved pairs on one machine. CPU time a request is compared, not
+# requests a second, since the generator shares the cores. Needs wrk and openssl.
+#   bench/entry.sh [PAIRS] [SECONDS A MEASUREMENT]        ERLMCP=PATH: this binary in place of a new one
+set -euo pipefail
+cd "$(dirname "$0")/.."
+pairs=${1:-5}
+seconds=${2:-4}
+binary=${ERLMCP:-}
+if [ -z "$binary" ]; then cargo build --release --locked -p erlmcp; binary=${CARGO_TARGET_DIR:-target}/release/erlmcp; fi
+work=$(mktemp -d)
+started=()
+clean_up() {
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
+
+# Tokens: a line of a file, and one that is signed by a key whose JWKS is in a file.
+base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+made=$("$binary" token bench --scope mcp)
+opaque=$(sed -n 's/^the token.*:  *//p' <<<"$made")
+sed -n 's/^its line.*:  *//p' <<<"$made" >"$work/tokens"
+openssl ecparam -name prime256v1 -genkey -noout -out "$work/key.pem" 2>/dev/null
+point=$(openssl ec -in "$work/key.pem" -pubout -outform DER 2>/dev/null | tail -c 64 | od -An -v -tx1 | tr -d ' \n')
+x=$(printf '%b' "$(sed 's/../\\x&/g' <<<"${point:0:64}")" | base64url)
+y=$(printf '%b' "$(sed 's/../\\x&/g' <<<"${point:64:64}")" | base64url)
+echo "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"use\":\"sig\",\"kid\":\"b\",\"x\":\"$x\",\"y\":\"$y\"}]}" >"$work/jwks"
+header=$(printf '{"alg":"ES256","typ":"JWT","kid":"b"}' | base64url)
+claims=$(printf '{"iss":"https://bench.example","aud":"bench","sub":"bench","exp":%d}' $(($(date +%s) + 7200)) | base64url)
+# A signature of JWS is the two numbers, 32 bytes each, that openssl wraps in DER.
+signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -sign "$work/key.pem" | openssl asn1parse -inform DER |
+  sed -n 's/.*INTEGER *://p' | while read -r number; do printf '%64s' "$number" | tr ' ' '0'; done)
+signed=$header.$claims.$(printf '%b' "$(sed 's/../\\x&/g' <<<"$signature")" | base64url)
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost \
+  -keyout "$work/tls.pem" -out "$work/cert.pem" 2>/dev/null
+
+declare -A pid port token scheme
+serve() { # NAME PORT SCHEME TOKEN FLAGS...
+  local name=$1
+  port[$name]=$2; scheme[$name]=$3; token[$name]=$4
+  shift 4
+  "$binary" serve --listen "127.0.0.1:${port[$name]}" "$@" >"$work/$name.log" 2>&1 & started+=($!)
+  pid[$name]=$!
+  for _ in $(seq 100); do grep -q 'listening on' "$work/$name.log" && return; sleep 0.1; done
+  cat "$work/$name.log" >&2
+  exit 1
+}
+serve plain 18090 http ''
+serve tokens 18091 http "$opaque" --tokens "$work/tokens"
+serve jwt 18092 http "$signed" --jwks "$work/jwks" --jwt-issuer https://bench.example --jwt-audience bench
+others=(tokens jwt)
+if "$binary" serve --help | grep -q -- --tls-cert; then
+  serve tls 18093 https '' --tls-cert "$work/cert.pem" --tls-key "$work/tls.pem"
+  others+=(tls)
+fi
+
+ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
+cpu_us() { # NAME: CPU a request, microseconds
+  local before after
+  before=$(ticks "${pid[$1]}")
+  BEARER=${token[$1]} wrk -t1 -c32 -d"${seconds}s" -s bench/wrk.lua "${scheme[$1]}://127.0.0.1:${port[$1]}/mcp" >"$work/wrk.out"
+  after=$(ticks "${pid[$1]}")
+  if grep -q 'Non-2xx' "$work/wrk.out"; then cat "$work/wrk.out" >&2; exit 1; fi
+  awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" '/requests in/ { print ticks * 1e6 / hz / $1 }' "$work/wrk.out"
+}
+median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+range() { sort -n | awk 'NR == 1 { low = $1 } { high = $1 } END { printf "%.3f to %.3f", low, high }'; }
+
+for name in plain "${others[@]}"; do cpu_us "$name" >/dev/null; done
+for pair in $(seq "$pairs"); do
+  echo "pair $pair of $pairs" >&2
+  for name in "${others[@]}"; do
+    plain=$(cpu_us plain)
+    other=$(cpu_us "$name")
+    again=$(cpu_us plain)
+    echo "$other" >>"$work/$name.us"
+    echo "$plain" >>"$work/plain.us"
+    awk "BEGIN { print 2 * $other / ($plain + $again) }" >>"$work/$name.ratio"
+    awk "BEGIN { print $again / $plain }" >>"$work/control.ratio"
+  done
+done
+echo "| Server | CPU a request, us (median) | against plain (median of pairs) | range |"
+echo "|---|---|---|---|"
+printf '| plain, again | %.1f | %.3f | %s |\n' "$(median <"$work/plain.us")" "$(median <"$work/control.ratio")" "$(range <"$work/control.ratio")"
+for name in "${others[@]}"; do
+  printf '| %s | %.1f | %.3f | %s |\n' "$name" "$(median <"$work/$name.us")" "$(median <"$work/$name.ratio")" "$(range <"$work/$name.ratio")"
+done
