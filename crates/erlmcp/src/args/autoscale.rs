@@ -23,9 +23,9 @@ pub(crate) struct AutoscaleArgs {
     /// By which the service's replicas are found [default: tasks.SERVICE]
     #[arg(long, value_name = "NAME", requires = "swarm")]
     pub(crate) tasks: Option<String>,
-    /// Socket of the Docker engine, a manager's
-    #[arg(long, value_name = "PATH", requires = "swarm", default_value = "/var/run/docker.sock")]
-    pub(crate) engine: PathBuf,
+    /// Socket of the Docker engine, a manager's [default: /var/run/docker.sock]
+    #[arg(long, value_name = "PATH", requires = "swarm")]
+    pub(crate) engine: Option<PathBuf>,
     /// Replicas at least
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) min: u16,

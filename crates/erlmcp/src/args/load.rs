@@ -51,15 +51,9 @@ pub(crate) struct LoadArgs {
     /// Who breaks a target that is no cluster of this machine; see docs/faults.md
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) driver: Option<DriverName>,
-    /// Socket of the Docker engine that the target's tasks run on, for --driver swarm
-    #[arg(
-        long,
-        value_name = "PATH",
-        default_value = "/var/run/docker.sock",
-        requires = "driver",
-        hide_short_help = true
-    )]
-    pub(crate) engine: PathBuf,
+    /// Socket of the Docker engine that the target's tasks run on, for --driver swarm [default: /var/run/docker.sock]
+    #[arg(long, value_name = "PATH", requires = "driver", hide_short_help = true)]
+    pub(crate) engine: Option<PathBuf>,
     /// A limit of the verdict, as sla.p95_ms=50 (repeatable)
     #[arg(long = "threshold", value_name = "NAME=VALUE")]
     pub(crate) thresholds: Vec<String>,

@@ -14,9 +14,9 @@ pub(crate) struct ObserveArgs {
     /// A page in a browser of this machine, with the charts of report.html
     #[arg(long, conflicts_with = "once")]
     pub(crate) web: bool,
-    /// Where the page listens; 0: any free port
-    #[arg(long, value_name = "PORT", default_value_t = 0, requires = "web")]
-    pub(crate) port: u16,
+    /// Where the page listens [default: any free port]
+    #[arg(long, value_name = "PORT", requires = "web")]
+    pub(crate) port: Option<u16>,
 }
 
 const EXAMPLES: &str = "Examples:

@@ -7,6 +7,7 @@ use erlmcp_orchestrator::{AutoscaleConfig, AutoscaleEvent, Place, Policy, SwarmS
 use erlmcp_server::cluster::default_control_path;
 use tokio::sync::mpsc;
 
+use super::opening::docker_socket;
 use crate::args::AutoscaleArgs;
 use crate::console;
 use crate::exit::code;
@@ -43,7 +44,7 @@ fn config(args: AutoscaleArgs) -> AutoscaleConfig {
             name: args.tasks.unwrap_or_else(|| format!("tasks.{service}")),
             service,
             port,
-            engine: args.engine,
+            engine: docker_socket(args.engine),
         }),
         None => Place::Cluster { control: args.at.control.unwrap_or_else(|| default_control_path(port)) },
     };

@@ -53,7 +53,7 @@ fn on_a_page(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
     };
     let observed = runtime.block_on(async {
         let cancel = crate::interrupt::watch()?;
-        anyhow::Ok(erlmcp_orchestrator::observe_on_a_page(&args.what, args.port, opened, cancel).await)
+        anyhow::Ok(erlmcp_orchestrator::observe_on_a_page(&args.what, args.port.unwrap_or(0), opened, cancel).await)
     });
     observed?.map_or_else(failed, |()| Ok(ExitCode::SUCCESS))
 }

@@ -1,7 +1,7 @@
 //! What a run is told by the arguments that the commands share.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use erlmcp_orchestrator::{Driver, StressConfig, ToolCall};
@@ -10,6 +10,11 @@ use erlmcp_report::slo::Slo;
 
 use crate::args::{DriverName, LoadArgs, ProofArgs};
 use crate::layers;
+
+/// Where the Docker engine of this machine listens, if not said.
+pub(super) fn docker_socket(said: Option<PathBuf>) -> PathBuf {
+    said.unwrap_or_else(|| "/var/run/docker.sock".into())
+}
 
 impl LoadArgs {
     /// A run against `target` (None: a local cluster of its own) as far as these say; the rest is the command's to say.
@@ -30,7 +35,7 @@ impl LoadArgs {
             output: self.output,
             record_limit: self.record_limit,
             allow_hosts: self.allow_host,
-            driver: self.driver.map(|DriverName::Swarm| Driver::Swarm { engine: self.engine }),
+            driver: self.driver.map(|DriverName::Swarm| Driver::Swarm { engine: docker_socket(self.engine) }),
             thresholds: thresholds(self.thresholds_file.as_deref(), &self.thresholds)?,
             command_line: self.reaching.without_secrets(layers::effective()),
             ..StressConfig::default()

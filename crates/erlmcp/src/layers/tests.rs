@@ -39,7 +39,7 @@ fn as_typed(words: &[&str]) -> String {
 
 /// A value that an option takes.
 fn sample(command: &str, option: &Opt<'_>) -> &'static str {
-    const CANDIDATES: [&str; 12] = [
+    const CANDIDATES: [&str; 15] = [
         "legacy",
         "per-connection",
         "rate",
@@ -52,6 +52,9 @@ fn sample(command: &str, option: &Opt<'_>) -> &'static str {
         "x",
         "7m",
         "conformance",
+        "127.0.0.1:7",
+        "swarm",
+        "workers=7",
     ];
     let root = lenient(Args::command());
     let is_taken = |value: &&&str| {
@@ -232,7 +235,7 @@ fn what_is_printed_is_a_file_that_says_the_same() {
     );
     let again = comes_to(&["erlmcp", "stress"], &[("ERLMCP_HEADER", "A: s3cret")], Some(&text));
     let stress = |text: &str| {
-        let (_, rest) = text.split_once("url: ").expect("the arguments");
+        let (_, rest) = text.split_once("url: ").unwrap_or_else(|| panic!("no arguments: {text}"));
         // What words said is said by options then.
         rest.replace("connections_word: Some(10000)", "connections_word: None")
             .replace("minutes_word: Some(90s)", "minutes_word: None")
@@ -240,6 +243,19 @@ fn what_is_printed_is_a_file_that_says_the_same() {
             .replace("duration: None", "duration: Some(90s)")
     };
     assert_eq!(stress(&again), stress(&read(layered.words)), "{text}");
+}
+
+/// An option with a default that needs another option beside it would be refused.
+#[test]
+fn the_defaults_of_each_command_can_be_said_in_a_file() {
+    for command in LOADING.into_iter().chain(["autoscale", "observe", "watch"]) {
+        let takes_url = !["serve", "cluster", "autoscale"].contains(&command);
+        let words: Vec<&str> =
+            ["erlmcp", command].into_iter().chain(takes_url.then_some("http://localhost:1")).collect();
+        let layered = all(&words, &[], Some("")).expect("nothing is wrong");
+        let text = printed::toml(&layered, std::iter::empty()).expect("it is shown");
+        assert_eq!(comes_to(&words, &[], Some(&text)), read(layered.words), "{command}: {text}");
+    }
 }
 
 #[test]

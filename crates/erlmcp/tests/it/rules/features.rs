@@ -43,3 +43,13 @@ fn a_manifest_that_turns_them_on_is_found() {
     let manifest = "[features]\ndefault = [\"seeded-bugs\"]\n[dependencies]\nx = { features = [\"seeded-bugs\"] }\n";
     assert_eq!(turned_on(manifest).len(), 2);
 }
+
+/// Beside the binary that people get there is one for a guard: without this line `cargo run` knows not which.
+#[test]
+fn cargo_run_is_the_binary_that_people_get() {
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("it is there");
+    assert!(
+        manifest.lines().any(|line| line == "default-run = \"erlmcp\""),
+        "the README's first command is `cargo run`"
+    );
+}
