@@ -9,27 +9,19 @@
 # of the workers, so that none waits for longer than half a service). Needs python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. peers/shell.sh
 seconds=${1:-10}
 workers=${2:-10}
 service_ms=${3:-100}
 queue=${QUEUE:-$(((workers + 1) / 2))}
-port=18092
-if [ -z "${BINARY:-}" ]; then
-  cargo build --release --locked
-  BINARY=$PWD/target/release/erlmcp
-fi
+ERLMCP=${BINARY:-${ERLMCP:-}}
+erlmcp
 work=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
-
-"$BINARY" serve --listen "127.0.0.1:$port" --workers "$workers" --queue "$queue" >"$work/serve.log" 2>&1 & server=$!
-until curl -s -o "$work/status" "http://127.0.0.1:$port/status"; do
-  kill -0 "$server" 2>/dev/null || { cat "$work/serve.log" >&2; exit 1; }
-  sleep 0.1
-done
+trap 'end_what_was_started; rm -rf "$work"' EXIT
+listening "$work/serve.log" "$ERLMCP" serve --listen 127.0.0.1:0 --workers "$workers" --queue "$queue"
 capacity=$((workers * 1000 / service_ms))
 low=$((capacity * 7 / 10))
-python3 -B bench/overload.py "127.0.0.1:$port" "$service_ms" \
+python3 -B bench/overload.py "$address" "$service_ms" \
   $low "$seconds" $capacity "$seconds" $((2 * capacity)) "$seconds" $((10 * capacity)) "$seconds" $low "$seconds" >"$work/steps"
 result=bench/results/overload-$(date +%Y-%m-%d).md
 mkdir -p bench/results

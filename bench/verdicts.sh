@@ -5,28 +5,18 @@
 # ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. peers/shell.sh
 runs=${1:-5}
 connections=${2:-20000}
 duration=${3:-75s}
-if [ -z "${ERLMCP:-}" ]; then cargo build --release --locked; ERLMCP=$PWD/target/release/erlmcp; fi
+erlmcp
 work=$(mktemp -d)
-cluster=
-clean_up() {
-  [ -z "$cluster" ] || kill "$cluster" 2>/dev/null || true
-  wait 2>/dev/null || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
-"$ERLMCP" cluster --replicas 12 --listen 127.0.0.1:0 --control "$work/control.sock" >"$work/cluster.log" 2>&1 & cluster=$!
-until grep -q 'listening on ' "$work/cluster.log"; do
-  kill -0 "$cluster" 2>/dev/null || { cat "$work/cluster.log" >&2; exit 1; }
-  sleep 0.1
-done
-url=http://$(sed -n 's/.*listening on //p' "$work/cluster.log" | head -1)
+trap 'end_what_was_started; rm -rf "$work"' EXIT
+listening "$work/cluster.log" "$ERLMCP" cluster --tied --replicas 12 --listen 127.0.0.1:0 --control "$work/control.sock"
 for run in $(seq "$runs"); do
   echo "run $run of $runs" >&2
   code=0
-  "$ERLMCP" stress "$url" -c "$connections" -d "$duration" -o "$work/$run" >"$work/$run.log" 2>&1 || code=$?
+  "$ERLMCP" stress "http://$address" -c "$connections" -d "$duration" -o "$work/$run" >"$work/$run.log" 2>&1 || code=$?
   [ -e "$work/$run/report.json" ] || { tail -20 "$work/$run.log" >&2; exit 1; }
   echo "  exit code $code" >&2
 done
