@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use erlmcp_orchestrator::{Joining, JoiningTls};
 
+use super::reaching::{read, word};
 use crate::args::JoiningArgs;
 
 /// As long as it takes to start some machines.
@@ -30,16 +31,13 @@ impl JoiningArgs {
 
 /// The one word that a file holds.
 pub(super) fn token(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let token = text.trim();
-    let is_token = !token.is_empty() && token.len() <= TOKEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
-    ensure!(is_token, "{} holds no token: one word of ASCII is expected, and nothing else", path.display());
-    Ok(token.to_string())
+    let token = word(&read(path)?, TOKEN_MAX);
+    token.with_context(|| format!("{} holds no token: one word of ASCII is expected, and nothing else", path.display()))
 }
 
 /// A file that has PEM in it.
 pub(super) fn pem(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read(path)?;
     ensure!(text.contains("-----BEGIN "), "{} holds no PEM", path.display());
     Ok(text)
 }

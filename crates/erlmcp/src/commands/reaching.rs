@@ -40,7 +40,7 @@ impl ReachingArgs {
         let Some(path) = &self.token_file else { return Ok(Vec::new()) };
         let text = read(path)?;
         let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-        let tokens = lines.map(|(number, line)| word(line, || format!("line {number} of {}", path.display())));
+        let tokens = lines.map(|(number, line)| bearer(line, || format!("line {number} of {}", path.display())));
         let tokens: Vec<String> = tokens.collect::<anyhow::Result<_>>()?;
         let bytes: usize = tokens.iter().map(String::len).sum();
         ensure!(!tokens.is_empty(), "{} holds no bearer token: one a line is expected", path.display());
@@ -62,7 +62,7 @@ impl ReachingArgs {
             }
             (None, None) => return Ok(None),
         };
-        word(&text, || from).map(Some)
+        bearer(&text, || from).map(Some)
     }
 
     /// Root certificates to trust beside the system's, PEM; empty for none.
@@ -87,17 +87,20 @@ impl ReachingArgs {
     }
 }
 
-/// One token. What is none is not repeated.
-fn word(text: &str, from: impl FnOnce() -> String) -> anyhow::Result<String> {
-    let token = text.trim();
-    let is_token = !token.is_empty() && token.len() <= TOKEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if !is_token {
-        bail!("{} holds no bearer token: one word of ASCII is expected, and nothing else", from());
-    }
-    Ok(token.to_string())
+/// A bearer token. What is none is not repeated.
+fn bearer(text: &str, from: impl FnOnce() -> String) -> anyhow::Result<String> {
+    let token = word(text, TOKEN_MAX);
+    token.with_context(|| format!("{} holds no bearer token: one word of ASCII is expected, and nothing else", from()))
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// The one word of visible ASCII that a text is, of `max` bytes at most.
+pub(super) fn word(text: &str, max: usize) -> Option<String> {
+    let word = text.trim();
+    let is_word = !word.is_empty() && word.len() <= max && word.bytes().all(|byte| byte.is_ascii_graphic());
+    is_word.then(|| word.to_string())
+}
+
+pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
