@@ -179,6 +179,9 @@ pub fn read_head<'h, 'b>(bytes: &'b [u8], limits: &HeadLimits, slots: &'h mut Sl
         Ok(Status::Partial) if leading_lines(bytes).is_none() => Err(BAD_LINES),
         Ok(Status::Partial) => return HeadRead::Partial,
         Err(Error::TooManyHeaders) => Err(Refusal::closing(431, "the request has too many header fields")),
+        Err(Error::Version) if window.len() < limits.bytes_max && first_line_end(window) == Ok(None) => {
+            return HeadRead::Partial;
+        }
         Err(Error::Version) => other_version(window, fields_max, limits),
         Err(Error::HeaderName | Error::HeaderValue) => Err(Refusal::closing(400, "a header field is malformed")),
         Err(_) => Err(Refusal::closing(400, "the request line is malformed")),
@@ -205,12 +208,18 @@ fn leading_lines(bytes: &[u8]) -> Option<usize> {
     (lines <= LEADING_LINES_MAX).then_some(lines * 2)
 }
 
+/// Where the first line that is not empty ends; none while it has not come whole.
+fn first_line_end(window: &[u8]) -> Result<Option<usize>, Refusal> {
+    let start = leading_lines(window).ok_or(BAD_LINES)?;
+    Ok(memchr::memmem::find(&window[start..], b"\r\n").map(|end| start + end))
+}
+
 /// Another version than 1.0 or 1.1. A later minor version is read as 1.1 (RFC 9110, 2.5).
 #[cold]
 fn other_version<'h, 'b>(window: &'b [u8], fields_max: usize, limits: &HeadLimits) -> Result<Head<'h, 'b>, Refusal> {
     let bad = Refusal::closing(400, "the request line names no version of HTTP");
     let start = leading_lines(window).ok_or(BAD_LINES)?;
-    let line_end = memchr::memmem::find(&window[start..], b"\r\n").map(|end| start + end).ok_or(bad)?;
+    let line_end = first_line_end(window)?.ok_or(bad)?;
     let line = std::str::from_utf8(&window[start..line_end]).map_err(|_| bad)?;
     let mut parts = line.split(' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())

@@ -194,6 +194,19 @@ fn whether_the_connection_lasts() {
     assert_eq!(keeps("GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\n\r\n"), (false, false));
 }
 
+#[test]
+fn a_version_that_has_not_come_whole_is_waited_for() {
+    for line in ["PRI * HTTP/2.0", "GET /mcp HTTP/0.9", "\r\nGET /mcp HTTP/3.1"] {
+        for end in 0..=line.len() {
+            let part = &line[..end];
+            assert!(matches!(read_head(part.as_bytes(), &LIMITS, &mut slots()), HeadRead::Partial), "{part:?}");
+        }
+        assert_eq!(refusal(format!("{line}\r\n").as_bytes()), Some((505, true)), "{line:?}");
+    }
+    let endless = format!("GET /mcp HTTP/2{}", "0".repeat(16_384));
+    assert_eq!(refusal(endless.as_bytes()), Some((400, true)));
+}
+
 proptest! {
     /// Split at any byte, the parts give what the whole gives.
     #[test]
