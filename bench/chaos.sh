@@ -4,7 +4,7 @@
 # code where the run had at least 100 faults of 20 kinds and audited a million operations without a violation, else with 3.
 # Needs python3; nftables and cgroups v1 (root, most often), or their kinds are SKIPPED.
 #   bench/chaos.sh [MINUTES] [SEED] [more arguments for erlmcp chaos]
-# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. RATE: operations a second. FAULTS,
+# ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise. RATE: operations a second. FAULTS,
 # KINDS and OPERATIONS are other least numbers, for a shorter run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,12 +12,8 @@ minutes=${1:-15}
 seed=${2:-1}
 rate=${RATE:-1500}
 shift $(($# < 2 ? $# : 2))
-if [ -z "${BINARY:-}" ]; then
-  cargo build --release --locked
-  BINARY=target/release/erlmcp
-fi
-binary=$(realpath "$BINARY")
-root=$PWD
+. peers/shell.sh
+erlmcp
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p bench/results
@@ -25,7 +21,7 @@ result=$root/bench/results/chaos-$(date +%Y-%m-%d).md
 
 echo "$minutes minutes of faults, seed $seed" >&2
 code=0
-(cd "$work" && "$binary" chaos --for "${minutes}m" --seed "$seed" --faults "$root/bench/faults-hundred.toml" --operations $rate \
+(cd "$work" && "$ERLMCP" chaos --for "${minutes}m" --seed "$seed" --faults "$root/bench/faults-hundred.toml" --operations $rate \
   -o "$work/run" "$@") >"$work/chaos.log" 2>&1 || code=$?
 [ -e "$work/run/report.json" ] || { tail -20 "$work/chaos.log" >&2; exit 1; }
 

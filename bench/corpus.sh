@@ -4,25 +4,30 @@
 # bench/results/corpus-DATE.md and prints it. Needs python3 (3.11), nginx (installed from Debian where missing) and the server of
 # peers/rmcp-server, which is built.
 #   bench/corpus.sh
-# BINARY=path takes another build than target/release/erlmcp, which is built otherwise; RMCP=path likewise.
+# ERLMCP=path takes another build than target/release/erlmcp, which is built otherwise; RMCP=path likewise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; }
-if [ -z "${BINARY:-}" ]; then
-  cargo build --release --locked
-  BINARY=$PWD/target/release/erlmcp
-fi
+. peers/shell.sh
+erlmcp
 if [ -z "${RMCP:-}" ]; then
   (cd peers/rmcp-server && cargo build --release --locked)
   RMCP=$PWD/peers/rmcp-server/target/release/rmcp-server
 fi
 work=$(mktemp -d)
-started=()
-trap 'kill "${started[@]}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
-ours=18094 nginx=18095 rmcp=18096 inner=18097
-
-"$BINARY" serve --listen "127.0.0.1:$ours" >"$work/serve.log" 2>&1 & started+=($!)
-"$RMCP" --port $rmcp --json --stateless >"$work/rmcp.log" 2>&1 & started+=($!)
+servers=
+clean_up() {
+  for each in $servers; do kill "$each" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
+listening "$work/serve.log" "$ERLMCP" serve --listen 127.0.0.1:0
+servers=$started ours=$address
+listening "$work/rmcp.log" "$RMCP" --port 0 --json --stateless
+servers="$servers $started" rmcp=$address
+# nginx can't say on which port it listens.
+nginx=127.0.0.1:$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 cat >"$work/nginx.conf" <<CONF
 daemon off;
 pid nginx.pid;
@@ -32,35 +37,29 @@ http {
   access_log off;
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   server {
-    listen 127.0.0.1:$nginx;
-    location /mcp { proxy_pass http://127.0.0.1:$inner; }
-  }
-  server {
-    listen 127.0.0.1:$inner;
-    location /mcp { default_type application/json; return 200 '{"jsonrpc":"2.0","id":7,"result":{}}'; }
+    listen $nginx;
+    location /mcp { proxy_pass http://$nginx/inner; }
+    location /inner { default_type application/json; return 200 '{"jsonrpc":"2.0","id":7,"result":{}}'; }
   }
 }
 CONF
-nginx -p "$work" -c "$work/nginx.conf" 2>"$work/nginx.log" & started+=($!)
-for port in $ours $nginx $rmcp; do
-  for _ in $(seq 100); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue 2
-    sleep 0.1
-  done
-  cat "$work"/*.log >&2
-  exit 1
+nginx -p "$work" -c "$work/nginx.conf" 2>"$work/nginx.log" & servers="$servers $!"
+for _ in $(seq 100); do
+  (exec 3<>"/dev/tcp/${nginx/://}") 2>/dev/null && break
+  kill -0 $! 2>/dev/null || { cat "$work/nginx.log" >&2; exit 1; }
+  sleep 0.1
 done
 result=bench/results/corpus-$(date +%Y-%m-%d).md
 mkdir -p bench/results
 {
   echo "# Bad input, and what servers make of it, $(date +%Y-%m-%d)"
   echo
-  echo "erlmcp $("$BINARY" --version | cut -d' ' -f2), nginx $(nginx -v 2>&1 | cut -d/ -f2) as a proxy with its defaults," \
+  echo "erlmcp $("$ERLMCP" --version | cut -d' ' -f2), nginx $(nginx -v 2>&1 | cut -d/ -f2) as a proxy with its defaults," \
     "rmcp $(sed -n 's/^rmcp = .*"=\([0-9.]*\)".*/\1/p' peers/rmcp-server/Cargo.toml) on axum and hyper. The cases are those of the corpus (docs/wire.md)" \
     "in which an HTTP server has to refuse a request and end the connection (limits aside), or to take it. Some of what must be refused here an HTTP" \
     "server may take by RFC 9112 (a line that ends with LF alone, leading zeros of a length): docs/wire.md tells which."
   echo
-  python3 -B bench/corpus.py "erlmcp=127.0.0.1:$ours" "nginx=127.0.0.1:$nginx" "rmcp on hyper=127.0.0.1:$rmcp"
+  python3 -B bench/corpus.py "erlmcp=$ours" "nginx=$nginx" "rmcp on hyper=$rmcp"
 } >"$result"
 cat "$result"
 echo "written to $result" >&2

@@ -7,19 +7,15 @@
 # The store is a file (SQLite), and then PostgreSQL where it is installed (STORES="sqlite" or "postgres" for one alone). The
 # generator's part of the CPU is in the figure: it shares the machine. REPLICAS, AGENTS and CONNECTIONS (beside the operations).
 # AUDIT=10000000 also makes a history of so many operations and audits it: how many operations a second an audit reads.
-# BINARY=path measures another build than target/release/erlmcp, which is built otherwise.
+# ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rate=${1:-11000}
 seconds=${2:-60}
 shift $(($# < 2 ? $# : 2))
 replicas=${REPLICAS:-12}
-if [ -z "${BINARY:-}" ]; then
-  cargo build --release --locked
-  BINARY=target/release/erlmcp
-fi
-ERLMCP=$(realpath "$BINARY")
-export ERLMCP
+. peers/shell.sh
+erlmcp
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p bench/results

@@ -7,12 +7,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 pairs=${1:-5}
 seconds=${2:-4}
-binary=${ERLMCP:-}
-if [ -z "$binary" ]; then cargo build --release --locked -p erlmcp; binary=${CARGO_TARGET_DIR:-target}/release/erlmcp; fi
+. peers/shell.sh
+erlmcp
 work=$(mktemp -d)
-started=()
+servers=
 clean_up() {
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for each in $servers; do kill "$each" 2>/dev/null || true; done
   wait 2>/dev/null || true
   rm -rf "$work"
 }
@@ -20,7 +20,7 @@ trap clean_up EXIT
 
 # Tokens: a line of a file, and one that is signed by a key whose JWKS is in a file.
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
-made=$("$binary" token bench --scope mcp)
+made=$("$ERLMCP" token bench --scope mcp)
 opaque=$(sed -n 's/^the token.*:  *//p' <<<"$made")
 sed -n 's/^its line.*:  *//p' <<<"$made" >"$work/tokens"
 openssl ecparam -name prime256v1 -genkey -noout -out "$work/key.pem" 2>/dev/null
@@ -38,23 +38,21 @@ signed=$header.$claims.$(printf '%b' "$(sed 's/../\\x&/g' <<<"$signature")" | ba
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost \
   -keyout "$work/tls.pem" -out "$work/cert.pem" 2>/dev/null
 
-declare -A pid port token scheme
-serve() { # NAME PORT SCHEME TOKEN FLAGS...
-  local name=$1
-  port[$name]=$2; scheme[$name]=$3; token[$name]=$4
-  shift 4
-  "$binary" serve --listen "127.0.0.1:${port[$name]}" "$@" >"$work/$name.log" 2>&1 & started+=($!)
-  pid[$name]=$!
-  for _ in $(seq 100); do grep -q 'listening on' "$work/$name.log" && return; sleep 0.1; done
-  cat "$work/$name.log" >&2
-  exit 1
+declare -A pid url token
+serve() { # NAME SCHEME TOKEN FLAGS...
+  local name=$1 scheme=$2
+  token[$name]=$3
+  shift 3
+  listening "$work/$name.log" "$ERLMCP" serve --listen 127.0.0.1:0 "$@"
+  pid[$name]=$started; url[$name]=$scheme://$address/mcp
+  servers="$servers $started"
 }
-serve plain 18090 http ''
-serve tokens 18091 http "$opaque" --tokens "$work/tokens"
-serve jwt 18092 http "$signed" --jwks "$work/jwks" --jwt-issuer https://bench.example --jwt-audience bench
+serve plain http ''
+serve tokens http "$opaque" --tokens "$work/tokens"
+serve jwt http "$signed" --jwks "$work/jwks" --jwt-issuer https://bench.example --jwt-audience bench
 others=(tokens jwt)
-if "$binary" serve --help | grep -q -- --tls-cert; then
-  serve tls 18093 https '' --tls-cert "$work/cert.pem" --tls-key "$work/tls.pem"
+if "$ERLMCP" serve --help | grep -q -- --tls-cert; then
+  serve tls https '' --tls-cert "$work/cert.pem" --tls-key "$work/tls.pem"
   others+=(tls)
 fi
 
@@ -62,7 +60,7 @@ ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 cpu_us() { # NAME: CPU a request, microseconds
   local before after
   before=$(ticks "${pid[$1]}")
-  BEARER=${token[$1]} wrk -t1 -c32 -d"${seconds}s" -s bench/wrk.lua "${scheme[$1]}://127.0.0.1:${port[$1]}/mcp" >"$work/wrk.out"
+  BEARER=${token[$1]} wrk -t1 -c32 -d"${seconds}s" -s bench/wrk.lua "${url[$1]}" >"$work/wrk.out"
   after=$(ticks "${pid[$1]}")
   if grep -q 'Non-2xx' "$work/wrk.out"; then cat "$work/wrk.out" >&2; exit 1; fi
   awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" '/requests in/ { print ticks * 1e6 / hz / $1 }' "$work/wrk.out"

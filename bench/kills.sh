@@ -9,7 +9,7 @@
 # cuts a replica off instead, for 3 s each (needs nftables), and goes on with the load until it has lasted 10 minutes
 # (MINUTES): limits are 1 s for the cluster and for the last client, and that no other replica is taken for lost. Writes
 # bench/results/partition-DATE.md.
-# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. EVERY: seconds from one to the next
+# ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise. EVERY: seconds from one to the next
 # at least; each waits besides until the load is steady. OPERATIONS: a second, beside the load, audited at the end. REPLICAS,
 # SEED, RAMP (connections a second).
 set -euo pipefail
@@ -26,11 +26,8 @@ kill) minutes=${MINUTES:-0} name=kills ;;
 partition) minutes=${MINUTES:-10} name=partition ;;
 *) echo "KIND is kill or partition" >&2; exit 2 ;;
 esac
-if [ -z "${BINARY:-}" ]; then
-  cargo build --release --locked
-  BINARY=target/release/erlmcp
-fi
-binary=$(realpath "$BINARY")
+. peers/shell.sh
+erlmcp
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p bench/results
@@ -46,7 +43,7 @@ seconds=$((kills * every + every))
 
 echo "$kills of kind $kind in $seconds s" >&2
 code=0
-"$binary" chaos --faults "$work/list.toml" --for "${seconds}s" -c "$connections" -r "$rate" --ramp-rate "${RAMP:-5000}" \
+"$ERLMCP" chaos --faults "$work/list.toml" --for "${seconds}s" -c "$connections" -r "$rate" --ramp-rate "${RAMP:-5000}" \
   --replicas "$replicas" --operations "${OPERATIONS:-500}" --seed "${SEED:-1}" -o "$work/run" "$@" >"$work/chaos.log" 2>&1 || code=$?
 [ -e "$work/run/report.json" ] || { tail -20 "$work/chaos.log" >&2; exit 1; }
 

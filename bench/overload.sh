@@ -5,7 +5,7 @@
 # refusal at most 5 ms; steady again within 2 s. Exits with 99 where one is missed, with 3 where the generator was the
 # bottleneck (it was busy for more than 30 % of a step's time, or a call was written more than 5 ms late at P99).
 #   bench/overload.sh [SECONDS a step] [WORKERS] [SERVICE_MS]
-# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. QUEUE: calls that may wait (default: half
+# ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise. QUEUE: calls that may wait (default: half
 # of the workers, so that none waits for longer than half a service). Needs python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,6 @@ seconds=${1:-10}
 workers=${2:-10}
 service_ms=${3:-100}
 queue=${QUEUE:-$(((workers + 1) / 2))}
-ERLMCP=${BINARY:-${ERLMCP:-}}
 erlmcp
 work=$(mktemp -d)
 trap 'end_what_was_started; rm -rf "$work"' EXIT

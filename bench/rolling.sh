@@ -10,7 +10,8 @@ connections=${2:-100000}
 rate=${3:-10000}
 replicas=${4:-12}
 seconds=${5:-30}
-if [ -z "${ERLMCP:-}" ]; then cargo build --release --locked; ERLMCP=$PWD/target/release/erlmcp; fi
+. peers/shell.sh
+erlmcp
 mkdir -p bench/results
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

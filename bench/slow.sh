@@ -5,7 +5,7 @@
 # pairs), memory stays under its cap (what a connection may hold, for each of them), and the slow ones are cut at their
 # deadline. Exits with 99 where one is missed.
 #   bench/slow.sh [SLOW CLIENTS] [PAIRS] [SECONDS of good traffic]
-# BINARY=path measures another build than target/release/erlmcp, which is built otherwise. REPLICAS (4), RATE (2000 good
+# ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise. REPLICAS (4), RATE (2000 good
 # requests/s), KINDS ("header body reader"). Needs python3. Each generator of slow clients is a process for 5,000 of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,32 +14,24 @@ pairs=${2:-3}
 seconds=${3:-40}
 replicas=${REPLICAS:-4}
 rate=${RATE:-2000}
-port=18093
 ulimit -Sn "$(ulimit -Hn)"
-if [ -z "${BINARY:-}" ]; then
-  cargo build --release --locked
-  BINARY=$PWD/target/release/erlmcp
-fi
-binary=$(realpath "$BINARY")
+. peers/shell.sh
+erlmcp
 work=$(mktemp -d)
-cluster= slows=
+slows=
 clean_up() {
-  for pid in $slows $cluster; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
+  for pid in $slows; do kill "$pid" 2>/dev/null || true; done
+  end_what_was_started
   rm -rf "$work"
 }
 trap clean_up EXIT
 
 # The anonymous memory of all replicas, bytes.
-anonymous() { for pid in $(pgrep -P "$cluster"); do awk '/^Anonymous:/ { print $2 * 1024 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true; done | awk '{ all += $1 } END { printf "%d", all }'; }
+anonymous() { for pid in $(pgrep -P "$started"); do awk '/^Anonymous:/ { print $2 * 1024 }' "/proc/$pid/smaps_rollup" 2>/dev/null || true; done | awk '{ all += $1 } END { printf "%d", all }'; }
 
 measure() { # KIND COUNT NAME: one run of good traffic beside so many slow clients
-  "$binary" cluster --listen "127.0.0.1:$port" --replicas "$replicas" >"$work/cluster.log" 2>&1 & cluster=$!
-  until grep -q "listening on" "$work/cluster.log"; do
-    kill -0 "$cluster" 2>/dev/null || { cat "$work/cluster.log" >&2; exit 1; }
-    sleep 0.2
-  done
-  local before peak now left=$2 part=0
+  listening "$work/cluster.log" "$ERLMCP" cluster --tied --listen 127.0.0.1:0 --replicas "$replicas" --control "$work/control.sock"
+  local before peak now left=$2 part=0 port=${address##*:}
   before=$(anonymous)
   slows=
   while [ "$left" -gt 0 ]; do
@@ -50,7 +42,7 @@ measure() { # KIND COUNT NAME: one run of good traffic beside so many slow clien
   for number in $(seq 0 $((part - 1))); do
     until grep -q open "$work/slow.$number"; do sleep 0.2; done
   done
-  "$binary" stress "http://127.0.0.1:$port" -c 200 -r "$rate" -d "${seconds}s" --warmup 5s --phases 2,3,6 --tool echo --agents 1 \
+  "$ERLMCP" stress "http://127.0.0.1:$port" -c 200 -r "$rate" -d "${seconds}s" --warmup 5s --phases 2,3,6 --tool echo --agents 1 \
     -o "$work/$3" >"$work/$3.log" 2>&1 & local good=$!
   peak=$before
   while kill -0 "$good" 2>/dev/null; do
@@ -64,9 +56,7 @@ measure() { # KIND COUNT NAME: one run of good traffic beside so many slow clien
   slows=
   for number in $(seq 0 $((part - 1))); do tail -n 1 "$work/slow.$number"; done >"$work/$3.slow"
   echo "$((peak - before))" >"$work/$3.memory"
-  kill "$cluster"
-  wait "$cluster" 2>/dev/null || true
-  cluster=
+  end_what_was_started
 }
 
 for kind in ${KINDS:-header body reader}; do

@@ -31,7 +31,12 @@ npm_packages() {
 
 # Sets ERLMCP to the binary; without it the release binary is built first.
 erlmcp() {
-  [ -n "${ERLMCP:-}" ] && return
+  if [ -n "${ERLMCP:-}" ]; then
+    # Some go to another folder.
+    ERLMCP=$(realpath "$ERLMCP")
+    export ERLMCP
+    return
+  fi
   cargo build --release --locked --manifest-path "$root/Cargo.toml" -p erlmcp >&2 || exit 1
   export ERLMCP=${CARGO_TARGET_DIR:-$root/target}/release/erlmcp
 }
