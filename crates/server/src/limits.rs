@@ -70,6 +70,8 @@ limits! {
     head_timeout_ms = 10_000, "ms", "From a connection's first moment, or a request's first byte, to the end of its head. Later: 408 or close.";
     body_timeout_ms = 30_000, "ms", "From a request's first byte to the end of its body. Later: 408 and close.";
     idle_timeout_ms = 3_600_000, "ms", "Silence between two requests of a connection. Later: close.";
+    connection_age_max_ms = 86_400_000, "ms", "A connection, counted by each process that has it; ends spread over the last eighth. Later: its next answer says Connection: close.";
+    shard_stall_max_ms = 500, "ms", "What a shard may take for one event, without what it waits for a core. Above it: it is blocked, which /health says, and a cluster replaces the replica.";
     tcp_keepalive_ms = 300_000, "ms", "Silence after which the kernel probes whether the peer is still there.";
     write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress. Later: close.";
     linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away.";

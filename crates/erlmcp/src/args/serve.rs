@@ -19,6 +19,8 @@ use super::entry::EntryArgs;
 pub(crate) enum Fixtures {
     /// The official conformance suite of MCP
     Conformance,
+    /// The built-in tools, and one that blocks its shard
+    Blocking,
 }
 
 impl Fixtures {
@@ -26,6 +28,7 @@ impl Fixtures {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Conformance => "conformance",
+            Self::Blocking => "blocking",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::secured::holding;
 use crate::serving::Serving;
 
 /// A new token and its line.
-fn token(more: &[&str]) -> (String, String) {
+pub(crate) fn token(more: &[&str]) -> (String, String) {
     let made = erlmcp(&[&["token", "alice"][..], more].concat()).end();
     let words =
         |line: Option<&str>| line.and_then(|line| line.split_once(":  ")).map(|(_, rest)| rest.trim().to_string());

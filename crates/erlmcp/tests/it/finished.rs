@@ -33,6 +33,11 @@ pub(crate) fn erlmcp(arguments: &[&str]) -> Started {
     start(Command::new(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
 }
 
+/// The same, with all in its log that can be in it.
+pub(crate) fn erlmcp_talkative(arguments: &[&str]) -> Started {
+    start(Command::new(env!("CARGO_BIN_EXE_erlmcp")).args(arguments).env("ERLMCP_LOG", "trace"))
+}
+
 /// The same of the binary that ERLMCP names, where it names one.
 pub(crate) fn erlmcp_named(arguments: &[&str]) -> Started {
     let named = std::env::var_os("ERLMCP").unwrap_or_else(|| env!("CARGO_BIN_EXE_erlmcp").into());

@@ -1,8 +1,15 @@
 //! `erlmcp serve`, until it is dropped.
 
+use std::io::Read;
+use std::net::TcpStream;
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::finished::{Started, erlmcp};
+use crate::finished::{Finished, Started, erlmcp};
+
+/// No answer takes so long, however busy the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(crate) struct Serving {
@@ -12,9 +19,21 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(more: &[&str]) -> Self {
-        let started = erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], more].concat());
+        Self::of(erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], more].concat()))
+    }
+
+    pub(crate) fn of(started: Started) -> Self {
         let address = started.says("listening on ");
         Self { started: Some(started), url: format!("http://{address}") }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").expect("it is plain")
+    }
+
+    /// Ends it; what it has said.
+    pub(crate) fn end(mut self) -> Finished {
+        end(self.started.take().expect("it ends once"))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -22,13 +41,36 @@ impl Serving {
     }
 }
 
+/// The next answer of a connection; all that came where the server closes instead.
+pub(crate) fn answer(stream: &mut TcpStream) -> String {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let (mut answer, mut buffer) = (Vec::new(), [0; 65_536]);
+    loop {
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        let length = |head: &str| head.split_once("Content-Length: ")?.1.split("\r\n").next()?.parse::<usize>().ok();
+        if let Some((head, body)) = text.split_once("\r\n\r\n")
+            && length(head).is_some_and(|length| body.len() >= length)
+        {
+            return text;
+        }
+        match stream.read(&mut buffer) {
+            Ok(count) if count > 0 => answer.extend_from_slice(&buffer[..count]),
+            Ok(_) => return text,
+            Err(error) => panic!("{error} after {text:?}"),
+        }
+    }
+}
+
+/// Asks a server in order to end, and waits for it.
+fn end(started: Started) -> Finished {
+    let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
+    let _ = kill_process(pid, Signal::TERM);
+    started.end()
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
-        if let Some(started) = self.started.take() {
-            let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
-            let _ = kill_process(pid, Signal::TERM);
-            started.end();
-        }
+        self.started.take().map(end);
     }
 }
 

@@ -25,9 +25,16 @@ pub struct Fault<'a> {
     pub why: &'static str,
 }
 
+const TOO_DEEP: &str = "the body is nested too deeply";
+
 impl<'a> Fault<'a> {
     pub(super) fn new(id: Option<&'a str>, code: i64, why: &'static str) -> Self {
         Self { id, status: 400, code, why }
+    }
+
+    /// The message has more levels than [`MessageLimits::depth_max`].
+    pub fn is_too_deep(&self) -> bool {
+        self.why == TOO_DEEP
     }
 }
 
@@ -143,7 +150,7 @@ pub fn read_message<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<Messag
         Ok(()) if is_object => reading.judge(limits),
         Ok(()) => Err(Fault::new(None, code::INVALID_REQUEST, "the body is not one JSON-RPC message")),
         Err(JsonError::Syntax) => Err(parse_error("the body is not JSON")),
-        Err(JsonError::TooDeep) => Err(parse_error("the body is nested too deeply")),
+        Err(JsonError::TooDeep) => Err(parse_error(TOO_DEEP)),
     }
 }
 

@@ -101,6 +101,11 @@ pub(super) enum FromReplica {
     Ready,
     /// Its loops turn.
     Beat,
+    /// A shard does not: it has taken so long of its own.
+    Blocked {
+        shard: usize,
+        for_ms: u64,
+    },
     Snapshot(Box<Snapshot>),
     /// What came of a probe of another replica.
     Probe {

@@ -150,6 +150,7 @@ mod tests {
             tools: vec!["echo".into()],
             streams: 0,
             sessions: 0,
+            sessions_held: 0,
             memory: Memory::default(),
             tls: None,
             tasks: 0,
@@ -157,6 +158,8 @@ mod tests {
             descriptors_limit: 100,
             cpu_seconds: 0.5,
             shards: Vec::new(),
+            shards_blocked: 0,
+            shard_stalls_total: 0,
             operations: None,
             components: ComponentFigures { tools: 1, batches: 2, ..ComponentFigures::default() },
         }

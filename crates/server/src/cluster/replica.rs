@@ -28,7 +28,7 @@ use super::probe::Probe;
 use super::pulse::HEARTBEAT_MS;
 use crate::answer::ServerInfo;
 use crate::clock::{monotonic_ns, unix_ns};
-use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared};
+use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared, Stalled};
 use crate::entry::Inside;
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
@@ -260,8 +260,12 @@ impl Replica {
 
     async fn beat(&mut self, beats: u64) -> io::Result<()> {
         let Some(server) = &self.server else { return Ok(()) };
+        let blocked = server.look_at_shards();
         let turns = monotonic_ns().saturating_sub(server.last_poll_ns()) < LOOPS_TURN_NS;
         let snapshot = beats.is_multiple_of(BEATS_A_SNAPSHOT).then(|| Box::new(server.snapshot()));
+        for Stalled { shard, for_ms } in blocked {
+            self.say(&FromReplica::Blocked { shard, for_ms }).await?;
+        }
         if turns {
             self.say(&FromReplica::Beat).await?;
         }

@@ -30,6 +30,13 @@ impl Supervisor {
                 slot.pulse.beat();
                 slot.is_starved = false;
             }
+            FromReplica::Blocked { shard, for_ms } => {
+                let reason = format!(
+                    "fenced: shard {shard} was blocked for {for_ms} ms by a tool that works or waits in place; make it a \
+                     queued one, or raise shard_stall_max_ms"
+                );
+                self.fence(replica, monotonic_ns(), reason);
+            }
             FromReplica::Snapshot(snapshot) => slot.snapshot = Some(snapshot),
             FromReplica::Probe { replica: watched, good, at_ns } => {
                 let Some(slot) = self.slots.get_mut(&watched) else { return };
@@ -76,15 +83,21 @@ impl Supervisor {
             Judgement::Stuck if slot.last_words.is_some() => {}
             Judgement::Stuck => {
                 let reason = format!("fenced: no heartbeat and no CPU progress for {} s", FENCING_TIME_MS / 1_000);
-                slot.last_words = Some(reason.clone());
-                slot.kill();
-                let has_left = slot.leave(now_ns);
-                self.is_membership_old = true;
-                self.emit(Event::Fenced { replica, at_ns: now_ns, reason: reason.clone() });
-                if has_left {
-                    self.emit(Event::Down { replica, at_ns: now_ns, reason });
-                }
+                self.fence(replica, now_ns, reason);
             }
+        }
+    }
+
+    /// Kills a process that is no use to anyone; it is started again.
+    fn fence(&mut self, replica: u16, now_ns: u64, reason: String) {
+        let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.stage == Stage::Ready) else { return };
+        slot.last_words = Some(reason.clone());
+        slot.kill();
+        let has_left = slot.leave(now_ns);
+        self.is_membership_old = true;
+        self.emit(Event::Fenced { replica, at_ns: now_ns, reason: reason.clone() });
+        if has_left {
+            self.emit(Event::Down { replica, at_ns: now_ns, reason });
         }
     }
 

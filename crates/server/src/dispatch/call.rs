@@ -12,7 +12,7 @@ use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::operations::Attempt;
-use crate::queue::{Job, ReplyTo, Work};
+use crate::queue::{Answer, Full, Job, Rank, ReplyTo, Work};
 use crate::session::Recorder;
 use crate::tools::{
     Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, LogLevel, TaskSupport, capabilities,
@@ -104,6 +104,12 @@ impl Dispatcher {
         }
         let patience_ms =
             if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
+        let rank = match method {
+            Method::OperationStatus => Rank::GoesOn,
+            _ if caller.state.is_some() => Rank::GoesOn,
+            Method::ToolsCall => Rank::Call,
+            _ => Rank::Read,
+        };
         let session = self.session.as_ref();
         let calls = &self.shared.sessions.calls;
         if let Some(batch) = &self.batch {
@@ -111,6 +117,7 @@ impl Dispatcher {
         }
         let job = Job {
             work,
+            rank,
             arguments: message.params.arguments.unwrap_or("{}").into(),
             caller: Arc::new(caller),
             rounds: Arc::clone(&self.shared.sessions.rounds),
@@ -129,8 +136,11 @@ impl Dispatcher {
             cancellation: cancellation.clone(),
             deadline_ns: asker.now_ns.saturating_add(patience_ms.saturating_mul(1_000_000)),
         };
-        match self.shared.queue.push(job) {
-            Ok(()) => {
+        match self.shared.queue.admit(job) {
+            Ok(displaced) => {
+                if let Some((other, full)) = displaced {
+                    self.refuse_waiting(&other, full);
+                }
                 if let Some(task) = &task {
                     return self.task_begun(message, task);
                 }
@@ -147,6 +157,21 @@ impl Dispatcher {
                 }
                 self.overloaded(message, full.retry_after_ms)
             }
+        }
+    }
+
+    /// Refuses what had been admitted and gave its place; it was not executed.
+    #[cold]
+    fn refuse_waiting(&mut self, job: &Job, full: Full) {
+        let retry_after_ms = self.retry_after(full.retry_after_ms);
+        let mut body = Vec::new();
+        job.answers.error(&mut body, Some(&job.id), &RpcError::overloaded(retry_after_ms));
+        let answer = Answer { status: 503, body, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) };
+        let reply = job.reply.clone();
+        match self.shared.runtime.get() {
+            // The other's shard may be far behind, and this one waits for nobody.
+            Some(runtime) => drop(runtime.spawn(async move { reply.send(answer).await })),
+            None => drop(reply.mailbox.try_answer(reply.token, answer)),
         }
     }
 

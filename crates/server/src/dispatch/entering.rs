@@ -11,7 +11,7 @@ use super::route::{Page, Route};
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
 use crate::entry::{Denied, Gate, StreamPlace};
-use crate::metrics::counters::{Method, Outcome};
+use crate::metrics::counters::{Method, Outcome, Reached};
 
 const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
 const NOT_HERE: Refusal = Refusal::keeping(404, "there is nothing at this path of this address");
@@ -100,6 +100,7 @@ impl Dispatcher {
     /// Makes it the answer that a principal has had its share.
     #[cold]
     pub(super) fn quota_used_up(&mut self, id: Option<&str>) -> Handled {
+        self.counters.reached(Reached::Principal);
         let retry_after_ms = self.retry_after(1_000);
         self.body.clear();
         let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "principal"});

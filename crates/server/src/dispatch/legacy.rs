@@ -13,7 +13,7 @@ use erlmcp_protocol::server::{Fault, Head, Message};
 use super::mcp::{Handled, id, label};
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
-use crate::metrics::counters::{Method, Outcome};
+use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::session::{NoSession, Said as Word, Session, Taken, capability};
 
 /// What `logging/setLevel` may say.
@@ -30,7 +30,7 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Option<Step> {
-        let closes = !head.keep_alive || self.draining;
+        let closes = !head.keep_alive || self.ends_connection();
         let answered = Step::Answered { used, left: 0, closes };
         if opens_session(message) {
             // Who names a session that has ended begins anew, as it should.
@@ -86,8 +86,11 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
-        let closes = !head.keep_alive || self.draining;
+        let closes = !head.keep_alive || self.ends_connection();
         let answered = Step::Answered { used, left: 0, closes };
+        if fault.is_too_deep() {
+            self.counters.reached(Reached::JsonDepth);
+        }
         let is_batch = body.trim_ascii_start().first() == Some(&b'[');
         let is_older = said(&head.known) == Said::Legacy && fault.code == code::INVALID_REQUEST;
         if !is_older || !(is_batch || is_response(body, &self.message_limits)) {
@@ -139,6 +142,11 @@ impl Dispatcher {
         let asked = message.params.protocol_version.map(|version| version.decode()).unwrap_or_default();
         let version = negotiate(&asked);
         let capabilities = message.params.capabilities.map_or(0, capabilities);
+        if self.shared.queue.is_pressed() {
+            let handled = self.overloaded(message, self.shared.limits.retry_after_max_ms);
+            self.settle(handled, Method::Initialize, 0, closes, out);
+            return;
+        }
         if !self.has_room_for_session() {
             return self.over_quota(Method::Initialize, closes, out);
         }
@@ -202,7 +210,11 @@ impl Dispatcher {
     /// Holds what a session asks for.
     fn wish(&mut self, message: &Message<'_>, said: Word) -> Handled {
         let taken = self.session.map(|session| self.shared.sessions.hear(&session, said, self.unix_seconds()));
-        if taken == Some(Taken::Yes) { self.empty(message) } else { self.overloaded(message, 0) }
+        if taken == Some(Taken::Yes) {
+            return self.empty(message);
+        }
+        self.counters.reached(Reached::Sessions);
+        self.overloaded(message, 0)
     }
 
     /// The answer that there is nothing to say.

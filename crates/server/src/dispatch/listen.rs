@@ -13,7 +13,7 @@ use crate::answer::RpcError;
 use crate::conn::{Stream, Watched};
 use crate::engine::Change;
 use crate::features::Offers;
-use crate::metrics::counters::Outcome;
+use crate::metrics::counters::{Outcome, Reached};
 use crate::session::EventId;
 
 /// Nothing on the way may keep what belongs to one client, or keep it back.
@@ -46,6 +46,10 @@ impl Dispatcher {
             return self.rpc_error(message, 505, error);
         }
         if self.shared.open_streams() >= self.shared.limits.streams_max {
+            self.counters.reached(Reached::Streams);
+            return self.overloaded(message, self.shared.limits.retry_after_max_ms);
+        }
+        if self.shared.queue.is_pressed() {
             return self.overloaded(message, self.shared.limits.retry_after_max_ms);
         }
         let Ok(place) = self.stream_place() else {

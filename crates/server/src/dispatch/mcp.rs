@@ -44,7 +44,7 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
-        let closes = !head.keep_alive || self.draining;
+        let closes = !head.keep_alive || self.ends_connection();
         let answered = Step::Answered { used, left: 0, closes };
         if !self.is_within_quota() {
             self.over_quota(Method::Unread, closes, out);

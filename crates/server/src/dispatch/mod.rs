@@ -83,6 +83,8 @@ pub(crate) struct Dispatcher {
     pub(crate) answered: u64,
     /// Every connection ends after its answer.
     pub(crate) draining: bool,
+    /// The connection of the request that is being read ends after its answer.
+    pub(crate) is_last: bool,
     /// What the last request was for.
     pub(crate) kind: ConnectionKind,
     /// Of the request that is being answered, where it is of the older era.
@@ -123,6 +125,7 @@ impl Dispatcher {
             random: seed | 1,
             answered: 0,
             draining: false,
+            is_last: false,
             kind: ConnectionKind::New,
             session: None,
             batch: None,
@@ -271,9 +274,13 @@ impl Dispatcher {
         Step::Answered { used, left, closes }
     }
 
+    fn ends_connection(&self) -> bool {
+        self.draining || self.is_last
+    }
+
     /// A request's body is not wanted: bytes used, bytes still to come, and whether the connection ends instead.
     fn rest_of(&self, bytes: &[u8], head: &Head<'_, '_>) -> (usize, u32, bool) {
-        let last = !head.keep_alive || self.draining;
+        let last = !head.keep_alive || self.ends_connection();
         let Body::Length(length) = head.body else { return (bytes.len(), 0, true) };
         let whole = head.length as u64 + length;
         let left = whole.saturating_sub(bytes.len() as u64);

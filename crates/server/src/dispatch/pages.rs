@@ -37,7 +37,10 @@ pub(crate) fn show(shared: &Shared, page: Page, listener: u8, accept: Accept) ->
     match (page, cluster) {
         // Made where the request is known.
         (Page::Resource, _) => Shown::json(404, &json!({})),
-        (Page::Health, _) => Shown::json(200, &json!({"status": "live"})),
+        (Page::Health, _) => match shared.stalls.blocked() {
+            none if none.is_empty() => Shown::json(200, &json!({"status": "live"})),
+            shards => Shown::json(503, &json!({"status": "blocked", "shards": shards})),
+        },
         (Page::Ready, _) => {
             let state = shared.state();
             Shown::json(if state == State::Ready { 200 } else { 503 }, &json!({"status": state}))

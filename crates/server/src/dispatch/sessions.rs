@@ -16,7 +16,7 @@ use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::conn::{Call, Stream, Watched};
 use crate::entry::StreamPlace;
-use crate::metrics::counters::{Method, Outcome};
+use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::queue::ReplyTo;
 use crate::session::{EventId, NoSession, Session, Told};
 use crate::tools::Cancellation;
@@ -36,7 +36,7 @@ impl Dispatcher {
         if head.body != Body::Length(0) {
             return self.turn_away(bytes, head, &Refusal::closing(400, "this method takes no body"), None, out);
         }
-        let closes = !head.keep_alive || self.draining;
+        let closes = !head.keep_alive || self.ends_connection();
         if !self.is_within_quota() {
             self.over_quota(Method::Unread, closes, out);
             return Step::Answered { used: head.length, left: 0, closes };
@@ -77,6 +77,9 @@ impl Dispatcher {
         } else if let Some(Some(last)) = last.filter(|last| last.is_some_and(|last| last.told.is_none())) {
             return self.resume_call(head, &session, &last, closes, asker, out);
         } else if self.shared.open_streams() >= self.shared.limits.streams_max {
+            self.counters.reached(Reached::Streams);
+            (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
+        } else if self.shared.queue.is_pressed() {
             (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
         } else {
             let Ok(place) = self.stream_place() else {
@@ -85,7 +88,10 @@ impl Dispatcher {
             };
             match self.push(session, last, place, closes, out) {
                 Some(stream) => return Step::Opened { used, stream },
-                None => refused(Refusal::keeping(409, "the session has as many streams as it may have")),
+                None => {
+                    self.counters.reached(Reached::SessionStreams);
+                    refused(Refusal::keeping(409, "the session has as many streams as it may have"))
+                }
             }
         };
         self.refuse_session(Method::Get, status, &error, closes, out);

@@ -8,6 +8,7 @@ mod history;
 mod notifier;
 mod peers;
 mod shared;
+mod stalls;
 mod starting;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub use notifier::Notifier;
 pub(crate) use notifier::{Outbox, Updates};
 pub(crate) use peers::Forwarded;
 pub(crate) use shared::Shared;
+pub(crate) use stalls::Stalled;
 pub(crate) use starting::share;
 
 use crate::clock::monotonic_ns;
@@ -49,7 +51,9 @@ impl Server {
     /// # Errors
     /// Where the configuration is no good or the system can't give what is needed.
     pub fn start(config: ServerConfig, listeners: Vec<Listening>, ready: bool) -> Result<Self, ServerError> {
-        starting::start(config, listeners, ready, None, None)
+        let server = starting::start(config, listeners, ready, None, None)?;
+        starting::watch_shards(&server.shared)?;
+        Ok(server)
     }
 
     /// Listens on an address and serves there, ready at once: all that a lone server needs. Port 0 is any free one; see
@@ -116,6 +120,11 @@ impl Server {
     /// times a second.
     pub fn last_poll_ns(&self) -> u64 {
         self.shared.last_poll_ns()
+    }
+
+    /// Shards that have turned out to be blocked since this was last called, which has to be every so many ms.
+    pub(crate) fn look_at_shards(&self) -> Vec<Stalled> {
+        self.shared.look_at_shards()
     }
 
     /// Begins the drain: not ready, streams end with their result, what is in flight is answered, idle connections

@@ -10,6 +10,7 @@ use super::config::ClusterPages;
 use super::heir::Heir;
 use super::notifier::Notifier;
 use super::peers::Peers;
+use super::stalls::{Stalled, Stalls};
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
@@ -74,6 +75,8 @@ pub(crate) struct Shared {
     /// There is, or was.
     pub(super) has_heir: AtomicBool,
     pub(crate) pages: Mutex<Option<Arc<ClusterPages>>>,
+    /// Which shards are blocked.
+    pub(crate) stalls: Stalls,
     /// As the limit has it, or as the descriptors allow.
     pub(crate) connections_max: u64,
     pub(crate) started_ns: u64,
@@ -153,6 +156,10 @@ impl Shared {
         self.counters.iter().map(|shard| shard.streams.get()).sum()
     }
 
+    pub(crate) fn look_at_shards(&self) -> Vec<Stalled> {
+        self.stalls.look(clock::monotonic_ns(), self.counters.iter().map(|shard| &**shard))
+    }
+
     pub(crate) fn last_poll_ns(&self) -> u64 {
         self.counters.iter().map(|shard| shard.last_poll_ns.get()).min().unwrap_or(0)
     }
@@ -195,12 +202,13 @@ impl Shared {
             connections_accepted_total: sum(|shard| shard.accepted.get()),
             connections_refused_total: sum(|shard| shard.refused.get()),
             requests: collect_requests(shards()),
-            limits_reached: collect_reached(shards()),
+            limits_reached: collect_reached(shards(), &self.limits, process.descriptors_limit),
             latency,
             queue: self.queue.figures(),
             tools: self.registry.specs().map(|spec| spec.name.clone()).collect(),
             streams: self.open_streams(),
             sessions: self.sessions.streams.sessions(),
+            sessions_held: self.sessions.held.count(),
             memory: Memory {
                 anonymous: process.anonymous,
                 rss: process.rss,
@@ -215,6 +223,8 @@ impl Shared {
             descriptors_limit: process.descriptors_limit,
             cpu_seconds: process.cpu_ns as f64 / 1e9,
             shards: collect_shards(shards()),
+            shards_blocked: self.stalls.blocked().len() as u64,
+            shard_stalls_total: self.stalls.total(),
             components: self.components(),
             tls,
             operations: self.operations.get().map(|operations| operations.figures()),

@@ -14,6 +14,7 @@ use super::addresses::Addresses;
 use super::config::{Listening, ServerConfig, ServerError};
 use super::notifier::Notifier;
 use super::peers::Peers;
+use super::stalls::{LOOK_MS, Stalls};
 use super::{Server, Shared};
 use crate::answer::AnswerWriter;
 use crate::clock::{self, Clock};
@@ -189,6 +190,7 @@ pub(crate) fn share(
         has_heir: AtomicBool::new(false),
         pages: Mutex::new(None),
         connections_max: limits.connections_max.min(descriptors().saturating_sub(limits.descriptors_reserved)),
+        stalls: Stalls::new(limits.shard_stall_max_ms),
         started_ns,
         started_unix_ns,
         limits,
@@ -222,6 +224,20 @@ fn prepare(listeners: Vec<Listening>, limits: &Limits) -> Result<Vec<mio::net::T
         sockets.push(mio::net::TcpListener::from_std(listening.listener));
     }
     Ok(sockets)
+}
+
+/// Looks whether a shard is blocked, until the server is gone: on a thread of its own, since neither the shards nor the
+/// workers may be what it waits for.
+pub(super) fn watch_shards(shared: &Arc<Shared>) -> Result<(), ServerError> {
+    let shared = Arc::downgrade(shared);
+    let watch = move || {
+        while let Some(shared) = shared.upgrade() {
+            shared.look_at_shards();
+            drop(shared);
+            std::thread::sleep(Duration::from_millis(LOOK_MS));
+        }
+    };
+    std::thread::Builder::new().name("shard-watch".into()).spawn(watch).map_err(system("threads")).map(drop)
 }
 
 /// Once a second, away from the shards: reading /proc takes its time.

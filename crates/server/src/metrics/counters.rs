@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::components::ShardComponents;
 use super::histogram::Latencies;
+use crate::limits::Limits;
 
 /// A counter or a gauge with a single writer.
 #[derive(Debug, Default)]
@@ -149,35 +150,96 @@ impl Outcome {
     }
 }
 
-/// A limit that has ended or refused something, where that is counted nowhere else.
+/// A limit that has ended or refused something, or made it wait, where that is counted nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Reached {
     /// Head bytes or fields.
     Head,
     Body,
+    JsonDepth,
+    /// Answers to pipelined requests that had to be out before more was read.
+    Pipelined,
+    /// A request that waited for the call before it on its connection.
+    InFlight,
+    /// Sessions that have to be held.
+    Sessions,
+    SessionStreams,
+    Streams,
+    /// Unsent bytes of a stream.
+    StreamBytes,
     HeadTime,
     BodyTime,
     IdleTime,
+    Age,
     WriteStall,
-    /// Unsent bytes of a stream.
-    StreamBytes,
+    /// What a principal may use.
+    Principal,
+    /// The system gave no descriptor for a connection.
+    Descriptors,
 }
 
 impl Reached {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Head, Self::Body, Self::HeadTime, Self::BodyTime, Self::IdleTime, Self::WriteStall, Self::StreamBytes];
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Head,
+        Self::Body,
+        Self::JsonDepth,
+        Self::Pipelined,
+        Self::InFlight,
+        Self::Sessions,
+        Self::SessionStreams,
+        Self::Streams,
+        Self::StreamBytes,
+        Self::HeadTime,
+        Self::BodyTime,
+        Self::IdleTime,
+        Self::Age,
+        Self::WriteStall,
+        Self::Principal,
+        Self::Descriptors,
+    ];
 
     /// The value of the metric's label.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Head => "head",
             Self::Body => "body",
+            Self::JsonDepth => "json_depth",
+            Self::Pipelined => "pipelined",
+            Self::InFlight => "in_flight",
+            Self::Sessions => "sessions",
+            Self::SessionStreams => "session_streams",
+            Self::Streams => "streams",
+            Self::StreamBytes => "stream_bytes",
             Self::HeadTime => "head_timeout",
             Self::BodyTime => "body_timeout",
             Self::IdleTime => "idle_timeout",
+            Self::Age => "connection_age",
             Self::WriteStall => "write_stall",
-            Self::StreamBytes => "stream_bytes",
+            Self::Principal => "principal",
+            Self::Descriptors => "descriptors",
+        }
+    }
+
+    /// Where the limit is, in its own unit; `descriptors`: what the process may have.
+    pub(crate) fn at(self, limits: &Limits, descriptors: u64) -> u64 {
+        match self {
+            Self::Head => limits.head_bytes_max,
+            Self::Body => limits.body_bytes_max,
+            Self::JsonDepth => limits.json_depth_max,
+            Self::Pipelined => limits.answers_bytes_soft_max,
+            Self::InFlight => 1,
+            Self::Sessions => limits.sessions_held_max,
+            Self::SessionStreams => limits.session_streams_max,
+            Self::Streams => limits.streams_max,
+            Self::StreamBytes => limits.stream_bytes_max,
+            Self::HeadTime => limits.head_timeout_ms,
+            Self::BodyTime => limits.body_timeout_ms,
+            Self::IdleTime => limits.idle_timeout_ms,
+            Self::Age => limits.connection_age_max_ms,
+            Self::WriteStall => limits.write_stall_timeout_ms,
+            Self::Principal => limits.principal_requests_max,
+            Self::Descriptors => descriptors,
         }
     }
 }
@@ -199,6 +261,10 @@ pub(crate) struct ShardCounters {
     pub(crate) buffer_bytes: Cell,
     /// When the loop last came back to its poll, CLOCK_MONOTONIC ns.
     pub(crate) last_poll_ns: Cell,
+    /// Goes up within a turn of the loop as well, so that a long turn is told from a blocked one.
+    pub(crate) steps: Cell,
+    /// The thread's id.
+    pub(crate) thread: Cell,
     pub(crate) stall_longest_ns: Cell,
     pub(crate) stall_last_second_ns: Cell,
     /// CPU time of the longest turn of that second.

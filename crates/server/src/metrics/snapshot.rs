@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::components::ComponentFigures;
 use super::counters::{Method, Outcome, Reached, ShardCounters};
 use super::histogram::Histogram;
+use crate::limits::Limits;
 use crate::operations::OperationFigures;
 
 /// Where a server stands.
@@ -41,11 +42,14 @@ pub struct RequestCount {
     pub count: u64,
 }
 
-/// How often a limit has ended or refused something, since the start.
+/// How often a limit has ended or refused something, or made it wait, since the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitCount {
-    /// "head", "body", "head_timeout", "body_timeout", "idle_timeout", "write_stall", "stream_bytes".
+    /// "head", "body", "json_depth", ..., as in `/metrics`.
     pub limit: String,
+    /// Where the limit is: bytes, levels, ms or a number.
+    #[serde(default)]
+    pub at: u64,
     /// How often.
     pub count: u64,
 }
@@ -166,6 +170,9 @@ pub struct Snapshot {
     pub streams: u64,
     /// Sessions of the older protocol with a stream of their own here. Those at rest are not known: they cost nothing.
     pub sessions: u64,
+    /// Sessions of the older protocol that have to be held: with a log level or subscriptions of their own.
+    #[serde(default)]
+    pub sessions_held: u64,
     /// Memory by part.
     pub memory: Memory,
     /// Asynchronous tasks alive.
@@ -178,6 +185,12 @@ pub struct Snapshot {
     pub cpu_seconds: f64,
     /// The shards.
     pub shards: Vec<ShardFigures>,
+    /// Shards that are blocked: a tool works or waits in place.
+    #[serde(default)]
+    pub shards_blocked: u64,
+    /// How often one was, since the start.
+    #[serde(default)]
+    pub shard_stalls_total: u64,
     /// None where connections are plain.
     #[serde(default)]
     pub tls: Option<TlsFigures>,
@@ -220,9 +233,18 @@ pub(crate) fn collect_requests<'a>(shards: impl Iterator<Item = &'a ShardCounter
 }
 
 /// Limits that were reached, over all shards.
-pub(crate) fn collect_reached<'a>(shards: impl Iterator<Item = &'a ShardCounters> + Clone) -> Vec<LimitCount> {
-    let of = |limit: Reached| shards.clone().map(|shard| shard.times_reached(limit)).sum();
-    Reached::ALL.iter().map(|limit| LimitCount { limit: limit.label().to_string(), count: of(*limit) }).collect()
+pub(crate) fn collect_reached<'a>(
+    shards: impl Iterator<Item = &'a ShardCounters> + Clone,
+    limits: &Limits,
+    descriptors: u64,
+) -> Vec<LimitCount> {
+    let count = |limit: Reached| shards.clone().map(|shard| shard.times_reached(limit)).sum();
+    let row = |limit: &Reached| LimitCount {
+        limit: limit.label().to_string(),
+        at: limit.at(limits, descriptors),
+        count: count(*limit),
+    };
+    Reached::ALL.iter().map(row).collect()
 }
 
 /// Each shard's own figures.

@@ -43,6 +43,7 @@ pub(crate) fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterRefere
         "tools": snapshot.tools,
         "streams": snapshot.streams,
         "sessions": snapshot.sessions,
+        "sessions_held": snapshot.sessions_held,
         "memory": snapshot.memory,
         "tasks": snapshot.tasks,
         "descriptors": {"open": snapshot.descriptors_open, "limit": snapshot.descriptors_limit},
@@ -50,6 +51,7 @@ pub(crate) fn replica_status(snapshot: &Snapshot, cluster: Option<&ClusterRefere
         "operations": snapshot.operations,
         "components": snapshot.components,
         "shards": snapshot.shards,
+        "shards_blocked": snapshot.shards_blocked,
         "cluster": cluster,
     })
 }

@@ -52,11 +52,20 @@ const FAMILIES: &[Family] = &[
         page.one(s.connections_refused_address_total)
     }),
     counter("erlmcp_requests_total", "Requests by method and outcome.", requests),
-    counter("erlmcp_limit_reached_total", "How often a limit refused or ended something.", |page, s| {
+    gauge("erlmcp_limit", "Where a limit is: bytes, levels, ms or a number.", |page, s| {
         for one in &s.limits_reached {
-            page.labelled("limit", &one.limit, one.count);
+            page.labelled("limit", &one.limit, one.at);
         }
     }),
+    counter(
+        "erlmcp_limit_reached_total",
+        "How often a limit refused or ended something, or made it wait.",
+        |page, s| {
+            for one in &s.limits_reached {
+                page.labelled("limit", &one.limit, one.count);
+            }
+        },
+    ),
     Family {
         name: "erlmcp_latency_seconds",
         kind: "histogram",
@@ -131,6 +140,10 @@ const FAMILIES: &[Family] = &[
         s.operations.iter().for_each(|operations| page.one(operations.store_backlog));
     }),
     gauge("erlmcp_streams", "Open subscription streams.", |page, s| page.one(s.streams)),
+    gauge("erlmcp_sessions", "Sessions of the older protocol that are more than their token.", |page, s| {
+        page.labelled("kind", "streaming", s.sessions);
+        page.labelled("kind", "held", s.sessions_held);
+    }),
     gauge(
         "erlmcp_loop_stall_seconds",
         "Longest time that a shard did not poll in the last whole second.",
@@ -145,6 +158,12 @@ const FAMILIES: &[Family] = &[
             page.seconds(s.longest_turn_cpu_last_second_us() as f64 / 1e6);
         },
     ),
+    gauge("erlmcp_shards_blocked", "Shards that a tool keeps from all of their connections.", |page, s| {
+        page.one(s.shards_blocked)
+    }),
+    counter("erlmcp_shard_stalls_total", "How often a shard was found to be blocked.", |page, s| {
+        page.one(s.shard_stalls_total)
+    }),
     gauge("erlmcp_memory_bytes", "Memory by part.", |page, s| {
         page.labelled("part", "anonymous", s.memory.anonymous);
         page.labelled("part", "rss", s.memory.rss);

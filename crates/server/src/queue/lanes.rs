@@ -44,6 +44,24 @@ impl<T> Lanes<T> {
         Some(first)
     }
 
+    /// Takes out what came last of all that `may_go`: of this principal, or where there is none of whoever waits for most.
+    pub(super) fn take_last(&mut self, principal: Option<&str>, may_go: impl Fn(&T) -> bool) -> Option<T> {
+        let longest = || {
+            let of = |lane: &VecDeque<T>| lane.iter().filter(|waiting| may_go(waiting)).count();
+            let counted = self.lanes.iter().map(|(name, lane)| (of(lane), name));
+            counted.max().filter(|(count, _)| *count > 0).map(|(_, name)| name.clone())
+        };
+        let name = principal.map_or_else(longest, |name| Some(name.into()))?;
+        let lane = self.lanes.get_mut(&name)?;
+        let taken = lane.iter().rposition(may_go).and_then(|at| lane.remove(at))?;
+        self.count -= 1;
+        if lane.is_empty() {
+            self.lanes.remove(&name);
+            self.turns.retain(|turn| *turn != name);
+        }
+        Some(taken)
+    }
+
     /// True where a principal may not have one more of `limit` places: one that is known by name gets half of them, and when
     /// half of all are taken, no more than an equal share among those who wait.
     pub(super) fn has_its_share(&self, principal: &str, limit: u64) -> bool {
@@ -79,6 +97,21 @@ mod tests {
         let order: Vec<i32> = std::iter::from_fn(|| lanes.pop()).collect();
         assert_eq!(order, [1, 4, 5, 2, 6, 3]);
         assert_eq!((lanes.count, lanes.lanes.len(), lanes.turns.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_came_last_goes_of_whoever_has_most() {
+        let mut lanes = Lanes::default();
+        for (principal, number) in [("a", 1), ("b", 2), ("a", 3), ("b", 4), ("b", 5), ("c", 6)] {
+            lanes.push(principal, number);
+        }
+        assert_eq!(lanes.take_last(None, |number| *number != 5), Some(4), "of two that may go as often, by name");
+        assert_eq!(lanes.take_last(Some("c"), |number| *number == 1), None);
+        assert_eq!(lanes.take_last(Some("c"), |_| true), Some(6));
+        assert_eq!(lanes.take_last(Some("b"), |_| true), Some(5));
+        assert_eq!(lanes.take_last(None, |number| *number > 5), None);
+        let order: Vec<i32> = std::iter::from_fn(|| lanes.pop()).collect();
+        assert_eq!((order, lanes.count, lanes.turns.len()), (vec![1, 2, 3], 0, 0));
     }
 
     #[test]

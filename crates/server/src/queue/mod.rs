@@ -5,6 +5,7 @@ mod depth;
 mod gathering;
 mod lanes;
 mod notes;
+mod rank;
 mod work;
 mod worker;
 
@@ -27,12 +28,14 @@ pub(crate) use depth::Depth;
 pub(crate) use gathering::Gathering;
 use lanes::Lanes;
 pub(crate) use notes::Notes;
+pub(crate) use rank::Rank;
 pub(crate) use work::{End, Ran, Work, render};
 pub(crate) use worker::WorkerPool;
 
 /// A tool call, or other work that takes a worker, admitted.
 pub(crate) struct Job {
     pub(crate) work: Work,
+    pub(crate) rank: Rank,
     /// Of a tool: a JSON object.
     pub(crate) arguments: Box<str>,
     /// The request's id as JSON text.
@@ -94,7 +97,7 @@ pub(crate) struct Answer {
     pub(crate) retry_after_ms: Option<u64>,
 }
 
-/// The queue is full; the caller should come back after about this long.
+/// There is no room; the caller should come back after about this long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full {
     pub(crate) retry_after_ms: u64,
@@ -136,16 +139,26 @@ impl JobQueue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Admits a call, or refuses it at once.
-    pub(crate) fn push(&self, job: Job) -> Result<(), Full> {
+    /// Admits a call, or refuses it at once. What had to give its place to the call is given back, to be refused as well.
+    pub(crate) fn admit(&self, job: Job) -> Result<Option<(Job, Full)>, Full> {
         let now_ns = monotonic_ns();
         let mut waiting = self.waiting();
         let (workers, limit) = (self.depth.workers(), self.depth.limit(waiting.service_ns));
-        let is_full = waiting.outstanding >= workers + limit;
-        if is_full || waiting.outstanding >= workers && waiting.jobs.has_its_share(&job.caller.principal, limit) {
+        let is_full = waiting.outstanding >= workers + job.rank.places(limit);
+        let has_its_share = waiting.outstanding >= workers && waiting.jobs.has_its_share(&job.caller.principal, limit);
+        let mut displaced = None;
+        if is_full || has_its_share {
             waiting.refused += 1;
             let turns = limit / workers.max(1) + 1;
-            return Err(Full { retry_after_ms: waiting.service_ns * turns / 1_000_000 });
+            let full = Full { retry_after_ms: waiting.service_ns * turns / 1_000_000 };
+            let of = has_its_share.then_some(&*job.caller.principal);
+            // A task has told its client that it has begun.
+            let may_go = |(_, other): &(u64, Job)| other.rank < job.rank && other.task.is_none();
+            let last = if job.rank == Rank::GoesOn { waiting.jobs.take_last(of, may_go) } else { None };
+            let Some((_, other)) = last else { return Err(full) };
+            waiting.outstanding -= 1;
+            waiting.bytes -= footprint(&other);
+            displaced = Some((other, full));
         }
         waiting.outstanding += 1;
         waiting.depth_max = waiting.depth_max.max(waiting.outstanding.saturating_sub(workers));
@@ -153,8 +166,15 @@ impl JobQueue {
         let caller = Arc::clone(&job.caller);
         waiting.jobs.push(&caller.principal, (now_ns, job));
         drop(waiting);
-        self.ready.add_permits(1);
-        Ok(())
+        // There is a permit for each that waits.
+        self.ready.add_permits(usize::from(displaced.is_none()));
+        Ok(displaced)
+    }
+
+    /// True where so much waits that no new sessions and streams are to be begun.
+    pub(crate) fn is_pressed(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.outstanding >= self.depth.workers() + rank::pressed_at(self.depth.limit(waiting.service_ns))
     }
 
     /// The next call; none when the queue has been closed.
@@ -238,6 +258,7 @@ mod tests {
     fn job() -> Job {
         Job {
             work: Work::Tool(Arc::new(tool)),
+            rank: Rank::Call,
             caller: Arc::default(),
             rounds: Arc::new(Rounds::new(&crate::session::SessionKey::random(), 1_000)),
             arguments: "{}".into(),
@@ -254,13 +275,51 @@ mod tests {
         }
     }
 
+    fn push(queue: &JobQueue, job: Job) -> Result<(), Full> {
+        queue.admit(job).map(|displaced| assert!(displaced.is_none()))
+    }
+
+    fn ranked(rank: Rank, id: &str) -> Job {
+        Job { rank, id: id.as_bytes().into(), ..job() }
+    }
+
+    #[test]
+    fn work_is_refused_in_its_order() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
+        let queue = queue(1, 16);
+        let fill = |rank| (0..100).take_while(|_| push(&queue, ranked(rank, "filler")).is_ok()).count();
+        assert!(!queue.is_pressed());
+        assert_eq!(fill(Rank::Read), 15, "one that runs, and 14 of the 16 places");
+        assert!(queue.is_pressed());
+        assert_eq!(fill(Rank::Call), 2, "calls fill the rest");
+        for nth in 0..16 {
+            let displaced = queue.admit(ranked(Rank::GoesOn, "goes on")).expect("something else goes");
+            let (other, _) = displaced.expect("there was no other place");
+            assert_eq!(other.rank, if nth < 2 { Rank::Call } else { Rank::Read }, "what came last goes first");
+            assert_eq!(queue.figures().depth, 16, "never more than there are places");
+        }
+        assert!(queue.admit(ranked(Rank::GoesOn, "the last")).is_ok_and(|displaced| displaced.is_some()));
+        assert!(
+            queue.admit(ranked(Rank::GoesOn, "one too many")).is_err(),
+            "nothing is left that would give its place"
+        );
+        assert_eq!(queue.figures().refused_total, 1 + 1 + 17 + 1);
+        runtime.block_on(async {
+            for _ in 0..17 {
+                assert_eq!(queue.next().await.map(|job| job.rank), Some(Rank::GoesOn));
+                queue.finished(None);
+            }
+        });
+        assert!(!queue.is_pressed() && queue.bytes() == 0 && queue.ready.available_permits() == 0);
+    }
+
     #[test]
     fn what_is_beyond_workers_and_limit_is_refused() {
         let queue = queue(2, 3);
         for _ in 0..5 {
-            assert_eq!(queue.push(job()), Ok(()));
+            assert_eq!(push(&queue, job()), Ok(()));
         }
-        assert!(queue.push(job()).is_err());
+        assert!(push(&queue, job()).is_err());
         let figures = queue.figures();
         assert_eq!((figures.depth, figures.depth_max, figures.refused_total, figures.workers_active), (3, 3, 1, 0));
         assert!(queue.bytes() > 0);
@@ -269,8 +328,8 @@ mod tests {
     #[test]
     fn a_queue_without_a_limit_admits_what_workers_can_hold() {
         let queue = queue(1, 0);
-        assert_eq!(queue.push(job()), Ok(()));
-        assert!(queue.push(job()).is_err());
+        assert_eq!(push(&queue, job()), Ok(()));
+        assert!(push(&queue, job()).is_err());
         assert_eq!(queue.figures().depth, 0);
     }
 
@@ -279,16 +338,16 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
         runtime.block_on(async {
             let queue = queue(1, 1);
-            assert_eq!((queue.push(job()), queue.push(job())), (Ok(()), Ok(())));
-            assert_eq!(queue.push(job()), Err(Full { retry_after_ms: 0 }));
+            assert_eq!((push(&queue, job()), push(&queue, job())), (Ok(()), Ok(())));
+            assert_eq!(push(&queue, job()), Err(Full { retry_after_ms: 0 }));
             assert!(queue.next().await.is_some());
             assert_eq!(queue.figures().workers_active, 1);
             queue.finished(Some(80_000_000));
             let (waits, services) = queue.times();
             assert_eq!((waits.count(), services.count(), services.sum_ns), (1, 1, 80_000_000));
             assert_eq!((queue.figures().workers_active, queue.figures().workers_active_max), (0, 1));
-            assert_eq!(queue.push(job()), Ok(()));
-            assert_eq!(queue.push(job()), Err(Full { retry_after_ms: 160 }));
+            assert_eq!(push(&queue, job()), Ok(()));
+            assert_eq!(push(&queue, job()), Err(Full { retry_after_ms: 160 }));
             queue.close();
             assert!(queue.next().await.is_none());
         });
@@ -300,11 +359,11 @@ mod tests {
         runtime.block_on(async {
             let limits = Limits { workers: 1, queue_max: 8, queue_wait_max_ms: 100, ..Limits::default() };
             let queue = JobQueue::new(Depth::new(&limits));
-            assert_eq!((queue.push(job()), queue.figures().limit), (Ok(()), 8));
+            assert_eq!((push(&queue, job()), queue.figures().limit), (Ok(()), 8));
             assert!(queue.next().await.is_some());
             queue.finished(Some(50_000_000));
             assert_eq!(queue.figures().limit, 2);
-            let admitted = (0..8).filter(|_| queue.push(job()).is_ok()).count();
+            let admitted = (0..8).filter(|_| push(&queue, job()).is_ok()).count();
             assert_eq!(admitted, 3, "one that runs, and two that wait");
         });
     }

@@ -30,6 +30,10 @@ impl Held {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn count(&self) -> u64 {
+        self.sessions().len() as u64
+    }
+
     /// Changes what a session wishes; false where there is no room.
     fn change(&self, session: u128, expires: u64, now_s: u64, change: impl FnOnce(&mut Wishes) -> bool) -> bool {
         let mut sessions = self.sessions();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mio::net::{TcpListener, TcpStream};
 
 use super::{Mailbox, Origin};
+use crate::conn::wheel::TICK_NS;
 
 /// The listeners of a server, with the shard that accepts for all.
 pub(crate) struct Accepting {
@@ -18,6 +19,19 @@ pub(crate) struct Accepting {
     /// Taken from the kernel, with no room anywhere.
     held: Option<(TcpStream, Origin)>,
     per_turn_max: u64,
+    /// The system had no descriptor or no memory: not asked again before then.
+    rests_until_ns: u64,
+}
+
+/// How a turn of accepting went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// Whatever there was, as far as there was room.
+    All,
+    /// There may be more at once.
+    Some,
+    /// The system has given no descriptor, or no memory.
+    Starved,
 }
 
 struct Listener {
@@ -29,7 +43,7 @@ struct Listener {
 impl Accepting {
     pub(crate) fn new(sockets: Vec<TcpListener>, mailboxes: Vec<Arc<Mailbox>>, own: usize, per_turn_max: u64) -> Self {
         let listeners = sockets.into_iter().map(|socket| Listener { socket, more: true }).collect();
-        Self { listeners, mailboxes, own, next: own, held: None, per_turn_max }
+        Self { listeners, mailboxes, own, next: own, held: None, per_turn_max, rests_until_ns: 0 }
     }
 
     pub(crate) fn register(&mut self, registry: &mio::Registry, first: usize) -> io::Result<()> {
@@ -46,36 +60,42 @@ impl Accepting {
         }
     }
 
-    /// Accepts as many as a turn may, gives those of the own shard to `adopt`. True where there is more at once.
-    pub(crate) fn turn(&mut self, mut adopt: impl FnMut(TcpStream, Origin)) -> bool {
+    /// Accepts as many as a turn may, gives those of the own shard to `adopt`.
+    pub(super) fn turn(&mut self, now_ns: u64, mut adopt: impl FnMut(TcpStream, Origin)) -> Accepted {
+        if now_ns < self.rests_until_ns {
+            return Accepted::All;
+        }
         let mut left = self.per_turn_max;
         if let Some((stream, origin)) = self.held.take()
             && !self.hand_over(stream, origin, &mut adopt)
         {
-            return false;
+            return Accepted::All;
         }
         for index in 0..self.listeners.len() {
             while self.listeners[index].more {
                 if left == 0 {
-                    return true;
+                    return Accepted::Some;
                 }
                 left -= 1;
                 match self.listeners[index].socket.accept() {
                     Ok((stream, _)) => {
                         if !self.hand_over(stream, Origin::new(index as u8), &mut adopt) {
-                            return false;
+                            return Accepted::All;
                         }
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.listeners[index].more = false,
                     // The client has gone while it waited.
                     Err(error)
                         if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
-                    // Out of descriptors or memory: tried again at the next tick, not at once.
-                    Err(_) => return false,
+                    // Out of descriptors or memory: whatever else the loop turns for, it is tried again at the next tick.
+                    Err(_) => {
+                        self.rests_until_ns = now_ns + TICK_NS;
+                        return Accepted::Starved;
+                    }
                 }
             }
         }
-        false
+        Accepted::All
     }
 
     /// False where there was no room; the connection is held then.

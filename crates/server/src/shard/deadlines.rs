@@ -42,6 +42,7 @@ impl<N: Net> Shard<N> {
             }
         }
         self.fired = fired;
+        self.ages.turn(self.now_ns, self.generation);
         self.counters.connection_bytes.set(self.table.bytes() as u64);
         self.counters.buffer_bytes.set((self.pool.bytes() + self.read_buffer.len()) as u64);
     }

@@ -72,7 +72,12 @@ impl<N: Net> Shard<N> {
         };
         let Task::Call(call) = std::mem::replace(&mut connection.task, Task::None) else { return };
         connection.reading = Reading::Head;
-        connection.closes |= call.closes || drains;
+        let is_old = !call.closes && self.ages.is_over(token.generation);
+        let Some(connection) = self.table.get_mut(token.key) else { return };
+        connection.closes |= call.closes || drains || is_old;
+        if is_old {
+            self.counters.reached(Reached::Age);
+        }
         let closes = self.table.get(token.key).is_some_and(|connection| connection.closes);
         self.dispatcher.answered(&mut self.out, answer, &call, closes);
         self.await_request(token.key);

@@ -2,6 +2,7 @@
 //! messages and ticks, so that a test can be the outside.
 
 mod accepting;
+mod ages;
 mod deadlines;
 mod draining;
 mod inbox;
@@ -24,7 +25,7 @@ use crate::conn::wheel::{TICK_NS, Wheel};
 use crate::conn::{Connection, Reading, Task};
 use crate::dispatch::Dispatcher;
 use crate::engine::Shared;
-use crate::metrics::counters::{ConnectionKind, ShardCounters};
+use crate::metrics::counters::{ConnectionKind, Reached, ShardCounters};
 
 pub(crate) use accepting::Accepting;
 pub(crate) use mailbox::{Mailbox, Note, Origin};
@@ -34,6 +35,7 @@ pub(crate) use net::{Net, Readiness, Sockets, Transport};
 pub(crate) use run::{Looping, WAKER, run};
 pub(crate) use secure::Secure;
 
+use ages::Ages;
 use draining::Drain;
 use mailbox::Inbox;
 
@@ -73,6 +75,8 @@ pub(crate) struct Shard<N: Net> {
     fired: Vec<u32>,
     inbox: Inbox,
     generation: u32,
+    /// Which generations have had their time.
+    ages: Ages,
     /// The number of the last change that streams were told of, or are owed.
     told: u64,
     /// Of this turn of the loop.
@@ -105,6 +109,7 @@ impl<N: Net> Shard<N> {
             fired: Vec::new(),
             inbox: Inbox::default(),
             generation: 0,
+            ages: Ages::new(now_ns, ms(limits.connection_age_max_ms)),
             told: 0,
             now_ns,
             date_due_ns: 0,
@@ -200,6 +205,9 @@ impl<N: Net> Shard<N> {
         } else {
             connection.unread = true;
             connection.ended |= readiness.ended;
+            if matches!(connection.task, Task::Call(_)) {
+                self.counters.reached(Reached::InFlight);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use super::net::Transport;
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task, Upload};
 use crate::dispatch::{Asker, Step, decode};
+use crate::metrics::counters::Reached;
 use erlmcp_protocol::server::respond::CONTINUE;
 
 impl<N: Net> Shard<N> {
@@ -161,7 +162,11 @@ impl<N: Net> Shard<N> {
             match connection.reading {
                 Reading::Head => {}
                 Reading::Body { need } if bytes.len() - at >= need as usize => {}
-                Reading::Body { .. } | Reading::Busy | Reading::Chunks => return at,
+                Reading::Busy => {
+                    self.counters.reached(Reached::InFlight);
+                    return at;
+                }
+                Reading::Body { .. } | Reading::Chunks => return at,
                 // What comes after an answer that ends the connection is of no interest.
                 Reading::Discard { .. } | Reading::Linger { .. } => return bytes.len(),
             }
@@ -171,18 +176,28 @@ impl<N: Net> Shard<N> {
             if self.out.len() as u64 >= self.shared.limits.answers_bytes_soft_max {
                 self.flush(token.key);
                 if self.table.get(token.key).is_none_or(|connection| connection.output.is_some()) {
+                    self.counters.reached(Reached::Pipelined);
                     return at;
                 }
             }
             let listener = self.table.get(token.key).map_or(0, |connection| connection.listener);
             let asker = Asker { token, listener, now_ns };
+            self.dispatcher.is_last = self.ages.is_over(token.generation);
             let step = self.dispatcher.step(&bytes[at..], &asker, &mut self.out);
+            self.count_age(&step);
             match self.follow(token.key, step) {
                 Some(used) => at += used,
                 None => return if self.has_upload(token.key, &bytes[at..]) { bytes.len() } else { at },
             }
         }
         at
+    }
+
+    /// A request whose answer tells that its connection is too old.
+    fn count_age(&self, step: &Step) {
+        if self.dispatcher.is_last && !matches!(step, Step::More { .. } | Step::Upload { .. }) {
+            self.counters.reached(Reached::Age);
+        }
     }
 
     /// Does what a step asks for. Gives the bytes that it used; none where more must come.
@@ -281,11 +296,13 @@ impl<N: Net> Shard<N> {
             Ok(Some(used)) => {
                 let (head, body) = buffer.pending().split_at(upload.head_length);
                 let asker = Asker { token, listener, now_ns };
+                self.dispatcher.is_last = self.ages.is_over(token.generation);
                 (self.dispatcher.uploaded(head, body, &asker, &mut self.out), used)
             }
             Err(error) => (self.dispatcher.broken_upload(error, &mut self.out), bytes.len()),
         };
         self.pool.give_back(buffer);
+        self.count_age(&step);
         self.follow(token.key, step)?;
         Some(used)
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 
-use super::accepting::Accepting;
+use super::accepting::{Accepted, Accepting};
 use super::net::{Held, Link, Readiness, Sockets};
 use super::secure::Secure;
 use super::{ConnToken, Origin, Shard};
 use crate::clock;
 use crate::metrics::StallWatch;
+use crate::metrics::counters::Reached;
 
 /// Says that there are messages.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -20,6 +21,8 @@ const LISTENER: usize = usize::MAX - 1;
 const LISTENERS_MAX: usize = 256;
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1_024;
+/// After so many of them the shard is seen to go on.
+const EVENTS_A_STEP: usize = 32;
 
 /// What one shard's thread runs.
 pub(crate) struct Looping {
@@ -63,6 +66,7 @@ pub(crate) fn run(looping: Looping) -> u64 {
     let mut events = Events::with_capacity(EVENTS);
     let mut watch = StallWatch::new(clock::monotonic_ns(), clock::thread_cpu_ns());
     let mut at_once = true;
+    shard.counters.thread.set(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs().into());
     loop {
         let wait = if at_once { 0 } else { shard.next_tick_ns().saturating_sub(clock::monotonic_ns()) };
         if poll.poll(&mut events, Some(Duration::from_nanos(wait))).is_err() {
@@ -72,7 +76,10 @@ pub(crate) fn run(looping: Looping) -> u64 {
         shard.begin_turn();
         let woke_ns = shard.now_ns();
         shard.counters.last_poll_ns.set(woke_ns);
-        for event in &events {
+        for (nth, event) in events.iter().enumerate() {
+            if nth % EVENTS_A_STEP == 0 {
+                shard.counters.steps.add(1);
+            }
             let Token(number) = event.token();
             if event.token() == WAKER {
                 continue;
@@ -91,17 +98,23 @@ pub(crate) fn run(looping: Looping) -> u64 {
         for (stream, origin) in shard.take_messages() {
             shard.welcome(stream, origin);
         }
+        shard.counters.steps.add(1);
         at_once = shard.go_on();
         if let Some(accepting) = &mut accepting {
-            at_once |= accepting.turn(|stream, origin| shard.welcome(stream, origin));
+            let accepted = accepting.turn(woke_ns, |stream, origin| shard.welcome(stream, origin));
+            at_once |= accepted == Accepted::Some;
+            if accepted == Accepted::Starved {
+                shard.counters.reached(Reached::Descriptors);
+            }
         }
+        shard.counters.steps.add(1);
         shard.tick();
         shard.go_on_draining();
         if !shard.accepts()
             && let Some(mut last) = accepting.take()
         {
             // Closing the listener would reset those who wait in its backlog.
-            while last.turn(|stream, origin| shard.welcome(stream, origin)) {}
+            while last.turn(woke_ns, |stream, origin| shard.welcome(stream, origin)) == Accepted::Some {}
         }
         watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns, &shard.counters);
         if let Some(cut) = shard.ended() {

@@ -159,6 +159,9 @@ fn a_principal_has_its_share_of_streams_and_requests() {
     let answers: Vec<Answer> = (0..8).map(|_| guarded.ask(&bearer(&guarded.alice))).collect();
     let refused = answers.iter().find(|answer| answer.status == 429).expect("eight are not asked within three seconds");
     assert_eq!((refused.code(), refused.json()["error"]["data"]["scope"].as_str()), (53_029, Some("principal")));
+    let counted = guarded.server.snapshot().limits_reached.into_iter().find(|one| one.limit == "principal");
+    let refused = answers.iter().filter(|answer| answer.status == 429).count() as u64;
+    assert_eq!(counted.map(|one| (one.count, one.at)), Some((refused, 3)));
     stop(guarded.server);
 }
 

@@ -37,7 +37,7 @@ impl Older {
         self.client.ask(self.texts.post(&self.headers, body))
     }
 
-    fn get(&self) -> String {
+    pub(crate) fn get(&self) -> String {
         let headers = format!("Accept: text/event-stream\r\n{}", self.headers);
         self.texts.get("/mcp").replace("\r\n\r\n", &format!("\r\n{headers}\r\n"))
     }

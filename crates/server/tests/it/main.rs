@@ -3,6 +3,7 @@
 mod asker;
 mod asking;
 mod bad_input;
+mod blocked;
 mod checks;
 mod client;
 mod cluster_pages;
@@ -19,6 +20,7 @@ mod legacy;
 mod life;
 mod limits;
 mod operations;
+mod overload;
 mod progress;
 mod resuming;
 mod rounds;

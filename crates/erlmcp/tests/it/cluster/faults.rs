@@ -1,5 +1,7 @@
 //! Replicas that die, hang, or will not live.
 
+use std::io::Read;
+
 use rustix::process::Signal;
 
 use super::{Cluster, get, is_alive, signal, until};
@@ -58,6 +60,29 @@ fn a_stopped_replica_is_fenced() {
     let down = downs.expect("down", 1);
     assert!(down["at_ns"].as_u64() <= fenced["at_ns"].as_u64(), "{down} {fenced}");
     assert_ne!(cluster.pid(1), pid);
+}
+
+/// Nobody has stopped it, and its other threads go on; it is the shard that is of no use.
+#[test]
+fn a_replica_with_a_blocked_shard_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start_with(folder.path(), 2, &["--fixtures", "blocking"]);
+    for (replica, works) in [(1, true), (2, false)] {
+        let pid = cluster.pid(replica.into());
+        let mut events = cluster.watch();
+        let mut caller = super::modern::begin(
+            cluster.own(replica),
+            "tools/call",
+            "block",
+            serde_json::json!({"name": "block", "arguments": {"ms": 600_000, "works": works}}),
+        );
+        let fenced = events.expect("fenced", replica.into());
+        assert!(fenced["reason"].as_str().is_some_and(|reason| reason.contains("was blocked for ")), "{fenced}");
+        events.expect("up", replica.into());
+        assert!(!is_alive(pid) && cluster.pid(replica.into()) != pid);
+        assert_eq!(caller.read(&mut [0]).unwrap_or(0), 0, "the call went with its replica");
+        assert_eq!(get(cluster.own(replica), "/health").expect("it listens").0, 200);
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::PATIENCE;
 
-/// Sends a request; gives the connection behind the head of the answer, and the length of its body where it has one.
-fn send(address: SocketAddr, method: &str, name: &str, mut params: Value) -> (BufReader<TcpStream>, usize) {
+/// Sends a request.
+pub(super) fn begin(address: SocketAddr, method: &str, name: &str, mut params: Value) -> TcpStream {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
@@ -24,7 +24,12 @@ fn send(address: SocketAddr, method: &str, name: &str, mut params: Value) -> (Bu
         body.len()
     )
     .expect("it reads");
-    let mut stream = BufReader::new(stream);
+    stream
+}
+
+/// The same; gives the connection behind the head of the answer, and the length of its body where it has one.
+fn send(address: SocketAddr, method: &str, name: &str, params: Value) -> (BufReader<TcpStream>, usize) {
+    let mut stream = BufReader::new(begin(address, method, name, params));
     let mut length = 0;
     loop {
         let mut line = String::new();

@@ -125,3 +125,30 @@ fn twenty_thousand_slow_clients_are_cut_at_their_deadline() {
     let left = stage.shared.snapshot().memory;
     assert!(left.buffers < 4 << 20, "{left:?}");
 }
+
+#[test]
+fn an_old_connection_ends_with_its_next_answer() {
+    let mut stage = Stage::new(Limits { connection_age_max_ms: 6_400, ..Limits::default() });
+    let old = stage.connect();
+    let streams = stage.connect();
+    stage.send(&old, echo("young"));
+    stage.send(&streams, super::requests::listen());
+    stage.wait_ms(5_500);
+    stage.send(&old, echo("not old yet"));
+    assert!(!old.received().contains("Connection: close"));
+    stage.wait_ms(1_200);
+    assert!(!old.is_finished(), "who asks nothing is left alone, since its next request may be on its way");
+    let young = stage.connect();
+    stage.send(&old, echo("old") + &echo("behind the last one"));
+    let received = old.received();
+    assert_eq!((statuses(&received), old.is_finished()), (vec![200], true));
+    assert!(received.contains("\r\nConnection: close\r\n"), "{received}");
+    stage.send(&young, echo("young"));
+    assert!(!young.received().contains("Connection: close"));
+    assert!(!streams.is_finished(), "a stream is one request, and goes on");
+    let counted = stage.shared.snapshot().limits_reached;
+    assert_eq!(
+        counted.iter().find(|one| one.limit == "connection_age").map(|one| (one.count, one.at)),
+        Some((1, 6_400))
+    );
+}

@@ -3,6 +3,7 @@
 mod any_order;
 mod deadlines;
 mod drain;
+mod order;
 mod requests;
 mod resuming;
 mod secure;

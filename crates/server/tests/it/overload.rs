@@ -1,0 +1,55 @@
+//! The order of refusal over real sockets, where the queue is full: who waits for what, and who has to go.
+
+use std::sync::Arc;
+
+use erlmcp_server::tools::{JobContext, ToolResult, ToolSpec};
+use erlmcp_server::{Limits, Registry, ServerConfig};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::client::{Client, Texts, eventually, start_with, stop};
+use crate::operations::status;
+
+#[test]
+fn what_became_of_an_operation_is_told_before_a_call_is_begun() {
+    let gate = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&gate);
+    let wait = move |_: JobContext, _: Box<str>| {
+        let held = Arc::clone(&held);
+        async move {
+            // It is never closed.
+            let _ = held.acquire().await;
+            ToolResult::text("done")
+        }
+    };
+    let spec = ToolSpec::new("wait", "Waits for the test.", json!({"type": "object"}));
+    let registry = Registry::builtin().queued(spec, wait).expect("a good tool");
+    let folder = tempfile::tempdir().expect("a folder");
+    let limits = Limits { workers: 1, queue_max: 2, ..Limits::default() };
+    let store = Some(folder.path().join("operations.db").as_path().into());
+    let (server, address) = start_with(ServerConfig { limits, registry, store, shards: 2, ..ServerConfig::default() });
+    let texts = Texts(address);
+    let mut callers: Vec<Client> = (0..3).map(|_| Client::connect(address)).collect();
+    for (nth, caller) in (0..).zip(&mut callers) {
+        caller.send(texts.call("wait", "{}"));
+        let are_there = || {
+            let queue = server.snapshot().queue;
+            queue.depth == nth && queue.workers_active == 1
+        };
+        eventually("it is in its place", are_there);
+    }
+    let refused = Client::connect(address).ask(texts.call("wait", "{}"));
+    assert_eq!((refused.status, refused.code()), (503, 53_003), "the queue is full");
+    let mut asking = Client::connect(address);
+    asking.send(status(&texts, "an-operation", ""));
+    let displaced = callers.pop().expect("three").answer();
+    assert_eq!((displaced.status, displaced.code()), (503, 53_003), "the last call gives its place");
+    assert_eq!(displaced.json()["error"]["data"]["executed"], false);
+    assert_eq!((displaced.json()["id"].as_i64(), displaced.field("Connection")), (Some(7), None));
+    assert!(displaced.field("Retry-After").is_some(), "{}", displaced.head);
+    gate.add_permits(2);
+    assert!(callers.iter_mut().all(|caller| caller.answer().status == 200));
+    assert_eq!(asking.answer().status, 200);
+    assert_eq!(server.snapshot().queue.refused_total, 2);
+    stop(server);
+}
