@@ -1,4 +1,4 @@
-//! The only place where the binary reads the time: for what stands on a screen.
+//! The only place where the binary reads the time: for what stands on a screen, and what a fixture takes.
 
 use std::time::Instant;
 

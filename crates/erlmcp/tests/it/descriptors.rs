@@ -17,7 +17,8 @@ fn connect(server: &Serving) -> TcpStream {
 /// Head and body of the answer to a GET; all that came where the server closes instead.
 fn get(stream: &mut TcpStream, path: &str) -> String {
     // One that was refused is closed, which is found out by reading.
-    let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let host = stream.peer_addr().map_or_else(|_| String::new(), |address| address.to_string());
+    let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     answer(stream)
 }
 

@@ -51,7 +51,7 @@ fn signed(folder: &Path) -> (String, String) {
     fs::write(&path, jwks.to_string()).expect("the folder is ours");
     let until = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + 3_600;
     let part = |value: serde_json::Value| base64url(value.to_string().as_bytes());
-    let claims = json!({"iss": ISSUER, "aud": "here", "sub": "somebody", "exp": until});
+    let claims = json!({"iss": ISSUER, "aud": "here", "sub": "somebody", "scope": "metrics", "exp": until});
     let text = format!("{}.{}", part(json!({"alg": "ES256", "kid": "k1"})), part(claims));
     let signature = key.sign(text.as_bytes()).expect("it can sign");
     (format!("{text}.{}", base64url(&plain(&signature))), path.display().to_string())
@@ -62,8 +62,9 @@ fn ask(server: &Serving, request: &str, fields: &str, body: &str) -> (u16, Strin
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
     write!(
         stream,
-        "{request} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, \
+        "{request} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: application/json, \
          text/event-stream\r\nContent-Length: {}\r\n{fields}\r\n{body}",
+        server.address(),
         body.len()
     )
     .expect("it reads");
@@ -75,7 +76,7 @@ fn ask(server: &Serving, request: &str, fields: &str, body: &str) -> (u16, Strin
 fn no_token_is_in_anything_that_a_server_says() {
     for command in [&["serve"][..], &["cluster", "--replicas", "1"]] {
         let folder = tempfile::tempdir().expect("a folder");
-        let (opaque, line) = token(&[]);
+        let (opaque, line) = token(&["--scope", "metrics"]);
         let tokens = folder.path().join("tokens").display().to_string();
         fs::write(&tokens, line).expect("the folder is ours");
         let (jwt, jwks) = signed(folder.path());

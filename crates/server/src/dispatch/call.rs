@@ -104,12 +104,6 @@ impl Dispatcher {
         }
         let patience_ms =
             if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
-        let rank = match method {
-            Method::OperationStatus => Rank::GoesOn,
-            _ if caller.state.is_some() => Rank::GoesOn,
-            Method::ToolsCall => Rank::Call,
-            _ => Rank::Read,
-        };
         let session = self.session.as_ref();
         let calls = &self.shared.sessions.calls;
         if let Some(batch) = &self.batch {
@@ -117,7 +111,7 @@ impl Dispatcher {
         }
         let job = Job {
             work,
-            rank,
+            rank: rank(method, &caller),
             arguments: message.params.arguments.unwrap_or("{}").into(),
             caller: Arc::new(caller),
             rounds: Arc::clone(&self.shared.sessions.rounds),
@@ -138,14 +132,11 @@ impl Dispatcher {
         };
         match self.shared.queue.admit(job) {
             Ok(displaced) => {
-                if let Some((other, full)) = displaced {
-                    self.refuse_waiting(&other, full);
-                }
+                self.refuse_waiting(displaced);
                 if let Some(task) = &task {
                     return self.task_begun(message, task);
                 }
-                let outlives = self.session.is_some();
-                let began_ns = asker.now_ns;
+                let (outlives, began_ns) = (self.session.is_some(), asker.now_ns);
                 Handled::Called(Box::new(Call { method, streams: false, cancellation, began_ns, closes, outlives }))
             }
             Err(full) => {
@@ -161,8 +152,8 @@ impl Dispatcher {
     }
 
     /// Refuses what had been admitted and gave its place; it was not executed.
-    #[cold]
-    fn refuse_waiting(&mut self, job: &Job, full: Full) {
+    fn refuse_waiting(&mut self, displaced: Option<(Job, Full)>) {
+        let Some((job, full)) = displaced else { return };
         let retry_after_ms = self.retry_after(full.retry_after_ms);
         let mut body = Vec::new();
         job.answers.error(&mut body, Some(&job.id), &RpcError::overloaded(retry_after_ms));
@@ -198,6 +189,16 @@ impl Dispatcher {
         let error = RpcError::overloaded(retry_after_ms);
         self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
         Handled::Replied { status: 503, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) }
+    }
+}
+
+/// What goes first where there is no room.
+fn rank(method: Method, caller: &Caller) -> Rank {
+    match method {
+        Method::OperationStatus => Rank::GoesOn,
+        _ if caller.state.is_some() => Rank::GoesOn,
+        Method::ToolsCall => Rank::Call,
+        _ => Rank::Read,
     }
 }
 
