@@ -23,12 +23,15 @@ validate() { "$work/venv/bin/kubernetes-validate" --strict -k "$1" "$2"; }
 
 "$work/helm/helm" lint --strict chart
 render >"$work/plain.yaml"
-render --set stress.enabled=true --set autoscaling.enabled=false --set 'allowedHosts={mcp.example.org}' \
+render --set stress.enabled=true --set chaos.enabled=true --set autoscaling.enabled=false --set 'allowedHosts={mcp.example.org}' \
   --set 'networkPolicy.fromNamespaces[0].matchLabels.team=a' >"$work/all.yaml"
+render --set stress.enabled=true --show-only templates/stress.yaml >"$work/harmless.yaml"
 for version in 1.27 1.37; do
-  validate "$version" "$work/plain.yaml"
-  validate "$version" "$work/all.yaml"
+  for rendered in plain all harmless; do validate "$version" "$work/$rendered.yaml"; done
 done
+# The opt-in is given by chaos.enabled, and by nothing else.
+grep -q -- '--driver=kubernetes' "$work/all.yaml" && grep -q 'erlmcp.chaos: "true"' "$work/all.yaml"
+if grep -e '--driver=kubernetes' -e 'erlmcp.chaos' "$work/plain.yaml" "$work/harmless.yaml"; then exit 1; fi
 # A check that lets everything pass would be none.
 sed 's/serviceName:/servicename:/' "$work/plain.yaml" >"$work/wrong.yaml"
 if validate 1.37 "$work/wrong.yaml" >/dev/null 2>&1; then echo "a wrong field was not noticed" >&2; exit 1; fi

@@ -6,7 +6,7 @@
 # Exits 0 when all are ready, 1 where they are not, and then shows why.
 set -euo pipefail
 cd "$(dirname "$0")"
-stack=erlmcp service=erlmcp_erlmcp-server secret=erlmcp-session-key
+stack=erlmcp service=erlmcp_erlmcp-server secret=erlmcp-session-key token=erlmcp-agents-token
 export ERLMCP_IMAGE=${ERLMCP_IMAGE:-erlmcp:latest}
 within=${ERLMCP_WITHIN:-120}
 
@@ -20,6 +20,7 @@ docker image inspect "$ERLMCP_IMAGE" >/dev/null 2>&1 || [ "$nodes" -gt 1 ] ||
 
 # Made once, and kept: another one would end all sessions.
 docker secret inspect "$secret" >/dev/null 2>&1 || head -c 64 /dev/urandom | docker secret create "$secret" - >/dev/null
+docker secret inspect "$token" >/dev/null 2>&1 || head -c 32 /dev/urandom | base64 | docker secret create "$token" - >/dev/null
 
 # --resolve-image never: what is named is used, without a registry's word.
 docker stack deploy --resolve-image never --compose-file stack.yml "$stack" >/dev/null
@@ -53,5 +54,5 @@ They are reached in the network $network only, by the name erlmcp-server. The st
 
   docker service logs --follow erlmcp-stress
 
-README.md says how the results come out of it.
+README.md says how the results come out of it, and how agents on all nodes send the load.
 DONE

@@ -81,7 +81,7 @@ one_shot() {
     erlmcp:latest "$@" --output /results >/dev/null 2>&1
   until [[ $state =~ ^(Complete|Failed|Rejected) ]]; do
     state=$(docker service ps --format '{{.CurrentState}}' "$name" | head -1)
-    [ $((SECONDS - begun)) -lt 180 ] || fail "$name has not ended after 180 s: $state"
+    [ $((SECONDS - begun)) -lt 300 ] || fail "$name has not ended after 300 s: $state"
     sleep 0.2
   done
   docker service logs --raw "$name" >"$work/$name.said" 2>&1
@@ -181,6 +181,23 @@ one_shot erlmcp-stress stress http://tasks.erlmcp-server:8080 600 --duration 5s 
 report_has 'r["finish"] == "completed" and not r["invalid"]' || fail "the stress run: $(tail -20 "$work/erlmcp-stress.said")"
 say "stress as a one-shot service, its results copied out" "$(ls "$(dirname "$report")" | wc -l) files"
 
+# The same with agents of the stack's own service: the run starts none.
+docker service scale --detach erlmcp_erlmcp-agent=2 >/dev/null
+mounts=(--secret erlmcp-agents-token)
+one_shot erlmcp-run stress http://tasks.erlmcp-server:8080 600 --duration 5s --warmup 1s --rate 300 --ramp-rate 300 \
+  --phases 1,2,3,6 --allow-host tasks.erlmcp-server \
+  --agents 2 --agents-listen 0.0.0.0:7400 --agents-token-file /run/secrets/erlmcp-agents-token --agents-wait 60s
+mounts=()
+report_has 'r["finish"] == "completed" and not r["invalid"]' || fail "the run with agents: $(tail -20 "$work/erlmcp-run.said")"
+joined=$(python3 -c '
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1] + "/journal.jsonl")]
+hosts = {row["host"] for row in rows if row["row"] == "joined"}
+assert len(hosts) == 2, hosts
+print(len(hosts))' "$(dirname "$report")") || fail "not two agents of the service: $(tail -20 "$work/erlmcp-run.said")"
+docker service scale --detach erlmcp_erlmcp-agent=0 >/dev/null
+say "stress by agents that are a service of their own" "$joined containers joined"
+
 # The driver: the tester kills a task of the stack, pauses another one, and sees both come back.
 until_settled
 mounts=(--user 0 --mount "type=bind,source=${DOCKER_HOST#unix://},target=/var/run/docker.sock")
@@ -202,6 +219,25 @@ for row in rows.values():
     print(row["kind"], round((row["ready_us"] - row["effect_us"]) / 1e6, 1), "s", end="; ")
 ' "$(dirname "$report")") || fail "the faults were not as they should be: $(tail -40 "$work/erlmcp-breaking.said")"
 say "stress --driver swarm: effect to ready again" "$faults"
+
+# The driver changes the number of tasks, too.
+until_settled
+mounts=(--user 0 --mount "type=bind,source=${DOCKER_HOST#unix://},target=/var/run/docker.sock")
+one_shot erlmcp-scaling comprehensive http://tasks.erlmcp-server:8080 240 --duration 10s --warmup 1s --rate 200 --ramp-rate 300 \
+  --agents 1 --phases 7 --allow-host tasks.erlmcp-server --driver swarm --seed 7
+mounts=()
+report_has 'r["finish"] == "completed" and not r["invalid"]' || fail "the scaling run: $(tail -40 "$work/erlmcp-scaling.said")"
+scaled=$(python3 -c '
+import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1] + "/journal.jsonl")]
+[row] = [row for row in rows if row["row"] == "scenario" and row["name"] == "scaling"]
+detail = row["detail"]
+assert not row.get("inconclusive") and not row.get("skipped"), row
+assert (detail["change_1_replicas_count"], detail["change_2_replicas_count"]) == (16, 12), detail
+print("12 to 16 in", round(detail["change_1_scaled_ms"] / 1e3, 1), "s, and back in", round(detail["change_2_scaled_ms"] / 1e3, 1), "s")
+' "$(dirname "$report")") || fail "the scaling was not as it should be: $(tail -40 "$work/erlmcp-scaling.said")"
+say "comprehensive --driver swarm: scaling under load" "$scaled"
+[ "$(running)" = 12/12 ] || fail "$(running) tasks after it, not 12"
 
 # The autoscaler: nobody is connected, so as few as it may have.
 docker service create --quiet --detach --name erlmcp-autoscale --network "$network" --constraint node.role==manager --user 0 \

@@ -55,6 +55,8 @@ pub struct ToolCall {
 pub enum Driver {
     /// Docker Swarm, through the socket of the engine that the tasks run on.
     Swarm { engine: PathBuf },
+    /// Kubernetes: by the address of a `kubectl proxy`, else as its pods are told; in this namespace, else the pod's own.
+    Kubernetes { api: Option<String>, namespace: Option<String> },
 }
 
 /// What `erlmcp stress` was asked for. `None` is "not said": some defaults depend on the target, and a foreign

@@ -54,6 +54,12 @@ pub(crate) struct LoadArgs {
     /// Socket of the Docker engine that the target's tasks run on, for --driver swarm [default: /var/run/docker.sock]
     #[arg(long, value_name = "PATH", requires = "driver", hide_short_help = true)]
     pub(crate) engine: Option<PathBuf>,
+    /// Address of `kubectl proxy`, for --driver kubernetes, as http://127.0.0.1:8001 [default: the cluster's own API, from a pod]
+    #[arg(long, value_name = "URL", requires = "driver", hide_short_help = true)]
+    pub(crate) kube_api: Option<String>,
+    /// Namespace of the target's pods, for --driver kubernetes [default: this pod's own]
+    #[arg(long, value_name = "NAME", requires = "driver", hide_short_help = true)]
+    pub(crate) kube_namespace: Option<String>,
     /// A limit of the verdict, as sla.p95_ms=50 (repeatable)
     #[arg(long = "threshold", value_name = "NAME=VALUE")]
     pub(crate) thresholds: Vec<String>,
@@ -67,6 +73,8 @@ pub(crate) struct LoadArgs {
 pub(crate) enum DriverName {
     /// Docker Swarm: containers with the label erlmcp.chaos=true, through their engine's API
     Swarm,
+    /// Kubernetes: pods with the label erlmcp.chaos=true, through their cluster's API
+    Kubernetes,
 }
 
 /// What is said while a run goes on.

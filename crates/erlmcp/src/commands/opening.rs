@@ -35,7 +35,10 @@ impl LoadArgs {
             output: self.output,
             record_limit: self.record_limit,
             allow_hosts: self.allow_host,
-            driver: self.driver.map(|DriverName::Swarm| Driver::Swarm { engine: docker_socket(self.engine) }),
+            driver: self.driver.map(|name| match name {
+                DriverName::Swarm => Driver::Swarm { engine: docker_socket(self.engine) },
+                DriverName::Kubernetes => Driver::Kubernetes { api: self.kube_api, namespace: self.kube_namespace },
+            }),
             thresholds: thresholds(self.thresholds_file.as_deref(), &self.thresholds)?,
             command_line: self.reaching.without_secrets(layers::effective()),
             ..StressConfig::default()

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use reach::KeepAlive;
 pub use reach::{Approach, Step, approach};
-pub use reach::{Conversation, converse, tell};
+pub use reach::{Conversation, Courier, converse, tell};
 pub use survey::{GetAnswer, Survey, survey};
 
 /// What an agent must know before it can dial in.

@@ -2,7 +2,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
+use erlmcp_load::agent::Courier;
 use erlmcp_load::proto::command::Command;
 use erlmcp_load::proto::{self, Requests};
 use erlmcp_record::{Entry, Fate, Kind};
@@ -153,4 +155,29 @@ async fn a_server_that_would_speak_http2_is_told_from_one_that_would_not() {
         assert_eq!((survey.h2, survey.era), (Some(offers), "modern"), "{protocols:?}");
         assert_eq!(survey.tools[0]["name"], "one");
     }
+}
+
+/// By name and by address, as the API of a cluster is asked from within it.
+#[tokio::test]
+async fn a_courier_trusts_whom_it_is_told_to_and_brings_the_whole_answer() {
+    let certified = generate_simple_self_signed(vec!["127.0.0.1".to_string()]).expect("a certificate can be made");
+    let address = start(&certified);
+    let courier = |ca_pem: String| {
+        let endpoint = proto::Endpoint { replica: 0, address: address.to_string() };
+        let (authority, endpoints) = (address.to_string(), vec![endpoint]);
+        let setup = proto::Setup { endpoints, authority, tls: true, ca_pem, ..proto::Setup::default() };
+        Courier::new(&setup, Duration::from_secs(20)).expect("it can be trusted")
+    };
+    let request = b"POST /mcp HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+    let (trusting, other) = (courier(certified.cert.pem()), courier(certificate("127.0.0.1").cert.pem()));
+    let carried = tokio::task::spawn_blocking(move || {
+        let head = trusting.carry(&request, |bytes, _| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            text.contains("\r\n\r\n").then_some(text)
+        });
+        (head, other.carry(&request, |_, _| Some(())))
+    });
+    let (head, refused) = carried.await.expect("nothing panics");
+    assert!(head.expect("it is trusted").starts_with("HTTP/1.1 "));
+    assert!(refused.expect_err("another one's certificate").contains("certificate"));
 }

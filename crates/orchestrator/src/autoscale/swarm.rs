@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::Load;
 use crate::collector::Page;
-use crate::driver::Engine;
+use crate::driver::Replicated;
 
 const STATUS_WITHIN: Duration = Duration::from_secs(2);
 /// Tasks that are asked; a service with more is not scaled by this.
@@ -32,7 +32,7 @@ pub struct SwarmService {
 
 impl SwarmService {
     pub(super) async fn look(&self) -> Result<Load, String> {
-        let (_, _, replicas) = self.inspect().await?;
+        let replicas = Replicated::read(&self.engine, &self.service).await?.replicas;
         let found = lookup_host((self.name.as_str(), self.port)).await;
         let found = found.map_err(|error| format!("the name {} leads nowhere: {error}", self.name))?;
         let mut asked = JoinSet::new();
@@ -54,27 +54,15 @@ impl SwarmService {
         if load.told == 0 { Err(format!("none of the tasks at {} says how it is", self.name)) } else { Ok(load) }
     }
 
-    /// Its version, its specification, and its number of replicas.
-    async fn inspect(&self) -> Result<(u64, Value, u16), String> {
-        let service = Engine::at(&self.engine).get(&format!("/services/{}", self.service)).await?;
-        let spec = service.get("Spec").cloned().ok_or("the engine's answer has no specification of the service")?;
-        let replicas = spec.pointer("/Mode/Replicated/Replicas").and_then(Value::as_u64);
-        let replicas = replicas.ok_or_else(|| format!("the service {} has no number of replicas", self.service))?;
-        let version = service.pointer("/Version/Index").and_then(Value::as_u64).unwrap_or(0);
-        Ok((version, spec, u16::try_from(replicas).unwrap_or(u16::MAX)))
-    }
-
     pub(super) async fn scale(&self, replicas: u16) -> Result<(), String> {
-        let (version, mut spec, _) = self.inspect().await?;
-        if spec.pointer("/Labels").and_then(|labels| labels.get(LABEL)).and_then(Value::as_str) != Some("true") {
+        let now = Replicated::read(&self.engine, &self.service).await?;
+        if !now.has_label(LABEL) {
             return Err(format!(
                 "the service {} is not to be scaled by others: it lacks the label {LABEL}=true",
                 self.service
             ));
         }
-        spec["Mode"]["Replicated"]["Replicas"] = replicas.into();
-        let path = format!("/services/{}/update?version={version}", self.service);
-        Engine::at(&self.engine).post(&path, &spec.to_string()).await.map(drop)
+        now.write(&self.engine, &self.service, replicas).await
     }
 }
 

@@ -113,6 +113,7 @@ mod fake {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::driver::fake::heard;
     use tokio::net::UnixListener;
 
     pub(crate) struct FakeEngine {
@@ -141,15 +142,7 @@ mod fake {
 
     async fn serve(listener: UnixListener, service: Arc<Mutex<Value>>, posted: Arc<Mutex<Vec<(String, Value)>>>) {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let mut bytes = Vec::new();
-            let whole = |bytes: &[u8]| {
-                let text = std::str::from_utf8(bytes).ok()?;
-                let (head, body) = text.split_once("\r\n\r\n")?;
-                let length = head.rsplit_once("Content-Length: ")?.1.parse::<usize>().ok()?;
-                (body.len() >= length).then(|| (head.to_string(), body.to_string()))
-            };
-            while whole(&bytes).is_none() && stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {}
-            let (head, body) = whole(&bytes).expect("requests are whole");
+            let Some((_, head, body)) = heard(&mut stream).await else { continue };
             let path = head.split(' ').nth(1).unwrap_or_default().to_string();
             let (status, answer) = match head.split(' ').next() {
                 Some("POST") => {

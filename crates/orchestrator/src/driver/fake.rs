@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast;
 
@@ -37,6 +37,32 @@ fn snapshot() -> Value {
         "shards": [{"connections": 43, "longest_stall_us": 900, "longest_stall_last_second_us": 250, "longest_turn_cpu_last_second_us": 240},
                    {"connections": 0, "longest_stall_us": 100, "longest_stall_last_second_us": 800}],
     })
+}
+
+/// The whole of an HTTP request, as a server for tests reads it: its first line without the version, its head, its body. None:
+/// it ended before.
+pub(crate) async fn heard(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, String, String)> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.rsplit_once("Content-Length: ").and_then(|(_, rest)| rest.split("\r\n").next());
+            if body.len() >= length.map_or(0, |length| length.parse().expect("a length is a number")) {
+                let line = head.split(" HTTP/1.1").next().unwrap_or_default().to_string();
+                return Some((line, head.to_string(), body.to_string()));
+            }
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// Answers it with a JSON text, or with nothing but the status.
+pub(crate) async fn say(stream: &mut (impl AsyncWrite + Unpin), status: &str, body: Option<Value>) {
+    let body = body.map_or(String::new(), |body| body.to_string());
+    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let _ = stream.write_all(answer.as_bytes()).await;
 }
 
 /// A cluster's control socket that answers with what the test put there.

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::fault::{Commands, Desk, Order};
-use super::swarm::{Swarm, follow};
+use super::kubernetes::{self, Kubernetes};
+use super::service::Service;
+use super::swarm::{self, Swarm};
 use super::watchdog::Watchdog;
 use super::{helper, undo};
 use crate::action::Ask;
@@ -20,10 +22,33 @@ use crate::fault::Kind;
 #[derive(Debug)]
 pub(crate) struct ForeignFaults {
     desk: mpsc::Sender<Order>,
-    swarm: Option<Swarm>,
+    holder: Option<Holder>,
     events: mpsc::Sender<Event>,
     /// They end with this.
     tasks: JoinSet<()>,
+}
+
+/// A driver that knows the target's replicas.
+#[derive(Debug, Clone)]
+enum Holder {
+    Swarm(Swarm),
+    Kubernetes(Box<Kubernetes>),
+}
+
+impl Holder {
+    fn service(&self) -> &Service {
+        match self {
+            Self::Swarm(swarm) => swarm.service(),
+            Self::Kubernetes(kubernetes) => kubernetes.service(),
+        }
+    }
+
+    async fn scale(&self, replicas: u16) -> Result<Vec<(u16, SocketAddr)>, String> {
+        match self {
+            Self::Swarm(swarm) => swarm.scale(replicas).await,
+            Self::Kubernetes(kubernetes) => kubernetes.scale(replicas).await,
+        }
+    }
 }
 
 impl ForeignFaults {
@@ -32,7 +57,7 @@ impl ForeignFaults {
         let watchdog = Watchdog::new(helper());
         let addresses = addresses.iter().copied().collect();
         let desk = Desk::open(Commands { clock, watchdog, addresses }, events.clone());
-        Self { desk, swarm: None, events, tasks: JoinSet::new() }
+        Self { desk, holder: None, events, tasks: JoinSet::new() }
     }
 
     /// Of a service of Docker Swarm, through its engine; `authority` is the name and port that it was found by.
@@ -47,33 +72,63 @@ impl ForeignFaults {
     ) -> Result<Self, String> {
         let swarm = Swarm::find(engine, addresses, authority, clock).await?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(follow(swarm.clone(), events.clone()));
-        Ok(Self { desk: Desk::open(swarm.clone(), events.clone()), swarm: Some(swarm), events, tasks })
+        tasks.spawn(swarm::follow(swarm.clone(), events.clone()));
+        let desk = Desk::open(swarm.clone(), events.clone());
+        Ok(Self { desk, holder: Some(Holder::Swarm(swarm)), events, tasks })
+    }
+
+    /// Of pods, through the API of their cluster: `said` are the API and the namespace that the user named.
+    ///
+    /// # Errors
+    /// Where the API cannot be used, or knows no pod of it that may be broken, as a sentence.
+    pub(crate) async fn kubernetes(
+        said: (Option<&str>, Option<&str>),
+        addresses: &[(u16, SocketAddr)],
+        authority: (String, u16),
+        (clock, events): (RunClock, mpsc::Sender<Event>),
+    ) -> Result<Self, String> {
+        let kubernetes = Kubernetes::find(said, addresses, authority, clock).await?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(kubernetes::follow(kubernetes.clone(), events.clone()));
+        let desk = Desk::open(kubernetes.clone(), events.clone());
+        Ok(Self { desk, holder: Some(Holder::Kubernetes(Box::new(kubernetes))), events, tasks })
     }
 
     /// Replicas that a driver holds; None: there is no driver but the user's commands.
     pub(crate) fn held(&self) -> Option<usize> {
-        self.swarm.as_ref().map(Swarm::replicas)
+        self.holder.as_ref().map(|holder| holder.service().held())
     }
 
     /// Kinds of faults that its driver does not make; None: there is none.
     pub(crate) fn lacks(&self) -> Option<BTreeMap<Kind, String>> {
-        self.swarm.as_ref().map(|_| Swarm::lacks())
+        self.holder.as_ref().map(|holder| match holder {
+            Holder::Swarm(_) => Swarm::lacks(),
+            Holder::Kubernetes(kubernetes) => kubernetes.lacks(),
+        })
+    }
+
+    /// Why its driver cannot change the number of replicas; None: it can, or there is none.
+    pub(crate) async fn cannot_scale(&self) -> Option<String> {
+        match self.holder.as_ref()? {
+            Holder::Swarm(swarm) => swarm.cannot_scale().await,
+            Holder::Kubernetes(kubernetes) => kubernetes.cannot_scale(),
+        }
     }
 
     /// Begins to do what was asked; false where that is not possible any more, or not this one's to do.
     pub(crate) fn ask(&mut self, ask: Ask) -> bool {
-        let order = match (ask, &self.swarm) {
+        let order = match (ask, &self.holder) {
             (Ask::Inject { id, fault }, _) => Order::Inject(id, fault),
             (Ask::Heal { id }, _) => Order::Heal(id),
-            (Ask::AwaitReady { replica }, Some(swarm)) => {
-                let (swarm, events) = (swarm.clone(), self.events.clone());
-                while self.tasks.try_join_next().is_some() {}
-                self.tasks.spawn(async move {
-                    if let Some(at_us) = swarm.await_ready(replica).await {
-                        let _ = events.send(Event::Answer(Answer::Ready { replica, at_us })).await;
-                    }
-                });
+            (Ask::AwaitReady { replica }, Some(holder)) => {
+                let service = holder.service().clone();
+                let answer = async move { Some(Answer::Ready { replica, at_us: service.await_ready(replica).await? }) };
+                self.answer(answer);
+                return true;
+            }
+            (Ask::Scale { replicas }, Some(holder)) => {
+                let holder = holder.clone();
+                self.answer(async move { Some(Answer::Scaled(holder.scale(replicas).await)) });
                 return true;
             }
             _ => return false,
@@ -81,8 +136,20 @@ impl ForeignFaults {
         self.desk.try_send(order).is_ok()
     }
 
+    fn answer(&mut self, answer: impl Future<Output = Option<Answer>> + Send + 'static) {
+        let events = self.events.clone();
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(async move {
+            if let Some(answer) = answer.await {
+                let _ = events.send(Event::Answer(answer)).await;
+            }
+        });
+    }
+
     /// Undoes all; what could not be undone.
-    pub(crate) async fn abandon(self) -> Vec<String> {
+    pub(crate) async fn abandon(mut self) -> Vec<String> {
+        // A change of the number of replicas that is under way is among what is undone.
+        self.tasks.shutdown().await;
         undo(&self.desk).await
     }
 }

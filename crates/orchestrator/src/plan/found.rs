@@ -14,6 +14,8 @@ pub struct Found {
     pub replicas: u16,
     /// Numbers, kinds that cannot be done, and the replicas behind the fault proxy.
     pub field: Field,
+    /// Why the number of replicas cannot be changed where they can be killed; None: it can.
+    pub cannot_scale: Option<String>,
     /// Where the fault proxy waits until it is needed; None: there is none, or it stands in front from the beginning.
     pub fronts: Option<Fronts>,
     /// What may be called to fill the queue, or why nothing may.

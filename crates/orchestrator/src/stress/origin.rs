@@ -73,6 +73,11 @@ pub(super) async fn faults(
             let found = ForeignFaults::swarm(engine, endpoints, authority, (clock, events)).await;
             found.map_err(|why| StressError::failed(format!("--driver swarm: {why}")))
         }
+        Some(Driver::Kubernetes { api, namespace }) => {
+            let (authority, said) = ((url.host.clone(), url.port), (api.as_deref(), namespace.as_deref()));
+            let found = ForeignFaults::kubernetes(said, endpoints, authority, (clock, events)).await;
+            found.map_err(|why| StressError::failed(format!("--driver kubernetes: {why}")))
+        }
     }
 }
 
@@ -136,6 +141,7 @@ pub(super) fn found(
         colocated: is_colocated,
         replicas: replicas.len() as u16,
         field: Field { replicas, fronted, lacks: cluster.map_or_else(no_driver, LocalCluster::lacks) },
+        cannot_scale: None,
         fronts: None,
         queue: match queue {
             _ if !may_queue => Err("the target has no queued tool that may be called".into()),

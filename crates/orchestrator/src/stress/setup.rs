@@ -343,6 +343,9 @@ impl<'a> Setup<'a> {
         if let Some(lacks) = self.rig.foreign_faults().and_then(ForeignFaults::lacks) {
             found.field.lacks = lacks;
         }
+        if let Some(faults) = self.rig.foreign_faults() {
+            found.cannot_scale = faults.cannot_scale().await;
+        }
         let plan = planner(self.config)(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
         let settled = Settled {

@@ -17,6 +17,9 @@ use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 use crate::net::tls::{Tls, explain};
 
+/// An answer that is carried and longer is given up.
+const CARRIED_MAX: usize = 16 << 20;
+
 /// An answer, with what it says and what it is.
 #[derive(Debug)]
 pub(super) struct Answered {
@@ -222,6 +225,36 @@ impl<'t> Exchanger<'t> {
                 return Ok((channel, answer, progress != Progress::More));
             }
         }
+    }
+
+    /// Sends a request on a connection of its own. `take` is shown all that has come of the answer, and whether that is its
+    /// end, until it takes something from it.
+    pub(super) fn carry<T>(
+        &self,
+        request: &[u8],
+        mut take: impl FnMut(&[u8], bool) -> Option<T>,
+    ) -> Result<T, Trouble> {
+        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
+        let mut channel = self.connect(until_ns)?;
+        let (mut bytes, mut more) = (Vec::new(), [0; 16 * 1024]);
+        self.wait_until(&channel, until_ns)?;
+        channel.write_all(request).map_err(|error| self.trouble(&error))?;
+        while bytes.len() <= CARRIED_MAX {
+            self.wait_until(&channel, until_ns)?;
+            let count = match channel.read(&mut more) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => 0,
+                Err(error) => return Err(self.trouble(&error)),
+            };
+            bytes.extend_from_slice(&more[..count]);
+            match take(&bytes, count == 0) {
+                Some(taken) => return Ok(taken),
+                None if count == 0 => return Err(self.closed()),
+                None => {}
+            }
+        }
+        Err(Trouble::TooLarge(self.address))
     }
 
     /// True where the server would speak HTTP/2; None where there is no TLS to ask by.

@@ -16,6 +16,8 @@ use tokio::time::timeout;
 use super::process::Process;
 use super::{Bench, Commands, Desk, FaultDriver, Groups, Order};
 use crate::driver::fake::{self, FakeCluster};
+use crate::driver::kubernetes::tests::FakeKubernetes;
+use crate::driver::locked;
 use crate::driver::swarm::tests::FakeSwarm;
 use crate::driver::watchdog::{Watchdog, program_of_tests};
 use crate::event::{Answer, Event};
@@ -175,6 +177,21 @@ async fn swarm_keeps_the_contract() {
         vain: Fault::of(Kind::Pause, vec![2]),
         lost: Fault::of(Kind::Pause, vec![9]),
         in_force: Box::new(move || service.is_paused.load(Ordering::Relaxed)),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn kubernetes_keeps_the_contract() {
+    let fake = FakeKubernetes::new().await;
+    let cluster = Arc::clone(&fake.cluster);
+    suite(Subject {
+        driver: fake.driver().await,
+        good: Fault::of(Kind::Partition, vec![1]),
+        // The API says that it was done, and it was not.
+        vain: Fault::of(Kind::Kill, vec![2]),
+        lost: Fault::of(Kind::Partition, vec![9]),
+        in_force: Box::new(move || locked(&cluster).is_cut_off()),
     })
     .await;
 }

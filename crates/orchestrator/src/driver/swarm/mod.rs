@@ -2,30 +2,31 @@
 //! the opt-in label. A replica is a slot of the service; its task, and with it its address, changes.
 
 mod following;
+mod replicated;
 mod task;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
+use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
 pub(super) use following::follow;
-use task::{Task, tasks};
+pub(crate) use replicated::Replicated;
+use task::{paused, tasks};
 
 use super::engine::{Engine, State};
 use super::fault::{FaultDriver, HealError};
-use super::ready::await_ready_as;
+use super::helper;
+use super::service::{Counted, Numbers, Present, Service, Unit};
 use super::watchdog::{Debt, Ticket, Watchdog};
-use super::{helper, locked};
 use crate::event::{Healed, Injected};
 use crate::fault::{Fault, Kind};
-use crate::plan::RECOVERY_BOUND;
 
 const SEEN_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -39,21 +40,16 @@ const IN_PLACE_OF_PARTITION: &str = "a task that is cut off from its network nev
 #[derive(Debug, Clone)]
 pub(super) struct Swarm {
     engine: PathBuf,
-    clock: RunClock,
     watchdog: Watchdog,
-    /// Name and port that its replicas are asked by.
-    authority: (String, u16),
-    /// By replica.
-    tasks: Arc<Mutex<BTreeMap<u16, Task>>>,
-    /// Replicas that are none of this engine's containers.
-    elsewhere: Arc<[(u16, SocketAddr)]>,
+    service: Service,
+    numbers: Numbers,
 }
 
 /// What was done to containers.
 #[derive(Debug)]
 pub(super) enum InForce {
     Killed,
-    Paused(Ticket, Vec<(u16, String)>),
+    Paused(Ticket, Vec<(u16, Unit)>),
 }
 
 impl Swarm {
@@ -67,11 +63,12 @@ impl Swarm {
         authority: (String, u16),
         clock: RunClock,
     ) -> Result<Self, String> {
-        let found = tasks(engine, authority.1).await?;
-        let of = |address: &SocketAddr| found.iter().find(|task| task.addresses.contains(address)).cloned();
-        let tasks: BTreeMap<u16, Task> =
-            endpoints.iter().filter_map(|(replica, address)| Some((*replica, of(address)?.at(*address)))).collect();
-        if tasks.is_empty() {
+        for container in paused(engine).await? {
+            tracing::warn!("an earlier run has left the container {container:.12} paused: it goes on");
+            Debt::Unpause { engine: engine.into(), container }.pay().await?;
+        }
+        let service = Service::new(&tasks(engine, authority.1).await?, endpoints, authority, clock);
+        if service.held() == 0 {
             return Err(format!(
                 "none of the target's addresses is that of a container with the label {}=true on the Docker engine at {}: \
                  run this on the node that the tasks run on, and give the service's containers the label",
@@ -79,14 +76,13 @@ impl Swarm {
                 engine.display()
             ));
         }
-        let elsewhere = endpoints.iter().filter(|(replica, _)| !tasks.contains_key(replica)).copied().collect();
-        let (engine, watchdog, tasks) = (engine.into(), Watchdog::new(helper()), Arc::new(Mutex::new(tasks)));
-        Ok(Self { engine, clock, watchdog, authority, tasks, elsewhere })
+        let watchdog = Watchdog::new(helper());
+        let numbers = Numbers::new(watchdog.clone());
+        Ok(Self { engine: engine.into(), watchdog, service, numbers })
     }
 
-    /// Replicas whose containers are known, and may be broken.
-    pub(super) fn replicas(&self) -> usize {
-        locked(&self.tasks).len()
+    pub(super) fn service(&self) -> &Service {
+        &self.service
     }
 
     /// Kinds of faults that are not made so, with the reason.
@@ -97,50 +93,37 @@ impl Swarm {
         lacking.map(|kind| (kind, "the driver swarm kills and pauses tasks, and nothing else".to_string())).collect()
     }
 
-    /// When the replica was ready, wherever its task runs by then; None: it was not in time.
-    pub(super) async fn await_ready(&self, replica: u16) -> Option<u64> {
-        let ready = async {
-            loop {
-                let address = locked(&self.tasks).get(&replica).map(|task| task.address)?;
-                let at_us = await_ready_as((address, self.host()), Duration::from_secs(1), &self.clock).await;
-                // It may have moved meanwhile.
-                if at_us.is_some() && locked(&self.tasks).get(&replica).is_some_and(|task| task.address == address) {
-                    return at_us;
-                }
-            }
-        };
-        timeout(RECOVERY_BOUND, ready).await.ok().flatten()
-    }
-
-    fn host(&self) -> String {
-        format!("{}:{}", self.authority.0, self.authority.1)
-    }
-
-    fn containers(&self, replicas: &[u16]) -> Result<Vec<(u16, String)>, String> {
-        if replicas.is_empty() {
-            return Err("no replica is named".into());
+    /// Why the number of its tasks cannot be changed; None: it can.
+    pub(super) async fn cannot_scale(&self) -> Option<String> {
+        let replicated = async { Replicated::read(&self.engine, &self.service.owner()?).await };
+        match replicated.await {
+            Ok(replicated) if replicated.is_breakable() => None,
+            Ok(_) => Some(format!("the service's specification gives its containers no label {}=true", task::LABEL)),
+            Err(why) => Some(format!("its number of tasks cannot be changed here: {why}")),
         }
-        let tasks = locked(&self.tasks);
-        let container = |replica: &u16| {
-            let task = tasks.get(replica).ok_or_else(|| {
-                format!("replica {replica} is no container with the label {}=true on this engine", task::LABEL)
-            })?;
-            Ok((*replica, task.container.clone()))
-        };
-        replicas.iter().map(container).collect()
+    }
+
+    /// Returns when the service's name leads to as many tasks; says where they are.
+    pub(super) async fn scale(&self, replicas: u16) -> Result<Vec<(u16, SocketAddr)>, String> {
+        let owner = self.service.owner()?;
+        self.numbers.change(&Scaled { swarm: self, owner: &owner }, &self.service, replicas).await
+    }
+
+    fn containers(&self, replicas: &[u16]) -> Result<Vec<(u16, Unit)>, String> {
+        self.service.units(replicas, &format!("container with the label {}=true on this engine", task::LABEL))
     }
 
     /// Waits for containers to be so.
-    async fn seen(&self, containers: &[(u16, String)], is: fn(Option<State>) -> bool) -> Result<(), String> {
+    async fn seen(&self, containers: &[(u16, Unit)], is: fn(Option<State>) -> bool) -> Result<(), String> {
         let engine = Engine::at(&self.engine);
-        for (replica, container) in containers {
+        for (replica, Unit { id, .. }) in containers {
             let seen = async {
-                while !is(engine.state(container).await?) {
+                while !is(engine.state(id).await?) {
                     sleep(LOOK_EVERY).await;
                 }
                 Ok::<_, String>(())
             };
-            let late = || format!("nothing was seen of it at replica {replica}'s container {container:.12}");
+            let late = || format!("nothing was seen of it at replica {replica}'s container {id:.12}");
             timeout(SEEN_WITHIN, seen).await.map_err(|_| late())??;
         }
         Ok(())
@@ -148,27 +131,25 @@ impl Swarm {
 
     async fn kill(&self, replicas: &[u16]) -> Result<(InForce, Injected), String> {
         let containers = self.containers(replicas)?;
-        let injected_us = self.clock.now_us();
-        for (_, container) in &containers {
-            Engine::at(&self.engine).post(&format!("/containers/{container}/kill?signal=KILL"), "").await?;
+        let injected_us = self.service.clock.now_us();
+        for (_, Unit { id, .. }) in &containers {
+            Engine::at(&self.engine).post(&format!("/containers/{id}/kill?signal=KILL"), "").await?;
         }
         self.seen(&containers, |state| state.is_none_or(|state| !state.is_running)).await?;
-        let (effect_us, method) = (self.clock.now_us(), format!("SIGKILL of {}", of_containers(containers.len())));
+        let (effect_us, method) =
+            (self.service.clock.now_us(), format!("SIGKILL of {}", of_containers(containers.len())));
         Ok((InForce::Killed, Injected { method, injected_us, effect_us, at_most_us: None }))
     }
 
     async fn pause(&self, replicas: &[u16], in_place_of: Option<&str>) -> Result<(InForce, Injected), String> {
         let containers = self.containers(replicas)?;
-        let debt = |(_, container): &(u16, String)| Debt::Unpause {
-            engine: self.engine.clone(),
-            container: container.clone(),
-        };
+        let debt = |(_, unit): &(u16, Unit)| Debt::Unpause { engine: self.engine.clone(), container: unit.id.clone() };
         let ticket = self.watchdog.ticket();
         self.watchdog.hold(ticket, containers.iter().map(debt).collect()).await?;
-        let injected_us = self.clock.now_us();
+        let injected_us = self.service.clock.now_us();
         let paused = async {
-            for (_, container) in &containers {
-                Engine::at(&self.engine).post(&format!("/containers/{container}/pause"), "").await?;
+            for (_, Unit { id, .. }) in &containers {
+                Engine::at(&self.engine).post(&format!("/containers/{id}/pause"), "").await?;
             }
             self.seen(&containers, |state| state.is_some_and(|state| state.is_paused)).await
         };
@@ -176,20 +157,19 @@ impl Swarm {
             let stuck = self.watchdog.release(ticket).await.err();
             return Err(stuck.map_or(why.clone(), |stuck| format!("{why}; {stuck}")));
         }
-        let effect_us = self.clock.now_us();
+        let effect_us = self.service.clock.now_us();
         let why = in_place_of.map(|why| format!(": {why}")).unwrap_or_default();
         let method = format!("{} paused{why}", of_containers(containers.len()));
         Ok((InForce::Paused(ticket, containers), Injected { method, injected_us, effect_us, at_most_us: None }))
     }
 
     /// Sees that those that were paused go on.
-    async fn go_on(&self, containers: &[(u16, String)]) -> Result<(), HealError> {
+    async fn go_on(&self, containers: &[(u16, Unit)]) -> Result<(), HealError> {
         let engine = Engine::at(&self.engine);
-        for (replica, container) in containers {
-            match engine.state(container).await.map_err(HealError::Otherwise)? {
+        for (replica, Unit { id, .. }) in containers {
+            match engine.state(id).await.map_err(HealError::Otherwise)? {
                 Some(state) if state.is_paused => {
-                    let why = format!("the container {container} is still paused: docker unpause {container}");
-                    return Err(HealError::Stuck(why));
+                    return Err(HealError::Stuck(format!("the container {id} is still paused: docker unpause {id}")));
                 }
                 Some(state) if state.is_running => {}
                 _ => {
@@ -198,12 +178,7 @@ impl Swarm {
                     )));
                 }
             }
-            let address = locked(&self.tasks).get(replica).map(|task| task.address);
-            let Some(address) = address else { continue };
-            if await_ready_as((address, self.host()), ANSWERS_WITHIN, &self.clock).await.is_none() {
-                let why = format!("{address} still did not answer {} s later", ANSWERS_WITHIN.as_secs());
-                return Err(HealError::Otherwise(why));
-            }
+            self.service.answers(*replica, ANSWERS_WITHIN).await?;
         }
         Ok(())
     }
@@ -225,14 +200,43 @@ impl FaultDriver for Swarm {
         let InForce::Paused(ticket, containers) = in_force else {
             return Err(HealError::Otherwise("it only happened: there is nothing to undo".into()));
         };
-        let healed_us = self.clock.now_us();
+        let healed_us = self.service.clock.now_us();
         self.watchdog.release(ticket).await.map_err(HealError::Stuck)?;
         self.go_on(&containers).await?;
-        Ok(Healed { healed_us, verified_us: self.clock.now_us() })
+        Ok(Healed { healed_us, verified_us: self.service.clock.now_us() })
     }
 
     async fn end(&self) -> Vec<String> {
         self.watchdog.end().await
+    }
+}
+
+/// The service as that which has a number of tasks.
+struct Scaled<'a> {
+    swarm: &'a Swarm,
+    owner: &'a str,
+}
+
+impl Counted for Scaled<'_> {
+    async fn number(&self) -> Result<u16, String> {
+        Ok(Replicated::read(&self.swarm.engine, self.owner).await?.replicas)
+    }
+
+    async fn set_number(&self, number: u16) -> Result<(), String> {
+        Replicated::set(&self.swarm.engine, self.owner, number).await
+    }
+
+    fn debt(&self, number: u16) -> Debt {
+        Debt::Tasks { engine: self.swarm.engine.clone(), service: self.owner.into(), number }
+    }
+
+    /// A task that is on its way has no place in the name yet, and one that goes has none any more.
+    async fn present(&self) -> Result<Present, String> {
+        let (name, port) = self.swarm.service.authority();
+        let found = lookup_host((name.as_str(), *port)).await;
+        let addresses: BTreeSet<SocketAddr> =
+            found.map_err(|error| format!("the name {name} leads nowhere: {error}"))?.collect();
+        Ok(Present { addresses, unsettled: 0, units: tasks(&self.swarm.engine, *port).await? })
     }
 }
 

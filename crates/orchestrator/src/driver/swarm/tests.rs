@@ -1,28 +1,31 @@
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::*;
+use crate::driver::fake::{heard, say};
+use crate::driver::locked;
 use crate::event::{Change, Event};
 
 /// An engine with the tasks of one service, as the real one lists them. Its second container cannot be paused, and nobody
 /// may break its third one.
 pub(in crate::driver) struct FakeSwarm {
     folder: tempfile::TempDir,
-    pub(in crate::driver) service: Arc<Service>,
+    pub(in crate::driver) service: Arc<FakeService>,
     pub(in crate::driver) port: u16,
 }
 
 #[derive(Default)]
-pub(in crate::driver) struct Service {
+pub(in crate::driver) struct FakeService {
     pub(in crate::driver) is_paused: AtomicBool,
     is_killed: AtomicBool,
     /// The first slot has a task again.
     is_replaced: AtomicBool,
+    /// How many tasks it is told to have.
+    number: AtomicU64,
     asked: Mutex<Vec<String>>,
 }
 
@@ -30,7 +33,7 @@ impl FakeSwarm {
     pub(in crate::driver) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the socket");
         let listener = UnixListener::bind(folder.path().join("docker.sock")).expect("it is ours");
-        let service = Arc::new(Service::default());
+        let service = Arc::new(FakeService { number: AtomicU64::new(2), ..FakeService::default() });
         tokio::spawn(serve(listener, Arc::clone(&service)));
         let replica = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = replica.local_addr().expect("it is bound").port();
@@ -47,8 +50,12 @@ impl FakeSwarm {
     }
 
     pub(in crate::driver) async fn driver(&self) -> Swarm {
+        self.driver_by("tasks.s").await
+    }
+
+    async fn driver_by(&self, name: &str) -> Swarm {
         let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
-        let authority = ("tasks.s".to_string(), self.port);
+        let authority = (name.to_string(), self.port);
         Swarm::find(&self.engine(), &self.endpoints(), authority, clock).await.expect("it has tasks")
     }
 }
@@ -56,30 +63,23 @@ impl FakeSwarm {
 /// A replica: it is ready for those who ask by the service's name.
 async fn ready(listener: TcpListener, host: String) {
     while let Ok((mut stream, _)) = listener.accept().await {
-        let mut request = [0; 1_024];
-        let length = stream.read(&mut request).await.unwrap_or(0);
-        let is_named = String::from_utf8_lossy(&request[..length]).contains(&host);
-        let status = if is_named { "200 OK" } else { "403 Forbidden" };
-        let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+        let Some((_, head, _)) = heard(&mut stream).await else { continue };
+        say(&mut stream, if head.contains(&host) { "200 OK" } else { "403 Forbidden" }, None).await;
     }
 }
 
-async fn serve(listener: UnixListener, service: Arc<Service>) {
+async fn serve(listener: UnixListener, service: Arc<FakeService>) {
     while let Ok((mut stream, _)) = listener.accept().await {
-        let mut bytes = Vec::new();
-        while !bytes.ends_with(b"\r\n\r\n") && stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {}
-        let head = String::from_utf8_lossy(&bytes).into_owned();
-        let line = head.split(" HTTP/1.1").next().unwrap_or_default().replace("/v1.41", "");
+        let Some((line, _, body)) = heard(&mut stream).await else { continue };
+        let line = line.replace("/v1.41", "");
         locked(&service.asked).push(line.clone());
-        let (status, body) = service.answer(&line);
-        let body = body.map_or(String::new(), |body| body.to_string());
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let _ = stream.write_all(answer.as_bytes()).await;
+        let (status, body) = service.answer(&line, &body);
+        say(&mut stream, status, body).await;
     }
 }
 
-impl Service {
-    fn answer(&self, line: &str) -> (&'static str, Option<Value>) {
+impl FakeService {
+    fn answer(&self, line: &str, body: &str) -> (&'static str, Option<Value>) {
         let set = |flag: &AtomicBool, value| {
             flag.store(value, Ordering::Relaxed);
             ("204 No Content", None)
@@ -95,16 +95,31 @@ impl Service {
             "POST /containers/c1/kill?signal=KILL" => set(&self.is_killed, true),
             "GET /containers/c1/json" if is_killed => ("404 Not Found", Some(json!({"message": "no such container"}))),
             "GET /containers/c1/json" => ("200 OK", state(true, self.is_paused.load(Ordering::Relaxed))),
+            "GET /services/svc" => ("200 OK", Some(self.described())),
+            "POST /services/svc/update?version=41" => {
+                let spec: Value = serde_json::from_str(body).expect("bodies are JSON");
+                self.number
+                    .store(spec["Mode"]["Replicated"]["Replicas"].as_u64().expect("a number"), Ordering::Relaxed);
+                ("200 OK", Some(json!({"Warnings": null})))
+            }
             "POST /containers/c2/pause" => ("204 No Content", None),
             "GET /containers/c2/json" => ("200 OK", state(true, false)),
             other => panic!("nobody asks this: {other}"),
         }
     }
 
+    fn described(&self) -> Value {
+        let template = json!({"ContainerSpec": {"Labels": {"erlmcp.chaos": "true"}}});
+        let mode = json!({"Replicated": {"Replicas": self.number.load(Ordering::Relaxed)}});
+        json!({"ID": "svc", "Version": {"Index": 41}, "Spec": {"Name": "e_s", "Mode": mode, "TaskTemplate": template}})
+    }
+
     fn list(&self) -> Value {
         let container = |id: &str, slot: u8, ip: &str| {
-            json!({"Id": id, "State": "running",
-                "Labels": {"erlmcp.chaos": "true", "com.docker.swarm.task.name": format!("e_s.{slot}.x{id}")},
+            let is_paused = id == "c1" && self.is_paused.load(Ordering::Relaxed);
+            json!({"Id": id, "State": if is_paused { "paused" } else { "running" },
+                "Labels": {"erlmcp.chaos": "true", "com.docker.swarm.service.id": "svc",
+                    "com.docker.swarm.task.name": format!("e_s.{slot}.x{id}")},
                 "NetworkSettings": {"Networks": {"e_mcp": {"IPAddress": ip}}}})
         };
         let mut listed = vec![container("c2", 2, "127.0.0.2")];
@@ -125,7 +140,7 @@ fn named(last: &[u8]) -> BTreeSet<IpAddr> {
 async fn a_killed_task_leaves_the_name_and_its_slot_comes_back_at_another_address() {
     let fake = FakeSwarm::new().await;
     let swarm = fake.driver().await;
-    assert_eq!(swarm.replicas(), 2, "nobody may break the third one");
+    assert_eq!(swarm.service().held(), 2, "nobody may break the third one");
     let mut out = BTreeSet::new();
     assert!(swarm.look(&named(&[1, 2, 3]), &mut out).await.is_empty());
     let (_, injected) = swarm.inject(&Fault::of(Kind::Kill, vec![1])).await.expect("it may be killed");
@@ -156,4 +171,26 @@ async fn a_service_that_nobody_may_break_is_refused() {
     let found = Swarm::find(&fake.engine(), &endpoints, ("tasks.s".into(), fake.port), clock).await;
     let why = found.map(drop).expect_err("it has no label");
     assert!(why.contains("erlmcp.chaos=true") && why.contains("docker.sock"), "{why}");
+}
+
+#[tokio::test]
+async fn what_a_run_left_paused_goes_on_when_the_next_one_begins() {
+    let fake = FakeSwarm::new().await;
+    fake.service.is_paused.store(true, Ordering::Relaxed);
+    fake.driver().await;
+    assert!(!fake.service.is_paused.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn a_service_has_as_many_tasks_again_as_before() {
+    let fake = FakeSwarm::new().await;
+    // A name that leads to one address.
+    let swarm = fake.driver_by("127.0.0.1").await;
+    let number = || fake.service.number.load(Ordering::Relaxed);
+    assert_eq!(swarm.cannot_scale().await, None);
+    let endpoints = swarm.scale(1).await.expect("its containers have the label");
+    assert_eq!((number(), endpoints), (1, vec![(1, SocketAddr::from(([127, 0, 0, 1], fake.port)))]));
+    assert_eq!(swarm.service().held(), 1);
+    assert_eq!(swarm.end().await, Vec::<String>::new());
+    assert_eq!(number(), 2);
 }

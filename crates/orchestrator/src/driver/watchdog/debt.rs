@@ -10,6 +10,8 @@ use tokio::time::{sleep, timeout};
 use crate::driver::engine::{ANSWERED_WITHIN, Engine};
 use crate::driver::fault::limit::Limit;
 use crate::driver::fault::process::{Known, Process};
+use crate::driver::kubernetes::{self, Access};
+use crate::driver::swarm::Replicated;
 
 /// Something that must be undone, in a form in which another process can undo it. Undone twice it does no harm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,12 @@ pub(in crate::driver) enum Debt {
     Group { group: PathBuf, home: PathBuf },
     /// A paused container goes on; `engine` is the socket of its Docker engine.
     Unpause { engine: PathBuf, container: String },
+    /// A service of Docker Swarm is told to have so many tasks again.
+    Tasks { engine: PathBuf, service: String, number: u16 },
+    /// Pods are no longer cut off by this NetworkPolicy.
+    CutOff { api: Access, policy: String, pods: Vec<String> },
+    /// What has pods is told to have so many again: "statefulsets/erlmcp".
+    Pods { api: Access, resource: String, number: u16 },
     /// The user's own way to undo it.
     Command { words: Vec<String>, within_ms: u64 },
 }
@@ -51,6 +59,9 @@ impl Debt {
             Debt::Limit { process, limit } => limit.put_back(process),
             Debt::Group { group, home } => leave(group, home).await,
             Debt::Unpause { engine, container } => unpause(engine, container).await,
+            Debt::Tasks { engine, service, number } => tasks(engine, service, *number).await,
+            Debt::CutOff { api, policy, pods } => kubernetes::undo(api, policy, pods).await,
+            Debt::Pods { api, resource, number } => kubernetes::set_number(api, resource, *number).await,
             Debt::Command { words, within_ms } => run(words, Duration::from_millis(*within_ms)).await,
         }
     }
@@ -60,7 +71,9 @@ impl Debt {
     /// How long what is not of this machine's kernel may take.
     pub(super) fn within(&self) -> Duration {
         match self {
-            Debt::Unpause { .. } => 2 * ANSWERED_WITHIN,
+            Debt::Unpause { .. } | Debt::Tasks { .. } => 2 * ANSWERED_WITHIN,
+            Debt::CutOff { pods, .. } => kubernetes::ANSWERED_WITHIN * (pods.len() as u32 + 3),
+            Debt::Pods { .. } => 2 * kubernetes::ANSWERED_WITHIN,
             Debt::Command { within_ms, .. } => Duration::from_millis(*within_ms),
             _ => Duration::ZERO,
         }
@@ -82,6 +95,12 @@ async fn unpause(engine: &Path, container: &str) -> Result<(), String> {
         Ok::<_, String>(())
     };
     undone.await.map_err(|why| format!("the container {container} is still paused ({why}): docker unpause {container}"))
+}
+
+async fn tasks(engine: &Path, service: &str, number: u16) -> Result<(), String> {
+    Replicated::set(engine, service, number).await.map_err(|why| {
+        format!("the service may still have another number of tasks than before ({why}): docker service scale {service}={number}")
+    })
 }
 
 async fn leave(group: &Path, home: &Path) -> Result<(), String> {

@@ -41,7 +41,7 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
         broken(scenario::TWO_AT_ONCE, "two killed at once", two, no_kill.clone().or(few(3))),
         broken(scenario::ALL_AT_ONCE, "all killed at once", all, no_kill.clone()),
         broken(scenario::ROLLING_RESTART, "rolling restart", rolling, no_kill.clone().or(few(2))),
-        scaling(config, found).skipped(found.lacks(Kind::Kill)),
+        scaling(config, found).skipped(found.lacks(Kind::Kill).or_else(|| found.cannot_scale.clone())),
     ];
     let about = "Replicas end, restart and change in number under load".to_string();
     Body { plan: phase_of("Failover & Recovery", about, steps), begins: Stand::Full, ends: Stand::Full }

@@ -104,6 +104,16 @@ fn clients_move_to_the_fault_proxy_for_the_faults_that_need_it_and_back() {
 }
 
 #[test]
+fn a_number_of_replicas_that_cannot_be_changed_is_said() {
+    let found = Found { cannot_scale: Some("no manager".into()), ..own_cluster() };
+    let plan = comprehensive(&suite(&[]), &found).expect("a plan");
+    let skips =
+        phase(&plan, phase::FAILOVER).steps.iter().filter_map(|step| Some((step.scenario.as_deref()?, &step.skip)));
+    let skipped: Vec<_> = skips.filter_map(|(name, skip)| Some((name, skip.as_deref()?))).collect();
+    assert_eq!(skipped, [(scenario::SCALING, "no manager")]);
+}
+
+#[test]
 fn what_a_foreign_server_lacks_is_skipped_with_the_reason() {
     let plan = comprehensive(&suite(&[]), &foreign()).expect("a plan");
     let steps = &phase(&plan, phase::DISTRIBUTION).steps;

@@ -1,0 +1,45 @@
+//! Requests to somebody who is no MCP server, but speaks HTTP/1.1, with or without TLS: the API of a cluster.
+
+use std::time::Duration;
+
+use super::super::target::{BadSetup, Target};
+use super::at_some;
+use super::exchange::Exchanger;
+use super::trouble::Trouble;
+use crate::proto;
+
+/// Knows the way, and whom to trust there. Each request has a connection of its own.
+#[derive(Debug, Clone)]
+pub struct Courier {
+    target: Target,
+    patience: Duration,
+}
+
+impl Courier {
+    /// To where `setup` leads; a request may take so long.
+    ///
+    /// # Errors
+    /// Where there is nobody to trust, or an address is none: one sentence.
+    pub fn new(setup: &proto::Setup, patience: Duration) -> Result<Self, String> {
+        let target = Target::of(setup).map_err(|error: BadSetup| error.to_string())?;
+        Ok(Self { target, patience })
+    }
+
+    /// Sends the bytes of a request. `take` is shown all that has come of the answer, and whether that is its end, until it
+    /// takes something from it. It waits, so it is called on a thread that may.
+    ///
+    /// # Errors
+    /// Where nobody answers, or the answer ends before anything was taken: one sentence.
+    pub fn carry<T>(&self, request: &[u8], mut take: impl FnMut(&[u8], bool) -> Option<T>) -> Result<T, String> {
+        let carried = at_some(&self.target, 0, |address| {
+            Exchanger::new(&self.target, address, self.patience)?.carry(request, &mut take)
+        });
+        carried.map_err(|trouble| match trouble {
+            Trouble::Silent(address, seconds) | Trouble::ConnectTimeout(address, seconds) => {
+                format!("{address} did not answer within {seconds} s")
+            }
+            Trouble::Closed(address, _) => format!("{address} closed the connection before its answer was whole"),
+            other => other.to_string(),
+        })
+    }
+}

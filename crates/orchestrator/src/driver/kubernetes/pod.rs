@@ -1,0 +1,62 @@
+//! The pods that may be broken, as the API lists them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde_json::Value;
+
+use super::api::Api;
+use crate::driver::service::Unit;
+
+/// Only pods that have this label, with "true", are broken; as containers of Docker Swarm.
+pub(super) const LABEL: &str = "erlmcp.chaos";
+/// From the API's own memory: a list that is asked for again and again costs its store nothing.
+const LIST: &str = "pods?labelSelector=erlmcp.chaos%3Dtrue&resourceVersion=0";
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pod {
+    pub(super) unit: Unit,
+    /// Clients are led to it: it says that it is ready, and is not being taken away.
+    pub(super) is_ready: bool,
+    /// Kind and name of what it is one of.
+    pub(super) controller: (String, String),
+}
+
+impl Pod {
+    /// As the API has it; None: it has no address yet, or is nobody's.
+    fn of(pod: &Value, port: u16) -> Option<Self> {
+        let text = |at: &str| pod.pointer(at).and_then(Value::as_str).map(String::from);
+        let (id, name) = (text("/metadata/uid")?, text("/metadata/name")?);
+        let owners = pod.pointer("/metadata/ownerReferences")?.as_array()?;
+        let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+        let of_owner = |what: &str| owner.get(what).and_then(Value::as_str).map(String::from);
+        let (owner, kind) = (of_owner("uid")?, of_owner("kind")?);
+        // A pod of a StatefulSet leaves its name to the next one; any other one its place among its like.
+        let slot = if kind == "StatefulSet" { name.clone() } else { owner.clone() };
+        let addresses = pod.pointer("/status/podIPs").and_then(Value::as_array).into_iter().flatten();
+        let addresses = addresses.filter_map(|one| one.get("ip")?.as_str()?.parse::<IpAddr>().ok());
+        let addresses: Vec<_> = addresses.map(|ip| SocketAddr::new(ip, port)).collect();
+        let address = *addresses.first()?;
+        let conditions = pod.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+        let mut conditions = conditions.filter(|condition| condition["type"] == "Ready");
+        let is_ready = conditions.any(|condition| condition["status"] == "True")
+            && pod.pointer("/metadata/deletionTimestamp").is_none();
+        let controller = (kind, owners.iter().find(|one| one["controller"] == true)?["name"].as_str()?.to_string());
+        Some(Self { unit: Unit { id, name, slot, owner, addresses, address }, is_ready, controller })
+    }
+}
+
+/// All that may be broken, each with its addresses at this port; and how many more have no address yet.
+pub(super) async fn pods(api: &Api, port: u16) -> Result<(Vec<Pod>, usize), String> {
+    let listed = api.get(&api.access.path("/api/v1", LIST)).await?;
+    let listed = listed.get("items").and_then(Value::as_array).ok_or("the Kubernetes API's list of pods is none")?;
+    let pods: Vec<Pod> = listed.iter().filter_map(|pod| Pod::of(pod, port)).collect();
+    let others = listed.len() - pods.len();
+    Ok((pods, others))
+}
+
+/// The id of the pod that has this name now.
+pub(super) async fn id_of(api: &Api, name: &str) -> Result<Option<String>, String> {
+    let pod = api.find(&api.access.path("/api/v1", &format!("pods/{name}"))).await?;
+    Ok(pod.and_then(|pod| pod.pointer("/metadata/uid")?.as_str().map(String::from)))
+}
