@@ -32,6 +32,7 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let all = vec![Fault::of(Kind::Kill, replicas.clone())];
     let rolling = vec![Fault::of(Kind::RollingRestart, replicas.clone())];
     let no_kill = found.lacks(Kind::Kill).or(config.no_faults.then(|| "--no-faults".into()));
+    let no_rolling = no_kill.clone().or(found.lacks(Kind::RollingRestart));
     let few = |least: usize| (count < least).then(|| format!("it takes {least} replicas"));
     let broken = |name: &str, words: &str, faults: Vec<Fault>, skip: Option<String>| {
         Step::scenario(name, words, Block::Faults(of(name, faults, config, found))).skipped(skip)
@@ -40,7 +41,7 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
         broken(scenario::KILLS_IN_TURN, "kills, one after another", in_turn, no_kill.clone()),
         broken(scenario::TWO_AT_ONCE, "two killed at once", two, no_kill.clone().or(few(3))),
         broken(scenario::ALL_AT_ONCE, "all killed at once", all, no_kill.clone()),
-        broken(scenario::ROLLING_RESTART, "rolling restart", rolling, no_kill.clone().or(few(2))),
+        broken(scenario::ROLLING_RESTART, "rolling restart", rolling, no_rolling.or(few(2))),
         scaling(config, found).skipped(found.lacks(Kind::Kill).or_else(|| found.cannot_scale.clone())),
     ];
     let about = "Replicas end, restart and change in number under load".to_string();
