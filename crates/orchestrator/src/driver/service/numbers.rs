@@ -85,9 +85,13 @@ impl Numbers {
 async fn changed(counted: &impl Counted, number: u16) -> Result<Present, String> {
     counted.set_number(number).await?;
     loop {
-        let present = counted.present().await?;
-        if present.addresses.len() == usize::from(number) && present.unsettled == 0 {
-            return Ok(present);
+        match counted.present().await {
+            Ok(present) if present.addresses.len() == usize::from(number) && present.unsettled == 0 => {
+                return Ok(present);
+            }
+            Ok(_) => {}
+            // It may know a moment later.
+            Err(why) => tracing::warn!("{why}"),
         }
         sleep(LOOK_EVERY).await;
     }
