@@ -1,4 +1,5 @@
-"""Operations in PostgreSQL: the stores' contract, two clusters on one database under kills, and a database that says nothing.
+"""Clusters on one PostgreSQL: the stores' contract, operations of two clusters under kills, a database that says nothing, and two
+clusters that are one.
 
 peers/run has the command line.
 """
@@ -18,6 +19,7 @@ import time
 
 from clusters import Cluster
 from database import BlackHole, Database, install
+from machines import machines
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 THREADS = 6
@@ -238,7 +240,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if sys.argv[1:2] == ["hold"]:
         return hold(int(sys.argv[2]))
-    parts = sys.argv[1:] or ["contract", "clusters", "silence"]
+    parts = sys.argv[1:] or ["contract", "clusters", "silence", "machines"]
     lacking = install()
     if lacking:
         print(f"skipped: {lacking}")
@@ -251,6 +253,8 @@ def main():
             wrong += clusters_under_kills(database, folder)
         if "silence" in parts:
             wrong += silence(database, folder)
+        if "machines" in parts:
+            wrong += machines(database, folder)
     for sentence in wrong[:20]:
         print(f"WRONG: {sentence}")
     if wrong:

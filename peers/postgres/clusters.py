@@ -19,8 +19,12 @@ PATIENCE_S = 120
 class Cluster:
     """As if on a machine of its own: its supervisor, store and replicas are its alone."""
 
-    def __init__(self, name, folder, store, replicas=2):
+    def __init__(self, name, folder, store, replicas=2, key=None, fixtures=False):
         self.name, self.folder, self.store, self.replicas = name, folder, store, replicas
+        self.more = ["--machine", name, "--advertise", f"{name}.example:80"]
+        self.more += ["--session-key-file", str(key)] if key else []
+        self.has_fixtures = fixtures
+        self.more += ["--fixtures", "conformance"] if fixtures else []
         self.log = folder / f"{name}.log"
         self.lives = 0
         self.start()
@@ -29,7 +33,7 @@ class Cluster:
         self.lives += 1
         self.control = self.folder / f"{self.name}-{self.lives}.sock"
         command = [os.environ["ERLMCP"], "cluster", "--tied", "--replicas", str(self.replicas), "--listen", "127.0.0.1:0"]
-        command += ["--control", str(self.control), "--store", self.store]
+        command += ["--control", str(self.control), "--store", self.store, *self.more]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         said = self.process.stdout.readline()
@@ -81,6 +85,9 @@ class Cluster:
             connection.close()
 
     def append(self, operation):
+        if self.has_fixtures:
+            params = {"name": "test_simple_text", "arguments": {}, "_meta": {"io.erlmcp/operation": operation}}
+            return self.post("tools/call", params, "test_simple_text")
         params = {"name": "append", "arguments": {"value": f"v-{operation}", "nonce": f"n-{operation}"}}
         return self.post("tools/call", {**params, "_meta": {"io.erlmcp/operation": operation}}, "append")
 

@@ -53,9 +53,14 @@ class BlackHole:
         while True:
             try:
                 client, _ = self.listener.accept()
-                database = socket.create_connection(("127.0.0.1", self.port))
             except OSError:
                 return
+            try:
+                database = socket.create_connection(("127.0.0.1", self.port))
+            except OSError:
+                # The database is away, and so is this.
+                client.close()
+                continue
             self.links += [client, database]
             for ends in ((client, database), (database, client)):
                 threading.Thread(target=self.carry, args=ends, daemon=True).start()

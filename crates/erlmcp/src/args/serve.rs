@@ -89,6 +89,10 @@ pub(crate) struct EngineArgs {
     /// ends with the server]
     #[arg(long, value_name = "PATH|URL", value_parser = StoreParser)]
     pub(crate) store: Option<StorePlace>,
+    /// A file of 32 random bytes or more, the same for all servers and clusters that are to take each other's sessions and
+    /// request states [default: a random key]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) session_key_file: Option<PathBuf>,
     /// Offer what a test suite wants, in place of the built-in tools
     #[arg(long, value_name = "SUITE", hide_short_help = true)]
     pub(crate) fixtures: Option<Fixtures>,
@@ -111,10 +115,6 @@ pub(crate) struct ServeArgs {
     pub(crate) shards: Option<usize>,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
-    /// A file of 32 random bytes or more, the same for all servers that are to take each other's sessions and
-    /// request states [default: a random key]
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
-    pub(crate) session_key_file: Option<PathBuf>,
     /// Offer so many further tools, which do nothing: for finding out what a large registry costs
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=100_000), hide_short_help = true)]
     pub(crate) extra_tools: u64,
@@ -143,6 +143,12 @@ pub(crate) struct ClusterArgs {
     /// Where to put the control socket [default: by port, in the user's runtime folder]
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
+    /// How clusters on other machines name this one, where they share a database (docs/cluster.md) [default: the machine's name]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub(crate) machine: Option<String>,
+    /// Where clients reach this cluster, as the others show it [default: the shared address]
+    #[arg(long, value_name = "ADDR:PORT", hide_short_help = true)]
+    pub(crate) advertise: Option<String>,
     /// Threads that serve connections, in each replica [default: cores / replicas, at least 1]
     #[arg(long, value_name = "N", value_parser = parse_some, hide_short_help = true)]
     pub(crate) shards: Option<usize>,

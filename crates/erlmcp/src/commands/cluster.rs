@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use erlmcp_server::cluster::{self, ClusterConfig, Request, Started, Stopped, default_control_path};
+use erlmcp_server::cluster::{self, ClusterConfig, Machine, Request, Started, Stopped, default_control_path};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::listen::{cores, limits, resolve};
+use super::listen::{cores, limits, resolve, session_key};
 use super::status;
 use crate::args::{ClusterAddress, ClusterArgs, ClusterCommand};
 use crate::console;
@@ -54,6 +54,8 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         replicas: args.replicas,
         control: args.control,
         store: args.engine.store.clone(),
+        session_key: session_key(&args.engine)?,
+        machine: Machine { name: args.machine, address: args.advertise },
         limits: limits(&args.engine),
         shards: args.shards.unwrap_or_else(|| cores() / usize::from(args.replicas.max(1))).max(1),
         entry: args.engine.entry.config(),

@@ -1,9 +1,10 @@
 //! From `--listen` to addresses, from the engine's flags to its limits.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 
 use anyhow::{Context, bail};
-use erlmcp_server::Limits;
+use erlmcp_server::{Limits, SessionKey};
 
 use crate::args::EngineArgs;
 
@@ -51,6 +52,22 @@ pub(super) fn limits(engine: &EngineArgs) -> Limits {
     limits
 }
 
+/// The key that servers and clusters share, where they do.
+pub(super) fn session_key(engine: &EngineArgs) -> anyhow::Result<Option<SessionKey>> {
+    engine.session_key_file.as_deref().map(read_session_key).transpose()
+}
+
+fn read_session_key(path: &Path) -> anyhow::Result<SessionKey> {
+    let secret = std::fs::read(path).with_context(|| format!("cannot read the session key {}", path.display()))?;
+    SessionKey::of_secret(&secret).with_context(|| {
+        let (there, wanted) = (secret.len(), SessionKey::SECRET_BYTES_MIN);
+        format!(
+            "{} has {there} bytes, and a session key {wanted} or more: make one with head -c {wanted} /dev/urandom",
+            path.display()
+        )
+    })
+}
+
 /// Cores of this machine that may be used.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -75,6 +92,18 @@ mod tests {
     }
 
     #[test]
+    fn a_session_key_is_the_same_for_the_same_secret_and_never_short() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key");
+        std::fs::write(&path, [7; 31]).expect("it is ours");
+        let why = read_session_key(&path).expect_err("too short").to_string();
+        assert!(why.contains("has 31 bytes, and a session key 32 or more"), "{why}");
+        std::fs::write(&path, [7; 32]).expect("it is ours");
+        assert!(read_session_key(&path).is_ok());
+        assert!(read_session_key(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
     fn what_was_typed_goes_over_the_defaults() {
         let drain_timeout = Duration::from_secs(3);
         let engine = EngineArgs {
@@ -87,6 +116,7 @@ mod tests {
             allowed_host: Vec::new(),
             entry: EntryArgs::default(),
             store: None,
+            session_key_file: None,
             fixtures: None,
             drain_timeout,
         };

@@ -1,16 +1,15 @@
 //! `serve`: one server, one process.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use erlmcp_server::cluster::descriptors_for;
 use erlmcp_server::operations::{PrivateFolder, StorePlace};
-use erlmcp_server::{Listening, Server, ServerConfig, ServerError, SessionKey, bind};
+use erlmcp_server::{Listening, Server, ServerConfig, ServerError, bind};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use super::listen::{cores, limits, resolve};
+use super::listen::{cores, limits, resolve, session_key};
 use crate::args::ServeArgs;
 use crate::console;
 use crate::exit::{INTERRUPTED, code};
@@ -25,7 +24,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         console::line(limits.to_string().trim_end());
         return Ok(ExitCode::SUCCESS);
     }
-    let session_key = args.session_key_file.as_deref().map(session_key).transpose()?;
+    let session_key = session_key(&args.engine)?;
     let (registry, limits) = with_extra_tools(registry(args.engine.fixtures)?, limits, args.extra_tools)?;
     let wanted = resolve(&args.listen)?;
     args.engine.entry.may_listen(&wanted)?;
@@ -72,17 +71,6 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn session_key(path: &Path) -> anyhow::Result<SessionKey> {
-    let secret = std::fs::read(path).with_context(|| format!("cannot read the session key {}", path.display()))?;
-    SessionKey::of_secret(&secret).with_context(|| {
-        let (there, wanted) = (secret.len(), SessionKey::SECRET_BYTES_MIN);
-        format!(
-            "{} has {there} bytes, and a session key {wanted} or more: make one with head -c {wanted} /dev/urandom",
-            path.display()
-        )
-    })
-}
-
 /// Binds all addresses on one port. A name may stand for an address that this machine lacks, such as ::1 without IPv6:
 /// that is left out as long as another remains.
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listening>, ServerError> {
@@ -113,18 +101,6 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listening>, ServerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_session_key_is_the_same_for_the_same_secret_and_never_short() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("key");
-        std::fs::write(&path, [7; 31]).expect("it is ours");
-        let why = session_key(&path).expect_err("too short").to_string();
-        assert!(why.contains("has 31 bytes, and a session key 32 or more"), "{why}");
-        std::fs::write(&path, [7; 32]).expect("it is ours");
-        assert!(session_key(&path).is_ok());
-        assert!(session_key(&folder.path().join("none")).is_err());
-    }
 
     #[test]
     fn an_address_that_is_lacking_is_left_out_while_another_remains() {

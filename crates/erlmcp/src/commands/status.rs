@@ -38,7 +38,36 @@ pub(super) fn table(answer: &Value) -> String {
             text_of(&replica["restarts"]),
         );
     }
+    let machines = &answer["machines"];
+    if machines.is_object() {
+        let _ = write!(
+            text,
+            "\nmachine {}, database {}",
+            text_of(&machines["machine"]["name"]),
+            text_of(&machines["machine"]["database"])
+        );
+        if let Some(why) = machines["machine"]["why"].as_str() {
+            let _ = write!(text, ": {why}");
+        }
+        machines["peers"].as_array().into_iter().flatten().for_each(|peer| write_peer(&mut text, peer));
+    }
     text
+}
+
+/// A cluster on another machine.
+fn write_peer(text: &mut String, peer: &Value) {
+    let shared = if peer["same_key"] == true { "" } else { ", another session key: shares operations alone" };
+    let _ = write!(
+        text,
+        "\n  {} at {}: {}, {} of {} replicas are members, version {}, seen {} ms ago{shared}",
+        text_of(&peer["name"]),
+        text_of(&peer["address"]),
+        text_of(&peer["state"]),
+        text_of(&peer["members"]),
+        text_of(&peer["replicas"]),
+        text_of(&peer["version"]),
+        text_of(&peer["last_seen_ms"]),
+    );
 }
 
 /// What is not there is shown as a dash, never as a zero.
@@ -85,5 +114,14 @@ replica  address           state          pid connections     requests   queue  
       1  127.0.0.11:8080   ready            8        8000           42       3   12.3 MB        0
       2  127.0.0.12:8080   backoff          -           -            -       -         -        2";
         assert_eq!(table(&answer), expected);
+        let peer = json!({"name": "west", "address": "10.0.0.2:8080", "state": "silent", "members": 2, "replicas": 3,
+            "version": "0.1.0", "last_seen_ms": 4_100, "same_key": false});
+        let machine = json!({"name": "east", "database": "away", "why": "connection refused"});
+        let answer = json!({"machines": {"machine": machine, "peers": [peer]}});
+        let expected = "\
+machine east, database away: connection refused
+  west at 10.0.0.2:8080: silent, 2 of 3 replicas are members, version 0.1.0, seen 4100 ms ago, another session key: shares \
+operations alone";
+        assert!(table(&answer).ends_with(expected), "{}", table(&answer));
     }
 }

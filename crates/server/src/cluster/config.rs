@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::machines::Machine;
 use crate::entry::EntryConfig;
 use crate::limits::Limits;
 use crate::operations::StorePlace;
+use crate::session::SessionKey;
 
 /// What a cluster is started with.
 #[derive(Debug, Clone)]
@@ -25,6 +27,11 @@ pub struct ClusterConfig {
     pub control: Option<PathBuf>,
     /// Where operations are kept; none for a file that ends with the cluster.
     pub store: Option<StorePlace>,
+    /// Signs the ids of sessions. Clusters with the same key and the same database as their store are one; none for a
+    /// random one.
+    pub session_key: Option<SessionKey>,
+    /// Who it is among them.
+    pub machine: Machine,
     /// The limits of each replica.
     pub limits: Limits,
     /// Threads that serve connections, in each replica.

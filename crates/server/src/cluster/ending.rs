@@ -20,6 +20,8 @@ pub(super) struct Endings {
     pub(super) key: SessionKey,
     /// All that have ended: what a new replica must know.
     known: Revoked,
+    /// Those that other machines have told of, and that are not spread yet.
+    coming: Revoked,
     /// What replicas have said and is not spread yet; each replica waits for an answer before it says more.
     waiting: VecDeque<(Process, Vec<Ended>)>,
     spreading: Option<Spreading>,
@@ -35,13 +37,24 @@ struct Spreading {
     askers: Vec<Process>,
     /// At most two a replica.
     awaited: BTreeSet<Process>,
+    /// Other machines can know, or can't be told.
+    is_written: bool,
+}
+
+/// Sessions that clients have ended here, for other machines.
+#[derive(Debug, PartialEq, Eq)]
+struct Batch {
+    number: u64,
+    floor: u32,
+    ended: Vec<Ended>,
 }
 
 impl Endings {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, key: Option<SessionKey>) -> Self {
         Self {
-            key: SessionKey::random(),
+            key: key.unwrap_or_else(SessionKey::random),
             known: Revoked::new(limits.sessions_revoked_max),
+            coming: Revoked::new(limits.sessions_revoked_max),
             waiting: VecDeque::new(),
             spreading: None,
             owed: Vec::new(),
@@ -51,7 +64,28 @@ impl Endings {
 
     /// The first message to a new process.
     pub(super) fn all(&self) -> Line {
-        ToReplica::SessionsEnded { batch: 0, floor: self.known.floor(), ended: self.known.all() }.to_line()
+        let (floor, ended) = self.all_ended();
+        ToReplica::SessionsEnded { batch: 0, floor, ended }.to_line()
+    }
+
+    pub(super) fn all_ended(&self) -> (u32, Vec<Ended>) {
+        (self.known.floor(), self.known.all())
+    }
+
+    /// On other machines sessions have ended.
+    pub(super) fn wait_from_elsewhere(&mut self, floor: u32, ended: Vec<Ended>) {
+        self.coming.raise(floor);
+        ended.into_iter().for_each(|one| self.coming.insert(one));
+    }
+
+    /// Other machines can know of a batch.
+    pub(super) fn written(&mut self, batch: u64) {
+        self.spreading.iter_mut().filter(|spreading| spreading.batch == batch).for_each(|one| one.is_written = true);
+    }
+
+    /// Other machines can't be told of anything.
+    pub(super) fn nothing_is_written(&mut self) {
+        self.spreading.iter_mut().for_each(|spreading| spreading.is_written = true);
     }
 
     /// A replica's clients have ended sessions.
@@ -74,34 +108,54 @@ impl Endings {
         }
     }
 
-    /// What is to be said now, to these processes.
-    fn next(&mut self, processes: &[Process]) {
-        if self.spreading.as_ref().is_some_and(|spreading| spreading.awaited.is_empty())
-            && let Some(spreading) = self.spreading.take()
-        {
+    /// What is to be said now, to these processes; what other machines are to be told of.
+    fn next(&mut self, processes: &[Process]) -> Option<Batch> {
+        let is_known = |spreading: &mut Spreading| spreading.is_written && spreading.awaited.is_empty();
+        if let Some(spreading) = self.spreading.take_if(is_known) {
             let line = ToReplica::AllKnow.to_line();
             self.owed.extend(spreading.askers.into_iter().map(|process| (process, Line::clone(&line))));
         }
-        if self.spreading.is_some() || self.waiting.is_empty() {
-            return;
+        if self.spreading.is_some() || (self.waiting.is_empty() && self.coming.is_empty()) {
+            return None;
         }
-        let (askers, ended): (Vec<Process>, Vec<Vec<Ended>>) = self.waiting.drain(..).unzip();
-        let ended = ended.concat();
-        ended.iter().for_each(|one| self.known.insert(*one));
+        let (askers, own): (Vec<Process>, Vec<Vec<Ended>>) = self.waiting.drain(..).unzip();
+        let (own, floor) = (own.concat(), self.known.floor());
+        own.iter().for_each(|one| self.known.insert(*one));
+        let mut ended = own.clone();
+        self.known.raise(self.coming.floor());
+        for one in self.coming.take() {
+            if !self.known.has(one) {
+                self.known.insert(one);
+                ended.push(one);
+            }
+        }
+        if ended.is_empty() && askers.is_empty() && self.known.floor() == floor {
+            return None;
+        }
         self.batches += 1;
-        let line = ToReplica::SessionsEnded { batch: self.batches, floor: self.known.floor(), ended }.to_line();
+        let (number, floor) = (self.batches, self.known.floor());
+        let line = ToReplica::SessionsEnded { batch: number, floor, ended }.to_line();
         self.owed.extend(processes.iter().map(|process| (*process, Line::clone(&line))));
         let awaited = processes.iter().copied().collect();
-        self.spreading = Some(Spreading { batch: self.batches, askers, awaited });
+        self.spreading = Some(Spreading { batch: number, askers, awaited, is_written: true });
+        (!own.is_empty()).then_some(Batch { number, floor, ended: own })
     }
 }
 
 impl Supervisor {
-    /// A client has said something that may concern another replica.
+    /// A client has said something that may concern another replica, or another machine.
     pub(super) fn heard(&mut self, by: Process, word: Word) {
+        if let Some(machines) = &self.machines {
+            machines.heard(&word);
+        }
+        self.spread_word(Some(by), word);
+    }
+
+    /// Tells all replicas of this machine but the one that has said it.
+    pub(super) fn spread_word(&mut self, by: Option<Process>, word: Word) {
         let line = ToReplica::Heard(word).to_line();
         for slot in self.slots.values() {
-            for (life, process) in slot.processes().filter(|(life, _)| (slot.replica, *life) != by) {
+            for (life, process) in slot.processes().filter(|(life, _)| Some((slot.replica, *life)) != by) {
                 // One that leaves so much unread is stuck, or will be told too late anyway.
                 if !process.try_say(&line) && self.endings.owed.len() < OWED_MAX {
                     self.endings.owed.push(((slot.replica, life), Line::clone(&line)));
@@ -113,7 +167,8 @@ impl Supervisor {
     /// After every happening: brings the ends of sessions further on their way.
     pub(super) fn spread_endings(&mut self) {
         let endings = &mut self.endings;
-        if endings.waiting.is_empty() && endings.spreading.is_none() && endings.owed.is_empty() {
+        let is_idle = endings.waiting.is_empty() && endings.coming.is_empty();
+        if is_idle && endings.spreading.is_none() && endings.owed.is_empty() {
             return;
         }
         let slots = &self.slots;
@@ -121,7 +176,13 @@ impl Supervisor {
         endings.forget(|of| process(of).is_some());
         let lives = |slot: &Slot| slot.processes().map(|(life, _)| (slot.replica, life)).collect::<Vec<_>>();
         let processes: Vec<Process> = slots.values().flat_map(lives).collect();
-        endings.next(&processes);
+        if let Some(Batch { number, floor, ended }) = endings.next(&processes)
+            && let Some(machines) = &mut self.machines
+            && machines.ended(number, floor, ended)
+            && let Some(spreading) = &mut endings.spreading
+        {
+            spreading.is_written = false;
+        }
         endings.owed.retain(|(of, line)| !process(*of).is_some_and(|process| process.try_say(line)));
     }
 }
@@ -143,7 +204,7 @@ mod tests {
 
     #[test]
     fn who_ended_a_session_is_told_when_all_know() {
-        let mut endings = Endings::new(&Limits::default());
+        let mut endings = Endings::new(&Limits::default(), None);
         endings.wait((1, 1), ended(5));
         endings.next(&ALL);
         let line = r#"{"sessions_ended":{"batch":1,"floor":0,"ended":[{"epoch":9,"id":5}]}}"#.to_string();
@@ -164,8 +225,45 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_elsewhere_is_spread_once_and_not_told_back() {
+        let mut endings = Endings::new(&Limits::default(), None);
+        endings.wait_from_elsewhere(4, ended(5));
+        assert_eq!(endings.next(&ALL[..1]), None);
+        let line = r#"{"sessions_ended":{"batch":1,"floor":4,"ended":[{"epoch":9,"id":5}]}}"#.to_string();
+        assert_eq!(said(&mut endings), [((1, 1), line)]);
+        endings.known(1, 1, 1);
+        endings.wait_from_elsewhere(3, ended(5));
+        assert_eq!(endings.next(&ALL), None);
+        assert_eq!(said(&mut endings), [], "all of that was known");
+        assert_eq!(endings.all_ended(), (4, ended(5)));
+    }
+
+    #[test]
+    fn who_ended_a_session_waits_for_the_database_only_while_it_is_there() {
+        let mut endings = Endings::new(&Limits::default(), None);
+        for (number, has_database) in [(1, true), (2, false)] {
+            endings.wait((1, 1), ended(number.into()));
+            let batch = Batch { number, floor: 0, ended: ended(number.into()) };
+            assert_eq!(endings.next(&ALL[..1]), Some(batch));
+            endings.spreading.as_mut().expect("it is on its way").is_written = false;
+            endings.known(number, 1, 1);
+            said(&mut endings);
+            endings.written(number + 1);
+            endings.next(&ALL[..1]);
+            assert_eq!(said(&mut endings), [], "it is not written");
+            if has_database {
+                endings.written(number);
+            } else {
+                endings.nothing_is_written();
+            }
+            endings.next(&ALL[..1]);
+            assert_eq!(said(&mut endings), [((1, 1), r#""all_know""#.to_string())]);
+        }
+    }
+
+    #[test]
     fn a_process_that_is_gone_is_not_waited_for() {
-        let mut endings = Endings::new(&Limits::default());
+        let mut endings = Endings::new(&Limits::default(), None);
         endings.wait((1, 1), ended(5));
         endings.next(&ALL);
         said(&mut endings);

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::control::Request;
+use super::machines;
 use super::membership::Verdict;
 use super::messages::{FromReplica, ListChange};
 use super::store::FromStore;
@@ -50,6 +51,10 @@ pub(super) enum Happening {
         by: u16,
         change: ListChange,
     },
+    /// The same on another machine.
+    ChangedElsewhere(ListChange),
+    /// By the database that is shared with other machines.
+    Machines(machines::Said),
     Asked {
         request: Request,
         answer: oneshot::Sender<Value>,

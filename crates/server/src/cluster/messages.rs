@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::line;
-use crate::engine::{Change, Server, Updates};
+use crate::engine::{Change, Outbox, Server, Updates};
 use crate::entry::EntryConfig;
 use crate::limits::Limits;
 use crate::metrics::{ClusterReference, Snapshot};
@@ -158,6 +158,20 @@ impl ListChange {
             Self::AnyUpdated => server.notifier().updated_here(None),
         }
     }
+
+    /// Leaves it where what is alike is told together.
+    pub(super) fn put(self, outbox: &Outbox) {
+        match self {
+            Self::Tools => outbox.list(Change::ToolsList),
+            Self::Prompts => outbox.list(Change::PromptsList),
+            Self::Resources => outbox.list(Change::ResourcesList),
+            Self::Updated(uri) => outbox.resource(Some(uri.into())),
+            Self::AnyUpdated => outbox.resource(None),
+        }
+    }
+
+    /// All that can change.
+    pub(super) const EVERYTHING: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::AnyUpdated];
 
     /// What a replica has to say to the others.
     pub(super) fn of(lists: u32, updates: &Updates) -> Vec<Self> {

@@ -13,11 +13,20 @@ use crate::metrics::{ClusterReference, ComponentFigures, Memory, Snapshot, prome
 /// Figures that are older are a stopped replica's: they are left out, and the page shows it as down.
 const STALE_NS: u64 = 2_000_000_000;
 
-/// Both pages, as they are sent. Their age is that of their oldest figure.
-pub(super) fn render(rows: &[Row<'_>], cluster: &ClusterReference, state: &str, now_ns: u64) -> Line {
+/// Both pages, as they are sent. Their age is that of their oldest figure. `state` is the cluster's own; with it, where there
+/// may be any, this machine and the others.
+pub(super) fn render(
+    rows: &[Row<'_>],
+    cluster: &ClusterReference,
+    (state, machines): (&str, Option<(Value, Value)>),
+    now_ns: u64,
+) -> Line {
     let fresh: Vec<Snapshot> = rows.iter().filter_map(fresh).cloned().collect();
     let taken_at_ns = fresh.iter().map(|snapshot| snapshot.taken_at_ns).min().unwrap_or(now_ns);
-    let (metrics, status) = (metrics(rows, &fresh), status(rows, &fresh, cluster, state));
+    let (metrics, mut status) = (metrics(rows, &fresh), status(rows, &fresh, cluster, state));
+    if let Some((machine, peers)) = machines {
+        (status["machine"], status["peers"]) = (machine, peers);
+    }
     let mut line = line::to_line(&ToReplica::Pages { metrics_bytes: metrics.len(), status, taken_at_ns });
     line.extend_from_slice(metrics.as_bytes());
     Arc::new(line)
@@ -186,7 +195,7 @@ mod tests {
         let mut rows = snapshots.each_ref().map(|snapshot| row(snapshot, now_ns));
         (rows[2].member, rows[2].state) = (false, Shown::Down);
         let cluster = ClusterReference { control: "c".into(), port: 80, replicas: 3 };
-        let line = render(&rows, &cluster, "running", now_ns);
+        let line = render(&rows, &cluster, ("running", Some((json!({"name": "east"}), json!([])))), now_ns);
 
         let end = line.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
         let ToReplica::Pages { metrics_bytes, status, taken_at_ns } = line::parse(&line[..end]).expect("a message")
@@ -195,6 +204,7 @@ mod tests {
         };
         assert_eq!(taken_at_ns, now_ns - 700);
         assert_eq!(status["connections"]["mcp"], 20);
+        assert_eq!((&status["machine"]["name"], &status["peers"]), (&json!("east"), &json!([])));
         assert_eq!(status["worker_pool"], json!({"active": 8, "size": 100}));
         assert_eq!((&status["components"]["tools"], &status["components"]["batches"]), (&json!(1), &json!(4)));
         assert_eq!(status["replicas"].as_array().map(Vec::len), Some(3));

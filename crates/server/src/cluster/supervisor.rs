@@ -21,6 +21,7 @@ use super::error::ClusterError;
 use super::happening::{Happening, WAITING_MAX};
 use super::intensity::Next;
 use super::keeping::Keeping;
+use super::machines::Machines;
 use super::messages::{Hello, ListChange, ToReplica};
 use super::pages;
 use super::priority;
@@ -32,6 +33,7 @@ use crate::clock::monotonic_ns;
 use crate::engine::bind;
 use crate::entry::Inside;
 use crate::metrics::ClusterReference;
+use crate::operations::StorePlace;
 
 /// The shared pages are made anew after so many looks at the replicas.
 const LOOKS_A_PAGE: u64 = 400 / HEARTBEAT_MS;
@@ -76,6 +78,8 @@ pub(super) struct Supervisor {
     pub(super) endings: Endings,
     /// The store.
     pub(super) keeping: Keeping,
+    /// Where the store is a database: the other machines.
+    pub(super) machines: Option<Machines>,
     /// What makes a start impossible.
     pub(super) fatal: Option<ClusterError>,
     /// The nice value of its children.
@@ -122,6 +126,9 @@ pub async fn run(
                 supervisor.keeping.stop();
             }
             if supervisor.keeping.is_over() {
+                if let Some(machines) = &mut supervisor.machines {
+                    machines.end().await;
+                }
                 clients.abort();
                 drop(socket);
                 return Ok(stopped);
@@ -142,19 +149,27 @@ impl Supervisor {
         happenings: mpsc::Sender<Happening>,
         events: broadcast::Sender<Event>,
     ) -> Result<Self, ClusterError> {
-        let addresses = sockets.shared.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
+        let addresses = sockets.shared.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
+        let shared_addresses = addresses.map_err(ClusterError::system("read a socket's address"))?;
         let mut shared = sockets.shared;
         for address in &config.admin {
             shared.push(bind(*address)?);
         }
-        let endings = Endings::new(&config.limits);
+        let endings = Endings::new(&config.limits, config.session_key.clone());
         let keeping = Keeping::new(config.store.clone())?;
+        let machines = match &config.store {
+            Some(StorePlace::Postgres(database)) => {
+                let who = (&config.machine, shared_addresses.first());
+                Some(Machines::start(database, who, &endings.key, &config.limits, &happenings))
+            }
+            _ => None,
+        };
         let mut supervisor = Self {
             inside: Inside::new(config.entry.tls.is_some()),
             config,
             port: sockets.port,
             control,
-            shared_addresses: addresses.map_err(ClusterError::system("read a socket's address"))?,
+            shared_addresses,
             shared,
             slots: BTreeMap::new(),
             phase: Phase::Starting,
@@ -165,6 +180,7 @@ impl Supervisor {
             began_ns: monotonic_ns(),
             endings,
             keeping,
+            machines,
             fatal: None,
             nice: priority::come_first(),
         };
@@ -202,7 +218,7 @@ impl Supervisor {
         let _ = self.events.send(event);
     }
 
-    fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> &'static str {
         match self.phase {
             Phase::Starting => "starting",
             Phase::Running => "running",
@@ -224,6 +240,8 @@ impl Supervisor {
                 self.turn(replica, turn);
             }
             Happening::Changed { by, change } => self.changed(by, change),
+            Happening::ChangedElsewhere(change) => self.tell_replicas(0, change),
+            Happening::Machines(said) => self.machines_said(said),
             Happening::Asked { request: Request::Status, answer } => drop(answer.send(self.status())),
             Happening::Asked { request: Request::Stop, answer } => {
                 let _ = answer.send(json!({"ok": true}));
@@ -235,8 +253,15 @@ impl Supervisor {
         }
     }
 
-    /// A list has changed on one replica: the others tell their subscribers.
+    /// A list has changed on one replica: the others tell their subscribers, on other machines as well.
     pub(super) fn changed(&mut self, by: u16, change: ListChange) {
+        if let Some(machines) = &self.machines {
+            machines.changed(change.clone());
+        }
+        self.tell_replicas(by, change);
+    }
+
+    fn tell_replicas(&self, by: u16, change: ListChange) {
         let line = ToReplica::Changed(change).to_line();
         for slot in self.slots.values().filter(|slot| slot.replica != by) {
             if let Some(process) = &slot.process {
@@ -258,6 +283,7 @@ impl Supervisor {
             "fence_after_ms": FENCING_TIME_MS,
             "now_ns": now_ns,
             "store": self.keeping.status(),
+            "machines": self.machines_status(now_ns),
             "replicas": self.slots.values().map(|slot| slot.row(now_ns)).collect::<Vec<_>>(),
         })
     }
@@ -266,7 +292,9 @@ impl Supervisor {
     fn look(&mut self) {
         let now_ns = monotonic_ns();
         self.look_at_store(now_ns);
-        let can_start = self.keeping.was_ready();
+        self.look_at_machines(now_ns);
+        // A replica must know which sessions have ended elsewhere before it takes requests.
+        let can_start = self.keeping.was_ready() && self.machines.as_ref().is_none_or(Machines::has_tried);
         let replicas: Vec<u16> = self.slots.keys().copied().collect();
         for replica in replicas {
             self.look_at_others(replica, now_ns);
@@ -300,7 +328,8 @@ impl Supervisor {
         let mut line = None;
         for slot in self.slots.values().filter(|slot| slot.stage == Stage::Ready) {
             if let Some(process) = slot.process.as_ref().filter(|process| process.is_listening()) {
-                let render = || pages::render(&rows, &self.reference(), self.state(), now_ns);
+                let machines = self.machines.as_ref().map(|machines| machines.status(now_ns));
+                let render = || pages::render(&rows, &self.reference(), (self.state(), machines), now_ns);
                 process.say(line.get_or_insert_with(render));
             }
         }

@@ -64,6 +64,21 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// A list is another one.
+    pub(crate) fn list(&self, change: Change) {
+        self.lists.fetch_or(1 << change as u32, Ordering::AcqRel);
+        self.filled.notify_one();
+    }
+
+    /// A resource is not what it was; none for any.
+    pub(crate) fn resource(&self, uri: Option<Arc<str>>) {
+        match uri {
+            Some(uri) => self.updates().add(uri),
+            None => self.updates().add_any(),
+        }
+        self.filled.notify_one();
+    }
+
     fn updates(&self) -> MutexGuard<'_, Updates> {
         self.updates.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,16 +116,14 @@ impl Notifier {
     /// A list is another one.
     pub fn changed(&self, change: Change) {
         self.changed_here(change);
-        self.outbox.lists.fetch_or(1 << change as u32, Ordering::AcqRel);
-        self.outbox.filled.notify_one();
+        self.outbox.list(change);
     }
 
     /// A resource is not what it was.
     pub fn updated(&self, uri: &str) {
         let uri: Arc<str> = uri.into();
         self.updated_here(Some(&uri));
-        self.outbox.updates().add(uri);
-        self.outbox.filled.notify_one();
+        self.outbox.resource(Some(uri));
     }
 
     pub(crate) fn changed_here(&self, change: Change) {

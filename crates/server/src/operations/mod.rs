@@ -40,6 +40,7 @@ pub use postgres::{AddressError, PostgresAddress};
 
 pub(crate) use attempt::{Attempt, Question, attempt, status};
 pub(crate) use heart::{Class, Key};
+pub(crate) use postgres::{MAKING, sentence};
 pub(crate) use process::{StoreAddress, StoreHost};
 pub(crate) use seeded::Bug;
 pub(crate) use service::{Operations, random_base};

@@ -28,7 +28,7 @@ pub(crate) use event_id::{EventId, Origin};
 pub(crate) use held::Held;
 pub(crate) use questions::Questions;
 pub(crate) use replay::{Recorder, Replays};
-pub(crate) use revoked::{Ended, Revoked};
+pub(crate) use revoked::{Ended, Revoked, oldest_epoch};
 pub(crate) use rounds::{About, Rounds};
 pub(crate) use streams::{Push, Streams};
 pub(crate) use tape::{Missed, Tape};

@@ -5,6 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 /// Sessions signed within so many seconds share an epoch.
 const EPOCH_SECONDS: u64 = 300;
 
+/// The oldest epoch in which a session may have been signed that lives.
+pub(crate) fn oldest_epoch(now_s: u64, lifetime_s: u64) -> u32 {
+    let epoch = now_s.saturating_sub(lifetime_s) / EPOCH_SECONDS;
+    u32::try_from(epoch.saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
 /// A session that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Ended {
@@ -37,6 +43,11 @@ impl Revoked {
         ended.epoch < self.floor || self.epochs.get(&ended.epoch).is_some_and(|ids| ids.contains(&ended.id))
     }
 
+    /// Nothing has ended.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0 && self.floor == 0
+    }
+
     pub(crate) fn floor(&self) -> u32 {
         self.floor
     }
@@ -65,6 +76,13 @@ impl Revoked {
             self.epochs = self.epochs.split_off(&floor);
             self.recount();
         }
+    }
+
+    /// All that is remembered, which is forgotten with this.
+    pub(crate) fn take(&mut self) -> Vec<Ended> {
+        let all = self.all();
+        *self = Self::new(self.max);
+        all
     }
 
     /// Forgets sessions whose time is over anyway.
@@ -137,6 +155,7 @@ mod tests {
         revoked.insert(ended(3, 2));
         revoked.forget_expired(2 * EPOCH_SECONDS + 3_600, 3_600);
         assert_eq!(revoked.count, 2);
+        assert!(oldest_epoch(2 * EPOCH_SECONDS + 3_600, 3_600) <= 1, "it may still matter");
         revoked.forget_expired(2 * EPOCH_SECONDS + 3_601, 3_600);
         assert_eq!(revoked.all(), [ended(3, 2)]);
     }

@@ -59,6 +59,14 @@ impl SessionKey {
     }
 }
 
+impl SessionKey {
+    /// By which those who have it find each other; it tells nobody else anything.
+    pub(crate) fn fingerprint(&self) -> String {
+        let tag = hmac::sign(&self.derived(b"fingerprint"), b"");
+        URL_SAFE_NO_PAD.encode(&tag.as_ref()[..12])
+    }
+}
+
 impl std::fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SessionKey(secret)")

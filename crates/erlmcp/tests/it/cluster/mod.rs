@@ -6,6 +6,7 @@ mod chaos;
 mod elsewhere;
 mod faults;
 mod life;
+mod machines;
 mod modern;
 mod operations;
 mod refusals;

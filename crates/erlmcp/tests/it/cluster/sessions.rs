@@ -36,7 +36,7 @@ pub(super) fn open(address: SocketAddr) -> String {
     format!("{line}\r\n")
 }
 
-fn ping(address: SocketAddr, session: &str) -> Option<u16> {
+pub(super) fn ping(address: SocketAddr, session: &str) -> Option<u16> {
     ask(address, "POST", session, PING).map(|(status, _)| status)
 }
 

@@ -42,8 +42,8 @@ impl PostgresAddress {
         text.starts_with("postgres://") || text.starts_with("postgresql://")
     }
 
-    /// All that it takes to connect.
-    pub(super) fn config(&self) -> Result<Config, AddressError> {
+    /// All that it takes to connect, as an application of that name.
+    pub(crate) fn config(&self, application: &str) -> Result<Config, AddressError> {
         let mut config: Config = self.0.parse().map_err(|_| AddressError::Unreadable)?;
         if config.get_user().is_none()
             && let Ok(user) = std::env::var("PGUSER")
@@ -54,7 +54,7 @@ impl PostgresAddress {
         if let Some(password) = password {
             config.password(password);
         }
-        config.application_name("erlmcp store").connect_timeout(SILENCE).tcp_user_timeout(SILENCE);
+        config.application_name(application).connect_timeout(SILENCE).tcp_user_timeout(SILENCE);
         Ok(config)
     }
 }

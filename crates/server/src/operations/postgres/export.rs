@@ -78,7 +78,7 @@ impl<'a> Pages<'a> {
 /// It has a connection of its own: it sees one moment of the store, and no writer waits for it.
 pub(crate) fn export(address: &PostgresAddress, to: &Path) -> Result<u64, ExportError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let config = address.config()?;
+    let config = address.config("erlmcp store")?;
     let (mut client, connection): (Client, _) = runtime.block_on(config.connect(NoTls))?;
     runtime.spawn(connection);
     let snapshot = client.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);

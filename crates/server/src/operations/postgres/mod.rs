@@ -23,7 +23,9 @@ use std::time::Duration;
 pub use address::{AddressError, PostgresAddress};
 pub(crate) use export::export;
 use plan::Plan;
+pub(crate) use schema::MAKING;
 use schema::Say;
+pub(crate) use session::sentence;
 use session::{Session, Trouble};
 use tokio_postgres::types::ToSql;
 

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Error, Statement};
 /// Another number is another layout.
 const VERSION: i32 = 1;
 /// Held while the tables are made: two stores may start at once.
-const MAKING: i64 = 0x0065_726c_6d63_7000;
+pub(crate) const MAKING: i64 = 0x0065_726c_6d63_7000;
 
 /// For every session. It writes durably; it never waits for long, so that what holds a lock and is gone is known to be gone;
 /// each statement finds few rows by an index, though its plan may be older than the rows.

@@ -58,7 +58,7 @@ impl From<Error> for Trouble {
 }
 
 /// All that an error says: the outermost text alone is only "db error".
-pub(super) fn sentence(error: &Error) -> String {
+pub(crate) fn sentence(error: &Error) -> String {
     if let Some(said) = error.as_db_error() {
         return said.message().to_string();
     }
@@ -96,7 +96,7 @@ impl Session {
     }
 
     async fn connect(address: &PostgresAddress, base: u64) -> Result<Self, String> {
-        let config = address.config().map_err(|error| error.to_string())?;
+        let config = address.config("erlmcp store").map_err(|error| error.to_string())?;
         let (client, connection) = config.connect(NoTls).await.map_err(|error| sentence(&error))?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -71,7 +71,7 @@ struct Terminator {
 fn direct<T>(work: impl AsyncFn(&tokio_postgres::Client) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let config = address().config().expect("an address");
+        let config = address().config("erlmcp store").expect("an address");
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("it connects");
         let driver = tokio::spawn(connection);
         let done = work(&client).await;
