@@ -196,6 +196,14 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         at: ClusterAddress,
     },
+    /// Put replicas of another program, of a new version say, in the place of the running ones, one by one
+    Update {
+        /// The program to run from now on [default: the one that says this]
+        #[arg(long, value_name = "PATH")]
+        program: Option<PathBuf>,
+        #[command(flatten)]
+        at: ClusterAddress,
+    },
     /// Stop a running cluster in order
     Stop {
         #[command(flatten)]
@@ -210,4 +218,7 @@ pub(crate) struct ReplicaArgs {
     pub(crate) replica: u16,
     #[arg(long)]
     pub(crate) fixtures: Option<Fixtures>,
+    /// For tests of updates: another version than its own
+    #[arg(long)]
+    pub(crate) as_version: Option<String>,
 }

@@ -26,6 +26,15 @@ pub(crate) fn run(args: ClusterArgs) -> anyhow::Result<ExitCode> {
             console::line(format_args!("{replicas} replica{}", if replicas == 1 { "" } else { "s" }));
             Ok(ExitCode::SUCCESS)
         }
+        Some(ClusterCommand::Update { program, at }) => {
+            let program = match program {
+                Some(path) => path.canonicalize().with_context(|| format!("there is no program {}", path.display()))?,
+                None => std::env::current_exe().context("cannot find this program")?,
+            };
+            let answer = cluster::ask(&control(at), &Request::Update { program: program.clone() })?;
+            console::line(format_args!("{} replicas run {}", answer["replicas"], program.display()));
+            Ok(ExitCode::SUCCESS)
+        }
         Some(ClusterCommand::Stop { at }) => {
             cluster::stop(&control(at))?;
             console::line("stopped");

@@ -12,7 +12,11 @@ use crate::fixtures::registry;
 pub(crate) fn run(args: &ReplicaArgs) -> anyhow::Result<ExitCode> {
     tracing::debug!(replica = args.replica, "started");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(match runtime.block_on(run_replica(ServerInfo::default(), registry(args.fixtures)?))? {
+    let mut info = ServerInfo::default();
+    if let Some(version) = &args.as_version {
+        info.version.clone_from(version);
+    }
+    Ok(match runtime.block_on(run_replica(info, registry(args.fixtures)?))? {
         ReplicaEnd::Drained => ExitCode::SUCCESS,
         ReplicaEnd::NotStarted | ReplicaEnd::Orphaned => code(ERROR),
     })

@@ -34,6 +34,11 @@ pub enum Request {
         /// Replicas wanted.
         replicas: u16,
     },
+    /// Replicas of another program in the place of these, one after the other; answered when that is done.
+    Update {
+        /// An absolute path.
+        program: PathBuf,
+    },
     /// The history and the effects of operations as a file of lines; answered when it is there.
     Effects {
         /// An absolute path.

@@ -67,6 +67,7 @@ mod tests {
         let (limits, allowed_hosts) = (Limits::default(), vec!["a".to_string()]);
         let store = StoreAddress { socket: "s".into(), base: 1, number: 2, after_another: false };
         let hello = Hello {
+            speaks: crate::cluster::messages::SPEAKS,
             replica: 2,
             supervisor_pid: 1,
             shards: 1,

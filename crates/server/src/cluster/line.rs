@@ -30,6 +30,18 @@ pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> io::Result<T> {
     serde_json::from_slice(line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// The same for a message that a later version may have added: none for JSON that this one has no name for.
+pub(super) fn parse_known<T: DeserializeOwned>(line: &[u8]) -> io::Result<Option<T>> {
+    match serde_json::from_slice(line) {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.is_data() => {
+            tracing::warn!("a message of another version is passed over: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+    }
+}
+
 pub(super) fn to_line(message: &impl Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(message).expect("messages are plain data with string keys");
     line.push(b'\n');
@@ -59,6 +71,19 @@ mod tests {
                 }
             }
         })
+    }
+
+    #[test]
+    fn what_a_later_version_says_is_passed_over_and_nonsense_is_not() {
+        use crate::cluster::messages::{FromReplica, ToReplica};
+        assert!(matches!(parse_known::<FromReplica>(b"\"beat\""), Ok(Some(FromReplica::Beat))));
+        for later in [&b"\"slept\""[..], b"{\"moved\":{\"to\":3}}", b"{\"drained\":{}}"] {
+            assert!(matches!(parse_known::<FromReplica>(later), Ok(None)));
+        }
+        let more =
+            parse_known::<ToReplica>(b"{\"sessions_ended\":{\"batch\":1,\"floor\":2,\"ended\":[],\"why\":null}}");
+        assert!(matches!(more, Ok(Some(ToReplica::SessionsEnded { batch: 1, floor: 2, .. }))));
+        assert!(parse_known::<FromReplica>(b"listening on 127.0.0.1").is_err());
     }
 
     #[test]

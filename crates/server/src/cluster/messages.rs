@@ -14,6 +14,10 @@ use crate::metrics::{ClusterReference, Snapshot};
 use crate::operations::StoreAddress;
 use crate::session::{Ended, SessionKey, Word};
 
+/// The version of what supervisors and replicas say to each other. In an update replicas are of a later version than their
+/// supervisor, so that a number means: members and kinds are added to it, and whoever does not know them may pass over them.
+/// What must not be passed over gets the next number, and is understood together with the one before for one version.
+pub(super) const SPEAKS: u32 = 1;
 /// The longest message of a replica.
 pub(super) const FROM_REPLICA_BYTES_MAX: usize = 256 * 1_024;
 /// The longest message to a replica, and the longest text behind it: the pages of [`REPLICAS_MAX`](super::REPLICAS_MAX) replicas.
@@ -26,6 +30,9 @@ pub(super) const TO_REPLICA_WAITING_MAX: usize = 32;
 /// of that one's.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hello {
+    /// [`SPEAKS`] of the supervisor.
+    #[serde(default)]
+    pub(super) speaks: u32,
     pub(super) replica: u16,
     pub(super) supervisor_pid: u32,
     pub(super) shards: usize,
@@ -196,6 +203,48 @@ impl ListChange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first word of a supervisor of the first version, which said no number.
+    const HELLO: &str = r#"{"replica":2,"supervisor_pid":1,"shards":1,"limits":{"workers":7},"allowed_hosts":["a"],"admin":0,
+        "entry":{"tls":null,"tokens":null,"jwt":null,"scopes":[],"resource":null,"authorization_servers":[]},
+        "cluster":{"control":"c","port":1,"replicas":3},
+        "session_key":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32],
+        "store":{"socket":"s","base":1,"number":2,"after_another":false},"takes_over":true,"nice":0}"#;
+
+    /// A supervisor is a version behind its replicas in an update: what it says is understood, and what they say to it.
+    #[test]
+    fn messages_of_the_first_version_are_understood() {
+        let hello: Hello = serde_json::from_str(HELLO).expect("it was a good one");
+        assert_eq!((hello.speaks, hello.limits.workers, hello.takes_over), (0, 7, true));
+        for text in [
+            r#"{"membership":{"members":[{"replica":1,"address":"127.0.0.11:80"}],"watch":[]}}"#,
+            r#"{"pages":{"metrics_bytes":3,"status":{},"taken_at_ns":5}}"#,
+            r#"{"changed":"tools"}"#,
+            r#"{"sessions_ended":{"batch":1,"floor":2,"ended":[{"epoch":3,"id":4}]}}"#,
+            r#"{"heard":{"session":1,"expires":2,"said":{"cancelled":"3"}}}"#,
+            r#""all_know""#,
+            r#""drain""#,
+            r#""hand_over""#,
+        ] {
+            assert!(serde_json::from_str::<ToReplica>(text).is_ok(), "{text}");
+        }
+        for (text, message) in [
+            (r#""ready""#, FromReplica::Ready),
+            (r#""beat""#, FromReplica::Beat),
+            (
+                r#"{"probe":{"replica":2,"good":true,"at_ns":3}}"#,
+                FromReplica::Probe { replica: 2, good: true, at_ns: 3 },
+            ),
+            (r#"{"changed":{"updated":"a"}}"#, FromReplica::Changed(ListChange::Updated("a".into()))),
+            (r#"{"end_sessions":[{"epoch":3,"id":4}]}"#, FromReplica::EndSessions(vec![Ended { epoch: 3, id: 4 }])),
+            (r#"{"knows_ended":{"batch":1}}"#, FromReplica::KnowsEnded { batch: 1 }),
+            (r#"{"failed":"a"}"#, FromReplica::Failed("a".into())),
+            (r#""leaving""#, FromReplica::Leaving),
+            (r#"{"drained":{"cut":1}}"#, FromReplica::Drained { cut: 1 }),
+        ] {
+            assert_eq!(serde_json::to_string(&message).expect("it is plain"), text);
+        }
+    }
 
     #[test]
     fn many_resources_are_told_of_as_any() {

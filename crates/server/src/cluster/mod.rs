@@ -32,6 +32,7 @@ mod slot;
 mod sockets;
 mod store;
 mod supervisor;
+mod updating;
 mod watching;
 
 pub use address::{REPLICAS_MAX, default_control_path, replica_address};

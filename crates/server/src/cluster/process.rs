@@ -183,17 +183,21 @@ impl Owner {
         }
     }
 
-    /// False where the line is no message.
+    /// False where the line is no message, in no version.
     async fn pass_on(&self, line: &mut Vec<u8>) -> bool {
         let life = self.life;
         let happening = match self.role {
-            Role::Replica(replica) => line::parse(line).map(|message| Happening::Said { replica, life, message }),
-            Role::Store => line::parse(line).map(|message| Happening::StoreSaid { life, message }),
+            Role::Replica(replica) => {
+                line::parse_known(line).map(|known| known.map(|message| Happening::Said { replica, life, message }))
+            }
+            Role::Store => line::parse(line).map(|message| Some(Happening::StoreSaid { life, message })),
         };
         line.clear();
         match happening {
             Ok(happening) => {
-                self.tell(happening).await;
+                if let Some(happening) = happening {
+                    self.tell(happening).await;
+                }
                 true
             }
             Err(error) => {

@@ -1,13 +1,22 @@
 //! The supervisor's part that puts a new process in the place of one that was told to end: the old one serves until the new
 //! one does, then hands its connections over. No connect is refused, no connection is lost.
 
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
 use super::messages::ToReplica;
-use super::slot::{Other, Stage};
+use super::slot::{Other, Slot, Stage};
 use super::supervisor::{START_NS, Supervisor};
 use crate::clock::monotonic_ns;
 
 /// What handing over may take beyond the limits of a drain before the process is killed.
 const HANDING_GRACE_MS: u64 = 3_000;
+
+fn slot_says(slot: Option<&Slot>, message: &ToReplica) {
+    slot.and_then(|slot| slot.process.as_ref()).iter().for_each(|process| process.say(&message.to_line()));
+}
 
 impl Supervisor {
     /// A replica's process was told to end, not by us.
@@ -15,23 +24,28 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
         if slot.stage != Stage::Ready || slot.successor.is_some() || slot.leaving.is_some() {
             // There is nobody who could take its place in order: it ends as it can, and what follows is what follows any end.
-            slot.process.iter().for_each(|process| process.say(&ToReplica::Drain.to_line()));
+            slot_says(Some(slot), &ToReplica::Drain);
             return;
         }
-        let inheritance = slot.bequest.take();
-        let launched = self.launch(replica, inheritance);
-        let Some(slot) = self.slots.get_mut(&replica) else { return };
-        match launched {
-            Ok((process, bequest)) => {
-                tracing::info!("replica {replica} was told to end: another process takes its place");
-                let until_ns = monotonic_ns() + START_NS;
-                slot.successor = Some(Other { life: slot.lives, process, bequest: Some(bequest), until_ns });
-            }
-            Err(error) => {
-                tracing::warn!("nobody can take the place of replica {replica}: {error}");
-                slot.process.iter().for_each(|process| process.say(&ToReplica::Drain.to_line()));
-            }
+        let program = Arc::clone(&slot.program);
+        if let Err(error) = self.launch_successor(replica, program) {
+            tracing::warn!("nobody can take the place of replica {replica}: {error}");
+            slot_says(self.slots.get(&replica), &ToReplica::Drain);
         }
+    }
+
+    /// Starts the process that is to take a replica's place.
+    pub(super) fn launch_successor(&mut self, replica: u16, program: Arc<Path>) -> io::Result<()> {
+        let slot = self.slots.get(&replica).ok_or(io::ErrorKind::NotFound)?;
+        // Should that process never be ready, another one may still take the place.
+        let inheritance = slot.bequest.as_ref().map(OwnedFd::try_clone).transpose()?;
+        let (process, bequest) = self.launch(replica, inheritance, &program)?;
+        let slot = self.slots.get_mut(&replica).ok_or(io::ErrorKind::NotFound)?;
+        tracing::info!("another process takes the place of replica {replica}");
+        let until_ns = monotonic_ns() + START_NS;
+        let (life, bequest) = (slot.lives, Some(bequest));
+        slot.successor = Some(Other { life, process, bequest, program, last_words: None, until_ns });
+        Ok(())
     }
 
     /// The process that is to take a replica's place takes requests: it is the replica now.
@@ -44,6 +58,8 @@ impl Supervisor {
             life: slot.life,
             process,
             bequest: None,
+            program: Arc::clone(&slot.program),
+            last_words: None,
             until_ns: monotonic_ns() + patience_ms * 1_000_000,
         });
         if let Some(before) = &before {
@@ -65,20 +81,20 @@ impl Supervisor {
             self.remove_if_gone(replica);
             return true;
         }
-        if slot.successor.take_if(is_it).is_none() {
-            return false;
-        }
+        let Some(successor) = slot.successor.take_if(is_it) else { return false };
+        let reason = successor.last_words.unwrap_or_else(|| reason.to_string());
         tracing::warn!("the process that was to take the place of replica {replica}: {reason}");
-        slot.process.iter().for_each(|process| process.say(&ToReplica::Drain.to_line()));
+        if !self.is_updating(replica) {
+            slot_says(self.slots.get(&replica), &ToReplica::Drain);
+        }
         self.remove_if_gone(replica);
+        self.update_failed(replica, &reason);
         true
     }
 
     /// A replica that goes is gone when no process of it is left.
     pub(super) fn remove_if_gone(&mut self, replica: u16) {
-        let is_gone = |slot: &super::slot::Slot| {
-            matches!(slot.stage, Stage::Draining { .. }) && slot.processes().next().is_none()
-        };
+        let is_gone = |slot: &Slot| matches!(slot.stage, Stage::Draining { .. }) && slot.processes().next().is_none();
         if self.slots.get(&replica).is_some_and(is_gone) {
             self.slots.remove(&replica);
         }
@@ -86,8 +102,9 @@ impl Supervisor {
 
     /// Every look: has one of the processes beside the replica's own taken too long?
     pub(super) fn look_at_others(&mut self, replica: u16, now_ns: u64) {
-        let Some(slot) = self.slots.get(&replica) else { return };
-        for other in slot.successor.iter().chain(&slot.leaving).filter(|other| other.until_ns <= now_ns) {
+        let Some(slot) = self.slots.get_mut(&replica) else { return };
+        for other in slot.successor.iter_mut().chain(&mut slot.leaving).filter(|other| other.until_ns <= now_ns) {
+            other.last_words = Some("its process was not ready, or not over, in time".to_string());
             other.process.kill();
         }
     }

@@ -22,7 +22,7 @@ use super::error::ClusterError;
 use super::handover;
 use super::line;
 use super::membership::Verdict;
-use super::messages::{FromReplica, Hello, ListChange, Member, TO_REPLICA_BYTES_MAX, ToReplica};
+use super::messages::{FromReplica, Hello, ListChange, Member, SPEAKS, TO_REPLICA_BYTES_MAX, ToReplica};
 use super::priority;
 use super::probe::Probe;
 use super::pulse::HEARTBEAT_MS;
@@ -77,6 +77,13 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
     let mut reader = BufReader::new(reader);
     let Ok(Some(sessions)) = sessions(&hello, &mut reader).await else { return Ok(ReplicaEnd::Orphaned) };
     let (sessions, endings, words) = sessions;
+    if hello.speaks > SPEAKS {
+        let (own, other) = (SPEAKS, hello.speaks);
+        let reason =
+            format!("its supervisor is of a later version (it speaks {other}, not {own}): use a program of that one");
+        let _ = line::write(&mut writer, &FromReplica::Failed(reason)).await;
+        return Ok(ReplicaEnd::NotStarted);
+    }
     let source = sockets.last().and_then(|own| own.listener.local_addr().ok()).map(|address| address.ip());
     let config = ServerConfig {
         limits: hello.limits,
@@ -221,10 +228,13 @@ impl Replica {
                     if !read? {
                         return Ok(ReplicaEnd::Orphaned);
                     }
-                    let message = line::parse(&line)?;
+                    let message = line::parse_known(&line)?;
                     line.clear();
-                    let text = behind(&message, &mut reader).await?;
-                    self.obey(message, text).await?;
+                    // Of all kinds, in all versions, only the pages have something behind them.
+                    if let Some(message) = message {
+                        let text = behind(&message, &mut reader).await?;
+                        self.obey(message, text).await?;
+                    }
                 }
                 _ = ticks.tick() => {
                     self.beat(beats).await?;

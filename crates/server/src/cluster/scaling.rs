@@ -8,7 +8,6 @@ use super::address::replica_address;
 use super::config::Stopped;
 use super::control::{Event, refusal};
 use super::error::ClusterError;
-use super::intensity::Intensity;
 use super::messages::ToReplica;
 use super::slot::Stage;
 use super::supervisor::{Phase, Supervisor};
@@ -53,11 +52,7 @@ impl Supervisor {
         }
         for (replica, listener) in bound {
             match self.slots.get_mut(&replica) {
-                Some(failed) => {
-                    failed.listener = Some(listener);
-                    failed.intensity = Intensity::default();
-                    failed.stage = Stage::Backoff { until_ns: 0 };
-                }
+                Some(failed) => failed.revive(listener),
                 None => self.add(replica, listener),
             }
         }
@@ -107,6 +102,7 @@ impl Supervisor {
             self.spread_membership();
         }
         self.spread_endings();
+        self.go_on_updating();
         let is_up = |slot: &super::slot::Slot| slot.is_member;
         match &self.phase {
             Phase::Starting if self.slots.values().all(is_up) => self.phase = Phase::Running,

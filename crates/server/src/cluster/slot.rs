@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -71,6 +72,10 @@ pub(super) struct Other {
     pub(super) life: u64,
     pub(super) process: Process,
     pub(super) bequest: Option<OwnedFd>,
+    /// What it was started from.
+    pub(super) program: Arc<Path>,
+    /// Why it is about to end, as far as that is known before it does.
+    pub(super) last_words: Option<String>,
     /// Killed then.
     pub(super) until_ns: u64,
 }
@@ -89,6 +94,8 @@ pub(super) struct Slot {
     pub(super) process: Option<Process>,
     /// By which that one's connections go to the process that takes its place.
     pub(super) bequest: Option<OwnedFd>,
+    /// What its processes are started from.
+    pub(super) program: Arc<Path>,
     /// The process that is to take its place, and is not ready yet.
     pub(super) successor: Option<Other>,
     /// The process whose place was taken, until it has ended.
@@ -111,7 +118,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(replica: u16, address: SocketAddr, listener: TcpListener) -> Self {
+    pub(super) fn new(replica: u16, address: SocketAddr, listener: TcpListener, program: Arc<Path>) -> Self {
         Self {
             replica,
             address,
@@ -121,6 +128,7 @@ impl Slot {
             life: 0,
             process: None,
             bequest: None,
+            program,
             successor: None,
             leaving: None,
             prober: None,
@@ -169,8 +177,16 @@ impl Slot {
         self.life = other.life;
         self.restarts = self.lives - 1;
         self.process = Some(other.process);
+        self.program = other.program;
         self.bequest = other.bequest;
         self.stage = Stage::Starting { until_ns: other.until_ns };
+    }
+
+    /// One that was not started again gets a new chance.
+    pub(super) fn revive(&mut self, listener: TcpListener) {
+        self.listener = Some(listener);
+        self.intensity = Intensity::default();
+        self.stage = Stage::Backoff { until_ns: 0 };
     }
 
     /// Out of membership since `since_ns`; true where it was in.

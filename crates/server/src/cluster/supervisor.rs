@@ -5,7 +5,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -22,13 +23,14 @@ use super::happening::{Happening, WAITING_MAX};
 use super::intensity::Next;
 use super::keeping::Keeping;
 use super::machines::Machines;
-use super::messages::{Hello, ListChange, ToReplica};
+use super::messages::{Hello, ListChange, SPEAKS, ToReplica};
 use super::pages;
 use super::priority;
 use super::process::{Process, Program, Role};
 use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS, Pulse};
 use super::slot::{Slot, Stage};
 use super::sockets::bind_all;
+use super::updating::Update;
 use crate::clock::monotonic_ns;
 use crate::engine::bind;
 use crate::entry::Inside;
@@ -53,6 +55,8 @@ pub(super) enum Phase {
         until_ns: u64,
         answer: oneshot::Sender<Value>,
     },
+    /// On the way to another program.
+    Updating(Update),
     /// Ends when no replica is left.
     Stopping(Stopped),
 }
@@ -82,6 +86,8 @@ pub(super) struct Supervisor {
     pub(super) machines: Option<Machines>,
     /// What makes a start impossible.
     pub(super) fatal: Option<ClusterError>,
+    /// What new replicas are started from.
+    pub(super) program: Arc<Path>,
     /// The nice value of its children.
     pub(super) nice: i32,
 }
@@ -164,6 +170,7 @@ impl Supervisor {
             }
             _ => None,
         };
+        let program = Arc::from(config.program.as_path());
         let mut supervisor = Self {
             inside: Inside::new(config.entry.tls.is_some()),
             config,
@@ -182,6 +189,7 @@ impl Supervisor {
             keeping,
             machines,
             fatal: None,
+            program,
             nice: priority::come_first(),
         };
         for (replica, listener) in (1..).zip(sockets.own) {
@@ -193,7 +201,7 @@ impl Supervisor {
     /// A replica more; it starts with the next look.
     pub(super) fn add(&mut self, replica: u16, listener: TcpListener) {
         let address = super::address::replica_address(replica, self.port);
-        self.slots.insert(replica, Slot::new(replica, address, listener));
+        self.slots.insert(replica, Slot::new(replica, address, listener, Arc::clone(&self.program)));
     }
 
     fn started(&self) -> Started {
@@ -223,6 +231,7 @@ impl Supervisor {
             Phase::Starting => "starting",
             Phase::Running => "running",
             Phase::Scaling { .. } => "scaling",
+            Phase::Updating(_) => "updating",
             Phase::Stopping(_) => "stopping",
         }
     }
@@ -249,6 +258,7 @@ impl Supervisor {
             }
             Happening::Asked { request: Request::Effects { to }, answer } => self.export(to, answer),
             Happening::Asked { request: Request::Scale { replicas }, answer } => self.scale(replicas, answer),
+            Happening::Asked { request: Request::Update { program }, answer } => self.update(program, answer),
             Happening::Asked { answer, .. } => drop(answer.send(refusal("that is not for the supervisor"))),
         }
     }
@@ -336,7 +346,8 @@ impl Supervisor {
     }
 
     fn start(&mut self, replica: u16, now_ns: u64) {
-        let launched = self.launch(replica, None);
+        let Some(program) = self.slots.get(&replica).map(|slot| Arc::clone(&slot.program)) else { return };
+        let launched = self.launch(replica, None, &program);
         let Some(slot) = self.slots.get_mut(&replica) else { return };
         slot.life = slot.lives;
         slot.restarts = slot.lives - 1;
@@ -357,11 +368,17 @@ impl Supervisor {
 
     /// Starts a process for a replica, which must be there: its life is the last one of the slot. It takes over what comes
     /// by `inheritance`. Gives the end of the socket by which its own connections will go to the next one.
-    pub(super) fn launch(&mut self, replica: u16, inheritance: Option<OwnedFd>) -> io::Result<(Process, OwnedFd)> {
+    pub(super) fn launch(
+        &mut self,
+        replica: u16,
+        inheritance: Option<OwnedFd>,
+        path: &Path,
+    ) -> io::Result<(Process, OwnedFd)> {
         let cluster = self.reference();
         let slot = self.slots.get_mut(&replica).ok_or(io::ErrorKind::NotFound)?;
         slot.lives += 1;
         let hello = Hello {
+            speaks: SPEAKS,
             replica,
             supervisor_pid: std::process::id(),
             shards: self.config.shards,
@@ -379,8 +396,7 @@ impl Supervisor {
         let far_end = OwnedFd::from(far_end);
         let listening = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd);
         let sockets: Vec<_> = listening.chain([far_end.as_fd()]).chain(inheritance.as_ref().map(AsFd::as_fd)).collect();
-        let (path, arguments) = (&*self.config.program, &*self.config.arguments);
-        let program = Program { path, role: Role::Replica(replica), arguments };
+        let program = Program { path, role: Role::Replica(replica), arguments: &self.config.arguments };
         let process = Process::start(&program, &hello, &sockets, slot.lives, &self.happenings)?;
         process.say(&self.endings.all());
         Ok((process, bequest.into()))

@@ -14,6 +14,9 @@ impl Supervisor {
         let is_successor = slot.successor.as_ref().is_some_and(|successor| successor.life == life);
         match message {
             FromReplica::Ready if is_successor => self.succeed(replica),
+            FromReplica::Failed(reason) if is_successor => {
+                slot.successor.iter_mut().for_each(|successor| successor.last_words = Some(reason.clone()));
+            }
             // Of sessions every process has its say; of the rest only the one that is the replica.
             FromReplica::Heard(word) => self.heard((replica, life), word),
             FromReplica::EndSessions(ended) => self.endings.wait((replica, life), ended),

@@ -96,6 +96,16 @@ mod tests {
         assert_eq!(Rounds::new(&SessionKey::random(), 60_000).read(&ABOUT, &text, 1_000), None);
     }
 
+    /// Servers of two versions read each other's.
+    #[test]
+    fn a_state_of_the_first_version_is_read() {
+        let key = SessionKey::of_secret(&[7; 32]).expect("it is long enough");
+        let text = "q5-RM7yR7WkzEgbx22j22Xf8kKic4ZwQvV63N_ZdYA8AAAAAAAAEJHN0ZXAgMQ";
+        let rounds = Rounds::new(&key, 60_000);
+        assert_eq!(rounds.read(&ABOUT, text, 1_000).as_deref(), Some("step 1"));
+        assert_eq!(rounds.sign(&ABOUT, "step 1", 1_000), text);
+    }
+
     #[test]
     fn a_state_that_was_changed_is_none() {
         let rounds = Rounds::new(&SessionKey::random(), 60_000);

@@ -25,6 +25,17 @@ pub(crate) const TOKEN_TEXT: usize = (WHOLE * 4).div_ceil(3);
 /// The first byte; another layout gets another one.
 const LAYOUT: u8 = 1;
 
+/// A protocol version in a token. Servers of two versions read each other's tokens: a new one gets a new number, whatever
+/// its place among the others.
+const fn code(version: Version) -> u8 {
+    match version {
+        Version::V20260728 => 0,
+        Version::V20251125 => 1,
+        Version::V20250618 => 2,
+        Version::V20250326 => 3,
+    }
+}
+
 /// What signs the ids of sessions and, by keys that are derived from it, what clients bring back: one for all servers
 /// that take each other's sessions.
 #[derive(Clone, Serialize, Deserialize)]
@@ -132,7 +143,7 @@ impl Signer {
     pub(crate) fn sign(&self, session: &Session, principal: &str) -> String {
         let mut token = [0; WHOLE];
         token[0] = LAYOUT;
-        token[1] = Version::ALL.iter().position(|version| *version == session.version).unwrap_or(0) as u8;
+        token[1] = code(session.version);
         token[2] = session.capabilities;
         token[4..8].copy_from_slice(&session.epoch.to_be_bytes());
         token[8..16].copy_from_slice(&session.expires.to_be_bytes());
@@ -154,7 +165,8 @@ impl Signer {
         }
         let (signed, signature) = token.split_at(SIGNED);
         hmac::verify(&self.0, &bound(signed, principal), signature).ok()?;
-        let version = *Version::ALL.get(usize::from(signed[1])).filter(|_| signed[0] == LAYOUT)?;
+        let named = |version: &Version| code(*version) == signed[1];
+        let version = Version::ALL.into_iter().find(named).filter(|_| signed[0] == LAYOUT)?;
         Some(Session {
             id: u128::from_be_bytes(signed[16..].try_into().ok()?),
             version,
@@ -187,6 +199,31 @@ mod tests {
             assert_eq!(Signer::new(&key).read(token.as_bytes(), other), None, "of another principal");
         }
         assert_eq!(format!("{key:?}"), "SessionKey(secret)");
+    }
+
+    /// Servers of two versions read each other's, so that these stay what they are.
+    #[test]
+    fn tokens_of_the_first_version_are_read_and_written() {
+        let key = SessionKey::of_secret(&[7; 32]).expect("it is long enough");
+        assert_eq!(key.fingerprint(), "UoJgdQWxlmo9KQTx");
+        for (version, token) in [
+            (
+                Version::V20251125,
+                "AQEEAAAAAAcAAAAAa0nSAAAAAAAAAAAAAAAAAAAAAAV8LZpulrfKKOq8kF17jLjV_eqOe6JOXcZ7nRrQIKWUwg",
+            ),
+            (
+                Version::V20250618,
+                "AQIEAAAAAAcAAAAAa0nSAAAAAAAAAAAAAAAAAAAAAAU3drkOZjkxiz8pSMz1KIR9V-TOEvMHT-Q9B6VzawSapg",
+            ),
+            (
+                Version::V20250326,
+                "AQMEAAAAAAcAAAAAa0nSAAAAAAAAAAAAAAAAAAAAAAVEdzQp9te6K7IwT60G-SpJmosFXO8IvgnCWzHrQAalfA",
+            ),
+        ] {
+            let session = Session { id: 5, version, capabilities: capability::ROOTS, epoch: 7, expires: 1_800_000_000 };
+            assert_eq!(Signer::new(&key).read(token.as_bytes(), "a"), Some(session));
+            assert_eq!(Signer::new(&key).sign(&session, "a"), token);
+        }
     }
 
     #[test]

@@ -9,10 +9,10 @@ use super::{Cluster, PATIENCE, is_alive, signal, until};
 use crate::terminating::outlived;
 
 /// A connection that is kept.
-struct Kept(BufReader<TcpStream>, SocketAddr);
+pub(super) struct Kept(BufReader<TcpStream>, SocketAddr);
 
 impl Kept {
-    fn to(cluster: &Cluster, replica: u8) -> Self {
+    pub(super) fn to(cluster: &Cluster, replica: u8) -> Self {
         let address = cluster.own(replica);
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -24,12 +24,12 @@ impl Kept {
         ("GET /health HTTP/1.1\r\nHo".into(), format!("st: {}\r\n\r\n", self.1))
     }
 
-    fn send(&mut self, text: &str) {
+    pub(super) fn send(&mut self, text: &str) {
         self.0.get_mut().write_all(text.as_bytes()).expect("it is open");
     }
 
     /// Status line and fields; the body is read and thrown away.
-    fn receive(&mut self) -> String {
+    pub(super) fn receive(&mut self) -> String {
         let (mut head, mut length) = (String::new(), 0);
         loop {
             let from = head.len();

@@ -82,3 +82,13 @@ proptest! {
         }
     }
 }
+
+/// In an update a replica of the next version speaks to the store of this one: what a frame looks like stays.
+#[test]
+fn frames_are_those_of_the_first_version() {
+    let mut bytes = Vec::new();
+    (0..).zip(said()).for_each(|(number, one)| one.write(&mut bytes, number));
+    (0..).zip(answers()).for_each(|(number, one)| one.write(&mut bytes, number));
+    let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
+    assert_eq!(digest.as_ref()[..8], [0xdd, 0xcb, 0x36, 0x70, 0x7c, 0x40, 0x5d, 0x60], "other frames are other kinds");
+}
