@@ -74,7 +74,8 @@ fn write_peer(text: &mut String, peer: &Value) {
 fn text_of(value: &Value) -> String {
     match value {
         Value::Null => "-".to_string(),
-        Value::String(text) => text.clone(),
+        // Another machine may have put anything into it.
+        Value::String(text) => text.replace(char::is_control, "?"),
         other => other.to_string(),
     }
 }

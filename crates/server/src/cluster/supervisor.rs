@@ -166,7 +166,8 @@ impl Supervisor {
         let machines = match &config.store {
             Some(StorePlace::Postgres(database)) => {
                 let who = (&config.machine, shared_addresses.first());
-                Some(Machines::start(database, who, &endings.key, &config.limits, &happenings))
+                let key = (&endings.key, config.session_key.is_none());
+                Some(Machines::start(database, who, key, &config.limits, &happenings))
             }
             _ => None,
         };

@@ -11,6 +11,9 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS erlmcp.ended \
 const WRITE: &str = "INSERT INTO erlmcp.ended SELECT $1, * FROM unnest($2::bigint[], $3::bytea[]) \
      ON CONFLICT DO NOTHING RETURNING epoch, id";
 
+/// What is older than sessions by so much goes, whosever key it was.
+const ANY_KEY_S: u64 = 7 * 86_400;
+
 /// The rows of one session key. An empty id stands for all sessions that were signed before its epoch.
 #[derive(Debug, Clone)]
 pub(super) struct Ends {
@@ -84,9 +87,11 @@ impl Ends {
 
     /// Forgets sessions whose time is over anyway.
     pub(super) async fn sweep(&self, client: &Client) -> Result<(), Error> {
-        let over = "DELETE FROM erlmcp.ended WHERE cluster = $1 AND (epoch < $2 OR epoch < \
-                    (SELECT max(epoch) FROM erlmcp.ended WHERE cluster = $1 AND id = ''))";
-        client.execute(over, &[&self.of, &self.oldest()]).await.map(drop)
+        let over = "DELETE FROM erlmcp.ended WHERE epoch < $3 OR (cluster = $1 AND (epoch < $2 OR epoch < \
+                    (SELECT max(epoch) FROM erlmcp.ended WHERE cluster = $1 AND id = '')))";
+        // Nobody may come back with a key that is not used any more.
+        let long_over = oldest_epoch(unix_ns() / 1_000_000_000, self.lifetime_s + ANY_KEY_S);
+        client.execute(over, &[&self.of, &self.oldest(), &i64::from(long_over)]).await.map(drop)
     }
 }
 

@@ -58,8 +58,17 @@ pub(super) struct Link {
 struct Session {
     client: Client,
     tell: Statement,
-    driver: JoinHandle<String>,
+    driver: Driver,
     heard: Arc<Heard>,
+}
+
+/// Moves the connection on, and says why it ended; the socket is closed with it.
+struct Driver(JoinHandle<String>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What the connection's own task leaves for who speaks on it.
@@ -68,13 +77,6 @@ struct Heard {
     own_ns: AtomicU64,
     /// Somebody wants to know who is there.
     asked: Notify,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // The socket is closed with it.
-        self.driver.abort();
-    }
 }
 
 /// Why a session is over.
@@ -130,19 +132,14 @@ impl Link {
             happenings: self.happenings.clone(),
             heard: Arc::clone(&heard),
         };
-        let driver = tokio::spawn(ear.listen(connection));
+        let driver = Driver(tokio::spawn(ear.listen(connection)));
         let prepared = async {
             self.ends.prepare(&client).await?;
             client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
             client.prepare(TELL).await
         };
-        match prepared.await {
-            Ok(tell) => Ok(Session { client, tell, driver, heard }),
-            Err(error) => {
-                driver.abort();
-                Err(sentence(&error))
-            }
-        }
+        let tell = prepared.await.map_err(|error| sentence(&error))?;
+        Ok(Session { client, tell, driver, heard })
     }
 
     /// Until the connection is lost. What changed while there was none may be anything.
@@ -184,7 +181,7 @@ impl Link {
                         done => done.map(drop),
                     }
                 }
-                ended = &mut session.driver => Err(ended.unwrap_or_else(|error| error.to_string())),
+                ended = &mut session.driver.0 => Err(ended.unwrap_or_else(|error| error.to_string())),
             };
             if let Err(why) = done {
                 return End::Lost(why);

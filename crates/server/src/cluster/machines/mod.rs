@@ -32,6 +32,8 @@ use peers::{Arrival, Peers};
 
 /// Orders that may wait; while there is no room, words of clients are dropped, and ends of sessions told later.
 const ORDERS_MAX: usize = 1_024;
+/// Characters of a name or an address that are told: a letter has to stay short.
+const NAME_MAX: usize = 253;
 /// For the last letter.
 const BYE: Duration = Duration::from_secs(1);
 
@@ -93,6 +95,8 @@ pub(super) struct Machines {
     peers: Peers,
     presence: watch::Sender<Presence>,
     is_linked: bool,
+    /// Others may have the session key, and want to know what happens here.
+    has_others: bool,
     /// Why there is no connection.
     why: Option<String>,
     /// Ends of sessions were not told for want of room.
@@ -115,14 +119,15 @@ impl Machines {
     pub(super) fn start(
         database: &PostgresAddress,
         (machine, shared): (&Machine, Option<&SocketAddr>),
-        key: &SessionKey,
+        (key, is_random): (&SessionKey, bool),
         limits: &Limits,
         happenings: &mpsc::Sender<Happening>,
     ) -> Self {
         let own_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let short = |text: String| text.chars().take(NAME_MAX).collect();
         let first = Presence {
-            name: machine.name.clone().unwrap_or_else(own_name),
-            address: machine.address.clone().or(shared.map(SocketAddr::to_string)).unwrap_or_default(),
+            name: short(machine.name.clone().unwrap_or_else(own_name)),
+            address: short(machine.address.clone().or(shared.map(SocketAddr::to_string)).unwrap_or_default()),
             version: env!("CARGO_PKG_VERSION").to_string(),
             state: "starting".to_string(),
             ..Presence::default()
@@ -145,8 +150,19 @@ impl Machines {
         };
         let telling = tokio::spawn(tell(Arc::clone(&inbox), happenings.clone()));
         let link = tokio::spawn(link.run());
-        let peers = Peers::default();
-        Self { peers, presence, is_linked: false, why: None, owes_ends: false, outbox, inbox, orders, link, telling }
+        Self {
+            peers: Peers::default(),
+            presence,
+            is_linked: false,
+            has_others: !is_random,
+            why: None,
+            owes_ends: false,
+            outbox,
+            inbox,
+            orders,
+            link,
+            telling,
+        }
     }
 
     /// There was a connection, or it is known that there is none.
@@ -156,12 +172,14 @@ impl Machines {
 
     /// Something has changed here.
     pub(super) fn changed(&self, change: ListChange) {
-        change.put(&self.outbox);
+        if self.has_others {
+            change.put(&self.outbox);
+        }
     }
 
     /// A client has said something that may concern another machine.
     pub(super) fn heard(&self, word: &Word) {
-        if self.is_linked && self.orders.try_send(Order::Heard(word.clone())).is_err() {
+        if self.has_others && self.is_linked && self.orders.try_send(Order::Heard(word.clone())).is_err() {
             tracing::warn!(
                 "what a client has said is not told to other machines: there is more than the database takes"
             );
@@ -170,8 +188,9 @@ impl Machines {
 
     /// Sessions have ended here. True where it will be said that they are written.
     pub(super) fn ended(&mut self, batch: u64, floor: u32, ended: Vec<Ended>) -> bool {
-        let is_told = self.is_linked && self.orders.try_send(Order::Ended { batch, floor, ended }).is_ok();
-        self.owes_ends |= self.is_linked && !is_told;
+        let can_be_told = self.has_others && self.is_linked;
+        let is_told = can_be_told && self.orders.try_send(Order::Ended { batch, floor, ended }).is_ok();
+        self.owes_ends |= can_be_told && !is_told;
         is_told
     }
 
@@ -279,7 +298,7 @@ impl Supervisor {
             (told.state, told.replicas, told.members) = (state.to_string(), replicas, members);
             is_other
         });
-        if machines.is_linked && machines.owes_ends {
+        if machines.is_linked && machines.has_others && machines.owes_ends {
             let (floor, ended) = self.endings.all_ended();
             machines.owes_ends = !machines.ended(0, floor, ended);
         }
