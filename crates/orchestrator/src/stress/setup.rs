@@ -18,7 +18,7 @@ use crate::calls::{self, Chosen};
 use crate::config::StressConfig;
 use crate::describe::{self, Settled};
 use crate::doctor::{Finding, Leads, Need, Readings, Weight, examine};
-use crate::driver::{ForeignFaults, LocalCluster};
+use crate::driver::LocalCluster;
 use crate::fault::FaultList;
 use crate::folder::Folder;
 use crate::hands::Hands;
@@ -339,13 +339,7 @@ impl<'a> Setup<'a> {
             (chosen.calls.queued.is_some(), changes, &reached),
             (seed, proxied.as_ref().map(|proxied| proxied.replicas.clone()).unwrap_or_default(), visits),
         );
-        let mut found = Found { fronts: fronts.flatten(), ..found };
-        if let Some(lacks) = self.rig.foreign_faults().and_then(ForeignFaults::lacks) {
-            found.field.lacks = lacks;
-        }
-        if let Some(faults) = self.rig.foreign_faults() {
-            found.cannot_scale = faults.cannot_scale().await;
-        }
+        let found = self.as_driver_says(Found { fronts: fronts.flatten(), ..found }).await;
         let plan = planner(self.config)(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
         let settled = Settled {
@@ -389,6 +383,16 @@ impl<'a> Setup<'a> {
         };
         let stops_at_errors = target.is_elsewhere && !self.config.no_abort;
         Ok(Ready { plan, facts, world, recorder, stops_at_errors })
+    }
+
+    /// With what a driver that the user named can do.
+    async fn as_driver_says(&self, mut found: Found) -> Found {
+        let Some(faults) = self.rig.foreign_faults() else { return found };
+        if let Some(lacks) = faults.lacks() {
+            found.field.lacks = lacks;
+        }
+        found.cannot_scale = faults.cannot_scale().await;
+        found
     }
 
     /// Starts the record, with its first rows and what was said before.
