@@ -61,7 +61,7 @@ class Figure:
 def ratios(name, ours, theirs, **more):
     """By pair, since what disturbs the machine disturbs both of a pair."""
     both = [(one, other) for one, other in zip(ours, theirs) if one is not None and other]
-    return Figure(name, [one / other for one, other in both], form="{:.2f}", **more)
+    return Figure(name, [one / other for one, other in both], **{"form": "{:.2f}", **more})
 
 
 def page(described, rows, pairs, seconds):

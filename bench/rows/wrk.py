@@ -10,10 +10,10 @@ from processes import BENCH
 
 
 class Loaded:
-    """What came of one load: requests/s, and the CPU in microseconds that a request took of wrk and of the server."""
+    """What came of one load: requests, requests/s, and the CPU in microseconds that one took of wrk and of the server."""
 
-    def __init__(self, rate, wrk_us, server_us):
-        self.rate, self.wrk_us, self.server_us = rate, wrk_us, server_us
+    def __init__(self, count, rate, wrk_us, server_us):
+        self.count, self.rate, self.wrk_us, self.server_us = count, rate, wrk_us, server_us
 
 
 def load(server, connections, seconds, threads=2, think_ms=None):
@@ -35,7 +35,7 @@ def load(server, connections, seconds, threads=2, think_ms=None):
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise CannotRun(f"{server.name} did not answer wrk well: {one_line(done.stdout)}")
     count = int(requests.group(1))
-    return Loaded(float(rate.group(1)), own / count * 1e6, servers / count * 1e6)
+    return Loaded(count, float(rate.group(1)), own / count * 1e6, servers / count * 1e6)
 
 
 def one_line(text):

@@ -21,6 +21,7 @@ use crate::engine::{ServerConfig, Shared, share};
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::Answer;
 use crate::shard::{ConnToken, Mailbox, Net, Origin, Readiness, Shard, Transport};
+use crate::telemetry::{Telemetry, Trace};
 use crate::tools::{Cancellation, Registry};
 
 const BODY: &str = r#"{"jsonrpc":"2.0","id":1234567,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"hot","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
@@ -102,13 +103,19 @@ impl Default for Hot {
 
 impl Hot {
     pub fn new() -> Self {
+        Self::with(BODY, None)
+    }
+
+    /// With this body of the request, and with somebody who takes spans.
+    fn with(body: &str, telemetry: Option<Telemetry>) -> Self {
         let config = ServerConfig { registry: Registry::builtin(), ..ServerConfig::default() };
         let mailboxes = vec![Arc::new(Mailbox::without_waker(16))];
         let addresses = ["127.0.0.1:8080".parse().expect("an address")];
         let clock = Clock::Manual(Arc::new(AtomicU64::new(1_000_000_000_000)));
         let shared = Arc::new(share(config, &addresses, vec![false], mailboxes, true, clock));
+        telemetry.map(|telemetry| shared.telemetry.set(telemetry));
         let wire = Rc::new(Wire {
-            request: format!("{HEAD}Content-Length: {}\r\n\r\n{BODY}", BODY.len()).into_bytes(),
+            request: format!("{HEAD}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes(),
             is_due: Cell::new(false),
             answer: RefCell::default(),
             token: Cell::new(None),
@@ -124,6 +131,7 @@ impl Hot {
             began_ns: 0,
             closes: false,
             outlives: false,
+            trace: Trace::default(),
         };
         Self {
             dispatcher: Dispatcher::new(&shared, 0, 1),
@@ -197,6 +205,26 @@ mod tests {
         let answer = String::from_utf8(hot.answer()).expect("answers here are UTF-8");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains(r#""id":1234567,"#) && answer.contains(r#""text":"hello""#), "{answer}");
+    }
+
+    #[test]
+    fn nor_does_one_that_gets_no_span() {
+        let (telemetry, spans) = Telemetry::new(0.0);
+        let mut hot = Hot::with(BODY, Some(telemetry));
+        assert_eq!(allocations(|| hot.serve()), 0, "the dice say no");
+        let (telemetry, all) = Telemetry::new(1.0);
+        let traced = |flags: &str| {
+            let parent =
+                format!(r#""_meta":{{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}","#);
+            BODY.replace(r#""_meta":{"#, &parent)
+        };
+        let mut hot = Hot::with(&traced("00"), Some(telemetry));
+        assert_eq!(allocations(|| hot.serve()), 0, "its client says no");
+        assert_eq!((spans.try_iter().count(), all.try_iter().count()), (0, 0));
+        let (telemetry, all) = Telemetry::new(0.0);
+        let mut hot = Hot::with(&traced("01"), Some(telemetry));
+        hot.serve();
+        assert_eq!(all.try_iter().count(), 1, "its client says yes");
     }
 
     #[test]

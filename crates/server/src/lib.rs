@@ -55,11 +55,13 @@ pub mod hot;
 mod limits;
 mod metrics;
 pub mod operations;
+mod outgoing;
 mod queue;
 mod session;
 mod shard;
 mod sharing;
 mod tasks;
+mod telemetry;
 pub mod tools;
 
 pub use answer::ServerInfo;
@@ -68,9 +70,11 @@ pub use entry::{EntryConfig, EntryError, JwtConfig, TlsFiles, new_token};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
     ClusterReference, ComponentFigures, ConnectionCounts, Histogram, LimitCount, Memory, QueueFigures, RequestCount,
-    ShardFigures, ShortHistogram, Snapshot, State, TlsFigures, bounds_us, metric_families, short_bounds_ns,
+    ShardFigures, ShortHistogram, Snapshot, State, TelemetryFigures, TlsFigures, bounds_us, metric_families,
+    short_bounds_ns,
 };
 pub use schemars;
 pub use session::SessionKey;
 pub use sharing::with;
+pub use telemetry::TelemetryConfig;
 pub use tools::Registry;

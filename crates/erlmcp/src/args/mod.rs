@@ -23,6 +23,7 @@ mod record;
 mod report;
 mod serve;
 mod stress;
+mod telemetry;
 mod watch;
 
 use std::path::PathBuf;
@@ -50,6 +51,7 @@ pub(crate) use record::RecordArgs;
 pub(crate) use report::{Format as ReportFormat, ReportArgs};
 pub(crate) use serve::{ClusterAddress, ClusterArgs, ClusterCommand, EngineArgs, Fixtures, ReplicaArgs, ServeArgs};
 pub(crate) use stress::{Era, Sessions, StressArgs};
+pub(crate) use telemetry::TelemetryArgs;
 pub(crate) use watch::{ExitOn as WatchExitOn, WatchArgs};
 
 /// The stress and resilience tester for MCP servers, and an MCP server engine that proves it.

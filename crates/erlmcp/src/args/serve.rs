@@ -10,6 +10,7 @@ use clap::{Arg, Args, Command, Subcommand, ValueEnum};
 use erlmcp_server::Limits;
 use erlmcp_server::operations::{AddressError, StorePlace};
 
+use super::TelemetryArgs;
 use super::count::parse_some;
 use super::duration::parse_duration;
 use super::entry::EntryArgs;
@@ -83,6 +84,8 @@ pub(crate) struct EngineArgs {
     pub(crate) allowed_host: Vec<String>,
     #[command(flatten)]
     pub(crate) entry: EntryArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
     /// Where operations are kept: a file, or postgres://USER@HOST/DATABASE
     ///
     /// Several servers may share a database; its password comes from PGPASSWORD or PGPASSFILE [default: a private file that

@@ -68,6 +68,7 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         limits: limits(&args.engine),
         shards: args.shards.unwrap_or_else(|| cores() / usize::from(args.replicas.max(1))).max(1),
         entry: args.engine.entry.config(),
+        telemetry: args.engine.telemetry.config(),
         allowed_hosts: args.engine.allowed_host,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -31,5 +31,6 @@ mod status;
 pub(crate) mod store;
 pub(crate) mod stress;
 mod survey;
+mod telemetry;
 pub(crate) mod watch;
 pub(crate) mod watchdog;

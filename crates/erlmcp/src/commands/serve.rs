@@ -44,6 +44,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         registry,
         shards: args.shards.unwrap_or_else(cores),
         entry: args.engine.entry.config(),
+        telemetry: args.engine.telemetry.config(),
         allowed_hosts: args.engine.allowed_host,
         session_key,
         ..ServerConfig::default()

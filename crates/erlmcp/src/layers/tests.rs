@@ -39,7 +39,7 @@ fn as_typed(words: &[&str]) -> String {
 
 /// A value that an option takes.
 fn sample(command: &str, option: &Opt<'_>) -> &'static str {
-    const CANDIDATES: [&str; 15] = [
+    const CANDIDATES: [&str; 16] = [
         "legacy",
         "per-connection",
         "rate",
@@ -55,6 +55,7 @@ fn sample(command: &str, option: &Opt<'_>) -> &'static str {
         "127.0.0.1:7",
         "swarm",
         "workers=7",
+        "http://localhost:7",
     ];
     let root = lenient(Args::command());
     let is_taken = |value: &&&str| {

@@ -5,6 +5,8 @@ mod auditing;
 mod capacity;
 mod client_faults;
 mod cluster;
+#[path = "../../../server/tests/it/collector.rs"]
+mod collector;
 mod descriptors;
 mod discovering;
 mod doctoring;

@@ -32,6 +32,9 @@ pub mod meta {
     pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
     /// Asks for progress notifications.
     pub const PROGRESS_TOKEN: &str = "progressToken";
+    /// The trace that a request belongs to, as W3C Trace Context has it.
+    pub const TRACEPARENT: &str = "traceparent";
+    pub const TRACESTATE: &str = "tracestate";
     /// Asks for log messages of this level and above.
     pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 }

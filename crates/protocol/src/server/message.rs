@@ -102,6 +102,10 @@ pub struct Meta<'a> {
     pub log_level: Option<Text<'a>>,
     /// The operation that the request is an attempt of: JSON text of any kind.
     pub operation: Option<&'a str>,
+    /// Where it is a string.
+    pub traceparent: Option<Text<'a>>,
+    /// Where it is a string.
+    pub tracestate: Option<Text<'a>>,
 }
 
 /// A longer progress token is not one: it would come back with each notification.
@@ -333,6 +337,12 @@ impl<'a> Meta<'a> {
         } else if key.is(operation::META) {
             seen.mark(27);
             self.operation = Some(scanner.value()?);
+        } else if key.is(meta::TRACEPARENT) {
+            seen.mark(30);
+            self.traceparent = text(scanner)?;
+        } else if key.is(meta::TRACESTATE) {
+            seen.mark(31);
+            self.tracestate = text(scanner)?;
         } else {
             scanner.value()?;
         }

@@ -8,6 +8,7 @@ use crate::entry::EntryConfig;
 use crate::limits::Limits;
 use crate::operations::StorePlace;
 use crate::session::SessionKey;
+use crate::telemetry::TelemetryConfig;
 
 /// What a cluster is started with.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct ClusterConfig {
     pub allowed_hosts: Vec<String>,
     /// Who may come in.
     pub entry: EntryConfig,
+    /// What each replica tells a collector.
+    pub telemetry: TelemetryConfig,
 }
 
 /// A cluster that has come up.

@@ -75,6 +75,7 @@ mod tests {
             allowed_hosts,
             admin: 0,
             entry: crate::entry::EntryConfig::default(),
+            telemetry: crate::telemetry::TelemetryConfig::default(),
             cluster,
             session_key,
             store,

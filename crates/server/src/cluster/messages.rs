@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::metrics::{ClusterReference, Snapshot};
 use crate::operations::StoreAddress;
 use crate::session::{Ended, SessionKey, Word};
+use crate::telemetry::TelemetryConfig;
 
 /// The version of what supervisors and replicas say to each other. In an update replicas are of a later version than their
 /// supervisor, so that a number means: members and kinds are added to it, and whoever does not know them may pass over them.
@@ -41,6 +42,8 @@ pub(super) struct Hello {
     /// So many of the shared sockets, the last ones, are for the pages of operators.
     pub(super) admin: usize,
     pub(super) entry: EntryConfig,
+    #[serde(default)]
+    pub(super) telemetry: TelemetryConfig,
     pub(super) cluster: ClusterReference,
     /// Signs the ids of sessions: each replica takes those of all.
     pub(super) session_key: SessionKey,

@@ -162,6 +162,7 @@ mod tests {
             sessions_held: 0,
             memory: Memory::default(),
             tls: None,
+            telemetry: None,
             tasks: 0,
             descriptors_open: 20,
             descriptors_limit: 100,

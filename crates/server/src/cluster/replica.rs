@@ -94,6 +94,7 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
         allowed_hosts: hello.allowed_hosts,
         store: None,
         entry: hello.entry,
+        telemetry: hello.telemetry,
         cluster: Some(hello.cluster),
         // The supervisor's word has the key.
         session_key: None,

@@ -387,6 +387,7 @@ impl Supervisor {
             allowed_hosts: self.config.allowed_hosts.clone(),
             admin: self.config.admin.len(),
             entry: self.config.entry.clone(),
+            telemetry: self.config.telemetry.clone(),
             cluster,
             session_key: self.endings.key.clone(),
             store: self.keeping.begin((replica, slot.lives), inheritance.is_some()),

@@ -9,6 +9,7 @@ use erlmcp_protocol::http::chunked::Chunked;
 use crate::entry::StreamPlace;
 use crate::metrics::counters::{ConnectionKind, Method};
 use crate::session::{Push, Session};
+use crate::telemetry::Trace;
 use crate::tools::Cancellation;
 use buffers::Buffer;
 use slab::ChunkedSlab;
@@ -79,6 +80,7 @@ pub(crate) struct Call {
     pub(crate) closes: bool,
     /// Of the older era: a client that goes does not take its call with it.
     pub(crate) outlives: bool,
+    pub(crate) trace: Trace,
 }
 
 /// A subscription stream.

@@ -14,6 +14,7 @@ use crate::metrics::counters::{Method, Outcome};
 use crate::operations::Attempt;
 use crate::queue::{Answer, Full, Job, Rank, ReplyTo, Work};
 use crate::session::Recorder;
+use crate::telemetry::Trace;
 use crate::tools::{
     Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, LogLevel, TaskSupport, capabilities,
     has_capability,
@@ -137,7 +138,8 @@ impl Dispatcher {
                     return self.task_begun(message, task);
                 }
                 let (outlives, began_ns) = (self.session.is_some(), asker.now_ns);
-                Handled::Called(Box::new(Call { method, streams: false, cancellation, began_ns, closes, outlives }))
+                let (streams, trace) = (false, Trace::default());
+                Handled::Called(Box::new(Call { method, streams, cancellation, began_ns, closes, outlives, trace }))
             }
             Err(full) => {
                 if let Some(batch) = &self.batch {

@@ -15,6 +15,7 @@ use crate::engine::Forwarded;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Answer, ReplyTo};
 use crate::session::EventId;
+use crate::telemetry::Trace;
 use crate::tools::Cancellation;
 
 /// Where a request goes that names a replica.
@@ -29,7 +30,7 @@ pub(super) enum Way {
 
 impl Dispatcher {
     /// Sends a request to the replica that it is for, where that is another one and a member of the cluster.
-    pub(super) fn forward(&self, replica: u16, method: Method, request: &str, asker: &Asker) -> Way {
+    pub(super) fn forward(&mut self, replica: u16, method: Method, request: &str, asker: &Asker) -> Way {
         let Some(address) = self.shared.peers.find(replica).filter(|_| replica != self.shared.replica) else {
             return Way::Here;
         };
@@ -49,9 +50,12 @@ impl Dispatcher {
             room,
         };
         runtime.spawn(forwarded.run());
+        // The other one has its span.
+        self.trace.forget();
         // Only the way to it goes with the client: whatever it asked for is the other replica's.
         let began_ns = asker.now_ns;
-        Way::There(Box::new(Call { method, streams: false, cancellation, began_ns, closes: true, outlives: false }))
+        let (streams, closes, outlives, trace) = (false, true, false, Trace::default());
+        Way::There(Box::new(Call { method, streams, cancellation, began_ns, closes, outlives, trace }))
     }
 
     fn unreachable(&self) -> Answer {

@@ -68,6 +68,7 @@ impl Dispatcher {
             self.head(202, None, Some(0), "", closes).write(out);
             return Some(answered);
         }
+        self.trace.set_version(session.version.as_str());
         self.session = Some(session);
         let (method, handled) = self.answer_older(head, message, closes, asker);
         let step = self.settle(handled, method, used, closes, out);
@@ -150,6 +151,7 @@ impl Dispatcher {
         if !self.has_room_for_session() {
             return self.over_quota(Method::Initialize, closes, out);
         }
+        self.trace.set_version(version.as_str());
         let now_s = self.unix_seconds();
         let token = self.shared.sessions.open(version, capabilities, now_s, self.principal_name());
         self.body.clear();

@@ -44,6 +44,22 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
+        let step = self.answer_message(head, body, used, asker, out);
+        // Where a worker answers, the call has it.
+        if self.trace.is_open() {
+            self.end_trace();
+        }
+        step
+    }
+
+    fn answer_message(
+        &mut self,
+        head: &Head<'_, '_>,
+        body: &[u8],
+        used: usize,
+        asker: &Asker,
+        out: &mut Vec<u8>,
+    ) -> Step {
         let closes = !head.keep_alive || self.ends_connection();
         let answered = Step::Answered { used, left: 0, closes };
         if !self.is_within_quota() {
@@ -54,6 +70,9 @@ impl Dispatcher {
             Ok(message) => message,
             Err(fault) => return self.no_message(head, body, &fault, used, asker, out),
         };
+        if self.outlet.is_some() {
+            self.begin_trace(&message, asker);
+        }
         // What every modern request has: the older era costs them no more than this look.
         if message.params.meta.protocol_version.is_none()
             && let Some(step) = self.older(head, &message, used, asker, out)
@@ -124,7 +143,10 @@ impl Dispatcher {
                 }
                 Step::Answered { used, left: 0, closes }
             }
-            Handled::Called(call) => Step::Called { used, call },
+            Handled::Called(mut call) => {
+                call.trace = std::mem::take(&mut self.trace);
+                Step::Called { used, call }
+            }
             Handled::Opened(stream) => {
                 self.count(method, Outcome::Ok);
                 Step::Opened { used, stream }

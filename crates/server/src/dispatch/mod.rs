@@ -19,6 +19,7 @@ mod route;
 mod sessions;
 mod tasks;
 mod timing;
+mod tracing;
 
 use std::sync::Arc;
 
@@ -29,10 +30,11 @@ use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal,
 use crate::conn::{Call, Stream};
 use crate::engine::Shared;
 use crate::entry::{Admitted, Principal};
-use crate::metrics::counters::{ConnectionKind, ShardCounters};
+use crate::metrics::counters::{ConnectionKind, Outcome, ShardCounters};
 use crate::queue::Gathering;
 use crate::session::Session;
 use crate::shard::{ConnToken, Mailbox};
+use crate::telemetry::{Outlet, Trace};
 
 pub(crate) use catalog::{Catalog, MODERN};
 pub(crate) use listen::{write_changes, write_comment, write_message, write_retry_after};
@@ -93,6 +95,12 @@ pub(crate) struct Dispatcher {
     batch: Option<Arc<Gathering>>,
     /// The call becomes a task.
     as_task: bool,
+    /// The span of the request that is being answered, where it has one.
+    trace: Trace,
+    /// Where spans go, if anywhere.
+    outlet: Option<Arc<Outlet>>,
+    /// How the last request ended.
+    outcome: Outcome,
     timing: timing::Timing,
     /// Tokens that were checked.
     admitted: Admitted,
@@ -130,6 +138,9 @@ impl Dispatcher {
             session: None,
             batch: None,
             as_task: false,
+            trace: Trace::default(),
+            outlet: shared.telemetry.get().map(|telemetry| Arc::clone(&telemetry.outlet)),
+            outcome: Outcome::Ok,
             timing: timing::Timing::default(),
             admitted: Admitted::default(),
             principal: None,

@@ -71,6 +71,7 @@ impl Dispatcher {
 
     pub(crate) fn count(&mut self, method: Method, outcome: Outcome) {
         self.counters.count(method, outcome);
+        self.outcome = outcome;
         self.answered += 1;
     }
 

@@ -16,6 +16,7 @@ use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::ReplyTo;
 use crate::session::{EventId, Missed, Session};
+use crate::telemetry::Trace;
 use crate::tools::{Cancellation, LogLevel};
 
 impl Dispatcher {
@@ -62,6 +63,7 @@ impl Dispatcher {
             began_ns: asker.now_ns,
             closes,
             outlives: true,
+            trace: Trace::default(),
         };
         Step::Called { used, call: Box::new(call) }
     }

@@ -19,6 +19,7 @@ use crate::entry::StreamPlace;
 use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::queue::ReplyTo;
 use crate::session::{EventId, NoSession, Session, Told};
+use crate::telemetry::Trace;
 use crate::tools::Cancellation;
 
 /// How long a client waits before it comes back to a stream that was lost, ms.
@@ -150,6 +151,7 @@ impl Dispatcher {
                     began_ns: asker.now_ns,
                     closes,
                     outlives: true,
+                    trace: Trace::default(),
                 };
                 return Step::Called { used, call: Box::new(call) };
             }

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::metrics::ClusterReference;
 use crate::operations::{OpenError, StorePlace};
 use crate::session::SessionKey;
+use crate::telemetry::TelemetryConfig;
 use crate::tools::Registry;
 
 /// What a server is started with.
@@ -33,6 +34,8 @@ pub struct ServerConfig {
     pub store: Option<StorePlace>,
     /// Who may come in.
     pub entry: EntryConfig,
+    /// What is told to a collector of telemetry.
+    pub telemetry: TelemetryConfig,
     /// Signs sessions and the state of requests, for servers that take each other's; a random one where there is none.
     pub session_key: Option<SessionKey>,
     /// The cluster that this replica belongs to.

@@ -33,6 +33,7 @@ use crate::metrics::Snapshot;
 use crate::operations::StoreAddress;
 use crate::queue::WorkerPool;
 use crate::session::Sessions;
+use crate::telemetry::Telemetry;
 
 /// A running server: its shards, its workers, and what they share. Dropped without [`Server::join`] it goes on until
 /// the process ends.
@@ -169,6 +170,7 @@ impl Server {
             operations.wait_for_the_last(since_ns.saturating_add(patience_ns));
         }
         self.workers.stop(&self.shared.queue);
+        self.shared.telemetry.get().into_iter().for_each(Telemetry::close);
         if let Some(operations) = self.shared.operations.get() {
             operations.close();
         }

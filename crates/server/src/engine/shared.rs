@@ -26,6 +26,7 @@ use crate::queue::{JobQueue, ReplyTo};
 use crate::session::{Ended, Session, Sessions, Told};
 use crate::shard::{Mailbox, Secure};
 use crate::tasks::Tasks;
+use crate::telemetry::Telemetry;
 use crate::tools::Registry;
 
 /// What the shards and the workers of a server have in common.
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: OnceLock<tokio::runtime::Handle>,
     /// Where there is a store for them, once it is there.
     pub(crate) operations: OnceLock<Arc<Operations>>,
+    /// Where something is told to a collector.
+    pub(crate) telemetry: OnceLock<Telemetry>,
     pub(crate) ready: AtomicBool,
     pub(crate) draining: AtomicBool,
     /// When the drain began, CLOCK_MONOTONIC ns.
@@ -227,6 +230,7 @@ impl Shared {
             shard_stalls_total: self.stalls.total(),
             components: self.components(),
             tls,
+            telemetry: self.telemetry.get().map(Telemetry::figures),
             operations: self.operations.get().map(|operations| operations.figures()),
         }
     }

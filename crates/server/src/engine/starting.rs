@@ -27,6 +27,7 @@ use crate::queue::{Depth, JobQueue, WorkerPool};
 use crate::session::{SessionKey, Sessions};
 use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
 use crate::tasks::Tasks;
+use crate::telemetry::Telemetry;
 
 /// Answers that may wait for a shard, for each worker.
 const ANSWERS_A_WORKER: u64 = 4;
@@ -66,7 +67,7 @@ pub(super) fn start(
     }
     let addresses = addresses(&listeners)?;
     let (shared_listeners, admin_listeners) = listeners.iter().map(|it| (it.shared, it.admin)).unzip();
-    let (own, entry) = (config.store.clone(), config.entry.clone());
+    let (own, entry, telemetry) = (config.store.clone(), config.entry.clone(), config.telemetry.clone());
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
     guard(&mut shared, entry, admin_listeners)?;
     if let Some(sessions) = sessions {
@@ -84,6 +85,8 @@ pub(super) fn start(
         (None, Some(place)) => Some(open_store(&place, shared.replica, &limits, runtime)?),
         (None, None) => None,
     };
+    let telemetry = Telemetry::start(&telemetry, &shared).map_err(system("thread for telemetry"))?;
+    telemetry.map(|telemetry| shared.telemetry.set(telemetry));
     // Nor was this.
     operations.map(|operations| shared.operations.set(operations));
     let mut sockets = Some(prepare(listeners, &limits)?);
@@ -182,6 +185,7 @@ pub(crate) fn share(
         mailboxes,
         sampler: ProcessSampler::default(),
         runtime: OnceLock::new(),
+        telemetry: OnceLock::new(),
         operations: OnceLock::new(),
         ready: AtomicBool::new(ready),
         draining: AtomicBool::new(false),

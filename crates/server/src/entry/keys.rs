@@ -8,9 +8,9 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use serde_json::Value;
 
 use super::config::EntryError;
-use super::fetch::fetch;
 use super::files::Watched;
 use crate::clock::monotonic_ns;
+use crate::outgoing::fetch;
 
 /// Keys of one issuer at most.
 const KEYS_MAX: usize = 64;

@@ -3,7 +3,6 @@
 
 mod account;
 mod config;
-mod fetch;
 mod files;
 mod gate;
 mod inside;

@@ -15,7 +15,8 @@ pub(crate) use components::{SAMPLED, ShardComponents, ShortTimes};
 pub(crate) use histogram::{BUCKETS, Latencies, bucket};
 pub use histogram::{Histogram, bounds_us};
 pub use snapshot::{
-    ConnectionCounts, LimitCount, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State, TlsFigures,
+    ConnectionCounts, LimitCount, Memory, QueueFigures, RequestCount, ShardFigures, Snapshot, State, TelemetryFigures,
+    TlsFigures,
 };
 pub use status::ClusterReference;
 pub use text::metric_families;
@@ -25,4 +26,4 @@ pub(crate) use process::ProcessSampler;
 pub(crate) use snapshot::{collect_reached, collect_requests, collect_shards};
 pub(crate) use stall::StallWatch;
 pub(crate) use status::replica_status;
-pub(crate) use text::{prometheus_text, snapshot_age_line};
+pub(crate) use text::{Sample, Sink, prometheus_text, snapshot_age_line, tell};

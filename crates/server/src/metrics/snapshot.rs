@@ -110,6 +110,17 @@ pub struct TlsFigures {
     pub certificates_refused_total: u64,
 }
 
+/// Spans for a collector of OpenTelemetry, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TelemetryFigures {
+    /// The collector took them.
+    pub exported: u64,
+    /// The collector did not take them.
+    pub failed: u64,
+    /// There was no room for them.
+    pub dropped: u64,
+}
+
 /// One shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ShardFigures {
@@ -197,6 +208,9 @@ pub struct Snapshot {
     /// Operations; none where there is no store for them.
     #[serde(default)]
     pub operations: Option<OperationFigures>,
+    /// None where nothing is told to a collector.
+    #[serde(default)]
+    pub telemetry: Option<TelemetryFigures>,
     /// The parts: registry, router, queue, workers, session tokens, batches, streams.
     #[serde(default)]
     pub components: ComponentFigures,

@@ -14,19 +14,19 @@ struct Family {
     name: &'static str,
     kind: &'static str,
     help: &'static str,
-    /// Writes the samples of one replica.
-    samples: fn(&mut Page, &Snapshot),
+    /// Gives the samples of one replica.
+    samples: fn(&mut Page<'_>, &Snapshot),
 }
 
-const fn gauge(name: &'static str, help: &'static str, samples: fn(&mut Page, &Snapshot)) -> Family {
+const fn gauge(name: &'static str, help: &'static str, samples: fn(&mut Page<'_>, &Snapshot)) -> Family {
     Family { name, kind: "gauge", help, samples }
 }
 
-const fn histogram(name: &'static str, help: &'static str, samples: fn(&mut Page, &Snapshot)) -> Family {
+const fn histogram(name: &'static str, help: &'static str, samples: fn(&mut Page<'_>, &Snapshot)) -> Family {
     Family { name, kind: "histogram", help, samples }
 }
 
-const fn counter(name: &'static str, help: &'static str, samples: fn(&mut Page, &Snapshot)) -> Family {
+const fn counter(name: &'static str, help: &'static str, samples: fn(&mut Page<'_>, &Snapshot)) -> Family {
     Family { name, kind: "counter", help, samples }
 }
 
@@ -188,6 +188,13 @@ const FAMILIES: &[Family] = &[
             page.labelled("outcome", "refused", tls.certificates_refused_total);
         }
     }),
+    counter("erlmcp_telemetry_spans_total", "Spans for the collector of --otlp, by what became of them.", |page, s| {
+        if let Some(telemetry) = &s.telemetry {
+            page.labelled("outcome", "exported", telemetry.exported);
+            page.labelled("outcome", "failed", telemetry.failed);
+            page.labelled("outcome", "dropped", telemetry.dropped);
+        }
+    }),
     gauge("erlmcp_descriptors_limit", "Descriptors that may be open.", |page, s| page.one(s.descriptors_limit)),
     gauge("erlmcp_draining", "1 while the server drains.", |page, s| page.one(u64::from(s.state == State::Draining))),
     gauge("erlmcp_start_time_seconds", "When the server began, seconds since 1970.", |page, s| {
@@ -206,17 +213,23 @@ pub fn metric_families() -> impl Iterator<Item = (&'static str, &'static str, &'
 
 /// The page of one or more replicas; every sample names its replica.
 pub(crate) fn prometheus_text(snapshots: &[Snapshot]) -> String {
-    let mut page = Page { text: String::with_capacity(4_096 * snapshots.len()), name: "", replica: 0 };
+    let mut text = PrometheusText { text: String::with_capacity(4_096 * snapshots.len()), name: "", replica: 0 };
     for family in FAMILIES {
-        line(&mut page.text, format_args!("# HELP {} {}", family.name, family.help));
-        line(&mut page.text, format_args!("# TYPE {} {}", family.name, family.kind));
-        page.name = family.name;
+        text.family(family.name, family.kind, family.help);
         for snapshot in snapshots {
-            page.replica = snapshot.replica;
-            (family.samples)(&mut page, snapshot);
+            text.replica = snapshot.replica;
+            (family.samples)(&mut Page(&mut text), snapshot);
         }
     }
-    page.text
+    text.text
+}
+
+/// Tells of all families of one replica.
+pub(crate) fn tell(snapshot: &Snapshot, sink: &mut dyn Sink) {
+    for family in FAMILIES {
+        sink.family(family.name, family.kind, family.help);
+        (family.samples)(&mut Page(sink), snapshot);
+    }
 }
 
 /// The line that a cluster-wide page ends with: how old its figures are.
@@ -227,7 +240,62 @@ pub(crate) fn snapshot_age_line(age_ns: u64) -> String {
     )
 }
 
-struct Page {
+/// Where figures go.
+pub(crate) trait Sink {
+    /// What the samples that follow are of.
+    fn family(&mut self, name: &'static str, kind: &'static str, help: &'static str);
+    fn sample(&mut self, labels: &[(&'static str, &str)], sample: Sample<'_>);
+}
+
+/// A figure of a family.
+pub(crate) enum Sample<'a> {
+    Whole(u64),
+    Real(f64),
+    Buckets {
+        /// Upper bounds, seconds, with the counts of each bucket alone; the one without a bound is in `all` only.
+        buckets: &'a mut dyn Iterator<Item = (f64, u64)>,
+        all: u64,
+        /// Seconds.
+        sum: f64,
+    },
+}
+
+struct Page<'a>(&'a mut dyn Sink);
+
+impl Page<'_> {
+    fn one(&mut self, value: u64) {
+        self.0.sample(&[], Sample::Whole(value));
+    }
+
+    fn seconds(&mut self, value: f64) {
+        self.0.sample(&[], Sample::Real(value));
+    }
+
+    fn labelled(&mut self, label: &'static str, label_value: &str, value: u64) {
+        self.0.sample(&[(label, label_value)], Sample::Whole(value));
+    }
+}
+
+fn requests(page: &mut Page<'_>, snapshot: &Snapshot) {
+    for request in &snapshot.requests {
+        let labels = [("method", request.method.as_str()), ("outcome", request.outcome.as_str())];
+        page.0.sample(&labels, Sample::Whole(request.count));
+    }
+}
+
+fn latency(page: &mut Page<'_>, histogram: &Histogram) {
+    let mut buckets = bounds_us().map(|bound| bound as f64 / 1e6).zip(histogram.buckets);
+    let (all, sum) = (histogram.count(), histogram.sum_ns as f64 / 1e9);
+    page.0.sample(&[], Sample::Buckets { buckets: &mut buckets, all, sum });
+}
+
+fn short(page: &mut Page<'_>, histogram: &ShortHistogram) {
+    let mut buckets = short_bounds_ns().map(|bound| bound as f64 / 1e9).zip(histogram.buckets.iter().copied());
+    let (all, sum) = (histogram.count(), histogram.sum_ns as f64 / 1e9);
+    page.0.sample(&[], Sample::Buckets { buckets: &mut buckets, all, sum });
+}
+
+struct PrometheusText {
     text: String,
     name: &'static str,
     replica: u16,
@@ -239,54 +307,40 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     text.push('\n');
 }
 
-impl Page {
-    fn one(&mut self, value: u64) {
-        line(&mut self.text, format_args!("{}{{replica=\"{}\"}} {value}", self.name, self.replica));
+impl Sink for PrometheusText {
+    fn family(&mut self, name: &'static str, kind: &'static str, help: &'static str) {
+        line(&mut self.text, format_args!("# HELP {name} {help}"));
+        line(&mut self.text, format_args!("# TYPE {name} {kind}"));
+        self.name = name;
     }
 
-    fn seconds(&mut self, value: f64) {
-        line(&mut self.text, format_args!("{}{{replica=\"{}\"}} {value}", self.name, self.replica));
-    }
-
-    fn labelled(&mut self, label: &str, label_value: &str, value: u64) {
-        line(
-            &mut self.text,
-            format_args!("{}{{replica=\"{}\",{label}=\"{label_value}\"}} {value}", self.name, self.replica),
-        );
-    }
-}
-
-fn requests(page: &mut Page, snapshot: &Snapshot) {
-    for request in &snapshot.requests {
-        line(
-            &mut page.text,
-            format_args!(
-                "{}{{replica=\"{}\",method=\"{}\",outcome=\"{}\"}} {}",
-                page.name, page.replica, request.method, request.outcome, request.count
-            ),
-        );
+    fn sample(&mut self, labels: &[(&'static str, &str)], sample: Sample<'_>) {
+        let value: &dyn std::fmt::Display = match &sample {
+            Sample::Whole(value) => value,
+            Sample::Real(value) => value,
+            Sample::Buckets { .. } => return self.histogram(sample),
+        };
+        let (name, replica) = (self.name, self.replica);
+        // Writing to a String cannot fail.
+        let _ = write!(self.text, "{name}{{replica=\"{replica}\"");
+        for (label, label_value) in labels {
+            let _ = write!(self.text, ",{label}=\"{label_value}\"");
+        }
+        line(&mut self.text, format_args!("}} {value}"));
     }
 }
 
-fn latency(page: &mut Page, histogram: &Histogram) {
-    let buckets = bounds_us().map(|bound| bound as f64 / 1e6).zip(histogram.buckets);
-    write_histogram(page, buckets, histogram.count(), histogram.sum_ns);
-}
-
-fn short(page: &mut Page, histogram: &ShortHistogram) {
-    let buckets = short_bounds_ns().map(|bound| bound as f64 / 1e9).zip(histogram.buckets.iter().copied());
-    write_histogram(page, buckets, histogram.count(), histogram.sum_ns);
-}
-
-/// Buckets with their upper bounds in seconds; the one without a bound is in the count only.
-fn write_histogram(page: &mut Page, buckets: impl Iterator<Item = (f64, u64)>, all: u64, sum_ns: u64) {
-    let mut count = 0;
-    for (le, bucket) in buckets {
-        count += bucket;
-        line(&mut page.text, format_args!("{}_bucket{{replica=\"{}\",le=\"{le}\"}} {count}", page.name, page.replica));
+impl PrometheusText {
+    fn histogram(&mut self, sample: Sample<'_>) {
+        let Sample::Buckets { buckets, all, sum } = sample else { return };
+        let (name, replica, text) = (self.name, self.replica, &mut self.text);
+        let mut count = 0;
+        for (le, bucket) in buckets {
+            count += bucket;
+            line(text, format_args!("{name}_bucket{{replica=\"{replica}\",le=\"{le}\"}} {count}"));
+        }
+        line(text, format_args!("{name}_bucket{{replica=\"{replica}\",le=\"+Inf\"}} {all}"));
+        line(text, format_args!("{name}_sum{{replica=\"{replica}\"}} {sum}"));
+        line(text, format_args!("{name}_count{{replica=\"{replica}\"}} {all}"));
     }
-    line(&mut page.text, format_args!("{}_bucket{{replica=\"{}\",le=\"+Inf\"}} {all}", page.name, page.replica));
-    let sum = sum_ns as f64 / 1e9;
-    line(&mut page.text, format_args!("{}_sum{{replica=\"{}\"}} {sum}", page.name, page.replica));
-    line(&mut page.text, format_args!("{}_count{{replica=\"{}\"}} {all}", page.name, page.replica));
 }

@@ -70,7 +70,7 @@ impl<N: Net> Shard<N> {
         let Some(connection) = self.find(token).filter(|connection| matches!(connection.task, Task::Call(_))) else {
             return;
         };
-        let Task::Call(call) = std::mem::replace(&mut connection.task, Task::None) else { return };
+        let Task::Call(mut call) = std::mem::replace(&mut connection.task, Task::None) else { return };
         connection.reading = Reading::Head;
         let is_old = !call.closes && self.ages.is_over(token.generation);
         let Some(connection) = self.table.get_mut(token.key) else { return };
@@ -83,7 +83,9 @@ impl<N: Net> Shard<N> {
         self.await_request(token.key);
         self.flush(token.key);
         self.dispatcher.answered = 0;
-        self.counters.latencies.record(self.shared.clock.now_ns().saturating_sub(call.began_ns), 1);
+        let now_ns = self.shared.clock.now_ns();
+        self.counters.latencies.record(now_ns.saturating_sub(call.began_ns), 1);
+        call.trace.end(now_ns, answer.outcome, &answer.body);
         self.resume(token);
     }
 

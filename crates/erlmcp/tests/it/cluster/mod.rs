@@ -17,6 +17,7 @@ mod secured;
 mod sessions;
 mod streams;
 mod suite_last;
+mod telemetry;
 mod updating;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,4 +1,5 @@
-//! Fetches the keys of an issuer.
+//! What the server itself asks of others, which is little: the keys of an issuer, and to take telemetry. It waits, so it is
+//! called on threads that may.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -11,12 +12,36 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::dispatch::decode;
 
-/// For each step of it.
+/// For each step of a fetch.
 const PATIENCE: Duration = Duration::from_secs(5);
 const BYTES_MAX: u64 = 1024 * 1024;
 
 /// The text at an address; redirects are not followed.
-pub(super) fn fetch(address: &str) -> io::Result<String> {
+pub(crate) fn fetch(address: &str) -> io::Result<String> {
+    let line = |path: &str| format!("GET {path} HTTP/1.1\r\nAccept: application/json\r\n");
+    ask(address, line, &[], PATIENCE, None)
+}
+
+/// Posts a body, and gives what is answered. `patience` is for each step; `tls` saves reading the system's roots again.
+pub(crate) fn post(
+    address: &str,
+    kind: &str,
+    content: &[u8],
+    patience: Duration,
+    tls: Option<&Arc<ClientConfig>>,
+) -> io::Result<String> {
+    let fields = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", content.len());
+    ask(address, |path| format!("POST {path} HTTP/1.1\r\n{fields}"), content, patience, tls)
+}
+
+/// Sends a request, which begins with what `begin` makes of the path, and reads the body of the answer.
+fn ask(
+    address: &str,
+    begin: impl Fn(&str) -> String,
+    content: &[u8],
+    patience: Duration,
+    tls: Option<&Arc<ClientConfig>>,
+) -> io::Result<String> {
     let wrong = |what: &str| io::Error::other(what.to_string());
     let (is_tls, rest) = match address.split_once("://") {
         Some(("https", rest)) => (true, rest),
@@ -29,18 +54,22 @@ pub(super) fn fetch(address: &str) -> io::Result<String> {
         _ => (authority, if is_tls { 443 } else { 80 }),
     };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let path = if path.is_empty() { "/" } else { path };
+    let head = format!("{}Host: {authority}\r\nConnection: close\r\n\r\n", begin(path));
+    let request = [head.as_bytes(), content].concat();
     let mut last = wrong("the host has no address");
     for socket in (bare, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&socket, PATIENCE) {
+        match TcpStream::connect_timeout(&socket, patience) {
             Ok(stream) => {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                let path = if path.is_empty() { "/" } else { path };
-                return if is_tls {
-                    ask(secured(stream, bare)?, authority, path)
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                let answer = if is_tls {
+                    let config = tls.map_or_else(client_config, |config| Ok(Arc::clone(config)))?;
+                    exchange(secured(stream, bare, config)?, &request)?
                 } else {
-                    ask(stream, authority, path)
+                    exchange(stream, &request)?
                 };
+                return body(&answer);
             }
             Err(error) => last = error,
         }
@@ -48,28 +77,35 @@ pub(super) fn fetch(address: &str) -> io::Result<String> {
     Err(last)
 }
 
-fn secured(stream: TcpStream, host: &str) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
-    let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    Ok(StreamOwned::new(connection, stream))
-}
-
-fn ask(mut stream: impl Read + Write, authority: &str, path: &str) -> io::Result<String> {
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nAccept: application/json\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+fn exchange(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Vec<u8>> {
+    stream.write_all(request)?;
     let mut bytes = Vec::new();
     match stream.take(BYTES_MAX).read_to_end(&mut bytes) {
         // Many servers end TLS without a word; what is short is found out by its length, or is no JSON.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
         read => drop(read?),
     }
-    body(&bytes)
+    Ok(bytes)
+}
+
+/// TLS to others, whose certificates lead to one of the system's roots.
+pub(crate) fn client_config() -> io::Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn secured(
+    stream: TcpStream,
+    host: &str,
+    config: Arc<ClientConfig>,
+) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, stream))
 }
 
 /// The body of an answer 200.
@@ -77,9 +113,10 @@ fn body(bytes: &[u8]) -> io::Result<String> {
     let broken = || io::Error::other("the answer is no HTTP/1.1 answer 200 with a text");
     let at = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(broken)? + 4;
     let head = std::str::from_utf8(&bytes[..at]).map_err(|_| broken())?.to_ascii_lowercase();
-    let status = head.split(' ').nth(1);
-    if status != Some("200") {
-        return Err(io::Error::other("the place of the keys does not answer 200"));
+    match head.split(' ').nth(1) {
+        Some("200") => {}
+        Some(status) => return Err(io::Error::other(format!("it answers {} and not 200", status.trim_end()))),
+        None => return Err(broken()),
     }
     let mut whole = bytes[at..].to_vec();
     if head.lines().any(|line| line.starts_with("transfer-encoding:") && line.contains("chunked")) {

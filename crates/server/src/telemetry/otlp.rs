@@ -1,0 +1,193 @@
+//! OTLP as JSON (its protobuf messages in the JSON of protobuf, but with ids as hexadecimal): bodies and spans.
+
+use serde::Serialize;
+
+use super::trace::{Span, Target};
+use crate::metrics::counters::Outcome;
+
+/// SPAN_KIND_SERVER and STATUS_CODE_ERROR.
+const SERVER: u8 = 2;
+const ERROR: u8 = 2;
+/// What there is to say where nobody answered.
+const NO_ANSWER: &str = "no_answer";
+
+/// Who tells.
+#[derive(Debug, Serialize)]
+pub(super) struct Resource {
+    attributes: Vec<Attribute>,
+}
+
+impl Resource {
+    pub(super) fn new(replica: u16) -> Self {
+        let instance = format!("{replica}.{}", std::process::id());
+        let attributes = vec![
+            Attribute::new("service.name", "erlmcp-server"),
+            Attribute::new("service.version", env!("CARGO_PKG_VERSION")),
+            Attribute::new("service.instance.id", instance),
+        ];
+        Self { attributes }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Attribute {
+    key: &'static str,
+    value: Text,
+}
+
+#[derive(Debug, Serialize)]
+struct Text {
+    #[serde(rename = "stringValue")]
+    text: String,
+}
+
+impl Attribute {
+    pub(super) fn new(key: &'static str, text: impl Into<String>) -> Self {
+        Self { key, value: Text { text: text.into() } }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Scope {
+    name: &'static str,
+    version: &'static str,
+}
+
+const SCOPE: Scope = Scope { name: "erlmcp-server", version: env!("CARGO_PKG_VERSION") };
+
+/// The body of a request to `/v1/traces`; `unix` makes a time of day of a span's time, ns.
+pub(super) fn traces(resource: Resource, spans: &[Box<Span>], unix: impl Fn(u64) -> u64) -> impl Serialize {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Traces<'a> {
+        resource_spans: [ResourceSpans<'a>; 1],
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ResourceSpans<'a> {
+        resource: Resource,
+        scope_spans: [ScopeSpans<'a>; 1],
+    }
+    #[derive(Serialize)]
+    struct ScopeSpans<'a> {
+        scope: Scope,
+        spans: Vec<SpanMessage<'a>>,
+    }
+    let spans = spans.iter().map(|span| message(span, &unix)).collect();
+    Traces { resource_spans: [ResourceSpans { resource, scope_spans: [ScopeSpans { scope: SCOPE, spans }] }] }
+}
+
+/// The body of a request to `/v1/metrics`.
+pub(super) fn metrics<M: Serialize>(resource: Resource, metrics: Vec<M>) -> impl Serialize {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metrics<M> {
+        resource_metrics: [ResourceMetrics<M>; 1],
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ResourceMetrics<M> {
+        resource: Resource,
+        scope_metrics: [ScopeMetrics<M>; 1],
+    }
+    #[derive(Serialize)]
+    struct ScopeMetrics<M> {
+        scope: Scope,
+        metrics: Vec<M>,
+    }
+    Metrics {
+        resource_metrics: [ResourceMetrics { resource, scope_metrics: [ScopeMetrics { scope: SCOPE, metrics }] }],
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SpanMessage<'a> {
+    trace_id: String,
+    span_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_state: Option<&'a str>,
+    name: String,
+    kind: u8,
+    start_time_unix_nano: String,
+    end_time_unix_nano: String,
+    attributes: Vec<Attribute>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+fn message<'a>(span: &'a Span, unix: impl Fn(u64) -> u64) -> SpanMessage<'a> {
+    let mut attributes = attributes(span);
+    let error_type = match (&span.error, span.outcome) {
+        (Some((code, _)), _) => {
+            attributes.push(Attribute::new("rpc.response.status_code", code.to_string()));
+            Some(code.to_string())
+        }
+        (None, Some(Outcome::Ok)) => None,
+        (None, Some(outcome)) => Some(outcome.label().to_string()),
+        (None, None) => Some(NO_ANSWER.to_string()),
+    };
+    let status = error_type.is_some().then(|| {
+        let message = span.error.as_ref().map(|(_, message)| message.as_str());
+        Status { code: ERROR, message }
+    });
+    attributes.extend(error_type.map(|kind| Attribute::new("error.type", kind)));
+    SpanMessage {
+        trace_id: hex(&span.trace),
+        span_id: hex(&span.span),
+        parent_span_id: span.parent.as_ref().map(|parent| hex(parent)),
+        trace_state: span.state.as_deref(),
+        name: name(span),
+        kind: SERVER,
+        start_time_unix_nano: unix(span.of.began_ns).to_string(),
+        end_time_unix_nano: unix(span.ended_ns.max(span.of.began_ns)).to_string(),
+        attributes,
+        status,
+    }
+}
+
+/// As the conventions for MCP have it. What a client may make up is no part of it.
+fn name(span: &Span) -> String {
+    match (&span.of.target, span.of.is_known) {
+        (Some(Target::Tool(target, true) | Target::Prompt(target, true)), true) => {
+            format!("{} {target}", span.of.method)
+        }
+        (_, true) => span.of.method.to_string(),
+        (_, false) => "other".to_string(),
+    }
+}
+
+fn attributes(span: &Span) -> Vec<Attribute> {
+    let mut attributes = Vec::with_capacity(12);
+    attributes.push(Attribute::new("mcp.method.name", span.of.method.as_ref()));
+    match &span.of.target {
+        Some(Target::Tool(name, _)) => {
+            attributes.push(Attribute::new("gen_ai.operation.name", "execute_tool"));
+            attributes.push(Attribute::new("gen_ai.tool.name", name.as_ref()));
+        }
+        Some(Target::Prompt(name, _)) => attributes.push(Attribute::new("gen_ai.prompt.name", name.as_ref())),
+        Some(Target::Resource(uri)) => attributes.push(Attribute::new("mcp.resource.uri", uri.as_ref())),
+        None => {}
+    }
+    attributes.push(Attribute::new("jsonrpc.request.id", span.of.id.as_ref()));
+    attributes.extend(span.of.version.map(|version| Attribute::new("mcp.protocol.version", version)));
+    attributes.push(Attribute::new("network.transport", "tcp"));
+    attributes.push(Attribute::new("network.protocol.name", "http"));
+    attributes.push(Attribute::new("network.protocol.version", "1.1"));
+    attributes
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
+    bytes.iter().flat_map(digits).collect()
+}
