@@ -8,9 +8,9 @@ pub(crate) struct TelemetryArgs {
     /// Send spans and the figures of /metrics to a collector of OpenTelemetry (OTLP/HTTP), as http://localhost:4318
     #[arg(long, value_name = "URL", value_parser = parse_collector)]
     pub(crate) otlp: Option<String>,
-    /// Of requests without a `traceparent`, the percentage that gets a span; of the others their client decides
-    #[arg(long, value_name = "PERCENT", requires = "otlp", default_value_t = 1.0, value_parser = parse_percent, hide_short_help = true)]
-    pub(crate) otlp_sample: f64,
+    /// Of requests without a `traceparent`, the percentage that gets a span; of the others their client decides [default: 1]
+    #[arg(long, value_name = "PERCENT", requires = "otlp", value_parser = parse_percent, hide_short_help = true)]
+    pub(crate) otlp_sample: Option<f64>,
 }
 
 fn parse_collector(text: &str) -> Result<String, String> {

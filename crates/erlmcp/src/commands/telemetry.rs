@@ -6,6 +6,8 @@ use crate::args::TelemetryArgs;
 
 impl TelemetryArgs {
     pub(super) fn config(&self) -> TelemetryConfig {
-        TelemetryConfig { otlp: self.otlp.clone(), sample: self.otlp_sample / 100.0 }
+        let without = TelemetryConfig::default();
+        let sample = self.otlp_sample.map_or(without.sample, |percent| percent / 100.0);
+        TelemetryConfig { otlp: self.otlp.clone(), sample }
     }
 }

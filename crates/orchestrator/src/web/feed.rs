@@ -9,6 +9,7 @@ use erlmcp_report::live_page::LivePage;
 use tokio::sync::{mpsc, watch};
 
 use super::serving::event;
+use super::viewers::Viewers;
 use crate::StressError;
 
 /// Between two looks at a journal.
@@ -18,11 +19,11 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Where there is no journal.
-pub(super) fn of_run(folder: PathBuf) -> Result<watch::Receiver<Arc<str>>, StressError> {
+pub(super) fn of_run(folder: PathBuf, viewers: Viewers) -> Result<watch::Receiver<Arc<str>>, StressError> {
     let tail = JournalTail::open(&folder)?;
     let (messages, feed) = watch::channel(event(&LivePage::default()));
     std::thread::spawn(move || {
-        if let Err(error) = follow(&folder, tail, &messages) {
+        if let Err(error) = follow(&folder, tail, &messages, &viewers) {
             tracing::error!("the record can be followed no longer: {error}");
         }
         // What was shown last stays to be looked at.
@@ -33,7 +34,12 @@ pub(super) fn of_run(folder: PathBuf) -> Result<watch::Receiver<Arc<str>>, Stres
     Ok(feed)
 }
 
-fn follow(folder: &Path, mut tail: JournalTail, messages: &watch::Sender<Arc<str>>) -> Result<(), JournalError> {
+fn follow(
+    folder: &Path,
+    mut tail: JournalTail,
+    messages: &watch::Sender<Arc<str>>,
+    viewers: &Viewers,
+) -> Result<(), JournalError> {
     let mut page = LivePage::default();
     let mut is_new = false;
     while !messages.is_closed() {
@@ -47,7 +53,8 @@ fn follow(folder: &Path, mut tail: JournalTail, messages: &watch::Sender<Arc<str
             return Ok(());
         }
         if rows.is_empty() {
-            if std::mem::take(&mut is_new) {
+            if is_new && viewers.are_there() {
+                is_new = false;
                 messages.send_replace(event(&page));
             }
             std::thread::sleep(LOOK);
@@ -60,10 +67,51 @@ pub(super) async fn of_server(
     mut page: LivePage,
     mut samples: mpsc::Receiver<ClusterSample>,
     messages: watch::Sender<Arc<str>>,
+    viewers: Viewers,
 ) {
+    let mut is_new = false;
     while let Some(sample) = samples.recv().await {
-        if page.push(&Entry::Cluster(sample)) {
+        is_new |= page.push(&Entry::Cluster(sample));
+        // It is drawn for who looks; who comes later waits for the next second.
+        if is_new && viewers.are_there() {
+            is_new = false;
             messages.send_replace(event(&page));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_is_drawn_for_those_who_look() {
+        let (messages, mut feed) = watch::channel("nothing yet".into());
+        let (samples, taken) = mpsc::channel(8);
+        let viewers = Viewers::none_yet();
+        let page = LivePage::of_server("http://x".into());
+        let feeding = tokio::spawn(of_server(page, taken, messages, viewers.clone()));
+        let mut next = 0;
+        let mut seconds = async |count: u32| {
+            for second in next..next + count {
+                let sample = ClusterSample { at_us: u64::from(second) * 1_000_000, second, ..ClusterSample::default() };
+                samples.send(sample).await.expect("the feed takes them");
+            }
+            next += count;
+            // This thread is the feed's, too: what is out of the channel has been dealt with.
+            while samples.capacity() < samples.max_capacity() {
+                tokio::task::yield_now().await;
+            }
+        };
+        seconds(6).await;
+        assert!(!feed.has_changed().expect("it goes on"), "nobody looks");
+        let looking = viewers.enter().expect("there is room");
+        seconds(1).await;
+        assert!(feed.has_changed().expect("it goes on"), "somebody looks");
+        assert!(feed.borrow_and_update().starts_with("data: {"));
+        drop(looking);
+        seconds(3).await;
+        assert!(!feed.has_changed().expect("it goes on"), "nobody looks any more");
+        feeding.abort();
     }
 }

@@ -3,6 +3,7 @@
 mod door;
 mod feed;
 mod serving;
+mod viewers;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{StressError, observe};
 use door::Door;
+use viewers::Viewers;
 
 /// Where the page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +37,11 @@ pub async fn observe_on_a_page(
     opened: impl FnOnce(Opened),
     cancel: watch::Receiver<u32>,
 ) -> Result<(), StressError> {
-    let folder = PathBuf::from(what);
+    let (folder, viewers) = (PathBuf::from(what), Viewers::none_yet());
     if folder.is_dir() {
         // An empty one is refused before there is an address.
-        let feed = feed::of_run(folder)?;
-        return serve(port, feed, opened, cancel).await;
+        let feed = feed::of_run(folder, viewers.clone())?;
+        return serve(port, (feed, viewers), opened, cancel).await;
     }
     let (samples, taken) = mpsc::channel(8);
     let (said, title) = oneshot::channel();
@@ -50,8 +52,8 @@ pub async fn observe_on_a_page(
         let Ok(title) = title.await else { return Ok(()) };
         let (messages, feed) = watch::channel(serving::event(&LivePage::of_server(title.clone())));
         let (served, ()) = tokio::join!(
-            serve(port, feed, opened, cancel),
-            feed::of_server(LivePage::of_server(title), taken, messages)
+            serve(port, (feed, viewers.clone()), opened, cancel),
+            feed::of_server(LivePage::of_server(title), taken, messages, viewers)
         );
         served
     };
@@ -60,7 +62,7 @@ pub async fn observe_on_a_page(
 
 async fn serve(
     port: u16,
-    feed: watch::Receiver<Arc<str>>,
+    (feed, viewers): (watch::Receiver<Arc<str>>, Viewers),
     opened: impl FnOnce(Opened),
     cancel: watch::Receiver<u32>,
 ) -> Result<(), StressError> {
@@ -71,6 +73,6 @@ async fn serve(
     let port = listener.local_addr().map_err(|error| StressError::failed(error.to_string()))?.port();
     let door = Door::new(port).ok_or_else(|| StressError::failed("the system gives no random numbers"))?;
     opened(Opened { address: door.address(), port });
-    serving::serve(listener, (door, render::live_html()), feed, cancel).await;
+    serving::serve(listener, (door, render::live_html()), (feed, viewers), cancel).await;
     Ok(())
 }

@@ -20,9 +20,8 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 
 use super::door::{Asked, Door, Entry};
+use super::viewers::Viewers;
 
-/// Pages that are kept up to date at once.
-const VIEWERS_MAX: usize = 16;
 /// A page takes two connections.
 const CONNECTIONS_MAX: usize = 64;
 /// A head that takes longer is not waited for, nor a connection that asks nothing.
@@ -38,7 +37,7 @@ struct Desk {
     door: Door,
     page: Bytes,
     feed: watch::Receiver<Arc<str>>,
-    viewers: Arc<Semaphore>,
+    viewers: Viewers,
 }
 
 /// A message as a server-sent event.
@@ -50,10 +49,10 @@ pub(super) fn event(page: &LivePage) -> Arc<str> {
 pub(super) async fn serve(
     listener: TcpListener,
     (door, page): (Door, String),
-    feed: watch::Receiver<Arc<str>>,
+    (feed, viewers): (watch::Receiver<Arc<str>>, Viewers),
     mut cancel: watch::Receiver<u32>,
 ) {
-    let desk = Desk { door, page: page.into(), feed, viewers: Arc::new(Semaphore::new(VIEWERS_MAX)) };
+    let desk = Desk { door, page: page.into(), feed, viewers };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -107,7 +106,7 @@ impl Desk {
 
     /// What stands now, and then whatever is newest; a slow viewer misses what lies between.
     fn events(&self) -> Response<Body> {
-        let Ok(viewer) = self.viewers.clone().try_acquire_owned() else {
+        let Some(viewer) = self.viewers.enter() else {
             return response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "too many look already: close a page\n");
         };
         let frames = WatchStream::new(self.feed.clone()).map(move |text| {
