@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// What is told to a collector of OpenTelemetry; see docs/telemetry.md.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TelemetryArgs {
     /// Send spans and the figures of /metrics to a collector of OpenTelemetry (OTLP/HTTP), as http://localhost:4318
     #[arg(long, value_name = "URL", value_parser = parse_collector)]

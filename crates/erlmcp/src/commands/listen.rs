@@ -78,7 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::args::EntryArgs;
+    use crate::args::{EntryArgs, TelemetryArgs};
 
     #[test]
     fn addresses_are_resolved_once_each() {
@@ -114,6 +114,7 @@ mod tests {
             max_connections_per_address: Some(9),
             limits: vec![("workers".into(), 9), ("head_fields_max".into(), 8)],
             allowed_host: Vec::new(),
+            telemetry: TelemetryArgs::default(),
             entry: EntryArgs::default(),
             store: None,
             session_key_file: None,
