@@ -44,17 +44,7 @@ pub(super) fn start(
     store: Option<StoreAddress>,
 ) -> Result<Server, ServerError> {
     let limits = config.limits.clone();
-    let tools = config.registry.len() as u64;
-    if tools > limits.tools_max {
-        return Err(ServerError::TooManyTools { tools, max: limits.tools_max });
-    }
-    let offers = config.registry.offers.longest() as u64;
-    if offers > limits.tools_max {
-        return Err(ServerError::TooManyOffers { offers, max: limits.tools_max });
-    }
-    if listeners.is_empty() {
-        return Err(ServerError::NoListener);
-    }
+    check(&config, &listeners)?;
     let mut polls = Vec::new();
     let mut mailboxes = Vec::new();
     for _ in 0..config.shards.max(1) {
@@ -107,6 +97,19 @@ pub(super) fn start(
         shards.push(thread.spawn(move || run(looping)).map_err(system("shard threads"))?);
     }
     Ok(Server { shared, addresses, shards, workers, handing: None })
+}
+
+/// What cannot be served is refused before there is anything.
+fn check(config: &ServerConfig, listeners: &[Listening]) -> Result<(), ServerError> {
+    let (limits, tools) = (&config.limits, config.registry.len() as u64);
+    if tools > limits.tools_max {
+        return Err(ServerError::TooManyTools { tools, max: limits.tools_max });
+    }
+    let offers = config.registry.offers.longest() as u64;
+    if offers > limits.tools_max {
+        return Err(ServerError::TooManyOffers { offers, max: limits.tools_max });
+    }
+    if listeners.is_empty() { Err(ServerError::NoListener) } else { Ok(()) }
 }
 
 /// Says who may come in, and where the pages for operators are.
