@@ -137,9 +137,16 @@ impl Dispatcher {
                 if let Some(task) = &task {
                     return self.task_begun(message, task);
                 }
-                let (outlives, began_ns) = (self.session.is_some(), asker.now_ns);
-                let (streams, trace) = (false, Trace::default());
-                Handled::Called(Box::new(Call { method, streams, cancellation, began_ns, closes, outlives, trace }))
+                let (outlives, began_ns, trace) = (self.session.is_some(), asker.now_ns, Trace::default());
+                Handled::Called(Box::new(Call {
+                    method,
+                    streams: false,
+                    cancellation,
+                    began_ns,
+                    closes,
+                    outlives,
+                    trace,
+                }))
             }
             Err(full) => {
                 if let Some(batch) = &self.batch {
