@@ -137,16 +137,9 @@ impl Dispatcher {
                 if let Some(task) = &task {
                     return self.task_begun(message, task);
                 }
-                let (outlives, began_ns, trace) = (self.session.is_some(), asker.now_ns, Trace::default());
-                Handled::Called(Box::new(Call {
-                    method,
-                    streams: false,
-                    cancellation,
-                    began_ns,
-                    closes,
-                    outlives,
-                    trace,
-                }))
+                let (streams, outlives, began_ns, trace) =
+                    (false, self.session.is_some(), asker.now_ns, Trace::default());
+                Handled::Called(Box::new(Call { method, streams, cancellation, began_ns, closes, outlives, trace }))
             }
             Err(full) => {
                 if let Some(batch) = &self.batch {
