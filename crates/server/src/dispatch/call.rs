@@ -105,8 +105,7 @@ impl Dispatcher {
         }
         let patience_ms =
             if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
-        let session = self.session.as_ref();
-        let calls = &self.shared.sessions.calls;
+        let (session, calls) = (self.session.as_ref(), &self.shared.sessions.calls);
         if let Some(batch) = &self.batch {
             batch.expect();
         }
