@@ -199,7 +199,7 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         at: ClusterAddress,
     },
-    /// Put replicas of another program, of a new version say, in the place of the running ones, one by one
+    /// Put replicas of another program (a new version) in the place of the running ones, in turn
     Update {
         /// The program to run from now on [default: the one that says this]
         #[arg(long, value_name = "PATH")]
