@@ -28,6 +28,7 @@ mod observe;
 mod phase;
 pub mod plan;
 mod preflight;
+mod pressing;
 mod proxy;
 mod recorder;
 mod rig;

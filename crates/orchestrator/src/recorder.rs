@@ -1,14 +1,15 @@
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use erlmcp_record::{Entry, JournalWriter, PhaseEvent, RunHeader};
+use erlmcp_record::{Entry, JournalWriter, PhaseEvent, RunHeader, close_part};
 use erlmcp_report::series::{Series, SeriesBuilder};
 use erlmcp_report::{Analysis, SecondView, live};
 
 use crate::StressError;
 use crate::folder::Folder;
+use crate::pressing::Pressing;
 use crate::room::Room;
 use crate::scribe::{Scribe, ScribedFile};
 
@@ -16,6 +17,9 @@ use crate::scribe::{Scribe, ScribedFile};
 const LOG_EVERY_S: u32 = 30;
 /// Rows of a second may come so long after it.
 const ROWS_LATE_S: u32 = 2;
+
+/// The journal's part of so many bytes is closed and compressed: a quarter of an hour at 100,000 connections.
+const PART_BYTES: u64 = 32 << 20;
 
 /// The last of the record reaches the disk within so long.
 const FINISH_MAX: Duration = Duration::from_secs(30);
@@ -25,6 +29,7 @@ const FINISH_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Recorder {
     scribe: Scribe,
     journal: JournalWriter<ScribedFile>,
+    parts: Parts,
     pub(crate) analysis: Analysis,
     series: SeriesBuilder,
     metrics: Lines,
@@ -45,6 +50,7 @@ impl Recorder {
         })?;
         let mut recorder = Self {
             journal: JournalWriter::create_over(folder.path(), |file| scribe.file(file))?,
+            parts: Parts { folder: folder.path().to_path_buf(), closed: 0, bytes: PART_BYTES, pressing: None },
             analysis: Analysis::new(),
             series: SeriesBuilder::default(),
             metrics: Lines::create(folder, "metrics.jsonl", &scribe)?,
@@ -96,7 +102,18 @@ impl Recorder {
             self.log_span(self.logged_to_s + LOG_EVERY_S)?;
         }
         self.flush()?;
+        self.close_full_part()?;
         Ok(whole)
+    }
+
+    /// Goes on in another part of the journal where the present one is full.
+    fn close_full_part(&mut self) -> Result<(), StressError> {
+        if self.journal.part_bytes().is_none_or(|bytes| bytes < self.parts.bytes) {
+            return Ok(());
+        }
+        self.journal.begin_part(|file| self.scribe.file(file))?;
+        let closing = self.parts.closing().and_then(|closing| self.scribe.then(closing));
+        closing.map_err(|error| Lines::failed(&self.parts.folder, &error))
     }
 
     /// Why the run has to end, since there is no more room for its record.
@@ -140,7 +157,11 @@ impl Recorder {
     /// Where something could not be written, or the disk takes it too slowly.
     pub(crate) async fn finish(&mut self) -> Result<(), StressError> {
         self.flush()?;
-        self.scribe.finish(FINISH_MAX).await.map_err(|error| Lines::failed(&self.run_log.path, &error))
+        self.scribe.finish(FINISH_MAX).await.map_err(|error| Lines::failed(&self.run_log.path, &error))?;
+        if let Some(pressing) = self.parts.pressing.take() {
+            pressing.finish();
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), StressError> {
@@ -148,6 +169,35 @@ impl Recorder {
         self.metrics.flush()?;
         self.metrics_log.flush()?;
         self.run_log.flush()
+    }
+}
+
+/// The parts of the journal that were closed.
+#[derive(Debug)]
+struct Parts {
+    folder: PathBuf,
+    closed: u32,
+    /// What a part may have.
+    bytes: u64,
+    /// From the first one on.
+    pressing: Option<Pressing>,
+}
+
+impl Parts {
+    /// What closes the next part once all of it was written.
+    fn closing(&mut self) -> io::Result<impl FnOnce() -> io::Result<()> + Send + use<>> {
+        let pressing = match &mut self.pressing {
+            Some(pressing) => pressing,
+            none => none.insert(Pressing::start(self.folder.clone())?),
+        };
+        self.closed += 1;
+        let (folder, part, parts) = (self.folder.clone(), self.closed, pressing.parts());
+        Ok(move || {
+            close_part(&folder, part)?;
+            // Where too many wait already this one is not compressed.
+            let _ = parts.try_send(part);
+            Ok(())
+        })
     }
 }
 
@@ -173,10 +223,38 @@ impl Lines {
         self.file.flush().map_err(|error| Self::failed(&self.path, &error))
     }
 
-    fn failed(path: &std::path::Path, error: &std::io::Error) -> StressError {
+    fn failed(path: &std::path::Path, error: &io::Error) -> StressError {
         StressError::failed(format!(
             "cannot write {}: {error}. Free the disk or choose another --output",
             path.display()
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::tests::header;
+    use erlmcp_record::{EndRow, Ended, JournalReader};
+
+    #[tokio::test]
+    async fn a_long_journal_is_closed_part_by_part_and_read_as_one() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::create(Some(&parent.path().join("run")), "run").expect("created");
+        let mut recorder = Recorder::create(&folder, header(), 5, u64::MAX).expect("created");
+        recorder.parts.bytes = 2_000;
+        let row = Entry::End(EndRow { at_us: 0, ended: Ended::Aborted { reason: "x".repeat(500) } });
+        for second in 1..40 {
+            recorder.row(&row).expect("written");
+            recorder.scribe.finish(FINISH_MAX).await.expect("written");
+            recorder.second(second * 1_000_000).expect("written");
+        }
+        recorder.finish().await.expect("written");
+        let has = |name: &str| folder.path().join(name).exists();
+        assert!(has("journal-000001.jsonl.zst") && has("journal-000004.jsonl.zst") && has("journal.jsonl"));
+        assert!(!has("journal-000001.jsonl") && !has("journal.jsonl.next"));
+        let read = JournalReader::open(folder.path()).expect("there").collect::<Result<Vec<_>, _>>().expect("whole");
+        assert_eq!(read.len(), 40);
+        assert!(read[1..].iter().all(|entry| *entry == row));
     }
 }

@@ -322,4 +322,4 @@ fn is_ending(plan: &PhasePlan) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -29,11 +29,11 @@ struct State {
     failure: Mutex<Option<(io::ErrorKind, String)>>,
 }
 
-#[derive(Debug)]
 enum Job {
     Write(Arc<File>, Vec<u8>),
     /// Everything before it was written.
     Tell(oneshot::Sender<()>),
+    Then(Box<dyn FnOnce() -> io::Result<()> + Send>),
 }
 
 /// One file of a scribe's. What is written to it is on its way; an error is that of an earlier write.
@@ -72,6 +72,11 @@ impl Scribe {
         // An answer that never comes: the thread is gone, which only a failure does.
         timeout(bound, tells).await.map_err(|_| too_slow())?.map_err(|_| too_slow())?;
         self.state.check()
+    }
+
+    /// Does something with files once everything before was written.
+    pub(crate) fn then(&self, job: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+        self.give(Job::Then(Box::new(job)))
     }
 
     fn give(&self, job: Job) -> io::Result<()> {
@@ -128,6 +133,13 @@ fn write_all(jobs: &Receiver<Job>, state: &State) {
                 }
                 state.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
             }
+            Job::Then(job) => {
+                if state.check().is_ok()
+                    && let Err(error) = job()
+                {
+                    state.fail(&error);
+                }
+            }
             Job::Tell(told) => drop(told.send(())),
         }
     }
@@ -153,9 +165,13 @@ mod tests {
         for number in 0..1_000 {
             writeln!(file, "{number}").expect("there is room");
         }
+        let (before, after) = (path.clone(), path.with_extension("after"));
+        let moved = after.clone();
+        scribe.then(move || std::fs::rename(before, moved)).expect("there is room");
         scribe.finish(BOUND).await.expect("written");
         let expected: String = (0..1_000).map(|number| format!("{number}\n")).collect();
-        assert_eq!(std::fs::read_to_string(&path).expect("there"), expected);
+        assert!(!path.exists());
+        assert_eq!(std::fs::read_to_string(&after).expect("there"), expected);
         assert_eq!(scribe.state.waiting.load(Ordering::Relaxed), 0);
     }
 

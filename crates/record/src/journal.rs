@@ -2,10 +2,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::parts::{self, Parts};
 use crate::{Entry, RECORD_VERSION};
-
-/// The name of the journal in a run's folder.
-const FILE_NAME: &str = "journal.jsonl";
 
 /// No row comes near this: with seven full histograms one takes about a megabyte.
 pub(crate) const LINE_MAX: u64 = 64 << 20;
@@ -40,13 +38,25 @@ impl JournalWriter {
 impl<W: Write> JournalWriter<W> {
     /// The same, where its file is not written to directly: `over` makes the writer that is.
     pub fn create_over(folder: &Path, over: impl FnOnce(File) -> W) -> Result<Self, JournalError> {
-        let path = folder.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(|source| JournalError::Write { path: path.clone(), source })?;
+        let path = parts::current(folder);
+        let file = new_file(&path)?;
         Ok(Self { path, file: BufWriter::new(over(file)) })
+    }
+
+    /// Bytes of the part that is being written, as far as they are with the kernel; none where that cannot be told, or is
+    /// about to be closed.
+    pub fn part_bytes(&self) -> Option<u64> {
+        let folder = self.path.parent()?;
+        (!parts::next(folder).exists()).then(|| Some(self.path.metadata().ok()?.len()))?
+    }
+
+    /// Begins another part: what is appended from now on goes there. [`close_part`](crate::close_part) is due once all that
+    /// was appended before is with the kernel.
+    pub fn begin_part(&mut self, over: impl FnOnce(File) -> W) -> Result<(), JournalError> {
+        self.flush()?;
+        let next = parts::next(self.path.parent().unwrap_or(Path::new("")));
+        self.file = BufWriter::new(over(new_file(&next)?));
+        Ok(())
     }
 
     /// Appends one row; it is on its way to the kernel after the next [`flush`](Self::flush).
@@ -64,6 +74,11 @@ impl<W: Write> JournalWriter<W> {
     }
 }
 
+fn new_file(path: &Path) -> Result<File, JournalError> {
+    let opened = OpenOptions::new().append(true).create_new(true).open(path);
+    opened.map_err(|source| JournalError::Write { path: path.to_path_buf(), source })
+}
+
 /// Turns the lines of a journal into rows, one after the other.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -72,11 +87,9 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Those of the journal in `folder`, with its file.
-    pub(crate) fn open(folder: &Path) -> Result<(Self, File), JournalError> {
-        let rows = Self { path: folder.join(FILE_NAME), line: 0 };
-        let file = File::open(&rows.path).map_err(|source| rows.unreadable(source))?;
-        Ok((rows, file))
+    /// Those of the journal in `folder`. A line's number counts through all its parts.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self { path: parts::current(folder), line: 0 }
     }
 
     pub(crate) fn unreadable(&self, source: std::io::Error) -> JournalError {
@@ -113,7 +126,7 @@ impl Rows {
 /// Reads a journal row by row, in bounded memory. A torn last line, as a crash leaves it, ends the journal;
 /// a bad line with good ones behind it is an error.
 #[derive(Debug)]
-pub struct JournalReader<R: Read = File> {
+pub struct JournalReader<R: Read = Parts> {
     rows: Rows,
     lines: BufReader<R>,
     torn: bool,
@@ -121,8 +134,9 @@ pub struct JournalReader<R: Read = File> {
 
 impl JournalReader {
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
-        let (rows, file) = Rows::open(folder)?;
-        Ok(Self { rows, lines: BufReader::new(file), torn: false })
+        let rows = Rows::of(folder);
+        let parts = Parts::open(folder).map_err(|source| rows.unreadable(source))?;
+        Ok(Self { rows, lines: BufReader::new(parts), torn: false })
     }
 }
 

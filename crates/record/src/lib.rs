@@ -1,7 +1,7 @@
 //! The versioned record of a run.
 //!
 //! A run is a folder. `journal.jsonl` in it holds one [`Entry`] a line, appended as things happen, so that a
-//! run that was killed can still be judged; every view and verdict is made from it again. This crate knows the
+//! run that was killed can still be judged (of a long run its earlier parts are beside it, compressed); every view and verdict is made from it again. This crate knows the
 //! rows, their reader and their writer. It opens no socket and has no opinion. What each client did about operations,
 //! which happen once, is in journals of their own: see [`operations`].
 
@@ -18,8 +18,10 @@ mod marks;
 mod misbehaving;
 pub mod names;
 pub mod operations;
+mod parts;
 mod run;
 mod sample;
+mod squeeze;
 mod streams;
 mod tail;
 
@@ -34,11 +36,13 @@ pub use marks::{
     BlockRow, Detail, Expected, FaultRow, FindingRow, MembershipRow, PhaseEvent, PhaseRow, ScenarioRow, Skip,
 };
 pub use misbehaving::MisbehavingRow;
+pub use parts::{Parts, close_part, is_part, press_part};
 pub use run::{
     ClassLimit, ClassRow, ConfigRow, EndRow, Ended, Machine, MisbehavingClients, Proxied, RunHeader, TargetRow,
     Threshold, WorkloadRow,
 };
 pub use sample::{AgentSample, ClusterSample, KernelSample, MemorySource, ReplicaSample};
+pub use squeeze::{squeeze, squeezed};
 pub use streams::{ChangeRow, FanOutRow, StreamRow};
 pub use tail::JournalTail;
 

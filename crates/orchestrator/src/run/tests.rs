@@ -101,7 +101,7 @@ fn plan() -> Plan {
     Plan { name: "stress".into(), phases: steps.into_iter().enumerate().map(phase).collect() }
 }
 
-fn header() -> RunHeader {
+pub(crate) fn header() -> RunHeader {
     RunHeader {
         record_version: RECORD_VERSION,
         run_id: "test".into(),

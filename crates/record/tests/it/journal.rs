@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use erlmcp_record::{Entry, JournalError, JournalReader, JournalTail, JournalWriter, RECORD_VERSION};
+use erlmcp_record::{
+    Entry, JournalError, JournalReader, JournalTail, JournalWriter, RECORD_VERSION, close_part, press_part,
+};
 use tempfile::TempDir;
 
 use crate::golden::{header, rows};
@@ -103,4 +105,53 @@ fn a_journal_is_read_while_it_is_written() {
     let mut file = fs::OpenOptions::new().append(true).open(path(&folder)).expect("opened");
     std::io::Write::write_all(&mut file, &whole[cut..]).expect("written");
     assert_eq!(tail.read().expect("the rest"), rows()[rows().len() - 1..]);
+}
+
+#[test]
+fn a_journal_in_parts_reads_as_one_and_is_followed_through_them() {
+    let all = rows();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = JournalWriter::create(folder.path()).expect("a new journal");
+    let mut early = JournalTail::open(folder.path()).expect("a journal");
+    let mut followed = Vec::new();
+    for (number, row) in all.iter().enumerate() {
+        writer.append(row).expect("written");
+        if number % 3 == 2 {
+            let part = number as u32 / 3 + 1;
+            writer.begin_part(|file| file).expect("begun");
+            assert_eq!(writer.part_bytes(), None, "one is about to be closed");
+            close_part(folder.path(), part).expect("closed");
+            if part % 2 == 0 {
+                let mut paced = 0;
+                press_part(folder.path(), part, |bytes| paced += bytes).expect("compressed");
+                assert!(paced > 0);
+            }
+        }
+        if number % 4 == 0 {
+            writer.flush().expect("flushed");
+            followed.extend(early.read().expect("rows"));
+        }
+    }
+    writer.flush().expect("flushed");
+    assert!(folder.path().join("journal-000001.jsonl").exists());
+    assert!(folder.path().join("journal-000002.jsonl.zst").exists());
+    assert!(!folder.path().join("journal-000002.jsonl").exists());
+    assert_eq!(read(folder.path()).0.expect("all parts"), all);
+    let mut late = JournalTail::open(folder.path()).expect("a journal");
+    for (tail, mut rows) in [(&mut early, followed), (&mut late, Vec::new())] {
+        for _ in 0..all.len() {
+            rows.extend(tail.read().expect("rows"));
+        }
+        assert_eq!(rows, all);
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_compressed_stays_as_it_is() {
+    let folder = written(&rows());
+    let mut writer = JournalWriter::create(&folder.path().join("none")).expect_err("no such folder");
+    assert!(matches!(&mut writer, JournalError::Write { .. }));
+    assert!(press_part(folder.path(), 1, |_| ()).is_err(), "nothing was closed");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing half done is left");
+    assert_eq!(read(folder.path()).0.expect("as before"), rows());
 }

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use erlmcp_record::is_part;
 use ring::digest::{Context, SHA256};
 
 use super::{BundleError, Listed};
@@ -12,7 +13,9 @@ const NAMES: [&str; 7] =
 
 /// True for a name that may be in a bundle; none of them has a folder in it.
 pub(super) fn is_of_a_run(name: &str) -> bool {
-    NAMES.contains(&name) || (name.starts_with("operations-") && name.ends_with(".journal") && !name.contains('/'))
+    NAMES.contains(&name)
+        || is_part(name)
+        || (name.starts_with("operations-") && name.ends_with(".journal") && !name.contains('/'))
 }
 
 /// What is packed of the run in `folder`, with sizes and hashes.

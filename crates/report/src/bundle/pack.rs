@@ -1,9 +1,8 @@
-use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, BufWriter, Cursor, Read, Write};
+use std::io::{self, BufWriter, Cursor, Read};
 use std::path::Path;
 
-use ruzstd::encoding::{CompressionLevel, compress};
+use erlmcp_record::squeeze;
 
 use super::contents::{Hashing, listed};
 use super::{BUNDLE_VERSION, BundleError, Listed, MANIFEST, Manifest, SUMS};
@@ -42,15 +41,9 @@ pub fn pack(folder: &Path, to: &Path, packed_by: &str) -> Result<Manifest, Bundl
 
 fn write(folder: &Path, to: &Path, manifest: &Manifest) -> Result<(), BundleError> {
     let failed = |source: io::Error| BundleError::Write { path: to.to_path_buf(), source };
-    let trouble = RefCell::new(None);
-    let mut archive = Archive::of(folder, manifest);
-    let mut target = Kept { inner: BufWriter::new(File::create(to).map_err(failed)?), failure: None };
-    compress(Told { archive: &mut archive, trouble: &trouble }, &mut target, CompressionLevel::Fastest);
-    if let Some(error) = trouble.into_inner() {
-        return Err(error);
-    }
-    let ended = target.failure.map_or_else(|| target.inner.into_inner().map_err(io::IntoInnerError::into_error), Err);
-    ended.and_then(|file| file.sync_all()).map_err(failed)
+    let mut target = BufWriter::new(File::create(to).map_err(failed)?);
+    squeeze(Archive::of(folder, manifest), &mut target).map_err(|error| error.downcast().unwrap_or_else(failed))?;
+    target.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all()).map_err(failed)
 }
 
 /// The archive as a stream, made while it is read: nothing of a long run is held or written twice.
@@ -96,7 +89,7 @@ impl<'a> Archive<'a> {
         Ok(Part::Bytes(Cursor::new(header(&file.name, file.bytes))))
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BundleError> {
+    fn next_bytes(&mut self, buffer: &mut [u8]) -> Result<usize, BundleError> {
         loop {
             let read = match &mut self.part {
                 Part::End => return Ok(0),
@@ -146,37 +139,9 @@ fn padding(bytes: u64) -> Vec<u8> {
     vec![0; ((TAR_BLOCK - bytes % TAR_BLOCK) % TAR_BLOCK) as usize]
 }
 
-/// The compressor takes no error: the archive ends at the first one, which is kept.
-struct Told<'a, 'b> {
-    archive: &'a mut Archive<'b>,
-    trouble: &'a RefCell<Option<BundleError>>,
-}
-
-impl Read for Told<'_, '_> {
+/// Its errors are [`BundleError`]s.
+impl Read for Archive<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(self.archive.read(buffer).unwrap_or_else(|error| {
-            self.archive.part = Part::End;
-            self.trouble.borrow_mut().get_or_insert(error);
-            0
-        }))
-    }
-}
-
-/// The same for what is written: after the first error nothing more is.
-struct Kept<W> {
-    inner: W,
-    failure: Option<io::Error>,
-}
-
-impl<W: Write> Write for Kept<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.failure.is_none() {
-            self.failure = self.inner.write_all(bytes).err();
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.next_bytes(buffer).map_err(io::Error::other)
     }
 }
