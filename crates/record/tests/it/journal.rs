@@ -121,13 +121,13 @@ fn a_journal_in_parts_reads_as_one_and_is_followed_through_them() {
             writer.begin_part(|file| file).expect("begun");
             assert_eq!(writer.part_bytes(), None, "one is about to be closed");
             close_part(folder.path(), part).expect("closed");
-            if part % 2 == 0 {
+            if part.is_multiple_of(2) {
                 let mut paced = 0;
                 press_part(folder.path(), part, |bytes| paced += bytes).expect("compressed");
                 assert!(paced > 0);
             }
         }
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             writer.flush().expect("flushed");
             followed.extend(early.read().expect("rows"));
         }
