@@ -133,3 +133,12 @@ proptest! {
         bodies::values::run(&bytes);
     }
 }
+
+/// What libFuzzer has found. A version is not judged before its line is there, which httparse does.
+#[test]
+fn what_was_found_once_is_tried_again() {
+    for head in ["c P  ", "POST /mcp HTTP/2", "\r\n\r\nGET / HTTP/7.\r"] {
+        bodies::heads::run(head.as_bytes());
+        bodies::heads::run(format!("{head}\r\nHost: localhost\r\n\r\n").as_bytes());
+    }
+}
