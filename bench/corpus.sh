@@ -15,17 +15,11 @@ if [ -z "${RMCP:-}" ]; then
   RMCP=$PWD/peers/rmcp-server/target/release/rmcp-server
 fi
 work=$(mktemp -d)
-servers=
-clean_up() {
-  for each in $servers; do kill "$each" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
+trap 'end_what_was_started; rm -rf "$work"' EXIT
 listening "$work/serve.log" "$ERLMCP" serve --listen 127.0.0.1:0
-servers=$started ours=$address
+ours=$address
 listening "$work/rmcp.log" "$RMCP" --port 0 --json --stateless
-servers="$servers $started" rmcp=$address
+rmcp=$address
 # nginx can't say on which port it listens.
 nginx=127.0.0.1:$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
 cat >"$work/nginx.conf" <<CONF
@@ -43,7 +37,7 @@ http {
   }
 }
 CONF
-nginx -p "$work" -c "$work/nginx.conf" 2>"$work/nginx.log" & servers="$servers $!"
+nginx -p "$work" -c "$work/nginx.conf" 2>"$work/nginx.log" & running="$running $!"
 for _ in $(seq 100); do
   (exec 3<>"/dev/tcp/${nginx/://}") 2>/dev/null && break
   kill -0 $! 2>/dev/null || { cat "$work/nginx.log" >&2; exit 1; }

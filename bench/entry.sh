@@ -10,13 +10,7 @@ seconds=${2:-4}
 . peers/shell.sh
 erlmcp
 work=$(mktemp -d)
-servers=
-clean_up() {
-  for each in $servers; do kill "$each" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
+trap 'end_what_was_started; rm -rf "$work"' EXIT
 
 # Tokens: a line of a file, and one that is signed by a key whose JWKS is in a file.
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
@@ -45,7 +39,6 @@ serve() { # NAME SCHEME TOKEN FLAGS...
   shift 3
   listening "$work/$name.log" "$ERLMCP" serve --listen 127.0.0.1:0 "$@"
   pid[$name]=$started; url[$name]=$scheme://$address/mcp
-  servers="$servers $started"
 }
 serve plain http ''
 serve tokens http "$opaque" --tokens "$work/tokens"

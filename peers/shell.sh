@@ -41,13 +41,15 @@ erlmcp() {
   export ERLMCP=${CARGO_TARGET_DIR:-$root/target}/release/erlmcp
 }
 
-# What has been started, and ends with the script.
+# What has been started last, and all that was: it ends with the script.
 started=
+running=
 end_what_was_started() {
-  [ -z "$started" ] && return
-  kill "$started" 2>/dev/null || true
-  wait "$started" 2>/dev/null || true
+  local each
+  for each in $running; do kill "$each" 2>/dev/null || true; done
+  for each in $running; do wait "$each" 2>/dev/null || true; done
   started=
+  running=
 }
 trap end_what_was_started EXIT
 trap 'exit 130' INT TERM
@@ -60,6 +62,7 @@ listening() {
   : >"$log"
   "$@" >>"$log" 2>&1 &
   started=$!
+  running="$running $started"
   for _ in $(seq 600); do
     address=$(sed -n '/^listening on 127\.0\.0\.1:/ { s/^listening on \([0-9.:]*\).*/\1/p; q }' "$log")
     [ -n "$address" ] && return

@@ -47,7 +47,7 @@ impl Pressing {
     pub(crate) fn finish(self) {
         self.hurry.store(true, Ordering::Relaxed);
         drop(self.parts);
-        // A panic of it leaves parts that are not compressed, which are read all the same.
+        // A panic of it was printed, and what it left uncompressed is read all the same.
         let _ = self.thread.join();
     }
 }

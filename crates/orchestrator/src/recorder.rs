@@ -159,7 +159,8 @@ impl Recorder {
         self.flush()?;
         self.scribe.finish(FINISH_MAX).await.map_err(|error| Lines::failed(&self.run_log.path, &error))?;
         if let Some(pressing) = self.parts.pressing.take() {
-            pressing.finish();
+            // Where it fails there are parts that are not compressed, which are read all the same.
+            let _ = tokio::task::spawn_blocking(|| pressing.finish()).await;
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! The versioned record of a run.
 //!
 //! A run is a folder. `journal.jsonl` in it holds one [`Entry`] a line, appended as things happen, so that a
-//! run that was killed can still be judged (of a long run its earlier parts are beside it, compressed); every view and verdict is made from it again. This crate knows the
-//! rows, their reader and their writer. It opens no socket and has no opinion. What each client did about operations,
-//! which happen once, is in journals of their own: see [`operations`].
+//! run that was killed can still be judged (of a long run its earlier parts are beside it, compressed); every view and
+//! verdict is made from it again. This crate knows the rows, their reader and their writer. It opens no socket and has no
+//! opinion. What each client did about operations, which happen once, is in journals of their own: see [`operations`].
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
-use ruzstd::decoding::StreamingDecoder;
+use erlmcp_record::squeezed;
 use tempfile::TempDir;
 
 use super::contents::{Hashing, is_of_a_run};
@@ -27,9 +27,10 @@ impl Unpacked {
 /// Where it is no bundle, is damaged, or cannot be read or written.
 pub fn unpack(bundle: &Path) -> Result<Unpacked, BundleError> {
     let not_one = |what: String| BundleError::NotOne { path: bundle.to_path_buf(), what };
-    let file = File::open(bundle).map_err(|source| BundleError::Read { path: bundle.to_path_buf(), source })?;
-    let decoder =
-        StreamingDecoder::new(BufReader::new(file)).map_err(|_| not_one("it is not compressed by zstd".into()))?;
+    let decoder = squeezed(bundle).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidData => not_one("it is not compressed by zstd".into()),
+        _ => BundleError::Read { path: bundle.to_path_buf(), source },
+    })?;
     let folder = tempfile::Builder::new().prefix("erlmcp-bundle-").tempdir();
     let folder = folder.map_err(|source| BundleError::Write { path: std::env::temp_dir(), source })?;
     let mut archive = tar::Archive::new(decoder);

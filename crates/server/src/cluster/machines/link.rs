@@ -91,10 +91,9 @@ impl Link {
     pub(super) async fn run(mut self) {
         let mut pause = RECONNECT;
         loop {
-            let why = match timeout(PATIENCE, self.open()).await {
-                Err(_) => format!("it has not answered within {} s", PATIENCE.as_secs()),
-                Ok(Err(why)) => why,
-                Ok(Ok(session)) => {
+            let why = match patiently(self.open()).await {
+                Err(why) => why,
+                Ok(session) => {
                     pause = RECONNECT;
                     match self.live(session).await {
                         End::Over => return,
