@@ -85,6 +85,11 @@ impl Cluster {
         u32::try_from(pid).expect("a process id")
     }
 
+    /// Whether the replica runs in another process by now; between the two it has none.
+    pub(super) fn is_elsewhere(&self, replica: u16, before: u32) -> bool {
+        self.replica(replica)["pid"].as_u64().is_some_and(|pid| pid != u64::from(before))
+    }
+
     fn pids(&self) -> Vec<u32> {
         let status = self.status();
         let replicas = status["replicas"].as_array().expect("a list");
