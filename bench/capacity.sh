@@ -28,7 +28,7 @@ for run in $(seq "$runs"); do
   end_what_was_started
   # Two of its places are the tester's own: for its questions, and for the one that looks after the target between trials.
   listening "$work/serve.log" "$ERLMCP" serve --listen 127.0.0.1:0 --max-connections "$connections"
-  seek "connections-$run" --axis connections -c 1000 -r 500 --tool echo --max-connections 10k --slo 'errors<1%'
+  seek "connections-$run" --axis connections -c 1000 -r 500 --tool echo --args '{"text":"hello"}' --max-connections 10k --slo 'errors<1%'
   end_what_was_started
 done
 mkdir -p bench/results

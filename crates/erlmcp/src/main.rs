@@ -12,6 +12,7 @@ mod interrupt;
 mod layers;
 mod log;
 mod screen;
+mod turns;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use erlmcp_load::proto::{Reached, Request, Tool};
 use crate::machine::Calls;
 use crate::workload::Workload;
 use erlmcp_report::nearest;
+use serde_json::Value;
 
 use crate::{StressError, ToolCall};
 
@@ -35,7 +36,7 @@ pub(crate) fn choose(
     let load = match named {
         Some(tool) => user_tool(tool, &reached.tools)?,
         None if is_own && has(&reached.tools, ECHO) => tool_call(ECHO, r#"{"text":"erlmcp"}"#),
-        None => match reached.tools.iter().find(|tool| tool.read_only && needs_nothing(tool)) {
+        None => match reached.tools.iter().find(|tool| tool.read_only && required(tool).is_empty()) {
             Some(tool) => tool_call(&tool.name, "{}"),
             None if reached.era == "legacy" => method("ping"),
             None => method("server/discover"),
@@ -61,7 +62,19 @@ pub(crate) fn is_ours(reached: &Reached) -> bool {
 fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
     check_tool(&named.name, tools)?;
     let arguments = if named.arguments.is_empty() { "{}" } else { &named.arguments };
-    Ok(tool_call(&named.name, arguments))
+    let absent: Vec<String> = tools.iter().find(|tool| tool.name == named.name).map_or_else(Vec::new, |tool| {
+        let given: Value = serde_json::from_str(arguments).unwrap_or_default();
+        required(tool).into_iter().filter(|key| given.get(key).is_none()).collect()
+    });
+    if absent.is_empty() {
+        return Ok(tool_call(&named.name, arguments));
+    }
+    let example = absent.iter().map(|key| format!("{key:?}: ...")).collect::<Vec<_>>().join(", ");
+    Err(StressError::Usage(format!(
+        "the tool {:?} requires {}: give it what it wants by --args '{{{example}}}'",
+        named.name,
+        absent.join(" and ")
+    )))
 }
 
 /// Refuses a name that none of the tools has.
@@ -77,10 +90,11 @@ fn has(tools: &[Tool], name: &str) -> bool {
     tools.iter().any(|tool| tool.name == name)
 }
 
-/// True where the tool can be called without arguments.
-fn needs_nothing(tool: &Tool) -> bool {
-    let schema: serde_json::Value = serde_json::from_str(&tool.input_schema).unwrap_or_default();
-    schema.get("required").and_then(|required| required.as_array()).is_none_or(Vec::is_empty)
+/// The arguments without which the tool cannot be called.
+fn required(tool: &Tool) -> Vec<String> {
+    let schema: Value = serde_json::from_str(&tool.input_schema).unwrap_or_default();
+    let keys = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    keys.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn tool_call(name: &str, arguments: &str) -> Request {
@@ -144,5 +158,16 @@ mod tests {
         assert_eq!((chosen.label.as_str(), chosen.calls.load.arguments.as_str()), ("tools/call search", r#"{"q":1}"#));
         let error = choose(&other, Some(&named("saerch")), None).expect_err("it is not there");
         assert!(error.exit_code() == 2 && error.to_string().contains("search"), "{error}");
+    }
+
+    #[test]
+    fn a_call_that_lacks_what_the_tool_requires_is_refused() {
+        let other = target("other 1", "modern", &[tool("search", true, r#"{"required":["q","page"]}"#)]);
+        let with = |arguments: &str| ToolCall { name: "search".into(), arguments: arguments.into() };
+        choose(&other, Some(&with(r#"{"q":"x","page":1}"#)), None).expect("it has both");
+        for (arguments, absent) in [("", r#""q": ..., "page": ..."#), (r#"{"q":"x"}"#, r#"'{"page": ...}'"#)] {
+            let error = choose(&other, Some(&with(arguments)), None).expect_err("it lacks something");
+            assert!(error.exit_code() == 2 && error.to_string().contains(absent), "{error}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use erlmcp_load::agent::{self, AgentConfig, AgentError, AgentOrigin, JoinTls};
 use super::joining::{pem, token};
 use crate::args::AgentArgs;
 use crate::exit;
+use crate::turns::take_long_turns;
 
 /// Where a run leaves the token for the agents that it starts itself.
 const TOKEN: &str = "ERLMCP_JOIN_TOKEN";
@@ -24,6 +25,7 @@ pub(crate) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
             }
         },
     };
+    take_long_turns();
     loop {
         match agent::run(config.clone()) {
             Err(AgentError::Interrupted) => {

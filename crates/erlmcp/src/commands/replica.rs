@@ -8,9 +8,11 @@ use erlmcp_server::cluster::{ReplicaEnd, run_replica};
 use crate::args::ReplicaArgs;
 use crate::exit::{ERROR, code};
 use crate::fixtures::registry;
+use crate::turns::take_long_turns;
 
 pub(crate) fn run(args: &ReplicaArgs) -> anyhow::Result<ExitCode> {
     tracing::debug!(replica = args.replica, "started");
+    take_long_turns();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut info = ServerInfo::default();
     if let Some(version) = &args.as_version {

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use erlmcp_record::Hist;
 use tokio::sync::mpsc;
 
+use super::moderation::Moderation;
 use crate::clock::RunClock;
 use crate::engine::{Engine, Order};
 use crate::net::tls::Tls;
@@ -44,7 +45,13 @@ impl EngineThread {
         let (spare, spare_taken) = sync_channel(SPARE_MAX);
         let (reports_given, reports) = mpsc::channel(REPORTS_MAX);
         let engine = Engine::new(net, settings, calls);
-        let mut shell = Shell { engine, orders: orders_taken, reports: reports_given, spare: spare_taken };
+        let mut shell = Shell {
+            engine,
+            orders: orders_taken,
+            reports: reports_given,
+            spare: spare_taken,
+            moderation: Moderation::default(),
+        };
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || shell.run())?;
         Ok(Self { orders, wake, reports, spare, thread: Some(thread) })
     }
@@ -79,6 +86,7 @@ struct Shell {
     orders: Receiver<Order>,
     reports: mpsc::Sender<Report>,
     spare: Receiver<Hist>,
+    moderation: Moderation,
 }
 
 impl Shell {
@@ -131,8 +139,11 @@ impl Shell {
     fn wait(&mut self, all_given: bool) -> io::Result<()> {
         let entered_us = self.engine.net.now_us();
         let until_us = self.engine.next_us().min(if all_given { u64::MAX } else { entered_us + OFFER_AGAIN_US });
+        let until_us = self.moderation.until_us(until_us, entered_us);
         self.engine.net.wait(Some(until_us))?;
-        self.engine.loop_times.polled(entered_us, self.engine.net.now_us());
+        let woken_us = self.engine.net.now_us();
+        self.moderation.woken(until_us, woken_us);
+        self.engine.loop_times.polled(entered_us, woken_us);
         let ready = self.engine.net.take_ready();
         for (number, (key, readiness)) in ready.iter().enumerate() {
             self.engine.ready(*key, *readiness);

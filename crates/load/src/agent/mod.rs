@@ -5,6 +5,7 @@ mod inbox;
 mod line;
 mod member;
 mod misbehaving;
+mod moderation;
 mod process;
 mod reach;
 mod resources;

@@ -11,6 +11,10 @@ use tokio::time::timeout;
 use super::{kernel, process};
 use process::ProcessFigures;
 
+/// Between the processes it rests for so long, all together: replicas that share their cores with it wait for one reading at
+/// most, not for all of them.
+const RESTS: Duration = Duration::from_millis(120);
+
 /// What was read; a process that is not there has None.
 pub(super) type Reading = (Vec<Option<ProcessFigures>>, KernelSample);
 
@@ -32,12 +36,23 @@ impl Machine {
         let slow = || "reading /proc takes too long".to_string();
         let permit = Arc::clone(&self.one).try_acquire_owned().map_err(|_| slow())?;
         let reading = spawn_blocking(move || {
-            let read = (pids.into_iter().map(|pid| pid.and_then(process::figures)).collect(), kernel::sample());
+            let read = (each(&pids, RESTS), kernel::sample());
             drop(permit);
             read
         });
         timeout(within, reading).await.map_err(|_| slow())?.map_err(|error| format!("/proc could not be read: {error}"))
     }
+}
+
+fn each(pids: &[Option<u32>], rests: Duration) -> Vec<Option<ProcessFigures>> {
+    let rest = rests / u32::try_from(pids.len().max(1)).unwrap_or(u32::MAX);
+    let read = |(number, pid): (usize, &Option<u32>)| {
+        if number > 0 {
+            std::thread::sleep(rest);
+        }
+        pid.and_then(process::figures)
+    };
+    pids.iter().enumerate().map(read).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,88 @@
+//! Fewer wake-ups where the machine has no core to spare.
+//!
+//! A loop that is woken when it asked for it sends each request at its own moment. One that is woken late, because others
+//! have the cores, only takes them away more often by asking to the microsecond: it asks for the next multiple of a step
+//! instead, at which the other agents of this machine ask, too, and sends together what is due by then. The step is a few
+//! times what the loop is late anyway, and a millisecond at most. It adds to the send lag, which is told, and what it saves
+//! is the machine's: see docs/performance.md.
+
+/// A loop that is late for no longer has no step, us: so long a wake-up takes on an idle machine.
+const LATE_US: u64 = 50;
+/// A step is at most so many times the lateness.
+const STEP_OF_LATE: u64 = 4;
+/// The longest step, us. All are powers of two, so that steps of different lengths meet.
+const STEP_MAX_US: u64 = 1_024;
+/// What one wake-up counts for at most, us: a loop that stood still once is not late for long.
+const SAMPLE_MAX_US: u64 = 8_192;
+/// One wake-up's part in the mean is one in so many, a power of two.
+const WEIGHT: u64 = 32;
+
+#[derive(Debug, Default)]
+pub(super) struct Moderation {
+    /// Moving mean of the lateness, us times `WEIGHT`.
+    late: u64,
+}
+
+impl Moderation {
+    /// When to be woken for what is due at `due_us`.
+    pub(super) fn until_us(&self, due_us: u64, now_us: u64) -> u64 {
+        match self.step_us() {
+            Some(step_us) if due_us > now_us => due_us.checked_next_multiple_of(step_us).unwrap_or(due_us),
+            _ => due_us,
+        }
+    }
+
+    /// Notes that the loop goes on at `now_us` where it had asked for `until_us`.
+    pub(super) fn woken(&mut self, until_us: u64, now_us: u64) {
+        // Before its time: by a socket, which says nothing. 0: at once.
+        if until_us > 0 && now_us >= until_us {
+            self.late += (now_us - until_us).min(SAMPLE_MAX_US);
+            self.late -= self.late / WEIGHT;
+        }
+    }
+
+    fn step_us(&self) -> Option<u64> {
+        let late_us = self.late / WEIGHT;
+        (late_us > LATE_US).then(|| (1 << (STEP_OF_LATE * late_us).ilog2()).min(STEP_MAX_US))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn late_by(late_us: u64, times: u64) -> Moderation {
+        let mut moderation = Moderation::default();
+        (1..=times).for_each(|time| moderation.woken(time * 1_000, time * 1_000 + late_us));
+        moderation
+    }
+
+    #[test]
+    fn a_loop_that_is_woken_in_time_is_woken_to_the_microsecond() {
+        assert_eq!(late_by(45, 1_000).until_us(1_234_567, 1_000_000), 1_234_567);
+    }
+
+    #[test]
+    fn a_loop_that_is_late_asks_in_steps() {
+        for (late_us, step_us) in [(70, 256), (150, 512), (260, 1_024), (90_000, 1_024)] {
+            let until_us = late_by(late_us, 1_000).until_us(1_234_567, 1_000_000);
+            assert_eq!(until_us, 1_234_567_u64.next_multiple_of(step_us), "{late_us}");
+        }
+    }
+
+    #[test]
+    fn what_is_due_already_and_what_has_no_time_are_left_alone() {
+        let late = late_by(700, 1_000);
+        assert_eq!(late.until_us(999_999, 1_000_000), 999_999);
+        assert_eq!(late.until_us(u64::MAX, 1_000_000), u64::MAX);
+    }
+
+    #[test]
+    fn one_late_wake_up_is_forgotten() {
+        let mut once = late_by(40, 1_000);
+        once.woken(2_000_000, 2_500_000);
+        assert!(once.until_us(3_000_001, 3_000_000) > 3_000_001);
+        (1..=300).for_each(|time| once.woken(4_000_000 + time * 1_000, 4_000_000 + time * 1_000 + 40));
+        assert_eq!(once.until_us(5_000_001, 5_000_000), 5_000_001);
+    }
+}
