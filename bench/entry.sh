@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# What it costs to ask who comes: CPU of `erlmcp serve` for a tools/call on kept connections, plain against a file of tokens,
-# against signed tokens (JWT, ES256) and against TLS, in interleaved pairs on one machine. CPU time a request is compared, not
-# requests a second, since the generator shares the cores. Needs wrk and openssl.
-#   bench/entry.sh [PAIRS] [SECONDS A MEASUREMENT]        ERLMCP=PATH: this binary in place of a new one
+# What it costs to ask who comes, and to ask at all: CPU of `erlmcp serve` for a tools/call on kept connections, plain against a
+# file of tokens, against signed tokens (JWT, ES256), against TLS, and against a build without the checks that only refuse (Host,
+# Origin, Accept, Content-Type, line ends, header fields against the body), in interleaved pairs on one machine. CPU time a
+# request is compared, not requests a second, since the generator shares the cores. Needs wrk and openssl.
+#   bench/entry.sh [PAIRS] [SECONDS A MEASUREMENT]
+# ERLMCP=PATH, UNVALIDATED=PATH: these binaries in place of new ones, both of the same profile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pairs=${1:-5}
@@ -48,6 +50,12 @@ if "$ERLMCP" serve --help | grep -q -- --tls-cert; then
   serve tls https '' --tls-cert "$work/cert.pem" --tls-key "$work/tls.pem"
   others+=(tls)
 fi
+if [ -z "${UNVALIDATED:-}" ]; then
+  cargo build --release --locked -p erlmcp --features unvalidated --target-dir target/unvalidated
+  UNVALIDATED=$PWD/target/unvalidated/release/erlmcp
+fi
+ERLMCP=$UNVALIDATED serve unvalidated http ''
+others+=(unvalidated)
 
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 cpu_us() { # NAME: CPU a request, microseconds

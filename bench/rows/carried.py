@@ -1,5 +1,6 @@
 """The highest open-loop rate on 100,000 connections of a cluster of 12 that was carried: all held, 99.9 % answered, no error, and
-a P99 below 20 ms. Rates are tried upwards, or downwards where the first is not carried; the best is run again."""
+a P99 below 20 ms; calls alone, without operations. Rates are tried upwards, or downwards where the first is not carried; the best is
+run again."""
 
 from figures import CannotRun, Figure
 from stress import stress
@@ -14,7 +15,7 @@ def measure(bench):
 
     def is_carried(rate):
         arguments = ["-c", bench.many(100_000), "-r", bench.many(rate), "-d", f"{bench.seconds + 5}s", "--warmup", "5s"]
-        run = stress(bench, *arguments, "--ramp-rate", 20_000, "--replicas", 12)
+        run = stress(bench, *arguments, "--ramp-rate", 20_000, "--replicas", 12, "--operations", 0)
         carried = not run.trouble and run.p99_ms is not None and run.p99_ms < P99_MS
         bench.say(f"  {bench.many(rate):,} requests/s: P99 {run.p99_ms} ms{', ' + run.trouble if run.trouble else ''}")
         runs.setdefault(rate, []).append(run)
@@ -36,6 +37,12 @@ def measure(bench):
     )
     yield Figure(
         "its P99 latency", [run.p99_ms for run in runs[best]], "{:.2f} ms", ("<", P99_MS), ("<", 5), "both runs of it"
+    )
+    yield Figure(
+        "its P99 in the median second",
+        [run.median_second_p99_ms for run in runs[best]],
+        "{:.2f} ms",
+        note="both runs of it",
     )
     yield Figure("its CPU a request, server", [run.server_us for run in runs[best]], "{:.1f} us")
     yield Figure("its CPU a request, generator", [run.generator_us for run in runs[best]], "{:.1f} us")

@@ -23,6 +23,8 @@ def measure(bench):
         RAMP,
         "--replicas",
         REPLICAS,
+        "--operations",
+        0,
     ]
     large, small = [], []
     for pair in range(bench.pairs):

