@@ -17,9 +17,9 @@ import report as reports  # noqa: E402
 class Run:
     """What one run has found."""
 
-    def __init__(self, report, seconds):
-        self.report = report
-        self.seconds = seconds
+    def __init__(self, folder):
+        self.folder = folder
+        self.report = report = json.loads((folder / "report.json").read_text())
         self.checks = reports.checks(report)
         self.numbers = {one["name"]: one["value"] for section in report["numbers"] for one in section["figures"]}
         self.generator = {one["name"]: one["value"] for one in report["generator"]["figures"]}
@@ -47,7 +47,10 @@ class Run:
     @property
     def median_second_p99_ms(self):
         """The P99 of the median second of load: one core lost for a moment bends that of the run, but not this one."""
-        of_load = (second["p99_ms"] for second in self.seconds if second["phase_name"] == "sustained_load")
+        command = [os.environ["ERLMCP"], "report", str(self.folder), "--format", "csv"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds = csv.DictReader(told.stdout.splitlines())
+        of_load = (second["p99_ms"] for second in seconds if second["phase_name"] == "sustained_load")
         p99s = [float(p99) for p99 in of_load if p99]
         return statistics.median(p99s) if p99s else None
 
@@ -104,7 +107,4 @@ def stress(bench, *arguments, phases="baseline,ramp_up,sustained_load,cool_down"
     if done.returncode not in (0, 3, 99):
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise CannotRun(f"`erlmcp stress` ended with {done.returncode}: {said[-1] if said else 'it said nothing'}")
-    told = subprocess.run(
-        [os.environ["ERLMCP"], "report", str(folder), "--format", "csv"], capture_output=True, text=True, check=True
-    )
-    return Run(json.loads((folder / "report.json").read_text()), list(csv.DictReader(told.stdout.splitlines())))
+    return Run(folder)

@@ -60,12 +60,10 @@ pub(crate) fn is_ours(reached: &Reached) -> bool {
 }
 
 fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
-    check_tool(&named.name, tools)?;
+    let tool = find_tool(&named.name, tools)?;
     let arguments = if named.arguments.is_empty() { "{}" } else { &named.arguments };
-    let absent: Vec<String> = tools.iter().find(|tool| tool.name == named.name).map_or_else(Vec::new, |tool| {
-        let given: Value = serde_json::from_str(arguments).unwrap_or_default();
-        required(tool).into_iter().filter(|key| given.get(key).is_none()).collect()
-    });
+    let given: Value = serde_json::from_str(arguments).unwrap_or_default();
+    let absent: Vec<String> = required(tool).into_iter().filter(|key| given.get(key).is_none()).collect();
     if absent.is_empty() {
         return Ok(tool_call(&named.name, arguments));
     }
@@ -78,12 +76,11 @@ fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
 }
 
 /// Refuses a name that none of the tools has.
-pub(crate) fn check_tool(name: &str, tools: &[Tool]) -> Result<(), StressError> {
-    if has(tools, name) {
-        return Ok(());
-    }
-    let there = nearest::instead(name, tools.iter().map(|tool| tool.name.as_str()));
-    Err(StressError::Usage(format!("the target has no tool {name:?}: {there}")))
+pub(crate) fn find_tool<'a>(name: &str, tools: &'a [Tool]) -> Result<&'a Tool, StressError> {
+    tools.iter().find(|tool| tool.name == name).ok_or_else(|| {
+        let there = nearest::instead(name, tools.iter().map(|tool| tool.name.as_str()));
+        StressError::Usage(format!("the target has no tool {name:?}: {there}"))
+    })
 }
 
 fn has(tools: &[Tool], name: &str) -> bool {

@@ -111,7 +111,7 @@ pub(super) fn changes(
 ) -> Result<Result<ChangeBy, String>, StressError> {
     match (&config.change_tool, cluster) {
         (Some(tool), _) => {
-            calls::check_tool(&tool.name, &reached.tools)?;
+            calls::find_tool(&tool.name, &reached.tools)?;
             Ok(Ok(ChangeBy::Tool(tool.clone())))
         }
         (None, Some(_)) => Ok(Ok(ChangeBy::ControlSocket)),
