@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use httparse::{EMPTY_HEADER, Response, Status};
+use std::mem::MaybeUninit;
+
+use httparse::{EMPTY_HEADER, ParserConfig, Response, Status};
+
+use crate::http::field::is_named;
 
 /// Bytes of a head at most.
 pub const HEAD_MAX: usize = 64 * 1024;
@@ -55,9 +59,9 @@ pub enum BadHead {
 /// # Errors
 /// Where the bytes are no head, or one whose body has no certain end.
 pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, BadHead> {
-    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
-    let mut response = Response::new(&mut headers);
-    let used = match response.parse(bytes) {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut response = Response::new(&mut []);
+    let used = match ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut headers) {
         Ok(Status::Complete(used)) if used <= HEAD_MAX => used,
         Ok(Status::Partial) if bytes.len() < HEAD_MAX => return Ok(None),
         Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(BadHead::TooLarge),
@@ -66,7 +70,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, BadHead> {
     let status = response.code.ok_or(BadHead::NotHttp)?;
     let mut found = Found::default();
     for header in response.headers.iter() {
-        found.take(header.name, header.value)?;
+        found.take(header.name.as_bytes(), header.value)?;
     }
     let is_11 = response.version == Some(1);
     Ok(Some((found.head(status, is_11)?, used)))
@@ -91,33 +95,33 @@ struct Found {
 }
 
 impl Found {
-    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), BadHead> {
+    fn take(&mut self, name: &[u8], value: &[u8]) -> Result<(), BadHead> {
         // The length tells most of them apart.
         match name.len() {
-            14 if name.eq_ignore_ascii_case("Content-Length") => {
+            14 if is_named(name, b"content-length") => {
                 let length = digits(value).ok_or(BadHead::NotHttp)?;
                 if self.length.is_some_and(|before| before != length) {
                     return Err(BadHead::NotHttp);
                 }
                 self.length = Some(length);
             }
-            17 if name.eq_ignore_ascii_case("Transfer-Encoding") => {
+            17 if is_named(name, b"transfer-encoding") => {
                 if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(BadHead::NotHttp);
                 }
                 self.is_chunked = true;
             }
-            12 if name.eq_ignore_ascii_case("Content-Type") => {
+            12 if is_named(name, b"content-type") => {
                 let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
                 self.is_events = essence.eq_ignore_ascii_case(b"text/event-stream");
             }
-            10 if name.eq_ignore_ascii_case("Connection") => {
+            10 if is_named(name, b"connection") => {
                 for option in value.split(|byte| *byte == b',') {
                     self.closes |= option.trim_ascii().eq_ignore_ascii_case(b"close");
                     self.keeps |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
                 }
             }
-            11 if name.eq_ignore_ascii_case("Retry-After") => {
+            11 if is_named(name, b"retry-after") => {
                 let seconds = digits(value).and_then(|seconds| u32::try_from(seconds).ok());
                 self.retry_after_s = seconds.map(|seconds| seconds.min(RETRY_AFTER_MAX_S));
             }

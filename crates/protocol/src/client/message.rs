@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::json::{Cursor, NotJson, Quoted};
+use crate::json::{JsonError, Scanner, Text};
+
+/// Values inside values at most.
+const DEPTH_MAX: u32 = 128;
 
 /// The id of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +58,8 @@ pub struct Message {
 #[error("not a JSON-RPC message")]
 pub struct NotJsonRpc;
 
-impl From<NotJson> for NotJsonRpc {
-    fn from(_: NotJson) -> Self {
+impl From<JsonError> for NotJsonRpc {
+    fn from(_: JsonError) -> Self {
         NotJsonRpc
     }
 }
@@ -82,31 +85,28 @@ struct FoundError {
 /// # Errors
 /// Where the text is not JSON, or not a JSON-RPC 2.0 message.
 pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
-    if std::str::from_utf8(text).is_err() {
-        return Err(NotJsonRpc);
-    }
-    let mut cursor = Cursor::new(text);
+    let mut scanner = scanner(text).ok_or(NotJsonRpc)?;
     let mut found = Found::default();
     let mut is_repeated = false;
-    cursor.object(|key, cursor| {
+    scanner.object(|scanner, key| {
         if key.is("result") {
-            is_repeated |= found.result.replace(outcome(cursor)?).is_some();
+            is_repeated |= found.result.replace(outcome(scanner)?).is_some();
         } else if key.is("id") {
-            is_repeated |= found.id.replace(id(cursor)?).is_some();
+            is_repeated |= found.id.replace(id(scanner)?).is_some();
         } else if key.is("jsonrpc") {
-            found.version = cursor.peek() == Some(b'"') && cursor.string()?.is("2.0");
-            return if found.version { Ok(()) } else { Err(NotJson) };
+            found.version = scanner.text()?.is_some_and(|version| version.is("2.0"));
+            return if found.version { Ok(()) } else { Err(JsonError::Syntax) };
         } else if key.is("error") {
-            is_repeated |= found.error.replace(error(cursor)?).is_some();
+            is_repeated |= found.error.replace(error(scanner)?).is_some();
         } else if key.is("method") {
-            found.is_call = cursor.peek() == Some(b'"');
-            cursor.skip()?;
+            found.is_call = scanner.text()?.is_some();
         } else {
-            cursor.skip()?;
+            scanner.value()?;
         }
         Ok(())
     })?;
-    if !cursor.is_at_end() || !found.version || is_repeated {
+    scanner.end()?;
+    if !found.version || is_repeated {
         return Err(NotJsonRpc);
     }
     let kind = match found {
@@ -122,70 +122,70 @@ pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
     Ok(Message { id: found.id.unwrap_or(Id::Absent), kind })
 }
 
-fn id(cursor: &mut Cursor<'_>) -> Result<Id, NotJson> {
-    match cursor.peek() {
-        Some(b'n') => cursor.skip().map(|()| Id::Absent),
-        Some(b'-' | b'0'..=b'9') => {
-            let text = std::str::from_utf8(cursor.number()?).map_err(|_| NotJson)?;
-            Ok(text.parse().map_or(Id::Other, Id::Number))
-        }
-        _ => cursor.skip().map(|()| Id::Other),
-    }
+/// Over what a server has sent; none where it is no UTF-8.
+pub(super) fn scanner(text: &[u8]) -> Option<Scanner<'_>> {
+    std::str::from_utf8(text).ok().map(|text| Scanner::lenient(text, DEPTH_MAX))
+}
+
+fn id(scanner: &mut Scanner<'_>) -> Result<Id, JsonError> {
+    Ok(match scanner.value()? {
+        "null" => Id::Absent,
+        id => id.parse().map_or(Id::Other, Id::Number),
+    })
 }
 
 /// `resultType` and `isError` of a result.
-fn outcome(cursor: &mut Cursor<'_>) -> Result<Outcome, NotJson> {
+fn outcome(scanner: &mut Scanner<'_>) -> Result<Outcome, JsonError> {
     let (mut is_error, mut of_type) = (false, Outcome::Complete);
-    object_or_skip(cursor, |key, cursor| {
+    members(scanner, |scanner, key| {
         if key.is("isError") {
-            is_error = cursor.boolean()? == Some(true);
-            return Ok(());
+            is_error = scanner.value()? == "true";
+        } else if key.is("resultType") {
+            of_type = match scanner.text()? {
+                Some(given) if given.is("complete") => Outcome::Complete,
+                Some(given) if given.is("input_required") => Outcome::InputRequired,
+                _ => Outcome::OfAnotherType,
+            };
+        } else {
+            scanner.value()?;
         }
-        if !key.is("resultType") {
-            return cursor.skip();
-        }
-        if cursor.peek() != Some(b'"') {
-            of_type = Outcome::OfAnotherType;
-            return cursor.skip();
-        }
-        let given = cursor.string()?;
-        of_type = match () {
-            () if given.is("complete") => Outcome::Complete,
-            () if given.is("input_required") => Outcome::InputRequired,
-            () => Outcome::OfAnotherType,
-        };
         Ok(())
     })?;
     Ok(if is_error && of_type == Outcome::Complete { Outcome::ToolError } else { of_type })
 }
 
-fn error(cursor: &mut Cursor<'_>) -> Result<FoundError, NotJson> {
+fn error(scanner: &mut Scanner<'_>) -> Result<FoundError, JsonError> {
     let mut found = FoundError::default();
-    object_or_skip(cursor, |key, cursor| {
+    members(scanner, |scanner, key| {
         if key.is("code") {
-            found.code = cursor.integer()?;
-            return Ok(());
+            found.code = scanner.value()?.parse().ok();
+        } else if key.is("data") {
+            members(scanner, |scanner, key| found.data(scanner, key))?;
+        } else {
+            scanner.value()?;
         }
-        if !key.is("data") {
-            return cursor.skip();
-        }
-        object_or_skip(cursor, |key, cursor| {
-            if key.is("executed") {
-                found.executed = cursor.boolean()?;
-            } else if key.is("retryAfterMs") {
-                found.retry_after_ms = cursor.integer()?;
-            } else {
-                cursor.skip()?;
-            }
-            Ok(())
-        })
+        Ok(())
     })?;
     Ok(found)
 }
 
-fn object_or_skip<'a>(
-    cursor: &mut Cursor<'a>,
-    member: impl FnMut(Quoted<'a>, &mut Cursor<'a>) -> Result<(), NotJson>,
-) -> Result<(), NotJson> {
-    if cursor.peek() == Some(b'{') { cursor.object(member) } else { cursor.skip() }
+impl FoundError {
+    fn data(&mut self, scanner: &mut Scanner<'_>, key: Text<'_>) -> Result<(), JsonError> {
+        if key.is("executed") {
+            self.executed = scanner.value()?.parse().ok();
+        } else if key.is("retryAfterMs") {
+            self.retry_after_ms = scanner.value()?.parse().ok();
+        } else {
+            scanner.value()?;
+        }
+        Ok(())
+    }
+}
+
+/// Goes through the members of an object; any other value is skipped.
+fn members<'a>(
+    scanner: &mut Scanner<'a>,
+    member: impl FnMut(&mut Scanner<'a>, Text<'a>) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
+    if scanner.peek() == Some(b'{') { scanner.object(member) } else { scanner.value().map(drop) }
 }

@@ -4,7 +4,6 @@ pub mod answer;
 pub mod canned;
 pub mod gaps;
 pub mod head;
-mod json;
 pub mod message;
 pub mod notice;
 pub mod param;

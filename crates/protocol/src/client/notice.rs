@@ -1,7 +1,8 @@
 //! What a server tells of its own accord on a stream that lasts.
 
-use super::json::{Cursor, Quoted};
+use super::message::scanner;
 use crate::header::method;
+use crate::json::Text;
 
 /// What a message without an answer tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,19 +18,19 @@ pub enum Notice {
 /// Reads what a message tells; None for a response, and for what is no message. It is looked through in place, without
 /// allocation.
 pub fn read(text: &[u8]) -> Option<Notice> {
-    let is_text = std::str::from_utf8(text).is_ok();
-    let (mut cursor, mut notice) = (Cursor::new(text), None);
-    let read = cursor.object(|key, cursor| {
-        if key.is("method") && cursor.peek() == Some(b'"') {
-            notice = Some(of_method(cursor.string()?));
-            return Ok(());
+    let mut notice = None;
+    let read = scanner(text)?.object(|scanner, key| {
+        if key.is("method") {
+            notice = scanner.text()?.map(of_method);
+        } else {
+            scanner.value()?;
         }
-        cursor.skip()
+        Ok(())
     });
-    notice.filter(|_| is_text && read.is_ok())
+    notice.filter(|_| read.is_ok())
 }
 
-fn of_method(named: Quoted<'_>) -> Notice {
+fn of_method(named: Text<'_>) -> Notice {
     let changes = [
         method::TOOLS_LIST_CHANGED,
         method::PROMPTS_LIST_CHANGED,

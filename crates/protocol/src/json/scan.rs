@@ -20,25 +20,19 @@ pub struct Scanner<'a> {
     at: usize,
     depth: u32,
     depth_max: u32,
+    takes_lone_surrogates: bool,
 }
-
-/// Bytes that end the plain part of a string: quote, backslash, controls.
-static STRING_STOPS: [bool; 256] = {
-    let mut stops = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        stops[byte] = true;
-        byte += 1;
-    }
-    stops[b'"' as usize] = true;
-    stops[b'\\' as usize] = true;
-    stops
-};
 
 impl<'a> Scanner<'a> {
     /// Over `text`, with at most `depth_max` arrays and objects within each other.
     pub fn new(text: &'a str, depth_max: u32) -> Self {
-        Self { text, at: 0, depth: 0, depth_max }
+        Self { text, at: 0, depth: 0, depth_max, takes_lone_surrogates: false }
+    }
+
+    /// The same, but lone surrogates may stand in strings: the grammar allows them (RFC 8259, 8.2), and JavaScript writes those that it
+    /// has. A string with one is equal to none.
+    pub fn lenient(text: &'a str, depth_max: u32) -> Self {
+        Self { takes_lone_surrogates: true, ..Self::new(text, depth_max) }
     }
 
     fn bytes(&self) -> &'a [u8] {
@@ -46,15 +40,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first byte of what comes next; it stays.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
+        match self.bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.peek_past_blanks(),
+        }
+    }
+
+    fn peek_past_blanks(&mut self) -> Option<u8> {
         let bytes = self.bytes();
-        while let Some(byte) = bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(*byte);
-            }
+        while matches!(bytes.get(self.at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
             self.at += 1;
         }
-        None
+        bytes.get(self.at).copied()
     }
 
     fn take(&mut self, wanted: u8) -> Result<(), JsonError> {
@@ -151,38 +150,55 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// Takes any value, and gives it where it is a string.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn text(&mut self) -> Result<Option<Text<'a>>, JsonError> {
+        if self.peek() == Some(b'"') {
+            return self.string().map(Some);
+        }
+        self.value().map(|_| None)
+    }
+
     /// Takes a string.
     ///
     /// # Errors
     /// Where there is none, or an escape in it is broken.
+    #[inline]
     pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.take(b'"')?;
-        let bytes = self.bytes();
         let start = self.at;
-        let mut escaped = false;
-        loop {
-            while bytes.get(self.at).is_some_and(|byte| !STRING_STOPS[*byte as usize]) {
-                self.at += 1;
-            }
-            match bytes.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
-                _ => return Err(JsonError::Syntax),
-            }
-            escaped = true;
+        self.at += plain_bytes(&self.bytes()[start..]);
+        let escaped = self.bytes().get(self.at) != Some(&b'"');
+        if escaped {
+            self.string_from_escape()?;
         }
         let raw = &self.text[start..self.at];
         self.at += 1;
         Ok(Text::new(raw, escaped))
     }
 
+    /// Goes on to the quote that ends a string.
     #[cold]
+    fn string_from_escape(&mut self) -> Result<(), JsonError> {
+        loop {
+            match self.bytes().get(self.at) {
+                Some(b'"') => return Ok(()),
+                Some(b'\\') => self.escape()?,
+                _ => return Err(JsonError::Syntax),
+            }
+            self.at += plain_bytes(&self.bytes()[self.at..]);
+        }
+    }
+
     fn escape(&mut self) -> Result<(), JsonError> {
         let kind = self.bytes().get(self.at + 1).ok_or(JsonError::Syntax)?;
         self.at += 2;
         match kind {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
             b'u' => match self.hex4()? {
+                _ if self.takes_lone_surrogates => Ok(()),
                 0xDC00..=0xDFFF => Err(JsonError::Syntax),
                 0xD800..=0xDBFF => {
                     if self.bytes().get(self.at..self.at + 2) != Some(b"\\u") {
@@ -249,112 +265,26 @@ impl<'a> Scanner<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn scan(text: &str) -> Result<&str, JsonError> {
-        let mut scanner = Scanner::new(text, 8);
-        let value = scanner.value()?;
-        scanner.end()?;
-        Ok(value)
-    }
-
-    #[test]
-    fn values_are_given_as_written() {
-        for text in ["0", "-0", "1e400", "-1.5E+3", "\"a\\u00e4\\ud83d\\ude00\"", "[ ]", "{ \"a\" : [1, {}] }", "null"]
-        {
-            assert_eq!(scan(&format!(" {text}\n")), Ok(text));
+/// How many bytes at the front of `bytes` are the plain part of a string: up to a quote, a backslash or a control.
+///
+/// Eight at a time. A byte that is to be found gives its lane the highest bit; a borrow may set that of higher lanes as well, which
+/// does not matter, since the lowest one counts (Hacker's Delight, 6-1). A quote is found with the controls: with bit 1 turned over it is
+/// 0x20, a blank 0x22, and controls stay below 0x20.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = 0x80 * ONES;
+    let below = |lanes: u64, limit: u64| lanes.wrapping_sub(ONES * limit) & !lanes;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (at, eight) in eights.iter().enumerate() {
+        let lanes = u64::from_le_bytes(*eight);
+        let stops = (below(lanes ^ (ONES * 2), 0x21) | below(lanes ^ (ONES * u64::from(b'\\')), 1)) & HIGHEST;
+        if stops != 0 {
+            return at * 8 + stops.trailing_zeros() as usize / 8;
         }
     }
-
-    #[test]
-    fn what_is_no_json_is_refused() {
-        let bad = [
-            "",
-            " ",
-            "01",
-            "1.",
-            ".5",
-            "+1",
-            "1e",
-            "NaN",
-            "nul",
-            "tru e",
-            "'a'",
-            "\"",
-            "\"\u{1}\"",
-            "\"\\x\"",
-            "\"\\ud800\"",
-            "\"\\udc00\\ud800\"",
-            "\"\\ud800\\u0041\"",
-            "\"\\u12g4\"",
-            "[1,]",
-            "[,1]",
-            "[1 2]",
-            "[",
-            "{\"a\"}",
-            "{\"a\":1,}",
-            "{a:1}",
-            "{\"a\":1 \"b\":2}",
-            "{}x",
-            "{}{}",
-            "\u{feff}{}",
-            "/**/1",
-            "]",
-            "1 1",
-        ];
-        for text in bad {
-            assert_eq!(scan(text), Err(JsonError::Syntax), "{text}");
-        }
-    }
-
-    #[test]
-    fn depth_is_bounded() {
-        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(scan(&nested(8)).is_ok());
-        assert_eq!(scan(&nested(9)), Err(JsonError::TooDeep));
-        assert_eq!(scan(&"{\"a\":".repeat(100_000)), Err(JsonError::TooDeep));
-        assert!(scan("[[],[],[[[[]]]],{\"a\":{}}]").is_ok());
-    }
-
-    #[test]
-    fn keys_are_compared_by_what_they_say() {
-        let mut seen = Vec::new();
-        let text = r#"{"a":1,"\u0061b":"x","c\u0000":null}"#;
-        let members = Scanner::new(text, 1).object(|scanner, key| {
-            seen.push((key.decode().into_owned(), key.is("ab"), scanner.value()?));
-            Ok(())
-        });
-        assert_eq!(members, Ok(()));
-        assert_eq!(seen[0], ("a".to_string(), false, "1"));
-        assert_eq!(seen[1], ("ab".to_string(), true, "\"x\""));
-        assert_eq!(seen[2], ("c\0".to_string(), false, "null"));
-    }
-
-    proptest! {
-        /// Whatever is taken, serde_json takes too; and what serde_json writes is taken.
-        #[test]
-        fn it_agrees_with_serde_json(text in "[\\[\\]{}:,\"\\\\a0-9eE.+\\-u \ntruefalsn]{0,24}") {
-            if let Ok(raw) = scan(&text) {
-                let value: Result<serde_json::Value, _> = serde_json::from_str(&text);
-                // Numbers out of f64's range are JSON, but no value of serde_json's.
-                prop_assert!(value.is_ok() || text.contains(['e', 'E']), "{text}");
-                prop_assert_eq!(raw, text.trim_matches([' ', '\n']));
-            } else {
-                prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_err() || text.contains('['), "{text}");
-            }
-        }
-
-        #[test]
-        fn every_string_survives(value in any::<String>()) {
-            let written = serde_json::to_string(&value).expect("strings are JSON");
-            let mut scanner = Scanner::new(&written, 0);
-            let text = scanner.string().expect("a string");
-            prop_assert!(text.is(&value));
-            prop_assert_eq!(text.decode(), value.as_str());
-        }
-    }
+    let stop = rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
+    eights.len() * 8 + stop.unwrap_or(rest.len())
 }
+
+#[cfg(test)]
+mod tests;

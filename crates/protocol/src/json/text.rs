@@ -16,21 +16,27 @@ impl<'a> Text<'a> {
 
     /// True when this string says `other`, however it is written.
     pub fn is(&self, other: &str) -> bool {
-        if self.escaped { self.decode() == other } else { self.raw == other }
+        self.is_bytes(other.as_bytes())
     }
 
     /// The same for bytes, which need not be UTF-8.
     pub fn is_bytes(&self, other: &[u8]) -> bool {
-        if self.escaped { self.decode().as_bytes() == other } else { self.raw.as_bytes() == other }
+        if self.escaped {
+            self.unescaped().is_some_and(|text| text.as_bytes() == other)
+        } else {
+            self.raw.as_bytes() == other
+        }
     }
 
-    /// What it says. Borrowed where nothing was escaped.
+    /// What it says. Borrowed where nothing was escaped. A string with a lone surrogate says nothing.
     pub fn decode(&self) -> Cow<'a, str> {
-        if !self.escaped {
-            return Cow::Borrowed(self.raw);
-        }
-        // The scanner has checked every escape, so that this cannot fail.
-        serde_json::from_str(&format!("\"{}\"", self.raw)).map_or(Cow::Borrowed(""), Cow::Owned)
+        if self.escaped { self.unescaped().unwrap_or_default().into() } else { Cow::Borrowed(self.raw) }
+    }
+
+    /// None where it has a lone surrogate: the scanner has checked all else.
+    #[cold]
+    fn unescaped(&self) -> Option<String> {
+        serde_json::from_str(&format!("\"{}\"", self.raw)).ok()
     }
 
     /// As it was written, without the quotes.

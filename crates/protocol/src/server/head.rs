@@ -8,6 +8,7 @@ use httparse::{Error, Header, Request, Status};
 use super::framing::{Body, Framing, is_token};
 use super::target::{Target, is_host};
 use crate::VALIDATES;
+use crate::http::field::is_named;
 
 /// Fields that a head may have at most, whatever the limits say.
 const FIELDS_MAX: usize = 128;
@@ -248,6 +249,12 @@ fn other_version<'h, 'b>(window: &'b [u8], fields_max: usize, limits: &HeadLimit
     }
 }
 
+/// True where a line does not end with CRLF. Without a way out in the midst, so that it is many bytes at once.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    let is_bare = |(before, byte): (&u8, &u8)| (*byte == b'\n') & (*before != b'\r');
+    head.starts_with(b"\n") | head.iter().zip(&head[1..]).fold(false, |found, pair| found | is_bare(pair))
+}
+
 /// What decides about the connection, from the fields of one head.
 fn judge<'h, 'b>(
     bytes: &'b [u8],
@@ -257,8 +264,7 @@ fn judge<'h, 'b>(
     fields: Cow<'h, [Header<'b>]>,
     limits: &HeadLimits,
 ) -> Result<Head<'h, 'b>, Refusal> {
-    let lines_end_well = !VALIDATES || memchr::memchr_iter(b'\n', bytes).all(|at| at > 0 && bytes[at - 1] == b'\r');
-    if !lines_end_well || (bytes[0] == b'\r' && leading_lines(bytes).is_none()) {
+    if (VALIDATES && has_bare_line_feed(bytes)) || (bytes[0] == b'\r' && leading_lines(bytes).is_none()) {
         return Err(BAD_LINES);
     }
     let method = Method::read(method);
@@ -304,29 +310,28 @@ struct Found<'b> {
 impl<'b> Found<'b> {
     /// Sorts a field by its name: first by the name's length, which leaves one or two to compare with.
     fn take(&mut self, name: &[u8], value: &'b [u8]) {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         let known = &mut self.known;
         match name.len() {
-            4 if is(b"host") => known.host.put(value),
-            6 if is(b"accept") => known.accept.add(value),
-            6 if is(b"origin") => known.origin.put(value),
-            6 if is(b"expect") => self.expect.put(value),
-            8 if is(b"mcp-name") => known.mcp_name.put(value),
-            10 if is(b"mcp-method") => known.mcp_method.put(value),
-            10 if is(b"connection") => self.connection(value),
-            12 if is(b"content-type") => known.content_type.put(value),
-            13 if is(b"authorization") => known.authorization.put(value),
-            13 if is(b"last-event-id") => known.last_event_id.put(value),
-            14 if is(b"content-length") => {
+            4 if is_named(name, b"host") => known.host.put(value),
+            6 if is_named(name, b"accept") => known.accept.add(value),
+            6 if is_named(name, b"origin") => known.origin.put(value),
+            6 if is_named(name, b"expect") => self.expect.put(value),
+            8 if is_named(name, b"mcp-name") => known.mcp_name.put(value),
+            10 if is_named(name, b"mcp-method") => known.mcp_method.put(value),
+            10 if is_named(name, b"connection") => self.connection(value),
+            12 if is_named(name, b"content-type") => known.content_type.put(value),
+            13 if is_named(name, b"authorization") => known.authorization.put(value),
+            13 if is_named(name, b"last-event-id") => known.last_event_id.put(value),
+            14 if is_named(name, b"content-length") => {
                 self.framing.repeated |= self.framing.length.replace(value).is_some();
             }
-            14 if is(b"sec-fetch-site") => known.sec_fetch_site.put(value),
-            14 if is(b"mcp-session-id") => known.session_id.put(value),
-            16 if is(b"content-encoding") => known.content_encoding.put(value),
-            17 if is(b"transfer-encoding") => {
+            14 if is_named(name, b"sec-fetch-site") => known.sec_fetch_site.put(value),
+            14 if is_named(name, b"mcp-session-id") => known.session_id.put(value),
+            16 if is_named(name, b"content-encoding") => known.content_encoding.put(value),
+            17 if is_named(name, b"transfer-encoding") => {
                 self.framing.repeated |= self.framing.encoding.replace(value).is_some();
             }
-            20 if is(b"mcp-protocol-version") => known.protocol_version.put(value),
+            20 if is_named(name, b"mcp-protocol-version") => known.protocol_version.put(value),
             _ => {}
         }
     }

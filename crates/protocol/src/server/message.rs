@@ -208,7 +208,7 @@ impl<'a> Reading<'a> {
             self.id = Some(scanner.value()?);
         } else if key.is("method") {
             self.seen.mark(2);
-            self.method_text = text(scanner)?;
+            self.method_text = scanner.text()?;
         } else if key.is("params") {
             self.seen.mark(3);
             if scanner.peek() == Some(b'{') {
@@ -255,7 +255,7 @@ impl<'a> Params<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
         if key.is("name") {
             seen.mark(4);
-            self.name = text(scanner)?;
+            self.name = scanner.text()?;
         } else if key.is("arguments") {
             seen.mark(5);
             self.arguments = Some(scanner.value()?);
@@ -268,7 +268,7 @@ impl<'a> Params<'a> {
             scanner.value()?;
         } else if key.is("uri") {
             seen.mark(7);
-            self.uri = text(scanner)?;
+            self.uri = scanner.text()?;
         } else if key.is("cursor") {
             seen.mark(8);
             self.cursor = Some(scanner.value()?);
@@ -277,10 +277,10 @@ impl<'a> Params<'a> {
             self.notifications = Some(scanner.value()?);
         } else if key.is("taskId") {
             seen.mark(10);
-            self.task_id = text(scanner)?;
+            self.task_id = scanner.text()?;
         } else if key.is("protocolVersion") {
             seen.mark(11);
-            self.protocol_version = text(scanner)?;
+            self.protocol_version = scanner.text()?;
         } else if key.is("inputResponses") {
             seen.mark(14);
             self.input_responses = Some(scanner.value()?);
@@ -304,10 +304,10 @@ impl<'a> Params<'a> {
             self.request_id = Some(scanner.value()?);
         } else if key.is("level") {
             seen.mark(26);
-            self.level = text(scanner)?;
+            self.level = scanner.text()?;
         } else if key.is("operation") {
             seen.mark(28);
-            self.operation = text(scanner)?;
+            self.operation = scanner.text()?;
         } else if key.is("settle") {
             seen.mark(29);
             self.settle = Some(scanner.value()?);
@@ -322,7 +322,7 @@ impl<'a> Meta<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
         if key.is(meta::PROTOCOL_VERSION) {
             seen.mark(12);
-            self.protocol_version = text(scanner)?;
+            self.protocol_version = scanner.text()?;
         } else if key.is(meta::CLIENT_CAPABILITIES) {
             seen.mark(13);
             let capabilities = scanner.value()?;
@@ -333,29 +333,21 @@ impl<'a> Meta<'a> {
             self.progress_token = Some(scanner.value()?).filter(|token| is_id(token, PROGRESS_TOKEN_BYTES_MAX));
         } else if key.is(meta::LOG_LEVEL) {
             seen.mark(20);
-            self.log_level = text(scanner)?;
+            self.log_level = scanner.text()?;
         } else if key.is(operation::META) {
             seen.mark(27);
             self.operation = Some(scanner.value()?);
         } else if key.is(meta::TRACEPARENT) {
             seen.mark(30);
-            self.traceparent = text(scanner)?;
+            self.traceparent = scanner.text()?;
         } else if key.is(meta::TRACESTATE) {
             seen.mark(31);
-            self.tracestate = text(scanner)?;
+            self.tracestate = scanner.text()?;
         } else {
             scanner.value()?;
         }
         Ok(())
     }
-}
-
-/// A value where it is a string; another one is taken and forgotten.
-fn text<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Text<'a>>, JsonError> {
-    if scanner.peek() == Some(b'"') {
-        return scanner.string().map(Some);
-    }
-    scanner.value().map(|_| None)
 }
 
 /// An integer or a string, not too long. It is given back as it was written, so that nothing is rounded.
