@@ -54,6 +54,7 @@ macro_rules! limits {
 limits! {
     connections_max = 1_000_000, "connections", "Open connections of one process; also bounded by its descriptors. Above it: 503 and close.";
     connections_per_address_max = 1_000_000, "connections", "Open connections of one address (IPv6: of a /64), on one process. Above it: 503 and close.";
+    memory_max_bytes = 1_099_511_627_776, "bytes", "Memory of one process's own; also bounded by its control group. From 85 % of it no session and stream begins, from 92 % connections end with their answer, from 95 % only what is critical is answered, from 98 % none is accepted.";
     descriptors_reserved = 64, "descriptors", "Descriptors kept for files, pipes and the admin pages.";
     accepts_per_turn_max = 256, "connections", "Connections accepted before the loop looks at the others again.";
     handover_max = 4_096, "connections", "Accepted connections waiting to be taken over by another shard. Full: accepting waits.";

@@ -17,6 +17,7 @@ mod finished;
 mod foreign;
 mod joining;
 mod main_job;
+mod memory;
 mod misuse;
 mod paging;
 mod rules;

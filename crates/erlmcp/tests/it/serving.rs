@@ -1,6 +1,6 @@
 //! `erlmcp serve`, until it is dropped.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -36,6 +36,10 @@ impl Serving {
         end(self.started.take().expect("it ends once"))
     }
 
+    pub(crate) fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address()).expect("the backlog has room")
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.started.as_ref().map_or(0, Started::pid)
     }
@@ -59,6 +63,26 @@ pub(crate) fn answer(stream: &mut TcpStream) -> String {
             Err(error) => panic!("{error} after {text:?}"),
         }
     }
+}
+
+/// Head and body of the answer to a GET; all that came where the server closes instead.
+pub(crate) fn get(stream: &mut TcpStream, path: &str) -> String {
+    // One that was refused is closed, which is found out by reading.
+    let host = stream.peer_addr().map_or_else(|_| String::new(), |address| address.to_string());
+    let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    answer(stream)
+}
+
+/// True where the server says so on this connection.
+pub(crate) fn is_live(stream: &mut TcpStream) -> bool {
+    get(stream, "/health").starts_with("HTTP/1.1 200 ")
+}
+
+/// The value of the sample of /metrics that begins so.
+pub(crate) fn sample(stream: &mut TcpStream, start: &str) -> u64 {
+    let page = get(stream, "/metrics");
+    let value = page.lines().find_map(|line| line.strip_prefix(start)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("no {start}: {page}"))
 }
 
 /// Asks a server in order to end, and waits for it.

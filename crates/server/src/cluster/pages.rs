@@ -146,6 +146,7 @@ mod tests {
             connections_refused_total: 0,
             requests: Vec::new(),
             limits_reached: Vec::new(),
+            memory_pressure: 0,
             latency: Histogram::default(),
             queue: QueueFigures {
                 depth: 2,

@@ -271,7 +271,7 @@ impl Replica {
 
     async fn beat(&mut self, beats: u64) -> io::Result<()> {
         let Some(server) = &self.server else { return Ok(()) };
-        let blocked = server.look_at_shards();
+        let blocked = server.look();
         let turns = monotonic_ns().saturating_sub(server.last_poll_ns()) < LOOPS_TURN_NS;
         let snapshot = beats.is_multiple_of(BEATS_A_SNAPSHOT).then(|| Box::new(server.snapshot()));
         for Stalled { shard, for_ms } in blocked {

@@ -25,7 +25,7 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
-        let closes = !head.keep_alive || self.ends_connection();
+        let closes = self.closes_after(head);
         let answered = Step::Answered { used, left: 0, closes };
         let max = usize::try_from(self.shared.limits.batch_messages_max).unwrap_or(usize::MAX);
         let messages = match split_batch(body, &self.message_limits, max) {

@@ -143,7 +143,7 @@ impl Dispatcher {
         let asked = message.params.protocol_version.map(|version| version.decode()).unwrap_or_default();
         let version = negotiate(&asked);
         let capabilities = message.params.capabilities.map_or(0, capabilities);
-        if self.shared.queue.is_pressed() {
+        if self.is_pressed() {
             let handled = self.overloaded(message, self.shared.limits.retry_after_max_ms);
             self.settle(handled, Method::Initialize, 0, closes, out);
             return;

@@ -49,7 +49,7 @@ impl Dispatcher {
             self.counters.reached(Reached::Streams);
             return self.overloaded(message, self.shared.limits.retry_after_max_ms);
         }
-        if self.shared.queue.is_pressed() {
+        if self.is_pressed() {
             return self.overloaded(message, self.shared.limits.retry_after_max_ms);
         }
         let Ok(place) = self.stream_place() else {

@@ -13,6 +13,7 @@ use super::reply::retry_field;
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::conn::{Call, Stream};
+use crate::engine::Pressure;
 use crate::metrics::counters::{Method, Outcome};
 use erlmcp_protocol::era::Version;
 
@@ -60,7 +61,7 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
-        let closes = !head.keep_alive || self.ends_connection();
+        let closes = self.closes_after(head);
         let answered = Step::Answered { used, left: 0, closes };
         if !self.is_within_quota() {
             self.over_quota(Method::Unread, closes, out);
@@ -112,6 +113,9 @@ impl Dispatcher {
         closes: bool,
         asker: &Asker,
     ) -> Option<Handled> {
+        if method != Method::OperationStatus && self.is_short_of(Pressure::CriticalOnly) {
+            return Some(self.overloaded(message, self.shared.limits.retry_after_max_ms));
+        }
         Some(match method {
             Method::ToolsCall => self.call(head, message, closes, asker),
             Method::OperationStatus => self.operation_status(head, message, closes, asker),

@@ -28,9 +28,9 @@ use erlmcp_protocol::server::message::MessageLimits;
 use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal, negotiate, read_head, slots};
 
 use crate::conn::{Call, Stream};
-use crate::engine::Shared;
+use crate::engine::{Pressure, Shared};
 use crate::entry::{Admitted, Principal};
-use crate::metrics::counters::{ConnectionKind, Outcome, ShardCounters};
+use crate::metrics::counters::{ConnectionKind, Outcome, Reached, ShardCounters};
 use crate::queue::Gathering;
 use crate::session::Session;
 use crate::shard::{ConnToken, Mailbox};
@@ -287,6 +287,25 @@ impl Dispatcher {
 
     fn ends_connection(&self) -> bool {
         self.draining || self.is_last
+    }
+
+    /// The connection ends after the answer to this request of a client of MCP. Pages are for who wants to know how it goes, and go on.
+    fn closes_after(&self, head: &Head<'_, '_>) -> bool {
+        !head.keep_alive || self.ends_connection() || self.shared.memory.is(Pressure::NoKeepAlive)
+    }
+
+    /// True where no session and no stream is to be begun, for lack of room or of memory.
+    fn is_pressed(&self) -> bool {
+        self.is_short_of(Pressure::NothingLasting) || self.shared.queue.is_pressed()
+    }
+
+    /// True where so much is given up for lack of memory, which is counted.
+    fn is_short_of(&self, level: Pressure) -> bool {
+        let is_short = self.shared.memory.is(level);
+        if is_short {
+            self.counters.reached(Reached::Memory);
+        }
+        is_short
     }
 
     /// A request's body is not wanted: bytes used, bytes still to come, and whether the connection ends instead.

@@ -37,7 +37,7 @@ impl Dispatcher {
         if head.body != Body::Length(0) {
             return self.turn_away(bytes, head, &Refusal::closing(400, "this method takes no body"), None, out);
         }
-        let closes = !head.keep_alive || self.ends_connection();
+        let closes = self.closes_after(head);
         if !self.is_within_quota() {
             self.over_quota(Method::Unread, closes, out);
             return Step::Answered { used: head.length, left: 0, closes };
@@ -80,7 +80,7 @@ impl Dispatcher {
         } else if self.shared.open_streams() >= self.shared.limits.streams_max {
             self.counters.reached(Reached::Streams);
             (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
-        } else if self.shared.queue.is_pressed() {
+        } else if self.is_pressed() {
             (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
         } else {
             let Ok(place) = self.stream_place() else {

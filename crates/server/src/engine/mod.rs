@@ -5,6 +5,7 @@ mod bind;
 mod config;
 mod heir;
 mod history;
+mod memory;
 mod notifier;
 mod peers;
 mod shared;
@@ -21,6 +22,7 @@ pub(crate) use addresses::AddressPlace;
 pub use bind::bind;
 pub use config::{Change, ClusterPages, Drained, Listening, ServerConfig, ServerError};
 pub(crate) use heir::{Handed, Heir};
+pub(crate) use memory::Pressure;
 pub use notifier::Notifier;
 pub(crate) use notifier::{Outbox, Updates};
 pub(crate) use peers::Forwarded;
@@ -123,9 +125,10 @@ impl Server {
         self.shared.last_poll_ns()
     }
 
-    /// Shards that have turned out to be blocked since this was last called, which has to be every so many ms.
-    pub(crate) fn look_at_shards(&self) -> Vec<Stalled> {
-        self.shared.look_at_shards()
+    /// Looks at what is left of memory. Gives shards that have turned out to be blocked since this was last called, which has
+    /// to be every so many ms.
+    pub(crate) fn look(&self) -> Vec<Stalled> {
+        self.shared.look()
     }
 
     /// Begins the drain: not ready, streams end with their result, what is in flight is answered, idle connections

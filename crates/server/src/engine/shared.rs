@@ -8,6 +8,7 @@ use erlmcp_protocol::server::access::AllowedHosts;
 use super::addresses::Addresses;
 use super::config::ClusterPages;
 use super::heir::Heir;
+use super::memory::MemoryWatch;
 use super::notifier::Notifier;
 use super::peers::Peers;
 use super::stalls::{Stalled, Stalls};
@@ -16,7 +17,7 @@ use crate::clock::{self, Clock};
 use crate::dispatch::Catalog;
 use crate::entry::{Gate, Tls};
 use crate::limits::Limits;
-use crate::metrics::counters::{ConnectionKind, ShardCounters};
+use crate::metrics::counters::{ConnectionKind, MachineLimits, ShardCounters};
 use crate::metrics::{
     ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State,
     collect_reached, collect_requests, collect_shards,
@@ -80,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) pages: Mutex<Option<Arc<ClusterPages>>>,
     /// Which shards are blocked.
     pub(crate) stalls: Stalls,
+    pub(crate) memory: MemoryWatch,
     /// As the limit has it, or as the descriptors allow.
     pub(crate) connections_max: u64,
     pub(crate) started_ns: u64,
@@ -159,7 +161,9 @@ impl Shared {
         self.counters.iter().map(|shard| shard.streams.get()).sum()
     }
 
-    pub(crate) fn look_at_shards(&self) -> Vec<Stalled> {
+    /// Looks at what is left of memory, and whether a shard has turned out to be blocked.
+    pub(crate) fn look(&self) -> Vec<Stalled> {
+        self.memory.look();
         self.stalls.look(clock::monotonic_ns(), self.counters.iter().map(|shard| &**shard))
     }
 
@@ -183,6 +187,7 @@ impl Shared {
         let mut latency = Histogram::default();
         shards().for_each(|shard| shard.latencies.add_to(&mut latency));
         let process = self.sampler.last();
+        let machine = MachineLimits { descriptors: process.descriptors_limit, memory: self.memory.cap() };
         let now_ns = clock::monotonic_ns();
         let tls = self.tls.as_ref().map(|tls| tls.figures());
         let addresses = self.addresses.as_ref().map_or((0, 0), |addresses| addresses.figures());
@@ -205,7 +210,7 @@ impl Shared {
             connections_accepted_total: sum(|shard| shard.accepted.get()),
             connections_refused_total: sum(|shard| shard.refused.get()),
             requests: collect_requests(shards()),
-            limits_reached: collect_reached(shards(), &self.limits, process.descriptors_limit),
+            limits_reached: collect_reached(shards(), &self.limits, &machine),
             latency,
             queue: self.queue.figures(),
             tools: self.registry.specs().map(|spec| spec.name.clone()).collect(),
@@ -221,6 +226,7 @@ impl Shared {
                 replays: self.sessions.replays.bytes(),
                 tls: tls.map_or(0, |tls| tls.connections * Secure::<mio::net::TcpStream>::BYTES),
             },
+            memory_pressure: self.memory.pressure(),
             tasks: self.runtime.get().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             descriptors_open: process.descriptors_open,
             descriptors_limit: process.descriptors_limit,

@@ -12,6 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::addresses::Addresses;
 use super::config::{Listening, ServerConfig, ServerError};
+use super::memory::MemoryWatch;
 use super::notifier::Notifier;
 use super::peers::Peers;
 use super::stalls::{LOOK_MS, Stalls};
@@ -198,6 +199,7 @@ pub(crate) fn share(
         pages: Mutex::new(None),
         connections_max: limits.connections_max.min(descriptors().saturating_sub(limits.descriptors_reserved)),
         stalls: Stalls::new(limits.shard_stall_max_ms),
+        memory: MemoryWatch::new(limits.memory_max_bytes),
         started_ns,
         started_unix_ns,
         limits,
@@ -233,13 +235,13 @@ fn prepare(listeners: Vec<Listening>, limits: &Limits) -> Result<Vec<mio::net::T
     Ok(sockets)
 }
 
-/// Looks whether a shard is blocked, until the server is gone: on a thread of its own, since neither the shards nor the
-/// workers may be what it waits for.
+/// Looks whether a shard is blocked and what is left of memory, until the server is gone: on a thread of its own, since neither
+/// the shards nor the workers may be what it waits for.
 pub(super) fn watch_shards(shared: &Arc<Shared>) -> Result<(), ServerError> {
     let shared = Arc::downgrade(shared);
     let watch = move || {
         while let Some(shared) = shared.upgrade() {
-            shared.look_at_shards();
+            shared.look();
             drop(shared);
             std::thread::sleep(Duration::from_millis(LOOK_MS));
         }

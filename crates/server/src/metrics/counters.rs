@@ -177,10 +177,20 @@ pub(crate) enum Reached {
     Principal,
     /// The system gave no descriptor for a connection.
     Descriptors,
+    /// So much memory is used that something was refused.
+    Memory,
+}
+
+/// What the machine gives the process, where that is less than the limits have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MachineLimits {
+    pub(crate) descriptors: u64,
+    /// Bytes.
+    pub(crate) memory: u64,
 }
 
 impl Reached {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Head,
         Self::Body,
         Self::JsonDepth,
@@ -197,6 +207,7 @@ impl Reached {
         Self::WriteStall,
         Self::Principal,
         Self::Descriptors,
+        Self::Memory,
     ];
 
     /// The value of the metric's label.
@@ -218,11 +229,12 @@ impl Reached {
             Self::WriteStall => "write_stall",
             Self::Principal => "principal",
             Self::Descriptors => "descriptors",
+            Self::Memory => "memory",
         }
     }
 
-    /// Where the limit is, in its own unit; `descriptors`: what the process may have.
-    pub(crate) fn at(self, limits: &Limits, descriptors: u64) -> u64 {
+    /// Where the limit is, in its own unit.
+    pub(crate) fn at(self, limits: &Limits, machine: &MachineLimits) -> u64 {
         match self {
             Self::Head => limits.head_bytes_max,
             Self::Body => limits.body_bytes_max,
@@ -239,7 +251,8 @@ impl Reached {
             Self::Age => limits.connection_age_max_ms,
             Self::WriteStall => limits.write_stall_timeout_ms,
             Self::Principal => limits.principal_requests_max,
-            Self::Descriptors => descriptors,
+            Self::Descriptors => machine.descriptors,
+            Self::Memory => machine.memory,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::components::ComponentFigures;
-use super::counters::{Method, Outcome, Reached, ShardCounters};
+use super::counters::{MachineLimits, Method, Outcome, Reached, ShardCounters};
 use super::histogram::Histogram;
 use crate::limits::Limits;
 use crate::operations::OperationFigures;
@@ -186,6 +186,10 @@ pub struct Snapshot {
     pub sessions_held: u64,
     /// Memory by part.
     pub memory: Memory,
+    /// What is given up for lack of memory: 0 nothing, 1 new sessions and streams, 2 also keep-alive, 3 also all but what is
+    /// critical, 4 also new connections.
+    #[serde(default)]
+    pub memory_pressure: u64,
     /// Asynchronous tasks alive.
     pub tasks: u64,
     /// Open descriptors, at most a second old.
@@ -250,12 +254,12 @@ pub(crate) fn collect_requests<'a>(shards: impl Iterator<Item = &'a ShardCounter
 pub(crate) fn collect_reached<'a>(
     shards: impl Iterator<Item = &'a ShardCounters> + Clone,
     limits: &Limits,
-    descriptors: u64,
+    machine: &MachineLimits,
 ) -> Vec<LimitCount> {
     let count = |limit: Reached| shards.clone().map(|shard| shard.times_reached(limit)).sum();
     let row = |limit: &Reached| LimitCount {
         limit: limit.label().to_string(),
-        at: limit.at(limits, descriptors),
+        at: limit.at(limits, machine),
         count: count(*limit),
     };
     Reached::ALL.iter().map(row).collect()

@@ -173,6 +173,11 @@ const FAMILIES: &[Family] = &[
         page.labelled("part", "replays", s.memory.replays);
         page.labelled("part", "tls", s.memory.tls);
     }),
+    gauge(
+        "erlmcp_memory_pressure",
+        "What is given up for lack of memory: 0 nothing, 1 new sessions and streams, 2 also keep-alive, 3 also all but what is critical, 4 also new connections.",
+        |page, s| page.one(s.memory_pressure),
+    ),
     gauge("erlmcp_tls_connections", "Open connections with TLS, or on their way to it.", |page, s| {
         s.tls.iter().for_each(|tls| page.one(tls.connections));
     }),

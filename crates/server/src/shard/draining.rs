@@ -9,7 +9,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Net, Shard, ms};
 use crate::conn::{Reading, Stream, Task};
-use crate::engine::{Handed, Heir};
+use crate::engine::{Handed, Heir, Pressure};
 
 /// A drain that has begun.
 #[derive(Debug)]
@@ -138,6 +138,11 @@ impl<N: Net> Shard<N> {
     /// Every answer from now on is the last one of its connection.
     pub(super) fn ends_all(&self) -> bool {
         self.drain.as_ref().is_some_and(|drain| drain.heir.is_none())
+    }
+
+    /// True while no connection is accepted for lack of memory.
+    pub(crate) fn rests_from_accepting(&self) -> bool {
+        self.shared.memory.is(Pressure::NoConnections)
     }
 
     /// True while connections are taken.

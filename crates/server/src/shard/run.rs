@@ -100,7 +100,9 @@ pub(crate) fn run(looping: Looping) -> u64 {
         }
         shard.counters.steps.add(1);
         at_once = shard.go_on();
-        if let Some(accepting) = &mut accepting {
+        if let Some(accepting) = &mut accepting
+            && !shard.rests_from_accepting()
+        {
             let accepted = accepting.turn(woke_ns, |stream, origin| shard.welcome(stream, origin));
             at_once |= accepted == Accepted::Some;
             if accepted == Accepted::Starved {

@@ -165,8 +165,8 @@ fn go_to(case: &Case) {
 
 #[test]
 fn no_limit_that_is_counted_is_left_out_here() {
-    // These two need tokens, and a process without descriptors: entry.rs, and the tests of the binary.
-    let elsewhere = ["principal", "descriptors"];
+    // These need tokens, and processes without descriptors and memory: entry.rs, and the tests of the binary.
+    let elsewhere = ["principal", "descriptors", "memory"];
     let (server, _) = start(&CASES[0]);
     for counted in server.snapshot().limits_reached {
         let is_here = CASES.iter().any(|case| matches!(case.counter, Counter::Limit(label) if label == counted.limit));
