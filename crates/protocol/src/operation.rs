@@ -5,6 +5,8 @@ use serde_json::Value;
 
 /// Key of `_meta`: in a request the operation's id, in a result an object that says what became of it.
 pub const META: &str = "io.erlmcp/operation";
+/// Key of `_meta` of a request: which attempt it is, from 1.
+pub const ATTEMPT: &str = "io.erlmcp/attempt";
 /// Asks what became of an operation.
 pub const STATUS: &str = "operation/status";
 /// The longest id, characters.

@@ -158,7 +158,7 @@ impl Lane {
         let replica = self.replica();
         self.last_id += 1;
         let id = self.last_id;
-        let request = self.shared.texts.attempt(of, id).ok()?;
+        let request = self.shared.texts.attempt(of, attempt, id).ok()?;
         if !self.shared.journal(|journal| journal.invoke(of, attempt, replica)) {
             return None;
         }

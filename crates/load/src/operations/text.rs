@@ -23,7 +23,7 @@ impl Texts {
     pub(super) fn new(authority: &str, path: &str, tool: &str) -> Result<Self, BadRequest> {
         let texts = Self { authority: authority.into(), path: path.into(), tool: tool.into() };
         let nobody = Identity { operation: OperationId::NONE, fingerprint: 0, nonce: 0 };
-        texts.attempt(&nobody, 1)?;
+        texts.attempt(&nobody, 1, 1)?;
         texts.question(&nobody, 1)?;
         Ok(texts)
     }
@@ -42,13 +42,14 @@ impl Texts {
         operation::short(digest(&SHA256, text.as_bytes()).as_ref())
     }
 
-    pub(super) fn attempt(&self, of: &Identity, id: u64) -> Result<Vec<u8>, BadRequest> {
+    pub(super) fn attempt(&self, of: &Identity, attempt: u8, id: u64) -> Result<Vec<u8>, BadRequest> {
         let (arguments, operation) = (Self::arguments(of.nonce), of.operation.to_string());
         let ask = Ask {
             method: method::TOOLS_CALL,
             name: Some(&self.tool),
             arguments: Some(&arguments),
             operation: Some(&operation),
+            attempt,
             ..Ask::default()
         };
         self.rendered(&ask, id)

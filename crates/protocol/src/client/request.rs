@@ -65,6 +65,8 @@ pub struct Ask<'a> {
     pub params: &'a [(String, String)],
     /// The operation that this is an attempt at, or asks about.
     pub operation: Option<&'a str>,
+    /// Which attempt it is; said from the second one on.
+    pub attempt: u8,
     /// Asks to be told of its progress.
     pub with_progress: bool,
 }
@@ -312,9 +314,10 @@ fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
     members.extend(ask.notifications.map(|filter| format!(r#""notifications":{filter}"#)));
     let asks_about = ask.method == operation::STATUS;
     members.extend(ask.operation.filter(|_| asks_about).map(|id| format!(r#""operation":{}"#, quoted(id))));
-    let attempt = ask.operation.filter(|_| !asks_about).map(|id| format!(r#""{}":{}"#, operation::META, quoted(id)));
+    let operation = ask.operation.filter(|_| !asks_about).map(|id| format!(r#""{}":{}"#, operation::META, quoted(id)));
+    let attempt = (ask.attempt > 1).then(|| format!(r#""{}":{}"#, operation::ATTEMPT, ask.attempt));
     let progress = ask.with_progress.then(|| format!(r#""{}":"{PROGRESS_TOKEN}""#, meta::PROGRESS_TOKEN));
-    let more = attempt.into_iter().chain(progress).reduce(|all, next| format!("{all},{next}"));
+    let more = operation.into_iter().chain(attempt).chain(progress).reduce(|all, next| format!("{all},{next}"));
     if peer.version.era() == Era::Modern {
         let more = more.map(|more| format!(",{more}")).unwrap_or_default();
         members.push(format!(

@@ -102,6 +102,8 @@ pub struct Meta<'a> {
     pub log_level: Option<Text<'a>>,
     /// The operation that the request is an attempt of: JSON text of any kind.
     pub operation: Option<&'a str>,
+    /// It says that it is not the first attempt.
+    pub is_retry: bool,
     /// Where it is a string.
     pub traceparent: Option<Text<'a>>,
     /// Where it is a string.
@@ -337,6 +339,9 @@ impl<'a> Meta<'a> {
         } else if key.is(operation::META) {
             seen.mark(27);
             self.operation = Some(scanner.value()?);
+        } else if key.is(operation::ATTEMPT) {
+            seen.mark(21);
+            self.is_retry = scanner.value()?.parse::<u32>().is_ok_and(|attempt| attempt > 1);
         } else if key.is(meta::TRACEPARENT) {
             seen.mark(30);
             self.traceparent = scanner.text()?;

@@ -197,7 +197,7 @@ impl Dispatcher {
 fn rank(method: Method, caller: &Caller) -> Rank {
     match method {
         Method::OperationStatus => Rank::GoesOn,
-        _ if caller.state.is_some() => Rank::GoesOn,
+        _ if caller.state.is_some() || caller.is_retry => Rank::GoesOn,
         Method::ToolsCall => Rank::Call,
         _ => Rank::Read,
     }

@@ -9,8 +9,8 @@ pub(crate) enum Rank {
     /// Resources, prompts, completion: has some places fewer than the others.
     Read,
     Call,
-    /// The next round of a call that has asked its client, and the question what became of an operation: takes the place
-    /// of something else, where there is no other.
+    /// The next round of a call that has asked its client, the next attempt at one, which has cost more already, and the question what
+    /// became of an operation: takes the place of something else, where there is no other.
     GoesOn,
 }
 

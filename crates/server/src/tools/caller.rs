@@ -67,6 +67,8 @@ pub(crate) struct Caller {
     pub(crate) inputs: Map<String, Value>,
     /// What the last round gave to this one.
     pub(crate) state: Option<String>,
+    /// It asks for what it has asked for before.
+    pub(crate) is_retry: bool,
     /// The answer can be a stream.
     pub(crate) streams: bool,
 }
@@ -80,6 +82,7 @@ impl Caller {
             log_level: meta.log_level.filter(|_| streams).and_then(|level| LogLevel::parse(&level.decode())),
             capabilities: meta.client_capabilities.unwrap_or("{}").into(),
             subject: subject(message).into(),
+            is_retry: meta.is_retry,
             streams,
             ..Self::default()
         }

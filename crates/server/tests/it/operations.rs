@@ -25,7 +25,7 @@ fn meta(more: &str) -> String {
 }
 
 /// A call that is an attempt at an operation; `id` is JSON text.
-fn attempt(texts: &Texts, id: &str, tool: &str, arguments: &str) -> String {
+pub(crate) fn attempt(texts: &Texts, id: &str, tool: &str, arguments: &str) -> String {
     let meta = meta(&format!(",\"io.erlmcp/operation\":{id}"));
     let body = format!(
         "{{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\

@@ -8,10 +8,10 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::client::{Client, Texts, eventually, start_with, stop};
-use crate::operations::status;
+use crate::operations::{attempt, status};
 
 #[test]
-fn what_became_of_an_operation_is_told_before_a_call_is_begun() {
+fn what_goes_on_goes_before_a_first_attempt() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
     let wait = move |_: JobContext, _: Box<str>| {
@@ -47,9 +47,14 @@ fn what_became_of_an_operation_is_told_before_a_call_is_begun() {
     assert_eq!(displaced.json()["error"]["data"]["executed"], false);
     assert_eq!((displaced.json()["id"].as_i64(), displaced.field("Connection")), (Some(7), None));
     assert!(displaced.field("Retry-After").is_some(), "{}", displaced.head);
+    let mut again = Client::connect(address);
+    again.send(attempt(&texts, "\"another\",\"io.erlmcp/attempt\":1", "wait", "{}"));
+    assert_eq!(again.answer().status, 503, "a first attempt has to wait for room");
+    again.send(attempt(&texts, "\"another\",\"io.erlmcp/attempt\":2", "wait", "{}"));
+    assert_eq!(callers.pop().expect("two").answer().status, 503, "what has cost more already goes before");
     gate.add_permits(2);
     assert!(callers.iter_mut().all(|caller| caller.answer().status == 200));
-    assert_eq!(asking.answer().status, 200);
-    assert_eq!(server.snapshot().queue.refused_total, 2);
+    assert_eq!((asking.answer().status, again.answer().status), (200, 200));
+    assert_eq!(server.snapshot().queue.refused_total, 4);
     stop(server);
 }

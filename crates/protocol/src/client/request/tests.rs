@@ -21,6 +21,7 @@ const CALL: Ask<'static> = Ask {
     notifications: None,
     params: &[],
     operation: None,
+    attempt: 0,
     with_progress: false,
 };
 
@@ -215,7 +216,7 @@ fn a_request_is_put_into_a_session_after_it_was_rendered() {
 }
 
 #[test]
-fn a_progress_token_stands_beside_what_else_there_is() {
+fn a_progress_token_and_a_later_attempt_stand_beside_what_else_there_is() {
     for version in [Version::NEWEST, Version::NEWEST_LEGACY] {
         let of = |ask| {
             let text = render(&peer(&[], version), ask, 7).expect("fine");
@@ -225,5 +226,7 @@ fn a_progress_token_stands_beside_what_else_there_is() {
         let meta = of(Ask { with_progress: true, operation: Some("o-1"), ..CALL });
         assert_eq!((&meta["progressToken"], &meta[operation::META]), (&"erlmcp".into(), &"o-1".into()), "{meta}");
         assert!(of(CALL)["progressToken"].is_null());
+        assert!(of(Ask { attempt: 1, ..CALL })[operation::ATTEMPT].is_null());
+        assert_eq!(of(Ask { attempt: 2, ..CALL })[operation::ATTEMPT], 2);
     }
 }
