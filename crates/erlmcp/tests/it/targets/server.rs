@@ -108,7 +108,8 @@ struct Shared {
     bucket: Arc<Mutex<Bucket>>,
 }
 
-/// Tokens of which each call takes one; they come at a rate, and few are saved up.
+/// Tokens of which each call takes one; they come at a rate. What comes in a tenth of a second is saved up, so that a burst after a stall of a
+/// busy machine finds some.
 #[derive(Default)]
 struct Bucket {
     tokens: f64,
@@ -117,7 +118,7 @@ struct Bucket {
 
 impl Bucket {
     fn takes(&mut self, rate: u64) -> bool {
-        let (now, room) = (Instant::now(), rate as f64 / 20.0);
+        let (now, room) = (Instant::now(), rate as f64 / 10.0);
         let since = self.filled.map_or(room, |filled| (now - filled).as_secs_f64() * rate as f64);
         self.filled = Some(now);
         self.tokens = (self.tokens + since).min(room);
