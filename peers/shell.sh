@@ -18,6 +18,12 @@ need() {
   exit 1
 }
 
+# True where all of these can be run; `command -v` is content with one of them.
+are_there() {
+  local each
+  for each; do command -v "$each" >/dev/null || return; done
+}
+
 # Installs the packages of a folder's lock, and puts its programs first in PATH. The lock is copied last, so that an
 # interrupted installation is done again.
 npm_packages() {
