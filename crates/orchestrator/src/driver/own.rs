@@ -46,6 +46,9 @@ pub(super) struct OwnCluster {
     stands: (SocketAddr, u16),
 }
 
+/// The store of a run's own cluster remembers all operations of the run, be it days long: a limit that is right for a server would end it.
+const OPERATIONS_HELD: &str = "operations_held_max=100000000";
+
 /// What came of waiting for the start.
 enum Start {
     Complete(Box<Status>),
@@ -215,6 +218,7 @@ fn spawn(
     let mut command = Command::new(binary);
     let (shared, replicas) = (shared.to_string(), replicas.to_string());
     command.args(["cluster", "--listen", &shared, "--tied", "--replicas", &replicas]);
+    command.args(["--limit", OPERATIONS_HELD]);
     // What was done once stays done when the supervisor is killed and another one takes its place.
     command.arg("--store").arg(folder.store()).arg("--control").arg(folder.control());
     // A process group of its own: Ctrl-C is for us, who stop it in order.

@@ -3,7 +3,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use ring::digest::{SHA256, digest};
+use foldhash::fast::RandomState;
+use ring::digest::{Context, Digest, SHA256, digest};
 
 use super::heart::{Command, Decision, Event, Fingerprint, Key, Outcome, Record, Settled, State, decide, fence};
 use super::seeded::Bug;
@@ -12,18 +13,28 @@ use super::seeded::Bug;
 pub(crate) type Name = [u8; 16];
 
 pub(crate) fn name(key: &Key) -> Name {
-    let mut text = Vec::with_capacity(key.principal.len() + key.operation.len() + 1);
-    text.extend_from_slice(key.principal.as_bytes());
+    name_of(&key.principal, &key.operation)
+}
+
+pub(crate) fn name_of(principal: &str, operation: &str) -> Name {
     // No operation's id has a line break.
-    text.push(b'\n');
-    text.extend_from_slice(key.operation.as_bytes());
-    half(&text)
+    half_of(&[principal, "\n", operation])
 }
 
 /// The first half of a text's SHA-256.
 pub(crate) fn half(text: &[u8]) -> [u8; 16] {
+    first_half(digest(&SHA256, text))
+}
+
+fn half_of(parts: &[&str]) -> [u8; 16] {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part.as_bytes()));
+    first_half(context.finish())
+}
+
+fn first_half(digest: Digest) -> [u8; 16] {
     let mut half = [0; 16];
-    half.iter_mut().zip(digest(&SHA256, text).as_ref()).for_each(|(place, byte)| *place = *byte);
+    half.iter_mut().zip(digest.as_ref()).for_each(|(place, byte)| *place = *byte);
     half
 }
 
@@ -98,9 +109,9 @@ type Before = (Name, Option<Record>);
 #[derive(Debug)]
 pub(crate) struct Table {
     keep: Keep,
-    records: HashMap<Name, Record>,
+    records: HashMap<Name, Record, RandomState>,
     /// Bounded by what replicas may have unsettled.
-    running: HashSet<Name>,
+    running: HashSet<Name, RandomState>,
     /// By first row. The first `expired` of them have no results any more.
     order: VecDeque<Name>,
     expired: usize,
@@ -115,8 +126,8 @@ impl Table {
     pub(crate) fn new(keep: Keep) -> Self {
         Self {
             keep,
-            records: HashMap::new(),
-            running: HashSet::new(),
+            records: HashMap::default(),
+            running: HashSet::default(),
             order: VecDeque::new(),
             expired: 0,
             live: HashMap::new(),

@@ -2,9 +2,9 @@
 //! lock: SQLite's own way to wait is to sleep.
 
 mod export;
+mod recovery;
 mod schema;
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use rustix::process::{Resource, getrlimit};
 
 pub(crate) use export::export;
 
-use super::heart::{Event, Fingerprint, Key};
+use super::heart::{Event, Key};
 use super::opening::OpenError;
 use super::store::{Entry, Store, StoreError};
-use super::table::{Incarnation, Name, Row, Table, name};
+use super::table::{Incarnation, Table};
 
 /// How often, and after which time, a file that is in use is looked at again.
 const TRIES: u32 = 50;
@@ -97,7 +97,7 @@ impl Store for SqliteStore {
             schema::bury(&self.connection).map_err(|error| broken(&error))?;
             self.is_in_doubt = false;
         }
-        recover(&self.connection, table, now_ns).map_err(|error| broken(&error))
+        recovery::read(&self.connection, table, now_ns).map_err(|error| broken(&error))
     }
 
     fn write(&mut self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
@@ -183,53 +183,6 @@ fn put(
             connection.execute(schema::INSERT_FENCED, values)?;
         }
     }
-    Ok(())
-}
-
-fn recover(connection: &Connection, table: &mut Table, now_ns: u64) -> rusqlite::Result<()> {
-    let same_boot = schema::remember_boot(connection)?;
-    let mut select = connection.prepare("SELECT epoch, base, replica, number, fenced FROM epochs ORDER BY epoch")?;
-    let mut found = select.query([])?;
-    while let Some(row) = found.next()? {
-        let epoch = row.get::<_, i64>(0)?.cast_unsigned();
-        table.skip_epochs(epoch + 1);
-        if !row.get::<_, bool>(4)? {
-            let (base, number) = (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(3)?.cast_unsigned());
-            table.admit(epoch, Incarnation { base, replica: row.get(2)?, number });
-        }
-    }
-    let mut names: HashMap<i64, Name> = HashMap::new();
-    let mut select = connection.prepare(schema::SELECT_ROWS)?;
-    let mut found = select.query([])?;
-    while let Some(row) = found.next()? {
-        let (number, first): (i64, i64) = (row.get(0)?, row.get(2)?);
-        // A row that this version does not know is of a later one, whose history nobody here can judge.
-        let event = Event::from_code(row.get(1)?).ok_or(rusqlite::Error::InvalidQuery)?;
-        let at_ns = row.get::<_, i64>(7)?.cast_unsigned();
-        if let Some(operation) = row.get::<_, Option<String>>(9)? {
-            let principal = row.get::<_, Option<String>>(8)?.unwrap_or_default();
-            names.insert(number, name(&Key { principal: principal.into(), operation: operation.into() }));
-        }
-        let Some(name) = names.get(&first).copied() else {
-            // Of an epoch, not of an operation.
-            table.skip_rows(number + 1);
-            continue;
-        };
-        let fingerprint: Option<Fingerprint> = row.get(6)?;
-        let row = Row {
-            row: number,
-            event,
-            first,
-            epoch: row.get::<_, i64>(3)?.cast_unsigned(),
-            ticket: row.get::<_, i64>(4)?.cast_unsigned(),
-            class: row.get(5)?,
-            fingerprint: fingerprint.unwrap_or_default(),
-            // The clock began anew with the machine: what is older than that is kept as long as if it were of now.
-            at_ns: if same_boot { at_ns.min(now_ns) } else { now_ns },
-        };
-        table.recover(&row, name);
-    }
-    table.recovered();
     Ok(())
 }
 

@@ -52,6 +52,10 @@ pub(super) const INSERT_EFFECT: &str = "INSERT INTO effects VALUES (?1, ?2, ?3, 
 pub(super) const SELECT_ROWS: &str = "SELECT row, event, first, epoch, ticket, class, fingerprint, at_ns, principal, \
      operation FROM history ORDER BY row";
 
+/// How many rows there are, at most: none is read for it.
+pub(super) const COUNT_ROWS: &str =
+    "SELECT coalesce((SELECT max(row) FROM history) - (SELECT min(row) FROM history) + 1, 0)";
+
 /// Makes a connection one that writes durably, and the tables where they are missing.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // Whoever waits for a lock here waits for a mistake: nobody else writes.

@@ -4,6 +4,14 @@ use super::{Name, Row, Table};
 use crate::operations::heart::{Claim, Class, Event, Record, Settled, State};
 
 impl Table {
+    /// So many rows come.
+    pub(crate) fn expect_rows(&mut self, rows: u64) {
+        // Most operations have two: that they were claimed, and that they are done.
+        let operations = usize::try_from(rows / 2).unwrap_or(usize::MAX).min(self.keep.held_max);
+        self.records.reserve(operations);
+        self.order.reserve(operations);
+    }
+
     /// Takes a row of the history, in their order. `name` is that of its operation where the row is its first.
     pub(crate) fn recover(&mut self, row: &Row, name: Name) {
         self.next_row = self.next_row.max(row.row + 1);
