@@ -51,11 +51,13 @@ def read_until(sock, is_enough):
 
 
 def is_answer(read):
-    """A whole answer with Content-Length, or one without a body."""
+    """A whole answer, with Content-Length or in chunks, or one without a body."""
     head, end, body = read.partition(b"\r\n\r\n")
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return bool(end) and len(body) >= int(line.split(b":")[1])
+        if line.startswith(b"transfer-encoding:"):
+            return body.endswith(b"0\r\n\r\n")
     return bool(end) and head.split(b" ")[1] in (b"202", b"204")
 
 

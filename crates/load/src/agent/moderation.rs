@@ -1,4 +1,9 @@
-//! Fewer wake-ups where the machine has no core to spare.
+//! Fewer wake-ups where requests are so dense that each one of its own costs more than the request, and where the machine has no
+//! core to spare. What is due between two multiples of a step is sent together at the second one.
+//!
+//! With thousands of requests a second from one loop, the step is as long as a number of them take, and a millisecond at most. That
+//! is half a millisecond of send lag in the mean, in place of a wake-up a request, which costs more than the request itself. It is told
+//! with the lag, and latency counts from the intended time, so that it is in there, too. More agents are less dense.
 //!
 //! A loop that is woken when it asked for it sends each request at its own moment. One that is woken late, because others
 //! have the cores, only takes them away more often by asking to the microsecond: it asks for the next multiple of a step
@@ -6,6 +11,10 @@
 //! times what the loop is late anyway, and a millisecond at most. It adds to the send lag, which is told, and what it saves
 //! is the machine's: see docs/performance.md.
 
+/// So many requests at a time are worth waiting for: a step has room for them, and the longest step for half of them at the least.
+const DENSE: u64 = 16;
+/// How long requests are counted for, us.
+const COUNTED_US: u64 = 16_384;
 /// A loop that is late for no longer has no step, us: so long a wake-up takes on an idle machine.
 const LATE_US: u64 = 50;
 /// A step is at most so many times the lateness.
@@ -21,9 +30,23 @@ const WEIGHT: u64 = 32;
 pub(super) struct Moderation {
     /// Moving mean of the lateness, us times `WEIGHT`.
     late: u64,
+    /// How many requests there had been, and when.
+    counted: (u64, u64),
+    /// For what is dense, us; 0: none.
+    dense_step_us: u64,
 }
 
 impl Moderation {
+    /// Notes how many requests there have been so far.
+    pub(super) fn count(&mut self, requests: u64, now_us: u64) {
+        let (before, since_us) = self.counted;
+        let took_us = now_us.saturating_sub(since_us);
+        if took_us >= COUNTED_US {
+            self.dense_step_us = dense_step_us(requests - before, took_us);
+            self.counted = (requests, now_us);
+        }
+    }
+
     /// When to be woken for what is due at `due_us`.
     pub(super) fn until_us(&self, due_us: u64, now_us: u64) -> u64 {
         match self.step_us() {
@@ -43,8 +66,15 @@ impl Moderation {
 
     fn step_us(&self) -> Option<u64> {
         let late_us = self.late / WEIGHT;
-        (late_us > LATE_US).then(|| (1 << (STEP_OF_LATE * late_us).ilog2()).min(STEP_MAX_US))
+        let late_step_us = if late_us > LATE_US { (1 << (STEP_OF_LATE * late_us).ilog2()).min(STEP_MAX_US) } else { 0 };
+        Some(late_step_us.max(self.dense_step_us)).filter(|step_us| *step_us > 0)
     }
+}
+
+/// The shortest power of two in which [`DENSE`] requests come, where `requests` came in `took_us`; 0: too few.
+fn dense_step_us(requests: u64, took_us: u64) -> u64 {
+    let step_us = (DENSE * took_us).checked_div(requests).map_or(u64::MAX, |us| us.max(1));
+    if step_us > 2 * STEP_MAX_US { 0 } else { step_us.next_power_of_two().min(STEP_MAX_US) }
 }
 
 #[cfg(test)]
@@ -60,6 +90,20 @@ mod tests {
     #[test]
     fn a_loop_that_is_woken_in_time_is_woken_to_the_microsecond() {
         assert_eq!(late_by(45, 1_000).until_us(1_234_567, 1_000_000), 1_234_567);
+    }
+
+    #[test]
+    fn dense_requests_are_sent_together() {
+        for (a_second, step_us) in
+            [(100, 0), (7_000, 0), (8_000, 1_024), (10_000, 1_024), (20_000, 1_024), (50_000, 512), (100_000, 256)]
+        {
+            let mut moderation = late_by(5, 1_000);
+            (0..=100).for_each(|nth| moderation.count(a_second * nth / 100, nth * 10_000));
+            let until_us = if step_us == 0 { 1_234_567 } else { 1_234_567_u64.next_multiple_of(step_us) };
+            assert_eq!(moderation.until_us(1_234_567, 1_000_000), until_us, "{a_second} a second");
+            (0..=100).for_each(|nth| moderation.count(a_second, 1_000_000 + nth * 10_000));
+            assert_eq!(moderation.until_us(2_234_567, 2_000_000), 2_234_567, "there are none any more");
+        }
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl<N: Net> Engine<N> {
     ) {
         let key = place.and_then(|place| self.clients.get(place as usize).copied()).filter(|key| *key != NO_KEY);
         let endpoint = key.map_or(NO_ENDPOINT, |key| self.connections[key as usize].endpoint);
+        self.arrived += 1;
         let ticket = self.ledger.plan(account, due_us, endpoint);
         self.retries.first();
         let give_up_us = due_us + self.settings.timeout_us;

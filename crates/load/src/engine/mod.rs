@@ -88,6 +88,8 @@ pub(crate) struct Engine<N> {
     /// Sessions of workloads that have begun, which tells them apart.
     sessions_begun: u32,
     pub(crate) loop_times: LoopTimes,
+    /// Requests that were due so far, and are not attempts again.
+    pub(crate) arrived: u64,
     /// When endpoints are to be looked at next.
     watch_us: u64,
     /// When the next turn was to come at the latest, run clock; 0: none was yet.
@@ -132,6 +134,7 @@ impl<N: Net> Engine<N> {
             last_id: 0,
             sessions_begun: 0,
             loop_times: LoopTimes::default(),
+            arrived: 0,
             watch_us: 0,
             turn_due_us: 0,
             second,

@@ -1,0 +1,34 @@
+"""What the machine does to a bare exchange of as many bytes at the same rates over as many connections: bench/floor.c, which reads and
+writes and does nothing else. No server and no tester can do better here."""
+
+import pathlib
+import subprocess
+
+from figures import CannotRun, Figure
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent / "floor.c"
+RATES = [10_000, 50_000]
+SERVERS, CLIENTS = 12, 6
+
+
+def measure(bench):
+    floor = bench.work / "floor"
+    made = subprocess.run(["cc", "-O2", "-o", floor, SOURCE], capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise CannotRun(f"bench/floor.c cannot be compiled: {made.stderr.strip()}")
+    for rate in map(bench.many, RATES):
+        runs = [exchange(floor, bench.many(100_000), rate, bench.seconds + 2) for _ in range(bench.pairs)]
+        p95_us, p99_us, answered, cpu_us, left_out = zip(*runs)
+        note = f"{min(answered):,.0f} requests/s answered at the least, {sum(left_out):,.0f} left out"
+        yield Figure(f"a bare exchange, {rate:,}/s: P95 latency", [us / 1e3 for us in p95_us], "{:.2f} ms")
+        yield Figure(f"a bare exchange, {rate:,}/s: P99 latency", [us / 1e3 for us in p99_us], "{:.2f} ms", note=note)
+        yield Figure(f"a bare exchange, {rate:,}/s: the machine's CPU a request", cpu_us, "{:.1f} us", note="both ends and the kernel")
+
+
+def exchange(floor, connections, rate, seconds):
+    """P95 and P99 in us, requests/s answered, us of CPU a request, requests left out."""
+    given = [floor, SERVERS, CLIENTS, connections, rate, seconds]
+    ran = subprocess.run(list(map(str, given)), capture_output=True, text=True, check=False, timeout=120)
+    if ran.returncode:
+        raise CannotRun(ran.stderr.strip() or f"bench/floor.c ended with {ran.returncode}")
+    return [float(word) for word in ran.stdout.split()[1:]]
