@@ -107,6 +107,9 @@ fn parse(of: Limited, limits: &str) -> Option<Limit> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -122,7 +125,12 @@ mod tests {
 
     #[test]
     fn it_is_lowered_and_put_back() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo; read line"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = shell.spawn().expect("a shell is there");
+        // One that is still being loaded ends where it finds no descriptor for its libraries.
+        let said = child.stdout.as_mut().expect("it is a pipe").read_exact(&mut [0]);
+        said.expect("it is there, and waits");
         let process = Process::open(child.id()).expect("it runs");
         let known = Known::of(child.id()).expect("it runs");
         for of in [Limited::Descriptors, Limited::FileSize] {

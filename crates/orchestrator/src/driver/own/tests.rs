@@ -59,7 +59,9 @@ async fn it_starts_is_ready_and_ends_without_a_trace() {
     let arguments = std::fs::read_to_string(&log).expect("its output is there");
     let store = control.with_file_name("operations.db");
     let (store, at) = (store.display(), control.display());
-    let expected = format!("cluster --listen 127.0.0.1:0 --tied --replicas 2 --store {store} --control {at}");
+    let expected = format!(
+        "cluster --listen 127.0.0.1:0 --tied --replicas 2 --limit {OPERATIONS_HELD} --store {store} --control {at}"
+    );
     assert_eq!(arguments.lines().next(), Some(expected.as_str()));
     assert_eq!(own.stop().await, Vec::<String>::new());
     drop(own);
