@@ -7,8 +7,8 @@
 # ERLMCP=path takes another build than target/release/erlmcp, which is built otherwise; RMCP=path likewise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-command -v nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; }
 . peers/shell.sh
+need nginx-light command -v nginx
 erlmcp
 if [ -z "${RMCP:-}" ]; then
   (cd peers/rmcp-server && cargo build --release --locked)

@@ -1,5 +1,5 @@
 // What a machine does to a bare exchange: requests of 590 bytes and answers of 270 over many connections of loopback, at a rate, by
-// programs that only read and write. No HTTP, no JSON, no check, no ledger: what a tester and a server can at best do here.
+// programs that only read and write. No HTTP, no JSON, no check, no ledger, and no wake-up saved.
 // Latency runs from the moment at which a request was due.
 //
 //   floor SERVERS CLIENTS CONNECTIONS REQUESTS/S SECONDS

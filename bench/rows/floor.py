@@ -1,5 +1,5 @@
 """What the machine does to a bare exchange of as many bytes at the same rates over as many connections: bench/floor.c, which reads and
-writes and does nothing else. No server and no tester can do better here."""
+writes and does nothing else."""
 
 import pathlib
 import subprocess

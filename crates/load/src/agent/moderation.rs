@@ -49,10 +49,12 @@ impl Moderation {
 
     /// When to be woken for what is due at `due_us`.
     pub(super) fn until_us(&self, due_us: u64, now_us: u64) -> u64 {
-        match self.step_us() {
-            Some(step_us) if due_us > now_us => due_us.checked_next_multiple_of(step_us).unwrap_or(due_us),
-            _ => due_us,
+        let step_us = self.late_step_us().max(self.dense_step_us);
+        if due_us <= now_us {
+            return due_us;
         }
+        // None where there is no step, or no such time.
+        due_us.checked_next_multiple_of(step_us).unwrap_or(due_us)
     }
 
     /// Notes that the loop goes on at `now_us` where it had asked for `until_us`.
@@ -64,10 +66,10 @@ impl Moderation {
         }
     }
 
-    fn step_us(&self) -> Option<u64> {
+    /// For a loop that is late, us; 0: none.
+    fn late_step_us(&self) -> u64 {
         let late_us = self.late / WEIGHT;
-        let late_step_us = if late_us > LATE_US { (1 << (STEP_OF_LATE * late_us).ilog2()).min(STEP_MAX_US) } else { 0 };
-        Some(late_step_us.max(self.dense_step_us)).filter(|step_us| *step_us > 0)
+        if late_us > LATE_US { (1 << (STEP_OF_LATE * late_us).ilog2()).min(STEP_MAX_US) } else { 0 }
     }
 }
 

@@ -47,7 +47,7 @@ impl Dispatcher {
             operations,
             key: Key { principal: self.principal_name().into(), operation: id },
             class,
-            fingerprint: half(text.as_bytes()),
+            fingerprint: half(&[&text]),
         };
         let work = match execution {
             Execution::Inline(tool) => Work::Inline(tool, name.into()),

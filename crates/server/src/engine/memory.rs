@@ -2,7 +2,7 @@
 //! shares of the cap are Envoy's overload manager's, but for the first.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What is given up; each level includes those before it.
@@ -91,18 +91,17 @@ impl Group {
         groups.into_iter().find_map(|group| {
             let path = group.pathname.trim_start_matches('/');
             match group.controllers.iter().any(|controller| controller == "memory") {
-                true => Self::at(["/sys/fs/cgroup/memory", path], VERSION_1),
-                false if group.hierarchy == 0 => Self::at(["/sys/fs/cgroup", path], VERSION_2),
+                true => Self::at(&Path::new("/sys/fs/cgroup/memory").join(path), VERSION_1),
+                false if group.hierarchy == 0 => Self::at(&Path::new("/sys/fs/cgroup").join(path), VERSION_2),
                 false => None,
             }
         })
     }
 
-    fn at(folder: [&str; 2], [cap, usage, cached]: [&'static str; 3]) -> Option<Self> {
-        let folder: PathBuf = folder.iter().collect();
+    fn at(folder: &Path, [cap, usage, cached]: [&'static str; 3]) -> Option<Self> {
         // Version 2 says "max" where there is none, version 1 a number that no machine has.
         let cap = number(&fs::read_to_string(folder.join(cap)).ok()?)?;
-        (cap < 1 << 60).then_some(Self { folder, cap, usage, cached })
+        (cap < 1 << 60).then(|| Self { folder: folder.to_path_buf(), cap, usage, cached })
     }
 
     fn used(&self) -> Option<u64> {
@@ -157,21 +156,20 @@ mod tests {
     fn a_group_is_read_in_both_versions() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("room");
-        let path = folder.path().to_str().expect("text");
-        assert!(Group::at([path, ""], VERSION_2).is_none(), "no group");
-        write("memory.max", "max\n");
-        assert!(Group::at([path, ""], VERSION_2).is_none(), "no limit");
-        write("memory.max", "1000\n");
-        write("memory.current", "960\n");
-        write("memory.stat", "anon 5\ninactive_file 60\nactive_file 7\n");
-        let group = Group::at([path, ""], VERSION_2).expect("a limit");
-        assert_eq!((group.cap, group.used()), (1_000, Some(900)));
-        write("memory.limit_in_bytes", "9223372036854771712\n");
-        assert!(Group::at([path, ""], VERSION_1).is_none(), "no limit");
-        write("memory.limit_in_bytes", "1000\n");
-        write("memory.usage_in_bytes", "960\n");
-        write("memory.stat", "inactive_file 1\ntotal_inactive_file 50\n");
-        let group = Group::at([path, ""], VERSION_1).expect("a limit");
-        assert_eq!((group.cap, group.used()), (1_000, Some(910)));
+        let cases = [
+            (VERSION_2, "max\n", "anon 5\ninactive_file 60\nactive_file 7\n"),
+            (VERSION_1, "9223372036854771712\n", "inactive_file 1\ntotal_inactive_file 60\n"),
+        ];
+        for (version, no_limit, stat) in cases {
+            let [cap, usage, _] = version;
+            assert!(Group::at(folder.path(), version).is_none(), "no group");
+            write(cap, no_limit);
+            assert!(Group::at(folder.path(), version).is_none(), "no limit");
+            write(cap, "1000\n");
+            write(usage, "960\n");
+            write("memory.stat", stat);
+            let group = Group::at(folder.path(), version).expect("a limit");
+            assert_eq!((group.cap, group.used()), (1_000, Some(900)), "{cap}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::RandomState;
-use ring::digest::{Context, Digest, SHA256, digest};
+use ring::digest::{Context, SHA256};
 
 use super::heart::{Command, Decision, Event, Fingerprint, Key, Outcome, Record, Settled, State, decide, fence};
 use super::seeded::Bug;
@@ -18,23 +18,15 @@ pub(crate) fn name(key: &Key) -> Name {
 
 pub(crate) fn name_of(principal: &str, operation: &str) -> Name {
     // No operation's id has a line break.
-    half_of(&[principal, "\n", operation])
+    half(&[principal, "\n", operation])
 }
 
-/// The first half of a text's SHA-256.
-pub(crate) fn half(text: &[u8]) -> [u8; 16] {
-    first_half(digest(&SHA256, text))
-}
-
-fn half_of(parts: &[&str]) -> [u8; 16] {
+/// The first half of the SHA-256 of a text that comes in parts.
+pub(crate) fn half(parts: &[&str]) -> [u8; 16] {
     let mut context = Context::new(&SHA256);
     parts.iter().for_each(|part| context.update(part.as_bytes()));
-    first_half(context.finish())
-}
-
-fn first_half(digest: Digest) -> [u8; 16] {
     let mut half = [0; 16];
-    half.iter_mut().zip(digest.as_ref()).for_each(|(place, byte)| *place = *byte);
+    half.iter_mut().zip(context.finish().as_ref()).for_each(|(place, byte)| *place = *byte);
     half
 }
 
