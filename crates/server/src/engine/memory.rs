@@ -89,12 +89,14 @@ impl Group {
     fn own() -> Option<Self> {
         let groups = procfs::process::Process::myself().and_then(|process| process.cgroups()).ok()?;
         groups.into_iter().find_map(|group| {
-            let path = group.pathname.trim_start_matches('/');
-            match group.controllers.iter().any(|controller| controller == "memory") {
-                true => Self::at(&Path::new("/sys/fs/cgroup/memory").join(path), VERSION_1),
-                false if group.hierarchy == 0 => Self::at(&Path::new("/sys/fs/cgroup").join(path), VERSION_2),
-                false => None,
-            }
+            let (top, version) = match group.controllers.iter().any(|controller| controller == "memory") {
+                true => ("/sys/fs/cgroup/memory", VERSION_1),
+                false if group.hierarchy == 0 => ("/sys/fs/cgroup", VERSION_2),
+                false => return None,
+            };
+            // In a container the path may be one that cannot be seen: the topmost folder is then that of its group.
+            let own = Path::new(top).join(group.pathname.trim_start_matches('/'));
+            Self::at(&own, version).or_else(|| Self::at(Path::new(top), version))
         })
     }
 
