@@ -5,9 +5,9 @@ use std::sync::Arc;
 use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
 use erlmcp_protocol::server::message::{is_response, split_batch};
-use erlmcp_protocol::server::{Fault, Head, Message, read_message};
+use erlmcp_protocol::server::{Fault, Head, read_message};
 
-use super::mcp::Handled;
+use super::mcp::{Handled, Request};
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::conn::Call;
@@ -44,7 +44,10 @@ impl Dispatcher {
         let mut called = None;
         for text in messages {
             match read_message(text.as_bytes(), &self.message_limits) {
-                Ok(message) => called = self.answer_part(head, &session, &message, closes, asker, &batch).or(called),
+                Ok(message) => {
+                    let request = Request { head, message: &message, closes, asker };
+                    called = self.answer_part(&session, request, &batch).or(called);
+                }
                 Err(_) if is_response(text.as_bytes(), &self.message_limits) => {
                     self.shared.sessions.hear_response(&session, text.as_bytes(), self.unix_seconds());
                     self.count(Method::Notification, Outcome::Ok);
@@ -67,15 +70,8 @@ impl Dispatcher {
     }
 
     /// Answers one message of a batch; gives its call, where a worker answers it.
-    fn answer_part(
-        &mut self,
-        head: &Head<'_, '_>,
-        session: &Session,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
-        batch: &Gathering,
-    ) -> Option<Box<Call>> {
+    fn answer_part(&mut self, session: &Session, request: Request<'_, '_>, batch: &Gathering) -> Option<Box<Call>> {
+        let message = request.message;
         if message.id.is_none() {
             self.take_notification(session, message);
             return None;
@@ -85,7 +81,7 @@ impl Dispatcher {
             self.refuse_part(&Fault { id: message.id, status: 400, code: code::INVALID_REQUEST, why }, batch);
             return None;
         }
-        let (method, handled) = self.answer_older(head, message, closes, asker);
+        let (method, handled) = self.answer_older(request);
         match handled {
             Handled::Replied { outcome, .. } => {
                 self.count(method, outcome);

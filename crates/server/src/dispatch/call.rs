@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use erlmcp_protocol::code;
-use erlmcp_protocol::server::{Head, Message};
+use erlmcp_protocol::server::Message;
 
-use super::mcp::{Handled, id};
-use super::{Asker, Dispatcher, mirror};
+use super::mcp::{Handled, Request, id};
+use super::{Dispatcher, mirror};
 use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
@@ -21,7 +21,8 @@ use crate::tools::{
 };
 
 impl Dispatcher {
-    pub(super) fn call(&mut self, head: &Head<'_, '_>, message: &Message<'_>, closes: bool, asker: &Asker) -> Handled {
+    pub(super) fn call(&mut self, request: Request<'_, '_>) -> Handled {
+        let message = request.message;
         let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
         let Some(name) = message.params.name else {
             return self.rpc_error(message, 200, bad("the name of the tool is missing or not a string"));
@@ -35,7 +36,7 @@ impl Dispatcher {
         let tool = self.shared.registry.find(&name);
         self.took(began_ns, |components| &components.lookup);
         if let Some(tool) = tool.filter(|tool| !tool.mirrored.is_empty() && self.session.is_none())
-            && let Err(why) = mirror::check(head, arguments, &tool.mirrored)
+            && let Err(why) = mirror::check(request.head, arguments, &tool.mirrored)
         {
             return self.rpc_error(message, 400, RpcError::new(code::HEADER_MISMATCH, why));
         }
@@ -49,7 +50,7 @@ impl Dispatcher {
         }
         if let (Some(operation), Some(tool)) = (message.params.meta.operation, tool) {
             let (class, execution) = (tool.class(), tool.execution.clone());
-            return self.attempt(operation, class, execution, &name, head, message, closes, asker);
+            return self.attempt(operation, class, execution, &name, request);
         }
         match tool.map(|tool| &tool.execution) {
             None => self.rpc_error(message, 200, bad("there is no tool of that name")),
@@ -69,7 +70,7 @@ impl Dispatcher {
                     Ok(becomes_task) => self.as_task = becomes_task,
                     Err(error) => return self.rpc_error(message, 400, error),
                 }
-                self.enqueue(work, None, Method::ToolsCall, head, message, closes, asker)
+                self.enqueue(work, None, Method::ToolsCall, request)
             }
             Some(Execution::Transactional(_)) => {
                 let why =
@@ -80,17 +81,14 @@ impl Dispatcher {
     }
 
     /// Hands work to the workers.
-    #[expect(clippy::too_many_arguments, reason = "what a request is, and what is done with it")]
     pub(super) fn enqueue(
         &mut self,
         work: Work,
         attempt: Option<Box<Attempt>>,
         method: Method,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
+        request: Request<'_, '_>,
     ) -> Handled {
+        let Request { head, message, closes, asker } = request;
         let as_task = std::mem::take(&mut self.as_task);
         // What is said before the answer needs chunks, and a place of its own.
         let streams = !head.is_http10 && self.batch.is_none() && !as_task;

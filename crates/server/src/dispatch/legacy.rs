@@ -10,7 +10,7 @@ use erlmcp_protocol::server::legacy::{Said, negotiate, opens_session, said};
 use erlmcp_protocol::server::message::is_response;
 use erlmcp_protocol::server::{Fault, Head, Message};
 
-use super::mcp::{Handled, id, label};
+use super::mcp::{Handled, Request, id, label};
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::metrics::counters::{Method, Outcome, Reached};
@@ -30,7 +30,7 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Option<Step> {
-        let closes = !head.keep_alive || self.ends_connection();
+        let closes = self.closes_after(head);
         let answered = Step::Answered { used, left: 0, closes };
         if opens_session(message) {
             // Who names a session that has ended begins anew, as it should.
@@ -70,7 +70,7 @@ impl Dispatcher {
         }
         self.trace.set_version(session.version.as_str());
         self.session = Some(session);
-        let (method, handled) = self.answer_older(head, message, closes, asker);
+        let (method, handled) = self.answer_older(Request { head, message, closes, asker });
         let step = self.settle(handled, method, used, closes, out);
         self.session = None;
         Some(step)
@@ -87,7 +87,7 @@ impl Dispatcher {
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
-        let closes = !head.keep_alive || self.ends_connection();
+        let closes = self.closes_after(head);
         let answered = Step::Answered { used, left: 0, closes };
         if fault.is_too_deep() {
             self.counters.reached(Reached::JsonDepth);
@@ -175,15 +175,10 @@ impl Dispatcher {
     }
 
     /// Answers a request of a session.
-    pub(super) fn answer_older(
-        &mut self,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
-    ) -> (Method, Handled) {
+    pub(super) fn answer_older(&mut self, request: Request<'_, '_>) -> (Method, Handled) {
+        let message = request.message;
         let method = label(message);
-        if let Some(handled) = self.answer(method, head, message, closes, asker) {
+        if let Some(handled) = self.answer(method, request) {
             return (method, handled);
         }
         let is = |name| message.method.is(name);

@@ -17,6 +17,16 @@ use crate::engine::Pressure;
 use crate::metrics::counters::{Method, Outcome};
 use erlmcp_protocol::era::Version;
 
+/// A message of the endpoint, with what its answer depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'r, 'b> {
+    pub(super) head: &'r Head<'r, 'b>,
+    pub(super) message: &'r Message<'r>,
+    /// The connection ends after the answer.
+    pub(super) closes: bool,
+    pub(super) asker: &'r Asker,
+}
+
 /// What became of a request. Where it is `Replied`, the dispatcher's body is the answer's.
 pub(super) enum Handled {
     Replied {
@@ -93,7 +103,7 @@ impl Dispatcher {
         let handled = match method {
             Method::Discover => self.discover(&message),
             Method::Listen => self.listen(&message, head.is_http10, closes, out),
-            _ => match self.answer(method, head, &message, closes, asker) {
+            _ => match self.answer(method, Request { head, message: &message, closes, asker }) {
                 Some(handled) => handled,
                 None => match self.task_request(head, &message, body, asker) {
                     Some(handled) => handled,
@@ -105,26 +115,20 @@ impl Dispatcher {
     }
 
     /// Answers a request of a method that both eras have; none where it is another one.
-    pub(super) fn answer(
-        &mut self,
-        method: Method,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
-    ) -> Option<Handled> {
+    pub(super) fn answer(&mut self, method: Method, request: Request<'_, '_>) -> Option<Handled> {
+        let message = request.message;
         if method != Method::OperationStatus && self.is_short_of(Pressure::CriticalOnly) {
             return Some(self.overloaded(message, self.shared.limits.retry_after_max_ms));
         }
         Some(match method {
-            Method::ToolsCall => self.call(head, message, closes, asker),
-            Method::OperationStatus => self.operation_status(head, message, closes, asker),
+            Method::ToolsCall => self.call(request),
+            Method::OperationStatus => self.operation_status(request),
             Method::ToolsList | Method::ResourcesList | Method::TemplatesList | Method::PromptsList => {
                 self.list(method, message)
             }
-            Method::ResourcesRead => self.read_resource(head, message, closes, asker),
-            Method::PromptsGet => self.get_prompt(head, message, closes, asker),
-            Method::Complete => self.complete(head, message, closes, asker),
+            Method::ResourcesRead => self.read_resource(request),
+            Method::PromptsGet => self.get_prompt(request),
+            Method::Complete => self.complete(request),
             _ => return None,
         })
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use erlmcp_protocol::code;
-use erlmcp_protocol::server::{Head, Message};
+use erlmcp_protocol::server::Message;
 use serde::Deserialize;
 
-use super::mcp::{Handled, id};
-use super::{Asker, Dispatcher};
+use super::Dispatcher;
+use super::mcp::{Handled, Request, id};
 use crate::answer::RpcError;
 use crate::features::{CompletionRequest, Failure, PromptArguments};
 use crate::metrics::counters::Method;
@@ -36,13 +36,8 @@ struct Context {
 }
 
 impl Dispatcher {
-    pub(super) fn read_resource(
-        &mut self,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
-    ) -> Handled {
+    pub(super) fn read_resource(&mut self, request: Request<'_, '_>) -> Handled {
+        let message = request.message;
         if !self.shared.registry.offers.has_resources() {
             return self.no_such_method(message);
         }
@@ -51,20 +46,13 @@ impl Dispatcher {
         };
         let uri = uri.decode();
         match self.shared.registry.offers.reader(&uri) {
-            Some((reader, request)) => {
-                self.enqueue(Work::Read(reader, request), None, Method::ResourcesRead, head, message, closes, asker)
-            }
+            Some((reader, wanted)) => self.enqueue(Work::Read(reader, wanted), None, Method::ResourcesRead, request),
             None => self.failed(message, Failure::no_resource(&uri)),
         }
     }
 
-    pub(super) fn get_prompt(
-        &mut self,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
-    ) -> Handled {
+    pub(super) fn get_prompt(&mut self, request: Request<'_, '_>) -> Handled {
+        let message = request.message;
         if !self.shared.registry.offers.has_prompts() {
             return self.no_such_method(message);
         }
@@ -84,16 +72,11 @@ impl Dispatcher {
             return self.failed(message, Failure::invalid(text));
         }
         let work = Work::Prompt(prompt.source.clone(), PromptArguments::new(arguments));
-        self.enqueue(work, None, Method::PromptsGet, head, message, closes, asker)
+        self.enqueue(work, None, Method::PromptsGet, request)
     }
 
-    pub(super) fn complete(
-        &mut self,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
-    ) -> Handled {
+    pub(super) fn complete(&mut self, request: Request<'_, '_>) -> Handled {
+        let message = request.message;
         let offers = &self.shared.registry.offers;
         if !offers.completes() {
             return self.no_such_method(message);
@@ -121,8 +104,8 @@ impl Dispatcher {
             }
             Some(Some(completer)) => {
                 let Argument { name: argument, value } = argument;
-                let request = CompletionRequest { argument, value, known: context.arguments };
-                self.enqueue(Work::Complete(completer, request), None, Method::Complete, head, message, closes, asker)
+                let wanted = CompletionRequest { argument, value, known: context.arguments };
+                self.enqueue(Work::Complete(completer, wanted), None, Method::Complete, request)
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use erlmcp_protocol::server::{Head, Message};
+use erlmcp_protocol::server::Message;
 use erlmcp_protocol::{code, operation};
 
-use super::mcp::Handled;
-use super::{Asker, Dispatcher};
+use super::Dispatcher;
+use super::mcp::{Handled, Request};
 use crate::answer::RpcError;
 use crate::metrics::counters::{Method, Outcome};
 use crate::operations::{Attempt, Class, Key, Question, half};
@@ -22,18 +22,15 @@ fn id_of(text: &str) -> Option<Box<str>> {
 impl Dispatcher {
     /// Hands a call that is an attempt at an operation to the workers.
     #[cold]
-    #[expect(clippy::too_many_arguments, reason = "what a request is, and what is done with it")]
     pub(super) fn attempt(
         &mut self,
         operation: &str,
         class: Class,
         execution: Execution,
         name: &str,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
+        request: Request<'_, '_>,
     ) -> Handled {
+        let message = request.message;
         let Some(id) = id_of(operation) else { return self.bad_operation(message) };
         let Some(operations) = self.shared.operations.get().map(Arc::clone) else {
             return self.no_store(message);
@@ -54,16 +51,11 @@ impl Dispatcher {
             Execution::Queued(tool) => Work::Tool(tool),
             Execution::Transactional(tool) => Work::Transactional(tool),
         };
-        self.enqueue(work, Some(Box::new(attempt)), Method::ToolsCall, head, message, closes, asker)
+        self.enqueue(work, Some(Box::new(attempt)), Method::ToolsCall, request)
     }
 
-    pub(super) fn operation_status(
-        &mut self,
-        head: &Head<'_, '_>,
-        message: &Message<'_>,
-        closes: bool,
-        asker: &Asker,
-    ) -> Handled {
+    pub(super) fn operation_status(&mut self, request: Request<'_, '_>) -> Handled {
+        let message = request.message;
         let id = message.params.operation.map(|id| id.decode()).filter(|id| operation::is_id(id));
         let settle = match message.params.settle {
             None | Some("true") => Some(true),
@@ -76,7 +68,7 @@ impl Dispatcher {
         };
         let key = Key { principal: self.principal_name().into(), operation: id.into() };
         let work = Work::Status(Question { operations, key, settle });
-        self.enqueue(work, None, Method::OperationStatus, head, message, closes, asker)
+        self.enqueue(work, None, Method::OperationStatus, request)
     }
 
     fn bad_operation(&mut self, message: &Message<'_>) -> Handled {
