@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::Receiver;
 
 use erlmcp_protocol::server::check::check_request;
 use erlmcp_protocol::server::message::MessageLimits;
@@ -21,7 +22,7 @@ use crate::engine::{ServerConfig, Shared, share};
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::Answer;
 use crate::shard::{ConnToken, Mailbox, Net, Origin, Readiness, Shard, Transport};
-use crate::telemetry::{Telemetry, Trace};
+use crate::telemetry::{Span, Telemetry, TelemetryConfig, Trace};
 use crate::tools::{Cancellation, Registry};
 
 const BODY: &str = r#"{"jsonrpc":"2.0","id":1234567,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"hot","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
@@ -93,6 +94,7 @@ pub struct Hot {
     out: Vec<u8>,
     call: Call,
     answer: Answer,
+    spans: Option<Receiver<Box<Span>>>,
 }
 
 impl Default for Hot {
@@ -104,6 +106,12 @@ impl Default for Hot {
 impl Hot {
     pub fn new() -> Self {
         Self::with(BODY, None)
+    }
+
+    /// One request in a hundred gets a span, which nobody sends anywhere.
+    pub fn traced() -> Self {
+        let (telemetry, spans) = Telemetry::new(TelemetryConfig::default().sample);
+        Self { spans: Some(spans), ..Self::with(BODY, Some(telemetry)) }
     }
 
     /// With this body of the request, and with somebody who takes spans.
@@ -142,6 +150,7 @@ impl Hot {
             out: Vec::new(),
             call,
             answer: Answer { status: 200, body: Vec::new(), outcome: Outcome::Ok, retry_after_ms: None },
+            spans: None,
         }
     }
 
@@ -152,6 +161,12 @@ impl Hot {
         self.shard.ready(self.asker.token, Readiness { readable: true, ..Readiness::default() });
         self.shard.go_on();
         self.shard.tick();
+    }
+
+    /// The same, and the spans that came of it are thrown away.
+    pub fn serve_traced(&mut self) {
+        self.serve();
+        self.spans.iter().flat_map(Receiver::try_iter).for_each(drop);
     }
 
     /// What the connection was last sent.

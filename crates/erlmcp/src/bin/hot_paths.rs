@@ -21,8 +21,12 @@ fn of_generator(times: u64, once: fn(&mut Generator)) {
     (0..times).for_each(|_| once(&mut generator));
 }
 
-const PATHS: [HotPath; 9] = [
+const PATHS: [HotPath; 10] = [
     ("server: request", |times| of_server(times, Server::serve)),
+    ("server: request, 1 % traced", |times| {
+        let mut server = Server::traced();
+        (0..times).for_each(|_| server.serve_traced());
+    }),
     ("server: parse", |times| of_server(times, |server| server.parse())),
     ("server: parse and dispatch", |times| of_server(times, Server::dispatch)),
     ("server: encode", |times| of_server(times, Server::encode)),

@@ -19,9 +19,8 @@ use crate::clock::monotonic_ns;
 use crate::engine::Shared;
 use crate::metrics::TelemetryFigures;
 use exporter::Exporter;
-use trace::Span;
 
-pub(crate) use trace::{Begun, Outlet, Target, Trace, cut};
+pub(crate) use trace::{Begun, Outlet, Span, Target, Trace, cut};
 
 /// What a server's end waits for the exporter, which has bounds of its own but for a collector that answers byte by byte.
 const END_NS: u64 = 10_000_000_000;
