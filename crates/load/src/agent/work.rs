@@ -209,6 +209,7 @@ impl Work {
         Slow {
             request: if is_plain { request } else { Vec::new() },
             endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
+            allowed: self.target.allowed,
             authority: self.target.authority.clone(),
             path: self.target.path.clone(),
             clock: self.clock,
@@ -241,6 +242,7 @@ impl Work {
             lanes: order.lanes,
             tool: &order.tool,
             endpoints: &self.target.endpoints,
+            allowed: self.target.allowed,
             authority: &self.target.authority,
             path: &self.target.path,
             seed: self.seed,
@@ -260,7 +262,7 @@ impl Work {
             seed: self.seed,
             clock: self.clock,
             endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
-            allow_foreign: self.target.allow_foreign,
+            allowed: self.target.allowed,
             timeout: self.target.timeout,
             texts,
         };
