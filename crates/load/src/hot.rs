@@ -114,7 +114,7 @@ impl Hot {
             connect_timeout_us: SECOND_US,
             spread_sources: true,
             reset_on_close: true,
-            allow_foreign: false,
+            allowed: crate::allowed::Allowed { foreign: false },
             raw_latencies: false,
             tokens: crate::tokens::Tokens::default(),
         };

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+mod allowed;
 mod block;
 mod cause;
 pub mod clock;

@@ -1,5 +1,6 @@
 //! What an engine is told once.
 
+use crate::allowed::Allowed;
 use crate::tokens::Tokens;
 
 /// How connections are made and requests are timed.
@@ -14,8 +15,7 @@ pub(crate) struct Settings {
     pub(crate) spread_sources: bool,
     /// Close with SO_LINGER 0, else FIN.
     pub(crate) reset_on_close: bool,
-    /// Connect to addresses that are not loopback.
-    pub(crate) allow_foreign: bool,
+    pub(crate) allowed: Allowed,
     /// Rows have every latency beside their histogram.
     pub(crate) raw_latencies: bool,
     /// Of its connections.

@@ -93,7 +93,7 @@ pub(crate) enum Answer {
     /// A fault was undone, and that was seen, at this time.
     Healed {
         id: u32,
-        outcome: Result<Healed, String>,
+        outcome: Result<Healed, HealError>,
     },
     /// /ready answered on the replica's own address.
     Ready {
@@ -133,6 +133,20 @@ pub(crate) struct Injected {
 pub(crate) struct Healed {
     pub(crate) healed_us: u64,
     pub(crate) verified_us: u64,
+}
+
+/// Why a fault is not known to be healed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HealError {
+    /// It is still in force.
+    #[error("{0}")]
+    Stuck(String),
+    /// It is not, but not all is as it was.
+    #[error("{0}")]
+    Otherwise(String),
+    /// It was undone by itself, nobody knows when: it shows nothing.
+    #[error("it was undone before its time: {0}")]
+    Early(String),
 }
 
 /// What an audit has found.

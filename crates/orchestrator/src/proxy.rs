@@ -30,10 +30,19 @@ const OWN_DESCRIPTORS: u64 = 768;
 /// Replicas that it stands in front of, at most.
 const FRONTS_MAX: usize = 512;
 
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
 /// Connections that a proxy can hold where a process has so many descriptors: each takes one to the client and one to the
 /// replica.
 pub(crate) fn connections_max(descriptors: u64) -> u64 {
     descriptors.saturating_sub(OWN_DESCRIPTORS) / 2
+}
+
+/// A request and its answer have the same number: the answer to one that was given up comes all the same.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Numbered<T> {
+    pub(crate) number: u64,
+    pub(crate) said: T,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -66,9 +75,12 @@ pub async fn fault_proxy() -> Result<(), StressError> {
     let mut lines = BufReader::new(reading).lines();
     let mut proxy = Proxy::new(connections_max(crate::host::machine().descriptors));
     while let Ok(Some(line)) = lines.next_line().await {
-        let reply = match serde_json::from_str(&line) {
-            Ok(request) => proxy.answer(request).await,
-            Err(error) => Reply { error: Some(format!("the proxy does not understand: {error}")), ..Reply::default() },
+        let reply = match serde_json::from_str::<Numbered<Request>>(&line) {
+            Ok(request) => Numbered { number: request.number, said: proxy.answer(request.said).await },
+            Err(error) => {
+                let error = Some(format!("the proxy does not understand: {error}"));
+                Numbered { number: 0, said: Reply { error, ..Reply::default() } }
+            }
         };
         let text = serde_json::to_string(&reply).unwrap_or_default() + "\n";
         if writing.write_all(text.as_bytes()).await.is_err() {
@@ -144,13 +156,16 @@ async fn listen(listener: TcpListener, target: SocketAddr, weather: watch::Sende
     loop {
         // What finds no room waits in the backlog.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        if let Ok((client, _)) = listener.accept().await {
-            let weather = weather.subscribe();
-            tokio::spawn(async move {
-                pump::connection(client, target, weather).await;
-                drop(permit);
-            });
-        }
+        let Ok((client, _)) = listener.accept().await else {
+            // Where there is no descriptor left it would fail again at once.
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let weather = weather.subscribe();
+        tokio::spawn(async move {
+            pump::connection(client, target, weather).await;
+            drop(permit);
+        });
     }
 }
 

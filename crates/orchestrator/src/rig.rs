@@ -11,8 +11,8 @@ use tokio::time::{Interval, MissedTickBehavior, timeout};
 
 use crate::action::Ask;
 use crate::collector::{self, Figures};
-use crate::driver::{ForeignFaults, LocalCluster};
-use crate::event::{Answer, Event, Leftovers};
+use crate::driver::{ABANDONED_WITHIN, ForeignFaults, LocalCluster};
+use crate::event::{Answer, Event, HealError, Leftovers};
 use crate::fleet::Fleet;
 use crate::hands::Hands;
 use crate::target::Target;
@@ -22,8 +22,9 @@ use crate::visit::{self, Door};
 /// writers, which hold up nobody's load.
 const EVENTS_MAX: usize = 128;
 const TICK: Duration = Duration::from_millis(50);
-/// From the order to dismantle to the end of everything; each part has a shorter bound of its own.
-const DISMANTLE: Duration = Duration::from_secs(60);
+/// From the order to dismantle to the end of everything. Each part has a shorter bound of its own: faults and cluster the
+/// longest, agents are gone in seconds.
+const DISMANTLE: Duration = ABANDONED_WITHIN.saturating_add(Duration::from_secs(10));
 
 /// Everything that a run brought with it.
 pub(crate) struct Rig {
@@ -118,7 +119,7 @@ impl Rig {
                 }
                 (Ask::Workers, None) => Answer::Workers(None),
                 (Ask::Inject { id, .. }, _) => Answer::Injected { id, outcome: Err(no_driver()) },
-                (Ask::Heal { id }, _) => Answer::Healed { id, outcome: Err(no_driver()) },
+                (Ask::Heal { id }, _) => Answer::Healed { id, outcome: Err(HealError::Otherwise(no_driver())) },
                 (Ask::Scale { .. }, _) => Answer::Scaled(Err(no_driver())),
                 (Ask::Visit { id, .. }, _) => {
                     Answer::Visited { id, outcome: Err("the target cannot be visited".into()) }

@@ -9,7 +9,7 @@ use erlmcp_record::{
 };
 
 use crate::action::{Action, Ask};
-use crate::event::{Answer, Audited, Change, Event, Healed, Injected, Leftovers, Said};
+use crate::event::{Answer, Audited, Change, Event, HealError, Healed, Injected, Leftovers, Said};
 use crate::machine::{Calls, Observation, RunFacts};
 use crate::phase::Phase;
 use crate::plan::{PhasePlan, Step};
@@ -40,6 +40,7 @@ pub(crate) struct Troupe {
     pub(crate) recovers: bool,
     pub(crate) health: Result<f64, String>,
     pub(crate) fault: Result<(), String>,
+    pub(crate) healing: Result<(), HealError>,
     /// Connections at the server that nobody closes.
     pub(crate) stuck: u64,
     pub(crate) sampling: Sampling,
@@ -118,6 +119,7 @@ impl Troupe {
             recovers: true,
             health: Ok(0.5),
             fault: Ok(()),
+            healing: Ok(()),
             stuck: 0,
             sampling: Sampling::Whole,
             fails: false,
@@ -268,7 +270,8 @@ impl Troupe {
                 Answer::Injected { id: *id, outcome }
             }
             Ask::Heal { id } => {
-                Answer::Healed { id: *id, outcome: Ok(Healed { healed_us: at_us, verified_us: at_us }) }
+                let healed = Healed { healed_us: at_us, verified_us: at_us };
+                Answer::Healed { id: *id, outcome: self.healing.clone().map(|()| healed) }
             }
             Ask::AwaitReady { replica } => {
                 if !self.recovers {

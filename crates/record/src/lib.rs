@@ -36,7 +36,7 @@ pub use marks::{
     BlockRow, Detail, Expected, FaultRow, FindingRow, MembershipRow, PhaseEvent, PhaseRow, ScenarioRow, Skip,
 };
 pub use misbehaving::MisbehavingRow;
-pub use parts::{Parts, close_part, is_part, press_part};
+pub use parts::{Parts, close_part, find_journal, is_part, press_part};
 pub use run::{
     ClassLimit, ClassRow, ConfigRow, EndRow, Ended, Machine, MisbehavingClients, Proxied, RunHeader, TargetRow,
     Threshold, WorkloadRow,

@@ -100,6 +100,9 @@ pub struct FaultRow {
     /// Why it was not injected, as a sentence; None where it was, or was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skip>,
+    /// Why it shows nothing though it had an effect, as a sentence: it was undone before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inconclusive: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Its own figures.

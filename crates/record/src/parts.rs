@@ -13,7 +13,7 @@ use crate::squeeze::{squeeze, squeezed};
 const CURRENT: &str = "journal.jsonl";
 /// The part that will be.
 const NEXT: &str = "journal.jsonl.next";
-/// Between two parts there is for a moment no current one.
+/// Between two parts there is for a moment none of that name.
 const BETWEEN: Duration = Duration::from_millis(10);
 const BETWEEN_MAX: u32 = 100;
 
@@ -32,6 +32,38 @@ fn number_of(name: &str) -> Option<u32> {
 /// The part that is being written.
 pub(crate) fn current(folder: &Path) -> PathBuf {
     folder.join(CURRENT)
+}
+
+/// The same to read. Between two parts, where a kill may have left it for good, it still has the name of the next one.
+///
+/// # Errors
+/// Where there is none.
+pub(crate) fn open_current(folder: &Path) -> io::Result<File> {
+    let current = current(folder);
+    match File::open(&current) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match File::open(next(folder)) {
+            Ok(file) if !current.exists() => Ok(file),
+            // It got its name meanwhile.
+            _ => File::open(&current),
+        },
+        opened => opened,
+    }
+}
+
+/// True where there is a journal in this folder. Where its writer was killed between two parts, the current one gets its
+/// name here.
+pub fn find_journal(folder: &Path) -> bool {
+    let (current, next) = (current(folder), next(folder));
+    for _ in 0..BETWEEN_MAX {
+        if current.is_file() || !next.is_file() {
+            return current.is_file();
+        }
+        // Its writer may be there, and be about to do it.
+        sleep(BETWEEN);
+    }
+    // Where the folder cannot be written, it is read as it is.
+    let _ = fs::rename(&next, &current);
+    true
 }
 
 /// Where what follows the current part is written until that is closed.
@@ -53,7 +85,11 @@ fn pressed(folder: &Path, number: u32) -> PathBuf {
 /// Where the folder cannot be written.
 pub fn close_part(folder: &Path, number: u32) -> io::Result<()> {
     fs::rename(current(folder), closed(folder, number))?;
-    fs::rename(next(folder), current(folder))
+    match fs::rename(next(folder), current(folder)) {
+        // A reader took this process for dead, and did it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && current(folder).exists() => Ok(()),
+        renamed => renamed,
+    }
 }
 
 /// Compresses a part that was closed, which `pace` may slow down: it is given the bytes read each time. Whoever reads the
@@ -131,13 +167,13 @@ impl Parts {
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         for _ in 0..BETWEEN_MAX {
             let parts = count(folder);
-            match File::open(current(folder)) {
+            match open_current(folder) {
                 Ok(file) if count(folder) == parts => {
                     let folder = folder.to_path_buf();
                     return Ok(Self { folder, ahead: 1..=parts, reading: Box::new(io::empty()), current: Some(file) });
                 }
-                Err(error) if error.kind() != io::ErrorKind::NotFound || !next(folder).exists() => return Err(error),
-                _ => sleep(BETWEEN),
+                Err(error) => return Err(error),
+                Ok(_) => sleep(BETWEEN),
             }
         }
         Err(io::Error::other("its parts change faster than they can be read"))

@@ -29,6 +29,9 @@ pub struct ClusterSample {
     /// CPU that the run's fault proxy has used since its start, microseconds; None: there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_cpu_us: Option<u64>,
+    /// When that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_cpu_read_us: Option<u64>,
     /// Why figures of this second are missing; None where none are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
@@ -59,6 +62,9 @@ pub struct ReplicaSample {
     pub rss_bytes: Option<u64>,
     /// CPU used since its start, microseconds.
     pub cpu_us: Option<u64>,
+    /// When that was read, which is up to a second after the sample began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_read_us: Option<u64>,
     pub run_delay_us: Option<u64>,
     pub descriptors: Option<u64>,
     /// Threads of its process.

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -75,7 +74,7 @@ impl std::fmt::Debug for JournalTail {
 
 /// The part that has this number, or will have it: every one before it was closed.
 fn open(folder: &Path, number: u32) -> io::Result<Box<dyn Read + Send>> {
-    let current = File::open(parts::current(folder));
+    let current = parts::open_current(folder);
     // Asked after that: a file that was opened before its part was closed has the part's number.
     if parts::is_closed(folder, number) { parts::open(folder, number) } else { Ok(Box::new(current?)) }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use erlmcp_record::find_journal;
 use erlmcp_report::Analysis;
 use erlmcp_report::compare::{Compared, compare, markdown, text};
 use erlmcp_report::render::compared_html;
@@ -12,7 +13,7 @@ use crate::console;
 use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    if let Some(other) = args.runs.iter().find(|run| !run.join("journal.jsonl").is_file()) {
+    if let Some(other) = args.runs.iter().find(|run| !find_journal(run)) {
         eprintln!("erlmcp: {} is not the folder of a run: it has no journal.jsonl", other.display());
         return Ok(code(USAGE));
     }

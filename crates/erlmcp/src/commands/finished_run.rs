@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use erlmcp_record::find_journal;
 use erlmcp_report::bundle::{Unpacked, unpack};
 
 /// The folder of a run; a bundle's is there as long as this is.
@@ -19,7 +20,7 @@ impl FinishedRun {
         if path.is_file() {
             return Ok(Some(Self::Bundle(unpack(path)?)));
         }
-        if path.join("journal.jsonl").is_file() {
+        if find_journal(path) {
             return Ok(Some(Self::Folder(path.to_path_buf())));
         }
         let run = path.display();

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::line::Voice;
+use crate::allowed::Allowed;
 use crate::clock::RunClock;
 use crate::misbehaviour::Misbehaviour;
 use crate::proto;
@@ -36,7 +37,7 @@ pub(super) struct Misbehaving {
     pub(super) seed: u64,
     pub(super) clock: RunClock,
     pub(super) endpoints: Vec<SocketAddr>,
-    pub(super) allow_foreign: bool,
+    pub(super) allowed: Allowed,
     /// How long an answer is waited for.
     pub(super) timeout: Duration,
     pub(super) texts: Texts,

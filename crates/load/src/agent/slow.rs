@@ -1,6 +1,7 @@
 //! Slow clients: what do they cost the others, and does the target put up with them? Half of them send a request a byte at
 //! a time; the others ask on and on and read no answer.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
+use crate::allowed::Allowed;
 use crate::clock::RunClock;
 use crate::proto;
 
@@ -30,6 +32,7 @@ const ASKED_AT_ONCE: u32 = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Slow {
     pub(super) endpoints: Vec<SocketAddr>,
+    pub(super) allowed: Allowed,
     pub(super) authority: String,
     pub(super) path: String,
     /// What those ask that do not read; empty: of a target with TLS nothing can be said that it would wait for, and the
@@ -62,9 +65,9 @@ impl Slow {
         for (number, address) in self.endpoints.iter().cycle().take(connections).enumerate() {
             // An agent has its share of all: so half of them in the sum of many agents, too.
             if (number as u32 + order.first).is_multiple_of(2) || asked.is_empty() {
-                writers.spawn(write_slowly(*address, Arc::clone(&half), lasts, self.clock));
+                writers.spawn(write_slowly((*address, self.allowed), Arc::clone(&half), lasts, self.clock));
             } else {
-                readers.spawn(read_nothing(*address, Arc::clone(&asked), lasts, self.clock));
+                readers.spawn(read_nothing((*address, self.allowed), Arc::clone(&asked), lasts, self.clock));
             }
         }
         let writers: Vec<Held> = writers.join_all().await.into_iter().flatten().collect();
@@ -84,11 +87,19 @@ impl Slow {
     }
 }
 
-/// Sends half a request, and then a byte a second. None where it could not be opened.
-async fn write_slowly(address: SocketAddr, half: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
-    let mut stream = timeout(CONNECT_WITHIN, TcpStream::connect(address)).await.ok()?.ok()?;
+async fn connect(
+    (address, allowed): (SocketAddr, Allowed),
+    prepare: impl FnOnce(&TcpSocket) -> io::Result<()>,
+) -> Option<TcpStream> {
+    let stream = timeout(CONNECT_WITHIN, allowed.connect(address, prepare)).await.ok()?.ok()?;
     // No TIME_WAIT on the machine under test.
     let _ = stream.set_zero_linger();
+    Some(stream)
+}
+
+/// Sends half a request, and then a byte a second. None where it could not be opened.
+async fn write_slowly(to: (SocketAddr, Allowed), half: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
+    let mut stream = connect(to, |_| Ok(())).await?;
     stream.write_all(&half).await.ok()?;
     let since_us = clock.now_us();
     let cut = async {
@@ -114,11 +125,8 @@ async fn write_slowly(address: SocketAddr, half: Arc<[u8]>, lasts: Duration, clo
 
 /// Asks as long as there is room for it, with the least room for answers, and reads none of them. None where it could not
 /// be opened.
-async fn read_nothing(address: SocketAddr, asked: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER).ok()?;
-    let mut stream = timeout(CONNECT_WITHIN, socket.connect(address)).await.ok()?.ok()?;
-    let _ = stream.set_zero_linger();
+async fn read_nothing(to: (SocketAddr, Allowed), asked: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
+    let mut stream = connect(to, |socket| socket.set_recv_buffer_size(RECEIVE_BUFFER)).await?;
     stream.write_all(&asked).await.ok()?;
     let since_us = clock.now_us();
     let cut = async {
@@ -145,7 +153,8 @@ mod tests {
 
     fn slow(address: SocketAddr) -> Slow {
         let (authority, path, clock) = (address.to_string(), "/mcp".to_string(), RunClock::new(monotonic_ns()));
-        Slow { endpoints: vec![address], authority, path, request: b"GET / HTTP/1.1\r\n\r\n".into(), clock }
+        let (endpoints, allowed) = (vec![address], Allowed { foreign: false });
+        Slow { endpoints, allowed, authority, path, request: b"GET / HTTP/1.1\r\n\r\n".into(), clock }
     }
 
     fn order(connections: u32, first: u32, duration_us: u64) -> proto::Slow {

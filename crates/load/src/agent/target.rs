@@ -9,6 +9,7 @@ use std::time::Duration;
 use erlmcp_protocol::client::request::{BadRequest, Peer};
 use erlmcp_protocol::era::Version;
 
+use crate::allowed::Allowed;
 use crate::net::tls::{Tls, TlsError};
 use crate::proto;
 use crate::settings::Settings;
@@ -58,7 +59,7 @@ pub(super) struct Target {
     pub(super) headers_of_load: Option<Vec<(String, String)>>,
     pub(super) eras: Eras,
     pub(super) tls: Option<Tls>,
-    pub(super) allow_foreign: bool,
+    pub(super) allowed: Allowed,
     /// A request's.
     pub(super) timeout: Duration,
 }
@@ -85,7 +86,7 @@ impl Target {
             headers,
             eras,
             tls,
-            allow_foreign: setup.allow_foreign,
+            allowed: Allowed { foreign: setup.allow_foreign },
             timeout: Duration::from_micros(setup.timeout_us.max(1)),
         })
     }
@@ -121,7 +122,7 @@ pub(super) fn settings(setup: &proto::Setup) -> Settings {
         connect_timeout_us: setup.connect_timeout_us.max(1),
         spread_sources: setup.spread_sources,
         reset_on_close: setup.reset_on_close,
-        allow_foreign: setup.allow_foreign,
+        allowed: Allowed { foreign: setup.allow_foreign },
         raw_latencies: setup.raw_latencies,
         tokens: Tokens::new(&setup.tokens, setup.agent, setup.agents),
     }

@@ -4,6 +4,7 @@ mod speaking;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use erlmcp_protocol::client::request::{Ask, Template};
 use erlmcp_protocol::header::method;
@@ -25,6 +26,10 @@ use crate::operations::Wanted;
 use crate::proto::{self, Reached};
 use crate::report::{EngineSecond, Report};
 use crate::wire::Calls;
+
+/// A target that does not say which era it speaks is asked again after so long, doubled each time, for a few seconds.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(250);
+const ASKED_AGAIN_FOR_US: u64 = 3_000_000;
 
 /// See the module.
 pub(super) struct Work {
@@ -119,19 +124,27 @@ impl Work {
     }
 
     /// Finds out the era, and opens this agent's session where it is the legacy one. True where that was new. Where
-    /// the target does not answer now it is taken for a modern one, and what comes of it is in the record.
+    /// the target does not answer, not even when it is asked again, it is taken for a modern one until something else is
+    /// to be sent; what comes of it is in the record.
     pub(super) async fn find_out(&mut self) -> bool {
         if self.spoken.is_some() {
             return false;
         }
-        match self.ask().await {
-            Ok(found) => self.take(found),
-            Err(trouble) => {
-                tracing::warn!("{trouble}");
-                self.spoken = Some(self.target.assumed());
+        let (until_us, mut wait) = (self.clock.now_us() + ASKED_AGAIN_FOR_US, ASKED_AGAIN_AFTER);
+        loop {
+            match self.ask().await {
+                Ok(found) => {
+                    self.take(found);
+                    return true;
+                }
+                Err(trouble) => tracing::warn!("{trouble}"),
             }
+            if self.clock.now_us() >= until_us {
+                return true;
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
         }
-        true
     }
 
     fn take(&mut self, found: Found) {
@@ -209,6 +222,7 @@ impl Work {
         Slow {
             request: if is_plain { request } else { Vec::new() },
             endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
+            allowed: self.target.allowed,
             authority: self.target.authority.clone(),
             path: self.target.path.clone(),
             clock: self.clock,
@@ -241,6 +255,7 @@ impl Work {
             lanes: order.lanes,
             tool: &order.tool,
             endpoints: &self.target.endpoints,
+            allowed: self.target.allowed,
             authority: &self.target.authority,
             path: &self.target.path,
             seed: self.seed,
@@ -260,7 +275,7 @@ impl Work {
             seed: self.seed,
             clock: self.clock,
             endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
-            allow_foreign: self.target.allow_foreign,
+            allowed: self.target.allowed,
             timeout: self.target.timeout,
             texts,
         };

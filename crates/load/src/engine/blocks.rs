@@ -41,6 +41,7 @@ impl<N: Net> Engine<N> {
                 self.trim_streams();
             }
             self.tell_planned(block.id, block.planned_told, self.ledger.tally(block.id).planned);
+            self.ledger.end(block.id);
             self.outbox.push(Report::Done { block: block.id });
         }
     }

@@ -61,7 +61,7 @@ impl<N: Net> Engine<N> {
             // A refusal is no service: its speed does not say how requests are served.
             Fate::Refused => None,
             Fate::Reset => Some(self.lost_latency_us(&request, now_us)),
-            _ => Some(now_us.saturating_sub(request.due_us)),
+            _ => Some(now_us.saturating_sub(request.ticket.intended_us())),
         };
         let is_served = !matches!(fate, Fate::Refused | Fate::Reset);
         let outcome = Outcome {

@@ -153,7 +153,7 @@ impl<N: Net> Engine<N> {
     pub(super) fn connect(&mut self, key: u32) -> Result<(), Cause> {
         let connection = &mut self.connections[key as usize];
         let to = self.endpoints.get(connection.endpoint).address;
-        if !to.ip().is_loopback() && !self.settings.allow_foreign {
+        if !self.settings.allowed.has(to) {
             return Err(Cause::Foreign);
         }
         let is_spread = self.settings.spread_sources && matches!(to.ip(), IpAddr::V4(ip) if ip.is_loopback());

@@ -29,6 +29,16 @@ pub(super) struct Retries {
     held_back_us: u64,
 }
 
+/// What becomes of a request whose wait is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Tried,
+    /// Its patience has ended.
+    GivenUp,
+    /// The generator has no place for it.
+    NoRoom,
+}
+
 impl Retries {
     pub(super) fn next_us(&self) -> Option<u64> {
         self.due_us().map(|due_us| due_us.max(self.budget.next_us()))
@@ -53,17 +63,21 @@ impl Retries {
         self.order.peek().map(|Reverse((due_us, _))| *due_us)
     }
 
-    /// The next one whose time has come, and whether it is given up. None: none is due, or the budget has no room.
-    fn pop(&mut self, now_us: u64, is_full: bool) -> Option<(u32, Request, bool)> {
+    /// The next one whose time has come, and whether it is still to be tried. None: none is due, or the budget has no room.
+    fn pop(&mut self, now_us: u64, is_full: bool) -> Option<(u32, Request, Next)> {
         let Reverse((_, index)) = *self.order.peek().filter(|Reverse((due_us, _))| *due_us <= now_us)?;
-        let is_given_up = is_full || now_us >= self.pool[index].1.patience_us;
-        if !is_given_up && !self.budget.take(now_us) {
+        let next = match now_us >= self.pool[index].1.patience_us {
+            true => Next::GivenUp,
+            false if is_full => Next::NoRoom,
+            false => Next::Tried,
+        };
+        if next == Next::Tried && !self.budget.take(now_us) {
             self.held_back_us = now_us;
             return None;
         }
         self.order.pop();
         let (key, request) = self.pool.remove(index);
-        Some((key, request, is_given_up))
+        Some((key, request, next))
     }
 }
 
@@ -75,14 +89,17 @@ impl<N: Net> Engine<N> {
         request.failed = Some(failed);
         let wait_us = (WAIT_US << (request.attempt - 1).min(10)).min(WAIT_MAX_US);
         let due_us = now_us + self.random.jitter(wait_us).max(after_us);
-        if due_us >= request.patience_us || self.retries.pool.len() >= WAITING_MAX {
+        if due_us >= request.patience_us {
             return self.settle_failed(request, now_us);
+        }
+        // It begins anew.
+        request.leg = None;
+        if self.retries.pool.len() >= WAITING_MAX {
+            return self.no_room(request, now_us);
         }
         if failed.0 == Fate::Refused {
             self.ledger.refused_for_now(&request.ticket);
         }
-        // It begins anew.
-        request.leg = None;
         request.due_us = due_us;
         let index = self.retries.pool.insert((key, request));
         self.retries.order.push(Reverse((due_us, index)));
@@ -97,11 +114,18 @@ impl<N: Net> Engine<N> {
         self.retries.budget.at_least(rate, now_us);
         for _ in 0..TURN_MAX {
             let is_full = self.waiting.is_full();
-            let Some((key, mut request, is_given_up)) = self.retries.pop(now_us, is_full) else { return };
+            let Some((key, mut request, next)) = self.retries.pop(now_us, is_full) else { return };
             let can_go = self.connections.get(key as usize).is_some_and(|c| c.is_client() && !c.closing);
-            if is_given_up || !can_go {
-                self.settle_failed(request, now_us);
-                continue;
+            match next {
+                Next::NoRoom if can_go => {
+                    self.no_room(request, now_us);
+                    continue;
+                }
+                Next::Tried if can_go => {}
+                _ => {
+                    self.settle_failed(request, now_us);
+                    continue;
+                }
             }
             request.attempt += 1;
             request.give_up_us = request.patience_us;
@@ -160,6 +184,11 @@ impl<N: Net> Engine<N> {
         // A refusal is no service: its speed does not say how requests are served.
         let latency_us = (fate != Fate::Refused).then(|| self.lost_latency_us(&request, now_us));
         self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
+    }
+
+    /// The generator keeps no more requests at a time: that it is not tried again says nothing of the target.
+    fn no_room(&mut self, request: Request, now_us: u64) {
+        self.give_up_unsent(request, Fate::UnsentNoTime, Cause::TooLate, now_us);
     }
 
     /// Takes all that wait for their next attempt.

@@ -131,8 +131,8 @@ impl<N: Net> Engine<N> {
         self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
     }
 
-    /// The latency of a lost request: at least the timeout.
+    /// The latency of a lost request, from when it was first to be sent: at least the timeout.
     pub(super) fn lost_latency_us(&self, request: &Request, now_us: u64) -> u64 {
-        now_us.saturating_sub(request.due_us).max(self.settings.timeout_us)
+        now_us.saturating_sub(request.ticket.intended_us()).max(self.settings.timeout_us)
     }
 }

@@ -98,6 +98,10 @@ impl<N: Net> Engine<N> {
             return self.arm(key);
         }
         let (left, call) = (std::mem::take(&mut sequence.left), sequence.call);
+        let (fate, cause) = match self.connections[key as usize].wants {
+            true => (Fate::UnsentNoDescriptor, Cause::NoDescriptor),
+            false => (Fate::UnsentConnection, Cause::NotOpen),
+        };
         for _ in 0..left {
             let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
             let request = Request {
@@ -110,7 +114,7 @@ impl<N: Net> Engine<N> {
                 failed: None,
                 leg: None,
             };
-            self.give_up_unsent(request, Fate::UnsentConnection, Cause::NotOpen, now_us);
+            self.give_up_unsent(request, fate, cause, now_us);
         }
         self.connections.remove(key as usize);
     }

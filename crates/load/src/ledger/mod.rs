@@ -83,7 +83,12 @@ pub(crate) struct Tally {
     block: u32,
     pub(crate) planned: u64,
     pub(crate) settled: u64,
+    /// The block has ended.
+    is_over: bool,
 }
+
+/// Stands where a block's number would in the place of a tally that is free.
+const NO_BLOCK: u32 = u32::MAX;
 
 /// All requests of one agent.
 #[derive(Debug, Default)]
@@ -91,6 +96,7 @@ pub(crate) struct Ledger {
     buckets: Slab<Bucket>,
     /// Second and key of each bucket, in the order in which they were opened.
     index: Vec<(u32, u32)>,
+    /// By place, which buckets know; the places of blocks that have ended are used again.
     tallies: Vec<Tally>,
     spare: SpareHists,
     /// Every latency is kept beside its histogram.
@@ -157,6 +163,13 @@ impl Ledger {
         self.tallies.iter().find(|tally| tally.block == block).copied().unwrap_or_default()
     }
 
+    /// The block has ended: its tally is forgotten with the last of its seconds.
+    pub(crate) fn end(&mut self, block: u32) {
+        if let Some(tally) = self.tallies.iter_mut().find(|tally| tally.block == block) {
+            tally.is_over = true;
+        }
+    }
+
     /// Requests of `block` without a fate.
     pub(crate) fn outstanding(&self, block: u32) -> u64 {
         let tally = self.tally(block);
@@ -172,6 +185,17 @@ impl Ledger {
         }
         self.buckets.retain(|_, bucket| bucket.second >= second || bucket.outstanding > 0);
         self.index.retain(|(_, key)| self.buckets.contains(*key as usize));
+        self.forget_tallies();
+    }
+
+    /// Those of blocks that have ended, or that never planned a request.
+    fn forget_tallies(&mut self) {
+        for (place, tally) in self.tallies.iter_mut().enumerate() {
+            let is_needed = || self.buckets.iter().any(|(_, bucket)| bucket.tally == place);
+            if (tally.is_over || tally.planned == 0) && !is_needed() {
+                *tally = Tally { block: NO_BLOCK, ..Tally::default() };
+            }
+        }
     }
 
     /// What the request counts as.
@@ -197,11 +221,21 @@ impl Ledger {
     }
 
     fn tally_of(&mut self, block: u32) -> usize {
-        if let Some(index) = self.tallies.iter().position(|tally| tally.block == block) {
-            return index;
+        let place_of = |wanted: u32| self.tallies.iter().position(|tally| tally.block == wanted);
+        if let Some(place) = place_of(block) {
+            return place;
         }
-        self.tallies.push(Tally { block, ..Tally::default() });
-        self.tallies.len() - 1
+        let tally = Tally { block, ..Tally::default() };
+        match place_of(NO_BLOCK) {
+            Some(free) => {
+                self.tallies[free] = tally;
+                free
+            }
+            None => {
+                self.tallies.push(tally);
+                self.tallies.len() - 1
+            }
+        }
     }
 
     /// True where the books balance: what was planned is settled or outstanding, by block and in all.

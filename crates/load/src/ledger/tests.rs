@@ -52,6 +52,29 @@ fn a_request_counts_where_it_was_planned() {
 }
 
 #[test]
+fn what_a_block_planned_is_forgotten_after_its_end() {
+    let mut ledger = Ledger::default();
+    let mut rows = Vec::new();
+    for block in 1..=50 {
+        let account = Account { block, ..LOAD };
+        let second_us = u64::from(block) * 1_000_000;
+        let ticket = ledger.plan(account, second_us, 0);
+        ledger.flush(7, second_us + 500_000, &[10], &mut rows);
+        assert_eq!((ledger.tally(block).planned, ledger.outstanding(block)), (1, 1), "it goes on");
+        ledger.settle(ticket, outcome(Fate::Ok));
+        ledger.end(block);
+        assert_eq!((ledger.tally(block).settled, ledger.balances()), (1, true));
+    }
+    ledger.flush(7, 60_000_000, &[10], &mut rows);
+    assert!(ledger.tallies.len() < 5, "{:?}", ledger.tallies);
+    assert_eq!(rows.iter().map(|row| row.planned).sum::<u64>(), 50);
+    // An answer that nothing had asked for may come later.
+    ledger.surplus(Account { block: 3, ..LOAD }, 61_000_000);
+    ledger.flush(7, 63_000_000, &[10], &mut rows);
+    assert!(ledger.tallies.iter().all(|tally| tally.block == NO_BLOCK));
+}
+
+#[test]
 fn what_is_told_once_is_not_told_again() {
     let mut ledger = Ledger::default();
     let first = ledger.plan(LOAD, 100, 0);

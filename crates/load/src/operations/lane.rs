@@ -46,8 +46,9 @@ impl Lane {
     ) -> Self {
         let endpoints = shared.endpoints();
         let address = endpoints[place % endpoints.len()].1;
+        let allowed = shared.allowed;
         let random = Random::new(seed, (1 << 48) | place as u64);
-        Self { shared, number, endpoints, place, line: Line::to(address), random, last_id: 0, ending }
+        Self { shared, number, endpoints, place, line: Line::to(address, allowed), random, last_id: 0, ending }
     }
 
     /// Begins one each so long, where the one before is over, until no more are wanted.
@@ -218,7 +219,7 @@ impl Lane {
         let before = self.address();
         self.endpoints = now;
         if self.address() != before {
-            self.line = Line::to(self.address());
+            self.line = Line::to(self.address(), self.shared.allowed);
             self.note();
         }
     }
@@ -228,7 +229,7 @@ impl Lane {
         if !self.line.is_connected() {
             self.note();
             self.place += 1;
-            self.line = Line::to(self.address());
+            self.line = Line::to(self.address(), self.shared.allowed);
             let _ = self.line.connect().await;
         }
         self.note();

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use super::answer::Whole;
 use super::course::End;
+use crate::allowed::Allowed;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,12 +21,13 @@ const READ_BUFFER: usize = 8 * 1024;
 #[derive(Debug)]
 pub(super) struct Line {
     address: SocketAddr,
+    allowed: Allowed,
     stream: Option<TcpStream>,
 }
 
 impl Line {
-    pub(super) fn to(address: SocketAddr) -> Self {
-        Self { address, stream: None }
+    pub(super) fn to(address: SocketAddr, allowed: Allowed) -> Self {
+        Self { address, allowed, stream: None }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -38,7 +40,7 @@ impl Line {
         if self.is_connected() {
             return Ok(());
         }
-        match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await {
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.allowed.connect(self.address, |_| Ok(()))).await {
             Ok(Ok(stream)) => {
                 let _ = stream.set_nodelay(true);
                 self.stream = Some(stream);

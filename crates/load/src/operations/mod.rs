@@ -21,6 +21,7 @@ use erlmcp_record::operations::OperationsError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::allowed::Allowed;
 use crate::clock::monotonic_ns;
 use crate::retry::RetryBudget;
 use journal::Journal;
@@ -44,6 +45,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) tool: &'a str,
     /// Where to go: replicas with their addresses.
     pub(crate) endpoints: &'a [(u16, SocketAddr)],
+    pub(crate) allowed: Allowed,
     pub(crate) authority: &'a str,
     pub(crate) path: &'a str,
     pub(crate) seed: u64,
@@ -76,6 +78,7 @@ struct Shared {
     budget: Mutex<RetryBudget>,
     texts: Texts,
     endpoints: Mutex<Endpoints>,
+    allowed: Allowed,
     /// The place of the endpoint that each lane is connected to; `NOWHERE`: none.
     places: Vec<AtomicU32>,
 }
@@ -125,6 +128,7 @@ impl Operations {
             budget: Mutex::new(RetryBudget::default()),
             texts: Texts::new(wanted.authority, wanted.path, wanted.tool)?,
             endpoints: Mutex::new(wanted.endpoints.into()),
+            allowed: wanted.allowed,
             places: (0..lanes).map(|_| AtomicU32::new(NOWHERE)).collect(),
         });
         let (ending, told) = watch::channel(false);

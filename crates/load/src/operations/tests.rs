@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Counts, Operations, Wanted};
+use crate::allowed::Allowed;
 
 /// What a server does about the n-th attempt that it gets.
 type Does = fn(u64) -> Act;
@@ -136,6 +137,7 @@ async fn sent(endpoints: &[SocketAddr], begun: u64) -> (Counts, Vec<OperationRec
         lanes: 4,
         tool: "append",
         endpoints: &endpoints,
+        allowed: Allowed { foreign: false },
         authority: "127.0.0.1",
         path: "/mcp",
         seed: 7,
@@ -251,6 +253,7 @@ async fn a_journal_that_is_there_already_is_an_error() {
         lanes: 1,
         tool: "append",
         endpoints,
+        allowed: Allowed { foreign: false },
         authority: "127.0.0.1",
         path: "/mcp",
         seed: 7,

@@ -3,14 +3,16 @@
 /// One arrival a second, in the unit in which rates are kept.
 const MICRO: f64 = 1e6;
 /// Microseconds in a second, times the unit of rates.
-const US_MICRO: u128 = 1_000_000_000_000;
+const US_MICRO: u64 = 1_000_000_000_000;
 
 /// Arrival `k` is planned at `start + (k + offset) / rate`, computed from `k` in integers, so that no error adds
-/// up however long it goes on. The rate is kept to a millionth of an arrival a second.
+/// up however long it goes on. The rate is kept as so many arrivals in so many microseconds: one that is asked for a
+/// second to a millionth of an arrival, one over a duration as it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Constant {
     start_us: u64,
-    rate_micro: u64,
+    arrivals: u64,
+    in_us: u64,
     offset_q32: u64,
     count: u64,
     taken: u64,
@@ -22,37 +24,32 @@ impl Constant {
     /// the first one is. No arrivals where `rate` (a second) is not more than 0.
     pub(crate) fn over(start_us: u64, duration_us: u64, rate: f64, offset: f64) -> Self {
         let mut pace = Self::endless(start_us, rate, offset);
-        // Rate in millionths times microseconds: arrivals, in units of 10^-12, shifted as the offset is.
-        let arrivals = (u128::from(duration_us) * u128::from(pace.rate_micro)) << 32;
-        let offset = u128::from(pace.offset_q32) * US_MICRO;
-        pace.count = u64::try_from(arrivals.saturating_sub(offset).div_ceil(US_MICRO << 32)).unwrap_or(u64::MAX);
+        // Shifted as the offset is.
+        let arrivals = (u128::from(duration_us) * u128::from(pace.arrivals)) << 32;
+        let in_us = u128::from(pace.in_us);
+        let offset = u128::from(pace.offset_q32) * in_us;
+        pace.count = u64::try_from(arrivals.saturating_sub(offset).div_ceil(in_us << 32)).unwrap_or(u64::MAX);
         pace.reach()
     }
 
     /// `count` arrivals, the first at `start_us`. With a `rate` of 0 none.
     pub(crate) fn counted(start_us: u64, count: u64, rate: f64) -> Self {
         let mut pace = Self::endless(start_us, rate, 0.0);
-        pace.count = if pace.rate_micro == 0 { 0 } else { count };
+        pace.count = if pace.arrivals == 0 { 0 } else { count };
         pace.reach()
     }
 
     /// `count` arrivals spread evenly over `duration_us`, the first at `start_us`.
     pub(crate) fn spread(start_us: u64, count: u64, duration_us: u64) -> Self {
-        // Exact even where no rate in millionths would be: the period is duration / count.
-        let mut pace = Self::endless(start_us, 1.0, 0.0);
-        pace.count = count;
-        if count > 0 {
-            pace.rate_micro =
-                u64::try_from(u128::from(count) * US_MICRO / u128::from(duration_us.max(1))).unwrap_or(u64::MAX).max(1);
-        }
-        pace.reach()
+        let pace = Self::endless(start_us, 0.0, 0.0);
+        Self { arrivals: count, in_us: duration_us, count, ..pace }.reach()
     }
 
     fn endless(start_us: u64, rate: f64, offset: f64) -> Self {
-        let rate_micro = if rate.is_finite() && rate > 0.0 { (rate.min(1e9) * MICRO).round() as u64 } else { 0 };
+        let arrivals = if rate.is_finite() && rate > 0.0 { (rate.min(1e9) * MICRO).round() as u64 } else { 0 };
         let offset = if offset.is_finite() { offset.clamp(0.0, 1.0) } else { 0.0 };
         let offset_q32 = (offset * 4_294_967_296.0) as u64;
-        Self { start_us, rate_micro, offset_q32, count: 0, taken: 0, next_us: start_us }
+        Self { start_us, arrivals, in_us: US_MICRO, offset_q32, count: 0, taken: 0, next_us: start_us }
     }
 
     fn reach(mut self) -> Self {
@@ -61,11 +58,11 @@ impl Constant {
     }
 
     fn at(&self, k: u64) -> u64 {
-        if self.rate_micro == 0 {
+        if self.arrivals == 0 {
             return self.start_us;
         }
         let shifted = (u128::from(k) << 32) + u128::from(self.offset_q32);
-        let us = (shifted * US_MICRO / u128::from(self.rate_micro)) >> 32;
+        let us = (shifted * u128::from(self.in_us) / u128::from(self.arrivals)) >> 32;
         self.start_us + us as u64
     }
 
@@ -137,6 +134,9 @@ mod tests {
     fn a_spread_fills_its_duration() {
         let times = all(Constant::spread(500, 7, 7_000));
         assert_eq!(times, [500, 1_500, 2_500, 3_500, 4_500, 5_500, 6_500]);
+        // 10^9 + 1 arrivals in a day: no rate in millionths gives it.
+        let long = Constant::spread(0, 1_000_000_001, 86_400_000_000);
+        assert_eq!((long.at(500_000_000), long.at(1_000_000_001)), (43_199_999_956, 86_400_000_000));
         assert_eq!(all(Constant::spread(500, 3, 0)).len(), 3);
         assert_eq!(all(Constant::spread(500, 0, 1_000)).len(), 0);
     }

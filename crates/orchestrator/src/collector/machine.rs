@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use erlmcp_load::clock::RunClock;
 use erlmcp_record::KernelSample;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -32,11 +33,16 @@ impl Machine {
 
     /// # Errors
     /// Where it does not come to an end in time, as a sentence.
-    pub(super) async fn read(&self, pids: Vec<Option<u32>>, within: Duration) -> Result<Reading, String> {
+    pub(super) async fn read(
+        &self,
+        pids: Vec<Option<u32>>,
+        within: Duration,
+        clock: RunClock,
+    ) -> Result<Reading, String> {
         let slow = || "reading /proc takes too long".to_string();
         let permit = Arc::clone(&self.one).try_acquire_owned().map_err(|_| slow())?;
         let reading = spawn_blocking(move || {
-            let read = (each(&pids, RESTS), kernel::sample());
+            let read = (each(&pids, RESTS, &clock), kernel::sample());
             drop(permit);
             read
         });
@@ -44,13 +50,13 @@ impl Machine {
     }
 }
 
-fn each(pids: &[Option<u32>], rests: Duration) -> Vec<Option<ProcessFigures>> {
+fn each(pids: &[Option<u32>], rests: Duration, clock: &RunClock) -> Vec<Option<ProcessFigures>> {
     let rest = rests / u32::try_from(pids.len().max(1)).unwrap_or(u32::MAX);
     let read = |(number, pid): (usize, &Option<u32>)| {
         if number > 0 {
             std::thread::sleep(rest);
         }
-        pid.and_then(process::figures)
+        pid.and_then(|pid| process::figures(pid, clock))
     };
     pids.iter().enumerate().map(read).collect()
 }
@@ -61,15 +67,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_reading_that_hangs_is_not_joined_by_another() {
-        let machine = Machine::new();
+        let (machine, clock) = (Machine::new(), RunClock::new(0));
         let soon = Duration::from_secs(30);
-        let read = machine.read(vec![Some(std::process::id()), None], soon).await;
+        let read = machine.read(vec![Some(std::process::id()), None], soon, clock).await;
         let (processes, kernel) = read.expect("/proc is there");
         assert!(matches!(processes[..], [Some(_), None]), "{processes:?}");
         assert!(kernel.busy_us.is_some());
         let hanging = Arc::clone(&machine.one).try_acquire_owned().expect("the first is over");
-        assert_eq!(machine.read(Vec::new(), soon).await, Err("reading /proc takes too long".into()));
+        assert_eq!(machine.read(Vec::new(), soon, clock).await, Err("reading /proc takes too long".into()));
         drop(hanging);
-        assert!(machine.read(Vec::new(), soon).await.is_ok());
+        assert!(machine.read(Vec::new(), soon, clock).await.is_ok());
     }
 }

@@ -57,7 +57,8 @@ pub(crate) fn describe(figures: &Figures) -> String {
 
 /// True where there is such a process, and its memory may be read.
 pub(crate) fn can_read(pid: u32) -> bool {
-    process::figures(pid).is_some_and(|figures| figures.anonymous_bytes.or(figures.rss_bytes).is_some())
+    process::figures(pid, &RunClock::new(0))
+        .is_some_and(|figures| figures.anonymous_bytes.or(figures.rss_bytes).is_some())
 }
 
 /// Begins to sample, at each whole second of the run's clock, until the handle is aborted or nobody listens. `proxy` is the
@@ -112,7 +113,7 @@ impl Collector {
             Source::Server { metrics, pid } => server(metrics.as_ref(), *pid).await,
         };
         let pids = replicas.iter().map(|one| one.pid).collect();
-        let kernel = match self.machine.read(pids, READ_WITHIN).await {
+        let kernel = match self.machine.read(pids, READ_WITHIN, *clock).await {
             Ok((processes, kernel)) => {
                 for (replica, figures) in replicas.iter_mut().zip(processes) {
                     match (figures, replica.pid) {
@@ -129,8 +130,8 @@ impl Collector {
             }
         };
         let second = end.saturating_sub(1) as u32;
-        let proxy_cpu_us = self.proxy.and_then(process::cpu_us);
-        ClusterSample { at_us, second, replicas, kernel, proxy_cpu_us, missing: reasons(&missing) }
+        let (proxy_cpu_us, proxy_cpu_read_us) = self.proxy.and_then(|proxy| process::cpu_us(proxy, clock)).unzip();
+        ClusterSample { at_us, second, replicas, kernel, proxy_cpu_us, proxy_cpu_read_us, missing: reasons(&missing) }
     }
 }
 

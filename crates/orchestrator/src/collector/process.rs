@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use erlmcp_load::clock::RunClock;
 use erlmcp_record::{MemorySource, ReplicaSample};
 use procfs::process::{Process, Stat};
 use rustix::param::{clock_ticks_per_second, page_size};
@@ -14,6 +15,8 @@ pub(super) struct ProcessFigures {
     pub(super) rss_bytes: Option<u64>,
     /// Since its start, microseconds.
     pub(super) cpu_us: Option<u64>,
+    /// When that was read, run clock.
+    pub(super) cpu_read_us: Option<u64>,
     /// Time that its threads, those that live, were ready and had no core, microseconds.
     pub(super) run_delay_us: Option<u64>,
     pub(super) descriptors: Option<u64>,
@@ -30,6 +33,7 @@ impl ProcessFigures {
         };
         into.rss_bytes = self.rss_bytes;
         into.cpu_us = self.cpu_us;
+        into.cpu_read_us = self.cpu_read_us;
         into.run_delay_us = self.run_delay_us;
         into.threads = self.threads;
         into.descriptors = self.descriptors.or(into.descriptors);
@@ -37,23 +41,25 @@ impl ProcessFigures {
 }
 
 /// None: there is no such process, or nothing of it may be read.
-pub(super) fn figures(pid: u32) -> Option<ProcessFigures> {
+pub(super) fn figures(pid: u32, clock: &RunClock) -> Option<ProcessFigures> {
     let process = Process::new(i32::try_from(pid).ok()?).ok()?;
     let stat = process.stat().ok().filter(|stat| !matches!(stat.state, 'Z' | 'X'))?;
+    let cpu_read_us = Some(clock.now_us());
     let (anonymous_bytes, rss_bytes) = memory(&process);
     Some(ProcessFigures {
         anonymous_bytes,
         rss_bytes,
         cpu_us: Some(cpu_of(&stat)),
+        cpu_read_us,
         run_delay_us: run_delay_us(&process),
         descriptors: descriptors(pid),
         threads: u64::try_from(stat.num_threads).ok(),
     })
 }
 
-/// CPU that a process has used since its start, microseconds.
-pub(super) fn cpu_us(pid: u32) -> Option<u64> {
-    Process::new(i32::try_from(pid).ok()?).ok()?.stat().ok().map(|stat| cpu_of(&stat))
+/// CPU that a process has used since its start, and when that was read, microseconds.
+pub(super) fn cpu_us(pid: u32, clock: &RunClock) -> Option<(u64, u64)> {
+    Process::new(i32::try_from(pid).ok()?).ok()?.stat().ok().map(|stat| (cpu_of(&stat), clock.now_us()))
 }
 
 fn cpu_of(stat: &Stat) -> u64 {
@@ -93,10 +99,10 @@ mod tests {
         for number in 0..20_000_000u64 {
             work = std::hint::black_box(work ^ number);
         }
-        let figures = figures(std::process::id()).expect("it runs");
+        let figures = figures(std::process::id(), &RunClock::new(0)).expect("it runs");
         assert!(figures.anonymous_bytes > Some(0) && figures.rss_bytes >= figures.anonymous_bytes, "{figures:?}");
         assert!(figures.threads > Some(0), "{figures:?}");
-        assert!(figures.cpu_us > Some(0) && figures.run_delay_us.is_some(), "{figures:?}");
+        assert!(figures.cpu_us.min(figures.cpu_read_us) > Some(0) && figures.run_delay_us.is_some(), "{figures:?}");
     }
 
     #[test]
@@ -116,11 +122,11 @@ mod tests {
     fn one_that_ended_has_none() {
         let mut child = std::process::Command::new("true").spawn().expect("it is there");
         let pid = child.id();
-        while figures(pid).is_some() {
+        while figures(pid, &RunClock::new(0)).is_some() {
             std::thread::yield_now();
         }
         child.wait().expect("it was a child");
-        assert_eq!(figures(pid), None);
-        assert_eq!(figures(u32::MAX), None);
+        assert_eq!(figures(pid, &RunClock::new(0)), None);
+        assert_eq!(figures(u32::MAX, &RunClock::new(0)), None);
     }
 }

@@ -32,6 +32,14 @@ const KILL_WITHIN: Duration = Duration::from_secs(5);
 /// Replicas of a supervisor that was killed die with it; the kernel takes its time over their thousands of sockets.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
+/// All of that together, and what is asked before.
+pub(super) const STOPPED_WITHIN: Duration = control::ANSWER_WITHIN
+    .saturating_mul(4)
+    .saturating_add(STOP_WITHIN)
+    .saturating_add(TERM_WITHIN)
+    .saturating_add(KILL_WITHIN)
+    .saturating_add(GONE_WITHIN);
+
 /// A supervisor that this process started.
 #[derive(Debug)]
 pub(super) struct OwnCluster {

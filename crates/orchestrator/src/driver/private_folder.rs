@@ -36,7 +36,10 @@ impl PrivateFolder {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Self::hold(path),
+                Ok(()) => match Self::hold(path) {
+                    Ok(held) => return Ok(held),
+                    Err(why) => last = Some(why),
+                },
                 Err(error) => last = Some(format!("{} cannot be created: {error}", path.display())),
             }
         }
@@ -46,7 +49,8 @@ impl PrivateFolder {
     fn hold(path: PathBuf) -> Result<Self, String> {
         let held = File::create(path.join(ALIVE)).and_then(|alive| {
             flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
-            Ok(alive)
+            // Another run may have swept it away before it was held.
+            path.join(ALIVE).metadata().map(|_| alive)
         });
         match held {
             Ok(alive) => Ok(Self { path, _alive: alive }),
@@ -71,23 +75,26 @@ impl Drop for PrivateFolder {
     }
 }
 
-/// Removes what killed runs of this user left behind: folders with a socket that nobody listens at any more, and that no
-/// run holds.
+/// Removes what killed runs of this user left behind: folders that no run holds, with a socket that nobody listens at any
+/// more, or that were left before there was one.
 fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     let ours = rustix::process::geteuid().as_raw();
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
         let is_ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == ours);
         let listens = || UnixStream::connect(entry.path().join(SOCKET)).map_err(|error| error.kind());
-        if is_ours && matches!(listens(), Err(ErrorKind::ConnectionRefused)) && !is_held(&entry.path()) {
+        // Held while the folder is removed, so that nobody comes to hold it meanwhile.
+        let alive = File::open(entry.path().join(ALIVE));
+        let is_free = |alive: &File| flock(alive, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let is_dead = || match (listens(), &alive) {
+            (Err(ErrorKind::ConnectionRefused | ErrorKind::NotFound), Ok(alive)) => is_free(alive),
+            (Err(ErrorKind::ConnectionRefused), Err(_)) => true,
+            _ => false,
+        };
+        if is_ours && is_dead() {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-}
-
-fn is_held(folder: &Path) -> bool {
-    let held = |alive| flock(&alive, FlockOperation::NonBlockingLockShared).is_err();
-    File::open(folder.join(ALIVE)).is_ok_and(held)
 }
 
 #[cfg(test)]
@@ -117,7 +124,8 @@ mod tests {
             path
         };
         let [dead, alive, young, other] = ["erlmcp-run-1-0", "erlmcp-run-2-0", "erlmcp-run-3-0", "else"].map(folder);
-        let headless = folder("erlmcp-run-4-0");
+        let (headless, early) = (folder("erlmcp-run-4-0"), folder("erlmcp-run-5-0"));
+        fs::write(early.join(ALIVE), "").expect("it is ours");
         drop(UnixListener::bind(headless.join(SOCKET)).expect("a socket"));
         let _held = PrivateFolder::hold(headless.clone()).expect("it is ours");
         drop(UnixListener::bind(dead.join(SOCKET)).expect("a socket"));
@@ -125,6 +133,7 @@ mod tests {
         let _listener = UnixListener::bind(alive.join(SOCKET)).expect("a socket");
         sweep(parent.path());
         assert_eq!([dead, alive, young, other].map(|path| path.exists()), [false, true, true, true]);
+        assert!(!early.exists(), "its run was killed before there was a socket");
         assert!(headless.exists(), "its run starts another supervisor there");
     }
 }

@@ -66,7 +66,10 @@ async fn an_attached_cluster_is_asked_watched_and_left_running() {
     assert!(matches!(answer(&mut events).await, Answer::Scaled(Ok(_))));
     assert!(cluster.asked().contains(&r#"{"op":"scale","replicas":2}"#.to_string()));
     driver.ask(Ask::Heal { id: 3 });
-    assert_eq!(answer(&mut events).await, Answer::Healed { id: 3, outcome: Err("fault 3 is not in force".into()) });
+    assert_eq!(
+        answer(&mut events).await,
+        Answer::Healed { id: 3, outcome: Err(HealError::Otherwise("fault 3 is not in force".into())) }
+    );
 
     driver.ask(inject(4, Kind::Kill, 2));
     let injected = injected(4, &mut events).await.expect("our child can be killed");

@@ -7,7 +7,7 @@ use super::herd::{Herd, Stirred};
 use super::slow::SlowClients;
 use super::storm::RetryStorm;
 use crate::action::{Action, Ask};
-use crate::event::{Answer, Change, Event, Healed, Injected};
+use crate::event::{Answer, Change, Event, HealError, Healed, Injected};
 use crate::fault::{Fault, Kind};
 use crate::machine::{Facts, Observation, Place};
 use crate::plan::RECOVERY_BOUND;
@@ -206,13 +206,17 @@ impl Course {
         Action::Ask(Ask::Heal { id: self.row.id })
     }
 
-    fn healed(&mut self, outcome: &Result<Healed, String>, now_us: u64) -> Vec<Action> {
+    fn healed(&mut self, outcome: &Result<Healed, HealError>, now_us: u64) -> Vec<Action> {
         match outcome {
             Ok(healed) => {
                 self.row.healed_us = Some(healed.healed_us);
                 self.row.heal_verified_us = Some(healed.verified_us);
             }
-            Err(why) => self.row.note = Some(why.clone()),
+            Err(error) => self.row.note = Some(error.to_string()),
+        }
+        if let Err(error @ HealError::Early(_)) = outcome {
+            self.row.inconclusive = Some(error.to_string());
+            self.inconclusive.clone_from(&self.row.inconclusive);
         }
         if self.state == State::HealingToEnd {
             self.state = State::Over;

@@ -4,6 +4,7 @@ use erlmcp_load::proto::command::Command;
 use erlmcp_record::{Entry, FaultRow};
 
 use crate::action::Ask;
+use crate::event::HealError;
 use crate::fault::{self, Kind};
 use crate::plan::{Block, Burst, Fault, Faults, Overflow, Step};
 use crate::stage::{SECOND, Stage};
@@ -83,6 +84,18 @@ fn a_fault_without_effect_is_inconclusive() {
         assert_eq!(stage.scenario().inconclusive.as_deref(), Some("the process did not end"));
         assert_eq!(stage.fault_row().effect_us, None);
     }
+}
+
+#[test]
+fn a_fault_that_was_undone_before_its_time_is_inconclusive() {
+    let mut stage = partition();
+    stage.troupe.healing = Err(HealError::Early("the watchdog was killed".into()));
+    stage.run_to_end(60 * SECOND);
+    let why = "it was undone before its time: the watchdog was killed";
+    let fault = stage.fault_row();
+    assert_eq!((fault.inconclusive.as_deref(), fault.note.as_deref()), (Some(why), Some(why)));
+    assert!(fault.effect_us.is_some() && fault.healed_us.is_none());
+    assert_eq!(stage.scenario().inconclusive.as_deref(), Some(why));
 }
 
 #[test]

@@ -197,6 +197,7 @@ fn cluster() -> ClusterSample {
         memory_source: MemorySource::Anonymous,
         rss_bytes: Some(21_000_000),
         cpu_us: Some(3_000_000),
+        cpu_read_us: None,
         run_delay_us: Some(40_000),
         descriptors: Some(8_360),
         threads: None,
@@ -209,6 +210,7 @@ fn cluster() -> ClusterSample {
         kernel: KernelSample { tcp_memory_bytes: Some(4_096), ..KernelSample::default() },
         missing: Some("replica 2 does not answer".into()),
         proxy_cpu_us: None,
+        proxy_cpu_read_us: None,
     }
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use erlmcp_record::{
-    Entry, JournalError, JournalReader, JournalTail, JournalWriter, RECORD_VERSION, close_part, press_part,
+    Entry, JournalError, JournalReader, JournalTail, JournalWriter, RECORD_VERSION, close_part, find_journal,
+    press_part,
 };
 use tempfile::TempDir;
 
@@ -154,4 +155,28 @@ fn a_part_that_cannot_be_compressed_stays_as_it_is() {
     assert!(press_part(folder.path(), 1, |_| ()).is_err(), "nothing was closed");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing half done is left");
     assert_eq!(read(folder.path()).0.expect("as before"), rows());
+}
+
+#[test]
+fn a_writer_that_was_killed_between_two_parts_leaves_a_journal() {
+    let all = rows();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = JournalWriter::create(folder.path()).expect("a new journal");
+    let mut early = JournalTail::open(folder.path()).expect("a journal");
+    let (before, after) = all.split_at(3);
+    before.iter().for_each(|row| writer.append(row).expect("written"));
+    writer.begin_part(|file| file).expect("begun");
+    after.iter().for_each(|row| writer.append(row).expect("written"));
+    writer.flush().expect("flushed");
+    // The first rename of two.
+    fs::rename(path(&folder), folder.path().join("journal-000001.jsonl")).expect("renamed");
+    let followed = |tail: &mut JournalTail| (0..3).flat_map(|_| tail.read().expect("rows")).collect::<Vec<_>>();
+    assert_eq!(read(folder.path()).0.expect("both parts"), all);
+    assert_eq!(followed(&mut early), all);
+    assert_eq!(followed(&mut JournalTail::open(folder.path()).expect("a journal")), all);
+    assert!(!path(&folder).exists(), "a reader changes nothing: the writer may be there");
+    assert!(find_journal(folder.path()), "it is one");
+    assert!(path(&folder).exists() && !folder.path().join("journal.jsonl.next").exists());
+    assert_eq!(read(folder.path()).0.expect("both parts"), all);
+    assert!(!find_journal(&folder.path().join("none")));
 }

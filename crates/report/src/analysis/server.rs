@@ -152,7 +152,8 @@ pub(crate) fn cpu_percent_between(
     from: (&ClusterSample, &ReplicaSample),
     to: (&ClusterSample, &ReplicaSample),
 ) -> Option<f64> {
-    let elapsed_us = to.0.at_us.checked_sub(from.0.at_us).filter(|us| *us > 0)?;
+    let read_us = |(sample, replica): (&ClusterSample, &ReplicaSample)| replica.cpu_read_us.unwrap_or(sample.at_us);
+    let elapsed_us = read_us(to).checked_sub(read_us(from)).filter(|us| *us > 0)?;
     let used_us = to.1.cpu_us?.checked_sub(from.1.cpu_us?)?;
     (from.1.pid == to.1.pid).then(|| used_us as f64 * 100.0 / elapsed_us as f64)
 }
@@ -186,14 +187,17 @@ impl Analysis {
         found
     }
 
-    /// CPU of the run's fault proxy in percent of one core: the most between two samples; None: it has none, or it was not
-    /// told.
+    /// CPU of the run's fault proxy in percent of one core: the most over [`PROXY_MEAN_US`]; None: it has none, or it was
+    /// not told for so long.
     pub(crate) fn proxy_cpu_percent(&self) -> Option<f64> {
         let samples = self.seconds.values().filter_map(|second| second.cluster.as_ref());
-        let told: Vec<(u64, u64)> = samples.filter_map(|sample| Some((sample.at_us, sample.proxy_cpu_us?))).collect();
-        let shares = told.windows(2).filter_map(|pair| {
-            let elapsed_us = pair[1].0.checked_sub(pair[0].0).filter(|us| *us > 0)?;
-            Some(pair[1].1.saturating_sub(pair[0].1) as f64 * 100.0 / elapsed_us as f64)
+        let told =
+            samples.filter_map(|sample| Some((sample.proxy_cpu_read_us.unwrap_or(sample.at_us), sample.proxy_cpu_us?)));
+        let told: Vec<(u64, u64)> = told.collect();
+        let shares = told.iter().filter_map(|(from_us, before)| {
+            let next = told.partition_point(|(at_us, _)| *at_us < from_us + PROXY_MEAN_US);
+            let (to_us, after) = told.get(next)?;
+            Some(after.saturating_sub(*before) as f64 * 100.0 / (to_us - from_us) as f64)
         });
         shares.max_by(f64::total_cmp)
     }
@@ -232,6 +236,9 @@ impl Analysis {
         (is_known || ended > 0).then_some(ended)
     }
 }
+
+/// A shorter burst of the proxy's work excuses nothing.
+const PROXY_MEAN_US: u64 = 5_000_000;
 
 /// So long at the end of a time may the processes not be seen.
 const UNSEEN_MAX_US: u64 = 3_000_000;

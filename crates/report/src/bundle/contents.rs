@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use erlmcp_record::is_part;
+use erlmcp_record::{find_journal, is_part};
 use ring::digest::{Context, SHA256};
 
 use super::{BundleError, Listed};
@@ -21,6 +21,9 @@ pub(super) fn is_of_a_run(name: &str) -> bool {
 /// What is packed of the run in `folder`, with sizes and hashes.
 pub(super) fn listed(folder: &Path) -> Result<Vec<Listed>, BundleError> {
     let read = |source: io::Error| BundleError::Read { path: folder.to_path_buf(), source };
+    if !find_journal(folder) {
+        return Err(BundleError::NoRun(folder.to_path_buf()));
+    }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(read)? {
         let entry = entry.map_err(read)?;
@@ -31,9 +34,6 @@ pub(super) fn listed(folder: &Path) -> Result<Vec<Listed>, BundleError> {
     }
     let place = |name: &String| NAMES.iter().position(|known| known == name).unwrap_or(0);
     found.sort_by_key(|name| (place(name), name != NAMES[0], name.clone()));
-    if found.first().is_none_or(|name| name != NAMES[0]) {
-        return Err(BundleError::NoRun(folder.to_path_buf()));
-    }
     found.into_iter().map(|name| hashed(folder, name)).collect()
 }
 

@@ -20,6 +20,9 @@ pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict
         let reason = row.note.clone().unwrap_or_else(|| "its effect was not seen".into());
         return Verdict::Inconclusive { reason };
     }
+    if let Some(reason) = &row.inconclusive {
+        return Verdict::Inconclusive { reason: reason.clone() };
+    }
     let fails = is_unhealed(fault)
         || is_undetected(fault)
         || is_unrecovered(fault)
@@ -106,7 +109,8 @@ fn all_leave_enough(analysis: &Analysis, from_us: u64) -> bool {
 /// Of some faults: how many had an effect, were not undone, not detected and not recovered from, and the seconds without
 /// progress. `cut` is what else could be why, where they were cut short.
 pub(crate) fn of_faults(analysis: &Analysis, faults: &[FaultFacts<'_>], cut: &Option<String>) -> [Evidence; 5] {
-    let made: Vec<&FaultFacts<'_>> = faults.iter().filter(|fault| fault.fault.effect_us.is_some()).collect();
+    let shows = |fault: &&FaultFacts<'_>| fault.fault.effect_us.is_some() && fault.fault.inconclusive.is_none();
+    let made: Vec<&FaultFacts<'_>> = faults.iter().filter(shows).collect();
     let count = |of: &dyn Fn(&FaultFacts<'_>) -> bool| made.iter().filter(|fault| of(fault)).count() as u64;
     let stalled = made.iter().map(|fault| stalled(analysis, fault));
     let (stalled, demanded) = stalled.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::counts::Met;
 use super::texts::ID;
 use super::{Group, Misbehaving};
+use crate::allowed::Allowed;
 use crate::misbehaviour::Misbehaviour;
 use crate::random::Random;
 
@@ -70,11 +71,11 @@ impl Client {
     }
 
     async fn deed(&self, turn: u64) -> Met {
-        let Misbehaving { endpoints, allow_foreign, texts, .. } = &*self.misbehaving;
+        let Misbehaving { endpoints, allowed, texts, .. } = &*self.misbehaving;
         let place = (self.number + turn) as usize % endpoints.len().max(1);
-        let address = endpoints.get(place).filter(|address| address.ip().is_loopback() || *allow_foreign);
+        let Some(address) = endpoints.get(place) else { return Met::NotConnected };
         let way = self.groups[self.group].way;
-        let Some(mut stream) = connect(address, way).await else { return Met::NotConnected };
+        let Some(mut stream) = connect(*address, *allowed, way).await else { return Met::NotConnected };
         match way {
             Misbehaviour::CutInRequest => {
                 let _ = stream.write_all(half(&texts.call)).await;
@@ -145,13 +146,12 @@ impl Client {
     }
 }
 
-async fn connect(address: Option<&SocketAddr>, way: Misbehaviour) -> Option<TcpStream> {
-    let address = *address?;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
-    if way == Misbehaviour::NeverReads {
-        socket.set_recv_buffer_size(UNREAD).ok()?;
-    }
-    let stream = timeout(CONNECT_WITHIN, socket.connect(address)).await.ok()?.ok()?;
+async fn connect(address: SocketAddr, allowed: Allowed, way: Misbehaviour) -> Option<TcpStream> {
+    let prepare = |socket: &TcpSocket| match way {
+        Misbehaviour::NeverReads => socket.set_recv_buffer_size(UNREAD),
+        _ => Ok(()),
+    };
+    let stream = timeout(CONNECT_WITHIN, allowed.connect(address, prepare)).await.ok()?.ok()?;
     let _ = stream.set_nodelay(true);
     // It is reset in the end: no TIME_WAIT on the machine under test.
     let _ = stream.set_zero_linger();

@@ -57,8 +57,15 @@ async fn row_of_each(duration_us: u64, cut: bool) -> BTreeMap<String, Misbehavin
     });
     let clock = RunClock::new(monotonic_ns());
     let (endpoints, timeout) = (vec![address], Duration::from_secs(5));
-    let misbehaving =
-        Misbehaving { agent: 0, seed: 1, clock, endpoints, allow_foreign: false, timeout, texts: texts() };
+    let misbehaving = Misbehaving {
+        agent: 0,
+        seed: 1,
+        clock,
+        endpoints,
+        allowed: crate::allowed::Allowed { foreign: false },
+        timeout,
+        texts: texts(),
+    };
     let clients = |way: Misbehaviour| proto::MisbehavingClients {
         way: way.name().into(),
         clients: 2,

@@ -91,7 +91,7 @@ impl<'t> Exchanger<'t> {
     /// # Errors
     /// Where the address is not one that may be connected to.
     pub(super) fn new(target: &'t Target, address: SocketAddr, patience: Duration) -> Result<Self, Trouble> {
-        if !address.ip().is_loopback() && !target.allow_foreign {
+        if !target.allowed.has(address) {
             return Err(Trouble::Foreign(address));
         }
         Ok(Self { target, address, patience, channel: None, side: None, spoken: None, last_id: 0, has_streamed: false })
@@ -273,7 +273,8 @@ impl<'t> Exchanger<'t> {
     }
 
     pub(super) fn connect_plain(&self) -> Result<TcpStream, Trouble> {
-        TcpStream::connect_timeout(&self.address, self.patience).map_err(|error| match error.kind() {
+        self.target.allowed.connect_within(self.address, self.patience).map_err(|error| match error.kind() {
+            ErrorKind::PermissionDenied if !self.target.allowed.has(self.address) => Trouble::Foreign(self.address),
             ErrorKind::ConnectionRefused => Trouble::Refused(self.address),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => {
                 Trouble::ConnectTimeout(self.address, self.patience.as_secs())

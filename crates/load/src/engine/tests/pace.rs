@@ -126,7 +126,26 @@ fn refused_operations_are_tried_again_until_done() {
     assert!(retries > 50 && retries == refusals, "{retries} {refusals}");
     let operation = stage.hist(2, Kind::Queued, |row| row.operation.as_ref());
     assert!(operation.min_us().is_some_and(|us| us >= 299_000), "{operation:?}");
-    assert!(stage.latency(2, Kind::Queued).max_us().is_some_and(|us| us < 300_000), "of the last attempt only");
+}
+
+#[test]
+fn the_latency_of_what_was_refused_first_runs_from_when_it_was_to_be_sent() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(1);
+    // The one connection's first request was answered with the first of them.
+    stage.peer(0).replies = vec![Reply::Good, Reply::Refuse(200)];
+    let start_us = stage.now_us();
+    let load = proto::Load { block: 2, phase: 4, rate: 1.0, start_us, duration_us: S, ..proto::Load::default() };
+    stage.engine.order(Order::Load(proto::Load { retry_refused: true, ..load }));
+    stage.until_done(2);
+    let rows = || stage.rows(2, Kind::Load);
+    assert_eq!((stage.fate(2, Kind::Load, Fate::Ok), rows().map(|row| row.retries).sum::<u64>()), (1, 1));
+    let latency = stage.latency(2, Kind::Load);
+    assert!(latency.min_us().is_some_and(|us| us >= 199_000), "{latency:?}");
+    let service = stage.hist(2, Kind::Load, |row| row.service.as_ref());
+    assert!(service.max_us().is_some_and(|us| us < 100_000), "its last attempt was quick: {service:?}");
+    let lag = stage.hist(2, Kind::Load, |row| row.send_lag.as_ref());
+    assert!(lag.max_us().is_none_or(|us| us < 100_000), "each attempt was sent when it was due: {lag:?}");
 }
 
 #[test]
@@ -194,6 +213,11 @@ fn a_sequence_survives_its_connection_but_not_its_server() {
     dead.until_done(7);
     assert_eq!(dead.fate(7, Kind::Sequential, Fate::UnsentConnection), 20);
     assert_eq!(dead.sockets(), 0);
+    let mut poor = Stage::new(vec![Peer::good()]);
+    poor.engine.net.descriptors = 0;
+    poor.engine.order(Order::Sequential(proto::Sequential { block: 7, phase: 1, count: 20 }));
+    poor.until_done(7);
+    assert_eq!(poor.fate(7, Kind::Sequential, Fate::UnsentNoDescriptor), 20, "the generator blames itself");
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Stage {
             spread_sources: true,
             reset_on_close: true,
             tokens: crate::tokens::Tokens::default(),
-            allow_foreign: false,
+            allowed: crate::allowed::Allowed { foreign: false },
             raw_latencies: false,
         };
         let mut engine = Engine::new(net, settings, Calls::for_tests());

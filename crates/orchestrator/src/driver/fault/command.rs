@@ -68,6 +68,10 @@ impl FaultDriver for Commands {
         force.heal((&self.watchdog, &self.clock), None).await
     }
 
+    fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
+    }
+
     async fn end(&self) -> Vec<String> {
         self.watchdog.end().await
     }

@@ -1,8 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::{FaultDriver, HealError};
 use crate::event::{Answer, Event, Healed, Injected};
@@ -12,6 +14,11 @@ use crate::fault::Fault;
 const WAITING_MAX: usize = 64;
 /// Faults in force at the same time, far above what a plan has.
 const IN_FORCE_MAX: usize = 256;
+
+/// What was undone is seen to be so: a store that was killed and has to read its history is the slowest.
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
+/// For the end of everything nobody waits longer: when the run is over, the watchdog undoes the rest alone.
+pub(in crate::driver) const UNDONE_MAX: Duration = Duration::from_secs(120);
 
 /// What can be ordered. Faults have numbers: those of the record.
 #[derive(Debug)]
@@ -72,7 +79,10 @@ impl<D: FaultDriver> Desk<D> {
                 Some(Ok(done)) = self.working.join_next() => self.done(done).await,
             }
         };
-        self.undo().await;
+        let within = (self.driver.watchdog().undone_within() + SEEN_WITHIN).min(UNDONE_MAX);
+        if timeout(within, self.undo()).await.is_err() {
+            self.stuck.push(format!("it is not known whether every fault was undone within {} s", within.as_secs()));
+        }
         if let Some(answer) = answer {
             let _ = answer.send(self.stuck);
         }
@@ -97,7 +107,8 @@ impl<D: FaultDriver> Desk<D> {
         } else if self.injecting.contains(&id) {
             self.unwanted.insert(id);
         } else {
-            self.tell(Answer::Healed { id, outcome: Err(format!("fault {id} is not in force")) }).await;
+            let why = HealError::Otherwise(format!("fault {id} is not in force"));
+            self.tell(Answer::Healed { id, outcome: Err(why) }).await;
         }
     }
 
@@ -118,7 +129,7 @@ impl<D: FaultDriver> Desk<D> {
                 if let Err(HealError::Stuck(why)) = &outcome {
                     self.stuck.push(why.clone());
                 }
-                self.tell(Answer::Healed { id, outcome: outcome.map_err(|error| error.to_string()) }).await;
+                self.tell(Answer::Healed { id, outcome }).await;
             }
         }
     }

@@ -19,7 +19,6 @@ use crate::event::Injected;
 /// The kernel counts a starved group ten times a second; memory has to be asked for first.
 const SEEN_WITHIN: Duration = Duration::from_secs(8);
 const PERIOD_US: u64 = 100_000;
-const PREFIX: &str = "erlmcp-";
 /// Half a request that asks the replica for a buffer, on so many connections at most.
 const HOARD_BYTES: usize = 900_000;
 const HOARDS_MAX: usize = 512;
@@ -71,16 +70,25 @@ fn home(mounts: &str, own: &str, controller: &str) -> Option<PathBuf> {
     Some(if path.is_dir() { path } else { PathBuf::from(mount) })
 }
 
+/// How the names of our groups begin. Containers may share a controller: a process's number means something only in its own
+/// namespace.
+fn prefix() -> String {
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let number: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    format!("erlmcp-{number}-")
+}
+
 fn new_group(home: &Path) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    home.join(format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)))
+    home.join(format!("{}{}-{}", prefix(), std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// Groups of runs that are no more, killed together with their watchdog.
 fn sweep(home: &Path) {
+    let prefix = prefix();
     for entry in fs::read_dir(home).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
+        let owner = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.split_once('-'));
         let Some(pid) = owner.and_then(|(pid, _)| pid.parse::<u32>().ok()) else { continue };
         if !Path::new(&format!("/proc/{pid}")).exists() {
             for pid in fs::read_to_string(entry.path().join("cgroup.procs")).unwrap_or_default().lines() {
@@ -218,10 +226,17 @@ mod tests {
     #[test]
     fn only_groups_of_the_dead_are_swept_away() {
         let home = tempfile::tempdir().expect("a folder");
-        let ours = format!("{PREFIX}{}-0", std::process::id());
-        let names = [format!("{PREFIX}4194999-3"), ours, "else".into(), "erlmcp-x-1".into()];
+        let prefix = prefix();
+        let names = [
+            format!("{prefix}4194999-3"),
+            format!("{prefix}{}-0", std::process::id()),
+            "erlmcp-1-4194999-3".into(),
+            "else".into(),
+            format!("{prefix}x-1"),
+        ];
         names.iter().for_each(|name| fs::create_dir(home.path().join(name)).expect("it is ours"));
         sweep(home.path());
-        assert_eq!(names.map(|name| home.path().join(name).exists()), [false, true, true, true]);
+        let are_there = names.map(|name| home.path().join(name).exists());
+        assert_eq!(are_there, [false, true, true, true, true], "the third is of another namespace");
     }
 }

@@ -71,12 +71,12 @@ impl Force {
                 let closed = table.close().await;
                 let healed_us = clock.now_us();
                 let released = watchdog.release(ticket).await;
-                closed.and(released).map_err(HealError::Stuck)?;
+                closed.map_err(HealError::Stuck).and(released)?;
                 (healed_us, addresses)
             }
             Force::Held { ticket, after, addresses } => {
                 let healed_us = clock.now_us();
-                watchdog.release(ticket).await.map_err(HealError::Stuck)?;
+                watchdog.release(ticket).await?;
                 after.see().await?;
                 (healed_us, addresses)
             }

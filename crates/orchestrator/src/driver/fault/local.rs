@@ -1,5 +1,6 @@
 use super::hold::Force;
 use super::{Bench, FaultDriver, HealError, descriptors, ending, group, kill, packets, pause, proxied, store};
+use crate::driver::watchdog::Watchdog;
 use crate::event::{Healed, Injected};
 use crate::fault::{Fault, Kind};
 
@@ -38,6 +39,10 @@ impl FaultDriver for Bench {
 
     async fn heal(&self, force: Force) -> Result<Healed, HealError> {
         force.heal((&self.watchdog, &self.clock), self.own.as_ref()).await
+    }
+
+    fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
     }
 
     async fn end(&self) -> Vec<String> {

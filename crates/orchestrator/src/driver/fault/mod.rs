@@ -26,10 +26,12 @@ pub(super) use bench::Bench;
 pub(super) use command::Commands;
 #[cfg(test)]
 pub(super) use contract::bench as bench_of_tests;
-pub(super) use desk::{Desk, Order};
+pub(super) use desk::{Desk, Order, UNDONE_MAX};
 pub(super) use group::Groups;
 pub(super) use proxied::{Front, FrontProxy, cost as proxy_cost};
 
+use super::watchdog::Watchdog;
+pub(super) use crate::event::HealError;
 use crate::event::{Healed, Injected};
 use crate::fault::Fault;
 
@@ -44,17 +46,9 @@ pub(super) trait FaultDriver: Debug + Send + Sync + 'static {
     /// Undoes it and sees that it is undone.
     fn heal(&self, in_force: Self::InForce) -> impl Future<Output = Result<Healed, HealError>> + Send;
 
+    /// What knows what must be undone.
+    fn watchdog(&self) -> &Watchdog;
+
     /// Undoes whatever is still in force; what could not be undone.
     fn end(&self) -> impl Future<Output = Vec<String>> + Send;
-}
-
-/// Why a fault is not known to be healed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum HealError {
-    /// It is still in force.
-    #[error("{0}")]
-    Stuck(String),
-    /// It is not, but not all is as it was.
-    #[error("{0}")]
-    Otherwise(String),
 }

@@ -37,9 +37,10 @@ pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injec
             Ok((Force::Filtered { table, ticket, addresses }, injected))
         }
         None => {
-            table.close().await?;
             let of = addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
-            bench.give_up(ticket, format!("packets of {of} were not seen to be dropped")).await
+            let unseen = format!("packets of {of} were not seen to be dropped");
+            let closed = table.close().await;
+            bench.give_up(ticket, closed.err().map_or(unseen.clone(), |stuck| format!("{unseen}; {stuck}"))).await
         }
     }
 }

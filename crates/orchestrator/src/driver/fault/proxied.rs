@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Child;
 use tokio::sync::Mutex;
@@ -19,7 +20,7 @@ use crate::collector::Page;
 use crate::driver::watchdog::Program;
 use crate::event::Injected;
 use crate::fault::{Fault, Kind};
-use crate::proxy::{Reply, Request, Weather};
+use crate::proxy::{Numbered, Reply, Request, Weather};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
@@ -34,8 +35,7 @@ const COST_PAGES: u32 = 51;
 #[derive(Debug)]
 pub(in crate::driver) struct FrontProxy {
     child: Child,
-    answers: BufReader<OwnedReadHalf>,
-    writing: OwnedWriteHalf,
+    talk: Talk,
     /// Where clients connect, by replica.
     pub(in crate::driver) addresses: BTreeMap<u16, SocketAddr>,
     /// In front of which the weather is bad.
@@ -45,15 +45,53 @@ pub(in crate::driver) struct FrontProxy {
 /// None where no proxy is wanted.
 pub(in crate::driver) type Front = Arc<Mutex<Option<FrontProxy>>>;
 
+/// Questions to the proxy and their answers.
+#[derive(Debug)]
+struct Talk {
+    answers: Lines<BufReader<OwnedReadHalf>>,
+    writing: OwnedWriteHalf,
+    /// The number of the last question.
+    asked: u64,
+}
+
+impl Talk {
+    fn over(stream: UnixStream) -> Self {
+        let (reading, writing) = stream.into_split();
+        Self { answers: BufReader::new(reading).lines(), writing, asked: 0 }
+    }
+
+    async fn ask(&mut self, request: &Request) -> Result<Reply, String> {
+        self.asked += 1;
+        let number = self.asked;
+        let text =
+            serde_json::to_string(&Numbered { number, said: request }).map_err(|error| error.to_string())? + "\n";
+        let exchange = async {
+            self.writing.write_all(text.as_bytes()).await.ok()?;
+            loop {
+                let line = self.answers.next_line().await.ok()??;
+                match serde_json::from_str::<Numbered<Reply>>(&line) {
+                    Ok(reply) if reply.number == number => return Some(reply.said),
+                    // To a question that was given up.
+                    _ => {}
+                }
+            }
+        };
+        let reply = timeout(ANSWER_WITHIN, exchange).await.ok().flatten().ok_or("the fault proxy does not answer")?;
+        match reply.error {
+            Some(error) => Err(error),
+            None => Ok(reply),
+        }
+    }
+}
+
 impl FrontProxy {
     /// Starts one in front of these replicas' own addresses.
     pub(in crate::driver) async fn start(program: &Program, targets: &[(u16, SocketAddr)]) -> Result<Self, String> {
         let (child, stream) = program.start()?;
-        let (reading, writing) = stream.into_split();
-        let (addresses, at_work) = (BTreeMap::new(), BTreeSet::new());
-        let mut proxy = Self { child, answers: BufReader::new(reading), writing, addresses, at_work };
+        let (talk, addresses, at_work) = (Talk::over(stream), BTreeMap::new(), BTreeSet::new());
+        let mut proxy = Self { child, talk, addresses, at_work };
         for (replica, target) in targets {
-            let reply = proxy.ask(&Request::Front { target: *target }).await?;
+            let reply = proxy.talk.ask(&Request::Front { target: *target }).await?;
             proxy.addresses.insert(*replica, reply.address.ok_or("the fault proxy does not say where it is")?);
         }
         Ok(proxy)
@@ -64,25 +102,10 @@ impl FrontProxy {
         self.child.id()
     }
 
-    async fn ask(&mut self, request: &Request) -> Result<Reply, String> {
-        let text = serde_json::to_string(request).map_err(|error| error.to_string())? + "\n";
-        let exchange = async {
-            self.writing.write_all(text.as_bytes()).await.ok()?;
-            let mut line = String::new();
-            self.answers.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
-            serde_json::from_str::<Reply>(&line).ok()
-        };
-        let reply = timeout(ANSWER_WITHIN, exchange).await.ok().flatten().ok_or("the fault proxy does not answer")?;
-        match reply.error {
-            Some(error) => Err(error),
-            None => Ok(reply),
-        }
-    }
-
     async fn set(&mut self, replicas: &[u16], weather: Weather, at_most: Duration) -> Result<Vec<SocketAddr>, String> {
         let fronts = self.fronts(replicas)?;
         let at_most_ms = at_most.as_millis() as u64;
-        self.ask(&Request::Set { fronts: fronts.clone(), weather, at_most_ms }).await?;
+        self.talk.ask(&Request::Set { fronts: fronts.clone(), weather, at_most_ms }).await?;
         Ok(fronts)
     }
 
@@ -99,9 +122,13 @@ impl FrontProxy {
         if let Some(replica) = fault.replicas.iter().find(|replica| self.at_work.contains(replica)) {
             return Err(format!("the fault proxy does something else to replica {replica} already"));
         }
-        let fronts = self.set(&fault.replicas, weather(fault), fault.hold + SEEN_WITHIN + MARGIN).await?;
-        self.at_work.extend(&fault.replicas);
-        Ok(fronts)
+        let set = self.set(&fault.replicas, weather(fault), fault.hold + SEEN_WITHIN + MARGIN).await;
+        match set {
+            Ok(_) => self.at_work.extend(&fault.replicas),
+            // It may do it later: then fair weather comes after that.
+            Err(_) => drop(self.end(&fault.replicas).await),
+        }
+        set
     }
 
     async fn end(&mut self, replicas: &[u16]) -> Result<Vec<SocketAddr>, String> {
@@ -216,4 +243,32 @@ pub(in crate::driver) async fn cost(own: SocketAddr, through: SocketAddr, clock:
         times[times.len() / 2]
     });
     Some((direct, through))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_late_answer_is_not_taken_for_that_of_the_next_question() {
+        let (ours, theirs) = UnixStream::pair().expect("a socket");
+        let mut talk = Talk::over(ours);
+        let (reading, mut writing) = theirs.into_split();
+        let mut questions = BufReader::new(reading).lines();
+        let proxy = async {
+            for error in ["late", "in time"] {
+                let line = questions.next_line().await.expect("it is read").expect("it is asked");
+                let number = serde_json::from_str::<Numbered<Request>>(&line).expect("a question").number;
+                let reply = Numbered { number, said: Reply { error: Some(error.into()), address: None } };
+                let text = serde_json::to_string(&reply).expect("JSON") + "\n";
+                writing.write_all(text.as_bytes()).await.expect("it is heard");
+            }
+        };
+        let question = || Request::Front { target: ([127, 0, 0, 1], 1).into() };
+        // Nobody answers yet, and it is given up.
+        assert!(timeout(Duration::from_millis(10), talk.ask(&question())).await.is_err());
+        let question = question();
+        let (answer, ()) = tokio::join!(talk.ask(&question), proxy);
+        assert_eq!(answer.unwrap_err(), "in time");
+    }
 }

@@ -246,11 +246,15 @@ impl FaultDriver for Kubernetes {
             return Err(HealError::Otherwise("it only happened: there is nothing to undo".into()));
         };
         let healed_us = self.service.clock.now_us();
-        self.watchdog.release(ticket).await.map_err(HealError::Stuck)?;
+        self.watchdog.release(ticket).await?;
         for (replica, _) in &pods {
             self.service.answers(*replica, ANSWERS_WITHIN).await?;
         }
         Ok(Healed { healed_us, verified_us: self.service.clock.now_us() })
+    }
+
+    fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
     }
 
     /// What is still on its way to the API must not arrive after its undoing.

@@ -76,7 +76,7 @@ impl Numbers {
         let endpoints = changed.map(|present| service.renumber(&present));
         locked(&service.standing).is_changing = false;
         if let Some((ticket, _)) = before.take_if(|(_, was)| *was == number && endpoints.is_ok()) {
-            self.watchdog.release(ticket).await?;
+            self.watchdog.release(ticket).await.map_err(|error| error.to_string())?;
         }
         endpoints
     }

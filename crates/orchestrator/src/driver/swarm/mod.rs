@@ -201,9 +201,13 @@ impl FaultDriver for Swarm {
             return Err(HealError::Otherwise("it only happened: there is nothing to undo".into()));
         };
         let healed_us = self.service.clock.now_us();
-        self.watchdog.release(ticket).await.map_err(HealError::Stuck)?;
+        self.watchdog.release(ticket).await?;
         self.go_on(&containers).await?;
         Ok(Healed { healed_us, verified_us: self.service.clock.now_us() })
+    }
+
+    fn watchdog(&self) -> &Watchdog {
+        &self.watchdog
     }
 
     async fn end(&self) -> Vec<String> {

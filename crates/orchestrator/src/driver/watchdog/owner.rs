@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -16,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::keeper::pay;
 use super::{Debt, RENEW_EVERY, Reply, Request};
+use crate::event::HealError;
 
 /// All that a watchdog does takes seconds, but for the user's own commands, which have bounds of their own.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -58,7 +61,7 @@ pub(in crate::driver) struct Ticket(u64);
 #[derive(Debug)]
 enum Order {
     Hold(u64, Vec<Debt>, oneshot::Sender<Vec<String>>),
-    Release(u64, oneshot::Sender<Vec<String>>),
+    Release(u64, oneshot::Sender<Result<(), HealError>>),
     End(oneshot::Sender<Vec<String>>),
 }
 
@@ -66,48 +69,56 @@ enum Order {
 #[derive(Debug, Clone)]
 pub(in crate::driver) struct Watchdog {
     orders: mpsc::Sender<Order>,
-    tickets: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    tickets: Arc<AtomicU64>,
+    /// How long that may take which is held, beyond an answer: milliseconds.
+    owed_ms: Arc<AtomicU64>,
 }
 
 impl Watchdog {
     pub(in crate::driver) fn new(program: Program) -> Self {
         let (orders, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(Owner { program, link: None, debts: BTreeMap::new() }.work(waiting));
-        Self { orders, tickets: Default::default() }
+        let owed_ms = Arc::default();
+        let (debts, early) = (BTreeMap::new(), BTreeMap::new());
+        tokio::spawn(Owner { program, link: None, debts, early, owed_ms: Arc::clone(&owed_ms) }.work(waiting));
+        Self { orders, tickets: Arc::default(), owed_ms }
     }
 
     /// A name for what will have to be undone.
     pub(in crate::driver) fn ticket(&self) -> Ticket {
-        Ticket(self.tickets.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        Ticket(self.tickets.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// How long it may take to undo all that is held, and as long again to see that it is undone.
+    pub(in crate::driver) fn undone_within(&self) -> Duration {
+        ANSWER_WITHIN + 2 * Duration::from_millis(self.owed_ms.load(Ordering::Relaxed))
     }
 
     /// Returns when the watchdog knows of it: only then may it be done.
     pub(in crate::driver) async fn hold(&self, ticket: Ticket, debts: Vec<Debt>) -> Result<(), String> {
-        all_well(self.tell(|answer| Order::Hold(ticket.0, debts, answer)).await)
+        let stuck = self.tell(|answer| Order::Hold(ticket.0, debts, answer)).await.unwrap_or_else(|gone| gone);
+        if stuck.is_empty() { Ok(()) } else { Err(stuck.join("; ")) }
     }
 
-    /// Undoes what was held under that name; nothing where it was undone before.
-    pub(in crate::driver) async fn release(&self, ticket: Ticket) -> Result<(), String> {
-        all_well(self.tell(|answer| Order::Release(ticket.0, answer)).await)
+    /// Undoes what was held under that name; nothing where it was undone so before.
+    ///
+    /// # Errors
+    /// Where it is still in force, and where it was undone before this.
+    pub(in crate::driver) async fn release(&self, ticket: Ticket) -> Result<(), HealError> {
+        let gone = |gone: Vec<String>| Err(HealError::Stuck(gone.join("; ")));
+        self.tell(|answer| Order::Release(ticket.0, answer)).await.unwrap_or_else(gone)
     }
 
     /// Undoes everything and ends the process; what could not be undone.
     pub(in crate::driver) async fn end(&self) -> Vec<String> {
-        self.tell(Order::End).await
+        self.tell(Order::End).await.unwrap_or_else(|gone| gone)
     }
 
-    async fn tell(&self, order: impl FnOnce(oneshot::Sender<Vec<String>>) -> Order) -> Vec<String> {
+    async fn tell<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Vec<String>> {
         let (answer, answered) = oneshot::channel();
         let gone = || vec!["nothing is undone any more: the run is at its end".to_string()];
-        if self.orders.send(order(answer)).await.is_err() {
-            return gone();
-        }
-        answered.await.unwrap_or_else(|_| gone())
+        self.orders.send(order(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())
     }
-}
-
-fn all_well(stuck: Vec<String>) -> Result<(), String> {
-    if stuck.is_empty() { Ok(()) } else { Err(stuck.join("; ")) }
 }
 
 #[derive(Debug)]
@@ -123,6 +134,9 @@ struct Owner {
     link: Option<Link>,
     /// The same that the watchdog holds, for the case that it dies.
     debts: BTreeMap<u64, Vec<Debt>>,
+    /// Why those were undone that nobody has released: no more than there were debts.
+    early: BTreeMap<u64, String>,
+    owed_ms: Arc<AtomicU64>,
 }
 
 impl Owner {
@@ -130,16 +144,20 @@ impl Owner {
         let mut ticks = interval(RENEW_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let owed: Duration = self.debts.values().flatten().map(Debt::within).sum();
+            self.owed_ms.store(owed.as_millis() as u64, Ordering::Relaxed);
             let order = tokio::select! {
-                order = waiting.recv() => order,
-                _ = ticks.tick() => {
-                    self.renew().await;
-                    continue;
-                }
+                biased;
+                // First of all: what it held is undone then.
                 () = ended(&mut self.link) => {
                     self.undo_all("the watchdog was killed").await;
                     continue;
                 }
+                _ = ticks.tick() => {
+                    self.renew().await;
+                    continue;
+                }
+                order = waiting.recv() => order,
             };
             match order {
                 Some(Order::Hold(ticket, debts, answer)) => drop(answer.send(self.hold(ticket, debts).await)),
@@ -184,16 +202,25 @@ impl Owner {
         }
     }
 
-    async fn release(&mut self, ticket: u64) -> Vec<String> {
-        let Some(debts) = self.debts.remove(&ticket) else { return Vec::new() };
+    async fn release(&mut self, ticket: u64) -> Result<(), HealError> {
+        if let Some(why) = self.early.remove(&ticket) {
+            return Err(HealError::Early(why));
+        }
+        let Some(debts) = self.debts.remove(&ticket) else { return Ok(()) };
         let within = ANSWER_WITHIN + debts.iter().map(Debt::within).sum::<Duration>();
-        match self.ask(&Request::Release { ticket }, within).await {
-            Ok(reply) => reply.stuck,
+        let (stuck, early) = match self.ask(&Request::Release { ticket }, within).await {
+            Ok(reply) => (reply.stuck, None),
             Err(why) => {
                 let stuck = pay(&debts).await;
                 self.undo_all(&why).await;
-                stuck
+                // It may have undone it before it ended.
+                (stuck, Some(why))
             }
+        };
+        match early {
+            _ if !stuck.is_empty() => Err(HealError::Stuck(stuck.join("; "))),
+            Some(why) => Err(HealError::Early(why)),
+            None => Ok(()),
         }
     }
 
@@ -216,7 +243,8 @@ impl Owner {
             let _ = link.child.start_kill();
             let _ = timeout(ENDS_WITHIN, link.child.wait()).await;
         }
-        for (_, debts) in std::mem::take(&mut self.debts).into_iter().rev() {
+        for (ticket, debts) in std::mem::take(&mut self.debts).into_iter().rev() {
+            self.early.insert(ticket, why.to_string());
             tracing::warn!("{why}: a fault is undone before its time");
             for stuck in pay(&debts).await {
                 tracing::error!("not undone: {stuck}");
@@ -228,7 +256,9 @@ impl Owner {
     async fn end(&mut self) -> Vec<String> {
         let mut stuck = Vec::new();
         while let Some(ticket) = self.debts.keys().next_back().copied() {
-            stuck.extend(self.release(ticket).await);
+            if let Err(HealError::Stuck(why)) = self.release(ticket).await {
+                stuck.push(why);
+            }
         }
         if let Some(Link { mut child, answers, writing }) = self.link.take() {
             drop((answers, writing));

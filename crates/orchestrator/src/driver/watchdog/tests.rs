@@ -157,10 +157,14 @@ async fn a_watchdog_that_is_killed_is_replaced_by_its_owner() {
     let (one, two) = (Stopped::new(), Stopped::new());
     let name = format!("killed by {}", std::process::id());
     let watchdog = Watchdog::new(program(&name));
-    watchdog.hold(watchdog.ticket(), vec![one.debt()]).await.expect("it is told");
+    let early = watchdog.ticket();
+    watchdog.hold(early, vec![one.debt()]).await.expect("it is told");
     let [pid] = keepers(&name)[..] else { panic!("one process keeps watch") };
     Process::open(pid).expect("it runs").signal(Signal::KILL).expect("it is our child");
     one.goes_on().await;
+    let why = watchdog.release(early).await.expect_err("nobody asked for that").to_string();
+    assert!(why.starts_with("it was undone before its time: "), "{why}");
+    watchdog.release(early).await.expect("it was said");
     let ticket = watchdog.ticket();
     watchdog.hold(ticket, vec![two.debt()]).await.expect("there is a new one");
     watchdog.release(ticket).await.expect("it is undone");
@@ -174,7 +178,7 @@ async fn what_cannot_be_undone_is_said() {
     let ticket = watchdog.ticket();
     let words = vec!["sh".to_string(), "-c".into(), "echo it will not >&2; exit 1".into()];
     watchdog.hold(ticket, vec![Debt::Command { words, within_ms: 5_000 }]).await.expect("it is told");
-    let why = watchdog.release(ticket).await.unwrap_err();
+    let why = watchdog.release(ticket).await.unwrap_err().to_string();
     assert!(why.contains("it will not"), "{why}");
     let absent = Program { binary: "/nonexistent/x".into(), arguments: Vec::new(), environment: Vec::new() };
     let watchdog = Watchdog::new(absent);

@@ -134,6 +134,7 @@ pub(crate) fn sample(second: u32, open: u64, replicas: u16) -> ClusterSample {
             memory_source: MemorySource::Anonymous,
             rss_bytes: Some(memory + 3_000_000),
             cpu_us: Some(u64::from(second) * 150_000),
+            cpu_read_us: None,
             run_delay_us: Some(0),
             descriptors: Some(open + 20),
             threads: Some(6),
@@ -157,6 +158,7 @@ pub(crate) fn sample(second: u32, open: u64, replicas: u16) -> ClusterSample {
         },
         missing: None,
         proxy_cpu_us: None,
+        proxy_cpu_read_us: None,
     }
 }
 

@@ -71,7 +71,7 @@ async fn until(control: &Path, is_wanted: impl Fn((u64, u64)) -> bool) {
 impl Full {
     pub(super) async fn heal(self, watchdog: &Watchdog, clock: &RunClock) -> Result<Healed, HealError> {
         let healed_us = clock.now_us();
-        watchdog.release(self.ticket).await.map_err(HealError::Stuck)?;
+        watchdog.release(self.ticket).await?;
         Limit::see(std::slice::from_ref(&self.limit))?;
         let done = until(&self.control, |(done, _)| done > 0);
         let none = || format!("no operation was carried out within {} s after it", SEEN_WITHIN.as_secs());

@@ -100,8 +100,11 @@ impl Slow {
         // Only when it is known to be over may the process go on for good.
         let _ = (&mut self.stops).await;
         let healed_us = clock.now_us();
-        watchdog.release(self.ticket).await.map_err(HealError::Stuck)?;
+        // It may stand still with nobody who owes that it goes on, where the watchdog was gone meanwhile. Whether it does is
+        // seen below.
+        let _ = self.store.signal(Signal::CONT);
         self.store.goes_on().await?;
+        watchdog.release(self.ticket).await?;
         let silent = |why| HealError::Otherwise(format!("operations were not carried out after it: {why}"));
         let status = status(&self.control).await.map_err(silent)?;
         until_answered(&members(&status), ANSWERED_WITHIN).await.map_err(silent)?;
