@@ -7,6 +7,7 @@ mod heir;
 mod history;
 mod memory;
 mod notifier;
+mod passed;
 mod peers;
 mod shared;
 mod stalls;

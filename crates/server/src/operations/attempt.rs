@@ -93,7 +93,7 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
     operations.counts.count(counted(&verdict));
     // A request of the older era that was cancelled must have no answer, though it may have been carried out.
     if job.cancellation.is_cancelled() && job.entry.is_some() {
-        return Some(Answer { status: 200, body: Vec::new(), outcome: Outcome::RpcError, retry_after_ms: None });
+        return Some(Answer::json(200, Vec::new(), Outcome::RpcError));
     }
     match (verdict, ended) {
         (Verdict::Silent, _) => None,
@@ -201,7 +201,7 @@ fn result_of(job: &Job, key: &Key, result: &[u8], epoch: u64, replayed: bool, ou
     let meta = format!("\"{}\":{{\"operation\":{id},\"epoch\":{epoch},\"replayed\":{replayed}}}", operation::META);
     let fields = result.get(1..result.len().saturating_sub(1)).unwrap_or_default();
     job.answers.result_with_meta(&mut body, &job.id, meta.as_bytes(), |out| out.extend_from_slice(fields));
-    Answer { status: 200, body, outcome, retry_after_ms: None }
+    Answer::json(200, body, outcome)
 }
 
 fn error_of(job: &Job, status: u16, error: &RpcError, retry_after_ms: Option<u64>) -> Answer {
@@ -236,5 +236,5 @@ pub(crate) async fn status(job: &Job, question: &Question) -> Answer {
             out.extend_from_slice(result);
         }
     });
-    Answer { status: 200, body, outcome: Outcome::Ok, retry_after_ms: None }
+    Answer::json(200, body, Outcome::Ok)
 }
