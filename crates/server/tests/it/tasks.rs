@@ -27,6 +27,10 @@ async fn broken(_: JobContext, _: Box<str>) -> ToolResult<'static> {
     std::panic::resume_unwind(Box::new("on purpose"))
 }
 
+async fn endless(_: JobContext, _: Box<str>) -> ToolResult<'static> {
+    ToolResult::ask(Ask::new().elicit("a", "And now?", json!({"type": "object"})))
+}
+
 /// A server whose tool `gated` ends as the gate lets it.
 fn server(limits: Limits) -> (Server, SocketAddr, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
@@ -43,6 +47,7 @@ fn server(limits: Limits) -> (Server, SocketAddr, Arc<Semaphore>) {
         .queued(spec("gated", TaskSupport::Optional), gated)
         .and_then(|registry| registry.queued(spec("asking", TaskSupport::Optional), asking))
         .and_then(|registry| registry.queued(spec("broken", TaskSupport::Required), broken))
+        .and_then(|registry| registry.queued(spec("endless", TaskSupport::Optional), endless))
         .and_then(|registry| registry.queued(spec("later", TaskSupport::AfterQuestions), asking))
         .expect("good names");
     let (server, address) = start_with(ServerConfig { registry, limits, ..ServerConfig::default() });
@@ -181,6 +186,24 @@ fn a_task_asks_and_is_answered_piece_by_piece() {
     asker.capabilities = json!({"extensions": {EXTENSION: {}}});
     let mute = asker.begin("asking");
     assert_eq!(asker.until(&mute, "failed")["error"]["code"], -32_021);
+    stop(server);
+}
+
+#[test]
+fn a_tool_asks_only_so_often() {
+    let (server, address, _) = server(Limits::default());
+    let mut asker = Asker::new(address);
+    let task = asker.begin("endless");
+    let accept = json!({"inputResponses": {"a": {"action": "accept", "content": {}}}});
+    eventually("it is given up", || {
+        let status = asker.get(&task)["status"].clone();
+        if status == "input_required" {
+            asker.tell("tasks/update", &task, accept.clone());
+        }
+        status == "failed"
+    });
+    let error = asker.get(&task)["error"].clone();
+    assert_eq!((&error["code"], &error["message"]), (&json!(-32_603), &json!("the tool asked more than 16 times")));
     stop(server);
 }
 
