@@ -12,6 +12,7 @@ use super::heart::{Abandoned, Class, Command, Fingerprint, Key, Outcome as Answe
 use super::operation::Operation;
 use super::seeded::Bug;
 use super::service::Operations;
+use super::wire::CONTENT_BYTES_MAX;
 use crate::answer::RpcError;
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, End, Job, Ran};
@@ -78,10 +79,11 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
                 };
                 let Some(run) = run.take() else { break Verdict::Unknown };
                 let mut end = run(Arc::new(operation)).await;
-                match end.ran() {
-                    Some(ran) => {
-                        outcome = ran.outcome;
-                        kept(ran, operations.result_bytes_max)
+                match end.ran().map(|ran| (ran.outcome, kept(ran, operations.result_bytes_max))) {
+                    Some((_, None)) => broke(End::Panicked, *class, &mut ended),
+                    Some((of_tool, Some(happened))) => {
+                        outcome = of_tool;
+                        happened
                     }
                     None => broke(end, *class, &mut ended),
                 }
@@ -112,9 +114,14 @@ fn write_late(operations: &Arc<Operations>, command: Command) -> super::keeper::
     super::keeper::Reply { outcome: Answered::Stored, result: None }
 }
 
-/// A result as it is kept. One that is too long is not: then it says so, for good.
-fn kept(ran: Ran, bytes_max: usize) -> Happened {
+/// A result as it is kept. One that is too long is not: then it says so, for good. None where the effect is too long, which
+/// so never comes about.
+fn kept(ran: Ran, bytes_max: usize) -> Option<Happened> {
     let Ran { fields, effect, .. } = ran;
+    if let Some(length) = effect.as_ref().map(|effect| effect.len()).filter(|length| *length > CONTENT_BYTES_MAX) {
+        tracing::error!("a tool's effect of {length} bytes is not kept: there may be {CONTENT_BYTES_MAX}");
+        return None;
+    }
     let mut object = Vec::with_capacity(fields.len() + 2);
     object.push(b'{');
     object.extend_from_slice(&fields);
@@ -124,7 +131,7 @@ fn kept(ran: Ran, bytes_max: usize) -> Happened {
         json!({"content": [{"type": "text", "text": why}], "isError": true}).to_string()
     });
     let hash = operation::short(ring::digest::digest(&ring::digest::SHA256, result.as_bytes()).as_ref());
-    Happened::Ran { hash, result: result.into_bytes().into_boxed_slice(), effect }
+    Some(Happened::Ran { hash, result: result.into_bytes().into_boxed_slice(), effect })
 }
 
 fn broke(end: End, class: Class, ended: &mut Option<End>) -> Happened {
@@ -237,4 +244,29 @@ pub(crate) async fn status(job: &Job, question: &Question) -> Answer {
         }
     });
     Answer::json(200, body, Outcome::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_for_the_store_is_not_sent_there() {
+        let ran = |fields: usize, effect: usize| Ran {
+            fields: format!("\"content\":[{{\"type\":\"text\",\"text\":\"{}\"}}]", "x".repeat(fields)).into_bytes(),
+            outcome: Outcome::Ok,
+            effect: Some("x".repeat(effect).into()),
+        };
+        assert_eq!(kept(ran(1, CONTENT_BYTES_MAX + 1), CONTENT_BYTES_MAX), None);
+        let Some(Happened::Ran { result, .. }) = kept(ran(CONTENT_BYTES_MAX, 1), CONTENT_BYTES_MAX) else {
+            panic!("it is kept")
+        };
+        assert!(String::from_utf8_lossy(&result).contains("too long to be kept"));
+        let longest = kept(ran(CONTENT_BYTES_MAX - 100, CONTENT_BYTES_MAX), CONTENT_BYTES_MAX);
+        let Some(Happened::Ran { hash, result, effect }) = longest else { panic!("it is kept") };
+        assert!(result.len() > CONTENT_BYTES_MAX - 100);
+        let key = Key { principal: "p".repeat(16_384).into(), operation: "o".repeat(128).into() };
+        let finish = Command::Finish { key, ticket: 1, hash, result, effect };
+        assert_eq!(super::super::wire::write_command(&mut Vec::new(), 1, &finish), Ok(()));
+    }
 }
