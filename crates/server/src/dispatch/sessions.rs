@@ -49,7 +49,7 @@ impl Dispatcher {
         };
         match found {
             Err(none) => {
-                let fault = Fault { id: None, status: none.status, code: code::INVALID_REQUEST, why: none.why };
+                let fault = Fault { status: none.status, ..Fault::new(None, code::INVALID_REQUEST, none.why) };
                 self.fault(method, &fault.into(), closes, out);
                 Step::Answered { used, left: 0, closes }
             }
