@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::client::{Answer, Client, Texts, eventually, start, start_with, stop};
+use crate::gated::Gated;
 
 const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
@@ -34,14 +35,7 @@ async fn endless(_: JobContext, _: Box<str>) -> ToolResult<'static> {
 /// A server whose tool `gated` ends as the gate lets it.
 fn server(limits: Limits) -> (Server, SocketAddr, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
-    let inner = Arc::clone(&gate);
-    let gated = move |_: JobContext, _: Box<str>| {
-        let gate = Arc::clone(&inner);
-        async move {
-            gate.acquire().await.expect("it stays open").forget();
-            ToolResult::error("done")
-        }
-    };
+    let gated = Gated::new(&gate, || ToolResult::error("done"));
     let spec = |name: &str, task| ToolSpec::new(name, "Works.", json!({"type": "object"})).as_task(task);
     let registry = Registry::new()
         .queued(spec("gated", TaskSupport::Optional), gated)
@@ -248,12 +242,16 @@ fn who_knows_no_tasks_gets_none() {
 
 #[test]
 fn tasks_are_bounded_in_number_and_time() {
-    let (server, address, _) = server(Limits { tasks_max: 1, task_lifetime_ms: 1_500, ..Limits::default() });
+    let (few, address, _gate) = server(Limits { tasks_max: 1, ..Limits::default() });
     let mut asker = Asker::new(address);
-    let task = asker.begin("gated");
+    asker.begin("gated");
     let refused = asker.ask("tools/call", "gated", json!({"name": "gated"}));
     assert_eq!((refused.status, &refused.json()["error"]["data"]["executed"]), (503, &json!(false)));
     assert!(refused.field("Retry-After").is_some());
+    stop(few);
+    let (server, address, _gate) = server(Limits { tasks_max: 1, task_lifetime_ms: 1_500, ..Limits::default() });
+    let mut asker = Asker::new(address);
+    let task = asker.begin("gated");
     eventually("its time is over", || asker.about("tasks/get", &task, json!({})).json().get("error").is_some());
     assert_eq!(asker.about("tasks/get", &task, json!({})).code(), -32_602);
     eventually("its worker is free", || server.snapshot().queue.workers_active == 0);
