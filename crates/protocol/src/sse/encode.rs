@@ -3,8 +3,8 @@
 /// A comment, which keeps a stream from looking dead.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// Writes one event whose data is JSON text. JSON has no line ends but between its tokens, where a blank is as good: a line end
-/// would be the end of the data.
+/// Writes one event whose data is JSON text. JSON has no line ends but between its tokens, where a blank is as good: a
+/// line end would be the end of the data.
 pub fn write_event(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"data: ");
     let start = out.len();

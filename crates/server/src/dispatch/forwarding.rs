@@ -28,8 +28,8 @@ pub(super) enum Way {
 }
 
 impl Dispatcher {
-    /// Sends a request to the replica that it is for, where that is another one and a member of the cluster. `id` is what
-    /// the request is answered with where that one does not.
+    /// Sends a request to the replica that it is for, where that is another one and a member of the cluster. `id` is
+    /// what the request is answered with where that one does not.
     pub(super) fn forward(
         &mut self,
         replica: u16,

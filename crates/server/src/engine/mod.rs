@@ -94,8 +94,8 @@ impl Server {
         self.shared.ready.store(ready, Ordering::Release);
     }
 
-    /// All figures at this moment; of the process and its memory those of at most a second ago, so that nothing is asked of the
-    /// system.
+    /// All figures at this moment; of the process and its memory those of at most a second ago, so that nothing is
+    /// asked of the system.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
     }

@@ -250,8 +250,8 @@ pub(super) fn watch_shards(shared: &Arc<Shared>) -> Result<(), ServerError> {
     std::thread::Builder::new().name("shard-watch".into()).spawn(watch).map_err(system("threads")).map(drop)
 }
 
-/// What is looked after once a second, away from the shards and from the workers: reading /proc takes its time, and tools may have
-/// all the threads that there are for them.
+/// What is looked after once a second, away from the shards and from the workers: reading /proc takes its time, and
+/// tools may have all the threads that there are for them.
 fn look_after(shared: &Arc<Shared>) -> Result<(), ServerError> {
     each_second(shared, "upkeep", |shared| {
         shared.sampler.sample();

@@ -114,8 +114,8 @@ fn write_late(operations: &Arc<Operations>, command: Command) -> super::keeper::
     super::keeper::Reply { outcome: Answered::Stored, result: None }
 }
 
-/// A result as it is kept. One that is too long is not: then it says so, for good. None where the effect is too long, which
-/// so never comes about.
+/// A result as it is kept. One that is too long is not: then it says so, for good. None where the effect is too long,
+/// which so never comes about.
 fn kept(ran: Ran, bytes_max: usize) -> Option<Happened> {
     let Ran { fields, effect, .. } = ran;
     if let Some(length) = effect.as_ref().map(|effect| effect.len()).filter(|length| *length > CONTENT_BYTES_MAX) {

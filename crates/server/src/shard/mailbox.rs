@@ -151,8 +151,8 @@ impl Mailbox {
         self.deliver(token, (), |()| Delivery::Pause { primer, retry_ms })
     }
 
-    /// Hands over bytes of an answer that another replica makes; waits while the shard is far behind. `room` is given back
-    /// when the client has taken them, or has gone.
+    /// Hands over bytes of an answer that another replica makes; waits while the shard is far behind. `room` is given
+    /// back when the client has taken them, or has gone.
     pub(crate) async fn raw(&self, token: ConnToken, bytes: Vec<u8>, room: OwnedSemaphorePermit) {
         let mut piece = (bytes, room);
         while let Err(back) = self.deliver(token, piece, |(bytes, room)| Delivery::Raw(bytes, room)) {

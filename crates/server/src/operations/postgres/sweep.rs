@@ -15,8 +15,8 @@ fn expire_sql() -> String {
     format!(
         "WITH old AS (SELECT name FROM erlmcp.operations WHERE event IN ({done}, {fenced}) \
          AND at <= clock_timestamp() - $1::float8 * interval '1 second' ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED), \
-         gone AS (UPDATE erlmcp.operations o SET event = {expired}, ticket = CASE WHEN o.event = {done} THEN 1 ELSE 0 END, \
-         epoch = 0, last = nextval('erlmcp.numbers'), result = NULL FROM old WHERE o.name = old.name \
+         gone AS (UPDATE erlmcp.operations o SET event = {expired}, \
+         ticket = CASE WHEN o.event = {done} THEN 1 ELSE 0 END, epoch = 0, last = nextval('erlmcp.numbers'), result = NULL FROM old WHERE o.name = old.name \
          RETURNING o.last, o.first) INSERT INTO erlmcp.history (number, event, first, epoch, replica, at_ns) \
          SELECT last, {expired}, first, 0, 0, $3 FROM gone"
     )

@@ -47,7 +47,8 @@ fn a_file_of_a_later_version_is_said_to_be_one() {
     let mut store = SqliteStore::open(&path).expect("it opens");
     let change = |sql: &str| Connection::open(&path).and_then(|file| file.execute_batch(sql)).expect("it is changed");
     change(
-        "INSERT INTO history (row, event, first, epoch, replica, ticket, class, at_ns) VALUES (1, 99, 1, 1, 1, 1, 0, 0)",
+        "INSERT INTO history (row, event, first, epoch, replica, ticket, class, at_ns) \
+         VALUES (1, 99, 1, 1, 1, 1, 0, 0)",
     );
     let read = store.recover(&mut Table::new(KEEP), 0).expect_err("nobody here knows the event").to_string();
     let exported = export(&path, &folder.path().join("export")).expect_err("nor here").to_string();
