@@ -22,7 +22,7 @@ use crate::engine::{ServerConfig, Shared, share};
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::Answer;
 use crate::shard::{ConnToken, Mailbox, Net, Origin, Readiness, Shard, Transport};
-use crate::telemetry::{Span, Telemetry, TelemetryConfig, Trace};
+use crate::telemetry::{Span, Telemetry, TelemetryConfig};
 use crate::tools::{Cancellation, Registry};
 
 const BODY: &str = r#"{"jsonrpc":"2.0","id":1234567,"method":"tools/call","params":{"name":"echo","arguments":{"text":"hello"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"hot","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
@@ -132,15 +132,7 @@ impl Hot {
         shard.begin_turn();
         shard.adopt(End(Rc::clone(&wire)), Origin::new(0));
         let token = wire.token.get().expect("it was registered");
-        let call = Call {
-            method: Method::ToolsCall,
-            streams: false,
-            cancellation: Cancellation::default(),
-            began_ns: 0,
-            closes: false,
-            outlives: false,
-            trace: Trace::default(),
-        };
+        let call = Call::waiting(Method::ToolsCall, Cancellation::default(), 0, false);
         Self {
             dispatcher: Dispatcher::new(&shared, 0, 1),
             asker: Asker { token, listener: 0, now_ns: shard.now_ns() },
@@ -149,7 +141,7 @@ impl Hot {
             shared,
             out: Vec::new(),
             call,
-            answer: Answer { status: 200, body: Vec::new(), outcome: Outcome::Ok, retry_after_ms: None },
+            answer: Answer::json(200, Vec::new(), Outcome::Ok),
             spans: None,
         }
     }

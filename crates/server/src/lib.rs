@@ -57,6 +57,7 @@ mod metrics;
 pub mod operations;
 mod outgoing;
 mod queue;
+mod random;
 mod session;
 mod shard;
 mod sharing;

@@ -124,6 +124,11 @@ fn body(bytes: &[u8]) -> io::Result<String> {
         let ended = decode(&mut Chunked::new(BYTES_MAX), &bytes[at..], |data| whole.extend_from_slice(data));
         ended.ok().flatten().ok_or_else(broken)?;
     }
+    match head.lines().find_map(|line| line.strip_prefix("content-length:")).map(|length| length.trim().parse()) {
+        Some(Ok(length)) if whole.len() >= length => whole.truncate(length),
+        Some(_) => return Err(broken()),
+        None => {}
+    }
     String::from_utf8(whole).map_err(|_| broken())
 }
 
@@ -136,7 +141,8 @@ mod tests {
         let plain = body(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").expect("good");
         let chunks = body(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n").expect("good");
         assert_eq!((plain.as_str(), chunks.as_str()), ("{}", "{}"));
-        for bad in [&b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\n", b""] {
+        let short = &b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}"[..];
+        for bad in [short, b"HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b""] {
             assert!(body(bad).is_err());
         }
     }

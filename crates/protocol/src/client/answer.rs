@@ -111,6 +111,8 @@ pub struct Answer {
     is_resumed: bool,
     /// Requests of the server's that were not taken yet.
     questions: Vec<Box<[u8]>>,
+    /// More of them came at once than are kept.
+    asks_too_much: bool,
     record: Option<Box<Record>>,
 }
 
@@ -137,6 +139,7 @@ impl Default for Answer {
             has_event: false,
             is_resumed: false,
             questions: Vec::new(),
+            asks_too_much: false,
             record: None,
         }
     }
@@ -158,6 +161,7 @@ impl Answer {
         self.has_event = false;
         self.is_resumed = false;
         self.questions.clear();
+        self.asks_too_much = false;
         if self.kept.capacity() > SPARE_MAX {
             self.kept = Vec::new();
         }
@@ -316,7 +320,7 @@ impl Answer {
             on_event(event);
         });
         self.events = Some(events);
-        fed.map_err(|_| Broken::TooLarge)
+        if self.asks_too_much { Err(Broken::TooLarge) } else { fed.map_err(|_| Broken::TooLarge) }
     }
 
     /// A response with our id goes before one with another; notifications say nothing.
@@ -325,8 +329,11 @@ impl Answer {
         if let Ok(message) = message::read(event)
             && message.kind == Kind::Call
         {
-            if message.id != Id::Absent && self.questions.len() < QUESTIONS_MAX {
-                self.questions.push(event.into());
+            if message.id != Id::Absent {
+                self.asks_too_much |= self.questions.len() >= QUESTIONS_MAX;
+                if !self.asks_too_much {
+                    self.questions.push(event.into());
+                }
             }
             return;
         }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::header::{name, value};
+use crate::http::field::is_token;
 
 const ANNOTATION: &str = "x-mcp-header";
 /// Objects inside objects at most.
@@ -42,8 +43,7 @@ fn collect(schema: &Value, path: &mut Vec<String>, params: &mut Vec<Param>) -> R
     for (key, property) in properties {
         path.push(key.clone());
         if let Some(annotation) = property.get(ANNOTATION) {
-            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            let header = annotation.as_str().filter(|header| !header.is_empty() && header.bytes().all(is_token));
+            let header = annotation.as_str().filter(|header| is_token(header.as_bytes()));
             let header = header.ok_or_else(|| BadSchema(format!("{annotation} is no header's name")))?;
             if !matches!(property["type"].as_str(), Some("string" | "integer" | "boolean")) {
                 return Err(BadSchema(format!("{key:?} is no string, integer or boolean")));

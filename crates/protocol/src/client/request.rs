@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::canned::CAPABILITIES;
 use crate::era::{Era, Version};
 use crate::header::{meta, method, name, value};
+use crate::http::field::is_token;
 use crate::operation;
 
 /// As our clients name themselves.
@@ -286,8 +287,7 @@ fn head(peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, BadRequest> {
 }
 
 fn check(name: &str, value: &str) -> Result<(), BadRequest> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_token) || value.chars().any(|c| c.is_control() && c != '\t') {
+    if !is_token(name.as_bytes()) || value.chars().any(|c| c.is_control() && c != '\t') {
         return Err(BadRequest::Header(name.to_string()));
     }
     if RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {

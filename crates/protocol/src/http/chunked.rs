@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod tests;
 
+use super::field::is_token_byte;
+
 /// Digits of a size at most, so that it fits.
 const DIGITS_MAX: u8 = 16;
 /// Bytes of all extensions of a body at most.
@@ -192,7 +194,7 @@ impl Chunked {
         if self.extensions > EXTENSIONS_MAX {
             return Err(ChunkError::Malformed);
         }
-        let is_token = is_token(byte);
+        let is_token = is_token_byte(byte);
         match (self.state, byte) {
             (State::ExtensionStart | State::ExtensionName, _) if is_token => Ok(State::ExtensionName),
             (State::ExtensionName, b'=') => Ok(State::ExtensionEquals),
@@ -218,21 +220,15 @@ impl Chunked {
         }
         match (self.state, byte) {
             (State::Trailer, b'\r') => Ok(State::EndLf),
-            (State::Trailer, _) if is_token(byte) => {
+            (State::Trailer, _) if is_token_byte(byte) => {
                 self.trailers += 1;
                 if self.trailers > TRAILERS_MAX { Err(ChunkError::Trailers) } else { Ok(State::TrailerName) }
             }
-            (State::TrailerName, _) if is_token(byte) => Ok(State::TrailerName),
+            (State::TrailerName, _) if is_token_byte(byte) => Ok(State::TrailerName),
             (State::TrailerName, b':') => Ok(State::TrailerValue),
             (State::TrailerValue, b'\r') => Ok(State::TrailerLf),
             (State::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => Ok(State::TrailerValue),
             _ => Err(ChunkError::Malformed),
         }
     }
-}
-
-/// A byte of a token (RFC 9110, 5.6.2).
-fn is_token(byte: u8) -> bool {
-    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-        || byte.is_ascii_alphanumeric()
 }

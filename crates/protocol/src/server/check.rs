@@ -11,7 +11,7 @@ use super::message::{Fault, Message};
 
 /// Methods that the modern era does not have.
 const LEGACY_ONLY: [&str; 5] =
-    [method::INITIALIZE, method::PING, "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+    [method::INITIALIZE, method::PING, method::SET_LEVEL, method::SUBSCRIBE, method::UNSUBSCRIBE];
 
 /// Those that are about a task. Others whose names begin likewise were never methods of this era.
 const TASK_METHODS: [&str; 3] = [method::TASKS_GET, method::TASKS_UPDATE, method::TASKS_CANCEL];
@@ -109,9 +109,9 @@ fn check_method(known: &Known<'_>, message: &Message<'_>) -> Result<(), &'static
 /// `Mcp-Name` must say what the request is about, where the method has such a thing and the request names it.
 fn check_name(known: &Known<'_>, message: &Message<'_>) -> Result<(), &'static str> {
     let params = &message.params;
-    let subject = if message.method.is(method::TOOLS_CALL) || message.method.is("prompts/get") {
+    let subject = if message.method.is(method::TOOLS_CALL) || message.method.is(method::PROMPTS_GET) {
         params.name
-    } else if message.method.is("resources/read") {
+    } else if message.method.is(method::RESOURCES_READ) {
         params.uri
     } else if TASK_METHODS.iter().any(|method| message.method.is(method)) {
         params.task_id

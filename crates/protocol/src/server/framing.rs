@@ -1,6 +1,7 @@
 //! Where a request's body ends (RFC 9112, 6), strictly: whatever two readers could see differently is refused.
 
 use super::head::Refusal;
+use crate::http::field::is_token;
 
 /// How the body of a request is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +63,4 @@ fn chunked(encoding: &[u8]) -> Result<Body, Refusal> {
         return Err(Refusal::closing(501, "this transfer coding is not supported: use chunked"));
     }
     Err(Refusal::closing(400, "Transfer-Encoding is not \"chunked\""))
-}
-
-/// A token of RFC 9110, 5.6.2.
-pub(super) fn is_token(text: &[u8]) -> bool {
-    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !text.is_empty() && text.iter().all(legal)
 }

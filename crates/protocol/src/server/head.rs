@@ -5,10 +5,10 @@ use std::mem::MaybeUninit;
 
 use httparse::{Error, Header, Request, Status};
 
-use super::framing::{Body, Framing, is_token};
+use super::framing::{Body, Framing};
 use super::target::{Target, is_host};
 use crate::VALIDATES;
-use crate::http::field::is_named;
+use crate::http::field::{is_named, is_token};
 
 /// Fields that a head may have at most, whatever the limits say.
 const FIELDS_MAX: usize = 128;

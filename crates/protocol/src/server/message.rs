@@ -23,18 +23,14 @@ pub struct Fault<'a> {
     pub code: i64,
     /// For people.
     pub why: &'static str,
+    /// The message has more levels than [`MessageLimits::depth_max`].
+    pub is_too_deep: bool,
 }
 
-const TOO_DEEP: &str = "the body is nested too deeply";
-
 impl<'a> Fault<'a> {
-    pub(super) fn new(id: Option<&'a str>, code: i64, why: &'static str) -> Self {
-        Self { id, status: 400, code, why }
-    }
-
-    /// The message has more levels than [`MessageLimits::depth_max`].
-    pub fn is_too_deep(&self) -> bool {
-        self.why == TOO_DEEP
+    /// One that is answered with 400.
+    pub fn new(id: Option<&'a str>, code: i64, why: &'static str) -> Self {
+        Self { id, status: 400, code, why, is_too_deep: false }
     }
 }
 
@@ -126,6 +122,47 @@ struct Reading<'a> {
     seen: Seen,
 }
 
+/// The keys that are known: of the message, of its params, and of their `_meta`.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Key {
+    Jsonrpc,
+    Id,
+    Method,
+    Params,
+    Name,
+    Arguments,
+    Meta,
+    Uri,
+    Cursor,
+    Notifications,
+    TaskId,
+    ProtocolVersion,
+    InputResponses,
+    RequestState,
+    Reference,
+    Argument,
+    Context,
+    Capabilities,
+    RequestId,
+    Level,
+    Operation,
+    Settle,
+    MetaProtocolVersion,
+    MetaClientCapabilities,
+    MetaProgressToken,
+    MetaLogLevel,
+    MetaOperation,
+    MetaAttempt,
+    MetaTraceparent,
+    MetaTracestate,
+    /// No key: how many there are.
+    End,
+}
+
+/// Each has its bit.
+const _: () = assert!(Key::End as u32 <= u32::BITS);
+
 /// Which keys were there already.
 #[derive(Default)]
 struct Seen {
@@ -134,9 +171,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn mark(&mut self, key: u32) {
-        self.twice |= self.bits & (1 << key) != 0;
-        self.bits |= 1 << key;
+    fn mark(&mut self, key: Key) {
+        let bit = 1 << key as u8;
+        self.twice |= self.bits & bit != 0;
+        self.bits |= bit;
     }
 }
 
@@ -156,7 +194,7 @@ pub fn read_message<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<Messag
         Ok(()) if is_object => reading.judge(limits),
         Ok(()) => Err(Fault::new(None, code::INVALID_REQUEST, "the body is not one JSON-RPC message")),
         Err(JsonError::Syntax) => Err(parse_error("the body is not JSON")),
-        Err(JsonError::TooDeep) => Err(parse_error(TOO_DEEP)),
+        Err(JsonError::TooDeep) => Err(Fault { is_too_deep: true, ..parse_error("the body is nested too deeply") }),
     }
 }
 
@@ -203,16 +241,16 @@ pub fn split_batch<'a>(body: &'a [u8], limits: &MessageLimits, max: usize) -> Re
 impl<'a> Reading<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>) -> Result<(), JsonError> {
         if key.is("jsonrpc") {
-            self.seen.mark(0);
+            self.seen.mark(Key::Jsonrpc);
             self.version = Some(scanner.value()?);
         } else if key.is("id") {
-            self.seen.mark(1);
+            self.seen.mark(Key::Id);
             self.id = Some(scanner.value()?);
         } else if key.is("method") {
-            self.seen.mark(2);
+            self.seen.mark(Key::Method);
             self.method_text = scanner.text()?;
         } else if key.is("params") {
-            self.seen.mark(3);
+            self.seen.mark(Key::Params);
             if scanner.peek() == Some(b'{') {
                 let (params, seen) = (&mut self.params, &mut self.seen);
                 scanner.object(|scanner, key| params.member(scanner, key, seen))?;
@@ -256,62 +294,62 @@ impl<'a> Reading<'a> {
 impl<'a> Params<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
         if key.is("name") {
-            seen.mark(4);
+            seen.mark(Key::Name);
             self.name = scanner.text()?;
         } else if key.is("arguments") {
-            seen.mark(5);
+            seen.mark(Key::Arguments);
             self.arguments = Some(scanner.value()?);
         } else if key.is("_meta") {
-            seen.mark(6);
+            seen.mark(Key::Meta);
             if scanner.peek() == Some(b'{') {
                 let meta = &mut self.meta;
                 return scanner.object(|scanner, key| meta.member(scanner, key, seen));
             }
             scanner.value()?;
         } else if key.is("uri") {
-            seen.mark(7);
+            seen.mark(Key::Uri);
             self.uri = scanner.text()?;
         } else if key.is("cursor") {
-            seen.mark(8);
+            seen.mark(Key::Cursor);
             self.cursor = Some(scanner.value()?);
         } else if key.is("notifications") {
-            seen.mark(9);
+            seen.mark(Key::Notifications);
             self.notifications = Some(scanner.value()?);
         } else if key.is("taskId") {
-            seen.mark(10);
+            seen.mark(Key::TaskId);
             self.task_id = scanner.text()?;
         } else if key.is("protocolVersion") {
-            seen.mark(11);
+            seen.mark(Key::ProtocolVersion);
             self.protocol_version = scanner.text()?;
         } else if key.is("inputResponses") {
-            seen.mark(14);
+            seen.mark(Key::InputResponses);
             self.input_responses = Some(scanner.value()?);
         } else if key.is("requestState") {
-            seen.mark(15);
+            seen.mark(Key::RequestState);
             self.request_state = Some(scanner.value()?);
         } else if key.is("ref") {
-            seen.mark(16);
+            seen.mark(Key::Reference);
             self.reference = Some(scanner.value()?);
         } else if key.is("argument") {
-            seen.mark(17);
+            seen.mark(Key::Argument);
             self.argument = Some(scanner.value()?);
         } else if key.is("context") {
-            seen.mark(18);
+            seen.mark(Key::Context);
             self.context = Some(scanner.value()?);
         } else if key.is("capabilities") {
-            seen.mark(24);
+            seen.mark(Key::Capabilities);
             self.capabilities = Some(scanner.value()?);
         } else if key.is("requestId") {
-            seen.mark(25);
+            seen.mark(Key::RequestId);
             self.request_id = Some(scanner.value()?);
         } else if key.is("level") {
-            seen.mark(26);
+            seen.mark(Key::Level);
             self.level = scanner.text()?;
         } else if key.is("operation") {
-            seen.mark(28);
+            seen.mark(Key::Operation);
             self.operation = scanner.text()?;
         } else if key.is("settle") {
-            seen.mark(29);
+            seen.mark(Key::Settle);
             self.settle = Some(scanner.value()?);
         } else {
             scanner.value()?;
@@ -323,30 +361,30 @@ impl<'a> Params<'a> {
 impl<'a> Meta<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
         if key.is(meta::PROTOCOL_VERSION) {
-            seen.mark(12);
+            seen.mark(Key::MetaProtocolVersion);
             self.protocol_version = scanner.text()?;
         } else if key.is(meta::CLIENT_CAPABILITIES) {
-            seen.mark(13);
+            seen.mark(Key::MetaClientCapabilities);
             let capabilities = scanner.value()?;
             self.has_client_capabilities = capabilities.starts_with('{');
             self.client_capabilities = Some(capabilities);
         } else if key.is(meta::PROGRESS_TOKEN) {
-            seen.mark(19);
+            seen.mark(Key::MetaProgressToken);
             self.progress_token = Some(scanner.value()?).filter(|token| is_id(token, PROGRESS_TOKEN_BYTES_MAX));
         } else if key.is(meta::LOG_LEVEL) {
-            seen.mark(20);
+            seen.mark(Key::MetaLogLevel);
             self.log_level = scanner.text()?;
         } else if key.is(operation::META) {
-            seen.mark(27);
+            seen.mark(Key::MetaOperation);
             self.operation = Some(scanner.value()?);
         } else if key.is(operation::ATTEMPT) {
-            seen.mark(21);
+            seen.mark(Key::MetaAttempt);
             self.is_retry = scanner.value()?.parse::<u32>().is_ok_and(|attempt| attempt > 1);
         } else if key.is(meta::TRACEPARENT) {
-            seen.mark(30);
+            seen.mark(Key::MetaTraceparent);
             self.traceparent = scanner.text()?;
         } else if key.is(meta::TRACESTATE) {
-            seen.mark(31);
+            seen.mark(Key::MetaTracestate);
             self.tracestate = scanner.text()?;
         } else {
             scanner.value()?;

@@ -20,10 +20,12 @@ pub fn reason(status: u16) -> &'static str {
         414 => "URI Too Long",
         415 => "Unsupported Media Type",
         417 => "Expectation Failed",
+        422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
@@ -95,8 +97,14 @@ pub fn write_chunk(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
         out.truncate(start);
         return;
     }
-    for (place, digit) in out[start..start + 8].iter_mut().enumerate() {
-        *digit = b"0123456789abcdef"[length >> (28 - 4 * place) & 0xf];
+    match u32::try_from(length) {
+        Ok(length) => {
+            for (place, digit) in out[start..start + 8].iter_mut().enumerate() {
+                *digit = b"0123456789abcdef"[(length >> (28 - 4 * place) & 0xf) as usize];
+            }
+        }
+        // Its length has more digits than there is room for.
+        Err(_) => drop(out.splice(start..start + 8, format!("{length:x}").into_bytes())),
     }
     out.extend_from_slice(b"\r\n");
 }

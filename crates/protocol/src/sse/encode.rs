@@ -3,13 +3,17 @@
 /// A comment, which keeps a stream from looking dead.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// Writes one event whose data is JSON text. JSON has no line ends but between its tokens, so that one `data:` line is
-/// enough for what has none there.
+/// Writes one event whose data is JSON text. JSON has no line ends but between its tokens, where a blank is as good: a
+/// line end would be the end of the data.
 pub fn write_event(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(b"data: ");
     let start = out.len();
     write(out);
-    debug_assert!(!out[start..].iter().any(|byte| matches!(byte, b'\n' | b'\r')), "the data has a line end");
+    let mut data = &mut out[start..];
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', data) {
+        data[at] = b' ';
+        data = &mut data[at + 1..];
+    }
     out.extend_from_slice(b"\n\n");
 }
 
@@ -44,5 +48,11 @@ mod tests {
         write_event_with_id(&mut out, "7-a", |out| out.extend_from_slice(b"{}"));
         write_retry(&mut out, 250);
         assert_eq!(out, b"id: 7-a\ndata: {}\n\nretry: 250\n\n");
+    }
+    #[test]
+    fn what_is_on_several_lines_is_one_event_all_the_same() {
+        let mut out = Vec::new();
+        write_event(&mut out, |out| out.extend_from_slice(b"{\r\n  \"a\": [\n1]\n}"));
+        assert_eq!(String::from_utf8_lossy(&out), "data: {    \"a\": [ 1] }\n\n");
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod slab;
 pub(crate) mod wheel;
 
 use erlmcp_protocol::http::chunked::Chunked;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::entry::StreamPlace;
 use crate::metrics::counters::{ConnectionKind, Method};
@@ -81,6 +82,16 @@ pub(crate) struct Call {
     /// Of the older era: a client that goes does not take its call with it.
     pub(crate) outlives: bool,
     pub(crate) trace: Trace,
+    /// Of an answer that another replica makes: the next piece may come when this is given back.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+impl Call {
+    /// One whose client goes with it, and to which nothing was said yet.
+    pub(crate) fn waiting(method: Method, cancellation: Cancellation, began_ns: u64, closes: bool) -> Self {
+        let (streams, outlives, trace, room) = (false, false, Trace::default(), None);
+        Self { method, streams, cancellation, began_ns, closes, outlives, trace, room }
+    }
 }
 
 /// A subscription stream.

@@ -78,7 +78,7 @@ impl Dispatcher {
         }
         if message.method.is(method::INITIALIZE) {
             let why = "initialize must not be part of a batch";
-            self.refuse_part(&Fault { id: message.id, status: 400, code: code::INVALID_REQUEST, why }, batch);
+            self.refuse_part(&Fault::new(message.id, code::INVALID_REQUEST, why), batch);
             return None;
         }
         let (method, handled) = self.answer_older(request);

@@ -14,7 +14,6 @@ use crate::metrics::counters::{Method, Outcome};
 use crate::operations::Attempt;
 use crate::queue::{Answer, Full, Job, Rank, ReplyTo, Work};
 use crate::session::Recorder;
-use crate::telemetry::Trace;
 use crate::tools::{
     Arguments, CallContext, Caller, Cancellation, Execution, InlineTool, LogLevel, TaskSupport, capabilities,
     has_capability,
@@ -134,9 +133,8 @@ impl Dispatcher {
                 if let Some(task) = &task {
                     return self.task_begun(message, task);
                 }
-                let (streams, outlives, began_ns, trace) =
-                    (false, self.session.is_some(), asker.now_ns, Trace::default());
-                Handled::Called(Box::new(Call { method, streams, cancellation, began_ns, closes, outlives, trace }))
+                let waiting = Call::waiting(method, cancellation, asker.now_ns, closes);
+                Handled::Called(Box::new(Call { outlives: self.session.is_some(), ..waiting }))
             }
             Err(full) => {
                 if let Some(batch) = &self.batch {

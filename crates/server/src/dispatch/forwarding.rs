@@ -15,7 +15,6 @@ use crate::engine::Forwarded;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Answer, ReplyTo};
 use crate::session::EventId;
-use crate::telemetry::Trace;
 use crate::tools::Cancellation;
 
 /// Where a request goes that names a replica.
@@ -29,12 +28,20 @@ pub(super) enum Way {
 }
 
 impl Dispatcher {
-    /// Sends a request to the replica that it is for, where that is another one and a member of the cluster.
-    pub(super) fn forward(&mut self, replica: u16, method: Method, request: &str, asker: &Asker) -> Way {
+    /// Sends a request to the replica that it is for, where that is another one and a member of the cluster. `id` is
+    /// what the request is answered with where that one does not.
+    pub(super) fn forward(
+        &mut self,
+        replica: u16,
+        method: Method,
+        id: Option<&str>,
+        request: &str,
+        asker: &Asker,
+    ) -> Way {
         let Some(address) = self.shared.peers.find(replica).filter(|_| replica != self.shared.replica) else {
             return Way::Here;
         };
-        let (Some(runtime), Some(room)) = (self.shared.runtime.get(), self.shared.peers.room()) else {
+        let (Some(runtime), Some(room)) = (self.shared.runtime.get().cloned(), self.shared.peers.room()) else {
             return Way::Busy;
         };
         let (first, rest) = request.split_once("\r\n").unwrap_or((request, ""));
@@ -46,24 +53,37 @@ impl Dispatcher {
             request,
             reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: None },
             cancellation: cancellation.clone(),
-            unreachable: self.unreachable(),
+            unreachable: self.unreachable(id),
+            silent: self.silent(id),
             room,
         };
         runtime.spawn(forwarded.run());
         // The other one has its span.
         self.trace.forget();
         // Only the way to it goes with the client: whatever it asked for is the other replica's.
-        let began_ns = asker.now_ns;
-        let (streams, closes, outlives, trace) = (false, true, false, Trace::default());
-        Way::There(Box::new(Call { method, streams, cancellation, began_ns, closes, outlives, trace }))
+        Way::There(Box::new(Call::waiting(method, cancellation, asker.now_ns, true)))
     }
 
-    fn unreachable(&self) -> Answer {
-        let data = json!({"executed": false, "scope": "node"});
-        let error = RpcError::new(code::DRAINING, "the replica that has what this is about does not answer").with(data);
+    /// The request did not get there.
+    fn unreachable(&mut self, id: Option<&str>) -> Answer {
+        let ms = self.retry_after(0);
+        let data = json!({"executed": false, "retryAfterMs": ms, "scope": "node"});
+        let error = RpcError::new(code::DRAINING, "the replica that has what this is about is not reached").with(data);
+        let body = self.error_text(id, &error);
+        Answer { status: 503, body, outcome: Outcome::Refused, retry_after_ms: Some(ms) }
+    }
+
+    /// It got there, as far as is known, and was not answered.
+    fn silent(&self, id: Option<&str>) -> Answer {
+        let why = "the replica that has what this is about went without an answer";
+        let error = RpcError::new(code::INTERNAL, why).with(json!({"executed": "unknown", "scope": "node"}));
+        Answer::json(502, self.error_text(id, &error), Outcome::HttpError)
+    }
+
+    fn error_text(&self, id: Option<&str>, error: &RpcError) -> Vec<u8> {
         let mut body = Vec::new();
-        self.shared.answers.error(&mut body, None, &error);
-        Answer { status: 503, body, outcome: Outcome::HttpError, retry_after_ms: None }
+        self.shared.answers.error(&mut body, id.map(str::as_bytes), error);
+        body
     }
 }
 

@@ -50,7 +50,7 @@ impl Dispatcher {
             // A request is refused with the versions that are served; a notification has no such answer.
             Said::Unknown if message.id.is_none() => {
                 let why = "MCP-Protocol-Version names no version that is served";
-                let fault = Fault { id: None, status: 400, code: code::UNSUPPORTED_VERSION, why };
+                let fault = Fault::new(None, code::UNSUPPORTED_VERSION, why);
                 self.fault(Method::Notification, &fault.into(), closes, out);
                 return Some(answered);
             }
@@ -89,7 +89,7 @@ impl Dispatcher {
     ) -> Step {
         let closes = self.closes_after(head);
         let answered = Step::Answered { used, left: 0, closes };
-        if fault.is_too_deep() {
+        if fault.is_too_deep {
             self.counters.reached(Reached::JsonDepth);
         }
         let is_batch = body.trim_ascii_start().first() == Some(&b'[');
@@ -135,7 +135,7 @@ impl Dispatcher {
         closes: bool,
         out: &mut Vec<u8>,
     ) {
-        let fault = Fault { id, status: none.status, code: code::INVALID_REQUEST, why: none.why };
+        let fault = Fault { status: none.status, ..Fault::new(id, code::INVALID_REQUEST, none.why) };
         self.fault(method, &fault.into(), closes, out);
     }
 

@@ -185,6 +185,8 @@ impl Dispatcher {
 
     /// Answers a request whose body came in chunks and is whole now. `head` is the text of its head.
     pub(crate) fn uploaded(&mut self, head: &[u8], body: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
+        self.kind = ConnectionKind::Mcp;
+        self.timing.next_request();
         let mut slots = slots();
         match read_head(head, &self.head_limits, &mut slots) {
             HeadRead::Whole(head) => {
@@ -203,6 +205,7 @@ impl Dispatcher {
 
     /// Refuses a body in chunks.
     pub(crate) fn broken_upload(&mut self, error: ChunkError, out: &mut Vec<u8>) -> Step {
+        self.kind = ConnectionKind::Mcp;
         let refusal = match error {
             ChunkError::Malformed => Refusal::closing(400, "the body in chunks is malformed"),
             ChunkError::Framing => Refusal::closing(400, "the body in chunks has far more framing than content"),

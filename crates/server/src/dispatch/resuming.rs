@@ -16,7 +16,6 @@ use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::ReplyTo;
 use crate::session::{EventId, Missed, Session};
-use crate::telemetry::Trace;
 use crate::tools::{Cancellation, LogLevel};
 
 impl Dispatcher {
@@ -32,7 +31,7 @@ impl Dispatcher {
     ) -> Step {
         let used = head.length;
         let request = resumption(head, last);
-        match request.map(|request| self.forward(last.origin.replica, Method::Get, &request, asker)) {
+        match request.map(|request| self.forward(last.origin.replica, Method::Get, None, &request, asker)) {
             Some(Way::There(call)) => return Step::Called { used, call },
             Some(Way::Busy) => {
                 self.refuse_session(Method::Get, 503, &RpcError::overloaded(0), closes, out);
@@ -56,16 +55,8 @@ impl Dispatcher {
             return Step::Answered { used, left: 0, closes };
         }
         // Its answer is counted as the request's own: where that came from, nobody waits any more.
-        let call = Call {
-            method: missed.method,
-            streams: true,
-            cancellation: Cancellation::default(),
-            began_ns: asker.now_ns,
-            closes,
-            outlives: true,
-            trace: Trace::default(),
-        };
-        Step::Called { used, call: Box::new(call) }
+        let waiting = Call::waiting(missed.method, Cancellation::default(), asker.now_ns, closes);
+        Step::Called { used, call: Box::new(Call { streams: true, outlives: true, ..waiting }) }
     }
 
     /// What was not kept is not passed over in silence, unless the client wants no warnings.

@@ -19,7 +19,6 @@ use crate::entry::StreamPlace;
 use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::queue::ReplyTo;
 use crate::session::{EventId, NoSession, Session, Told};
-use crate::telemetry::Trace;
 use crate::tools::Cancellation;
 
 /// How long a client waits before it comes back to a stream that was lost, ms.
@@ -50,7 +49,7 @@ impl Dispatcher {
         };
         match found {
             Err(none) => {
-                let fault = Fault { id: None, status: none.status, code: code::INVALID_REQUEST, why: none.why };
+                let fault = Fault { status: none.status, ..Fault::new(None, code::INVALID_REQUEST, none.why) };
                 self.fault(method, &fault.into(), closes, out);
                 Step::Answered { used, left: 0, closes }
             }
@@ -144,16 +143,8 @@ impl Dispatcher {
                 self.no_content(out, "", closes);
             }
             Told::Later => {
-                let call = Call {
-                    method: Method::Delete,
-                    streams: false,
-                    cancellation: Cancellation::default(),
-                    began_ns: asker.now_ns,
-                    closes,
-                    outlives: true,
-                    trace: Trace::default(),
-                };
-                return Step::Called { used, call: Box::new(call) };
+                let waiting = Call::waiting(Method::Delete, Cancellation::default(), asker.now_ns, closes);
+                return Step::Called { used, call: Box::new(Call { outlives: true, ..waiting }) };
             }
             Told::Busy => {
                 let error = RpcError::overloaded(self.shared.limits.retry_after_min_ms);

@@ -54,7 +54,7 @@ impl Dispatcher {
         let named = message.params.task_id.map(|named| named.decode()).unwrap_or_default();
         let Some(task) = self.shared.tasks.find(&named, self.principal_name()) else {
             let request = about_task(head, message, body, &named);
-            match request.map(|(replica, request)| self.forward(replica, Method::Other, &request, asker)) {
+            match request.map(|(replica, request)| self.forward(replica, Method::Other, message.id, &request, asker)) {
                 Some(Way::There(call)) => return Some(Handled::Called(call)),
                 Some(Way::Busy) => return Some(self.overloaded(message, 0)),
                 Some(Way::Here) | None => {}

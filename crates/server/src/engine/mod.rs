@@ -7,6 +7,7 @@ mod heir;
 mod history;
 mod memory;
 mod notifier;
+mod passed;
 mod peers;
 mod shared;
 mod stalls;
@@ -93,7 +94,8 @@ impl Server {
         self.shared.ready.store(ready, Ordering::Release);
     }
 
-    /// All figures at this moment. Cheap: nothing is asked of the system.
+    /// All figures at this moment; of the process and its memory those of at most a second ago, so that nothing is
+    /// asked of the system.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
     }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::passed::Passed;
 use crate::entry::{Inside, Insider};
 use crate::queue::{Answer, ReplyTo};
+use crate::shard::RawEnd;
 use crate::tools::Cancellation;
 
 /// Requests that may be at other replicas at once.
@@ -58,41 +60,71 @@ pub(crate) struct Forwarded {
     /// Who waits here; cancelled when it goes.
     pub(crate) reply: ReplyTo,
     pub(crate) cancellation: Cancellation,
-    /// What is answered where the other one does not.
+    /// What is answered where the request does not get there.
     pub(crate) unreachable: Answer,
+    /// What is answered where it does, and nothing comes back.
+    pub(crate) silent: Answer,
     pub(crate) room: OwnedSemaphorePermit,
 }
 
 impl Forwarded {
     /// Hands what the other replica answers to whoever waits here, as it comes.
     pub(crate) async fn run(self) {
-        let Self { address, inside, request, reply, cancellation, unreachable, room: _room } = self;
-        let ReplyTo { mailbox, token, .. } = reply;
-        let begun = tokio::select! {
-            () = cancellation.cancelled() => return,
-            begun = begin(address, &inside, &request) => begun,
-        };
-        let Ok((mut stream, mut piece)) = begun else { return mailbox.answer(token, unreachable).await };
-        while !piece.is_empty() {
-            mailbox.raw(token, piece).await;
-            piece = vec![0; PIECE];
-            let count = tokio::select! {
-                () = cancellation.cancelled() => return,
-                read = stream.read(&mut piece) => read.unwrap_or(0),
-            };
-            piece.truncate(count);
+        let cancellation = self.cancellation.clone();
+        tokio::select! {
+            () = cancellation.cancelled() => {}
+            () = self.pass_on() => {}
         }
-        mailbox.raw_end(token).await;
+    }
+
+    async fn pass_on(self) {
+        let Self { address, inside, request, reply, unreachable, silent, room: _room, .. } = self;
+        let ReplyTo { mailbox, token, .. } = reply;
+        let Ok(mut stream) = send(address, &inside, &request).await else {
+            return mailbox.answer(token, unreachable).await;
+        };
+        let Ok((mut answer, mut piece)) = begin(&mut stream).await else {
+            return mailbox.answer(token, silent).await;
+        };
+        // One piece waits for the client at a time.
+        let places = Arc::new(Semaphore::new(1));
+        loop {
+            let Ok(taken) = Arc::clone(&places).acquire_owned().await else { return };
+            mailbox.raw(token, piece, taken).await;
+            if answer.is_whole() {
+                break;
+            }
+            piece = vec![0; PIECE];
+            match stream.read(&mut piece).await {
+                Ok(count) if count > 0 => piece.truncate(count),
+                _ => break,
+            }
+            answer.add(&piece);
+        }
+        mailbox.raw_end(token, RawEnd { status: answer.status, is_whole: answer.is_whole() }).await;
     }
 }
 
-/// Sends the request; gives the first piece of the answer, which is not empty.
-async fn begin(address: SocketAddr, inside: &Inside, request: &[u8]) -> io::Result<(Insider, Vec<u8>)> {
+/// Sends the request. Where this fails, the other one has not got all of it.
+async fn send(address: SocketAddr, inside: &Inside, request: &[u8]) -> io::Result<Insider> {
     let socket = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
     let mut stream = inside.over(socket, address)?;
     stream.write_all(request).await?;
-    let mut piece = vec![0; PIECE];
-    let count = stream.read(&mut piece).await?;
-    piece.truncate(count);
-    if piece.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok((stream, piece)) }
+    Ok(stream)
+}
+
+/// Reads the answer up to the end of its head at least; gives what was read of it.
+async fn begin(stream: &mut Insider) -> io::Result<(Passed, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    loop {
+        let had = bytes.len();
+        bytes.resize(had + PIECE, 0);
+        let count = stream.read(&mut bytes[had..]).await?;
+        bytes.truncate(had + count);
+        match Passed::begin(&bytes).map_err(io::Error::other)? {
+            Some(answer) => return Ok((answer, bytes)),
+            None if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None => {}
+        }
+    }
 }

@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) telemetry: OnceLock<Telemetry>,
     pub(crate) ready: AtomicBool,
     pub(crate) draining: AtomicBool,
+    /// In a drain: the shard that accepts has handed over its last connection.
+    pub(crate) accepting_ended: AtomicBool,
     /// When the drain began, CLOCK_MONOTONIC ns.
     pub(crate) drained_since_ns: AtomicU64,
     /// Takes the connections over, once there is somebody.

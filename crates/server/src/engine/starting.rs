@@ -91,7 +91,7 @@ pub(super) fn start(
         loopings.push(Looping::new(shard, poll, accepting).map_err(system("listeners"))?);
     }
     shared.sampler.sample();
-    watch_process(&shared, &workers);
+    look_after(&shared)?;
     let mut shards = Vec::new();
     for (index, looping) in loopings.into_iter().enumerate() {
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
@@ -193,6 +193,7 @@ pub(crate) fn share(
         operations: OnceLock::new(),
         ready: AtomicBool::new(ready),
         draining: AtomicBool::new(false),
+        accepting_ended: AtomicBool::new(false),
         drained_since_ns: AtomicU64::new(0),
         heir: Mutex::new(None),
         has_heir: AtomicBool::new(false),
@@ -249,26 +250,37 @@ pub(super) fn watch_shards(shared: &Arc<Shared>) -> Result<(), ServerError> {
     std::thread::Builder::new().name("shard-watch".into()).spawn(watch).map_err(system("threads")).map(drop)
 }
 
-/// Once a second, away from the shards: reading /proc takes its time.
-fn watch_process(shared: &Arc<Shared>, workers: &WorkerPool) {
-    let shared = Arc::clone(shared);
-    workers.runtime().spawn(async move {
-        let mut seconds = tokio::time::interval(Duration::from_secs(1));
-        seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            seconds.tick().await;
-            shared.sampler.sample();
-            if let Some(tls) = &shared.tls {
-                let tls = Arc::clone(tls);
-                let _ = tokio::task::spawn_blocking(move || tls.refresh()).await;
-            }
-            if let Some(gate) = &shared.gate {
-                let gate = Arc::clone(gate);
-                // Files and addresses have their time; one look at once is enough.
-                let _ = tokio::task::spawn_blocking(move || gate.refresh()).await;
-            }
-            shared.sessions.replays.sweep(clock::monotonic_ns());
-            shared.tasks.sweep(clock::unix_ns() / 1_000_000);
+/// What is looked after once a second, away from the shards and from the workers: reading /proc takes its time, and
+/// tools may have all the threads that there are for them.
+fn look_after(shared: &Arc<Shared>) -> Result<(), ServerError> {
+    each_second(shared, "upkeep", |shared| {
+        shared.sampler.sample();
+        shared.sessions.replays.sweep(clock::monotonic_ns());
+        shared.tasks.sweep(clock::unix_ns() / 1_000_000);
+    })?;
+    if shared.tls.is_none() && shared.gate.is_none() {
+        return Ok(());
+    }
+    // Files and addresses have their time, which the rest does not wait for.
+    each_second(shared, "refresh", |shared| {
+        shared.tls.iter().for_each(|tls| tls.refresh());
+        shared.gate.iter().for_each(|gate| gate.refresh());
+    })
+}
+
+/// Does something once a second on a thread of its own, until the server is gone.
+fn each_second(
+    shared: &Arc<Shared>,
+    name: &str,
+    mut act: impl FnMut(&Shared) + Send + 'static,
+) -> Result<(), ServerError> {
+    let shared = Arc::downgrade(shared);
+    let run = move || {
+        while let Some(shared) = shared.upgrade() {
+            act(&shared);
+            drop(shared);
+            std::thread::sleep(Duration::from_secs(1));
         }
-    });
+    };
+    std::thread::Builder::new().name(name.into()).spawn(run).map_err(system("threads")).map(drop)
 }

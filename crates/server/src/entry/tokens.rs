@@ -7,10 +7,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::config::EntryError;
 use crate::clock::unix_ns;
+use crate::random;
 
 pub(super) type Hash = [u8; 32];
 
@@ -75,9 +75,7 @@ fn unhex(text: &str) -> Option<Hash> {
 /// # Panics
 /// Where the system has no random numbers, without which nothing here is safe.
 pub fn new_token(principal: &str, scopes: &[String], lifetime: Option<Duration>) -> (String, String) {
-    let mut random = [0; 32];
-    SystemRandom::new().fill(&mut random).expect("the system has random numbers");
-    let token = format!("erlmcp_{}", URL_SAFE_NO_PAD.encode(random));
+    let token = format!("erlmcp_{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()));
     let hex: String = hash(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let scopes = if scopes.is_empty() { "-".to_string() } else { scopes.join(",") };
     let now_s = unix_ns() / 1_000_000_000;

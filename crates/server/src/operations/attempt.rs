@@ -12,6 +12,7 @@ use super::heart::{Abandoned, Class, Command, Fingerprint, Key, Outcome as Answe
 use super::operation::Operation;
 use super::seeded::Bug;
 use super::service::Operations;
+use super::wire::CONTENT_BYTES_MAX;
 use crate::answer::RpcError;
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, End, Job, Ran};
@@ -78,10 +79,11 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
                 };
                 let Some(run) = run.take() else { break Verdict::Unknown };
                 let mut end = run(Arc::new(operation)).await;
-                match end.ran() {
-                    Some(ran) => {
-                        outcome = ran.outcome;
-                        kept(ran, operations.result_bytes_max)
+                match end.ran().map(|ran| (ran.outcome, kept(ran, operations.result_bytes_max))) {
+                    Some((_, None)) => broke(End::Panicked, *class, &mut ended),
+                    Some((of_tool, Some(happened))) => {
+                        outcome = of_tool;
+                        happened
                     }
                     None => broke(end, *class, &mut ended),
                 }
@@ -93,7 +95,7 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
     operations.counts.count(counted(&verdict));
     // A request of the older era that was cancelled must have no answer, though it may have been carried out.
     if job.cancellation.is_cancelled() && job.entry.is_some() {
-        return Some(Answer { status: 200, body: Vec::new(), outcome: Outcome::RpcError, retry_after_ms: None });
+        return Some(Answer::json(200, Vec::new(), Outcome::RpcError));
     }
     match (verdict, ended) {
         (Verdict::Silent, _) => None,
@@ -112,9 +114,14 @@ fn write_late(operations: &Arc<Operations>, command: Command) -> super::keeper::
     super::keeper::Reply { outcome: Answered::Stored, result: None }
 }
 
-/// A result as it is kept. One that is too long is not: then it says so, for good.
-fn kept(ran: Ran, bytes_max: usize) -> Happened {
+/// A result as it is kept. One that is too long is not: then it says so, for good. None where the effect is too long,
+/// which so never comes about.
+fn kept(ran: Ran, bytes_max: usize) -> Option<Happened> {
     let Ran { fields, effect, .. } = ran;
+    if let Some(length) = effect.as_ref().map(|effect| effect.len()).filter(|length| *length > CONTENT_BYTES_MAX) {
+        tracing::error!("a tool's effect of {length} bytes is not kept: there may be {CONTENT_BYTES_MAX}");
+        return None;
+    }
     let mut object = Vec::with_capacity(fields.len() + 2);
     object.push(b'{');
     object.extend_from_slice(&fields);
@@ -124,7 +131,7 @@ fn kept(ran: Ran, bytes_max: usize) -> Happened {
         json!({"content": [{"type": "text", "text": why}], "isError": true}).to_string()
     });
     let hash = operation::short(ring::digest::digest(&ring::digest::SHA256, result.as_bytes()).as_ref());
-    Happened::Ran { hash, result: result.into_bytes().into_boxed_slice(), effect }
+    Some(Happened::Ran { hash, result: result.into_bytes().into_boxed_slice(), effect })
 }
 
 fn broke(end: End, class: Class, ended: &mut Option<End>) -> Happened {
@@ -201,7 +208,7 @@ fn result_of(job: &Job, key: &Key, result: &[u8], epoch: u64, replayed: bool, ou
     let meta = format!("\"{}\":{{\"operation\":{id},\"epoch\":{epoch},\"replayed\":{replayed}}}", operation::META);
     let fields = result.get(1..result.len().saturating_sub(1)).unwrap_or_default();
     job.answers.result_with_meta(&mut body, &job.id, meta.as_bytes(), |out| out.extend_from_slice(fields));
-    Answer { status: 200, body, outcome, retry_after_ms: None }
+    Answer::json(200, body, outcome)
 }
 
 fn error_of(job: &Job, status: u16, error: &RpcError, retry_after_ms: Option<u64>) -> Answer {
@@ -236,5 +243,30 @@ pub(crate) async fn status(job: &Job, question: &Question) -> Answer {
             out.extend_from_slice(result);
         }
     });
-    Answer { status: 200, body, outcome: Outcome::Ok, retry_after_ms: None }
+    Answer::json(200, body, Outcome::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_for_the_store_is_not_sent_there() {
+        let ran = |fields: usize, effect: usize| Ran {
+            fields: format!("\"content\":[{{\"type\":\"text\",\"text\":\"{}\"}}]", "x".repeat(fields)).into_bytes(),
+            outcome: Outcome::Ok,
+            effect: Some("x".repeat(effect).into()),
+        };
+        assert_eq!(kept(ran(1, CONTENT_BYTES_MAX + 1), CONTENT_BYTES_MAX), None);
+        let Some(Happened::Ran { result, .. }) = kept(ran(CONTENT_BYTES_MAX, 1), CONTENT_BYTES_MAX) else {
+            panic!("it is kept")
+        };
+        assert!(String::from_utf8_lossy(&result).contains("too long to be kept"));
+        let longest = kept(ran(CONTENT_BYTES_MAX - 100, CONTENT_BYTES_MAX), CONTENT_BYTES_MAX);
+        let Some(Happened::Ran { hash, result, effect }) = longest else { panic!("it is kept") };
+        assert!(result.len() > CONTENT_BYTES_MAX - 100);
+        let key = Key { principal: "p".repeat(16_384).into(), operation: "o".repeat(128).into() };
+        let finish = Command::Finish { key, ticket: 1, hash, result, effect };
+        assert_eq!(super::super::wire::write_command(&mut Vec::new(), 1, &finish), Ok(()));
+    }
 }

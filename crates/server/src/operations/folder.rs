@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::getuid;
+
+use crate::random;
 
 /// What the names begin with; the user's number follows.
 const NAME: &str = "erlmcp-store-";
@@ -33,9 +34,7 @@ impl PrivateFolder {
         let base = std::env::temp_dir();
         let prefix = format!("{NAME}{}-", getuid().as_raw());
         remove_abandoned(&base, &prefix);
-        let mut random = [0; 8];
-        SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
-        let path = base.join(format!("{prefix}{:016x}", u64::from_ne_bytes(random)));
+        let path = base.join(format!("{prefix}{:016x}", u64::from_ne_bytes(random::bytes())));
         DirBuilder::new().mode(0o700).create(&path)?;
         let alive = File::create(path.join(UNLOCKED))?;
         flock(&alive, FlockOperation::NonBlockingLockExclusive)?;

@@ -7,21 +7,31 @@ use std::fmt;
 
 use super::seeded::Bug;
 
-/// How often a tool may run for one operation.
+/// How often a tool may run for one operation. The numbers are in stores, and go between processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Class {
     /// Its effect is written together with its result, or not at all.
-    Transactional,
+    Transactional = 0,
     /// It has no effect.
-    ReadOnly,
+    ReadOnly = 1,
     /// A second run changes nothing more.
-    Idempotent,
+    Idempotent = 2,
     /// Its effect is outside and may not happen twice.
-    Once,
+    Once = 3,
 }
 
 impl Class {
     pub(crate) const ALL: [Self; 4] = [Self::Transactional, Self::ReadOnly, Self::Idempotent, Self::Once];
+
+    /// As it is kept and sent.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.code() == code)
+    }
 
     /// Nothing that it did is left when its claim ends without a result.
     pub(crate) fn leaves_nothing(self) -> bool {
@@ -63,15 +73,27 @@ impl Command {
     }
 }
 
-/// Why a claim ends without a result.
+/// Why a claim ends without a result. The numbers go between processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Abandoned {
     /// The tool was not started: the claim is as if it had never been.
-    Unstarted,
+    Unstarted = 0,
     /// The tool broke.
-    Broken,
+    Broken = 1,
     /// The tool ran out of time.
-    Late,
+    Late = 2,
+}
+
+impl Abandoned {
+    /// As it is sent.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [Self::Unstarted, Self::Broken, Self::Late].into_iter().find(|how| how.code() == code)
+    }
 }
 
 /// What an operation was settled as without a result.
@@ -172,17 +194,18 @@ pub(crate) struct Record {
     pub(crate) state: State,
 }
 
-/// What happened to an operation, as the history has it.
+/// What happened to an operation, as the history has it. The numbers are in stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Event {
     /// Accepted, and from then on the tool may have started.
-    Claimed,
-    Done,
-    Cancelled,
-    Expired,
-    Never,
-    Indeterminate,
-    Fenced,
+    Claimed = 1,
+    Done = 2,
+    Cancelled = 3,
+    Expired = 4,
+    Never = 5,
+    Indeterminate = 6,
+    Fenced = 7,
 }
 
 impl Event {
@@ -190,12 +213,12 @@ impl Event {
         [Self::Claimed, Self::Done, Self::Cancelled, Self::Expired, Self::Never, Self::Indeterminate, Self::Fenced];
 
     /// As it is kept.
-    pub(crate) fn code(self) -> i64 {
-        self as i64 + 1
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
     }
 
     pub(crate) fn from_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.code() == code)
+        Self::ALL.into_iter().find(|event| i64::from(event.code()) == code)
     }
 }
 

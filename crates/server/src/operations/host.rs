@@ -63,7 +63,8 @@ async fn converse(stream: UnixStream, orders: &Orders) -> io::Result<()> {
     orders.send(Order::Connect { incarnation, answer }).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
     let place = answered.await.map_err(gone)?.map_err(io::Error::other)?;
     let mut out = Vec::new();
-    place.map_or(FromStore::Superseded, |place| FromStore::Welcome(place.epoch)).write(&mut out, number);
+    let answer = place.map_or(FromStore::Superseded, |place| FromStore::Welcome(place.epoch));
+    answer.write(&mut out, number).map_err(io::Error::other)?;
     writer.write_all(&out).await?;
     let Some(place) = place else { return Ok(()) };
     let (answers, mut waiting) = mpsc::channel::<Vec<u8>>(ANSWERS_MAX);

@@ -136,7 +136,7 @@ impl Link {
     async fn converse(&self) -> io::Result<()> {
         let (mut reader, mut writer) = self.connect().await?.into_split();
         let mut out = Vec::new();
-        ToStore::Hello(self.incarnation).write(&mut out, 0);
+        ToStore::Hello(self.incarnation).write(&mut out, 0).map_err(io::Error::other)?;
         writer.write_all(&out).await?;
         let mut bytes = Vec::new();
         loop {
@@ -157,8 +157,13 @@ impl Link {
         let speaking = async {
             loop {
                 let mut out = Vec::new();
-                self.unanswered()
-                    .unsent(|waiter| !waiter.is_closed(), |number, command| write_command(&mut out, number, command));
+                let write = |number, command: &_| {
+                    // Who asked gives up in its time: on another connection this would be no shorter.
+                    if let Err(error) = write_command(&mut out, number, command) {
+                        tracing::error!("a command for the store is not sent: {error}");
+                    }
+                };
+                self.unanswered().unsent(|waiter| !waiter.is_closed(), write);
                 writer.write_all(&out).await?;
                 self.news.notified().await;
             }

@@ -98,7 +98,7 @@ impl Store for MemoryStore {
         self.disk(|disk| {
             disk.writes += 1;
             match std::mem::take(&mut disk.next) {
-                Fate::Full => return Err(StoreError::Full("a test's".to_string())),
+                Fate::Full => return Err(StoreError::NotWritten("a test's".to_string())),
                 Fate::Lost => return Err(StoreError::Broken("a test's".to_string())),
                 fate => {
                     entries.iter().for_each(|entry| disk.put(entry));

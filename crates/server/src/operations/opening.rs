@@ -11,6 +11,7 @@ use super::place::StorePlace;
 use super::postgres::{self, PostgresStore};
 use super::sqlite::{self, SqliteStore};
 use super::table::Keep;
+use super::wire::CONTENT_BYTES_MAX;
 use super::writer::{self, Order, Orders};
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
@@ -24,6 +25,14 @@ pub enum OpenError {
     /// Another process has it.
     #[error("the store {} is in use: stop the server that has it, or name another one with --store", .0.display())]
     InUse(PathBuf),
+    /// Results may be longer than what a replica and its store can send each other.
+    #[error("operation_result_bytes_max = {bytes} is more than a store takes: {max} at most")]
+    ResultsTooLong {
+        /// `Limits::operation_result_bytes_max`.
+        bytes: u64,
+        /// What it may be.
+        max: u64,
+    },
     /// It can't be made or read.
     #[error("cannot open the store {place}: {why}; name another one with --store")]
     Failed {
@@ -53,6 +62,10 @@ pub(crate) struct Opened {
 
 /// Opens a store for the processes of `base`. Takes its time, and is not to be called in async code.
 pub(crate) fn open(place: &StorePlace, base: u64, limits: &Limits) -> Result<Opened, OpenError> {
+    let (bytes, max) = (limits.operation_result_bytes_max, CONTENT_BYTES_MAX as u64);
+    if bytes > max {
+        return Err(OpenError::ResultsTooLong { bytes, max });
+    }
     let failed = |why: String| OpenError::Failed { place: place.to_string(), why };
     let keep = Keep::from_limits(limits);
     let (operations, started) = match place {
@@ -92,5 +105,17 @@ pub(crate) fn export(place: &StorePlace, to: &Path) -> Result<u64, String> {
     match place {
         StorePlace::File(path) => sqlite::export(path, to).map_err(|error| error.to_string()),
         StorePlace::Postgres(address) => postgres::export(address, to).map_err(|error| error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_have_to_fit_into_a_frame() {
+        let limits = Limits { operation_result_bytes_max: 4 << 20, ..Limits::default() };
+        let opened = open(&StorePlace::File("nowhere/at/all".into()), 1, &limits);
+        assert!(matches!(opened, Err(OpenError::ResultsTooLong { bytes: 4_194_304, max: 2_064_384 })));
     }
 }

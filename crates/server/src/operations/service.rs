@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
-
 use super::figures::{Counts, OperationFigures};
 use super::heart::Command;
 use super::link::{Link, Said, Way};
@@ -17,6 +15,7 @@ use super::table::Incarnation;
 use super::writer::{Order, Orders};
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
+use crate::random;
 
 /// While the store is known to be late, others wait this part of the time for it.
 const LATE_PART: u32 = 20;
@@ -39,10 +38,7 @@ pub(crate) struct Operations {
 
 /// A number that nobody else has.
 pub(crate) fn random_base() -> u64 {
-    let mut random = [0; 8];
-    // Without random numbers nothing here works: sessions need them first.
-    let _ = SystemRandom::new().fill(&mut random);
-    u64::from_ne_bytes(random) | 1
+    u64::from_ne_bytes(random::bytes()) | 1
 }
 
 impl Operations {

@@ -7,8 +7,8 @@ use super::table::{Incarnation, Row, Table};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
     /// Nothing was written, and it can be tried again.
-    #[error("the store has no room: {0}")]
-    Full(String),
+    #[error("the store has written nothing: {0}")]
+    NotWritten(String),
     /// Nobody knows what was written: it has to be recovered.
     #[error("the store failed: {0}")]
     Broken(String),

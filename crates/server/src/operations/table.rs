@@ -59,7 +59,7 @@ pub(crate) struct Row {
     pub(crate) first: i64,
     pub(crate) epoch: u64,
     pub(crate) ticket: u64,
-    /// The place in [`Class::ALL`](super::heart::Class::ALL).
+    /// [`Class::code`](super::heart::Class::code).
     pub(crate) class: u8,
     pub(crate) fingerprint: Fingerprint,
     pub(crate) at_ns: u64,
@@ -173,8 +173,8 @@ impl Table {
     /// Sets a record, and gives the row of it.
     fn write(&mut self, name: Name, record: Record, event: Event, epoch: u64, ticket: u64) -> Row {
         let class = match record.state {
-            State::Running(claim) => claim.class as u8,
-            State::Open(class) => class as u8,
+            State::Running(claim) => claim.class.code(),
+            State::Open(class) => class.code(),
             State::Done { .. } | State::Settled(_) => 0,
         };
         let row = Row {

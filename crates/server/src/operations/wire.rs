@@ -6,6 +6,8 @@ use super::table::Incarnation;
 
 /// The longest frame.
 pub(crate) const FRAME_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// The longest result, and the longest effect: a frame has one of each, and 64 KiB for the rest.
+pub(crate) const CONTENT_BYTES_MAX: usize = (FRAME_BYTES_MAX - 64 * 1_024) / 2;
 /// Before a frame's fields: its length (of what follows), its number, its kind.
 const HEAD: usize = 4 + 8 + 1;
 
@@ -33,6 +35,11 @@ pub(crate) enum FromStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what came through the store's socket is not understood")]
 pub(crate) struct Malformed;
+
+/// What was to be said does not fit into a frame. Nothing of it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is longer than what can go through the store's socket")]
+pub(crate) struct TooLong;
 
 struct Put<'a>(&'a mut Vec<u8>);
 
@@ -96,14 +103,20 @@ impl<'a> Take<'a> {
 }
 
 /// Writes a frame.
-fn frame(out: &mut Vec<u8>, number: u64, kind: u8, fields: impl FnOnce(&mut Put<'_>)) {
+fn frame(out: &mut Vec<u8>, number: u64, kind: u8, fields: impl FnOnce(&mut Put<'_>)) -> Result<(), TooLong> {
     let at = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&number.to_le_bytes());
     out.push(kind);
     fields(&mut Put(out));
-    let length = u32::try_from(out.len() - at - 4).unwrap_or(u32::MAX);
+    let whole = out.len() - at;
+    let length = u32::try_from(whole - 4).ok().filter(|_| whole <= FRAME_BYTES_MAX);
+    let Some(length) = length else {
+        out.truncate(at);
+        return Err(TooLong);
+    };
     out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    Ok(())
 }
 
 /// The first frame of `bytes`: how many bytes it takes, its number, its kind and its fields. None while it is not whole.
@@ -120,7 +133,7 @@ fn unframe(bytes: &[u8]) -> Result<Option<(usize, u64, u8, Take<'_>)>, Malformed
 }
 
 impl ToStore {
-    pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) -> Result<(), TooLong> {
         match self {
             Self::Hello(Incarnation { base, replica, number: life }) => frame(out, number, 0, |put| {
                 put.u64(*base);
@@ -142,12 +155,12 @@ impl ToStore {
     }
 }
 
-pub(crate) fn write_command(out: &mut Vec<u8>, number: u64, command: &Command) {
+pub(crate) fn write_command(out: &mut Vec<u8>, number: u64, command: &Command) -> Result<(), TooLong> {
     match command {
         Command::Claim { key, ticket, class, fingerprint } => frame(out, number, 1, |put| {
             put.key(key);
             put.u64(*ticket);
-            put.0.push(*class as u8);
+            put.0.push(class.code());
             put.0.extend_from_slice(fingerprint);
         }),
         Command::Finish { key, ticket, hash, result, effect } => frame(out, number, 2, |put| {
@@ -161,7 +174,7 @@ pub(crate) fn write_command(out: &mut Vec<u8>, number: u64, command: &Command) {
         Command::Abandon { key, ticket, how } => frame(out, number, 3, |put| {
             put.key(key);
             put.u64(*ticket);
-            put.0.push(*how as u8);
+            put.0.push(how.code());
         }),
         Command::Ask { key, settle } => frame(out, number, 4, |put| {
             put.key(key);
@@ -175,7 +188,7 @@ fn read_command(kind: u8, take: &mut Take<'_>) -> Result<Command, Malformed> {
     Ok(match kind {
         1 => {
             let (ticket, class) = (take.u64()?, take.u8()?);
-            let class = *Class::ALL.get(usize::from(class)).ok_or(Malformed)?;
+            let class = Class::from_code(class).ok_or(Malformed)?;
             Command::Claim { key, ticket, class, fingerprint: take.array()? }
         }
         2 => {
@@ -186,12 +199,7 @@ fn read_command(kind: u8, take: &mut Take<'_>) -> Result<Command, Malformed> {
         }
         3 => {
             let (ticket, how) = (take.u64()?, take.u8()?);
-            let how = match how {
-                0 => Abandoned::Unstarted,
-                1 => Abandoned::Broken,
-                2 => Abandoned::Late,
-                _ => return Err(Malformed),
-            };
+            let how = Abandoned::from_code(how).ok_or(Malformed)?;
             Command::Abandon { key, ticket, how }
         }
         4 => Command::Ask { key, settle: take.u8()? != 0 },
@@ -200,7 +208,7 @@ fn read_command(kind: u8, take: &mut Take<'_>) -> Result<Command, Malformed> {
 }
 
 impl FromStore {
-    pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>, number: u64) -> Result<(), TooLong> {
         match self {
             Self::Welcome(epoch) => frame(out, number, 0, |put| put.u64(*epoch)),
             Self::Superseded => frame(out, number, 1, |_| ()),
@@ -221,7 +229,7 @@ impl FromStore {
     }
 }
 
-fn write_reply(out: &mut Vec<u8>, number: u64, reply: &Reply) {
+fn write_reply(out: &mut Vec<u8>, number: u64, reply: &Reply) -> Result<(), TooLong> {
     let plain = |out: &mut Vec<u8>, kind| frame(out, number, kind, |_| ());
     match reply.outcome {
         Outcome::Granted => plain(out, 3),

@@ -169,16 +169,19 @@ fn carry_out<D: Deciding>(keeper: &mut D, held: &mut Vec<Held>, log: &mut Log) {
     log.note(executed.as_ref().err());
     let failed = match &executed {
         // Nothing was written: there is no doubt.
-        Err(StoreError::Full(_)) => FromStore::Done(Reply { outcome: Outcome::Full, result: None }),
+        Err(StoreError::NotWritten(_)) => FromStore::Done(Reply { outcome: Outcome::Full, result: None }),
         _ => FromStore::Unavailable,
     };
     let mut replies = executed.ok().map(Vec::into_iter);
     for (epoch, numbers, answers) in senders {
         let mut bytes = Vec::with_capacity(numbers.len() * 64);
         for number in numbers {
-            match replies.as_mut().and_then(Iterator::next) {
-                Some(reply) => FromStore::Done(reply).write(&mut bytes, number),
-                None => failed.write(&mut bytes, number),
+            let reply = replies.as_mut().and_then(Iterator::next);
+            let said = reply.map_or_else(|| failed.clone(), FromStore::Done);
+            if let Err(error) = said.write(&mut bytes, number) {
+                tracing::error!("an answer of the store is not sent: {error}");
+                // This fits.
+                let _ = FromStore::Unavailable.write(&mut bytes, number);
             }
         }
         // One that is gone will ask again on its next connection; none leaves so much unread that there is no room.

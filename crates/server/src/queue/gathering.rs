@@ -72,7 +72,7 @@ impl Gathering {
         let mut parts = self.parts();
         parts.push(&answer);
         parts.awaited -= 1;
-        parts.whole().map(|body| Answer { status: 200, body, outcome: Outcome::Ok, retry_after_ms: None })
+        parts.whole().map(|body| Answer::json(200, body, Outcome::Ok))
     }
 }
 

@@ -97,6 +97,13 @@ pub(crate) struct Answer {
     pub(crate) retry_after_ms: Option<u64>,
 }
 
+impl Answer {
+    /// One that says nothing of when to come back.
+    pub(crate) fn json(status: u16, body: Vec<u8>, outcome: Outcome) -> Self {
+        Self { status, body, outcome, retry_after_ms: None }
+    }
+}
+
 /// There is no room; the caller should come back after about this long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
 
+use super::worker::ROUNDS_MAX;
 use super::{Answer, Job};
 use crate::answer::RpcError;
 use crate::clock::unix_ns;
@@ -41,6 +42,8 @@ pub(crate) enum End {
     Prompt(Result<PromptResult, Failure>),
     Complete(Result<Completion, Failure>),
     Panicked,
+    /// It has asked its client as often as it may.
+    AskedTooOften,
     Late {
         executed: bool,
     },
@@ -160,11 +163,11 @@ pub(crate) fn render(job: &Job, end: End) -> Answer {
     let (status, outcome, error) = match end {
         End::Tool(tool) => {
             result(&|out| tool.write_fields(out));
-            return Answer { status: 200, outcome: tool.outcome(), body, retry_after_ms: None };
+            return Answer::json(200, body, tool.outcome());
         }
         End::Ran(ran) => {
             result(&|out| out.extend_from_slice(&ran.fields));
-            return Answer { status: 200, outcome: ran.outcome, body, retry_after_ms: None };
+            return Answer::json(200, body, ran.outcome);
         }
         End::Read(Ok(resource), _) if !resource.contents.is_empty() => {
             // What is in a resource may be another thing for another client, and at any time.
@@ -174,19 +177,23 @@ pub(crate) fn render(job: &Job, end: End) -> Answer {
                     out.extend_from_slice(b",\"ttlMs\":0,\"cacheScope\":\"private\"");
                 }
             });
-            return Answer { status: 200, outcome: Outcome::Ok, body, retry_after_ms: None };
+            return Answer::json(200, body, Outcome::Ok);
         }
         End::Prompt(Ok(prompt)) => {
             result(&|out| prompt.write_fields(out));
-            return Answer { status: 200, outcome: Outcome::Ok, body, retry_after_ms: None };
+            return Answer::json(200, body, Outcome::Ok);
         }
         End::Complete(Ok(completion)) => {
             result(&|out| member(out, "completion", &completion));
-            return Answer { status: 200, outcome: Outcome::Ok, body, retry_after_ms: None };
+            return Answer::json(200, body, Outcome::Ok);
         }
         End::Read(Ok(_), uri) => failed(Failure::no_resource(&uri)),
         End::Read(Err(failure), _) | End::Prompt(Err(failure)) | End::Complete(Err(failure)) => failed(failure),
         End::Panicked => (200, Outcome::RpcError, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
+        End::AskedTooOften => {
+            let why = format!("the tool asked more than {ROUNDS_MAX} times");
+            (200, Outcome::RpcError, RpcError::new(code::INTERNAL, why))
+        }
         End::Late { executed } => {
             // In the older era an error is a message, whatever it says.
             let status = if answers.is_plain() { 200 } else { 504 };
@@ -194,7 +201,7 @@ pub(crate) fn render(job: &Job, end: End) -> Answer {
         }
     };
     answers.error(&mut body, Some(&job.id), &error);
-    Answer { status, outcome, body, retry_after_ms: None }
+    Answer::json(status, body, outcome)
 }
 
 /// Asks the client, where it can be asked.
@@ -216,7 +223,7 @@ fn ask_back(job: &Job, ask: &Ask) -> Answer {
         job.answers.input_required(&mut body, &job.id, |out| ask.write_fields(state.as_deref(), out));
         (200, Outcome::Ok)
     };
-    Answer { status, outcome, body, retry_after_ms: None }
+    Answer::json(status, body, outcome)
 }
 
 /// Writes a member of a result.

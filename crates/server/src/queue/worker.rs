@@ -18,7 +18,7 @@ use crate::operations::Operation;
 use crate::tools::{Cancellation, JobContext};
 
 /// How often a call may ask its client.
-const ROUNDS_MAX: u32 = 16;
+pub(super) const ROUNDS_MAX: u32 = 16;
 
 /// The runtime with its workers.
 pub(crate) struct WorkerPool {
@@ -143,7 +143,7 @@ async fn rounds(job: &Job, mut context: JobContext) -> End {
             None => return end,
         }
     }
-    End::Late { executed: true }
+    End::AskedTooOften
 }
 
 /// Runs the tool to its end or its panic.
@@ -159,10 +159,5 @@ async fn guarded(mut future: Doing) -> End {
 /// What becomes of a cancelled call. In the older era its client may still hold the connection, which then gets an
 /// answer without a message: a cancelled request must not have one.
 fn unanswered(job: &Job) -> Option<Answer> {
-    job.entry.as_ref().map(|_| Answer {
-        status: 200,
-        body: Vec::new(),
-        outcome: Outcome::RpcError,
-        retry_after_ms: None,
-    })
+    job.entry.as_ref().map(|_| Answer::json(200, Vec::new(), Outcome::RpcError))
 }

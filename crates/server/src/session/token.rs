@@ -6,8 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use erlmcp_protocol::era::Version;
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
+
+use crate::random;
 
 /// What a client said that it can do, as bits.
 pub(crate) mod capability {
@@ -58,7 +59,7 @@ impl SessionKey {
     /// # Panics
     /// Where the system has no random numbers, without which nothing here is safe.
     pub(crate) fn random() -> Self {
-        Self(random())
+        Self(random::bytes())
     }
 }
 
@@ -86,18 +87,12 @@ impl std::fmt::Debug for SessionKey {
 
 /// A number that nobody can guess.
 pub(super) fn random_number() -> u64 {
-    u64::from_be_bytes(random())
+    u64::from_be_bytes(random::bytes())
 }
 
 /// A text that nobody can guess.
 pub(crate) fn random_text() -> String {
-    URL_SAFE_NO_PAD.encode(random::<16>())
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the system has random numbers");
-    bytes
+    URL_SAFE_NO_PAD.encode(random::bytes::<16>())
 }
 
 /// A session, as its id tells it.
@@ -127,7 +122,7 @@ impl Session {
     }
 
     pub(crate) fn new(version: Version, capabilities: u8, epoch: u32, expires: u64) -> Self {
-        Self { id: u128::from_be_bytes(random()), version, capabilities, epoch, expires }
+        Self { id: u128::from_be_bytes(random::bytes()), version, capabilities, epoch, expires }
     }
 }
 

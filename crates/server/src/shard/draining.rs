@@ -150,10 +150,18 @@ impl<N: Net> Shard<N> {
         self.drain.as_ref().is_none_or(|drain| !drain.accepting_over)
     }
 
+    /// This shard was the one that accepted, and does so no more.
+    pub(crate) fn end_accepting(&self) {
+        self.shared.accepting_ended.store(true, Ordering::Release);
+        self.shared.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+    }
+
     /// None while the shard has work to do; then how many connections had to be cut.
     pub(crate) fn ended(&mut self) -> Option<u64> {
         let drain = self.drain.as_ref().filter(|drain| drain.accepting_over)?;
-        if self.table.len() == 0 {
+        // In this order: what was handed over before the end of accepting is in the mailbox by then.
+        let none_comes = self.shared.accepting_ended.load(Ordering::Acquire) && !self.mailbox.has_news();
+        if none_comes && self.table.len() == 0 {
             return Some(0);
         }
         if self.now_ns.saturating_sub(drain.began_ns) < ms(self.shared.limits.drain_timeout_ms) {

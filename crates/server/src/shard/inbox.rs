@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use erlmcp_protocol::server::respond::LAST_CHUNK;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::mailbox::{Delivery, Inbox, Note, Origin, SESSIONS_ENDED};
+use super::mailbox::{Delivery, Inbox, Note, Origin, RawEnd, SESSIONS_ENDED};
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task};
 use crate::dispatch::{RETRY_MS, write_message, write_retry_after};
@@ -24,8 +25,8 @@ impl<N: Net> Shard<N> {
                 Delivery::Answer(answer) => self.deliver(token, &answer),
                 Delivery::Pause { primer, retry_ms } => self.pause(token, &primer, retry_ms),
                 Delivery::Release => self.release(token),
-                Delivery::Raw(bytes) => self.raw(token, &bytes),
-                Delivery::RawEnd => self.raw_end(token),
+                Delivery::Raw(bytes, room) => self.raw(token, &bytes, room),
+                Delivery::RawEnd(end) => self.raw_end(token, end),
             }
         }
         if changes & SESSIONS_ENDED != 0 {
@@ -52,6 +53,7 @@ impl<N: Net> Shard<N> {
     fn note(&mut self, token: ConnToken, note: &Note) {
         let closes = self.ends_all();
         let Some(connection) = self.find(token) else { return };
+        let is_behind = connection.output.is_some();
         let Task::Call(call) = &mut connection.task else { return };
         let begins = !std::mem::replace(&mut call.streams, true);
         call.closes |= closes || connection.closes;
@@ -60,7 +62,10 @@ impl<N: Net> Shard<N> {
             self.dispatcher.begin_stream(&mut self.out, note.primer.as_ref(), RETRY_MS, closes);
         }
         write_message(&mut self.out, note.id.as_ref(), &note.message);
-        self.set_deadline(token.key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+        // Without progress the clock of what is unsent runs on.
+        if !is_behind {
+            self.set_deadline(token.key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+        }
         self.flush(token.key);
     }
 
@@ -115,30 +120,40 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Sends on what another replica answers.
-    fn raw(&mut self, token: ConnToken, bytes: &[u8]) {
-        let behind_max = self.shared.limits.stream_bytes_max;
-        let Some(connection) = self.find(token).filter(|connection| matches!(connection.task, Task::Call(_))) else {
-            return;
-        };
-        if connection.output.as_ref().is_some_and(|output| output.len() as u64 > behind_max) {
-            self.counters.reached(Reached::StreamBytes);
-            return self.close(token.key);
-        }
+    /// Sends on what another replica answers. The room for it is given back when it is out.
+    fn raw(&mut self, token: ConnToken, bytes: &[u8], room: OwnedSemaphorePermit) {
+        let Some(connection) = self.find(token) else { return };
+        let Task::Call(call) = &mut connection.task else { return };
+        call.room = Some(room);
         self.out.extend_from_slice(bytes);
         self.flush(token.key);
+        self.give_room(token.key);
+    }
+
+    /// Whoever sends on an answer for this connection may bring more, once what was brought is out.
+    pub(super) fn give_room(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key).filter(|connection| connection.output.is_none()) else { return };
+        if let Task::Call(call) = &mut connection.task {
+            call.room = None;
+        }
     }
 
     /// What another replica answers is over. Only the end of the connection tells the client that it was cut off.
-    fn raw_end(&mut self, token: ConnToken) {
+    fn raw_end(&mut self, token: ConnToken, end: RawEnd) {
         let Some(connection) = self.find(token) else { return };
         let Task::Call(call) = std::mem::replace(&mut connection.task, Task::None) else { return };
         connection.reading = Reading::Head;
         connection.closes = true;
-        self.dispatcher.count(call.method, Outcome::Ok);
+        let outcome = match end.status {
+            200..300 if end.is_whole => Outcome::Ok,
+            429 | 503 if end.is_whole => Outcome::Refused,
+            _ => Outcome::HttpError,
+        };
+        self.dispatcher.count(call.method, outcome);
         self.await_request(token.key);
         self.flush(token.key);
         self.dispatcher.answered = 0;
+        self.counters.latencies.record(self.shared.clock.now_ns().saturating_sub(call.began_ns), 1);
     }
 
     /// The connection of a call is free for other requests.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::ConnToken;
 use crate::engine::{Change, Updates};
@@ -43,10 +44,17 @@ pub(crate) enum Delivery {
     },
     /// The client has come back elsewhere: the stream is closed.
     Release,
-    /// Bytes of an answer that another replica makes.
-    Raw(Vec<u8>),
-    /// That answer is over, or was cut off.
-    RawEnd,
+    /// Bytes of an answer that another replica makes, with the room for them.
+    Raw(Vec<u8>, OwnedSemaphorePermit),
+    RawEnd(RawEnd),
+}
+
+/// An answer of another replica is over, or was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RawEnd {
+    /// HTTP status.
+    pub(crate) status: u16,
+    pub(crate) is_whole: bool,
 }
 
 /// A message on a stream: JSON.
@@ -143,17 +151,19 @@ impl Mailbox {
         self.deliver(token, (), |()| Delivery::Pause { primer, retry_ms })
     }
 
-    /// Hands over bytes of an answer that another replica makes; waits while the shard is far behind.
-    pub(crate) async fn raw(&self, token: ConnToken, mut bytes: Vec<u8>) {
-        while let Err(back) = self.deliver(token, bytes, Delivery::Raw) {
-            bytes = back;
+    /// Hands over bytes of an answer that another replica makes; waits while the shard is far behind. `room` is given
+    /// back when the client has taken them, or has gone.
+    pub(crate) async fn raw(&self, token: ConnToken, bytes: Vec<u8>, room: OwnedSemaphorePermit) {
+        let mut piece = (bytes, room);
+        while let Err(back) = self.deliver(token, piece, |(bytes, room)| Delivery::Raw(bytes, room)) {
+            piece = back;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
     /// That answer is over.
-    pub(crate) async fn raw_end(&self, token: ConnToken) {
-        while self.deliver(token, (), |()| Delivery::RawEnd).is_err() {
+    pub(crate) async fn raw_end(&self, token: ConnToken, end: RawEnd) {
+        while self.deliver(token, end, Delivery::RawEnd).is_err() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -223,6 +233,11 @@ impl Mailbox {
         }
     }
 
+    /// True where there is something that was not collected.
+    pub(crate) fn has_news(&self) -> bool {
+        self.signalled.load(Ordering::Acquire)
+    }
+
     /// Takes all messages out, into `inbox`, which must be empty. Gives the bits of what has changed, and the number of
     /// the last change that was collected with this or before; none where there is no news.
     pub(crate) fn collect(&self, inbox: &mut Inbox) -> Option<(u32, u64)> {
@@ -242,7 +257,7 @@ mod tests {
     use crate::metrics::counters::Outcome;
 
     fn answer() -> Answer {
-        Answer { status: 200, body: Vec::new(), outcome: Outcome::Ok, retry_after_ms: None }
+        Answer::json(200, Vec::new(), Outcome::Ok)
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::engine::Shared;
 use crate::metrics::counters::{ConnectionKind, Reached, ShardCounters};
 
 pub(crate) use accepting::Accepting;
-pub(crate) use mailbox::{Mailbox, Note, Origin};
+pub(crate) use mailbox::{Mailbox, Note, Origin, RawEnd};
 #[cfg(test)]
 pub(crate) use net::Link;
 pub(crate) use net::{Net, Readiness, Sockets, Transport};

@@ -262,8 +262,11 @@ impl<N: Net> Shard<N> {
 
     /// The connection is between two requests.
     pub(super) fn await_request(&mut self, key: u32) {
-        if let Some(connection) = self.table.get_mut(key) {
-            connection.continued = false;
+        let Some(connection) = self.table.get_mut(key) else { return };
+        connection.continued = false;
+        // The clock of what is unsent runs on.
+        if connection.output.is_some() {
+            return;
         }
         self.set_deadline(key, self.now_ns + ms(self.shared.limits.idle_timeout_ms));
     }

@@ -117,6 +117,7 @@ pub(crate) fn run(looping: Looping) -> u64 {
         {
             // Closing the listener would reset those who wait in its backlog.
             while last.turn(woke_ns, |stream, origin| shard.welcome(stream, origin)) == Accepted::Some {}
+            shard.end_accepting();
         }
         watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns, &shard.counters);
         if let Some(cut) = shard.ended() {

@@ -21,14 +21,16 @@ impl<N: Net> Shard<N> {
             return;
         };
         if let Some(mut buffer) = connection.output.take() {
+            let grows = !self.out.is_empty();
             self.pool.push(&mut buffer, &self.out);
             self.out.clear();
             match write(&mut connection.stream, buffer.pending()) {
                 Written::All => self.pool.give_back(buffer),
                 Written::Some(count) => {
                     buffer.advance(count);
+                    // What it began with may be longer: a client that has come back gets at once what was kept for it.
                     let is_late =
-                        connection.task.streams() && buffer.len() as u64 > self.shared.limits.stream_bytes_max;
+                        grows && connection.task.streams() && buffer.len() as u64 > self.shared.limits.stream_bytes_max;
                     connection.output = Some(buffer);
                     if is_late {
                         self.counters.reached(Reached::StreamBytes);
@@ -84,6 +86,7 @@ impl<N: Net> Shard<N> {
             if connection.reading == Reading::Head {
                 self.await_request(key);
             }
+            self.give_room(key);
             self.resume(token);
         }
     }

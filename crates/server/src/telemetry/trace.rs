@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use erlmcp_protocol::server::message::Meta;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
 use super::parent::TraceParent;
 use crate::clock::monotonic_ns;
 use crate::metrics::counters::Outcome;
+use crate::random;
 
 /// Spans that wait for the exporter.
 pub(super) const SPANS_MAX: usize = 4_096;
@@ -117,7 +117,6 @@ pub(crate) struct Outlet {
     spans: SyncSender<Box<Span>>,
     /// Of 2^32 requests.
     sampled: u64,
-    random: SystemRandom,
     pub(super) counts: Counts,
     /// Nothing follows.
     pub(super) ends: AtomicBool,
@@ -127,8 +126,7 @@ impl Outlet {
     pub(super) fn new(sample: f64) -> (Self, Receiver<Box<Span>>) {
         let (spans, taken) = sync_channel(SPANS_MAX);
         let sampled = (sample.clamp(0.0, 1.0) * 2f64.powi(32)) as u64;
-        let (random, counts, ends) = (SystemRandom::new(), Counts::default(), AtomicBool::new(false));
-        (Self { spans, sampled, random, counts, ends }, taken)
+        (Self { spans, sampled, counts: Counts::default(), ends: AtomicBool::new(false) }, taken)
     }
 
     /// Begins the span of a request, where it gets one; most get none, and cost nothing but this look. `dice` is random.
@@ -138,18 +136,13 @@ impl Outlet {
             Some(parent) => parent.is_sampled,
             None => dice >> 32 < self.sampled,
         };
-        let mut ids = [0; 24];
-        // Without random numbers there are no spans.
-        if !is_wanted || self.random.fill(&mut ids).is_err() {
+        if !is_wanted {
             return Trace::default();
         }
-        let (mut trace, mut span) = ([0; 16], [0; 8]);
-        trace.copy_from_slice(&ids[..16]);
-        span.copy_from_slice(&ids[16..]);
         let state = parent.and(meta.tracestate).map(|text| text.decode()).filter(|text| text.len() <= STATE_MAX);
         let span = Span {
-            trace: parent.map_or(trace, |parent| parent.trace),
-            span,
+            trace: parent.map_or_else(random::bytes, |parent| parent.trace),
+            span: random::bytes(),
             parent: parent.map(|parent| parent.span),
             state: state.map(Into::into),
             of: of(),

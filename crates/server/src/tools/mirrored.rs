@@ -1,5 +1,6 @@
 //! Arguments that a client also sends as headers, so that intermediaries can see them: `x-mcp-header` in a schema.
 
+use erlmcp_protocol::http::field::is_token;
 use serde_json::Value;
 
 /// An argument and the header that must say the same.
@@ -34,7 +35,8 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Mirrored>) ->
     for (key, property) in properties.into_iter().flatten() {
         path.push(key.clone());
         if let Some(name) = property.get("x-mcp-header") {
-            let name = name.as_str().filter(|name| is_token(name)).ok_or("x-mcp-header is no name of a header")?;
+            let name =
+                name.as_str().filter(|name| is_token(name.as_bytes())).ok_or("x-mcp-header is no name of a header")?;
             let kind = property.get("type").and_then(Value::as_str);
             if !matches!(kind, Some("string" | "integer" | "boolean")) {
                 return Err(format!("x-mcp-header {name:?} is neither on a string nor an integer nor a boolean"));
@@ -45,10 +47,6 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Mirrored>) ->
         path.pop();
     }
     Ok(())
-}
-
-fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 impl Mirrored {

@@ -15,6 +15,7 @@ mod entry_signed;
 mod examples;
 mod features;
 mod fuzzed;
+mod gated;
 mod golden;
 mod issuer;
 mod legacy;

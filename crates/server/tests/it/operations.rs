@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use erlmcp_server::tools::{Annotations, JobContext, ToolResult, ToolSpec};
 use erlmcp_server::{Limits, Registry, Server, ServerConfig};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::client::{Answer, Client, Texts, eventually, start_with, stop};
 
@@ -123,14 +123,14 @@ fn without_a_store_operations_are_refused_and_calls_are_not() {
     stop(server);
 }
 
-/// A tool that counts its runs and takes its time.
-fn slow(runs: &Arc<AtomicU64>, annotations: Annotations) -> Registry {
-    let runs = Arc::clone(runs);
+/// A tool that counts its runs, which end as the gate lets them.
+fn slow(runs: &Arc<AtomicU64>, gate: &Arc<Semaphore>, annotations: Annotations) -> Registry {
+    let (runs, gate) = (Arc::clone(runs), Arc::clone(gate));
     let tool = move |context: JobContext, _: Box<str>| {
-        let runs = Arc::clone(&runs);
+        let (runs, gate) = (Arc::clone(&runs), Arc::clone(&gate));
         async move {
             runs.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            gate.acquire().await.expect("it stays open").forget();
             ToolResult::text(context.operation().map(|operation| operation.id().to_string()).unwrap_or_default())
         }
     };
@@ -141,8 +141,9 @@ fn slow(runs: &Arc<AtomicU64>, annotations: Annotations) -> Registry {
 #[test]
 fn what_runs_is_not_run_again_and_is_finished_though_its_client_goes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let runs = Arc::<AtomicU64>::default();
-    let (server, texts) = start(&folder.path().join("db"), slow(&runs, Annotations::default()), Limits::default());
+    let (runs, gate) = (Arc::<AtomicU64>::default(), Arc::new(Semaphore::new(0)));
+    let registry = slow(&runs, &gate, Annotations::default());
+    let (server, texts) = start(&folder.path().join("db"), registry, Limits::default());
     let mut first = Client::connect(texts.0);
     first.send(attempt(&texts, "\"a\"", "slow", "{}"));
     eventually("it runs", || runs.load(Ordering::SeqCst) == 1);
@@ -153,6 +154,7 @@ fn what_runs_is_not_run_again_and_is_finished_though_its_client_goes() {
     assert!(answer.field("Retry-After").is_some());
     assert_eq!(state(&mut second, &texts, "a"), "running");
     drop(first);
+    gate.add_permits(1);
     eventually("it is done", || state(&mut second, &texts, "a") == "done");
     let answer = second.ask(attempt(&texts, "\"a\"", "slow", "{}"));
     assert_eq!(about(&answer)["replayed"], true);
@@ -168,15 +170,17 @@ fn what_runs_is_not_run_again_and_is_finished_though_its_client_goes() {
 fn a_drain_waits_for_what_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("db");
-    let runs = Arc::<AtomicU64>::default();
-    let (server, texts) = start(&path, slow(&runs, Annotations::default()), Limits::default());
+    let (runs, gate) = (Arc::<AtomicU64>::default(), Arc::new(Semaphore::new(0)));
+    let (server, texts) = start(&path, slow(&runs, &gate, Annotations::default()), Limits::default());
     let mut client = Client::connect(texts.0);
     client.send(attempt(&texts, "\"a\"", "slow", "{}"));
     eventually("it runs", || runs.load(Ordering::SeqCst) == 1);
     drop(client);
-    stop(server);
+    server.drain();
+    gate.add_permits(1);
+    server.join();
     // The writer has let go of the file when its last answer was taken.
-    let (server, texts) = start(&path, slow(&runs, Annotations::default()), Limits::default());
+    let (server, texts) = start(&path, slow(&runs, &gate, Annotations::default()), Limits::default());
     let mut client = Client::connect(texts.0);
     assert_eq!(state(&mut client, &texts, "a"), "done");
     assert_eq!(runs.load(Ordering::SeqCst), 1);
@@ -189,9 +193,10 @@ fn what_does_not_end_in_time_depends_on_its_tool() {
         [(Annotations::default(), json!("indeterminate")), (Annotations::READ_ONLY, json!("expired"))]
     {
         let folder = tempfile::tempdir().expect("a folder");
-        let runs = Arc::<AtomicU64>::default();
-        let limits = Limits { call_timeout_ms: 100, ..Limits::default() };
-        let (server, texts) = start(&folder.path().join("db"), slow(&runs, annotations), limits);
+        let (runs, gate) = (Arc::<AtomicU64>::default(), Arc::new(Semaphore::new(0)));
+        // Long enough for what only asks.
+        let limits = Limits { call_timeout_ms: 1_000, ..Limits::default() };
+        let (server, texts) = start(&folder.path().join("db"), slow(&runs, &gate, annotations), limits);
         let mut client = Client::connect(texts.0);
         let answer = client.ask(attempt(&texts, "\"a\"", "slow", "{}"));
         assert_eq!((answer.status, answer.code()), (504, 53_004), "{}", answer.body);

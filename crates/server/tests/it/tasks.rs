@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::client::{Answer, Client, Texts, eventually, start, start_with, stop};
+use crate::gated::Gated;
 
 const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
@@ -27,22 +28,20 @@ async fn broken(_: JobContext, _: Box<str>) -> ToolResult<'static> {
     std::panic::resume_unwind(Box::new("on purpose"))
 }
 
+async fn endless(_: JobContext, _: Box<str>) -> ToolResult<'static> {
+    ToolResult::ask(Ask::new().elicit("a", "And now?", json!({"type": "object"})))
+}
+
 /// A server whose tool `gated` ends as the gate lets it.
 fn server(limits: Limits) -> (Server, SocketAddr, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
-    let inner = Arc::clone(&gate);
-    let gated = move |_: JobContext, _: Box<str>| {
-        let gate = Arc::clone(&inner);
-        async move {
-            gate.acquire().await.expect("it stays open").forget();
-            ToolResult::error("done")
-        }
-    };
+    let gated = Gated::new(&gate, || ToolResult::error("done"));
     let spec = |name: &str, task| ToolSpec::new(name, "Works.", json!({"type": "object"})).as_task(task);
     let registry = Registry::new()
         .queued(spec("gated", TaskSupport::Optional), gated)
         .and_then(|registry| registry.queued(spec("asking", TaskSupport::Optional), asking))
         .and_then(|registry| registry.queued(spec("broken", TaskSupport::Required), broken))
+        .and_then(|registry| registry.queued(spec("endless", TaskSupport::Optional), endless))
         .and_then(|registry| registry.queued(spec("later", TaskSupport::AfterQuestions), asking))
         .expect("good names");
     let (server, address) = start_with(ServerConfig { registry, limits, ..ServerConfig::default() });
@@ -185,6 +184,24 @@ fn a_task_asks_and_is_answered_piece_by_piece() {
 }
 
 #[test]
+fn a_tool_asks_only_so_often() {
+    let (server, address, _) = server(Limits::default());
+    let mut asker = Asker::new(address);
+    let task = asker.begin("endless");
+    let accept = json!({"inputResponses": {"a": {"action": "accept", "content": {}}}});
+    eventually("it is given up", || {
+        let status = asker.get(&task)["status"].clone();
+        if status == "input_required" {
+            asker.tell("tasks/update", &task, accept.clone());
+        }
+        status == "failed"
+    });
+    let error = asker.get(&task)["error"].clone();
+    assert_eq!((&error["code"], &error["message"]), (&json!(-32_603), &json!("the tool asked more than 16 times")));
+    stop(server);
+}
+
+#[test]
 fn who_knows_no_tasks_gets_none() {
     let (server, address, gate) = server(Limits::default());
     let mut asker = Asker::new(address);
@@ -225,12 +242,16 @@ fn who_knows_no_tasks_gets_none() {
 
 #[test]
 fn tasks_are_bounded_in_number_and_time() {
-    let (server, address, _) = server(Limits { tasks_max: 1, task_lifetime_ms: 1_500, ..Limits::default() });
+    let (few, address, _gate) = server(Limits { tasks_max: 1, ..Limits::default() });
     let mut asker = Asker::new(address);
-    let task = asker.begin("gated");
+    asker.begin("gated");
     let refused = asker.ask("tools/call", "gated", json!({"name": "gated"}));
     assert_eq!((refused.status, &refused.json()["error"]["data"]["executed"]), (503, &json!(false)));
     assert!(refused.field("Retry-After").is_some());
+    stop(few);
+    let (server, address, _gate) = server(Limits { tasks_max: 1, task_lifetime_ms: 1_500, ..Limits::default() });
+    let mut asker = Asker::new(address);
+    let task = asker.begin("gated");
     eventually("its time is over", || asker.about("tasks/get", &task, json!({})).json().get("error").is_some());
     assert_eq!(asker.about("tasks/get", &task, json!({})).code(), -32_602);
     eventually("its worker is free", || server.snapshot().queue.workers_active == 0);

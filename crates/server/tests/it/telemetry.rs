@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use erlmcp_server::{Registry, Server, ServerConfig, TelemetryConfig};
 use serde_json::{Value, json};
 
-use crate::client::{Client, start_with, stop};
+use crate::client::{Client, eventually, start_with, stop};
 use crate::collector::{Collector, Told, attribute};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -113,13 +113,10 @@ fn a_client_that_goes_leaves_a_span_without_an_answer() {
     let mut client = Client::connect(address);
     client.send(request(&json!(1), "work", &json!({"ms": 60_000}), &parent("01")));
     let mut other = Client::connect(address);
-    while server.snapshot().queue.workers_active == 0 {
-        call(&mut other, &json!(2), "echo", &json!({"text": "a"}), &json!({}));
-    }
+    eventually("the call runs", || server.snapshot().queue.workers_active == 1);
+    call(&mut other, &json!(2), "echo", &json!({"text": "a"}), &json!({}));
     drop(client);
-    while server.snapshot().connections.mcp > 1 {
-        call(&mut other, &json!(2), "echo", &json!({"text": "a"}), &json!({}));
-    }
+    eventually("its connection is gone", || server.snapshot().connections.mcp == 1);
     stop(server);
     let told = collector.posted();
     let spans = spans(&told);
@@ -148,11 +145,12 @@ fn a_collector_that_is_not_there_holds_up_nobody_and_what_is_lost_is_counted() {
     // Many in a turn: what waits at most is there soon.
     let many = request(&json!(1), "echo", &json!({"text": "a"}), &json!({})).repeat(64);
     let mut sent = 0;
-    while server.snapshot().telemetry.is_some_and(|spans| spans.dropped == 0) {
+    eventually("some are dropped", || {
         client.send(&many);
         (0..64).for_each(|_| assert_eq!(client.answer().status, 200));
         sent += 64;
-    }
+        server.snapshot().telemetry.is_some_and(|spans| spans.dropped > 0)
+    });
     let page = client.ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").body;
     assert!(page.contains("erlmcp_telemetry_spans_total{replica=\"0\",outcome=\"exported\"} 0\n"), "{page}");
     let spans = server.snapshot().telemetry.expect("it tells");

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 
 use crate::client::{Client, PATIENCE, Texts, eventually, start_with, stop};
+use crate::gated;
 
 /// A server, and the folder of its certificate.
 struct Secured {
@@ -34,12 +35,15 @@ type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 impl Secured {
     fn start(limits: Limits) -> Self {
+        Self::start_with(ServerConfig { limits, registry: Registry::builtin(), shards: 2, ..Default::default() })
+    }
+
+    fn start_with(config: ServerConfig) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let certificate = renew(folder.path());
         let tls = Some(TlsFiles { certificate: folder.path().join("cert"), key: folder.path().join("key") });
         let entry = EntryConfig { tls, ..EntryConfig::default() };
-        let (server, address) =
-            start_with(ServerConfig { limits, entry, registry: Registry::builtin(), shards: 2, ..Default::default() });
+        let (server, address) = start_with(ServerConfig { entry, ..config });
         Self { server, address, folder, certificate }
     }
 
@@ -200,14 +204,17 @@ fn another_certificate_is_shown_to_who_comes_next() {
 
 #[test]
 fn a_drain_ends_secured_connections_in_order() {
-    let secured = Secured::start(Limits::default());
+    let (registry, gate) = gated::registry();
+    let secured = Secured::start_with(ServerConfig { registry, shards: 1, ..Default::default() });
     let texts = Texts(secured.address);
     let (mut idle, mut busy) = (secured.connect(), secured.connect());
     assert!(ask(&mut idle, &texts.echo("x")).contains(" 200 "));
-    busy.write_all(texts.call("work", "{\"ms\":800}").as_bytes()).expect("it is open");
+    busy.write_all(texts.call("gated", "{}").as_bytes()).expect("it is open");
     eventually("the call runs", || secured.server.snapshot().queue.workers_active == 1);
     secured.server.drain();
+    assert_eq!(rest(&mut idle), "");
+    gate.add_permits(1);
     assert!(answer(&mut busy).contains("Connection: close"));
-    assert_eq!((rest(&mut busy), rest(&mut idle)), (String::new(), String::new()));
+    assert_eq!(rest(&mut busy), "");
     assert_eq!(secured.server.join().cut, 0);
 }

@@ -5,6 +5,7 @@ use erlmcp_server::{Limits, Registry, ServerConfig};
 use serde_json::json;
 
 use crate::client::{Client, Texts, eventually, start, start_with, stop};
+use crate::gated;
 
 fn panics<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
     panic!("a tool that panics, for a test")
@@ -39,11 +40,13 @@ fn failures_of_tools_are_told_apart() {
 
 #[test]
 fn a_full_queue_refuses_and_loses_nothing() {
-    let (server, address) = start(Limits { workers: 1, queue_max: 1, ..Limits::default() });
+    let (registry, gate) = gated::registry();
+    let limits = Limits { workers: 1, queue_max: 1, ..Limits::default() };
+    let (server, address) = start_with(ServerConfig { limits, registry, ..ServerConfig::default() });
     let texts = Texts(address);
     let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(address)).collect();
     for (index, client) in clients.iter_mut().enumerate() {
-        client.send(texts.call("work", "{\"ms\":300}"));
+        client.send(texts.call("gated", "{}"));
         let admitted = (index as u64 + 1).min(2);
         eventually("the call is admitted or refused", || {
             let queue = server.snapshot().queue;
@@ -57,8 +60,9 @@ fn a_full_queue_refuses_and_loses_nothing() {
         assert_eq!(answer.json()["error"]["data"]["executed"], false);
         assert!(answer.field("Retry-After").is_some_and(|seconds| seconds.parse::<u64>().is_ok_and(|s| s >= 1)));
     }
+    gate.add_permits(2);
     for client in clients.iter_mut().take(2) {
-        assert_eq!(client.answer().json()["result"]["content"][0]["text"], "slept 300 ms");
+        assert_eq!(client.answer().json()["result"]["content"][0]["text"], "done");
     }
     for client in &mut clients {
         assert_eq!(client.ask(texts.call("work", "{\"ms\":0}")).status, 200, "tried again, it is done");

@@ -177,6 +177,20 @@ fn requests_on_a_stream_are_questions_and_notifications_are_not() {
 }
 
 #[test]
+fn no_question_is_left_out_in_silence() {
+    let head = stream("");
+    let head = &head[..head.find("\r\n\r\n").expect("a head") + 4];
+    let event = format!("data: {QUESTION}\n\n");
+    let chunks = |count: usize| format!("{:x}\r\n{}\r\n", event.len() * count, event.repeat(count));
+    let mut answer = Answer::default();
+    answer.begin(ID);
+    assert_eq!(answer.feed(head.as_bytes()), Progress::More);
+    assert_eq!(answer.feed(chunks(4_096).as_bytes()), Progress::More);
+    assert_eq!(answer.take_questions().len(), 4_096);
+    assert_eq!(answer.feed(chunks(4_097).as_bytes()), Progress::Broken(Broken::TooLarge));
+}
+
+#[test]
 fn a_result_that_asks_for_input_is_kept() {
     let result = r#"{"jsonrpc":"2.0","id":41,"result":{"resultType":"input_required","requestState":"s"}}"#;
     for text in [http("200 OK", "", result), stream(&format!("data: {result}\n\n"))] {

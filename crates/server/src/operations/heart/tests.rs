@@ -281,3 +281,24 @@ fn another_call_with_the_same_id_is_refused_whatever_became_of_the_first() {
     let command = Command::Claim { key: key(1), ticket: 9, class: Class::Once, fingerprint: [8; 16] };
     assert_eq!(decide(Some(&never), &command, 1, 5), Decision::Same(Outcome::Settled(Settled::Never)));
 }
+
+/// They are in files and databases of earlier versions, and go between processes of two versions.
+#[test]
+fn numbers_stay_what_they_are() {
+    let events = Event::ALL.map(|event| (event.code(), event.to_string()));
+    let expected = [
+        (1, "accepted"),
+        (2, "done"),
+        (3, "cancelled"),
+        (4, "expired"),
+        (5, "never"),
+        (6, "indeterminate"),
+        (7, "fenced"),
+    ];
+    assert_eq!(events, expected.map(|(code, name)| (code, name.to_string())));
+    let classes = [Class::Transactional, Class::ReadOnly, Class::Idempotent, Class::Once].map(Class::code);
+    let ends = [Abandoned::Unstarted, Abandoned::Broken, Abandoned::Late].map(Abandoned::code);
+    assert_eq!((classes, ends), ([0, 1, 2, 3], [0, 1, 2]));
+    assert!(Event::ALL.into_iter().all(|event| Event::from_code(event.code().into()) == Some(event)));
+    assert!(Class::ALL.into_iter().all(|class| Class::from_code(class.code()) == Some(class)));
+}

@@ -84,8 +84,8 @@ async fn take_away(session: &Session, base: u64, epoch: u64, now_ns: u64) -> Res
     let end = "DELETE FROM erlmcp.epochs WHERE epoch = $1 RETURNING replica";
     let Some(ended) = session.client.query_opt(end, &[&signed]).await? else { return Ok(()) };
     let replica = u16::try_from(ended.try_get::<_, i32>(0)?).unwrap_or(0);
-    let running = "SELECT name FROM erlmcp.operations WHERE event = 1 AND epoch = $1";
-    let running: Vec<Vec<u8>> = first_column(&session.client.query(running, &[&signed]).await?)?;
+    let running = format!("SELECT name FROM erlmcp.operations WHERE event = {} AND epoch = $1", Event::Claimed.code());
+    let running: Vec<Vec<u8>> = first_column(&session.client.query(&running, &[&signed]).await?)?;
     let rows = session.query(Say::Find, &[&running]).await?;
     let operations: Option<Vec<_>> = rows.iter().map(found).collect::<Result<_, Error>>()?;
     let operations =

@@ -17,8 +17,15 @@ const PAGE: i32 = 10_000;
 
 const HISTORY: &str = "SELECT h.number, h.event, c.principal, c.operation, h.epoch, h.replica, c.fingerprint, h.hash, \
      h.at_ns FROM erlmcp.history h JOIN erlmcp.history c ON c.number = h.first ORDER BY h.number";
-const EFFECTS: &str = "SELECT number, 2::smallint, principal, operation, epoch, replica, fingerprint, NULL::bigint, \
-     at_ns FROM erlmcp.effects ORDER BY number";
+
+/// What was done, by the log of effects.
+fn effects_sql() -> String {
+    format!(
+        "SELECT number, {}::smallint, principal, operation, epoch, replica, fingerprint, NULL::bigint, at_ns \
+         FROM erlmcp.effects ORDER BY number",
+        Event::Done.code()
+    )
+}
 
 /// Why there is no export.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +91,6 @@ pub(crate) fn export(address: &PostgresAddress, to: &Path) -> Result<u64, Export
     let snapshot = client.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);
     let snapshot = runtime.block_on(snapshot.read_only(true).start())?;
     let mut history = Pages::of(&runtime, &snapshot, HISTORY)?;
-    let mut effects = Pages::of(&runtime, &snapshot, EFFECTS)?;
+    let mut effects = Pages::of(&runtime, &snapshot, &effects_sql())?;
     write_lines(to, || history.next(), || effects.next())
 }

@@ -136,7 +136,7 @@ impl PostgresStore {
         loop {
             let failed = |why: String, is_in_doubt| match is_in_doubt {
                 true => StoreError::Broken(why),
-                false => StoreError::Full(why),
+                false => StoreError::NotWritten(why),
             };
             self.be_connected().map_err(|why| failed(why, is_in_doubt))?;
             let Some(session) = &self.session else { return Err(failed("there is no connection".into(), is_in_doubt)) };

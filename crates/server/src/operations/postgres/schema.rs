@@ -2,6 +2,8 @@
 
 use tokio_postgres::{Client, Error, Statement};
 
+use crate::operations::heart::Event;
+
 /// Another number is another layout.
 const VERSION: i32 = 1;
 /// Held while the tables are made: two stores may start at once.
@@ -47,8 +49,6 @@ CREATE TABLE erlmcp.operations (
     at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX operations_first ON erlmcp.operations (first);
-CREATE INDEX operations_running ON erlmcp.operations (epoch) WHERE event = 1;
-CREATE INDEX operations_kept ON erlmcp.operations (at) WHERE event IN (2, 7);
 CREATE TABLE erlmcp.history (
     number bigint PRIMARY KEY,
     event smallint NOT NULL,
@@ -73,6 +73,15 @@ CREATE TABLE erlmcp.effects (
 );
 CREATE TABLE erlmcp.layout (version integer NOT NULL);
 ";
+
+/// Of those that run, and of those that have something to let go of.
+fn indices() -> String {
+    let (claimed, done, fenced) = (Event::Claimed.code(), Event::Done.code(), Event::Fenced.code());
+    format!(
+        "CREATE INDEX operations_running ON erlmcp.operations (epoch) WHERE event = {claimed};
+         CREATE INDEX operations_kept ON erlmcp.operations (at) WHERE event IN ({done}, {fenced});"
+    )
+}
 
 /// A statement that every session has prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,6 +193,7 @@ async fn make(client: &Client) -> Result<(), Unfit> {
         client.batch_execute("CREATE SCHEMA erlmcp").await?;
     }
     client.batch_execute(TABLES).await?;
+    client.batch_execute(&indices()).await?;
     client.execute("INSERT INTO erlmcp.layout VALUES ($1)", &[&VERSION]).await?;
     Ok(())
 }

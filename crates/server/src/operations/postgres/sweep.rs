@@ -3,33 +3,48 @@
 use super::PostgresStore;
 use super::session::{Session, Trouble};
 use super::writes::Writes;
+use crate::operations::heart::Event;
 use crate::operations::store::StoreError;
 
 /// Operations that one sweep lets go of: it is one statement, for which the next batch waits.
 const SWEEP_MAX: i64 = 10_000;
 
 /// Results that are older than $1 seconds are dropped, and what could be claimed again can't be any more.
-const EXPIRE: &str = "WITH old AS (SELECT name FROM erlmcp.operations WHERE event IN (2, 7) \
-     AND at <= clock_timestamp() - $1::float8 * interval '1 second' ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED), \
-     gone AS (UPDATE erlmcp.operations o SET event = 4, ticket = CASE WHEN o.event = 2 THEN 1 ELSE 0 END, epoch = 0, \
-     last = nextval('erlmcp.numbers'), result = NULL FROM old WHERE o.name = old.name RETURNING o.last, o.first) \
-     INSERT INTO erlmcp.history (number, event, first, epoch, replica, at_ns) SELECT last, 4, first, 0, 0, $3 FROM gone";
+fn expire_sql() -> String {
+    let (done, expired, fenced) = (Event::Done.code(), Event::Expired.code(), Event::Fenced.code());
+    format!(
+        "WITH old AS (SELECT name FROM erlmcp.operations WHERE event IN ({done}, {fenced}) \
+         AND at <= clock_timestamp() - $1::float8 * interval '1 second' ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED), \
+         gone AS (UPDATE erlmcp.operations o SET event = {expired}, \
+         ticket = CASE WHEN o.event = {done} THEN 1 ELSE 0 END, epoch = 0, last = nextval('erlmcp.numbers'), result = NULL FROM old WHERE o.name = old.name \
+         RETURNING o.last, o.first) INSERT INTO erlmcp.history (number, event, first, epoch, replica, at_ns) \
+         SELECT last, {expired}, first, 0, 0, $3 FROM gone"
+    )
+}
+
 /// The $2 operations that were begun first are not remembered any more, as far as they are settled and older than $1 seconds.
-const FORGET: &str = "DELETE FROM erlmcp.operations WHERE name IN (SELECT name FROM erlmcp.operations \
-     WHERE event IN (3, 4, 5, 6) AND at <= clock_timestamp() - $1::float8 * interval '1 second' ORDER BY first LIMIT $2 \
-     FOR UPDATE SKIP LOCKED)";
+fn forget_sql() -> String {
+    let settled = [Event::Cancelled, Event::Expired, Event::Never, Event::Indeterminate];
+    let [cancelled, expired, never, indeterminate] = settled.map(Event::code);
+    format!(
+        "DELETE FROM erlmcp.operations WHERE name IN (SELECT name FROM erlmcp.operations \
+         WHERE event IN ({cancelled}, {expired}, {never}, {indeterminate}) \
+         AND at <= clock_timestamp() - $1::float8 * interval '1 second' ORDER BY first LIMIT $2 FOR UPDATE SKIP LOCKED)"
+    )
+}
+
 const PRUNE: &str = "DELETE FROM erlmcp.history WHERE number < (SELECT min(first) FROM erlmcp.operations)";
 const COUNT: &str = "SELECT coalesce(sum(held), 0)::bigint FROM erlmcp.members";
 
 async fn expire(session: &Session, base: u64, seconds: f64, now_ns: u64) -> Result<(), Trouble> {
     session.begin().await?;
-    session.client.execute(EXPIRE, &[&seconds, &SWEEP_MAX, &now_ns.cast_signed()]).await?;
+    session.client.execute(&expire_sql(), &[&seconds, &SWEEP_MAX, &now_ns.cast_signed()]).await?;
     session.commit(&Writes::default(), base).await
 }
 
 async fn forget(session: &Session, base: u64, seconds: f64, count: i64) -> Result<(), Trouble> {
     session.begin().await?;
-    let forgotten = session.client.execute(FORGET, &[&seconds, &count]).await?;
+    let forgotten = session.client.execute(&forget_sql(), &[&seconds, &count]).await?;
     let held = "UPDATE erlmcp.members SET held = held - $2 WHERE base = $1";
     let forgotten = i64::try_from(forgotten).unwrap_or(0);
     session.client.execute(held, &[&base.cast_signed(), &forgotten]).await?;

@@ -245,7 +245,7 @@ fn what_the_database_refuses_is_refused_and_a_lost_connection_is_made_again() {
     };
     say(&store, "SET default_transaction_read_only = on");
     let refused = store.execute(&[(epoch, claim(&id, 1, Class::Once))], 1);
-    assert!(matches!(&refused, Err(StoreError::Full(why)) if why.contains("read-only")), "{refused:?}");
+    assert!(matches!(&refused, Err(StoreError::NotWritten(why)) if why.contains("read-only")), "{refused:?}");
     say(&store, "SET default_transaction_read_only = off");
     assert_eq!(one(&mut store, epoch, claim(&id, 1, Class::Once)), Outcome::Granted);
     let session = store.session.as_ref().expect("it is connected");

@@ -63,9 +63,9 @@ impl<'a> Standing<'a> {
         };
         match state {
             State::Running(Claim { epoch, ticket, class, row, again }) => {
-                Self { event: Event::Claimed, epoch, ticket, class: class as u8, last: row, again, ..plain }
+                Self { event: Event::Claimed, epoch, ticket, class: class.code(), last: row, again, ..plain }
             }
-            State::Open(class) => Self { class: class as u8, ..plain },
+            State::Open(class) => Self { class: class.code(), ..plain },
             State::Done { epoch, ticket, row } => {
                 Self { event: Event::Done, epoch, ticket, last: row, result, ..plain }
             }
@@ -96,7 +96,7 @@ fn state(event: Event, epoch: u64, ticket: u64, class: Class, row: i64, again: b
 /// Reads a row of [`Say::Find`]. `Ok(None)`: this version does not know what it says, and nobody here can judge it.
 pub(super) fn found(row: &Row) -> Result<Option<(Name, Found)>, Error> {
     let event = Event::from_code(row.try_get::<_, i16>(1)?.into());
-    let class = usize::try_from(row.try_get::<_, i16>(4)?).ok().and_then(|class| Class::ALL.get(class).copied());
+    let class = u8::try_from(row.try_get::<_, i16>(4)?).ok().and_then(Class::from_code);
     let name: Result<Name, _> = row.try_get::<_, &[u8]>(0)?.try_into();
     let fingerprint: Result<Fingerprint, _> = row.try_get::<_, &[u8]>(8)?.try_into();
     let (Some(event), Some(class), Ok(name), Ok(fingerprint)) = (event, class, name, fingerprint) else {
@@ -123,11 +123,6 @@ pub(super) struct Writes<'a> {
 
 fn column<T, U>(rows: &[T], of: impl Fn(&T) -> U) -> Vec<U> {
     rows.iter().map(of).collect()
-}
-
-fn code(event: Event) -> i16 {
-    // There are seven.
-    i16::try_from(event.code()).unwrap_or(0)
 }
 
 impl Writes<'_> {
@@ -182,7 +177,7 @@ impl Writes<'_> {
             return Ok(());
         }
         let number = column(rows, |row| row.number);
-        let event = column(rows, |row| code(row.event));
+        let event = column(rows, |row| i16::from(row.event.code()));
         let first = column(rows, |row| row.first);
         let epoch = column(rows, |row| row.epoch.cast_signed());
         let replica = column(rows, |row| i32::from(row.replica));
@@ -233,7 +228,7 @@ async fn standings(client: &Client, statement: &tokio_postgres::Statement, rows:
         return Ok(());
     }
     let name = column(rows, |row| row.name);
-    let event = column(rows, |row| code(row.event));
+    let event = column(rows, |row| i16::from(row.event.code()));
     let epoch = column(rows, |row| row.epoch.cast_signed());
     let ticket = column(rows, |row| row.ticket.cast_signed());
     let class = column(rows, |row| i16::from(row.class));

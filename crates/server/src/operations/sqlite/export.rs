@@ -6,6 +6,7 @@ use std::path::Path;
 use erlmcp_protocol::operation::short;
 use rusqlite::{Connection, OpenFlags, Row};
 
+use super::schema::Unfit;
 use crate::operations::export::{Line, write_lines};
 use crate::operations::heart::Event;
 
@@ -19,14 +20,17 @@ const EFFECTS: &str =
 pub(crate) enum ExportError {
     #[error("the store cannot be read: {0}")]
     Store(#[from] rusqlite::Error),
+    #[error("the store cannot be read: {0}")]
+    Unfit(#[from] Unfit),
     #[error("the file cannot be written: {0}")]
     File(#[from] io::Error),
 }
 
-fn history(row: &Row<'_>) -> rusqlite::Result<Line> {
+fn history(row: &Row<'_>) -> Result<Line, ExportError> {
+    let code = row.get(1)?;
     Ok(Line {
         row: row.get(0)?,
-        event: Event::from_code(row.get(1)?).ok_or(rusqlite::Error::InvalidQuery)?,
+        event: Event::from_code(code).ok_or(Unfit::Event { code })?,
         principal: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
         operation: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
         epoch: row.get(4)?,
@@ -61,5 +65,5 @@ pub(crate) fn export(store: &Path, to: &Path) -> Result<u64, ExportError> {
     let mut rows = select.query([])?;
     let mut select_effects = snapshot.prepare(EFFECTS)?;
     let mut effects = select_effects.query([])?;
-    write_lines(to, || Ok(rows.next()?.map(history).transpose()?), || Ok(effects.next()?.map(effect).transpose()?))
+    write_lines(to, || rows.next()?.map(history).transpose(), || Ok(effects.next()?.map(effect).transpose()?))
 }

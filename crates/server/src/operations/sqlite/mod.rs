@@ -16,6 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, getrlimit};
 
 pub(crate) use export::export;
+use schema::Unfit;
 
 use super::heart::{Event, Key};
 use super::opening::OpenError;
@@ -39,11 +40,18 @@ pub(crate) struct SqliteStore {
 
 fn broken(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
+        Some(ErrorCode::DiskFull) => StoreError::NotWritten(error.to_string()),
         Some(ErrorCode::SystemIoFailure) if is_at_limit(error) => {
-            StoreError::Full(format!("files of this process may not be longer (ulimit -f): {error}"))
+            StoreError::NotWritten(format!("files of this process may not be longer (ulimit -f): {error}"))
         }
         _ => StoreError::Broken(error.to_string()),
+    }
+}
+
+fn unfit(error: Unfit) -> StoreError {
+    match error {
+        Unfit::Sql(error) => broken(&error),
+        error => StoreError::Broken(error.to_string()),
     }
 }
 
@@ -82,7 +90,7 @@ fn take(lock: &File) -> rustix::io::Result<()> {
     flock(lock, FlockOperation::NonBlockingLockExclusive)
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path) -> Result<Connection, Unfit> {
     let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(32);
     schema::prepare(&connection)?;
@@ -92,12 +100,12 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 impl Store for SqliteStore {
     fn recover(&mut self, table: &mut Table, now_ns: u64) -> Result<(), StoreError> {
         // What failed before may have to do with this connection: a new one reads what is really there.
-        self.connection = connect(&self.path).map_err(|error| broken(&error))?;
+        self.connection = connect(&self.path).map_err(unfit)?;
         if self.is_in_doubt {
             schema::bury(&self.connection).map_err(|error| broken(&error))?;
             self.is_in_doubt = false;
         }
-        recovery::read(&self.connection, table, now_ns).map_err(|error| broken(&error))
+        recovery::read(&self.connection, table, now_ns).map_err(unfit)
     }
 
     fn write(&mut self, entries: &[Entry<'_>]) -> Result<(), StoreError> {

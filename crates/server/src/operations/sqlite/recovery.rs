@@ -3,9 +3,9 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use rusqlite::{Connection, Error, Row as Found, types::ValueRef};
+use rusqlite::{Connection, Row as Found, types::ValueRef};
 
-use super::schema;
+use super::schema::{self, Unfit};
 use crate::operations::heart::{Event, Fingerprint};
 use crate::operations::table::{Incarnation, Name, Row, Table, name_of};
 
@@ -17,7 +17,7 @@ const BATCHES: usize = 16;
 type Read = (Row, Option<Name>);
 
 /// Reads all that was written into a new table.
-pub(super) fn read(connection: &Connection, table: &mut Table, now_ns: u64) -> rusqlite::Result<()> {
+pub(super) fn read(connection: &Connection, table: &mut Table, now_ns: u64) -> Result<(), Unfit> {
     let same_boot = schema::remember_boot(connection)?;
     read_epochs(connection, table)?;
     table.expect_rows(connection.query_row(schema::COUNT_ROWS, [], |row| row.get(0))?);
@@ -57,13 +57,14 @@ fn read_epochs(connection: &Connection, table: &mut Table) -> rusqlite::Result<(
 }
 
 /// A row of [`schema::SELECT_ROWS`].
-fn read_row(row: &Found<'_>) -> rusqlite::Result<Read> {
+fn read_row(row: &Found<'_>) -> Result<Read, Unfit> {
     // A row that this version does not know is of a later one, whose history nobody here can judge.
-    let event = Event::from_code(row.get(1)?).ok_or(Error::InvalidQuery)?;
+    let code = row.get(1)?;
+    let event = Event::from_code(code).ok_or(Unfit::Event { code })?;
     let name = match (row.get_ref(8)?, row.get_ref(9)?) {
         (_, ValueRef::Null) => None,
-        (ValueRef::Null, operation) => Some(name_of("", operation.as_str()?)),
-        (principal, operation) => Some(name_of(principal.as_str()?, operation.as_str()?)),
+        (ValueRef::Null, operation) => Some(name_of("", text(operation)?)),
+        (principal, operation) => Some(name_of(text(principal)?, text(operation)?)),
     };
     let read = Row {
         row: row.get(0)?,
@@ -76,6 +77,10 @@ fn read_row(row: &Found<'_>) -> rusqlite::Result<Read> {
         at_ns: row.get::<_, i64>(7)?.cast_unsigned(),
     };
     Ok((read, name))
+}
+
+fn text(value: ValueRef<'_>) -> rusqlite::Result<&str> {
+    Ok(value.as_str()?)
 }
 
 /// Puts rows in the table, in their order, until none comes any more.

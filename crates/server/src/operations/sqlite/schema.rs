@@ -56,8 +56,19 @@ pub(super) const SELECT_ROWS: &str = "SELECT row, event, first, epoch, ticket, c
 pub(super) const COUNT_ROWS: &str =
     "SELECT coalesce((SELECT max(row) FROM history) - (SELECT min(row) FROM history) + 1, 0)";
 
+/// Why a file cannot be a store.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    #[error("it is of another version of erlmcp (layout {found}, not {VERSION})")]
+    Layout { found: i64 },
+    #[error("it has an event that this version of erlmcp does not know ({code})")]
+    Event { code: i64 },
+}
+
 /// Makes a connection one that writes durably, and the tables where they are missing.
-pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn prepare(connection: &Connection) -> Result<(), Unfit> {
     // Whoever waits for a lock here waits for a mistake: nobody else writes.
     connection.busy_timeout(std::time::Duration::ZERO)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -68,10 +79,10 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     if version != 0 {
-        return Err(rusqlite::Error::InvalidQuery);
+        return Err(Unfit::Layout { found: version });
     }
     connection.execute_batch(TABLES)?;
-    connection.pragma_update(None, "user_version", VERSION)
+    Ok(connection.pragma_update(None, "user_version", VERSION)?)
 }
 
 /// Writes a transaction over one whose commit has failed. A whole transaction may lie in the log that this process takes

@@ -41,6 +41,25 @@ fn one_process_has_it_and_what_is_no_store_is_not_touched() {
 }
 
 #[test]
+fn a_file_of_a_later_version_is_said_to_be_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("operations.db");
+    let mut store = SqliteStore::open(&path).expect("it opens");
+    let change = |sql: &str| Connection::open(&path).and_then(|file| file.execute_batch(sql)).expect("it is changed");
+    change(
+        "INSERT INTO history (row, event, first, epoch, replica, ticket, class, at_ns) \
+         VALUES (1, 99, 1, 1, 1, 1, 0, 0)",
+    );
+    let read = store.recover(&mut Table::new(KEEP), 0).expect_err("nobody here knows the event").to_string();
+    let exported = export(&path, &folder.path().join("export")).expect_err("nor here").to_string();
+    assert!(read.contains("event") && read.contains("99") && exported.contains("99"), "{read}; {exported}");
+    drop(store);
+    change("PRAGMA user_version = 2");
+    let opened = SqliteStore::open(&path).expect_err("another layout").to_string();
+    assert!(opened.contains("layout 2, not 1"), "{opened}");
+}
+
+#[test]
 fn an_export_has_every_event_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("operations.db");

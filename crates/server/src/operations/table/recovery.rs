@@ -15,7 +15,7 @@ impl Table {
     /// Takes a row of the history, in their order. `name` is that of its operation where the row is its first.
     pub(crate) fn recover(&mut self, row: &Row, name: Name) {
         self.next_row = self.next_row.max(row.row + 1);
-        let class = Class::ALL.get(usize::from(row.class)).copied().unwrap_or(Class::Once);
+        let class = Class::from_code(row.class).unwrap_or(Class::Once);
         let before = self.records.get(&name).copied();
         let state = match row.event {
             Event::Claimed => {

@@ -43,7 +43,7 @@ fn answers() -> Vec<FromStore> {
 fn what_is_said_is_heard_however_it_is_cut() {
     let mut bytes = Vec::new();
     for (number, one) in (0..).zip(said()) {
-        one.write(&mut bytes, number);
+        one.write(&mut bytes, number).expect("it is short");
     }
     let mut heard = Vec::new();
     let (mut begin, mut end) = (0, 0);
@@ -60,7 +60,7 @@ fn what_is_said_is_heard_however_it_is_cut() {
     assert_eq!((heard, begin), (said(), bytes.len()));
     for one in answers() {
         let mut bytes = Vec::new();
-        one.write(&mut bytes, 6);
+        one.write(&mut bytes, 6).expect("it is short");
         assert_eq!(FromStore::read(&bytes), Ok(Some((bytes.len(), 6, one))));
     }
 }
@@ -70,6 +70,27 @@ fn a_length_that_nobody_sends_is_no_frame() {
     assert!(ToStore::read(&u32::MAX.to_le_bytes()).is_err());
     assert!(ToStore::read(&[3, 0, 0, 0]).is_err());
     assert_eq!(ToStore::read(&[3, 0]), Ok(None));
+}
+
+#[test]
+fn what_is_written_is_never_longer_than_what_is_read() {
+    let finish = |length: usize| Command::Finish {
+        key: key(),
+        ticket: 3,
+        hash: 0,
+        result: vec![b' '; length].into_boxed_slice(),
+        effect: None,
+    };
+    let mut bytes = b"before".to_vec();
+    assert_eq!(write_command(&mut bytes, 1, &finish(FRAME_BYTES_MAX)), Err(TooLong));
+    assert_eq!(bytes, b"before");
+    bytes.clear();
+    write_command(&mut bytes, 1, &finish(0)).expect("it is short");
+    let longest = FRAME_BYTES_MAX - bytes.len();
+    assert_eq!(write_command(&mut bytes, 1, &finish(longest + 1)), Err(TooLong));
+    bytes.clear();
+    write_command(&mut bytes, 1, &finish(longest)).expect("it just fits");
+    assert!(matches!(ToStore::read(&bytes), Ok(Some((FRAME_BYTES_MAX, 1, _)))));
 }
 
 proptest! {
@@ -87,8 +108,8 @@ proptest! {
 #[test]
 fn frames_are_those_of_the_first_version() {
     let mut bytes = Vec::new();
-    (0..).zip(said()).for_each(|(number, one)| one.write(&mut bytes, number));
-    (0..).zip(answers()).for_each(|(number, one)| one.write(&mut bytes, number));
+    (0..).zip(said()).for_each(|(number, one)| one.write(&mut bytes, number).expect("it is short"));
+    (0..).zip(answers()).for_each(|(number, one)| one.write(&mut bytes, number).expect("it is short"));
     let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
     assert_eq!(digest.as_ref()[..8], [0xdd, 0xcb, 0x36, 0x70, 0x7c, 0x40, 0x5d, 0x60], "other frames are other kinds");
 }

@@ -84,7 +84,7 @@ fn act(stage: &mut Stage, peers: &mut Vec<Peer>, session: &str, which: usize, de
         Deed::Narrow(room) => peer.narrow(usize::from(*room)),
         Deed::Widen => stage.widen(&peer),
         Deed::Answer => {
-            let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+            let answer = Answer::json(200, b"{}".to_vec(), Outcome::Ok);
             assert!(stage.shared.mailboxes[0].try_answer(peer.token, answer).is_ok());
             stage.turn();
         }

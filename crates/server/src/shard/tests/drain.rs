@@ -43,7 +43,7 @@ fn everyone_gets_what_they_are_owed() {
         assert!(peer.is_closed());
     }
     assert_eq!(stage.shard.ended(), None, "the call is waited for");
-    let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+    let answer = Answer::json(200, b"{}".to_vec(), Outcome::Ok);
     assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
     stage.turn();
     assert!(call.received().contains("\r\nConnection: close\r\n"));
@@ -80,7 +80,7 @@ fn an_heir_takes_connections_over_as_they_become_idle() {
     let received = half.received();
     assert!(statuses(&received) == [200] && !received.contains("Connection: close"), "{received}");
     assert!(handed.try_recv().is_ok());
-    let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+    let answer = Answer::json(200, b"{}".to_vec(), Outcome::Ok);
     assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
     stage.turn();
     assert!(!call.received().contains("Connection: close"));
@@ -101,7 +101,7 @@ fn ten_thousand_in_flight_are_all_answered_and_go_over() {
     let mut gone = 0;
     for some in calls.chunks(16) {
         for call in some {
-            let answer = Answer { status: 200, body: b"{}".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+            let answer = Answer::json(200, b"{}".to_vec(), Outcome::Ok);
             assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
         }
         stage.wait_ms(100);
@@ -157,4 +157,25 @@ fn the_lead_time_is_kept() {
     assert!(!peer.received().contains("Connection: close"));
     stage.wait_ms(200);
     assert!(!stage.shard.accepts());
+}
+
+#[test]
+fn an_empty_shard_waits_for_connections_that_are_still_handed_over() {
+    let mut stage = Stage::new(Limits::default());
+    stage.shared.accepting_ended.store(false, Ordering::Release);
+    drain(&mut stage);
+    assert_eq!(stage.shard.ended(), None, "the shard that accepts may have one for it");
+    stage.shard.end_accepting();
+    assert_eq!(stage.shard.ended(), None, "it may be in the mailbox");
+    stage.turn();
+    assert_eq!(stage.shard.ended(), Some(0));
+}
+
+#[test]
+fn a_drain_ends_also_where_the_shard_that_accepts_is_gone() {
+    let mut stage = Stage::new(Limits::default());
+    stage.shared.accepting_ended.store(false, Ordering::Release);
+    drain(&mut stage);
+    stage.wait_ms(10_100);
+    assert_eq!(stage.shard.ended(), Some(0));
 }

@@ -4,6 +4,7 @@ mod any_order;
 mod deadlines;
 mod drain;
 mod order;
+mod passing;
 mod requests;
 mod resuming;
 mod secure;

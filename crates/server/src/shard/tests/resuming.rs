@@ -72,7 +72,7 @@ fn a_stream_goes_on_elsewhere_and_says_that_it_lives() {
     assert!(replayed.starts_with("HTTP/1.1 200 ") && replayed.contains("\ndata: 2\n") && !replayed.contains("data: 1"));
     stage.wait_ms(15_100);
     assert_eq!(again.received(), "0000000e\r\n: keep-alive\n\n\r\n");
-    let end = Answer { status: 200, body: b"3".to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+    let end = Answer::json(200, b"3".to_vec(), Outcome::Ok);
     assert!(tape.finish(end, stage.shared.clock.now_ns()).is_ok());
     stage.turn();
     let ended = again.received();
@@ -99,4 +99,30 @@ fn a_reader_that_is_too_far_behind_is_closed_and_comes_back_for_the_rest() {
     assert_eq!(ids(&again.received()).len(), 4);
     let gone = come_back(&mut stage, &session, "0-0-7-0");
     assert!(gone.received().starts_with("HTTP/1.1 410 "));
+}
+
+#[test]
+fn a_slow_reader_gets_all_that_was_kept() {
+    let mut stage = Stage::new(Limits::default());
+    let (session, peer, tape) = call(&mut stage);
+    say(&mut stage, &tape, "\"first\"");
+    let first = ids(&peer.received());
+    for _ in 0..20 {
+        say(&mut stage, &tape, &format!("\"{}\"", "x".repeat(10_000)));
+    }
+    stage.finish(&peer);
+    let again = stage.connect();
+    again.narrow(10);
+    stage.send(
+        &again,
+        format!(
+            "GET /mcp HTTP/1.1\r\n{HOST}Mcp-Session-Id: {session}\r\nAccept: text/event-stream\r\n\
+             Last-Event-ID: {}\r\n\r\n",
+            first[1]
+        ),
+    );
+    stage.widen_by(&again, 10);
+    assert!(!again.is_closed(), "nothing is added to what it has to read");
+    stage.widen(&again);
+    assert_eq!(ids(&again.received()).len(), 20);
 }

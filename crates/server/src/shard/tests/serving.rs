@@ -224,3 +224,17 @@ proptest! {
         prop_assert_eq!(peer.received(), expected);
     }
 }
+
+#[test]
+fn a_body_in_chunks_is_of_its_own_connection() {
+    let mut stage = Stage::new(Limits::default());
+    let (uploads, looks) = (stage.connect(), stage.connect());
+    let request = chunked_echo("hi", 10);
+    let (front, rest) = request.split_at(request.len() - 20);
+    stage.send(&uploads, front);
+    stage.send(&looks, format!("GET /health HTTP/1.1\r\n{HOST}\r\n"));
+    stage.send(&uploads, rest);
+    assert_eq!((statuses(&uploads.received()), statuses(&looks.received())), (vec![200], vec![200]));
+    let connections = stage.shared.snapshot().connections;
+    assert_eq!((connections.mcp, connections.admin), (1, 1));
+}

@@ -137,6 +137,8 @@ impl Stage {
         let addresses = ["127.0.0.1:8080".parse().expect("an address")];
         let manual = Clock::Manual(Arc::clone(&clock));
         let shared = Arc::new(share(config, &addresses, vec![false], mailboxes, true, manual));
+        // Nobody accepts here.
+        shared.accepting_ended.store(true, Ordering::Release);
         let net = Net1::default();
         let tokens = Rc::clone(&net.0);
         let mut shard = Shard::new(&shared, 0, net);

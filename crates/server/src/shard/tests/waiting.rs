@@ -5,9 +5,10 @@ use super::stage::{Peer, Stage};
 use crate::limits::Limits;
 use crate::metrics::counters::Outcome;
 use crate::queue::Answer;
+use crate::shard::Note;
 
 fn answer(stage: &mut Stage, peer: &Peer, text: &str) {
-    let answer = Answer { status: 200, body: text.as_bytes().to_vec(), outcome: Outcome::Ok, retry_after_ms: None };
+    let answer = Answer::json(200, text.as_bytes().to_vec(), Outcome::Ok);
     assert!(stage.shared.mailboxes[0].try_answer(peer.token, answer).is_ok());
     stage.turn();
 }
@@ -90,4 +91,28 @@ fn a_call_that_asked_for_it_ends_the_connection() {
     answer(&mut stage, &peer, "first");
     assert!(peer.received().contains("\r\nConnection: close\r\n"));
     assert!(peer.is_finished());
+}
+
+#[test]
+fn what_is_added_to_an_unsent_answer_does_not_give_its_client_more_time() {
+    let mut stage = Stage::new(Limits::default());
+    let [noted, answered] = std::array::from_fn(|_| stage.connect());
+    for peer in [&noted, &answered] {
+        stage.send(peer, work());
+        peer.narrow(0);
+    }
+    for _ in 0..4 {
+        for peer in [&noted, &answered] {
+            let note = Note::plain(b"{}".to_vec());
+            // One of them has its answer by now.
+            assert_eq!(stage.shared.mailboxes[0].try_note(peer.token, note), Ok(()));
+        }
+        stage.wait_ms(7_000);
+        if !answered.is_closed() {
+            answer(&mut stage, &answered, "{}");
+        }
+    }
+    assert!(!noted.is_closed() && !answered.is_closed(), "they have 30 seconds");
+    stage.wait_ms(3_000);
+    assert!(noted.is_closed() && answered.is_closed());
 }

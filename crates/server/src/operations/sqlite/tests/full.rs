@@ -62,7 +62,7 @@ impl Disk {
     fn execute(&mut self, command: Command) -> Option<Reply> {
         match self.keeper.execute(&[(self.epoch, command)], 1) {
             Ok(mut replies) => Some(replies.remove(0)),
-            Err(StoreError::Full(_)) => None,
+            Err(StoreError::NotWritten(_)) => None,
             Err(error) => panic!("a full disk leaves no doubt: {error}"),
         }
     }
