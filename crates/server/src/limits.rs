@@ -91,6 +91,7 @@ limits! {
     page_entries_max = 250, "entries", "Tools, resources or prompts on one page of their list.";
     streams_max = 1_000_000, "streams", "Open subscription streams of one process. Above it: 503 with Retry-After.";
     stream_resources_max = 64, "resources", "Resources of one subscription stream. Above it: -32602.";
+    resource_uri_bytes_max = 2_048, "bytes", "The uri of a resource that a stream or a session wants to be told of. Above it: -32602.";
     stream_bytes_max = 65_536, "bytes", "Unsent bytes of a subscription stream. Above it: the slow reader is closed.";
     stream_comment_ms = 15_000, "ms", "Silence on a subscription stream after which a comment is sent.";
     request_state_lifetime_ms = 600_000, "ms", "From an input_required answer to the end of its requestState. Later: -32602.";
@@ -129,7 +130,7 @@ impl fmt::Display for Limits {
     /// One limit a line: name, value, unit, meaning.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in self.rows() {
-            writeln!(f, "{:<24} {:>9} {:<11}  {}", row.name, row.value, row.unit, row.what)?;
+            writeln!(f, "{:<27} {:>17} {:<11}  {}", row.name, row.value, row.unit, row.what)?;
         }
         Ok(())
     }

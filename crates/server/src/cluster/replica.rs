@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
@@ -22,7 +22,9 @@ use super::error::ClusterError;
 use super::handover;
 use super::line;
 use super::membership::Verdict;
-use super::messages::{FromReplica, Hello, ListChange, Member, SPEAKS, TO_REPLICA_BYTES_MAX, ToReplica};
+use super::messages::{
+    FROM_REPLICA_BYTES_MAX, FromReplica, Hello, ListChange, Member, SPEAKS, TO_REPLICA_BYTES_MAX, ToReplica,
+};
 use super::priority;
 use super::probe::Probe;
 use super::pulse::HEARTBEAT_MS;
@@ -266,7 +268,13 @@ impl Replica {
     }
 
     async fn say(&mut self, message: &FromReplica) -> io::Result<()> {
-        line::write(&mut self.writer, message).await
+        let line = line::to_line(message);
+        if line.len() > FROM_REPLICA_BYTES_MAX {
+            // Its supervisor would take it for nonsense, and this replica for a broken one.
+            tracing::warn!("{} bytes for the supervisor are too many to be said", line.len());
+            return Ok(());
+        }
+        self.writer.write_all(&line).await
     }
 
     async fn beat(&mut self, beats: u64) -> io::Result<()> {

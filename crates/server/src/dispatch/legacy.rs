@@ -10,6 +10,7 @@ use erlmcp_protocol::server::legacy::{Said, negotiate, opens_session, said};
 use erlmcp_protocol::server::message::is_response;
 use erlmcp_protocol::server::{Fault, Head, Message};
 
+use super::listen::URI_TOO_LONG;
 use super::mcp::{Handled, Request, id, label};
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
@@ -168,6 +169,7 @@ impl Dispatcher {
         self.count(Method::Notification, Outcome::Ok);
         if message.method.is(method::CANCELLED)
             && let Some(id) = message.params.request_id
+            && id.len() <= self.message_limits.id_bytes_max
         {
             // That it may come too late is in its nature.
             self.shared.sessions.hear(session, Word::Cancelled(id.to_string()), self.unix_seconds());
@@ -191,17 +193,30 @@ impl Dispatcher {
                 None => (method, self.rpc_error(message, 200, bad("level is none of the eight that there are"))),
             }
         } else if is(method::SUBSCRIBE) || is(method::UNSUBSCRIBE) {
-            match message.params.uri {
-                Some(uri) => {
-                    let said = Word::Subscribed { uri: uri.decode().into_owned(), wanted: is(method::SUBSCRIBE) };
-                    (method, self.wish(message, said))
-                }
-                None => (method, self.rpc_error(message, 200, bad("uri is missing or not a string"))),
-            }
+            (method, self.subscribe(message, is(method::SUBSCRIBE)))
         } else {
-            let error = RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method in this session");
-            (method, self.rpc_error(message, 200, error))
+            (method, self.no_method_of_session(message))
         }
+    }
+
+    fn no_method_of_session(&mut self, message: &Message<'_>) -> Handled {
+        let error = RpcError::new(code::METHOD_NOT_FOUND, "this server has no such method in this session");
+        self.rpc_error(message, 200, error)
+    }
+
+    /// A session wants to be told of a resource, or no longer.
+    fn subscribe(&mut self, message: &Message<'_>, wanted: bool) -> Handled {
+        if !self.shared.registry.offers.has_resources() {
+            return self.no_method_of_session(message);
+        }
+        let bad = |why| RpcError::new(code::INVALID_PARAMS, why);
+        let Some(uri) = message.params.uri.map(|uri| uri.decode()) else {
+            return self.rpc_error(message, 200, bad("uri is missing or not a string"));
+        };
+        if uri.len() as u64 > self.shared.limits.resource_uri_bytes_max {
+            return self.rpc_error(message, 200, bad(URI_TOO_LONG));
+        }
+        self.wish(message, Word::Subscribed { uri: uri.into_owned(), wanted })
     }
 
     /// Holds what a session asks for.

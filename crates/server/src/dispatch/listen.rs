@@ -17,6 +17,7 @@ use crate::metrics::counters::{Outcome, Reached};
 use crate::session::EventId;
 
 /// Nothing on the way may keep what belongs to one client, or keep it back.
+pub(super) const URI_TOO_LONG: &str = "the uri of a resource to be told of is too long";
 pub(super) const STREAM_FIELDS: &str = "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
 
 impl Dispatcher {
@@ -35,6 +36,10 @@ impl Dispatcher {
         if filter.resources.len() as u64 > self.shared.limits.stream_resources_max {
             let error = RpcError::new(code::INVALID_PARAMS, "resourceSubscriptions are more than a stream can have");
             return self.rpc_error(message, 200, error);
+        }
+        let uri_bytes_max = usize::try_from(self.shared.limits.resource_uri_bytes_max).unwrap_or(usize::MAX);
+        if filter.resources.iter().any(|uri| uri.len() > uri_bytes_max) {
+            return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, URI_TOO_LONG));
         }
         if self.draining {
             let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});

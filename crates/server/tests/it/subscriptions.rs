@@ -6,6 +6,7 @@ use erlmcp_server::{Change, Limits, Registry, ServerConfig};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Texts, start, start_with, stop};
+use crate::legacy::{Older, request};
 
 async fn touch(context: JobContext, _: Box<str>) -> ToolResult<'static> {
     context.notifier().updated("app://a");
@@ -96,11 +97,49 @@ fn a_stream_has_no_more_resources_than_the_limit() {
 }
 
 #[test]
+fn no_uri_is_held_that_is_longer_than_the_limit() {
+    let (server, address) = start_with(config(Limits { resource_uri_bytes_max: 8, ..Limits::default() }));
+    let (mut client, texts) = (Client::connect(address), Texts(address));
+    let answer = client.ask(listen(texts, &json!({"resourceSubscriptions": ["app://a", "app://abc"]})));
+    assert_eq!((answer.status, answer.code()), (200, -32_602));
+    let mut older = Older::new(address, "2025-11-25");
+    for (uri, code) in [(json!("app://abc"), -32_602), (json!(null), -32_602), (json!(1), -32_602)] {
+        let answer = older.ask(&request(2, "resources/subscribe", &json!({"uri": uri})));
+        assert_eq!((answer.status, answer.code()), (200, code), "{uri}");
+    }
+    for method in ["resources/subscribe", "resources/unsubscribe"] {
+        let answer = older.ask(&request(3, method, &json!({"uri": "app://ab"})));
+        assert_eq!(answer.json(), json!({"jsonrpc": "2.0", "id": 3, "result": {}}), "{method}");
+    }
+    stop(server);
+}
+
+#[test]
 fn what_a_server_does_not_have_is_left_out() {
     let (server, address) = start(Limits::default());
     let (mut client, texts) = (Client::connect(address), Texts(address));
     client.send(listen(texts, &json!({"promptsListChanged": true, "resourceSubscriptions": ["a"]})));
     client.head();
     assert_eq!(message(&mut client)["params"]["notifications"], json!({}));
+    stop(server);
+}
+
+#[test]
+fn a_session_is_told_of_the_resources_that_it_subscribed_to() {
+    let (server, address) = start_with(config(Limits::default()));
+    let mut older = Older::new(address, "2025-06-18");
+    let mut stream = older.another();
+    stream.client.send(stream.get());
+    stream.client.head();
+    let subscribe = |uri: &str| request(2, "resources/subscribe", &json!({"uri": uri}));
+    for uri in ["app://a", "app://b"] {
+        assert_eq!(older.ask(&subscribe(uri)).json()["result"], json!({}));
+    }
+    assert_eq!(older.ask(&request(3, "resources/unsubscribe", &json!({"uri": "app://a"}))).status, 200);
+    server.notifier().updated("app://a");
+    server.notifier().updated("app://b");
+    let said = stream.client.chunk();
+    let expected = r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"app://b"}}"#;
+    assert!(said.starts_with("id: ") && said.trim_end().ends_with(&format!("\ndata: {expected}")), "{said}");
     stop(server);
 }
