@@ -192,6 +192,12 @@ impl<S> Connection<S> {
         self.reading == Reading::Head && self.input.is_none() && self.output.is_none() && !self.closes
     }
 
+    /// In the modern era a client that sends nothing more takes its request with it. A call of a session goes on: its client
+    /// may have closed one direction only, and where it has a stream it may come back to that.
+    pub(crate) fn ends_with_its_client(&self) -> bool {
+        self.reading == Reading::Busy && !matches!(&self.task, Task::Call(call) if call.outlives && !call.streams)
+    }
+
     /// Bytes are taken from the kernel: not while a request has the connection, nor while answers wait for the client.
     pub(crate) fn may_read(&self) -> bool {
         self.reading != Reading::Busy && self.output.is_none() && !self.peer_closed

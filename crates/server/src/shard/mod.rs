@@ -197,15 +197,14 @@ impl<N: Net> Shard<N> {
         if !readiness.readable && !readiness.ended {
             return;
         }
-        if connection.reading == Reading::Busy && readiness.ended {
-            // In the modern era a client that goes takes its request with it.
+        if readiness.ended && connection.ends_with_its_client() {
             self.close(token.key);
         } else if connection.may_read() {
             self.read(token, readiness.ended);
         } else {
             connection.unread = true;
             connection.ended |= readiness.ended;
-            if matches!(connection.task, Task::Call(_)) {
+            if !readiness.ended && matches!(connection.task, Task::Call(_)) {
                 self.counters.reached(Reached::InFlight);
             }
         }

@@ -4,7 +4,7 @@ use super::net::Transport;
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task, Upload};
 use crate::dispatch::{Asker, Step, decode};
-use crate::metrics::counters::Reached;
+use crate::metrics::counters::{ConnectionKind, Reached};
 use erlmcp_protocol::server::respond::CONTINUE;
 
 impl<N: Net> Shard<N> {
@@ -23,7 +23,7 @@ impl<N: Net> Shard<N> {
                 connection.unread = true;
                 connection.ended |= ended;
                 // The end of the stream is known: whoever has the connection now has nobody to answer to.
-                if ended && connection.reading == Reading::Busy && !connection.closes {
+                if ended && connection.ends_with_its_client() && !connection.closes {
                     self.close(token.key);
                 }
                 return;
@@ -134,6 +134,10 @@ impl<N: Net> Shard<N> {
                     self.pool.give_back(buffer);
                 } else {
                     connection.input = Some(buffer);
+                    // What was served before it is no part of its time.
+                    if used > 0 || bytes.is_empty() {
+                        self.time_head(key);
+                    }
                 }
             }
         }
@@ -148,8 +152,13 @@ impl<N: Net> Shard<N> {
         let mut buffer = self.pool.take();
         self.pool.push(&mut buffer, bytes);
         connection.input = Some(buffer);
-        // A request has begun. The clock of a connection's first request runs since the connection.
-        if connection.reading == Reading::Head && connection.kind != crate::metrics::counters::ConnectionKind::New {
+        self.time_head(key);
+    }
+
+    /// A request has begun. The clock of a connection's first request runs since the connection.
+    fn time_head(&mut self, key: u32) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        if connection.reading == Reading::Head && connection.kind != ConnectionKind::New {
             self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
         }
     }

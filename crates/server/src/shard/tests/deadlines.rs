@@ -3,6 +3,8 @@
 use super::requests::{chunked_echo, echo, statuses, work};
 use super::stage::Stage;
 use crate::limits::Limits;
+use crate::metrics::counters::Outcome;
+use crate::queue::Answer;
 
 #[test]
 fn a_connection_that_says_nothing_is_closed() {
@@ -32,6 +34,39 @@ fn a_slow_head_is_told_so() {
     assert!(received.contains("\r\nConnection: close\r\n") && peer.is_finished());
     stage.wait_ms(2_100);
     assert!(peer.is_closed(), "and nobody lingers for ever");
+}
+
+#[test]
+fn a_slow_head_behind_another_request_is_told_so_too() {
+    let slow = echo("second");
+    let (first, slow) = slow.split_at(20);
+    let begun = |stage: &mut Stage, text: &str| {
+        let peer = stage.connect();
+        stage.send(&peer, text);
+        peer
+    };
+    let mut stage = Stage::new(Limits::default());
+    // Behind one that waits for a worker, behind one that came with it, and behind one that came in two pieces.
+    let called = begun(&mut stage, &(work() + first));
+    let answer = Answer::json(200, b"{}".to_vec(), Outcome::Ok);
+    assert!(stage.shared.mailboxes[0].try_answer(called.token, answer).is_ok());
+    let pipelined = begun(&mut stage, &(echo("first") + first));
+    let halves = echo("first");
+    let pieces = begun(&mut stage, &halves[..100]);
+    stage.send(&pieces, halves[100..].to_string() + first);
+    for peer in [&called, &pipelined, &pieces] {
+        stage.turn();
+        assert_eq!(statuses(&peer.received()), [200]);
+    }
+    for byte in slow.bytes().take(12) {
+        for peer in [&called, &pipelined, &pieces] {
+            stage.send(peer, [byte]);
+        }
+        stage.wait_ms(1_000);
+    }
+    for peer in [&called, &pipelined, &pieces] {
+        assert_eq!(statuses(&peer.received()), [408]);
+    }
 }
 
 #[test]

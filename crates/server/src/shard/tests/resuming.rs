@@ -5,7 +5,7 @@ use std::sync::Arc;
 use erlmcp_protocol::era::Version;
 use erlmcp_protocol::server::head::Once;
 
-use super::requests::HOST;
+use super::requests::{HOST, echo, statuses};
 use super::stage::{Peer, Stage};
 use crate::limits::Limits;
 use crate::metrics::counters::{Method, Outcome};
@@ -54,6 +54,23 @@ fn come_back(stage: &mut Stage, session: &str, last: &str) -> Peer {
 /// The ids of the events in a text.
 fn ids(text: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_prefix("id: ")).map(str::to_string).collect()
+}
+
+#[test]
+fn who_has_closed_one_direction_only_gets_the_answer() {
+    for closes in [false, true] {
+        let mut stage = Stage::new(Limits::default());
+        let (_, peer, _) = call(&mut stage);
+        let behind = echo("behind");
+        stage.send_and_finish(&peer, if closes { "" } else { &behind });
+        assert!(!peer.is_closed());
+        let answer = Answer::json(200, b"{}".to_vec(), Outcome::Ok);
+        assert!(stage.shared.mailboxes[0].try_answer(peer.token, answer).is_ok());
+        stage.turn();
+        assert_eq!(statuses(&peer.received()).len(), if closes { 1 } else { 2 });
+        assert!(peer.is_closed(), "there is nothing more to come");
+        assert_eq!(stage.open(), 0);
+    }
 }
 
 #[test]
