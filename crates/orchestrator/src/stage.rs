@@ -32,6 +32,7 @@ pub(crate) struct Troupe {
     dead: Vec<u32>,
     /// What each replica's queue holds.
     pub(crate) depth: u64,
+    pub(crate) tells_depth: bool,
     /// Of the load.
     pub(crate) latency_us: u64,
     /// Refusals a second of queued load.
@@ -114,6 +115,7 @@ impl Troupe {
             open: vec![open, open],
             dead: Vec::new(),
             depth: 0,
+            tells_depth: true,
             latency_us: 1_000,
             refusals: 0,
             recovers: true,
@@ -238,7 +240,7 @@ impl Troupe {
         let replicas = (0..2u16).map(|replica| ReplicaSample {
             replica,
             connections: (self.sampling == Sampling::Whole).then(|| self.open.iter().sum::<u64>() / 2 + self.stuck),
-            queue_depth: Some(self.depth),
+            queue_depth: self.tells_depth.then_some(self.depth),
             queue_limit: Some(100),
             ..ReplicaSample::default()
         });

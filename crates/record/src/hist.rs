@@ -34,6 +34,11 @@ impl Hist {
         self.0.saturating_record(us.max(1));
     }
 
+    /// Counts the same duration so many times.
+    pub fn record_many_us(&mut self, us: u64, times: u64) {
+        self.0.saturating_record_n(us.max(1), times);
+    }
+
     pub fn merge(&mut self, other: &Hist) {
         self.0.add(&other.0).expect("all histograms of a record have the same bounds");
     }

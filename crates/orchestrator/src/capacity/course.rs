@@ -32,13 +32,14 @@ pub(super) fn next(asked: &Capacity, done: &[(Search, Found)]) -> Option<Search>
     }
     if wants_connections && connections.is_none() {
         // Half of what it carries with few connections leaves room for many.
+        let least = asked.least_rate() as f64;
         let rate = match (asked.rate, rates.first()) {
             (Some(rate), _) => rate,
-            (None, Some((_, found))) if found.low >= 2.0 => found.low / 2.0,
+            (None, Some((_, found))) if found.low >= 2.0 => (found.low / 2.0).max(least),
             (None, Some(_)) => return None,
-            (None, None) => asked.start_rate as f64,
+            (None, None) => (asked.start_rate as f64).max(least),
         };
-        let bounds = bounds(asked, asked.connections, asked.most_connections);
+        let bounds = bounds(asked, asked.connections, (1, asked.most_connections));
         return Some(Search { axis: Axis::Connections, fixed: rate.round().max(1.0) as u64, bounds });
     }
     let ((_, least), (at, most)) = (rates.first()?, connections?);
@@ -46,11 +47,11 @@ pub(super) fn next(asked: &Capacity, done: &[(Search, Found)]) -> Option<Search>
 }
 
 fn of_rate(asked: &Capacity, connections: u64, start: u64) -> Search {
-    Search { axis: Axis::Rate, fixed: connections, bounds: bounds(asked, start, asked.most_rate) }
+    Search { axis: Axis::Rate, fixed: connections, bounds: bounds(asked, start, (asked.least_rate(), asked.most_rate)) }
 }
 
-fn bounds(asked: &Capacity, start: u64, most: u64) -> Bounds {
-    Bounds { start, least: 1, most, precision: asked.precision, trials_max: asked.trials_max }
+fn bounds(asked: &Capacity, start: u64, (least, most): (u64, u64)) -> Bounds {
+    Bounds { start, least, most, precision: asked.precision, trials_max: asked.trials_max }
 }
 
 /// The next of the points between few connections with `top` requests a second and many with few: evenly apart by the

@@ -16,8 +16,6 @@ const UNNOTICED_MS: f64 = 20.0;
 const CALM_CONNECTIONS: u64 = 10;
 const CALM_RATE: f64 = 20.0;
 const CALM_S: u32 = 2;
-/// No window is longer, however few requests are in it.
-const WINDOW_MAX_S: u32 = 60;
 
 #[derive(Debug)]
 pub(crate) struct Seek {
@@ -129,8 +127,7 @@ impl Seek {
 
     fn order(&self, search: &Search, level: u64) -> Order {
         let (connections, rate) = amounts(search, level);
-        let needed_s = (self.asked.slo.samples_needed() as f64 / rate).ceil() as u32;
-        let window_s = (self.asked.trial.as_secs() as u32).max(1).max(needed_s.min(WINDOW_MAX_S));
+        let window_s = self.asked.window_s(rate);
         let warmup_s = self.asked.warmup.as_secs() as u32;
         Order { connections, rate, open: self.open, warmup_s, window_s }
     }
@@ -159,13 +156,17 @@ impl Seek {
             _ if self.is_cut => self.end_early(LimitBy::Cut, "the search was ended early".into()),
             (Doing::Calm, _) => self.calm_over(outcome, seen),
             (Doing::Level(level), Some(search)) => {
-                let came = outcome.came.unwrap_or(Came::Generator);
                 let number = self.tried.len() as u32 + 1;
-                self.tried.push((level, came));
                 let (connections, rate) = amounts(&search, level);
-                let trial = trial_row((self.done.len() as u32 + 1, number), (connections, rate), came, outcome);
+                let trial = trial_row((self.done.len() as u32 + 1, number), (connections, rate), outcome);
                 let text = words::trial_line(&trial);
                 let mut actions = vec![row(CapacityRow::Trial(trial)), Action::scenario_line(text)];
+                let Some(came) = outcome.came else {
+                    let why = format!("a trial showed nothing: {}", outcome.why);
+                    actions.extend(self.end_early(LimitBy::Cut, why));
+                    return actions;
+                };
+                self.tried.push((level, came));
                 if came == Came::Held {
                     self.open = Some(connections);
                     actions.extend(self.advance(seen));
@@ -234,7 +235,7 @@ fn amounts(search: &Search, level: u64) -> (u64, f64) {
     }
 }
 
-fn trial_row((search, trial): (u32, u32), (connections, rate): (u64, f64), came: Came, outcome: &Outcome) -> TrialRow {
+fn trial_row((search, trial): (u32, u32), (connections, rate): (u64, f64), outcome: &Outcome) -> TrialRow {
     TrialRow {
         search,
         trial,
@@ -242,10 +243,11 @@ fn trial_row((search, trial): (u32, u32), (connections, rate): (u64, f64), came:
         rate,
         from: outcome.from,
         to: outcome.to,
-        outcome: match came {
-            Came::Held => TrialOutcome::Held,
-            Came::Violated => TrialOutcome::Violated,
-            Came::Generator => TrialOutcome::Generator,
+        outcome: match outcome.came {
+            Some(Came::Held) => TrialOutcome::Held,
+            Some(Came::Violated) => TrialOutcome::Violated,
+            Some(Came::Generator) => TrialOutcome::Generator,
+            None => TrialOutcome::Cut,
         },
         why: outcome.why.clone(),
         planned: outcome.judged.planned,

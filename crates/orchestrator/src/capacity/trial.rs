@@ -33,7 +33,7 @@ pub(super) struct Order {
 /// How it ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Outcome {
-    /// None: it was cut before it could show anything.
+    /// None: it shows nothing, since it was cut or had too few requests.
     pub(super) came: Option<Came>,
     pub(super) why: String,
     pub(super) judged: Judged,
@@ -253,7 +253,10 @@ impl Trial {
             let why = format!("{connections_min} of {} connections were held", self.order.connections);
             return (Some(Came::Violated), why);
         }
-        (Some(Came::Held), judged.few.clone().unwrap_or_default())
+        match &judged.few {
+            Some(few) => (None, few.clone()),
+            None => (Some(Came::Held), String::new()),
+        }
     }
 }
 

@@ -56,7 +56,29 @@ const TRIALS: u32 = 16;
 const SETTLED: Duration = Duration::from_secs(4);
 const STARTED: Duration = Duration::from_secs(2);
 
+/// No trial's window is longer for the sake of a percentile.
+const WINDOW_MAX: Duration = Duration::from_secs(60);
+
 impl Capacity {
+    /// Requests that a trial is given for its percentiles: random arrivals may be fewer than their rate has them, by four
+    /// standard deviations at most.
+    fn requests_needed(&self) -> f64 {
+        let needed = self.slo.samples_needed() as f64;
+        needed + 4.0 * needed.sqrt()
+    }
+
+    /// The seconds of a trial at this rate that are judged.
+    pub(crate) fn window_s(&self, rate: f64) -> u32 {
+        let needed_s = (self.requests_needed() / rate).ceil() as u32;
+        (self.trial.as_secs() as u32).max(1).max(needed_s.min(WINDOW_MAX.as_secs() as u32))
+    }
+
+    /// The fewest requests a second at which a trial has enough of them for its percentiles.
+    pub(crate) fn least_rate(&self) -> u64 {
+        let window = self.trial.max(WINDOW_MAX);
+        (self.requests_needed() / window.as_secs_f64()).ceil().max(1.0) as u64
+    }
+
     pub(super) fn estimate(&self) -> Duration {
         let searches = match self.axes {
             Axes::Both => 2 + self.points,
@@ -67,7 +89,7 @@ impl Capacity {
 
     /// The longest that it can take.
     pub(crate) fn bound(&self) -> Duration {
-        let a_trial = Duration::from_secs(60) + self.warmup + self.trial + SETTLE_BOUND;
+        let a_trial = WINDOW_MAX + self.warmup + self.trial + SETTLE_BOUND;
         (2 + self.points) * self.trials_max * a_trial
     }
 
@@ -93,6 +115,13 @@ impl Capacity {
             }
             Self { rate: Some(rate), most_rate, .. } if !(1.0..=*most_rate as f64).contains(rate) => {
                 usage("--rate must be from 1 to --max-rate")
+            }
+            Self { rate, most_rate, .. } if rate.unwrap_or(*most_rate as f64) < self.least_rate() as f64 => {
+                let least = self.least_rate();
+                let long = self.trial.max(WINDOW_MAX).as_secs();
+                usage(&format!(
+                    "--slo needs at least {least} req/s, for a percentile to have enough requests in {long} s"
+                ))
             }
             Self { points, .. } if *points > 20 => usage("--points must be at most 20"),
             Self { trials_max, .. } if !(6..=200).contains(trials_max) => usage("--trials must be from 6 to 200"),
@@ -162,11 +191,26 @@ pub(crate) mod tests {
             Capacity { connections: 30_000, ..capacity() },
             Capacity { start_rate: 0, ..capacity() },
             Capacity { rate: Some(0.5), ..capacity() },
+            Capacity { rate: Some(18.0), slo: "p99<1s".parse().expect("an objective"), ..capacity() },
+            Capacity { most_rate: 150, slo: "p99.9<1s".parse().expect("an objective"), ..capacity() },
             Capacity { points: 21, ..capacity() },
             Capacity { trials_max: 5, ..capacity() },
         ];
         for asked in wrong {
             assert!(asked.check().is_err(), "{asked:?}");
         }
+    }
+
+    #[test]
+    fn a_trial_has_enough_requests_for_its_percentile() {
+        for slo in ["p50<1s", "p97<1s", "p99<1s", "p99.9<1s", "p99.99<1s"] {
+            let asked = Capacity { slo: slo.parse().expect("an objective"), ..capacity() };
+            let least = asked.least_rate();
+            for rate in [least, least + 1, least * 10] {
+                let requests = rate * u64::from(asked.window_s(rate as f64));
+                assert!(requests >= asked.slo.samples_needed(), "{slo} at {rate}");
+            }
+        }
+        assert_eq!(capacity().least_rate(), 1);
     }
 }

@@ -111,7 +111,8 @@ impl BurstTraffic {
     fn settling(&mut self, deadline_us: u64, seen: &Observation<'_>) -> Vec<Action> {
         let Some(steady) = &self.steady else { return Vec::new() };
         if self.steady_again_us.is_none() {
-            self.steady_again_us = steady.again_since(self.ended_us.unwrap_or(seen.now_us), seen);
+            let has_queue = self.plan.queued.is_some();
+            self.steady_again_us = steady.again_since(self.ended_us.unwrap_or(seen.now_us), has_queue, seen);
         }
         if self.steady_again_us.is_none() && seen.now_us < deadline_us {
             return Vec::new();

@@ -241,8 +241,24 @@ impl Faults {
         self.steady.as_mut().map(Steady::cut).unwrap_or_default()
     }
 
+    /// With an effect that was seen: those that are still in force when the block is cut among them.
+    fn effective(&self) -> u64 {
+        self.counts.effective + self.under_way.iter().filter(|course| course.row.effect_us.is_some()).count() as u64
+    }
+
+    /// Faults that have shown nothing; None where there was none.
+    fn unseen(&self) -> Option<String> {
+        let (effective, made) = (self.effective(), self.ids.len() as u64 - self.counts.skipped);
+        match (effective, self.counts.skipped) {
+            (0, 0) => Some("no fault had an effect that was seen".into()),
+            (0, skipped) => Some(format!("no fault had an effect that was seen; {skipped} were skipped")),
+            _ if effective < made => Some(format!("{} of {made} faults had no effect that was seen", made - effective)),
+            _ => None,
+        }
+    }
+
     fn text(&self) -> String {
-        let Counts { effective, skipped } = self.counts;
+        let (effective, skipped) = (self.effective(), self.counts.skipped);
         format!("{} faults, {effective} with an effect that was seen, {skipped} skipped", self.ids.len())
     }
 }
@@ -294,12 +310,8 @@ impl Machine for Faults {
     }
 
     fn facts(&self) -> Facts {
-        let none = (self.counts.effective == 0).then(|| match self.counts.skipped {
-            0 => "no fault had an effect that was seen".to_string(),
-            skipped => format!("no fault had an effect that was seen; {skipped} were skipped"),
-        });
         let blocks = vec![self.place.first_id];
         let (faults, detail, text) = (self.ids.clone(), self.spread.detail(), self.text());
-        Facts { inconclusive: none, faults, blocks, detail, text }
+        Facts { inconclusive: self.unseen(), faults, blocks, detail, text }
     }
 }

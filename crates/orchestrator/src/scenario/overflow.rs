@@ -112,7 +112,7 @@ impl QueueOverflow {
         self.refusals = seen.world.seconds.refusals_since(first);
         let is_done = self.flood.as_ref().is_none_or(Assignment::is_over);
         let excess_ended_us = self.fault.healed_us.unwrap_or(seen.now_us);
-        let again_us = self.steady.as_ref().and_then(|steady| steady.again_since(excess_ended_us, seen));
+        let again_us = self.steady.as_ref().and_then(|steady| steady.again_since(excess_ended_us, true, seen));
         if self.fault.heal_verified_us.is_none() {
             self.fault.heal_verified_us = again_us;
         }
@@ -121,7 +121,12 @@ impl QueueOverflow {
             return Vec::new();
         }
         if !is_well {
-            let what = if is_done { "queue and P95 were not back" } else { "not every operation was done" };
+            let is_told = self.steady.as_ref().is_some_and(|steady| steady.tells_depth(seen));
+            let what = match (is_done, is_told) {
+                (false, _) => "not every operation was done",
+                (true, true) => "queue and P95 were not back",
+                (true, false) => "the queue's depth was not told",
+            };
             self.fault.note = Some(format!("{what} {} s after the excess", RECOVERY_BOUND.as_secs()));
         }
         let after_us = self.steady.as_ref().map_or(seen.now_us, |steady| steady.after_us(seen.now_us));

@@ -67,9 +67,14 @@ impl Steady {
         now_us.next_multiple_of(1_000_000) + self.window_us
     }
 
-    /// The end of a whole second that began not before `since_us`, in which P95 and queue depth were within twice what
-    /// they were before; None: there was none yet.
-    pub(super) fn again_since(&self, since_us: u64, seen: &Observation<'_>) -> Option<u64> {
+    /// True where the queue's depth is told, and was before anything happened.
+    pub(super) fn tells_depth(&self, seen: &Observation<'_>) -> bool {
+        self.depth_before.is_some() && seen.world.queue_depth().is_some()
+    }
+
+    /// The end of a whole second that began not before `since_us`, in which P95, and where there is a `queue` its depth,
+    /// were within twice what they were before; None: there was none yet, or the depth is not told.
+    pub(super) fn again_since(&self, since_us: u64, queue: bool, seen: &Observation<'_>) -> Option<u64> {
         let before_us = self.p95_before_us?;
         let (second, load) = seen.world.seconds.last_complete(seen.now_us)?;
         let second_us = u64::from(second) * 1_000_000;
@@ -77,7 +82,7 @@ impl Steady {
         let is_sampled = seen.world.sample.as_ref().is_none_or(|sample| sample.at_us >= second_us);
         let is_empty = match (self.depth_before, seen.world.queue_depth()) {
             (Some(before), Some(now)) => now <= before * 2,
-            _ => true,
+            _ => !queue,
         };
         (second_us >= since_us && is_fast && is_sampled && is_empty).then_some(second_us + 1_000_000)
     }

@@ -196,6 +196,17 @@ fn a_queue_that_stays_full_is_not_waited_for_for_ever() {
 }
 
 #[test]
+fn a_queue_whose_depth_is_not_told_is_not_known_to_be_back() {
+    let mut stage = queue_overflow();
+    stage.run_for(5 * SECOND);
+    (stage.troupe.tells_depth, stage.troupe.refusals) = (false, 5);
+    stage.run_to_end(90 * SECOND);
+    let fault = stage.fault_row();
+    assert!(fault.note.expect("a note").contains("depth was not told"));
+    assert_eq!(fault.heal_verified_us, None);
+}
+
+#[test]
 fn a_burst_goes_on_until_refusals_were_seen_and_measures_the_way_back() {
     let mut stage = burst(Some(overflow()));
     stage.troupe.refusals = 5;
@@ -284,6 +295,17 @@ fn an_unsteady_load_is_waited_for_and_then_passed_over() {
     let [kill] = &listed(&stage)[..] else { panic!("one fault") };
     assert!(kill.effect_us.is_none() && kill.note.as_ref().expect("why").contains("not steady"), "{kill:?}");
     assert!(stage.scenario().inconclusive.expect("why").contains("no fault had an effect"));
+}
+
+#[test]
+fn a_fault_without_effect_beside_others_is_inconclusive() {
+    let mut stage = faults(vec![planned(Kind::Kill, 1), planned(Kind::Kill, 0)], 1);
+    stage.run_for(5 * SECOND);
+    stage.troupe.fault = Err("the process did not end".into());
+    stage.run_to_end(250 * SECOND);
+    let effects: Vec<bool> = listed(&stage).iter().map(|row| row.effect_us.is_some()).collect();
+    assert_eq!(effects, [true, false]);
+    assert_eq!(stage.scenario().inconclusive.as_deref(), Some("1 of 2 faults had no effect that was seen"));
 }
 
 #[test]

@@ -131,6 +131,19 @@ impl Second {
     }
 }
 
+impl SlotCounts {
+    /// Planned, less the generator's own unsent.
+    pub(crate) fn countable(&self) -> u64 {
+        self.planned.saturating_sub(generators_own(&self.fates))
+    }
+
+    /// At least 99 % ended ok; None where there was nothing to count.
+    pub(crate) fn is_available(&self) -> Option<bool> {
+        let of = self.countable();
+        (of > 0).then(|| self.fates.get(Fate::Ok) * 100 >= of * 99)
+    }
+}
+
 impl KindSecond {
     fn push(&mut self, row: &IntervalRow, coarse: bool) {
         self.planned += row.planned;
@@ -151,15 +164,12 @@ impl KindSecond {
         }
     }
 
-    /// Slots with a planned request, and those of them that were available. What the generator itself did not send
-    /// is not planned in this sense.
+    /// Slots with a planned request, and those of them that were available.
     pub(crate) fn available_slots(&self) -> (u64, u64) {
-        let countable = |slot: &SlotCounts| slot.planned.saturating_sub(generators_own(&slot.fates));
-        let with_requests = self.slots.iter().flat_map(|slots| slots.iter()).filter(|slot| countable(slot) > 0);
-        with_requests.fold(self.counted_slots, |sum, slot| {
-            let is_available = slot.fates.get(Fate::Ok) * 100 >= countable(slot) * 99;
-            (sum.0 + 1, sum.1 + u64::from(is_available))
-        })
+        let slots = self.slots.iter().flat_map(|slots| slots.iter());
+        slots
+            .filter_map(SlotCounts::is_available)
+            .fold(self.counted_slots, |sum, is_available| (sum.0 + 1, sum.1 + u64::from(is_available)))
     }
 
     /// Keeps the numbers of slots instead of the slots.

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Analysis, Window, generators_own};
+use super::{Analysis, Window, generators_own, sum_of};
 use crate::stats::Sparse;
 
 /// Figures of some seconds of load, for the line that is printed every 30 s.
@@ -69,7 +69,7 @@ impl Analysis {
         span.memory_bytes = server.memory.last().map(|point| point.1 as u64);
         span.cluster_cpu_percent = server.cpu_percent_total();
         if let Some(sample) = self.seconds_in(window).filter_map(|(_, second)| second.cluster.as_ref()).last() {
-            span.queue_depth = sample.replicas.iter().filter_map(|replica| replica.queue_depth).reduce(|a, b| a + b);
+            span.queue_depth = sum_of(&sample.replicas, |replica| replica.queue_depth);
         }
         let cpu: u64 = self.seconds_in(window).flat_map(|(_, second)| &second.agents).map(|agent| agent.cpu_us).sum();
         let seen = self.seconds_in(window).filter(|(_, second)| !second.agents.is_empty()).count();

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::names::phase;
-use erlmcp_record::{BlockRow, IntervalRow, Kind};
+use erlmcp_record::{IntervalRow, Kind};
 
-use super::{Analysis, KindSecond, Second};
+use super::{Analysis, KindSecond, PhaseTimes, Second};
 
 pub(crate) const US_A_SECOND: u64 = 1_000_000;
 
@@ -54,28 +54,33 @@ impl Analysis {
     /// The window that the five SLAs judge: whole seconds of sustained load, after the warm-up.
     pub(crate) fn sustained_window(&self) -> Option<Window> {
         let (number, times) = self.phase_named(phase::SUSTAINED_LOAD)?;
-        let load = |row: &&BlockRow| row.phase == number && row.kind == Kind::Load;
-        let start_us = self.blocks.values().filter(load).map(|row| row.start_us).min()?;
-        let end_us = self.blocks.values().filter(load).map(|row| row.start_us.saturating_add(row.duration_us)).max()?;
-        let window = self.judged_window(start_us, end_us.min(times.ended_us.unwrap_or(u64::MAX)).min(self.end_us()))?;
-        // A load that was cut short ends within its last second, which is then no whole one.
+        let (start_us, end_us) = self.load_planned(number)?;
+        self.loaded(start_us.saturating_add(self.warmup_us()), end_us, times)
+    }
+
+    /// The whole seconds from the first to the last load that was planned in a phase, without a warm-up.
+    pub(crate) fn load_window(&self, number: u8) -> Option<Window> {
+        let (start_us, end_us) = self.load_planned(number)?;
+        self.loaded(start_us, end_us, self.phases.get(&number)?)
+    }
+
+    /// When the first load of a phase was to begin, and the last one to end.
+    fn load_planned(&self, number: u8) -> Option<(u64, u64)> {
+        let loads = || self.blocks.values().filter(|row| row.phase == number && row.kind == Kind::Load);
+        let start_us = loads().map(|row| row.start_us).min()?;
+        Some((start_us, loads().map(|row| row.start_us.saturating_add(row.duration_us)).max()?))
+    }
+
+    /// The whole seconds between two times up to the last load. One that was cut short ends within its last second, which
+    /// is then no whole one.
+    fn loaded(&self, start_us: u64, end_us: u64, times: &PhaseTimes) -> Option<Window> {
+        let window = Window::between(start_us, end_us.min(times.ended_us.unwrap_or(u64::MAX)).min(self.end_us()))?;
         let planned = |second: &u32| {
             self.seconds.get(second).and_then(|second| second.kind(Kind::Load)).is_some_and(|load| load.planned > 0)
         };
         let last = (window.from..window.to).rev().find(planned)?;
         let to = if last + 1 < window.to { last } else { window.to };
         (window.from < to).then_some(Window { from: window.from, to })
-    }
-
-    /// The seconds from the first to the last load that was planned in a phase, without a warm-up.
-    pub(crate) fn load_window(&self, number: u8) -> Option<Window> {
-        let load = |row: &&BlockRow| row.phase == number && row.kind == Kind::Load;
-        let start_us = self.blocks.values().filter(load).map(|row| row.start_us).min()?;
-        let end_us = self.blocks.values().filter(load).map(|row| row.start_us.saturating_add(row.duration_us)).max()?;
-        let end_us = end_us.min(self.end_us());
-        let second = |us: u64| u32::try_from(us).ok();
-        let window = Window { from: second(start_us / US_A_SECOND)?, to: second(end_us.div_ceil(US_A_SECOND))? };
-        (window.from < window.to).then_some(window)
     }
 
     fn end_us(&self) -> u64 {

@@ -84,13 +84,16 @@ impl Condition {
     }
 
     /// By the rules of every verdict: the estimate decides a FAIL; where only an end of its interval is past the limit, it
-    /// cannot be told.
-    pub(super) fn judge(&self, label: char, first: &Measured, other: &Measured) -> Judged {
+    /// cannot be told. `excuse` is what else than the targets can have made a difference of latencies.
+    pub(super) fn judge(&self, label: char, first: &Measured, other: &Measured, excuse: Option<String>) -> Judged {
         let found = difference(first, other, self.scale != Scale::Percent);
         let is_past = |value: f64| if self.is_above { value > self.limit } else { value < self.limit };
         let verdict = match found {
             None => Verdict::Inconclusive { reason: missing(first, other) },
-            Some(found) if is_past(found.estimate) => Verdict::Fail,
+            Some(found) if is_past(found.estimate) => match excuse.filter(|_| self.figure.is_latency()) {
+                Some(reason) => Verdict::Inconclusive { reason },
+                None => Verdict::Fail,
+            },
             Some(found) if is_past(if self.is_above { found.high } else { found.low }) => Verdict::Inconclusive {
                 reason: "an end of its 95 % interval is past the limit: longer runs tell more".into(),
             },

@@ -5,12 +5,13 @@ use serde::{Serialize, Serializer};
 
 use super::{Interval, Standing};
 use crate::format;
+use crate::stats::Percentile;
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Figure {
-    /// Of latency, in percent: 99 is P99.
-    Percentile(f64),
+    /// Of latency.
+    Percentile(Percentile),
     Mean,
     /// Planned and not ok, of those planned.
     Errors,
@@ -23,10 +24,10 @@ pub enum Figure {
 }
 
 const ALWAYS: [Figure; 9] = [
-    Figure::Percentile(50.0),
-    Figure::Percentile(95.0),
-    Figure::Percentile(99.0),
-    Figure::Percentile(99.9),
+    Figure::Percentile(Percentile::P50),
+    Figure::Percentile(Percentile::P95),
+    Figure::Percentile(Percentile::P99),
+    Figure::Percentile(Percentile::P99_9),
     Figure::Mean,
     Figure::Errors,
     Figure::Throughput,
@@ -86,7 +87,7 @@ impl Figure {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Percentile(percent) => write!(f, "p{percent}"),
+            Self::Percentile(percentile) => write!(f, "p{percentile}"),
             Self::Mean => f.write_str("mean"),
             Self::Errors => f.write_str("errors"),
             Self::Throughput => f.write_str("throughput"),
@@ -104,10 +105,7 @@ impl FromStr for Figure {
         if let Some(known) = ALWAYS.into_iter().find(|figure| figure.to_string() == name) {
             return Ok(known);
         }
-        let digits = name.strip_prefix('p').ok_or(())?;
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let percent: f64 = digits.parse().ok().filter(|_| is_number).ok_or(())?;
-        if percent > 0.0 && percent < 100.0 { Ok(Self::Percentile(percent)) } else { Err(()) }
+        name.strip_prefix('p').ok_or(())?.parse().map(Self::Percentile)
     }
 }
 

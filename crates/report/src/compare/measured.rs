@@ -2,7 +2,7 @@ use super::{Figure, Interval, Side};
 use crate::analysis::{Analysis, KindSecond, Part, generators_own};
 use crate::facts::Facts;
 use crate::format;
-use crate::stats::{Sparse, percentile_draws, ratio_draws};
+use crate::stats::{Percentile, Sparse, percentile_draws, ratio_draws};
 use crate::verdict::{Load, invalid, too_few_beyond};
 
 /// Fewer seconds than this cannot be drawn from.
@@ -81,14 +81,14 @@ impl<'a> Run<'a> {
     pub(super) fn measure(&self, figures: &[Figure], nth: u64) -> Vec<Measured> {
         let seed = self.analysis.seed().wrapping_add(nth);
         let percents = figures.iter().filter_map(|figure| match figure {
-            Figure::Percentile(percent) => Some(percent / 100.0),
+            Figure::Percentile(percentile) => Some(percentile.quantile()),
             _ => None,
         });
         let quantiles: Vec<f64> = percents.collect();
         let seconds: Vec<Sparse> = self.loads.iter().map(|load| load.latency.clone()).collect();
         let mut of_percentiles = percentile_draws(&seconds, &quantiles, seed).into_iter();
         let mut of = |figure: &Figure| match figure {
-            Figure::Percentile(percent) => self.percentile(percent / 100.0, of_percentiles.next().unwrap_or_default()),
+            Figure::Percentile(percentile) => self.percentile(*percentile, of_percentiles.next().unwrap_or_default()),
             Figure::Mean => self.mean(seed),
             Figure::Errors => self.errors(seed),
             Figure::Throughput => self.throughput(seed),
@@ -98,10 +98,10 @@ impl<'a> Run<'a> {
         figures.iter().map(&mut of).collect()
     }
 
-    fn percentile(&self, quantile: f64, draws_us: Vec<f64>) -> Measured {
+    fn percentile(&self, percentile: Percentile, draws_us: Vec<f64>) -> Measured {
         let latency = self.part().latency.as_ref().filter(|hist| !hist.is_empty());
-        let value = latency.and_then(|hist| hist.quantile_us(quantile)).map(|us| us as f64 / 1e3);
-        let few = latency.and_then(|hist| too_few_beyond(hist.count(), quantile));
+        let value = latency.and_then(|hist| hist.quantile_us(percentile.quantile())).map(|us| us as f64 / 1e3);
+        let few = latency.and_then(|hist| too_few_beyond(hist.count(), percentile));
         let value = match (few, value) {
             (Some(few), _) => Err(few),
             (None, value) => value.ok_or_else(|| "no latency was recorded".into()),
@@ -140,17 +140,14 @@ impl<'a> Run<'a> {
     fn memory(&self, seed: u64) -> Measured {
         let missing = |why: &str| Measured { value: Err(why.into()), draws: Vec::new() };
         let Some(sustained) = &self.facts.sustained else { return missing("not known of this load") };
-        let reference = match &self.facts.memory.reference {
-            Ok(reference) => *reference,
-            Err(why) => return missing(why),
-        };
-        let connections = sustained.held.agents_min.unwrap_or(0) + sustained.held.streams_min;
-        if connections == 0 {
-            return missing("no connection was held");
+        if let Some(why) = &self.facts.memory.used_before {
+            return missing(why);
         }
-        let samples = &sustained.server.memory;
-        let sums: Vec<(f64, f64)> =
-            samples.iter().map(|(_, bytes)| ((bytes - reference) / connections as f64, 1.0)).collect();
+        let each = match sustained.memory_each(&self.facts.memory) {
+            Ok(each) => each,
+            Err(why) => return missing(&why),
+        };
+        let sums: Vec<(f64, f64)> = sustained.server.memory.iter().map(|(_, bytes)| (each.of(*bytes), 1.0)).collect();
         ratio(&sums, seed, "the target gives no memory figures")
     }
 }

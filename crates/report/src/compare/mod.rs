@@ -22,6 +22,8 @@ pub use condition::{Condition, Judged};
 pub use figure::Figure;
 pub use markdown::markdown;
 pub use text::text;
+
+pub use crate::stats::Percentile;
 pub(crate) use text::{changed, value};
 
 /// What a comparison shows; views of it read nothing else.
@@ -150,8 +152,12 @@ pub fn compare(runs: &[(String, &Analysis)], conditions: &[Condition], anyway: b
     let rows = figures.iter().enumerate().map(|(at, figure)| row(*figure, at, &measured)).collect();
     let judged = conditions.iter().flat_map(|condition| {
         let at = figures.iter().position(|figure| *figure == condition.figure).unwrap_or_default();
-        let sides = measured[1..].iter().zip('B'..);
-        sides.map(|(other, label)| condition.judge(label, &measured[0][at], &other[at])).collect::<Vec<_>>()
+        let sides = measured.iter().zip(&loads).zip('A'..).skip(1);
+        let judge = |((other, load), label): ((&Vec<Measured>, &Run<'_>), char)| {
+            let excuse = loads[0].doubt().or_else(|| load.doubt());
+            condition.judge(label, &measured[0][at], &other[at], excuse)
+        };
+        sides.map(judge).collect::<Vec<_>>()
     });
     let runs = runs.iter().zip(&loads).zip('A'..).map(|(((folder, _), run), label)| run.side(label, folder)).collect();
     Ok(Compared { runs, rows, notes, conditions: judged.collect() })

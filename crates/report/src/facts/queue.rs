@@ -5,7 +5,7 @@ use erlmcp_record::{BlockRow, Fate, Kind, ScenarioRow};
 
 use super::part_of;
 use super::recovery::{Parts, parts};
-use crate::analysis::{Analysis, Part, Second, Window};
+use crate::analysis::{Analysis, Part, Second, Window, sum_of};
 use crate::stats::Sparse;
 
 /// A scenario that offers more than the queue takes: the overflow, and the burst.
@@ -147,7 +147,9 @@ fn recovered(analysis: &Analysis, times: &Times, until_us: u64) -> Recovered {
     };
     let from = u32::try_from(end_us.div_ceil(1_000_000)).unwrap_or(u32::MAX);
     let to = u32::try_from(until_us / 1_000_000).unwrap_or(u32::MAX);
+    let mut is_told = false;
     for (number, second) in analysis.seconds.range(from..to.max(from)) {
+        is_told |= depth(second).is_some();
         let p95 = second.kind(Kind::Load).and_then(|load| load.latency.quantile_us(0.95));
         let is_back = depth(second).is_some_and(|depth| depth <= 2 * depth_before)
             && p95.is_some_and(|p95| p95 <= 2 * p95_before);
@@ -155,13 +157,12 @@ fn recovered(analysis: &Analysis, times: &Times, until_us: u64) -> Recovered {
             return Recovered::Within { ms: ((u64::from(*number) + 1) * 1_000_000 - end_us) / 1_000 };
         }
     }
-    Recovered::Not { watched_ms: until_us.saturating_sub(end_us) / 1_000 }
+    match is_told {
+        true => Recovered::Not { watched_ms: until_us.saturating_sub(end_us) / 1_000 },
+        false => Recovered::Unknown("the queue's depth was not seen after the excess".into()),
+    }
 }
 
 fn depth(second: &Second) -> Option<u64> {
-    let sample = second.cluster.as_ref()?;
-    if sample.replicas.is_empty() {
-        return None;
-    }
-    sample.replicas.iter().map(|replica| replica.queue_depth).sum()
+    sum_of(&second.cluster.as_ref()?.replicas, |replica| replica.queue_depth)
 }

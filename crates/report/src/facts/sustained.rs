@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use erlmcp_record::names::phase;
 use erlmcp_record::{FateCounts, Kind};
 
+use super::Memory;
 use crate::analysis::{Analysis, KindSecond, LeftOpen, Part, PhaseConnections, ServerWindow, Window};
-use crate::stats::{Side, percentile_bound};
+use crate::format;
+use crate::stats::{Drawn, Percentile};
+
+/// Why there is no figure of the window, where it has no second.
+pub(crate) const NO_WINDOW: &str = "no whole second was left after the warm-up";
 
 /// The sustained load and its window after the warm-up.
 pub(crate) struct Sustained<'a> {
@@ -20,7 +25,26 @@ pub(crate) struct Sustained<'a> {
     pub(crate) server: ServerWindow,
     pub(crate) connections: Option<&'a PhaseConnections>,
     pub(crate) held: Held,
-    p95_bound_us: OnceCell<Option<f64>>,
+    p95_drawn: OnceCell<Drawn>,
+}
+
+/// Bytes of all replicas with connections and without, and how many connections and streams share the difference.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MemoryEach {
+    at_n: f64,
+    pub(crate) reference: f64,
+    holders: u64,
+}
+
+impl MemoryEach {
+    pub(crate) fn bytes(self) -> f64 {
+        self.of(self.at_n)
+    }
+
+    /// With so much memory of all replicas in place of the mean.
+    pub(crate) fn of(self, bytes: f64) -> f64 {
+        (bytes - self.reference) / self.holders as f64
+    }
 }
 
 /// How many connections were open in the window, by both sides.
@@ -62,18 +86,39 @@ impl<'a> Sustained<'a> {
             sweep: analysis.part_of(number, Kind::Sweep),
             loads,
             held: window.map(|window| held(analysis, window, &server)).unwrap_or_default(),
-            p95_bound_us: OnceCell::new(),
+            p95_drawn: OnceCell::new(),
             server,
             connections: analysis.connections.get(&number),
         })
     }
 
-    /// The upper bound of the window's P95, microseconds: drawn once, since it takes a while.
-    pub(crate) fn p95_bound_us(&self, seed: u64) -> Option<f64> {
-        *self.p95_bound_us.get_or_init(|| {
+    /// The upper bound of the window's P95: drawn once, since it takes a while.
+    pub(crate) fn p95_drawn(&self, seed: u64) -> Drawn {
+        *self.p95_drawn.get_or_init(|| {
             let latencies = self.loads.iter().map(|load| load.map(|load| load.latency.clone()).unwrap_or_default());
-            percentile_bound(&latencies.collect::<Vec<_>>(), 0.95, Side::Upper, seed)
+            Drawn::of(&latencies.collect::<Vec<_>>(), Percentile::P95, seed)
         })
+    }
+
+    /// Memory a connection, streams and their connections among them; or why it cannot be told.
+    pub(crate) fn memory_each(&self, memory: &Memory) -> Result<MemoryEach, String> {
+        let Some(at_n) = self.server.memory_mean() else {
+            let missing = || self.server.missing.clone().unwrap_or_else(|| "the target gives no memory figures".into());
+            return Err(if self.window.is_none() { NO_WINDOW.into() } else { missing() });
+        };
+        let reference = memory.reference.clone()?;
+        let (connections, target) = (self.held.agents_min.unwrap_or(0), self.held.target);
+        if connections == 0 || connections * 100 < target * 99 {
+            return Err(format!("{} of {} connections were open", format::count(connections), format::count(target)));
+        }
+        if at_n < reference {
+            return Err("memory with connections was below that without".into());
+        }
+        if self.server.replica_sets.iter().any(|replicas| *replicas != memory.replicas) {
+            let when = "between the measurement before the ramp and the end of the load";
+            return Err(format!("replicas came or went {when}"));
+        }
+        Ok(MemoryEach { at_n, reference, holders: connections + self.held.streams_min })
     }
 
     /// The length of the window in seconds; 0 where there is none.

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use crate::analysis::Part;
 use crate::format;
 use crate::nearest;
+use crate::stats::Percentile;
 use crate::verdict::{Comparison, Estimate};
 
 /// Limits that must all be kept: "p99<100ms,errors<0.05%"; of a run also "throughput>5000req/s,availability>=99.9%".
@@ -23,8 +24,7 @@ pub(crate) struct Objective {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Measure {
-    /// Percent: 99 is P99.
-    Percentile(f64),
+    Percentile(Percentile),
     Mean,
     Max,
     Errors,
@@ -146,12 +146,7 @@ fn measure(name: &str) -> Option<Measure> {
         "availability" => Some(Measure::Availability),
         "mean" => Some(Measure::Mean),
         "max" => Some(Measure::Max),
-        name => {
-            let digits = name.strip_prefix('p')?;
-            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-            let percent = digits.parse::<f64>().ok().filter(|_| is_number)?;
-            (percent > 0.0 && percent < 100.0).then_some(Measure::Percentile(percent))
-        }
+        name => name.strip_prefix('p')?.parse().ok().map(Measure::Percentile),
     }
 }
 
@@ -203,27 +198,18 @@ impl Slo {
 
     /// Requests that a trial needs for its percentiles to have ten beyond them; 0 where there is no percentile.
     pub fn samples_needed(&self) -> u64 {
-        let needed = self.objectives.iter().filter_map(|objective| objective.quantile());
-        needed.map(|quantile| (BEYOND_MIN / (1.0 - quantile)).round() as u64).max().unwrap_or(0)
+        self.percentiles().map(Percentile::needed).max().unwrap_or(0)
     }
 
-    /// The same names as in [`Judged::latency`](super::Judged).
-    pub(super) fn quantiles(&self) -> impl Iterator<Item = (String, f64)> {
-        self.objectives.iter().filter_map(|objective| Some((objective.measure.to_string(), objective.quantile()?)))
+    pub(super) fn percentiles(&self) -> impl Iterator<Item = Percentile> {
+        self.objectives.iter().filter_map(|objective| match objective.measure {
+            Measure::Percentile(percentile) => Some(percentile),
+            _ => None,
+        })
     }
 }
 
-/// A percentile needs so many samples beyond it.
-const BEYOND_MIN: f64 = 10.0;
-
 impl Objective {
-    fn quantile(&self) -> Option<f64> {
-        match self.measure {
-            Measure::Percentile(percent) => Some(percent / 100.0),
-            _ => None,
-        }
-    }
-
     /// Milliseconds; None where it is no latency.
     pub(super) fn limit_ms(&self) -> Option<f64> {
         (self.measure.unit() == "ms").then_some(self.limit)
@@ -255,7 +241,7 @@ impl Objective {
         let latency = part.latency.as_ref();
         match self.measure {
             Measure::Errors => Estimate::percent(part.errors(), part.countable()),
-            Measure::Percentile(percent) => latency?.quantile_us(percent / 100.0).map(Estimate::ms),
+            Measure::Percentile(percentile) => latency?.quantile_us(percentile.quantile()).map(Estimate::ms),
             Measure::Max => latency?.max_us().map(Estimate::ms),
             Measure::Mean => latency?.mean_us().map(|us| Estimate::Number(us / 1e3)),
             // No objective of a trial has them.
@@ -271,7 +257,7 @@ impl Objective {
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Percentile(percent) => write!(f, "p{percent}"),
+            Self::Percentile(percentile) => write!(f, "p{percentile}"),
             Self::Mean => f.write_str("mean"),
             Self::Max => f.write_str("max"),
             Self::Errors => f.write_str("errors"),

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use erlmcp_record::IntervalRow;
+use erlmcp_record::{Hist, IntervalRow};
 
 use super::Slo;
 use crate::analysis::Part;
@@ -19,7 +19,7 @@ pub struct Judged {
     pub violations: Vec<String>,
     /// Why the generator, and not the target, may be to blame: nothing is shown of the target then.
     pub generator: Option<String>,
-    /// Why that the objective is kept cannot be trusted: a percentile of too few requests.
+    /// Why that the objective is kept cannot be trusted: no requests, or too few of them for a percentile.
     pub few: Option<String>,
     pub planned: u64,
     /// Planned, sent if it was for the generator, and not ok.
@@ -61,6 +61,9 @@ impl Tally {
         };
         let mut excuses = Vec::new();
         for objective in slo.objectives() {
+            if objective.limit_ms().is_some() && part.latency.as_ref().is_none_or(Hist::is_empty) {
+                judged.few = Some("no latency was recorded".into());
+            }
             let Some(violation) = objective.violation(part) else { continue };
             excuses.push(objective.limit_ms().and_then(|limit| verdict::lag(part, limit)));
             judged.violations.push(violation);
@@ -68,23 +71,25 @@ impl Tally {
         if judged.generator.is_none() && !excuses.is_empty() && excuses.iter().all(Option::is_some) {
             judged.generator = excuses.into_iter().flatten().next();
         }
-        if part.countable() == 0 && judged.generator.is_none() {
-            judged.violations.push("no request was planned".into());
+        let few = slo.percentiles().find_map(|percentile| verdict::too_few_beyond(part.countable(), percentile));
+        judged.few = few.or(judged.few);
+        if part.planned == 0 {
+            judged.few = Some("no request was planned".into());
         }
-        judged.few = slo.quantiles().find_map(|(_, quantile)| verdict::too_few_beyond(part.countable(), quantile));
         judged
     }
 
     fn latency(&self, slo: &Slo) -> BTreeMap<String, f64> {
         let usual = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)].map(|(name, at)| (name.to_string(), at));
-        let named = usual.into_iter().chain(slo.quantiles());
+        let own = slo.percentiles().map(|percentile| (format!("p{percentile}"), percentile.quantile()));
+        let named = usual.into_iter().chain(own);
         named.filter_map(|(name, at)| Some((format!("{name}_ms"), self.quantile_ms(at)?))).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use erlmcp_record::{Fate, Hist, Kind};
+    use erlmcp_record::{Fate, Kind};
 
     use super::*;
 
@@ -136,6 +141,8 @@ mod tests {
     fn few_requests_are_said_to_be_few() {
         assert!(judged(&[row(999, 0, 1_000)], "p99<1s").few.is_some());
         assert_eq!(judged(&[row(1_000, 0, 1_000)], "p99<1s").few, None);
-        assert_eq!(judged(&[], "errors<1%").violations, ["no request was planned"]);
+        assert_eq!(judged(&[], "errors<1%").few.as_deref(), Some("no request was planned"));
+        let silent = IntervalRow { latency: None, ..row(20, 0, 1_000) };
+        assert_eq!(judged(&[silent], "max<1s").few.as_deref(), Some("no latency was recorded"));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CONFIDENCE, Sparse};
+use super::{CONFIDENCE, Percentile, Sparse};
 
 /// Which end of the estimate the bound is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,29 @@ const GROUPS_MAX: usize = 900;
 /// The bound of a percentile (`quantile` from 0 to 1) over seconds, microseconds. None where nothing was recorded.
 pub(crate) fn percentile_bound(seconds: &[Sparse], quantile: f64, side: Side, seed: u64) -> Option<f64> {
     pick(percentile_draws(seconds, &[quantile], seed).pop()?, side)
+}
+
+/// The upper bound of a percentile with the number of seconds that it was drawn over: there is none without them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drawn {
+    us: Option<f64>,
+    seconds: u64,
+}
+
+impl Drawn {
+    pub(crate) fn of(seconds: &[Sparse], percentile: Percentile, seed: u64) -> Self {
+        let us = percentile_bound(seconds, percentile.quantile(), Side::Upper, seed);
+        Self { us, seconds: seconds.len() as u64 }
+    }
+
+    /// Microseconds; None where nothing was recorded.
+    pub(crate) fn us(self) -> Option<f64> {
+        self.us
+    }
+
+    pub(crate) fn seconds(self) -> u64 {
+        self.seconds
+    }
 }
 
 /// What each draw over seconds gives for each of some percentiles (from 0 to 1), microseconds; nothing where nothing was

@@ -6,7 +6,7 @@ use super::{SuitePhase, said, value};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::Facts;
 use crate::format;
-use crate::stats::{Side, mean_bound, percentile_bound};
+use crate::stats::{Drawn, Percentile, Side, mean_bound};
 use crate::summary::{Figure, Value};
 use crate::verdict::Comparison::{Above, Below};
 use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, requests, row};
@@ -29,8 +29,6 @@ const KEPT_PERCENT: u64 = 99;
 const KEPT_P95_US: u64 = 100_000;
 /// The generator may be why a rate was not kept where its lags at P99 are above a tenth of that.
 const KEPT_P95_MS: f64 = 100.0;
-/// So many samples must lie beyond a percentile.
-const BEYOND_MIN: u64 = 10;
 
 /// One rate of the sweep.
 struct Rate {
@@ -122,9 +120,9 @@ fn p99(analysis: &Analysis, number: u8, limit_ms: f64) -> Evidence {
         return Evidence::none(why);
     }
     let seconds: Vec<_> = scene.seconds.iter().map(|second| second.latency.clone()).collect();
-    let bound = percentile_bound(&seconds, 0.99, Side::Upper, analysis.seed());
+    let drawn = Drawn::of(&seconds, Percentile::P99, analysis.seed());
     let source = "latency from the intended send time, at the run's own rate";
-    requests::percentile(&scene.load, 0.99, (bound, usize::MAX), limit_ms, source).spoiled(doubt::unsent(&scene.load))
+    requests::percentile(&scene.load, Percentile::P99, drawn, limit_ms, source).spoiled(doubt::unsent(&scene.load))
 }
 
 /// The names of what is compared, which is all that is not the sweep nor the curve.
@@ -190,23 +188,22 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
 /// P50 to P99.99 and the longest of all; one with too few samples beyond it is not a figure.
 fn percentiles(hist: Option<&Hist>) -> Vec<Figure> {
     let curve = [
-        ("p50_ms", 0.5),
-        ("p75_ms", 0.75),
-        ("p90_ms", 0.9),
-        ("p95_ms", 0.95),
-        ("p99_ms", 0.99),
-        ("p99_9_ms", 0.999),
-        ("p99_99_ms", 0.9999),
+        ("p50_ms", Percentile::P50),
+        ("p75_ms", Percentile::P75),
+        ("p90_ms", Percentile::P90),
+        ("p95_ms", Percentile::P95),
+        ("p99_ms", Percentile::P99),
+        ("p99_9_ms", Percentile::P99_9),
+        ("p99_99_ms", Percentile::P99_99),
     ];
-    let value = |quantile: f64| {
+    let value = |percentile: Percentile| {
         let hist = hist.filter(|hist| !hist.is_empty());
         let Some(hist) = hist else { return Value::NotMeasured("nothing was answered".into()) };
-        let needed = (BEYOND_MIN as f64 / (1.0 - quantile)).round() as u64;
-        if hist.count() < needed {
-            let (count, needed) = (format::count(hist.count()), format::count(needed));
-            return Value::NotMeasured(format!("{count} samples are too few: needs {needed}"));
+        if let Some(few) = doubt::too_few_beyond(hist.count(), percentile) {
+            return Value::NotMeasured(few);
         }
-        Value::or(hist.quantile_us(quantile), |us| Value::Ms(us as f64 / 1e3), "nothing was answered")
+        let us = hist.quantile_us(percentile.quantile());
+        Value::or(us, |us| Value::Ms(us as f64 / 1e3), "nothing was answered")
     };
     let mut figures: Vec<Figure> = curve.into_iter().map(|(name, at)| Figure::new(name, value(at))).collect();
     let max = hist.and_then(Hist::max_us);

@@ -5,9 +5,10 @@ use super::failures::of_each;
 use super::{SuitePhase, said};
 use crate::analysis::Analysis;
 use crate::facts::{Facts, FaultFacts, Observed, faults_of, part_of};
+use crate::format;
 use crate::summary::{Figure, Value};
 use crate::verdict::Comparison::{AtLeast, AtMost, Below};
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, row};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, row, times};
 
 pub(super) const PHASE: SuitePhase = SuitePhase { name: phase::FAILOVER, thresholds: THRESHOLDS, enter, figures, line };
 
@@ -49,8 +50,8 @@ fn enter(judge: &mut Judge<'_>) {
     let analysis = judge.analysis;
     let cut = doubt::cut(analysis, phase::FAILOVER);
     let checks: [(&str, &[&str], Evidence); 7] = [
-        (SOME, &FEW, served_again(analysis, &FEW)),
-        (ALL, &[scenario::ALL_AT_ONCE], served_again(analysis, &[scenario::ALL_AT_ONCE])),
+        (SOME, &FEW, served_again(analysis, &FEW, judge.limit(SOME).value)),
+        (ALL, &[scenario::ALL_AT_ONCE], served_again(analysis, &[scenario::ALL_AT_ONCE], judge.limit(ALL).value)),
         (RECONNECTED, &BREAKING, reconnected(analysis)),
         (ROLLING, &[scenario::ROLLING_RESTART], errors(analysis, scenario::ROLLING_RESTART)),
         (SCALED, &[scenario::SCALING], scaled(analysis)),
@@ -60,9 +61,19 @@ fn enter(judge: &mut Judge<'_>) {
     for (id, names, evidence) in checks {
         match skipped(analysis, names) {
             Some(reason) => judge.enter_skipped(id, &reason),
-            None => judge.enter(id, evidence.excused(cut.clone())),
+            None => judge.enter(id, evidence.excused(cut.clone()).doubted(unknown(analysis, names))),
         }
     }
+}
+
+/// Why not all that was to be seen in these scenarios was: what failed has failed all the same, and nothing passes.
+fn unknown(analysis: &Analysis, names: &[&str]) -> Option<String> {
+    let rows = names.iter().filter_map(|name| scene(analysis, name));
+    let mut why: Vec<String> = rows.filter_map(|row| row.inconclusive.clone()).collect();
+    let all = names.iter().flat_map(|name| faults_of(analysis, phase::FAILOVER, name));
+    let unseen = all.filter(|fault| fault.fault.skipped.is_none() && fault.fault.effect_us.is_none()).count() as u64;
+    why.extend((unseen > 0).then(|| format!("{} had no effect that was seen", format::plural(unseen, "kill"))));
+    (!why.is_empty()).then(|| why.join("; "))
 }
 
 fn made<'a>(analysis: &'a Analysis, names: &[&str]) -> Vec<FaultFacts<'a>> {
@@ -70,20 +81,15 @@ fn made<'a>(analysis: &'a Analysis, names: &[&str]) -> Vec<FaultFacts<'a>> {
     all.filter(|fault| fault.fault.effect_us.is_some()).collect()
 }
 
-/// The longest; one that was not served to the end is the longest of all.
-fn served_again(analysis: &Analysis, names: &[&str]) -> Evidence {
+/// The longest of the kills that cost connections.
+fn served_again(analysis: &Analysis, names: &[&str], limit_ms: f64) -> Evidence {
     let faults = made(analysis, names);
     let affected: Vec<&FaultFacts<'_>> = faults.iter().filter(|fault| fault.affected > 0).collect();
-    let none = affected.is_empty().then_some("no connection was lost to a kill whose effect was seen");
-    let watched = |fault: &&FaultFacts<'_>| match fault.served_again {
-        Observed::After { us } | Observed::NotWithin { us } => Some(us),
-        Observed::Unknown(_) => None,
-    };
-    let is_open = affected.iter().any(|fault| !matches!(fault.served_again, Observed::After { .. }));
-    let longest = affected.iter().filter_map(watched).max();
-    let estimate = if is_open { Some(Estimate::Number(f64::INFINITY)) } else { longest.map(Estimate::ms) };
+    if affected.is_empty() {
+        return Evidence::none("no connection was lost to a kill whose effect was seen");
+    }
     let source = "from the process's end until the last of its connections had an answer";
-    Evidence::of(estimate, affected.len() as u64, "kills", source).spoiled(none)
+    times(&affected, |fault| vec![&fault.served_again], limit_ms, "kills", source)
 }
 
 fn reconnected(analysis: &Analysis) -> Evidence {

@@ -5,9 +5,8 @@ use erlmcp_record::names::{phase, scenario};
 
 use super::{SuitePhase, said};
 use crate::analysis::Analysis;
-use crate::facts::{Facts, FaultFacts, Observed};
-use crate::format;
-use crate::summary::{Figure, Value};
+use crate::facts::{Facts, FaultFacts};
+use crate::summary::{Figure, Value, moment};
 use crate::verdict::Comparison::{AtLeast, AtMost, Below};
 use crate::verdict::{Estimate, Evidence, Judge, Threshold, audited, doubt, of_faults, row, unwanted};
 
@@ -42,11 +41,12 @@ fn enter(judge: &mut Judge<'_>) {
     let skipped = skipped.and_then(|row| row.skipped.clone());
     let cut = doubt::cut(analysis, phase::FAILURE_SCENARIOS).or_else(|| doubt::proxy(analysis));
     let of_all = of_faults(analysis, faults, &cut);
+    let unknown = rows.iter().filter_map(|row| row.inconclusive.clone()).reduce(|all, next| format!("{all}; {next}"));
     let ids = [EFFECT, UNHEALED, UNDETECTED, UNRECOVERED, STALLED];
     for (id, evidence) in ids.into_iter().zip(of_all).chain([(DIP, longest_dip(analysis, faults).excused(cut))]) {
         match &skipped {
             Some(reason) => judge.enter_skipped(id, reason),
-            None => judge.enter(id, evidence),
+            None => judge.enter(id, evidence.doubted(unknown.clone())),
         }
     }
     match skipped.or_else(|| unwanted(analysis)) {
@@ -81,12 +81,12 @@ impl Dip {
             let Some(slots) = found.kind(Kind::Load).and_then(|load| load.slots.as_ref()) else { continue };
             for (slot, counts) in slots.iter().enumerate() {
                 let start_us = u64::from(*number) * 1_000_000 + slot as u64 * SLOT_US;
-                let ok = counts.fates.get(erlmcp_record::Fate::Ok);
-                if !(from_us..to_us).contains(&start_us) || counts.planned == 0 || ok * 100 >= counts.planned * 99 {
+                if !(from_us..to_us).contains(&start_us) || counts.is_available() != Some(false) {
                     continue;
                 }
                 dip.slots += 1;
-                let depth = counts.planned.saturating_sub(ok) as f64 * 100.0 / counts.planned as f64;
+                let (ok, of) = (counts.fates.get(erlmcp_record::Fate::Ok), counts.countable());
+                let depth = of.saturating_sub(ok) as f64 * 100.0 / of as f64;
                 dip.depth_percent = dip.depth_percent.max(depth);
             }
         }
@@ -108,14 +108,6 @@ fn longest_dip(analysis: &Analysis, faults: &[FaultFacts<'_>]) -> Evidence {
     let none = dips.is_empty().then_some("no fault that leaves most replicas had an effect");
     let source = "slots of 100 ms with less than 99 % ok, from the fault to its end";
     Evidence::of(longest, dips.len() as u64, "faults", source).spoiled(none)
-}
-
-fn moment(moment: &Observed) -> Value {
-    match moment {
-        Observed::After { us } => Value::Ms(*us as f64 / 1e3),
-        Observed::NotWithin { us } => Value::NotMeasured(format!("not within {}", format::ms(*us as f64 / 1e3))),
-        Observed::Unknown(why) => Value::NotMeasured(why.clone()),
-    }
 }
 
 /// The figures of some faults, each name begun with the fault's kind; of kinds that come again, with a number.

@@ -94,7 +94,10 @@ fn short_time(row: &ScenarioRow) -> Evidence {
 
 fn difference(row: &ScenarioRow) -> Evidence {
     let estimate = found(row, detail::DIFFERENCE).map(Estimate::Number);
-    Evidence::of(estimate, count(row, detail::TAKEN), "answers", "the server's counters and the client's")
+    let taken = count(row, detail::TAKEN);
+    // A server that counts what nobody got differs all the same.
+    let nothing = (taken == 0).then(|| "nothing was answered that could be counted".to_string());
+    Evidence::of(estimate, taken, "answers", "the server's counters and the client's").doubted(nothing)
 }
 
 fn refusals(row: &ScenarioRow) -> Evidence {
@@ -108,13 +111,19 @@ fn refusals(row: &ScenarioRow) -> Evidence {
 }
 
 fn depth(row: &ScenarioRow) -> Evidence {
-    let (deepest, limit) = (count(row, detail::QUEUE_DEPTH_MAX), count(row, detail::QUEUE_LIMIT));
-    Evidence::of(Estimate::percent(deepest, limit), 1, "floods", "the deepest that the queue ever was, and its limit")
+    let estimate = share(row, detail::QUEUE_DEPTH_MAX, detail::QUEUE_LIMIT);
+    Evidence::of(estimate, 1, "floods", "the deepest that the queue ever was, and its limit")
 }
 
 fn workers(row: &ScenarioRow) -> Evidence {
-    let (used, all) = (count(row, detail::WORKERS_ACTIVE_MAX), count(row, detail::WORKERS));
-    Evidence::of(Estimate::percent(used, all), 1, "floods", "the most workers that ever ran at once, and all of them")
+    let estimate = share(row, detail::WORKERS_ACTIVE_MAX, detail::WORKERS);
+    Evidence::of(estimate, 1, "floods", "the most workers that ever ran at once, and all of them")
+}
+
+/// None where one of the two was not found out.
+fn share(row: &ScenarioRow, part: &str, whole: &str) -> Option<Estimate> {
+    found(row, part).zip(found(row, whole))?;
+    Estimate::percent(count(row, part), count(row, whole))
 }
 
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {

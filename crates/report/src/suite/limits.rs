@@ -1,13 +1,15 @@
+use std::collections::BTreeSet;
+
 use erlmcp_record::names::{detail, phase, scenario};
-use erlmcp_record::{Kind, ScenarioRow};
+use erlmcp_record::{Hist, Kind, ScenarioRow};
 
 use super::{SuitePhase, said};
-use crate::analysis::{Analysis, Window};
-use crate::facts::Facts;
-use crate::stats::Sparse;
-use crate::summary::{Figure, Value};
+use crate::analysis::{Analysis, Part, Window};
+use crate::facts::{Facts, part_of};
+use crate::stats::{Drawn, Percentile, Sparse};
+use crate::summary::{Figure, Value, quantile};
 use crate::verdict::Comparison::{AtMost, Below};
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, row};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, crashes, doubt, requests, row};
 
 pub(super) const PHASE: SuitePhase =
     SuitePhase { name: phase::RESOURCE_LIMITS, thresholds: THRESHOLDS, enter, figures, line };
@@ -83,9 +85,10 @@ fn enter(judge: &mut Judge<'_>) {
     judge.enter(NO_RETRY_AFTER, evidence(no_retry, "the Retry-After field of the refusals"));
     judge.enter(BACK, back(&limits).doubted(unknown.clone()));
     let others = Others::of(analysis, &rows);
-    judge.enter(OTHERS_P95, others.p95().doubted(unknown.clone()));
-    judge.enter(OTHERS_ERRORS, others.errors().doubted(unknown));
-    judge.enter(CRASHES, crashes(analysis, number));
+    let (p95_limit, errors_limit) = (judge.limit(OTHERS_P95).value, judge.limit(OTHERS_ERRORS).value);
+    judge.enter(OTHERS_P95, others.p95(p95_limit, analysis.seed()).doubted(unknown.clone()));
+    judge.enter(OTHERS_ERRORS, others.errors(errors_limit).doubted(unknown));
+    judge.enter(CRASHES, crashes(analysis, analysis.phases.get(&number)));
 }
 
 /// The longest; one that never came back has no time, and that is the worst.
@@ -105,38 +108,47 @@ fn back(limits: &[&&ScenarioRow]) -> Evidence {
 /// What the load beside the visitor was, while it was there.
 #[derive(Debug, Default)]
 struct Others {
-    latency: Sparse,
-    planned: u64,
-    bad: u64,
+    part: Part,
+    /// The latencies of each second.
+    seconds: Vec<Sparse>,
 }
 
 impl Others {
     fn of(analysis: &Analysis, rows: &[&ScenarioRow]) -> Self {
-        let mut others = Self::default();
-        rows.iter().filter_map(|row| during(row)).for_each(|window| others.add(analysis, window));
+        let windows = rows.iter().filter_map(|row| during(row));
+        // A second that two visits share counts once.
+        let seconds: BTreeSet<u32> = windows.flat_map(|window| window.from..window.to).collect();
+        let mut others = Self::in_seconds(analysis, seconds);
+        // The generator's lag is that of the whole scenarios.
+        for load in rows.iter().map(|row| part_of(analysis, row, Kind::Load)) {
+            let lags = Part { send_lag: load.send_lag, receive_lag: load.receive_lag, ..Part::default() };
+            others.part.merge(&lags);
+        }
         others
     }
 
-    fn add(&mut self, analysis: &Analysis, window: Window) {
-        for (_, second) in analysis.seconds_in(window) {
-            let Some(load) = second.kind(Kind::Load) else { continue };
-            self.latency.merge(&load.latency);
-            self.planned += load.planned;
-            self.bad += load.planned.saturating_sub(load.ok());
+    fn in_seconds(analysis: &Analysis, seconds: impl IntoIterator<Item = u32>) -> Self {
+        let mut others = Self::default();
+        for load in seconds.into_iter().filter_map(|number| analysis.seconds.get(&number)?.kind(Kind::Load)) {
+            let mut latency = Hist::new();
+            load.latency.entries().iter().for_each(|(us, count)| latency.record_many_us((*us).into(), (*count).into()));
+            let (planned, fates) = (load.planned, load.fates);
+            others.part.merge(&Part { planned, fates, latency: Some(latency), ..Part::default() });
+            others.seconds.push(load.latency.clone());
         }
+        others
     }
 
-    fn p95(&self) -> Evidence {
-        let us = self.latency.quantile_us(0.95);
-        let none = us.is_none().then_some("nothing was answered meanwhile");
+    fn p95(&self, limit_ms: f64, seed: u64) -> Evidence {
         let source = "the steady load from its intended send time, while a visitor was at a limit";
-        Evidence::of(us.map(Estimate::ms), self.latency.count(), "requests", source).spoiled(none)
+        let drawn = Drawn::of(&self.seconds, Percentile::P95, seed);
+        requests::percentile(&self.part, Percentile::P95, drawn, limit_ms, source).spoiled(doubt::requests(&self.part))
     }
 
-    fn errors(&self) -> Evidence {
-        let none = (self.planned == 0).then_some("nothing was sent meanwhile");
+    fn errors(&self, limit: f64) -> Evidence {
         let source = "the steady load while a visitor was at a limit";
-        Evidence::of(Estimate::percent(self.bad, self.planned), self.planned, "requests", source).spoiled(none)
+        requests::share_under(self.part.errors(), self.part.countable(), limit, "requests", source)
+            .spoiled(doubt::requests(&self.part))
     }
 }
 
@@ -145,19 +157,6 @@ fn during(row: &ScenarioRow) -> Option<Window> {
     let (from_ms, to_ms) = (found(row, detail::FROM_MS)?, found(row, detail::TO_MS)?);
     let (from, to) = ((from_ms / 1e3).floor() as u32, (to_ms / 1e3).ceil() as u32);
     Some(Window { from, to: to.max(from + 1) })
-}
-
-fn crashes(analysis: &Analysis, number: u8) -> Evidence {
-    let times = analysis.phases.get(&number);
-    let Some((from_us, to_us)) = times.and_then(|times| times.started_us.zip(times.ended_us)) else {
-        return Evidence::default();
-    };
-    match analysis.crashes_between(from_us, to_us) {
-        Some(crashes) => {
-            Evidence::of(Some(Estimate::count(crashes)), 1, "runs", "process ids and restarts of the replicas")
-        }
-        None => Evidence::none("the target's processes were not seen, or not to the end"),
-    }
 }
 
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
@@ -171,7 +170,7 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     ];
     let all = Others::of(analysis, &rows);
     let none = "nothing was answered meanwhile";
-    figures.push(Figure::new("others_p95_ms", ms(&all.latency, 0.95, none)));
+    figures.push(Figure::new("others_p95_ms", quantile(&all.part.latency, 0.95, none)));
     for row in rows {
         let short = row.name.strip_prefix("limit_").unwrap_or(&row.name);
         figures.extend(of_one(analysis, row, short));
@@ -187,12 +186,9 @@ fn of_one(analysis: &Analysis, row: &ScenarioRow, short: &str) -> Vec<Figure> {
         return vec![named("refused_status", Value::NotMeasured(why))];
     };
     let first = u32::try_from(row.started_us / 1_000_000).unwrap_or(u32::MAX).saturating_add(1);
-    let (mut before, mut meanwhile) = (Others::default(), Others::default());
-    meanwhile.add(analysis, during);
-    if first < during.from {
-        before.add(analysis, Window { from: first, to: during.from });
-    }
-    let p99 = |others: &Others| others.latency.quantile_us(0.99);
+    let before = Others::in_seconds(analysis, first..during.from);
+    let meanwhile = Others::in_seconds(analysis, during.from..during.to);
+    let p99 = |others: &Others| others.part.latency.as_ref().and_then(|hist| hist.quantile_us(0.99));
     let ratio = p99(&before).zip(p99(&meanwhile)).map(|(before, now)| now as f64 / before.max(1) as f64);
     let none = "nothing was answered";
     let bytes = |name: &str| found(row, name).map(Value::Bytes);
@@ -205,16 +201,12 @@ fn of_one(analysis: &Analysis, row: &ScenarioRow, short: &str) -> Vec<Figure> {
             Value::or(found(row, detail::REFUSED_STATUS), |status| Value::Count(status as u64), "nothing was refused"),
         ),
         named("back_ms", Value::or(found(row, detail::BACK_MS), Value::Ms, "it was not seen to be back")),
-        named("others_p99_before_ms", ms(&before.latency, 0.99, none)),
-        named("others_p99_ms", ms(&meanwhile.latency, 0.99, none)),
+        named("others_p99_before_ms", quantile(&before.part.latency, 0.99, none)),
+        named("others_p99_ms", quantile(&meanwhile.part.latency, 0.99, none)),
         named("others_p99_ratio", Value::or(ratio, Value::Number, none)),
     ];
     figures.extend(found(row, detail::RETRY_AFTER_S).map(|seconds| named("retry_after_s", Value::Number(seconds))));
     figures
-}
-
-fn ms(latency: &Sparse, quantile: f64, none: &str) -> Value {
-    Value::or(latency.quantile_us(quantile), |us| Value::Ms(us as f64 / 1e3), none)
 }
 
 fn line(figures: &[Figure]) -> String {

@@ -6,10 +6,10 @@ use super::{SuitePhase, said};
 use crate::analysis::{Analysis, Part, ServerWindow};
 use crate::facts::{Facts, Memory, part_of};
 use crate::format;
-use crate::stats::{Exponent, Side, exponent, percentile_bound};
+use crate::stats::{Drawn, Exponent, Percentile, exponent, share_upper_bound};
 use crate::summary::{Figure, Value};
-use crate::verdict::Comparison::{Above, AtMost, Below};
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, memory_source, requests, row};
+use crate::verdict::Comparison::{Above, AtLeast, AtMost, Below};
+use crate::verdict::{Estimate, Evidence, Judge, Limit, Threshold, Verdict, doubt, memory_source, requests, row};
 
 pub(super) const PHASE: SuitePhase =
     SuitePhase { name: phase::LOAD_SCALING, thresholds: THRESHOLDS, enter, figures, line };
@@ -94,15 +94,13 @@ fn enter(judge: &mut Judge<'_>) {
     let steps = steps(analysis, number);
     let cut = analysis.is_cut(number).then(|| "the phase was cut short".to_string());
     let seed = analysis.seed();
-    let limit = |id: &str| judge.limit(id).value;
-    let (success_limit, late_limit) = (limit(SUCCESS), limit(LATE));
-    let (errors_limit, p95_limit) = (limit(ERRORS), limit(P95));
+    let [success_limit, late_limit, errors_limit, p95_limit] = [SUCCESS, LATE, ERRORS, P95].map(|id| judge.limit(id));
     let openings = || steps.iter().filter_map(|step| Some((step.connections, &step.ramp.as_ref()?.1)));
-    let success = worst(openings().map(|(size, part)| (size, success(part, success_limit))), Side::Lower);
-    let late = worst(openings().map(|(size, part)| (size, late(part, late_limit))), Side::Upper);
+    let success = worst(&success_limit, openings().map(|(size, part)| (size, success(part, success_limit.value))));
+    let late = worst(&late_limit, openings().map(|(size, part)| (size, late(part, late_limit.value))));
     let loads = || steps.iter().filter_map(|step| Some((step.connections, step.load.as_ref()?)));
-    let errors = worst(loads().map(|(size, scene)| (size, error_rate(scene, errors_limit))), Side::Upper);
-    let p95 = worst(loads().map(|(size, scene)| (size, p95(scene, p95_limit, seed))), Side::Upper);
+    let errors = worst(&errors_limit, loads().map(|(size, scene)| (size, error_rate(scene, errors_limit.value))));
+    let p95 = worst(&p95_limit, loads().map(|(size, scene)| (size, p95(scene, p95_limit.value, seed))));
     judge.enter(SUCCESS, success.doubted(cut.clone()));
     judge.enter(LATE, late.doubted(cut.clone()));
     judge.enter(ERRORS, errors.doubted(cut.clone()));
@@ -112,12 +110,17 @@ fn enter(judge: &mut Judge<'_>) {
     judge.enter(MEMORY_GROWTH, memory_evidence(&steps, facts, seed).doubted(cut));
 }
 
-/// The evidence of the step that stands worst, which is named.
-fn worst(steps: impl Iterator<Item = (u64, Evidence)>, bad: Side) -> Evidence {
+/// The evidence of the step that stands worst, which is named: one that failed before one that shows nothing.
+fn worst(limit: &Limit, steps: impl Iterator<Item = (u64, Evidence)>) -> Evidence {
+    let is_better_above = matches!(limit.comparison, Above | AtLeast);
     let badness = |evidence: &Evidence| {
+        let weight = match evidence.verdict(limit) {
+            Verdict::Fail => 2,
+            Verdict::Inconclusive { .. } | Verdict::Skipped { .. } => 1,
+            Verdict::Pass => 0,
+        };
         let value = evidence.estimate.map_or(f64::NEG_INFINITY, Estimate::value);
-        let is_spoiled = !evidence.spoiled.is_empty();
-        (is_spoiled, if bad == Side::Upper { value } else { -value })
+        (weight, if is_better_above { -value } else { value })
     };
     let worst = steps.max_by(|(_, one), (_, other)| {
         let (one, other) = (badness(one), badness(other));
@@ -141,8 +144,14 @@ fn late(openings: &Part, limit_ms: f64) -> Evidence {
     let Some(hist) = openings.latency.as_ref().filter(|hist| !hist.is_empty()) else {
         return Evidence::none("no opening was answered");
     };
+    let (count, p99) = (hist.count(), Percentile::P99);
+    // The exact bound of the rank: a ramp may be over in a second, so that seconds cannot be drawn from.
+    let upper = hist.quantile_us(share_upper_bound(p99.rank(count), count)).map(|us| us as f64 / 1e3);
     let source = "from the planned opening to its first answer";
-    Evidence::of(hist.quantile_us(0.99).map(Estimate::ms), hist.count(), "openings", source)
+    Evidence::of(hist.quantile_us(p99.quantile()).map(Estimate::ms), count, "openings", source)
+        .bounded(upper)
+        .spoiled(doubt::too_few_beyond(count, p99))
+        .spoiled(doubt::unsent(openings))
         .excused(doubt::lag(openings, limit_ms))
         .advised("lower --ramp-rate, or see what the target's accept path waits for")
 }
@@ -160,10 +169,9 @@ fn p95(scene: &Scene<'_>, limit_ms: f64, seed: u64) -> Evidence {
         return Evidence::none(why);
     }
     let seconds: Vec<_> = scene.seconds.iter().map(|second| second.latency.clone()).collect();
-    // Fewer seconds cannot be drawn from.
-    let bound = (seconds.len() > 2).then(|| percentile_bound(&seconds, 0.95, Side::Upper, seed)).flatten();
+    let drawn = Drawn::of(&seconds, Percentile::P95, seed);
     let source = "latency from the intended send time";
-    requests::percentile(&scene.load, 0.95, (bound, usize::MAX), limit_ms, source).spoiled(doubt::unsent(&scene.load))
+    requests::percentile(&scene.load, Percentile::P95, drawn, limit_ms, source).spoiled(doubt::unsent(&scene.load))
 }
 
 fn latency_growth(steps: &[Step<'_>], seed: u64) -> Option<Exponent> {

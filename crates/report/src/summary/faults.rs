@@ -109,7 +109,8 @@ pub(super) fn between(from_us: Option<u64>, at_us: Option<u64>, why_not: &str) -
     Value::or(us, |us| Value::Ms(us as f64 / 1e3), why_not)
 }
 
-fn moment(moment: &Observed) -> Value {
+/// A moment in milliseconds since the fault's effect.
+pub(crate) fn moment(moment: &Observed) -> Value {
     match moment {
         Observed::After { us } => Value::Ms(*us as f64 / 1e3),
         Observed::NotWithin { us } => Value::NotMeasured(format!("not within {}", format::ms(*us as f64 / 1e3))),

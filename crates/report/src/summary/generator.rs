@@ -4,7 +4,7 @@ use erlmcp_record::{AgentSample, Dialogue};
 
 use super::{Figure, Generator, Value, phases};
 use crate::analysis::{Analysis, Part, Window};
-use crate::facts::Facts;
+use crate::facts::{Facts, NO_WINDOW};
 use crate::format;
 use crate::verdict::proxy_was_busy;
 
@@ -31,7 +31,7 @@ pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
     let empty = Part::default();
     let (part, none) = match &facts.sustained {
         Some(found) if found.window.is_some() => (&found.judged, "no load was sent in the window"),
-        Some(_) => (&empty, phases::NO_WINDOW),
+        Some(_) => (&empty, NO_WINDOW),
         None => (&empty, "no sustained load was run"),
     };
     let all = analysis.part(false, |_| true);

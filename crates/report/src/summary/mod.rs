@@ -18,7 +18,7 @@ use erlmcp_record::{ConfigRow, FateCounts, Kind, Machine, RunHeader, TargetRow};
 use serde::Serialize;
 
 pub(crate) use build::build;
-pub(crate) use faults::every as every_fault;
+pub(crate) use faults::{every as every_fault, moment};
 pub(crate) use lines::phase_lines;
 pub(crate) use phases::{baseline as baseline_figures, found, quantile};
 pub(crate) use timeline::title;

@@ -7,7 +7,7 @@ use erlmcp_record::names::phase;
 
 use super::{Figure, Section, Value, misbehaving, phases, streams, workload};
 use crate::analysis::{Analysis, KindSecond, Part};
-use crate::facts::{Facts, Sustained};
+use crate::facts::{Facts, NO_WINDOW, Sustained};
 use crate::format;
 use crate::stats::slope;
 use crate::verdict::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, memory_source};
@@ -40,7 +40,7 @@ fn connections(facts: &Facts<'_>) -> Section {
             .push(Figure::new("Connection Failure Rate", Value::Share { part: of - ramp.opened.min(of), whole: of }));
     }
     if let Some(found) = &facts.sustained {
-        let why = if found.window.is_none() { phases::NO_WINDOW } else { "the agents did not report" };
+        let why = if found.window.is_none() { NO_WINDOW } else { "the agents did not report" };
         let held = Value::or(found.held.agents_min, Value::Count, why);
         figures.push(Figure::new("Connections Sustained", held));
     }
@@ -81,7 +81,7 @@ fn throughput(analysis: &Analysis, found: &Sustained<'_>) -> Vec<Figure> {
             format::plural(by_replica.len() as u64, "replica")
         ))
     });
-    let none = phases::NO_WINDOW;
+    let none = NO_WINDOW;
     let no_count = match &found.server.missing {
         _ if found.window.is_none() => none,
         Some(missing) => missing,
@@ -142,24 +142,17 @@ fn errors(part: &Part) -> Vec<Figure> {
 fn resources(analysis: &Analysis, facts: &Facts<'_>, found: &Sustained<'_>) -> Vec<Figure> {
     let server = &found.server;
     let missing = match &server.missing {
-        _ if found.window.is_none() => phases::NO_WINDOW.into(),
+        _ if found.window.is_none() => NO_WINDOW.into(),
         Some(missing) => missing.clone(),
         None if server.samples == 0 => "no sample of the server came in the window".into(),
         None => "the target gives no such figures".into(),
     };
     let no_slope = if server.memory.is_empty() { missing.as_str() } else { "there are too few samples" };
     let total = server.memory_mean();
-    let open = found.held.agents_min.filter(|open| *open > 0);
-    let per_connection = match (&facts.memory.reference, total.zip(open)) {
-        (Ok(reference), Some((total, _))) if total < *reference => {
-            Value::NotMeasured("memory with connections was below that without".into())
-        }
-        (Ok(reference), Some((total, open))) => match &facts.memory.used_before {
-            Some(why) => Value::NotMeasured(why.clone()),
-            None => Value::Bytes((total - reference) / (open + found.held.streams_min) as f64),
-        },
-        (Err(why), Some(_)) => Value::NotMeasured(why.clone()),
-        (_, None) => Value::NotMeasured(missing.clone()),
+    let per_connection = match (found.memory_each(&facts.memory), &facts.memory.used_before) {
+        (Ok(each), None) => Value::Bytes(each.bytes()),
+        (Ok(_), Some(why)) => Value::NotMeasured(why.clone()),
+        (Err(why), _) => Value::NotMeasured(why),
     };
     let growth = slope(&server.memory, analysis.seed()).map(|slope| slope.per_second * 60.0);
     let cpu = |of: fn(f64, f64) -> f64| server.cpu_percent.values().copied().reduce(of);
@@ -188,7 +181,7 @@ fn kernel_per_connection(analysis: &Analysis, found: &Sustained<'_>) -> Value {
         kernel.socket_slab_bytes.zip(kernel.tcp_memory_bytes).map(|(slabs, buffers)| slabs + buffers)
     };
     let why = "slabs and sockstat could not be read";
-    let Some(window) = found.window else { return Value::NotMeasured(phases::NO_WINDOW.into()) };
+    let Some(window) = found.window else { return Value::NotMeasured(NO_WINDOW.into()) };
     let ramp = [phase::RAMP_UP, phase::LOAD_SCALING].into_iter().find_map(|name| analysis.phase_named(name));
     let ramp = ramp.and_then(|(_, times)| times.started_us);
     let ramp = ramp.map_or(window.from, |us| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX));

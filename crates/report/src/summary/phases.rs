@@ -6,7 +6,7 @@ use erlmcp_record::{Hist, Kind};
 use super::timeline::duration_ms;
 use super::{Figure, Value};
 use crate::analysis::{Analysis, Part, PhaseTimes, Window};
-use crate::facts::{self, Facts, Sustained};
+use crate::facts::{self, Facts, NO_WINDOW, Sustained};
 use crate::{format, suite};
 
 pub(super) fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8, name: &str) -> Vec<Figure> {
@@ -148,9 +148,6 @@ pub(super) fn spread(counts: &std::collections::BTreeMap<u16, u64>) -> Value {
         format::plural(counts.len() as u64, "replica")
     ))
 }
-
-/// Why there is no figure of the window, where it has no second.
-pub(super) const NO_WINDOW: &str = "no whole second was left after the warm-up";
 
 /// What was answered in the window, and why there is nothing of it where there is nothing.
 pub(super) fn in_window<'a>(found: &'a Sustained<'_>, empty: &'a Part) -> (&'a Part, &'static str) {

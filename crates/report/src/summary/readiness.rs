@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use erlmcp_record::names::phase;
 use erlmcp_record::{ConfigRow, Ended, Proxied};
 
@@ -66,13 +68,27 @@ fn rests_on(analysis: &Analysis, facts: &Facts<'_>) -> Vec<String> {
         methods.push(format!("Server figures: {}", target.server_figures));
         methods.extend(target.proxied.as_ref().map(|proxied| proxy_method(proxied, analysis.is_suite())));
     }
-    for fault in analysis.faults.values().filter(|fault| !fault.method.is_empty()).take(20) {
-        methods.push(format!("Fault {}: {}", fault.scenario, fault.method));
-    }
+    methods.extend(fault_methods(analysis));
     for (id, threshold) in config.thresholds.iter().filter(|(_, threshold)| threshold.changed) {
         methods.push(format!("Threshold changed by the user: {id} is {}", threshold.value));
     }
     methods
+}
+
+/// Each way in which faults were made, with how many there were where it was more than one.
+fn fault_methods(analysis: &Analysis) -> Vec<String> {
+    // By the first of each.
+    let mut counts: BTreeMap<(&str, &str), (u32, u64)> = BTreeMap::new();
+    for fault in analysis.faults.values().filter(|fault| !fault.method.is_empty()) {
+        counts.entry((&fault.scenario, &fault.method)).or_insert((fault.id, 0)).1 += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, (first, _))| *first);
+    let times = |count: u64| if count > 1 { format!(" ({} times)", format::count(count)) } else { String::new() };
+    let said = counts
+        .into_iter()
+        .map(|((scenario, method), (_, count))| format!("Fault {scenario}: {method}{}", times(count)));
+    said.collect()
 }
 
 /// Whatever was measured was measured through it, but in the suite, where it is used only by those faults that need it.

@@ -1,6 +1,7 @@
 use erlmcp_record::ScenarioRow;
 use erlmcp_record::names::{detail, phase, scenario};
 
+use super::faults::moment;
 use super::{Figure, ScenarioResult, Value, phases};
 use crate::analysis::{Analysis, SlotCounts};
 use crate::facts::{Facts, FaultFacts, Observed, QueueFacts, Recovered};
@@ -62,16 +63,17 @@ fn order(name: &str) -> usize {
     plan.iter().position(|known| *known == name).unwrap_or(plan.len())
 }
 
-fn check_id(name: &str, is_recovery: bool) -> &'static str {
+/// The checks that a scenario is judged by.
+fn check_ids(name: &str, is_recovery: bool) -> &'static [&'static str] {
     match (is_recovery, name) {
-        (true, scenario::NODE_FAILURE) => "recovery.node_ms",
-        (true, scenario::NETWORK_PARTITION) => "recovery.partition_detection_ms",
-        (true, scenario::QUEUE_OVERFLOW) => "recovery.overflow_lost_count",
-        (false, scenario::RAMP_UP) => "performance.ramp_cps",
-        (false, scenario::SUSTAINED_LOAD) => "performance.sustained_mean_ms",
-        (false, scenario::BURST_TRAFFIC) => "performance.back_pressure_p95_ms",
-        (false, scenario::GRADUAL_COOLDOWN) => "performance.cooldown_open_count",
-        _ => "",
+        (true, scenario::NODE_FAILURE) => &["recovery.node_ms"],
+        (true, scenario::NETWORK_PARTITION) => &["recovery.partition_detection_ms"],
+        (true, scenario::QUEUE_OVERFLOW) => &["recovery.overflow_lost_count", "recovery.overflow_recovered_ms"],
+        (false, scenario::RAMP_UP) => &["performance.ramp_cps"],
+        (false, scenario::SUSTAINED_LOAD) => &["performance.sustained_mean_ms"],
+        (false, scenario::BURST_TRAFFIC) => &["performance.back_pressure_p95_ms", "performance.burst_recovered_ms"],
+        (false, scenario::GRADUAL_COOLDOWN) => &["performance.cooldown_open_count"],
+        _ => &[],
     }
 }
 
@@ -84,7 +86,10 @@ fn result(
 ) -> ScenarioResult {
     let check = match row.name.as_str() {
         scenario::FAULTS => worst(checks.iter().filter(|check| check.id.starts_with("faults."))),
-        name => checks.iter().find(|check| check.id == check_id(name, is_recovery)),
+        name => {
+            let ids = check_ids(name, is_recovery);
+            worst(checks.iter().filter(|check| ids.contains(&check.id.as_str())))
+        }
     };
     let (outcome, reason) = match (&row.skipped, check.map(|check| &check.verdict)) {
         (Some(why), _) => ("skipped", Some(why.clone())),
@@ -93,10 +98,6 @@ fn result(
         (None, Some(Verdict::Skipped { reason })) => ("skipped", Some(reason.clone())),
         (None, Some(Verdict::Inconclusive { reason })) => ("inconclusive", Some(reason.clone())),
         (None, None) => ("inconclusive", Some("there is no check for it".into())),
-    };
-    let (outcome, reason) = match not_recovered(facts, row).filter(|_| outcome == "recovered") {
-        Some(why) => ("failed", Some(why)),
-        None => (outcome, reason),
     };
     let mut figures = if row.skipped.is_some() { Vec::new() } else { figures(analysis, facts, row, check) };
     let figure = match (&row.skipped, figures.is_empty()) {
@@ -108,25 +109,13 @@ fn result(
 }
 
 /// The check that stands for several.
-fn worst<'a>(checks: impl Iterator<Item = &'a Check>) -> Option<&'a Check> {
+pub(super) fn worst<'a>(checks: impl Iterator<Item = &'a Check>) -> Option<&'a Check> {
     checks.min_by_key(|check| match check.verdict {
         Verdict::Fail => 0,
         Verdict::Inconclusive { .. } => 1,
         Verdict::Pass => 2,
         Verdict::Skipped { .. } => 3,
     })
-}
-
-/// An overflow without a loss whose queue never came back has not recovered.
-fn not_recovered(facts: &Facts<'_>, row: &ScenarioRow) -> Option<String> {
-    let overflow = facts.overflow.as_ref().filter(|overflow| std::ptr::eq(overflow.row, row))?;
-    match &overflow.recovered {
-        Recovered::Not { watched_ms } => {
-            let watched = format::duration_ms(*watched_ms);
-            Some(format!("queue depth and P95 were not back within twice what they were, watched for {watched}"))
-        }
-        Recovered::Within { .. } | Recovered::Unknown(_) => None,
-    }
 }
 
 /// The first one is the figure of the short form.
@@ -142,15 +131,6 @@ fn figures(analysis: &Analysis, facts: &Facts<'_>, row: &ScenarioRow, check: Opt
         scenario::SUSTAINED_LOAD => steady(facts, row),
         scenario::GRADUAL_COOLDOWN => cool_down(analysis, row),
         _ => row.detail.iter().map(|(name, value)| Figure::new(name, Value::Number(*value))).collect(),
-    }
-}
-
-/// A moment in milliseconds since the fault's effect.
-fn moment(moment: &Observed) -> Value {
-    match moment {
-        Observed::After { us } => Value::Ms(*us as f64 / 1e3),
-        Observed::NotWithin { us } => Value::NotMeasured(format!("not within {}", format::ms(*us as f64 / 1e3))),
-        Observed::Unknown(why) => Value::NotMeasured(why.clone()),
     }
 }
 

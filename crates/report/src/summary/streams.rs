@@ -4,7 +4,7 @@ use erlmcp_record::names::{finding, phase};
 
 use super::{Figure, Section, Value, phases};
 use crate::analysis::Analysis;
-use crate::facts::Facts;
+use crate::facts::{Facts, NO_WINDOW};
 use crate::format;
 
 /// None where no streams were asked for.
@@ -26,7 +26,7 @@ fn asked(analysis: &Analysis) -> u64 {
 fn held(analysis: &Analysis, facts: &Facts<'_>, asked: u64) -> Vec<Figure> {
     let streams = &analysis.streams;
     let window = facts.sustained.as_ref().and_then(|found| found.window);
-    let why = if window.is_none() { phases::NO_WINDOW } else { "the agents did not report" };
+    let why = if window.is_none() { NO_WINDOW } else { "the agents did not report" };
     let held = window.and_then(|window| streams.held_min(window));
     let gauge = facts.sustained.as_ref().and_then(|found| found.server.streams_max);
     vec![

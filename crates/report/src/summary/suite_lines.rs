@@ -1,3 +1,4 @@
+use super::scenarios::worst;
 use super::{PhaseLine, State, SummaryPhase, title};
 use crate::analysis::Analysis;
 use crate::suite;
@@ -14,19 +15,12 @@ fn line(analysis: &Analysis, phase: &SummaryPhase, checks: &[Check]) -> Option<P
     let passed = own.iter().filter(|check| check.verdict == Verdict::Pass).count() as u64;
     let (verdict, line) = match &phase.state {
         State::Skipped { reason } => (Verdict::Skipped { reason: reason.clone() }, reason.clone()),
-        _ => (worst(&own), (of.line)(&phase.figures)),
+        // A phase without a check shows nothing.
+        _ => {
+            let nothing = || Verdict::Inconclusive { reason: "nothing of it is judged".into() };
+            let verdict = worst(own.iter().copied()).map_or_else(nothing, |check| check.verdict.clone());
+            (verdict, (of.line)(&phase.figures))
+        }
     };
     Some(PhaseLine { phase: phase.phase, title: title(&phase.name), verdict, passed, checks: own.len() as u64, line })
-}
-
-/// A phase without a check shows nothing.
-fn worst(checks: &[&Check]) -> Verdict {
-    let rank = |verdict: &Verdict| match verdict {
-        Verdict::Fail => 0,
-        Verdict::Inconclusive { .. } => 1,
-        Verdict::Pass => 2,
-        Verdict::Skipped { .. } => 3,
-    };
-    let worst = checks.iter().map(|check| &check.verdict).min_by_key(|verdict| rank(verdict)).cloned();
-    worst.unwrap_or_else(|| Verdict::Inconclusive { reason: "nothing of it is judged".into() })
 }

@@ -2,14 +2,14 @@
 
 use super::{Figure, Section, Value, phases};
 use crate::analysis::{Analysis, ClassPart};
-use crate::facts::Facts;
+use crate::facts::{Facts, NO_WINDOW};
 use crate::format;
 
 /// None where the run had no workload.
 pub(super) fn section(analysis: &Analysis, facts: &Facts<'_>) -> Option<Section> {
     let workload = analysis.config.as_ref()?.workload.as_ref()?;
     let window = facts.sustained.as_ref().and_then(|found| found.window);
-    let none = if window.is_none() { phases::NO_WINDOW } else { "no request of it was planned in the window" };
+    let none = if window.is_none() { NO_WINDOW } else { "no request of it was planned in the window" };
     let empty = ClassPart::default();
     let mut figures = vec![Figure::new("Workload", Value::Text(workload.name.clone()))];
     for (number, class) in (1u8..).zip(&workload.classes) {

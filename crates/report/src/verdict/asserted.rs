@@ -13,7 +13,7 @@ use super::requests::{self, Seconds};
 use crate::analysis::{Analysis, KindSecond, Window};
 use crate::facts::Facts;
 use crate::slo::{Measure, Objective, Slo};
-use crate::stats::{Side, Sparse, percentile_bound};
+use crate::stats::{Drawn, Percentile, Sparse};
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let (analysis, facts) = (judge.analysis, judge.facts);
@@ -37,10 +37,10 @@ impl Load<'_> {
         let limit = objective.limit;
         let latency = || format!("latency from the intended send time, {}", self.source);
         let evidence = match objective.measure {
-            Measure::Percentile(percent) => {
+            Measure::Percentile(percentile) => {
                 let seconds = requests::seconds_of(analysis, self.window);
-                let bound = self.bound_us(facts, percent, &seconds, analysis.seed());
-                requests::percentile(&self.part, percent / 100.0, (bound, seconds.len()), limit, &latency())
+                let drawn = self.drawn(facts, percentile, &seconds, analysis.seed());
+                requests::percentile(&self.part, percentile, drawn, limit, &latency())
             }
             Measure::Mean => requests::mean(analysis, &self.part, self.window, limit, &latency()),
             Measure::Max => self.max(limit, &latency()),
@@ -70,10 +70,12 @@ impl Load<'_> {
     }
 
     /// The bound of the P95 of the sustained window is drawn once for all that ask for it.
-    fn bound_us(&self, facts: &Facts<'_>, percent: f64, seconds: &[Sparse], seed: u64) -> Option<f64> {
+    fn drawn(&self, facts: &Facts<'_>, percentile: Percentile, seconds: &[Sparse], seed: u64) -> Drawn {
         match &facts.sustained {
-            Some(sustained) if percent == 95.0 && self.phase == phase::SUSTAINED_LOAD => sustained.p95_bound_us(seed),
-            _ => percentile_bound(seconds, percent / 100.0, Side::Upper, seed),
+            Some(sustained) if percentile == Percentile::P95 && self.phase == phase::SUSTAINED_LOAD => {
+                sustained.p95_drawn(seed)
+            }
+            _ => Drawn::of(seconds, percentile, seed),
         }
     }
 
@@ -89,7 +91,7 @@ impl Load<'_> {
 /// The id and the name of a check, and its limit.
 fn names(objective: &Objective) -> ((String, String), Limit) {
     let (figure, suffix) = match objective.measure {
-        Measure::Percentile(percent) => (format!("P{percent} latency"), "ms"),
+        Measure::Percentile(percentile) => (format!("P{percentile} latency"), "ms"),
         Measure::Mean => ("Mean latency".into(), "ms"),
         Measure::Max => ("Greatest latency".into(), "ms"),
         Measure::Errors => ("Errors".into(), "percent"),

@@ -2,11 +2,11 @@
 
 use erlmcp_record::{Fate, Hist};
 
+use super::evidence::joined;
 use crate::analysis::{Analysis, Part};
-use crate::facts::Sustained;
+use crate::facts::{NO_WINDOW, Sustained};
 use crate::format;
-
-pub(crate) const NO_WINDOW: &str = "no whole second was left after the warm-up";
+use crate::stats::Percentile;
 
 /// What helps a generator that cannot keep up.
 const RELIEF: &str = "use more --agents, or a lower --rate";
@@ -16,9 +16,6 @@ const PROXY_BUSY_PERCENT: f64 = 90.0;
 
 /// Fewer seconds than this cannot be drawn from.
 const SECONDS_MIN: u64 = 5;
-
-/// A percentile needs this many samples beyond it.
-const BEYOND_MIN: u64 = 10;
 
 /// Arrivals that the generator itself did not send make every verdict that rests on them inconclusive.
 pub(crate) fn unsent(part: &Part) -> Option<String> {
@@ -46,6 +43,13 @@ pub(crate) fn cut(analysis: &Analysis, name: &str) -> Option<String> {
     analysis.is_cut(number).then(|| "the phase was cut short".into())
 }
 
+/// The agents that died in a phase or before it.
+pub(crate) fn lost(analysis: &Analysis, number: u8) -> Option<String> {
+    let earlier = analysis.losses.iter().filter(|(lost_in, _)| *lost_in <= number);
+    let said: Vec<String> = earlier.map(|(_, what)| what.clone()).collect();
+    (!said.is_empty()).then(|| joined(&said))
+}
+
 /// The fault proxy was at its own limit: what passed it was slow for its sake.
 pub(crate) fn proxy(analysis: &Analysis) -> Option<String> {
     let percent = analysis.proxy_cpu_percent().filter(|percent| *percent >= PROXY_BUSY_PERCENT)?;
@@ -61,11 +65,10 @@ fn unknown(part: &Part) -> Option<String> {
 }
 
 /// Too few samples beyond a percentile.
-pub(crate) fn too_few_beyond(count: u64, quantile: f64) -> Option<String> {
-    let beyond = count - (count as f64 * quantile).ceil().min(count as f64) as u64;
-    let needed = (BEYOND_MIN as f64 / (1.0 - quantile)).round() as u64;
-    (beyond < BEYOND_MIN)
-        .then(|| format!("{} samples are too few: needs {}", format::count(count), format::count(needed)))
+pub(crate) fn too_few_beyond(count: u64, percentile: Percentile) -> Option<String> {
+    percentile
+        .is_short_of(count)
+        .then(|| format!("{} samples are too few: needs {}", format::count(count), format::count(percentile.needed())))
 }
 
 /// A window of few seconds has no bound to be trusted.
@@ -97,11 +100,11 @@ mod tests {
 
     #[test]
     fn ten_samples_must_lie_beyond() {
-        assert!(too_few_beyond(199, 0.95).is_some());
-        assert!(too_few_beyond(200, 0.95).is_none());
-        assert!(too_few_beyond(999, 0.99).is_some());
-        assert!(too_few_beyond(1_000, 0.99).is_none());
-        assert!(too_few_beyond(0, 0.99).is_some());
+        assert!(too_few_beyond(199, Percentile::P95).is_some());
+        assert!(too_few_beyond(200, Percentile::P95).is_none());
+        assert!(too_few_beyond(9_999, Percentile::P99_9).is_some_and(|why| why.contains("needs 10,000")));
+        assert!(too_few_beyond(10_000, Percentile::P99_9).is_none());
+        assert!(too_few_beyond(0, Percentile::P99).is_some());
     }
 
     #[test]

@@ -103,6 +103,7 @@ const ENTRIES: &[(&str, &[&str])] = &[
             "failures.operations_lost_count",
         ],
     ),
+    ("queue-overflow", &["recovery.overflow_recovered_ms", "performance.burst_recovered_ms"]),
     ("retry-storm", &["faults.retry_amplification_ratio"]),
     ("replica-crashed", &["performance.crashes_count", "limits.crashes_count"]),
     (

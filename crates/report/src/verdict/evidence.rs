@@ -144,7 +144,7 @@ impl Evidence {
 }
 
 /// All reasons but those that another one says, too.
-fn joined(reasons: &[String]) -> String {
+pub(super) fn joined(reasons: &[String]) -> String {
     let is_said = |at: usize, reason: &String| {
         let others = reasons.iter().enumerate().filter(|(other, _)| *other != at);
         others.into_iter().any(|(other, text)| text.contains(reason) && (text != reason || other < at))

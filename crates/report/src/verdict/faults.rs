@@ -1,5 +1,7 @@
 //! Faults from a list: what each of them showed, and all together.
 
+use std::collections::BTreeSet;
+
 use erlmcp_record::names::{phase, scenario};
 use erlmcp_record::{Fate, FaultRow};
 
@@ -9,6 +11,7 @@ use super::judge::Judge;
 use super::{Verdict, doubt, recovery, storms};
 use crate::analysis::Analysis;
 use crate::facts::{FaultFacts, Observed};
+use crate::format;
 
 /// The verdict of one fault.
 pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict {
@@ -26,7 +29,7 @@ pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict
     let fails = is_unhealed(fault)
         || is_undetected(fault)
         || is_unrecovered(fault)
-        || stalled(analysis, fault).0 > 0
+        || !stalled(analysis, fault).0.is_empty()
         || lost(analysis, fault) > 0;
     match cut(analysis).or_else(|| doubt::proxy(analysis)).filter(|_| fails) {
         Some(reason) => Verdict::Inconclusive { reason },
@@ -37,7 +40,7 @@ pub(crate) fn verdict_of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Verdict
 
 /// Why it failed, in words; empty where it did not.
 pub(crate) fn failures(analysis: &Analysis, fault: &FaultFacts<'_>) -> String {
-    let (stalled, lost) = (stalled(analysis, fault).0, lost(analysis, fault));
+    let (stalled, lost) = (stalled(analysis, fault).0.len(), lost(analysis, fault));
     let all = [
         (is_unhealed(fault), "not seen to be healed".to_string()),
         (is_undetected(fault), "not detected by the cluster".into()),
@@ -68,7 +71,7 @@ fn is_unrecovered(fault: &FaultFacts<'_>) -> bool {
 fn lost(analysis: &Analysis, fault: &FaultFacts<'_>) -> u64 {
     let (row, from_us) = (fault.fault, fault.fault.injected_us);
     let is_beside = |other: &FaultRow| {
-        let ends_us = other.ready_us.max(other.heal_verified_us).max(other.steady_us).unwrap_or(u64::MAX);
+        let ends_us = ends_us(other).max(other.steady_us).unwrap_or(u64::MAX);
         other.id != row.id && other.effect_us.is_some_and(|us| us < fault.over_us) && ends_us > from_us
     };
     if !row.expected.lossless || analysis.faults.values().any(is_beside) {
@@ -78,57 +81,75 @@ fn lost(analysis: &Analysis, fault: &FaultFacts<'_>) -> u64 {
     fates.into_iter().map(|fate| fault.fates.during.fates.get(fate)).sum()
 }
 
+/// When its replicas were back and it was seen to be undone; None: neither was seen.
+fn ends_us(row: &FaultRow) -> Option<u64> {
+    row.ready_us.max(row.heal_verified_us)
+}
+
 /// Seconds without a success, and the seconds in which some were demanded: requests were planned, and every fault in
 /// force left enough of the target.
-pub(crate) fn stalled(analysis: &Analysis, fault: &FaultFacts<'_>) -> (u64, u64) {
-    let Some(effect_us) = fault.fault.effect_us else { return (0, 0) };
+fn stalled(analysis: &Analysis, fault: &FaultFacts<'_>) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    let mut found = (BTreeSet::new(), BTreeSet::new());
+    let Some(effect_us) = fault.fault.effect_us else { return found };
     let whole = |us: u64| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX);
     // Whole seconds of it only.
     let (first, last) = (whole(effect_us).saturating_add(1), whole(fault.over_us));
-    let mut counts = (0, 0);
     for (number, second) in analysis.seconds.range(first..last.max(first)) {
         let load = second.kind(erlmcp_record::Kind::Load);
         let Some(load) = load.filter(|load| load.planned > 0) else { continue };
         if all_leave_enough(analysis, u64::from(*number) * 1_000_000) {
-            counts.1 += 1;
-            counts.0 += u64::from(load.ok() == 0);
+            found.1.insert(*number);
+            if load.ok() == 0 {
+                found.0.insert(*number);
+            }
         }
     }
-    counts
+    found
 }
 
 fn all_leave_enough(analysis: &Analysis, from_us: u64) -> bool {
     let end_us = from_us + 1_000_000;
     let mut in_force = analysis.faults.values().filter(|other| {
-        let ends_us = other.ready_us.max(other.heal_verified_us).unwrap_or(u64::MAX);
-        other.effect_us.is_some_and(|effect_us| effect_us < end_us) && ends_us > from_us
+        let is_begun = other.effect_us.is_some_and(|effect_us| effect_us < end_us);
+        is_begun && ends_us(other).is_none_or(|ends_us| ends_us > from_us)
     });
     in_force.all(|other| other.expected.progress)
 }
 
 /// Of some faults: how many had an effect, were not undone, not detected and not recovered from, and the seconds without
-/// progress. `cut` is what else could be why, where they were cut short.
+/// progress. `cut` is what else could be why, where they were cut short. A fault whose effect was not seen has shown
+/// nothing: what failed has failed without it, and nothing passes.
 pub(crate) fn of_faults(analysis: &Analysis, faults: &[FaultFacts<'_>], cut: &Option<String>) -> [Evidence; 5] {
     let shows = |fault: &&FaultFacts<'_>| fault.fault.effect_us.is_some() && fault.fault.inconclusive.is_none();
     let made: Vec<&FaultFacts<'_>> = faults.iter().filter(shows).collect();
     let count = |of: &dyn Fn(&FaultFacts<'_>) -> bool| made.iter().filter(|fault| of(fault)).count() as u64;
-    let stalled = made.iter().map(|fault| stalled(analysis, fault));
-    let (stalled, demanded) = stalled.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    // A second of several faults at once is one.
+    let (mut stalls, mut demanded) = (BTreeSet::new(), BTreeSet::new());
+    for (its_stalls, its_demanded) in made.iter().map(|fault| stalled(analysis, fault)) {
+        stalls.extend(its_stalls);
+        demanded.extend(its_demanded);
+    }
     let evidence = |count: u64, samples: u64, of: &'static str, source: &str| {
         let none = (samples == 0).then(|| format!("there were no such {of}"));
         Evidence::of(Some(Estimate::count(count)), samples, of, source).spoiled(none).excused(cut.clone())
     };
     let all = made.len() as u64;
     let planned = faults.iter().filter(|fault| fault.fault.skipped.is_none()).count() as u64;
+    let unseen = (all < planned).then(|| {
+        let without = format::count(planned - all);
+        format!("{without} of {} had no effect that was seen", format::plural(planned, "fault"))
+    });
     let unrecovered = "faults after which replicas or clients were not back in 30 s";
     let without_success = "seconds of faults that left most replicas, without a success";
     [
-        evidence(all, planned, "faults", "faults whose effect was observed"),
+        // An effect that is lacking is the injection's failure, not the target's.
+        evidence(all, planned, "faults", "faults whose effect was observed").spoiled(unseen.clone()),
         evidence(count(&is_unhealed), all, "faults", "faults not seen to be undone"),
         evidence(count(&is_undetected), all, "faults", "lost replicas that stayed members"),
         evidence(count(&is_unrecovered), all, "faults", unrecovered),
-        evidence(stalled, demanded, "seconds", without_success),
+        evidence(stalls.len() as u64, demanded.len() as u64, "seconds", without_success),
     ]
+    .map(|evidence| evidence.doubted(unseen.clone()))
 }
 
 fn cut(analysis: &Analysis) -> Option<String> {
@@ -156,7 +177,7 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     {
         match row.and_then(|row| row.skipped.clone()) {
             Some(reason) => judge.enter_skipped(id, &reason),
-            None => judge.enter(id, evidence),
+            None => judge.enter(id, evidence.doubted(row.and_then(|row| row.inconclusive.clone()))),
         }
     }
     storms::enter(judge, faults, cut(analysis));

@@ -1,6 +1,7 @@
 use erlmcp_record::ConfigRow;
 use erlmcp_record::names::{phase, skip};
 
+use super::doubt;
 use super::evidence::Evidence;
 use super::{Check, Limit, Threshold, Verdict, threshold};
 use super::{
@@ -92,21 +93,20 @@ impl Judge<'_> {
 
     pub(crate) fn enter(&mut self, id: &str, evidence: Evidence) {
         let row = row(id);
-        let limit = limit_of(self.analysis, row);
-        let skipped = row.phase.and_then(|name| skipped_phase(self.analysis, name));
-        let (evidence, verdict) = match skipped {
-            Some(reason) => (Evidence::default(), Verdict::Skipped { reason }),
-            None => {
-                let evidence = evidence.spoiled(self.lost_agents(row)).spoiled(self.too_large());
-                let evidence = match &self.invalid {
-                    Some(_) if id != LEDGER => Evidence { spoiled: vec![INVALID.into()], ..evidence },
-                    _ => evidence,
-                };
-                let verdict = evidence.verdict(&limit);
-                (evidence, verdict)
-            }
+        let check = self.judged(row, limit_of(self.analysis, row), evidence);
+        self.checks.push(check);
+    }
+
+    fn judged(&self, row: &Threshold, limit: Limit, evidence: Evidence) -> Check {
+        if let Some(reason) = row.phase.and_then(|name| skipped_phase(self.analysis, name)) {
+            return Evidence::default().into_check(row, limit, Verdict::Skipped { reason });
+        }
+        let evidence = match &self.invalid {
+            Some(_) if row.id != LEDGER => Evidence { spoiled: vec![INVALID.into()], ..evidence },
+            _ => evidence.spoiled(self.lost_agents(row)).spoiled(self.too_large()),
         };
-        self.checks.push(evidence.into_check(row, limit, verdict));
+        let verdict = evidence.verdict(&limit);
+        evidence.into_check(row, limit, verdict)
     }
 
     /// A check that is not in the table: its limit is the workload's own, or the user's.
@@ -125,19 +125,8 @@ impl Judge<'_> {
             default: limit.value,
             unit: "",
         };
-        let (evidence, verdict) = match skipped_phase(self.analysis, name_of_phase) {
-            Some(reason) => (Evidence::default(), Verdict::Skipped { reason }),
-            None => {
-                let evidence = evidence.spoiled(self.lost_agents(&table)).spoiled(self.too_large());
-                let evidence = match &self.invalid {
-                    Some(_) => Evidence { spoiled: vec![INVALID.into()], ..evidence },
-                    None => evidence,
-                };
-                let verdict = evidence.verdict(&limit);
-                (evidence, verdict)
-            }
-        };
-        self.checks.push(Check { id, name, ..evidence.into_check(&table, limit, verdict) });
+        let check = self.judged(&table, limit, evidence);
+        self.checks.push(Check { id, name, ..check });
     }
 
     /// For a part of a phase that was not run.
@@ -157,18 +146,26 @@ impl Judge<'_> {
     }
 
     /// An agent that dies takes its connections and its load along: nothing from its phase on shows the target
-    /// alone. How clean the end was can still be seen.
+    /// alone.
     fn lost_agents(&self, row: &Threshold) -> Option<String> {
-        let name = row.phase.filter(|name| *name != phase::COOL_DOWN)?;
-        let (number, _) = self.analysis.phase_named(name)?;
-        let earlier: Vec<&str> = self
-            .analysis
-            .losses
-            .iter()
-            .filter(|(lost_in, _)| *lost_in <= number)
-            .map(|(_, what)| what.as_str())
-            .collect();
-        (!earlier.is_empty()).then(|| earlier.join("; "))
+        doubt::lost(self.analysis, self.rests_on(row)?)
+    }
+
+    /// The last phase that a check rests on; None where an agent's death takes nothing from it.
+    fn rests_on(&self, row: &Threshold) -> Option<u8> {
+        let number = |name: &str| self.analysis.phase_named(name).map(|(number, _)| number);
+        match row.phase {
+            // How clean the end was can still be seen.
+            Some(phase::COOL_DOWN) => None,
+            Some(name) => number(name),
+            // In whichever phase they were.
+            None if row.id.starts_with("faults.") => {
+                let phases = self.facts.listed.iter().map(|fault| fault.fault.phase);
+                phases.max().or_else(|| number(phase::CHAOS))
+            }
+            // Those of the whole run say themselves what a death does to them.
+            None => None,
+        }
     }
 
     fn too_large(&self) -> Option<String> {

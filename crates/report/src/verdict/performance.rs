@@ -5,12 +5,12 @@ use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use super::recovery::enter_scenario;
+use super::recovery::{back_again, enter_scenario};
 use super::requests;
-use crate::analysis::{Analysis, Window};
+use crate::analysis::{Analysis, PhaseTimes, Window};
 use crate::facts::{Opening, QueueFacts, scenario_row};
 use crate::format;
-use crate::stats::{Side, percentile_bound};
+use crate::stats::{Drawn, Percentile};
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let (analysis, facts) = (judge.analysis, judge.facts);
@@ -29,7 +29,12 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     let burst = facts.burst.as_ref().map_or_else(not_reached, |burst| back_pressure(analysis, burst, limit_ms));
     enter_scenario(judge, "performance.back_pressure_p95_ms", scenario::BURST_TRAFFIC, burst);
 
-    judge.enter("performance.crashes_count", crashes(analysis));
+    let limit_ms = judge.limit("performance.burst_recovered_ms").value;
+    let again = facts.burst.as_ref().map_or_else(not_reached, |burst| back_again(burst, limit_ms));
+    enter_scenario(judge, "performance.burst_recovered_ms", scenario::BURST_TRAFFIC, again);
+
+    let times = analysis.phase_named(phase::PERFORMANCE_SCENARIOS).map(|(_, times)| times);
+    judge.enter("performance.crashes_count", crashes(analysis, times));
     let closed = scenario_row(analysis, phase::PERFORMANCE_SCENARIOS, scenario::GRADUAL_COOLDOWN);
     let closed = closed.map_or_else(not_reached, |row| cool_down(analysis, row));
     enter_scenario(judge, "performance.cooldown_open_count", scenario::GRADUAL_COOLDOWN, closed);
@@ -61,15 +66,15 @@ fn ramp(opening: &Opening) -> Evidence {
 fn back_pressure(analysis: &Analysis, burst: &QueueFacts<'_>, limit_ms: f64) -> Evidence {
     let seconds = requests::seconds_of(analysis, window(burst.row));
     let no_refusal = (!burst.has_refusals()).then_some("no refusal was seen");
-    let bound = percentile_bound(&seconds, 0.95, Side::Upper, analysis.seed());
+    let drawn = Drawn::of(&seconds, Percentile::P95, analysis.seed());
     let source = "the load of the burst, from the intended send time";
-    requests::percentile(&burst.load, 0.95, (bound, seconds.len()), limit_ms, source)
+    requests::percentile(&burst.load, Percentile::P95, drawn, limit_ms, source)
         .spoiled(doubt::unsent(&burst.load))
         .spoiled(no_refusal)
 }
 
-fn crashes(analysis: &Analysis) -> Evidence {
-    let times = analysis.phase_named(phase::PERFORMANCE_SCENARIOS).map(|(_, times)| times);
+/// Replicas that ended in a phase without being told to.
+pub(crate) fn crashes(analysis: &Analysis, times: Option<&PhaseTimes>) -> Evidence {
     let Some(started_us) = times.and_then(|times| times.started_us) else { return Evidence::default() };
     let ended_us = times.and_then(|times| times.ended_us).unwrap_or(u64::MAX);
     match analysis.crashes_between(started_us, ended_us) {
@@ -88,5 +93,7 @@ fn cool_down(analysis: &Analysis, row: &ScenarioRow) -> Evidence {
     let server = row.detail.get(finding::CLOSING_GAUGE).map(|open| *open as u64);
     let source =
         if server.is_some() { "the agents' counts and the server's gauge" } else { "the agents' counts alone" };
-    Evidence::of(Some(Estimate::count(agents.max(server.unwrap_or(0)))), 1, "runs", source)
+    let has_gauge = analysis.config.as_ref().is_some_and(|config| config.own_cluster || config.attached);
+    let unread = (has_gauge && server.is_none()).then(|| "the server's gauge was not read".to_string());
+    Evidence::of(Some(Estimate::count(agents.max(server.unwrap_or(0)))), 1, "runs", source).doubted(unread)
 }

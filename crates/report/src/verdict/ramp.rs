@@ -10,7 +10,7 @@ use super::requests;
 use crate::analysis::{Analysis, PhaseConnections};
 use crate::facts::Opening;
 use crate::format;
-use crate::stats::{Side, Sparse, percentile_bound};
+use crate::stats::{Percentile, Side, Sparse, percentile_bound};
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let analysis = judge.analysis;
@@ -56,31 +56,50 @@ fn starts(opening: &Opening, connections: &PhaseConnections) -> Evidence {
 
 /// Openings that failed for the generator's own want.
 fn own_failures(connections: &PhaseConnections) -> Option<String> {
-    let own = connections.failed.iter().filter(|(name, _)| name.starts_with(cause::GENERATOR));
-    let count: u64 = own.map(|(_, count)| count).sum();
+    let count = own_failed(connections);
     (count > 0).then(|| {
         format!("{} openings failed for the generator's own want: raise descriptors or --agents", format::count(count))
     })
 }
 
+fn own_failed(connections: &PhaseConnections) -> u64 {
+    let own = connections.failed.iter().filter(|(name, _)| name.starts_with(cause::GENERATOR));
+    own.map(|(_, count)| count).sum()
+}
+
+const SLOW_OPENINGS: &str = "lower --ramp-rate, or see what the target's accept path waits for";
+
 fn late(analysis: &Analysis, number: u8, connections: &PhaseConnections, limit_ms: f64) -> Evidence {
     let Some(hist) = connections.late.as_ref().filter(|hist| !hist.is_empty()) else {
         return Evidence::none("no opening was answered");
     };
-    let estimate = hist.quantile_us(0.99).map(Estimate::ms);
+    // An opening that failed was never done, so it comes after all that were; those of the generator's own want are told
+    // apart.
+    let failed = connections.failures() - own_failed(connections);
+    let (count, p99) = (hist.count() + failed, Percentile::P99);
+    let rank = p99.rank(count) as f64 / hist.count() as f64;
+    let late_too = format!("; {} that failed count as later than all others", format::plural(failed, "opening"));
+    let late_too = if failed > 0 { late_too } else { String::new() };
+    let source = &format!("from the planned opening to its first answer{late_too}");
+    if rank > 1.0 {
+        return Evidence::of(Some(Estimate::Number(f64::INFINITY)), count, "openings", source)
+            .spoiled(doubt::too_few_beyond(count, p99))
+            .advised(SLOW_OPENINGS);
+    }
+    let estimate = hist.quantile_us(rank).map(Estimate::ms);
     let (first, last) = connections.opening_seconds.unwrap_or_default();
     let of_phase = |(_, second): &(&u32, &crate::analysis::Second)| second.phase == number || !second.late.is_empty();
     let seconds = analysis.seconds.range(first..=last).filter(of_phase);
     let seconds: Vec<Sparse> = seconds.map(|(_, second)| second.late.clone()).collect();
-    let bound = percentile_bound(&seconds, 0.99, Side::Upper, analysis.seed()).map(|us| us / 1e3);
+    let bound = percentile_bound(&seconds, rank, Side::Upper, analysis.seed()).map(|us| us / 1e3);
     let bound = bound.zip(estimate).map(|(bound, estimate)| bound.max(estimate.value()));
-    let needed = requests::needed_for(estimate, bound, limit_ms, hist.count());
-    Evidence::of(estimate, hist.count(), "openings", "from the planned opening to its first answer")
+    let needed = requests::needed_for(estimate, bound, limit_ms, count);
+    Evidence::of(estimate, count, "openings", source)
         .bounded(bound)
         .needing_about(needed)
-        .spoiled(doubt::too_few_beyond(hist.count(), 0.99))
+        .spoiled(doubt::too_few_beyond(count, p99))
         .excused(doubt::lag(&analysis.part_of(number, erlmcp_record::Kind::Probe), limit_ms))
-        .advised("lower --ramp-rate, or see what the target's accept path waits for")
+        .advised(SLOW_OPENINGS)
 }
 
 /// Connections by replica against the way that they were spread.
@@ -95,7 +114,8 @@ fn spread(judge: &mut Judge<'_>, connections: &PhaseConnections, cut: &Option<St
         return;
     }
     let not_told = (!told).then_some("connections are not told apart by replica");
-    let count = connections.last.values().map(|last| last.open).sum();
+    let count: u64 = connections.last.values().map(|last| last.open).sum();
+    let not_told = if count == 0 { Some("no connection was open") } else { not_told };
     if spread == "round robin" {
         let widest = connections.last.values().map(|last| {
             let (least, most) = extremes(&replicas, &last.by_replica.iter().copied().collect());

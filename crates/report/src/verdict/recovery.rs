@@ -7,7 +7,7 @@ use super::evidence::Evidence;
 use super::judge::Judge;
 use super::{requests, skipped_phase};
 use crate::analysis::Analysis;
-use crate::facts::{FaultFacts, Observed, QueueFacts};
+use crate::facts::{FaultFacts, Observed, QueueFacts, Recovered};
 use crate::format;
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
@@ -17,13 +17,18 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
 
     let limit_ms = judge.limit("recovery.node_ms").value;
     let source = "from the replica's death until all clients were served and it was ready again";
-    let recovered = times(&nodes, |fault| vec![&fault.served_again, &fault.ready_again], limit_ms, source);
+    let recovered = times(&nodes, |fault| vec![&fault.served_again, &fault.ready_again], limit_ms, "faults", source);
     enter_scenario(judge, "recovery.node_ms", scenario::NODE_FAILURE, recovered);
 
     let limit_ms = judge.limit("recovery.partition_detection_ms").value;
     let source = "from the partition's effect until the cluster and the last agent knew";
-    let detected =
-        times(&partitions, |fault| vec![&fault.detected_by_cluster, &fault.detected_by_clients], limit_ms, source);
+    let detected = times(
+        &partitions,
+        |fault| vec![&fault.detected_by_cluster, &fault.detected_by_clients],
+        limit_ms,
+        "faults",
+        source,
+    );
     enter_scenario(judge, "recovery.partition_detection_ms", scenario::NETWORK_PARTITION, detected);
 
     streams(judge, &nodes);
@@ -33,6 +38,12 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         None => Evidence::none("the scenario was not reached"),
     };
     enter_scenario(judge, "recovery.overflow_lost_count", scenario::QUEUE_OVERFLOW, overflow);
+    let limit_ms = judge.limit("recovery.overflow_recovered_ms").value;
+    let back = match &facts.overflow {
+        Some(overflow) => back_again(overflow, limit_ms),
+        None => Evidence::none("the scenario was not reached"),
+    };
+    enter_scenario(judge, "recovery.overflow_recovered_ms", scenario::QUEUE_OVERFLOW, back);
     match (unwanted(judge.analysis), ledger_only(judge.analysis)) {
         (Some(reason), _) => judge.enter_skipped(OPERATIONS_LOST, &reason),
         (None, Some(reason)) => judge.enter_unknown(OPERATIONS_LOST, reason),
@@ -126,11 +137,12 @@ pub(super) fn enter_scenario(judge: &mut Judge<'_>, id: &str, name: &str, eviden
 }
 
 /// The longest of some moments over all faults. One that did not come is a FAIL where it was watched for longer
-/// than the limit.
-fn times<'a>(
+/// than the limit; one that is not known leaves a FAIL of others as it is.
+pub(crate) fn times<'a>(
     faults: &[&'a FaultFacts<'a>],
     of: impl Fn(&'a FaultFacts<'a>) -> Vec<&'a Observed>,
     limit_ms: f64,
+    samples_of: &'static str,
     source: &str,
 ) -> Evidence {
     let mut longest_us = None;
@@ -145,8 +157,10 @@ fn times<'a>(
     }
     unknown.dedup();
     let none = faults.is_empty().then_some("no such fault was made");
-    let mut evidence = Evidence::of(longest_us.map(Estimate::ms), faults.len() as u64, "faults", source).spoiled(none);
-    evidence.spoiled.extend(unknown);
+    let is_past = longest_us.is_some_and(|us| us as f64 >= limit_ms * 1e3);
+    let mut evidence =
+        Evidence::of(longest_us.map(Estimate::ms), faults.len() as u64, samples_of, source).spoiled(none);
+    if is_past { &mut evidence.doubts } else { &mut evidence.spoiled }.extend(unknown);
     evidence
 }
 
@@ -193,6 +207,24 @@ fn all_skipped(analysis: &Analysis) -> Option<String> {
     let skipped = |name: &str| analysis.scenarios.get(&(number, name.to_owned()))?.skipped.clone();
     let (node, partition) = (skipped(scenario::NODE_FAILURE)?, skipped(scenario::NETWORK_PARTITION)?);
     Some(if node == partition { node } else { format!("{node}; {partition}") })
+}
+
+/// How long queue depth and P95 took to be as before. What did not come is a FAIL where it was watched for as long as
+/// the limit.
+pub(super) fn back_again(queue: &QueueFacts<'_>, limit_ms: f64) -> Evidence {
+    let source = "from the end of the excess until queue depth and P95 were within twice what they were before";
+    let (ms, source) = match &queue.recovered {
+        Recovered::Within { ms } => (*ms, source.to_string()),
+        Recovered::Not { watched_ms } if *watched_ms as f64 >= limit_ms => {
+            (*watched_ms, format!("{source}; they were not as long as they were watched"))
+        }
+        Recovered::Not { watched_ms } => {
+            return Evidence::none(format!("not seen within {}", format::duration_ms(*watched_ms)));
+        }
+        Recovered::Unknown(why) => return Evidence::none(why.clone()),
+    };
+    let no_refusal = (!queue.has_refusals()).then_some("no refusal was seen, so the queue was not full");
+    Evidence::of(Some(Estimate::count(ms)), 1, "runs", &source).spoiled(doubt::unsent(&queue.load)).spoiled(no_refusal)
 }
 
 /// Queued operations that did not end ok, for all their retries.

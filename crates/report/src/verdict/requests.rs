@@ -8,7 +8,10 @@ use super::evidence::Evidence;
 use crate::analysis::{Analysis, KindSecond, Part, Window};
 use crate::facts::Sustained;
 use crate::format;
-use crate::stats::{Side, Sparse, mean_bound, ratio_bound, share_lower_bound, share_samples_needed, share_upper_bound};
+use crate::stats::{
+    Drawn, Percentile, Side, Sparse, mean_bound, ratio_bound, share_lower_bound, share_samples_needed,
+    share_upper_bound,
+};
 
 /// A share of rare events, in percent, to be under its limit: the exact bound.
 pub(crate) fn share_under(events: u64, of: u64, limit: f64, samples_of: &'static str, source: &str) -> Evidence {
@@ -26,26 +29,20 @@ pub(crate) fn share_over(good: u64, of: u64, limit: f64, samples_of: &'static st
         .needing(needed)
 }
 
-/// A percentile of merged histograms, with its bound in microseconds as drawn over so many seconds.
-pub(crate) fn percentile(
-    part: &Part,
-    quantile: f64,
-    (bound_us, seconds): (Option<f64>, usize),
-    limit_ms: f64,
-    source: &str,
-) -> Evidence {
+/// A percentile of merged histograms, with the bound that was drawn of it.
+pub(crate) fn percentile(part: &Part, percentile: Percentile, drawn: Drawn, limit_ms: f64, source: &str) -> Evidence {
     let Some(hist) = part.latency.as_ref().filter(|hist| !hist.is_empty()) else {
         return Evidence::none("no latency was recorded");
     };
-    let estimate = hist.quantile_us(quantile).map(Estimate::ms);
-    let bound = bound_us.zip(estimate).map(|(bound_us, estimate)| (bound_us / 1e3).max(estimate.value()));
+    let estimate = hist.quantile_us(percentile.quantile()).map(Estimate::ms);
+    let bound = drawn.us().zip(estimate).map(|(bound_us, estimate)| (bound_us / 1e3).max(estimate.value()));
     let needed = needed_for(estimate, bound, limit_ms, hist.count());
     Evidence::of(estimate, hist.count(), "requests", source)
         .bounded(bound)
         .needing_about(needed)
-        .spoiled(doubt::too_few_beyond(hist.count(), quantile))
+        .spoiled(doubt::too_few_beyond(hist.count(), percentile))
         .excused(doubt::lag(part, limit_ms))
-        .doubted(doubt::short_window(seconds as u64))
+        .doubted(doubt::short_window(drawn.seconds()))
 }
 
 /// The P95 of the sustained window.
@@ -54,8 +51,7 @@ pub(crate) fn sustained_p95(sustained: &Sustained<'_>, limit_ms: f64, seed: u64)
         return Evidence::none(why);
     }
     let source = "latency from the intended send time, merged histograms of the sustained window";
-    let bound = (sustained.p95_bound_us(seed), sustained.loads.len());
-    percentile(&sustained.judged, 0.95, bound, limit_ms, source)
+    percentile(&sustained.judged, Percentile::P95, sustained.p95_drawn(seed), limit_ms, source)
         .paced(sustained.planned_a_second())
         .advised("see the queue and the CPU of the replicas; add replicas (erlmcp cluster scale N) or offer less")
 }

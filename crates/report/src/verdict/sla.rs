@@ -45,40 +45,21 @@ pub(super) fn error_rate(sustained: &Sustained<'_>, limit: f64) -> Evidence {
 }
 
 fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
+    let each = match sustained.memory_each(memory) {
+        Ok(each) => each,
+        Err(why) => return Evidence::none(why),
+    };
     let server = &sustained.server;
-    let missing = || server.missing.clone().unwrap_or_else(|| "the target gives no memory figures".into());
-    let Some(at_n) = server.memory_mean() else {
-        return Evidence::none(if sustained.window.is_none() { doubt::NO_WINDOW.into() } else { missing() });
-    };
-    let reference = match &memory.reference {
-        Ok(reference) => *reference,
-        Err(why) => return Evidence::none(why.clone()),
-    };
-    let connections = sustained.held.agents_min.unwrap_or(0);
-    let target = sustained.held.target;
-    let is_held = connections > 0 && connections * 100 >= target * 99;
-    let not_held = (!is_held)
-        .then(|| format!("{} of {} connections were open", format::count(connections), format::count(target)));
-    // Streams are on connections, too, which the server holds like the others.
-    let streams = sustained.held.streams_min;
-    let per_connection = |bytes: f64| (bytes - reference) / (connections + streams).max(1) as f64;
     let values: Vec<f64> = server.memory.iter().map(|point| point.1).collect();
-    let shrank = (at_n < reference).then_some("memory with connections was below that without");
-    let is_other = server.replica_sets.iter().any(|replicas| *replicas != memory.replicas);
-    let other_replicas =
-        is_other.then_some("replicas came or went between the measurement before the ramp and the end of the load");
     let weak = matches!(server.memory_source, MemorySource::Rss | MemorySource::Reported | MemorySource::None);
     let source = format!(
         "{} of all replicas, less {} before the ramp{}",
         memory_source(server.memory_source),
-        format::bytes(reference),
-        if streams > 0 { ", streams and their connections among them" } else { "" }
+        format::bytes(each.reference),
+        if sustained.held.streams_min > 0 { ", streams and their connections among them" } else { "" }
     );
-    Evidence::of(Some(Estimate::Number(per_connection(at_n))), server.memory.len() as u64, "samples", &source)
-        .bounded(mean_bound(&values, Side::Upper, seed).map(per_connection))
-        .spoiled(not_held)
-        .spoiled(shrank)
-        .spoiled(other_replicas)
+    Evidence::of(Some(Estimate::Number(each.bytes())), server.memory.len() as u64, "samples", &source)
+        .bounded(mean_bound(&values, Side::Upper, seed).map(|bytes| each.of(bytes)))
         .doubted(memory.used_before.clone())
         .doubted(memory.unknown_before.clone())
         .doubted(weak.then(|| "resident memory is all that is known; it does not tell a connection's own".into()))

@@ -83,6 +83,7 @@ static THRESHOLDS: &[Threshold] = &[
     row("recovery.reconnect_percent", "Connections re-established", FAIL, Above, 95.0, "%"),
     row("recovery.streams_back_ms", "Lost streams acknowledged again", FAIL, AtMost, 2_000.0, "ms"),
     row("recovery.overflow_lost_count", "Operations lost in the overflow", FAIL, AtMost, 0.0, "operations"),
+    row("recovery.overflow_recovered_ms", "Queue overflow recovered", FAIL, Below, 30_000.0, "ms"),
     row(
         "recovery.operations_lost_count",
         "Operations lost, doubled, invented or mixed up",
@@ -101,6 +102,7 @@ static THRESHOLDS: &[Threshold] = &[
     row("performance.ramp_cps", "Unpaced ramp", PERF, AtLeast, 5_000.0, "conn/s"),
     row("performance.sustained_mean_ms", "Mean latency, sustained", PERF, Below, 50.0, "ms"),
     row("performance.back_pressure_p95_ms", "P95 of accepted requests under back-pressure", PERF, Below, 100.0, "ms"),
+    row("performance.burst_recovered_ms", "Steady again after the burst", PERF, Below, 30_000.0, "ms"),
     row("performance.crashes_count", "Replicas crashed", PERF, AtMost, 0.0, "crashes"),
     row("performance.cooldown_open_count", "Open after the graceful cool-down", PERF, AtMost, 0.0, "connections"),
     row("capacity.rate_rps", "Requests/s that keep the objective", CAPACITY, Above, 0.0, "req/s"),

@@ -1,5 +1,6 @@
 use erlmcp_record::names::cause;
 
+use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
@@ -11,10 +12,15 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     let nothing = || (all.planned == 0).then_some("no request was planned");
     let wrong = all.causes.get(cause::ANOTHER_ID).copied().unwrap_or(0);
     let of = |found: u64, source: &str| {
-        Evidence::of(Some(Estimate::count(found)), all.planned, "requests", source).spoiled(nothing())
+        // What an agent had read when it died is not known.
+        Evidence::of(Some(Estimate::count(found)), all.planned, "requests", source)
+            .spoiled(nothing())
+            .doubted(doubt::lost(judge.analysis, u8::MAX))
     };
-    judge.enter("run.wrong_id_answers_count", of(wrong, "all requests of the run"));
-    judge.enter("run.surplus_answers_count", of(all.surplus_answers, "all connections of the run"));
+    let (wrong, surplus) =
+        (of(wrong, "all requests of the run"), of(all.surplus_answers, "all connections of the run"));
+    judge.enter("run.wrong_id_answers_count", wrong);
+    judge.enter("run.surplus_answers_count", surplus);
     judge.enter("run.ledger_difference_count", ledger(judge.analysis));
 }
 

@@ -9,7 +9,7 @@ use super::judge::Judge;
 use super::{Comparison, Limit, requests};
 use crate::analysis::{Analysis, ClassPart, Part};
 use crate::facts::Sustained;
-use crate::stats::{Side, percentile_bound};
+use crate::stats::{Drawn, Percentile};
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let (analysis, facts) = (judge.analysis, judge.facts);
@@ -49,8 +49,8 @@ fn evidence(analysis: &Analysis, sustained: &Sustained<'_>, class: &ClassPart, l
     let none = (class.planned == 0).then(|| "no request of it was planned in the window".to_string());
     let evidence = match limit {
         ClassLimit::Latency { percent, limit_ms } => {
-            let (quantile, spans) = (percent / 100.0, class.spans());
-            let bound = percentile_bound(&spans, quantile, Side::Upper, analysis.seed());
+            let percentile = Percentile::of_percent(*percent);
+            let drawn = Drawn::of(&class.spans(), percentile, analysis.seed());
             // The generator's lag is that of all requests together.
             let part = Part {
                 latency: class.latency.clone(),
@@ -59,7 +59,7 @@ fn evidence(analysis: &Analysis, sustained: &Sustained<'_>, class: &ClassPart, l
                 ..Part::default()
             };
             let source = "latency from the intended send time, sustained window, as the workload expects";
-            requests::percentile(&part, quantile, (bound, spans.len()), *limit_ms, source)
+            requests::percentile(&part, percentile, drawn, *limit_ms, source)
         }
         ClassLimit::ErrorsPercent(percent) => {
             let source = "planned and not ok, over planned, sustained window, as the workload expects";

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, WATCH_VERSION};
 use crate::Analysis;
 use crate::slo::{Slo, Tally};
+use crate::verdict;
 
 /// What became of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +101,10 @@ impl Check {
         let part = analysis.part(false, |key| key.kind == Kind::Load && Some(key.phase) == sustained);
         let calls = analysis.config.as_ref().map(|config| config.calls.clone()).unwrap_or_default();
         let causes = part.causes.clone();
-        let judged = Tally::of(part).judge(slo);
+        let mut judged = Tally::of(part).judge(slo);
+        // Nothing is shown of the server by figures that do not add up, nor by those of an agent that died.
+        let broken = verdict::invalid(analysis).or_else(|| verdict::doubt::lost(analysis, u8::MAX));
+        judged.generator = broken.or(judged.generator);
         let generator = judged.generator.is_some();
         let (outcome, reasons) = match (judged.generator, judged.few) {
             (Some(generator), _) => (Outcome::Inconclusive, vec![generator]),

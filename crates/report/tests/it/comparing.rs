@@ -205,3 +205,19 @@ fn conditions_are_read_and_said_again() {
         assert!(text.parse::<Condition>().is_err_and(|told| told.contains(why)), "{text:?}");
     }
 }
+
+#[test]
+fn latencies_that_the_generator_may_have_made_do_not_fail() {
+    let lagging = with(|_, load| {
+        load.slow.push((50_000, 3_000));
+        load.send_lag_us = 20_000;
+    });
+    let verdict = |condition: &str, other: &Analysis| {
+        let found = compared(&usual(), other, &[condition]);
+        found.conditions[0].verdict.clone()
+    };
+    let reason = verdict("p95>+10%", &lagging);
+    assert!(reason.reason().is_some_and(|why| why.contains("send lag")), "{reason:?}");
+    let slow = with(|_, load| load.slow.push((50_000, 3_000)));
+    assert_eq!(verdict("p95>+10%", &slow), Verdict::Fail);
+}

@@ -100,7 +100,7 @@ fn limit(name: &str, after_s: u32, more: &[(&str, f64)]) -> ScenarioRow {
         (detail::RETRY_AFTER_S, 2.0),
         (detail::BACK_MS, 40.0),
         (detail::FROM_MS, from_ms),
-        (detail::TO_MS, from_ms + 2_000.0),
+        (detail::TO_MS, from_ms + 3_000.0),
     ];
     let mut row = scene(LIMITS, name, (after_s, 8), &good);
     row.detail.extend(figures(more));
@@ -156,6 +156,8 @@ fn what_others_feel_meanwhile_is_judged_and_no_more() {
     assert!(ratio.parse::<f64>().expect("a number") > 40.0, "{ratio}");
     let lossy = limits(|_| {}, Some((3, 2, 5_000, 10)));
     assert_eq!(verdict(&lossy, "limits.others_error_percent"), "FAIL");
+    // One lost of 12,000 is under the limit, and its bound is not.
+    assert_eq!(verdict(&limits(|_| {}, Some((3, 1, 5_000, 4))), "limits.others_error_percent"), "INCONCLUSIVE");
     let elsewhere = limits(|_| {}, Some((30, 5, 250_000, 10)));
     assert_eq!(verdict(&elsewhere, "limits.others_p95_ms"), "PASS", "no visitor was there then");
     assert_eq!(verdict(&elsewhere, "limits.others_error_percent"), "PASS");
@@ -252,9 +254,60 @@ fn what_was_not_done_is_not_judged() {
     assert_eq!(reason(&skipped, "failover.scaled_ms"), "no fault driver");
 }
 
+#[test]
+fn a_kill_that_was_not_seen_is_no_pass_and_hides_no_failure() {
+    let with_unseen = |served: u64| {
+        suite(move || {
+            let mut entries = load(FAILOVER, None);
+            entries.extend(kill(FAILOVER, scenario::KILLS_IN_TURN, (1, 1, 5), served));
+            entries.extend(kill(FAILOVER, scenario::KILLS_IN_TURN, (2, 2, 20), 100).into_iter().take(1).map(|row| {
+                let Entry::Fault(row) = row else { unreachable!("a kill begins with its fault") };
+                Entry::Fault(FaultRow { effect_us: None, ..row })
+            }));
+            entries.push(Entry::Scenario(scene(FAILOVER, scenario::KILLS_IN_TURN, (2, 30), &[])));
+            entries
+        })
+    };
+    let summary = with_unseen(100);
+    for id in ["served_again_ms", "reconnected_percent"] {
+        assert_eq!(verdict(&summary, &format!("failover.{id}")), "INCONCLUSIVE", "{id}");
+        assert!(reason(&summary, &format!("failover.{id}")).contains("1 kill had no effect that was seen"));
+    }
+    assert_eq!(verdict(&with_unseen(99), "failover.served_again_ms"), "FAIL");
+}
+
+#[test]
+fn clients_that_were_watched_for_less_than_the_limit_did_not_fail() {
+    let served = |watched_s: u32| {
+        suite(move || {
+            let mut entries = load(FAILOVER, None);
+            entries.extend(kill(FAILOVER, scenario::KILLS_IN_TURN, (1, 1, 5), 99));
+            entries.push(Entry::Scenario(scene(FAILOVER, scenario::KILLS_IN_TURN, (2, 3 + watched_s), &[])));
+            entries
+        })
+    };
+    assert_eq!(verdict(&served(3), "failover.served_again_ms"), "INCONCLUSIVE");
+    assert_eq!(verdict(&served(6), "failover.served_again_ms"), "FAIL");
+    assert!(check(&served(6), "failover.served_again_ms").estimate.is_some_and(f64::is_finite));
+}
+
 fn failures(bad: Option<(u32, u32, u64, u64)>) -> Summary {
+    failures_of(load(FAILURES, bad))
+}
+
+fn failures_with(change: impl Fn(&mut erlmcp_record::IntervalRow)) -> Summary {
+    let mut load = load(FAILURES, None);
+    for row in &mut load {
+        if let Entry::Interval(row) = row {
+            change(row);
+        }
+    }
+    failures_of(load)
+}
+
+fn failures_of(load: Vec<Entry>) -> Summary {
     suite(move || {
-        let mut entries = load(FAILURES, bad);
+        let mut entries = load.clone();
         entries.extend(kill(FAILURES, scenario::FAULTS, (1, 1, 10), 100));
         entries.push(Entry::Scenario(scene(FAILURES, scenario::FAULTS, (2, 40), &[])));
         entries
@@ -271,6 +324,13 @@ fn a_fault_of_the_suite_has_its_dip() {
     // Half of a second's requests are lost, which the first slots have.
     let dipped = failures(Some((10, 1, 5_000, 500)));
     assert_eq!(check(&dipped, "failures.longest_dip_ms").estimate, Some(500.0));
+    let unsent = failures_with(|row| {
+        if row.second == begins_s(FAILURES) + 10 {
+            row.slots.iter_mut().for_each(|slot| slot.fates = fates(&[(Fate::UnsentNoTime, slot.planned)]));
+            row.fates = fates(&[(Fate::UnsentNoTime, row.planned)]);
+        }
+    });
+    assert_eq!(check(&unsent, "failures.longest_dip_ms").estimate, Some(0.0), "that is the generator's");
     let depth = dipped.figure(phase::FAILURE_SCENARIOS, "kill_dip_depth_percent").expect("a figure");
     assert_eq!(depth.plain(), "100.0");
 }
@@ -347,9 +407,24 @@ fn parts_whose_counts_agree_pass_and_others_fail() {
         (scenario::BATCHING, detail::DIFFERENCE, 2.0, "batches_difference_count", "FAIL"),
         (scenario::SESSION_TOKENS, detail::DIFFERENCE, 1.0, "tokens_difference_count", "FAIL"),
         (scenario::FAN_OUT, detail::DIFFERENCE, 1.0, "notifications_difference_count", "FAIL"),
+        (scenario::FAN_OUT, detail::TAKEN, 0.0, "notifications_difference_count", "INCONCLUSIVE"),
     ];
     for (name, figure, value, id, expected) in cases {
         assert_eq!(verdict(&of(name, figure, value), &format!("integration.{id}")), expected, "{name} {figure}");
+    }
+}
+
+#[test]
+fn what_was_not_found_out_of_the_queue_is_not_0() {
+    let without = |figure: &'static str| {
+        integration(move |_, row| {
+            row.detail.remove(figure);
+        })
+    };
+    let cases =
+        [(detail::QUEUE_DEPTH_MAX, "queue_filled_percent"), (detail::WORKERS_ACTIVE_MAX, "workers_used_percent")];
+    for (figure, id) in cases {
+        assert_eq!(verdict(&without(figure), &format!("integration.{id}")), "INCONCLUSIVE", "{id}");
     }
 }
 

@@ -7,7 +7,7 @@ use erlmcp_report::{Summary, render};
 
 use crate::story::rows::fates;
 use crate::story::{Story, analysis};
-use crate::{reason, verdict};
+use crate::{check, reason, verdict};
 
 const EFFECT: &str = "faults.effect_count";
 const HEALED: &str = "faults.unhealed_count";
@@ -96,9 +96,77 @@ fn a_fault_without_effect_shows_nothing() {
         row.effect_us = None;
         row.note = Some("packets were not seen to be dropped".into());
     });
-    assert_eq!(verdict(&summary, EFFECT), "FAIL", "at least one was to have an effect");
+    assert_eq!(verdict(&summary, EFFECT), "INCONCLUSIVE", "that it had none is not the target's");
     assert_eq!(verdict(&summary, RECOVERED), "INCONCLUSIVE");
     assert_eq!(summary.faults[0].verdict.reason(), Some("packets were not seen to be dropped"));
+}
+
+/// The same with one more fault, whose effect was not seen.
+fn with_unseen(change: impl Fn(&mut FaultRow)) -> Summary {
+    let mut rows = listed(change);
+    let mut unseen = rows.iter().find_map(|row| match row {
+        Entry::Fault(row) if row.scenario == scenario::FAULTS => Some(row.clone()),
+        _ => None,
+    });
+    if let Some(row) = &mut unseen {
+        (row.id, row.replica, row.effect_us) = (row.id + 1, Some(3), None);
+    }
+    let end = rows.pop().expect("a run has an end");
+    rows.extend(unseen.map(Entry::Fault).into_iter().chain([end]));
+    analysis(&rows).summary()
+}
+
+#[test]
+fn a_fault_without_effect_beside_others_is_no_pass_and_hides_no_failure() {
+    let summary = with_unseen(|_| {});
+    for id in ALL {
+        assert_eq!(verdict(&summary, id), "INCONCLUSIVE", "{id}");
+        assert!(reason(&summary, id).contains("1 of 2 faults had no effect that was seen"), "{}", reason(&summary, id));
+    }
+    let failed = with_unseen(|row| row.cluster_detected_us = None);
+    assert_eq!(verdict(&failed, DETECTED), "FAIL");
+}
+
+#[test]
+fn an_agent_that_died_under_a_list_of_faults_leaves_no_verdict_on_them() {
+    let mut rows = listed(|_| {});
+    let note = Some("agent 2 died: signal 9".to_string());
+    let (name, at_us) = (erlmcp_record::names::finding::AGENT_LOST.to_string(), 40_000_000);
+    let lost = erlmcp_record::FindingRow { phase: 4, at_us, name, value: Some(1.0), note };
+    let end = rows.pop().expect("a run has an end");
+    rows.extend([Entry::Finding(lost), end]);
+    let summary = analysis(&rows).summary();
+    for id in ALL {
+        assert_eq!(verdict(&summary, id), "INCONCLUSIVE", "{id}");
+        assert!(reason(&summary, id).contains("agent 2 died"), "{}", reason(&summary, id));
+    }
+    assert_eq!(verdict(&summary, "run.wrong_id_answers_count"), "INCONCLUSIVE", "what it had read is not known");
+}
+
+#[test]
+fn a_second_of_two_faults_at_once_is_one() {
+    let mut rows = listed(|_| {});
+    let mut twin = None;
+    let mut from = 0;
+    for row in &mut rows {
+        if let Entry::Fault(row) = row
+            && row.scenario == scenario::FAULTS
+        {
+            from = (row.effect_us.expect("seen") / 1_000_000) as u32;
+            twin = Some(FaultRow { id: row.id + 1, replica: Some(3), ..row.clone() });
+        }
+    }
+    for row in &mut rows {
+        if let Entry::Interval(row) = row
+            && (from + 1..=from + 2).contains(&row.second)
+        {
+            row.fates = fates(&[(Fate::TimedOut, row.planned)]);
+        }
+    }
+    let end = rows.pop().expect("a run has an end");
+    rows.extend(twin.map(Entry::Fault).into_iter().chain([end]));
+    let summary = analysis(&rows).summary();
+    assert_eq!(check(&summary, PROGRESS).estimate, Some(2.0));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use erlmcp_record::names::finding;
 use erlmcp_record::{EndRow, Ended, Entry, Fate, FateCounts, FindingRow, Kind};
+use erlmcp_report::slo::Slo;
 use erlmcp_report::verdict::Verdict;
+use erlmcp_report::watch::{Asked, Check, Outcome};
 use erlmcp_report::{ExitCode, Finish, exit_code};
 
 use crate::story::{LOAD_FROM, Story, analysis};
@@ -245,6 +247,22 @@ fn an_agent_that_died_leaves_unknown_fates_and_no_verdict_on_its_phase() {
     assert_eq!(verdict(&summary, "cooldown.agents_open_count"), "PASS", "its connections died with it");
     assert!(erlmcp_report::render::console(&summary).contains("TEST EXECUTION ENDED EARLY: INCONCLUSIVE"));
     assert_eq!(exit_code(&summary), ExitCode::Inconclusive);
+}
+
+#[test]
+fn a_check_of_a_watch_says_nothing_where_an_agent_died_or_the_ledger_does_not_balance() {
+    let slo: Slo = "p99<1s".parse().expect("an objective");
+    let check = |rows: &[Entry]| Check::of(&analysis(rows), String::new(), Asked::default(), &slo);
+    assert_eq!(check(&Story::short().rows()).outcome, Outcome::Kept);
+    let dead = check(&an_agent_dies());
+    assert_eq!((dead.outcome, dead.reasons), (Outcome::Inconclusive, vec!["agent 2 died: signal 9".to_string()]));
+    let mut rows = Story::short().rows();
+    let is_it = |row: &&mut Entry| matches!(row, Entry::Interval(row) if row.second == 50 && row.agent == 1);
+    let Some(Entry::Interval(row)) = rows.iter_mut().find(is_it) else { panic!("there is load") };
+    row.fates = crate::story::rows::fates(&[(Fate::Ok, 5_999)]);
+    let invalid = check(&rows);
+    assert_eq!(invalid.outcome, Outcome::Inconclusive);
+    assert!(invalid.reasons[0].contains("the run is invalid"), "{:?}", invalid.reasons);
 }
 
 #[test]

@@ -29,8 +29,9 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let rate = config.rate();
     let sweep =
         RateSweep { rates: RATES.iter().map(|part| rate * part).collect(), each, p95_max: Duration::from_millis(100) };
-    let curve =
-        Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(2.0, third.as_secs_f64().clamp(2.0, 20.0)).ceil());
+    let longest = third.as_secs_f64().clamp(2.0, 20.0);
+    // A percentile has no bound in less than five whole seconds.
+    let curve = Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(longest.min(6.0), longest).ceil());
     let curve = Load { rate, duration: curve, line_every: None, shaped: false };
     let mut steps = vec![
         Step::scenario(scenario::RATE_SWEEP, "rate sweep to the knee", Block::RateSweep(sweep)),

@@ -182,6 +182,11 @@ impl Story {
         self.hists.borrow_mut().entry(values.to_vec()).or_insert_with(|| rows::hist(values)).clone()
     }
 
+    /// Before it the suite has its load scaling.
+    fn load_from(&self) -> u32 {
+        if self.scenes.is_some() { 16 } else { LOAD_FROM }
+    }
+
     /// The server's second, the agents' own, and their connections.
     fn second(&self, phase: u8, second: u32, open: u64) {
         let mut sample = rows::sample(second, open, REPLICAS);
@@ -284,7 +289,8 @@ impl Story {
 
     /// The load, then the closing sweep; the second in which the phase ended.
     fn sustained(&self) -> u32 {
-        self.started(3, 8, self.seconds + 3);
+        let load_from = self.load_from();
+        self.started(3, load_from - 2, self.seconds + 3);
         let seconds = self.interrupted_after.unwrap_or(self.seconds);
         let of = |agent: u32, kind: Kind, block: u32| Block { agent, phase: 3, block, kind };
         let mut planned = BTreeMap::new();
@@ -299,18 +305,18 @@ impl Story {
                 open: CONNECTIONS,
             };
             (self.load)(at, &mut load);
-            self.second(3, LOAD_FROM + at, load.open);
+            self.second(3, load_from + at, load.open);
             for agent in AGENTS {
-                let row = self.load_row(of(agent, Kind::Load, 30_000), LOAD_FROM + at, &load);
+                let row = self.load_row(of(agent, Kind::Load, 30_000), load_from + at, &load);
                 *planned.entry(agent).or_insert(0) += row.planned;
                 self.push(Entry::Interval(row));
             }
         }
         for agent in AGENTS {
-            let row = of(agent, Kind::Load, 30_000).row(planned[&agent], LOAD_FROM, self.seconds);
+            let row = of(agent, Kind::Load, 30_000).row(planned[&agent], load_from, self.seconds);
             self.rows.borrow_mut().insert(load_rows, row);
         }
-        let end = LOAD_FROM + seconds;
+        let end = load_from + seconds;
         if self.interrupted_after.is_none() {
             for agent in AGENTS {
                 let block = of(agent, Kind::Sweep, 30_001);

@@ -6,6 +6,9 @@ use erlmcp_record::{Entry, Fate, Kind, PhaseEvent, ScenarioRow};
 use super::rows::{self, Block, SECOND_US};
 use super::{AGENTS, CONNECTIONS, REPLICAS, Story};
 
+/// Each load of a scenario lasts so long.
+const LOAD_S: u32 = 5;
+
 /// A scenario, as it is told to be.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
@@ -83,11 +86,11 @@ impl Story {
         self.ended(1, 1);
     }
 
-    /// 300 connections, then all of them: a second of ramp and three of load each.
+    /// 1,000 connections, then all of them: a second of ramp and five of load each.
     fn scaling(&self, change: &dyn Fn(&mut Scene)) {
-        self.started(2, 1, 7);
+        self.started(2, 1, 13);
         for (at, (connections, more, from)) in
-            [(300, 300, 1), (CONNECTIONS, CONNECTIONS - 300, 4)].into_iter().enumerate()
+            [(1_000, 1_000, 1), (CONNECTIONS, CONNECTIONS - 1_000, 7)].into_iter().enumerate()
         {
             let (ramp, load) = (20_000 + 32 * at as u32, 20_016 + 32 * at as u32);
             self.second(2, from, connections);
@@ -103,10 +106,10 @@ impl Story {
             row.detail.insert(detail::RAMP_MS.into(), 900.0);
             self.scene(change, row, &[], 0);
             let name = format!("{}{connections}", scenario::SCALE_LOAD);
-            let row = rows::scenario(2, &name, (from, from + 4), &[load]);
+            let row = rows::scenario(2, &name, (from, from + LOAD_S + 1), &[load]);
             self.scene(change, row, &[SceneLoad::of(12_000)], connections);
         }
-        self.ended(2, 8);
+        self.ended(2, 14);
     }
 
     fn distribution(&self, change: &dyn Fn(&mut Scene), from: u32) -> u32 {
@@ -115,7 +118,7 @@ impl Story {
         let mut block = 40_000;
         let mut next = |name: &str, loads: &[SceneLoad]| {
             let blocks: Vec<u32> = (0..loads.len() as u32).map(|index| block + index).collect();
-            let seconds = 3 * loads.len() as u32 + 1;
+            let seconds = LOAD_S * loads.len() as u32 + 1;
             self.scene(change, rows::scenario(4, name, (at, at + seconds), &blocks), loads, CONNECTIONS);
             at += seconds;
             block += 16;
@@ -136,7 +139,7 @@ impl Story {
         at
     }
 
-    /// The scenario as it was changed, and three seconds of each of its loads.
+    /// The scenario as it was changed, and five seconds of each of its loads.
     fn scene(&self, change: &dyn Fn(&mut Scene), row: ScenarioRow, loads: &[SceneLoad], open: u64) {
         let mut scene = Scene { row, loads: loads.to_vec() };
         change(&mut scene);
@@ -144,14 +147,14 @@ impl Story {
         // Whole seconds, as many for each.
         let mut from = (row.started_us / SECOND_US) as u32 + 1;
         for (block, load) in row.blocks.iter().zip(&loads) {
-            for second in from..from + 3 {
+            for second in from..from + LOAD_S {
                 self.second(row.phase, second, open);
             }
             for agent in AGENTS {
                 let its = Block { agent, phase: row.phase, block: *block, kind: Kind::Load };
                 self.scene_load(its, from, load);
             }
-            from += 3;
+            from += LOAD_S;
         }
         self.push(Entry::Scenario(row));
     }
@@ -162,10 +165,12 @@ impl Story {
             counts.extend(&load.others);
         }
         let fates = rows::fates(&counts);
-        let Entry::Block(mut row) = block.row(fates.total() * 3, from, 3) else { unreachable!("a block's row") };
+        let Entry::Block(mut row) = block.row(fates.total() * u64::from(LOAD_S), from, LOAD_S) else {
+            unreachable!("a block's row")
+        };
         row.rate = load.ok as f64 / 2.0;
         self.push(Entry::Block(row));
-        for second in from..from + 3 {
+        for second in from..from + LOAD_S {
             let mut row = block.interval(second, fates);
             // A few in a hundred are slower.
             let slow = load.ok / 100;
