@@ -17,10 +17,10 @@ pub(crate) struct EntryArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Ask for bearer tokens: a file of hashed ones, as `erlmcp token` makes its lines
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "asks")]
     pub(crate) tokens: Option<PathBuf>,
     /// Ask for signed tokens (JWT): the keys of their issuer, JWKS in a file or at an address
-    #[arg(long, value_name = "FILE|URL", requires_all = ["jwt_issuer", "jwt_audience"])]
+    #[arg(long, value_name = "FILE|URL", group = "asks", requires_all = ["jwt_issuer", "jwt_audience"])]
     pub(crate) jwks: Option<String>,
     /// What `iss` of signed tokens has to be
     #[arg(long, value_name = "ISS", requires = "jwks", hide_short_help = true)]
@@ -32,7 +32,7 @@ pub(crate) struct EntryArgs {
     #[arg(long, value_name = "ALG", requires = "jwks", hide_short_help = true)]
     pub(crate) jwt_alg: Vec<String>,
     /// A scope that every MCP request needs (repeatable)
-    #[arg(long, value_name = "SCOPE", hide_short_help = true)]
+    #[arg(long, value_name = "SCOPE", requires = "asks", hide_short_help = true)]
     pub(crate) require_scope: Vec<String>,
     /// The address that clients know this server by, for its metadata [default: what they name in Host]
     #[arg(long, value_name = "URL", hide_short_help = true)]
@@ -41,13 +41,13 @@ pub(crate) struct EntryArgs {
     #[arg(long, value_name = "URL", hide_short_help = true)]
     pub(crate) authorization_server: Vec<String>,
     /// Requests of one principal in a second, on one process; more are refused (429)
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", requires = "asks", hide_short_help = true)]
     pub(crate) principal_requests: Option<u64>,
     /// Open streams of one principal, on one process
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", requires = "asks", hide_short_help = true)]
     pub(crate) principal_streams: Option<u64>,
     /// Legacy sessions of one principal, on one process
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", requires = "asks", hide_short_help = true)]
     pub(crate) principal_sessions: Option<u64>,
     /// Listen for other machines without asking who comes
     #[arg(long, hide_short_help = true)]

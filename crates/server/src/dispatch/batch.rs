@@ -42,8 +42,16 @@ impl Dispatcher {
         self.session = Some(session);
         self.batch = Some(Arc::clone(&batch));
         let mut called = None;
-        for text in messages {
+        for (place, text) in messages.into_iter().enumerate() {
             match read_message(text.as_bytes(), &self.message_limits) {
+                // The first was counted with the request that brought them.
+                Ok(message) if place > 0 && !self.is_within_quota() => {
+                    self.quota_used_up(message.id);
+                    self.count(Method::Unread, Outcome::Refused);
+                    if message.id.is_some() {
+                        batch.add(&self.body);
+                    }
+                }
                 Ok(message) => {
                     let request = Request { head, message: &message, closes, asker };
                     called = self.answer_part(&session, request, &batch).or(called);

@@ -13,7 +13,8 @@ use crate::answer::RpcError;
 use crate::entry::{Denied, Gate, StreamPlace};
 use crate::metrics::counters::{Method, Outcome, Reached};
 
-const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
+/// Where the metadata of a resource is, between its origin and its path (RFC 9728, section 3.1).
+pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
 const NOT_HERE: Refusal = Refusal::keeping(404, "there is nothing at this path of this address");
 
 impl Dispatcher {
@@ -57,11 +58,15 @@ impl Dispatcher {
     /// Where tokens for this server come from.
     pub(super) fn resource(&self, head: &Head<'_, '_>) -> Shown {
         let Some(gate) = &self.shared.gate else { return Shown::json(404, &json!({})) };
-        let mut resource = json!({
-            "resource": format!("{}/mcp", origin(gate, head)),
-            "authorization_servers": gate.config.authorization_servers,
-            "bearer_methods_supported": ["header"],
-        });
+        let named = resource(gate, head);
+        let path = head.path.strip_prefix(METADATA).unwrap_or_default();
+        if !["", "/mcp", split(&named).1].contains(&path) {
+            return Shown::json(404, &json!({}));
+        }
+        let mut resource = json!({"resource": named, "bearer_methods_supported": ["header"]});
+        if !gate.config.authorization_servers.is_empty() {
+            resource["authorization_servers"] = json!(gate.config.authorization_servers);
+        }
         if !gate.config.scopes.is_empty() {
             resource["scopes_supported"] = json!(gate.config.scopes);
         }
@@ -117,14 +122,22 @@ impl Dispatcher {
     }
 }
 
-/// The scheme, host and port that clients know this server by.
-fn origin(gate: &Gate, head: &Head<'_, '_>) -> String {
+/// The address that clients know this server by.
+fn resource(gate: &Gate, head: &Head<'_, '_>) -> String {
     if let Some(resource) = &gate.config.resource {
-        return resource.trim_end_matches('/').trim_end_matches("/mcp").to_string();
+        return resource.clone();
     }
     let host = head.known.host.value().and_then(|host| std::str::from_utf8(host).ok()).unwrap_or("localhost");
     let scheme = if gate.config.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}", head.authority.unwrap_or(host))
+    format!("{scheme}://{}/mcp", head.authority.unwrap_or(host))
+}
+
+/// The origin of an address, and its path; a path that is only "/" is none.
+fn split(resource: &str) -> (&str, &str) {
+    let authority = resource.find("://").map_or(0, |at| at + 3);
+    let at = resource[authority..].find('/').map_or(resource.len(), |at| authority + at);
+    let (origin, path) = resource.split_at(at);
+    (origin, if path == "/" { "" } else { path })
 }
 
 /// Tells how to come in (RFC 6750, RFC 9728).
@@ -133,7 +146,9 @@ fn challenge(gate: &Gate, head: &Head<'_, '_>, denied: &Denied, needed: &[String
     if denied.status == 503 {
         return retry_field(1_000);
     }
-    let mut field = format!("WWW-Authenticate: Bearer resource_metadata=\"{}{METADATA}\"", origin(gate, head));
+    let named = resource(gate, head);
+    let (origin, path) = split(&named);
+    let mut field = format!("WWW-Authenticate: Bearer resource_metadata=\"{origin}{METADATA}{path}\"");
     if let Some(error) = denied.error {
         field.push_str(&format!(", error=\"{error}\""));
     }
@@ -141,4 +156,21 @@ fn challenge(gate: &Gate, head: &Head<'_, '_>, denied: &Denied, needed: &[String
         field.push_str(&format!(", scope=\"{}\"", needed.join(" ")));
     }
     field + "\r\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metadata_of_a_resource_is_before_its_path() {
+        for (resource, origin, path) in [
+            ("https://mcp.example/api/mcp", "https://mcp.example", "/api/mcp"),
+            ("https://mcp.example:8443/mcp", "https://mcp.example:8443", "/mcp"),
+            ("https://mcp.example/", "https://mcp.example", ""),
+            ("https://mcp.example", "https://mcp.example", ""),
+        ] {
+            assert_eq!(split(resource), (origin, path), "{resource}");
+        }
+    }
 }

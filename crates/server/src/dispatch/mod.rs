@@ -44,6 +44,9 @@ use reply::Dates;
 use route::{ALLOW_ANY, Page, Route, route};
 pub(crate) use sessions::RETRY_MS;
 
+/// Nesting of JSON that the stack of a shard surely bears, whatever its limit says.
+const DEPTH_MAX: u32 = 1_024;
+
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker {
@@ -123,7 +126,7 @@ impl Dispatcher {
                 body_bytes_max: limits.body_bytes_max.min(u64::from(u32::MAX / 2)),
             },
             message_limits: MessageLimits {
-                depth_max: u32::try_from(limits.json_depth_max).unwrap_or(u32::MAX),
+                depth_max: u32::try_from(limits.json_depth_max).unwrap_or(u32::MAX).min(DEPTH_MAX),
                 id_bytes_max: bytes(limits.request_id_bytes_max),
             },
             shared: Arc::clone(shared),

@@ -3,6 +3,8 @@
 use erlmcp_protocol::server::legacy::{Said, said};
 use erlmcp_protocol::server::{Head, Method, Refusal};
 
+use super::entering::METADATA;
+
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -60,7 +62,7 @@ pub(crate) fn route(head: &Head<'_, '_>) -> Route {
         "/ready" => Page::Ready,
         "/metrics" => Page::Metrics,
         "/status" => Page::Status,
-        "/.well-known/oauth-protected-resource" | "/.well-known/oauth-protected-resource/mcp" => Page::Resource,
+        path if path.starts_with(METADATA) => Page::Resource,
         "*" => return refused(Refusal::keeping(400, "only OPTIONS may ask for *")),
         _ => return refused(Refusal::keeping(404, "there is nothing at this path; MCP is at /mcp")),
     };

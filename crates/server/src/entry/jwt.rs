@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::config::{EntryError, JwtConfig};
 use super::keys::{Found, Keys};
@@ -43,7 +43,13 @@ pub(super) struct Checker {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
-    exp: u64,
+    exp: Number,
+    /// What is no number would be passed over.
+    #[serde(default, rename = "nbf")]
+    _nbf: Option<Number>,
+    /// One that is a list would be searched.
+    #[serde(rename = "iss")]
+    _iss: String,
     #[serde(default)]
     scope: Value,
     #[serde(default)]
@@ -94,7 +100,8 @@ impl Checker {
             return Err(Untrusted::Bad);
         }
         let scopes = scopes(&claims.scope).chain(scopes(&claims.scp)).map(Into::into).collect();
-        let expires_s = claims.exp.saturating_add(LEEWAY_S);
+        // Fractions are allowed (RFC 7519, section 2).
+        let expires_s = claims.exp.as_f64().map_or(0, |exp| exp as u64).saturating_add(LEEWAY_S);
         Ok(Entry { principal: format!("jwt:{}", claims.sub).into(), scopes, expires_s })
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use erlmcp_server::{EntryConfig, Limits, Registry, Server, ServerConfig, new_token};
 
+use serde_json::json;
+
 use crate::client::{Answer, Client, Texts, eventually, start_with, stop};
 use crate::operations::{append, status};
 
@@ -110,6 +112,29 @@ fn a_scope_that_is_lacking_is_named_and_pages_have_their_own() {
     stop(guarded.server);
 }
 
+#[test]
+fn metadata_are_where_the_resource_is() {
+    let named = "https://mcp.example/api/mcp";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_, line) = new_token("alice", &[], None);
+    std::fs::write(folder.path().join("tokens"), line).expect("written");
+    let entry = EntryConfig {
+        tokens: Some(folder.path().join("tokens")),
+        resource: Some(named.into()),
+        ..EntryConfig::default()
+    };
+    let (server, address) =
+        start_with(ServerConfig { entry, registry: Registry::builtin(), ..ServerConfig::default() });
+    let texts = Texts(address);
+    let said = Client::connect(address).ask(texts.echo("x")).field("WWW-Authenticate").expect("a challenge");
+    let path = "/.well-known/oauth-protected-resource/api/mcp";
+    assert!(said.contains(&format!("resource_metadata=\"https://mcp.example{path}\"")), "{said}");
+    let shown = Client::connect(address).ask(texts.get(path)).json();
+    assert_eq!((&shown["resource"], shown.get("authorization_servers")), (&json!(named), None));
+    assert_eq!(Client::connect(address).ask(texts.get(&format!("{path}/x"))).status, 404);
+    stop(server);
+}
+
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
 
 #[test]
@@ -166,6 +191,29 @@ fn a_principal_has_its_share_of_streams_and_requests() {
     let counted = guarded.server.snapshot().limits_reached.into_iter().find(|one| one.limit == "principal");
     let refused = answers.iter().filter(|answer| answer.status == 429).count() as u64;
     assert_eq!(counted.map(|one| (one.count, one.at)), Some((refused, 1)));
+    stop(guarded.server);
+}
+
+#[test]
+fn each_message_of_a_batch_counts() {
+    let guarded = Guarded::start(Limits { principal_requests_max: 3, ..Limits::default() });
+    let (texts, alice) = (guarded.texts(), bearer(&guarded.alice));
+    let mut client = Client::connect(guarded.address);
+    let opened = client.ask(texts.post(&alice, &INITIALIZE.replace("2025-11-25", "2025-03-26")));
+    let session = opened.field("Mcp-Session-Id").expect("a session");
+    let fields = format!("{alice}MCP-Protocol-Version: 2025-03-26\r\nMcp-Session-Id: {session}\r\n");
+    let pings: Vec<_> = (0..64).map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "ping"})).collect();
+    let mut answers = Vec::new();
+    eventually("the batch itself is let in", || {
+        let answer = client.ask(texts.post(&fields, &json!(pings).to_string()));
+        answers = answer.json().as_array().cloned().unwrap_or_default();
+        answer.status == 200
+    });
+    let refused = answers.iter().filter(|answer| answer["error"]["code"] == 53_029).count();
+    let pinged = answers.iter().filter(|answer| answer["result"] == json!({})).count();
+    assert_eq!((answers.len(), refused + pinged), (64, 64), "{answers:?}");
+    // A second may begin in the middle.
+    assert!((1..=6).contains(&pinged), "{pinged}");
     stop(guarded.server);
 }
 

@@ -35,6 +35,10 @@ fn signed_tokens_are_taken_as_their_issuer_meant_them() {
         json!({"exp": hour(-60)}),
         json!({"exp": null}),
         json!({"nbf": hour(600)}),
+        json!({"nbf": hour(600).to_string()}),
+        json!({"nbf": []}),
+        json!({"iss": ["https://issuer.example"]}),
+        json!({"exp": hour(600).to_string()}),
         json!({"iss": "https://other.example"}),
         json!({"aud": "https://other.example"}),
         json!({"aud": []}),
@@ -45,6 +49,8 @@ fn signed_tokens_are_taken_as_their_issuer_meant_them() {
         let said = answer.field("WWW-Authenticate").unwrap_or_default();
         assert!(answer.status == 401 && said.contains("invalid_token"), "136: {claims}");
     }
+    let fraction = ask(address, &issuer.token(&header("k1"), &json!({"exp": hour(60) as f64 + 0.5, "nbf": -1.5})));
+    assert_eq!(fraction.status, 200);
     let small = ask(address, &issuer.token(&header("k1"), &json!({"scope": "other"})));
     assert_eq!(small.status, 403, "139");
     for id in ["k2", "../k1", ""] {

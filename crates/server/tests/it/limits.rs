@@ -298,3 +298,17 @@ fn age(to: &Reach<'_>) {
         assert_eq!(old.rest(), "");
     }
 }
+
+#[test]
+fn no_limit_of_depth_ends_the_process() {
+    let limits = Limits { json_depth_max: 1_000_000, ..Limits::default() };
+    let (server, address) =
+        start_with(ServerConfig { limits, registry: Registry::builtin(), ..ServerConfig::default() });
+    let texts = Texts(address);
+    for (depth, status) in [(1_000, 200), (100_000, 400)] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let answer = Client::connect(address).ask(texts.request("tools/list", &format!("\"x\":{deep},")));
+        assert_eq!(answer.status, status, "{depth}: {}", answer.body);
+    }
+    stop(server);
+}
