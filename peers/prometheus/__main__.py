@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -56,6 +57,21 @@ def promtool(*arguments, text=None):
     if told.returncode or (text and (told.stdout + told.stderr).strip()):
         sys.exit(f"FAIL promtool {arguments[0]} {arguments[1]}\n{told.stdout}{told.stderr}")
     print(f"ok   promtool {arguments[0]} {arguments[1]}")
+
+
+def mutations_are_found():
+    """The tests of the rules notice each alert that would never fire."""
+    alerts = (MONITORING / "rules" / "alerts.yml").read_text()
+    names = re.findall(r"- alert: (\w+)", alerts)
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(MONITORING, folder, dirs_exist_ok=True)
+        for name in names:
+            dumb = re.sub(rf"(- alert: {name}\n +expr: )(\|\n(?: {{10,}}.*\n)+|.*\n)", r"\1vector(0) > 1\n", alerts)
+            pathlib.Path(folder, "rules", "alerts.yml").write_text(dumb)
+            told = subprocess.run(["promtool", "test", "rules", f"{folder}/tests/alerts.yml"], capture_output=True, check=False)
+            if dumb == alerts or told.returncode == 0:
+                sys.exit(f"FAIL no test of the rules notices that {name} never fires")
+    print(f"ok   each of {len(names)} alerts is missed where it does not fire")
 
 
 class Server:
@@ -201,6 +217,7 @@ def start_prometheus(folder, address):
 def main():
     promtool("check", "rules", *sorted((MONITORING / "rules").glob("*.yml")))
     promtool("test", "rules", MONITORING / "tests" / "alerts.yml")
+    mutations_are_found()
     ended = threading.Event()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)

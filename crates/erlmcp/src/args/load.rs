@@ -77,7 +77,7 @@ pub(crate) enum DriverName {
     Kubernetes,
 }
 
-/// What is said while a run goes on.
+/// What is said while a run goes on, and how its process ends.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct ShowArgs {
     /// Say nothing but the verdict
@@ -89,6 +89,9 @@ pub(crate) struct ShowArgs {
     /// The whole terminal as a live view of the run; q stops it in order
     #[arg(long, conflicts_with_all = ["quiet", "json"])]
     pub(crate) tui: bool,
+    /// Exit with 0 also where nothing failed and something could not be judged (else 3); the verdict stays as it is
+    #[arg(long, hide_short_help = true)]
+    pub(crate) inconclusive_ok: bool,
 }
 
 /// What a run with operations is told beside: not a search, which proves nothing of them.

@@ -9,7 +9,7 @@ use erlmcp_orchestrator::{FaultList, StressConfig, ToolCall, Workload};
 
 use crate::args::{Sessions, ShowArgs, StressArgs};
 use crate::console::Console;
-use crate::exit::{USAGE, code};
+use crate::exit::{INCONCLUSIVE, USAGE, code};
 use crate::screen;
 
 pub(crate) fn run(args: StressArgs) -> anyhow::Result<ExitCode> {
@@ -54,6 +54,7 @@ pub(super) fn run_to_end(config: anyhow::Result<StressConfig>, show: ShowArgs) -
         Ok(Ok(())) => {}
     }
     match outcome? {
+        Ok(outcome) if outcome.exit_code == INCONCLUSIVE && show.inconclusive_ok => Ok(ExitCode::SUCCESS),
         Ok(outcome) => Ok(code(outcome.exit_code)),
         Err(error) => {
             eprintln!("erlmcp: {error}");

@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 64;
 const IN_FORCE_MAX: usize = 256;
 
 /// What was undone is seen to be so: a store that was killed and has to read its history is the slowest.
-const SEEN_WITHIN: Duration = Duration::from_secs(30);
+const SEEN_WITHIN: Duration = Duration::from_secs(75);
 /// For the end of everything nobody waits longer: when the run is over, the watchdog undoes the rest alone.
 pub(in crate::driver) const UNDONE_MAX: Duration = Duration::from_secs(120);
 
