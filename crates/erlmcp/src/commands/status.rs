@@ -19,14 +19,14 @@ pub(super) fn table(answer: &Value) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}",
-        "replica", "address", "state", "pid", "connections", "requests", "queue", "memory", "restarts"
+        "{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}  {}",
+        "replica", "address", "state", "pid", "connections", "requests", "queue", "memory", "restarts", "version"
     );
     for replica in replicas {
         let snapshot = &replica["snapshot"];
         let _ = write!(
             text,
-            "\n{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}",
+            "\n{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}  {}",
             text_of(&replica["replica"]),
             text_of(&replica["address"]),
             text_of(&replica["state"]),
@@ -36,6 +36,7 @@ pub(super) fn table(answer: &Value) -> String {
             text_of(&snapshot["queue"]["depth"]),
             megabytes(&snapshot["memory"]["rss"]),
             text_of(&replica["restarts"]),
+            text_of(&snapshot["version"]),
         );
     }
     let machines = &answer["machines"];
@@ -98,6 +99,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_a_dash() {
         let snapshot = json!({
+            "version": "0.2.0",
             "connections": {"mcp": 8_000, "admin": 1, "new": 0},
             "requests": [{"method": "tools/call", "outcome": "ok", "count": 40}, {"count": 2}],
             "queue": {"depth": 3},
@@ -111,9 +113,9 @@ mod tests {
         ]});
         let expected = "\
 cluster on 127.0.0.1:8080: running, 1 of 2 replicas are members, pid 7
-replica  address           state          pid connections     requests   queue    memory restarts
-      1  127.0.0.11:8080   ready            8        8000           42       3   12.3 MB        0
-      2  127.0.0.12:8080   backoff          -           -            -       -         -        2";
+replica  address           state          pid connections     requests   queue    memory restarts  version
+      1  127.0.0.11:8080   ready            8        8000           42       3   12.3 MB        0  0.2.0
+      2  127.0.0.12:8080   backoff          -           -            -       -         -        2  -";
         assert_eq!(table(&answer), expected);
         let peer = json!({"name": "west", "address": "10.0.0.2:8080", "state": "silent", "members": 2, "replicas": 3,
             "version": "0.1.0", "last_seen_ms": 4_100, "same_key": false});

@@ -113,7 +113,7 @@ impl AllowedHosts {
             Once::Value(_) => Err(Refusal::keeping(403, "requests from that Origin are not taken")),
             Once::Repeated => Err(Refusal::keeping(400, "Origin is there twice")),
             // A browser of today names the origin of whatever it sends across sites; this catches older ones.
-            Once::Absent if known.sec_fetch_site.value() == Some(b"cross-site") => {
+            Once::Absent if matches!(known.sec_fetch_site, Once::Repeated | Once::Value(b"cross-site")) => {
                 Err(Refusal::keeping(403, "requests across sites are not taken"))
             }
             Once::Absent => Ok(()),

@@ -21,7 +21,9 @@ impl<'b> Target<'b> {
             // CONNECT names an authority; it is refused by its method, whatever it names.
             _ if target == "*" || method == Method::Connect => (None, target),
             _ => {
-                let rest = target.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
+                let rest = target
+                    .split_once("://")
+                    .filter(|(scheme, _)| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)));
                 let (_, rest) = rest.ok_or(Refusal::closing(400, "the request target has no form that HTTP knows"))?;
                 let end = rest.find(['/', '?']).unwrap_or(rest.len());
                 let path = if rest[end..].starts_with('/') { &rest[end..] } else { "/" };

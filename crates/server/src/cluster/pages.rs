@@ -23,8 +23,9 @@ pub(super) fn render(
 ) -> Line {
     let fresh: Vec<Snapshot> = rows.iter().filter_map(fresh).cloned().collect();
     let taken_at_ns = fresh.iter().map(|snapshot| snapshot.taken_at_ns).min().unwrap_or(now_ns);
-    let (metrics, mut status) = (metrics(rows, &fresh), status(rows, &fresh, cluster, state));
+    let (mut metrics, mut status) = (metrics(rows, &fresh), status(rows, &fresh, cluster, state));
     if let Some((machine, peers)) = machines {
+        count_peers(&mut metrics, &peers);
         (status["machine"], status["peers"]) = (machine, peers);
     }
     let mut line = line::to_line(&ToReplica::Pages { metrics_bytes: metrics.len(), status, taken_at_ns });
@@ -42,7 +43,25 @@ fn metrics(rows: &[Row<'_>], fresh: &[Snapshot]) -> String {
         u64::from(row.member)
     });
     family(&mut page, rows, "erlmcp_cluster_restarts_total", "counter", "Restarts of the replica.", |row| row.restarts);
+    let replacements = "Processes that took the replica's place while the one before was still there.";
+    family(&mut page, rows, "erlmcp_cluster_replacements_total", "counter", replacements, |row| row.replacements);
     page
+}
+
+/// Other clusters on the same database. Their own words are not taken for labels.
+fn count_peers(page: &mut String, peers: &Value) {
+    let name = "erlmcp_cluster_peers";
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "# HELP {name} Clusters on other machines, by whether they are heard.\n# TYPE {name} gauge");
+    let of = |peer: &Value| match peer["state"].as_str() {
+        Some(state @ ("silent" | "unknown")) => state.to_string(),
+        _ => "heard".to_string(),
+    };
+    let states: Vec<String> = peers.as_array().into_iter().flatten().map(of).collect();
+    for state in ["heard", "silent", "unknown"] {
+        let count = states.iter().filter(|one| *one == state).count();
+        let _ = writeln!(page, "{name}{{state=\"{state}\"}} {count}");
+    }
 }
 
 fn family(page: &mut String, rows: &[Row<'_>], name: &str, kind: &str, help: &str, value: fn(&Row<'_>) -> u64) {
@@ -109,8 +128,10 @@ fn replica(row: &Row<'_>) -> Value {
         "member": row.member,
         "down_since_ns": row.down_since_ns,
         "restarts": row.restarts,
+        "replacements": row.replacements,
     });
     if let Some(snapshot) = fresh(row) {
+        shown["version"] = json!(snapshot.version);
         shown["uptime_ms"] = json!(snapshot.uptime_ms);
         shown["connections"] = json!(snapshot.connections);
         shown["requests_total"] = json!(snapshot.requests_total());
@@ -185,6 +206,7 @@ mod tests {
             member: true,
             down_since_ns: None,
             restarts: 0,
+            replacements: 0,
             snapshot: Some(snapshot),
             snapshot_age_ns: Some(now_ns - snapshot.taken_at_ns),
         }
@@ -197,7 +219,8 @@ mod tests {
         let mut rows = snapshots.each_ref().map(|snapshot| row(snapshot, now_ns));
         (rows[2].member, rows[2].state) = (false, Shown::Down);
         let cluster = ClusterReference { control: "c".into(), port: 80, replicas: 3 };
-        let line = render(&rows, &cluster, ("running", Some((json!({"name": "east"}), json!([])))), now_ns);
+        let peers = json!([{"name": "west", "state": "silent"}, {"name": "north", "state": "say \"hi\""}]);
+        let line = render(&rows, &cluster, ("running", Some((json!({"name": "east"}), peers.clone()))), now_ns);
 
         let end = line.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
         let ToReplica::Pages { metrics_bytes, status, taken_at_ns } = line::parse(&line[..end]).expect("a message")
@@ -206,7 +229,7 @@ mod tests {
         };
         assert_eq!(taken_at_ns, now_ns - 700);
         assert_eq!(status["connections"]["mcp"], 20);
-        assert_eq!((&status["machine"]["name"], &status["peers"]), (&json!("east"), &json!([])));
+        assert_eq!((&status["machine"]["name"], &status["peers"]), (&json!("east"), &peers));
         assert_eq!(status["worker_pool"], json!({"active": 8, "size": 100}));
         assert_eq!((&status["components"]["tools"], &status["components"]["batches"]), (&json!(1), &json!(4)));
         assert_eq!(status["replicas"].as_array().map(Vec::len), Some(3));
@@ -220,5 +243,7 @@ mod tests {
         assert!(metrics.contains("erlmcp_connections{replica=\"2\",kind=\"mcp\"} 10\n"), "{metrics}");
         assert!(!metrics.contains("erlmcp_connections{replica=\"3\""), "{metrics}");
         assert!(metrics.contains("erlmcp_cluster_member{replica=\"3\"} 0\n"), "{metrics}");
+        assert!(metrics.contains("peers{state=\"heard\"} 1\nerlmcp_cluster_peers{state=\"silent\"} 1\n"), "{metrics}");
+        assert!(metrics.contains("erlmcp_build_info{replica=\"1\",version=\"1\"} 1\n"), "{metrics}");
     }
 }

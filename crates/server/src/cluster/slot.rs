@@ -62,6 +62,7 @@ pub(super) struct Row<'a> {
     pub(super) member: bool,
     pub(super) down_since_ns: Option<u64>,
     pub(super) restarts: u64,
+    pub(super) replacements: u64,
     pub(super) snapshot: Option<&'a Snapshot>,
     pub(super) snapshot_age_ns: Option<u64>,
 }
@@ -110,7 +111,10 @@ pub(super) struct Slot {
     pub(super) told: Option<Membership>,
     pub(super) is_member: bool,
     pub(super) down_since_ns: Option<u64>,
+    /// Processes that came after one that had ended.
     pub(super) restarts: u64,
+    /// Processes that took the place of one that was still there.
+    pub(super) replacements: u64,
     pub(super) intensity: Intensity,
     /// Why its process is about to end, as far as that is known before it does.
     pub(super) last_words: Option<String>,
@@ -140,6 +144,7 @@ impl Slot {
             is_member: false,
             down_since_ns: None,
             restarts: 0,
+            replacements: 0,
             intensity: Intensity::default(),
             last_words: None,
             snapshot: None,
@@ -175,7 +180,7 @@ impl Slot {
     /// This process is the replica from now on; it has not said yet that it takes requests.
     pub(super) fn become_process(&mut self, other: Other) {
         self.life = other.life;
-        self.restarts = self.lives - 1;
+        self.replacements += 1;
         self.process = Some(other.process);
         self.program = other.program;
         self.bequest = other.bequest;
@@ -231,6 +236,7 @@ impl Slot {
             member: self.is_member,
             down_since_ns: self.down_since_ns,
             restarts: self.restarts,
+            replacements: self.replacements,
             snapshot: self.snapshot.as_deref(),
             snapshot_age_ns: self.snapshot.as_ref().map(|snapshot| now_ns.saturating_sub(snapshot.taken_at_ns)),
         }

@@ -351,7 +351,7 @@ impl Supervisor {
         let launched = self.launch(replica, None, &program);
         let Some(slot) = self.slots.get_mut(&replica) else { return };
         slot.life = slot.lives;
-        slot.restarts = slot.lives - 1;
+        slot.restarts += u64::from(slot.lives > 1);
         slot.last_words = None;
         slot.stage = Stage::Starting { until_ns: now_ns + START_NS };
         match launched {

@@ -158,7 +158,10 @@ impl Dispatcher {
             HeadRead::Whole(head) => head,
             HeadRead::Partial => return Step::More { need: None, expects_continue: false },
             HeadRead::Refused(refusal) => {
-                self.refuse(out, &refusal, None, true);
+                let body = self.refuse(out, &refusal, None, true);
+                if bytes.starts_with(b"HEAD ") {
+                    out.truncate(body);
+                }
                 return Step::Answered { used: bytes.len(), left: 0, closes: true };
             }
         };

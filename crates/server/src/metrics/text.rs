@@ -202,6 +202,7 @@ const FAMILIES: &[Family] = &[
     }),
     gauge("erlmcp_descriptors_limit", "Descriptors that may be open.", |page, s| page.one(s.descriptors_limit)),
     gauge("erlmcp_draining", "1 while the server drains.", |page, s| page.one(u64::from(s.state == State::Draining))),
+    gauge("erlmcp_build_info", "1, of the version that runs.", |page, s| page.labelled("version", &s.version, 1)),
     gauge("erlmcp_start_time_seconds", "When the server began, seconds since 1970.", |page, s| {
         page.seconds(s.start_time_seconds)
     }),

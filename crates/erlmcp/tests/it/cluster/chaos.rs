@@ -113,7 +113,7 @@ fn a_rolling_restart_loses_nothing_a_herd_comes_back_and_the_slow_are_borne() {
     let [rolling, herd, slow] = &rows[..] else { panic!("three faults: {}", finished.said()) };
     assert!(rolling["effect_us"].is_u64() && rolling["ready_us"].is_u64(), "{rolling}");
     for replica in 1..=3 {
-        assert_eq!(cluster.replica(replica)["restarts"], 1, "{}", cluster.status());
+        assert_eq!(cluster.replica(replica)["replacements"], 1, "{}", cluster.status());
     }
     let report = finished.report();
     let fates = report["faults"][0]["fates"].as_object().expect("counts").clone();

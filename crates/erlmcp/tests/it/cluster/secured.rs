@@ -51,7 +51,7 @@ fn a_replica_with_tls_is_a_member_and_ends_its_connections_in_order() {
     until("another process is there", || cluster.is_elsewhere(1, before));
     assert!(ask(&cluster, 1, &config).1.starts_with("HTTP/1.1 200 "));
     let replica = cluster.replica(1);
-    assert!(replica["restarts"] == 1 && replica["state"] == "ready", "its place was taken in order: {replica}");
+    assert!(replica["replacements"] == 1 && replica["state"] == "ready", "its place was taken in order: {replica}");
 }
 
 #[test]
