@@ -29,7 +29,7 @@ use erlmcp_protocol::header::method;
 
 use super::target::{Eras, Spoken, Target};
 use crate::proto;
-pub use approach::{Approach, Step, approach};
+pub use approach::{Approach, Step, approach, page};
 pub(super) use calling::Named;
 pub use conversation::{Conversation, converse};
 pub use courier::Courier;
