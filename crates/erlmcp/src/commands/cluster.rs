@@ -53,13 +53,15 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
     }
     let shared = resolve(&args.listen)?;
     args.engine.entry.may_listen(&shared)?;
+    let admin = args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default();
+    args.engine.entry.may_show(&admin)?;
     let fixtures = args.engine.fixtures;
     let config = ClusterConfig {
         // Not the path: the program may have been replaced since, and replicas should be of the supervisor's version.
         program: PathBuf::from("/proc/self/exe"),
         arguments: fixtures.map(|set| vec!["--fixtures".to_string(), set.as_str().to_string()]).unwrap_or_default(),
         shared,
-        admin: args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default(),
+        admin,
         replicas: args.replicas,
         control: args.control,
         store: args.engine.store.clone(),

@@ -55,6 +55,17 @@ impl EntryArgs {
             _ => Ok(()),
         }
     }
+
+    /// The same for what operators look at: nobody is asked for a token there in any case.
+    pub(super) fn may_show(&self, addresses: &[SocketAddr]) -> anyhow::Result<()> {
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(open) if !self.insecure_open => bail!(
+                "{open} is not this machine alone, and nobody is asked for a token at --admin-listen: name an address of \
+                 this machine, or say --insecure-open where whoever can reach it may look"
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 pub(crate) fn token(args: &TokenArgs) -> anyhow::Result<ExitCode> {
@@ -77,6 +88,11 @@ mod tests {
         let refused = none.may_listen(&[own, open]).expect_err("open").to_string();
         assert!(refused.contains("0.0.0.0:80") && refused.contains("--insecure-open"), "{refused}");
         assert!(EntryArgs { insecure_open: true, ..none.clone() }.may_listen(&[open]).is_ok());
-        assert!(EntryArgs { tokens: Some("f".into()), ..none }.may_listen(&[open]).is_ok());
+        let asking = EntryArgs { tokens: Some("f".into()), ..none.clone() };
+        assert!(asking.may_listen(&[open]).is_ok());
+        let refused = asking.may_show(&[own, open]).expect_err("nobody is asked there").to_string();
+        assert!(refused.contains("--admin-listen") && refused.contains("--insecure-open"), "{refused}");
+        assert!(none.may_show(&[own]).is_ok());
+        assert!(EntryArgs { insecure_open: true, ..none }.may_show(&[open]).is_ok());
     }
 }

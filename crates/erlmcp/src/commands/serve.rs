@@ -28,12 +28,11 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let (registry, limits) = with_extra_tools(registry(args.engine.fixtures)?, limits, args.extra_tools)?;
     let wanted = resolve(&args.listen)?;
     args.engine.entry.may_listen(&wanted)?;
+    let admin = args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default();
+    args.engine.entry.may_show(&admin)?;
     let mut listeners = listen(&wanted)?;
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
-    if let Some(admin) = &args.admin_listen {
-        let sockets = listen(&resolve(admin)?)?;
-        listeners.extend(sockets.into_iter().map(|socket| Listening { admin: true, ..socket }));
-    }
+    listeners.extend(listen(&admin)?.into_iter().map(|socket| Listening { admin: true, ..socket }));
     descriptors_for(&limits)?;
     let folder = if args.engine.store.is_none() { Some(PrivateFolder::create()?) } else { None };
     let private = || Some(StorePlace::File(folder.as_ref()?.path().join("operations.db")));

@@ -30,6 +30,7 @@ use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal,
 use crate::conn::{Call, Stream};
 use crate::engine::{Pressure, Shared};
 use crate::entry::{Admitted, Principal};
+use crate::limits::JSON_DEPTH_CEILING;
 use crate::metrics::counters::{ConnectionKind, Outcome, Reached, ShardCounters};
 use crate::queue::Gathering;
 use crate::session::Session;
@@ -123,7 +124,7 @@ impl Dispatcher {
                 body_bytes_max: limits.body_bytes_max.min(u64::from(u32::MAX / 2)),
             },
             message_limits: MessageLimits {
-                depth_max: u32::try_from(limits.json_depth_max).unwrap_or(u32::MAX),
+                depth_max: limits.json_depth_max.min(JSON_DEPTH_CEILING) as u32,
                 id_bytes_max: bytes(limits.request_id_bytes_max),
             },
             shared: Arc::clone(shared),
