@@ -86,7 +86,7 @@ pub struct AgentView {
     pub agent: u32,
     /// In percent of one core.
     pub cpu_percent: f64,
-    /// Time that its threads were ready and had no core, in percent of the second.
+    /// Time that one of its threads, the one that waited most, was ready and had no core, in percent of the second.
     pub run_delay_percent: f64,
     pub rss_bytes: u64,
     pub descriptors: u64,

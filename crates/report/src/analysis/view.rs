@@ -216,7 +216,8 @@ fn agent_view(agent: &AgentSample) -> AgentView {
     AgentView {
         agent: agent.agent,
         cpu_percent: agent.cpu_us as f64 / 10_000.0,
-        run_delay_percent: agent.run_delay_us as f64 / 10_000.0,
+        // A sample that came late has more than its second in it.
+        run_delay_percent: (agent.run_delay_us as f64 / 10_000.0).min(100.0),
         rss_bytes: agent.rss_bytes,
         descriptors: agent.descriptors,
         longest_stall_ms: agent.longest_stall_us as f64 / 1_000.0,
