@@ -129,13 +129,19 @@ impl Analysis {
             .range(number.saturating_sub(5)..number)
             .rev()
             .find_map(|(_, second)| second.cluster.as_deref());
-        view.connections_server = sum_of(&sample.replicas, |replica| replica.connections);
+        let beside = self.beside(number, None, sum_of(&sample.replicas, |replica| replica.streams));
+        let gauge = sum_of(&sample.replicas, |replica| replica.connections);
+        view.connections_server = gauge.map(|open| open.saturating_sub(beside));
         view.memory_bytes = sum_of(&sample.replicas, |replica| replica.memory_bytes);
         view.queue = queue_view(&sample.replicas);
         view.server_missing.clone_from(&sample.missing);
         view.tcp_memory_bytes = sample.kernel.tcp_memory_bytes;
         view.time_waits = sample.kernel.time_waits;
-        view.replicas = sample.replicas.iter().map(|replica| replica_view(before, sample, replica)).collect();
+        let of = |replica| ReplicaView {
+            connections: self.connections_of(number, replica),
+            ..replica_view(before, sample, replica)
+        };
+        view.replicas = sample.replicas.iter().map(of).collect();
     }
 
     /// Faults in force at any moment of a second: from the injection until undone, or until the replica is ready.
