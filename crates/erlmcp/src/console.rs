@@ -32,15 +32,15 @@ impl Console {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
             return;
         }
-        // What is for screens alone has no line.
-        if text.is_empty() {
-            return;
-        }
         match &mut self.bar {
             Some(bar) => {
-                bar.aside(|| print(&text));
+                // What is for screens alone has no line.
+                if !text.is_empty() {
+                    bar.aside(|| print(&text));
+                }
                 bar.advance(event);
             }
+            None if text.is_empty() => {}
             None => print(&text),
         }
     }
