@@ -12,10 +12,9 @@ use tracing_subscriber::fmt::format::debug_fn;
 use crate::screen;
 
 /// Warnings, unless ERLMCP_LOG says otherwise: `info`, `debug`, `erlmcp_server=debug`.
-pub(crate) fn to_stderr(no_color: bool) {
+pub(crate) fn to_stderr(has_color: bool) {
     let filter = EnvFilter::try_from_env("ERLMCP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let wants_none = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let has_color = std::io::stderr().is_terminal() && !wants_none;
+    let has_color = std::io::stderr().is_terminal() && has_color;
     // What is logged while a screen has the terminal would be written across it.
     let writer = || -> Box<dyn std::io::Write> {
         if screen::has_terminal() { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
