@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use erlmcp_record::ConfigRow;
 use erlmcp_record::names::phase;
+use erlmcp_record::{ConfigRow, plain_json, plain_lines};
 use serde::Serialize;
 
 use crate::{SecondView, Span, Summary, format, render, summary};
@@ -123,7 +123,7 @@ pub fn json(event: &Event) -> String {
     // Only the name of a folder can be no text.
     let line = serde_json::to_string(event)
         .unwrap_or_else(|error| serde_json::json!({"event": "note", "text": error.to_string()}).to_string());
-    line + "\n"
+    plain_json(&line) + "\n"
 }
 
 /// What is said where nothing but the verdict is wanted.
@@ -135,8 +135,12 @@ pub fn quiet(event: &Event) -> String {
     }
 }
 
-/// The event in the words and layout of the console, with its line ends.
+/// The event in the words and layout of the console, with its line ends. What others have sent moves no cursor.
 pub fn console(event: &Event) -> String {
+    plain_lines(&said(event))
+}
+
+fn said(event: &Event) -> String {
     match event {
         Event::Banner { version, connections } => banner(version, *connections),
         Event::Looking { at } => format!("Looking at {at}\n"),

@@ -4,11 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use erlmcp_orchestrator::DiscoverConfig;
+use erlmcp_record::plain;
 
 use super::survey;
 use crate::args::DiscoverArgs;
 use crate::exit::{USAGE, code};
-use crate::log::plain;
 
 pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
     let (json, watch, config) = (args.json, args.keep_alive_wait, config(args));
