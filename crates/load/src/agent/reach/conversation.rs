@@ -88,9 +88,9 @@ impl Conversation<'_> {
         })
     }
 
-    /// Arguments that fit a tool's schema.
+    /// Arguments that fit a tool's schema; none where they are too long.
     pub fn arguments_for(tool: &Value) -> Value {
-        canned::content(&tool["inputSchema"])
+        canned::content(&tool["inputSchema"]).unwrap_or_default()
     }
 
     /// What a method gives of one resource (by its URI) or prompt (by its name).
