@@ -149,7 +149,7 @@ fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {
 fn meet(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Found, Trouble> {
     if target.eras == Eras::Legacy {
         return handshake::open(exchanger, target, None).map_err(|trouble| {
-            let is_refusal = matches!(trouble, Trouble::Rejected(_) | Trouble::NotMcp(_) | Trouble::Versions(_));
+            let is_refusal = matches!(trouble, Trouble::Rejected(_) | Trouble::NotMcp(_) | Trouble::Offered(_));
             match is_refusal.then(|| discover::probe(exchanger, target)) {
                 Some(Ok(Probe::Modern(_))) => Trouble::OnlyModern,
                 _ => trouble,

@@ -10,7 +10,8 @@ pub(crate) fn prose(text: &str) -> String {
     while let Some(letter) = letters.next() {
         let next = letters.peek().copied();
         match letter {
-            '<' if next.is_some_and(|next| next.is_alphabetic() || "/!?".contains(next)) => safe.push_str("\\<"),
+            '<' if next.is_some_and(|next| next.is_alphabetic() || "/!?".contains(next)) => safe.push_str("&lt;"),
+            '&' if next.is_some_and(|next| next.is_alphabetic() || next == '#') => safe.push_str("&amp;"),
             ']' if next.is_some_and(|next| "(:".contains(next)) => safe.push_str("\\]"),
             '\\' if next.is_some_and(|next| next.is_ascii_punctuation()) => safe.push_str("\\\\"),
             '\n' => safe.push(' '),
@@ -46,9 +47,10 @@ mod tests {
 
     #[test]
     fn text_is_no_markup() {
-        assert_eq!(prose("<script>x</script> <!-- <?"), r"\<script>x\</script> \<!-- \<?");
+        assert_eq!(prose("<script>x</script> <!-- <?"), "&lt;script>x&lt;/script> &lt;!-- &lt;?");
         assert_eq!(prose("![a](b) [c]: d [e][f]"), r"![a\](b) [c\]: d [e][f]");
-        assert_eq!(prose(r"\<b> \](c) \u{1b}"), r"\\\<b> \\\](c) \u{1b}");
+        assert_eq!(prose(r"\<b> \](c) \u{1b}"), r"\\&lt;b> \\\](c) \u{1b}");
+        assert_eq!(prose("&lt; a & b"), "&amp;lt; a & b");
         assert_eq!(prose("P99 < 100 ms\n[ PASS ] <= 5"), "P99 < 100 ms [ PASS ] <= 5");
         assert_eq!(cell("a|b\x1b[1m\u{9b}"), r"a\|b\u{1b}[1m\u{9b}");
         assert_eq!(code("a `` <hidden>"), "``` a `` <hidden> ```");

@@ -42,7 +42,10 @@ pub fn approach(setup: &proto::Setup) -> Result<Approach, String> {
     let addresses = target.endpoints.iter().take(ADDRESSES_MAX).map(|(_, address)| *address);
     let connects: Vec<(SocketAddr, Step<()>)> = addresses
         .map(|address| {
-            let connected = step(|| Exchanger::new(&target, address, PATIENCE)?.connect_plain().map(drop));
+            let connected = step(|| {
+                let exchanger = Exchanger::new(&target, address, PATIENCE)?;
+                exchanger.connect_plain(exchanger.until_ns()).map(drop)
+            });
             (address, connected.map_err(|trouble| trouble.to_string()))
         })
         .collect();
