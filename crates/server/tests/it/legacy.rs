@@ -363,11 +363,15 @@ fn a_stream_that_is_taken_up_again_tells_what_may_have_been_missed() {
 
 #[test]
 fn a_stream_ends_with_its_session_and_with_the_server() {
-    let limits = Limits { stream_comment_ms: 200, session_lifetime_ms: 1_000, ..Limits::default() };
+    // In whole seconds: one of the two may be nearly over.
+    let limits = Limits { stream_comment_ms: 200, session_lifetime_ms: 2_000, ..Limits::default() };
     let (server, address) = start(limits);
     let mut expiring = Older::new(address, "2025-06-18");
     expiring.client.send(expiring.get());
     assert!(expiring.client.rest().ends_with("0\r\n\r\n"));
+    stop(server);
+    // One whose session does not end before it is asked for.
+    let (server, address) = start(Limits { stream_comment_ms: 200, ..Limits::default() });
     let mut drained = Older::new(address, "2025-06-18");
     drained.client.send(drained.get());
     drained.client.head();
