@@ -256,7 +256,7 @@ fn look_after(shared: &Arc<Shared>) -> Result<(), ServerError> {
     each_second(shared, "upkeep", |shared| {
         shared.sampler.sample();
         shared.sessions.replays.sweep(clock::monotonic_ns());
-        shared.tasks.sweep(clock::unix_ns() / 1_000_000);
+        shared.tasks.sweep(clock::monotonic_ns());
     })?;
     if shared.tls.is_none() && shared.gate.is_none() {
         return Ok(());
