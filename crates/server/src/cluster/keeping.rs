@@ -263,12 +263,14 @@ impl Supervisor {
             return;
         }
         let said = keeping.last_words.take();
-        if let Some(reason) = said.as_ref().filter(|_| !keeping.was_ready) {
-            self.fatal = Some(ClusterError::NoStore { reason: reason.clone() });
+        let has_said = said.is_some();
+        let reason = said.unwrap_or(reason);
+        let next = keeping.intensity.ended(now_ns);
+        if !keeping.was_ready && (has_said || matches!(next, Next::GiveUp)) {
+            self.fatal = Some(ClusterError::NoStore { reason });
             return;
         }
-        let reason = said.unwrap_or(reason);
-        let until_ns = match keeping.intensity.ended(now_ns) {
+        let until_ns = match next {
             Next::RestartAt(until_ns) => until_ns,
             Next::GiveUp => now_ns + PATIENCE_NS,
         };
