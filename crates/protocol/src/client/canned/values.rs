@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// A text is made as long as its schema wants, up to this many characters.
 const TEXT_MAX: u64 = 64 * 1024;
-/// The same for the items of a list.
+/// The same for the items of a list with choices; of a list without any there is one.
 const ITEMS_MAX: usize = 1_024;
 
 /// An object with a value for each property of an object's schema.
@@ -35,6 +35,7 @@ fn choices(schema: &Value) -> Vec<Value> {
 
 fn list(schema: &Value) -> Value {
     let choices = choices(&schema["items"]);
+    let choices = if choices.is_empty() { vec![value(&schema["items"])] } else { choices };
     let least = schema["minItems"].as_u64().unwrap_or(1).max(1);
     let count = usize::try_from(least).unwrap_or(ITEMS_MAX).min(ITEMS_MAX);
     Value::Array(choices.into_iter().take(count).collect())
