@@ -90,12 +90,24 @@ def spread(seconds):
     return lambda draw, tries: draw.uniform(0, seconds) if tries == 0 else backed_off(draw, tries)
 
 
-def rolling(connections, servers, at_a_time, drain_s):
-    """Replacing all replicas, so many percent at a time, by others at other addresses, as Swarm and Kubernetes do: the
-    connections of a batch come back within the drain. Duration, and their rate as a share of what the others accept."""
+def rolling(connections, servers, at_a_time, drain_s, seed):
+    """Replacing all replicas, so many percent at a time, by others at other addresses, as Swarm and Kubernetes do.
+
+    One storm a batch. Its clients come first within its drain, and are spread over the other machines; of these the old ones
+    have them come back again, so that each batch has more than the one before. The next one begins when the drain is over and
+    all are back. None where a storm feeds itself; else how long all of it took, how often a client came back on average, and the
+    last batch, which is the largest.
+    """
     batches = math.ceil(100 / at_a_time)
-    rate = connections / batches / drain_s
-    return batches * drain_s, rate / (ACCEPTED_RATE * servers * (1 - 1 / batches))
+    held, takes, came_back = 1 / batches, 0.0, 0.0
+    for batch in range(batches):
+        found = storm(connections, servers * (1 - 1 / batches), held, spread(drain_s), seed + batch)
+        if found is None:
+            return None
+        takes += max(drain_s, found["all_s"])
+        came_back += held
+        held += held / (batches - 1)
+    return takes, came_back, found
 
 
 def size(number):
@@ -130,19 +142,29 @@ def say(connections, zones, seed):
         ("first within 60 s, then backed off", spread(60.0)),
     ):
         found = storm(connections, left, 1 / zones, policy, seed)
-        if found is None:
-            print(f"| {name} | not in sight: clients have tried {TRIES_MAX} times | | | | | |")
+        print(f"| {name} | {columns(found) if found else NOT_IN_SIGHT}")
+    print("\nA rolling update: how long it takes, how often each client comes back, and the last batch, which is the largest.\n")
+    print("| machines are replaced | takes | comes back | half served | 99 % | all | most attempts in a second | attempts each | for nobody |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"| by erlmcp's own restart, beside each other: connections are handed over | {RESTART_S * a_machine():.0f} s | never | | | | | | |")
+    for at_a_time, drain_s in ((10, 3), (10, 10), (10, 60), (2, 60)):
+        updated = rolling(connections, with_zone, at_a_time, drain_s, seed)
+        name = f"at new addresses, {at_a_time} % at a time, drained in {drain_s} s"
+        if updated is None:
+            print(f"| {name} | | | {NOT_IN_SIGHT}")
             continue
-        print(
-            f"| {name} | {found['p50_s']:.1f} s | {found['p99_s']:.1f} s | {found['all_s']:.1f} s | {size(found['peak'])}"
-            f" | {found['attempts']:.2f} | {100 * found['vain']:.0f} % |"
-        )
-    print("\n| rolling update | takes | connections that come back, of what the others accept |\n|---|---|---|")
-    print(f"| erlmcp's own: connections are handed over, machines beside each other | {RESTART_S * a_machine():.0f} s | none |")
-    for at_a_time, drain_s in ((10, 10), (10, 60), (2, 60)):
-        takes, share = rolling(connections, with_zone, at_a_time, drain_s)
-        print(f"| new addresses, {at_a_time} % at a time, drained in {drain_s} s | {takes:,.0f} s | {100 * share:.0f} % |")
+        takes, came_back, last = updated
+        print(f"| {name} | {takes:,.0f} s | {came_back:.2f} times | {columns(last)}")
     print()
+
+
+NOT_IN_SIGHT = f"not in sight: clients have tried {TRIES_MAX} times | | | | | |"
+
+
+def columns(found):
+    """Of a storm."""
+    times = f"{found['p50_s']:.1f} s | {found['p99_s']:.1f} s | {found['all_s']:.1f} s"
+    return f"{times} | {size(found['peak'])} | {found['attempts']:.2f} | {100 * found['vain']:.0f} % |"
 
 
 def a_machine():
@@ -167,7 +189,16 @@ def test():
     small, large = storm(1_000_000, 1, 1, spread(60.0), 1), storm(10_000_000, 10, 1, spread(60.0), 1)
     assert abs(small["all_s"] - large["all_s"]) < 1e-6, "only the ratio of clients to machines counts"
     assert machines(10_000_000, 3) == (10, 15) and machines(100_000_000, 3) == (100, 150)
-    assert rolling(10_000_000, 15, 10, 10)[0] == 100
+
+    def update(drain_s, seed=1):
+        return rolling(10_000_000, 15, 10, drain_s, seed)
+
+    assert update(10) == update(10) and update(10) != update(10, 2)
+    # Slowly, it takes as long as its drains, and nobody is turned away; no sooner than the others accept, hurried.
+    takes, came_back, last = update(60)
+    assert 600 <= takes < 601 and last["vain"] == 0, (takes, last)
+    assert abs(came_back - sum(0.1 * (10 / 9) ** batch for batch in range(10))) < 1e-9
+    assert update(1)[0] >= came_back * 10_000_000 / (ACCEPTED_RATE * 13.5) * 0.999
     print("scale: everything holds")
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Whether erlmcp takes the flags that manifests give it: `accepted.py ERLMCP FILE...`.
 
-Of every container in them with erlmcp's image (Kubernetes, or a compose file of Docker) the arguments are given to the
-binary. A server has to begin to listen (on a free port of this machine, with files in place of secrets, without its store);
+Of every container in them with erlmcp's image (Kubernetes, a compose file of Docker, or a Dockerfile) the arguments are given to
+the binary. A server has to begin to listen (on a free port of this machine, with files in place of secrets, without its store);
 anything else has to get beyond its flags. Needs PyYAML. Exits with 1 at the first that is refused.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 import yaml
-
 
 
 def containers(document):
@@ -28,10 +28,18 @@ def containers(document):
             yield from containers(inside)
 
 
+def documents(file):
+    """What a file describes; a Dockerfile is one container."""
+    text = Path(file).read_text()
+    if Path(file).name == "Dockerfile":
+        return [{"image": "erlmcp", "command": json.loads(re.search(r"^CMD (\[.*\])$", text, re.M)[1])}]
+    return yaml.safe_load_all(text)
+
+
 def here(argument, folder):
     """The same argument on this machine: no port that may be taken, no secret of a cluster, no database."""
-    if argument.startswith("--listen="):
-        return "--listen=0.0.0.0:0"
+    if "0.0.0.0:8080" in argument:
+        return argument.replace("8080", "0")
     if argument.startswith("--store="):
         return f"--store={folder}/operations.db"
     found = re.fullmatch(r"(--(?:tokens|session-key-file|token-file))=.*", argument)
@@ -63,7 +71,7 @@ def main():
         Path(folder, "session-key-file").write_bytes(bytes(range(32)))
         Path(folder, "token-file").write_text("a token of agents\n")
         for file in files:
-            for document in yaml.safe_load_all(Path(file).read_text()):
+            for document in documents(file):
                 for arguments in containers(document):
                     count += 1
                     if not is_taken(erlmcp, arguments, folder):

@@ -25,7 +25,8 @@ validate() { "$work/venv/bin/kubernetes-validate" --strict -k "$1" "$2"; }
 render >"$work/plain.yaml"
 render --set stress.enabled=true --set chaos.enabled=true --set autoscaling.enabled=false --set 'allowedHosts={mcp.example.org}' \
   --set 'networkPolicy.fromNamespaces[0].matchLabels.team=a' --set auth.tokensSecret=tokens --set sessionKey.secret=key \
-  --set store.url=postgres://u@db/operations --set store.passwordSecret=db --set stress.resultsClaim=results >"$work/all.yaml"
+  --set store.url=postgres://u@db/operations --set store.passwordSecret=db --set stress.resultsClaim=results \
+  --set stress.bearerSecret=bearer --set stress.agents=3 >"$work/all.yaml"
 render --set stress.enabled=true --show-only templates/stress.yaml >"$work/harmless.yaml"
 for version in 1.27 1.37; do
   for rendered in plain all harmless; do validate "$version" "$work/$rendered.yaml"; done
@@ -35,9 +36,10 @@ grep -q -- '--driver=kubernetes' "$work/all.yaml" && grep -q 'erlmcp.chaos: "tru
 if grep -e '--driver=kubernetes' -e 'erlmcp.chaos' "$work/plain.yaml" "$work/harmless.yaml"; then exit 1; fi
 # Schemas know nothing of flags: erlmcp itself has to take those of each container, where there is one to ask.
 if [ -n "${ERLMCP:-}" ]; then
-  "$work/venv/bin/python" ../accepted.py "$ERLMCP" "$work"/{plain,all,harmless}.yaml ../agents/kubernetes.yaml ../agents/compose.yml ../swarm/stack.yml
+  "$work/venv/bin/python" ../accepted.py "$ERLMCP" "$work"/{plain,all,harmless}.yaml ../agents/kubernetes.yaml ../agents/compose.yml \
+    ../swarm/stack.yml ../image/Dockerfile
 fi
-validate 1.37 ../agents/kubernetes.yaml
+for beside in ../agents/kubernetes.yaml ../monitoring/prometheus-account.yaml; do validate 1.37 "$beside"; done
 # A check that lets everything pass would be none.
 sed 's/serviceName:/servicename:/' "$work/plain.yaml" >"$work/wrong.yaml"
 if validate 1.37 "$work/wrong.yaml" >/dev/null 2>&1; then echo "a wrong field was not noticed" >&2; exit 1; fi

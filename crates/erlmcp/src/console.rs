@@ -2,7 +2,8 @@
 
 mod bar;
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use erlmcp_report::live::{self, Event};
 use indicatif::ProgressDrawTarget;
@@ -31,15 +32,15 @@ impl Console {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
             return;
         }
-        // What is for screens alone has no line.
-        if text.is_empty() {
-            return;
-        }
         match &mut self.bar {
             Some(bar) => {
-                bar.aside(|| print(&text));
+                // What is for screens alone has no line.
+                if !text.is_empty() {
+                    bar.aside(|| print(&text));
+                }
                 bar.advance(event);
             }
+            None if text.is_empty() => {}
             None => print(&text),
         }
     }
@@ -50,8 +51,29 @@ pub(crate) fn line(text: impl std::fmt::Display) {
     print(&format!("{text}\n"));
 }
 
-/// A reader that went away (`| head`) is no reason to fail a run.
 pub(crate) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    write(|out| out.write_all(text.as_bytes()));
+}
+
+/// All that goes to standard output goes through here. It does not end what is under way when it cannot be written:
+/// [`failure`] tells of it at the end.
+pub(crate) fn write(rows: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    note(rows(&mut out).and_then(|()| out.flush()));
+}
+
+static FAILED: OnceLock<String> = OnceLock::new();
+
+/// Keeps why something could not be written. A reader that has seen enough and closed the pipe (`| head`) is no reason.
+pub(crate) fn note(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        FAILED.get_or_init(|| error.to_string());
+    }
+}
+
+/// Why not all that was said reached standard output; None where it did, or nobody wanted more.
+pub(crate) fn failure() -> Option<&'static str> {
+    FAILED.get().map(String::as_str)
 }

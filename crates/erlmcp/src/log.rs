@@ -1,8 +1,9 @@
 //! Where the log is written: what others have sent may be in a line of it, but never ends it nor moves the terminal's cursor.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::io::IsTerminal;
 
+use erlmcp_record::Plain;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::FormatFields;
@@ -11,10 +12,9 @@ use tracing_subscriber::fmt::format::debug_fn;
 use crate::screen;
 
 /// Warnings, unless ERLMCP_LOG says otherwise: `info`, `debug`, `erlmcp_server=debug`.
-pub(crate) fn to_stderr(no_color: bool) {
+pub(crate) fn to_stderr(has_color: bool) {
     let filter = EnvFilter::try_from_env("ERLMCP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let wants_none = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let has_color = std::io::stderr().is_terminal() && !wants_none;
+    let has_color = std::io::stderr().is_terminal() && has_color;
     // What is logged while a screen has the terminal would be written across it.
     let writer = || -> Box<dyn std::io::Write> {
         if screen::has_terminal() { Box::new(std::io::sink()) } else { Box::new(std::io::stderr()) }
@@ -36,39 +36,12 @@ fn fields() -> impl for<'w> FormatFields<'w> + Send + Sync + 'static {
     one.delimited(" ")
 }
 
-/// Passes text on with its control characters written out, line ends among them.
-struct Plain<W>(W);
-
-impl<W: Write> Write for Plain<W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.find(is_unseen) {
-            self.0.write_str(&rest[..at])?;
-            let unseen = rest[at..].chars().next().unwrap_or_default();
-            write!(self.0, "{}", unseen.escape_default())?;
-            rest = &rest[at + unseen.len_utf8()..];
-        }
-        self.0.write_str(rest)
-    }
-}
-
-/// Controls, and what turns the direction of the text around it.
-fn is_unseen(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A text in which nothing ends its line nor moves the terminal's cursor.
-pub(crate) fn plain(text: &str) -> String {
-    let mut plain = Plain(String::new());
-    // A string takes everything.
-    let _ = plain.write_str(text);
-    plain.0
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
+
+    use erlmcp_record::is_unseen;
 
     use super::*;
 
@@ -102,11 +75,5 @@ mod tests {
         for said in [r"the tool a\u{1b}[2J\r\nERROR all is lost\u{9b}\u{202e}\u{0}ä said so", "a field header=a"] {
             assert!(text.contains(said), "{said:?} is not in {text:?}");
         }
-    }
-
-    #[test]
-    fn a_plain_text_is_left_alone() {
-        assert_eq!(plain("cannot listen on [::1]:80: \u{e4}"), "cannot listen on [::1]:80: \u{e4}");
-        assert_eq!(plain("\x1b]0;x\x07\n"), r"\u{1b}]0;x\u{7}\n");
     }
 }

@@ -16,20 +16,24 @@ mod turns;
 
 use std::process::ExitCode;
 
-use args::Command;
+use args::{Args, Command};
 use layers::Refused;
 
 fn main() -> ExitCode {
-    let args = match layers::parse(std::env::args_os(), |name| std::env::var_os(name)) {
-        Ok(args) => args,
-        Err(Refused::Usage(error)) => error.exit(),
-        Err(Refused::Said(why)) => {
-            eprintln!("erlmcp: {why}");
-            return exit::code(exit::USAGE);
+    let code = layers::parse(std::env::args_os(), |name| std::env::var_os(name)).map_or_else(Refused::tell, run);
+    match console::failure() {
+        Some(why) if code != exit::code(exit::INTERRUPTED) => {
+            eprintln!("erlmcp: cannot write all of it to standard output: {why}: send it elsewhere");
+            exit::code(exit::ERROR)
         }
-    };
-    log::to_stderr(args.no_color);
-    if args.no_color {
+        _ => code,
+    }
+}
+
+fn run(args: Args) -> ExitCode {
+    let has_color = !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    log::to_stderr(has_color);
+    if !has_color {
         screen::without_colors();
     }
     let result = match args.command {
@@ -40,7 +44,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => commands::watch::run(*args),
         Command::Observe(args) => commands::observe::run(&args),
         Command::Discover(args) => commands::discover::run(args),
-        Command::Doctor(args) => commands::doctor::run(*args),
+        Command::Doctor(args) => commands::doctor::run(*args, has_color),
         Command::Autoscale(args) => commands::autoscale::run(args),
         Command::Audit(args) => commands::audit::run(&args),
         Command::Report(args) => commands::report::run(&args),

@@ -100,7 +100,7 @@ pub(crate) fn planned_phases(plan: &Plan) -> Vec<PlannedPhase> {
     let planned = |phase: &PhasePlan| PlannedPhase {
         number: phase.number,
         name: phase.name.clone(),
-        estimated_ms: phase.estimate().as_millis() as u64,
+        estimated_ms: Some(phase.estimate().as_millis() as u64),
         skipped: phase.skip.clone(),
         left_out: phase.steps.iter().filter(|step| step.scenario.is_some() && step.skip.is_some()).count() as u32,
     };

@@ -1,32 +1,54 @@
 //! One question to a server: is it well? For health checks of containers, which have nothing but this program.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use erlmcp_load::agent;
 use erlmcp_load::clock::RunClock;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::StressError;
-use crate::target::{Target, Url};
+use crate::discover::{DiscoverConfig, setup};
+use crate::target::{Target, Url, is_loopback};
+use crate::{Era, StressError};
 
 /// GET /health of a server: how long its answer took, milliseconds. All of it, also finding the name, has this time.
+/// Over TLS, a server of this machine may show any certificate, and others one that the system trusts.
 ///
 /// # Errors
 /// Where the URL cannot be asked, or there is no good answer within the time.
 pub async fn health(url: &str, within: Duration) -> Result<f64, StressError> {
     let url = Url::parse(url)?;
-    if url.tls {
-        return Err(StressError::usage(format!("{url} speaks TLS, which a health check does not: use http://")));
-    }
     let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
     let asked = timeout(within, async {
         let mut addresses = Target::addresses(&url).await?;
         addresses.truncate(1);
+        if url.tls {
+            return secured(&url, &addresses, within).await;
+        }
         let target = Target { url: url.clone(), addresses, ..Target::own(([127, 0, 0, 1], url.port).into()) };
         target.health(clock).await.map_err(StressError::failed)
     });
     asked.await.unwrap_or_else(|_| {
         Err(StressError::failed(format!("{url} gave no answer to GET /health within {} ms", within.as_millis())))
     })
+}
+
+async fn secured(url: &Url, addresses: &[SocketAddr], within: Duration) -> Result<f64, StressError> {
+    let config = DiscoverConfig {
+        url: url.to_string(),
+        era: Era::Auto,
+        headers: Vec::new(),
+        ca_pem: String::new(),
+        insecure: addresses.iter().all(|address| is_loopback(address.ip())),
+    };
+    let setup = setup(config, url, addresses)?;
+    let asked = spawn_blocking(move || agent::page(&setup, "/health", within)).await;
+    match asked.map_err(|error| StressError::failed(format!("an internal error: {error}")))? {
+        Ok((200, us)) => Ok(us as f64 / 1e3),
+        Ok((status, _)) => Err(StressError::failed(format!("GET /health was answered with {status}"))),
+        Err(why) => Err(StressError::failed(why)),
+    }
 }
 
 /// Whether the first process of this container is a server of this program. True where that is not known: the server is
@@ -63,7 +85,8 @@ mod tests {
             let (mut stream, _) = listener.accept().await.expect("one comes");
             let mut request = [0; 1_024];
             let length = stream.read(&mut request).await.expect("it asks");
-            assert!(request[..length].starts_with(b"GET /health HTTP/1.1\r\n"));
+            // Or the beginning of TLS.
+            assert!(request[..length].starts_with(b"GET /health HTTP/1.1\r\n") || request[0] == 22);
             match answer {
                 Some(answer) => stream.write_all(answer.as_bytes()).await.expect("it listens"),
                 None => std::future::pending().await,
@@ -83,7 +106,8 @@ mod tests {
         let silent = server(None).await;
         let why = health(&silent, Duration::from_millis(50)).await.unwrap_err().to_string();
         assert!(why.ends_with("gave no answer to GET /health within 50 ms"), "{why}");
-        let secret = health("https://localhost", long).await.unwrap_err();
-        assert_eq!(secret.exit_code(), 2);
+        let plain = server(Some("HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")).await.replacen("http", "https", 1);
+        let why = health(&plain, long).await.unwrap_err();
+        assert!(why.exit_code() == 1 && why.to_string().contains("no secure connection"), "{why}");
     }
 }

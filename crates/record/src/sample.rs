@@ -7,7 +7,8 @@ pub struct AgentSample {
     pub second: u32,
     /// CPU used in this second, all threads, microseconds.
     pub cpu_us: u64,
-    /// Time that its threads were ready and had no core, in this second (schedstat), microseconds.
+    /// Time that one of its threads, the one that waited most, was ready and had no core, in this second (schedstat),
+    /// microseconds.
     pub run_delay_us: u64,
     pub rss_bytes: u64,
     pub descriptors: u64,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::live::{self, Event};
-use crate::{SecondView, summary};
+use crate::{SecondView, render, summary};
 
 /// Seconds that are kept: what a wide screen can show.
 const SECONDS_MAX: usize = 600;
@@ -28,8 +28,8 @@ pub struct Board {
     pub errors: BTreeMap<String, u64>,
     /// What the console says, newest last.
     pub lines: VecDeque<String>,
-    /// The run has come to its report.
-    pub is_over: bool,
+    /// "INCONCLUSIVE": what the run came to; None while it goes on.
+    pub verdict: Option<&'static str>,
     begun_ms: Option<u64>,
 }
 
@@ -39,7 +39,8 @@ pub struct BoardPhase {
     pub number: u8,
     /// "Ramp Up".
     pub title: String,
-    pub estimated_ms: u64,
+    /// None: not known yet.
+    pub estimated_ms: Option<u64>,
     pub progress: Progress,
 }
 
@@ -67,10 +68,10 @@ impl Board {
             Event::PhaseSkipped { number, .. } => self.set(*number, Progress::Skipped),
             Event::PhaseSummary { number, .. } => self.end(*number, now_ms),
             Event::ScenarioStarted { scenario, scenarios, name, .. } => {
-                self.scenario = Some(format!("{scenario}/{scenarios} {}", name.replace('_', " ")));
+                self.scenario = Some(live::scenario_name(*scenario, *scenarios, name));
             }
             Event::ScenarioEnded { .. } => self.scenario = None,
-            Event::Final(_) => self.is_over = true,
+            Event::Final(summary) => self.verdict = Some(render::word(&summary.readiness.verdict)),
             _ => {}
         }
         if !matches!(event, Event::Final(_)) {
@@ -102,15 +103,14 @@ impl Board {
     fn begin(&mut self, start: &live::PhaseStart, now_ms: u64) {
         self.end_running(now_ms);
         self.scenario = None;
-        if !self.phases.iter().any(|phase| phase.number == start.number) {
-            self.phases.push(BoardPhase {
-                number: start.number,
-                title: summary::title(&start.name),
-                estimated_ms: start.estimated_ms,
-                progress: Progress::Waiting,
-            });
+        let (estimated_ms, progress) = (Some(start.estimated_ms), Progress::Running { since_ms: now_ms });
+        match self.phases.iter_mut().find(|phase| phase.number == start.number) {
+            Some(phase) => (phase.estimated_ms, phase.progress) = (estimated_ms, progress),
+            None => {
+                let title = summary::title(&start.name);
+                self.phases.push(BoardPhase { number: start.number, title, estimated_ms, progress });
+            }
         }
-        self.set(start.number, Progress::Running { since_ms: now_ms });
     }
 
     /// One that was given up has had no summary.
@@ -136,9 +136,11 @@ impl Board {
         }
     }
 
-    /// The newest second; None before the first.
+    /// The newest second; of a run that is over, the last that has figures. None before the first.
     pub fn newest(&self) -> Option<&SecondView> {
-        self.seconds.back()
+        let has_figures = |second: &&SecondView| second.is_loaded() || !second.replicas.is_empty();
+        let last = self.verdict.and_then(|_| self.seconds.iter().rev().find(has_figures));
+        last.or(self.seconds.back())
     }
 
     /// Since the first event.
@@ -146,18 +148,19 @@ impl Board {
         now_ms.saturating_sub(self.begun_ms.unwrap_or(now_ms))
     }
 
-    /// Of the phase that runs and those that wait, by their estimates.
-    pub fn left_ms(&self, now_ms: u64) -> u64 {
+    /// Of the phase that runs and those that wait, by their estimates; None where one is not known.
+    pub fn left_ms(&self, now_ms: u64) -> Option<u64> {
         self.phases.iter().map(|phase| phase.left_ms(now_ms)).sum()
     }
 }
 
 impl BoardPhase {
-    pub fn left_ms(&self, now_ms: u64) -> u64 {
+    /// None where it is not known.
+    pub fn left_ms(&self, now_ms: u64) -> Option<u64> {
         match self.progress {
             Progress::Waiting => self.estimated_ms,
-            Progress::Running { since_ms } => self.estimated_ms.saturating_sub(now_ms.saturating_sub(since_ms)),
-            Progress::Done { .. } | Progress::Skipped => 0,
+            Progress::Running { since_ms } => Some(self.estimated_ms?.saturating_sub(now_ms.saturating_sub(since_ms))),
+            Progress::Done { .. } | Progress::Skipped => Some(0),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use erlmcp_record::ConfigRow;
 use erlmcp_record::names::phase;
+use erlmcp_record::{ConfigRow, plain_json, plain_lines};
 use serde::Serialize;
 
 use crate::{SecondView, Span, Summary, format, render, summary};
@@ -98,7 +98,8 @@ pub struct PlannedPhase {
     pub number: u8,
     /// As in the record: "ramp_up".
     pub name: String,
-    pub estimated_ms: u64,
+    /// None: not known yet.
+    pub estimated_ms: Option<u64>,
     /// Why it is not going to run; None where it is.
     pub skipped: Option<String>,
     /// Scenarios of it that are not going to run.
@@ -118,12 +119,18 @@ pub struct PhaseStart {
     pub duration_ms: u64,
 }
 
+/// "2/5 queue overflow": where a phase has come to; of its only scenario there is no number.
+pub fn scenario_name(scenario: u32, scenarios: u32, name: &str) -> String {
+    let name = name.replace('_', " ");
+    if scenarios == 1 { name } else { format!("{scenario}/{scenarios} {name}") }
+}
+
 /// The event as one line of JSON, with its line end.
 pub fn json(event: &Event) -> String {
     // Only the name of a folder can be no text.
     let line = serde_json::to_string(event)
         .unwrap_or_else(|error| serde_json::json!({"event": "note", "text": error.to_string()}).to_string());
-    line + "\n"
+    plain_json(&line) + "\n"
 }
 
 /// What is said where nothing but the verdict is wanted.
@@ -135,8 +142,12 @@ pub fn quiet(event: &Event) -> String {
     }
 }
 
-/// The event in the words and layout of the console, with its line ends.
+/// The event in the words and layout of the console, with its line ends. What others have sent moves no cursor.
 pub fn console(event: &Event) -> String {
+    plain_lines(&said(event))
+}
+
+fn said(event: &Event) -> String {
     match event {
         Event::Banner { version, connections } => banner(version, *connections),
         Event::Looking { at } => format!("Looking at {at}\n"),
@@ -182,15 +193,18 @@ fn plan(config: &ConfigRow, phases: &[PlannedPhase], folder: &str) -> String {
         let title = short_title(&planned.name);
         text += &format!("  {}. {title} - {}\n", planned.number, purpose(&planned.name, config));
     }
+    let planned = phases.iter().filter(|planned| planned.skipped.is_none());
+    // A record that is read again does not tell it.
+    let Some(total) = planned.map(|planned| planned.estimated_ms).sum::<Option<u64>>() else { return text };
     text += "\nPlanned timeline:\n";
     for planned in phases {
         let title = summary::title(&planned.name);
-        match &planned.skipped {
-            Some(reason) => text += &format!("  {}. {title}: skipped ({reason})\n", planned.number),
-            None => text += &format!("  {}. {title}: {}\n", planned.number, format::duration_ms(planned.estimated_ms)),
-        }
+        let takes = match &planned.skipped {
+            Some(reason) => format!("skipped ({reason})"),
+            None => format::duration_ms(planned.estimated_ms.unwrap_or_default()),
+        };
+        text += &format!("  {}. {title}: {takes}\n", planned.number);
     }
-    let total = phases.iter().filter(|planned| planned.skipped.is_none()).map(|planned| planned.estimated_ms).sum();
     text + &format!("  Total: {}\n", format::duration_ms(total))
 }
 

@@ -18,8 +18,6 @@ pub struct LivePage {
     retelling: Retelling,
     builder: SeriesBuilder,
     is_server: bool,
-    /// "over: INCONCLUSIVE"
-    outcome: Option<String>,
     /// Of a run that is over, as its report has it.
     whole: Option<Series>,
 }
@@ -39,9 +37,6 @@ impl LivePage {
             match event {
                 Event::Second(second) if self.is_server => self.builder.push_looked_at(second),
                 Event::Second(second) => self.builder.push(second),
-                Event::Final(summary) => {
-                    self.outcome = Some(format!("over: {}", render::word(&summary.readiness.verdict)));
-                }
                 _ => {}
             }
             self.board.push(event, *at_ms);
@@ -51,7 +46,7 @@ impl LivePage {
 
     /// True where the run has ended.
     pub fn is_over(&self) -> bool {
-        self.outcome.is_some()
+        self.board.verdict.is_some()
     }
 
     /// Draws a run that is over from the whole of its record: some rows of a second come long after it.
@@ -71,7 +66,10 @@ impl LivePage {
             Some(whole) => whole,
             None => &self.builder.finish(self.retelling.analysis()),
         };
-        let state = self.outcome.as_deref().unwrap_or(if self.is_server { "looked at" } else { "goes on" });
+        let state = match self.board.verdict {
+            Some(verdict) => format!("over: {verdict}"),
+            None => if self.is_server { "looked at" } else { "goes on" }.into(),
+        };
         json!({
             "title": self.board.target,
             "state": state,

@@ -88,7 +88,7 @@ fn plan(config: &ConfigRow) -> Event {
     let planned = |(number, name): (u8, &String)| PlannedPhase {
         number,
         name: name.clone(),
-        estimated_ms: 0,
+        estimated_ms: None,
         skipped: None,
         left_out: 0,
     };

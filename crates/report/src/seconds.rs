@@ -16,7 +16,7 @@ pub struct SecondView {
     pub phase_name: String,
     /// Open at the end of the second, as the agents count.
     pub connections: u64,
-    /// The same, by the server's gauge.
+    /// The same, by the server's gauge, without the connections that the run has beside them: for operations and streams.
     pub connections_server: Option<u64>,
     /// By replica, as the agents count.
     pub connections_by_replica: BTreeMap<u16, u64>,
@@ -63,6 +63,7 @@ pub struct QueueView {
 pub struct ReplicaView {
     pub replica: u16,
     pub ready: bool,
+    /// By its own gauge, without those beside, as [`SecondView::connections_server`].
     pub connections: Option<u64>,
     pub memory_bytes: Option<u64>,
     pub rss_bytes: Option<u64>,
@@ -86,7 +87,7 @@ pub struct AgentView {
     pub agent: u32,
     /// In percent of one core.
     pub cpu_percent: f64,
-    /// Time that its threads were ready and had no core, in percent of the second.
+    /// Time that one of its threads, the one that waited most, was ready and had no core, in percent of the second.
     pub run_delay_percent: f64,
     pub rss_bytes: u64,
     pub descriptors: u64,
@@ -103,6 +104,16 @@ pub struct ActiveFault {
 }
 
 impl SecondView {
+    /// True where agents of ours load the server, so that their figures are there.
+    pub fn is_loaded(&self) -> bool {
+        !self.agents.is_empty() || self.offered_rps > 0.0
+    }
+
+    /// Open connections, by the agents, or without them by the server's gauge; None where neither says.
+    pub fn open(&self) -> Option<u64> {
+        if self.is_loaded() { Some(self.connections) } else { self.connections_server }
+    }
+
     /// One line of metrics.jsonl, with its line end.
     pub fn to_json_line(&self) -> String {
         let mut line = serde_json::to_string(self).expect("a second has only names and numbers");

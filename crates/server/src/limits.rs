@@ -61,7 +61,7 @@ limits! {
     head_bytes_max = 16_384, "bytes", "Request line and header fields together. Above it: 431 and close.";
     head_fields_max = 64, "fields", "Header fields of a request. Above it: 431 and close.";
     body_bytes_max = 1_048_576, "bytes", "Request body. Above it: 413 and close.";
-    json_depth_max = 64, "levels", "Nesting of a JSON body, 1,024 at most. Above it: 400.";
+    json_depth_max = 64, "levels", "Nesting of a JSON body; 512 at the very most. Above it: 400.";
     request_id_bytes_max = 256, "bytes", "A request id as written in JSON. Above it: 400.";
     reads_per_turn_max = 8, "reads", "Full reads from one connection before the loop looks at the others again.";
     read_bytes = 65_536, "bytes", "One read: the shard's own buffer.";
@@ -124,6 +124,16 @@ limits! {
     drain_idle_ms = 500, "ms", "From the end of accepting to the closing of connections without a request.";
     drain_timeout_ms = 10_000, "ms", "A drain; whatever is still open then is cut.";
     shutdown_timeout_ms = 1_000, "ms", "Blocking tools that still run after the drain; then the process ends without them.";
+}
+
+/// Nesting is read by recursion, on the stack of a shard.
+pub(crate) const JSON_DEPTH_CEILING: u64 = 512;
+
+impl Limits {
+    /// The most that the limit of this name may be; None: it has no such end.
+    pub fn ceiling(name: &str) -> Option<u64> {
+        (name == "json_depth_max").then_some(JSON_DEPTH_CEILING)
+    }
 }
 
 impl fmt::Display for Limits {

@@ -26,6 +26,9 @@ pub(crate) struct AutoscaleArgs {
     /// Socket of the Docker engine, a manager's [default: /var/run/docker.sock]
     #[arg(long, value_name = "PATH", requires = "swarm")]
     pub(crate) engine: Option<PathBuf>,
+    /// A file with a bearer token of the scope `metrics`, where the service's replicas ask for one
+    #[arg(long, value_name = "FILE", requires = "swarm")]
+    pub(crate) bearer_file: Option<PathBuf>,
     /// Replicas at least
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) min: u16,

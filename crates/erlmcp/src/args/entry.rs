@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::duration::parse_duration;
 
 /// Who may come in, and what each may use. All of it is told in docs/authorization.md.
 #[derive(Debug, Clone, Default, Args)]
+#[command(group(ArgGroup::new("asking").args(["tokens", "jwks"]).multiple(true)))]
 pub(crate) struct EntryArgs {
     /// Speak TLS: a file with the certificate and those that lead to its root, PEM; read again when it changes
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -17,10 +18,10 @@ pub(crate) struct EntryArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
     /// Ask for bearer tokens: a file of hashed ones, as `erlmcp token` makes its lines
-    #[arg(long, value_name = "FILE", group = "asks")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) tokens: Option<PathBuf>,
     /// Ask for signed tokens (JWT): the keys of their issuer, JWKS in a file or at an address
-    #[arg(long, value_name = "FILE|URL", group = "asks", requires_all = ["jwt_issuer", "jwt_audience"])]
+    #[arg(long, value_name = "FILE|URL", requires_all = ["jwt_issuer", "jwt_audience"])]
     pub(crate) jwks: Option<String>,
     /// What `iss` of signed tokens has to be
     #[arg(long, value_name = "ISS", requires = "jwks", hide_short_help = true)]
@@ -32,22 +33,22 @@ pub(crate) struct EntryArgs {
     #[arg(long, value_name = "ALG", requires = "jwks", hide_short_help = true)]
     pub(crate) jwt_alg: Vec<String>,
     /// A scope that every MCP request needs (repeatable)
-    #[arg(long, value_name = "SCOPE", requires = "asks", hide_short_help = true)]
+    #[arg(long, value_name = "SCOPE", requires = "asking", hide_short_help = true)]
     pub(crate) require_scope: Vec<String>,
     /// The address that clients know this server by, for its metadata [default: what they name in Host]
-    #[arg(long, value_name = "URL", hide_short_help = true)]
+    #[arg(long, value_name = "URL", requires = "asking", hide_short_help = true)]
     pub(crate) resource: Option<String>,
     /// An issuer that clients may get a token from, for the metadata (repeatable) [default: --jwt-issuer]
-    #[arg(long, value_name = "URL", hide_short_help = true)]
+    #[arg(long, value_name = "URL", requires = "asking", hide_short_help = true)]
     pub(crate) authorization_server: Vec<String>,
     /// Requests of one principal in a second, on one process; more are refused (429)
-    #[arg(long, value_name = "N", requires = "asks", hide_short_help = true)]
+    #[arg(long, value_name = "N", requires = "asking", hide_short_help = true)]
     pub(crate) principal_requests: Option<u64>,
     /// Open streams of one principal, on one process
-    #[arg(long, value_name = "N", requires = "asks", hide_short_help = true)]
+    #[arg(long, value_name = "N", requires = "asking", hide_short_help = true)]
     pub(crate) principal_streams: Option<u64>,
     /// Legacy sessions of one principal, on one process
-    #[arg(long, value_name = "N", requires = "asks", hide_short_help = true)]
+    #[arg(long, value_name = "N", requires = "asking", hide_short_help = true)]
     pub(crate) principal_sessions: Option<u64>,
     /// Listen for other machines without asking who comes
     #[arg(long, hide_short_help = true)]

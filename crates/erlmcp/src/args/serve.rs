@@ -55,6 +55,9 @@ fn parse_limit(text: &str) -> Result<(String, u64), String> {
     let (name, value) = text.split_once('=').ok_or_else(wrong)?;
     let value = value.trim().parse().map_err(|_| wrong())?;
     let name = name.trim().to_string();
+    if let Some(most) = Limits::ceiling(&name).filter(|most| value > *most) {
+        return Err(format!("{name} is {most} at the very most"));
+    }
     if Limits::default().set(&name, value) { Ok((name, value)) } else { Err(format!("there is no limit {name:?}")) }
 }
 

@@ -8,13 +8,20 @@ use erlmcp_server::cluster::default_control_path;
 use tokio::sync::mpsc;
 
 use super::opening::docker_socket;
+use super::reaching::bearer_of;
 use crate::args::AutoscaleArgs;
 use crate::console;
-use crate::exit::code;
+use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
     let is_dry = args.dry_run;
-    let config = config(args);
+    let config = match config(args) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("erlmcp: {error:#}");
+            return Ok(code(USAGE));
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let cancel = crate::interrupt::watch()?;
@@ -37,7 +44,7 @@ pub(crate) fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn config(args: AutoscaleArgs) -> AutoscaleConfig {
+fn config(args: AutoscaleArgs) -> anyhow::Result<AutoscaleConfig> {
     let port = args.at.port;
     let place = match args.swarm {
         Some(service) => Place::Swarm(SwarmService {
@@ -45,6 +52,7 @@ fn config(args: AutoscaleArgs) -> AutoscaleConfig {
             service,
             port,
             engine: docker_socket(args.engine),
+            bearer: args.bearer_file.as_deref().map(bearer_of).transpose()?,
         }),
         None => Place::Cluster { control: args.at.control.unwrap_or_else(|| default_control_path(port)) },
     };
@@ -56,7 +64,7 @@ fn config(args: AutoscaleArgs) -> AutoscaleConfig {
         cool_down: args.cool_down,
     };
     // Not in a busy loop.
-    AutoscaleConfig { place, policy, every: args.every.max(Duration::from_millis(100)), dry_run: args.dry_run }
+    Ok(AutoscaleConfig { place, policy, every: args.every.max(Duration::from_millis(100)), dry_run: args.dry_run })
 }
 
 fn say(event: &AutoscaleEvent, is_dry: bool) {

@@ -52,8 +52,9 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         set_parent_process_death_signal(Some(Signal::KILL)).context("cannot set the parent-death signal")?;
     }
     let shared = resolve(&args.listen)?;
+    args.engine.entry.may_listen(&shared)?;
     let admin = args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default();
-    args.engine.entry.may_listen(&shared, &admin)?;
+    args.engine.entry.may_show(&admin)?;
     let fixtures = args.engine.fixtures;
     let config = ClusterConfig {
         // Not the path: the program may have been replaced since, and replicas should be of the supervisor's version.

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use crate::args::ConfigArgs;
 use crate::console;
-use crate::exit::{USAGE, code};
-use crate::layers::{self, Refused};
+use crate::layers;
 
 /// `file` was named in front of the command.
 pub(crate) fn run(args: &ConfigArgs, file: Option<&Path>) -> ExitCode {
@@ -21,10 +20,6 @@ pub(crate) fn run(args: &ConfigArgs, file: Option<&Path>) -> ExitCode {
             console::print(&text);
             ExitCode::SUCCESS
         }
-        Err(Refused::Usage(error)) => error.exit(),
-        Err(Refused::Said(why)) => {
-            eprintln!("erlmcp: {why}");
-            code(USAGE)
-        }
+        Err(refused) => refused.tell(),
     }
 }

@@ -1,14 +1,15 @@
 //! `discover`: asks a server what it is and has, and prints it.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use erlmcp_orchestrator::DiscoverConfig;
+use erlmcp_record::plain;
 
 use super::survey;
 use crate::args::DiscoverArgs;
+use crate::console;
 use crate::exit::{USAGE, code};
-use crate::log::plain;
 
 pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
     let (json, watch, config) = (args.json, args.keep_alive_wait, config(args));
@@ -27,8 +28,7 @@ pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
     match runtime.block_on(erlmcp_orchestrator::discover(config, watch)) {
         Ok((url, found)) => {
             let text = if json { survey::json(&url, &found)? } else { survey::text(&url, &found) };
-            // A reader that has seen enough and closed the pipe is no error.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            console::print(&text);
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

@@ -1,16 +1,17 @@
 //! `doctor`: what would stop a run here or bend its figures.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use erlmcp_orchestrator::{Diagnosis, DoctorConfig, StressConfig, ToolCall, Weight, doctor};
 
 use super::diagnosis;
 use crate::args::DoctorArgs;
+use crate::console;
 use crate::exit::{ERROR, STOPS, USAGE, code};
 use crate::layers;
 
-pub(crate) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: DoctorArgs, has_color: bool) -> anyhow::Result<ExitCode> {
     let as_json = args.json;
     let config = match config(args) {
         Ok(config) => config,
@@ -29,10 +30,9 @@ pub(crate) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     })?;
     match found {
         Ok(found) => {
-            let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let is_coloured = std::io::stdout().is_terminal() && has_color;
             let text = if as_json { diagnosis::json(&found)? } else { diagnosis::text(&found, is_coloured) };
-            // A reader that has seen enough and closed the pipe is no error.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            console::print(&text);
             Ok(code(exit_code(&found)))
         }
         Err(error) => {

@@ -44,21 +44,26 @@ impl EntryArgs {
         }
     }
 
-    /// Refuses to listen for other machines without asking who comes. Nobody is asked on the addresses for `admin`.
-    pub(super) fn may_listen(&self, addresses: &[SocketAddr], admin: &[SocketAddr]) -> anyhow::Result<()> {
+    /// Refuses to listen for other machines without asking who comes.
+    pub(super) fn may_listen(&self, addresses: &[SocketAddr]) -> anyhow::Result<()> {
         let asks = self.tokens.is_some() || self.jwks.is_some();
-        let open_in = |addresses: &[SocketAddr]| addresses.iter().copied().find(|address| !address.ip().is_loopback());
-        match (open_in(addresses).filter(|_| !asks), open_in(admin)) {
-            _ if self.insecure_open => Ok(()),
-            (Some(open), _) => bail!(
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(open) if !asks && !self.insecure_open => bail!(
                 "{open} is not this machine alone, and nobody would be asked for a token: give --tokens or --jwks, \
                  or say --insecure-open where whoever can reach it may use it"
             ),
-            (None, Some(open)) => bail!(
-                "{open} of --admin-listen is not this machine alone, and nobody is asked for a token there: say \
-                 --insecure-open where whoever can reach it may see how the server is"
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for what operators look at: nobody is asked for a token there in any case.
+    pub(super) fn may_show(&self, addresses: &[SocketAddr]) -> anyhow::Result<()> {
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(open) if !self.insecure_open => bail!(
+                "{open} is not this machine alone, and nobody is asked for a token at --admin-listen: name an address of \
+                 this machine, or say --insecure-open where whoever can reach it may look"
             ),
-            (None, None) => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -79,13 +84,15 @@ mod tests {
         let open: SocketAddr = "0.0.0.0:80".parse().expect("an address");
         let own: SocketAddr = "127.0.0.1:80".parse().expect("an address");
         let none = EntryArgs::default();
-        assert!(none.may_listen(&[own], &[own]).is_ok());
-        let refused = none.may_listen(&[own, open], &[]).expect_err("open").to_string();
+        assert!(none.may_listen(&[own]).is_ok());
+        let refused = none.may_listen(&[own, open]).expect_err("open").to_string();
         assert!(refused.contains("0.0.0.0:80") && refused.contains("--insecure-open"), "{refused}");
-        assert!(EntryArgs { insecure_open: true, ..none.clone() }.may_listen(&[open], &[open]).is_ok());
-        let asks = EntryArgs { tokens: Some("f".into()), ..none };
-        assert!(asks.may_listen(&[open], &[own]).is_ok());
-        let refused = asks.may_listen(&[own], &[open]).expect_err("nobody is asked there").to_string();
-        assert!(refused.contains("0.0.0.0:80 of --admin-listen") && refused.contains("--insecure-open"), "{refused}");
+        assert!(EntryArgs { insecure_open: true, ..none.clone() }.may_listen(&[open]).is_ok());
+        let asking = EntryArgs { tokens: Some("f".into()), ..none.clone() };
+        assert!(asking.may_listen(&[open]).is_ok());
+        let refused = asking.may_show(&[own, open]).expect_err("nobody is asked there").to_string();
+        assert!(refused.contains("--admin-listen") && refused.contains("--insecure-open"), "{refused}");
+        assert!(none.may_show(&[own]).is_ok());
+        assert!(EntryArgs { insecure_open: true, ..none }.may_show(&[open]).is_ok());
     }
 }

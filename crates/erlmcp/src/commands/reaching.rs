@@ -87,6 +87,11 @@ impl ReachingArgs {
     }
 }
 
+/// The bearer token of a file.
+pub(super) fn bearer_of(path: &Path) -> anyhow::Result<String> {
+    bearer(&read(path)?, || path.display().to_string())
+}
+
 /// A bearer token. What is none is not repeated.
 fn bearer(text: &str, from: impl FnOnce() -> String) -> anyhow::Result<String> {
     let token = word(text, TOKEN_MAX);

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 
 use crate::args::RecordArgs;
+use crate::console;
 use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     match record(args) {
         Ok((requests, seconds)) => {
-            writeln!(std::io::stdout(), "{requests} requests of {seconds:.1} s are in {}", args.output.display())?;
+            console::line(format_args!("{requests} requests of {seconds:.1} s are in {}", args.output.display()));
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

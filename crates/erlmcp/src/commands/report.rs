@@ -10,6 +10,7 @@ use erlmcp_report::{Analysis, SecondView, bundle, render, replay};
 
 use super::finished_run::FinishedRun;
 use crate::args::{ReportArgs, ReportFormat};
+use crate::console;
 use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
@@ -24,7 +25,8 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
             manifest.files.len(),
             manifest.audit
         );
-        return write(None, |target| target.write_all(lines.as_bytes()));
+        console::print(&lines);
+        return Ok(ExitCode::SUCCESS);
     }
     let place = place(args, &run);
     let folder = run.folder();
@@ -39,7 +41,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     };
     let written = write(place.as_deref(), |target| target.write_all(text.as_bytes()))?;
     if let (Some(place), ReportFormat::Html) = (&place, args.format) {
-        write(None, |target| writeln!(target, "{}", place.display()))?;
+        console::line(place.display());
     }
     Ok(written)
 }
@@ -89,11 +91,7 @@ fn csv(folder: &Path, place: Option<&Path>) -> anyhow::Result<ExitCode> {
 
 fn write(place: Option<&Path>, rows: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> anyhow::Result<ExitCode> {
     match place {
-        None => {
-            let mut target = BufWriter::new(std::io::stdout().lock());
-            // A reader that has seen enough and closed the pipe is no error.
-            let _ = rows(&mut target).and_then(|()| target.flush());
-        }
+        None => console::write(rows),
         Some(place) => {
             let cannot = || format!("cannot write {}: choose another place with --output", place.display());
             let mut target = BufWriter::new(std::fs::File::create(place).with_context(cannot)?);

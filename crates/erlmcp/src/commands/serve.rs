@@ -27,8 +27,9 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let session_key = session_key(&args.engine)?;
     let (registry, limits) = with_extra_tools(registry(args.engine.fixtures)?, limits, args.extra_tools)?;
     let wanted = resolve(&args.listen)?;
+    args.engine.entry.may_listen(&wanted)?;
     let admin = args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default();
-    args.engine.entry.may_listen(&wanted, &admin)?;
+    args.engine.entry.may_show(&admin)?;
     let mut listeners = listen(&wanted)?;
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
     listeners.extend(listen(&admin)?.into_iter().map(|socket| Listening { admin: true, ..socket }));

@@ -19,8 +19,8 @@ pub(super) fn table(answer: &Value) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         text,
-        "{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}  {}",
-        "replica", "address", "state", "pid", "connections", "requests", "queue", "memory", "restarts", "version"
+        "{:>7}  {:<17} {:<9} {:>8} {:>11} {:>12} {:>7} {:>9} {:>8}  version",
+        "replica", "address", "state", "pid", "connections", "requests", "queue", "memory", "restarts"
     );
     for replica in replicas {
         let snapshot = &replica["snapshot"];

@@ -1,6 +1,7 @@
 //! What a server tells of itself, for people and for machines.
 
 use erlmcp_load::agent::{KeepAlive, Survey};
+use erlmcp_record::plain_json;
 use serde_json::{Value, json};
 
 /// Hints of a tool that are shown, as they are called and as they are said.
@@ -16,7 +17,7 @@ pub(super) fn json(url: &str, survey: &Survey) -> serde_json::Result<String> {
     if let (Value::Object(all), Value::Object(found)) = (&mut value, serde_json::to_value(survey)?) {
         all.extend(found);
     }
-    Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
+    Ok(plain_json(&serde_json::to_string_pretty(&value)?) + "\n")
 }
 
 pub(super) fn text(url: &str, survey: &Survey) -> String {
@@ -124,9 +125,7 @@ fn said(value: &Value) -> &str {
 
 /// One line, without anything by which a server could play with a terminal.
 fn plain(text: &str) -> String {
-    let words: Vec<String> =
-        text.split_whitespace().map(|word| word.chars().filter(|c| !c.is_control()).collect()).collect();
-    words.join(" ")
+    erlmcp_record::plain(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -174,7 +173,7 @@ mod tests {
         Keep-alive:   every 15.0 s (between two on a subscriptions/listen stream)
         HTTP/2:       offered by ALPN; erlmcp speaks HTTP/1.1
         Capabilities: resources tools{listChanged}
-        Instructions: Buy [31mnothing
+        Instructions: Buy \u{1b}[31mnothing
         Tools (1)
           buy [destructive]: spends
             input  {"type":"object"}

@@ -3,26 +3,40 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use erlmcp_record::Fate;
 use erlmcp_record::names::phase;
-use erlmcp_report::Span;
-use erlmcp_report::live::{Event, PhaseStart};
+use erlmcp_report::SecondView;
+use erlmcp_report::live::{Event, PhaseStart, scenario_name};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-const COUNTED: &str = "{prefix} [{bar:30}] {pos}/{len} connections, {elapsed}{msg}";
-const TIMED: &str = "{prefix} [{time_bar}] {elapsed}{msg}";
+const COUNTED: &str = "{prefix} [{bar:30}] {pos}/{len} connections, {elapsed}{of}{msg}";
+const TIMED: &str = "{prefix} [{time_bar}] {elapsed}{of}{msg}";
 const WIDTH: usize = 30;
 
 /// The bar of the phase that runs, below all lines.
 pub(super) struct Bar {
     target: Box<dyn Fn() -> ProgressDrawTarget + Send>,
     bar: ProgressBar,
+    phase: u8,
     is_counted: bool,
+    /// How far the phase has come beside its time: its scenario, or connections.
+    reached: String,
+    /// Of the newest second of load.
+    figures: String,
 }
 
 impl Bar {
     /// None is drawn before the first phase.
     pub(super) fn new(target: impl Fn() -> ProgressDrawTarget + Send + 'static) -> Self {
-        Self { target: Box::new(target), bar: ProgressBar::hidden(), is_counted: false }
+        let bar = ProgressBar::hidden();
+        Self {
+            target: Box::new(target),
+            bar,
+            phase: 0,
+            is_counted: false,
+            reached: String::new(),
+            figures: String::new(),
+        }
     }
 
     /// Prints without disturbing it.
@@ -35,21 +49,31 @@ impl Bar {
             Event::PhaseStarted(start) => self.begin(start),
             Event::RampProgress { established, .. } if self.is_counted => self.bar.set_position(*established),
             Event::RampProgress { established, target, .. } => {
-                self.bar.set_message(format!(" | {established}/{target} connections"));
+                self.reached = format!(" | {established}/{target} connections");
             }
-            Event::SustainedLine { span, .. } => self.bar.set_message(figures(span)),
+            Event::Second(second) if second.phase == self.phase => self.show(second),
             Event::ScenarioStarted { scenario, scenarios, name, .. } => {
-                self.bar.set_message(format!(" | {scenario}/{scenarios} {name}"));
+                self.reached = format!(" | {}", scenario_name(*scenario, *scenarios, name));
+                self.figures.clear();
             }
             Event::PhaseSummary { .. } | Event::Final(_) => self.bar.finish_and_clear(),
             _ => {}
         }
+        self.bar.set_message(format!("{}{}", self.reached, self.figures));
+    }
+
+    fn show(&mut self, second: &SecondView) {
+        if self.is_counted {
+            self.bar.set_position(second.connections);
+        }
+        self.figures = figures(second);
     }
 
     fn begin(&mut self, start: &PhaseStart) {
         // One that was given up has had no summary.
         self.bar.finish_and_clear();
-        self.is_counted = start.name == phase::RAMP_UP;
+        (self.phase, self.is_counted) = (start.number, start.name == phase::RAMP_UP);
+        (self.reached, self.figures) = (String::new(), String::new());
         let template = if self.is_counted { COUNTED } else { TIMED };
         let estimate = Duration::from_millis(start.estimated_ms);
         let time_bar = move |state: &ProgressState, into: &mut dyn Write| {
@@ -57,10 +81,13 @@ impl Bar {
             let _ = into.write_str(&of_time(state.elapsed(), estimate));
         };
         let about = format!(" of about {} s", start.estimated_ms.div_ceil(1_000));
+        let of = move |_: &ProgressState, into: &mut dyn Write| {
+            let _ = into.write_str(&about);
+        };
         let style = ProgressStyle::with_template(template).expect("the template is a constant");
-        let style = style.progress_chars("=>-").with_key("time_bar", time_bar);
+        let style = style.progress_chars("=>-").with_key("time_bar", time_bar).with_key("of", of);
         let bar = ProgressBar::with_draw_target(Some(start.connections), (self.target)()).with_style(style);
-        self.bar = bar.with_prefix(start.name.replace('_', " ")).with_message(about);
+        self.bar = bar.with_prefix(start.name.replace('_', " "));
         self.bar.enable_steady_tick(Duration::from_millis(250));
     }
 }
@@ -75,13 +102,15 @@ fn of_time(elapsed: Duration, estimate: Duration) -> String {
     format!("{text:-<WIDTH$}{late}")
 }
 
-fn figures(span: &Span) -> String {
-    let p95 = span.p95_ms.map_or_else(|| "not measured".into(), |ms| format!("{ms:.2} ms"));
-    let errors = match span.planned {
-        0 => "none planned".into(),
-        planned => format!("{:.2} %", span.errors as f64 * 100.0 / planned as f64),
-    };
-    format!(" | {:.0} req/s | P95 {p95} | errors {errors}", span.answered_rps)
+/// "" of a second without load.
+fn figures(second: &SecondView) -> String {
+    if second.offered_rps <= 0.0 {
+        return String::new();
+    }
+    let p95 = second.p95_ms.map_or_else(|| "not measured".into(), |ms| format!("{ms:.2} ms"));
+    let (all, ok) = (second.fates.total(), second.fates.get(Fate::Ok));
+    let errors = (all - ok) as f64 * 100.0 / all.max(1) as f64;
+    format!(" | {:.0} req/s | P95 {p95} | errors {errors:.2} %", second.answered_rps)
 }
 
 #[cfg(test)]

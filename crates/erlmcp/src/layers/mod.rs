@@ -11,12 +11,14 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, Parser};
+use clap::{ArgMatches, ColorChoice, Command, CommandFactory, FromArgMatches};
 
 use crate::args::Args;
+use crate::{console, exit};
 use options::{Given, Opt, excluded, options};
 
 /// The id of the option that names the file.
@@ -60,6 +62,26 @@ pub(crate) enum Refused {
     Said(String),
 }
 
+impl Refused {
+    /// Says it, or helps; the exit code.
+    pub(crate) fn tell(self) -> ExitCode {
+        match self {
+            Self::Usage(error) => {
+                let told = error.print();
+                if error.use_stderr() {
+                    return exit::code(exit::USAGE);
+                }
+                console::note(told);
+                ExitCode::SUCCESS
+            }
+            Self::Said(why) => {
+                eprintln!("erlmcp: {why}");
+                exit::code(exit::USAGE)
+            }
+        }
+    }
+}
+
 impl From<clap::Error> for Refused {
     fn from(error: clap::Error) -> Self {
         Self::Usage(error)
@@ -82,25 +104,42 @@ pub(crate) fn parse(
     words: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Args, Refused> {
-    Ok(Args::try_parse_from(layered(words.into_iter().collect(), &variable)?.words)?)
+    let words: Vec<OsString> = words.into_iter().collect();
+    let root = definition(&words, &variable);
+    let layered = layered(words, &root, &variable)?;
+    Ok(Args::from_arg_matches(&root.try_get_matches_from(layered.words)?)?)
+}
+
+/// The definition of the command line, which says without colours what is wrong with it where none are wanted.
+fn definition(words: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> Command {
+    let typed = words.iter().take_while(|word| *word != "--").any(|word| word == "--no-color");
+    let said = variable(&options::variable_of("no-color")).is_some_and(|value| options::is_on(&value));
+    Args::command().color(if typed || said { ColorChoice::Never } else { ColorChoice::Auto })
 }
 
 /// The command line that says alone what all layers say together; for the record of a run.
 pub(crate) fn effective() -> Vec<String> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let all = layered(words.clone(), &|name: &str| std::env::var_os(name)).map_or(words, |layered| layered.words);
+    let layered = layered(words.clone(), &Args::command(), &|name: &str| std::env::var_os(name));
+    let all = layered.map_or(words, |layered| layered.words);
     all.iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// What `words` (after the program's name) would run with, as a file for `--config`.
 pub(crate) fn print(words: &[OsString]) -> Result<String, Refused> {
     let program = OsString::from("erlmcp");
-    let layered = layered([&[program], words].concat(), &|name: &str| std::env::var_os(name))?;
+    let words = [&[program], words].concat();
+    let root = definition(&words, &|name: &str| std::env::var_os(name));
+    let layered = layered(words, &root, &|name: &str| std::env::var_os(name))?;
     printed::toml(&layered, std::env::vars_os().map(|(name, _)| name))
 }
 
-fn layered(words: Vec<OsString>, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Layered, Refused> {
-    let root = lenient(Args::command());
+fn layered(
+    words: Vec<OsString>,
+    root: &Command,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Layered, Refused> {
+    let root = lenient(root.clone());
     let matches = match root.clone().try_get_matches_from(&words) {
         // What an option needs beside it may be said in another layer.
         Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {

@@ -1,6 +1,6 @@
 //! The options of a command, as variables and files know them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
 
@@ -99,6 +99,11 @@ pub(super) fn variables(options: &[Opt<'_>], variable: &dyn Fn(&str) -> Option<O
         all.push(Said { id: option.arg.get_id().to_string(), given, origin: Origin::Variable(name) });
     }
     Ok(all)
+}
+
+/// True of the value of a variable that turns a switch on.
+pub(super) fn is_on(value: &OsStr) -> bool {
+    value.to_str().and_then(switch) == Some(true)
 }
 
 fn switch(text: &str) -> Option<bool> {

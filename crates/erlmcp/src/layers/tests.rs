@@ -1,4 +1,4 @@
-use clap::{ArgAction, FromArgMatches};
+use clap::{ArgAction, FromArgMatches, Parser};
 
 use super::*;
 
@@ -14,7 +14,8 @@ fn all(words: &[&str], variables: Variables<'_>, file: Option<&str>) -> Result<L
         words.splice(1..1, ["--config".into(), path.clone().into()]);
     }
     let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-    match layered(words, &variable) {
+    let root = definition(&words, &variable);
+    match layered(words, &root, &variable) {
         Ok(layered) => Ok(layered),
         Err(Refused::Said(why)) => Err(why.replace(&path.display().to_string(), "plan.toml")),
         Err(Refused::Usage(error)) => Err(error.to_string()),
@@ -262,8 +263,21 @@ fn the_defaults_of_each_command_can_be_said_in_a_file() {
 #[test]
 fn nothing_said_anywhere_is_the_command_as_typed() {
     let typed: Vec<OsString> = ["erlmcp", "stress", "-c", "10"].map(OsString::from).into();
-    let layered = layered(typed.clone(), &|_: &str| None).expect("fine");
+    let layered = layered(typed.clone(), &Args::command(), &|_: &str| None).expect("fine");
     assert_eq!(layered.words, typed);
     let matches = Args::command().try_get_matches_from(layered.words).expect("fine");
     assert!(Args::from_arg_matches(&matches).is_ok());
+}
+
+#[test]
+fn whoever_wants_no_colours_is_helped_and_refused_without_them() {
+    let color = |words: &[&str], variables: Variables<'_>| {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        definition(&words, &variable).get_color()
+    };
+    assert_eq!(color(&["erlmcp", "stress", "--nonsense"], &[]), ColorChoice::Auto);
+    assert_eq!(color(&["erlmcp", "stress", "--no-color", "--help"], &[]), ColorChoice::Never);
+    assert_eq!(color(&["erlmcp", "--help"], &[("ERLMCP_NO_COLOR", "true")]), ColorChoice::Never);
+    assert_eq!(color(&["erlmcp", "--help"], &[("ERLMCP_NO_COLOR", "false")]), ColorChoice::Auto);
 }

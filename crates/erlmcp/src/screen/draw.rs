@@ -41,7 +41,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, (now_ms, hint): (u64, &
 fn heading(board: &Board, now_ms: u64, hint: &str) -> Line<'static> {
     let target = if board.target.is_empty() { "starting" } else { board.target.as_str() };
     let calls = if board.calls.is_empty() { String::new() } else { format!("  {}", board.calls) };
-    let times = format!("  {} elapsed, about {} left", clock(board.elapsed_ms(now_ms)), clock(board.left_ms(now_ms)));
+    let stands = match (board.verdict, board.left_ms(now_ms)) {
+        (Some(verdict), _) => format!(", over: {verdict}"),
+        (None, Some(left_ms)) if !board.phases.is_empty() => format!(", about {} left", clock(left_ms)),
+        _ => String::new(),
+    };
+    let times = format!("  {} elapsed{stands}", clock(board.elapsed_ms(now_ms)));
     Line::from(vec![
         Span::styled("erlmcp ", Style::new().add_modifier(Modifier::BOLD)),
         Span::styled(format!(" {hint} "), Style::new().fg(Color::DarkGray)),
@@ -58,16 +63,20 @@ fn phase_list(board: &Board, now_ms: u64) -> Paragraph<'static> {
 fn phase_line(phase: &BoardPhase, board: &Board, now_ms: u64) -> Line<'static> {
     let name = format!("{}. {}", phase.number, phase.title);
     match phase.progress {
-        Progress::Waiting => Line::from(format!("  {name}  about {}", clock(phase.estimated_ms))),
+        Progress::Waiting => {
+            let about = phase.estimated_ms.map_or_else(String::new, |ms| format!("  about {}", clock(ms)));
+            Line::from(format!("  {name}{about}"))
+        }
         Progress::Done { took_ms } => Line::from(format!("✓ {name}  {}", clock(took_ms))),
         Progress::Skipped => Line::styled(format!("- {name}  skipped"), Style::new().fg(Color::DarkGray)),
         Progress::Running { since_ms } => {
             let left = match phase.left_ms(now_ms) {
-                0 => "longer than estimated".into(),
-                left => format!("about {} left", clock(left)),
+                None => String::new(),
+                Some(0) => ", longer than estimated".into(),
+                Some(left) => format!(", about {} left", clock(left)),
             };
             let scenario = board.scenario.as_ref().map(|scenario| format!("  {scenario}")).unwrap_or_default();
-            let text = format!("▶ {name}{scenario}  {}, {left}", clock(now_ms.saturating_sub(since_ms)));
+            let text = format!("▶ {name}{scenario}  {}{left}", clock(now_ms.saturating_sub(since_ms)));
             Line::styled(text, Style::new().add_modifier(Modifier::BOLD))
         }
     }
@@ -101,82 +110,119 @@ fn faults(now: &SecondView) -> String {
     format!("faults       {}", if all.is_empty() { "none".into() } else { all.join(", ") })
 }
 
-/// True where agents of ours load the server, so that their figures are there.
-fn is_loaded(second: &SecondView) -> bool {
-    !second.agents.is_empty() || second.offered_rps > 0.0
-}
-
 /// Requests/s that were to be sent.
 fn offered(second: &SecondView) -> Option<f64> {
-    is_loaded(second).then_some(second.offered_rps)
+    second.is_loaded().then_some(second.offered_rps)
 }
 
 /// Requests/s by the agents, or without them by the replicas' own counts; None where these are not known.
 fn answered(second: &SecondView) -> Option<f64> {
-    if is_loaded(second) {
+    if second.is_loaded() {
         return Some(second.answered_rps);
     }
     let by_replicas: Option<f64> = second.replicas.iter().map(|replica| replica.answered_rps).sum();
     by_replicas.filter(|_| !second.replicas.is_empty())
 }
 
-/// Open connections, by the same.
 fn connections(second: &SecondView) -> Option<f64> {
-    let open = if is_loaded(second) { Some(second.connections) } else { second.connections_server };
-    open.map(|open| open as f64)
+    second.open().map(|open| open as f64)
 }
 
-/// One line of a chart: its name, its mark, its colour, and its figure of a second.
-type Curve = (&'static str, Marker, Color, fn(&SecondView) -> Option<f64>);
+/// One line of a chart: its name, its mark and how that looks, its colour, and its figure of a second.
+type Curve = (&'static str, (Marker, char), Color, fn(&SecondView) -> Option<f64>);
 
-static RATES: [Curve; 2] =
-    [("offered", Marker::Dot, Color::Gray, offered), ("answered", Marker::Braille, Color::Green, answered)];
-static LATENCIES: [Curve; 3] = [
-    ("P50", Marker::Dot, Color::Gray, |second| second.p50_ms),
-    ("P95", Marker::Braille, Color::Yellow, |second| second.p95_ms),
-    ("P99", Marker::Block, Color::Red, |second| second.p99_ms),
+/// A chart and its lines; on a logarithmic scale one slow second does not flatten all others.
+struct Plot {
+    title: &'static str,
+    is_logarithmic: bool,
+    curves: &'static [Curve],
+}
+
+const DOT: (Marker, char) = (Marker::Dot, '•');
+const BRAILLE: (Marker, char) = (Marker::Braille, '⠒');
+const BLOCK: (Marker, char) = (Marker::Block, '█');
+
+static PLOTS: [Plot; 3] = [
+    Plot {
+        title: "Requests/s",
+        is_logarithmic: false,
+        curves: &[("offered", DOT, Color::Gray, offered), ("answered", BRAILLE, Color::Green, answered)],
+    },
+    Plot {
+        title: "Latency, ms",
+        is_logarithmic: true,
+        curves: &[
+            ("P50", DOT, Color::Gray, |second| second.p50_ms),
+            ("P95", BRAILLE, Color::Yellow, |second| second.p95_ms),
+            ("P99", BLOCK, Color::Red, |second| second.p99_ms),
+        ],
+    },
+    Plot { title: "Connections", is_logarithmic: false, curves: &[("open", BRAILLE, Color::Cyan, connections)] },
 ];
-static CONNECTIONS: [Curve; 1] = [("open", Marker::Braille, Color::Cyan, connections)];
 
 fn draw_charts(frame: &mut Frame<'_>, board: &Board, area: Rect) {
     if area.height < CHART_ROWS_MIN {
         return;
     }
-    let charts: Vec<(&str, &[Curve])> = if area.width >= WIDE {
-        vec![("Requests/s", &RATES[..]), ("Latency, ms", &LATENCIES[..]), ("Connections", &CONNECTIONS[..])]
-    } else {
-        vec![("Requests/s", &RATES[..]), ("Latency, ms", &LATENCIES[..])]
-    };
-    let areas = Layout::horizontal(charts.iter().map(|_| Constraint::Fill(1))).split(area);
-    for ((title, curves), area) in charts.iter().zip(areas.iter()) {
-        draw_chart(frame, board, title, curves, *area);
+    let plots = if area.width >= WIDE { &PLOTS[..] } else { &PLOTS[..2] };
+    let areas = Layout::horizontal(plots.iter().map(|_| Constraint::Fill(1))).split(area);
+    for (plot, area) in plots.iter().zip(areas.iter()) {
+        draw_chart(frame, board, plot, *area);
     }
 }
 
-fn draw_chart(frame: &mut Frame<'_>, board: &Board, title: &str, curves: &[Curve], area: Rect) {
+fn draw_chart(frame: &mut Frame<'_>, board: &Board, plot: &Plot, area: Rect) {
     // Two points a column is what braille shows.
     let shown = usize::from(area.width) * 2;
     let skipped = board.seconds.len().saturating_sub(shown);
-    let points: Vec<Vec<(f64, f64)>> = curves
+    let scaled = |value: f64| if plot.is_logarithmic { value.max(LEAST_MS).log10() } else { value };
+    let points: Vec<Vec<(f64, f64)>> = plot
+        .curves
         .iter()
         .map(|(_, _, _, of)| {
-            let point = |second: &SecondView| Some((f64::from(second.second), of(second)?));
+            let point = |second: &SecondView| Some((f64::from(second.second), scaled(of(second)?)));
             board.seconds.iter().skip(skipped).filter_map(point).collect()
         })
         .collect();
-    let most = points.iter().flatten().map(|point| point.1).fold(0.0, f64::max);
     let first = board.seconds.get(skipped).map_or(0, |second| second.second);
-    let last = board.newest().map_or(0, |second| second.second).max(first + 1);
-    let most = if most > 0.0 { most * 1.05 } else { 1.0 };
-    let measured = curves.iter().zip(&points).filter(|(_, points)| !points.is_empty());
-    let datasets = measured.map(|((name, marker, colour, _), points)| {
-        Dataset::default().name(*name).marker(*marker).graph_type(GraphType::Line).style(*colour).data(points)
+    let last = board.seconds.back().map_or(0, |second| second.second).max(first + 1);
+    let values = || points.iter().flatten().map(|point| point.1);
+    let up = if plot.is_logarithmic { decades(values()) } else { from_zero(values()) };
+    let measured = || plot.curves.iter().zip(&points).filter(|(_, points)| !points.is_empty());
+    let datasets = measured().map(|((_, (marker, _), colour, _), points)| {
+        Dataset::default().marker(*marker).graph_type(GraphType::Line).style(*colour).data(points)
     });
     let across =
         Axis::default().bounds([f64::from(first), f64::from(last)]).labels([format!("{first} s"), format!("{last} s")]);
-    let up = Axis::default().bounds([0.0, most]).labels(["0".to_string(), short(most)]);
-    let chart = Chart::new(datasets.collect()).block(Block::bordered().title(title.to_string()));
+    let chart =
+        Chart::new(datasets.collect()).block(Block::bordered().title(legend(plot, measured().map(|(curve, _)| curve))));
     frame.render_widget(chart.x_axis(across).y_axis(up), area);
+}
+
+/// "Latency, ms  • P50  ⠒ P95  █ P99": within a chart there is no room for it most of the time. Of a plot with a single line
+/// the title says it all.
+fn legend<'a>(plot: &Plot, measured: impl Iterator<Item = &'a Curve>) -> Line<'static> {
+    let names = measured.filter(|_| plot.curves.len() > 1);
+    let names = names.map(|(name, (_, mark), colour, _)| Span::styled(format!("  {mark} {name}"), *colour));
+    Line::from_iter(std::iter::once(Span::raw(plot.title)).chain(names))
+}
+
+/// Nothing is drawn lower on a logarithmic scale.
+const LEAST_MS: f64 = 0.001;
+
+fn from_zero(values: impl Iterator<Item = f64>) -> Axis<'static> {
+    let most = values.fold(0.0, f64::max);
+    let most = if most > 0.0 { most * 1.05 } else { 1.0 };
+    Axis::default().bounds([0.0, most]).labels(["0".to_string(), short(most)])
+}
+
+/// Whole powers of ten around the logarithms of some figures.
+fn decades(values: impl Iterator<Item = f64> + Clone) -> Axis<'static> {
+    let (least, most) = (values.clone().fold(f64::INFINITY, f64::min), values.fold(f64::NEG_INFINITY, f64::max));
+    let (least, most) = if least <= most { (least.floor(), most.ceil()) } else { (0.0, 1.0) };
+    let most = most.max(least + 1.0);
+    let labels = (least as i32..=most as i32).map(|power| short(10_f64.powi(power)));
+    Axis::default().bounds([least, most]).labels(labels)
 }
 
 fn last_lines(board: &Board, area: Rect) -> Paragraph<'static> {
@@ -201,6 +247,7 @@ fn short(value: f64) -> String {
         value if value >= 1e6 => format!("{:.1}M", value / 1e6),
         value if value >= 1e4 => format!("{:.1}K", value / 1e3),
         value if value >= 10.0 => format!("{value:.0}"),
-        value => format!("{value:.2}"),
+        value if value >= 0.01 => format!("{value:.2}"),
+        value => format!("{value:.3}"),
     }
 }

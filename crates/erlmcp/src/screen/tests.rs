@@ -51,7 +51,7 @@ fn second(number: u32) -> SecondView {
 }
 
 fn phase(number: u8, title: &str, progress: Progress) -> BoardPhase {
-    BoardPhase { number, title: title.into(), estimated_ms: 60_000, progress }
+    BoardPhase { number, title: title.into(), estimated_ms: Some(60_000), progress }
 }
 
 fn board() -> Board {

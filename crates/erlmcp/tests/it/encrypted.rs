@@ -40,6 +40,8 @@ fn a_server_with_tls_is_discovered_loaded_and_given_another_certificate() {
     let load = ["-c", "4", "-d", "2s", "-r", "20", "--agents", "1", "--phases", "1,2,3", "--cacert", &cert];
     let loaded = erlmcp(&[&["stress", &url][..], &load].concat()).end();
     assert_ne!(loaded.verdict("sla.error_rate_percent"), "fail", "{}", loaded.said());
+    let health = erlmcp(&["health", "--timeout", "60s", &url]).end();
+    assert_eq!(health.code, 0, "{}", health.said());
     let plain = erlmcp(&["discover", &server.url]).end();
     assert!(plain.code == 1 && plain.errors.contains("400"), "{}", plain.said());
     certify(folder.path());

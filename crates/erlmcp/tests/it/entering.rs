@@ -23,7 +23,22 @@ fn a_server_for_other_machines_wants_tokens_or_a_word() {
     for command in ["serve", "cluster"] {
         let refused = erlmcp(&[command, "--listen", "0.0.0.0:0"]).end();
         assert!(refused.code == 1 && refused.errors.contains("--insecure-open"), "{}", refused.said());
+        let shown = [command, "--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0"];
+        let refused = erlmcp(&shown).end();
+        assert!(refused.code == 1 && refused.errors.contains("--admin-listen"), "{}", refused.said());
     }
+}
+
+#[test]
+fn what_rests_on_tokens_is_refused_without_them() {
+    for [flag, value] in
+        [["--require-scope", "mcp"], ["--principal-requests", "5"], ["--resource", "https://a.example"]]
+    {
+        let refused = erlmcp(&["serve", "--listen", "127.0.0.1:0", flag, value]).end();
+        assert!(refused.code == 2 && refused.errors.contains("--tokens"), "{}", refused.said());
+    }
+    let deep = erlmcp(&["serve", "--listen", "127.0.0.1:0", "--limit", "json_depth_max=1000000"]).end();
+    assert!(deep.code == 2 && deep.errors.contains("512"), "{}", deep.said());
 }
 
 #[test]

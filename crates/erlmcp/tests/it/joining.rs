@@ -80,6 +80,11 @@ fn three_that_join_share_a_run_and_their_histograms_merge_exactly() {
     let (run, address) = shared.run(&target, 3, &[&["-d", "3s", "--raw-latencies"][..], &tls].concat());
     let own = [shared.file("run.pem"), shared.file("agent.pem"), shared.file("agent.key")];
     let tls = ["--tls-ca", &own[0], "--tls-cert", &own[1], "--tls-key", &own[2]];
+    // A handshake that the run ends says nothing of why.
+    for (lacking, hint) in [(&tls[..0], "--tls-ca"), (&tls[..2], "--tls-cert")] {
+        let refused = shared.agent(&address, lacking).end();
+        assert!(refused.code == 1 && refused.errors.contains(hint), "{}", refused.said());
+    }
     let agents: Vec<Started> = (0..3).map(|_| shared.agent(&address, &tls)).collect();
     let finished = run.end();
     assert!([0, 3].contains(&finished.code), "{}", finished.said());

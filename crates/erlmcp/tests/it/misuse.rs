@@ -1,6 +1,8 @@
 //! Bad input and bad luck: one clear sentence that says what to do, before any load.
 
+use std::fs::File;
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
 use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors};
@@ -122,5 +124,27 @@ fn a_port_in_use() {
     for command in ["serve", "cluster"] {
         let finished = erlmcp(&[command, "--listen", &address]).end();
         refused(&finished, 1, &[&address, "in use"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told_unless_nobody_reads_it() {
+    let with = |words: &[&str], output: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
+        command.args(words).stdout(output).stderr(Stdio::piped());
+        let child = command.spawn().expect("the binary starts");
+        child.wait_with_output().expect("it ends")
+    };
+    for words in [&["completions", "bash"][..], &["config", "stress"], &["doctor", "-c", "10"], &["--help"]] {
+        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+        let ended = with(words, full.into());
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{words:?}: {errors}");
+        assert!(errors.contains("standard output: No space left"), "{words:?}: {errors}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = with(words, writer.into());
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        assert!(!errors.contains("standard output"), "{words:?}: {errors}");
     }
 }

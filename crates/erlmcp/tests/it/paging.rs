@@ -1,7 +1,7 @@
 //! The page of `observe --web`, asked as a browser does; browser/ looks at what it draws.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -58,4 +58,14 @@ fn a_server_is_shown_on_a_page_to_who_has_its_address() {
     kill_process(pid, Signal::INT).expect("it runs");
     let ended = observing.end();
     assert_eq!(ended.code, 0, "{}", ended.said());
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_at_once() {
+    let serving = Serving::start(&[]);
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port().to_string();
+    let refused = erlmcp(&["observe", &serving.url, "--web", "--port", &port]).end();
+    assert_eq!(refused.code, 1, "{}", refused.said());
+    assert!(refused.errors.contains("choose another --port"), "{}", refused.said());
 }

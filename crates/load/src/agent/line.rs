@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Streaming};
 
-use super::{AgentConfig, AgentError, AgentOrigin};
+use super::{AgentConfig, AgentError, AgentOrigin, JoinTls};
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::proto::agent_message::Message;
 use crate::proto::control_client::ControlClient;
@@ -84,13 +84,13 @@ async fn dial(
     descriptors_limit: u64,
 ) -> Result<(Line, Streaming<Command>), AgentError> {
     let failed = |what: String| AgentError::Join { join: config.join.clone(), what };
-    let channel = endpoint.connect().await.map_err(|e| failed(chain(&e)))?;
+    let channel = endpoint.connect().await.map_err(|e| failed(explained(config, chain(&e))))?;
     let (messages, outgoing) = mpsc::channel(MESSAGES_MAX);
     let line = Line { messages, rows: Vec::new(), row_bytes: 0 };
     line.send(Message::Hello(hello(config, descriptors_limit))).await?;
     let answer = ControlClient::new(channel).join(ReceiverStream::new(outgoing)).await;
     let commands = answer.map_err(|status| {
-        let what = status.message().to_string();
+        let what = explained(config, status.message().to_string());
         match status.code() {
             // There may be room later, or the run of then may be over.
             Code::ResourceExhausted | Code::Unavailable | Code::Unknown => failed(what),
@@ -186,6 +186,25 @@ impl Line {
     async fn send(&self, message: Message) -> Result<(), AgentError> {
         self.voice().say(message).await
     }
+}
+
+/// A handshake that the other side ends says nothing of why: with what it may want, by what this agent has.
+fn explained(config: &AgentConfig, what: String) -> String {
+    if what.contains("corrupt message") {
+        return format!("{what} (does the run speak TLS? without --agents-cert leave --tls-ca out)");
+    }
+    let is_mute = ["http2 error", "operation was canceled", "transport error"].iter().any(|end| what.ends_with(end));
+    if !is_mute || !matches!(config.origin, AgentOrigin::Elsewhere(_)) {
+        return what;
+    }
+    let hint = match &config.tls {
+        None => "the run may speak TLS: --tls-ca with its certificate's root",
+        Some(JoinTls { own: None, .. }) => "the run may ask for a certificate: --tls-cert and --tls-key",
+        Some(JoinTls { own: Some(_), .. }) => {
+            "the run may not trust --tls-cert: it must be signed by a certificate in its --agents-ca, and be no CA itself"
+        }
+    };
+    format!("{what} ({hint})")
 }
 
 /// An error with its causes: tonic's own text is only "transport error".

@@ -18,7 +18,7 @@ mod work;
 use std::time::Duration;
 
 pub use reach::KeepAlive;
-pub use reach::{Approach, Step, approach};
+pub use reach::{Approach, Step, approach, page};
 pub use reach::{Conversation, Courier, converse, tell};
 pub use survey::{GetAnswer, Survey, survey};
 

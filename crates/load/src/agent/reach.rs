@@ -29,7 +29,7 @@ use erlmcp_protocol::header::method;
 
 use super::target::{Eras, Spoken, Target};
 use crate::proto;
-pub use approach::{Approach, Step, approach};
+pub use approach::{Approach, Step, approach, page};
 pub(super) use calling::Named;
 pub use conversation::{Conversation, converse};
 pub use courier::Courier;
@@ -149,7 +149,7 @@ fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {
 fn meet(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Found, Trouble> {
     if target.eras == Eras::Legacy {
         return handshake::open(exchanger, target, None).map_err(|trouble| {
-            let is_refusal = matches!(trouble, Trouble::Rejected(_) | Trouble::NotMcp(_) | Trouble::Versions(_));
+            let is_refusal = matches!(trouble, Trouble::Rejected(_) | Trouble::NotMcp(_) | Trouble::Offered(_));
             match is_refusal.then(|| discover::probe(exchanger, target)) {
                 Some(Ok(Probe::Modern(_))) => Trouble::OnlyModern,
                 _ => trouble,

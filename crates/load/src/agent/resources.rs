@@ -1,7 +1,9 @@
 //! What the agent itself uses, once a second.
 
+use std::collections::BTreeMap;
+
 use erlmcp_record::AgentSample;
-use procfs::process::Process;
+use procfs::process::{Process, Schedstat};
 
 use super::process::descriptors_in_use;
 use crate::report::EngineSecond;
@@ -13,39 +15,49 @@ pub(super) struct Resources {
     descriptors_limit: u64,
     /// Descriptors in use before the first connection: counting all of them each second would be dear.
     descriptors_base: u64,
+    threads: BTreeMap<i32, Scheduled>,
+}
+
+/// Of one thread since it began, nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scheduled {
     cpu_ns: u64,
-    run_delay_ns: u64,
+    /// Ready, and without a core.
+    waited_ns: u64,
 }
 
 impl Resources {
     pub(super) fn new(agent: u32, descriptors_limit: u64) -> Self {
-        let (cpu_ns, run_delay_ns) = scheduled();
-        Self { agent, descriptors_limit, descriptors_base: descriptors_in_use(), cpu_ns, run_delay_ns }
+        Self { agent, descriptors_limit, descriptors_base: descriptors_in_use(), threads: scheduled() }
     }
 
     pub(super) fn sample(&mut self, engine: EngineSecond) -> AgentSample {
-        let (cpu_ns, run_delay_ns) = scheduled();
-        let sample = AgentSample {
+        let before = std::mem::replace(&mut self.threads, scheduled());
+        let since = self.threads.iter().map(|(thread, now)| {
+            let before = before.get(thread).copied().unwrap_or_default();
+            (now.cpu_ns.saturating_sub(before.cpu_ns), now.waited_ns.saturating_sub(before.waited_ns))
+        });
+        // Threads wait side by side: only the longest wait of one of them is a share of the second.
+        let (cpu_ns, waited_ns) = since.fold((0, 0), |(cpu, waited), one| (cpu + one.0, waited.max(one.1)));
+        AgentSample {
             agent: self.agent,
             second: engine.second,
-            cpu_us: cpu_ns.saturating_sub(self.cpu_ns) / 1_000,
-            run_delay_us: run_delay_ns.saturating_sub(self.run_delay_ns) / 1_000,
+            cpu_us: cpu_ns / 1_000,
+            run_delay_us: waited_ns / 1_000,
             rss_bytes: rss_bytes().unwrap_or(0),
             descriptors: self.descriptors_base + u64::from(engine.sockets),
             descriptors_limit: self.descriptors_limit,
             longest_stall_us: engine.longest_stall_us,
             operation_connections: Vec::new(),
-        };
-        (self.cpu_ns, self.run_delay_ns) = (cpu_ns, run_delay_ns);
-        sample
+        }
     }
 }
 
-/// Time on a core and time waiting for one, all threads, nanoseconds.
-fn scheduled() -> (u64, u64) {
-    let Ok(tasks) = Process::myself().and_then(|process| process.tasks()) else { return (0, 0) };
-    let times = tasks.flatten().filter_map(|task| task.schedstat().ok());
-    times.fold((0, 0), |(cpu, delay), time| (cpu + time.sum_exec_runtime, delay + time.run_delay))
+/// All threads of this process, by their numbers.
+fn scheduled() -> BTreeMap<i32, Scheduled> {
+    let Ok(tasks) = Process::myself().and_then(|process| process.tasks()) else { return BTreeMap::new() };
+    let of = |time: Schedstat| Scheduled { cpu_ns: time.sum_exec_runtime, waited_ns: time.run_delay };
+    tasks.flatten().filter_map(|task| Some((task.tid, of(task.schedstat().ok()?)))).collect()
 }
 
 fn rss_bytes() -> Option<u64> {

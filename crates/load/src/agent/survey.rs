@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::reach::{self, KeepAlive, Surveyed};
-use super::target::{BadSetup, Target};
+use super::target::{BadSetup, Secrets, Target};
 use crate::proto;
 
 /// What a target is and has. What it does not say is absent.
@@ -58,15 +58,20 @@ pub fn survey(setup: &proto::Setup, watch: Duration) -> Result<Survey, String> {
     let target = Target::of(setup).map_err(|error: BadSetup| error.to_string())?;
     let surveyed = reach::survey(&target, watch).map_err(|trouble| trouble.to_string())?;
     reach::farewell(&target, &surveyed.found.spoken);
-    Ok(Survey::of(surveyed))
+    Ok(Survey::of(surveyed, &target.secrets))
 }
 
 impl Survey {
-    fn of(surveyed: Surveyed) -> Self {
+    fn of(surveyed: Surveyed, secrets: &Secrets) -> Self {
         let Surveyed { found, tools, resources, templates, prompts, has_streamed, get, keep_alive, offers_h2 } =
             surveyed;
         let about = &found.about;
         let meant = &about["_meta"][meta::SERVER_INFO];
+        let told = |mut value: Value| {
+            secrets.hide_in(&mut value);
+            value
+        };
+        let all = |values: Vec<Value>| values.into_iter().map(told).collect();
         Self {
             era: match found.spoken.version.era() {
                 Era::Modern => "modern",
@@ -74,18 +79,18 @@ impl Survey {
             },
             version: found.spoken.version.as_str(),
             versions: found.versions.clone(),
-            server: if meant.is_object() { meant.clone() } else { about["serverInfo"].clone() },
-            instructions: about["instructions"].as_str().map(str::to_string),
-            capabilities: about["capabilities"].clone(),
+            server: told(if meant.is_object() { meant.clone() } else { about["serverInfo"].clone() }),
+            instructions: told(about["instructions"].clone()).as_str().map(str::to_string),
+            capabilities: told(about["capabilities"].clone()),
             answers: if has_streamed { "sse" } else { "json" },
             session: found.spoken.session.is_some(),
             get: get.map(|(status, stream)| GetAnswer { status, stream }),
             keep_alive,
             h2: offers_h2,
-            tools,
-            resources,
-            resource_templates: templates,
-            prompts,
+            tools: all(tools),
+            resources: all(resources),
+            resource_templates: all(templates),
+            prompts: all(prompts),
         }
     }
 }

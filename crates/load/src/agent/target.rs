@@ -1,5 +1,6 @@
 //! What the orchestrator said about the target, in the form in which the agent uses it.
 
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use crate::net::tls::{Tls, TlsError};
 use crate::proto;
 use crate::settings::Settings;
 use crate::tokens::Tokens;
+pub(super) use secrets::Secrets;
 
 /// Which eras may be spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub(super) struct Target {
     pub(super) allowed: Allowed,
     /// A request's.
     pub(super) timeout: Duration,
+    pub(super) secrets: Secrets,
 }
 
 impl Target {
@@ -88,6 +91,7 @@ impl Target {
             tls,
             allowed: Allowed { foreign: setup.allow_foreign },
             timeout: Duration::from_micros(setup.timeout_us.max(1)),
+            secrets: Secrets::of(setup),
         })
     }
 

@@ -18,6 +18,9 @@ use crate::wire::{Reading, Said};
 pub(super) const SIDES_MAX: usize = 16;
 /// Answers that wait for one of them, at most.
 const REPLIES_MAX: usize = 4_096;
+/// Bytes of them, at most, beside those that are as short as usual.
+const REPLIES_BYTES_MAX: usize = 16 << 20;
+const USUAL_BYTES: usize = 4 << 10;
 /// One that was not used for so long is closed.
 const IDLE_US: u64 = 1_000_000;
 
@@ -26,6 +29,13 @@ const IDLE_US: u64 = 1_000_000;
 pub(super) struct Sides {
     keys: Vec<u32>,
     waiting: VecDeque<Box<Reply>>,
+}
+
+impl Sides {
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let waiting = || self.waiting.iter().map(|reply| reply.bytes.len()).sum::<usize>();
+        self.waiting.len() < REPLIES_MAX && (bytes <= USUAL_BYTES || waiting() + bytes <= REPLIES_BYTES_MAX)
+    }
 }
 
 impl<N: Net> Engine<N> {
@@ -49,7 +59,7 @@ impl<N: Net> Engine<N> {
             Some(Purpose::Planned(request)) => self.ledger.account_of(&request.ticket),
             _ => Account { block: 0, phase: self.phase, kind: Kind::Probe, class: 0 },
         };
-        if self.sides.waiting.len() >= REPLIES_MAX {
+        if !self.sides.has_room_for(response.len()) {
             return self.ledger.asked(account, now_us, question, false);
         }
         let mut bytes = self.calls.answer(&response, connection.session.as_deref()).into_vec();

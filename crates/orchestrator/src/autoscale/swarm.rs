@@ -28,6 +28,8 @@ pub struct SwarmService {
     pub port: u16,
     /// The engine's socket, of a manager.
     pub engine: PathBuf,
+    /// Where its replicas ask for a token: one with the scope `metrics`.
+    pub bearer: Option<String>,
 }
 
 impl SwarmService {
@@ -35,14 +37,18 @@ impl SwarmService {
         let replicas = Replicated::read(&self.engine, &self.service).await?.replicas;
         let found = lookup_host((self.name.as_str(), self.port)).await;
         let found = found.map_err(|error| format!("the name {} leads nowhere: {error}", self.name))?;
+        let fields = self.bearer.as_ref().map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
         let mut asked = JoinSet::new();
         for address in found.filter(std::net::SocketAddr::is_ipv4).take(TASKS_MAX) {
             // By the name that its clients know it by: a server refuses other ones.
             let host = format!("{}:{}", self.name, self.port);
             let page = Page { address, host, path: "/status".into() };
-            asked.spawn(async move { page.get(STATUS_WITHIN).await });
+            let fields = fields.clone();
+            asked.spawn(async move { page.get_with(&fields, STATUS_WITHIN).await });
         }
-        let answers = asked.join_all().await.into_iter().flatten().filter(|answered| answered.status == 200);
+        let answers: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
+        let asks_for_more = answers.iter().any(|answered| matches!(answered.status, 401 | 403));
+        let answers = answers.into_iter().filter(|answered| answered.status == 200);
         let mut load = Load { replicas, ..Load::default() };
         for status in answers.filter_map(|answered| serde_json::from_slice::<Value>(&answered.body).ok()) {
             let figure = |at: &str| status.pointer(at).and_then(Value::as_u64).unwrap_or(0);
@@ -51,7 +57,15 @@ impl SwarmService {
             load.queue_depth += figure("/queue/depth");
             load.queue_limit += figure("/queue/limit");
         }
-        if load.told == 0 { Err(format!("none of the tasks at {} says how it is", self.name)) } else { Ok(load) }
+        match load.told {
+            0 if asks_for_more => Err(format!(
+                "the tasks at {} refuse to say how they are: give a token with the scope `metrics` by --bearer-file, and \
+                 start them with --allowed-host={}",
+                self.name, self.name
+            )),
+            0 => Err(format!("none of the tasks at {} says how it is", self.name)),
+            _ => Ok(load),
+        }
     }
 
     pub(super) async fn scale(&self, replicas: u16) -> Result<(), String> {
@@ -83,9 +97,12 @@ mod tests {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut request = [0; 1_024];
                 let length = stream.read(&mut request).await.unwrap_or(0);
-                assert!(String::from_utf8_lossy(&request[..length]).contains(&format!("Host: 127.0.0.1:{port}\r\n")));
+                let request = String::from_utf8_lossy(&request[..length]);
+                assert!(request.contains(&format!("Host: 127.0.0.1:{port}\r\n")));
                 let body = json!({"connections": {"mcp": 70}, "queue": {"depth": 3, "limit": 500}}).to_string();
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                let is_let_in = request.contains("\r\nAuthorization: Bearer a-token\r\n");
+                let status = if is_let_in { "200 OK" } else { "401 Unauthorized" };
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
                 let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
             }
         });
@@ -103,7 +120,8 @@ mod tests {
         let described = Arc::new(Mutex::new(service("true")));
         let engine = FakeEngine::new(Arc::clone(&described));
         let port = replica().await;
-        let swarm = SwarmService { service: "s".into(), name: "127.0.0.1".into(), port, engine: engine.path() };
+        let bearer = Some("a-token".to_string());
+        let swarm = SwarmService { service: "s".into(), name: "127.0.0.1".into(), port, engine: engine.path(), bearer };
         let load = swarm.look().await.expect("the engine and one task answer");
         assert_eq!(load, Load { replicas: 2, told: 1, connections: 70, queue_depth: 3, queue_limit: 500 });
         swarm.scale(5).await.expect("it has the label");
@@ -114,6 +132,8 @@ mod tests {
         let why = swarm.scale(6).await.expect_err("it lacks the label");
         assert!(why.contains("erlmcp.autoscale=true"), "{why}");
         assert_eq!(engine.posted().len(), 1);
+        let why = SwarmService { bearer: None, ..swarm.clone() }.look().await.expect_err("it asks for a token");
+        assert!(why.contains("--bearer-file"), "{why}");
         let nobody = SwarmService { port: 1, ..swarm };
         assert!(nobody.look().await.is_err());
     }

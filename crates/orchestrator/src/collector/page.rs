@@ -52,7 +52,15 @@ impl Page {
     /// # Errors
     /// Why there is no whole answer within the time, as a sentence.
     pub(crate) async fn get(&self, within: Duration) -> Result<Answered, String> {
-        self.request(("GET", "\r\n"), within).await
+        self.get_with("", within).await
+    }
+
+    /// The same with these header fields, each a line with its end.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn get_with(&self, fields: &str, within: Duration) -> Result<Answered, String> {
+        self.request(("GET", &format!("{fields}\r\n")), within).await
     }
 
     /// Sends it a JSON text, with these header fields, each a line with its end.

@@ -51,11 +51,13 @@ pub async fn observe_on_a_page(
         // It ends without a word where there is nothing to look at.
         let Ok(title) = title.await else { return Ok(()) };
         let (messages, feed) = watch::channel(serving::event(&LivePage::of_server(title.clone())));
-        let (served, ()) = tokio::join!(
-            serve(port, (feed, viewers.clone()), opened, cancel),
-            feed::of_server(LivePage::of_server(title), taken, messages, viewers)
-        );
-        served
+        let serving = serve(port, (feed, viewers.clone()), opened, cancel);
+        let feeding = async {
+            feed::of_server(LivePage::of_server(title), taken, messages, viewers).await;
+            Ok(())
+        };
+        // Where the port is taken nobody would ever end the feed.
+        tokio::try_join!(serving, feeding).map(|_| ())
     };
     tokio::try_join!(looking, showing).map(|_| ())
 }

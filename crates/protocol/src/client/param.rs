@@ -6,8 +6,6 @@ use crate::header::{name, value};
 use crate::http::field::is_token;
 
 const ANNOTATION: &str = "x-mcp-header";
-/// Objects inside objects at most.
-const DEPTH_MAX: usize = 16;
 
 /// A tool that a client must leave alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,10 +22,11 @@ pub struct Param {
 /// The arguments that a tool's input schema wants in headers.
 ///
 /// # Errors
-/// Where a name is no token or used twice, or the property is no string, integer or boolean.
+/// Where a name is no token or used twice, the property is no string, integer or boolean, or the annotation stands where
+/// `properties` alone do not lead.
 pub fn of_schema(schema: &Value) -> Result<Vec<Param>, BadSchema> {
     let mut params: Vec<Param> = Vec::new();
-    collect(schema, &mut Vec::new(), &mut params)?;
+    collect(schema, Some(&[]), &mut params)?;
     for (index, param) in params.iter().enumerate() {
         if params[..index].iter().any(|other| other.header.eq_ignore_ascii_case(&param.header)) {
             return Err(BadSchema(format!("{:?} is used twice", param.header)));
@@ -36,24 +35,42 @@ pub fn of_schema(schema: &Value) -> Result<Vec<Param>, BadSchema> {
     Ok(params)
 }
 
-fn collect(schema: &Value, path: &mut Vec<String>, params: &mut Vec<Param>) -> Result<(), BadSchema> {
-    let Some(properties) = schema["properties"].as_object().filter(|_| path.len() < DEPTH_MAX) else {
-        return Ok(());
-    };
-    for (key, property) in properties {
-        path.push(key.clone());
-        if let Some(annotation) = property.get(ANNOTATION) {
-            let header = annotation.as_str().filter(|header| is_token(header.as_bytes()));
-            let header = header.ok_or_else(|| BadSchema(format!("{annotation} is no header's name")))?;
-            if !matches!(property["type"].as_str(), Some("string" | "integer" | "boolean")) {
-                return Err(BadSchema(format!("{key:?} is no string, integer or boolean")));
+/// `path`: the properties that lead to this schema; None where others lead there as well.
+fn collect(schema: &Value, path: Option<&[&str]>, params: &mut Vec<Param>) -> Result<(), BadSchema> {
+    let Value::Object(members) = schema else { return Ok(()) };
+    if let Some(annotation) = members.get(ANNOTATION) {
+        params.push(param(schema, annotation, path.unwrap_or_default())?);
+    }
+    for (keyword, inner) in members {
+        match (keyword.as_str(), inner) {
+            // Values, not schemas.
+            ("const" | "default" | "enum" | "examples" | ANNOTATION, _) => {}
+            ("properties", Value::Object(properties)) => {
+                for (key, property) in properties {
+                    let path = path.map(|path| [path, &[key]].concat());
+                    collect(property, path.as_deref(), params)?;
+                }
             }
-            params.push(Param { path: path.clone(), header: header.to_string() });
+            ("patternProperties" | "dependentSchemas" | "$defs" | "definitions", Value::Object(schemas)) => {
+                schemas.values().try_for_each(|one| collect(one, None, params))?;
+            }
+            (_, Value::Array(schemas)) => schemas.iter().try_for_each(|one| collect(one, None, params))?,
+            (_, inner) => collect(inner, None, params)?,
         }
-        collect(property, path, params)?;
-        path.pop();
     }
     Ok(())
+}
+
+fn param(property: &Value, annotation: &Value, path: &[&str]) -> Result<Param, BadSchema> {
+    let header = annotation.as_str().filter(|header| is_token(header.as_bytes()));
+    let header = header.ok_or_else(|| BadSchema(format!("{annotation} is no header's name")))?;
+    let Some(key) = path.last() else {
+        return Err(BadSchema(format!("{header:?} stands where properties alone do not lead")));
+    };
+    if !matches!(property["type"].as_str(), Some("string" | "integer" | "boolean")) {
+        return Err(BadSchema(format!("{key:?} is no string, integer or boolean")));
+    }
+    Ok(Param { path: path.iter().map(ToString::to_string).collect(), header: header.to_string() })
 }
 
 /// The headers of a call with these arguments: those that are there and not null.
@@ -110,7 +127,31 @@ mod tests {
         assert!(with(json!({"a": {"type": "number", "x-mcp-header": "A"}})).is_err());
         let twice = json!({"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}});
         assert!(with(twice).is_err());
-        assert_eq!(with(json!({"items": {"type": "array", "items": {"x-mcp-header": "A"}}})), Ok(Vec::new()));
         assert_eq!(of_schema(&json!(true)), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn an_annotation_stands_only_where_properties_lead() {
+        let param = json!({"type": "string", "x-mcp-header": "A"});
+        let inner = json!({"type": "object", "properties": {"a": param}});
+        for schema in [
+            param.clone(),
+            json!({"properties": {"l": {"type": "array", "items": param}}}),
+            json!({"properties": {"l": {"type": "array", "prefixItems": [param]}}}),
+            json!({"oneOf": [inner]}),
+            json!({"properties": {"o": {"anyOf": [inner]}}}),
+            json!({"if": inner}),
+            json!({"additionalProperties": inner}),
+            json!({"patternProperties": {"a.*": param}}),
+            json!({"properties": {"o": {"$ref": "#/$defs/o"}}, "$defs": {"o": inner}}),
+        ] {
+            assert!(of_schema(&schema).is_err(), "{schema}");
+        }
+        let data = json!({"x-mcp-header": "no schema"});
+        let good = json!({
+            "properties": {"x-mcp-header": param, "plain": {"type": "object", "default": data, "enum": [data]}},
+            "required": ["x-mcp-header"],
+        });
+        assert_eq!(of_schema(&good).expect("it only has the name of one").len(), 1);
     }
 }

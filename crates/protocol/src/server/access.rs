@@ -14,8 +14,8 @@ pub struct AllowedHosts {
     names: Vec<Box<[u8]>>,
     /// Of the listeners.
     ports: Vec<u16>,
-    /// A listener takes connections to every address of the machine, so that every address may be named.
-    any_address: bool,
+    /// Of those that take connections to every address of the machine, so that every address may be named with them.
+    open_ports: Vec<u16>,
     /// The listeners speak TLS themselves.
     is_secured: bool,
 }
@@ -29,9 +29,11 @@ impl AllowedHosts {
     /// For these listeners, and what the operator added, with or without ports. `is_secured`: they speak TLS themselves.
     pub fn new(listeners: &[SocketAddr], added: &[String], is_secured: bool) -> Self {
         let (exact, names, ports) = (Vec::new(), Vec::new(), Vec::new());
-        let mut hosts = Self { exact, names, ports, any_address: false, is_secured };
+        let mut hosts = Self { exact, names, ports, open_ports: Vec::new(), is_secured };
         for listener in listeners {
-            hosts.any_address |= listener.ip().is_unspecified();
+            if listener.ip().is_unspecified() {
+                hosts.open_ports.push(listener.port());
+            }
             hosts.add(listener.to_string());
             hosts.add(format!("localhost:{}", listener.port()));
             if listener.port() == unwritten(is_secured) {
@@ -67,16 +69,18 @@ impl AllowedHosts {
         !self.names.is_empty() && self.names.iter().any(|known| **known == *split_port(host).0)
     }
 
-    /// An address literal with a listener's port: a loopback address, or any where all are listened on.
+    /// An address literal with a listener's port: a loopback address, or any where all are listened on with that port.
     fn has_address(&self, host: &[u8]) -> bool {
         let (name, port) = split_port(host);
-        if !self.ports.contains(&port.unwrap_or(unwritten(self.is_secured))) {
+        let port = port.unwrap_or(unwritten(self.is_secured));
+        if !self.ports.contains(&port) {
             return false;
         }
+        let is_open = self.open_ports.contains(&port);
         let Ok(name) = std::str::from_utf8(name) else { return false };
         match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-            Some(inner) => inner.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback() || self.any_address),
-            None => name.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback() || self.any_address),
+            Some(inner) => inner.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback() || is_open),
+            None => name.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback() || is_open),
         }
     }
 
@@ -185,6 +189,8 @@ mod tests {
             assert!(hosts.has(good.as_bytes()), "{good}");
         }
         assert!(!hosts.has(b"evil.example") && !hosts.has(b"192.0.2.1:81"));
+        let hosts = self::hosts(&["127.0.0.1:8080", "0.0.0.0:9090"], &[]);
+        assert!(hosts.has(b"192.0.2.1:9090") && !hosts.has(b"192.0.2.1:8080"), "each listener for itself");
     }
 
     #[test]

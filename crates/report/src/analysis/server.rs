@@ -26,7 +26,7 @@ pub(crate) struct ServerWindow {
     pub(crate) stall_samples: u64,
     /// Mean CPU by replica over the window, in percent of one core.
     pub(crate) cpu_percent: BTreeMap<u16, f64>,
-    /// The gauge by replica in the last sample.
+    /// The gauge by replica in the last sample; both gauges without what the run has beside the N.
     pub(crate) by_replica: BTreeMap<u16, u64>,
     /// The replicas of a sample: more than one set where some came or went.
     pub(crate) replica_sets: BTreeSet<BTreeSet<u16>>,
@@ -73,10 +73,6 @@ impl ServerWindow {
         }
         if let Some(missing) = &sample.missing {
             self.missing = Some(missing.clone());
-        }
-        if sum_of(&sample.replicas, |replica| replica.connections).is_some() {
-            let open = |one: &ReplicaSample| one.connections.map(|open| (one.replica, open));
-            self.by_replica = sample.replicas.iter().filter_map(open).collect();
         }
     }
 }
@@ -161,19 +157,21 @@ pub(crate) fn cpu_percent_between(
 impl Analysis {
     pub(crate) fn server_window(&self, window: Window) -> ServerWindow {
         let mut found = ServerWindow::default();
-        // Those of the run are on connections of their own, which the gauge counts and the N have not among them.
-        let has_streams = self.config.as_ref().is_some_and(|config| config.streams > 0);
+        let has_streams = self.has_streams();
         let mut first: BTreeMap<u16, (&ClusterSample, &ReplicaSample)> = BTreeMap::new();
         for (number, second) in self.seconds_in(window) {
             let told = second.told.clone().or_else(|| Told::of(second.cluster.as_deref()?));
             if let Some(mut told) = told {
-                let streams = if has_streams { told.streams.unwrap_or(0) } else { 0 };
-                let beside = streams + self.operation_connections(number, None);
+                let beside = self.beside(number, None, told.streams);
                 told.connections = told.connections.map(|open| open.saturating_sub(beside));
                 found.push(number, &told);
             }
             let Some(sample) = &second.cluster else { continue };
             found.push_sample(sample);
+            if sum_of(&sample.replicas, |replica| replica.connections).is_some() {
+                let open = |one: &ReplicaSample| Some((one.replica, self.connections_of(number, one)?));
+                found.by_replica = sample.replicas.iter().filter_map(open).collect();
+            }
             if has_streams {
                 found.streams_max = found.streams_max.max(sum_of(&sample.replicas, |replica| replica.streams));
             }
@@ -200,6 +198,23 @@ impl Analysis {
             Some(after.saturating_sub(*before) as f64 * 100.0 / (to_us - from_us) as f64)
         });
         shares.max_by(f64::total_cmp)
+    }
+
+    /// A replica's own gauge of its connections, without those that the run has beside the N; None where it has none.
+    pub(crate) fn connections_of(&self, second: u32, replica: &ReplicaSample) -> Option<u64> {
+        let beside = self.beside(second, Some(replica.replica), replica.streams);
+        replica.connections.map(|open| open.saturating_sub(beside))
+    }
+
+    /// Connections of the run beside the N in a second, on one replica or all, which has so many streams: each stream is on
+    /// one of its own, and so are operations. The server's gauge counts them.
+    pub(crate) fn beside(&self, second: u32, replica: Option<u16>, streams: Option<u64>) -> u64 {
+        let streams = streams.filter(|_| self.has_streams()).unwrap_or(0);
+        streams + self.operation_connections(second, replica)
+    }
+
+    fn has_streams(&self) -> bool {
+        self.config.as_ref().is_some_and(|config| config.streams > 0)
     }
 
     /// Open connections for operations in a second, on one replica or all: those that each agent told of last.

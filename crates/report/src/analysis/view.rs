@@ -129,13 +129,19 @@ impl Analysis {
             .range(number.saturating_sub(5)..number)
             .rev()
             .find_map(|(_, second)| second.cluster.as_deref());
-        view.connections_server = sum_of(&sample.replicas, |replica| replica.connections);
+        let beside = self.beside(number, None, sum_of(&sample.replicas, |replica| replica.streams));
+        let gauge = sum_of(&sample.replicas, |replica| replica.connections);
+        view.connections_server = gauge.map(|open| open.saturating_sub(beside));
         view.memory_bytes = sum_of(&sample.replicas, |replica| replica.memory_bytes);
         view.queue = queue_view(&sample.replicas);
         view.server_missing.clone_from(&sample.missing);
         view.tcp_memory_bytes = sample.kernel.tcp_memory_bytes;
         view.time_waits = sample.kernel.time_waits;
-        view.replicas = sample.replicas.iter().map(|replica| replica_view(before, sample, replica)).collect();
+        let of = |replica| ReplicaView {
+            connections: self.connections_of(number, replica),
+            ..replica_view(before, sample, replica)
+        };
+        view.replicas = sample.replicas.iter().map(of).collect();
     }
 
     /// Faults in force at any moment of a second: from the injection until undone, or until the replica is ready.
@@ -216,7 +222,8 @@ fn agent_view(agent: &AgentSample) -> AgentView {
     AgentView {
         agent: agent.agent,
         cpu_percent: agent.cpu_us as f64 / 10_000.0,
-        run_delay_percent: agent.run_delay_us as f64 / 10_000.0,
+        // A sample that came late has more than its second in it.
+        run_delay_percent: (agent.run_delay_us as f64 / 10_000.0).min(100.0),
         rss_bytes: agent.rss_bytes,
         descriptors: agent.descriptors,
         longest_stall_ms: agent.longest_stall_us as f64 / 1_000.0,

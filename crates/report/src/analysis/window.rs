@@ -98,6 +98,18 @@ impl Analysis {
         (window.from..window.to).map(of).collect()
     }
 
+    /// The longest that one agent waited for a core in the seconds that a time touches, milliseconds.
+    pub(crate) fn waited_for_a_core_ms(&self, start_us: u64, end_us: u64) -> f64 {
+        let second = |us: u64| u32::try_from(us / US_A_SECOND).unwrap_or(u32::MAX);
+        let mut by_agent: BTreeMap<u32, u64> = BTreeMap::new();
+        for (_, second) in self.seconds.range(second(start_us)..=second(end_us)) {
+            for sample in &second.agents {
+                *by_agent.entry(sample.agent).or_default() += sample.run_delay_us;
+            }
+        }
+        by_agent.into_values().max().unwrap_or(0) as f64 / 1_000.0
+    }
+
     /// Open connections at the end of each second that has rows, as the agents count: an agent that is silent in a
     /// second still has what it last had. None for a second after an agent was silent for more than 3 s.
     pub(crate) fn open_by_second(&self) -> BTreeMap<u32, Option<u64>> {

@@ -6,6 +6,10 @@ use crate::{ReplicaView, format};
 /// What stands on the board now, as plain text: the phase, the newest second, and a line a replica.
 pub fn table(board: &Board, now_ms: u64) -> String {
     let mut text = format!("{}\n", if board.target.is_empty() { "nothing known yet" } else { board.target.as_str() });
+    if let Some(verdict) = board.verdict {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "over: {verdict}");
+    }
     for phase in &board.phases {
         let how = match phase.progress {
             Progress::Waiting => "waits".into(),
@@ -15,13 +19,12 @@ pub fn table(board: &Board, now_ms: u64) -> String {
                 format!("runs for {} so far", format::duration_ms(now_ms.saturating_sub(since_ms)))
             }
         };
-        // Writing to a String cannot fail.
         let _ = writeln!(text, "  {}. {}: {how}", phase.number, phase.title);
     }
     let Some(now) = board.newest() else { return text + "No whole second has been measured yet." };
     let p95 = now.p95_ms.map_or_else(|| "not measured".into(), format::ms);
-    let connections = now.connections_server.unwrap_or(now.connections);
-    let _ = writeln!(text, "second {}: {} connections, P95 {p95}", now.second, format::count(connections));
+    let connections = now.open().map_or_else(|| "-".into(), format::count);
+    let _ = writeln!(text, "second {}: {connections} connections, P95 {p95}", now.second);
     if now.replicas.is_empty() {
         let why = now.server_missing.as_deref().unwrap_or("the server does not say");
         return text + &format!("Replicas: not known ({why})");

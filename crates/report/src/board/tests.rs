@@ -19,8 +19,8 @@ fn summary(number: u8) -> Event {
 fn phases_have_their_times() {
     let mut board = Board::default();
     board.push(&started(1, "baseline"), 1_000);
-    assert_eq!((board.elapsed_ms(4_000), board.left_ms(4_000)), (3_000, 7_000));
-    assert_eq!(board.left_ms(60_000), 0, "longer than estimated");
+    assert_eq!((board.elapsed_ms(4_000), board.left_ms(4_000)), (3_000, Some(7_000)));
+    assert_eq!(board.left_ms(60_000), Some(0), "longer than estimated");
     board.push(&summary(1), 5_000);
     board.push(&started(2, "ramp_up"), 5_500);
     board.push(&started(3, "cool_down"), 6_000);
@@ -32,6 +32,39 @@ fn phases_have_their_times() {
     assert_eq!(board.phases[1].title, "Ramp Up");
 }
 
+/// A record tells how long a phase was to take when the phase begins.
+#[test]
+fn what_is_not_known_of_a_phase_is_taken_from_its_beginning() {
+    let planned = |number, name: &str| live::PlannedPhase {
+        number,
+        name: name.into(),
+        estimated_ms: None,
+        skipped: None,
+        left_out: 0,
+    };
+    let mut board = Board {
+        phases: [planned(1, "baseline"), planned(2, "ramp_up")].iter().map(super::planned).collect(),
+        ..Board::default()
+    };
+    board.push(&started(1, "baseline"), 1_000);
+    assert_eq!((board.phases[0].left_ms(4_000), board.left_ms(4_000)), (Some(7_000), None));
+    board.push(&started(2, "ramp_up"), 5_000);
+    assert_eq!(board.left_ms(6_000), Some(9_000));
+}
+
+#[test]
+fn a_run_that_is_over_shows_its_verdict_and_the_last_figures() {
+    let mut board = Board::default();
+    let with_load = SecondView { second: 1, offered_rps: 10.0, connections: 7, ..SecondView::default() };
+    board.push(&Event::Second(Box::new(with_load)), 0);
+    board.push(&Event::Second(Box::new(SecondView { second: 2, ..SecondView::default() })), 0);
+    assert_eq!(board.newest().map(|newest| newest.second), Some(2));
+    board.verdict = Some("FAIL");
+    assert_eq!(board.newest().map(|newest| newest.second), Some(1));
+    let text = table(&board, 0);
+    assert!(text.contains("over: FAIL\n") && text.contains("second 1: 7 connections"), "{text}");
+}
+
 #[test]
 fn a_scenario_stands_there_while_it_runs() {
     let mut board = Board::default();
@@ -39,6 +72,7 @@ fn a_scenario_stands_there_while_it_runs() {
     let event = Event::ScenarioStarted { scenario: 2, scenarios: 5, name: "queue_overflow".into(), text: "x".into() };
     board.push(&event, 1);
     assert_eq!(board.scenario.as_deref(), Some("2/5 queue overflow"));
+    assert_eq!(live::scenario_name(1, 1, "faults"), "faults");
     board.push(&summary(4), 2);
     assert_eq!(board.scenario, None);
 }

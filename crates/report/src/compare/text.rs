@@ -1,8 +1,14 @@
+use erlmcp_record::plain_lines;
+
 use super::condition::interval;
 use super::{Change, Compared, Found, Row};
 
 /// For the terminal.
 pub fn text(compared: &Compared) -> String {
+    plain_lines(&lines(compared))
+}
+
+fn lines(compared: &Compared) -> String {
     let mut text = String::new();
     for side in &compared.runs {
         let server = side.server.as_deref().unwrap_or("a server without a name");

@@ -1,4 +1,5 @@
 use erlmcp_record::names::phase;
+use erlmcp_record::plain_lines;
 
 use super::LINE;
 use crate::capacity::Capacity;
@@ -11,6 +12,10 @@ use crate::{
 
 /// The end of the console's output: FINAL REPORT, readiness, closing status line.
 pub fn console(summary: &Summary) -> String {
+    plain_lines(&report(summary))
+}
+
+fn report(summary: &Summary) -> String {
     let mut text = heading(summary);
     if let Some(found) = &summary.capacity {
         return text + &capacity(found) + &ledger(summary) + &generator(summary) + &capacity_end(summary);
@@ -33,7 +38,7 @@ pub fn verdict(summary: &Summary) -> String {
     let is_open = |check: &&Check| matches!(check.verdict, Verdict::Fail | Verdict::Inconclusive { .. });
     let mut text: String = summary.checks.iter().filter(is_open).map(check_lines).collect();
     text += if summary.capacity.is_some() { capacity_closing(summary) } else { closing(summary) };
-    text + "\n"
+    plain_lines(&text) + "\n"
 }
 
 fn heading(summary: &Summary) -> String {

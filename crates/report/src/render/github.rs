@@ -1,3 +1,5 @@
+use erlmcp_record::plain;
+
 use crate::verdict::{Check, Verdict};
 use crate::{FaultLine, Summary, format};
 
@@ -55,7 +57,7 @@ fn faults(summary: &Summary) -> String {
 
 /// Whatever stands in a cell must neither end it nor be markup.
 fn cell(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace('\n', " ")
+    plain(&text.replace('\n', " ")).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
 }
 
 fn code(text: &str) -> String {

@@ -1,5 +1,6 @@
 use erlmcp_record::names::phase;
 
+use super::{cell, code, code_cell, prose};
 use crate::capacity::Capacity;
 use crate::verdict::Check;
 use crate::{
@@ -22,19 +23,6 @@ pub fn markdown(summary: &Summary) -> String {
     text += &checks(summary);
     text += &ledger(summary);
     text + &generator(summary)
-}
-
-/// Whatever stands in a cell of a table must not end it.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
-}
-
-/// Text between more backticks than it has in a row itself.
-fn code(text: &str) -> String {
-    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let pad = if longest > 0 { " " } else { "" };
-    format!("{fence}{pad}{text}{pad}{fence}")
 }
 
 fn row(cells: &[String]) -> String {
@@ -71,28 +59,28 @@ fn opening(summary: &Summary) -> String {
     let mut text = format!("# erlmcp v{version}: {run}\n\n");
     let readiness = &summary.readiness;
     text += &format!("**Production readiness: {}**\n\n", readiness.verdict.mark());
-    readiness.against.iter().for_each(|against| text += &format!("- {against}\n"));
+    readiness.against.iter().for_each(|against| text += &format!("- {}\n", prose(against)));
     if !readiness.against.is_empty() {
         text += "\n";
     }
     match &summary.finish {
         Finish::Completed => {}
         Finish::Interrupted => text += "The run was interrupted; what was measured until then is below.\n\n",
-        Finish::Aborted { reason } => text += &format!("The run ended early: {reason}.\n\n"),
+        Finish::Aborted { reason } => text += &format!("The run ended early: {}.\n\n", prose(reason)),
         Finish::Unfinished => text += "The record ends in the middle of the run.\n\n",
     }
     text += "What the verdicts rest on:\n\n";
-    readiness.rests_on.iter().for_each(|method| text += &format!("- {method}\n"));
+    readiness.rests_on.iter().for_each(|method| text += &format!("- {}\n", prose(method)));
     text + "\n"
 }
 
 fn configuration(summary: &Summary) -> String {
     let mut text = String::from("## Configuration\n\n| | |\n|---|---|\n");
-    let mut line = |name: &str, value: String| text += &row(&[name.into(), value]);
     if let Some(run) = &summary.run {
-        line("Started", run.started_at.clone());
-        line("Command", code(&format::command_line(&run.command_line)));
+        text += &row(&["Started".into(), run.started_at.clone()]);
+        text += &format!("| Command | {} |\n", code_cell(&format::command_line(&run.command_line)));
     }
+    let mut line = |name: &str, value: String| text += &row(&[name.into(), value]);
     if let Some(config) = &summary.configuration {
         line("Target", config.target.clone());
         line("Connections", format::count(config.connections));
@@ -154,7 +142,7 @@ fn figures(figures: &[Figure]) -> String {
 fn phase_section(phase: &SummaryPhase) -> String {
     let mut text = format!("## Phase {}: {}\n\n", phase.phase, title(&phase.name));
     if let State::Skipped { reason } = &phase.state {
-        text += &format!("SKIPPED: {reason}\n\n");
+        text += &format!("SKIPPED: {}\n\n", prose(reason));
     }
     if !phase.figures.is_empty() {
         text += &figures(&phase.figures);
@@ -164,7 +152,7 @@ fn phase_section(phase: &SummaryPhase) -> String {
 }
 
 fn scenario(result: &ScenarioResult) -> String {
-    let reason = result.reason.as_ref().map(|reason| format!("{reason}\n\n")).unwrap_or_default();
+    let reason = result.reason.as_ref().map(|reason| format!("{}\n\n", prose(reason))).unwrap_or_default();
     let mut all = vec![result.figure.clone()];
     all.extend(result.figures.iter().cloned());
     let is_empty = result.figures.is_empty() && matches!(result.figure.value, Value::NotMeasured(_));
@@ -180,7 +168,7 @@ fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = [Str
 fn capacity(found: &Capacity) -> String {
     let mut text = table(Capacity::CURVE_HEADING, found.curve());
     text += &format!("Objective: {}. Intervals are of 95 %.\n\n", code(&found.asked.slo));
-    found.advice().iter().for_each(|line| text += &format!("{line}.\n\n"));
+    found.advice().iter().for_each(|line| text += &format!("{}.\n\n", prose(line)));
     text
 }
 
@@ -241,6 +229,6 @@ fn ledger(summary: &Summary) -> String {
 
 fn generator(summary: &Summary) -> String {
     let mut text = format!("## Generator\n\n{}", figures(&summary.generator.figures));
-    summary.generator.advice.iter().for_each(|advice| text += &format!("- {advice}\n"));
+    summary.generator.advice.iter().for_each(|advice| text += &format!("- {}\n", prose(advice)));
     text
 }

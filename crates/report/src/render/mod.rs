@@ -8,6 +8,7 @@ mod json;
 mod junit;
 mod markdown;
 mod prometheus;
+mod prose;
 
 pub use console::{console, verdict};
 pub use csv::{csv_heading, csv_line};
@@ -18,6 +19,7 @@ pub use json::json;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use prometheus::{prometheus, prometheus_families};
+pub(crate) use prose::{cell, code, code_cell, prose};
 
 /// As wide as the console's headings.
 pub(crate) const LINE: &str = "================================================================================";

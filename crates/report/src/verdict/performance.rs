@@ -16,7 +16,13 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     let (analysis, facts) = (judge.analysis, judge.facts);
     let not_reached = || Evidence::none("the scenario was not reached");
 
-    let ramp = facts.unpaced_ramp.as_ref().map_or_else(not_reached, ramp);
+    let limit_cps = judge.limit("performance.ramp_cps").value;
+    let waited_ms = scenario_row(analysis, phase::PERFORMANCE_SCENARIOS, scenario::RAMP_UP)
+        .map_or(0.0, |row| analysis.waited_for_a_core_ms(row.started_us, row.ended_us));
+    let ramp = facts
+        .unpaced_ramp
+        .as_ref()
+        .map_or_else(not_reached, |opening| ramp(opening, limit_cps).excused(waited(opening, waited_ms, limit_cps)));
     enter_scenario(judge, "performance.ramp_cps", scenario::RAMP_UP, ramp);
 
     let limit_ms = judge.limit("performance.sustained_mean_ms").value;
@@ -45,7 +51,7 @@ fn window(row: &ScenarioRow) -> Option<Window> {
 }
 
 /// Judged by N over the time that it took; nothing opened of all that was begun is a rate of 0.
-fn ramp(opening: &Opening) -> Evidence {
+fn ramp(opening: &Opening, limit_cps: f64) -> Evidence {
     if opening.started == 0 {
         return Evidence::none("no connection was begun");
     }
@@ -59,7 +65,33 @@ fn ramp(opening: &Opening) -> Evidence {
         "connections opened over the time it took",
     )
     .spoiled(doubt::unsent(&opening.probes))
+    .spoiled(too_short(opening, limit_cps))
     .doubted(not_all)
+}
+
+/// A ramp over in a blink measures how threads happened to be scheduled. It has no seconds to draw a bound from, so it must
+/// have openings for half a second at the limit.
+fn too_short(opening: &Opening, limit_cps: f64) -> Option<String> {
+    let needed = (limit_cps / 2.0).ceil() as u64;
+    (0 < opening.opened && opening.tried < needed).then(|| {
+        format!(
+            "{} openings are too few: needs {}, half a second's at the limit",
+            format::count(opening.tried),
+            format::count(needed)
+        )
+    })
+}
+
+/// Without the time that an agent waited for a core, it might have kept the limit.
+fn waited(opening: &Opening, waited_ms: f64, limit_cps: f64) -> Option<String> {
+    let own_ms = (opening.took_ms? - waited_ms).max(0.0);
+    let could_have = opening.opened > 0 && opening.opened as f64 * 1_000.0 >= limit_cps * own_ms;
+    could_have.then(|| {
+        let waited = format::ms(waited_ms);
+        format!(
+            "an agent waited for a core for {waited} meanwhile: give load and target more cores, or one machine each"
+        )
+    })
 }
 
 /// Refusals were seen, and accepted requests of the usual load kept the latency limit.

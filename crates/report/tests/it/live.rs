@@ -195,7 +195,7 @@ fn a_record_is_replayed_on_a_board() {
     for (event, at_ms) in rows.iter().flat_map(|row| replay.push(row)) {
         board.push(&event, at_ms);
     }
-    assert!(board.is_over && board.left_ms(replay.now_ms()) == 0);
+    assert!(board.verdict.is_some() && board.left_ms(replay.now_ms()) == Some(0));
     let done = |phase: &BoardPhase| matches!(phase.progress, Progress::Done { .. } | Progress::Skipped);
     assert!(board.phases.len() == 6 && board.phases.iter().all(done), "{:?}", board.phases);
     let load = board.seconds.iter().find(|second| second.second == LOAD_FROM + 20).expect("a second of load");

@@ -1,6 +1,6 @@
 //! The edges of the recovery and performance phases.
 
-use erlmcp_record::names::scenario;
+use erlmcp_record::names::{detail, scenario};
 use erlmcp_record::{Entry, Fate, Kind, ScenarioRow, StreamRow};
 use erlmcp_report::Summary;
 
@@ -332,6 +332,35 @@ fn an_unpaced_ramp_that_opened_nothing_fails_at_0() {
     assert_eq!(outcome(&refused, scenario::RAMP_UP), "failed");
     let own = with(Some(Fate::UnsentNoDescriptor));
     assert_eq!(verdict(&own, ramp), "INCONCLUSIVE", "that is the generator's");
+}
+
+#[test]
+fn an_unpaced_ramp_is_judged_by_enough_openings_on_cores_of_its_own() {
+    let ramp = "performance.ramp_cps";
+    let in_ms = |took_ms: f64, connections: u64, waited_us: u64| {
+        changed(|row| match row {
+            Entry::Scenario(row) if row.name == scenario::RAMP_UP => {
+                row.detail.insert(detail::RAMP_MS.into(), took_ms);
+            }
+            Entry::Config(row) => row.connections = connections,
+            Entry::Block(row) if row.block == 50_100 => row.planned = connections / 2,
+            Entry::Interval(row) if row.block == 50_100 => {
+                row.planned = connections / 2;
+                row.fates = fates(&[(Fate::Ok, connections / 2)]);
+            }
+            Entry::Agent(row) => row.run_delay_us = waited_us,
+            _ => {}
+        })
+    };
+    assert_eq!(verdict(&in_ms(590.0, 3_000, 0), ramp), "PASS");
+    assert_eq!(verdict(&in_ms(610.0, 3_000, 0), ramp), "FAIL");
+    assert_eq!(verdict(&in_ms(6_000.0, 3_000, 90_000), ramp), "FAIL", "so little did not make it so slow");
+    let waited = in_ms(610.0, 3_000, 90_000);
+    assert!(reason(&waited, ramp).contains("waited for a core"), "{}", reason(&waited, ramp));
+    for took_ms in [16.0, 80.0] {
+        let few = in_ms(took_ms, 200, 0);
+        assert_eq!(reason(&few, ramp), "200 openings are too few: needs 2,500, half a second's at the limit");
+    }
 }
 
 #[test]

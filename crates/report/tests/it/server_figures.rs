@@ -271,3 +271,28 @@ fn the_closing_sweep_needs_an_answer_on_every_connection() {
     rows.retain(|row| !matches!(row, Entry::Block(row) if row.kind == erlmcp_record::Kind::Sweep));
     assert_eq!(verdict(&analysis(&rows).summary(), sweep), "INCONCLUSIVE");
 }
+
+/// Those are beside the N, and the server counts them with the N.
+#[test]
+fn connections_of_operations_are_in_no_view_of_the_connections() {
+    let mut rows = Story::short().rows();
+    for row in &mut rows {
+        match row {
+            Entry::Agent(row) => row.operation_connections = vec![(1, 20), (2, 3), (3, 2)],
+            Entry::Cluster(sample) => {
+                for (replica, beside) in sample.replicas.iter_mut().zip([40, 6, 4]) {
+                    replica.connections = replica.connections.map(|open| open + beside);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut analysis = analysis(&rows);
+    let second = analysis.take_rest().into_iter().nth(LOAD_FROM as usize + 20).expect("a second of load");
+    assert_eq!((second.connections, second.connections_server), (3_000, Some(3_000)));
+    assert!(second.replicas.iter().all(|replica| replica.connections == Some(1_000)), "{:?}", second.replicas);
+    let summary = analysis.summary();
+    let mut figures = summary.numbers.iter().flat_map(|section| &section.figures);
+    let by_replica = figures.find(|figure| figure.name == "Connections by Replica").expect("it is a figure");
+    assert_eq!(by_replica.value.plain(), "1,000 to 1,000 (3 replicas, coefficient of variation 0.000 %)");
+}

@@ -105,7 +105,7 @@ fn a_plan_counts_only_the_scenarios_that_are_to_run() {
         let planned = PlannedPhase {
             number: 4,
             name: "failure_recovery".into(),
-            estimated_ms: 0,
+            estimated_ms: Some(0),
             skipped: skipped.map(str::to_owned),
             left_out,
         };

@@ -30,6 +30,7 @@ use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal,
 use crate::conn::{Call, Stream};
 use crate::engine::{Pressure, Shared};
 use crate::entry::{Admitted, Principal};
+use crate::limits::JSON_DEPTH_CEILING;
 use crate::metrics::counters::{ConnectionKind, Outcome, Reached, ShardCounters};
 use crate::queue::Gathering;
 use crate::session::Session;
@@ -43,9 +44,6 @@ pub(crate) use lists::Pages;
 use reply::Dates;
 use route::{ALLOW_ANY, Page, Route, route};
 pub(crate) use sessions::RETRY_MS;
-
-/// Nesting of JSON that the stack of a shard surely bears, whatever its limit says.
-const DEPTH_MAX: u32 = 1_024;
 
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +124,7 @@ impl Dispatcher {
                 body_bytes_max: limits.body_bytes_max.min(u64::from(u32::MAX / 2)),
             },
             message_limits: MessageLimits {
-                depth_max: u32::try_from(limits.json_depth_max).unwrap_or(u32::MAX).min(DEPTH_MAX),
+                depth_max: limits.json_depth_max.min(JSON_DEPTH_CEILING) as u32,
                 id_bytes_max: bytes(limits.request_id_bytes_max),
             },
             shared: Arc::clone(shared),

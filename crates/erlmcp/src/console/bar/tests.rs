@@ -3,6 +3,8 @@ use std::sync::{Arc, Mutex};
 
 use indicatif::TermLike;
 
+use erlmcp_record::FateCounts;
+
 use super::*;
 
 /// A terminal that keeps all that was ever drawn.
@@ -74,19 +76,36 @@ fn a_ramp_is_drawn_by_its_connections() {
     bar.bar.force_draw();
     let text = screen.text();
     assert!(text.contains("ramp up [===============>--------------] 500/1000 connections"), "{text}");
+    assert!(text.contains("of about 12 s"), "{text}");
 }
 
 #[test]
-fn other_phases_are_drawn_by_their_time_with_the_figures_of_the_last_line() {
+fn other_phases_are_drawn_by_their_time_with_the_figures_of_the_newest_second() {
     let (mut bar, screen) = bar();
     bar.advance(&started(3, phase::SUSTAINED_LOAD));
     bar.bar.force_draw();
     assert!(screen.text().contains("sustained load [>-"), "{}", screen.text());
     assert!(screen.text().contains("of about 12 s"), "{}", screen.text());
-    let span = Span { planned: 200, errors: 1, p95_ms: Some(3.5), answered_rps: 99.5, ..Span::default() };
-    bar.advance(&Event::SustainedLine { elapsed_s: 5, span });
+    let mut fates = FateCounts::default();
+    fates.add(Fate::Ok, 199);
+    fates.add(Fate::Reset, 1);
+    let second = |phase: u8, rate: f64| {
+        let (p95_ms, fates) = (Some(3.5), fates);
+        let view = SecondView { phase, p95_ms, offered_rps: rate, answered_rps: rate, fates, ..SecondView::default() };
+        Event::Second(Box::new(view))
+    };
+    bar.advance(&second(2, 70.0));
     bar.bar.force_draw();
-    assert!(screen.text().contains("| 100 req/s | P95 3.50 ms | errors 0.50 %"), "{}", screen.text());
+    assert!(!screen.text().contains("70 req/s"), "that was another phase: {}", screen.text());
+    bar.advance(&second(3, 99.5));
+    bar.bar.force_draw();
+    let text = screen.text();
+    assert!(text.contains("of about 12 s | 100 req/s | P95 3.50 ms | errors 0.50 %"), "{text}");
+    let name = "queue_overflow".to_string();
+    bar.advance(&Event::ScenarioStarted { scenario: 2, scenarios: 5, name, text: String::new() });
+    bar.advance(&second(3, 99.5));
+    bar.bar.force_draw();
+    assert!(screen.text().contains("| 2/5 queue overflow | 100 req/s"), "{}", screen.text());
     assert!(!screen.text().contains("1000"), "connections are no measure of this phase: {}", screen.text());
 }
 

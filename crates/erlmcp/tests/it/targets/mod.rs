@@ -2,6 +2,7 @@
 
 mod asking;
 mod hostile;
+mod naming;
 mod server;
 mod talks;
 mod verdicts;

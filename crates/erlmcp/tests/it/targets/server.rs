@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use super::hostile::{Trick, in_turn, play};
+use super::naming;
 
 /// What is wrong with a target. Those with a number do it at every n-th `tools/call`.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,8 @@ pub(crate) enum Vice {
     Plays(Trick),
     /// Plays one trick after the other.
     TurnsHostile(u64),
+    /// Names itself and its tools as nobody should, and says the client's own token.
+    NamesBadly,
     /// Answers everything with an HTML page.
     NotMcp,
     /// Answers everything with HTTP 501, as a web server does that takes no POST.
@@ -218,6 +221,7 @@ enum Answer {
 async fn answer(request: &Value, shared: &Shared) -> Answer {
     let id = request["id"].clone();
     match request["method"].as_str().unwrap_or("") {
+        method if matches!(shared.vice, Vice::NamesBadly) => Answer::Bytes(naming::answer(&id, method)),
         "server/discover" => Answer::Bytes(result(
             &id,
             json!({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}},

@@ -1,6 +1,7 @@
 //! The way to a target, step by step, for those who want to know where it ends.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::super::target::{BadSetup, Target};
 use super::exchange::Exchanger;
@@ -41,7 +42,10 @@ pub fn approach(setup: &proto::Setup) -> Result<Approach, String> {
     let addresses = target.endpoints.iter().take(ADDRESSES_MAX).map(|(_, address)| *address);
     let connects: Vec<(SocketAddr, Step<()>)> = addresses
         .map(|address| {
-            let connected = step(|| Exchanger::new(&target, address, PATIENCE)?.connect_plain().map(drop));
+            let connected = step(|| {
+                let exchanger = Exchanger::new(&target, address, PATIENCE)?;
+                exchanger.connect_plain(exchanger.until_ns()).map(drop)
+            });
             (address, connected.map_err(|trouble| trouble.to_string()))
         })
         .collect();
@@ -65,14 +69,7 @@ fn go_on(approach: &mut Approach, target: &Target, address: SocketAddr) {
             return;
         }
     }
-    let page = |path: &str| {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.authority);
-        let asked = step(|| {
-            let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-            exchanger.begin_stream(request.as_bytes()).map(|(status, _)| status)
-        });
-        Some(asked.map_err(|trouble| trouble.to_string()))
-    };
+    let page = |path: &str| Some(page_at(target, address, path, PATIENCE));
     approach.health = page("/health");
     approach.metrics = page("/metrics");
     let met = step(|| reach_at(target, address));
@@ -81,6 +78,26 @@ fn go_on(approach: &mut Approach, target: &Target, address: SocketAddr) {
     }
     approach.wants_credentials = matches!(met, Err(Trouble::Credentials(_)));
     approach.mcp = Some(met.map(|(found, us)| (found.reached(0), us)).map_err(|trouble| trouble.to_string()));
+}
+
+/// GET of a page of the target, at its first address: its status. It waits, so it is called on a thread that may. Its
+/// connection and its answer may take `within` each.
+///
+/// # Errors
+/// Where the setup cannot be used, or there is no answer, as one sentence.
+pub fn page(setup: &proto::Setup, path: &str, within: Duration) -> Step<u16> {
+    let target = Target::of(setup).map_err(|error| error.to_string())?;
+    let (_, address) = *target.endpoints.first().ok_or_else(|| Trouble::NoAddress.to_string())?;
+    page_at(&target, address, path, within)
+}
+
+fn page_at(target: &Target, address: SocketAddr, path: &str, within: Duration) -> Step<u16> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.authority);
+    let asked = step(|| {
+        let mut exchanger = Exchanger::new(target, address, within)?;
+        exchanger.begin_stream(request.as_bytes()).map(|(status, _)| status)
+    });
+    asked.map_err(|trouble| trouble.to_string())
 }
 
 fn step<T>(go: impl FnOnce() -> Result<T, Trouble>) -> Result<(T, u64), Trouble> {

@@ -6,13 +6,17 @@ use erlmcp_protocol::client::answer::{Answer, Said};
 use erlmcp_protocol::client::canned;
 use erlmcp_protocol::client::request::{self, Ask, Template};
 use erlmcp_protocol::era::Era;
+use erlmcp_protocol::header::method;
 
 use super::super::target::Spoken;
 use super::exchange::{Answered, Exchanger};
 use super::trouble::Trouble;
+use crate::clock::monotonic_ns;
 
 /// Legs after the first one, at most.
 const LEGS_MAX: u32 = 16;
+/// All of them together.
+const LEGS_NS: u64 = 30_000_000_000;
 /// How long a stream is left alone where the server does not say, and at most.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -29,7 +33,8 @@ impl Exchanger<'_> {
         let template = Template::new(&self.target.peer(spoken), ask)?;
         let (mut id, mut request) = (self.next_id(), Vec::new());
         template.write(id, &mut request);
-        let mut answered = self.exchange(&request, id)?;
+        let all_until_ns = monotonic_ns() + LEGS_NS;
+        let mut answered = self.send(ask, &request, (id, all_until_ns))?;
         for _ in 0..LEGS_MAX {
             request.clear();
             match (answered.said, spoken.version.era(), &answered.goes_on) {
@@ -37,17 +42,26 @@ impl Exchanger<'_> {
                     let Some(members) = canned::round(&answered.record.message) else { break };
                     id = self.next_id();
                     template.write_round(id, &members, &mut request);
-                    answered = self.exchange(&request, id)?;
+                    answered = self.send(ask, &request, (id, all_until_ns))?;
                 }
                 (Said::NoResponse, Era::Legacy, Some((after, wait))) => {
                     request.extend(request::open_stream(&self.target.peer(spoken))?);
                     request::put_last_event_id(&mut request, 0, after);
                     std::thread::sleep(*wait);
-                    answered = self.resume(&request, id)?;
+                    answered = self.resume(&request, id, self.until_ns().min(all_until_ns))?;
                 }
                 _ => break,
             }
         }
         Ok(answered)
+    }
+
+    /// A call may change something.
+    fn send(&mut self, ask: &Ask<'_>, request: &[u8], (id, all_until_ns): (u64, u64)) -> Result<Answered, Trouble> {
+        let until_ns = self.until_ns().min(all_until_ns);
+        match ask.method {
+            method::TOOLS_CALL => self.exchange_once(request, id, until_ns),
+            _ => self.exchange_by(request, id, until_ns),
+        }
     }
 }

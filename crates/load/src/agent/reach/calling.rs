@@ -45,7 +45,8 @@ fn ask(
     let (id, mut request) = (exchanger.next_id(), Vec::new());
     Template::new(&target.peer(spoken), ask)?.write(id, &mut request);
     let asked_us = now_us();
-    let answered = exchanger.exchange(&request, id)?;
+    let until_ns = exchanger.until_ns();
+    let answered = exchanger.exchange_once(&request, id, until_ns)?;
     match answered.said {
         Said::Ok => Ok(asked_us),
         Said::ToolError => Err(Trouble::NotDone("isError".into())),

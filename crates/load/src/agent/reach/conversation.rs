@@ -58,9 +58,7 @@ impl Conversation<'_> {
     /// # Errors
     /// Where the server does not list them.
     pub fn tools(&mut self) -> Result<Vec<Value>, String> {
-        let mut tools = self.list(method::TOOLS_LIST, "tools")?;
-        tools.retain(listing::may_be_called);
-        Ok(tools)
+        Ok(listing::callable(self.list(method::TOOLS_LIST, "tools")?, self.exchanger.target))
     }
 
     /// Everything that a method lists under this key.
@@ -88,9 +86,9 @@ impl Conversation<'_> {
         })
     }
 
-    /// Arguments that fit a tool's schema.
+    /// Arguments that fit a tool's schema; none where they are too long.
     pub fn arguments_for(tool: &Value) -> Value {
-        canned::content(&tool["inputSchema"])
+        canned::content(&tool["inputSchema"]).unwrap_or_default()
     }
 
     /// What a method gives of one resource (by its URI) or prompt (by its name).
@@ -107,7 +105,9 @@ impl Conversation<'_> {
         let method = ask.method;
         match answered.said {
             Said::Ok | Said::ToolError => Ok(message["result"].take()),
-            Said::RpcError(_) => Err(format!("{method} is answered with {}", discover::told(&message["error"]))),
+            Said::RpcError(_) => {
+                Err(format!("{method} is answered with {}", discover::told(&message["error"], self.exchanger.target)))
+            }
             Said::InputRequired => Err(format!("{method} asks for what cannot be answered")),
             Said::NoResponse => Err(format!("the stream of {method} ended without its response")),
             _ => Err(format!("{method} is answered with HTTP {} and no result", answered.status)),

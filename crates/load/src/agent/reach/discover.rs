@@ -14,6 +14,10 @@ use super::found::{Found, named};
 use super::plain;
 use super::trouble::Trouble;
 
+/// Versions of a server that are told, and characters of its words.
+const VERSIONS_MAX: usize = 32;
+const WORDS_MAX: usize = 200;
+
 /// What a modern request has found out.
 #[derive(Debug)]
 pub(super) enum Probe {
@@ -36,7 +40,7 @@ pub(super) fn probe(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Pr
         other => other,
     };
     match answered {
-        Ok(answered) => judge(&answered, &target.path),
+        Ok(answered) => judge(&answered, target),
         // A legacy server may wait for a handshake first.
         Err(silent @ Trouble::Silent(..)) => Ok(Probe::NotModern(silent)),
         Err(trouble) => Err(trouble),
@@ -46,38 +50,38 @@ pub(super) fn probe(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Pr
 /// True where the answer says that our version is not served, and that it is.
 fn names_ours(answered: &Answered) -> bool {
     let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
-    let supported = strings(&message["error"]["data"]["supported"]);
-    answered.said == Said::RpcError(UNSUPPORTED_VERSION) && supported.iter().any(|v| v == Version::NEWEST.as_str())
+    let supported = &message["error"]["data"]["supported"];
+    answered.said == Said::RpcError(UNSUPPORTED_VERSION) && strings(supported).any(|v| v == Version::NEWEST.as_str())
 }
 
-fn judge(answered: &Answered, path: &str) -> Result<Probe, Trouble> {
+fn judge(answered: &Answered, target: &Target) -> Result<Probe, Trouble> {
     let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
     match answered.said {
-        Said::Ok | Said::ToolError => Ok(of_result(&message["result"])),
-        Said::RpcError(UNSUPPORTED_VERSION) => of_versions(&message["error"]["data"]["supported"]),
-        Said::RpcError(HEADER_MISMATCH | MISSING_CAPABILITY) => Err(Trouble::Rejected(told(&message["error"]))),
+        Said::Ok | Said::ToolError => Ok(of_result(&message["result"], target)),
+        Said::RpcError(UNSUPPORTED_VERSION) => of_versions(&message["error"]["data"]["supported"], target),
+        Said::RpcError(HEADER_MISMATCH | MISSING_CAPABILITY) => Err(Trouble::Rejected(told(&message["error"], target))),
         Said::RpcError(METHOD_NOT_FOUND) if answered.status == 200 => {
-            Ok(Probe::NotModern(Trouble::Rejected(told(&message["error"]))))
+            Ok(Probe::NotModern(Trouble::Rejected(told(&message["error"], target))))
         }
-        _ => Ok(Probe::NotModern(not_mcp(answered, path)?)),
+        _ => Ok(Probe::NotModern(not_mcp(answered, target)?)),
     }
 }
 
 /// What is wrong with an answer that is not the one that was hoped for. An error says nothing about the era, and
 /// is to be seen to first.
-pub(super) fn not_mcp(answered: &Answered, path: &str) -> Result<Trouble, Trouble> {
+pub(super) fn not_mcp(answered: &Answered, target: &Target) -> Result<Trouble, Trouble> {
     let header = |name| header(&answered.record.head, name).map(|value| String::from_utf8_lossy(value).into_owned());
     let is_page = header("Content-Type").is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
     let status = answered.status;
     match (status, answered.said) {
         (401 | 403, _) => Err(Trouble::Credentials(status)),
-        (300..=399, _) => Err(Trouble::Redirect(header("Location").unwrap_or_default())),
+        (300..=399, _) => Err(Trouble::Redirect(target.secrets.told(&header("Location").unwrap_or_default()))),
         (429 | 500..=599, _) => Err(Trouble::Unwell(status)),
-        (404 | 405, said) if !matches!(said, Said::RpcError(_)) => Ok(Trouble::WrongPath(status, path.into())),
+        (404 | 405, said) if !matches!(said, Said::RpcError(_)) => Ok(Trouble::WrongPath(status, target.path.clone())),
         _ if is_page => Ok(Trouble::WebPage),
         (_, Said::RpcError(_)) => {
             let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
-            Ok(Trouble::Rejected(told(&message["error"])))
+            Ok(Trouble::Rejected(told(&message["error"], target)))
         }
         (_, Said::HttpError(_) | Said::Refused { .. }) => Ok(Trouble::NotMcp(format!("HTTP {status}"))),
         (_, Said::AnotherId(_)) => Ok(Trouble::NotMcp("its answer has another id than the request".into())),
@@ -86,8 +90,8 @@ pub(super) fn not_mcp(answered: &Answered, path: &str) -> Result<Trouble, Troubl
     }
 }
 
-fn of_result(result: &Value) -> Probe {
-    let versions = strings(&result["supportedVersions"]);
+fn of_result(result: &Value, target: &Target) -> Probe {
+    let versions = versions(&result["supportedVersions"], target);
     // Only the modern era has it on each result.
     let is_modern = result.get("resultType").is_some() || versions.iter().any(|v| v == Version::NEWEST.as_str());
     if !is_modern {
@@ -98,27 +102,32 @@ fn of_result(result: &Value) -> Probe {
     Probe::Modern(Found {
         spoken: Spoken { version: Version::NEWEST, session: None },
         versions,
-        server: named(info),
+        server: target.secrets.told(&named(info)),
         about: result.clone(),
         tools: Vec::new(),
     })
 }
 
 /// The server is modern, but not of our version.
-fn of_versions(supported: &Value) -> Result<Probe, Trouble> {
-    let versions = strings(supported);
-    let trouble = Trouble::Versions(versions.join(", "));
-    let is_shared = versions.iter().any(|version| Version::parse(version.as_bytes()).is_some());
-    if is_shared { Ok(Probe::NotModern(trouble)) } else { Err(trouble) }
+fn of_versions(supported: &Value, target: &Target) -> Result<Probe, Trouble> {
+    let named = versions(supported, target).join(", ");
+    let is_shared = strings(supported).any(|version| Version::parse(version.as_bytes()).is_some());
+    if is_shared { Ok(Probe::NotModern(Trouble::OtherVersions(named))) } else { Err(Trouble::Versions(named)) }
 }
 
-fn strings(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect()
+/// Versions that the server names, as they may be told.
+fn versions(list: &Value, target: &Target) -> Vec<String> {
+    strings(list).take(VERSIONS_MAX).map(|version| target.secrets.told(version)).collect()
+}
+
+fn strings(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// An error in the server's own words.
-pub(super) fn told(error: &Value) -> String {
+pub(super) fn told(error: &Value, target: &Target) -> String {
     let message = error["message"].as_str().unwrap_or("no reason given");
-    let short: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
-    format!("error {} ({short})", error["code"])
+    let told = target.secrets.told(message);
+    let short: String = told.chars().take(WORDS_MAX).collect();
+    format!("error {} ({short})", target.secrets.told(&error["code"].to_string()))
 }

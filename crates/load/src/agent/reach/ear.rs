@@ -49,7 +49,8 @@ impl Ear {
 fn listen(mut channel: Channel, mut answer: Answer, answering: &mut Exchanger<'_>) {
     let mut buffer = [0; 16 * 1024];
     loop {
-        answering.answer_all(answer.take_questions());
+        let until_ns = answering.until_ns();
+        answering.answer_all(answer.take_questions(), until_ns);
         match channel.read(&mut buffer) {
             Ok(count) if count > 0 && answer.feed(&buffer[..count]) == Progress::More => {}
             _ => return,

@@ -59,6 +59,38 @@ impl Channel {
             Channel::Secured(secured) => secured.read(buffer),
         }
     }
+
+    /// False where the other end is known to have closed it.
+    fn is_open(&self) -> bool {
+        let stream = self.stream();
+        let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+        let is_open = match peeked {
+            Ok(count) => count > 0,
+            Err(error) => error.kind() == ErrorKind::WouldBlock,
+        };
+        stream.set_nonblocking(false).is_ok() && is_open
+    }
+}
+
+/// Why there is no answer to a request.
+enum Lost {
+    /// The connection was closed, and nothing of an answer had come.
+    Unanswered(Trouble),
+    Otherwise(Trouble),
+}
+
+impl From<Trouble> for Lost {
+    fn from(trouble: Trouble) -> Self {
+        Lost::Otherwise(trouble)
+    }
+}
+
+impl From<Lost> for Trouble {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Unanswered(trouble) | Lost::Otherwise(trouble) => trouble,
+        }
+    }
 }
 
 /// How long it took to a connection that can be written to.
@@ -76,6 +108,8 @@ pub(super) struct Exchanger<'t> {
     pub(super) address: SocketAddr,
     patience: Duration,
     channel: Option<Channel>,
+    /// The channel has brought an answer before: the server may have closed it since.
+    is_kept: bool,
     /// For answers to what the server asks on a stream.
     side: Option<Box<Exchanger<'t>>>,
     /// The session that it asks in.
@@ -94,20 +128,31 @@ impl<'t> Exchanger<'t> {
         if !target.allowed.has(address) {
             return Err(Trouble::Foreign(address));
         }
-        Ok(Self { target, address, patience, channel: None, side: None, spoken: None, last_id: 0, has_streamed: false })
+        Ok(Self {
+            target,
+            address,
+            patience,
+            channel: None,
+            is_kept: false,
+            side: None,
+            spoken: None,
+            last_id: 0,
+            has_streamed: false,
+        })
     }
 
     /// Connects ahead of the first request, and times that.
     pub(super) fn set_out(&mut self) -> Result<SettingOut, Trouble> {
-        let begun_ns = monotonic_ns();
-        let stream = self.connect_plain()?;
+        let (begun_ns, until_ns) = (monotonic_ns(), self.until_ns());
+        let stream = self.connect_plain(until_ns)?;
         let established_ns = monotonic_ns();
         let connect_us = (established_ns - begun_ns) / 1_000;
+        self.is_kept = false;
         let Some(tls) = &self.target.tls else {
             self.channel = Some(Channel::Plain(stream));
             return Ok(SettingOut { connect_us, tls_us: None });
         };
-        let secured = self.secure(tls, stream, begun_ns + self.patience.as_nanos() as u64)?;
+        let secured = self.secure(tls, stream, until_ns)?;
         self.channel = Some(Channel::Secured(secured));
         Ok(SettingOut { connect_us, tls_us: Some((monotonic_ns() - established_ns) / 1_000) })
     }
@@ -122,64 +167,116 @@ impl<'t> Exchanger<'t> {
         self.last_id
     }
 
-    /// Sends a request, and waits for its answer. What the server asks meanwhile is answered.
+    /// When a request that is sent now is given up.
+    pub(super) fn until_ns(&self) -> u64 {
+        monotonic_ns() + self.patience.as_nanos() as u64
+    }
+
+    /// Sends a request, and waits for its answer. What the server asks meanwhile is answered. Where it has closed a
+    /// connection after an earlier answer, the request goes on a new one (RFC 9112, 9.3.1).
     pub(super) fn exchange(&mut self, request: &[u8], id: u64) -> Result<Answered, Trouble> {
-        self.exchange_into(request, Answer::recorded(id))
+        self.exchange_by(request, id, self.until_ns())
+    }
+
+    /// The same, until then at the latest.
+    pub(super) fn exchange_by(&mut self, request: &[u8], id: u64, until_ns: u64) -> Result<Answered, Trouble> {
+        self.exchange_into(request, &|| Answer::recorded(id), (until_ns, true))
+    }
+
+    /// The same for what may change something: it is not sent twice.
+    pub(super) fn exchange_once(&mut self, request: &[u8], id: u64, until_ns: u64) -> Result<Answered, Trouble> {
+        self.exchange_into(request, &|| Answer::recorded(id), (until_ns, false))
     }
 
     /// The same with a GET, which may bring the answer to an earlier request.
-    pub(super) fn resume(&mut self, get: &[u8], id: u64) -> Result<Answered, Trouble> {
-        let mut answer = Answer::recorded(id);
-        answer.begin_resumed(id);
-        self.exchange_into(get, answer)
+    pub(super) fn resume(&mut self, get: &[u8], id: u64, until_ns: u64) -> Result<Answered, Trouble> {
+        let begin = || {
+            let mut answer = Answer::recorded(id);
+            answer.begin_resumed(id);
+            answer
+        };
+        self.exchange_into(get, &begin, (until_ns, true))
     }
 
-    fn exchange_into(&mut self, request: &[u8], mut answer: Answer) -> Result<Answered, Trouble> {
-        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
-        let mut channel = match self.channel.take() {
-            Some(channel) => channel,
-            None => self.connect(until_ns)?,
+    fn exchange_into(
+        &mut self,
+        request: &[u8],
+        begin: &dyn Fn() -> Answer,
+        (until_ns, again): (u64, bool),
+    ) -> Result<Answered, Trouble> {
+        let is_kept = std::mem::take(&mut self.is_kept);
+        if let Some(channel) = self.channel.take().filter(|channel| !is_kept || channel.is_open()) {
+            match self.exchange_on(channel, request, begin(), until_ns) {
+                Err(Lost::Unanswered(_)) if is_kept && again => {}
+                exchanged => return exchanged.map_err(Trouble::from),
+            }
+        }
+        let channel = self.connect(until_ns)?;
+        Ok(self.exchange_on(channel, request, begin(), until_ns)?)
+    }
+
+    fn exchange_on(
+        &mut self,
+        mut channel: Channel,
+        request: &[u8],
+        mut answer: Answer,
+        until_ns: u64,
+    ) -> Result<Answered, Lost> {
+        let (mut buffer, mut has_begun) = ([0; 16 * 1024], false);
+        let closed = |has_begun: bool, trouble: Trouble| match trouble {
+            Trouble::Closed(..) if !has_begun => Lost::Unanswered(trouble),
+            _ => Lost::Otherwise(trouble),
         };
-        let mut buffer = [0; 16 * 1024];
         self.wait_until(&channel, until_ns)?;
-        channel.write_all(request).map_err(|error| self.trouble(&error))?;
+        channel.write_all(request).map_err(|error| closed(false, self.trouble(&error)))?;
         loop {
             self.wait_until(&channel, until_ns)?;
             let progress = match channel.read(&mut buffer) {
                 Ok(0) => answer.end(),
-                Ok(count) => answer.feed(&buffer[..count]),
+                Ok(count) => {
+                    has_begun = true;
+                    answer.feed(&buffer[..count])
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => answer.end(),
-                Err(error) => return Err(self.trouble(&error)),
+                Err(error) => return Err(closed(has_begun, self.trouble(&error))),
             };
-            self.answer_all(answer.take_questions());
+            // Whoever asks on and on, and takes no answer, leaves time for its own.
+            let now_ns = monotonic_ns();
+            self.answer_all(answer.take_questions(), now_ns + until_ns.saturating_sub(now_ns) / 2);
             match progress {
                 Progress::More => {}
                 Progress::Whole { said, stays_open, .. } => {
                     self.channel = stays_open.then_some(channel);
+                    self.is_kept = stays_open;
                     let status = answer.head().map_or(0, |head| head.status);
                     let is_stream = answer.head().is_some_and(|head| head.content == Content::Events);
                     self.has_streamed |= is_stream && (200..300).contains(&status);
                     let goes_on = asking::resumption(&answer);
                     return Ok(Answered { said, status, record: answer.into_record(), goes_on });
                 }
-                Progress::Broken(Broken::NotHttp) => return Err(Trouble::NotHttp(self.address)),
-                Progress::Broken(Broken::TooLarge) => return Err(Trouble::TooLarge(self.address)),
-                Progress::Broken(Broken::CutOff) => return Err(self.closed()),
+                Progress::Broken(Broken::NotHttp) => return Err(Trouble::NotHttp(self.address).into()),
+                Progress::Broken(Broken::TooLarge) => return Err(Trouble::TooLarge(self.address).into()),
+                Progress::Broken(Broken::CutOff) => return Err(closed(has_begun, self.closed())),
             }
         }
     }
 
-    /// Answers what the server has asked. Whether it takes that is its own affair: its response says so.
-    pub(super) fn answer_all(&mut self, questions: Vec<Box<[u8]>>) {
-        for question in questions {
-            if let Err(trouble) = self.answer(&question) {
+    /// Answers what the server has asked, all of it until then. Whether it takes that is its own affair: its response
+    /// says so.
+    pub(super) fn answer_all(&mut self, questions: Vec<Box<[u8]>>, until_ns: u64) {
+        let count = questions.len();
+        for (at, question) in questions.iter().enumerate() {
+            if let Err(trouble) = self.answer(question, until_ns) {
                 tracing::warn!("what the target asked could not be answered: {trouble}");
             }
+            if monotonic_ns() >= until_ns && at + 1 < count {
+                return tracing::warn!("{} questions of the target are left without an answer", count - at - 1);
+            }
         }
     }
 
-    fn answer(&mut self, question: &[u8]) -> Result<(), Trouble> {
+    fn answer(&mut self, question: &[u8], until_ns: u64) -> Result<(), Trouble> {
         let Some(spoken) = self.spoken.as_ref().filter(|spoken| spoken.version.era() == Era::Legacy) else {
             return Ok(());
         };
@@ -190,7 +287,10 @@ impl<'t> Exchanger<'t> {
             Some(side) => side,
             None => Box::new(Exchanger::new(self.target, self.address, self.patience)?),
         };
-        let answered = side.exchange(&request, 0)?;
+        let answered = side.exchange_by(&request, 0, until_ns).map_err(|trouble| match trouble {
+            Trouble::Silent(..) => Trouble::Untaken,
+            other => other,
+        })?;
         self.side = Some(side);
         match answered.status {
             200..300 => Ok(()),
@@ -208,7 +308,7 @@ impl<'t> Exchanger<'t> {
 
     /// The same; what follows the head can be read from the channel, unless the answer has come to its end already.
     pub(super) fn open_stream(&self, request: &[u8]) -> Result<(Channel, Answer, bool), Trouble> {
-        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
+        let until_ns = self.until_ns();
         let mut channel = self.connect(until_ns)?;
         let (mut answer, mut buffer) = (Answer::default(), [0; 4 * 1024]);
         self.wait_until(&channel, until_ns)?;
@@ -234,7 +334,7 @@ impl<'t> Exchanger<'t> {
         request: &[u8],
         mut take: impl FnMut(&[u8], bool) -> Option<T>,
     ) -> Result<T, Trouble> {
-        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
+        let until_ns = self.until_ns();
         let mut channel = self.connect(until_ns)?;
         let (mut bytes, mut more) = (Vec::new(), [0; 16 * 1024]);
         self.wait_until(&channel, until_ns)?;
@@ -260,20 +360,21 @@ impl<'t> Exchanger<'t> {
     /// True where the server would speak HTTP/2; None where there is no TLS to ask by.
     pub(super) fn offers_h2(&self) -> Result<Option<bool>, Trouble> {
         let Some(tls) = &self.target.tls else { return Ok(None) };
-        let until_ns = monotonic_ns() + self.patience.as_nanos() as u64;
+        let until_ns = self.until_ns();
         let channel = self.connect_by(&tls.asking_for_h2(), until_ns)?;
         Ok(Some(channel.conn.alpn_protocol() == Some(b"h2")))
     }
 
     fn connect(&self, until_ns: u64) -> Result<Channel, Trouble> {
         match &self.target.tls {
-            None => self.connect_plain().map(Channel::Plain),
+            None => self.connect_plain(until_ns).map(Channel::Plain),
             Some(tls) => self.connect_by(tls, until_ns).map(Channel::Secured),
         }
     }
 
-    pub(super) fn connect_plain(&self) -> Result<TcpStream, Trouble> {
-        self.target.allowed.connect_within(self.address, self.patience).map_err(|error| match error.kind() {
+    pub(super) fn connect_plain(&self, until_ns: u64) -> Result<TcpStream, Trouble> {
+        let left = self.left(until_ns)?;
+        self.target.allowed.connect_within(self.address, left).map_err(|error| match error.kind() {
             ErrorKind::PermissionDenied if !self.target.allowed.has(self.address) => Trouble::Foreign(self.address),
             ErrorKind::ConnectionRefused => Trouble::Refused(self.address),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => {
@@ -284,7 +385,7 @@ impl<'t> Exchanger<'t> {
     }
 
     fn connect_by(&self, tls: &Tls, until_ns: u64) -> Result<Box<Securing>, Trouble> {
-        self.secure(tls, self.connect_plain()?, until_ns)
+        self.secure(tls, self.connect_plain(until_ns)?, until_ns)
     }
 
     fn secure(&self, tls: &Tls, stream: TcpStream, until_ns: u64) -> Result<Box<Securing>, Trouble> {
@@ -310,12 +411,16 @@ impl<'t> Exchanger<'t> {
 
     /// Lets the socket wait for no longer than until then.
     fn limit(&self, stream: &TcpStream, until_ns: u64) -> Result<(), Trouble> {
-        let left = Duration::from_nanos(until_ns.saturating_sub(monotonic_ns()));
-        if left.is_zero() {
-            return Err(self.silent());
-        }
+        let left = self.left(until_ns)?;
         let set = stream.set_read_timeout(Some(left)).and_then(|()| stream.set_write_timeout(Some(left)));
         set.map_err(|error| Trouble::Connect(self.address, error.to_string()))
+    }
+
+    fn left(&self, until_ns: u64) -> Result<Duration, Trouble> {
+        match until_ns.saturating_sub(monotonic_ns()) {
+            0 => Err(self.silent()),
+            left_ns => Ok(Duration::from_nanos(left_ns)),
+        }
     }
 
     fn silent(&self) -> Trouble {

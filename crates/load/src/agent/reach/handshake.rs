@@ -19,15 +19,16 @@ pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Optio
     let id = exchanger.next_id();
     let answered = exchanger.exchange(&request::initialize(&target.peer(&spoken), id)?, id)?;
     if answered.said != Said::Ok {
-        let now = not_mcp(&answered, &target.path)?;
-        return Err(before.unwrap_or(now));
+        let now = not_mcp(&answered, target)?;
+        // Where a server names older versions itself, what it says to one of them tells more.
+        return Err(before.filter(|before| !matches!(before, Trouble::OtherVersions(_))).unwrap_or(now));
     }
     let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
     let result = &message["result"];
     let offered = result["protocolVersion"].as_str().unwrap_or_default();
     spoken.version = Version::parse(offered.as_bytes())
         .filter(|version| version.era() == Era::Legacy)
-        .ok_or_else(|| Trouble::Versions(offered.to_string()))?;
+        .ok_or_else(|| Trouble::Offered(target.secrets.told(offered)))?;
     let session = header(&answered.record.head, name::SESSION_ID);
     spoken.session = session.map(|session| String::from_utf8_lossy(session).into_owned());
     exchanger.in_session(&spoken);
@@ -36,8 +37,8 @@ pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Optio
         return Err(Trouble::Rejected(format!("HTTP {} to notifications/initialized", told.status)));
     }
     Ok(Found {
-        versions: vec![offered.to_string()],
-        server: named(&result["serverInfo"]),
+        versions: vec![spoken.version.as_str().to_string()],
+        server: target.secrets.told(&named(&result["serverInfo"])),
         about: result.clone(),
         tools: Vec::new(),
         spoken,

@@ -34,13 +34,13 @@ pub(super) fn missing(
         let known = names(exchanger, target, found, ("prompts", method::PROMPTS_LIST, "prompts", "name"))?;
         let is_whole = known.len() < LISTED_MAX;
         let absent = wanted.prompts.iter().filter(|name| is_whole && !known.contains(*name));
-        missing.extend(absent.map(|name| of("prompt", name, &known)));
+        missing.extend(absent.map(|name| of("prompt", name, &known, target)));
     }
     for name in wanted.methods.iter().take(ASKED_MAX) {
         // The load has something else for it in the older era.
         let is_other = name == method::DISCOVER && found.spoken.version.era() == Era::Legacy;
         if !is_other && is_unknown(exchanger, found, &Ask { method: name, ..Ask::default() }) {
-            missing.push(of("method", name, &BTreeSet::new()));
+            missing.push(of("method", name, &BTreeSet::new(), target));
         }
     }
     Ok(missing)
@@ -61,7 +61,7 @@ fn resources(
         let read = Ask { method: method::RESOURCES_READ, name: Some(uri), ..Ask::default() };
         let fits_one = templates.iter().any(|template| fits(template, uri));
         if !fits_one && !exchanger.ask(&found.spoken, &read).is_ok_and(|answered| answered.said == Said::Ok) {
-            missing.push(of("resource", uri, &known));
+            missing.push(of("resource", uri, &known, target));
         }
     }
     Ok(missing)
@@ -87,8 +87,9 @@ fn is_unknown(exchanger: &mut Exchanger<'_>, found: &Found, ask: &Ask<'_>) -> bo
     matches!(answered.said, Said::RpcError(METHOD_NOT_FOUND) | Said::HttpError(404 | 405 | 501))
 }
 
-fn of(kind: &str, name: &str, known: &BTreeSet<String>) -> Missing {
-    Missing { kind: kind.into(), name: name.into(), known: known.iter().cloned().collect() }
+fn of(kind: &str, name: &str, known: &BTreeSet<String>, target: &Target) -> Missing {
+    let known = known.iter().map(|known| target.secrets.told(known)).collect();
+    Missing { kind: kind.into(), name: name.into(), known }
 }
 
 /// True where the URI may be one of the template: what stands before its first gap and after its last one is there.

@@ -1,1 +1,226 @@
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::{Value, json};
+
+use super::*;
+
+/// What a server does with a request.
+enum Reply {
+    /// Bytes, and then the next request.
+    Goes(Vec<u8>),
+    /// Bytes, if any, and then the end of the connection.
+    Closes(Vec<u8>),
+    /// Nothing, for good.
+    Hangs,
+}
+
+/// A server that answers each message by the method in it (an answer has none), and its address.
+fn serve(reply: impl Fn(&str, &Value) -> Reply + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let reply = Arc::new(reply);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let reply = Arc::clone(&reply);
+            std::thread::spawn(move || converse_on(stream, &*reply));
+        }
+    });
+    address
+}
+
+fn converse_on(mut stream: TcpStream, reply: &dyn Fn(&str, &Value) -> Reply) {
+    let (mut bytes, mut more) = (Vec::new(), [0; 16 * 1024]);
+    loop {
+        while let Some(message) = take_message(&mut bytes) {
+            match reply(message["method"].as_str().unwrap_or_default(), &message) {
+                Reply::Goes(answer) => stream.write_all(&answer).unwrap_or_default(),
+                Reply::Closes(answer) => return stream.write_all(&answer).unwrap_or_default(),
+                Reply::Hangs => {}
+            }
+        }
+        match stream.read(&mut more) {
+            Ok(count) if count > 0 => bytes.extend_from_slice(&more[..count]),
+            _ => return,
+        }
+    }
+}
+
+fn take_message(bytes: &mut Vec<u8>) -> Option<Value> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    let length: usize = length.unwrap_or(0);
+    let message = bytes.get(end..end + length).map(|body| serde_json::from_slice(body).unwrap_or_default());
+    bytes.drain(..if message.is_some() { end + length } else { 0 });
+    message
+}
+
+fn http(status: u16, kind: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}").into()
+}
+
+fn result(request: &Value, result: Value) -> Vec<u8> {
+    http(200, "application/json", &json!({"jsonrpc": "2.0", "id": request["id"], "result": result}).to_string())
+}
+
+fn error(request: &Value, error: Value) -> Vec<u8> {
+    http(400, "application/json", &json!({"jsonrpc": "2.0", "id": request["id"], "error": error}).to_string())
+}
+
+fn modern(method: &str, request: &Value) -> Vec<u8> {
+    match method {
+        "server/discover" => result(
+            request,
+            json!({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}),
+        ),
+        "tools/list" => result(request, json!({"resultType": "complete", "tools": [{"name": "echo"}]})),
+        "tools/call" => result(request, json!({"resultType": "complete", "content": []})),
+        _ => http(405, "text/plain", ""),
+    }
+}
+
+fn legacy(method: &str, request: &Value) -> Vec<u8> {
+    match method {
+        "initialize" => result(request, json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}})),
+        "notifications/initialized" => http(202, "text/plain", ""),
+        "server/discover" => error(request, json!({"code": -32_601, "message": "no such method"})),
+        _ => modern(method, request),
+    }
+}
+
+fn target(address: SocketAddr, era: &str) -> Target {
+    let setup = proto::Setup {
+        endpoints: vec![proto::Endpoint { replica: 0, address: address.to_string() }],
+        authority: address.to_string(),
+        path: "/mcp".into(),
+        era: era.into(),
+        ..proto::Setup::default()
+    };
+    Target::of(&setup).expect("a good target")
+}
+
+#[test]
+fn a_server_that_closes_after_each_answer_is_asked_all_the_same() {
+    for answer in [modern, legacy] {
+        let address = serve(move |method, request| Reply::Closes(answer(method, request)));
+        let found = survey(&target(address, ""), Duration::ZERO).expect("it answers");
+        assert_eq!(found.tools[0]["name"], "echo");
+    }
+}
+
+#[test]
+fn a_call_is_not_sent_twice() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let address = serve(move |method, request| match method {
+        "tools/call" => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Reply::Closes(Vec::new())
+        }
+        _ => Reply::Goes(modern(method, request)),
+    });
+    let target = target(address, "");
+    let named = Named { tool: "echo", arguments: "" };
+    let called = call(&target, 0, &target.assumed(), &named, || 0);
+    assert!(matches!(called, Err(Trouble::Closed(..))), "{called:?}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_new_connection_that_is_closed_is_not_tried_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let address = serve(move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Reply::Closes(Vec::new())
+    });
+    assert!(matches!(reach(&target(address, ""), 0), Err(Trouble::Closed(..))));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+/// An event stream with these questions in it, and then the answer.
+fn asking(count: usize, request: &Value, answer: Value) -> Vec<u8> {
+    let ping = |id: usize| format!("data: {}\n\n", json!({"jsonrpc": "2.0", "id": id, "method": "ping"}));
+    let questions: String = (0..count).map(ping).collect();
+    let answer = json!({"jsonrpc": "2.0", "id": request["id"], "result": answer});
+    http(200, "text/event-stream", &format!("{questions}data: {answer}\n\n"))
+}
+
+#[test]
+fn questions_whose_answers_are_never_taken_take_no_more_than_one_patience() {
+    let answers = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&answers);
+    let address = serve(move |method, request| match method {
+        "tools/list" => Reply::Goes(asking(8, request, json!({"tools": [{"name": "echo"}]}))),
+        "" => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Reply::Hangs
+        }
+        _ => Reply::Goes(legacy(method, request)),
+    });
+    let target = target(address, "legacy");
+    let mut exchanger = Exchanger::new(&target, address, Duration::from_secs(4)).expect("it is loopback");
+    let found = meet(&mut exchanger, &target).expect("it answers");
+    let tools = listing::list(&mut exchanger, &target, &found.spoken, (method::TOOLS_LIST, "tools"));
+    assert_eq!(tools.expect("the answer was there")[0]["name"], "echo");
+    assert_eq!(answers.load(Ordering::SeqCst), 1, "the time of all was over with the first");
+}
+
+#[test]
+fn lists_without_end_have_an_end() {
+    let address = serve(|method, request| {
+        let page = || json!({"tools": [{"name": "t", "x": "y".repeat(1_500_000)}], "nextCursor": "a"});
+        Reply::Goes(if method == "tools/list" { result(request, page()) } else { modern(method, request) })
+    });
+    let listed = reach(&target(address, ""), 0).map(|found| found.tools.len());
+    assert!(matches!(listed, Err(Trouble::Endless(..))), "{listed:?}");
+}
+
+#[test]
+fn what_versions_a_server_has_is_told_as_it_is() {
+    let refusing = |supported: Value| {
+        serve(move |method, request| match method {
+            "initialize" => Reply::Goes(error(request, json!({"code": -32_600, "message": "not so"}))),
+            _ => {
+                let data = json!({"supported": supported, "requested": "2026-07-28"});
+                Reply::Goes(error(request, json!({"code": -32_022, "message": "no", "data": data})))
+            }
+        })
+    };
+    let said = |address, era| reach(&target(address, era), 0).map(|_| ()).expect_err("it is refused").to_string();
+    let unknown = said(refusing(json!(["2027-01-01"])), "");
+    assert!(unknown.contains("only the versions 2027-01-01, and erlmcp none of them"), "{unknown}");
+    let older = refusing(json!(["2025-11-25"]));
+    let modern = said(older, "modern");
+    assert!(modern.contains("refuses the version 2026-07-28, and names 2025-11-25"), "{modern}");
+    assert!(said(older, "").contains("not so"), "{}", said(older, ""));
+    let offering = serve(|method, request| match method {
+        "initialize" => Reply::Goes(result(request, json!({"protocolVersion": "2026-07-28"}))),
+        _ => Reply::Goes(legacy(method, request)),
+    });
+    assert!(said(offering, "").contains(r#"initialize with the version "2026-07-28""#), "{}", said(offering, ""));
+}
+
+#[test]
+fn a_tool_that_must_not_be_called_is_left_alone() {
+    let tools = json!([
+        {"name": "good", "inputSchema": {"type": "object"}},
+        {"name": "bad\u{1b}[1m", "inputSchema": {"type": "object"}},
+        {"name": "mirrors", "inputSchema": {"type": "object", "properties": {
+            "l": {"type": "array", "items": {"type": "string", "x-mcp-header": "Foo"}}}}},
+    ]);
+    let address = serve(move |method, request| {
+        Reply::Goes(if method == "tools/list" {
+            result(request, json!({"tools": tools}))
+        } else {
+            modern(method, request)
+        })
+    });
+    let found = reach(&target(address, ""), 0).expect("it answers");
+    let names: Vec<&str> = found.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["good"]);
+}

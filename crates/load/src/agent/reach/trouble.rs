@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use erlmcp_protocol::client::request::BadRequest;
+use erlmcp_protocol::era::Version;
 
 /// Why the target cannot be reached, as one sentence that says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,14 @@ pub(crate) enum Trouble {
     OnlyModern,
     #[error("the server speaks only the versions {0}, and erlmcp none of them")]
     Versions(String),
+    #[error("the server refuses the version {newest}, and names {0}: leave --era modern out", newest = Version::NEWEST.as_str())]
+    OtherVersions(String),
+    #[error("the server answers initialize with the version {0:?}, which is none that erlmcp speaks so")]
+    Offered(String),
+    #[error("what {0} lists does not come to an end within {1}")]
+    Endless(SocketAddr, &'static str),
+    #[error("it took no answer in time")]
+    Untaken,
     #[error("a call was answered with {0}")]
     NotDone(String),
     #[error("the probe of the target ended with an internal error: {0}")]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::code::{INVALID_PARAMS, METHOD_NOT_FOUND};
 use crate::header::method;
+use values::Room;
 pub use values::content;
 
 /// What our clients declare: just that which is answered here.
@@ -55,7 +56,7 @@ pub fn response(request: &[u8]) -> Option<(Question, String)> {
     let id = request.get("id").filter(|id| id.is_string() || id.is_number())?;
     let method = request["method"].as_str()?;
     let question = Question::of(method);
-    let response = match result(question, &request["params"]) {
+    let response = match result(question, &request["params"], &mut Room::default()) {
         Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
         Err((code, message)) => json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}),
     };
@@ -70,7 +71,8 @@ pub fn round(message: &[u8]) -> Option<String> {
     let result = message["result"].as_object()?;
     let mut members = Vec::new();
     if let Some(requests) = result.get("inputRequests") {
-        let answers = requests.as_object()?.iter().map(|(key, request)| Some((key.clone(), answer(request)?)));
+        let mut room = Room::default();
+        let answers = requests.as_object()?.iter().map(|(key, one)| Some((key.clone(), answer(one, &mut room)?)));
         let answers: Option<Map<String, Value>> = answers.collect();
         members.push(format!(r#""inputResponses":{}"#, Value::Object(answers?)));
     }
@@ -80,21 +82,24 @@ pub fn round(message: &[u8]) -> Option<String> {
     (!members.is_empty()).then(|| members.join(","))
 }
 
-fn answer(request: &Value) -> Option<Value> {
+fn answer(request: &Value, room: &mut Room) -> Option<Value> {
     match Question::of(request["method"].as_str()?) {
         Question::Ping | Question::Unknown => None,
-        question => result(question, &request["params"]).ok(),
+        question => result(question, &request["params"], room).ok(),
     }
 }
 
 /// The result, or the code and words of an error.
-fn result(question: Question, params: &Value) -> Result<Value, (i64, &'static str)> {
+fn result(question: Question, params: &Value, room: &mut Room) -> Result<Value, (i64, &'static str)> {
     match question {
         // A page to be visited is not what was declared.
         Question::Elicitation if params["mode"].as_str().is_some_and(|mode| mode != "form") => {
             Err((INVALID_PARAMS, "only forms are answered"))
         }
-        Question::Elicitation => Ok(json!({"action": "accept", "content": content(&params["requestedSchema"])})),
+        Question::Elicitation => Ok(match values::content_in(&params["requestedSchema"], room) {
+            Some(content) => json!({"action": "accept", "content": content}),
+            None => json!({"action": "decline"}),
+        }),
         Question::Sampling => Ok(json!({
             "role": "assistant",
             "content": {"type": "text", "text": "A canned answer."},

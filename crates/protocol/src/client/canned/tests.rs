@@ -5,6 +5,10 @@ fn response_to(request: Value) -> (Question, Value) {
     (question, serde_json::from_str(&text).expect("JSON"))
 }
 
+fn filled(schema: &Value) -> Value {
+    content(schema).expect("there is room")
+}
+
 #[test]
 fn every_kind_of_question_has_its_answer() {
     let (question, ping) = response_to(json!({"jsonrpc": "2.0", "id": "a", "method": "ping"}));
@@ -72,11 +76,30 @@ fn a_form_is_filled_in_with_defaults_then_choices_then_values_of_the_type() {
 
 #[test]
 fn no_schema_makes_a_value_without_end() {
-    let long = content(&json!({"properties": {"a": {"type": "string", "minLength": u64::MAX}}}));
+    let long = filled(&json!({"properties": {"a": {"type": "string", "minLength": u64::MAX}}}));
     assert_eq!(long["a"].as_str().map(str::len), Some(64 * 1024));
     for schema in [json!(null), json!([]), json!({"properties": 3}), json!({"properties": {"a": 3}})] {
-        assert!(content(&schema).is_object(), "{schema}");
+        assert!(filled(&schema).is_object(), "{schema}");
     }
+}
+
+#[test]
+fn a_form_that_wants_more_than_there_is_room_for_is_declined() {
+    let long = |count: usize| {
+        let properties: Map<_, _> =
+            (0..count).map(|at| (format!("p{at}"), json!({"type": "string", "minLength": 65_536}))).collect();
+        json!({"method": "elicitation/create", "params": {"requestedSchema": {"properties": properties}}})
+    };
+    let asked = |forms: &[Value]| {
+        let forms: Map<_, _> = forms.iter().enumerate().map(|(at, form)| (at.to_string(), form.clone())).collect();
+        json!({"result": {"inputRequests": forms}}).to_string()
+    };
+    let round = |forms: &[Value]| round(asked(forms).as_bytes()).expect("each has an answer");
+    assert!(round(&[long(1)]).len() > 65_536);
+    assert_eq!(round(&[long(2)]), round(&[long(1_500)]));
+    assert_eq!(round(&[long(1_500)]), r#""inputResponses":{"0":{"action":"decline"}}"#);
+    let many = round(&vec![long(1); 1_000]);
+    assert!(many.len() < 2 * 65_536 && many.ends_with(r#"{"action":"decline"}}"#), "{} bytes", many.len());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Text in a page.
 
+use erlmcp_record::is_unseen;
+
 /// Text as it may stand in an element and in an attribute.
 pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 16);
@@ -10,6 +12,7 @@ pub(super) fn escaped(text: &str) -> String {
             '>' => safe += "&gt;",
             '"' => safe += "&quot;",
             '\'' => safe += "&#39;",
+            letter if letter != '\n' && is_unseen(letter) => safe.extend(letter.escape_default()),
             letter => safe.push(letter),
         }
     }
