@@ -1,8 +1,7 @@
 //! One replica: a server whose sockets, limits and orders come from its supervisor.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
@@ -22,14 +21,13 @@ use super::error::ClusterError;
 use super::line;
 use super::membership::Verdict;
 use super::messages::{
-    FROM_REPLICA_BYTES_MAX, FromReplica, Hello, ListChange, Member, SPEAKS, TO_REPLICA_BYTES_MAX, ToReplica,
+    FROM_REPLICA_BYTES_MAX, FromReplica, Hello, ListChange, SPEAKS, TO_REPLICA_BYTES_MAX, ToReplica,
 };
-use super::probe::Probe;
 use super::pulse::HEARTBEAT_MS;
+use super::watch::Watch;
 use crate::answer::ServerInfo;
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared, Stalled};
-use crate::entry::Inside;
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
 use crate::session::{Ending, Sessions, Word};
@@ -106,7 +104,7 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
             }
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let inside = server.shared().peers.inside.clone();
-            let watch = Watch { source, inside, verdicts, probes: BTreeMap::new() };
+            let watch = Watch::new(source, inside, verdicts);
             let shared = server.shared();
             let mut replica = Replica {
                 server: Some(server),
@@ -375,39 +373,5 @@ async fn over(draining: &mut Option<JoinHandle<Drained>>) -> Drained {
         // A drain that broke is over too.
         Some(drained) => drained.await.unwrap_or_default(),
         None => std::future::pending().await,
-    }
-}
-
-/// The replicas that this one watches, from its own address.
-struct Watch {
-    source: Option<IpAddr>,
-    inside: Inside,
-    verdicts: mpsc::Sender<(u16, Verdict)>,
-    /// At most one a replica of the cluster.
-    probes: BTreeMap<u16, (Member, JoinHandle<()>)>,
-}
-
-impl Watch {
-    fn set(&mut self, members: Vec<Member>) {
-        self.probes.retain(|_, (member, probe)| {
-            let stays = members.contains(member);
-            if !stays {
-                probe.abort();
-            }
-            stays
-        });
-        for member in members {
-            let (source, verdicts, address, replica) =
-                (self.source, self.verdicts.clone(), member.address, member.replica);
-            let inside = self.inside.clone();
-            self.probes.entry(replica).or_insert_with(|| {
-                let mut probe = Probe::new(address, source, inside);
-                let task = tokio::spawn(async move {
-                    // A peer has no need to hurry.
-                    while verdicts.send((replica, probe.next(true).await)).await.is_ok() {}
-                });
-                (member, task)
-            });
-        }
     }
 }
