@@ -61,7 +61,7 @@ fn check(server: &Serving, level: u64, mut spares: [TcpStream; 3]) {
         assert!(what.starts_with("HTTP/1.1 503 ") && what.contains("\r\nRetry-After: "), "{answer}: {what}");
     }
     let ends = |answer: &str| answer.contains("\r\nConnection: close\r\n");
-    assert_eq!((ends(&call), ends(&discovered)), (level >= 2, level >= 2), "{level}: {call}");
+    assert_eq!([&session, &call, &discovered].map(|answer| ends(answer)), [level >= 2; 3], "{level}: {session}{call}");
     let mut new = server.connect();
     let host = server.address();
     write!(new, "GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n").expect("the backlog has room");

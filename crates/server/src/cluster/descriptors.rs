@@ -1,8 +1,7 @@
 //! The limit of open descriptors: every connection needs one.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::error::ClusterError;
+use crate::engine::raise_descriptor_limit;
 use crate::limits::Limits;
 
 /// Raises this process's soft limit to the hard one, for a server with these limits.
@@ -14,17 +13,10 @@ pub fn descriptors_for(limits: &Limits) -> Result<u64, ClusterError> {
     if limit > reserved { Ok(limit - reserved) } else { Err(ClusterError::Descriptors { limit, reserved }) }
 }
 
-/// Raises this process's soft limit to the hard one; the limit that then holds.
-pub(super) fn raise_descriptor_limit() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // A container may forbid it; then the soft limit is what there is.
-    let _ = setrlimit(Resource::Nofile, raised);
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Resource, getrlimit};
+
     use super::*;
 
     #[test]

@@ -17,7 +17,7 @@ use super::intensity::{Intensity, Next};
 use super::line;
 use super::process::{Process, Program, Role};
 use super::pulse::{self, FENCING_TIME_MS, Judgement, Pulse};
-use super::store::{FromStore, StoreHello, ToStore};
+use super::store::{EXPORTS_MAX, FromStore, StoreHello, ToStore};
 use super::supervisor::Supervisor;
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
@@ -27,8 +27,6 @@ use crate::operations::{PrivateFolder, StoreAddress, StorePlace};
 const PATIENCE_NS: u64 = 5_000_000_000;
 /// From the word that it is to end to SIGKILL.
 const STOP_NS: u64 = 3_000_000_000;
-/// Exports that may be under way.
-const EXPORTS_MAX: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -134,24 +132,27 @@ impl Keeping {
         json!({"state": state, "pid": pid, "restarts": self.life.saturating_sub(1), "path": self.place.to_string()})
     }
 
-    fn start(
-        &mut self,
-        program: &Program<'_>,
-        (limits, nice): (&Limits, i32),
-        happenings: &mpsc::Sender<Happening>,
-    ) -> io::Result<()> {
-        let hello = StoreHello {
+    fn hello(&self, limits: &Limits, nice: i32) -> StoreHello {
+        StoreHello {
             supervisor_pid: std::process::id(),
             base: self.base,
             place: self.place.clone(),
             limits: limits.clone(),
             nice,
-        };
+        }
+    }
+
+    fn start(
+        &mut self,
+        program: &Program<'_>,
+        hello: &StoreHello,
+        happenings: &mpsc::Sender<Happening>,
+    ) -> io::Result<()> {
         self.life += 1;
         self.stage = Stage::Starting;
         self.pulse = Pulse::new(monotonic_ns());
         self.is_living_old = true;
-        self.process = Some(Process::start(program, &hello, &[self.listener.as_fd()], self.life, happenings)?);
+        self.process = Some(Process::start(program, hello, &[self.listener.as_fd()], self.life, happenings)?);
         Ok(())
     }
 
@@ -202,7 +203,8 @@ impl Supervisor {
         match keeping.stage {
             Stage::Backoff { until_ns } if until_ns <= now_ns => {
                 let program = Program { path: &self.config.program, role: Role::Store, arguments: &[] };
-                if let Err(error) = keeping.start(&program, (&self.config.limits, self.nice), &self.happenings) {
+                let hello = keeping.hello(&self.config.limits, self.nice);
+                if let Err(error) = keeping.start(&program, &hello, &self.happenings) {
                     let (life, reason) = (keeping.life, format!("its process cannot be started: {error}"));
                     self.store_ended(life, reason);
                 }
@@ -261,12 +263,14 @@ impl Supervisor {
             return;
         }
         let said = keeping.last_words.take();
-        if let Some(reason) = said.as_ref().filter(|_| !keeping.was_ready) {
-            self.fatal = Some(ClusterError::NoStore { reason: reason.clone() });
+        let has_said = said.is_some();
+        let reason = said.unwrap_or(reason);
+        let next = keeping.intensity.ended(now_ns);
+        if !keeping.was_ready && (has_said || matches!(next, Next::GiveUp)) {
+            self.fatal = Some(ClusterError::NoStore { reason });
             return;
         }
-        let reason = said.unwrap_or(reason);
-        let until_ns = match keeping.intensity.ended(now_ns) {
+        let until_ns = match next {
             Next::RestartAt(until_ns) => until_ns,
             Next::GiveUp => now_ns + PATIENCE_NS,
         };

@@ -33,6 +33,7 @@ mod sockets;
 mod store;
 mod supervisor;
 mod updating;
+mod watch;
 mod watching;
 
 pub use address::{REPLICAS_MAX, default_control_path, replica_address};

@@ -1,13 +1,12 @@
 //! One replica: a server whose sockets, limits and orders come from its supervisor.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,29 +15,24 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::channel;
+use super::channel::{Met, Parent, meet_supervisor};
 use super::descriptors::descriptors_for;
 use super::error::ClusterError;
-use super::handover;
 use super::line;
 use super::membership::Verdict;
 use super::messages::{
-    FROM_REPLICA_BYTES_MAX, FromReplica, Hello, ListChange, Member, SPEAKS, TO_REPLICA_BYTES_MAX, ToReplica,
+    FROM_REPLICA_BYTES_MAX, FromReplica, Hello, ListChange, SPEAKS, TO_REPLICA_BYTES_MAX, ToReplica,
 };
-use super::priority;
-use super::probe::Probe;
 use super::pulse::HEARTBEAT_MS;
+use super::watch::Watch;
 use crate::answer::ServerInfo;
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared, Stalled};
-use crate::entry::Inside;
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
 use crate::session::{Ending, Sessions, Word};
 use crate::tools::Registry;
 
-/// The first message is there before the process starts; this is for a machine that is badly overloaded.
-const HELLO: Duration = Duration::from_secs(10);
 /// A shard that has not polled for so long does not turn: no heartbeat.
 const LOOPS_TURN_NS: u64 = 500_000_000;
 /// A snapshot goes with every so many heartbeats' times.
@@ -69,8 +63,9 @@ pub enum ReplicaEnd {
 /// # Errors
 /// Where the process was not started so, or the system refuses what a replica can't work without.
 pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<ReplicaEnd, ClusterError> {
-    let Some((channel, hello, sockets)) = meet_supervisor()? else { return Ok(ReplicaEnd::Orphaned) };
-    let Endowment { listening: sockets, bequest, inheritance } = sockets;
+    let parent = |hello: &Hello| Parent { pid: hello.supervisor_pid, nice: hello.nice };
+    let Some(Met { channel, hello, sockets }) = meet_supervisor(parent)? else { return Ok(ReplicaEnd::Orphaned) };
+    let Endowment { listening: sockets, bequest, inheritance } = endowment(&hello, sockets)?;
     // The program was started by its descriptor, which is no name; failing that, `ps` shows another one.
     let _ = rustix::thread::set_name(c"erlmcp");
     channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
@@ -109,7 +104,7 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
             }
             let (verdicts, judged) = mpsc::channel(VERDICTS_WAITING_MAX);
             let inside = server.shared().peers.inside.clone();
-            let watch = Watch { source, inside, verdicts, probes: BTreeMap::new() };
+            let watch = Watch::new(source, inside, verdicts);
             let shared = server.shared();
             let mut replica = Replica {
                 server: Some(server),
@@ -147,19 +142,7 @@ struct Endowment {
     inheritance: Option<StdUnixStream>,
 }
 
-/// Takes the channel and what comes with the first message. From now on a supervisor that dies takes this process with
-/// it; none where it is dead already.
-fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Endowment)>, ClusterError> {
-    let channel = channel::take().map_err(|_| ClusterError::NoChannel)?;
-    channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
-    let (hello, mut sockets) = handover::receive::<Hello>(&channel).map_err(|_| ClusterError::NoChannel)?;
-    priority::stand_back(hello.nice);
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
-    let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
-    if parent.and_then(|parent| u32::try_from(parent).ok()) != Some(hello.supervisor_pid) {
-        return Ok(None);
-    }
+fn endowment(hello: &Hello, mut sockets: Vec<OwnedFd>) -> Result<Endowment, ClusterError> {
     let inheritance = if hello.takes_over { sockets.pop().map(StdUnixStream::from) } else { None };
     let bequest = sockets.pop().map(StdUnixStream::from).ok_or(ClusterError::NoChannel)?;
     let own = sockets.len().saturating_sub(1);
@@ -170,7 +153,7 @@ fn meet_supervisor() -> Result<Option<(StdUnixStream, Hello, Endowment)>, Cluste
         admin: admin.contains(&place),
     };
     let listening = sockets.into_iter().enumerate().map(listening).collect();
-    Ok(Some((channel, hello, Endowment { listening, bequest, inheritance })))
+    Ok(Endowment { listening, bequest, inheritance })
 }
 
 /// The sessions of the cluster, once the supervisor has told which have ended: what clients end here comes out of the
@@ -390,39 +373,5 @@ async fn over(draining: &mut Option<JoinHandle<Drained>>) -> Drained {
         // A drain that broke is over too.
         Some(drained) => drained.await.unwrap_or_default(),
         None => std::future::pending().await,
-    }
-}
-
-/// The replicas that this one watches, from its own address.
-struct Watch {
-    source: Option<IpAddr>,
-    inside: Inside,
-    verdicts: mpsc::Sender<(u16, Verdict)>,
-    /// At most one a replica of the cluster.
-    probes: BTreeMap<u16, (Member, JoinHandle<()>)>,
-}
-
-impl Watch {
-    fn set(&mut self, members: Vec<Member>) {
-        self.probes.retain(|_, (member, probe)| {
-            let stays = members.contains(member);
-            if !stays {
-                probe.abort();
-            }
-            stays
-        });
-        for member in members {
-            let (source, verdicts, address, replica) =
-                (self.source, self.verdicts.clone(), member.address, member.replica);
-            let inside = self.inside.clone();
-            self.probes.entry(replica).or_insert_with(|| {
-                let mut probe = Probe::new(address, source, inside);
-                let task = tokio::spawn(async move {
-                    // A peer has no need to hurry.
-                    while verdicts.send((replica, probe.next(true).await)).await.is_ok() {}
-                });
-                (member, task)
-            });
-        }
     }
 }

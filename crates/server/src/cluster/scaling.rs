@@ -114,7 +114,9 @@ impl Supervisor {
                 let is_over = monotonic_ns() >= *until_ns;
                 let result = match (failed, waits) {
                     (Some(failed), _) => Err(format!("replica {failed} cannot start: see `erlmcp cluster status`")),
-                    (None, Some(replica)) if is_over => Err(format!("replica {replica} did not come up in 60 s")),
+                    (None, Some(replica)) if is_over => {
+                        Err(format!("replica {replica} did not come up in {} s", SCALE_NS / 1_000_000_000))
+                    }
                     (None, None) if !leaves => Ok(*replicas),
                     _ => return,
                 };

@@ -1,11 +1,11 @@
 //! The process of the store: what the supervisor and it say to each other, and what it does.
 
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream as StdUnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -13,20 +13,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::channel;
+use super::channel::{Met, Parent, meet_supervisor};
 use super::error::ClusterError;
-use super::handover;
 use super::line;
-use super::priority;
 use super::pulse::HEARTBEAT_MS;
 use crate::limits::Limits;
 use crate::operations::{OpenError, StoreHost, StorePlace};
 
 /// The longest message either way.
 pub(super) const STORE_BYTES_MAX: usize = 256 * 1_024;
-const HELLO: Duration = Duration::from_secs(10);
-/// Exports that may be made at once.
-const EXPORTS_MAX: usize = 4;
+/// Exports that may be under way.
+pub(super) const EXPORTS_MAX: usize = 4;
 
 /// The first message; the listening socket comes with it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,7 +89,9 @@ pub enum StoreEnd {
 /// # Errors
 /// Where the process was not started so, or the system refuses what it can't work without.
 pub async fn run_store() -> Result<StoreEnd, ClusterError> {
-    let Some((channel, hello, listener)) = meet_supervisor()? else { return Ok(StoreEnd::Orphaned) };
+    let parent = |hello: &StoreHello| Parent { pid: hello.supervisor_pid, nice: hello.nice };
+    let Some(Met { channel, hello, sockets }) = meet_supervisor(parent)? else { return Ok(StoreEnd::Orphaned) };
+    let listener = sockets.into_iter().next().map(UnixListener::from).ok_or(ClusterError::NoChannel)?;
     let _ = rustix::thread::set_name(c"erlmcp");
     // A file that may not grow any more is a store without room, not a reason to die.
     let _at_limit = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
@@ -131,21 +130,6 @@ async fn opened(
             _ = ticks.tick() => drop(line::write(writer, &FromStore::Beat).await),
         }
     }
-}
-
-fn meet_supervisor() -> Result<Option<(StdUnixStream, StoreHello, UnixListener)>, ClusterError> {
-    let channel = channel::take().map_err(|_| ClusterError::NoChannel)?;
-    channel.set_read_timeout(Some(HELLO)).map_err(|_| ClusterError::NoChannel)?;
-    let (hello, sockets) = handover::receive::<StoreHello>(&channel).map_err(|_| ClusterError::NoChannel)?;
-    priority::stand_back(hello.nice);
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| ClusterError::System { what: "set the parent-death signal", source: error.into() })?;
-    let parent = getppid().map(|parent| parent.as_raw_nonzero().get());
-    if parent.and_then(|parent| u32::try_from(parent).ok()) != Some(hello.supervisor_pid) {
-        return Ok(None);
-    }
-    let listener = sockets.into_iter().next().ok_or(ClusterError::NoChannel)?;
-    Ok(Some((channel, hello, UnixListener::from(listener))))
 }
 
 async fn live(

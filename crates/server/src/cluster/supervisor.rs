@@ -16,13 +16,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::address::default_control_path;
 use super::config::{ClusterConfig, Started, Stopped};
 use super::control::{self, ControlSocket, EVENTS_WAITING_MAX, Event, Request, refusal};
-use super::descriptors::raise_descriptor_limit;
 use super::ending::Endings;
 use super::error::ClusterError;
 use super::happening::{Happening, WAITING_MAX};
 use super::intensity::Next;
 use super::keeping::Keeping;
-use super::machines::Machines;
+use super::machines::{Machines, Own};
 use super::messages::{Hello, ListChange, SPEAKS, ToReplica};
 use super::pages;
 use super::priority;
@@ -32,7 +31,7 @@ use super::slot::{Slot, Stage};
 use super::sockets::bind_all;
 use super::updating::Update;
 use crate::clock::monotonic_ns;
-use crate::engine::bind;
+use crate::engine::{bind, raise_descriptor_limit};
 use crate::entry::Inside;
 use crate::metrics::ClusterReference;
 use crate::operations::StorePlace;
@@ -165,9 +164,13 @@ impl Supervisor {
         let keeping = Keeping::new(config.store.clone())?;
         let machines = match &config.store {
             Some(StorePlace::Postgres(database)) => {
-                let who = (&config.machine, shared_addresses.first());
-                let key = (&endings.key, config.session_key.is_none());
-                Some(Machines::start(database, who, key, &config.limits, &happenings))
+                let own = Own {
+                    machine: &config.machine,
+                    shared: shared_addresses.first(),
+                    key: &endings.key,
+                    is_key_random: config.session_key.is_none(),
+                };
+                Some(Machines::start(database, &own, &config.limits, &happenings))
             }
             _ => None,
         };

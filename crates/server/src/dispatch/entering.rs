@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::mcp::Handled;
 use super::pages::Shown;
-use super::reply::retry_field;
 use super::route::{Page, Route};
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
@@ -44,7 +43,7 @@ impl Dispatcher {
                 Ok(())
             }
             Err(denied) => {
-                self.challenge = Some(challenge(gate, head, &denied, needed));
+                self.challenge = (denied.status != 503).then(|| challenge(gate, head, &denied, needed));
                 Err(Refusal::keeping(denied.status, denied.why))
             }
         }
@@ -143,9 +142,6 @@ fn split(resource: &str) -> (&str, &str) {
 /// Tells how to come in (RFC 6750, RFC 9728).
 #[cold]
 fn challenge(gate: &Gate, head: &Head<'_, '_>, denied: &Denied, needed: &[String]) -> String {
-    if denied.status == 503 {
-        return retry_field(1_000);
-    }
     let named = resource(gate, head);
     let (origin, path) = split(&named);
     let mut field = format!("WWW-Authenticate: Bearer resource_metadata=\"{origin}{METADATA}{path}\"");

@@ -105,6 +105,9 @@ impl Dispatcher {
 
     /// Refuses what was no message yet. Gives where in `out` the body of the answer begins.
     pub(super) fn refuse(&mut self, out: &mut Vec<u8>, refusal: &Refusal, allow: Option<&str>, closes: bool) -> usize {
+        if refusal.status == 503 {
+            return self.refuse_for_now(out, refusal, closes);
+        }
         self.count(Method::Unread, Outcome::HttpError);
         match refusal.status {
             431 => self.counters.reached(Reached::Head),
@@ -116,6 +119,17 @@ impl Dispatcher {
         let allow = || allow.map(|allow| format!("Allow: {allow}\r\n"));
         let fields = self.challenge.take().or_else(allow).unwrap_or_default();
         self.send(out, refusal.status, &fields, closes);
+        out.len() - self.body.len()
+    }
+
+    /// The same where it may come again.
+    fn refuse_for_now(&mut self, out: &mut Vec<u8>, refusal: &Refusal, closes: bool) -> usize {
+        self.count(Method::Unread, Outcome::Refused);
+        let retry_after_ms = self.retry_after(1_000);
+        self.body.clear();
+        let error = RpcError { message: refusal.why.into(), ..RpcError::overloaded(retry_after_ms) };
+        self.shared.answers.error(&mut self.body, None, &error);
+        self.send(out, refusal.status, &retry_field(retry_after_ms), closes);
         out.len() - self.body.len()
     }
 

@@ -29,7 +29,7 @@ pub(crate) use notifier::{Outbox, Updates};
 pub(crate) use peers::Forwarded;
 pub(crate) use shared::Shared;
 pub(crate) use stalls::Stalled;
-pub(crate) use starting::share;
+pub(crate) use starting::{raise_descriptor_limit, share};
 
 use crate::clock::monotonic_ns;
 use crate::metrics::Snapshot;

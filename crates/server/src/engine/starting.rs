@@ -198,7 +198,9 @@ pub(crate) fn share(
         heir: Mutex::new(None),
         has_heir: AtomicBool::new(false),
         pages: Mutex::new(None),
-        connections_max: limits.connections_max.min(descriptors().saturating_sub(limits.descriptors_reserved)),
+        connections_max: limits
+            .connections_max
+            .min(raise_descriptor_limit().saturating_sub(limits.descriptors_reserved)),
         stalls: Stalls::new(limits.shard_stall_max_ms),
         memory: MemoryWatch::new(limits.memory_max_bytes),
         started_ns,
@@ -207,13 +209,12 @@ pub(crate) fn share(
     }
 }
 
-/// Raises the soft limit of descriptors to the hard one, and gives what there is.
-fn descriptors() -> u64 {
+/// Raises this process's soft limit of descriptors to the hard one; the limit that then holds.
+pub(crate) fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current < limit.maximum || limit.maximum.is_none() {
-        // Not permitted: what there is must do.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    }
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // A container may forbid it; then the soft limit is what there is.
+    let _ = setrlimit(Resource::Nofile, raised);
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
@@ -256,7 +257,7 @@ fn look_after(shared: &Arc<Shared>) -> Result<(), ServerError> {
     each_second(shared, "upkeep", |shared| {
         shared.sampler.sample();
         shared.sessions.replays.sweep(clock::monotonic_ns());
-        shared.tasks.sweep(clock::unix_ns() / 1_000_000);
+        shared.tasks.sweep(clock::monotonic_ns());
     })?;
     if shared.tls.is_none() && shared.gate.is_none() {
         return Ok(());

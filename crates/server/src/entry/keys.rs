@@ -41,11 +41,15 @@ enum Source {
 }
 
 pub(super) struct Keys {
+    /// As it was named.
+    place: String,
     source: Source,
     known: RwLock<Vec<Arc<Key>>>,
     /// The last look at the address failed.
     is_down: AtomicBool,
     is_wanted: AtomicBool,
+    /// Why the last look gave no keys; told of once.
+    trouble: Mutex<Option<String>>,
     /// When the address was last asked, ns.
     asked_ns: AtomicU64,
 }
@@ -61,6 +65,8 @@ impl Keys {
             (Source::File(Mutex::new(file)), known)
         };
         Ok(Self {
+            place: place.to_string(),
+            trouble: Mutex::default(),
             is_down: AtomicBool::new(is_address),
             is_wanted: AtomicBool::new(is_address),
             source,
@@ -95,7 +101,7 @@ impl Keys {
                 let changed = file.lock().unwrap_or_else(PoisonError::into_inner).changed();
                 match changed {
                     None => false,
-                    Some(text) => self.take(text.ok().as_deref()),
+                    Some(text) => self.take(text.map_err(|error| error.to_string())),
                 }
             }
             Source::Address(address) => {
@@ -108,11 +114,7 @@ impl Keys {
                     return false;
                 }
                 self.asked_ns.store(now_ns, Ordering::Relaxed);
-                let text = fetch(address);
-                if let Err(error) = &text {
-                    tracing::warn!("the keys of the issuer can't be fetched: {error}; those that are known go on");
-                }
-                let taken = self.take(text.ok().as_deref());
+                let taken = self.take(fetch(address).map_err(|error| error.to_string()));
                 self.is_wanted.store(false, Ordering::Relaxed);
                 taken
             }
@@ -120,10 +122,21 @@ impl Keys {
     }
 
     /// Takes other keys; where there are none, those that are known stay.
-    fn take(&self, text: Option<&str>) -> bool {
-        let keys = text.and_then(read);
-        self.is_down.store(keys.is_none(), Ordering::Relaxed);
-        let Some(keys) = keys else { return false };
+    fn take(&self, text: Result<String, String>) -> bool {
+        let keys = text.and_then(|text| read(&text).ok_or_else(|| "there is no usable key in them".to_string()));
+        self.is_down.store(keys.is_err(), Ordering::Relaxed);
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(why) => {
+                if trouble.as_ref() != Some(&why) {
+                    tracing::warn!("no keys of the issuer from {}: {why}; those that are known go on", self.place);
+                    *trouble = Some(why);
+                }
+                return false;
+            }
+        };
+        *trouble = None;
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = keys;
         true
     }
@@ -152,6 +165,22 @@ fn key(value: &Value) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_without_keys_is_told_of_and_the_known_ones_go_on() {
+        let path = std::env::temp_dir().join(format!("erlmcp-keys-{}", std::process::id()));
+        let good = r#"{"keys":[{"kty":"RSA","kid":"b","alg":"RS256","n":"AQAB","e":"AQAB"}]}"#;
+        std::fs::write(&path, good).expect("a file");
+        let keys = Keys::new(&path.to_string_lossy()).expect("one is good");
+        std::fs::write(&path, "{").expect("a file");
+        assert!(!keys.refresh());
+        let trouble = || keys.trouble.lock().expect("nobody panicked").clone();
+        assert_eq!(trouble().as_deref(), Some("there is no usable key in them"));
+        assert!(matches!(keys.find(Some("b")), Found::Key(_)));
+        std::fs::write(&path, good).expect("a file");
+        assert!(keys.refresh() && trouble().is_none());
+        std::fs::remove_file(&path).expect("it was there");
+    }
 
     #[test]
     fn secrets_and_what_is_no_key_are_passed_over() {

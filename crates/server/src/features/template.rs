@@ -11,7 +11,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Reads `app://users/{id}/data`. None where braces do not pair, a name is empty, or two names touch.
+    /// Reads `app://users/{id}/data`. None where braces do not pair, a name is empty or there twice, or two names touch.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut pieces = text.split('{');
         let first = pieces.next().filter(|first| !first.contains('}'))?.to_string();
@@ -20,7 +20,8 @@ impl Template {
             let (name, behind) = piece.split_once('}')?;
             let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             let touches = rest.last().is_some_and(|(_, text)| text.is_empty());
-            if !plain || touches || behind.contains('}') {
+            let again = rest.iter().any(|(own, _)| own == name);
+            if !plain || touches || again || behind.contains('}') {
                 return None;
             }
             rest.push((name.to_string(), behind.to_string()));
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn broken_templates_are_turned_away() {
-        for broken in ["a{", "a}", "a{}", "{a}{b}", "{a}}", "{a b}", "{+a}"] {
+        for broken in ["a{", "a}", "a{}", "{a}{b}", "{a}}", "{a b}", "{+a}", "{a}/{a}"] {
             assert_eq!(Template::parse(broken), None, "{broken}");
         }
     }

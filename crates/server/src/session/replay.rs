@@ -9,7 +9,7 @@ use erlmcp_protocol::era::Version;
 
 use super::Session;
 use super::event_id::{EventId, Origin};
-use super::tape::{Missed, Tape, TapeBounds};
+use super::tape::{Label, Missed, Tape, TapeBounds};
 use crate::limits::Limits;
 use crate::metrics::counters::Method;
 use crate::queue::ReplyTo;
@@ -56,8 +56,8 @@ impl Replays {
         let stream = self.last.fetch_add(1, Ordering::Relaxed);
         // Earlier versions know no event without data, and no stream that is closed before its answer.
         let primes = session.version == Version::V20251125;
-        let place = (self.origin, stream);
-        let tape = Arc::new(Tape::new(place, (session.id, primes), method, self.bounds, &self.total, listener));
+        let label = Label { origin: self.origin, stream, session: session.id, method, primes };
+        let tape = Arc::new(Tape::new(label, self.bounds, &self.total, listener));
         self.tapes().insert(stream, Arc::clone(&tape));
         self.trim();
         tape

@@ -20,6 +20,18 @@ pub(crate) struct TapeBounds {
     pub(crate) bytes_max: usize,
 }
 
+/// Whose stream it is, and which.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Label {
+    pub(super) origin: Origin,
+    pub(super) stream: u64,
+    pub(super) session: u128,
+    /// Of the request.
+    pub(super) method: Method,
+    /// The stream begins with an event that says nothing.
+    pub(super) primes: bool,
+}
+
 /// The stream of a call of a session.
 pub(crate) struct Tape {
     pub(super) session: u128,
@@ -68,14 +80,8 @@ pub(crate) struct Missed {
 }
 
 impl Tape {
-    pub(super) fn new(
-        (origin, stream): (Origin, u64),
-        (session, primes): (u128, bool),
-        method: Method,
-        bounds: TapeBounds,
-        total: &Arc<AtomicU64>,
-        listener: ReplyTo,
-    ) -> Self {
+    pub(super) fn new(label: Label, bounds: TapeBounds, total: &Arc<AtomicU64>, listener: ReplyTo) -> Self {
+        let Label { origin, stream, session, method, primes } = label;
         let state =
             State { events: VecDeque::new(), bytes: 0, place: 0, listener: Some(listener), phase: Phase::Running };
         let total = Arc::clone(total);

@@ -69,10 +69,10 @@ impl Tasks {
         self.known().remove(&task.id);
     }
 
-    /// Forgets those whose time is over.
-    pub(crate) fn sweep(&self, now_ms: u64) {
+    /// Forgets those whose time is over; `now_ns` by the monotonic clock.
+    pub(crate) fn sweep(&self, now_ns: u64) {
         self.known().retain(|_, task| {
-            let stays = !task.has_expired(now_ms);
+            let stays = !task.has_expired(now_ns);
             if !stays {
                 task.cancel();
             }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
-use crate::clock::{iso_time, unix_ns};
+use crate::clock::{iso_time, monotonic_ns, unix_ns};
 use crate::tools::Cancellation;
 
 /// How far a task is.
@@ -54,6 +54,8 @@ pub(crate) struct Task {
     pub(super) principal: Box<str>,
     /// ms since 1970.
     created_ms: u64,
+    /// The same on the clock that nobody sets.
+    began_ns: u64,
     terms: Terms,
     pub(crate) cancellation: Cancellation,
     /// Bytes of all tasks' outcomes.
@@ -97,6 +99,7 @@ impl Task {
             id: id.into(),
             principal: principal.into(),
             created_ms,
+            began_ns: monotonic_ns(),
             terms,
             cancellation: cancellation.clone(),
             total: Arc::clone(total),
@@ -109,8 +112,8 @@ impl Task {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn has_expired(&self, now_ms: u64) -> bool {
-        self.created_ms + self.terms.lifetime_ms <= now_ms
+    pub(super) fn has_expired(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.began_ns) / 1_000_000 >= self.terms.lifetime_ms
     }
 
     /// Writes what a client is told of a task that has begun: as it was then, for it may have gone on already.

@@ -84,6 +84,7 @@ fn while_keys_cannot_be_had_nobody_is_let_in() {
     let issuer = Issuer::new();
     let answer = ask(address, &issuer.good());
     assert!(answer.status == 503 && answer.field("Retry-After").is_some(), "141: {}", answer.head);
+    assert_eq!(answer.json()["error"]["data"]["executed"], false, "it may be sent again");
     stop(server);
 }
 

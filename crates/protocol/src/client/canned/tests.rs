@@ -51,6 +51,7 @@ fn a_form_is_filled_in_with_defaults_then_choices_then_values_of_the_type() {
         "titled": {"type": "string", "oneOf": [{"const": "v1", "title": "One"}, {"const": "v2", "title": "Two"}]},
         "several": {"type": "array", "minItems": 2, "items": {"type": "string", "enum": ["a", "b", "c"]}},
         "titles": {"type": "array", "items": {"anyOf": [{"const": "x", "title": "X"}, {"const": "y", "title": "Y"}]}},
+        "free": {"type": "array", "items": {"type": "integer"}},
         "plain": {"type": "string"},
         "long": {"type": "string", "minLength": 9},
         "short": {"type": "string", "maxLength": 3},
@@ -67,7 +68,7 @@ fn a_form_is_filled_in_with_defaults_then_choices_then_values_of_the_type() {
         "params": {"message": "?", "requestedSchema": schema}}));
     assert_eq!((question, &accepted["result"]["action"]), (Question::Elicitation, &json!("accept")));
     let expected = json!({"name": "John Doe", "score": 95.5, "status": "inactive", "first": "opt1", "titled": "v1",
-        "several": ["a", "b"], "titles": ["x"], "plain": "erlmcp", "long": "erlmcpxxx", "short": "erl",
+        "several": ["a", "b"], "titles": ["x"], "free": [1], "plain": "erlmcp", "long": "erlmcpxxx", "short": "erl",
         "mail": "user@example.com", "day": "2026-07-28", "is": true, "isnt": false, "count": 1, "most": -3, "least": 18,
         "between": 0.25});
     assert_eq!(accepted["result"]["content"], expected);

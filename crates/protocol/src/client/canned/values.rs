@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// A text is made as long as its schema wants, up to this many characters; and so are all of one answer.
 const TEXT_MAX: u64 = 64 * 1024;
-/// The same for the items of a list.
+/// The same for the items of a list with choices; of a list without any there is one.
 const ITEMS_MAX: usize = 1_024;
 
 /// What is left for texts that a schema wants longer than itself: else a short question makes answers without end.
@@ -33,7 +33,7 @@ fn value(schema: &Value, room: &mut Room) -> Option<Value> {
     given.or_else(|| match schema["type"].as_str() {
         Some("boolean") => Some(json!(true)),
         Some("integer" | "number") => Some(number(schema)),
-        Some("array") => Some(list(schema)),
+        Some("array") => list(schema, room),
         Some("object") => content_in(schema, room),
         Some("null") => Some(Value::Null),
         _ => text(schema, room).map(Value::String),
@@ -48,11 +48,12 @@ fn choices(schema: &Value) -> Vec<Value> {
     schema.get("const").map(|only| vec![only.clone()]).or(listed).unwrap_or_else(titled)
 }
 
-fn list(schema: &Value) -> Value {
+fn list(schema: &Value, room: &mut Room) -> Option<Value> {
     let choices = choices(&schema["items"]);
+    let choices = if choices.is_empty() { vec![value(&schema["items"], room)?] } else { choices };
     let least = schema["minItems"].as_u64().unwrap_or(1).max(1);
     let count = usize::try_from(least).unwrap_or(ITEMS_MAX).min(ITEMS_MAX);
-    Value::Array(choices.into_iter().take(count).collect())
+    Some(Value::Array(choices.into_iter().take(count).collect()))
 }
 
 /// 1, or what is nearest to it between the bounds: a whole number wherever there is one.

@@ -251,7 +251,7 @@ impl Link {
     }
 }
 
-/// The same, within the time that is given to the database.
+/// Waits as long as the database is given for an answer.
 async fn patiently<T, E: Why>(work: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match timeout(PATIENCE, work).await {
         Ok(done) => done.map_err(Why::why),

@@ -108,6 +108,16 @@ pub(super) struct Machines {
     telling: JoinHandle<()>,
 }
 
+/// What the others are told of this machine, and what it has in common with them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) shared: Option<&'a SocketAddr>,
+    pub(super) key: &'a SessionKey,
+    /// Nobody else has the key: sessions are of this machine alone.
+    pub(super) is_key_random: bool,
+}
+
 impl Drop for Machines {
     fn drop(&mut self) {
         self.link.abort();
@@ -118,11 +128,11 @@ impl Drop for Machines {
 impl Machines {
     pub(super) fn start(
         database: &PostgresAddress,
-        (machine, shared): (&Machine, Option<&SocketAddr>),
-        (key, is_random): (&SessionKey, bool),
+        own: &Own<'_>,
         limits: &Limits,
         happenings: &mpsc::Sender<Happening>,
     ) -> Self {
+        let Own { machine, shared, key, is_key_random } = *own;
         let own_name = || rustix::system::uname().nodename().to_string_lossy().into_owned();
         let short = |text: String| text.chars().take(NAME_MAX).collect();
         let first = Presence {
@@ -154,7 +164,7 @@ impl Machines {
             peers: Peers::default(),
             presence,
             is_linked: false,
-            has_others: !is_random,
+            has_others: !is_key_random,
             why: None,
             owes_ends: false,
             outbox,
