@@ -197,7 +197,7 @@ pub(super) fn visits(
         Origin::Own | Origin::Attached => Ok(()),
     };
     let filling = exhausting.clone().and_then(|()| {
-        let limit = status.and_then(|status| status.connections_limit);
+        let limit = status.and_then(Status::connections_limit_of_one);
         let limit = limit.ok_or("the target does not say how many connections it takes")?;
         let (needed, spare) =
             (limit.saturating_sub(connections / replicas.max(1)) + ABOVE, crate::host::spare_descriptors());

@@ -19,8 +19,18 @@ pub(crate) struct Status {
     /// What its parts count.
     #[serde(default)]
     components: Option<serde_json::Value>,
+    /// Of all replicas, where it speaks for a cluster.
     #[serde(default)]
     pub(crate) connections_limit: Option<u64>,
+    /// Only where it speaks for a cluster.
+    #[serde(default)]
+    replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Replica {
+    #[serde(default)]
+    connections_limit: Option<u64>,
 }
 
 /// The cluster that the server belongs to.
@@ -57,6 +67,11 @@ impl Status {
         self.components.is_some()
     }
 
+    /// How many connections one replica takes.
+    pub(crate) fn connections_limit_of_one(&self) -> Option<u64> {
+        self.replicas.iter().find_map(|replica| replica.connections_limit).or(self.connections_limit)
+    }
+
     /// Workers busy, and all workers.
     pub(crate) fn workers(&self) -> Option<(u64, u64)> {
         self.worker_pool.as_ref().map(|pool| (pool.active, pool.size))
@@ -86,6 +101,15 @@ mod tests {
         let status = Status::parse(br#"{"cluster":{"control":"/tmp/a.sock","port":8080,"replicas":3}}"#).expect("ours");
         assert_eq!(status.cluster, Some(ClusterReference { control: "/tmp/a.sock".into(), port: 8080 }));
         assert_eq!(status.workers(), None);
+    }
+
+    #[test]
+    fn a_cluster_takes_what_its_replicas_take_together() {
+        let of_one = |body: &[u8]| Status::parse(body).expect("ours").connections_limit_of_one();
+        let cluster = br#"{"server":"erlmcp-server","connections_limit":16,
+            "replicas":[{"state":"down"},{"connections_limit":8}]}"#;
+        assert_eq!(of_one(cluster), Some(8));
+        assert_eq!(of_one(br#"{"server":"erlmcp-server","connections_limit":8}"#), Some(8));
     }
 
     #[test]

@@ -151,6 +151,15 @@ impl Supervisor {
         self.spread_word(Some(by), word);
     }
 
+    /// Tells a process what it must not miss: what it does not take now is owed to it.
+    pub(super) fn tell(&mut self, to: Process, message: &ToReplica) {
+        let Some(process) = self.slots.get(&to.0).and_then(|slot| slot.process_of(to.1)) else { return };
+        let line = message.to_line();
+        if !process.try_say(&line) {
+            self.endings.owed.push((to, line));
+        }
+    }
+
     /// Tells all replicas of this machine but the one that has said it.
     pub(super) fn spread_word(&mut self, by: Option<Process>, word: Word) {
         let line = ToReplica::Heard(word).to_line();

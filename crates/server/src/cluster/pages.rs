@@ -85,7 +85,7 @@ fn status(rows: &[Row<'_>], fresh: &[Snapshot], cluster: &ClusterReference, stat
             "new": sum(|s| s.connections.new),
         },
         "requests_total": sum(Snapshot::requests_total),
-        "connections_limit": fresh.iter().map(|s| s.connections_limit).max(),
+        "connections_limit": (!fresh.is_empty()).then(|| sum(|s| s.connections_limit)),
         "worker_pool": {"active": sum(|s| s.queue.workers_active), "size": sum(|s| s.queue.workers)},
         "queue": {
             "depth": sum(|s| s.queue.depth),
@@ -133,6 +133,7 @@ fn replica(row: &Row<'_>) -> Value {
     if let Some(snapshot) = fresh(row) {
         shown["version"] = json!(snapshot.version);
         shown["uptime_ms"] = json!(snapshot.uptime_ms);
+        shown["connections_limit"] = json!(snapshot.connections_limit);
         shown["connections"] = json!(snapshot.connections);
         shown["requests_total"] = json!(snapshot.requests_total());
         shown["worker_pool"] = json!({"active": snapshot.queue.workers_active, "size": snapshot.queue.workers});
@@ -228,7 +229,7 @@ mod tests {
             panic!("not the pages");
         };
         assert_eq!(taken_at_ns, now_ns - 700);
-        assert_eq!(status["connections"]["mcp"], 20);
+        assert_eq!((&status["connections"]["mcp"], &status["connections_limit"]), (&json!(20), &json!(2_000)));
         assert_eq!((&status["machine"]["name"], &status["peers"]), (&json!("east"), &peers));
         assert_eq!(status["worker_pool"], json!({"active": 8, "size": 100}));
         assert_eq!((&status["components"]["tools"], &status["components"]["batches"]), (&json!(1), &json!(4)));

@@ -97,14 +97,8 @@ impl Process {
         Ok(Self { pid, lines, kill })
     }
 
-    /// Says something. A replica that leaves too much unread misses it; the process path will see that it is stuck.
-    pub(super) fn say(&self, line: &Line) {
-        if !self.try_say(line) {
-            tracing::debug!("process {} reads nothing", self.pid);
-        }
-    }
-
-    /// The same, for what must not be missed: false where it was not taken.
+    /// Says something. False where the process leaves so much unread that it was not taken: what must not be missed is owed.
+    #[must_use]
     pub(super) fn try_say(&self, line: &Line) -> bool {
         self.lines.try_send(Arc::clone(line)).is_ok()
     }

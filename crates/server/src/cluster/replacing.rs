@@ -14,23 +14,19 @@ use crate::clock::monotonic_ns;
 /// What handing over may take beyond the limits of a drain before the process is killed.
 const HANDING_GRACE_MS: u64 = 3_000;
 
-fn slot_says(slot: Option<&Slot>, message: &ToReplica) {
-    slot.and_then(|slot| slot.process.as_ref()).iter().for_each(|process| process.say(&message.to_line()));
-}
-
 impl Supervisor {
     /// A replica's process was told to end, not by us.
     pub(super) fn leaving(&mut self, replica: u16, life: u64) {
         let Some(slot) = self.slots.get_mut(&replica).filter(|slot| slot.life == life) else { return };
         if slot.stage != Stage::Ready || slot.successor.is_some() || slot.leaving.is_some() {
             // There is nobody who could take its place in order: it ends as it can, and what follows is what follows any end.
-            slot_says(Some(slot), &ToReplica::Drain);
+            self.tell((replica, life), &ToReplica::Drain);
             return;
         }
         let program = Arc::clone(&slot.program);
         if let Err(error) = self.launch_successor(replica, program) {
             tracing::warn!("nobody can take the place of replica {replica}: {error}");
-            slot_says(self.slots.get(&replica), &ToReplica::Drain);
+            self.tell((replica, life), &ToReplica::Drain);
         }
     }
 
@@ -62,13 +58,13 @@ impl Supervisor {
             last_words: None,
             until_ns: monotonic_ns() + patience_ms * 1_000_000,
         });
-        if let Some(before) = &before {
-            before.process.say(&ToReplica::HandOver.to_line());
-        }
+        let life = slot.life;
         slot.leaving = before;
         slot.become_process(successor);
+        slot.replacements += 1;
         slot.told = None;
         slot.snapshot = None;
+        self.tell((replica, life), &ToReplica::HandOver);
         self.is_ready(replica);
     }
 
@@ -84,8 +80,9 @@ impl Supervisor {
         let Some(successor) = slot.successor.take_if(is_it) else { return false };
         let reason = successor.last_words.unwrap_or_else(|| reason.to_string());
         tracing::warn!("the process that was to take the place of replica {replica}: {reason}");
+        let serving = slot.life;
         if !self.is_updating(replica) {
-            slot_says(self.slots.get(&replica), &ToReplica::Drain);
+            self.tell((replica, serving), &ToReplica::Drain);
         }
         self.remove_if_gone(replica);
         self.update_failed(replica, &reason);

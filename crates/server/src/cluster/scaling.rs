@@ -70,16 +70,17 @@ impl Supervisor {
         slot.listener = None;
         // It takes no place any more.
         slot.successor.iter().for_each(|successor| successor.process.kill());
-        let Some(process) = &slot.process else {
+        if slot.process.is_none() {
             slot.stage = Stage::Draining { until_ns: 0 };
             self.remove_if_gone(replica);
             return;
-        };
+        }
         if matches!(slot.stage, Stage::Draining { .. }) {
             return;
         }
-        process.say(&ToReplica::Drain.to_line());
         slot.stage = Stage::Draining { until_ns: monotonic_ns() + patience_ms * 1_000_000 };
+        let life = slot.life;
+        self.tell((replica, life), &ToReplica::Drain);
     }
 
     /// The end of the cluster.

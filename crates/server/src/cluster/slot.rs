@@ -109,6 +109,8 @@ pub(super) struct Slot {
     pub(super) watcher: Option<u16>,
     /// What it was last told.
     pub(super) told: Option<Membership>,
+    /// It did not take what it was told of a change.
+    pub(super) has_missed: bool,
     pub(super) is_member: bool,
     pub(super) down_since_ns: Option<u64>,
     /// Processes that came after one that had ended.
@@ -141,6 +143,7 @@ impl Slot {
             reach: Reach::default(),
             watcher: None,
             told: None,
+            has_missed: false,
             is_member: false,
             down_since_ns: None,
             restarts: 0,
@@ -158,6 +161,7 @@ impl Slot {
         self.prober = None;
         self.reach = Reach::default();
         self.told = None;
+        self.has_missed = false;
         self.snapshot = None;
         self.is_starved = false;
     }
@@ -180,7 +184,6 @@ impl Slot {
     /// This process is the replica from now on; it has not said yet that it takes requests.
     pub(super) fn become_process(&mut self, other: Other) {
         self.life = other.life;
-        self.replacements += 1;
         self.process = Some(other.process);
         self.program = other.program;
         self.bequest = other.bequest;

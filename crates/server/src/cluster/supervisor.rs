@@ -22,7 +22,7 @@ use super::happening::{Happening, WAITING_MAX};
 use super::intensity::Next;
 use super::keeping::Keeping;
 use super::machines::{Machines, Own};
-use super::messages::{Hello, ListChange, SPEAKS, ToReplica};
+use super::messages::{Hello, SPEAKS};
 use super::pages;
 use super::priority;
 use super::process::{Process, Program, Role};
@@ -76,7 +76,8 @@ pub(super) struct Supervisor {
     /// Who belongs to the cluster, or watches whom, may be out of date.
     pub(super) is_membership_old: bool,
     looks: u64,
-    began_ns: u64,
+    /// When replicas could first be started.
+    began_ns: Option<u64>,
     /// Of sessions.
     pub(super) endings: Endings,
     /// The store.
@@ -188,7 +189,7 @@ impl Supervisor {
             events,
             is_membership_old: true,
             looks: 0,
-            began_ns: monotonic_ns(),
+            began_ns: None,
             endings,
             keeping,
             machines,
@@ -267,23 +268,6 @@ impl Supervisor {
         }
     }
 
-    /// A list has changed on one replica: the others tell their subscribers, on other machines as well.
-    pub(super) fn changed(&mut self, by: u16, change: ListChange) {
-        if let Some(machines) = &self.machines {
-            machines.changed(change.clone());
-        }
-        self.tell_replicas(by, change);
-    }
-
-    fn tell_replicas(&self, by: u16, change: ListChange) {
-        let line = ToReplica::Changed(change).to_line();
-        for slot in self.slots.values().filter(|slot| slot.replica != by) {
-            if let Some(process) = &slot.process {
-                process.say(&line);
-            }
-        }
-    }
-
     fn status(&self) -> Value {
         let now_ns = monotonic_ns();
         json!({
@@ -307,8 +291,10 @@ impl Supervisor {
         let now_ns = monotonic_ns();
         self.look_at_store(now_ns);
         self.look_at_machines(now_ns);
+        self.tell_missed();
         // A replica must know which sessions have ended elsewhere before it takes requests.
         let can_start = self.keeping.was_ready() && self.machines.as_ref().is_none_or(Machines::has_tried);
+        self.began_ns = self.began_ns.or_else(|| can_start.then_some(now_ns));
         let replicas: Vec<u16> = self.slots.keys().copied().collect();
         for replica in replicas {
             self.look_at_others(replica, now_ns);
@@ -324,7 +310,8 @@ impl Supervisor {
                 _ => {}
             }
         }
-        if matches!(self.phase, Phase::Starting) && now_ns.saturating_sub(self.began_ns) > 2 * START_NS {
+        let is_late = self.began_ns.is_some_and(|began_ns| now_ns.saturating_sub(began_ns) > 2 * START_NS);
+        if matches!(self.phase, Phase::Starting) && is_late {
             let late = self.slots.values().find(|slot| !slot.is_member).map(|slot| (slot.replica, slot.address));
             self.fatal = late.map(|(replica, address)| ClusterError::CannotStart {
                 replica,
@@ -344,7 +331,8 @@ impl Supervisor {
             if let Some(process) = slot.process.as_ref().filter(|process| process.is_listening()) {
                 let machines = self.machines.as_ref().map(|machines| machines.status(now_ns));
                 let render = || pages::render(&rows, &self.reference(), (self.state(), machines), now_ns);
-                process.say(line.get_or_insert_with(render));
+                // What is missed is soon out of date.
+                let _ = process.try_say(line.get_or_insert_with(render));
             }
         }
     }
@@ -403,7 +391,9 @@ impl Supervisor {
         let sockets: Vec<_> = listening.chain([far_end.as_fd()]).chain(inheritance.as_ref().map(AsFd::as_fd)).collect();
         let program = Program { path, role: Role::Replica(replica), arguments: &self.config.arguments };
         let process = Process::start(&program, &hello, &sockets, slot.lives, &self.happenings)?;
-        process.say(&self.endings.all());
+        if !process.try_say(&self.endings.all()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         Ok((process, bequest.into()))
     }
 
@@ -452,6 +442,7 @@ impl Supervisor {
         if let Some(successor) = slot.successor.take() {
             // It comes to take a place that is free already.
             slot.become_process(successor);
+            slot.restarts += 1;
             if has_left {
                 self.emit(Event::Down { replica, at_ns: now_ns, reason });
             }

@@ -2,7 +2,7 @@
 
 use super::control::Event;
 use super::membership::{Turn, Verdict, watch_lists};
-use super::messages::{FromReplica, Member, Membership, ToReplica};
+use super::messages::{FromReplica, ListChange, Member, Membership, ToReplica};
 use super::pulse::{self, FENCING_TIME_MS, Judgement};
 use super::slot::Stage;
 use super::supervisor::Supervisor;
@@ -128,8 +128,34 @@ impl Supervisor {
             let Some(process) = slot.process.as_ref().filter(|_| slot.told.as_ref() != Some(&membership)) else {
                 continue;
             };
-            process.say(&ToReplica::Membership(membership.clone()).to_line());
-            slot.told = Some(membership);
+            let line = ToReplica::Membership(membership.clone()).to_line();
+            // Where it is not taken it is said again with a later look.
+            slot.told = process.try_say(&line).then_some(membership);
+        }
+    }
+
+    /// A list has changed on one replica: the others tell their subscribers, on other machines as well.
+    pub(super) fn changed(&mut self, by: u16, change: ListChange) {
+        if let Some(machines) = &self.machines {
+            machines.changed(change.clone());
+        }
+        self.tell_replicas(by, change);
+    }
+
+    pub(super) fn tell_replicas(&mut self, by: u16, change: ListChange) {
+        let line = ToReplica::Changed(change).to_line();
+        for slot in self.slots.values_mut().filter(|slot| slot.replica != by) {
+            slot.has_missed |= slot.process.as_ref().is_some_and(|process| !process.try_say(&line));
+        }
+    }
+
+    /// Tells replicas that did not take it that anything may have changed, and who is a member.
+    pub(super) fn tell_missed(&mut self) {
+        for slot in self.slots.values_mut().filter(|slot| slot.stage == Stage::Ready) {
+            self.is_membership_old |= slot.told.is_none();
+            let Some(process) = slot.process.as_ref().filter(|_| slot.has_missed) else { continue };
+            let mut lines = ListChange::EVERYTHING.map(|change| ToReplica::Changed(change).to_line()).into_iter();
+            slot.has_missed = !lines.all(|line| process.try_say(&line));
         }
     }
 }

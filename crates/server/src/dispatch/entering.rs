@@ -11,6 +11,7 @@ use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
 use crate::entry::{Denied, Gate, StreamPlace};
 use crate::metrics::counters::{Method, Outcome, Reached};
+use crate::session::Session;
 
 /// Where the metadata of a resource is, between its origin and its path (RFC 9728, section 3.1).
 pub(super) const METADATA: &str = "/.well-known/oauth-protected-resource";
@@ -87,9 +88,10 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn session_ended(&self) {
+    pub(super) fn session_ended(&self, session: &Session) {
         if let (Some(principal), Some(gate)) = (&self.principal, &self.shared.gate) {
-            principal.account.session_ended(&gate.quota, self.unix_seconds());
+            let began_s = session.expires.saturating_sub(gate.quota.session_s);
+            principal.account.session_ended(&gate.quota, began_s);
         }
     }
 

@@ -116,11 +116,12 @@ impl Dispatcher {
                         self.head(202, None, Some(0), "", closes).write(out);
                     }
                     Taken::Busy => {
-                        self.refuse_session(Method::Notification, 503, &RpcError::overloaded(0), closes, out)
+                        let refused = self.busy(0);
+                        self.refuse_session(Method::Notification, &refused, closes, out);
                     }
                     Taken::TooLong => {
                         let error = RpcError::new(code::INVALID_REQUEST, "the response is too long for a cluster");
-                        self.refuse_session(Method::Notification, 413, &error, closes, out);
+                        self.refuse_session(Method::Notification, &(413, error, None), closes, out);
                     }
                 }
             }

@@ -34,14 +34,15 @@ impl Dispatcher {
         match request.map(|request| self.forward(last.origin.replica, Method::Get, None, &request, asker)) {
             Some(Way::There(call)) => return Step::Called { used, call },
             Some(Way::Busy) => {
-                self.refuse_session(Method::Get, 503, &RpcError::overloaded(0), closes, out);
+                let refused = self.busy(0);
+                self.refuse_session(Method::Get, &refused, closes, out);
                 return Step::Answered { used, left: 0, closes };
             }
             Some(Way::Here) | None => {}
         }
         let reply = ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: None };
         let Some(missed) = self.shared.sessions.replays.resume(session.id, last, &reply) else {
-            self.refuse_session(Method::Get, 410, &gone(), closes, out);
+            self.refuse_session(Method::Get, &(410, gone(), None), closes, out);
             return Step::Answered { used, left: 0, closes };
         };
         self.count(Method::Get, Outcome::Ok);

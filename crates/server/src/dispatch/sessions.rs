@@ -24,6 +24,9 @@ use crate::tools::Cancellation;
 /// How long a client waits before it comes back to a stream that was lost, ms.
 pub(crate) const RETRY_MS: u64 = 1_000;
 
+/// Why a request of a session is refused: the status, the error, and when to come back, ms.
+pub(super) type Refused = (u16, RpcError, Option<u64>);
+
 impl Dispatcher {
     pub(super) fn session_request(
         &mut self,
@@ -66,21 +69,23 @@ impl Dispatcher {
             Once::Value(text) => Some(EventId::parse(text)),
             Once::Repeated => Some(None),
         };
-        let refused = |refusal: Refusal| (refusal.status, RpcError::new(code::INVALID_REQUEST, refusal.why));
-        let (status, error) = if !head.known.accept.events() {
+        let retry_max_ms = self.shared.limits.retry_after_max_ms;
+        let refused = |refusal: Refusal| (refusal.status, RpcError::new(code::INVALID_REQUEST, refusal.why), None);
+        let refused = if !head.known.accept.events() {
             refused(Refusal::keeping(406, "Accept must list text/event-stream"))
         } else if head.is_http10 {
             refused(Refusal::keeping(505, "a stream needs HTTP/1.1"))
         } else if self.draining {
             let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
-            (503, RpcError::new(code::DRAINING, "this server is going away").with(data))
+            let error = RpcError::new(code::DRAINING, "this server is going away").with(data);
+            (503, error, Some(self.retry_after(0)))
         } else if let Some(Some(last)) = last.filter(|last| last.is_some_and(|last| last.told.is_none())) {
             return self.resume_call(head, &session, &last, closes, asker, out);
         } else if self.shared.open_streams() >= self.shared.limits.streams_max {
             self.counters.reached(Reached::Streams);
-            (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
+            self.busy(retry_max_ms)
         } else if self.is_pressed() {
-            (503, RpcError::overloaded(self.shared.limits.retry_after_max_ms))
+            self.busy(retry_max_ms)
         } else {
             let Ok(place) = self.stream_place() else {
                 self.over_quota(Method::Get, closes, out);
@@ -94,7 +99,7 @@ impl Dispatcher {
                 }
             }
         };
-        self.refuse_session(Method::Get, status, &error, closes, out);
+        self.refuse_session(Method::Get, &refused, closes, out);
         Step::Answered { used, left: 0, closes }
     }
 
@@ -135,7 +140,7 @@ impl Dispatcher {
         let reply = || ReplyTo { mailbox: Arc::clone(mailbox), token, batch: None };
         let told = self.shared.end_session(session, self.unix_seconds(), reply);
         if told != Told::Busy {
-            self.session_ended();
+            self.session_ended(session);
         }
         match told {
             Told::AtOnce => {
@@ -147,26 +152,25 @@ impl Dispatcher {
                 return Step::Called { used, call: Box::new(Call { outlives: true, ..waiting }) };
             }
             Told::Busy => {
-                let error = RpcError::overloaded(self.shared.limits.retry_after_min_ms);
-                self.refuse_session(Method::Delete, 503, &error, closes, out);
+                let refused = self.busy(0);
+                self.refuse_session(Method::Delete, &refused, closes, out);
             }
         }
         Step::Answered { used, left: 0, closes }
     }
 
-    pub(super) fn refuse_session(
-        &mut self,
-        method: Method,
-        status: u16,
-        error: &RpcError,
-        closes: bool,
-        out: &mut Vec<u8>,
-    ) {
-        let is_load = status == 503;
-        self.count(method, if is_load { Outcome::Refused } else { Outcome::HttpError });
+    /// There is no room: header and body say the same time to come back.
+    pub(super) fn busy(&mut self, asked_ms: u64) -> Refused {
+        let retry_after_ms = self.retry_after(asked_ms);
+        (503, RpcError::overloaded(retry_after_ms), Some(retry_after_ms))
+    }
+
+    pub(super) fn refuse_session(&mut self, method: Method, refused: &Refused, closes: bool, out: &mut Vec<u8>) {
+        let (status, error, retry_after_ms) = refused;
+        self.count(method, if *status == 503 { Outcome::Refused } else { Outcome::HttpError });
         self.body.clear();
         self.shared.answers.error(&mut self.body, None, error);
-        let fields = if is_load { retry_field(self.retry_after(0)) } else { String::new() };
-        self.send(out, status, &fields, closes);
+        let fields = retry_after_ms.map(retry_field).unwrap_or_default();
+        self.send(out, *status, &fields, closes);
     }
 }

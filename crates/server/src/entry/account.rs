@@ -67,8 +67,9 @@ impl Account {
         self.sessions.add(now_s / quota.session_s, quota.sessions_max)
     }
 
-    pub(crate) fn session_ended(&self, quota: &Quota, now_s: u64) {
-        self.sessions.subtract(now_s / quota.session_s);
+    /// One of them, which began at `began_s`, has ended.
+    pub(crate) fn session_ended(&self, quota: &Quota, began_s: u64) {
+        self.sessions.subtract(began_s / quota.session_s);
     }
 
     /// A place for a stream, which is given back when it is dropped.
@@ -103,6 +104,8 @@ mod tests {
         assert!(account.session(&quota, 10) && !account.session(&quota, 19));
         account.session_ended(&quota, 19);
         assert!(account.session(&quota, 19) && !account.session(&quota, 19) && account.session(&quota, 20));
+        account.session_ended(&quota, 19);
+        assert!(!account.session(&quota, 29), "one of the span before makes no room in this one");
         let place = account.stream(&quota).expect("there is room");
         assert!(account.stream(&quota).is_none());
         drop(place);

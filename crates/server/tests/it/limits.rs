@@ -258,6 +258,10 @@ fn streams(to: &Reach<'_>) {
     let refused = second.ask(to.texts.listen());
     assert_eq!((refused.status, refused.code()), (503, 53_003));
     assert_eq!(second.ask(to.texts.echo("on the same connection")).status, 200);
+    let older = second.ask(Older::new(to.address, "2025-11-25").get());
+    let body_ms = older.json()["error"]["data"]["retryAfterMs"].as_u64().expect("a time to come back");
+    let header_s = older.field("Retry-After");
+    assert_eq!((older.status, header_s), (503, Some(body_ms.div_ceil(1_000).max(1).to_string())), "they say the same");
 }
 
 fn stream_bytes(to: &Reach<'_>) {

@@ -122,6 +122,11 @@ fn two_versions_side_by_side_are_one_cluster_and_clients_keep_what_they_have() {
         say(&mut kept[usize::from(replica) - 1], replica);
     }
 
+    // An update is no accident.
+    let restarts = [1, 2].map(|replica| cluster.replica(replica)["restarts"].clone());
+    let replacements = [1, 2].map(|replica| cluster.replica(replica)["replacements"].clone());
+    assert_eq!((restarts, replacements), ([json!(0), json!(0)], [json!(2), json!(1)]), "{}", cluster.status());
+
     // It is what is started from now on, too.
     let killed = cluster.pid(2);
     signal(killed, Signal::KILL);
