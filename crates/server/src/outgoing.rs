@@ -10,9 +10,10 @@ use erlmcp_protocol::http::chunked::Chunked;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::clock::monotonic_ns;
 use crate::dispatch::decode;
 
-/// For each step of a fetch.
+/// For each step of a fetch; the whole of it takes twice as long at most.
 const PATIENCE: Duration = Duration::from_secs(5);
 const BYTES_MAX: u64 = 1024 * 1024;
 
@@ -22,7 +23,7 @@ pub(crate) fn fetch(address: &str) -> io::Result<String> {
     ask(address, line, &[], PATIENCE, None)
 }
 
-/// Posts a body, and gives what is answered. `patience` is for each step; `tls` saves reading the system's roots again.
+/// Posts a body, and gives what is answered. `patience` is for each step, twice as much for all; `tls` saves reading the system's roots again.
 pub(crate) fn post(
     address: &str,
     kind: &str,
@@ -63,6 +64,8 @@ fn ask(
             Ok(stream) => {
                 stream.set_read_timeout(Some(patience))?;
                 stream.set_write_timeout(Some(patience))?;
+                let whole_ns = u64::try_from(2 * patience.as_nanos()).unwrap_or(u64::MAX);
+                let stream = Timed { stream, until_ns: monotonic_ns().saturating_add(whole_ns) };
                 let answer = if is_tls {
                     let config = tls.map_or_else(client_config, |config| Ok(Arc::clone(config)))?;
                     exchange(secured(stream, bare, config)?, &request)?
@@ -75,6 +78,37 @@ fn ask(
         }
     }
     Err(last)
+}
+
+/// A stream that ends in an error at a time, however much still comes: beneath TLS, so that it holds within a record, too.
+struct Timed<S> {
+    stream: S,
+    until_ns: u64,
+}
+
+impl<S> Timed<S> {
+    fn in_time(&mut self) -> io::Result<&mut S> {
+        if monotonic_ns() < self.until_ns {
+            return Ok(&mut self.stream);
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the answer takes too long"))
+    }
+}
+
+impl<S: Read> Read for Timed<S> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.in_time()?.read(bytes)
+    }
+}
+
+impl<S: Write> Write for Timed<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.in_time()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 fn exchange(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Vec<u8>> {
@@ -98,11 +132,11 @@ pub(crate) fn client_config() -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-fn secured(
-    stream: TcpStream,
+fn secured<S: Read + Write>(
+    stream: S,
     host: &str,
     config: Arc<ClientConfig>,
-) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+) -> io::Result<StreamOwned<ClientConnection, S>> {
     let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
     let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
     Ok(StreamOwned::new(connection, stream))
@@ -135,6 +169,13 @@ fn body(bytes: &[u8]) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_never_ends_is_given_up() {
+        let read = |until_ns| Timed { stream: io::repeat(b'x'), until_ns }.read(&mut [0; 4]);
+        assert_eq!(read(u64::MAX).ok(), Some(4));
+        assert_eq!(read(0).map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+    }
 
     #[test]
     fn a_body_is_found_in_both_framings() {

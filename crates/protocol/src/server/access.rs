@@ -20,6 +20,8 @@ pub struct AllowedHosts {
     is_secured: bool,
 }
 
+const FOREIGN_HOST: Refusal = Refusal::keeping(403, "this server does not answer to that Host");
+
 /// The port that is not written where it is this one.
 const fn unwritten(is_secured: bool) -> u16 {
     if is_secured { 443 } else { 80 }
@@ -99,16 +101,32 @@ impl AllowedHosts {
     /// Checks where a request says it is going and where it comes from.
     ///
     /// # Errors
-    /// 403, or 400 for an Origin that is there twice.
+    /// 403; 421 for a target of another scheme; 400 for an Origin that is there twice.
     pub fn check(&self, head: &Head<'_, '_>) -> Result<(), Refusal> {
         if !VALIDATES {
             return Ok(());
         }
-        let host = head.authority.map(str::as_bytes).or(head.known.host.value());
-        if !host.is_some_and(|host| self.has(host)) {
-            return Err(Refusal::keeping(403, "this server does not answer to that Host"));
+        match head.origin {
+            None if head.known.host.value().is_some_and(|host| self.has(host)) => {}
+            None => return Err(FOREIGN_HOST),
+            Some(origin) => self.check_target(origin)?,
         }
         self.check_origin(&head.known)
+    }
+
+    /// Checks the scheme and the host of an absolute-form target (RFC 9110, 7.4).
+    #[cold]
+    fn check_target(&self, origin: &str) -> Result<(), Refusal> {
+        let (scheme, host) = origin.split_once("://").unwrap_or_default();
+        let is_secured = scheme.eq_ignore_ascii_case("https");
+        if !self.has(host.as_bytes()) {
+            return Err(FOREIGN_HOST);
+        }
+        // As in an Origin, TLS may be ended before this server.
+        if is_secured == self.is_secured || (is_secured && self.has_name(host.as_bytes())) {
+            return Ok(());
+        }
+        Err(Refusal::keeping(421, "this connection is not secured as the target's scheme says"))
     }
 
     fn check_origin(&self, known: &Known<'_>) -> Result<(), Refusal> {
@@ -212,6 +230,17 @@ mod tests {
         ] {
             assert!(!hosts.has_origin(bad.as_bytes()), "{bad}");
         }
+    }
+
+    #[test]
+    fn targets_are_of_the_scheme_that_is_spoken() {
+        let hosts = hosts(&["127.0.0.1:8080"], &["mcp.example"]);
+        let status = |origin| hosts.check_target(origin).err().map(|refusal| refusal.status);
+        for good in ["http://127.0.0.1:8080", "HTTP://localhost:8080", "http://mcp.example", "https://mcp.example"] {
+            assert_eq!(status(good), None, "{good}");
+        }
+        assert_eq!(status("https://127.0.0.1:8080"), Some(421));
+        assert_eq!(status("http://evil.example"), Some(403));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn check_request<'a>(known: &Known<'_>, message: &Message<'a>, served: &[Ver
 #[cold]
 fn without_version<'a>(known: &Known<'_>, message: &Message<'a>) -> CheckFault<'a> {
     let id = message.id;
-    let header = known.protocol_version.value().filter(|text| !text.is_empty());
+    let header = known.protocol_version.value();
     if header.is_some_and(names_modern) {
         if LEGACY_ONLY.iter().any(|legacy| message.method.is(legacy)) {
             return removed(id);
@@ -109,7 +109,8 @@ fn check_method(known: &Known<'_>, message: &Message<'_>) -> Result<(), &'static
 /// `Mcp-Name` must say what the request is about, where the method has such a thing and the request names it.
 fn check_name(known: &Known<'_>, message: &Message<'_>) -> Result<(), &'static str> {
     let params = &message.params;
-    let subject = if message.method.is(method::TOOLS_CALL) || message.method.is(method::PROMPTS_GET) {
+    let is_call = message.method.is(method::TOOLS_CALL);
+    let subject = if is_call || message.method.is(method::PROMPTS_GET) {
         params.name
     } else if message.method.is(method::RESOURCES_READ) {
         params.uri
@@ -122,7 +123,12 @@ fn check_name(known: &Known<'_>, message: &Message<'_>) -> Result<(), &'static s
         // What is missing in the body is its method's business.
         (_, None) => Ok(()),
         // The short way: a plain name in both. A header that looks like the marker is never equal to what it stands for.
-        (Once::Value(header), Some(name)) if !header.starts_with(b"=?") && name.is_bytes(header) => Ok(()),
+        // Tools have names of ASCII: a raw name of another kind is told where no tool is found.
+        (Once::Value(header), Some(name))
+            if !header.starts_with(b"=?") && name.is_bytes(header) && (is_call || header.is_ascii()) =>
+        {
+            Ok(())
+        }
         (Once::Value(header), Some(name)) => match value::decode(header) {
             Ok(decoded) if name.is(&decoded) => Ok(()),
             Ok(_) => Err("Mcp-Name differs from what the request is about"),

@@ -139,8 +139,8 @@ pub struct Head<'h, 'b> {
     pub method: Method,
     /// Without the query; "*" for the asterisk form.
     pub path: &'b str,
-    /// Of an absolute-form target; it then wins over Host.
-    pub authority: Option<&'b str>,
+    /// Of an absolute-form target: its scheme, "://", and its authority, which then wins over Host.
+    pub origin: Option<&'b str>,
     /// Where the body ends.
     pub body: Body,
     /// The client takes another answer on this connection.
@@ -180,11 +180,16 @@ pub fn read_head<'h, 'b>(bytes: &'b [u8], limits: &HeadLimits, slots: &'h mut Sl
         Ok(Status::Partial) if bytes.len() >= limits.bytes_max => Err(too_long(window)),
         Ok(Status::Partial) if leading_lines(bytes).is_none() => Err(BAD_LINES),
         Ok(Status::Partial) => return HeadRead::Partial,
-        Err(Error::TooManyHeaders) => Err(Refusal::closing(431, "the request has too many header fields")),
+        Err(Error::TooManyHeaders) => Err(TOO_MANY_FIELDS),
         Err(Error::Version) if window.len() < limits.bytes_max && first_line_end(window) == Ok(None) => {
             return HeadRead::Partial;
         }
-        Err(Error::Version) => other_version(window, fields_max, limits),
+        Err(Error::Version) => match other_version(window, fields_max, limits) {
+            Ok(Some(head)) => Ok(head),
+            Ok(None) if bytes.len() < limits.bytes_max => return HeadRead::Partial,
+            Ok(None) => Err(too_long(window)),
+            Err(refusal) => Err(refusal),
+        },
         Err(Error::HeaderName | Error::HeaderValue) => Err(Refusal::closing(400, "a header field is malformed")),
         Err(_) => Err(Refusal::closing(400, "the request line is malformed")),
     };
@@ -194,6 +199,7 @@ pub fn read_head<'h, 'b>(bytes: &'b [u8], limits: &HeadLimits, slots: &'h mut Sl
     }
 }
 
+const TOO_MANY_FIELDS: Refusal = Refusal::closing(431, "the request has too many header fields");
 const BAD_LINES: Refusal = Refusal::closing(400, "a line does not end with CRLF, or too many empty lines came first");
 
 fn too_long(window: &[u8]) -> Refusal {
@@ -216,9 +222,13 @@ fn first_line_end(window: &[u8]) -> Result<Option<usize>, Refusal> {
     Ok(memchr::memmem::find(&window[start..], b"\r\n").map(|end| start + end))
 }
 
-/// Another version than 1.0 or 1.1. A later minor version is read as 1.1 (RFC 9110, 2.5).
+/// Another version than 1.0 or 1.1. A later minor version is read as 1.1 (RFC 9110, 2.5); none while it has not come whole.
 #[cold]
-fn other_version<'h, 'b>(window: &'b [u8], fields_max: usize, limits: &HeadLimits) -> Result<Head<'h, 'b>, Refusal> {
+fn other_version<'h, 'b>(
+    window: &'b [u8],
+    fields_max: usize,
+    limits: &HeadLimits,
+) -> Result<Option<Head<'h, 'b>>, Refusal> {
     let bad = Refusal::closing(400, "the request line names no version of HTTP");
     let start = leading_lines(window).ok_or(BAD_LINES)?;
     let line_end = first_line_end(window)?.ok_or(bad)?;
@@ -241,10 +251,10 @@ fn other_version<'h, 'b>(window: &'b [u8], fields_max: usize, limits: &HeadLimit
     match httparse::parse_headers(&window[after_line..], &mut fields) {
         Ok(Status::Complete((length, found))) => {
             let found = found.to_vec();
-            judge(&window[..after_line + length], method, target, 1, Cow::Owned(found), limits)
+            judge(&window[..after_line + length], method, target, 1, Cow::Owned(found), limits).map(Some)
         }
-        // It came in pieces. That a version of the future is refused then is what RFC 9110 allows.
-        Ok(Status::Partial) => Err(Refusal::closing(505, "this server speaks HTTP/1.1")),
+        Ok(Status::Partial) => Ok(None),
+        Err(Error::TooManyHeaders) => Err(TOO_MANY_FIELDS),
         Err(_) => Err(Refusal::closing(400, "a header field is malformed")),
     }
 }
@@ -288,7 +298,7 @@ fn judge<'h, 'b>(
     Ok(Head {
         method,
         path: target.path,
-        authority: target.authority,
+        origin: target.origin,
         body,
         keep_alive: found.keep_alive,
         is_http10: minor == 0,

@@ -5,8 +5,8 @@ use super::head::{Method, Refusal};
 /// A target in its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Target<'b> {
-    /// Of an absolute-form target.
-    pub(super) authority: Option<&'b str>,
+    /// Of an absolute-form target: its scheme, "://", and its authority.
+    pub(super) origin: Option<&'b str>,
     /// Without the query; "*" for the asterisk form.
     pub(super) path: &'b str,
 }
@@ -16,7 +16,7 @@ impl<'b> Target<'b> {
         if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
             return Err(Refusal::closing(400, "the request target holds characters that no target may"));
         }
-        let (authority, path) = match target.as_bytes()[0] {
+        let (origin, path) = match target.as_bytes()[0] {
             b'/' => (None, target),
             // CONNECT names an authority; it is refused by its method, whatever it names.
             _ if target == "*" || method == Method::Connect => (None, target),
@@ -31,10 +31,10 @@ impl<'b> Target<'b> {
                     // RFC 9110, 4.2.1: no host is none; 4.2.4: a name and a password before it are a trick.
                     return Err(Refusal::closing(400, "the request target names no host"));
                 }
-                (Some(&rest[..end]), path)
+                (Some(&target[..target.len() - rest.len() + end]), path)
             }
         };
-        Ok(Self { authority, path: path.split_once('?').map_or(path, |(path, _)| path) })
+        Ok(Self { origin, path: path.split_once('?').map_or(path, |(path, _)| path) })
     }
 }
 
@@ -86,12 +86,12 @@ mod tests {
 
     #[test]
     fn targets_come_in_four_forms() {
-        let read = |target| Target::read(Method::Get, target).map(|target| (target.authority, target.path));
+        let read = |target| Target::read(Method::Get, target).map(|target| (target.origin, target.path));
         assert_eq!(read("/mcp?a=/b"), Ok((None, "/mcp")));
         assert_eq!(read("*"), Ok((None, "*")));
-        assert_eq!(read("http://a:1/mcp?x"), Ok((Some("a:1"), "/mcp")));
-        assert_eq!(read("http://a"), Ok((Some("a"), "/")));
-        assert_eq!(read("http://a?/x"), Ok((Some("a"), "/")));
+        assert_eq!(read("http://a:1/mcp?x"), Ok((Some("http://a:1"), "/mcp")));
+        assert_eq!(read("http://a"), Ok((Some("http://a"), "/")));
+        assert_eq!(read("HTTPS://a?/x"), Ok((Some("HTTPS://a"), "/")));
         assert_eq!(Target::read(Method::Connect, "a:1").map(|target| target.path), Ok("a:1"));
         for bad in
             ["mcp", "ftp://a/", "a:80", "/a#b", "/\u{e4}", "**", "http:///a", "http://", "http://b@a/", "http://a:/"]

@@ -52,6 +52,12 @@ impl Dispatcher {
             return self.attempt(operation, class, execution, &name, request);
         }
         match tool.map(|tool| &tool.execution) {
+            None if request.head.known.mcp_name.value().is_some_and(|name| !name.is_ascii())
+                && self.session.is_none() =>
+            {
+                let error = RpcError::new(code::HEADER_MISMATCH, "Mcp-Name is malformed");
+                self.rpc_error(message, 400, error)
+            }
             None => self.rpc_error(message, 200, bad("there is no tool of that name")),
             Some(Execution::Inline(tool)) => {
                 let context = CallContext { tool: &name, replica: self.shared.replica };
@@ -173,6 +179,9 @@ impl Dispatcher {
                 // Who has not said what it wants gets what is not for developers alone.
                 let level = self.shared.sessions.held.level(session.id).unwrap_or(LogLevel::Info);
                 caller.log_level = Some(level).filter(|_| streams);
+            }
+            None if message.params.meta.log_level.is_some_and(|level| LogLevel::parse(&level.decode()).is_none()) => {
+                return Err("logLevel is none of the eight that there are");
             }
             None => caller.take_round(message, &self.shared.sessions.rounds, self.unix_seconds())?,
         }

@@ -130,7 +130,7 @@ fn resource(gate: &Gate, head: &Head<'_, '_>) -> String {
     }
     let host = head.known.host.value().and_then(|host| std::str::from_utf8(host).ok()).unwrap_or("localhost");
     let scheme = if gate.config.tls.is_some() { "https" } else { "http" };
-    format!("{scheme}://{}/mcp", head.authority.unwrap_or(host))
+    head.origin.map_or_else(|| format!("{scheme}://{host}/mcp"), |origin| format!("{origin}/mcp"))
 }
 
 /// The origin of an address, and its path; a path that is only "/" is none.

@@ -101,11 +101,11 @@ impl Dispatcher {
         }
         match self.find_session(head) {
             Err(none) => self.no_session(Method::Unread, None, none, closes, out),
-            Ok(session) if is_batch && session.version == Version::V20250326 => {
+            Ok(session) if is_batch && has_batches(head, &session) => {
                 return self.answer_batch(head, session, body, used, asker, out);
             }
             Ok(_) if is_batch => {
-                let why = "the version of this session has no batches";
+                let why = "the version of this session, or the one that this request names, has no batches";
                 self.fault(Method::Unread, &Fault { why, ..*fault }.into(), closes, out);
             }
             Ok(session) => {
@@ -151,7 +151,9 @@ impl Dispatcher {
             return;
         }
         if !self.has_room_for_session() {
-            return self.over_quota(Method::Initialize, closes, out);
+            let handled = self.quota_used_up(message.id);
+            self.settle(handled, Method::Initialize, 0, closes, out);
+            return;
         }
         self.trace.set_version(version.as_str());
         let now_s = self.unix_seconds();
@@ -236,6 +238,11 @@ impl Dispatcher {
         self.shared.plain_answers.result(&mut self.body, id(message), |_| ());
         Handled::ok()
     }
+}
+
+fn has_batches(head: &Head<'_, '_>, session: &Session) -> bool {
+    let named = head.known.protocol_version.value();
+    session.version == Version::V20250326 && named.is_none_or(|named| named == session.version.as_str().as_bytes())
 }
 
 /// The bits of what a client says it can do.

@@ -38,7 +38,7 @@ pub(crate) enum Page {
 }
 
 /// All methods that some path takes.
-pub(crate) const ALLOW_ANY: &str = "GET, HEAD, POST";
+pub(crate) const ALLOW_ANY: &str = "GET, HEAD, POST, DELETE";
 
 pub(crate) fn route(head: &Head<'_, '_>) -> Route {
     let refused = |refusal| Route::Refused { refusal, allow: None };
@@ -57,7 +57,9 @@ pub(crate) fn route(head: &Head<'_, '_>) -> Route {
         "/mcp" if matches!(head.method, Method::Get | Method::Delete) && is_older(head) => {
             return if head.method == Method::Get { Route::Push } else { Route::End };
         }
-        "/mcp" => return not_allowed("POST"),
+        // This era has POST only.
+        "/mcp" if matches!(head.method, Method::Get | Method::Delete) => return not_allowed("POST"),
+        "/mcp" => return not_allowed("GET, POST, DELETE"),
         "/health" => Page::Health,
         "/ready" => Page::Ready,
         "/metrics" => Page::Metrics,

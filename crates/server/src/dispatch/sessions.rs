@@ -64,10 +64,10 @@ impl Dispatcher {
     /// Opens a session's stream, or goes on with one that its client has lost.
     fn get(&mut self, head: &Head<'_, '_>, session: Session, closes: bool, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let used = head.length;
-        let last = match head.known.last_event_id {
-            Once::Absent => None,
-            Once::Value(text) => Some(EventId::parse(text)),
-            Once::Repeated => Some(None),
+        let (last, is_forged) = match head.known.last_event_id {
+            Once::Absent => (None, false),
+            Once::Value(text) => EventId::parse(text).map_or((None, true), |id| (Some(id), self.is_ahead(&id))),
+            Once::Repeated => (None, true),
         };
         let retry_max_ms = self.shared.limits.retry_after_max_ms;
         let refused = |refusal: Refusal| (refusal.status, RpcError::new(code::INVALID_REQUEST, refusal.why), None);
@@ -75,11 +75,13 @@ impl Dispatcher {
             refused(Refusal::keeping(406, "Accept must list text/event-stream"))
         } else if head.is_http10 {
             refused(Refusal::keeping(505, "a stream needs HTTP/1.1"))
+        } else if is_forged {
+            refused(Refusal::keeping(400, "Last-Event-ID names no event of this server"))
         } else if self.draining {
             let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
             let error = RpcError::new(code::DRAINING, "this server is going away").with(data);
             (503, error, Some(self.retry_after(0)))
-        } else if let Some(Some(last)) = last.filter(|last| last.is_some_and(|last| last.told.is_none())) {
+        } else if let Some(last) = last.filter(|last| last.told.is_none()) {
             return self.resume_call(head, &session, &last, closes, asker, out);
         } else if self.shared.open_streams() >= self.shared.limits.streams_max {
             self.counters.reached(Reached::Streams);
@@ -103,21 +105,28 @@ impl Dispatcher {
         Step::Answered { used, left: 0, closes }
     }
 
+    /// True for an event of this process that is still to come.
+    fn is_ahead(&self, id: &EventId) -> bool {
+        let shared = &self.shared;
+        id.origin == shared.sessions.replays.origin
+            && id.told.is_some_and(|told| told > shared.notifier.history().now())
+    }
+
     /// Opens a session's stream. `last` is what its client has read of the one before, if anything. None where the
     /// session has too many.
     fn push(
         &mut self,
         session: Session,
-        last: Option<Option<EventId>>,
+        last: Option<EventId>,
         place: Option<StreamPlace>,
         closes: bool,
         out: &mut Vec<u8>,
     ) -> Option<Box<Stream>> {
         let shared = Arc::clone(&self.shared);
         let history = shared.notifier.history();
-        // Whoever comes back from another process, or with what is no id of ours, may have missed any change.
+        // Whoever comes back from another process may have missed any change.
         let known = |last: EventId| last.told.filter(|_| last.origin == shared.sessions.replays.origin);
-        let told = last.map_or_else(|| history.now(), |last| last.and_then(known).unwrap_or(0));
+        let told = last.map_or_else(|| history.now(), |last| known(last).unwrap_or(0));
         let push = shared.sessions.streams.begin(session, shared.limits.session_streams_max, told)?;
         self.count(Method::Get, Outcome::Ok);
         // Earlier versions know no event without data.

@@ -160,7 +160,8 @@ impl Gate {
 
     /// Looks whether the files or the keys have changed; waits for them.
     pub(crate) fn refresh(&self) {
-        let mut is_other = self.signed.as_ref().is_some_and(|signed| signed.keys.refresh());
+        // First what is near: an address may take its time.
+        let mut is_other = false;
         if let Some(file) = &self.file {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
             let path = file.path.clone();
@@ -173,6 +174,7 @@ impl Gate {
                 Some(Err(error)) => tracing::warn!("the tokens stay as they were: {error}"),
             }
         }
+        is_other |= self.signed.as_ref().is_some_and(|signed| signed.keys.refresh());
         if is_other {
             self.generation.fetch_add(1, Ordering::Release);
         }

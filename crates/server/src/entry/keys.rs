@@ -87,9 +87,7 @@ impl Keys {
             None => {
                 let is_due = monotonic_ns().saturating_sub(self.asked_ns.load(Ordering::Relaxed)) >= FETCH_AGAIN_NS;
                 self.is_wanted.fetch_or(is_due, Ordering::Relaxed);
-                let is_unsure =
-                    is_due || self.is_wanted.load(Ordering::Relaxed) || self.is_down.load(Ordering::Relaxed);
-                if is_unsure { Found::Unsure } else { Found::None }
+                if self.is_down.load(Ordering::Relaxed) { Found::Unsure } else { Found::None }
             }
         }
     }

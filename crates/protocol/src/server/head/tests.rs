@@ -203,6 +203,14 @@ fn a_version_that_has_not_come_whole_is_waited_for() {
         }
         assert_eq!(refusal(format!("{line}\r\n").as_bytes()), Some((505, true)), "{line:?}");
     }
+    let later = with_line("GET /mcp HTTP/1.2");
+    for end in 0..later.len() {
+        assert!(matches!(read_head(&later[..end], &LIMITS, &mut slots()), HeadRead::Partial), "{end}");
+    }
+    let crowded = format!("GET /mcp HTTP/1.2\r\n{}", "a: b\r\n".repeat(129));
+    assert_eq!(refusal(crowded.as_bytes()), Some((431, true)));
+    let long = format!("GET /mcp HTTP/1.2\r\na: {}", "b".repeat(16_384));
+    assert_eq!(refusal(long.as_bytes()), Some((431, true)));
     let endless = format!("GET /mcp HTTP/2{}", "0".repeat(16_384));
     assert_eq!(refusal(endless.as_bytes()), Some((400, true)));
 }

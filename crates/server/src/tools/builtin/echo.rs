@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 use serde_json::json;
 
 use crate::tools::{Annotations, Arguments, CallContext, ToolResult, ToolSpec};
@@ -17,8 +18,17 @@ static FILLER: LazyLock<String> = LazyLock::new(|| "x".repeat(BYTES_MAX));
 struct Echo<'a> {
     #[serde(borrow)]
     text: Cow<'a, str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     bytes: Option<usize>,
+}
+
+/// A number without a fraction, however it is written: JSON Schema takes 10.0 for an integer.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number < 0.0 || number.fract() != 0.0 {
+        return Err(D::Error::custom(format_args!("{number} is no whole number that is 0 or more")));
+    }
+    Ok(Some(number as usize))
 }
 
 pub(crate) fn spec() -> ToolSpec {
