@@ -9,10 +9,10 @@ use clap::Args;
 use super::duration::parse_duration;
 
 pub(crate) const EXAMPLES: &str = "Examples:
-  head -c 32 /dev/urandom | base64 > token         one secret, for the run and all of its agents
-  erlmcp stress http://10.0.0.9:8080 -c 30k -d 5m -r 20k --allow-host 10.0.0.9 \\
+  head -c 32 /dev/urandom | base64 > token     for the run and all its agents
+  erlmcp stress http://10.0.0.9:8080 -c 30k -r 20k --allow-host 10.0.0.9 \\
       --agents 3 --agents-listen 10.0.0.1:7400 --agents-token-file token
-  erlmcp agent --join 10.0.0.1:7400 --token-file token        on each of three machines";
+  erlmcp agent --join 10.0.0.1:7400 --token-file token    on each machine";
 
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {

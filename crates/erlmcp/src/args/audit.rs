@@ -15,5 +15,4 @@ pub(crate) struct AuditArgs {
     pub(crate) json: bool,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 valid, 99 invalid, 3 unknown (data are missing, or show too little), 1 error, 2 no run";
+const EXIT_CODES: &str = "Exit codes: 0 valid, 99 invalid, 3 unknown (too few data), 1 error, 2 no run";

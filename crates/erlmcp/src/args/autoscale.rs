@@ -10,8 +10,9 @@ use super::count::{parse_count, parse_some};
 use super::duration::parse_duration;
 
 pub(super) const EXAMPLES: &str = "Examples:
-  erlmcp autoscale --min 4 --max 24                the local cluster on port 8080, until Ctrl-C
-  erlmcp autoscale --swarm erlmcp_erlmcp-server    a Swarm service, from inside its network (deploy/swarm/README.md)";
+  erlmcp autoscale --min 4 --max 24                the local cluster
+  erlmcp autoscale --swarm erlmcp_erlmcp-server    a Swarm service, from inside
+For the latter see deploy/swarm/README.md";
 
 #[derive(Debug, Args)]
 pub(crate) struct AutoscaleArgs {

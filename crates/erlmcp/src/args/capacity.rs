@@ -23,24 +23,24 @@ pub(crate) enum Axis {
     after_help = EXAMPLES,
     mut_arg("ramp_rate", |arg| arg.default_value("2000")),
     mut_arg("thresholds", |arg| {
-        arg.help("The least that is enough, as capacity.rate_rps=5000 (repeatable): less is a FAIL")
+        arg.help("Least that is enough, as capacity.rate_rps=50")
     }),
     mut_arg("allow_host", |arg| {
-        arg.help("A host that is not this machine and may be loaded until it gives way (repeatable)")
+        arg.help("Another host that may be loaded (repeatable)")
     })
 )]
 pub(crate) struct CapacityArgs {
     /// The server's URL. Without it: a local cluster of its own
     pub(crate) url: Option<String>,
-    /// What a load must keep to count as carried
+    /// What a load must keep
     ///
     /// p50 to p99.9, mean, max and errors, each with < or <=.
     #[arg(long, value_name = "LIST", default_value = "p99<100ms,errors<0.05%")]
     pub(crate) slo: Slo,
-    /// Connections on which the most requests/s are sought
+    /// Connections of the most requests/s
     #[arg(short, long, value_name = "N", default_value = "100", value_parser = parse_count)]
     pub(crate) connections: u64,
-    /// Requests/s at which the most connections are sought [default: half of the most]
+    /// Requests/s of the most connections [default: half]
     #[arg(short, long, value_name = "RATE", value_parser = parse_rate)]
     pub(crate) rate: Option<f64>,
     /// What is sought
@@ -49,8 +49,8 @@ pub(crate) struct CapacityArgs {
     /// Points of the curve between its two ends
     #[arg(long, value_name = "N", default_value = "2", hide_short_help = true)]
     pub(crate) points: u32,
-    /// A load that is wanted, as 50000/s,200k: how many replicas carry it
-    #[arg(long = "for", value_name = "RATE/s,CONNECTIONS", value_parser = parse_wanted)]
+    /// Replicas that carry so much: 50000/s,200k
+    #[arg(long = "for", value_name = "LOAD", value_parser = parse_wanted)]
     pub(crate) wanted: Option<(f64, u64)>,
     /// Judged time of a trial; as much longer as a percentile needs at a low rate
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, hide_short_help = true)]
@@ -95,8 +95,8 @@ fn parse_wanted(text: &str) -> Result<(f64, u64), String> {
 
 const EXAMPLES: &str = "Examples:
   erlmcp capacity http://localhost:8080 --slo 'p99<50ms,errors<0.1%'
-  erlmcp capacity http://localhost:8080 -c 1k --axis rate    only the most requests/s
-  erlmcp capacity --replicas 1 --for 50000/s,200k            how many replicas of erlmcp carry that";
+  erlmcp capacity http://localhost:8080 -c 1k --axis rate    only requests/s
+  erlmcp capacity --replicas 1 --for 50000/s,200k            how many replicas";
 
 #[cfg(test)]
 mod tests {

@@ -13,19 +13,19 @@ use super::{LoadArgs, ProofArgs};
 #[command(
     after_help = EXAMPLES,
     mut_arg("ramp_rate", |arg| arg.default_value("1000")),
-    mut_arg("thresholds", |arg| arg.help("A limit of the verdict, as faults.unrecovered_count=1 (repeatable)"))
+    mut_arg("thresholds", |arg| arg.help("A limit, as faults.unrecovered_count=1"))
 )]
 pub(crate) struct ChaosArgs {
     /// The server's URL. Without it: a local cluster of its own
     ///
     /// An erlmcp cluster on this machine, or any server with faults of your own commands.
     pub(crate) url: Option<String>,
-    /// How long faults are made, as 30s, 10m, 1h
+    /// How long faults are made, as 30s or 10m
     #[arg(long = "for", value_name = "TIME", default_value = "1m", value_parser = parse_duration)]
     pub(crate) duration: Duration,
-    /// Faults to draw from, or their timetable, a TOML file [default: all that is permitted]
+    /// Faults, or their timetable, as a TOML file
     ///
-    /// See docs/faults.md.
+    /// [default: all that is permitted]; see docs/faults.md.
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
     /// Connections to hold (1000, 10k)
@@ -41,6 +41,6 @@ pub(crate) struct ChaosArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp chaos --for 10m --seed 7                    its own cluster; the seed says which faults
-  erlmcp chaos http://localhost:8080 --for 2m        the erlmcp cluster that runs there
-  erlmcp chaos --faults mine.toml -c 10k -r 2k       faults of your own list";
+  erlmcp chaos --for 10m --seed 7                 its own cluster
+  erlmcp chaos http://localhost:8080 --for 2m     the cluster that runs there
+  erlmcp chaos --faults mine.toml -c 10k -r 2k    faults of your own list";

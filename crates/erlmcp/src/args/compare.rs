@@ -18,7 +18,7 @@ pub(crate) enum CompareFormat {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct CompareArgs {
-    /// Folders of runs: the others are compared with the first one
+    /// Folders of runs, or bundles; the others are compared with the first
     #[arg(value_name = "RUN", required = true, num_args = 2..)]
     pub(crate) runs: Vec<PathBuf>,
     /// What must not be, as p99>+10%, throughput<-5%, p95>+3ms or errors>+0.1pp (repeatable)
@@ -37,7 +37,8 @@ pub(crate) struct CompareArgs {
 
 const EXAMPLES: &str = "Examples:
   erlmcp compare test-results/before test-results/after
-  erlmcp compare main/run branch/run --fail-if 'p99>+10%' --fail-if 'errors>+0.1pp' --format markdown
+  erlmcp compare main/run branch/run --fail-if 'p99>+10%' --format markdown
   erlmcp compare before after --format html --output difference.html
 
-Exit codes: 0 no condition is met, 99 one is, 3 one cannot be told (longer runs tell more), 1 error, 2 not comparable";
+Exit codes: 0 no condition is met, 99 one is, 3 one cannot be told (longer
+runs tell more), 1 error, 2 not comparable";

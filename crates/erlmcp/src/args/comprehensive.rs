@@ -10,10 +10,10 @@ use super::count::parse_count;
 pub(crate) struct ComprehensiveArgs {
     #[command(flatten)]
     pub(crate) run: StressArgs,
-    /// Connections of each step of the load scaling, as 1k,10k,100k
+    /// Connections of each step, as 1k,10k,100k
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_count)]
     pub(crate) steps: Vec<u64>,
 }
 
-pub(super) const EXAMPLES: &str = "Its phases and limits: docs/comprehensive.md. An example:
-  erlmcp comprehensive http://localhost:8080 100000 15 --steps 1k,10k,100k --phases 1,2,3,4";
+pub(super) const EXAMPLES: &str = "An example (its phases and limits: docs/comprehensive.md):
+  erlmcp comprehensive http://localhost:8080 100k 15 --steps 1k,10k,100k";

@@ -16,6 +16,6 @@ pub(crate) struct ConfigArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp config --print                                  what `erlmcp stress` would run with
-  erlmcp config --print chaos --config plan.toml -c 5k   each value, and whether flag, variable or file said it
-  erlmcp config --print stress > plan.toml               a file to start from, for --config plan.toml";
+  erlmcp config --print                          what `stress` would run with
+  erlmcp config --print chaos --config plan.toml -c 5k    who says each value
+  erlmcp config --print stress > plan.toml       for --config plan.toml";

@@ -11,7 +11,9 @@ use super::{Era, ReachingArgs};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
-    /// The server's URL; its path defaults to /mcp. Without it: what a local cluster of its own needs
+    /// The server's URL [default: a local cluster of its own]
+    ///
+    /// Its path defaults to /mcp.
     pub(crate) url: Option<String>,
     /// Connections that the run is to hold [default: 100k]
     #[arg(short, long, value_name = "N", value_parser = parse_count)]
@@ -28,16 +30,18 @@ pub(crate) struct DoctorArgs {
     /// Protocol era
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,
-    /// Tool that the load calls [default: echo here; else a read-only one]
+    /// Tool to call [default: echo, or a read-only one]
     #[arg(long, value_name = "NAME")]
     pub(crate) tool: Option<String>,
     /// The tool's arguments, a JSON object
     #[arg(long, value_name = "JSON", requires = "tool")]
     pub(crate) args: Option<String>,
-    /// Process of a foreign server here, for its descriptors, memory and CPU
+    /// Process of a foreign server on this machine
+    ///
+    /// For its descriptors, memory and CPU.
     #[arg(long, value_name = "PID")]
     pub(crate) target_pid: Option<u32>,
-    /// A host that is not this machine and may be loaded (repeatable)
+    /// Another host that may be loaded (repeatable)
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
     #[command(flatten)]
@@ -45,10 +49,10 @@ pub(crate) struct DoctorArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp doctor                                   would 100,000 connections work here?
-  erlmcp doctor -c 1m                             and a million?
-  erlmcp doctor http://localhost:8080             where does the way to a server end?
-  erlmcp doctor http://localhost:8080 --load 0s   the same, without putting load on it
+  erlmcp doctor                                  would 100,000 work here?
+  erlmcp doctor -c 1m                            and a million?
+  erlmcp doctor http://localhost:8080            where does the way end?
+  erlmcp doctor http://localhost:8080 --load 0s  the same, without load
 
-Exit codes: 0 nothing stops a run, 4 something does, 1 not all of it could be judged, 2 usage
+Exit codes: 0 nothing stops a run, 4 something does, 1 unknown, 2 usage
 Each id in [brackets] has an entry in docs/doctor.md";

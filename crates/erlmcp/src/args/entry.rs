@@ -11,16 +11,22 @@ use super::duration::parse_duration;
 #[derive(Debug, Clone, Default, Args)]
 #[command(group(ArgGroup::new("asking").args(["tokens", "jwks"]).multiple(true)))]
 pub(crate) struct EntryArgs {
-    /// Speak TLS: a file with the certificate and those that lead to its root, PEM; read again when it changes
+    /// Speak TLS with this certificate (PEM)
+    ///
+    /// And those that lead to its root, in one file; it is read again when it changes.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// The private key of --tls-cert, PEM
+    /// The private key of --tls-cert (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Ask for bearer tokens: a file of hashed ones, as `erlmcp token` makes its lines
+    /// Ask for the bearer tokens of this file
+    ///
+    /// It has them hashed, as `erlmcp token` makes its lines.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokens: Option<PathBuf>,
-    /// Ask for signed tokens (JWT): the keys of their issuer, JWKS in a file or at an address
+    /// Ask for tokens signed by these keys (JWT)
+    ///
+    /// JWKS of their issuer, in a file or at an address.
     #[arg(long, value_name = "FILE|URL", requires_all = ["jwt_issuer", "jwt_audience"])]
     pub(crate) jwks: Option<String>,
     /// What `iss` of signed tokens has to be

@@ -16,7 +16,9 @@ pub(crate) struct LoadArgs {
     /// Connections opened a second
     #[arg(long, value_name = "RATE", default_value = "5000", value_parser = parse_rate, hide_short_help = true)]
     pub(crate) ramp_rate: f64,
-    /// Replicas of the local cluster [default: 12, more where N needs them]
+    /// Replicas of the local cluster [default: 12]
+    ///
+    /// More where N needs them.
     #[arg(long, value_name = "N")]
     pub(crate) replicas: Option<u16>,
     /// Generator processes [default: as N and the descriptor limit need]
@@ -24,7 +26,7 @@ pub(crate) struct LoadArgs {
     pub(crate) agents: Option<u32>,
     #[command(flatten)]
     pub(crate) joining: JoiningArgs,
-    /// Tool to call [default: echo here; elsewhere one that is read-only]
+    /// Tool to call [default: echo, or a read-only one]
     #[arg(long, value_name = "NAME")]
     pub(crate) tool: Option<String>,
     /// The tool's arguments, a JSON object
@@ -37,7 +39,7 @@ pub(crate) struct LoadArgs {
     /// A request's timeout
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) timeout: Duration,
-    /// Folder for the results [default: under test-results]
+    /// Results folder [default: under test-results]
     ///
     /// One that is not empty gets a folder in it.
     #[arg(short, long, value_name = "DIR")]
@@ -45,7 +47,7 @@ pub(crate) struct LoadArgs {
     /// End a run, judged as far as it came, when its record has so many bytes: 500M, 32G
     #[arg(long, value_name = "BYTES", default_value = "32G", value_parser = parse_bytes, hide_short_help = true)]
     pub(crate) record_limit: u64,
-    /// A host that is not this machine and may be loaded (repeatable)
+    /// Another host that may be loaded (repeatable)
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
     /// Who breaks a target that is no cluster of this machine; see docs/faults.md
@@ -60,7 +62,7 @@ pub(crate) struct LoadArgs {
     /// Namespace of the target's pods, for --driver kubernetes [default: this pod's own]
     #[arg(long, value_name = "NAME", requires = "driver", hide_short_help = true)]
     pub(crate) kube_namespace: Option<String>,
-    /// A limit of the verdict, as sla.p95_ms=50 (repeatable)
+    /// A limit, as sla.p95_ms=50 (repeatable)
     #[arg(long = "threshold", value_name = "NAME=VALUE")]
     pub(crate) thresholds: Vec<String>,
     /// A TOML file of limits: "sla.p95_ms" = 50
@@ -83,10 +85,12 @@ pub(crate) struct ShowArgs {
     /// Say nothing but the verdict
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Events as lines of JSON; what people read goes to standard error
+    /// Events as lines of JSON on standard output
+    ///
+    /// What people read goes to standard error.
     #[arg(long)]
     pub(crate) json: bool,
-    /// The whole terminal as a live view of the run; q stops it in order
+    /// A live view of the run; q stops it in order
     #[arg(long, conflicts_with_all = ["quiet", "json"])]
     pub(crate) tui: bool,
     /// Exit with 0 also where nothing failed and something could not be judged (else 3); the verdict stays as it is
@@ -100,10 +104,12 @@ pub(crate) struct ProofArgs {
     /// Operations a second, each to happen once; audited; 0: none [default: 500]
     #[arg(long, value_name = "RATE", value_parser = parse_rate, hide_short_help = true)]
     pub(crate) operations: Option<f64>,
-    /// Seed of everything random [default: from the clock; printed]
+    /// Seed of everything random [default: by clock]
+    ///
+    /// It is printed.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// What must be kept, as p95<100ms, throughput>5000 (repeatable)
+    /// What must hold, as p95<100ms (repeatable)
     ///
     /// Each is a row of the verdict: percentiles, mean, max and errors with < or <=, throughput and availability with >
     /// or >=.

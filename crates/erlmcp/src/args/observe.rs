@@ -5,7 +5,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ObserveArgs {
-    /// A server's URL, or the folder of a run that goes on or is over
+    /// A server's URL, a run's folder, or a bundle of one
     #[arg(value_name = "URL|RUN", default_value = "http://localhost:8080")]
     pub(crate) what: String,
     /// A plain table of now, in place of the screen
@@ -20,7 +20,7 @@ pub(crate) struct ObserveArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp observe                                            the cluster on this machine
-  erlmcp observe http://localhost:8080 --once               its replicas, as a table
-  erlmcp observe test-results/stress-test-20261126-143000   a run, while it goes on or after it
-  erlmcp observe --web                                      the same as a page";
+  erlmcp observe                                   the cluster of this machine
+  erlmcp observe http://localhost:8080 --once      its replicas, as a table
+  erlmcp observe test-results/stress-test-...      a run that goes on or is over
+  erlmcp observe --web                             the same as a page";

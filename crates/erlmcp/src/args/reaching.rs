@@ -6,9 +6,9 @@ use clap::Args;
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ReachingArgs {
-    /// A header for every request, as 'Name: value' (repeatable)
+    /// A header of every request, as 'Name: value'
     ///
-    /// Its value is shown nowhere.
+    /// Repeatable; its value is shown nowhere.
     #[arg(short = 'H', long = "header", value_name = "HEADER", hide_env_values = true)]
     pub(crate) headers: Vec<String>,
     /// A file with a bearer token, for every request

@@ -42,10 +42,10 @@ pub(crate) enum Format {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp report RUN --format html                          RUN/report.html
+  erlmcp report RUN --format html             RUN/report.html
   erlmcp report RUN --format junit -o junit.xml
   erlmcp report RUN --format github >> $GITHUB_STEP_SUMMARY
-  erlmcp report RUN --format prometheus | curl --data-binary @- http://GATEWAY:9091/metrics/job/erlmcp
-  erlmcp report RUN --bundle run.tar.zst                   and then, by anybody: erlmcp audit run.tar.zst
+  erlmcp report RUN --format prometheus | curl --data-binary @- GATEWAY_URL
+  erlmcp report RUN --bundle run.tar.zst      then: erlmcp audit run.tar.zst
 
-Exit codes: 0 written, 1 error, 2 no run. The verdict of the run does not change them";
+Exit codes: 0 written, 1 error, 2 no run; the run's verdict changes none";

@@ -67,13 +67,17 @@ pub(crate) struct EngineArgs {
     /// Worker slots for queued tools [default: 50]
     #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) workers: Option<usize>,
-    /// Requests that may wait for a worker before new ones are refused [default: see --print-limits]
+    /// Requests that may wait for a worker
+    ///
+    /// Further ones are refused [default: see --print-limits].
     #[arg(long, value_name = "N")]
     pub(crate) queue: Option<usize>,
     /// How long a call may be expected to wait for a worker before it is refused [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) queue_wait: Option<Duration>,
-    /// Connections of one process before new ones are refused [default: as its descriptors allow]
+    /// Connections of one process
+    ///
+    /// Further ones are refused [default: as its descriptors allow].
     #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) max_connections: Option<usize>,
     /// Connections of one address (IPv6: of a /64) to one process before new ones are refused [default: no fewer]
@@ -89,9 +93,9 @@ pub(crate) struct EngineArgs {
     pub(crate) entry: EntryArgs,
     #[command(flatten)]
     pub(crate) telemetry: TelemetryArgs,
-    /// Where operations are kept: a file, or postgres://USER@HOST/DATABASE
+    /// Keeps operations there (postgres:// too)
     ///
-    /// Several servers may share a database; its password comes from PGPASSWORD or PGPASSFILE [default: a private file that
+    /// A file, or postgres://USER@HOST/DATABASE. Several servers may share a database; its password comes from PGPASSWORD or PGPASSFILE [default: a private file that
     /// ends with the server]
     #[arg(long, value_name = "PATH|URL", value_parser = StoreParser)]
     pub(crate) store: Option<StorePlace>,
@@ -110,11 +114,13 @@ pub(crate) struct EngineArgs {
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Address and port to listen on; a name is bound on every address that it resolves to
+    /// Where to listen
+    ///
+    /// A name is bound on every address that it resolves to.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
-    /// A further address for /metrics and /status, which are then shown there alone
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Shows /metrics and /status there alone
+    #[arg(long, value_name = "ADDR")]
     pub(crate) admin_listen: Option<String>,
     /// Threads that serve connections [default: one a core]
     #[arg(long, value_name = "N", value_parser = parse_some)]
@@ -137,16 +143,20 @@ pub(crate) struct ServeArgs {
 pub(crate) struct ClusterArgs {
     #[command(subcommand)]
     pub(crate) command: Option<ClusterCommand>,
-    /// Replicas to run, each a process with an address of its own
+    /// Replicas to run, each one process
     #[arg(long, value_name = "N", default_value_t = 12)]
     pub(crate) replicas: u16,
-    /// The shared address; replica i also listens on 127.0.0.(10+i)
+    /// The shared address
+    ///
+    /// Replica i also listens on 127.0.0.(10+i).
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: String,
     /// A further address for /metrics and /status of the whole cluster, which are then shown there alone
     #[arg(long, value_name = "ADDR:PORT", hide_short_help = true)]
     pub(crate) admin_listen: Option<String>,
-    /// Where to put the control socket [default: by port, in the user's runtime folder]
+    /// Where to put the control socket
+    ///
+    /// [default: by port, in the user's runtime folder].
     #[arg(long, value_name = "PATH")]
     pub(crate) control: Option<PathBuf>,
     /// How clusters on other machines name this one, where they share a database (docs/cluster.md) [default: the machine's name]
@@ -166,8 +176,9 @@ pub(crate) struct ClusterArgs {
 }
 
 const SERVE_EXAMPLES: &str = "Examples:
-  erlmcp serve                                       http://127.0.0.1:8080/mcp, for this machine
-  erlmcp serve --listen 0.0.0.0:8080 --tokens FILE   for others too (docs/authorization.md)";
+  erlmcp serve                                       for this machine
+  erlmcp serve --listen 0.0.0.0:8080 --tokens FILE   for others too
+Who may come in: docs/authorization.md";
 
 const CLUSTER_EXAMPLES: &str = "Examples:
   erlmcp cluster --replicas 4        until Ctrl-C; then from another terminal:
@@ -202,7 +213,7 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         at: ClusterAddress,
     },
-    /// Put replicas of another program (a new version) in the place of the running ones, in turn
+    /// Put replicas of a new version in the place of the running ones
     Update {
         /// The program to run from now on [default: the one that says this]
         #[arg(long, value_name = "PATH")]

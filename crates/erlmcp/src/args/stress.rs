@@ -30,7 +30,9 @@ pub(crate) enum Sessions {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StressArgs {
-    /// The server's URL; its path defaults to /mcp. Without it: a local cluster of its own
+    /// The server's URL [default: a local cluster of its own]
+    ///
+    /// Its path defaults to /mcp.
     pub(crate) url: Option<String>,
     /// Connections to hold (100000, 100k, 1m) [default: 100k]
     #[arg(value_name = "CONNECTIONS", value_parser = parse_count)]
@@ -54,12 +56,12 @@ pub(crate) struct StressArgs {
     /// Legacy sessions: one for each generator process, or one for each connection
     #[arg(long, value_enum, default_value_t = Sessions::Shared, hide_short_help = true)]
     pub(crate) sessions: Sessions,
-    /// What clients do: agent, chat-fleet, notifications, or a TOML file
+    /// What clients do: one that is built in, or a file
     ///
-    /// See docs/workloads.md.
+    /// agent, chat-fleet, notifications, or a TOML file; see docs/workloads.md.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) workload: Option<String>,
-    /// Notification streams to hold beside the sustained load
+    /// Notification streams to hold beside the load
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub(crate) streams: Option<u64>,
     /// Tool that changes a list, to time the change's way to the streams [default: none; here the cluster itself]
@@ -72,7 +74,9 @@ pub(crate) struct StressArgs {
     pub(crate) load: LoadArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
-    /// Phases to run, as 1,2,3 or baseline,ramp_up; others are SKIPPED
+    /// Phases to run, as 1,2,3 or baseline,ramp_up
+    ///
+    /// The others are SKIPPED.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(crate) phases: Vec<String>,
     /// Start of the sustained load that is recorded but not judged [default: 10s, a third of a run under 30s]
@@ -81,10 +85,10 @@ pub(crate) struct StressArgs {
     /// Process of a foreign server on this machine, for its memory and CPU
     #[arg(long, value_name = "PID", hide_short_help = true)]
     pub(crate) target_pid: Option<u32>,
-    /// Inject no faults: the failure recovery phase is SKIPPED
+    /// Inject no faults: their phase is SKIPPED
     #[arg(long)]
     pub(crate) no_faults: bool,
-    /// More faults for the failure recovery phase, from a TOML file
+    /// More faults for that phase, from a TOML file
     ///
     /// See docs/faults.md.
     #[arg(long, value_name = "FILE", conflicts_with = "no_faults")]
@@ -95,6 +99,6 @@ pub(crate) struct StressArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp stress                                    its own cluster, 100,000 connections, 1 minute
-  erlmcp stress http://localhost:8080 100000 15    your server, 100,000 connections, 15 minutes
-  erlmcp stress http://localhost:3000/mcp -c 1k -d 30s -r 2k --tool search --args '{\"q\":\"x\"}'";
+  erlmcp stress                                 a cluster of its own, 1 minute
+  erlmcp stress http://localhost:8080 10k 15    your server, 15 minutes
+  erlmcp stress http://localhost:3000/mcp -c 1k -r 2k --tool search";

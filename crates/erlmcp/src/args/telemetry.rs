@@ -5,7 +5,7 @@ use clap::Args;
 /// What is told to a collector of OpenTelemetry; see docs/telemetry.md.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TelemetryArgs {
-    /// Send spans and metrics to a collector of OpenTelemetry (OTLP/HTTP)
+    /// Send spans and metrics there (OTLP/HTTP)
     #[arg(long, value_name = "URL", value_parser = parse_collector)]
     pub(crate) otlp: Option<String>,
     /// Of requests without a `traceparent`, the percentage that gets a span; of the others their client decides [default: 1]

@@ -26,7 +26,7 @@ pub(crate) enum ExitOn {
 pub(crate) struct WatchArgs {
     /// The server's URL; its path defaults to /mcp
     pub(crate) url: String,
-    /// From the beginning of a check to that of the next
+    /// From one check to the next
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = parse_duration, conflicts_with = "once")]
     pub(crate) every: Duration,
     /// What the server must keep
@@ -40,30 +40,36 @@ pub(crate) struct WatchArgs {
     /// Requests/s of a check, 200 at most
     #[arg(short, long, value_name = "RATE", default_value = "20", value_parser = parse_rate)]
     pub(crate) rate: f64,
-    /// Load of a check, 5m at most [default: 20s, more where a percentile of the objective takes it]
+    /// Load of a check, 5m at most [default: 20s]
+    ///
+    /// More where a percentile of the objective takes it.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) duration: Option<Duration>,
     /// Checks to make [default: until it is stopped]
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u32>,
-    /// One check, for timers and cron: its exit code is the answer
+    /// One check; its exit code is the answer
+    ///
+    /// For timers and cron.
     #[arg(long, conflicts_with = "count")]
     pub(crate) once: bool,
     /// What ends the watch early
     #[arg(long, value_enum, default_value_t = ExitOn::Never)]
     pub(crate) exit_on: ExitOn,
-    /// Posts JSON there on a violation, on its end, and on a change
+    /// Posts JSON there on violations and changes
     ///
-    /// Only its host is ever shown.
+    /// Also on the end of a violation. Only its host is ever shown.
     #[arg(long, value_name = "URL", env = "ERLMCP_WEBHOOK", hide_env_values = true)]
     pub(crate) webhook: Option<String>,
-    /// Folder of the history, which each watch goes on with [default: test-results/watch-HOST-PORT]
+    /// Folder of the history
+    ///
+    /// Each watch goes on with it [default: test-results/watch-HOST-PORT].
     #[arg(long, value_name = "DIR")]
     pub(crate) history: Option<PathBuf>,
     /// Whole records to keep of checks that did not keep the objective
     #[arg(long, value_name = "N", default_value = "5", hide_short_help = true)]
     pub(crate) records: usize,
-    /// Tool to call [default: echo here; elsewhere one that says it is read-only]
+    /// Tool to call [default: echo, or a read-only one]
     #[arg(long, value_name = "NAME")]
     pub(crate) tool: Option<String>,
     /// The tool's arguments, a JSON object
@@ -77,7 +83,7 @@ pub(crate) struct WatchArgs {
     /// A request's timeout
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) timeout: Duration,
-    /// A host that is not this machine and may be watched (repeatable)
+    /// Another host that may be watched (repeatable)
     #[arg(long, value_name = "HOST")]
     pub(crate) allow_host: Vec<String>,
     /// Each check as a line of JSON
@@ -86,6 +92,6 @@ pub(crate) struct WatchArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp watch https://example.com/mcp --allow-host example.com --slo 'p95<200ms,errors<1%'
-  erlmcp watch http://localhost:8080 --once || echo broken      for timers and cron (docs/watch.md)
-  ERLMCP_WEBHOOK=https://hooks.example.com/... erlmcp watch http://localhost:8080 --every 5m";
+  erlmcp watch https://example.com/mcp --allow-host example.com
+  erlmcp watch http://localhost:8080 --slo 'p95<200ms,errors<1%' --every 5m
+  erlmcp watch http://localhost:8080 --once || echo broken    (docs/watch.md)";

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::Command;
+use erlmcp_report::nearest::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -88,9 +89,9 @@ impl Reader<'_> {
             }
             let asked = key.get_ref().replace('_', "-");
             let options = of_file(self.root, leaf);
-            let place = key.span().start;
+            let (place, is_table) = (key.span().start, value.get_ref().as_table().is_some());
             let Some(option) = options.iter().find(|option| option.key == asked) else {
-                return Err(self.wrong(place, &self.unknown(key.get_ref(), &asked, leaf, &options)));
+                return Err(self.wrong(place, &self.unknown((key.get_ref(), &asked, is_table), leaf, &options)));
             };
             let given = given(option, value.get_ref()).map_err(|why| self.wrong(place, &format!("{asked} {why}")))?;
             if counts {
@@ -101,7 +102,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn unknown(&self, written: &str, asked: &str, leaf: &Command, options: &[Opt<'_>]) -> String {
+    fn unknown(&self, (written, asked, is_table): (&str, &str, bool), leaf: &Command, options: &[Opt<'_>]) -> String {
         if asked == super::FILE {
             return "a file names no further file: leave config out".into();
         }
@@ -112,9 +113,19 @@ impl Reader<'_> {
             let (name, leaf) = (other.get_name(), leaf.get_name());
             return format!("{written:?} is an option of `{name}`, not of `{leaf}`: put it under [{name}]");
         }
-        let nearest = options.iter().min_by_key(|option| strsim::damerau_levenshtein(&option.key, asked));
-        let nearest = nearest.map_or_else(String::new, |option| format!("; the nearest is {:?}", option.key));
-        format!("there is no option {written:?} of `{}`{nearest}", leaf.get_name())
+        let tables = leaf.get_subcommands().filter(|inner| !inner.is_hide_set()).map(Command::get_name);
+        let tables: Vec<&str> = if is_table { tables.chain(self.commands()).collect() } else { Vec::new() };
+        let known = options.iter().map(|option| option.key.as_str()).chain(tables.iter().copied());
+        let near = nearest(asked, known).map_or_else(String::new, |near| match tables.contains(&near) {
+            true => format!("; the nearest is [{near}]"),
+            false => format!("; the nearest is {near:?}"),
+        });
+        format!("there is no option {written:?} of `{}`{near}", leaf.get_name())
+    }
+
+    /// The names of tables at the top.
+    fn commands(&self) -> impl Iterator<Item = &str> {
+        self.root.get_subcommands().filter(|command| !command.is_hide_set()).map(Command::get_name)
     }
 }
 

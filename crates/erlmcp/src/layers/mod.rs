@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ColorChoice, Command, CommandFactory, FromArgMatches};
 
@@ -67,6 +67,7 @@ impl Refused {
     pub(crate) fn tell(self) -> ExitCode {
         match self {
             Self::Usage(error) => {
+                let error = without_hidden(error);
                 let told = error.print();
                 if error.use_stderr() {
                     return exit::code(exit::USAGE);
@@ -80,6 +81,19 @@ impl Refused {
             }
         }
     }
+}
+
+/// Of a command that is not there clap proposes also those that nobody types.
+fn without_hidden(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::Strings(names)) = error.remove(ContextKind::SuggestedSubcommand) {
+        let root = Args::command();
+        let is_hidden = |name: &String| root.find_subcommand(name).is_some_and(Command::is_hide_set);
+        let names: Vec<String> = names.into_iter().filter(|name| !is_hidden(name)).collect();
+        if !names.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+        }
+    }
+    error
 }
 
 impl From<clap::Error> for Refused {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory};
+use erlmcp_report::nearest::nearest;
 
 use super::options::{Opt, is_ours, of_file, options, others};
 use super::{Layered, Refused, leaf_of};
@@ -94,6 +95,7 @@ fn unknown(root: &Command, name: &OsStr) -> Option<String> {
     if known.iter().any(|other| other == name) {
         return None;
     }
-    let nearest = known.iter().min_by_key(|other| strsim::damerau_levenshtein(other, name))?;
-    Some(format!("# {name} is set, and no option has that name; the nearest is {nearest}\n"))
+    let near = nearest(name, known.iter().map(String::as_str));
+    let near = near.map_or_else(String::new, |near| format!("; the nearest is {near}"));
+    Some(format!("# {name} is set, and no option has that name{near}\n"))
 }

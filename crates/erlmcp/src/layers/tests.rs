@@ -192,6 +192,10 @@ fn what_is_wrong_is_told_with_its_place_and_the_nearest_name() {
         why("stress", "axis = \"rate\"\n"),
         "plan.toml, line 1: \"axis\" is an option of `capacity`, not of `stress`: put it under [capacity]"
     );
+    let far = "plan.toml, line 1: there is no option \"k\" of `stress`";
+    assert_eq!(why("stress", "k = 1\n"), far, "nothing is near");
+    let table = "plan.toml, line 1: there is no option \"choas\" of `stress`; the nearest is [chaos]";
+    assert_eq!(why("stress", "[choas]\nrate = 1\n"), table);
     // Also what it says for another command is read.
     assert!(why("stress", "[chaos]\nfur = \"10m\"").contains("line 2: there is no option \"fur\" of `chaos`"));
     assert!(why("stress", "\nrate = \"fast\"").starts_with("plan.toml, line 2: invalid value 'fast' for '--rate"));
@@ -280,4 +284,13 @@ fn whoever_wants_no_colours_is_helped_and_refused_without_them() {
     assert_eq!(color(&["erlmcp", "stress", "--no-color", "--help"], &[]), ColorChoice::Never);
     assert_eq!(color(&["erlmcp", "--help"], &[("ERLMCP_NO_COLOR", "true")]), ColorChoice::Never);
     assert_eq!(color(&["erlmcp", "--help"], &[("ERLMCP_NO_COLOR", "false")]), ColorChoice::Auto);
+}
+
+#[test]
+fn no_command_is_proposed_that_nobody_types() {
+    let refused = Args::try_parse_from(["erlmcp", "strss"]).map(drop).expect_err("there is none");
+    let text = without_hidden(refused).to_string();
+    assert!(text.contains("'stress'") && !text.contains("'store'"), "{text}");
+    let refused = Args::try_parse_from(["erlmcp", "watchdo"]).map(drop).expect_err("there is none");
+    assert!(!without_hidden(refused).to_string().contains("'watchdog'"));
 }

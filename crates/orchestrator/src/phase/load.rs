@@ -7,6 +7,8 @@ use crate::plan::{self, in_words};
 
 /// Rows of a second come within so long after it.
 const ROWS_LATE_US: u64 = 1_500_000;
+/// A load is over when its last request is, which was due so long before its end, at most.
+const LAST_REQUEST_US: u64 = 1_000_000;
 
 /// Sends load for a while on the connections that are open.
 #[derive(Debug)]
@@ -52,8 +54,12 @@ impl SpanLines {
     pub(crate) fn due(&mut self, (start_us, duration_us): (u64, u64), now_us: u64, is_over: bool) -> Vec<Action> {
         let Some(every) = self.every else { return Vec::new() };
         let every_us = every.as_micros() as u64;
-        let late_us = if is_over { 0 } else { ROWS_LATE_US };
-        let elapsed_us = now_us.saturating_sub(start_us + late_us).min(duration_us);
+        let elapsed_us = match is_over {
+            // The last request is answered before the last of the load's time is over.
+            true if now_us + LAST_REQUEST_US >= start_us + duration_us => duration_us,
+            true => now_us.saturating_sub(start_us).min(duration_us),
+            false => now_us.saturating_sub(start_us + ROWS_LATE_US).min(duration_us),
+        };
         let mut actions = Vec::new();
         while (self.shown + 1) * every_us <= elapsed_us {
             let from = ((start_us + self.shown * every_us) / 1_000_000) as u32;
@@ -107,5 +113,24 @@ impl Machine for Load {
     fn facts(&self) -> Facts {
         let text = format!("{:.0} req/s offered for {}", self.plan.rate, in_words(self.plan.duration));
         Facts { blocks: vec![self.place.first_id], text, ..Facts::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_of_a_load_is_told_and_none_that_it_did_not_come_to() {
+        const S: u64 = 1_000_000;
+        let last = |over_us: u64| {
+            let mut lines = SpanLines::new(Some(Duration::from_secs(5)));
+            let load = (2 * S, 15 * S);
+            let told = lines.due(load, 2 * S + 12 * S, false).len();
+            (told, lines.due(load, 2 * S + over_us, true).len())
+        };
+        assert_eq!(last(15 * S - 5_000), (2, 1), "its last request was answered 5 ms before its end");
+        assert_eq!(last(16 * S), (2, 1));
+        assert_eq!(last(13 * S), (2, 0), "it was cut");
     }
 }
