@@ -135,7 +135,8 @@ fn what_cannot_be_written_is_told_unless_nobody_reads_it() {
         let child = command.spawn().expect("the binary starts");
         child.wait_with_output().expect("it ends")
     };
-    for words in [&["completions", "bash"][..], &["config", "--print", "stress"], &["doctor", "-c", "10"], &["--help"]] {
+    for words in [&["completions", "bash"][..], &["config", "--print", "stress"], &["doctor", "-c", "10"], &["--help"]]
+    {
         let full = File::options().write(true).open("/dev/full").expect("Linux has it");
         let ended = with(words, full.into());
         let errors = String::from_utf8_lossy(&ended.stderr);
