@@ -153,8 +153,8 @@ impl Room {
         }
         let possible = self.connections_in_memory(connections, crew, both_ends);
         Err(StressError::failed(format!(
-            "{connections} connections need about {} MB of memory here ({} KB each, kernel and processes{}, and {} MB \
-             for {processes} processes), and {} MB are available: free some, or ask for at most {possible} connections",
+            "{connections} connections need about {} MiB of memory here ({} KiB each, kernel and processes{}, and {} MiB \
+             for {processes} processes), and {} MiB are available: free some, or ask for at most {possible} connections",
             mega(needed),
             a_connection >> 10,
             if both_ends { ", both ends" } else { "" },

@@ -35,7 +35,7 @@
   const grouped = (value, decimals) =>
     value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
   const bytes = (value) => {
-    const units = ['bytes', 'KB', 'MB', 'GB', 'TB'];
+    const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
     let unit = 0;
     while (Math.abs(value) >= 1024 && unit + 1 < units.length) { value /= 1024; unit++; }
     return `${grouped(value, unit === 0 ? 0 : 2)} ${units[unit]}`;

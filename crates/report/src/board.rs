@@ -136,11 +136,10 @@ impl Board {
         }
     }
 
-    /// The newest second; of a run that is over, the last that has figures. None before the first.
+    /// The newest second; of a run that is over, the last that was under load. None before the first.
     pub fn newest(&self) -> Option<&SecondView> {
-        let has_figures = |second: &&SecondView| second.is_loaded() || !second.replicas.is_empty();
-        let last = self.verdict.and_then(|_| self.seconds.iter().rev().find(has_figures));
-        last.or(self.seconds.back())
+        let loaded = self.verdict.and_then(|_| self.seconds.iter().rev().find(|second| second.offered_rps > 0.0));
+        loaded.or(self.seconds.back())
     }
 
     /// Since the first event.

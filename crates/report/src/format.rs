@@ -35,9 +35,9 @@ pub(crate) fn rate(value: f64) -> String {
     grouped(value, if value.abs() < 1e6 { 1 } else { 0 })
 }
 
-/// "1.80 KB": steps of 1,024.
-pub(crate) fn bytes(value: f64) -> String {
-    let units = ["bytes", "KB", "MB", "GB", "TB"];
+/// "1.80 KiB": steps of 1,024.
+pub fn bytes(value: f64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
     let mut value = value;
     let mut unit = 0;
     while value.abs() >= 1_024.0 && unit + 1 < units.len() {
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(short_count(100_000), "100K");
         assert_eq!(short_count(1_500), "1,500");
         assert_eq!(short_count(2_000_000), "2M");
-        assert_eq!(bytes(1_843.2), "1.80 KB");
+        assert_eq!(bytes(1_843.2), "1.80 KiB");
         assert_eq!(bytes(12.0), "12 bytes");
         assert_eq!(bytes(1.0), "1 byte");
         assert_eq!(plural(1, "replica"), "1 replica");

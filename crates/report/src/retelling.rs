@@ -46,7 +46,7 @@ impl Retelling {
             let whole = self.analysis.take_complete(now_s, LAG_S);
             told.extend(whole.into_iter().map(|second| Event::Second(Box::new(second))));
         }
-        let now_ms = self.now_ms();
+        let now_ms = self.ended_ms(entry).unwrap_or_else(|| self.now_ms());
         told.into_iter().map(|event| (event, now_ms)).collect()
     }
 
@@ -58,6 +58,13 @@ impl Retelling {
     /// The time of the run that was reached.
     pub fn now_ms(&self) -> u64 {
         self.now_us / 1_000
+    }
+
+    /// The end of a phase, so that it lasts as many whole milliseconds as in the report.
+    fn ended_ms(&self, entry: &Entry) -> Option<u64> {
+        let Entry::Phase(PhaseRow { event: PhaseEvent::Ended, phase, at_us, .. }) = entry else { return None };
+        let started_us = self.analysis.phases.get(phase)?.started_us?;
+        Some(started_us / 1_000 + at_us.saturating_sub(started_us) / 1_000)
     }
 
     fn phase(&self, row: &PhaseRow) -> Event {

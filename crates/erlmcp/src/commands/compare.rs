@@ -1,27 +1,25 @@
-//! `compare`: runs side by side, from their folders alone.
+//! `compare`: runs side by side, from their folders or bundles alone.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use erlmcp_record::find_journal;
 use erlmcp_report::Analysis;
 use erlmcp_report::compare::{Compared, compare, markdown, text};
 use erlmcp_report::render::compared_html;
 
+use super::finished_run::FinishedRun;
 use crate::args::{CompareArgs, CompareFormat};
 use crate::console;
 use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    if let Some(other) = args.runs.iter().find(|run| !find_journal(run)) {
-        eprintln!("erlmcp: {} is not the folder of a run: it has no journal.jsonl", other.display());
-        return Ok(code(USAGE));
+    let mut runs = Vec::new();
+    for run in &args.runs {
+        let Some(found) = FinishedRun::find(run)? else { return Ok(code(USAGE)) };
+        let analysis = Analysis::from_folder(found.folder());
+        let analysis = analysis.with_context(|| format!("cannot read {}", run.display()))?;
+        runs.push((run.display().to_string(), analysis));
     }
-    let read = |run: &std::path::PathBuf| {
-        let analysis = Analysis::from_folder(run).with_context(|| format!("cannot read {}", run.display()))?;
-        anyhow::Ok((run.display().to_string(), analysis))
-    };
-    let runs = args.runs.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let named: Vec<(String, &Analysis)> = runs.iter().map(|(name, analysis)| (name.clone(), analysis)).collect();
     match compare(&named, &args.fail_if, args.anyway) {
         Ok(compared) => {

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("erlmcp: {error}");
+            eprintln!("erlmcp: {error}; `erlmcp doctor {}` says where the way to it ends", args.url);
             Ok(code(error.exit_code()))
         }
     }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use erlmcp_orchestrator::{Opened, StressError};
 use erlmcp_record::{ClusterSample, Entry, JournalTail};
 use erlmcp_report::board::{Board, table};
+use erlmcp_report::bundle::unpack;
 use erlmcp_report::live::Event;
 use erlmcp_report::retelling::Retelling;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -22,14 +23,21 @@ use crate::screen::{self, Fed, Stop};
 const SAMPLES_FOR_A_TABLE: usize = 5;
 
 pub(crate) fn run(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
-    let folder = Path::new(&args.what);
+    let path = Path::new(&args.what);
+    // It is gone when this is.
+    let bundle = path.is_file().then(|| unpack(path)).transpose()?;
+    let folder = bundle.as_ref().map_or(path, |bundle| bundle.folder());
     let is_run = folder.is_dir();
     if !is_run && !args.what.contains("://") {
-        eprintln!("erlmcp: {:?} is neither a URL nor the folder of a run: write http://localhost:8080", args.what);
+        eprintln!(
+            "erlmcp: {:?} is neither a URL nor a run: write http://localhost:8080, or the folder of a run",
+            args.what
+        );
         return Ok(code(USAGE));
     }
     if args.web {
-        return on_a_page(args);
+        let folder = folder.to_string_lossy();
+        return on_a_page(if is_run { &folder } else { &args.what }, args.port);
     }
     let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !args.once && !has_terminal {
@@ -42,7 +50,7 @@ pub(crate) fn run(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn on_a_page(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
+fn on_a_page(what: &str, port: Option<u16>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let opened = |page: Opened| {
         console::line(format_args!("Open {} in a browser of this machine; Ctrl-C ends it.", page.address));
@@ -53,7 +61,7 @@ fn on_a_page(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
     };
     let observed = runtime.block_on(async {
         let cancel = crate::interrupt::watch()?;
-        anyhow::Ok(erlmcp_orchestrator::observe_on_a_page(&args.what, args.port.unwrap_or(0), opened, cancel).await)
+        anyhow::Ok(erlmcp_orchestrator::observe_on_a_page(what, port.unwrap_or(0), opened, cancel).await)
     });
     observed?.map_or_else(failed, |()| Ok(ExitCode::SUCCESS))
 }

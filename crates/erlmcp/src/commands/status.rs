@@ -34,7 +34,7 @@ pub(super) fn table(answer: &Value) -> String {
             text_of(&snapshot["connections"]["mcp"]),
             requests(snapshot),
             text_of(&snapshot["queue"]["depth"]),
-            megabytes(&snapshot["memory"]["rss"]),
+            memory(&snapshot["memory"]["rss"]),
             text_of(&replica["restarts"]),
             text_of(&snapshot["version"]),
         );
@@ -86,8 +86,8 @@ fn requests(snapshot: &Value) -> String {
     requests.iter().filter_map(|request| request["count"].as_u64()).sum::<u64>().to_string()
 }
 
-fn megabytes(bytes: &Value) -> String {
-    bytes.as_u64().map_or("-".to_string(), |bytes| format!("{:.1} MB", bytes as f64 / 1e6))
+fn memory(bytes: &Value) -> String {
+    bytes.as_u64().map_or("-".to_string(), |bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0))
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
         let expected = "\
 cluster on 127.0.0.1:8080: running, 1 of 2 replicas are members, pid 7
 replica  address           state          pid connections     requests   queue    memory restarts  version
-      1  127.0.0.11:8080   ready            8        8000           42       3   12.3 MB        0  0.2.0
+      1  127.0.0.11:8080   ready            8        8000           42       3  11.8 MiB        0  0.2.0
       2  127.0.0.12:8080   backoff          -           -            -       -         -        2  -";
         assert_eq!(table(&answer), expected);
         let peer = json!({"name": "west", "address": "10.0.0.2:8080", "state": "silent", "members": 2, "replicas": 3,

@@ -89,6 +89,7 @@ pub(super) fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
 
 /// The list or the timetable of a file.
 pub(super) fn faults(path: &Path) -> anyhow::Result<FaultList> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {}: docs/faults.md says what is in such a file", path.display()))?;
     FaultList::parse(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))
 }

@@ -14,6 +14,7 @@ use super::options::{Given, Opt, of_file, options};
 use super::{Origin, Said};
 
 const BYTES_MAX: usize = 1 << 20;
+const HINT: &str = "erlmcp config --print > plan.toml makes a file to start from";
 
 /// A key and its value, in the file's order.
 type Line<'a, 'i> = (&'a Spanned<Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
@@ -24,7 +25,7 @@ type Line<'a, 'i> = (&'a Spanned<Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 /// A sentence with the line, also about what it says for other commands.
 pub(super) fn read(file: &Path, root: &Command, path: &[String]) -> Result<Vec<Said>, String> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}; {HINT}"))?;
     if text.len() > BYTES_MAX {
         return Err(format!("{name} is larger than {BYTES_MAX} bytes: is it a configuration?"));
     }

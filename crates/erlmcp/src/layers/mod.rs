@@ -179,6 +179,14 @@ fn layered(
     let mut said: Vec<String> = typed.into_iter().map(str::to_string).collect();
     for layer in [variables, file] {
         let above = said.clone();
+        if let Some((one, other)) = clash(leaf, &layer, &above) {
+            let why = format!("{} and {} exclude each other: leave one out", one.origin, other.origin);
+            return Err(Refused::Said(format!(
+                "{why} ({}, {})",
+                key_of(&options, &one.id),
+                key_of(&options, &other.id)
+            )));
+        }
         for one in layer {
             let is_above = |id: &String| *id == one.id || excluded(leaf, &one.id, id);
             if above.iter().any(is_above) {
@@ -193,6 +201,23 @@ fn layered(
         }
     }
     Ok(layered)
+}
+
+/// Two that one layer says, and that exclude each other; what is said above is not asked.
+fn clash<'a>(leaf: &Command, layer: &'a [Said], above: &[String]) -> Option<(&'a Said, &'a Said)> {
+    let counts = |one: &&Said| {
+        one.given != Given::Switch(false) && !above.iter().any(|id| *id == one.id || excluded(leaf, &one.id, id))
+    };
+    let all: Vec<&Said> = layer.iter().filter(counts).collect();
+    all.iter().enumerate().find_map(|(at, one)| {
+        let other = all[at + 1..].iter().find(|other| excluded(leaf, &one.id, &other.id))?;
+        Some((*one, *other))
+    })
+}
+
+/// As a file calls it.
+fn key_of<'a>(options: &'a [Opt<'_>], id: &str) -> &'a str {
+    options.iter().find(|option| option.arg.get_id() == id).map_or("", |option| option.key.as_str())
 }
 
 /// Nothing is required before all layers have spoken.

@@ -204,6 +204,10 @@ fn what_is_wrong_is_told_with_its_place_and_the_nearest_name() {
     assert_eq!(why("stress", "rate = [1, 2]"), "plan.toml, line 1: rate takes one value, not a list");
     assert!(why("stress", "a = 1\nb = [").starts_with("plan.toml, line 2: "));
     assert!(why("stress", "config = \"more.toml\"").contains("names no further file"));
+    assert_eq!(
+        why("stress", "tui = true\n\nquiet = true\n"),
+        "plan.toml, line 1 and plan.toml, line 3 exclude each other: leave one out (tui, quiet)"
+    );
     let of_variable = |name, value| all(&["erlmcp", "stress"], &[(name, value)], None).expect_err(name);
     assert!(of_variable("ERLMCP_RATE", "fast").starts_with("ERLMCP_RATE: invalid value 'fast'"));
     assert!(of_variable("ERLMCP_NO_FAULTS", "maybe").contains("write true or false"));

@@ -54,6 +54,8 @@ const FIRST_COLUMNS: usize = 7;
 /// All of them, the gaps between them, and the frame.
 const ALL_COLUMNS_WIDTH: u16 = 63 + 9 + 2;
 
+const MIB: f64 = 1_048_576.0;
+
 /// What is not known is a dash, never a zero.
 fn figures(replica: &ReplicaView) -> [String; 10] {
     let count = |value: Option<u64>| value.map_or("-".into(), |value| value.to_string());
@@ -65,7 +67,7 @@ fn figures(replica: &ReplicaView) -> [String; 10] {
         replica.cpu_percent.map_or("-".into(), |cpu| format!("{cpu:.0} %")),
         count(replica.queue_depth),
         replica.longest_stall_ms.map_or("-".into(), |ms| format!("{ms:.0} ms")),
-        replica.memory_bytes.map_or("-".into(), |bytes| format!("{:.0} MB", bytes as f64 / 1e6)),
+        replica.memory_bytes.map_or("-".into(), |bytes| format!("{:.0} MiB", bytes as f64 / MIB)),
         count(replica.streams),
         count(replica.restarts),
     ]

@@ -1,6 +1,6 @@
 //! What a short load says: is the target slow, does it carry what is offered, and who is at the limit?
 
-use erlmcp_report::SecondView;
+use erlmcp_report::{SecondView, bytes};
 
 use super::finding::{Finding, Weight};
 
@@ -44,7 +44,7 @@ pub(super) struct Usage {
     pub(super) refused: Option<u64>,
     /// Of all replicas at the beginning and at the end of the load, bytes.
     pub(super) memory: Option<(u64, u64)>,
-    /// Segments sent again, and all of them, of this machine.
+    /// Segments sent again, and all of them, of the whole machine.
     pub(super) retransmitted: Option<(u64, u64)>,
     /// A connect to the target, milliseconds: once there and back.
     pub(super) way_ms: Option<f64>,
@@ -256,12 +256,13 @@ fn overflow(usage: &Usage, held: Held) -> Option<Finding> {
 }
 
 fn network(usage: &Usage) -> Option<Finding> {
-    let (again, all) = usage.retransmitted.filter(|(_, all)| *all > 0)?;
+    // They are those of all that this machine sends: only where answers are slow are they a reason.
+    let (again, all) = usage.retransmitted.filter(|(_, all)| *all > 0 && !usage.is_quick())?;
     let percent = again as f64 * 100.0 / all as f64;
     (percent >= RETRANSMITTED_PERCENT).then(|| {
         Finding::complaint(
             ("network", "network-loss", Weight::Warning),
-            format!("{again} of {all} segments had to be sent again ({percent:.2} %)"),
+            format!("{again} of {all} segments of the whole machine had to be sent again ({percent:.2} %)"),
             "each waits 200 ms or more: the long latencies are the network's",
             ["nstat -az TcpRetransSegs TcpExtListenDrops".to_string()],
         )
@@ -284,8 +285,7 @@ fn way(usage: &Usage) -> Option<Finding> {
 fn memory(usage: &Usage, url: &str) -> Option<Finding> {
     let topic = "memory of the target";
     let (first, last) = usage.memory?;
-    let mb = |bytes: u64| bytes as f64 / 1e6;
-    let said = format!("{:.1} MB, and {:.1} MB after {} s of load", mb(first), mb(last), usage.seconds);
+    let said = format!("{}, and {} after {} s of load", bytes(first as f64), bytes(last as f64), usage.seconds);
     let grown = last.saturating_sub(first);
     Some(if grown >= GROWN_BYTES && grown * 20 >= first {
         Finding::complaint(

@@ -1,7 +1,7 @@
 use erlmcp_record::plain;
 
 use crate::verdict::{Check, Verdict};
-use crate::{FaultLine, Summary, format};
+use crate::{FaultLine, Summary, format, summary};
 
 /// For the step summary of a GitHub workflow: the verdict, the SLAs, what did not pass and why, and the rest folded up.
 pub fn github(summary: &Summary) -> String {
@@ -19,8 +19,14 @@ pub fn github(summary: &Summary) -> String {
     slas.for_each(|check| text += &row(check, ""));
     let open: Vec<&Check> = summary.checks.iter().filter(|check| check.verdict != Verdict::Pass).collect();
     if !open.is_empty() {
-        text += "\n### What did not pass\n\n| Check | Limit | Actual | Verdict |\n|---|---|---|---|\n";
-        open.iter().for_each(|check| text += &row(check, &reason(check)));
+        text += "\n### What did not pass\n\n| Phase | Check | Limit | Actual | Verdict |\n|---|---|---|---|---|\n";
+        // Some figures are judged twice: as a service level, and in their phase.
+        let phase = |check: &Check| match &check.phase {
+            _ if check.is_headline() => "service level".into(),
+            Some(phase) => summary::title(phase),
+            None => "whole run".into(),
+        };
+        open.iter().for_each(|check| text += &format!("| {} {}", cell(&phase(check)), row(check, &reason(check))));
     }
     text += &faults(summary);
     text += "\n<details><summary>Every figure</summary>\n\n| Figure | Value |\n|---|---|\n";

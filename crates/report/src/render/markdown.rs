@@ -7,9 +7,10 @@ use crate::{
     FaultLine, Figure, Finish, PhaseLine, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title,
 };
 
-/// FINAL_REPORT.md: the table of SLAs first.
+/// FINAL_REPORT.md: under its title the table of SLAs first.
 pub fn markdown(summary: &Summary) -> String {
-    let mut text = summary.capacity.as_ref().map_or_else(|| sla_table(summary) + &suite(summary), capacity);
+    let mut text = heading(summary);
+    text += &summary.capacity.as_ref().map_or_else(|| sla_table(summary) + &suite(summary), capacity);
     text += &opening(summary);
     text += &configuration(summary);
     text += &timeline(summary);
@@ -53,12 +54,15 @@ fn suite(summary: &Summary) -> String {
     text + "\n"
 }
 
-fn opening(summary: &Summary) -> String {
+fn heading(summary: &Summary) -> String {
     let version = summary.run.as_ref().map_or("?", |run| run.version.as_str());
     let run = summary.run.as_ref().map_or("a run without a first row", |run| run.run_id.as_str());
-    let mut text = format!("# erlmcp v{version}: {run}\n\n");
+    format!("# erlmcp v{version}: {run}\n\n")
+}
+
+fn opening(summary: &Summary) -> String {
     let readiness = &summary.readiness;
-    text += &format!("**Production readiness: {}**\n\n", readiness.verdict.mark());
+    let mut text = format!("**Production readiness: {}**\n\n", readiness.verdict.mark());
     readiness.against.iter().for_each(|against| text += &format!("- {}\n", prose(against)));
     if !readiness.against.is_empty() {
         text += "\n";

@@ -41,7 +41,7 @@ fn sentence(name: &str) -> String {
 }
 
 fn seconds(ms: u64) -> String {
-    format!("{} seconds", format::tenths(ms))
+    if ms < 1_000 { format::duration_ms(ms) } else { format!("{} seconds", format::tenths(ms)) }
 }
 
 fn value<'a>(figures: &'a [Figure], name: &str) -> Option<&'a Value> {

@@ -26,7 +26,7 @@ impl Limit {
         match self.unit.as_str() {
             "" => format!("{value}"),
             "%" | "ms" => format!("{value}{}", self.unit),
-            "bytes" if value >= 1_024.0 && value % 1_024.0 == 0.0 => format!("{} KB", value / 1_024.0),
+            "bytes" if value >= 1_024.0 && value % 1_024.0 == 0.0 => format!("{} KiB", value / 1_024.0),
             unit if is_round(value) => format!("{} {unit}", format::short_count(value as u64)),
             unit => format!("{value} {unit}"),
         }
@@ -64,7 +64,7 @@ impl Check {
             "x" => format!("{}x", beside(2)),
             "" | "ms/min" | "a minute" => [&beside(2), self.threshold.unit.as_str()].join(" ").trim_end().to_string(),
             "%" => format!("{}%", beside(3)),
-            "bytes" if limit >= 1_024.0 => format!("{} KB", format::beside(value / 1_024.0, limit / 1_024.0, 2)),
+            "bytes" if limit >= 1_024.0 => format!("{} KiB", format::beside(value / 1_024.0, limit / 1_024.0, 2)),
             "ms" | "req/s" | "conn/s" | "bytes" => format!("{} {}", beside(1), self.threshold.unit),
             "MB/min" => format!("{} MB/min", beside(3)),
             unit => format!("{} {unit}", beside(0)),
@@ -111,7 +111,7 @@ mod tests {
             said(&check("a", 10_000.0, Comparison::Above, "req/s", Some(450.0))),
             "Name > 10K req/s (450.0 req/s)"
         );
-        assert_eq!(said(&check("a", 2_048.0, Comparison::Below, "bytes", Some(1_843.2))), "Name < 2 KB (1.80 KB)");
+        assert_eq!(said(&check("a", 2_048.0, Comparison::Below, "bytes", Some(1_843.2))), "Name < 2 KiB (1.80 KiB)");
         assert_eq!(said(&check("a", 0.0, Comparison::AtMost, "answers", Some(3.0))), "Name <= 0 answers (3 answers)");
         assert_eq!(said(&check("a", 100.0, Comparison::Below, "ms", None)), "Name < 100ms (not measured)");
     }

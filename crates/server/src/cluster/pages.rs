@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use super::line;
 use super::messages::{Line, ToReplica};
 use super::slot::Row;
-use crate::metrics::{ClusterReference, ComponentFigures, Memory, Snapshot, prometheus_text};
+use crate::metrics::{
+    CLUSTER_MEMBER, CLUSTER_PEERS, CLUSTER_REPLACEMENTS, CLUSTER_RESTARTS, ClusterReference, ComponentFigures, Memory,
+    Snapshot, prometheus_text,
+};
 
 /// Figures that are older are a stopped replica's: they are left out, and the page shows it as down.
 const STALE_NS: u64 = 2_000_000_000;
@@ -39,20 +42,17 @@ fn fresh<'a>(row: &Row<'a>) -> Option<&'a Snapshot> {
 
 fn metrics(rows: &[Row<'_>], fresh: &[Snapshot]) -> String {
     let mut page = prometheus_text(fresh);
-    family(&mut page, rows, "erlmcp_cluster_member", "gauge", "1 where the replica is a member.", |row| {
-        u64::from(row.member)
-    });
-    family(&mut page, rows, "erlmcp_cluster_restarts_total", "counter", "Restarts of the replica.", |row| row.restarts);
-    let replacements = "Processes that took the replica's place while the one before was still there.";
-    family(&mut page, rows, "erlmcp_cluster_replacements_total", "counter", replacements, |row| row.replacements);
+    family(&mut page, rows, CLUSTER_MEMBER, |row| u64::from(row.member));
+    family(&mut page, rows, CLUSTER_RESTARTS, |row| row.restarts);
+    family(&mut page, rows, CLUSTER_REPLACEMENTS, |row| row.replacements);
     page
 }
 
 /// Other clusters on the same database. Their own words are not taken for labels.
 fn count_peers(page: &mut String, peers: &Value) {
-    let name = "erlmcp_cluster_peers";
+    let (name, kind, help) = CLUSTER_PEERS;
     // Writing to a String cannot fail.
-    let _ = writeln!(page, "# HELP {name} Clusters on other machines, by whether they are heard.\n# TYPE {name} gauge");
+    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
     let of = |peer: &Value| match peer["state"].as_str() {
         Some(state @ ("silent" | "unknown")) => state.to_string(),
         _ => "heard".to_string(),
@@ -64,7 +64,7 @@ fn count_peers(page: &mut String, peers: &Value) {
     }
 }
 
-fn family(page: &mut String, rows: &[Row<'_>], name: &str, kind: &str, help: &str, value: fn(&Row<'_>) -> u64) {
+fn family(page: &mut String, rows: &[Row<'_>], (name, kind, help): (&str, &str, &str), value: fn(&Row<'_>) -> u64) {
     // Writing to a String cannot fail.
     let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
     for row in rows {

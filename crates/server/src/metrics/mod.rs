@@ -26,4 +26,7 @@ pub(crate) use process::ProcessSampler;
 pub(crate) use snapshot::{collect_reached, collect_requests, collect_shards};
 pub(crate) use stall::StallWatch;
 pub(crate) use status::replica_status;
-pub(crate) use text::{Sample, Sink, prometheus_text, snapshot_age_line, tell};
+pub(crate) use text::{
+    CLUSTER_MEMBER, CLUSTER_PEERS, CLUSTER_REPLACEMENTS, CLUSTER_RESTARTS, Sample, Sink, prometheus_text,
+    snapshot_age_line, tell,
+};

@@ -6,8 +6,19 @@ use super::components::{ShortHistogram, short_bounds_ns};
 use super::histogram::{Histogram, bounds_us};
 use super::snapshot::{Snapshot, State};
 
-/// How old the figures of a cluster-wide page are, s.
-pub(crate) const SNAPSHOT_AGE_METRIC: &str = "erlmcp_snapshot_age_seconds";
+/// Name, kind and meaning of what only the page of a whole cluster has.
+pub(crate) const CLUSTER_MEMBER: (&str, &str, &str) =
+    ("erlmcp_cluster_member", "gauge", "1 where the replica is a member.");
+pub(crate) const CLUSTER_RESTARTS: (&str, &str, &str) =
+    ("erlmcp_cluster_restarts_total", "counter", "Restarts of the replica.");
+pub(crate) const CLUSTER_REPLACEMENTS: (&str, &str, &str) = (
+    "erlmcp_cluster_replacements_total",
+    "counter",
+    "Processes that took the replica's place while the one before was still there.",
+);
+pub(crate) const CLUSTER_PEERS: (&str, &str, &str) =
+    ("erlmcp_cluster_peers", "gauge", "Clusters on other machines, by whether they are heard.");
+const SNAPSHOT_AGE: (&str, &str, &str) = ("erlmcp_snapshot_age_seconds", "gauge", "Age of the figures on this page.");
 
 /// One metric: what it is, and where its value is found.
 struct Family {
@@ -212,9 +223,10 @@ const FAMILIES: &[Family] = &[
     counter("process_cpu_seconds_total", "CPU time used.", |page, s| page.seconds(s.cpu_seconds)),
 ];
 
-/// Name, kind and meaning of all that `/metrics` has.
+/// Name, kind and meaning of all that `/metrics` has, what only a cluster has last.
 pub fn metric_families() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    FAMILIES.iter().map(|family| (family.name, family.kind, family.help))
+    let of_replica = FAMILIES.iter().map(|family| (family.name, family.kind, family.help));
+    of_replica.chain([CLUSTER_MEMBER, CLUSTER_RESTARTS, CLUSTER_REPLACEMENTS, CLUSTER_PEERS, SNAPSHOT_AGE])
 }
 
 /// The page of one or more replicas; every sample names its replica.
@@ -240,10 +252,9 @@ pub(crate) fn tell(snapshot: &Snapshot, sink: &mut dyn Sink) {
 
 /// The line that a cluster-wide page ends with: how old its figures are.
 pub(crate) fn snapshot_age_line(age_ns: u64) -> String {
+    let (name, kind, help) = SNAPSHOT_AGE;
     let age = age_ns as f64 / 1e9;
-    format!(
-        "# HELP {SNAPSHOT_AGE_METRIC} Age of the figures on this page.\n# TYPE {SNAPSHOT_AGE_METRIC} gauge\n{SNAPSHOT_AGE_METRIC} {age}\n"
-    )
+    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {age}\n")
 }
 
 /// Where figures go.

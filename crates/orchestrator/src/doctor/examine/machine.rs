@@ -1,10 +1,10 @@
 //! Memory, cores, and who else wants them.
 
-use erlmcp_report::plural;
+use erlmcp_report::{bytes, plural};
 
 use super::super::finding::{Finding, Weight};
 use super::super::readings::Readings;
-use super::{Need, gigabytes};
+use super::Need;
 use crate::preflight::Room;
 
 /// Threads of one process of ours, at most.
@@ -24,7 +24,7 @@ pub(super) fn memory(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
     let crew = need.crew(readings)?;
     let of_group = if Some(left) == readings.group.memory_left { " by the control group's limit" } else { "" };
     Some(match Room::of(readings).check_memory(need.sockets(), crew, need.has_both_ends()) {
-        Ok(()) => Finding::ok(topic, format!("{} can be had{of_group}", gigabytes(left))),
+        Ok(()) => Finding::ok(topic, format!("{} can be had{of_group}", bytes(left as f64))),
         Err(error) => {
             let possible = Room::of(readings).connections_in_memory(need.sockets(), crew, need.has_both_ends());
             let raise = (!of_group.is_empty()).then(|| "docker update --memory 16g --memory-swap 16g CONTAINER".into());

@@ -85,8 +85,3 @@ pub(crate) fn examine(readings: &Readings, need: &Need<'_>) -> Vec<Finding> {
     ];
     examined.iter().filter_map(|examine| examine(readings, need)).collect()
 }
-
-/// "1.5 GB".
-fn gigabytes(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
-}

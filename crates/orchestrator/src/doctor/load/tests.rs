@@ -54,7 +54,16 @@ const EDGES: &[Edge] = &[
     ("target-cpu", |u| u.replica_cpu_percent = Some(89.9), |u| u.replica_cpu_percent = Some(90.0)),
     ("workers-busy", |u| u.queue = Some((49, Some(100))), |u| u.queue = Some((50, Some(100)))),
     ("queue-overflow", |u| u.refused = None, |u| u.refused = Some(1)),
-    ("network-loss", |u| u.retransmitted = Some((49, 50_000)), |u| u.retransmitted = Some((50, 50_000))),
+    (
+        "network-loss",
+        |u| (u.p95_ms, u.retransmitted) = (Some(900.0), Some((49, 50_000))),
+        |u| (u.p95_ms, u.retransmitted) = (Some(900.0), Some((50, 50_000))),
+    ),
+    (
+        "network-loss",
+        |u| (u.p95_ms, u.retransmitted) = (Some(99.9), Some((5_000, 50_000))),
+        |u| (u.p95_ms, u.retransmitted) = (Some(100.0), Some((5_000, 50_000))),
+    ),
     ("long-way", |u| (u.way_ms, u.p50_ms) = (Some(2.4), Some(5.0)), |u| (u.way_ms, u.p50_ms) = (Some(2.5), Some(5.0))),
     ("long-way", |u| (u.way_ms, u.p50_ms) = (Some(0.9), Some(1.0)), |u| (u.way_ms, u.p50_ms) = (Some(1.0), Some(1.1))),
     (
