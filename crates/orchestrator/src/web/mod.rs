@@ -52,7 +52,10 @@ pub async fn observe_on_a_page(
         let Ok(title) = title.await else { return Ok(()) };
         let (messages, feed) = watch::channel(serving::event(&LivePage::of_server(title.clone())));
         let serving = serve(port, (feed, viewers.clone()), opened, cancel);
-        let feeding = async { Ok(feed::of_server(LivePage::of_server(title), taken, messages, viewers).await) };
+        let feeding = async {
+            feed::of_server(LivePage::of_server(title), taken, messages, viewers).await;
+            Ok(())
+        };
         // Where the port is taken nobody would ever end the feed.
         tokio::try_join!(serving, feeding).map(|_| ())
     };
