@@ -107,6 +107,11 @@ fn a_bundle_stands_for_its_folder() {
     };
     let made = report(folder.path(), &["--bundle", packed.to_str().expect("a name that is text")]);
     assert!(made.code == 0 && made.output.contains("audit invalid"), "{}", made.said());
+    let observed = erlmcp(&["observe", packed.to_str().expect("a name that is text"), "--once"]).end();
+    assert_eq!(observed.code, 0, "{}", observed.said());
+    let both = [folder.path(), packed.as_path()].map(|run| run.to_str().expect("a name that is text"));
+    let compared = erlmcp(&["compare", both[0], both[1]]).end();
+    assert!(!compared.errors.contains("is not the folder of a run"), "{}", compared.said());
     let (of_folder, of_bundle) = (audit(folder.path(), &[]), audit(&packed, &[]));
     assert_eq!((of_bundle.code, &of_bundle.output), (99, &of_folder.output), "{}", of_bundle.said());
     let json = report(&packed, &["--format", "json"]);
@@ -142,7 +147,12 @@ fn a_folder_that_is_no_run_and_a_record_that_cannot_be_read() {
     let finished = audit(folder.path(), &[]);
     assert_eq!(finished.code, 2, "{}", finished.said());
     assert!(finished.errors.contains("is not the folder of a run"), "{}", finished.said());
-    fs::write(folder.path().join("journal.jsonl"), "no record\n").expect("written");
+    let journal = folder.path().join("journal.jsonl");
+    fs::write(&journal, "").expect("written");
+    let finished = audit(folder.path(), &[]);
+    assert_eq!((finished.code, finished.output.as_str()), (2, ""), "{}", finished.said());
+    assert!(finished.errors.contains("is empty"), "{}", finished.said());
+    fs::write(&journal, "no record\n").expect("written");
     let finished = audit(folder.path(), &[]);
     assert_eq!(finished.code, 1, "{}", finished.said());
     assert_eq!(finished.errors.lines().count(), 1, "one sentence: {}", finished.errors);

@@ -90,7 +90,7 @@ fn other_phases_are_drawn_by_their_time_with_the_figures_of_the_newest_second() 
     fates.add(Fate::Ok, 199);
     fates.add(Fate::Reset, 1);
     let second = |phase: u8, rate: f64| {
-        let (p95_ms, fates) = (Some(3.5), fates);
+        let p95_ms = Some(3.5);
         let view = SecondView { phase, p95_ms, offered_rps: rate, answered_rps: rate, fates, ..SecondView::default() };
         Event::Second(Box::new(view))
     };
