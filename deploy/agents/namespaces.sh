@@ -37,14 +37,15 @@ done
 
 head -c 32 /dev/urandom | base64 >"$folder/token"
 cd "$folder"
-in_run "$erlmcp" serve --listen 10.77.0.1:8080 --insecure-open >server.log 2>&1 &
+# Not by the function: its process would be a shell, and the server would outlive that.
+ip netns exec "$name-run" "$erlmcp" serve --listen 10.77.0.1:8080 --insecure-open >server.log 2>&1 &
 started+=($!)
 until in_run "$erlmcp" health http://10.77.0.1:8080 >/dev/null 2>&1; do sleep 0.1; done
 for at in 1 2 3; do
     ip netns exec "$name-$at" "$erlmcp" agent --join 10.77.0.1:7400 --token-file token >"agent-$at.log" 2>&1 &
     started+=($!)
 done
-in_run "$erlmcp" stress http://10.77.0.1:8080 -c 90 -r 300 -d 60s --allow-host 10.77.0.1 --phases 1,2,3,6 \
+ip netns exec "$name-run" "$erlmcp" stress http://10.77.0.1:8080 -c 90 -r 300 -d 60s --allow-host 10.77.0.1 --phases 1,2,3,6 \
     --agents 3 --agents-listen 10.77.0.1:7400 --agents-token-file token --output run >run.log 2>&1 &
 run=$!
 started+=("$run")
