@@ -6,6 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use erlmcp_protocol::client::head::{self, Framing};
 use erlmcp_protocol::http::chunked::Chunked;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -145,24 +146,24 @@ fn secured<S: Read + Write>(
 /// The body of an answer 200.
 fn body(bytes: &[u8]) -> io::Result<String> {
     let broken = || io::Error::other("the answer is no HTTP/1.1 answer 200 with a text");
-    let at = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(broken)? + 4;
-    let head = std::str::from_utf8(&bytes[..at]).map_err(|_| broken())?.to_ascii_lowercase();
-    match head.split(' ').nth(1) {
-        Some("200") => {}
-        Some(status) => return Err(io::Error::other(format!("it answers {} and not 200", status.trim_end()))),
-        None => return Err(broken()),
+    let (head, used) = head::read(bytes).map_err(io::Error::other)?.ok_or_else(broken)?;
+    if head.status != 200 {
+        return Err(io::Error::other(format!("it answers {} and not 200", head.status)));
     }
-    let mut whole = bytes[at..].to_vec();
-    if head.lines().any(|line| line.starts_with("transfer-encoding:") && line.contains("chunked")) {
-        whole.clear();
-        let ended = decode(&mut Chunked::new(BYTES_MAX), &bytes[at..], |data| whole.extend_from_slice(data));
-        ended.ok().flatten().ok_or_else(broken)?;
-    }
-    match head.lines().find_map(|line| line.strip_prefix("content-length:")).map(|length| length.trim().parse()) {
-        Some(Ok(length)) if whole.len() >= length => whole.truncate(length),
-        Some(_) => return Err(broken()),
-        None => {}
-    }
+    let rest = &bytes[used..];
+    let whole = match head.framing {
+        Framing::Length(length) => {
+            let length = usize::try_from(length).map_err(io::Error::other)?;
+            rest.get(..length).ok_or_else(broken)?.to_vec()
+        }
+        Framing::Chunked => {
+            let mut whole = Vec::new();
+            let ended = decode(&mut Chunked::new(BYTES_MAX), rest, |data| whole.extend_from_slice(data));
+            ended.ok().flatten().ok_or_else(broken)?;
+            whole
+        }
+        Framing::Close => rest.to_vec(),
+    };
     String::from_utf8(whole).map_err(|_| broken())
 }
 
