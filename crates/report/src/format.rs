@@ -35,6 +35,11 @@ pub(crate) fn rate(value: f64) -> String {
     grouped(value, if value.abs() < 1e6 { 1 } else { 0 })
 }
 
+/// "11.8 MiB", for columns: always in the same unit.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}
+
 /// "1.80 KiB": steps of 1,024.
 pub fn bytes(value: f64) -> String {
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use erlmcp_report::mebibytes;
 use serde_json::Value;
 
 /// The answer of the control socket as a table, a line a replica.
@@ -87,7 +88,7 @@ fn requests(snapshot: &Value) -> String {
 }
 
 fn memory(bytes: &Value) -> String {
-    bytes.as_u64().map_or("-".to_string(), |bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0))
+    bytes.as_u64().map_or("-".to_string(), mebibytes)
 }
 
 #[cfg(test)]

@@ -38,8 +38,6 @@ pub fn table(board: &Board, now_ms: u64) -> String {
     text
 }
 
-const MIB: f64 = 1_048_576.0;
-
 /// What is not known is a dash, never a zero.
 fn line(replica: &ReplicaView) -> String {
     let count = |value: Option<u64>| value.map_or_else(|| "-".to_string(), |value| value.to_string());
@@ -50,7 +48,7 @@ fn line(replica: &ReplicaView) -> String {
         count(replica.connections),
         replica.answered_rps.map_or_else(|| "-".into(), |rate| format!("{rate:.1}")),
         replica.cpu_percent.map_or_else(|| "-".into(), |cpu| format!("{cpu:.0} %")),
-        replica.memory_bytes.map_or_else(|| "-".into(), |bytes| format!("{:.1} MiB", bytes as f64 / MIB)),
+        replica.memory_bytes.map_or_else(|| "-".into(), format::mebibytes),
         count(replica.queue_depth),
         replica.longest_stall_ms.map_or_else(|| "-".into(), format::ms),
         count(replica.streams),

@@ -54,12 +54,12 @@ fn count_peers(page: &mut String, peers: &Value) {
     // Writing to a String cannot fail.
     let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
     let of = |peer: &Value| match peer["state"].as_str() {
-        Some(state @ ("silent" | "unknown")) => state.to_string(),
-        _ => "heard".to_string(),
+        Some("silent") => "silent",
+        Some("unknown") => "unknown",
+        _ => "heard",
     };
-    let states: Vec<String> = peers.as_array().into_iter().flatten().map(of).collect();
     for state in ["heard", "silent", "unknown"] {
-        let count = states.iter().filter(|one| *one == state).count();
+        let count = peers.as_array().into_iter().flatten().filter(|peer| of(peer) == state).count();
         let _ = writeln!(page, "{name}{{state=\"{state}\"}} {count}");
     }
 }
