@@ -101,7 +101,7 @@ pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
         } else if key.is("method") {
             found.is_call = scanner.text()?.is_some();
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     })?;
@@ -147,7 +147,7 @@ fn outcome(scanner: &mut Scanner<'_>) -> Result<Outcome, JsonError> {
                 _ => Outcome::OfAnotherType,
             };
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     })?;
@@ -162,7 +162,7 @@ fn error(scanner: &mut Scanner<'_>) -> Result<FoundError, JsonError> {
         } else if key.is("data") {
             members(scanner, |scanner, key| found.data(scanner, key))?;
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     })?;
@@ -176,7 +176,7 @@ impl FoundError {
         } else if key.is("retryAfterMs") {
             self.retry_after_ms = scanner.value()?.parse().ok();
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub fn read(text: &[u8]) -> Option<Notice> {
         if key.is("method") {
             notice = scanner.text()?.map(of_method);
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     });

@@ -77,21 +77,27 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// Where there is none.
     pub fn value(&mut self) -> Result<&'a str, JsonError> {
-        let first = self.peek();
+        self.peek();
         let start = self.at;
-        match first {
-            Some(b'"') => {
-                self.string()?;
-            }
-            Some(b'{') => self.object(|scanner, _| scanner.value().map(drop))?,
-            Some(b'[') => self.array(|scanner| scanner.value().map(drop))?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.word(b"true")?,
-            Some(b'f') => self.word(b"false")?,
-            Some(b'n') => self.word(b"null")?,
-            _ => return Err(JsonError::Syntax),
-        }
+        self.skip()?;
         Ok(&self.text[start..self.at])
+    }
+
+    /// Takes any value.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn skip(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'{') => self.object(|scanner, _| scanner.skip()),
+            Some(b'[') => self.array(Self::skip),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word(b"true"),
+            Some(b'f') => self.word(b"false"),
+            Some(b'n') => self.word(b"null"),
+            _ => Err(JsonError::Syntax),
+        }
     }
 
     /// Takes an object; `member` gets each key and must take its value.
@@ -158,7 +164,7 @@ impl<'a> Scanner<'a> {
         if self.peek() == Some(b'"') {
             return self.string().map(Some);
         }
-        self.value().map(|_| None)
+        self.skip().map(|()| None)
     }
 
     /// Takes a string.
@@ -168,13 +174,15 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
         self.take(b'"')?;
+        let bytes = self.bytes();
         let start = self.at;
-        self.at += plain_bytes(&self.bytes()[start..]);
-        let escaped = self.bytes().get(self.at) != Some(&b'"');
+        let end = plain_end(bytes, start);
+        let escaped = bytes.get(end) != Some(&b'"');
+        self.at = end;
         if escaped {
             self.string_from_escape()?;
         }
-        let raw = &self.text[start..self.at];
+        let raw = &bytes[start..self.at];
         self.at += 1;
         Ok(Text::new(raw, escaped))
     }
@@ -188,7 +196,7 @@ impl<'a> Scanner<'a> {
                 Some(b'\\') => self.escape()?,
                 _ => return Err(JsonError::Syntax),
             }
-            self.at += plain_bytes(&self.bytes()[self.at..]);
+            self.at = plain_end(self.bytes(), self.at);
         }
     }
 
@@ -265,25 +273,27 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes at the front of `bytes` are the plain part of a string: up to a quote, a backslash or a control.
+/// Where the plain part of a string ends that begins at `start`: at a quote, a backslash, a control, or the end of `bytes`.
 ///
 /// Eight at a time. A byte that is to be found gives its lane the highest bit; a borrow may set that of higher lanes as well, which
 /// does not matter, since the lowest one counts (Hacker's Delight, 6-1). A quote is found with the controls: with bit 1 turned over it is
 /// 0x20, a blank 0x22, and controls stay below 0x20.
-fn plain_bytes(bytes: &[u8]) -> usize {
+#[inline]
+fn plain_end(bytes: &[u8], start: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHEST: u64 = 0x80 * ONES;
     let below = |lanes: u64, limit: u64| lanes.wrapping_sub(ONES * limit) & !lanes;
-    let (eights, rest) = bytes.as_chunks::<8>();
-    for (at, eight) in eights.iter().enumerate() {
+    let mut at = start;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let lanes = u64::from_le_bytes(*eight);
         let stops = (below(lanes ^ (ONES * 2), 0x21) | below(lanes ^ (ONES * u64::from(b'\\')), 1)) & HIGHEST;
         if stops != 0 {
-            return at * 8 + stops.trailing_zeros() as usize / 8;
+            return at + stops.trailing_zeros() as usize / 8;
         }
+        at += 8;
     }
-    let stop = rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
-    eights.len() * 8 + stop.unwrap_or(rest.len())
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).unwrap_or(rest.len())
 }
 
 #[cfg(test)]

@@ -188,8 +188,7 @@ pub fn read_message<'a>(body: &'a [u8], limits: &MessageLimits) -> Result<Messag
     let mut scanner = Scanner::new(text, limits.depth_max);
     let mut reading = Reading::default();
     let is_object = scanner.peek() == Some(b'{');
-    let read =
-        if is_object { scanner.object(|scanner, key| reading.member(scanner, key)) } else { scanner.value().map(drop) };
+    let read = if is_object { scanner.object(|scanner, key| reading.member(scanner, key)) } else { scanner.skip() };
     match read.and_then(|()| scanner.end()) {
         Ok(()) if is_object => reading.judge(limits),
         Ok(()) => Err(Fault::new(None, code::INVALID_REQUEST, "the body is not one JSON-RPC message")),
@@ -256,11 +255,11 @@ impl<'a> Reading<'a> {
                 scanner.object(|scanner, key| params.member(scanner, key, seen))?;
             } else {
                 self.params_are_no_object = true;
-                scanner.value()?;
+                scanner.skip()?;
             }
         } else {
             self.responds |= key.is("result") || key.is("error");
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     }
@@ -281,7 +280,7 @@ impl<'a> Reading<'a> {
         if self.responds {
             return invalid("this server asks nothing, so that it takes no responses");
         }
-        let Some(method) = self.method_text.filter(|method| !method.raw().is_empty()) else {
+        let Some(method) = self.method_text.filter(|method| !method.is_empty()) else {
             return invalid("the method is missing or not a string");
         };
         if self.params_are_no_object {
@@ -305,7 +304,7 @@ impl<'a> Params<'a> {
                 let meta = &mut self.meta;
                 return scanner.object(|scanner, key| meta.member(scanner, key, seen));
             }
-            scanner.value()?;
+            scanner.skip()?;
         } else if key.is("uri") {
             seen.mark(Key::Uri);
             self.uri = scanner.text()?;
@@ -352,7 +351,7 @@ impl<'a> Params<'a> {
             seen.mark(Key::Settle);
             self.settle = Some(scanner.value()?);
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     }
@@ -387,7 +386,7 @@ impl<'a> Meta<'a> {
             seen.mark(Key::MetaTracestate);
             self.tracestate = scanner.text()?;
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         Ok(())
     }

@@ -34,7 +34,8 @@ impl<'b> Target<'b> {
                 (Some(&target[..target.len() - rest.len() + end]), path)
             }
         };
-        Ok(Self { origin, path: path.split_once('?').map_or(path, |(path, _)| path) })
+        let end = path.bytes().position(|byte| byte == b'?').unwrap_or(path.len());
+        Ok(Self { origin, path: &path[..end] })
     }
 }
 
@@ -53,13 +54,17 @@ pub(super) fn is_host(text: &[u8]) -> bool {
             Some(_) => return false,
         }
     } else {
-        match memchr::memchr(b':', text) {
+        match text.iter().position(|byte| *byte == b':') {
             None => (text, &b"0"[..]),
             Some(colon) => (&text[..colon], &text[colon + 1..]),
         }
     };
-    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=".contains(byte);
-    !host.is_empty() && host.iter().all(legal) && is_port(port)
+    !host.is_empty() && host.iter().copied().all(is_host_byte) && is_port(port)
+}
+
+/// RFC 3986, 3.2.2: `unreserved` and `sub-delims`, but no comma, by which some readers split.
+fn is_host_byte(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&'..=b'+' | b'-' | b'.' | b';' | b'=' | b'_' | b'~') || byte.is_ascii_alphanumeric()
 }
 
 fn is_port(digits: &[u8]) -> bool {

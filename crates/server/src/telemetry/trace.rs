@@ -131,7 +131,7 @@ impl Outlet {
 
     /// Begins the span of a request, where it gets one; most get none, and cost nothing but this look. `dice` is random.
     pub(crate) fn begin(self: &Arc<Self>, meta: &Meta<'_>, dice: u64, of: impl FnOnce() -> Begun) -> Trace {
-        let parent = meta.traceparent.and_then(|text| TraceParent::parse(text.raw()));
+        let parent = meta.traceparent.and_then(|text| TraceParent::parse(text.written()));
         let is_wanted = match parent {
             Some(parent) => parent.is_sampled,
             None => dice >> 32 < self.sampled,

@@ -103,10 +103,10 @@ fn the_plain_part_of_a_string_ends_at_the_first_of_its_stops() {
     for length in 0..40 {
         let plain: Vec<u8> =
             (0..length).map(|at| [b'a', 0x20, 0x7f, 0x80, 0xff, b'!', b'#', b'['][at * 5 % 8]).collect();
-        assert_eq!(plain_bytes(&plain), length);
+        assert_eq!(plain_end(&plain, 0), length);
         for stop in (0..0x20).chain([b'"', b'\\']) {
             let text = [&plain[..], &[stop, b'"', 0, b'\\', 0xff, stop, b'x']].concat();
-            assert_eq!(plain_bytes(&text), length, "{stop:#x} after {length}");
+            assert_eq!(plain_end(&text, 0), length, "{stop:#x} after {length}");
         }
     }
 }
