@@ -39,8 +39,8 @@ impl Dispatcher {
         self.counters.components.batches.add(1);
         self.counters.components.batch_messages.add(messages.len() as u64);
         let batch = Arc::new(Gathering::default());
-        self.session = Some(session);
-        self.batch = Some(Arc::clone(&batch));
+        self.current.session = Some(session);
+        self.current.batch = Some(Arc::clone(&batch));
         let mut called = None;
         for (place, text) in messages.into_iter().enumerate() {
             match read_message(text.as_bytes(), &self.message_limits) {
@@ -63,8 +63,8 @@ impl Dispatcher {
                 Err(fault) => self.refuse_part(&fault, &batch),
             }
         }
-        self.session = None;
-        self.batch = None;
+        self.current.session = None;
+        self.current.batch = None;
         match (batch.read(), called) {
             (Some(body), _) if body.is_empty() => self.head(202, None, Some(0), "", closes).write(out),
             (Some(body), _) => {

@@ -34,12 +34,12 @@ impl Dispatcher {
         let began_ns = self.began();
         let tool = self.shared.registry.find(&name);
         self.took(began_ns, |components| &components.lookup);
-        if let Some(tool) = tool.filter(|tool| !tool.mirrored.is_empty() && self.session.is_none())
+        if let Some(tool) = tool.filter(|tool| !tool.mirrored.is_empty() && self.current.session.is_none())
             && let Err(why) = mirror::check(request.head, arguments, &tool.mirrored)
         {
             return self.rpc_error(message, 400, RpcError::new(code::HEADER_MISMATCH, why));
         }
-        if let Some(tool) = tool.filter(|tool| !tool.spec.needs.is_empty() && self.session.is_none()) {
+        if let Some(tool) = tool.filter(|tool| !tool.spec.needs.is_empty() && self.current.session.is_none()) {
             let declared = message.params.meta.client_capabilities.unwrap_or("{}");
             let mut missing = tool.spec.needs.iter().filter(|needed| !has_capability(declared, needed)).peekable();
             if missing.peek().is_some() {
@@ -53,7 +53,7 @@ impl Dispatcher {
         }
         match tool.map(|tool| &tool.execution) {
             None if request.head.known.mcp_name.value().is_some_and(|name| !name.is_ascii())
-                && self.session.is_none() =>
+                && self.current.session.is_none() =>
             {
                 let error = RpcError::new(code::HEADER_MISMATCH, "Mcp-Name is malformed");
                 self.rpc_error(message, 400, error)
@@ -62,7 +62,8 @@ impl Dispatcher {
             Some(Execution::Inline(tool)) => {
                 let context = CallContext { tool: &name, replica: self.shared.replica };
                 self.body.clear();
-                let answers = if self.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers };
+                let answers =
+                    if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers };
                 match call_in_place(answers, &mut self.body, &**tool, &context, arguments, id(message)) {
                     Some(outcome) => Handled::Replied { status: 200, outcome, retry_after_ms: None },
                     None => self.rpc_error(message, 200, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
@@ -72,7 +73,7 @@ impl Dispatcher {
                 let work = Work::Tool(Arc::clone(queued));
                 let support = tool.map_or(TaskSupport::Never, |tool| tool.spec.task);
                 match self.becomes_task(support, message) {
-                    Ok(becomes_task) => self.as_task = becomes_task,
+                    Ok(becomes_task) => self.current.as_task = becomes_task,
                     Err(error) => return self.rpc_error(message, 400, error),
                 }
                 self.enqueue(work, None, Method::ToolsCall, request)
@@ -94,9 +95,9 @@ impl Dispatcher {
         request: Request<'_, '_>,
     ) -> Handled {
         let Request { head, message, closes, asker } = request;
-        let as_task = std::mem::take(&mut self.as_task);
+        let as_task = std::mem::take(&mut self.current.as_task);
         // What is said before the answer needs chunks, and a place of its own.
-        let streams = !head.is_http10 && self.batch.is_none() && !as_task;
+        let streams = !head.is_http10 && self.current.batch.is_none() && !as_task;
         let caller = match self.caller(message, streams) {
             Ok(caller) => caller,
             Err(why) => return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, why)),
@@ -108,8 +109,8 @@ impl Dispatcher {
         }
         let patience_ms =
             if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
-        let (session, calls) = (self.session.as_ref(), &self.shared.sessions.calls);
-        if let Some(batch) = &self.batch {
+        let (session, calls) = (self.current.session.as_ref(), &self.shared.sessions.calls);
+        if let Some(batch) = &self.current.batch {
             batch.expect();
         }
         let job = Job {
@@ -119,7 +120,11 @@ impl Dispatcher {
             caller: Arc::new(caller),
             rounds: Arc::clone(&self.shared.sessions.rounds),
             id: id(message).into(),
-            reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: self.batch.clone() },
+            reply: ReplyTo {
+                mailbox: Arc::clone(&self.mailbox),
+                token: asker.token,
+                batch: self.current.batch.clone(),
+            },
             answers: Arc::clone(self.answers()),
             entry: session.map(|session| calls.begin(session.id, id(message), &cancellation)),
             questions: Arc::clone(&self.shared.sessions.questions),
@@ -140,10 +145,10 @@ impl Dispatcher {
                     return self.task_begun(message, task);
                 }
                 let waiting = Call::waiting(method, cancellation, asker.now_ns, closes);
-                Handled::Called(Box::new(Call { outlives: self.session.is_some(), ..waiting }))
+                Handled::Called(Box::new(Call { outlives: self.current.session.is_some(), ..waiting }))
             }
             Err(full) => {
-                if let Some(batch) = &self.batch {
+                if let Some(batch) = &self.current.batch {
                     batch.expect_no_more();
                 }
                 if let Some(task) = &task {
@@ -173,7 +178,7 @@ impl Dispatcher {
     fn caller(&self, message: &Message<'_>, streams: bool) -> Result<Caller, &'static str> {
         let mut caller = Caller::of(message, streams);
         caller.principal = self.principal_name().into();
-        match &self.session {
+        match &self.current.session {
             Some(session) => {
                 caller.capabilities = session.capabilities_text().into();
                 // Who has not said what it wants gets what is not for developers alone.

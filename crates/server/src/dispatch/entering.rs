@@ -20,7 +20,6 @@ const NOT_HERE: Refusal = Refusal::keeping(404, "there is nothing at this path o
 impl Dispatcher {
     /// Finds out who asks, where the route wants to know.
     pub(super) fn let_in(&mut self, head: &Head<'_, '_>, route: &Route, asker: &Asker) -> Result<(), Refusal> {
-        self.principal = None;
         let is_for_operators = matches!(route, Route::Page(Page::Metrics | Page::Status));
         let is_mcp = matches!(route, Route::Mcp | Route::Push | Route::End);
         if self.shared.has_admin {
@@ -40,11 +39,11 @@ impl Dispatcher {
         let checked = gate.check(head.known.authorization, &mut self.admitted, self.dates.unix_seconds);
         match checked.and_then(|principal| Gate::has_scopes(&principal, needed).map(|()| principal)) {
             Ok(principal) => {
-                self.principal = Some(principal);
+                self.current.principal = Some(principal);
                 Ok(())
             }
             Err(denied) => {
-                self.challenge = (denied.status != 503).then(|| challenge(gate, head, &denied, needed));
+                self.current.challenge = (denied.status != 503).then(|| challenge(gate, head, &denied, needed));
                 Err(Refusal::keeping(denied.status, denied.why))
             }
         }
@@ -52,7 +51,7 @@ impl Dispatcher {
 
     /// Empty where nobody is known by name.
     pub(super) fn principal_name(&self) -> &str {
-        self.principal.as_ref().map_or("", |principal| &principal.name)
+        self.current.principal.as_ref().map_or("", |principal| &principal.name)
     }
 
     /// Where tokens for this server come from.
@@ -75,21 +74,21 @@ impl Dispatcher {
 
     /// Counts a request of a principal. False where it has had its share of this second.
     pub(super) fn is_within_quota(&self) -> bool {
-        match (&self.principal, &self.shared.gate) {
+        match (&self.current.principal, &self.shared.gate) {
             (Some(principal), Some(gate)) => principal.account.request(&gate.quota, self.unix_seconds()),
             _ => true,
         }
     }
 
     pub(super) fn has_room_for_session(&self) -> bool {
-        match (&self.principal, &self.shared.gate) {
+        match (&self.current.principal, &self.shared.gate) {
             (Some(principal), Some(gate)) => principal.account.session(&gate.quota, self.unix_seconds()),
             _ => true,
         }
     }
 
     pub(super) fn session_ended(&self, session: &Session) {
-        if let (Some(principal), Some(gate)) = (&self.principal, &self.shared.gate) {
+        if let (Some(principal), Some(gate)) = (&self.current.principal, &self.shared.gate) {
             let began_s = session.expires.saturating_sub(gate.quota.session_s);
             principal.account.session_ended(&gate.quota, began_s);
         }
@@ -97,7 +96,7 @@ impl Dispatcher {
 
     /// A place among the streams of who asks; an error where it has as many as it may have.
     pub(super) fn stream_place(&self) -> Result<Option<StreamPlace>, ()> {
-        match (&self.principal, &self.shared.gate) {
+        match (&self.current.principal, &self.shared.gate) {
             (Some(principal), Some(gate)) => principal.account.stream(&gate.quota).map(Some).ok_or(()),
             _ => Ok(None),
         }

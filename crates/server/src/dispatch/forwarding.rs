@@ -59,7 +59,7 @@ impl Dispatcher {
         };
         runtime.spawn(forwarded.run());
         // The other one has its span.
-        self.trace.forget();
+        self.current.trace.forget();
         // Only the way to it goes with the client: whatever it asked for is the other replica's.
         Way::There(Box::new(Call::waiting(method, cancellation, asker.now_ns, true)))
     }

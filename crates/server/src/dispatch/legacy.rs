@@ -69,11 +69,11 @@ impl Dispatcher {
             self.head(202, None, Some(0), "", closes).write(out);
             return Some(answered);
         }
-        self.trace.set_version(session.version.as_str());
-        self.session = Some(session);
+        self.current.trace.set_version(session.version.as_str());
+        self.current.session = Some(session);
         let (method, handled) = self.answer_older(Request { head, message, closes, asker });
         let step = self.settle(handled, method, used, closes, out);
-        self.session = None;
+        self.current.session = None;
         Some(step)
     }
 
@@ -155,7 +155,7 @@ impl Dispatcher {
             self.settle(handled, Method::Initialize, 0, closes, out);
             return;
         }
-        self.trace.set_version(version.as_str());
+        self.current.trace.set_version(version.as_str());
         let now_s = self.unix_seconds();
         let token = self.shared.sessions.open(version, capabilities, now_s, self.principal_name());
         self.body.clear();
@@ -224,7 +224,7 @@ impl Dispatcher {
 
     /// Holds what a session asks for.
     fn wish(&mut self, message: &Message<'_>, said: Word) -> Handled {
-        let taken = self.session.map(|session| self.shared.sessions.hear(&session, said, self.unix_seconds()));
+        let taken = self.current.session.map(|session| self.shared.sessions.hear(&session, said, self.unix_seconds()));
         if taken == Some(Taken::Yes) {
             return self.empty(message);
         }

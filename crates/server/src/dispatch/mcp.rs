@@ -57,7 +57,7 @@ impl Dispatcher {
     ) -> Step {
         let step = self.answer_message(head, body, used, asker, out);
         // Where a worker answers, the call has it.
-        if self.trace.is_open() {
+        if self.current.trace.is_open() {
             self.end_trace();
         }
         step
@@ -77,37 +77,38 @@ impl Dispatcher {
             self.over_quota(Method::Unread, closes, out);
             return answered;
         }
-        let message = match read_message(body, &self.message_limits) {
+        let read = read_message(body, &self.message_limits);
+        let message = match &read {
             Ok(message) => message,
-            Err(fault) => return self.no_message(head, body, &fault, used, asker, out),
+            Err(fault) => return self.no_message(head, body, fault, used, asker, out),
         };
         if self.outlet.is_some() {
-            self.begin_trace(&message, asker);
+            self.begin_trace(message, asker);
         }
         // What every modern request has: the older era costs them no more than this look.
         if message.params.meta.protocol_version.is_none()
-            && let Some(step) = self.older(head, &message, used, asker, out)
+            && let Some(step) = self.older(head, message, used, asker, out)
         {
             return step;
         }
-        let method = label(&message);
+        let method = label(message);
         if message.id.is_none() {
             self.count(Method::Notification, Outcome::Ok);
             self.head(202, None, Some(0), "", closes).write(out);
             return answered;
         }
-        if let Err(fault) = check_request(&head.known, &message, &MODERN) {
+        if let Err(fault) = check_request(&head.known, message, &MODERN) {
             self.fault(method, &fault, closes, out);
             return answered;
         }
         let handled = match method {
-            Method::Discover => self.discover(&message),
-            Method::Listen => self.listen(&message, head.is_http10, closes, out),
-            _ => match self.answer(method, Request { head, message: &message, closes, asker }) {
+            Method::Discover => self.discover(message),
+            Method::Listen => self.listen(message, head.is_http10, closes, out),
+            _ => match self.answer(method, Request { head, message, closes, asker }) {
                 Some(handled) => handled,
-                None => match self.task_request(head, &message, body, asker) {
+                None => match self.task_request(head, message, body, asker) {
                     Some(handled) => handled,
-                    None => self.no_such_method(&message),
+                    None => self.no_such_method(message),
                 },
             },
         };
@@ -152,7 +153,7 @@ impl Dispatcher {
                 Step::Answered { used, left: 0, closes }
             }
             Handled::Called(mut call) => {
-                call.trace = std::mem::take(&mut self.trace);
+                call.trace = std::mem::take(&mut self.current.trace);
                 Step::Called { used, call }
             }
             Handled::Opened(stream) => {
@@ -167,7 +168,7 @@ impl Dispatcher {
         self.body.clear();
         self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
         // In the older era an error has a status of its own only where HTTP itself has something to say.
-        let status = if self.session.is_some() && status < 500 { 200 } else { status };
+        let status = if self.current.session.is_some() && status < 500 { 200 } else { status };
         let outcome = if status == 200 { Outcome::RpcError } else { Outcome::HttpError };
         Handled::Replied { status, outcome, retry_after_ms: None }
     }
@@ -193,14 +194,14 @@ impl Dispatcher {
 
     fn list(&mut self, method: Method, message: &Message<'_>) -> Handled {
         let shared = Arc::clone(&self.shared);
-        let lists = if self.session.is_some() { &shared.catalog.plain_lists } else { &shared.catalog.lists };
+        let lists = if self.current.session.is_some() { &shared.catalog.plain_lists } else { &shared.catalog.lists };
         let Some(pages) = lists.of(method) else { return self.no_such_method(message) };
         let Some(fields) = pages.page(message.params.cursor) else {
             let error = RpcError::new(code::INVALID_PARAMS, "the cursor is not one of this server's");
             return self.rpc_error(message, 200, error);
         };
         self.body.clear();
-        let answers = if self.session.is_some() { &shared.plain_answers } else { &shared.answers };
+        let answers = if self.current.session.is_some() { &shared.plain_answers } else { &shared.answers };
         answers.result(&mut self.body, id(message), |out| out.extend_from_slice(fields));
         Handled::ok()
     }

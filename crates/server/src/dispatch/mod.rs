@@ -90,24 +90,30 @@ pub(crate) struct Dispatcher {
     pub(crate) is_last: bool,
     /// What the last request was for.
     pub(crate) kind: ConnectionKind,
-    /// Of the request that is being answered, where it is of the older era.
+    current: Current,
+    /// Where spans go, if anywhere.
+    outlet: Option<Arc<Outlet>>,
+    timing: timing::Timing,
+    /// Tokens that were checked.
+    admitted: Admitted,
+}
+
+/// What is known of the request that is being answered.
+#[derive(Default)]
+struct Current {
+    /// Where it is of the older era.
     session: Option<Session>,
     /// The batch that the message is a part of.
     batch: Option<Arc<Gathering>>,
     /// The call becomes a task.
     as_task: bool,
-    /// The span of the request that is being answered, where it has one.
+    /// Its span, where it has one.
     trace: Trace,
-    /// Where spans go, if anywhere.
-    outlet: Option<Arc<Outlet>>,
-    /// How the last request ended.
+    /// How it ended.
     outcome: Outcome,
-    timing: timing::Timing,
-    /// Tokens that were checked.
-    admitted: Admitted,
     /// Who asks, where that is asked.
     principal: Option<Arc<Principal>>,
-    /// Fields that go out with the next refusal.
+    /// Fields that go out with its refusal.
     challenge: Option<String>,
 }
 
@@ -136,27 +142,23 @@ impl Dispatcher {
             draining: false,
             is_last: false,
             kind: ConnectionKind::New,
-            session: None,
-            batch: None,
-            as_task: false,
-            trace: Trace::default(),
+            current: Current::default(),
             outlet: shared.telemetry.get().map(|telemetry| Arc::clone(&telemetry.outlet)),
-            outcome: Outcome::Ok,
             timing: timing::Timing::default(),
             admitted: Admitted::default(),
-            principal: None,
-            challenge: None,
         }
     }
 
     /// Looks at the front of `bytes`, which is where a request begins, and answers it into `out` if it is whole.
     pub(crate) fn step(&mut self, bytes: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
+        self.current = Current::default();
         let mut slots = slots();
-        let head = match read_head(bytes, &self.head_limits, &mut slots) {
+        let read = read_head(bytes, &self.head_limits, &mut slots);
+        let head = match &read {
             HeadRead::Whole(head) => head,
             HeadRead::Partial => return Step::More { need: None, expects_continue: false },
             HeadRead::Refused(refusal) => {
-                let body = self.refuse(out, &refusal, None, true);
+                let body = self.refuse(out, refusal, None, true);
                 if bytes.starts_with(b"HEAD ") {
                     out.truncate(body);
                 }
@@ -165,11 +167,11 @@ impl Dispatcher {
         };
         self.timing.next_request();
         let began_ns = self.began();
-        let admitted = self.admit(&head, asker);
+        let admitted = self.admit(head, asker);
         self.took(began_ns, |components| &components.router);
         let route = match admitted {
             Ok(route) => route,
-            Err((refusal, allow)) => return self.turn_away(bytes, &head, &refusal, allow, out),
+            Err((refusal, allow)) => return self.turn_away(bytes, head, &refusal, allow, out),
         };
         let after_head = &bytes[head.length..];
         match (route, head.body) {
@@ -179,17 +181,18 @@ impl Dispatcher {
             },
             (Route::Mcp, Body::Length(length)) => {
                 let used = head.length + length as usize;
-                self.message(&head, &after_head[..length as usize], used, asker, out)
+                self.message(head, &after_head[..length as usize], used, asker, out)
             }
-            (Route::Push | Route::End, _) => self.session_request(bytes, &head, route, asker, out),
-            (Route::Mcp, Body::Chunked) => self.chunks(&head, after_head, asker, out),
-            (route, _) => self.page(bytes, &head, route, asker, out),
+            (Route::Push | Route::End, _) => self.session_request(bytes, head, route, asker, out),
+            (Route::Mcp, Body::Chunked) => self.chunks(head, after_head, asker, out),
+            (route, _) => self.page(bytes, head, route, asker, out),
         }
     }
 
     /// Answers a request whose body came in chunks and is whole now. `head` is the text of its head.
     pub(crate) fn uploaded(&mut self, head: &[u8], body: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
         self.kind = ConnectionKind::Mcp;
+        self.current = Current::default();
         self.timing.next_request();
         let mut slots = slots();
         match read_head(head, &self.head_limits, &mut slots) {

@@ -66,12 +66,12 @@ impl Dispatcher {
 
     /// Writes answers as the era of the request has them.
     pub(super) fn answers(&self) -> &Arc<AnswerWriter> {
-        if self.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers }
+        if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers }
     }
 
     pub(crate) fn count(&mut self, method: Method, outcome: Outcome) {
         self.counters.count(method, outcome);
-        self.outcome = outcome;
+        self.current.outcome = outcome;
         self.answered += 1;
     }
 
@@ -117,7 +117,7 @@ impl Dispatcher {
         self.body.clear();
         self.shared.answers.error(&mut self.body, None, &RpcError::new(code::INVALID_REQUEST, refusal.why));
         let allow = || allow.map(|allow| format!("Allow: {allow}\r\n"));
-        let fields = self.challenge.take().or_else(allow).unwrap_or_default();
+        let fields = self.current.challenge.take().or_else(allow).unwrap_or_default();
         self.send(out, refusal.status, &fields, closes);
         out.len() - self.body.len()
     }

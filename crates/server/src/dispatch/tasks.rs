@@ -16,7 +16,7 @@ use crate::tools::{TaskSupport, has_capability};
 impl Dispatcher {
     /// True where a call of a tool becomes a task. The client declares in each request whether it knows what that is.
     pub(super) fn becomes_task(&self, support: TaskSupport, message: &Message<'_>) -> Result<bool, RpcError> {
-        if support == TaskSupport::Never || self.session.is_some() {
+        if support == TaskSupport::Never || self.current.session.is_some() {
             return Ok(false);
         }
         match (support, declares_tasks(message)) {

@@ -30,12 +30,12 @@ impl Dispatcher {
         let dice = self.next_random();
         // A notification is not answered.
         let (Some(outlet), Some(id)) = (&self.outlet, message.id) else { return };
-        self.trace = outlet.begin(&message.params.meta, dice, || self.begun(message, id, asker));
+        self.current.trace = outlet.begin(&message.params.meta, dice, || self.begun(message, id, asker));
     }
 
     #[inline(never)]
     pub(super) fn end_trace(&mut self) {
-        self.trace.end(self.shared.clock.now_ns(), self.outcome, &self.body);
+        self.current.trace.end(self.shared.clock.now_ns(), self.current.outcome, &self.body);
     }
 
     fn begun(&self, message: &Message<'_>, id: &str, asker: &Asker) -> Begun {

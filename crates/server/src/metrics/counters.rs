@@ -121,9 +121,10 @@ impl Method {
 }
 
 /// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub(crate) enum Outcome {
+    #[default]
     Ok,
     /// A result with `isError`.
     ToolError,
