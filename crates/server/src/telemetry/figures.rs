@@ -52,7 +52,7 @@ impl Data {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Point {
-    attributes: Vec<Attribute>,
+    attributes: Vec<Attribute<'static>>,
     start_time_unix_nano: String,
     time_unix_nano: String,
     #[serde(flatten)]
@@ -109,7 +109,7 @@ impl Sink for Points {
 
     fn sample(&mut self, labels: &[(&'static str, &str)], sample: Sample<'_>) {
         let replica = Attribute::new("replica", self.replica.to_string());
-        let others = labels.iter().map(|(name, value)| Attribute::new(name, *value));
+        let others = labels.iter().map(|(name, value)| Attribute::new(name, value.to_string()));
         let value = match sample {
             Sample::Whole(value) => Value::Whole { value: value.to_string() },
             Sample::Real(value) => Value::Seconds { value },

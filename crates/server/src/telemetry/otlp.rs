@@ -1,5 +1,7 @@
 //! OTLP as JSON (its protobuf messages in the JSON of protobuf, but with ids as hexadecimal): bodies and spans.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::trace::{Span, Target};
@@ -14,7 +16,7 @@ const NO_ANSWER: &str = "no_answer";
 /// Who tells.
 #[derive(Debug, Serialize)]
 pub(super) struct Resource {
-    attributes: Vec<Attribute>,
+    attributes: Vec<Attribute<'static>>,
 }
 
 impl Resource {
@@ -30,19 +32,19 @@ impl Resource {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Attribute {
+pub(super) struct Attribute<'a> {
     key: &'static str,
-    value: Text,
+    value: Text<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct Text {
+struct Text<'a> {
     #[serde(rename = "stringValue")]
-    text: String,
+    text: Cow<'a, str>,
 }
 
-impl Attribute {
-    pub(super) fn new(key: &'static str, text: impl Into<String>) -> Self {
+impl<'a> Attribute<'a> {
+    pub(super) fn new(key: &'static str, text: impl Into<Cow<'a, str>>) -> Self {
         Self { key, value: Text { text: text.into() } }
     }
 }
@@ -109,11 +111,11 @@ struct SpanMessage<'a> {
     parent_span_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_state: Option<&'a str>,
-    name: String,
+    name: Cow<'a, str>,
     kind: u8,
     start_time_unix_nano: String,
     end_time_unix_nano: String,
-    attributes: Vec<Attribute>,
+    attributes: Vec<Attribute<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Status<'a>>,
 }
@@ -130,11 +132,11 @@ fn message<'a>(span: &'a Span, unix: impl Fn(u64) -> u64) -> SpanMessage<'a> {
     let error_type = match (&span.error, span.outcome) {
         (Some((code, _)), _) => {
             attributes.push(Attribute::new("rpc.response.status_code", code.to_string()));
-            Some(code.to_string())
+            Some(Cow::Owned(code.to_string()))
         }
         (None, Some(Outcome::Ok)) => None,
-        (None, Some(outcome)) => Some(outcome.label().to_string()),
-        (None, None) => Some(NO_ANSWER.to_string()),
+        (None, Some(outcome)) => Some(Cow::Borrowed(outcome.label())),
+        (None, None) => Some(Cow::Borrowed(NO_ANSWER)),
     };
     let status = error_type.is_some().then(|| {
         let message = span.error.as_ref().map(|(_, message)| message.as_str());
@@ -156,17 +158,17 @@ fn message<'a>(span: &'a Span, unix: impl Fn(u64) -> u64) -> SpanMessage<'a> {
 }
 
 /// As the conventions for MCP have it. What a client may make up is no part of it.
-fn name(span: &Span) -> String {
+fn name(span: &Span) -> Cow<'_, str> {
     match (&span.of.target, span.of.is_known) {
         (Some(Target::Tool(target, true) | Target::Prompt(target, true)), true) => {
-            format!("{} {target}", span.of.method)
+            format!("{} {target}", span.of.method).into()
         }
-        (_, true) => span.of.method.to_string(),
-        (_, false) => "other".to_string(),
+        (_, true) => span.of.method.as_ref().into(),
+        (_, false) => "other".into(),
     }
 }
 
-fn attributes(span: &Span) -> Vec<Attribute> {
+fn attributes(span: &Span) -> Vec<Attribute<'_>> {
     let mut attributes = Vec::with_capacity(12);
     attributes.push(Attribute::new("mcp.method.name", span.of.method.as_ref()));
     match &span.of.target {
