@@ -1,6 +1,5 @@
 //! What the shared address answers for the whole cluster.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use super::messages::{Line, ToReplica};
 use super::slot::Row;
 use crate::metrics::{
     CLUSTER_MEMBER, CLUSTER_PEERS, CLUSTER_REPLACEMENTS, CLUSTER_RESTARTS, ClusterReference, ComponentFigures, Memory,
-    Snapshot, prometheus_text,
+    Snapshot, prometheus_text, write_family,
 };
 
 /// Figures that are older are a stopped replica's: they are left out, and the page shows it as down.
@@ -42,34 +41,26 @@ fn fresh<'a>(row: &Row<'a>) -> Option<&'a Snapshot> {
 
 fn metrics(rows: &[Row<'_>], fresh: &[Snapshot]) -> String {
     let mut page = prometheus_text(fresh);
-    family(&mut page, rows, CLUSTER_MEMBER, |row| u64::from(row.member));
-    family(&mut page, rows, CLUSTER_RESTARTS, |row| row.restarts);
-    family(&mut page, rows, CLUSTER_REPLACEMENTS, |row| row.replacements);
+    let mut family = |about, value: fn(&Row<'_>) -> u64| {
+        let sample = |row: &Row<'_>| (format!("{{replica=\"{}\"}}", row.replica), value(row));
+        write_family(&mut page, about, rows.iter().map(sample));
+    };
+    family(CLUSTER_MEMBER, |row| u64::from(row.member));
+    family(CLUSTER_RESTARTS, |row| row.restarts);
+    family(CLUSTER_REPLACEMENTS, |row| row.replacements);
     page
 }
 
 /// Other clusters on the same database. Their own words are not taken for labels.
 fn count_peers(page: &mut String, peers: &Value) {
-    let (name, kind, help) = CLUSTER_PEERS;
-    // Writing to a String cannot fail.
-    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
     let of = |peer: &Value| match peer["state"].as_str() {
         Some("silent") => "silent",
         Some("unknown") => "unknown",
         _ => "heard",
     };
-    for state in ["heard", "silent", "unknown"] {
-        let count = peers.as_array().into_iter().flatten().filter(|peer| of(peer) == state).count();
-        let _ = writeln!(page, "{name}{{state=\"{state}\"}} {count}");
-    }
-}
-
-fn family(page: &mut String, rows: &[Row<'_>], (name, kind, help): (&str, &str, &str), value: fn(&Row<'_>) -> u64) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    for row in rows {
-        let _ = writeln!(page, "{name}{{replica=\"{}\"}} {}", row.replica, value(row));
-    }
+    let count = |state: &str| peers.as_array().into_iter().flatten().filter(|peer| of(peer) == state).count();
+    let sample = |state| (format!("{{state=\"{state}\"}}"), count(state));
+    write_family(page, CLUSTER_PEERS, ["heard", "silent", "unknown"].map(sample));
 }
 
 /// The same names as in a replica's own status, with the sums; then the replicas one by one.

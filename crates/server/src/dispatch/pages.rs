@@ -6,7 +6,7 @@ use serde_json::json;
 use super::route::Page;
 use crate::clock::monotonic_ns;
 use crate::engine::{ClusterPages, Shared};
-use crate::metrics::{State, openmetrics, prometheus_text, replica_status, snapshot_age_line};
+use crate::metrics::{State, openmetrics, prometheus_text, replica_status, snapshot_age};
 
 /// A page as it is sent.
 pub(crate) struct Shown {
@@ -47,7 +47,7 @@ pub(crate) fn show(shared: &Shared, page: Page, listener: u8, accept: Accept) ->
         }
         (Page::Metrics, Some(pages)) => {
             let mut body = pages.metrics.clone();
-            body.push_str(&snapshot_age_line(age_ns(&pages)));
+            body.push_str(&snapshot_age(age_ns(&pages)));
             Shown::metrics(body, accept)
         }
         (Page::Metrics, None) => Shown::metrics(prometheus_text(&[shared.snapshot()]), accept),
