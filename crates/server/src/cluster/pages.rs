@@ -140,7 +140,7 @@ fn replica(row: &Row<'_>) -> Value {
 mod tests {
     use super::*;
     use crate::cluster::slot::Shown;
-    use crate::metrics::{ConnectionCounts, Histogram, QueueFigures, State};
+    use crate::metrics::{ConnectionCounts, Histogram, PrincipalFigures, QueueFigures, Share, State};
 
     fn snapshot(replica: u16, taken_at_ns: u64) -> Snapshot {
         Snapshot {
@@ -153,7 +153,8 @@ mod tests {
             uptime_ms: 5,
             connections: ConnectionCounts { mcp: 10, admin: 1, new: 0 },
             connections_limit: 1_000,
-            connections_an_address_max: 0,
+            connections_an_address_max: None,
+            connections_an_address_limit: None,
             connections_refused_address_total: 0,
             connections_accepted_total: 11,
             connections_refused_total: 0,
@@ -176,6 +177,7 @@ mod tests {
             sessions_held: 0,
             memory: Memory::default(),
             tls: None,
+            principals: Some(PrincipalFigures { streams: Share { most: 2, max: 9 }, ..PrincipalFigures::default() }),
             telemetry: None,
             tasks: 0,
             descriptors_open: 20,
@@ -236,6 +238,8 @@ mod tests {
         assert!(!metrics.contains("erlmcp_connections{replica=\"3\""), "{metrics}");
         assert!(metrics.contains("erlmcp_cluster_member{replica=\"3\"} 0\n"), "{metrics}");
         assert!(metrics.contains("peers{state=\"heard\"} 1\nerlmcp_cluster_peers{state=\"silent\"} 1\n"), "{metrics}");
+        assert!(metrics.contains("principal_use_max{replica=\"2\",kind=\"streams\"} 2\n"), "{metrics}");
+        assert!(metrics.contains("principal_limit{replica=\"2\",kind=\"streams\"} 9\n"), "{metrics}");
         assert!(metrics.contains("erlmcp_build_info{replica=\"1\",version=\"1\"} 1\n"), "{metrics}");
     }
 }

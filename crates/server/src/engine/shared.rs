@@ -192,7 +192,7 @@ impl Shared {
         let machine = MachineLimits { descriptors: process.descriptors_limit, memory: self.memory.cap() };
         let now_ns = clock::monotonic_ns();
         let tls = self.tls.as_ref().map(|tls| tls.figures());
-        let addresses = self.addresses.as_ref().map_or((0, 0), |addresses| addresses.figures());
+        let addresses = self.addresses.as_ref().map(|addresses| addresses.figures());
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_string(),
             replica: self.replica,
@@ -207,8 +207,9 @@ impl Shared {
                 new: of_kind(ConnectionKind::New),
             },
             connections_limit: self.connections_max,
-            connections_an_address_max: addresses.0,
-            connections_refused_address_total: addresses.1,
+            connections_an_address_max: addresses.map(|(most, _)| most),
+            connections_an_address_limit: self.addresses.as_ref().map(|addresses| addresses.max),
+            connections_refused_address_total: addresses.map_or(0, |(_, refused)| refused),
             connections_accepted_total: sum(|shard| shard.accepted.get()),
             connections_refused_total: sum(|shard| shard.refused.get()),
             requests: collect_requests(shards()),
@@ -238,6 +239,7 @@ impl Shared {
             shard_stalls_total: self.stalls.total(),
             components: self.components(),
             tls,
+            principals: self.gate.as_ref().map(|gate| gate.figures(self.clock.unix_seconds())),
             telemetry: self.telemetry.get().map(Telemetry::figures),
             operations: self.operations.get().map(|operations| operations.figures()),
         }

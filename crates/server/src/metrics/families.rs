@@ -2,7 +2,7 @@
 
 use super::components::{ShortHistogram, short_bounds_ns};
 use super::histogram::{Histogram, bounds_us};
-use super::snapshot::{Snapshot, State};
+use super::snapshot::{LimitValue, Share, Snapshot, State};
 
 /// A metric's name, kind and meaning.
 pub(crate) type About = (&'static str, &'static str, &'static str);
@@ -64,15 +64,28 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge(
         "erlmcp_connections_an_address_max",
         "Connections of the address that has most, where they are limited.",
-        |page, s| page.one(s.connections_an_address_max),
+        |page, s| s.connections_an_address_max.iter().for_each(|most| page.one(*most)),
+    ),
+    gauge(
+        "erlmcp_connections_an_address_limit",
+        "Connections that each address may have, where they are limited.",
+        |page, s| {
+            s.connections_an_address_limit.iter().for_each(|limit| page.one(*limit));
+        },
     ),
     counter("erlmcp_connections_refused_address_total", "Of those refused: their address had its share.", |page, s| {
         page.one(s.connections_refused_address_total)
     }),
     counter("erlmcp_requests_total", "Requests by method and outcome.", requests),
-    gauge("erlmcp_limit", "Where a limit is: bytes, levels, ms or a number.", |page, s| {
-        for one in &s.limits_reached {
-            page.labelled("limit", &one.limit, one.at);
+    gauge("erlmcp_limit", "Where a limit is that is a number: of fields, levels, calls, sessions, ...", |page, s| {
+        limits(s, |value| value.number).for_each(|(limit, number)| page.labelled("limit", limit, number));
+    }),
+    gauge("erlmcp_limit_bytes", "Where a limit is that is one of bytes.", |page, s| {
+        limits(s, |value| value.bytes).for_each(|(limit, bytes)| page.labelled("limit", limit, bytes));
+    }),
+    gauge("erlmcp_limit_seconds", "Where a limit is that is one of time.", |page, s| {
+        for (limit, ms) in limits(s, |value| value.ms) {
+            page.0.sample(&[("limit", limit)], Sample::Real(ms as f64 / 1e3));
         }
     }),
     counter(
@@ -158,6 +171,25 @@ pub(super) const FAMILIES: &[Family] = &[
         page.labelled("kind", "streaming", s.sessions);
         page.labelled("kind", "held", s.sessions_held);
     }),
+    gauge("erlmcp_principals", "Principals with a token whose use is counted.", |page, s| {
+        s.principals.iter().for_each(|principals| page.one(principals.known));
+    }),
+    gauge("erlmcp_principals_limit", "Principals that may be counted; more are refused.", |page, s| {
+        s.principals.iter().for_each(|principals| page.one(principals.known_max));
+    }),
+    counter(
+        "erlmcp_principals_refused_total",
+        "Requests refused since there were as many principals as may be counted.",
+        |page, s| {
+            s.principals.iter().for_each(|principals| page.one(principals.refused_total));
+        },
+    ),
+    gauge(
+        "erlmcp_principal_use_max",
+        "What the principal uses that uses most: requests of this second, streams, sessions that were not ended.",
+        |page, s| shares(page, s, |share| share.most),
+    ),
+    gauge("erlmcp_principal_limit", "What each principal may use.", |page, s| shares(page, s, |share| share.max)),
     gauge(
         "erlmcp_loop_stall_seconds",
         "Longest time that a shard did not poll in the last whole second.",
@@ -279,6 +311,18 @@ impl Page<'_> {
     fn labelled(&mut self, label: &'static str, label_value: &str, value: u64) {
         self.0.sample(&[(label, label_value)], Sample::Whole(value));
     }
+}
+
+/// The limits that have a value in one unit.
+fn limits(snapshot: &Snapshot, value: fn(&LimitValue) -> Option<u64>) -> impl Iterator<Item = (&str, u64)> {
+    snapshot.limits_reached.iter().filter_map(move |one| Some((&*one.limit, value(&one.value)?)))
+}
+
+fn shares(page: &mut Page<'_>, snapshot: &Snapshot, figure: fn(&Share) -> u64) {
+    let Some(principals) = &snapshot.principals else { return };
+    page.labelled("kind", "requests", figure(&principals.requests));
+    page.labelled("kind", "streams", figure(&principals.streams));
+    page.labelled("kind", "sessions", figure(&principals.sessions));
 }
 
 fn requests(page: &mut Page<'_>, snapshot: &Snapshot) {
