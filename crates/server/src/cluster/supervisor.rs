@@ -30,7 +30,7 @@ use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS, Pulse};
 use super::slot::{Slot, Stage};
 use super::sockets::bind_all;
 use super::updating::Update;
-use crate::clock::monotonic_ns;
+use crate::clock::{monotonic_ns, unix_ns};
 use crate::engine::{bind, raise_descriptor_limit};
 use crate::entry::Inside;
 use crate::metrics::ClusterReference;
@@ -330,7 +330,7 @@ impl Supervisor {
         for slot in self.slots.values().filter(|slot| slot.stage == Stage::Ready) {
             if let Some(process) = slot.process.as_ref().filter(|process| process.is_listening()) {
                 let machines = self.machines.as_ref().map(|machines| machines.status(now_ns));
-                let render = || pages::render(&rows, &self.reference(), (self.state(), machines), now_ns);
+                let render = || pages::render(&rows, &self.reference(), (self.state(), machines), now_ns, unix_ns());
                 // What is missed is soon out of date.
                 let _ = process.try_say(line.get_or_insert_with(render));
             }

@@ -17,6 +17,11 @@ pub(crate) const CLUSTER_REPLACEMENTS: About = (
 );
 pub(crate) const CLUSTER_PEERS: About =
     ("erlmcp_cluster_peers", "gauge", "Clusters on other machines, by whether they are heard.");
+pub(crate) const CLUSTER_PEER_HEARD: About = (
+    "erlmcp_cluster_peer_heard_timestamp_seconds",
+    "gauge",
+    "When the cluster of another machine that was heard longest ago was heard last, seconds since 1970.",
+);
 pub(super) const SNAPSHOT_AGE: About = ("erlmcp_snapshot_age_seconds", "gauge", "Age of the figures on this page.");
 
 /// One metric: what it is, and where its value is found.
@@ -265,6 +270,7 @@ pub fn metric_families() -> impl Iterator<Item = (&'static str, &'static str, &'
         CLUSTER_RESTARTS,
         CLUSTER_REPLACEMENTS,
         CLUSTER_PEERS,
+        CLUSTER_PEER_HEARD,
         SNAPSHOT_AGE,
     ])
 }

@@ -15,7 +15,8 @@ pub use components::{ComponentFigures, ShortHistogram, short_bounds_ns};
 pub(crate) use components::{SAMPLED, ShardComponents, ShortTimes};
 pub use families::metric_families;
 pub(crate) use families::{
-    About, CLUSTER_MEMBER, CLUSTER_PEERS, CLUSTER_REPLACEMENTS, CLUSTER_RESTARTS, Sample, Sink, tell,
+    About, CLUSTER_MEMBER, CLUSTER_PEER_HEARD, CLUSTER_PEERS, CLUSTER_REPLACEMENTS, CLUSTER_RESTARTS, Sample, Sink,
+    tell,
 };
 pub(crate) use histogram::{BUCKETS, Latencies, bucket};
 pub use histogram::{Histogram, bounds_us};
