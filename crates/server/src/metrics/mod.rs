@@ -21,8 +21,8 @@ pub(crate) use families::{
 pub(crate) use histogram::{BUCKETS, Latencies, bucket};
 pub use histogram::{Histogram, bounds_us};
 pub use snapshot::{
-    ConnectionCounts, LimitCount, LimitValue, Memory, PrincipalFigures, QueueFigures, RequestCount, ShardFigures,
-    Share, Snapshot, State, TelemetryFigures, TlsFigures,
+    ConnectionCounts, LimitCount, LimitValue, Memory, OperationCount, OperationFigures, PrincipalFigures, QueueFigures,
+    RequestCount, ShardFigures, Share, Snapshot, State, TelemetryFigures, TlsFigures,
 };
 pub use status::ClusterReference;
 

@@ -6,7 +6,6 @@ use super::components::ComponentFigures;
 use super::counters::{MachineLimits, Method, Outcome, Reached, ShardCounters};
 use super::histogram::Histogram;
 use crate::limits::Limits;
-use crate::operations::OperationFigures;
 
 /// Where a server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +155,28 @@ pub struct TelemetryFigures {
     pub failed: u64,
     /// There was no room for them.
     pub dropped: u64,
+}
+
+/// Attempts that ended in one way, since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationCount {
+    /// "done", "replayed", "running", "mismatch", "settled", "refused", "unknown", "failed", "asked".
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What a replica knows of operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationFigures {
+    /// Attempts by how they ended.
+    pub outcomes: Vec<OperationCount>,
+    /// From a question to the store to its answer.
+    pub store_latency: Histogram,
+    /// Questions without an answer yet.
+    pub store_backlog: u64,
+    /// The epoch of this process; zero before the store has given it one.
+    pub epoch: u64,
 }
 
 /// One shard.
