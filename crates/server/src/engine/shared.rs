@@ -13,7 +13,7 @@ use super::notifier::Notifier;
 use super::peers::Peers;
 use super::stalls::{Stalled, Stalls};
 use crate::answer::AnswerWriter;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::dispatch::Catalog;
 use crate::entry::{Gate, Tls};
 use crate::limits::Limits;
@@ -117,7 +117,7 @@ impl Shared {
 
     /// Begins the drain.
     pub(crate) fn drain(&self) {
-        self.drained_since_ns.store(clock::monotonic_ns(), Ordering::Release);
+        self.drained_since_ns.store(self.clock.now_ns(), Ordering::Release);
         self.draining.store(true, Ordering::Release);
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
@@ -166,7 +166,7 @@ impl Shared {
     /// Looks at what is left of memory, and whether a shard has turned out to be blocked.
     pub(crate) fn look(&self) -> Vec<Stalled> {
         self.memory.look();
-        self.stalls.look(clock::monotonic_ns(), self.counters.iter().map(|shard| &**shard))
+        self.stalls.look(self.clock.now_ns(), self.counters.iter().map(|shard| &**shard))
     }
 
     pub(crate) fn last_poll_ns(&self) -> u64 {
@@ -190,7 +190,7 @@ impl Shared {
         shards().for_each(|shard| shard.latencies.add_to(&mut latency));
         let process = self.sampler.last();
         let machine = MachineLimits { descriptors: process.descriptors_limit, memory: self.memory.cap() };
-        let now_ns = clock::monotonic_ns();
+        let now_ns = self.clock.now_ns();
         let tls = self.tls.as_ref().map(|tls| tls.figures());
         let addresses = self.addresses.as_ref().map(|addresses| addresses.figures());
         Snapshot {
