@@ -93,10 +93,10 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock:
     };
     let remaining = context.remaining();
     if remaining.is_zero() {
-        return Some(render(job, End::Late { executed: false }));
+        return Some(render(job, End::Late { executed: false }, clock));
     }
     if let Some(attempt) = &job.attempt {
-        return crate::operations::attempt(job, attempt, |operation| run_once(job, context, operation)).await;
+        return crate::operations::attempt(job, attempt, clock, |operation| run_once(job, context, operation)).await;
     }
     if let Some(answer) = without_tool(job).await {
         return Some(answer);
@@ -110,7 +110,7 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock:
     if matches!(end, End::Late { .. }) {
         job.cancellation.cancel();
     }
-    Some(render(job, end))
+    Some(render(job, end, clock))
 }
 
 /// Runs the tool of an operation. It is not broken off where its client has gone: its result is kept.
