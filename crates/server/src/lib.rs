@@ -70,9 +70,9 @@ pub use engine::{Change, ClusterPages, Drained, Listening, Notifier, Server, Ser
 pub use entry::{EntryConfig, EntryError, JwtConfig, TlsFiles, new_token};
 pub use limits::{LimitRow, Limits};
 pub use metrics::{
-    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, LimitCount, Memory, QueueFigures, RequestCount,
-    ShardFigures, ShortHistogram, Snapshot, State, TelemetryFigures, TlsFigures, bounds_us, metric_families,
-    short_bounds_ns,
+    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, LimitCount, LimitValue, Memory, OperationCount,
+    OperationFigures, PrincipalFigures, QueueFigures, RequestCount, ShardFigures, Share, ShortHistogram, Snapshot,
+    State, TelemetryFigures, TlsFigures, bounds_us, metric_families, short_bounds_ns,
 };
 pub use schemars;
 pub use session::SessionKey;

@@ -77,7 +77,7 @@ fn the_less_memory_is_left_the_more_is_given_up() {
     let (cap, body) = (format!("memory_max_bytes={CAP_BYTES}"), format!("body_bytes_max={BODY_BYTES}"));
     let server = Serving::start(&["--limit", &cap, "--limit", &body, "--limit", "body_timeout_ms=600000"]);
     let mut operator = accepted(&server);
-    assert_eq!(sample(&mut operator, "erlmcp_limit{replica=\"0\",limit=\"memory\"} "), CAP_BYTES as u64);
+    assert_eq!(sample(&mut operator, "erlmcp_limit_bytes{replica=\"0\",limit=\"memory\"} "), CAP_BYTES as u64);
     let (mut halves, mut seen): (Vec<TcpStream>, BTreeSet<u64>) = (Vec::new(), BTreeSet::new());
     let mut ready: Vec<TcpStream> = (0..CAP_BYTES / BODY_BYTES + 100).map(|_| accepted(&server)).collect();
     let half = [head(&server, "", BODY_BYTES).into_bytes(), vec![b' '; BODY_BYTES - 1]].concat();

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::getuid;
 use serde::{Deserialize, Serialize};
@@ -135,7 +136,7 @@ pub(super) async fn serve(
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!("the control socket cannot accept: {error}");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };

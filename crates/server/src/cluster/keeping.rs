@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -157,7 +158,7 @@ impl Keeping {
     }
 
     fn say(&self, message: &ToStore) -> bool {
-        let line = std::sync::Arc::new(line::to_line(message));
+        let line = Arc::new(line::to_line(message));
         self.process.as_ref().is_some_and(|process| process.try_say(&line))
     }
 

@@ -27,6 +27,7 @@ mod process;
 mod pulse;
 mod replacing;
 mod replica;
+mod restarting;
 mod scaling;
 mod slot;
 mod sockets;

@@ -1,6 +1,5 @@
 //! What the shared address answers for the whole cluster.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,8 +8,8 @@ use super::line;
 use super::messages::{Line, ToReplica};
 use super::slot::Row;
 use crate::metrics::{
-    CLUSTER_MEMBER, CLUSTER_PEERS, CLUSTER_REPLACEMENTS, CLUSTER_RESTARTS, ClusterReference, ComponentFigures, Memory,
-    Snapshot, prometheus_text,
+    CLUSTER_MEMBER, CLUSTER_PEER_HEARD, CLUSTER_PEERS, CLUSTER_REPLACEMENTS, CLUSTER_RESTARTS, ClusterReference,
+    ComponentFigures, Memory, Snapshot, prometheus_text, write_family,
 };
 
 /// Figures that are older are a stopped replica's: they are left out, and the page shows it as down.
@@ -23,12 +22,13 @@ pub(super) fn render(
     cluster: &ClusterReference,
     (state, machines): (&str, Option<(Value, Value)>),
     now_ns: u64,
+    unix_ns: u64,
 ) -> Line {
     let fresh: Vec<Snapshot> = rows.iter().filter_map(fresh).cloned().collect();
     let taken_at_ns = fresh.iter().map(|snapshot| snapshot.taken_at_ns).min().unwrap_or(now_ns);
     let (mut metrics, mut status) = (metrics(rows, &fresh), status(rows, &fresh, cluster, state));
     if let Some((machine, peers)) = machines {
-        count_peers(&mut metrics, &peers);
+        tell_peers(&mut metrics, &peers, unix_ns);
         (status["machine"], status["peers"]) = (machine, peers);
     }
     let mut line = line::to_line(&ToReplica::Pages { metrics_bytes: metrics.len(), status, taken_at_ns });
@@ -42,34 +42,30 @@ fn fresh<'a>(row: &Row<'a>) -> Option<&'a Snapshot> {
 
 fn metrics(rows: &[Row<'_>], fresh: &[Snapshot]) -> String {
     let mut page = prometheus_text(fresh);
-    family(&mut page, rows, CLUSTER_MEMBER, |row| u64::from(row.member));
-    family(&mut page, rows, CLUSTER_RESTARTS, |row| row.restarts);
-    family(&mut page, rows, CLUSTER_REPLACEMENTS, |row| row.replacements);
+    let mut family = |about, value: fn(&Row<'_>) -> u64| {
+        let sample = |row: &Row<'_>| (format!("{{replica=\"{}\"}}", row.replica), value(row));
+        write_family(&mut page, about, rows.iter().map(sample));
+    };
+    family(CLUSTER_MEMBER, |row| u64::from(row.member));
+    family(CLUSTER_RESTARTS, |row| row.restarts);
+    family(CLUSTER_REPLACEMENTS, |row| row.replacements);
     page
 }
 
 /// Other clusters on the same database. Their own words are not taken for labels.
-fn count_peers(page: &mut String, peers: &Value) {
-    let (name, kind, help) = CLUSTER_PEERS;
-    // Writing to a String cannot fail.
-    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
+fn tell_peers(page: &mut String, peers: &Value, unix_ns: u64) {
+    let peers = peers.as_array().map(Vec::as_slice).unwrap_or_default();
     let of = |peer: &Value| match peer["state"].as_str() {
         Some("silent") => "silent",
         Some("unknown") => "unknown",
         _ => "heard",
     };
-    for state in ["heard", "silent", "unknown"] {
-        let count = peers.as_array().into_iter().flatten().filter(|peer| of(peer) == state).count();
-        let _ = writeln!(page, "{name}{{state=\"{state}\"}} {count}");
-    }
-}
-
-fn family(page: &mut String, rows: &[Row<'_>], (name, kind, help): (&str, &str, &str), value: fn(&Row<'_>) -> u64) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    for row in rows {
-        let _ = writeln!(page, "{name}{{replica=\"{}\"}} {}", row.replica, value(row));
-    }
+    let count = |state: &str| peers.iter().filter(|peer| of(peer) == state).count();
+    let sample = |state| (format!("{{state=\"{state}\"}}"), count(state));
+    write_family(page, CLUSTER_PEERS, ["heard", "silent", "unknown"].map(sample));
+    let longest_ms = peers.iter().filter_map(|peer| peer["last_seen_ms"].as_u64()).max();
+    let heard = longest_ms.map(|ms| (String::new(), (unix_ns / 1_000_000).saturating_sub(ms) as f64 / 1e3));
+    write_family(page, CLUSTER_PEER_HEARD, heard);
 }
 
 /// The same names as in a replica's own status, with the sums; then the replicas one by one.
@@ -149,7 +145,7 @@ fn replica(row: &Row<'_>) -> Value {
 mod tests {
     use super::*;
     use crate::cluster::slot::Shown;
-    use crate::metrics::{ConnectionCounts, Histogram, QueueFigures, State};
+    use crate::metrics::{ConnectionCounts, Histogram, PrincipalFigures, QueueFigures, Share, State};
 
     fn snapshot(replica: u16, taken_at_ns: u64) -> Snapshot {
         Snapshot {
@@ -162,7 +158,8 @@ mod tests {
             uptime_ms: 5,
             connections: ConnectionCounts { mcp: 10, admin: 1, new: 0 },
             connections_limit: 1_000,
-            connections_an_address_max: 0,
+            connections_an_address_max: None,
+            connections_an_address_limit: None,
             connections_refused_address_total: 0,
             connections_accepted_total: 11,
             connections_refused_total: 0,
@@ -185,6 +182,7 @@ mod tests {
             sessions_held: 0,
             memory: Memory::default(),
             tls: None,
+            principals: Some(PrincipalFigures { streams: Share { most: 2, max: 9 }, ..PrincipalFigures::default() }),
             telemetry: None,
             tasks: 0,
             descriptors_open: 20,
@@ -220,8 +218,17 @@ mod tests {
         let mut rows = snapshots.each_ref().map(|snapshot| row(snapshot, now_ns));
         (rows[2].member, rows[2].state) = (false, Shown::Down);
         let cluster = ClusterReference { control: "c".into(), port: 80, replicas: 3 };
-        let peers = json!([{"name": "west", "state": "silent"}, {"name": "north", "state": "say \"hi\""}]);
-        let line = render(&rows, &cluster, ("running", Some((json!({"name": "east"}), peers.clone()))), now_ns);
+        let peers = json!([
+            {"name": "west", "state": "silent", "last_seen_ms": 9_500},
+            {"name": "north", "state": "say \"hi\"", "last_seen_ms": 300},
+        ]);
+        let line = render(
+            &rows,
+            &cluster,
+            ("running", Some((json!({"name": "east"}), peers.clone()))),
+            now_ns,
+            1_000_000_000_000,
+        );
 
         let end = line.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
         let ToReplica::Pages { metrics_bytes, status, taken_at_ns } = line::parse(&line[..end]).expect("a message")
@@ -245,6 +252,9 @@ mod tests {
         assert!(!metrics.contains("erlmcp_connections{replica=\"3\""), "{metrics}");
         assert!(metrics.contains("erlmcp_cluster_member{replica=\"3\"} 0\n"), "{metrics}");
         assert!(metrics.contains("peers{state=\"heard\"} 1\nerlmcp_cluster_peers{state=\"silent\"} 1\n"), "{metrics}");
+        assert!(metrics.contains("\nerlmcp_cluster_peer_heard_timestamp_seconds 990.5\n"), "{metrics}");
+        assert!(metrics.contains("principal_use_max{replica=\"2\",kind=\"streams\"} 2\n"), "{metrics}");
+        assert!(metrics.contains("principal_limit{replica=\"2\",kind=\"streams\"} 9\n"), "{metrics}");
         assert!(metrics.contains("erlmcp_build_info{replica=\"1\",version=\"1\"} 1\n"), "{metrics}");
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use erlmcp_protocol::client::head::{self, Framing};
 use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
@@ -96,14 +97,9 @@ async fn ask(stream: &mut Insider, address: SocketAddr) -> io::Result<bool> {
 
 /// The status of an answer once it is there with its body; none before.
 fn whole_answer(answer: &[u8]) -> io::Result<Option<u16>> {
-    let wrong = || io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP");
-    let mut fields = [httparse::EMPTY_HEADER; 32];
-    let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(head_bytes) = head.parse(answer).map_err(|_| wrong())? else { return Ok(None) };
-    let length = head.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
-    let length = length.and_then(|field| std::str::from_utf8(field.value).ok()?.trim().parse::<usize>().ok());
-    let body_bytes = length.ok_or_else(wrong)?;
-    Ok((answer.len() >= head_bytes.saturating_add(body_bytes)).then_some(head.code.unwrap_or(0)))
+    let Some((head, head_bytes)) = head::read(answer).map_err(io::Error::other)? else { return Ok(None) };
+    let Framing::Length(length) = head.framing else { return Err(io::Error::other("the answer has no length")) };
+    Ok(((answer.len() - head_bytes) as u64 >= length).then_some(head.status))
 }
 
 #[cfg(test)]

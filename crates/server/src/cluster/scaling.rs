@@ -9,7 +9,7 @@ use super::config::Stopped;
 use super::control::{Event, refusal};
 use super::error::ClusterError;
 use super::messages::ToReplica;
-use super::slot::Stage;
+use super::slot::{Slot, Stage};
 use super::supervisor::{Phase, Supervisor};
 use crate::clock::monotonic_ns;
 use crate::engine::bind;
@@ -91,7 +91,7 @@ impl Supervisor {
             self.drain(replica);
         }
         if how == Stopped::AtOnce {
-            self.slots.values().flat_map(super::slot::Slot::processes).for_each(|(_, process)| process.kill());
+            self.slots.values().flat_map(Slot::processes).for_each(|(_, process)| process.kill());
         }
         // A client that waits for a scale is told by the loss of its sender.
         self.phase = Phase::Stopping(how);
@@ -104,7 +104,7 @@ impl Supervisor {
         }
         self.spread_endings();
         self.go_on_updating();
-        let is_up = |slot: &super::slot::Slot| slot.is_member;
+        let is_up = |slot: &Slot| slot.is_member;
         match &self.phase {
             Phase::Starting if self.slots.values().all(is_up) => self.phase = Phase::Running,
             Phase::Scaling { replicas, awaited, until_ns, .. } => {

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -119,7 +120,7 @@ pub async fn run_store() -> Result<StoreEnd, ClusterError> {
 /// Waits until the store is opened. A database that does not answer is not a process that is stuck.
 async fn opened(
     opening: impl Future<Output = Result<StoreHost, OpenError>>,
-    writer: &mut tokio::net::unix::OwnedWriteHalf,
+    writer: &mut OwnedWriteHalf,
 ) -> Result<StoreHost, OpenError> {
     let mut ticks = interval(Duration::from_millis(HEARTBEAT_MS));
     tokio::pin!(opening);
@@ -134,8 +135,8 @@ async fn opened(
 
 async fn live(
     host: &StoreHost,
-    mut reader: BufReader<tokio::net::unix::OwnedReadHalf>,
-    writer: &mut tokio::net::unix::OwnedWriteHalf,
+    mut reader: BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
 ) -> io::Result<StoreEnd> {
     let mut ticks = interval(Duration::from_millis(HEARTBEAT_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -4,9 +4,8 @@ use erlmcp_protocol::server::negotiate::Accept;
 use serde_json::json;
 
 use super::route::Page;
-use crate::clock::monotonic_ns;
 use crate::engine::{ClusterPages, Shared};
-use crate::metrics::{State, openmetrics, prometheus_text, replica_status, snapshot_age_line};
+use crate::metrics::{State, openmetrics, prometheus_text, replica_status, snapshot_age};
 
 /// A page as it is sent.
 pub(crate) struct Shown {
@@ -47,14 +46,14 @@ pub(crate) fn show(shared: &Shared, page: Page, listener: u8, accept: Accept) ->
         }
         (Page::Metrics, Some(pages)) => {
             let mut body = pages.metrics.clone();
-            body.push_str(&snapshot_age_line(age_ns(&pages)));
+            body.push_str(&snapshot_age(age_ns(shared, &pages)));
             Shown::metrics(body, accept)
         }
         (Page::Metrics, None) => Shown::metrics(prometheus_text(&[shared.snapshot()]), accept),
         (Page::Status, Some(pages)) => {
             let mut status = pages.status.clone();
             if let Some(status) = status.as_object_mut() {
-                status.insert("snapshot_age_ms".to_string(), json!(age_ns(&pages) / 1_000_000));
+                status.insert("snapshot_age_ms".to_string(), json!(age_ns(shared, &pages) / 1_000_000));
                 status.entry("cluster").or_insert_with(|| json!(shared.cluster));
             }
             Shown::json(200, &status)
@@ -63,6 +62,6 @@ pub(crate) fn show(shared: &Shared, page: Page, listener: u8, accept: Accept) ->
     }
 }
 
-fn age_ns(pages: &ClusterPages) -> u64 {
-    monotonic_ns().saturating_sub(pages.taken_at_ns)
+fn age_ns(shared: &Shared, pages: &ClusterPages) -> u64 {
+    shared.clock.now_ns().saturating_sub(pages.taken_at_ns)
 }

@@ -11,7 +11,7 @@ const PREFIX: u128 = !0 << 64;
 /// The open connections by address; as many entries as there are connections at most.
 #[derive(Debug)]
 pub(crate) struct Addresses {
-    max: u64,
+    pub(super) max: u64,
     open: Mutex<HashMap<IpAddr, u64>>,
     refused: AtomicU64,
 }

@@ -31,7 +31,6 @@ pub(crate) use shared::Shared;
 pub(crate) use stalls::Stalled;
 pub(crate) use starting::{raise_descriptor_limit, share};
 
-use crate::clock::monotonic_ns;
 use crate::metrics::Snapshot;
 use crate::operations::StoreAddress;
 use crate::queue::WorkerPool;
@@ -147,7 +146,7 @@ impl Server {
     pub(crate) fn hand_over(&mut self, to: UnixStream) -> std::io::Result<()> {
         let (heir, thread) = heir::send(to.try_clone()?)?;
         self.handing = Some((thread, to));
-        self.shared.drained_since_ns.store(monotonic_ns(), Ordering::Release);
+        self.shared.drained_since_ns.store(self.shared.clock.now_ns(), Ordering::Release);
         self.shared.set_heir(Some(heir));
         self.shared.mailboxes.iter().for_each(|mailbox| mailbox.wake());
         Ok(())

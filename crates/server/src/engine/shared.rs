@@ -13,7 +13,7 @@ use super::notifier::Notifier;
 use super::peers::Peers;
 use super::stalls::{Stalled, Stalls};
 use crate::answer::AnswerWriter;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::dispatch::Catalog;
 use crate::entry::{Gate, Tls};
 use crate::limits::Limits;
@@ -117,7 +117,7 @@ impl Shared {
 
     /// Begins the drain.
     pub(crate) fn drain(&self) {
-        self.drained_since_ns.store(clock::monotonic_ns(), Ordering::Release);
+        self.drained_since_ns.store(self.clock.now_ns(), Ordering::Release);
         self.draining.store(true, Ordering::Release);
         self.mailboxes.iter().for_each(|mailbox| mailbox.wake());
     }
@@ -166,7 +166,7 @@ impl Shared {
     /// Looks at what is left of memory, and whether a shard has turned out to be blocked.
     pub(crate) fn look(&self) -> Vec<Stalled> {
         self.memory.look();
-        self.stalls.look(clock::monotonic_ns(), self.counters.iter().map(|shard| &**shard))
+        self.stalls.look(self.clock.now_ns(), self.counters.iter().map(|shard| &**shard))
     }
 
     pub(crate) fn last_poll_ns(&self) -> u64 {
@@ -190,9 +190,9 @@ impl Shared {
         shards().for_each(|shard| shard.latencies.add_to(&mut latency));
         let process = self.sampler.last();
         let machine = MachineLimits { descriptors: process.descriptors_limit, memory: self.memory.cap() };
-        let now_ns = clock::monotonic_ns();
+        let now_ns = self.clock.now_ns();
         let tls = self.tls.as_ref().map(|tls| tls.figures());
-        let addresses = self.addresses.as_ref().map_or((0, 0), |addresses| addresses.figures());
+        let addresses = self.addresses.as_ref().map(|addresses| addresses.figures());
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_string(),
             replica: self.replica,
@@ -207,8 +207,9 @@ impl Shared {
                 new: of_kind(ConnectionKind::New),
             },
             connections_limit: self.connections_max,
-            connections_an_address_max: addresses.0,
-            connections_refused_address_total: addresses.1,
+            connections_an_address_max: addresses.map(|(most, _)| most),
+            connections_an_address_limit: self.addresses.as_ref().map(|addresses| addresses.max),
+            connections_refused_address_total: addresses.map_or(0, |(_, refused)| refused),
             connections_accepted_total: sum(|shard| shard.accepted.get()),
             connections_refused_total: sum(|shard| shard.refused.get()),
             requests: collect_requests(shards()),
@@ -238,6 +239,7 @@ impl Shared {
             shard_stalls_total: self.stalls.total(),
             components: self.components(),
             tls,
+            principals: self.gate.as_ref().map(|gate| gate.figures(self.clock.unix_seconds())),
             telemetry: self.telemetry.get().map(Telemetry::figures),
             operations: self.operations.get().map(|operations| operations.figures()),
         }

@@ -18,7 +18,7 @@ use super::peers::Peers;
 use super::stalls::{LOOK_MS, Stalls};
 use super::{Server, Shared};
 use crate::answer::AnswerWriter;
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::dispatch::Catalog;
 use crate::entry::{EntryConfig, Gate, Inside, Tls};
 use crate::limits::Limits;
@@ -62,7 +62,7 @@ pub(super) fn start(
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
     guard(&mut shared, entry, admin_listeners)?;
     if let Some(sessions) = sessions {
-        shared.tasks = Tasks::new(sessions.replays.origin, &limits);
+        shared.tasks = Tasks::new(sessions.replays.origin, &limits, shared.clock.clone());
         shared.sessions = sessions;
     }
     let shared = Arc::new(shared);
@@ -170,7 +170,7 @@ pub(crate) fn share(
         registry: config.registry,
         answers: Arc::new(AnswerWriter::new(&config.info)),
         plain_answers: Arc::new(AnswerWriter::plain()),
-        tasks: Tasks::new(sessions.replays.origin, &limits),
+        tasks: Tasks::new(sessions.replays.origin, &limits, clock.clone()),
         sessions,
         peers: Peers::default(),
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts, config.entry.tls.is_some()),
@@ -182,8 +182,8 @@ pub(crate) fn share(
         tls: None,
         gate: None,
         cluster: config.cluster,
+        queue: Arc::new(JobQueue::new(Depth::new(&limits), clock.clone())),
         clock,
-        queue: Arc::new(JobQueue::new(Depth::new(&limits))),
         counters: counters.collect(),
         notifier: Notifier::new(&mailboxes),
         mailboxes,
@@ -256,8 +256,8 @@ pub(super) fn watch_shards(shared: &Arc<Shared>) -> Result<(), ServerError> {
 fn look_after(shared: &Arc<Shared>) -> Result<(), ServerError> {
     each_second(shared, "upkeep", |shared| {
         shared.sampler.sample();
-        shared.sessions.replays.sweep(clock::monotonic_ns());
-        shared.tasks.sweep(clock::monotonic_ns());
+        shared.sessions.replays.sweep(shared.clock.now_ns());
+        shared.tasks.sweep();
     })?;
     if shared.tls.is_none() && shared.gate.is_none() {
         return Ok(());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::Limits;
+use crate::metrics::{PrincipalFigures, Share};
 
 /// How much one principal may have on one process.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +41,11 @@ impl Windowed {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
 
+    fn count(&self, span: u64) -> u64 {
+        let now = self.0.load(Ordering::Relaxed);
+        if now >> 32 == span & 0xffff_ffff { now & 0xffff_ffff } else { 0 }
+    }
+
     fn subtract(&self, span: u64) {
         let span = span & 0xffff_ffff;
         let less = |was: u64| (was >> 32 == span && was & 0xffff_ffff > 0).then(|| was - 1);
@@ -70,6 +76,14 @@ impl Account {
     /// One of them, which began at `began_s`, has ended.
     pub(crate) fn session_ended(&self, quota: &Quota, began_s: u64) {
         self.sessions.subtract(began_s / quota.session_s);
+    }
+
+    /// Raises each share to what is used here, where that is more.
+    pub(super) fn raise(&self, figures: &mut PrincipalFigures, quota: &Quota, now_s: u64) {
+        let raise = |share: &mut Share, used: u64| share.most = share.most.max(used);
+        raise(&mut figures.requests, self.requests.count(now_s));
+        raise(&mut figures.streams, self.streams.load(Ordering::Relaxed));
+        raise(&mut figures.sessions, self.sessions.count(now_s / quota.session_s));
     }
 
     /// A place for a stream, which is given back when it is dropped.
@@ -107,6 +121,11 @@ mod tests {
         account.session_ended(&quota, 19);
         assert!(!account.session(&quota, 29), "one of the span before makes no room in this one");
         let place = account.stream(&quota).expect("there is room");
+        let mut figures = PrincipalFigures { sessions: Share { most: 7, max: 9 }, ..PrincipalFigures::default() };
+        account.raise(&mut figures, &quota, 6);
+        assert_eq!((figures.requests.most, figures.streams.most, figures.sessions.most), (1, 1, 7));
+        account.raise(&mut figures, &quota, 7);
+        assert_eq!(figures.requests.most, 1, "another one had more");
         assert!(account.stream(&quota).is_none());
         drop(place);
         assert!(account.stream(&quota).is_some());

@@ -12,6 +12,7 @@ use super::files::Watched;
 use super::jwt::{Checker, Untrusted};
 use super::tokens::{self, Entry, Hash};
 use crate::limits::Limits;
+use crate::metrics::{PrincipalFigures, Share};
 
 /// A longer token is none.
 const TOKEN_BYTES_MAX: usize = 8_192;
@@ -67,6 +68,8 @@ pub(crate) struct Gate {
     signed: Option<Checker>,
     accounts: Mutex<HashMap<Box<str>, Arc<Account>>>,
     principals_max: usize,
+    /// How often there were as many already.
+    turned_away: AtomicU64,
     admitted_max: usize,
     /// Raised when a token may mean something else than before.
     generation: AtomicU64,
@@ -88,6 +91,7 @@ impl Gate {
             signed: config.jwt.as_ref().map(Checker::new).transpose()?,
             accounts: Mutex::default(),
             principals_max: size(limits.principals_max),
+            turned_away: AtomicU64::new(0),
             admitted_max: size(limits.tokens_admitted_max),
             generation: AtomicU64::new(0),
             config,
@@ -145,11 +149,27 @@ impl Gate {
             accounts.retain(|_, account| Arc::strong_count(account) > 1);
         }
         if accounts.len() >= self.principals_max {
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
             return Err(TOO_MANY);
         }
         let account = Arc::<Account>::default();
         accounts.insert(principal.into(), Arc::clone(&account));
         Ok(account)
+    }
+
+    pub(crate) fn figures(&self, now_s: u64) -> PrincipalFigures {
+        let share = |max| Share { most: 0, max };
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut figures = PrincipalFigures {
+            known: accounts.len() as u64,
+            known_max: self.principals_max as u64,
+            refused_total: self.turned_away.load(Ordering::Relaxed),
+            requests: share(self.quota.requests_max),
+            streams: share(self.quota.streams_max),
+            sessions: share(self.quota.sessions_max),
+        };
+        accounts.values().for_each(|account| account.raise(&mut figures, &self.quota, now_s));
+        figures
     }
 
     /// Whether a principal has all these scopes.

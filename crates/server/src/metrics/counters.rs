@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::components::ShardComponents;
 use super::histogram::Latencies;
+use super::snapshot::LimitValue;
 use crate::limits::Limits;
 
 /// A counter or a gauge with a single writer.
@@ -234,26 +235,30 @@ impl Reached {
         }
     }
 
-    /// Where the limit is, in its own unit.
-    pub(crate) fn at(self, limits: &Limits, machine: &MachineLimits) -> u64 {
+    /// Where the limit is, in each unit that it has. What principals may use is told with what they use.
+    pub(crate) fn value(self, limits: &Limits, machine: &MachineLimits) -> LimitValue {
+        let none = LimitValue::default();
+        let bytes = |bytes| LimitValue { bytes: Some(bytes), ..none };
+        let ms = |ms| LimitValue { ms: Some(ms), ..none };
+        let number = |number| LimitValue { number: Some(number), ..none };
         match self {
-            Self::Head => limits.head_bytes_max,
-            Self::Body => limits.body_bytes_max,
-            Self::JsonDepth => limits.json_depth_max,
-            Self::Pipelined => limits.answers_bytes_soft_max,
-            Self::InFlight => 1,
-            Self::Sessions => limits.sessions_held_max,
-            Self::SessionStreams => limits.session_streams_max,
-            Self::Streams => limits.streams_max,
-            Self::StreamBytes => limits.stream_bytes_max,
-            Self::HeadTime => limits.head_timeout_ms,
-            Self::BodyTime => limits.body_timeout_ms,
-            Self::IdleTime => limits.idle_timeout_ms,
-            Self::Age => limits.connection_age_max_ms,
-            Self::WriteStall => limits.write_stall_timeout_ms,
-            Self::Principal => limits.principal_requests_max,
-            Self::Descriptors => machine.descriptors,
-            Self::Memory => machine.memory,
+            Self::Head => LimitValue { number: Some(limits.head_fields_max), ..bytes(limits.head_bytes_max) },
+            Self::Body => bytes(limits.body_bytes_max),
+            Self::JsonDepth => number(limits.json_depth_max),
+            Self::Pipelined => bytes(limits.answers_bytes_soft_max),
+            Self::InFlight => number(1),
+            Self::Sessions => number(limits.sessions_held_max),
+            Self::SessionStreams => number(limits.session_streams_max),
+            Self::Streams => number(limits.streams_max),
+            Self::StreamBytes => bytes(limits.stream_bytes_max),
+            Self::HeadTime => ms(limits.head_timeout_ms),
+            Self::BodyTime => ms(limits.body_timeout_ms),
+            Self::IdleTime => ms(limits.idle_timeout_ms),
+            Self::Age => ms(limits.connection_age_max_ms),
+            Self::WriteStall => ms(limits.write_stall_timeout_ms),
+            Self::Principal => none,
+            Self::Descriptors => number(machine.descriptors),
+            Self::Memory => bytes(machine.memory),
         }
     }
 }

@@ -6,7 +6,6 @@ use super::components::ComponentFigures;
 use super::counters::{MachineLimits, Method, Outcome, Reached, ShardCounters};
 use super::histogram::Histogram;
 use crate::limits::Limits;
-use crate::operations::OperationFigures;
 
 /// Where a server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,11 +46,22 @@ pub struct RequestCount {
 pub struct LimitCount {
     /// "head", "body", "json_depth", ..., as in `/metrics`.
     pub limit: String,
-    /// Where the limit is: bytes, levels, ms or a number.
+    /// Where the limit is.
     #[serde(default)]
-    pub at: u64,
+    pub value: LimitValue,
     /// How often.
     pub count: u64,
+}
+
+/// Where a limit is, in each unit that it has: that of heads is both of bytes and of a number, that of fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LimitValue {
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Milliseconds.
+    pub ms: Option<u64>,
+    /// How many.
+    pub number: Option<u64>,
 }
 
 /// The queue of tool calls and its workers.
@@ -72,6 +82,32 @@ pub struct QueueFigures {
     /// The most that ever ran at once.
     #[serde(default)]
     pub workers_active_max: u64,
+}
+
+/// What principals, who come with a token, use of one replica, and how much of it each may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PrincipalFigures {
+    /// Those whose use is counted.
+    pub known: u64,
+    /// How many these may be.
+    pub known_max: u64,
+    /// How often another one was refused for that, since the start.
+    pub refused_total: u64,
+    /// Requests of this second.
+    pub requests: Share,
+    /// Open subscription streams.
+    pub streams: Share,
+    /// Sessions that began within this span of a session's life and were not ended.
+    pub sessions: Share,
+}
+
+/// What the principal has that has most, and what each may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Share {
+    /// Of that principal.
+    pub most: u64,
+    /// For each.
+    pub max: u64,
 }
 
 /// Memory, bytes.
@@ -121,6 +157,28 @@ pub struct TelemetryFigures {
     pub dropped: u64,
 }
 
+/// Attempts that ended in one way, since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationCount {
+    /// "done", "replayed", "running", "mismatch", "settled", "refused", "unknown", "failed", "asked".
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What a replica knows of operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationFigures {
+    /// Attempts by how they ended.
+    pub outcomes: Vec<OperationCount>,
+    /// From a question to the store to its answer.
+    pub store_latency: Histogram,
+    /// Questions without an answer yet.
+    pub store_backlog: u64,
+    /// The epoch of this process; zero before the store has given it one.
+    pub epoch: u64,
+}
+
 /// One shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ShardFigures {
@@ -156,9 +214,12 @@ pub struct Snapshot {
     /// Connections that may be open: the limit, or what the descriptors allow.
     #[serde(default)]
     pub connections_limit: u64,
-    /// Connections of the address that has most; 0 where nobody counts, since there is no such limit.
+    /// Connections of the address that has most; None where nobody counts, since there is no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections_an_address_max: Option<u64>,
+    /// Connections that each address may have; None where there is no such limit.
     #[serde(default)]
-    pub connections_an_address_max: u64,
+    pub connections_an_address_limit: Option<u64>,
     /// Connections refused because their address had as many as it may have.
     #[serde(default)]
     pub connections_refused_address_total: u64,
@@ -212,6 +273,9 @@ pub struct Snapshot {
     /// Operations; none where there is no store for them.
     #[serde(default)]
     pub operations: Option<OperationFigures>,
+    /// None where nobody needs a token.
+    #[serde(default)]
+    pub principals: Option<PrincipalFigures>,
     /// None where nothing is told to a collector.
     #[serde(default)]
     pub telemetry: Option<TelemetryFigures>,
@@ -259,7 +323,7 @@ pub(crate) fn collect_reached<'a>(
     let count = |limit: Reached| shards.clone().map(|shard| shard.times_reached(limit)).sum();
     let row = |limit: &Reached| LimitCount {
         limit: limit.label().to_string(),
-        at: limit.at(limits, machine),
+        value: limit.value(limits, machine),
         count: count(*limit),
     };
     Reached::ALL.iter().map(row).collect()

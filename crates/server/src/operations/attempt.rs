@@ -14,6 +14,7 @@ use super::seeded::Bug;
 use super::service::Operations;
 use super::wire::CONTENT_BYTES_MAX;
 use crate::answer::RpcError;
+use crate::clock::Clock;
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, End, Job, Ran};
 
@@ -54,6 +55,7 @@ impl Drop for UnderWay<'_> {
 pub(crate) async fn attempt<F: Future<Output = End>>(
     job: &Job,
     attempt: &Attempt,
+    clock: &Clock,
     run: impl FnOnce(Arc<Operation>) -> F,
 ) -> Option<Answer> {
     let Attempt { operations, key, class, fingerprint } = attempt;
@@ -99,7 +101,7 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
     }
     match (verdict, ended) {
         (Verdict::Silent, _) => None,
-        (Verdict::AsItEnded, Some(end)) => Some(crate::queue::render(job, end)),
+        (Verdict::AsItEnded, Some(end)) => Some(crate::queue::render(job, end, clock)),
         (verdict, _) => Some(render(job, attempt, verdict, outcome)),
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::metrics::Histogram;
+use crate::metrics::{Histogram, OperationCount, OperationFigures};
 
 /// How an attempt at an operation ended, or what a question about one was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,26 +73,4 @@ impl Counts {
             epoch,
         }
     }
-}
-
-/// Attempts that ended in one way, since the start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationCount {
-    /// "done", "replayed", "running", "mismatch", "settled", "refused", "unknown", "failed", "asked".
-    pub outcome: String,
-    /// How many.
-    pub count: u64,
-}
-
-/// What a replica knows of operations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationFigures {
-    /// Attempts by how they ended.
-    pub outcomes: Vec<OperationCount>,
-    /// From a question to the store to its answer.
-    pub store_latency: Histogram,
-    /// Questions without an answer yet.
-    pub store_backlog: u64,
-    /// The epoch of this process; zero before the store has given it one.
-    pub epoch: u64,
 }

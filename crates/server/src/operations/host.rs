@@ -1,11 +1,13 @@
 //! The store's end of its socket: frames in, orders to the writer, answers out.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use super::heart::Command;
 use super::wire::{FRAME_BYTES_MAX, FromStore, Malformed, ToStore};
 use super::writer::{CLOSE, Order, Orders};
 
@@ -32,7 +34,7 @@ pub(crate) async fn serve(listener: UnixListener, orders: Orders) {
             }
             Err(error) => {
                 tracing::warn!("the store cannot accept: {error}");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
@@ -100,7 +102,7 @@ async fn converse(stream: UnixStream, orders: &Orders) -> io::Result<()> {
 }
 
 /// The whole commands at the front of `bytes`.
-fn take(bytes: &mut Vec<u8>) -> io::Result<Vec<(u64, super::heart::Command)>> {
+fn take(bytes: &mut Vec<u8>) -> io::Result<Vec<(u64, Command)>> {
     let mut commands = Vec::new();
     let mut at = 0;
     while let Some((used, number, said)) = ToStore::read(&bytes[at..]).map_err(malformed)? {

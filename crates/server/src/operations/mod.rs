@@ -31,7 +31,6 @@ mod unanswered;
 mod wire;
 mod writer;
 
-pub use figures::{OperationCount, OperationFigures};
 pub use folder::PrivateFolder;
 pub use opening::OpenError;
 pub use operation::{Operation, Transacted, TransactionalTool};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::keeper::Keeper;
@@ -85,15 +86,15 @@ pub(crate) fn open(place: &StorePlace, base: u64, limits: &Limits) -> Result<Ope
 
 /// Has a store look around now and then, also while nobody asks it for anything, until it has ended.
 pub(crate) async fn look_around(orders: Orders) {
-    let orders_or_none = orders.downgrade();
+    let weak = orders.downgrade();
     drop(orders);
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let Some(orders) = orders_or_none.upgrade() else { break };
+        let Some(orders) = weak.upgrade() else { break };
         // One that has much to do looks around anyway.
-        if let Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) = orders.try_send(Order::Look) {
+        if let Err(TrySendError::Closed(_)) = orders.try_send(Order::Look) {
             break;
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::figures::{Counts, OperationFigures};
+use super::figures::Counts;
 use super::heart::Command;
 use super::link::{Link, Said, Way};
 use super::opening::{self, OpenError, Opened};
@@ -15,6 +15,7 @@ use super::table::Incarnation;
 use super::writer::{Order, Orders};
 use crate::clock::monotonic_ns;
 use crate::limits::Limits;
+use crate::metrics::OperationFigures;
 use crate::random;
 
 /// While the store is known to be late, others wait this part of the time for it.

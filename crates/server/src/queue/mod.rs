@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 use crate::answer::AnswerWriter;
-use crate::clock::monotonic_ns;
+use crate::clock::Clock;
 use crate::metrics::counters::Outcome;
 use crate::metrics::{Histogram, Latencies, QueueFigures};
 use crate::operations::Attempt;
@@ -118,6 +118,7 @@ pub(crate) struct JobQueue {
     ready: Semaphore,
     depth: Depth,
     active: AtomicU64,
+    clock: Clock,
 }
 
 #[derive(Default)]
@@ -138,8 +139,8 @@ struct Waiting {
 }
 
 impl JobQueue {
-    pub(crate) fn new(depth: Depth) -> Self {
-        Self { waiting: Mutex::default(), ready: Semaphore::new(0), depth, active: AtomicU64::new(0) }
+    pub(crate) fn new(depth: Depth, clock: Clock) -> Self {
+        Self { waiting: Mutex::default(), ready: Semaphore::new(0), depth, active: AtomicU64::new(0), clock }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -148,7 +149,7 @@ impl JobQueue {
 
     /// Admits a call, or refuses it at once. What had to give its place to the call is given back, to be refused as well.
     pub(crate) fn admit(&self, job: Job) -> Result<Option<(Job, Full)>, Full> {
-        let now_ns = monotonic_ns();
+        let now_ns = self.clock.now_ns();
         let mut waiting = self.waiting();
         let (workers, limit) = (self.depth.workers(), self.depth.limit(waiting.service_ns));
         let is_full = waiting.outstanding >= workers + job.rank.places(limit);
@@ -187,7 +188,7 @@ impl JobQueue {
     /// The next call; none when the queue has been closed.
     async fn next(&self) -> Option<Job> {
         self.ready.acquire().await.ok()?.forget();
-        let now_ns = monotonic_ns();
+        let now_ns = self.clock.now_ns();
         let mut waiting = self.waiting();
         let (admitted_ns, job) = waiting.jobs.pop()?;
         waiting.waits.record(now_ns.saturating_sub(admitted_ns), 1);
@@ -259,7 +260,7 @@ mod tests {
     }
 
     fn queue(workers: u64, queue_max: u64) -> JobQueue {
-        JobQueue::new(Depth::new(&Limits { workers, queue_max, ..Limits::default() }))
+        JobQueue::new(Depth::new(&Limits { workers, queue_max, ..Limits::default() }), Clock::default())
     }
 
     fn job() -> Job {
@@ -344,14 +345,16 @@ mod tests {
     fn a_finished_call_makes_room_and_teaches_how_long_calls_take() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
         runtime.block_on(async {
-            let queue = queue(1, 1);
+            let now_ns = Arc::new(AtomicU64::new(1_000));
+            let queue = JobQueue { clock: Clock::Manual(Arc::clone(&now_ns)), ..queue(1, 1) };
             assert_eq!((push(&queue, job()), push(&queue, job())), (Ok(()), Ok(())));
             assert_eq!(push(&queue, job()), Err(Full { retry_after_ms: 0 }));
+            now_ns.store(6_000, Ordering::Relaxed);
             assert!(queue.next().await.is_some());
             assert_eq!(queue.figures().workers_active, 1);
             queue.finished(Some(80_000_000));
             let (waits, services) = queue.times();
-            assert_eq!((waits.count(), services.count(), services.sum_ns), (1, 1, 80_000_000));
+            assert_eq!((waits.sum_ns, services.count(), services.sum_ns), (5_000, 1, 80_000_000));
             assert_eq!((queue.figures().workers_active, queue.figures().workers_active_max), (0, 1));
             assert_eq!(push(&queue, job()), Ok(()));
             assert_eq!(push(&queue, job()), Err(Full { retry_after_ms: 160 }));
@@ -365,7 +368,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
         runtime.block_on(async {
             let limits = Limits { workers: 1, queue_max: 8, queue_wait_max_ms: 100, ..Limits::default() };
-            let queue = JobQueue::new(Depth::new(&limits));
+            let queue = JobQueue::new(Depth::new(&limits), Clock::default());
             assert_eq!((push(&queue, job()), queue.figures().limit), (Ok(()), 8));
             assert!(queue.next().await.is_some());
             queue.finished(Some(50_000_000));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::{Answer, ReplyTo};
-use crate::clock::monotonic_ns;
+use crate::clock::Clock;
 use crate::session::{Recorder, Tape};
 use crate::shard::Note;
 
@@ -89,12 +89,12 @@ impl Notes {
     }
 
     /// Sends the answer. Nothing more is sent after it.
-    pub(crate) async fn answer(&self, mut answer: Answer) {
+    pub(crate) async fn answer(&self, mut answer: Answer, clock: &Clock) {
         self.end();
         let (Some(tape), Some(recorder)) = (self.0.tape.get(), &self.0.recorder) else {
             return self.0.reply.send(answer).await;
         };
-        while let Err(back) = tape.finish(answer, monotonic_ns()) {
+        while let Err(back) = tape.finish(answer, clock.now_ns()) {
             answer = back;
             tokio::time::sleep(PAUSE).await;
         }

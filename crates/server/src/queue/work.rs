@@ -9,7 +9,7 @@ use erlmcp_protocol::header::method;
 use super::worker::ROUNDS_MAX;
 use super::{Answer, Job};
 use crate::answer::RpcError;
-use crate::clock::unix_ns;
+use crate::clock::Clock;
 use crate::features::{
     Complete, Completion, CompletionRequest, Failure, GetPrompt, PromptArguments, PromptResult, ReadResource,
     ResourceRequest, ResourceResult,
@@ -152,11 +152,11 @@ pub(super) async fn without_tool(job: &Job) -> Option<Answer> {
     }
 }
 
-pub(crate) fn render(job: &Job, end: End) -> Answer {
+pub(crate) fn render(job: &Job, end: End, clock: &Clock) -> Answer {
     let answers = &job.answers;
     let mut body = Vec::with_capacity(256);
     if let Some(ask) = end.asks() {
-        return ask_back(job, ask);
+        return ask_back(job, ask, clock.unix_seconds());
     }
     let mut result = |write: &dyn Fn(&mut Vec<u8>)| answers.result(&mut body, &job.id, write);
     let failed = |failure: Failure| (200, Outcome::RpcError, RpcError::from(failure));
@@ -205,7 +205,7 @@ pub(crate) fn render(job: &Job, end: End) -> Answer {
 }
 
 /// Asks the client, where it can be asked.
-fn ask_back(job: &Job, ask: &Ask) -> Answer {
+fn ask_back(job: &Job, ask: &Ask, now_s: u64) -> Answer {
     let mut body = Vec::with_capacity(256);
     let missing: Vec<&str> = ask.needs().iter().copied().filter(|needed| !job.caller.has(needed)).collect();
     let (status, outcome) = if job.answers.is_plain() {
@@ -219,7 +219,7 @@ fn ask_back(job: &Job, ask: &Ask) -> Answer {
     } else {
         let (subject, principal) = (&*job.caller.subject, &*job.caller.principal);
         let about = About { method: job.work.method(), subject, arguments: &job.arguments, principal };
-        let state = ask.state().map(|state| job.rounds.sign(&about, state, unix_ns() / 1_000_000_000));
+        let state = ask.state().map(|state| job.rounds.sign(&about, state, now_s));
         job.answers.input_required(&mut body, &job.id, |out| ask.write_fields(state.as_deref(), out));
         (200, Outcome::Ok)
     };

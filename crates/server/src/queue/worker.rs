@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use super::asking;
 use super::work::{Doing, End, render, without_tool};
 use super::{Answer, Job, JobQueue, Notes};
-use crate::clock::monotonic_ns;
+use crate::clock::Clock;
 use crate::engine::Notifier;
 use crate::limits::Limits;
 use crate::metrics::counters::Outcome;
@@ -61,12 +61,12 @@ impl WorkerPool {
 
 async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: Notifier) {
     while let Some(job) = queue.next().await {
-        let began = monotonic_ns();
+        let began = queue.clock.now_ns();
         let notes = Notes::new(job.reply.clone(), job.recorder.clone(), messages_max);
-        let answer = run(&job, replica, &notes, &notifier).await;
-        let took = answer.is_some().then(|| monotonic_ns().saturating_sub(began));
+        let answer = run(&job, replica, &notes, &notifier, &queue.clock).await;
+        let took = answer.is_some().then(|| queue.clock.now_ns().saturating_sub(began));
         match (answer, &job.task) {
-            (Some(answer), None) => notes.answer(answer).await,
+            (Some(answer), None) => notes.answer(answer, &queue.clock).await,
             (Some(answer), Some(task)) => task.finish(&answer.body),
             (None, Some(task)) => task.cancel(),
             (None, None) => {}
@@ -77,25 +77,26 @@ async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: N
 }
 
 /// Runs a call. None: nobody waits for the answer any more.
-async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier) -> Option<Answer> {
+async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock: &Clock) -> Option<Answer> {
     if job.cancellation.is_cancelled() {
         return unanswered(job);
-    }
-    let remaining = job.deadline_ns.saturating_sub(monotonic_ns());
-    if remaining == 0 {
-        return Some(render(job, End::Late { executed: false }));
     }
     let context = JobContext {
         replica,
         deadline_ns: job.deadline_ns,
+        clock: clock.clone(),
         cancellation: job.cancellation.clone(),
         caller: Arc::clone(&job.caller),
         notes: notes.clone(),
         notifier: notifier.clone(),
         operation: None,
     };
+    let remaining = context.remaining();
+    if remaining.is_zero() {
+        return Some(render(job, End::Late { executed: false }, clock));
+    }
     if let Some(attempt) = &job.attempt {
-        return crate::operations::attempt(job, attempt, |operation| run_once(job, context, operation)).await;
+        return crate::operations::attempt(job, attempt, clock, |operation| run_once(job, context, operation)).await;
     }
     if let Some(answer) = without_tool(job).await {
         return Some(answer);
@@ -104,20 +105,19 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier) -> Opt
         biased;
         () = job.cancellation.cancelled() => return unanswered(job),
         end = rounds(job, context) => end,
-        () = tokio::time::sleep(Duration::from_nanos(remaining)) => End::Late { executed: true },
+        () = tokio::time::sleep(remaining) => End::Late { executed: true },
     };
     if matches!(end, End::Late { .. }) {
         job.cancellation.cancel();
     }
-    Some(render(job, end))
+    Some(render(job, end, clock))
 }
 
 /// Runs the tool of an operation. It is not broken off where its client has gone: its result is kept.
 async fn run_once(job: &Job, context: JobContext, operation: Arc<Operation>) -> End {
     let cancellation = Cancellation::default();
     let context = JobContext { cancellation: cancellation.clone(), operation: Some(operation), ..context };
-    let remaining = job.deadline_ns.saturating_sub(monotonic_ns());
-    let end = tokio::time::timeout(Duration::from_nanos(remaining), rounds(job, context)).await;
+    let end = tokio::time::timeout(context.remaining(), rounds(job, context)).await;
     end.unwrap_or_else(|_| {
         cancellation.cancel();
         End::Late { executed: true }

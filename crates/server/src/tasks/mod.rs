@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::session::{Origin, random_text};
 use crate::tools::Cancellation;
@@ -21,6 +22,7 @@ pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 pub(crate) struct Tasks {
     origin: Origin,
     terms: Terms,
+    clock: Clock,
     tasks_max: usize,
     bytes_max: u64,
     /// By their ids.
@@ -30,9 +32,10 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    pub(crate) fn new(origin: Origin, limits: &Limits) -> Self {
+    pub(crate) fn new(origin: Origin, limits: &Limits, clock: Clock) -> Self {
         Self {
             origin,
+            clock,
             terms: Terms { lifetime_ms: limits.task_lifetime_ms.max(1), poll_ms: limits.task_poll_ms.max(1) },
             tasks_max: usize::try_from(limits.tasks_max).unwrap_or(usize::MAX),
             bytes_max: limits.tasks_bytes_max,
@@ -54,7 +57,7 @@ impl Tasks {
         }
         let Origin { replica, life } = self.origin;
         let id = format!("{replica:x}-{life:x}-{}", random_text());
-        let task = Arc::new(Task::new(id, principal, self.terms, cancellation, &self.total));
+        let task = Arc::new(Task::new(id, principal, self.terms, cancellation, &self.total, &self.clock));
         known.insert(task.id.clone(), Arc::clone(&task));
         Some(task)
     }
@@ -69,8 +72,9 @@ impl Tasks {
         self.known().remove(&task.id);
     }
 
-    /// Forgets those whose time is over; `now_ns` by the monotonic clock.
-    pub(crate) fn sweep(&self, now_ns: u64) {
+    /// Forgets those whose time is over.
+    pub(crate) fn sweep(&self) {
+        let now_ns = self.clock.now_ns();
         self.known().retain(|_, task| {
             let stays = !task.has_expired(now_ns);
             if !stays {
@@ -88,7 +92,7 @@ mod tests {
     use super::*;
 
     fn tasks(limits: &Limits) -> Tasks {
-        Tasks::new(Origin { replica: 2, life: 10 }, limits)
+        Tasks::new(Origin { replica: 2, life: 10 }, limits, Clock::default())
     }
 
     fn begin(tasks: &Tasks) -> Arc<Task> {
@@ -162,20 +166,27 @@ mod tests {
 
     #[test]
     fn tasks_are_bounded_in_number_bytes_and_age() {
-        let few = tasks(&Limits { tasks_max: 2, task_lifetime_ms: 1_000, tasks_bytes_max: 4, ..Limits::default() });
+        let limits = Limits { tasks_max: 2, task_lifetime_ms: 1_000, tasks_bytes_max: 4, ..Limits::default() };
+        let now_ns = Arc::new(AtomicU64::new(784_111_777_000_000_000));
+        let few = Tasks { clock: Clock::Manual(Arc::clone(&now_ns)), ..tasks(&limits) };
+        let later = |ms: u64| now_ns.fetch_add(ms * 1_000_000, Ordering::Relaxed);
         let (first, second) = (begin(&few), begin(&few));
         assert!(few.begin(&Cancellation::default(), "p").is_none());
         few.forget(&first);
         drop(first);
         let third = begin(&few);
         few.forget(&third);
+        later(999);
         second.finish(br#"{"result":{"content":[]}}"#);
         assert!(few.begin(&Cancellation::default(), "p").is_none(), "outcomes take too much room");
         let second_id = second.id.clone();
         drop(second);
-        few.sweep(0);
-        assert!(few.find(&second_id, "p").is_some());
-        few.sweep(u64::MAX);
+        few.sweep();
+        let shown = few.find(&second_id, "p").map(|task| seen(&task)).expect("it is still there");
+        assert_eq!(shown["createdAt"], "1994-11-06T08:49:37.000Z");
+        assert_eq!(shown["lastUpdatedAt"], "1994-11-06T08:49:37.999Z");
+        later(1);
+        few.sweep();
         assert!(few.find(&second_id, "p").is_none());
         assert!(few.begin(&Cancellation::default(), "p").is_some(), "there is room again");
     }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
-use crate::clock::{iso_time, monotonic_ns, unix_ns};
+use crate::clock::{Clock, iso_time};
 use crate::tools::Cancellation;
 
 /// How far a task is.
@@ -56,6 +56,7 @@ pub(crate) struct Task {
     created_ms: u64,
     /// The same on the clock that nobody sets.
     began_ns: u64,
+    clock: Clock,
     terms: Terms,
     pub(crate) cancellation: Cancellation,
     /// Bytes of all tasks' outcomes.
@@ -75,10 +76,6 @@ struct State {
     outcome: Option<Box<RawValue>>,
 }
 
-fn unix_ms() -> u64 {
-    unix_ns() / 1_000_000
-}
-
 impl Task {
     pub(super) fn new(
         id: String,
@@ -86,8 +83,9 @@ impl Task {
         terms: Terms,
         cancellation: &Cancellation,
         total: &Arc<AtomicU64>,
+        clock: &Clock,
     ) -> Self {
-        let created_ms = unix_ms();
+        let created_ms = clock.unix_ns() / 1_000_000;
         let state = State {
             status: Status::Working,
             updated_ms: created_ms,
@@ -99,7 +97,8 @@ impl Task {
             id: id.into(),
             principal: principal.into(),
             created_ms,
-            began_ns: monotonic_ns(),
+            began_ns: clock.now_ns(),
+            clock: clock.clone(),
             terms,
             cancellation: cancellation.clone(),
             total: Arc::clone(total),
@@ -221,7 +220,7 @@ impl Task {
         let mut state = self.state();
         if !state.status.is_over() {
             change(&mut state);
-            state.updated_ms = unix_ms().max(state.updated_ms);
+            state.updated_ms = (self.clock.unix_ns() / 1_000_000).max(state.updated_ms);
         }
     }
 }

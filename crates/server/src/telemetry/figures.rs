@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::otlp::Attribute;
-use crate::metrics::{Sample, Sink, Snapshot, tell};
+use crate::metrics::{About, Sample, Sink, Snapshot, tell};
 
 /// AGGREGATION_TEMPORALITY_CUMULATIVE.
 const CUMULATIVE: u8 = 2;
@@ -97,7 +97,7 @@ struct Points {
 }
 
 impl Sink for Points {
-    fn family(&mut self, name: &'static str, kind: &'static str, help: &'static str) {
+    fn family(&mut self, (name, kind, help): About) {
         let (temporality, points) = (CUMULATIVE, Vec::new());
         let data = match kind {
             "counter" => Data::Sum { temporality, is_monotonic: true, points },

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use super::caller::{Caller, LogLevel};
-use crate::clock::monotonic_ns;
+use crate::clock::Clock;
 use crate::engine::Notifier;
 use crate::operations::Operation;
 use crate::queue::Notes;
@@ -37,6 +37,7 @@ impl CallContext<'_> {
 pub struct JobContext {
     pub(crate) replica: u16,
     pub(crate) deadline_ns: u64,
+    pub(crate) clock: Clock,
     pub(crate) cancellation: Cancellation,
     pub(crate) caller: Arc<Caller>,
     pub(crate) notes: Notes,
@@ -52,7 +53,7 @@ impl JobContext {
 
     /// Time left until the call is given up.
     pub fn remaining(&self) -> Duration {
-        Duration::from_nanos(self.deadline_ns.saturating_sub(monotonic_ns()))
+        Duration::from_nanos(self.deadline_ns.saturating_sub(self.clock.now_ns()))
     }
 
     /// Tells the client how far the call is; `progress` must rise from one time to the next. Nothing is sent where the

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use erlmcp_server::{EntryConfig, Limits, Registry, Server, ServerConfig, new_token};
+use erlmcp_server::{EntryConfig, Limits, Registry, Server, ServerConfig, Share, new_token};
 
 use serde_json::json;
 
@@ -177,6 +177,8 @@ fn a_principal_has_its_share_of_streams_and_requests() {
     assert!(open.iter().all(|(_, head)| head.contains(" 200 ")));
     assert!(listen(&guarded.alice).1.contains(" 429 "), "145");
     assert!(listen(&guarded.bob).1.contains(" 200 "), "another one has a share of its own");
+    let figures = guarded.server.snapshot().principals.expect("there are tokens");
+    assert_eq!((figures.known, figures.streams), (2, Share { most: 2, max: 2 }));
     drop(open);
     eventually("places are given back", || listen(&guarded.alice).1.contains(" 200 "));
     stop(guarded.server);
@@ -190,7 +192,17 @@ fn a_principal_has_its_share_of_streams_and_requests() {
     assert_eq!((refused.code(), refused.json()["error"]["data"]["scope"].as_str()), (53_029, Some("principal")));
     let counted = guarded.server.snapshot().limits_reached.into_iter().find(|one| one.limit == "principal");
     let refused = answers.iter().filter(|answer| answer.status == 429).count() as u64;
-    assert_eq!(counted.map(|one| (one.count, one.at)), Some((refused, 1)));
+    assert_eq!(counted.map(|one| one.count), Some(refused));
+    stop(guarded.server);
+}
+
+#[test]
+fn so_many_principals_are_counted_and_no_more() {
+    let guarded = Guarded::start(Limits { principals_max: 1, ..Limits::default() });
+    let statuses = [&guarded.alice, &guarded.bob, &guarded.alice].map(|token| guarded.ask(&bearer(token)).status);
+    assert_eq!(statuses, [200, 503, 200]);
+    let figures = guarded.server.snapshot().principals.expect("there are tokens");
+    assert_eq!((figures.known, figures.known_max, figures.refused_total), (1, 1, 1));
     stop(guarded.server);
 }
 

@@ -43,9 +43,9 @@ fn an_address_has_its_share_of_connections() {
     first.iter_mut().for_each(|client| assert_eq!(client.ask(texts.echo("hi")).status, 200));
     let snapshot = server.snapshot();
     assert_eq!((snapshot.connections_refused_address_total, snapshot.connections_refused_total), (30, 30));
-    assert!(snapshot.connections_an_address_max >= 3);
+    assert!(snapshot.connections_an_address_max >= Some(3));
     drop(first);
-    eventually("its places are free again", || server.snapshot().connections_an_address_max == 0);
+    eventually("its places are free again", || server.snapshot().connections_an_address_max == Some(0));
     assert_eq!(Client::connect(address).ask(texts.echo("hi")).status, 200);
     stop(server);
 }

@@ -19,7 +19,7 @@ struct Case {
 
 #[derive(Debug, Clone, Copy)]
 enum Counter {
-    /// Among `erlmcp_limit_reached_total`; `erlmcp_limit` says what was set first.
+    /// Among `erlmcp_limit_reached_total`; a gauge of its unit says what was set.
     Limit(&'static str),
     /// A counter of its own, and the gauge beside it.
     Own { name: &'static str, gauge: &'static str },
@@ -67,11 +67,11 @@ const CASES: &[Case] = &[
     own(
         &[("connections_per_address_max", 2)],
         "erlmcp_connections_refused_address_total",
-        "erlmcp_connections_an_address_max",
+        "erlmcp_connections_an_address_limit",
         connections,
     ),
     limit(&[("head_bytes_max", 2_000)], "head", |to| refused(to, &"X: yyyyyyyyyyyy\r\n".repeat(300), "{}", 431)),
-    limit(&[("head_bytes_max", 16_384), ("head_fields_max", 20)], "head", |to| {
+    limit(&[("head_fields_max", 20)], "head", |to| {
         refused(to, &"X: y\r\n".repeat(30), "{}", 431);
     }),
     limit(&[("body_bytes_max", 2_000)], "body", |to| refused(to, "", &"x".repeat(3_000), 413)),
@@ -128,8 +128,18 @@ impl Other {
     }
 }
 
+/// The gauge that shows where the limit of this name is, and what it shows.
+fn gauge(name: &str, set: u64) -> (&'static str, Option<f64>) {
+    let set = set as f64;
+    match name {
+        _ if name.ends_with("_ms") => ("erlmcp_limit_seconds", Some(set / 1e3)),
+        _ if name.contains("_bytes_") => ("erlmcp_limit_bytes", Some(set)),
+        _ => ("erlmcp_limit", Some(set)),
+    }
+}
+
 /// The value of the sample that begins so; none where there is no such line.
-fn sample(page: &str, start: &str) -> Option<u64> {
+fn sample(page: &str, start: &str) -> Option<f64> {
     page.lines().find_map(|line| line.strip_prefix(start)?.trim().parse().ok())
 }
 
@@ -144,20 +154,20 @@ fn go_to(case: &Case) {
     let mut other = Other { address, kept: None, keeps: !matches!(case.counter, Counter::Limit("idle_timeout")) };
     other.ask(&texts.echo("hi"));
     (case.reach)(&Reach { server: &server, address, texts });
-    let (name, gauge) = match case.counter {
+    let (labels, name, gauges) = match case.counter {
         Counter::Limit(label) => {
-            let of = |name: &str| format!("{name}{{replica=\"0\",limit=\"{label}\"}} ");
-            (of("erlmcp_limit_reached_total"), of("erlmcp_limit"))
+            let gauges = case.set.iter().map(|(name, set)| gauge(name, *set)).collect();
+            (format!("{{replica=\"0\",limit=\"{label}\"}} "), "erlmcp_limit_reached_total", gauges)
         }
-        Counter::Own { name, gauge } => (format!("{name}{{replica=\"0\"}} "), format!("{gauge}{{replica=\"0\"}} ")),
+        Counter::Own { name, gauge } => ("{replica=\"0\"} ".to_string(), name, vec![(gauge, None)]),
     };
-    eventually(&name, || {
+    eventually(name, || {
         let page = other.ask(&texts.get("/metrics"));
-        assert!(sample(&page, &gauge).is_some(), "no gauge {gauge}");
-        if let (Counter::Limit(_), [(_, set)]) = (case.counter, case.set) {
-            assert_eq!(sample(&page, &gauge), Some(*set), "{gauge}");
+        for (gauge, set) in &gauges {
+            let shown = sample(&page, &format!("{gauge}{labels}"));
+            assert!(shown.is_some() && set.is_none_or(|set| shown == Some(set)), "{gauge}{labels}: {shown:?}");
         }
-        sample(&page, &name).expect("it is there from the beginning") > 0
+        sample(&page, &format!("{name}{labels}")).expect("it is there from the beginning") > 0.0
     });
     other.ask(&texts.echo("still here"));
     stop(server);

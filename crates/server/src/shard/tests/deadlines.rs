@@ -183,7 +183,7 @@ fn an_old_connection_ends_with_its_next_answer() {
     assert!(!streams.is_finished(), "a stream is one request, and goes on");
     let counted = stage.shared.snapshot().limits_reached;
     assert_eq!(
-        counted.iter().find(|one| one.limit == "connection_age").map(|one| (one.count, one.at)),
-        Some((1, 6_400))
+        counted.iter().find(|one| one.limit == "connection_age").map(|one| (one.count, one.value.ms)),
+        Some((1, Some(6_400)))
     );
 }
