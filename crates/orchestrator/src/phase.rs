@@ -253,7 +253,7 @@ fn skipped_scenario(phase: u8, step: &Step, reason: &str, at_us: u64) -> Vec<Act
 
 /// A named figure of the phase that a block belongs to.
 fn finding(place: &Place, at_us: u64, name: &str, value: Option<f64>, note: Option<String>) -> Action {
-    Action::Row(Entry::Finding(FindingRow { phase: place.phase, at_us, name: name.into(), value, note }))
+    Action::Row(Entry::Finding(FindingRow { phase: place.phase, at_us, name: name.into(), value, note, agent: None }))
 }
 
 #[cfg(test)]

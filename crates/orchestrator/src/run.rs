@@ -184,8 +184,14 @@ impl<H: Hands> Run<H> {
     async fn agent_lost(&mut self, agent: u32, why: &str, now_us: u64) -> Result<(), StressError> {
         let reason = format!("agent {agent} died: {why}");
         let phase = self.phase.as_ref().map_or(0, |(_, plan)| plan.number);
-        let (name, value, note) = (finding::AGENT_LOST.to_string(), Some(1.0), Some(reason.clone()));
-        self.recorder.row(&Entry::Finding(FindingRow { phase, at_us: now_us, name, value, note }))?;
+        self.recorder.row(&Entry::Finding(FindingRow {
+            phase,
+            at_us: now_us,
+            name: finding::AGENT_LOST.into(),
+            value: Some(1.0),
+            note: Some(reason.clone()),
+            agent: Some(agent),
+        }))?;
         self.abort(reason).await
     }
 

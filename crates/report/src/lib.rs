@@ -36,6 +36,7 @@ pub use exit::{ExitCode, exit_code};
 pub use format::{bytes, mebibytes, plural};
 pub use replay::replay;
 pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
+pub use suite::is_rate_kept;
 pub use summary::{
     FaultLine, Figure, Finish, Generator, LedgerLine, PhaseLine, Readiness, ScenarioResult, Section, State, Summary,
     SummaryPhase, TimelineLine, Value,

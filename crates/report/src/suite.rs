@@ -18,6 +18,7 @@ use crate::facts::Facts;
 use crate::summary::{Figure, Value};
 use crate::verdict::{Judge, Threshold};
 
+pub use distribution::is_rate_kept;
 pub(crate) use scene::scene_figures;
 
 /// What one phase of the suite is to the report.

@@ -135,8 +135,9 @@ impl Member {
                 Order::Streams(streams)
             }
             Command::MakeChange(order) => {
-                let changed = work.make_change(order).await;
-                self.line.say(Message::Changed(changed)).await?;
+                let (changed, voice) = (work.make_change(order).await, self.line.faint_voice());
+                // The load goes on meanwhile, and its rows are to be told as they come.
+                tokio::spawn(async move { voice.say(Message::Changed(changed.await)).await });
                 return Ok(true);
             }
             Command::Slow(order) => {

@@ -229,8 +229,11 @@ impl Work {
         }
     }
 
-    /// Calls a tool that changes what streams tell of.
-    pub(super) async fn make_change(&mut self, order: proto::MakeChange) -> proto::Changed {
+    /// Calls a tool that changes what streams tell of; what it gives waits for the answer.
+    pub(super) async fn make_change(
+        &mut self,
+        order: proto::MakeChange,
+    ) -> impl Future<Output = proto::Changed> + use<> {
         self.find_out().await;
         let assumed = self.target.assumed();
         let spoken = self.spoken.clone().unwrap_or(assumed);
@@ -240,9 +243,11 @@ impl Work {
             let tool = reach::Named { tool: &order.tool, arguments: &order.arguments };
             reach::call(&target, first, &spoken, &tool, || clock.now_us())
         });
-        match called.await.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string()))) {
-            Ok(at_us) => proto::Changed { change, at_us, error: String::new() },
-            Err(trouble) => proto::Changed { change, at_us: self.clock.now_us(), error: trouble.to_string() },
+        async move {
+            match called.await.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string()))) {
+                Ok(at_us) => proto::Changed { change, at_us, error: String::new() },
+                Err(trouble) => proto::Changed { change, at_us: clock.now_us(), error: trouble.to_string() },
+            }
         }
     }
 

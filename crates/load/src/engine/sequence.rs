@@ -32,6 +32,7 @@ impl<N: Net> Engine<N> {
                 name,
                 value: Some(cold_ms),
                 note: None,
+                agent: None,
             }));
         }
     }

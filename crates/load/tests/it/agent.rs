@@ -164,6 +164,20 @@ async fn each_connection_has_a_session_of_its_own_where_that_is_wanted() {
     assert_eq!(shared, 1);
 }
 
+/// The call is not answered before the test says so.
+#[tokio::test]
+async fn a_change_that_takes_its_time_holds_up_nothing() {
+    let server = server::start(Manner::AskingAside).await;
+    let mut agent = Agent::set_up(server.address, |_| {}).await;
+    let change = proto::MakeChange { change: 1, tool: "old".into(), arguments: String::new() };
+    agent.tell(Command::MakeChange(change)).await;
+    assert!(agent.reach().await.ok);
+    server.calls.store(1, Ordering::SeqCst);
+    let Message::Changed(changed) = agent.next().await else { panic!("the change is told of") };
+    assert_eq!((changed.change, changed.error.as_str()), (1, ""));
+    agent.goodbye().await;
+}
+
 #[tokio::test]
 async fn a_modern_server_is_known_with_all_pages_of_its_tools() {
     let server = server::start(Manner::Modern).await;

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use erlmcp_report::is_rate_kept;
 
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
@@ -45,9 +45,9 @@ impl RateSweep {
         let to = from + self.plan.each.as_micros().div_ceil(1_000_000) as u32;
         let rate = self.plan.rates[self.tried as usize - 1];
         let (planned, ok) = seen.world.seconds.answered(from, to);
-        let p95 = seen.world.seconds.p95_us(from, to).map(Duration::from_micros);
-        let is_kept = planned > 0 && ok * 100 >= planned * 99 && p95.is_some_and(|p95| p95 <= self.plan.p95_max);
-        let p95 = p95.map_or_else(|| "no latency".into(), |p95| format!("P95 {:.2} ms", p95.as_secs_f64() * 1e3));
+        let p95_us = seen.world.seconds.p95_us(from, to);
+        let is_kept = is_rate_kept(planned, ok, p95_us);
+        let p95 = p95_us.map_or_else(|| "no latency".into(), |us| format!("P95 {:.2} ms", us as f64 / 1e3));
         let share = ok as f64 * 100.0 / planned.max(1) as f64;
         let verdict = if is_kept { "kept" } else { "not kept" };
         let line = Action::scenario_line(format!("{rate:.0} req/s: {share:.2} % ok, {p95}, {verdict}"));

@@ -119,8 +119,6 @@ pub struct RateSweep {
     /// Requests a second; at most [`RATES_MAX`].
     pub rates: Vec<f64>,
     pub each: Duration,
-    /// A rate whose P95 is above it is not kept.
-    pub p95_max: Duration,
 }
 
 /// Streams of notifications to open.

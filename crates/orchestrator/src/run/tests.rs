@@ -251,6 +251,9 @@ async fn a_dead_agent_ends_the_run_in_order() {
     let outcome = run(vec![(20, Deed::Die(1))]).await;
     assert!(matches!(&outcome.ended, Ended::Aborted { reason } if reason.contains("agent 1 died")));
     assert_eq!(outcome.finding(names::AGENT_LOST), Some(1.0));
+    let is_it =
+        |row: &Entry| matches!(row, Entry::Finding(row) if row.name == names::AGENT_LOST && row.agent == Some(1));
+    assert!(outcome.rows.iter().any(is_it), "the row says which");
     assert_eq!(outcome.phases().last().map(String::as_str), Some("cool_down ended"));
     let lost: Vec<u32> = outcome
         .rows

@@ -307,6 +307,15 @@ fn marks() -> Vec<Entry> {
             name: "health_ms".into(),
             value: None,
             note: Some("there is no /health".into()),
+            agent: None,
+        }),
+        Entry::Finding(FindingRow {
+            phase: 3,
+            at_us: 98_000_000,
+            name: "agent_lost_count".into(),
+            value: Some(1.0),
+            note: Some("agent 2 died: signal 9".into()),
+            agent: Some(2),
         }),
     ]
 }

@@ -194,9 +194,8 @@ impl Analysis {
 
     fn push_finding(&mut self, row: &FindingRow) {
         if row.name == finding::AGENT_LOST && self.losses.len() < 1_000 {
-            let said = row.note.clone().unwrap_or_else(|| "an agent died".into());
-            self.lost_agents.extend(agent_in(&said));
-            self.losses.push((row.phase, said));
+            self.lost_agents.extend(row.agent);
+            self.losses.push((row.phase, row.note.clone().unwrap_or_else(|| "an agent died".into())));
         }
         self.findings.put((row.phase, row.name.clone()), row.clone());
     }
@@ -358,9 +357,4 @@ impl Analysis {
     pub(crate) fn seed(&self) -> u64 {
         self.config.as_ref().map_or(1, |config| config.seed)
     }
-}
-
-/// The number in "agent 3 died: ...".
-fn agent_in(said: &str) -> Option<u32> {
-    said.strip_prefix("agent ")?.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
 }

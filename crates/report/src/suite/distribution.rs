@@ -24,11 +24,13 @@ const THRESHOLDS: &[Threshold] = &[
     row(ERRORS, "Error rate of all methods, sizes, kinds of answer and eras", phase::DISTRIBUTION, Below, 0.1, "%"),
 ];
 
-/// A rate is kept where at least so many of a hundred requests end ok, and P95 is at most this.
 const KEPT_PERCENT: u64 = 99;
 const KEPT_P95_US: u64 = 100_000;
-/// The generator may be why a rate was not kept where its lags at P99 are above a tenth of that.
-const KEPT_P95_MS: f64 = 100.0;
+
+/// True where a rate of the sweep is kept: 99 of a hundred requests end ok, and P95 is 100 ms at most.
+pub fn is_rate_kept(planned: u64, ok: u64, p95_us: Option<u64>) -> bool {
+    planned > 0 && ok * 100 >= planned * KEPT_PERCENT && p95_us.is_some_and(|us| us <= KEPT_P95_US)
+}
 
 /// One rate of the sweep.
 struct Rate {
@@ -40,14 +42,12 @@ struct Rate {
 impl Rate {
     fn is_kept(&self) -> bool {
         let p95 = self.load.latency.as_ref().and_then(|hist| hist.quantile_us(0.95));
-        self.load.planned > 0
-            && self.load.ok() * 100 >= self.load.planned * KEPT_PERCENT
-            && p95.is_some_and(|us| us <= KEPT_P95_US)
+        is_rate_kept(self.load.planned, self.load.ok(), p95)
     }
 
-    /// Why it may have been the generator that did not keep it.
+    /// Why it may have been the generator that did not keep it: one of its lags at P99 is above a tenth of the limit.
     fn generators(&self) -> Option<String> {
-        doubt::unsent(&self.load).or_else(|| doubt::lag(&self.load, KEPT_P95_MS))
+        doubt::unsent(&self.load).or_else(|| doubt::lag(&self.load, KEPT_P95_US as f64 / 1e3))
     }
 }
 

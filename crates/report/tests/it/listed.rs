@@ -130,9 +130,9 @@ fn a_fault_without_effect_beside_others_is_no_pass_and_hides_no_failure() {
 #[test]
 fn an_agent_that_died_under_a_list_of_faults_leaves_no_verdict_on_them() {
     let mut rows = listed(|_| {});
-    let note = Some("agent 2 died: signal 9".to_string());
+    let (note, agent) = (Some("agent 2 died: signal 9".to_string()), Some(2));
     let (name, at_us) = (erlmcp_record::names::finding::AGENT_LOST.to_string(), 40_000_000);
-    let lost = erlmcp_record::FindingRow { phase: 4, at_us, name, value: Some(1.0), note };
+    let lost = erlmcp_record::FindingRow { phase: 4, at_us, name, value: Some(1.0), note, agent };
     let end = rows.pop().expect("a run has an end");
     rows.extend([Entry::Finding(lost), end]);
     let summary = analysis(&rows).summary();

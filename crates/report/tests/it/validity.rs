@@ -222,9 +222,9 @@ fn an_agent_dies() -> Vec<Entry> {
             _ => {}
         }
     }
-    let note = Some("agent 2 died: signal 9".to_string());
+    let (note, agent) = (Some("agent 2 died: signal 9".to_string()), Some(2));
     let at_us = u64::from(died_at) * 1_000_000;
-    let lost = FindingRow { phase: 3, at_us, name: finding::AGENT_LOST.into(), value: Some(1.0), note };
+    let lost = FindingRow { phase: 3, at_us, name: finding::AGENT_LOST.into(), value: Some(1.0), note, agent };
     let end = rows.pop().expect("a story has an end");
     assert!(matches!(end, Entry::End(_)));
     rows.push(Entry::Finding(lost));

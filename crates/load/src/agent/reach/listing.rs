@@ -44,7 +44,7 @@ pub(super) fn list(
     let (until_ns, mut bytes) = (monotonic_ns() + PAGES_NS, 0);
     for _ in 0..PAGES_MAX {
         if monotonic_ns() >= until_ns {
-            return Err(Trouble::Endless(exchanger.address, "a minute"));
+            return Err(Trouble::Endless(exchanger.address, format!("{} s", PAGES_NS / 1_000_000_000)));
         }
         let ask = Ask { method, cursor: cursor.as_deref(), ..Ask::default() };
         let answered = exchanger.ask(spoken, &ask)?;
@@ -55,7 +55,7 @@ pub(super) fn list(
         }
         bytes += answered.record.message.len();
         if bytes > PAGES_BYTES_MAX {
-            return Err(Trouble::Endless(exchanger.address, "16 MiB"));
+            return Err(Trouble::Endless(exchanger.address, format!("{} MiB", PAGES_BYTES_MAX >> 20)));
         }
         let mut message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
         let result = &mut message["result"];

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use erlmcp_protocol::client::answer::ANSWER_MAX;
 use erlmcp_protocol::client::request::BadRequest;
 use erlmcp_protocol::era::Version;
 
@@ -22,7 +23,7 @@ pub(crate) enum Trouble {
     Closed(SocketAddr, bool),
     #[error("{0} does not speak HTTP/1.1: is the port right, or does it want https://?")]
     NotHttp(SocketAddr),
-    #[error("the answer of {0} is larger than 16 MiB, which no answer to a first request should be")]
+    #[error("the answer of {0} is larger than {mib} MiB, which no answer to a first request should be", mib = ANSWER_MAX >> 20)]
     TooLarge(SocketAddr),
     #[error("no secure connection to {0}: {1}")]
     Tls(SocketAddr, String),
@@ -49,7 +50,7 @@ pub(crate) enum Trouble {
     #[error("the server answers initialize with the version {0:?}, which is none that erlmcp speaks so")]
     Offered(String),
     #[error("what {0} lists does not come to an end within {1}")]
-    Endless(SocketAddr, &'static str),
+    Endless(SocketAddr, String),
     #[error("it took no answer in time")]
     Untaken,
     #[error("a call was answered with {0}")]

@@ -27,8 +27,7 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let third = config.duration() / 3;
     let each = Duration::from_secs(third.as_secs().clamp(1, 4));
     let rate = config.rate();
-    let sweep =
-        RateSweep { rates: RATES.iter().map(|part| rate * part).collect(), each, p95_max: Duration::from_millis(100) };
+    let sweep = RateSweep { rates: RATES.iter().map(|part| rate * part).collect(), each };
     let longest = third.as_secs_f64().clamp(2.0, 20.0);
     // A percentile has no bound in less than five whole seconds.
     let curve = Duration::from_secs_f64((CURVE_REQUESTS / rate).clamp(longest.min(6.0), longest).ceil());

@@ -29,7 +29,7 @@ pub(crate) fn phase(phase: u8, name: &str, event: PhaseEvent, at_us: u64, estima
 }
 
 pub(crate) fn finding(phase: u8, name: &str, value: Option<f64>, note: Option<&str>) -> Entry {
-    Entry::Finding(FindingRow { phase, at_us: 0, name: name.into(), value, note: note.map(Into::into) })
+    Entry::Finding(FindingRow { phase, at_us: 0, name: name.into(), value, note: note.map(Into::into), agent: None })
 }
 
 /// What a block's row and its requests' rows have in common.
