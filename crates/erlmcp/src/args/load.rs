@@ -82,7 +82,7 @@ pub(crate) enum DriverName {
 /// What is said while a run goes on, and how its process ends.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct ShowArgs {
-    /// Say nothing but the verdict
+    /// Say only the verdict and what did not pass
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Events as lines of JSON on standard output

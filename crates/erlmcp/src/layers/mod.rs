@@ -153,8 +153,11 @@ fn layered(
     root: &Command,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Layered, Refused> {
+    let strict = root;
     let root = lenient(root.clone());
     let matches = match root.clone().try_get_matches_from(&words) {
+        // Help tells what is required.
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => strict.clone().try_get_matches_from(&words)?,
         // What an option needs beside it may be said in another layer.
         Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {
             root.clone().ignore_errors(true).try_get_matches_from(&words)?

@@ -291,6 +291,13 @@ fn whoever_wants_no_colours_is_helped_and_refused_without_them() {
 }
 
 #[test]
+fn help_says_what_is_required() {
+    let words = ["erlmcp", "report", "--help"].map(OsString::from);
+    let Err(Refused::Usage(help)) = parse(words, |_| None) else { panic!("help is shown") };
+    assert!(help.to_string().contains("report [OPTIONS] <RUN>"), "{help}");
+}
+
+#[test]
 fn no_command_is_proposed_that_nobody_types() {
     let refused = Args::try_parse_from(["erlmcp", "strss"]).map(drop).expect_err("there is none");
     let text = without_hidden(refused).to_string();

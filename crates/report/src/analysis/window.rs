@@ -22,6 +22,11 @@ impl Window {
         (from < to).then_some(Self { from, to })
     }
 
+    /// The seconds that the time between two touches; None where there is none.
+    pub(crate) fn touched(start_us: u64, end_us: u64) -> Option<Self> {
+        Self::between(start_us / US_A_SECOND * US_A_SECOND, end_us.div_ceil(US_A_SECOND) * US_A_SECOND)
+    }
+
     pub(crate) fn seconds(self) -> u64 {
         u64::from(self.to - self.from)
     }

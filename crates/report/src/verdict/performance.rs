@@ -27,7 +27,8 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
 
     let limit_ms = judge.limit("performance.sustained_mean_ms").value;
     let steady = facts.steady.as_ref().map_or_else(not_reached, |(row, part)| {
-        requests::mean(analysis, part, window(row), limit_ms, "latency from the intended send time, the whole scenario")
+        let window = Window::touched(row.started_us, row.ended_us);
+        requests::mean(analysis, part, window, limit_ms, "latency from the intended send time, the whole scenario")
     });
     enter_scenario(judge, "performance.sustained_mean_ms", scenario::SUSTAINED_LOAD, steady);
 
@@ -44,10 +45,6 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     let closed = scenario_row(analysis, phase::PERFORMANCE_SCENARIOS, scenario::GRADUAL_COOLDOWN);
     let closed = closed.map_or_else(not_reached, |row| cool_down(analysis, row));
     enter_scenario(judge, "performance.cooldown_open_count", scenario::GRADUAL_COOLDOWN, closed);
-}
-
-fn window(row: &ScenarioRow) -> Option<Window> {
-    Window::between(row.started_us, row.ended_us)
 }
 
 /// Judged by N over the time that it took; nothing opened of all that was begun is a rate of 0.

@@ -65,7 +65,9 @@ pub(crate) fn mean(analysis: &Analysis, part: &Part, window: Option<Window>, lim
     let loads = window.map(|window| analysis.load_seconds(window)).unwrap_or_default();
     let seconds: Vec<(f64, f64)> =
         loads.iter().flatten().map(|load| (load.latency_sum_us, load.latency_count as f64)).collect();
-    let bound = ratio_bound(&seconds, Side::Upper, analysis.seed()).map(|us| us / 1e3);
+    // The seconds at either end may hold some load beside the part, whose mean no upper bound is below.
+    let bound = ratio_bound(&seconds, Side::Upper, analysis.seed())
+        .map(|us| (us / 1e3).max(estimate.map_or(0.0, |estimate| estimate.value())));
     let needed = needed_for(estimate, bound, limit_ms, hist.count());
     Evidence::of(estimate, hist.count(), "requests", source)
         .bounded(bound)
