@@ -93,7 +93,7 @@ fn waited(opening: &Opening, waited_ms: f64, limit_cps: f64) -> Option<String> {
 
 /// Refusals were seen, and accepted requests of the usual load kept the latency limit.
 fn back_pressure(analysis: &Analysis, burst: &QueueFacts<'_>, limit_ms: f64) -> Evidence {
-    let seconds = requests::seconds_of(analysis, window(burst.row));
+    let seconds = requests::seconds_of(analysis, Window::between(burst.row.started_us, burst.row.ended_us));
     let no_refusal = (!burst.has_refusals()).then_some("no refusal was seen");
     let drawn = Drawn::of(&seconds, Percentile::P95, analysis.seed());
     let source = "the load of the burst, from the intended send time";
