@@ -68,9 +68,11 @@ fn tell_peers(page: &mut String, peers: &Value, unix_ns: u64) {
     write_family(page, CLUSTER_PEER_HEARD, heard);
 }
 
-/// The same names as in a replica's own status, with the sums; then the replicas one by one.
+/// The same names as in a replica's own status, with the sums, or the most where a sum has no meaning; then the replicas one
+/// by one.
 fn status(rows: &[Row<'_>], fresh: &[Snapshot], cluster: &ClusterReference, state: &str) -> Value {
     let sum = |part: fn(&Snapshot) -> u64| fresh.iter().map(part).sum::<u64>();
+    let most = |part: fn(&Snapshot) -> u64| fresh.iter().map(part).max().unwrap_or(0);
     json!({
         "server": "erlmcp-server",
         "version": env!("CARGO_PKG_VERSION"),
@@ -82,16 +84,23 @@ fn status(rows: &[Row<'_>], fresh: &[Snapshot], cluster: &ClusterReference, stat
         },
         "requests_total": sum(Snapshot::requests_total),
         "connections_limit": (!fresh.is_empty()).then(|| sum(|s| s.connections_limit)),
-        "worker_pool": {"active": sum(|s| s.queue.workers_active), "size": sum(|s| s.queue.workers)},
+        "connections_refused_total": sum(|s| s.connections_refused_total),
+        "worker_pool": {
+            "active": sum(|s| s.queue.workers_active),
+            "active_max": most(|s| s.queue.workers_active_max),
+            "size": sum(|s| s.queue.workers),
+        },
         "queue": {
             "depth": sum(|s| s.queue.depth),
             "limit": sum(|s| s.queue.limit),
-            "depth_max": fresh.iter().map(|s| s.queue.depth_max).max().unwrap_or(0),
+            "depth_max": most(|s| s.queue.depth_max),
             "refused_total": sum(|s| s.queue.refused_total),
         },
         "tools": fresh.first().map(|s| s.tools.as_slice()).unwrap_or_default(),
         "streams": sum(|s| s.streams),
         "sessions": sum(|s| s.sessions),
+        "sessions_held": sum(|s| s.sessions_held),
+        "shards_blocked": sum(|s| s.shards_blocked),
         "memory": Memory {
             anonymous: sum(|s| s.memory.anonymous),
             rss: sum(|s| s.memory.rss),
@@ -162,7 +171,7 @@ mod tests {
             connections_an_address_limit: None,
             connections_refused_address_total: 0,
             connections_accepted_total: 11,
-            connections_refused_total: 0,
+            connections_refused_total: 3,
             requests: Vec::new(),
             limits_reached: Vec::new(),
             memory_pressure: 0,
@@ -179,7 +188,7 @@ mod tests {
             tools: vec!["echo".into()],
             streams: 0,
             sessions: 0,
-            sessions_held: 0,
+            sessions_held: 5,
             memory: Memory::default(),
             tls: None,
             principals: Some(PrincipalFigures { streams: Share { most: 2, max: 9 }, ..PrincipalFigures::default() }),
@@ -189,7 +198,7 @@ mod tests {
             descriptors_limit: 100,
             cpu_seconds: 0.5,
             shards: Vec::new(),
-            shards_blocked: 0,
+            shards_blocked: 1,
             shard_stalls_total: 0,
             operations: None,
             components: ComponentFigures { tools: 1, batches: 2, ..ComponentFigures::default() },
@@ -238,8 +247,10 @@ mod tests {
         assert_eq!(taken_at_ns, now_ns - 700);
         assert_eq!((&status["connections"]["mcp"], &status["connections_limit"]), (&json!(20), &json!(2_000)));
         assert_eq!((&status["machine"]["name"], &status["peers"]), (&json!("east"), &peers));
-        assert_eq!(status["worker_pool"], json!({"active": 8, "size": 100}));
+        assert_eq!(status["worker_pool"], json!({"active": 8, "active_max": 9, "size": 100}));
         assert_eq!((&status["components"]["tools"], &status["components"]["batches"]), (&json!(1), &json!(4)));
+        let others = ["connections_refused_total", "sessions_held", "shards_blocked"].map(|name| status[name].as_u64());
+        assert_eq!(others, [Some(6), Some(10), Some(2)]);
         assert_eq!(status["replicas"].as_array().map(Vec::len), Some(3));
         assert_eq!(
             (&status["replicas"][2]["state"], &status["replicas"][2]["connections"]),

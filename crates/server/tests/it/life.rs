@@ -19,6 +19,7 @@ fn connections_are_spread_over_the_shards() {
     let snapshot = server.snapshot();
     assert_eq!(snapshot.shards.iter().map(|shard| shard.connections).collect::<Vec<_>>(), [10, 10, 10]);
     assert_eq!((snapshot.connections.mcp, snapshot.connections_accepted_total), (30, 30));
+    assert_eq!(snapshot.connections_an_address_max, None, "nobody counts them");
     drop(clients);
     eventually("all connections are gone", || server.snapshot().connections.mcp == 0);
     stop(server);
