@@ -140,7 +140,8 @@ pub(crate) fn few_samples(samples: u64, warmup_s: u64) -> String {
     )
 }
 
-/// The longest of all is exact, where it was looked for in every second. A loop that waited for a core of a machine that
+/// Each sample tells of the last whole second of a loop. A second that ends between two samples that are further apart is
+/// not seen, so the longest of all may be one that was longer than this. A loop that waited for a core of a machine that
 /// it shares with the load, and never worked so long itself, does not tell what it does on a machine of its own.
 fn longest_stall(sustained: &Sustained<'_>, limit_ms: f64, colocated: bool) -> Evidence {
     let server = &sustained.server;
@@ -152,7 +153,8 @@ fn longest_stall(sustained: &Sustained<'_>, limit_ms: f64, colocated: bool) -> E
         let worked = format::ms(worked_ms);
         format!("no turn of a loop used more than {worked} of CPU: it waited for a core, which the load uses, too")
     });
-    Evidence::of(Some(Estimate::ms(us)), seen, "seconds", "the longest time that a shard's loop did not poll")
+    let source = "the longest time that a shard's loop did not poll, sampled once a second";
+    Evidence::of(Some(Estimate::ms(us)), seen, "seconds", source)
         .doubted(gaps)
         .excused(waited)
         .advised("a shard had no core or ran something long: see the CPU, and move slow tools to the queue")
