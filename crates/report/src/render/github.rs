@@ -1,5 +1,4 @@
-use erlmcp_record::plain;
-
+use super::{cell, code, prose};
 use crate::verdict::{Check, Verdict};
 use crate::{FaultLine, Summary, format, summary};
 
@@ -12,7 +11,7 @@ pub fn github(summary: &Summary) -> String {
     let command = summary.run.as_ref().map_or("run", |run| run.command.as_str());
     let mut text = format!("## {} erlmcp {command}\n\n", readiness.verdict.mark());
     text += &format!("{connections} connections, {}.\n\n", code(target));
-    readiness.against.iter().for_each(|line| text += &format!("- {}\n", cell(line)));
+    readiness.against.iter().for_each(|line| text += &format!("- {}\n", prose(line)));
     text += if readiness.against.is_empty() { "" } else { "\n" };
     text += "| Service level | Limit | Actual | Verdict |\n|---|---|---|---|\n";
     let slas = summary.checks.iter().filter(|check| check.is_headline());
@@ -59,13 +58,4 @@ fn faults(summary: &Summary) -> String {
         text += &format!("| {} |\n", cells.join(" | "));
     }
     text + "\n</details>\n"
-}
-
-/// Whatever stands in a cell must neither end it nor be markup.
-fn cell(text: &str) -> String {
-    plain(&text.replace('\n', " ")).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
-}
-
-fn code(text: &str) -> String {
-    format!("<code>{}</code>", cell(text))
 }

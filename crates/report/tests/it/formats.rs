@@ -91,10 +91,20 @@ fn a_step_summary_says_what_did_not_pass() {
     let summary = mixed();
     let text = render::github(&summary);
     assert!(text.starts_with("## ✗ FAIL erlmcp stress\n"), "{text}");
-    assert!(text.contains("| Error Rate | &lt; 0.05% | 0.100% | ✗ FAIL |"), "{text}");
+    assert!(text.contains("| Error Rate | < 0.05% | 0.100% | ✗ FAIL |"), "{text}");
     let table = text.split("### What did not pass").nth(1).expect("a table").split("<details>").next().expect("rows");
     let open = summary.checks.len() - counted(&summary, |verdict| *verdict == Verdict::Pass);
     assert_eq!(table.lines().filter(|line| line.starts_with("| ")).count(), open + 1);
+}
+
+#[test]
+fn a_step_summary_has_no_markup_of_a_record() {
+    let mut summary = mixed();
+    summary.configuration.as_mut().expect("it is known").target = "http://a/`![x](http://b)<img>".into();
+    summary.readiness.against = vec!["![x](http://b) <img>".into()];
+    let text = render::github(&summary);
+    assert!(text.contains("`` http://a/`![x](http://b)<img> ``"), "{text}");
+    assert!(text.contains(r"- ![x\](http://b) &lt;img>"), "{text}");
 }
 
 #[test]
