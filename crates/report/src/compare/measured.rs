@@ -185,3 +185,26 @@ fn percent(first: f64, second: f64) -> f64 {
         false => (second - first) / first.abs() * 100.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Standing;
+
+    /// Also where chance has put all draws on one side, and of nothing.
+    #[test]
+    fn equal_figures_are_neither_better_nor_worse() {
+        let measured = |value: f64, drawn: f64| Measured { value: Ok(value), draws: vec![drawn; 80] };
+        for (value, first, second) in
+            [(5.0, 5.0, 5.0), (5.0, 4.0, 6.0), (5.0, 6.0, 4.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)]
+        {
+            for as_points in [true, false] {
+                let found =
+                    difference(&measured(value, first), &measured(value, second), as_points).expect("both are known");
+                assert!(found.estimate == 0.0 && found.low <= 0.0 && found.high >= 0.0, "{found:?}");
+                assert_eq!(Figure::Mean.standing(Some(found)), Standing::CantTell);
+                assert_eq!(Figure::Throughput.standing(Some(found)), Standing::CantTell);
+            }
+        }
+    }
+}

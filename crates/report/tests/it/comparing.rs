@@ -79,6 +79,12 @@ fn a_run_does_not_differ_from_itself() {
         assert_eq!(row.changes[0].standing, Standing::CantTell, "{row:?}");
         assert!(matches!(row.values[..], [Found::Value(_), Found::Value(_)]), "{row:?}");
     }
+    for view in [text(&found), markdown(&found), compared_html(&found)] {
+        assert!(
+            !["NaN", ">better<", "  better", "  worse", ">worse<"].iter().any(|word| view.contains(word)),
+            "{view}"
+        );
+    }
     assert!(found.conditions.iter().all(|judged| judged.verdict == Verdict::Pass), "{:?}", found.conditions);
     assert_eq!(found.exit_code(), ExitCode::Pass);
     assert!(found.notes.iter().any(|note| note.starts_with("one run a side")), "{:?}", found.notes);
