@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use erlmcp_record::plain_json;
+use erlmcp_report::plural;
 use erlmcp_server::cluster::{self, ClusterConfig, Machine, Request, Started, Stopped, default_control_path};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -18,12 +20,12 @@ pub(crate) fn run(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         None => supervise(args),
         Some(ClusterCommand::Status { at, json }) => {
             let answer = cluster::ask(&control(at), &Request::Status)?;
-            console::line(if json { answer.to_string() } else { status::table(&answer) });
+            console::line(if json { plain_json(&answer.to_string()) } else { status::table(&answer) });
             Ok(ExitCode::SUCCESS)
         }
         Some(ClusterCommand::Scale { replicas, at }) => {
             cluster::ask(&control(at), &Request::Scale { replicas })?;
-            console::line(format_args!("{replicas} replica{}", if replicas == 1 { "" } else { "s" }));
+            console::line(plural(u64::from(replicas), "replica"));
             Ok(ExitCode::SUCCESS)
         }
         Some(ClusterCommand::Update { program, at }) => {
@@ -32,7 +34,8 @@ pub(crate) fn run(args: ClusterArgs) -> anyhow::Result<ExitCode> {
                 None => std::env::current_exe().context("cannot find this program")?,
             };
             let answer = cluster::ask(&control(at), &Request::Update { program: program.clone() })?;
-            console::line(format_args!("{} replicas run {}", answer["replicas"], program.display()));
+            let replicas = plural(answer["replicas"].as_u64().unwrap_or_default(), "replica");
+            console::line(format_args!("{} runs in {replicas}", program.display()));
             Ok(ExitCode::SUCCESS)
         }
         Some(ClusterCommand::Stop { at }) => {

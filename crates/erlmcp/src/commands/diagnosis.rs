@@ -1,6 +1,7 @@
 //! What a doctor has found, for people and for machines.
 
 use erlmcp_orchestrator::{Complaint, Diagnosis, Finding, Weight};
+use erlmcp_record::{plain, plain_json};
 use erlmcp_report::plural;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ pub(super) fn json(found: &Diagnosis) -> serde_json::Result<String> {
     if let (Value::Object(all), Value::Object(more)) = (&mut value, serde_json::to_value(found)?) {
         all.extend(more);
     }
-    Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
+    Ok(plain_json(&serde_json::to_string_pretty(&value)?) + "\n")
 }
 
 pub(super) fn text(found: &Diagnosis, is_coloured: bool) -> String {
@@ -69,11 +70,6 @@ fn closing(found: &Diagnosis) -> String {
     }
 }
 
-/// One line, without anything by which a server could play with a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +116,7 @@ mod tests {
                    $ sudo sysctl -w net.core.somaxconn=65535
 
         The target
-          stops    MCP: not  [31mMCP [not-mcp]
+          stops    MCP: not \u{1b}[31mMCP [not-mcp]
                    no request is answered
                    $ a
                    $ b

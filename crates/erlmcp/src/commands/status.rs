@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use erlmcp_record::plain;
 use erlmcp_report::mebibytes;
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ pub(super) fn table(answer: &Value) -> String {
             text_of(&machines["machine"]["database"])
         );
         if let Some(why) = machines["machine"]["why"].as_str() {
-            let _ = write!(text, ": {why}");
+            let _ = write!(text, ": {}", plain(why));
         }
         machines["peers"].as_array().into_iter().flatten().for_each(|peer| write_peer(&mut text, peer));
     }
@@ -77,7 +78,7 @@ fn text_of(value: &Value) -> String {
     match value {
         Value::Null => "-".to_string(),
         // Another machine may have put anything into it.
-        Value::String(text) => text.replace(char::is_control, "?"),
+        Value::String(text) => plain(text),
         other => other.to_string(),
     }
 }
@@ -118,13 +119,13 @@ replica  address           state          pid connections     requests   queue  
       1  127.0.0.11:8080   ready            8        8000           42       3  11.8 MiB        0  0.2.0
       2  127.0.0.12:8080   backoff          -           -            -       -         -        2  -";
         assert_eq!(table(&answer), expected);
-        let peer = json!({"name": "west", "address": "10.0.0.2:8080", "state": "silent", "members": 2, "replicas": 3,
+        let peer = json!({"name": "we\u{1b}st", "address": "10.0.0.2:8080", "state": "silent", "members": 2, "replicas": 3,
             "version": "0.1.0", "last_seen_ms": 4_100, "same_key": false});
         let machine = json!({"name": "east", "database": "away", "why": "connection refused"});
         let answer = json!({"machines": {"machine": machine, "peers": [peer]}});
         let expected = "\
 machine east, database away: connection refused
-  west at 10.0.0.2:8080: silent, 2 of 3 replicas are members, version 0.1.0, seen 4100 ms ago, another session key: shares \
+  we\\u{1b}st at 10.0.0.2:8080: silent, 2 of 3 replicas are members, version 0.1.0, seen 4100 ms ago, another session key: shares \
 operations alone";
         assert!(table(&answer).ends_with(expected), "{}", table(&answer));
     }
