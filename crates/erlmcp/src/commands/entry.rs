@@ -47,7 +47,7 @@ impl EntryArgs {
     /// Refuses to listen for other machines without asking who comes.
     pub(super) fn may_listen(&self, addresses: &[SocketAddr]) -> anyhow::Result<()> {
         let asks = self.tokens.is_some() || self.jwks.is_some();
-        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+        match open(addresses) {
             Some(open) if !asks && !self.insecure_open => bail!(
                 "{open} is not this machine alone, and nobody would be asked for a token: give --tokens or --jwks, \
                  or say --insecure-open where whoever can reach it may use it"
@@ -58,7 +58,7 @@ impl EntryArgs {
 
     /// The same for what operators look at: nobody is asked for a token there in any case.
     pub(super) fn may_show(&self, addresses: &[SocketAddr]) -> anyhow::Result<()> {
-        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+        match open(addresses) {
             Some(open) if !self.insecure_open => bail!(
                 "{open} is not this machine alone, and nobody is asked for a token at --admin-listen: name an address of \
                  this machine, or say --insecure-open where whoever can reach it may look"
@@ -66,6 +66,11 @@ impl EntryArgs {
             _ => Ok(()),
         }
     }
+}
+
+/// The first address that other machines may reach.
+fn open(addresses: &[SocketAddr]) -> Option<&SocketAddr> {
+    addresses.iter().find(|address| !address.ip().is_loopback())
 }
 
 pub(crate) fn token(args: &TokenArgs) -> anyhow::Result<ExitCode> {
