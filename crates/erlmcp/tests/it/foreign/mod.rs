@@ -138,8 +138,9 @@ fn text(result: &CallToolResult) -> &str {
     &result.content[0].as_text().unwrap_or_else(|| panic!("no text: {result:?}")).text
 }
 
+/// No call of it ends by the server's own timeout.
 fn cluster(folder: &Path) -> Cluster {
-    Cluster::start_with(folder, 3, &["--fixtures", "conformance"])
+    Cluster::start_with(folder, 3, &["--fixtures", "conformance", "--limit", "call_timeout_ms=600000"])
 }
 
 async fn in_time<T>(what: &str, doing: impl Future<Output = T>) -> T {

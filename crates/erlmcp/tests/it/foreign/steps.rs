@@ -157,7 +157,6 @@ async fn cancel(peer: &Peer, cluster: &Cluster) {
     let calling = start_slow(peer).await;
     let is_busy = |figures: &serde_json::Value| figures["queue"]["workers_active"] == 1;
     one_with(cluster, "a worker", is_busy).await;
-    let began = std::time::Instant::now();
     in_time("cancelling", calling.cancel(Some("enough".to_string()))).await.expect("it is told");
     in_time("the end of the work", async {
         while !replicas_with(cluster, is_busy).is_empty() {
@@ -165,14 +164,13 @@ async fn cancel(peer: &Peer, cluster: &Cluster) {
         }
     })
     .await;
-    assert!(began.elapsed() < std::time::Duration::from_secs(50), "it was not cancelled, it has ended by itself");
     let next = peer.call("test_simple_text", json!({})).await;
     assert!(text(&next).starts_with("This is"), "the next call works");
 }
 
-/// A call that takes a minute where nothing ends it.
+/// A call that takes far longer than a test has patience, where nothing ends it.
 pub(super) async fn start_slow(peer: &Peer) -> RequestHandle<RoleClient> {
-    let slow = CallToolRequest::new(call("slow_compute", json!({"seconds": 60, "label": "slow"})));
+    let slow = CallToolRequest::new(call("slow_compute", json!({"seconds": 600, "label": "slow"})));
     let options = PeerRequestOptions::no_options();
     let calling = peer.client.send_cancellable_request(ClientRequest::CallToolRequest(slow), options);
     in_time("the call", calling).await.expect("it is sent")
