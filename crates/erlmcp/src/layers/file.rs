@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::options::{Given, Opt, of_file, options};
-use super::{Origin, Said};
+use super::{Origin, Setting};
 
 const BYTES_MAX: usize = 1 << 20;
 const HINT: &str = "erlmcp config --print > plan.toml makes a file to start from";
@@ -23,7 +23,7 @@ type Line<'a, 'i> = (&'a Spanned<Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 ///
 /// # Errors
 /// A sentence with the line, also about what it says for other commands.
-pub(super) fn read(file: &Path, root: &Command, path: &[String]) -> Result<Vec<Said>, String> {
+pub(super) fn read(file: &Path, root: &Command, path: &[String]) -> Result<Vec<Setting>, String> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {name}: {error}; {HINT}"))?;
     if text.len() > BYTES_MAX {
@@ -32,7 +32,7 @@ pub(super) fn read(file: &Path, root: &Command, path: &[String]) -> Result<Vec<S
     said(&name, &text, root, path)
 }
 
-pub(super) fn said(name: &str, text: &str, root: &Command, path: &[String]) -> Result<Vec<Said>, String> {
+pub(super) fn said(name: &str, text: &str, root: &Command, path: &[String]) -> Result<Vec<Setting>, String> {
     let reader = Reader { name, text, root, path };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
@@ -42,7 +42,7 @@ pub(super) fn said(name: &str, text: &str, root: &Command, path: &[String]) -> R
     reader.table(table.get_ref(), root, &mut Vec::new(), &mut found)?;
     // What stands in the table of the command goes over what stands at the top.
     found.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
-    let mut all: Vec<Said> = Vec::new();
+    let mut all: Vec<Setting> = Vec::new();
     for (_, one) in found {
         if !all.iter().any(|other| other.id == one.id) {
             all.push(one);
@@ -74,7 +74,7 @@ impl Reader<'_> {
         table: &DeTable<'_>,
         command: &Command,
         at: &mut Vec<String>,
-        found: &mut Vec<(usize, Said)>,
+        found: &mut Vec<(usize, Setting)>,
     ) -> Result<(), String> {
         let mut lines: Vec<Line<'_, '_>> = table.iter().collect();
         lines.sort_by_key(|(key, _)| key.span().start);
@@ -97,7 +97,7 @@ impl Reader<'_> {
             let given = given(option, value.get_ref()).map_err(|why| self.wrong(place, &format!("{asked} {why}")))?;
             if counts {
                 let origin = Origin::File { name: self.name.into(), line: self.line_of(place) };
-                found.push((at.len(), Said { id: option.arg.get_id().to_string(), given, origin }));
+                found.push((at.len(), Setting { id: option.arg.get_id().to_string(), given, origin }));
             }
         }
         Ok(())

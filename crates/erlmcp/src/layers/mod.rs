@@ -46,7 +46,7 @@ impl std::fmt::Display for Origin {
 
 /// What one layer says of one option.
 #[derive(Debug, Clone)]
-struct Said {
+struct Setting {
     /// The option's id.
     id: String,
     given: Given,
@@ -204,11 +204,11 @@ fn layered(
 }
 
 /// Two that one layer says, and that exclude each other; what is said above is not asked.
-fn clash<'a>(leaf: &Command, layer: &'a [Said], above: &[String]) -> Option<(&'a Said, &'a Said)> {
-    let counts = |one: &&Said| {
+fn clash<'a>(leaf: &Command, layer: &'a [Setting], above: &[String]) -> Option<(&'a Setting, &'a Setting)> {
+    let counts = |one: &&Setting| {
         one.given != Given::Switch(false) && !above.iter().any(|id| *id == one.id || excluded(leaf, &one.id, id))
     };
-    let all: Vec<&Said> = layer.iter().filter(counts).collect();
+    let all: Vec<&Setting> = layer.iter().filter(counts).collect();
     all.iter().enumerate().find_map(|(at, one)| {
         let other = all[at + 1..].iter().find(|other| excluded(leaf, &one.id, &other.id))?;
         Some((*one, *other))
@@ -246,7 +246,7 @@ fn is_of_a_program(leaf: &Command, matches: &ArgMatches) -> bool {
 }
 
 /// A value that the option does not take is told with the place where it was said.
-fn check(root: &Command, path: &[String], option: &Opt<'_>, said: &Said) -> Result<(), Refused> {
+fn check(root: &Command, path: &[String], option: &Opt<'_>, said: &Setting) -> Result<(), Refused> {
     let mut words: Vec<OsString> =
         std::iter::once("erlmcp").chain(path.iter().map(String::as_str)).map(Into::into).collect();
     add(&mut words, option, &said.given);

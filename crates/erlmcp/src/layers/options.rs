@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{FILE, Origin, Said};
+use super::{FILE, Origin, Setting};
 
 /// What starts the name of each variable.
 const PREFIX: &str = "ERLMCP_";
@@ -83,7 +83,10 @@ pub(super) fn excluded(leaf: &Command, one: &str, other: &str) -> bool {
 }
 
 /// What variables say. An empty one says nothing; values of a repeatable option stand on lines of their own.
-pub(super) fn variables(options: &[Opt<'_>], variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<Said>, String> {
+pub(super) fn variables(
+    options: &[Opt<'_>],
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Vec<Setting>, String> {
     let mut all = Vec::new();
     for option in options.iter().filter(|option| option.arg.get_id() != FILE) {
         let name = option.variable();
@@ -96,7 +99,7 @@ pub(super) fn variables(options: &[Opt<'_>], variable: &dyn Fn(&str) -> Option<O
                 Some(text) if option.is_repeatable() => Given::Values(text.lines().map(OsString::from).collect()),
                 _ => Given::Values(vec![value]),
             };
-        all.push(Said { id: option.arg.get_id().to_string(), given, origin: Origin::Variable(name) });
+        all.push(Setting { id: option.arg.get_id().to_string(), given, origin: Origin::Variable(name) });
     }
     Ok(all)
 }

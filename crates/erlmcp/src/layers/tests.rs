@@ -61,7 +61,7 @@ fn sample(command: &str, option: &Opt<'_>) -> &'static str {
     let root = lenient(Args::command());
     let is_taken = |value: &&&str| {
         let given = Given::Values(vec![value.into()]);
-        let said = Said { id: option.arg.get_id().to_string(), given, origin: Origin::Variable("X".into()) };
+        let said = Setting { id: option.arg.get_id().to_string(), given, origin: Origin::Variable("X".into()) };
         check(&root, &[command.to_string()], option, &said).is_ok()
     };
     CANDIDATES.iter().find(is_taken).unwrap_or_else(|| panic!("no candidate is a value of {}", option.key))
