@@ -18,7 +18,7 @@ pub(crate) struct DiscoverArgs {
     #[arg(long, value_enum, default_value_t = Era::Auto)]
     pub(crate) era: Era,
     /// How long a stream is watched for keep-alives; 0s: not at all
-    #[arg(long, value_name = "DURATION", default_value = "35s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "35s", value_parser = parse_duration)]
     pub(crate) keep_alive_wait: Duration,
     #[command(flatten)]
     pub(crate) reaching: ReachingArgs,

@@ -7,6 +7,7 @@ use anyhow::Context;
 use erlmcp_load::agent::{self, AgentConfig, AgentError, AgentOrigin, JoinTls};
 
 use super::joining::{pem, token};
+use super::refused;
 use crate::args::AgentArgs;
 use crate::exit;
 use crate::turns::take_long_turns;
@@ -19,10 +20,7 @@ pub(crate) fn run(args: AgentArgs) -> anyhow::Result<ExitCode> {
         Some(index) => of_a_run(args.join, index)?,
         None => match joining(&args) {
             Ok(config) => config,
-            Err(error) => {
-                eprintln!("erlmcp: {error:#}");
-                return Ok(exit::code(exit::USAGE));
-            }
+            Err(error) => return Ok(refused(&error)),
         },
     };
     take_long_turns();

@@ -4,23 +4,21 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use erlmcp_orchestrator::{AutoscaleConfig, AutoscaleEvent, Place, Policy, SwarmService};
+use erlmcp_report::plural;
 use erlmcp_server::cluster::default_control_path;
 use tokio::sync::mpsc;
 
 use super::opening::docker_socket;
 use super::reaching::bearer_of;
+use super::{failed, refused};
 use crate::args::AutoscaleArgs;
 use crate::console;
-use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
     let is_dry = args.dry_run;
     let config = match config(args) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("erlmcp: {error:#}");
-            return Ok(code(USAGE));
-        }
+        Err(error) => return Ok(refused(&error)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
@@ -35,13 +33,7 @@ pub(crate) fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
         saying.await?;
         anyhow::Ok(ended)
     })?;
-    match ended {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => {
-            eprintln!("erlmcp: {error}");
-            Ok(code(error.exit_code()))
-        }
-    }
+    Ok(ended.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS))
 }
 
 fn config(args: AutoscaleArgs) -> anyhow::Result<AutoscaleConfig> {
@@ -70,12 +62,19 @@ fn config(args: AutoscaleArgs) -> anyhow::Result<AutoscaleConfig> {
 fn say(event: &AutoscaleEvent, is_dry: bool) {
     match event {
         AutoscaleEvent::Begun(load) => console::line(format_args!(
-            "{} replicas, {} connections, {} of {} places of the queue taken",
-            load.replicas, load.connections, load.queue_depth, load.queue_limit
+            "{}, {} connections, {} of {} places of the queue taken",
+            plural(u64::from(load.replicas), "replica"),
+            load.connections,
+            load.queue_depth,
+            load.queue_limit
         )),
         AutoscaleEvent::Scaled { from, change } => {
             let would = if is_dry { "would go " } else { "" };
-            console::line(format_args!("{would}from {from} to {} replicas: {}", change.to, change.why));
+            console::line(format_args!(
+                "{would}from {from} to {}: {}",
+                plural(u64::from(change.to), "replica"),
+                change.why
+            ));
         }
         AutoscaleEvent::Failed(why) => eprintln!("erlmcp: {why}"),
     }

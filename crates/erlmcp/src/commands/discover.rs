@@ -4,21 +4,16 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use erlmcp_orchestrator::DiscoverConfig;
-use erlmcp_record::plain;
 
-use super::survey;
+use super::{failed, refused, survey};
 use crate::args::DiscoverArgs;
 use crate::console;
-use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
-    let (json, watch, config) = (args.json, args.keep_alive_wait, config(args));
-    let config = match config {
+    let (json, watch) = (args.json, args.keep_alive_wait);
+    let config = match config(args) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("erlmcp: {error:#}");
-            return Ok(code(USAGE));
-        }
+        Err(error) => return Ok(refused(&error)),
     };
     if !watch.is_zero() && std::io::stderr().is_terminal() {
         let seconds = watch.as_secs_f64();
@@ -31,10 +26,7 @@ pub(crate) fn run(args: DiscoverArgs) -> anyhow::Result<ExitCode> {
             console::print(&text);
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => {
-            eprintln!("erlmcp: {}", plain(&error.to_string()));
-            Ok(code(error.exit_code()))
-        }
+        Err(error) => Ok(failed(&error)),
     }
 }
 

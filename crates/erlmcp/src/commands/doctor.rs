@@ -5,20 +5,17 @@ use std::process::ExitCode;
 
 use erlmcp_orchestrator::{Diagnosis, DoctorConfig, StressConfig, ToolCall, Weight, doctor};
 
-use super::diagnosis;
+use super::{diagnosis, failed, refused};
 use crate::args::DoctorArgs;
 use crate::console;
-use crate::exit::{ERROR, STOPS, USAGE, code};
+use crate::exit::{ERROR, STOPS, code};
 use crate::layers;
 
 pub(crate) fn run(args: DoctorArgs, has_color: bool) -> anyhow::Result<ExitCode> {
     let as_json = args.json;
     let config = match config(args) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("erlmcp: {error:#}");
-            return Ok(code(USAGE));
-        }
+        Err(error) => return Ok(refused(&error)),
     };
     if config.run.target.is_some() && config.load.is_some() && std::io::stderr().is_terminal() {
         eprintln!("looking at the machine and at the target, with a short load (--load 0s leaves that out) ...");
@@ -35,10 +32,7 @@ pub(crate) fn run(args: DoctorArgs, has_color: bool) -> anyhow::Result<ExitCode>
             console::print(&text);
             Ok(code(exit_code(&found)))
         }
-        Err(error) => {
-            eprintln!("erlmcp: {error}");
-            Ok(code(error.exit_code()))
-        }
+        Err(error) => Ok(failed(&error)),
     }
 }
 

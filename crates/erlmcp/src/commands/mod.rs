@@ -34,3 +34,22 @@ mod survey;
 mod telemetry;
 pub(crate) mod watch;
 pub(crate) mod watchdog;
+
+use std::process::ExitCode;
+
+use erlmcp_orchestrator::StressError;
+use erlmcp_record::plain;
+
+use crate::exit::{USAGE, code};
+
+/// Says why what was typed, or a file that it names, cannot be run; how the process ends.
+fn refused(error: &anyhow::Error) -> ExitCode {
+    eprintln!("erlmcp: {error:#}");
+    code(USAGE)
+}
+
+/// Says why nothing came of it, which may be a target's own words; how the process ends.
+fn failed(error: &StressError) -> ExitCode {
+    eprintln!("erlmcp: {}", plain(&error.to_string()));
+    code(error.exit_code())
+}

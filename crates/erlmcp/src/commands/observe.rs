@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use erlmcp_orchestrator::{Opened, StressError};
+use erlmcp_orchestrator::Opened;
 use erlmcp_record::{ClusterSample, Entry, JournalTail};
 use erlmcp_report::board::{Board, table};
 use erlmcp_report::bundle::unpack;
@@ -13,6 +13,7 @@ use erlmcp_report::live::Event;
 use erlmcp_report::retelling::Retelling;
 use tokio::sync::mpsc::{Receiver, channel};
 
+use super::failed;
 use crate::args::ObserveArgs;
 use crate::clock::ScreenClock;
 use crate::console;
@@ -63,7 +64,7 @@ fn on_a_page(what: &str, port: Option<u16>) -> anyhow::Result<ExitCode> {
         let cancel = crate::interrupt::watch()?;
         anyhow::Ok(erlmcp_orchestrator::observe_on_a_page(what, port.unwrap_or(0), opened, cancel).await)
     });
-    observed?.map_or_else(failed, |()| Ok(ExitCode::SUCCESS))
+    Ok(observed?.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS))
 }
 
 /// Follows the journal as far as it is written; the time on the screen is the run's.
@@ -124,12 +125,7 @@ fn of_server(url: &str, once: bool) -> anyhow::Result<ExitCode> {
         Err(_) => anyhow::bail!("the view has ended with an internal error"),
         Ok(shown) => shown?,
     }
-    observed?.map_or_else(failed, |()| Ok(ExitCode::SUCCESS))
-}
-
-fn failed(error: StressError) -> anyhow::Result<ExitCode> {
-    eprintln!("erlmcp: {error}");
-    Ok(code(error.exit_code()))
+    Ok(observed?.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS))
 }
 
 fn print_table(title: String, mut taken: Receiver<ClusterSample>) -> anyhow::Result<()> {

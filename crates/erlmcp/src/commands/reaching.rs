@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use crate::args::{Era, ReachingArgs};
 
 /// In the place of a secret.
-const HIDDEN: &str = "<hidden>";
+pub(super) const HIDDEN: &str = "<hidden>";
 /// A token that is longer does not fit a server's head.
 const TOKEN_MAX: usize = 16 * 1024;
 /// All of them go to each agent in one message.

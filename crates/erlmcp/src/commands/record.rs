@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 
+use super::refused;
 use crate::args::RecordArgs;
 use crate::console;
-use crate::exit::{USAGE, code};
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     match record(args) {
@@ -16,10 +16,7 @@ pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
             console::line(format_args!("{requests} requests of {seconds:.1} s are in {}", args.output.display()));
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => {
-            eprintln!("erlmcp: {error:#}");
-            Ok(code(USAGE))
-        }
+        Err(error) => Ok(refused(&error)),
     }
 }
 

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use erlmcp_orchestrator::{FaultList, StressConfig, ToolCall, Workload};
 
+use super::{failed, refused};
 use crate::args::{Sessions, ShowArgs, StressArgs};
 use crate::console::Console;
 use crate::exit::{INCONCLUSIVE, USAGE, code};
@@ -26,10 +27,7 @@ pub(super) fn run_to_end(config: anyhow::Result<StressConfig>, show: ShowArgs) -
             return Ok(code(USAGE));
         }
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("erlmcp: {error:#}");
-            return Ok(code(USAGE));
-        }
+        Err(error) => return Ok(refused(&error)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (events, mut received) = tokio::sync::mpsc::channel(64);
@@ -56,10 +54,7 @@ pub(super) fn run_to_end(config: anyhow::Result<StressConfig>, show: ShowArgs) -
     match outcome? {
         Ok(outcome) if outcome.exit_code == INCONCLUSIVE && show.inconclusive_ok => Ok(ExitCode::SUCCESS),
         Ok(outcome) => Ok(code(outcome.exit_code)),
-        Err(error) => {
-            eprintln!("erlmcp: {error}");
-            Ok(code(error.exit_code()))
-        }
+        Err(error) => Ok(failed(&error)),
     }
 }
 

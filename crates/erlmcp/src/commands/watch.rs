@@ -5,18 +5,17 @@ use std::process::ExitCode;
 use erlmcp_orchestrator::{ExitOn, StressConfig, ToolCall, WatchConfig, WatchEvent, Webhook};
 use erlmcp_report::watch::count_line;
 
+use super::reaching::HIDDEN;
+use super::{failed, refused};
 use crate::args::{WatchArgs, WatchExitOn};
-use crate::console;
-use crate::exit::{USAGE, code};
+use crate::exit::code;
+use crate::{console, layers};
 
 pub(crate) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let json = args.json;
     let config = match config(args) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("erlmcp: {error:#}");
-            return Ok(code(USAGE));
-        }
+        Err(error) => return Ok(refused(&error)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (events, mut told) = tokio::sync::mpsc::channel(64);
@@ -41,10 +40,7 @@ pub(crate) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             }
             Ok(code(watched.exit_code))
         }
-        Err(error) => {
-            eprintln!("erlmcp: {error}");
-            Ok(code(error.exit_code()))
-        }
+        Err(error) => Ok(failed(&error)),
     }
 }
 
@@ -65,7 +61,7 @@ fn show(event: &WatchEvent, json: bool) {
 
 fn config(args: WatchArgs) -> anyhow::Result<WatchConfig> {
     let webhook = args.webhook.as_deref().map(Webhook::parse).transpose()?;
-    let command_line = args.reaching.without_secrets(std::env::args());
+    let command_line = args.reaching.without_secrets(layers::effective());
     Ok(WatchConfig {
         slo: args.slo,
         every: args.every,
@@ -104,7 +100,7 @@ fn config(args: WatchArgs) -> anyhow::Result<WatchConfig> {
 /// The address of a webhook is mostly its key.
 fn without_webhook(command_line: Vec<String>, webhook: Option<&str>) -> Vec<String> {
     let Some(webhook) = webhook.filter(|webhook| !webhook.is_empty()) else { return command_line };
-    command_line.into_iter().map(|word| word.replace(webhook, "<hidden>")).collect()
+    command_line.into_iter().map(|word| word.replace(webhook, HIDDEN)).collect()
 }
 
 #[cfg(test)]
