@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use erlmcp_orchestrator::{ExitOn, StressConfig, ToolCall, WatchConfig, WatchEvent, Webhook};
+use erlmcp_report::plural;
 use erlmcp_report::watch::count_line;
 
 use super::reaching::HIDDEN;
@@ -52,8 +53,9 @@ fn show(event: &WatchEvent, json: bool) {
         WatchEvent::Begun { .. } if json => {}
         WatchEvent::Begun { folder, known, check } => {
             console::line(format_args!(
-                "Watching with {check}; history in {} ({known} checks known)",
-                folder.display()
+                "Watching with {check}; history in {} ({} known)",
+                folder.display(),
+                plural(*known as u64, "check")
             ));
         }
     }

@@ -77,13 +77,15 @@ fn a_server_that_turns_slow_is_told_of() {
     let good = watch(&["--once"]).end();
     assert_eq!(good.code, 0, "{}", good.said());
     assert!(good.output.contains("(0 checks known)") && good.output.contains("  kept "), "{}", good.said());
-    assert!(good.output.contains("1 checks of this load, and it takes 6"), "{}", good.said());
+    assert!(good.output.contains("1 check of this load, and it takes 6"), "{}", good.said());
     assert_eq!(history(folder.path())[0]["planned"], 20);
 
     go_back_in_time(folder.path());
     target.turns_slow(Duration::from_millis(800));
     let (hook, posted) = webhook();
-    let started = watch(&["--every", "1h", "--webhook", &hook]);
+    let file = folder.path().join("watch.toml");
+    std::fs::write(&file, format!("webhook = {hook:?}\n")).expect("written");
+    let started = watch(&["--every", "1h", "--config", file.to_str().expect("text")]);
     let (head, told) = posted.recv_timeout(Duration::from_secs(120)).expect("the second try is taken");
     let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
     kill_process(pid, Signal::INT).expect("it runs");
@@ -104,5 +106,6 @@ fn a_server_that_turns_slow_is_told_of() {
     assert_eq!(observed.code, 0, "{}", observed.said());
     assert!(observed.output.contains("3. Sustained Load: "), "{}", observed.said());
     let journal = std::fs::read_to_string(record.join("journal.jsonl")).expect("a record");
+    assert!(journal.contains("--webhook=<hidden>"), "what the file said is in the record: {journal}");
     assert!(!journal.contains("s3cret") && !stopped.said().contains("s3cret"), "the webhook's key is nowhere");
 }

@@ -1,4 +1,4 @@
-use super::prose::{cell, code, prose};
+use super::{cell, code, prose};
 use crate::verdict::{Check, Verdict};
 use crate::{FaultLine, Summary, format, summary};
 

@@ -153,13 +153,9 @@ fn longest_stall(sustained: &Sustained<'_>, limit_ms: f64, colocated: bool) -> E
         let worked = format::ms(worked_ms);
         format!("no turn of a loop used more than {worked} of CPU: it waited for a core, which the load uses, too")
     });
-    Evidence::of(
-        Some(Estimate::ms(us)),
-        seen,
-        "seconds",
-        "the longest time that a shard's loop did not poll, sampled once a second",
-    )
-    .doubted(gaps)
-    .excused(waited)
-    .advised("a shard had no core or ran something long: see the CPU, and move slow tools to the queue")
+    let source = "the longest time that a shard's loop did not poll, sampled once a second";
+    Evidence::of(Some(Estimate::ms(us)), seen, "seconds", source)
+        .doubted(gaps)
+        .excused(waited)
+        .advised("a shard had no core or ran something long: see the CPU, and move slow tools to the queue")
 }

@@ -115,7 +115,8 @@ pub fn count_line(count: &Count, history: &History) -> String {
         );
     }
     if let Some((found, needed)) = history.too_few() {
-        text += &format!("\nWhether anything changed is not known: {found} checks of this load, and it takes {needed}");
+        let found = format::plural(found as u64, "check");
+        text += &format!("\nWhether anything changed is not known: {found} of this load, and it takes {needed}");
     }
     text
 }
