@@ -98,7 +98,11 @@ impl<N: Net> Shard<N> {
             self.take(token, &[], self.now_ns);
             self.flush(token.key);
         }
-        if self.find(token).is_some_and(|connection| connection.may_read() && connection.unread) {
+        let Some(connection) = self.find(token) else { return };
+        if connection.ended && connection.output.is_none() && connection.ends_with_its_client() {
+            // Its end was seen while a call of a session had it; what came behind that has nobody to answer to.
+            self.close(token.key);
+        } else if connection.may_read() && connection.unread {
             // Not here and now: whoever resumes may be in the middle of reading.
             self.again.push_back(token);
         }
