@@ -96,7 +96,7 @@ impl Checker {
         validation.set_audience(&[&self.config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = decode::<Claims>(token, &key.key, &validation).map_err(|_| Untrusted::Bad)?.claims;
-        if claims.sub.is_empty() || claims.sub.len() > 256 {
+        if claims.sub.is_empty() || claims.sub.len() > 256 || claims.sub.chars().any(char::is_control) {
             return Err(Untrusted::Bad);
         }
         let scopes = scopes(&claims.scope).chain(scopes(&claims.scp)).map(Into::into).collect();

@@ -116,12 +116,17 @@ fn write_late(operations: &Arc<Operations>, command: Command) -> super::keeper::
     super::keeper::Reply { outcome: Answered::Stored, result: None }
 }
 
-/// A result as it is kept. One that is too long is not: then it says so, for good. None where the effect is too long,
-/// which so never comes about.
+/// A result as it is kept. One that is too long is not: then it says so, for good. None where the effect is too long or no
+/// text of PostgreSQL, which so never comes about.
 fn kept(ran: Ran, bytes_max: usize) -> Option<Happened> {
     let Ran { fields, effect, .. } = ran;
     if let Some(length) = effect.as_ref().map(|effect| effect.len()).filter(|length| *length > CONTENT_BYTES_MAX) {
         tracing::error!("a tool's effect of {length} bytes is not kept: there may be {CONTENT_BYTES_MAX}");
+        return None;
+    }
+    // PostgreSQL takes no such character; what is kept must not depend on the store.
+    if effect.as_ref().is_some_and(|effect| effect.contains('\0')) {
+        tracing::error!("a tool's effect is not kept: it holds U+0000");
         return None;
     }
     let mut object = Vec::with_capacity(fields.len() + 2);
@@ -260,6 +265,7 @@ mod tests {
             effect: Some("x".repeat(effect).into()),
         };
         assert_eq!(kept(ran(1, CONTENT_BYTES_MAX + 1), CONTENT_BYTES_MAX), None);
+        assert_eq!(kept(Ran { effect: Some("\0".into()), ..ran(1, 1) }, CONTENT_BYTES_MAX), None);
         let Some(Happened::Ran { result, .. }) = kept(ran(CONTENT_BYTES_MAX, 1), CONTENT_BYTES_MAX) else {
             panic!("it is kept")
         };

@@ -64,6 +64,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whoever has the claim has no use for it any more.
+    pub(crate) fn ends_a_claim(&self) -> bool {
+        matches!(self, Self::Finish { .. } | Self::Abandon { .. })
+    }
+
     pub(crate) fn key(&self) -> &Key {
         match self {
             Self::Claim { key, .. } | Self::Finish { key, .. } | Self::Abandon { key, .. } | Self::Ask { key, .. } => {

@@ -147,12 +147,11 @@ impl<S: Store> Deciding for Keeper<S> {
 
     fn sweep(&mut self, now_ns: u64) -> Result<(), StoreError> {
         self.be_sure(now_ns)?;
-        let changes = self.table.sweep(now_ns, SWEEP_MAX);
+        let (changes, swept) = self.table.sweep(now_ns, SWEEP_MAX);
         let entries: Vec<Entry<'_>> = changes.into_iter().map(|change| entry_of(0, change, None)).collect();
-        let swept = self.settle(&entries);
-        // How far it has swept can't be taken back.
-        self.in_doubt |= swept.is_err();
-        swept
+        self.settle(&entries)?;
+        self.table.let_go(swept);
+        Ok(())
     }
 }
 

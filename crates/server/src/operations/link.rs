@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub(crate) struct Link {
     news: Notify,
     /// Zero before the store has given one.
     epoch: AtomicU64,
+    /// It let somebody wait in vain, and has said nothing since.
+    is_late: AtomicBool,
     /// False while another process has this one's place at the store.
     has_place: watch::Sender<bool>,
 }
@@ -56,6 +58,7 @@ impl Link {
             unanswered: Mutex::new(Unanswered::new(unanswered_max)),
             news: Notify::new(),
             epoch: AtomicU64::new(0),
+            is_late: AtomicBool::new(false),
             has_place: watch::Sender::new(has_place),
         })
     }
@@ -84,6 +87,16 @@ impl Link {
         self.unanswered().len() as u64
     }
 
+    /// It let somebody wait in vain, and has said nothing since. What it says late counts, too: it works.
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
+    }
+
+    /// A claim has ended, and the store has not heard of it.
+    pub(crate) fn owes_an_end(&self) -> bool {
+        self.unanswered().has_ends()
+    }
+
     /// Asks the store. `Err`: it did not answer in time, or there is too much that it has not answered; a claim is then
     /// given back should it be granted, and what ends a claim is said until it is heard.
     pub(crate) async fn ask(&self, command: Command, patience: Duration) -> Result<Said, ()> {
@@ -95,7 +108,9 @@ impl Link {
             Err(_) => {
                 answer.close();
                 // It may have come between.
-                answer.try_recv().map_err(|_| ())
+                let said = answer.try_recv().map_err(|_| ());
+                self.is_late.fetch_or(said.is_err(), Ordering::Relaxed);
+                said
             }
         }
     }
@@ -194,6 +209,7 @@ impl Link {
         let mut at = 0;
         while let Some((used, number, said)) = FromStore::read(&bytes[at..]).map_err(io::Error::other)? {
             at += used;
+            self.is_late.store(false, Ordering::Relaxed);
             let said = match said {
                 FromStore::Done(reply) => Some(reply),
                 FromStore::Unavailable => None,

@@ -1,6 +1,6 @@
 //! A server's operations: the way to its store, and what is counted.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,8 +31,6 @@ pub(crate) struct Operations {
     finish_wait: Duration,
     pub(crate) result_bytes_max: usize,
     pub(crate) retry_after_min_ms: u64,
-    /// It did not answer the last question in time.
-    is_late: AtomicBool,
     /// Where the store is in this process.
     writer: Mutex<Option<(Orders, JoinHandle<()>)>>,
 }
@@ -62,7 +60,6 @@ impl Operations {
             finish_wait: Duration::from_millis(limits.store_finish_wait_ms),
             result_bytes_max: size(limits.operation_result_bytes_max),
             retry_after_min_ms: limits.retry_after_min_ms,
-            is_late: AtomicBool::new(false),
             writer: Mutex::new(writer),
         })
     }
@@ -109,8 +106,7 @@ impl Operations {
 
     /// Asks the store; none where it could not. `Err`: it did not answer in time.
     pub(crate) async fn ask(&self, command: Command) -> Result<Said, ()> {
-        let ends = matches!(command, Command::Finish { .. } | Command::Abandon { .. });
-        let patience = match (ends, self.is_late.load(Ordering::Relaxed)) {
+        let patience = match (command.ends_a_claim(), self.link.is_late()) {
             (true, _) => self.finish_wait,
             // Workers that wait for what does not come are missing elsewhere.
             (false, true) => self.wait / LATE_PART,
@@ -118,7 +114,6 @@ impl Operations {
         };
         let began_ns = monotonic_ns();
         let said = self.link.ask(command, patience).await;
-        self.is_late.store(said.is_err(), Ordering::Relaxed);
         if said.is_ok() {
             self.counts.answered_after(Duration::from_nanos(monotonic_ns().saturating_sub(began_ns)));
         }
@@ -131,9 +126,11 @@ impl Operations {
         least + monotonic_ns() / 1_000 % least
     }
 
-    /// Waits until no tool is at work for an operation, at most until `until_ns`: what they have done must be kept.
+    /// Waits until no tool is at work for an operation and the store has heard of all that have ended, at most until `until_ns`:
+    /// what they have done must be kept, and what did not start be given back.
     pub(crate) fn wait_for_the_last(&self, until_ns: u64) {
-        while self.counts.under_way.load(Ordering::Acquire) > 0 && monotonic_ns() < until_ns {
+        let is_over = || self.counts.under_way.load(Ordering::Acquire) == 0 && !self.link.owes_an_end();
+        while !is_over() && monotonic_ns() < until_ns {
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -95,6 +95,15 @@ pub(crate) struct Keep {
     pub(crate) retention_ns: u64,
 }
 
+/// What a sweep comes to, of the operations that were begun first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// So many have no results any more.
+    expired: usize,
+    /// So many of those go.
+    dropped: usize,
+}
+
 /// An undone change: what was there before.
 type Before = (Name, Option<Record>);
 
@@ -299,46 +308,50 @@ impl Table {
         self.live.get(&epoch).copied()
     }
 
-    /// Lets go of what is too old, at most `max` operations. Also to be committed, before anything else is applied.
-    pub(crate) fn sweep(&mut self, now_ns: u64, max: usize) -> Vec<Change> {
+    /// What is too old, at most `max` operations, and what has to be written of it, before anything else is applied. Once that
+    /// is committed, [`Table::let_go`] is told.
+    pub(crate) fn sweep(&mut self, now_ns: u64, max: usize) -> (Vec<Change>, Swept) {
         let mut changes = Vec::new();
+        let mut expired = self.expired;
         while changes.len() < max
-            && let Some(name) = self.order.get(self.expired).copied()
+            && let Some(name) = self.order.get(expired).copied()
         {
             let Some(record) = self.records.get(&name).copied() else { break };
             let is_old = now_ns.saturating_sub(record.at_ns) >= self.keep.retention_ns;
             if !is_old || matches!(record.state, State::Running(_)) {
                 break;
             }
-            self.expired += 1;
-            let executed = match record.state {
+            expired += 1;
+            let (event, settled) = match record.state {
                 State::Done { row, .. } => {
                     changes.push(Change::Forget(row));
-                    true
+                    (Event::Expired, Settled::Expired { executed: true })
                 }
                 // They have no result to forget.
                 State::Settled(_) => continue,
-                _ => false,
+                // It may have run, and what it did is outside.
+                State::Open(class) if !class.leaves_nothing() => (Event::Indeterminate, Settled::Indeterminate),
+                _ => (Event::Expired, Settled::Expired { executed: false }),
             };
-            let state = State::Settled(Settled::Expired { executed });
-            let row = self.write(name, Record { state, ..record }, Event::Expired, 0, u64::from(executed));
+            let ticket = u64::from(settled.executed() == Some(true));
+            let row = self.write(name, Record { state: State::Settled(settled), ..record }, event, 0, ticket);
             changes.push(Change::Write(row));
         }
-        let mut dropped = false;
-        while self.records.len() > self.keep.held_max.saturating_sub(self.keep.held_max / 16)
-            && self.expired > 0
-            && let Some(name) = self.order.pop_front()
-        {
-            self.expired -= 1;
+        let held_max = self.keep.held_max.saturating_sub(self.keep.held_max / 16);
+        let dropped = self.records.len().saturating_sub(held_max).min(expired);
+        if dropped > 0 {
+            let next = self.order.get(dropped).and_then(|name| self.records.get(name));
+            changes.push(Change::Prune(next.map_or(self.next_row, |one| one.first)));
+        }
+        (changes, Swept { expired, dropped })
+    }
+
+    /// What a sweep came to is durable.
+    pub(crate) fn let_go(&mut self, Swept { expired, dropped }: Swept) {
+        self.expired = expired - dropped;
+        for name in self.order.drain(..dropped) {
             self.records.remove(&name);
-            dropped = true;
         }
-        if dropped {
-            let first =
-                self.order.front().and_then(|name| self.records.get(name)).map_or(self.next_row, |one| one.first);
-            changes.push(Change::Prune(first));
-        }
-        changes
     }
 }
 

@@ -44,9 +44,13 @@ impl<W> Unanswered<W> {
         self.waiting.len()
     }
 
+    /// The end of a claim is among them.
+    pub(crate) fn has_ends(&self) -> bool {
+        self.waiting.values().any(|one| one.command.ends_a_claim())
+    }
+
     pub(crate) fn add(&mut self, command: Command, waiter: Option<W>) -> Result<(), Backlog> {
-        let ends = matches!(command, Command::Finish { .. } | Command::Abandon { .. });
-        if !ends && self.waiting.len() >= self.max {
+        if !command.ends_a_claim() && self.waiting.len() >= self.max {
             return Err(Backlog);
         }
         self.waiting.insert(
@@ -59,11 +63,8 @@ impl<W> Unanswered<W> {
 
     /// Passes on what is to be sent now, in order. Nobody hears of commands that nobody wants any more.
     pub(crate) fn unsent(&mut self, is_wanted: impl Fn(&W) -> bool, mut send: impl FnMut(u64, &Command)) {
-        self.waiting.retain(|_, one| {
-            one.was_sent
-                || matches!(one.command, Command::Finish { .. } | Command::Abandon { .. })
-                || one.waiter.as_ref().is_some_and(&is_wanted)
-        });
+        self.waiting
+            .retain(|_, one| one.was_sent || one.command.ends_a_claim() || one.waiter.as_ref().is_some_and(&is_wanted));
         for (number, one) in self.waiting.iter_mut().filter(|(_, one)| !one.is_sent) {
             (one.is_sent, one.was_sent) = (true, true);
             send(*number, &one.command);
@@ -82,7 +83,7 @@ impl<W> Unanswered<W> {
         let one = self.waiting.get_mut(&number)?;
         // An end must come through, however often it takes.
         let has_failed = reply.is_none_or(|reply| reply.outcome == Outcome::Full);
-        if has_failed && matches!(one.command, Command::Finish { .. } | Command::Abandon { .. }) {
+        if has_failed && one.command.ends_a_claim() {
             one.was_refused = true;
             return None;
         }

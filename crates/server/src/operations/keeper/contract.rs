@@ -170,6 +170,9 @@ fn old_results_go(again: &impl Reopening) {
     let epoch = bench.connect(12);
     assert_eq!(bench.outcome(epoch, claim("k", 1, Class::Once)), Outcome::Granted);
     assert_eq!(bench.outcome(epoch, finish("k", 1, "{}")), Outcome::Stored);
+    assert_eq!(bench.outcome(epoch, claim("m", 1, Class::Idempotent)), Outcome::Granted);
+    assert_eq!(bench.outcome(epoch, claim("n", 1, Class::ReadOnly)), Outcome::Granted);
+    let epoch = bench.connect(13);
     assert_eq!(bench.outcome(epoch, claim("l", 1, Class::Once)), Outcome::Granted);
     // Some stores have a clock of their own.
     std::thread::sleep(std::time::Duration::from_nanos(2 * KEEP.retention_ns));
@@ -177,7 +180,12 @@ fn old_results_go(again: &impl Reopening) {
     let expired = Outcome::Settled(Settled::Expired { executed: true });
     assert_eq!(bench.outcome(epoch, claim("k", 2, Class::Once)), expired);
     assert_eq!(bench.outcome(epoch, finish("l", 1, "{}")), Outcome::Stored, "what runs is not swept");
+    let may_have_run = Outcome::Settled(Settled::Indeterminate);
+    assert_eq!(bench.outcome(epoch, claim("m", 2, Class::Idempotent)), may_have_run);
+    let never_did = Outcome::Settled(Settled::Expired { executed: false });
+    assert_eq!(bench.outcome(epoch, claim("n", 2, Class::ReadOnly)), never_did);
     bench.reopen();
+    assert_eq!(bench.outcome(epoch, claim("m", 2, Class::Idempotent)), may_have_run);
     assert_eq!(bench.outcome(epoch, claim("k", 2, Class::Once)), expired);
 }
 

@@ -3,22 +3,27 @@
 use super::PostgresStore;
 use super::session::{Session, Trouble};
 use super::writes::Writes;
-use crate::operations::heart::Event;
+use crate::operations::heart::{Class, Event};
 use crate::operations::store::StoreError;
 
 /// Operations that one sweep lets go of: it is one statement, for which the next batch waits.
 const SWEEP_MAX: i64 = 10_000;
 
-/// Results that are older than $1 seconds are dropped, and what could be claimed again can't be any more.
+/// Results that are older than $1 seconds are dropped, and what could be claimed again can't be any more: of what may have run,
+/// with an effect outside, nobody knows.
 fn expire_sql() -> String {
-    let (done, expired, fenced) = (Event::Done.code(), Event::Expired.code(), Event::Fenced.code());
+    let [done, expired, fenced, unknown] =
+        [Event::Done, Event::Expired, Event::Fenced, Event::Indeterminate].map(Event::code);
+    let outside = Class::ALL.into_iter().filter(|class| !class.leaves_nothing());
+    let outside = outside.map(|class| class.code().to_string()).collect::<Vec<_>>().join(", ");
     format!(
         "WITH old AS (SELECT name FROM erlmcp.operations WHERE event IN ({done}, {fenced}) \
          AND at <= clock_timestamp() - $1::float8 * interval '1 second' ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED), \
-         gone AS (UPDATE erlmcp.operations o SET event = {expired}, \
+         gone AS (UPDATE erlmcp.operations o SET \
+         event = CASE WHEN o.event = {fenced} AND o.class IN ({outside}) THEN {unknown} ELSE {expired} END, \
          ticket = CASE WHEN o.event = {done} THEN 1 ELSE 0 END, epoch = 0, last = nextval('erlmcp.numbers'), result = NULL FROM old WHERE o.name = old.name \
-         RETURNING o.last, o.first) INSERT INTO erlmcp.history (number, event, first, epoch, replica, at_ns) \
-         SELECT last, {expired}, first, 0, 0, $3 FROM gone"
+         RETURNING o.last, o.event, o.first) INSERT INTO erlmcp.history (number, event, first, epoch, replica, at_ns) \
+         SELECT last, event, first, 0, 0, $3 FROM gone"
     )
 }
 

@@ -50,9 +50,15 @@ fn a_full_table_refuses_and_never_forgets_what_is_young() {
     assert_eq!(table.apply(&claim(9), 1, 500).0, Outcome::Full);
     assert_eq!(table.apply(&Command::Ask { key: key(9), settle: true }, 1, 500).0, Outcome::Full);
     table.commit();
-    assert_eq!(table.sweep(999, 100), []);
-    let swept = table.sweep(1_001, 100);
-    assert!(swept.contains(&Change::Forget(2)) && swept.contains(&Change::Forget(4)), "{swept:?}");
+    assert_eq!(table.sweep(999, 100).0, []);
+    let (not_written, _) = table.sweep(1_001, 100);
+    table.roll_back();
+    assert_eq!(table.apply(&claim(9), 1, 500).0, Outcome::Full, "nothing has gone");
+    let (changes, swept) = table.sweep(1_001, 100);
+    assert_eq!(changes.len(), not_written.len(), "it is found again");
+    assert!(changes.contains(&Change::Forget(2)) && changes.contains(&Change::Forget(4)), "{changes:?}");
+    table.commit();
+    table.let_go(swept);
     let expired = Outcome::Settled(Settled::Expired { executed: true });
     // The oldest had to go for the next; the younger of the two is remembered.
     assert_eq!(table.apply(&claim(1), 1, 1_001).0, expired);

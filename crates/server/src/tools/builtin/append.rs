@@ -36,6 +36,9 @@ pub(crate) fn spec() -> ToolSpec {
 
 pub(crate) fn call(_: &Operation, arguments: Arguments<'_>) -> Transacted {
     match arguments.parse::<Append<'_>>() {
+        Ok(Append { value, .. }) if value.contains('\0') => {
+            Transacted::nothing(ToolResult::error("Bad arguments: value holds U+0000, which not every store takes."))
+        }
         Ok(Append { value, nonce }) if value.len().max(nonce.len()) <= VALUE_BYTES_MAX => {
             Transacted::effect(value, ToolResult::text(nonce.into_owned()))
         }
