@@ -5,6 +5,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::arguments::Arguments;
 use super::builtin;
 use super::context::{CallContext, JobContext};
@@ -128,7 +130,7 @@ pub struct Registry {
     pub(crate) offers: Offers,
     tools: Vec<Registered>,
     /// Bounded as `tools` is, by `Limits::tools_max` when the engine starts.
-    by_name: HashMap<String, usize>,
+    by_name: HashMap<String, usize, RandomState>,
 }
 
 impl Registry {
