@@ -104,7 +104,7 @@ pub enum Reason {
     ConnectRefused = 1,
     /// Not one byte was sent.
     NotSent = 2,
-    /// 503 or 429 with `executed: false`.
+    /// 503 or 429 with `executed: false`, for want of room in the queue as far as is known.
     Refused = 3,
     /// 409: another attempt of it is running.
     Running = 4,
@@ -114,6 +114,8 @@ pub enum Reason {
     BadRequest = 6,
     /// 410: it was settled before.
     Settled = 7,
+    /// The same as `Refused`, and by its `scope` not the queue's doing: the store's, or that of a principal's share.
+    RefusedElsewhere = 8,
     // Of an info.
     Reset = 16,
     TimedOut = 17,
@@ -137,7 +139,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 21] = [
         Reason::None,
         Reason::ConnectRefused,
         Reason::NotSent,
@@ -146,6 +148,7 @@ impl Reason {
         Reason::OtherPayload,
         Reason::BadRequest,
         Reason::Settled,
+        Reason::RefusedElsewhere,
         Reason::Reset,
         Reason::TimedOut,
         Reason::Closed,
@@ -183,6 +186,7 @@ impl Reason {
             Reason::OtherPayload => "the id belongs to another payload",
             Reason::BadRequest => "refused as a bad request",
             Reason::Settled => "settled before",
+            Reason::RefusedElsewhere => "refused by the store or for a share, not executed",
             Reason::Reset => "connection reset",
             Reason::TimedOut => "no answer within the timeout",
             Reason::Closed => "connection closed before the whole answer",

@@ -59,8 +59,11 @@ pub(super) fn evaluate(scanned: &Scanned, inputs: &Inputs, limits: &AuditLimits)
     Ok(sum.into_inner().expect("no thread panics with it"))
 }
 
-/// Operations by their ids, with how many records each has.
-type Operations = HashMap<u128, (u32, Operation), BuildHasherDefault<IdHasher>>;
+/// By an operation's id.
+pub(super) type ByOperation<T> = HashMap<u128, T, BuildHasherDefault<IdHasher>>;
+
+/// With how many records each has.
+type Operations = ByOperation<(u32, Operation)>;
 
 fn gather(
     scanned: &Scanned,
@@ -81,7 +84,7 @@ fn gather(
 
 /// Ids are random already, or hashes.
 #[derive(Default)]
-struct IdHasher(u64);
+pub(super) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {

@@ -4,6 +4,7 @@ use erlmcp_record::FaultRow;
 use erlmcp_record::names::scenario;
 use erlmcp_record::operations::{Class, Event, OperationRecord};
 
+use super::evaluate::ByOperation;
 use crate::Analysis;
 
 /// A fault whose effect was observed, in CLOCK_MONOTONIC nanoseconds.
@@ -71,6 +72,11 @@ impl FaultSpan {
 /// A fault whose end was not seen is watched for so long.
 const WATCHED_NS: u64 = 60_000_000_000;
 
+/// A client gives an attempt up after so long: it may take a second to connect, and two each to send and to wait.
+const ATTEMPT_NS: u64 = 5_000_000_000;
+/// Attempts under way that are kept, at most: of more it is not known when they ended.
+const OPEN_MAX: usize = 1 << 20;
+
 const CLASSES: usize = Class::ALL.len();
 type ByClass = [u64; CLASSES];
 
@@ -85,6 +91,8 @@ pub(super) struct Exposure {
     begun: Vec<u64>,
     /// Attempts that ended before the injection, and those of them that were ok.
     ended: Vec<u64>,
+    /// When the attempts of the journal that is being read began that have not ended, by operation.
+    open: ByOperation<u64>,
     before: Vec<ByClass>,
     during: Vec<ByClass>,
     /// At the last fault by its end that they count for.
@@ -113,6 +121,7 @@ impl Exposure {
         Self {
             begun: vec![0; faults.len()],
             ended: vec![0; faults.len()],
+            open: ByOperation::default(),
             before: vec![ByClass::default(); faults.len()],
             during: vec![ByClass::default(); faults.len()],
             after: vec![ByClass::default(); by_over.len()],
@@ -131,8 +140,12 @@ impl Exposure {
                 self.classes[class] = true;
                 let first = self.by_start.partition_point(|(started_ns, _)| *started_ns < at_ns);
                 self.begun.get_mut(first).into_iter().for_each(|begun| *begun += 1);
+                if !faults.is_empty() && self.open.len() < OPEN_MAX {
+                    self.open.insert(record.operation.0, at_ns);
+                }
             }
             Event::Ok | Event::Fail | Event::Info => {
+                self.open.remove(&record.operation.0);
                 let later = faults.partition_point(|fault| fault.injected_ns <= at_ns);
                 let is_ok = record.event == Event::Ok;
                 if later < faults.len() {
@@ -144,6 +157,14 @@ impl Exposure {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A journal was read. Attempts of it without an end, whose agent died, are over when their client would have given them up.
+    pub(super) fn end_journal(&mut self, faults: &[FaultSpan]) {
+        for (_, begun_ns) in self.open.drain() {
+            let later = faults.partition_point(|fault| fault.injected_ns <= begun_ns.saturating_add(ATTEMPT_NS));
+            self.ended.get_mut(later).into_iter().for_each(|ended| *ended += 1);
         }
     }
 
@@ -312,5 +333,16 @@ mod tests {
         assert_eq!((around[1].in_flight, around[1].before[once], around[1].during[once]), (0, 4, 1));
         assert_eq!(around[1].after, None);
         assert_eq!(one.classes().collect::<Vec<_>>(), [Class::Once]);
+    }
+
+    /// An agent died with an attempt under way: it is in flight for as long as its client would have waited, and no longer.
+    #[test]
+    fn an_attempt_without_an_end_is_not_in_flight_for_ever() {
+        let begun_ns = 1_000;
+        let faults = [ATTEMPT_NS, ATTEMPT_NS + 1].map(|after_ns| fault(1, [begun_ns + after_ns; 2], None));
+        let mut exposure = Exposure::of(&faults);
+        exposure.push(&faults, &OperationRecord::new(Event::Invoke, OperationId(1), begun_ns));
+        exposure.end_journal(&faults);
+        assert_eq!(exposure.around().iter().map(|around| around.in_flight).collect::<Vec<_>>(), [1, 0]);
     }
 }

@@ -53,6 +53,7 @@ impl Oddities {
     pub(super) const DONE_CHANGED: Self = Self(1 << 8);
     pub(super) const AFTER_TOMBSTONE: Self = Self(1 << 9);
     pub(super) const STARTED_AGAIN: Self = Self(1 << 10);
+    pub(super) const AFTER_DONE: Self = Self(1 << 11);
 
     pub(super) fn has(self, one: Self) -> bool {
         self.0 & one.0 != 0
@@ -181,7 +182,9 @@ impl Operation {
             (self.store_fingerprint, self.is_store_fingerprint_known) = (record.fingerprint, true);
         }
         let writes = matches!(event, Event::Accepted | Event::Started | Event::Done);
-        self.odd.set(Oddities::AFTER_TOMBSTONE, writes && self.is_stored(Settled::Never));
+        let is_settled_otherwise = self.stored & !bit(Settled::Done) != 0;
+        self.odd.set(Oddities::AFTER_TOMBSTONE, writes && is_settled_otherwise);
+        self.odd.set(Oddities::AFTER_DONE, writes && event != Event::Done && self.is_stored(Settled::Done));
         self.odd.set(Oddities::FENCED_WRITE, writes && record.is_fenced);
         let is_claims = self.claim == Some(record.epoch);
         match event {
@@ -272,6 +275,12 @@ impl Operation {
     /// some were refused so.
     pub(super) fn is_refused_unmarked(&self) -> bool {
         self.unmarked > self.accepted.saturating_sub(self.fresh)
+    }
+
+    /// The tool was begun. A claim of a transactional one that was taken away has left nothing, begun or not: it may have come
+    /// so late that its client was refused.
+    pub(super) fn is_run(&self) -> bool {
+        self.started > 0 && !(self.is_transactional() && self.claim.is_none())
     }
 
     /// Its effect may be once at most.

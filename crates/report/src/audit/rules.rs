@@ -144,7 +144,7 @@ impl Violation {
             Violation::Unresolved => "how it ended is still not known",
             Violation::NoTombstone => "its client was told how it was settled, and no tombstone is stored",
             Violation::SettledWithEffect => "its client was told that it did not happen, and it did",
-            Violation::WrittenAfterTombstone => "a late copy was run after the tombstone",
+            Violation::WrittenAfterTombstone => "it was run again after the store had settled it",
             Violation::OkYetSettled => "it was answered ok, and the store says that it did not happen",
             Violation::Indeterminate => "it is indeterminate, which a transactional tool cannot be",
             Violation::RefusedUnmarked => "it was refused by a 5xx that does not say so",
@@ -183,7 +183,7 @@ pub(super) fn check(operation: &Operation, known: Known, was_cut: bool, mut foun
     loss(operation, known, was_cut, &mut each);
     duplicates(operation, known, &mut each);
     each(fate == Fate::Failed && operation.effects > 0, Violation::FailedWithEffect);
-    let was_run = operation.started > 0 || operation.done > 0 || operation.is_settled(Settled::Done);
+    let was_run = operation.is_run() || operation.done > 0 || operation.is_settled(Settled::Done);
     each(fate == Fate::Failed && was_run, Violation::FailedStarted);
     resolution(operation, known, was_cut, &mut each);
     each(known.store && operation.is_refused_unmarked(), Violation::RefusedUnmarked);
@@ -235,7 +235,8 @@ fn duplicates(operation: &Operation, known: Known, each: &mut impl FnMut(bool, V
     let is_missing = operation.is_transactional() && operation.done > 0 && operation.effects == 0;
     each(known.store && is_missing, Violation::EffectMissing);
     let may_start_again = operation.is_transactional();
-    each(!may_start_again && operation.odd.has(Oddities::STARTED_AGAIN), Violation::StartedAgain);
+    let is_started_again = !may_start_again && operation.odd.has(Oddities::STARTED_AGAIN);
+    each(is_started_again || operation.odd.has(Oddities::AFTER_DONE), Violation::StartedAgain);
     each(operation.done > 1 && !operation.odd.has(Oddities::DONE_CHANGED), Violation::StoredTwice);
 }
 

@@ -30,10 +30,12 @@ pub(super) struct Scanned {
 /// Attempts of all agents that did not end ok.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Attempts {
-    /// Their clients were told of the refusal.
+    /// Their clients were told that there was no room in the queue.
     pub(super) refused: u64,
-    /// Their ends are not known.
+    /// Their ends are not known, or were not written down.
     pub(super) unknown: u64,
+    /// They were answered by what was not the answer to them.
+    pub(super) strange: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +74,7 @@ pub(super) fn scan(inputs: &Inputs, limits: &AuditLimits) -> Result<Scanned, Aud
         let mut worker = Worker { inputs, feeder: partitions.feeder(), exposure: Exposure::of(&inputs.faults) };
         while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
             let one = worker.read(*at)?;
+            worker.exposure.end_journal(&inputs.faults);
             *read[*at].lock().expect("no thread panics with it") = Some(one);
         }
         worker.feeder.finish()?;
@@ -85,6 +88,7 @@ pub(super) fn scan(inputs: &Inputs, limits: &AuditLimits) -> Result<Scanned, Aud
     for read in &journals {
         attempts.refused += read.attempts.refused;
         attempts.unknown += read.attempts.unknown;
+        attempts.strange += read.attempts.strange;
     }
     Ok(Scanned { partitions, journals, attempts, exposure: exposure.into_inner().expect("no thread panics with it") })
 }
@@ -170,9 +174,15 @@ impl Worker<'_> {
                 return Ok(());
             }
             Event::SentAll => return Ok(()),
-            Event::Invoke if record.attempt <= 1 => read.begun += 1,
-            Event::Fail => read.attempts.refused += u64::from(record.reason == Reason::Refused),
-            Event::Info => read.attempts.unknown += 1,
+            Event::Invoke => {
+                read.begun += u64::from(record.attempt <= 1);
+                read.attempts.unknown += 1;
+            }
+            Event::Ok | Event::Fail => {
+                read.attempts.unknown = read.attempts.unknown.saturating_sub(1);
+                read.attempts.refused += u64::from(record.reason == Reason::Refused);
+            }
+            Event::Info => read.attempts.strange += u64::from(record.reason == Reason::NotAnAnswer),
             _ => {}
         }
         let is_fenced = match record.event {

@@ -186,11 +186,18 @@ impl Evidence<'_> {
             differences.push(format!("{} operations attempted, and {} fates", counts.attempted, counts.fates()));
         }
         differences.extend(self.surroundings.connections.clone());
-        differences.extend(self.shed());
+        let shed = self.shed();
+        let clients = self.evaluated.known.clients;
+        differences.extend(shed.clone().filter(|_| clients));
         invariant.violations += differences.len() as u64;
         invariant.found.extend(differences.into_iter().map(|what| Found { what, count: 1 }));
         invariant.standing = match std::mem::replace(&mut invariant.standing, Standing::Holds) {
             _ if invariant.violations > 0 => Standing::Violated,
+            Standing::Holds => {
+                let why =
+                    |shed| format!("{shed}: others may have been refused, or journals that are not whole have it");
+                standing(0, shed.map(why).into_iter().collect())
+            }
             standing => standing,
         };
         if self.surroundings.refused_by_server.is_none() {
@@ -199,7 +206,8 @@ impl Evidence<'_> {
         invariant
     }
 
-    /// The server refused more than its clients were told of or may have missed.
+    /// The server refused more than its clients were told of or may have missed. Nothing is wrong with it where others are its
+    /// clients too, or where not all is known of its own.
     fn shed(&self) -> Option<String> {
         let by_server = self.surroundings.refused_by_server?;
         let attempts = &self.scanned.attempts;
@@ -286,9 +294,9 @@ impl Evidence<'_> {
     }
 
     fn order(&self) -> Invariant {
-        let strange = self.surroundings.strange_answers;
+        let strange = self.surroundings.strange_answers + self.scanned.attempts.strange;
         let what = "answers that were not to the request that waited".to_owned();
-        let requests = self.surroundings.requests;
+        let requests = self.surroundings.requests + self.evaluated.counts.attempts;
         let reasons = if requests == 0 { vec!["no request in the record".into()] } else { Vec::new() };
         Invariant {
             id: "I9",

@@ -31,7 +31,9 @@ pub(super) fn collect(inputs: &Inputs, scanned: &Scanned, evaluated: &Evaluated)
     if timelines.is_empty() {
         return Ok(Vec::new());
     }
-    for (input, read) in inputs.journals.iter().zip(&scanned.journals) {
+    let all = inputs.journals.iter().zip(&scanned.journals);
+    // One with a damaged header cannot even be opened.
+    for (input, read) in all.filter(|(_, read)| read.facts.records > 0) {
         let name = input.name();
         let mut reader = OperationReader::open(&input.path)?;
         // As far as it was read before: behind that it is damaged.

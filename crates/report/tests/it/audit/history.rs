@@ -310,7 +310,7 @@ impl Maker {
             unknown |= end == Event::Info;
             at = ended + MS + self.random.below(50 * MS);
         }
-        if unknown || self.random.percent(50) {
+        if unknown || way.stored == Stored::Open || self.random.percent(50) {
             self.settle(&mut way, at);
         }
     }
@@ -352,7 +352,7 @@ impl Maker {
     /// What the server does about an attempt: when its client knows, and what.
     fn served(&mut self, way: &mut Way, replica: u16, course: Course, at: u64, step: u64) -> (u64, Event, Reason) {
         match course {
-            Course::Refused => return (at + step, Event::Fail, Reason::Refused),
+            Course::Refused => return (self.refused(way, replica, at, step), Event::Fail, Reason::Refused),
             Course::Lost => return (at + 3 * step, Event::Info, Reason::TimedOut),
             Course::Well | Course::Unanswered => {}
         }
@@ -382,6 +382,20 @@ impl Maker {
             Course::Well => (done + step, Event::Ok, Reason::None),
             _ => (done + 3 * step, Event::Info, Reason::TimedOut),
         }
+    }
+
+    /// When the client is refused. Its claim may have waited too long for the store, be granted nevertheless, and be lost with
+    /// the replica that was to give it back.
+    fn refused(&mut self, way: &mut Way, replica: u16, at: u64, step: u64) -> u64 {
+        let death = self.death(replica, at + 4, at + step).filter(|_| !matches!(way.stored, Stored::Done { .. }));
+        let Some(death) = death else { return at + step };
+        let epoch = self.epoch(replica, death - 1);
+        for (event, at) in [(Event::Accepted, death - 2), (Event::Started, death - 1), (Event::Fenced, death + MS / 2)]
+        {
+            self.store(way, event, (replica, epoch), at, 0);
+        }
+        way.stored = Stored::Open;
+        death - 1
     }
 
     /// The store is asked, and settles it.

@@ -186,7 +186,7 @@ fn never_and_then_an_effect() {
     let audit = audited(&history);
     assert!(violated(&audit).contains(&"I6"), "{}", text(&audit));
     witness(&audit, "I6", &of.to_string());
-    assert!(text(&audit).contains("1 x a late copy was run after the tombstone"), "{}", text(&audit));
+    assert!(text(&audit).contains("1 x it was run again after the store had settled it"), "{}", text(&audit));
     assert!(text(&audit).contains("1 x its client was told that it did not happen, and it did"), "{}", text(&audit));
 }
 
@@ -258,6 +258,22 @@ fn refusals_that_nobody_was_told_of() {
     let audit = audited(&history);
     assert_eq!(violated(&audit), ["I7"], "{}", text(&audit));
     assert!(text(&audit).contains("100,000 requests refused by the server"), "{}", text(&audit));
+}
+
+/// What the store refused says nothing of the queue: it cannot stand for what the queue dropped.
+#[test]
+fn refusals_of_the_store_do_not_hide_silent_ones_of_the_queue() {
+    let mut history = history();
+    let refusals = history.told(Event::Fail);
+    for (agent, at) in &refusals {
+        history.agents[*agent][*at].reason = Reason::RefusedElsewhere;
+    }
+    assert_eq!(audited(&history).verdict, AuditVerdict::Valid);
+    let unknown = history.told(Event::Info).len();
+    history.refused_by_server = (refusals.len().min(unknown + 1) + unknown) as u64;
+    assert!(refusals.len() > 1 && history.refused_by_server > unknown as u64);
+    let audit = audited(&history);
+    assert_eq!(violated(&audit), ["I7"], "{}", text(&audit));
 }
 
 #[test]
@@ -367,6 +383,41 @@ fn numbers_that_do_not_fit() {
     }
 }
 
+/// By the epoch that had it before, as no other may.
+#[test]
+fn a_settled_one_that_is_claimed_again() {
+    let was_fenced_once = |history: &History, never: &OperationRecord| {
+        let fences = history.of_operation(never.operation).iter().filter(|one| one.event == Event::Fenced).count();
+        let mut all = records_of(history, never.operation).into_iter();
+        fences == 1 && all.any(|(agent, at)| history.agents[agent][at].event == Event::Info)
+    };
+    for (settled, resolved) in [(Event::Cancelled, Reason::Cancelled), (Event::Expired, Reason::Expired)] {
+        let mut history = history();
+        let (agent, at) = told(&history, Event::Resolved, |record| {
+            record.reason == Reason::Never && was_fenced_once(&history, record)
+        });
+        let of = operation(&history, (agent, at));
+        history.agents[agent][at].reason = resolved;
+        history.store.retain(|record| record.operation != of || record.event != Event::Fenced);
+        let at = history.store.iter().position(|record| record.operation == of && record.event == Event::Never);
+        let never = at.expect("a tombstone");
+        let started = history.store.iter().rfind(|record| record.operation == of && record.event == Event::Started);
+        let claim = OperationRecord { at_ns: history.store[never].at_ns + 1, ..*started.expect("it was run") };
+        history.store[never].event = settled;
+        assert_eq!(violated(&audited(&history)), [] as [&str; 0]);
+        history.store.insert(never + 1, OperationRecord { event: Event::Accepted, ..claim });
+        history.store.insert(never + 2, claim);
+        found(&history, "I6", of, "run again after the store had settled it");
+    }
+    let mut history = history();
+    let of = operation(&history, plain_ok(&history));
+    let at = history.store.iter().position(|record| record.operation == of && record.event == Event::Done);
+    let done = history.store[at.expect("done")];
+    let accepted = OperationRecord { event: Event::Accepted, hash: 0, at_ns: done.at_ns + 1, ..done };
+    history.store.insert(at.expect("done") + 1, accepted);
+    found(&history, "I4", of, "started again");
+}
+
 #[test]
 fn a_result_that_was_changed() {
     let mut history = history();
@@ -408,4 +459,14 @@ fn an_answer_that_nothing_had_asked_for() {
     let audit = audited(&history);
     assert_eq!(violated(&audit), ["I9"], "{}", text(&audit));
     assert_eq!(invariant(&audit, "I9").violations, 2);
+}
+
+#[test]
+fn an_operation_that_got_an_answer_to_something_else() {
+    let mut history = history();
+    let (agent, at) = told(&history, Event::Info, |info| info.reason == Reason::TimedOut);
+    history.agents[agent][at].reason = Reason::NotAnAnswer;
+    let audit = audited(&history);
+    assert_eq!(violated(&audit), ["I9"], "{}", text(&audit));
+    assert_eq!(invariant(&audit, "I9").violations, 1);
 }

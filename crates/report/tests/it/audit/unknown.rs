@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use erlmcp_record::operations::{RECORD_BYTES, agent_journal, store_journal};
+use erlmcp_record::operations::{Event, RECORD_BYTES, agent_journal, store_journal};
 use erlmcp_report::audit::{Audit, AuditVerdict, audit, text};
 
 use super::history::{History, Plan};
@@ -71,6 +71,36 @@ fn without_an_agents_journal_its_operations_are_not_invented() {
     assert!(found.operations.of_others > 0);
 }
 
+/// Refusals of other clients, and of an agent whose journal is missing or damaged, are counted by the server as well.
+#[test]
+fn refusals_that_nobody_is_known_to_have_seen_are_no_mistake() {
+    let mut history = history();
+    history.refused_by_server = 10_000;
+    let removed = |folder: &Path| fs::remove_file(agent_journal(folder, 1)).expect("removed");
+    let damaged = |folder: &Path| edit(&agent_journal(folder, 1), |bytes| bytes[5 * RECORD_BYTES + 33] ^= 4);
+    assert_eq!(violated(&audited(&history)), ["I7"]);
+    let (missing, damaged) = (after(&history, removed), after(&history, damaged));
+    history.config.own_cluster = false;
+    let shared = audited(&history);
+    for found in [missing, damaged, shared] {
+        assert!(!violated(&found).contains(&"I7"), "{}", text(&found));
+        let why = text(&found);
+        assert!(unknown(&found, "I7").contains("10,000 requests refused by the server"), "{why}");
+    }
+}
+
+/// What was under way as its agent died may have been refused.
+#[test]
+fn an_attempt_without_an_end_may_have_been_refused() {
+    let mut history = history();
+    let (agent, at) = history.told(Event::Info)[0];
+    let unknown = history.told(Event::Info).len() + history.told(Event::Fail).len();
+    history.refused_by_server = unknown as u64;
+    assert!(!violated(&audited(&history)).contains(&"I7"));
+    history.agents[agent].remove(at);
+    assert!(!violated(&audited(&history)).contains(&"I7"));
+}
+
 #[test]
 fn operations_of_others_in_a_cluster_that_is_not_the_runs_own() {
     let mut history = history();
@@ -104,6 +134,16 @@ fn a_damaged_journal_is_found() {
             assert!(text(&found).contains("is damaged at record 4"), "{}", text(&found));
         }
     }
+}
+
+#[test]
+fn a_damaged_header_hides_no_violation_of_others() {
+    let mut history = history();
+    let ok = history.agents[0].iter().position(|record| record.event == Event::Ok).expect("there is one");
+    history.agents[0][ok].nonce ^= 1;
+    let found = after(&history, |folder| edit(&agent_journal(folder, 1), |bytes| bytes[0] ^= 4));
+    assert_eq!(violated(&found), ["J", "I2"], "{}", text(&found));
+    assert!(!found.witnesses.is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Whatever dies, a correct history is valid.
 
+use erlmcp_record::operations::{Event, OperationRecord};
 use erlmcp_report::audit::{AuditLimits, AuditVerdict, text};
 use proptest::prelude::*;
 
@@ -47,6 +48,24 @@ proptest! {
         let limits = AuditLimits { threads, records_a_partition: records, partitions_max: 16, ..AuditLimits::default() };
         prop_assert_eq!(audited_within(&history, &limits), audited(&history));
     }
+}
+
+/// A claim waits too long for the store, its client is refused, it is granted, and the replica dies before it can give it back.
+#[test]
+fn a_refused_claim_that_was_granted_and_lost_is_no_mistake() {
+    let mut history = History::of(Plan { refused: 100, ..Plan::new(11) });
+    let at = history.stored(Event::Never)[0];
+    let never = history.store[at];
+    let invoke = history.agents.iter().flatten().find(|record| record.operation == never.operation).copied();
+    let invoke = invoke.expect("it was begun");
+    for (place, event) in [Event::Accepted, Event::Started, Event::Fenced].into_iter().enumerate() {
+        let at_ns = never.at_ns - 10 + place as u64;
+        let record = OperationRecord { event, at_ns, fingerprint: invoke.fingerprint, ..never };
+        history.store.insert(at + place, record);
+    }
+    let audit = audited(&history);
+    assert_eq!(violated(&audit), [] as [&str; 0], "{}", text(&audit));
+    assert!(audit.operations.failed > 0);
 }
 
 #[test]
