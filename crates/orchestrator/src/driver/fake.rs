@@ -85,6 +85,8 @@ impl FakeCluster {
     }
 
     pub(crate) fn at(path: &Path, first: Value) -> Self {
+        // One that was killed has left its own there.
+        let _ = std::fs::remove_file(path);
         let listener = UnixListener::bind(path).expect("the path can have a socket");
         let (status, asked) = (Arc::new(Mutex::new(first)), Arc::new(Mutex::new(Vec::new())));
         let told = broadcast::channel(64).0;
