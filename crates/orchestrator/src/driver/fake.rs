@@ -141,6 +141,11 @@ async fn serve(
         let request: Value = serde_json::from_str(&line).expect("requests are JSON");
         let answer = match request["op"].as_str() {
             Some("status") => status.lock().expect("no test panics here").clone(),
+            // What is said to those who want an export, one after the other, is in the status.
+            Some("effects") => match status.lock().expect("no test panics here")["exports"].as_array_mut() {
+                Some(answers) if !answers.is_empty() => answers.remove(0),
+                _ => json!({"ok": false, "error": "there is no such operation"}),
+            },
             Some("scale") => json!({"ok": true, "replicas": request["replicas"]}),
             Some("stop" | "notify") => json!({"ok": true}),
             Some("watch") => {
