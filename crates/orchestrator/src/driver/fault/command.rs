@@ -7,7 +7,7 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 use tokio::time::{sleep, timeout};
 
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use super::{FaultDriver, HealError};
 use crate::driver::watchdog::{Debt, Watchdog, run};
 use crate::event::{Healed, Injected};

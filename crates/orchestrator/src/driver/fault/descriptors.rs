@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY, SEEN_WITHIN};
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use super::limit::{Limit, Limited};
 use super::process::{Known, Process};
 use crate::collector::Page;

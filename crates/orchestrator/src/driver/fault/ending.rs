@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::HealError;
 use super::bench::{Bench, of_processes};
-use super::hold::Force;
+use super::force::Force;
 use crate::driver::own::{GONE_WITHIN, OwnCluster};
 use crate::driver::ready;
 use crate::event::Injected;

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY};
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use crate::collector::Page;
 use crate::driver::watchdog::{Debt, Ticket};
 use crate::event::Injected;

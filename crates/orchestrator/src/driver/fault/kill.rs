@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY, of_processes};
-use super::hold::Force;
+use super::force::Force;
 use super::process::Process;
 use crate::event::Injected;
 

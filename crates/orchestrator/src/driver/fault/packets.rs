@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY, PROBE, SEEN_WITHIN};
-use super::hold::Force;
+use super::force::Force;
 use super::nft::{Fate, Filter, Table};
 use super::pause;
 use super::probe::{Seen, connect};

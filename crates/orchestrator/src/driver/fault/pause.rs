@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::HealError;
 use super::bench::{Bench, of_processes};
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use super::process::{Known, Process};
 use crate::driver::watchdog::Debt;
 use crate::event::Injected;

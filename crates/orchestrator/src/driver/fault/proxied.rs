@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::HealError;
 use super::bench::{Bench, LOOK_EVERY};
-use super::hold::Force;
+use super::force::Force;
 use crate::collector::Page;
 use crate::driver::watchdog::Program;
 use crate::event::Injected;
