@@ -109,6 +109,7 @@ impl Hot {
     pub fn new() -> Self {
         let settings = Settings {
             agent: 0,
+            agents: 1,
             seed: 1,
             timeout_us: 5 * SECOND_US,
             connect_timeout_us: SECOND_US,

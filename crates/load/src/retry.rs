@@ -7,7 +7,7 @@ const RETRY: u64 = 1_000;
 const EARNED: u64 = 90;
 /// Saved for single failures. A storm has to be paid for by what is begun meanwhile.
 const SAVED_MAX: u64 = 3 * RETRY;
-/// Retries a second that a client has which begins little or nothing, so that it can settle what it began.
+/// Retries a second that clients have which begin little or nothing, so that they can settle what they began.
 pub(crate) const QUIET_RATE: f64 = 0.5;
 
 /// A token bucket that first attempts fill; time fills it only where they do not. No retry is refused for good: it waits
@@ -18,17 +18,25 @@ pub(crate) struct RetryBudget {
     /// By first attempts since the last pay for time.
     earned: u64,
     paid_us: u64,
+    /// What time pays at least, retries a second.
+    quiet_rate: f64,
     /// Time that pays for one retry where nothing is begun.
     period_us: u64,
 }
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self { saved: SAVED_MAX, earned: 0, paid_us: 0, period_us: period_us(QUIET_RATE) }
+        Self::shared(1)
     }
 }
 
 impl RetryBudget {
+    /// That of one of so many agents: time pays all of them together what it pays one.
+    pub(crate) fn shared(agents: u32) -> Self {
+        let quiet_rate = QUIET_RATE / f64::from(agents.max(1));
+        Self { saved: SAVED_MAX, earned: 0, paid_us: 0, quiet_rate, period_us: period_us(quiet_rate) }
+    }
+
     /// A first attempt is made.
     pub(crate) fn first(&mut self) {
         self.earned += EARNED;
@@ -56,7 +64,7 @@ impl RetryBudget {
 
     /// From now on so many a second where fewer are earned; never fewer than a quiet client's.
     pub(crate) fn at_least(&mut self, rate: f64, now_us: u64) {
-        let period_us = period_us(rate.max(QUIET_RATE));
+        let period_us = period_us(rate.max(self.quiet_rate));
         if period_us != self.period_us {
             self.pay(now_us);
             // Time that has passed is not paid for at the new rate.
@@ -129,6 +137,15 @@ mod tests {
         assert!(budget.take(2 * S) && !budget.take(2 * S));
         assert!(budget.take(3_600 * S), "it may save again");
         assert!(budget.spare(7_200 * S) && !budget.spare(7_200 * S), "others come first");
+    }
+
+    #[test]
+    fn many_agents_together_have_no_more_retries_than_one() {
+        // Four first attempts a second of each of 60: time alone would pay each more.
+        let mut budget = RetryBudget::shared(60);
+        budget.spend_all(0);
+        let retries = taken(&mut budget, 4, 60);
+        assert!((20..=24).contains(&retries), "{retries} of 240");
     }
 
     #[test]

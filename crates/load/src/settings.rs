@@ -6,7 +6,9 @@ use crate::tokens::Tokens;
 /// How connections are made and requests are timed.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// From 0, of so many.
     pub(crate) agent: u32,
+    pub(crate) agents: u32,
     pub(crate) seed: u64,
     /// A request's.
     pub(crate) timeout_us: u64,

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use erlmcp_load::proto;
 use erlmcp_record::Entry;
@@ -54,6 +55,8 @@ pub(crate) enum Ask {
     /// Gets the store's own account of all operations, and audits them in this folder.
     Audit {
         folder: PathBuf,
+        /// The account is there in so long.
+        within: Duration,
     },
     Dismantle {
         own_cluster: bool,

@@ -126,6 +126,8 @@ pub(crate) struct Injected {
     pub(crate) effect_us: u64,
     /// It undoes itself, or must be undone, after so long; None: it lasts until it is undone.
     pub(crate) at_most_us: Option<u64>,
+    /// Why its later steps were not made, of a fault of several.
+    pub(crate) unfinished: Option<String>,
 }
 
 /// A fault that was undone.

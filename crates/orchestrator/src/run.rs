@@ -247,7 +247,7 @@ impl<H: Hands> Run<H> {
         self.leaves_out.get_or_insert_with(|| "given up before".into());
         self.is_hasty = true;
         if is_ending(&plan) {
-            self.patience = Patience::for_phase(&plan, now_us, self.facts.timeout_us);
+            self.patience = Patience::for_phase(&plan, (now_us, self.facts.timeout_us), self.world.operations_rate());
             phase.hasten();
             self.phase = Some((phase, plan));
             let actions = self.step(&Event::Tick, now_us);
@@ -268,7 +268,7 @@ impl<H: Hands> Run<H> {
                 self.perform(actions).await?;
                 continue;
             }
-            self.patience = Patience::for_phase(&plan, now_us, self.facts.timeout_us);
+            self.patience = Patience::for_phase(&plan, (now_us, self.facts.timeout_us), self.world.operations_rate());
             let mut phase = Phase::new(plan.clone(), self.facts.clone());
             if self.is_hasty {
                 phase.hasten();

@@ -41,6 +41,8 @@ pub(crate) struct Troupe {
     pub(crate) recovers: bool,
     pub(crate) health: Result<f64, String>,
     pub(crate) fault: Result<(), String>,
+    /// Why not all steps of a fault were made.
+    pub(crate) unfinished: Option<String>,
     pub(crate) healing: Result<(), HealError>,
     /// Connections at the server that nobody closes.
     pub(crate) stuck: u64,
@@ -121,6 +123,7 @@ impl Troupe {
             recovers: true,
             health: Ok(0.5),
             fault: Ok(()),
+            unfinished: None,
             healing: Ok(()),
             stuck: 0,
             sampling: Sampling::Whole,
@@ -263,8 +266,8 @@ impl Troupe {
             Ask::Resolve => Answer::Resolved(Ok(Some(0.25))),
             Ask::Workers => Answer::Workers(Some((32, 50))),
             Ask::Inject { id, fault } => {
-                let injected =
-                    Injected { method: "test".into(), injected_us: at_us, effect_us: at_us, at_most_us: None };
+                let (method, unfinished) = ("test".into(), self.unfinished.clone());
+                let injected = Injected { method, injected_us: at_us, effect_us: at_us, at_most_us: None, unfinished };
                 let outcome = self.fault.clone().map(|()| injected);
                 if outcome.is_ok() && self.recovers && fault.kind.takes_out() {
                     fault.replicas.iter().for_each(|replica| self.lose(*replica));

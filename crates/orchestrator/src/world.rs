@@ -37,8 +37,8 @@ pub(crate) struct AgentView {
     closed_last: u64,
     was_opening: bool,
     row_second: u32,
-    /// Has been told to begin operations, and has not yet ended them.
-    operates: bool,
+    /// Operations a second that it has been told to begin; None: none, or it has ended them.
+    operations: Option<f64>,
 }
 
 impl AgentView {
@@ -78,7 +78,7 @@ impl World {
             }
             Event::Agent { agent, said: Said::Done { block: OPERATIONS_BLOCK } } => {
                 if let Some(agent) = self.agents.get_mut(*agent as usize) {
-                    agent.operates = false;
+                    agent.operations = None;
                 }
             }
             Event::Sample(sample) => self.previous = self.sample.replace((**sample).clone()),
@@ -97,8 +97,8 @@ impl World {
 
     /// Takes note of what an agent is told.
     pub(crate) fn ordered(&mut self, agent: u32, command: &Command) {
-        if let (Command::Operations(_), Some(agent)) = (command, self.agents.get_mut(agent as usize)) {
-            agent.operates = true;
+        if let (Command::Operations(order), Some(agent)) = (command, self.agents.get_mut(agent as usize)) {
+            agent.operations = Some(order.rate);
         }
     }
 
@@ -122,7 +122,12 @@ impl World {
 
     /// Operations are under way, or being ended.
     pub(crate) fn operates(&self) -> bool {
-        self.agents.iter().any(|agent| agent.operates)
+        self.agents.iter().any(|agent| agent.operations.is_some())
+    }
+
+    /// Of those, begun a second.
+    pub(crate) fn operations_rate(&self) -> f64 {
+        self.agents.iter().filter_map(|agent| agent.operations).sum()
     }
 
     /// Connections open now, as the agents count.

@@ -121,6 +121,7 @@ impl Target {
 pub(super) fn settings(setup: &proto::Setup) -> Settings {
     Settings {
         agent: setup.agent,
+        agents: setup.agents,
         seed: setup.seed,
         timeout_us: setup.timeout_us.max(1),
         connect_timeout_us: setup.connect_timeout_us.max(1),

@@ -111,6 +111,7 @@ impl<N: Net> Engine<N> {
         Self {
             net,
             sources: Sources::new(settings.agent),
+            retries: retrying::Retries::of(settings.agents),
             settings,
             calls,
             connections: Slab::new(),
@@ -119,7 +120,6 @@ impl<N: Net> Engine<N> {
             line: Line::default(),
             timers: Timers::default(),
             waiting: WaitingRequests::default(),
-            retries: retrying::Retries::default(),
             outage: None,
             sides: answering::Sides::default(),
             blocks: Vec::new(),

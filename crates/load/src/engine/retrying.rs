@@ -40,6 +40,11 @@ enum Next {
 }
 
 impl Retries {
+    /// Of one of so many agents.
+    pub(super) fn of(agents: u32) -> Self {
+        Self { budget: RetryBudget::shared(agents), ..Self::default() }
+    }
+
     pub(super) fn next_us(&self) -> Option<u64> {
         self.due_us().map(|due_us| due_us.max(self.budget.next_us()))
     }

@@ -6,18 +6,20 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 use erlmcp_record::operations::convert_export;
 use erlmcp_report::audit::{Audit, AuditVerdict, Standing, audit as audit_run};
+use tokio::time::{sleep, timeout};
 
 use super::Link;
 use super::control::{Connection, ControlError};
 use crate::event::{Answer, Audited};
 
-/// Ten million operations are written out in less.
-const EXPORTED_WITHIN: Duration = Duration::from_secs(60);
+/// A cluster that cannot write it out just now says so in these words.
+const AGAIN: &str = "ask again";
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// The store's account, until it is a journal.
 const EXPORT: &str = "operations-store.tsv";
 
-pub(super) async fn audit(link: Link, folder: PathBuf) {
-    let outcome = match effects(&link.control, &folder.join(EXPORT)).await {
+pub(super) async fn audit(link: Link, folder: PathBuf, within: Duration) {
+    let outcome = match effects(&link.control, &folder.join(EXPORT), within).await {
         Ok(()) => {
             let clock = link.clock;
             let read = tokio::task::spawn_blocking(move || judged(&folder, &clock));
@@ -28,10 +30,21 @@ pub(super) async fn audit(link: Link, folder: PathBuf) {
     link.answer(Answer::Audited(outcome)).await;
 }
 
-async fn effects(control: &Path, to: &Path) -> Result<(), ControlError> {
+async fn effects(control: &Path, to: &Path, within: Duration) -> Result<(), ControlError> {
     // The cluster has a folder of its own.
     let to = std::path::absolute(to).unwrap_or_else(|_| to.to_path_buf());
-    Connection::open(control).await?.effects(&to, EXPORTED_WITHIN).await
+    let mut last = ControlError::Silent { op: "effects".into(), within };
+    let asked = async {
+        loop {
+            match Connection::open(control).await?.effects(&to, within).await {
+                Err(ControlError::Refused(why)) if why.contains(AGAIN) => last = ControlError::Refused(why),
+                outcome => return outcome,
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+    };
+    let outcome = timeout(within, asked).await;
+    outcome.unwrap_or(Err(last))
 }
 
 fn judged(folder: &Path, clock: &RunClock) -> Result<Audited, String> {
@@ -64,4 +77,28 @@ fn why(audit: &Audit) -> String {
         _ => None,
     });
     unknown.or_else(|| audit.nothing.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::driver::fake::{self, FakeCluster};
+
+    #[tokio::test]
+    async fn a_store_that_starts_again_is_asked_again() {
+        let cluster = FakeCluster::new(fake::status(std::process::id(), &[Some(1)]));
+        let refusal = |why: &str| json!({"ok": false, "error": why});
+        let within = Duration::from_secs(20);
+        cluster.set(json!({"exports": [refusal("the store has ended: ask again"), {"ok": true, "rows": 3}]}));
+        effects(cluster.control(), Path::new("x"), within).await.expect("the second time it is there");
+        cluster.set(json!({"exports": [refusal("the effects cannot be exported: no room")]}));
+        let why = effects(cluster.control(), Path::new("x"), within).await.expect_err("it stays so").to_string();
+        assert!(why.contains("no room"), "{why}");
+        let again = "the store is not ready, or makes other exports: ask again";
+        cluster.set(json!({"exports": vec![refusal(again); 9]}));
+        let short = effects(cluster.control(), Path::new("x"), Duration::from_millis(700)).await;
+        assert!(short.expect_err("it was not ready in time").to_string().contains(again));
+    }
 }

@@ -85,6 +85,8 @@ impl FakeCluster {
     }
 
     pub(crate) fn at(path: &Path, first: Value) -> Self {
+        // One that was killed has left its own there.
+        let _ = std::fs::remove_file(path);
         let listener = UnixListener::bind(path).expect("the path can have a socket");
         let (status, asked) = (Arc::new(Mutex::new(first)), Arc::new(Mutex::new(Vec::new())));
         let told = broadcast::channel(64).0;
@@ -139,6 +141,11 @@ async fn serve(
         let request: Value = serde_json::from_str(&line).expect("requests are JSON");
         let answer = match request["op"].as_str() {
             Some("status") => status.lock().expect("no test panics here").clone(),
+            // What is said to those who want an export, one after the other, is in the status.
+            Some("effects") => match status.lock().expect("no test panics here")["exports"].as_array_mut() {
+                Some(answers) if !answers.is_empty() => answers.remove(0),
+                _ => json!({"ok": false, "error": "there is no such operation"}),
+            },
             Some("scale") => json!({"ok": true, "replicas": request["replicas"]}),
             Some("stop" | "notify") => json!({"ok": true}),
             Some("watch") => {

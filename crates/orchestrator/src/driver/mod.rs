@@ -223,7 +223,7 @@ impl LocalCluster {
             Ask::AwaitReady { replica } => self.spawn(await_ready(self.link.clone(), replica)),
             Ask::Change { change } => self.spawn(make_change(self.link.clone(), change)),
             Ask::Scale { replicas } => self.spawn(scale(self.link.clone(), Arc::clone(&self.status), replicas)),
-            Ask::Audit { folder } => self.spawn(audit::audit(self.link.clone(), folder)),
+            Ask::Audit { folder, within } => self.spawn(audit::audit(self.link.clone(), folder, within)),
             Ask::Health | Ask::Resolve | Ask::Visit { .. } | Ask::Dismantle { .. } => {
                 tracing::warn!("{ask:?} is not for the cluster's driver")
             }

@@ -30,7 +30,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 const TERM_WITHIN: Duration = Duration::from_secs(5);
 const KILL_WITHIN: Duration = Duration::from_secs(5);
 /// Replicas of a supervisor that was killed die with it; the kernel takes its time over their thousands of sockets.
-const GONE_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// All of that together, and what is asked before.
 pub(super) const STOPPED_WITHIN: Duration = control::ANSWER_WITHIN
@@ -95,19 +95,35 @@ impl OwnCluster {
         self.folder.control()
     }
 
-    /// Kills the supervisor; returns when it and all of its replicas were seen to be gone.
-    pub(super) async fn kill(&mut self, clock: &RunClock) -> Result<u64, String> {
+    /// Kills the supervisor. When it and all of its processes were seen to be gone, and how many of these outlived it and
+    /// were killed, too.
+    ///
+    /// # Errors
+    /// Where some were not; what was killed was started again then, or the error says that it was not.
+    pub(super) async fn kill(&mut self, clock: &RunClock) -> Result<(u64, usize), String> {
         let status = control::status(&self.control()).await.map_err(|error| error.to_string())?;
         let known = processes(&status);
         self.stands = (status.shared, status.replicas.len() as u16);
         let supervisor = self.child.id().ok_or("the supervisor has ended already")?;
         let supervisor = Process::open(supervisor)?;
         supervisor.signal(Signal::KILL)?;
+        match self.died(&supervisor, &known, clock).await {
+            Ok(outlived) => Ok((clock.now_us(), outlived)),
+            // Nobody else would start it: a fault without an effect is not healed.
+            Err(why) => Err(match self.start_again().await {
+                Ok(()) => why,
+                Err(again) => format!("{why}; the cluster was not started again: {again}"),
+            }),
+        }
+    }
+
+    async fn died(&mut self, supervisor: &Process, known: &[(u16, Known)], clock: &RunClock) -> Result<usize, String> {
         let stays = || "the supervisor was still there after SIGKILL".to_string();
         supervisor.ended(KILL_WITHIN, clock).await.ok_or_else(stays)?;
         let _ = self.child.wait().await;
-        let outlived = gone(&known).await;
-        if outlived.is_empty() { Ok(clock.now_us()) } else { Err(outlived.join("; ")) }
+        let outlived = gone(known).await.len();
+        let left = gone(known).await;
+        if left.is_empty() { Ok(outlived) } else { Err(left.join("; ")) }
     }
 
     /// A supervisor in the place of one that was killed, at the same addresses.

@@ -13,15 +13,29 @@ use crate::phase;
 
 /// Agents settle what is under way within half a minute of their own.
 const SETTLED_US: u64 = 40_000_000;
-const AUDITED_US: u64 = 120_000_000;
-/// From the end of the operations to the audit's verdict, at most.
-pub(crate) const AUDIT_BOUND: Duration = Duration::from_micros(SETTLED_US + AUDITED_US);
+/// So many operations are written out in less; reading them takes as long again.
+const EXPORTED: f64 = 10e6;
+const EXPORTED_WITHIN: Duration = Duration::from_secs(60);
+/// As many as the store of a run's own cluster holds.
+const HELD_MAX: f64 = 100e6;
+
+/// From the end of the operations to the audit's verdict, at most; `rate` operations a second were begun for so long.
+pub(crate) fn audit_bound(rate: f64, run: Duration) -> Duration {
+    Duration::from_micros(SETTLED_US) + 2 * exported_within(rate, run)
+}
+
+fn exported_within(rate: f64, run: Duration) -> Duration {
+    let operations = rate * run.as_secs_f64();
+    EXPORTED_WITHIN.mul_f64((operations.min(HELD_MAX) / EXPORTED).max(1.0))
+}
 
 /// Ends the operations, waits until each is settled, and has them audited.
 #[derive(Debug)]
 pub(crate) struct Audit {
     place: Place,
     state: State,
+    /// The store's account is there in so long.
+    exported_within: Duration,
 }
 
 #[derive(Debug)]
@@ -38,16 +52,17 @@ enum State {
 
 impl Audit {
     pub(crate) fn new(place: Place, begun: Result<(), String>) -> Self {
-        Self { place, state: State::Begin(begun) }
+        Self { place, state: State::Begin(begun), exported_within: EXPORTED_WITHIN }
     }
 
     /// Of what an end before its time has left under way.
     pub(crate) fn of_remaining(place: Place) -> Self {
-        Self { place, state: State::Remaining }
+        Self { place, state: State::Remaining, exported_within: EXPORTED_WITHIN }
     }
 
     fn begin(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let agents = seen.world.alive();
+        self.exported_within = exported_within(seen.world.operations_rate(), Duration::from_micros(seen.now_us));
         let cut = Command::Cut(proto::Cut { block: OPERATIONS_BLOCK });
         let commands = agents.iter().map(|agent| Action::Command { agent: *agent, command: cut.clone() }).collect();
         self.state = State::Settling(agents.into_iter().collect(), seen.now_us + SETTLED_US);
@@ -55,8 +70,9 @@ impl Audit {
     }
 
     fn audit(&mut self, now_us: u64) -> Vec<Action> {
-        self.state = State::Auditing(now_us + AUDITED_US);
-        vec![Action::Ask(Ask::Audit { folder: self.place.run.folder.clone() })]
+        let within = self.exported_within;
+        self.state = State::Auditing(now_us + 2 * within.as_micros() as u64);
+        vec![Action::Ask(Ask::Audit { folder: self.place.run.folder.clone(), within })]
     }
 
     /// No operation was audited, for this reason.
@@ -129,5 +145,19 @@ impl Machine for Audit {
 
     fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_operations_were_begun_the_longer_their_audit_is_waited_for() {
+        let (hour, day) = (Duration::from_secs(3_600), Duration::from_secs(86_400));
+        assert_eq!(exported_within(500.0, hour), EXPORTED_WITHIN, "1.8 million");
+        assert_eq!(exported_within(500.0, day), EXPORTED_WITHIN.mul_f64(4.32), "43 million");
+        assert_eq!(exported_within(500.0, 7 * day), 10 * EXPORTED_WITHIN, "more than the store holds");
+        assert_eq!(audit_bound(500.0, hour), Duration::from_secs(160));
     }
 }

@@ -269,7 +269,7 @@ fn operations_are_begun_on_every_agent_and_audited_when_all_are_settled() {
         _ => None,
     });
     assert_eq!(begun.collect::<Vec<_>>(), [(0, 15.0, 2), (1, 15.0, 2)]);
-    assert!(stage.asked(&Ask::Audit { folder: "results".into() }));
+    assert!(stage.asked(&Ask::Audit { folder: "results".into(), within: Duration::from_secs(60) }));
     assert_eq!(stage.finding(names::AUDITED_OPERATIONS), Some(5_000.0));
     assert_eq!(stage.finding(names::AUDIT_VIOLATIONS), Some(0.0));
     assert_eq!(said.as_deref(), Some("Audit: 5,000 operations, each happened once and none was lost"));
@@ -289,7 +289,7 @@ fn what_an_audit_finds_is_said() {
 #[test]
 fn operations_that_were_not_wanted_are_not_audited() {
     let (stage, said) = audited(Err("--operations 0".into()), Some(Err("nobody asks".into())));
-    assert!(!stage.asked(&Ask::Audit { folder: "results".into() }));
+    assert!(!stage.asked(&Ask::Audit { folder: "results".into(), within: Duration::from_secs(60) }));
     assert_eq!((stage.finding(names::AUDITED_OPERATIONS), said), (None, None));
 }
 
@@ -298,7 +298,7 @@ fn operations_left_under_way_are_audited_before_the_closing_and_only_those() {
     let begin = Step::quiet("operations", Block::Operations(Operations { rate: 30.0, tool: "append".into() }));
     let remaining = || Step::quiet("audit", Block::AuditRemaining);
     let hold = || Step::quiet("hold", Block::Hold(Duration::from_secs(2)));
-    let asked = Ask::Audit { folder: "results".into() };
+    let asked = Ask::Audit { folder: "results".into(), within: Duration::from_secs(60) };
     for (steps, is_asked) in [
         (vec![remaining()], false),
         (vec![begin.clone(), hold(), remaining()], true),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::phase::AUDIT_BOUND;
+use crate::phase::audit_bound;
 use crate::plan::{Block, Fault, PhasePlan, RECOVERY_BOUND, REFUSAL_BOUND};
 
 /// A phase that takes this many times its estimate, and two minutes more, is given up.
@@ -16,12 +16,16 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn for_phase(plan: &PhasePlan, now_us: u64, timeout_us: u64) -> Self {
+    /// Of a phase that begins now, with so many operations a second under way.
+    pub(super) fn for_phase(plan: &PhasePlan, (now_us, timeout_us): (u64, u64), rate: f64) -> Self {
+        let begun =
+            plan.steps.iter().map(|step| if let Block::Operations(begun) = &step.block { begun.rate } else { 0.0 });
+        let (rate, ends) = (rate + begun.sum::<f64>(), Duration::from_micros(now_us) + plan.estimate());
         let bounds = plan.steps.iter().map(|step| match &step.block {
             Block::Fault(Fault::QueueOverflow { .. }) | Block::Burst(_) => 3 * RECOVERY_BOUND + 2 * REFUSAL_BOUND,
             // A fault that is not over after its bounds, and the load that is waited for after it.
             Block::Fault(_) | Block::Faults(_) => 4 * RECOVERY_BOUND,
-            Block::Audit(_) | Block::AuditRemaining => AUDIT_BOUND,
+            Block::Audit(_) | Block::AuditRemaining => audit_bound(rate, ends),
             Block::Capacity(capacity) => capacity.bound(),
             Block::Load(_) | Block::Streaming { .. } | Block::Hold(_) | Block::Probe(_) => Duration::ZERO,
             block => block.estimate() * SLOWER_MAX,

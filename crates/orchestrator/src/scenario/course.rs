@@ -176,6 +176,10 @@ impl Course {
         self.row.method.clone_from(&injected.method);
         self.row.injected_us = injected.injected_us;
         self.row.effect_us = Some(injected.effect_us);
+        if injected.unfinished.is_some() {
+            self.row.inconclusive.clone_from(&injected.unfinished);
+            self.inconclusive.clone_from(&injected.unfinished);
+        }
         if self.state == State::HealingToEnd {
             return vec![self.told()];
         }

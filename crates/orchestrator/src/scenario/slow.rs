@@ -78,6 +78,7 @@ impl Stirred for SlowClients {
             injected_us: self.work.start_us,
             effect_us,
             at_most_us: None,
+            unfinished: None,
         };
         Some(first_us.map(held).ok_or_else(|| "no connection could be opened for it".into()))
     }

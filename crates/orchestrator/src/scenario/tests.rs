@@ -87,6 +87,17 @@ fn a_fault_without_effect_is_inconclusive() {
 }
 
 #[test]
+fn a_fault_whose_later_steps_were_not_made_is_waited_for_and_inconclusive() {
+    let mut stage = node_failure();
+    let why = "there was no next process within 20 s";
+    stage.troupe.unfinished = Some(why.into());
+    stage.run_to_end(20 * SECOND);
+    let fault = stage.fault_row();
+    assert!(fault.effect_us.is_some() && fault.ready_us.is_some());
+    assert_eq!((fault.inconclusive.as_deref(), stage.scenario().inconclusive.as_deref()), (Some(why), Some(why)));
+}
+
+#[test]
 fn a_fault_that_was_undone_before_its_time_is_inconclusive() {
     let mut stage = partition();
     stage.troupe.healing = Err(HealError::Early("the watchdog was killed".into()));

@@ -36,8 +36,7 @@ pub(super) fn enter(judge: &mut Judge<'_>, faults: &[FaultFacts<'_>], cut: Optio
         None => Evidence::none("no retry storm had an effect that was seen"),
         Some((attempts, firsts)) => {
             let estimate = Estimate::Ratio { part: u128::from(attempts), whole: u128::from(firsts) };
-            let source =
-                "the worst of all storms: attempts over first attempts of the load, from the outage until none waited";
+            let source = "the worst storm: attempts of the run's own clients over first attempts of the load, from the outage until none waited";
             let few = (firsts < FIRST_ATTEMPTS_MIN).then(|| format!("it takes {FIRST_ATTEMPTS_MIN} first attempts"));
             Evidence::of(Some(estimate), firsts, "first attempts", source).spoiled(few)
         }

@@ -49,6 +49,7 @@ impl Stage {
         net.peers = addresses.iter().copied().zip(peers).collect();
         let settings = Settings {
             agent: 0,
+            agents: 1,
             seed,
             timeout_us: TIMEOUT_US,
             connect_timeout_us: S,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 use tokio::time::{sleep, timeout};
 
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use super::{FaultDriver, HealError};
 use crate::driver::watchdog::{Debt, Watchdog, run};
 use crate::event::{Healed, Injected};
@@ -56,7 +56,13 @@ impl FaultDriver for Commands {
                 .map_or(why.clone(), |stuck| format!("{why}; {stuck}")));
         }
         let effect_us = self.clock.now_us();
-        let injected = Injected { method: format!("`{}`", inject.join(" ")), injected_us, effect_us, at_most_us: None };
+        let injected = Injected {
+            method: format!("`{}`", inject.join(" ")),
+            injected_us,
+            effect_us,
+            at_most_us: None,
+            unfinished: None,
+        };
         if heal.is_empty() {
             return Ok((Force::Past, injected));
         }

@@ -250,7 +250,7 @@ async fn a_local_cluster_takes_commands_too() {
     };
     let bench = bench(stage.cluster.control());
     let (force, _) = bench.inject(&by_command(said, vec![1])).await.expect("it can be run");
-    assert!(matches!(force, super::hold::Force::Past), "without a heal there is nothing to undo");
+    assert!(matches!(force, super::force::Force::Past), "without a heal there is nothing to undo");
     assert_eq!(std::fs::read_to_string(&file).expect("it was written"), format!("1 {}\n", stage.address));
 }
 

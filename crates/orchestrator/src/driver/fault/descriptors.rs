@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY, SEEN_WITHIN};
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use super::limit::{Limit, Limited};
 use super::process::{Known, Process};
 use crate::collector::Page;
@@ -48,7 +48,7 @@ pub(super) async fn take(bench: &Bench, replicas: &[u16], more: u64) -> Result<(
     }
     let method = format!("descriptors limited (prlimit) to {more} more than were open");
     let force = Force::Held { ticket, after: After::Limits(limits), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None }))
+    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
 }
 
 fn lower(process: &Process, limit: &Limit, more: u64) -> Result<(), String> {

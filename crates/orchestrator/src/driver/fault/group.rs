@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY};
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use crate::collector::Page;
 use crate::driver::watchdog::{Debt, Ticket};
 use crate::event::Injected;
@@ -151,7 +151,7 @@ pub(super) async fn cpu(bench: &Bench, replicas: &[u16], percent: u64) -> Result
     };
     let method = format!("{percent} % of one core (cgroup, cpu.cfs_quota_us)");
     let force = Force::Held { ticket, after: After::Gone(group), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None }))
+    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
 }
 
 /// Leaves the replicas together so much new memory; returns when the kernel has refused some, or has killed for it.
@@ -180,7 +180,7 @@ pub(super) async fn memory(bench: &Bench, replicas: &[u16], mib: u64) -> Result<
     };
     let method = format!("{mib} MiB of new memory (cgroup, memory.limit_in_bytes)");
     let force = Force::Held { ticket, after: After::Gone(group), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None }))
+    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
 }
 
 async fn half_a_request(address: SocketAddr) -> std::io::Result<TcpStream> {

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY, of_processes};
-use super::hold::Force;
+use super::force::Force;
 use super::process::Process;
 use crate::event::Injected;
 
@@ -22,7 +22,7 @@ pub(super) async fn kill(bench: &Bench, replicas: &[u16]) -> Result<(Force, Inje
     }
     let effect_us = gone(bench, &processes).await?;
     let method = format!("SIGKILL of {}", of_processes(processes.len()));
-    Ok((Force::Past, Injected { method, injected_us, effect_us, at_most_us: None }))
+    Ok((Force::Past, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
 }
 
 /// When the last of them was seen to have ended.
@@ -37,9 +37,16 @@ async fn gone(bench: &Bench, processes: &[Process]) -> Result<u64, String> {
 
 /// Kills each next process of the replicas as soon as it is there; the effect is the first end.
 pub(super) async fn again_and_again(bench: &Bench, replicas: &[u16], times: u64) -> Result<(Force, Injected), String> {
-    let mut killed = bench.processes(replicas).await?;
-    let (_, mut injected) = kill(bench, replicas).await?;
-    for _ in 1..times {
+    let first = bench.processes(replicas).await?;
+    let (force, mut injected) = kill(bench, replicas).await?;
+    injected.unfinished = kill_next(bench, replicas, (first, times - 1)).await.err();
+    injected.method = format!("SIGKILL of {}, {times} times, as soon as it was there", of_processes(replicas.len()));
+    Ok((force, injected))
+}
+
+/// Kills so many processes of each of the replicas that come after these.
+async fn kill_next(bench: &Bench, replicas: &[u16], (mut killed, times): (Vec<Process>, u64)) -> Result<(), String> {
+    for _ in 0..times {
         let next = async {
             loop {
                 // One that was killed may be named for a moment yet.
@@ -59,8 +66,7 @@ pub(super) async fn again_and_again(bench: &Bench, replicas: &[u16], times: u64)
         gone(bench, &processes).await?;
         killed = processes;
     }
-    injected.method = format!("SIGKILL of {}, {times} times, as soon as it was there", of_processes(replicas.len()));
-    Ok((Force::Past, injected))
+    Ok(())
 }
 
 #[cfg(test)]

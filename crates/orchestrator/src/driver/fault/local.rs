@@ -1,4 +1,4 @@
-use super::hold::Force;
+use super::force::Force;
 use super::{Bench, FaultDriver, HealError, descriptors, ending, group, kill, packets, pause, proxied, store};
 use crate::driver::watchdog::Watchdog;
 use crate::event::{Healed, Injected};

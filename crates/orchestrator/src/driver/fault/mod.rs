@@ -7,8 +7,8 @@ mod contract;
 mod descriptors;
 mod desk;
 mod ending;
+mod force;
 mod group;
-mod hold;
 mod kill;
 pub(crate) mod limit;
 mod local;
@@ -40,7 +40,8 @@ pub(super) trait FaultDriver: Debug + Send + Sync + 'static {
     /// What it needs to undo one fault.
     type InForce: Debug + Send + Sync + 'static;
 
-    /// Injects a fault; returns when its effect was seen, and nothing is in force where it was not.
+    /// Injects a fault; returns when its effect was seen, and nothing is in force where it was not. A fault that only happens
+    /// cannot be taken back: processes that were told to end may have ended, though nobody saw it.
     fn inject(&self, fault: &Fault) -> impl Future<Output = Result<(Self::InForce, Injected), String>> + Send;
 
     /// Undoes it and sees that it is undone.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, SocketAddrV4};
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, LOOK_EVERY, PROBE, SEEN_WITHIN};
-use super::hold::Force;
+use super::force::Force;
 use super::nft::{Fate, Filter, Table};
 use super::pause;
 use super::probe::{Seen, connect};
@@ -33,7 +33,13 @@ pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injec
     }
     match seen(bench, &table, fault.kind, &addresses).await {
         Some(effect_us) => {
-            let injected = Injected { method: method(fault, &addresses), injected_us, effect_us, at_most_us: None };
+            let injected = Injected {
+                method: method(fault, &addresses),
+                injected_us,
+                effect_us,
+                at_most_us: None,
+                unfinished: None,
+            };
             Ok((Force::Filtered { table, ticket, addresses }, injected))
         }
         None => {

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::HealError;
 use super::bench::{Bench, of_processes};
-use super::hold::{After, Force};
+use super::force::{After, Force};
 use super::process::{Known, Process};
 use crate::driver::watchdog::Debt;
 use crate::event::Injected;
@@ -50,7 +50,7 @@ pub(super) async fn pause(
     };
     let at_most_us = in_place_of.map(|_| at_most.as_micros() as u64);
     let force = Force::Held { ticket, after: After::GoOn(processes), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us }))
+    Ok((force, Injected { method, injected_us, effect_us, at_most_us, unfinished: None }))
 }
 
 /// Less than the time after which the cluster would kill the process.

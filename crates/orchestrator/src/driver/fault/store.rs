@@ -13,7 +13,7 @@ use erlmcp_load::clock::RunClock;
 
 use super::HealError;
 use super::bench::Bench;
-use super::hold::Force;
+use super::force::Force;
 use super::process::{Process, parent};
 use crate::driver::control;
 use crate::driver::protocol::Status;

@@ -166,7 +166,7 @@ impl Kubernetes {
                 while id_of(&self.api, name).await?.as_ref() == Some(id) {
                     sleep(LOOK_EVERY).await;
                 }
-                self.silence(*address).await;
+                self.silence(*address, |status| status == 200).await;
             }
             Ok::<_, String>(())
         };
@@ -175,7 +175,7 @@ impl Kubernetes {
         timeout(within, gone).await.map_err(|_| late())??;
         let effect_us = self.service.clock.now_us();
         let method = format!("{} deleted, without grace", of_pods(pods.len()));
-        Ok((InForce::Killed, Injected { method, injected_us, effect_us, at_most_us: None }))
+        Ok((InForce::Killed, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
     }
 
     async fn cut_off(&self, replicas: &[u16]) -> Result<(InForce, Injected), String> {
@@ -193,7 +193,8 @@ impl Kubernetes {
             cut_off::make(&self.api, &policy, &pods).await?;
             let silent = async {
                 for (_, pod) in &pods {
-                    self.silence(pod.address).await;
+                    // Whatever it answers, it can be reached.
+                    self.silence(pod.address, |_| true).await;
                 }
             };
             let within = self.pace.cut_within;
@@ -211,16 +212,19 @@ impl Kubernetes {
         }
         let effect_us = self.service.clock.now_us();
         let method = format!("{} cut off by a NetworkPolicy", of_pods(pods.len()));
-        Ok((InForce::CutOff(ticket, pods), Injected { method, injected_us, effect_us, at_most_us: None }))
+        Ok((
+            InForce::CutOff(ticket, pods),
+            Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None },
+        ))
     }
 
-    /// Returns when nobody serves at this address.
-    async fn silence(&self, address: SocketAddr) {
+    /// Returns when nobody serves at this address; `serves` says which answers (their status) are of one who does.
+    async fn silence(&self, address: SocketAddr, serves: impl Fn(u16) -> bool) {
         let page = Page { address, host: self.service.host(), path: "/ready".into() };
         let mut silent = 0;
         while silent < SILENT_TRIES {
             match page.get(self.pace.attempt).await {
-                Ok(answered) if answered.status == 200 => {
+                Ok(answered) if serves(answered.status) => {
                     silent = 0;
                     sleep(LOOK_EVERY).await;
                 }

@@ -24,6 +24,8 @@ pub(in crate::driver) struct Cluster {
     /// Names, and the label that each selects.
     policies: BTreeMap<String, String>,
     enforces: bool,
+    /// The first pod is not ready while it has a label that cuts it off.
+    is_shy: bool,
     forbids: &'static str,
     asked: Vec<String>,
 }
@@ -33,12 +35,13 @@ impl Cluster {
         !self.policies.is_empty() || self.pods.values().any(|(_, label)| label.is_some())
     }
 
-    /// The first pod serves; it is there.
-    fn serves(&self) -> (bool, bool) {
-        let Some((_, label)) = self.pods.get("mcp-0").filter(|(id, _)| id == "u0") else { return (false, false) };
+    /// What the first pod answers, if anything; it is there.
+    fn serves(&self) -> (Option<&'static str>, bool) {
+        let Some((_, label)) = self.pods.get("mcp-0").filter(|(id, _)| id == "u0") else { return (None, false) };
         let is_cut_off =
             self.enforces && label.as_ref().is_some_and(|label| self.policies.values().any(|one| one == label));
-        (!is_cut_off, true)
+        let is_ready = !(self.is_shy && label.is_some());
+        ((!is_cut_off).then_some(if is_ready { "200 OK" } else { "503 Service Unavailable" }), true)
     }
 
     fn list(&self) -> Value {
@@ -128,7 +131,7 @@ impl FakeKubernetes {
         let port = pod.local_addr().expect("it is bound").port();
         let pods = (0..2).map(|index| (format!("mcp-{index}"), (format!("u{index}"), None))).collect();
         let (policies, asked) = (BTreeMap::new(), Vec::new());
-        let cluster = Cluster { pods, number: 2, policies, enforces: true, forbids: "", asked };
+        let cluster = Cluster { pods, number: 2, policies, enforces: true, is_shy: false, forbids: "", asked };
         let fake =
             Self { api: api.local_addr().expect("it is bound").port(), port, cluster: Arc::new(Mutex::new(cluster)) };
         tokio::spawn(serve(api, Arc::clone(&fake.cluster)));
@@ -170,8 +173,8 @@ async fn serve_pod(listener: TcpListener, cluster: Arc<Mutex<Cluster>>) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let (serves, is_there) = locked(&cluster).serves();
         match (serves, is_there) {
-            (true, _) if heard(&mut stream).await.is_some() => say(&mut stream, "200 OK", None).await,
-            (false, true) => silent.push(stream),
+            (Some(status), _) if heard(&mut stream).await.is_some() => say(&mut stream, status, None).await,
+            (None, true) => silent.push(stream),
             _ => {}
         }
     }
@@ -207,16 +210,20 @@ async fn a_deleted_pod_is_out_until_the_next_one_of_its_name_is_ready() {
 
 #[tokio::test]
 async fn a_policy_that_nobody_enforces_is_no_partition_and_is_taken_away() {
-    let fake = FakeKubernetes::new().await;
-    locked(&fake.cluster).enforces = false;
-    // Two silences take longer than that, so that a stall of this machine is none.
-    let pace = Pace { attempt: Duration::from_secs(1), cut_within: Duration::from_millis(200), ..Pace::default() };
-    let kubernetes = fake.driver_of(2, pace).await;
-    let why = kubernetes.inject(&Fault::of(Kind::Partition, vec![1])).await.map(drop).expect_err("it still answers");
-    assert!(why.contains("had no effect") && why.contains("enforces none"), "{why}");
-    assert!(!locked(&fake.cluster).is_cut_off());
-    let asked = locked(&fake.cluster).asked.clone();
-    assert!(asked.iter().any(|line| line.ends_with("networkpolicies/erlmcp-cut-off-u0")), "{asked:?}");
+    // An answer is one, whatever it says.
+    for is_shy in [false, true] {
+        let fake = FakeKubernetes::new().await;
+        locked(&fake.cluster).enforces = false;
+        locked(&fake.cluster).is_shy = is_shy;
+        // Two silences take longer than that, so that a stall of this machine is none.
+        let pace = Pace { attempt: Duration::from_secs(1), cut_within: Duration::from_millis(200), ..Pace::default() };
+        let kubernetes = fake.driver_of(2, pace).await;
+        let why = kubernetes.inject(&Fault::of(Kind::Partition, vec![1])).await.map(drop).expect_err("it answers");
+        assert!(why.contains("had no effect") && why.contains("enforces none"), "{why}");
+        assert!(!locked(&fake.cluster).is_cut_off());
+        let asked = locked(&fake.cluster).asked.clone();
+        assert!(asked.iter().any(|line| line.ends_with("networkpolicies/erlmcp-cut-off-u0")), "{asked:?}");
+    }
 }
 
 #[tokio::test]

@@ -134,8 +134,8 @@ struct Owner {
     link: Option<Link>,
     /// The same that the watchdog holds, for the case that it dies.
     debts: BTreeMap<u64, Vec<Debt>>,
-    /// Why those were undone that nobody has released: no more than there were debts.
-    early: BTreeMap<u64, String>,
+    /// What came of those that were undone and that nobody has released: no more than there were debts.
+    early: BTreeMap<u64, HealError>,
     owed_ms: Arc<AtomicU64>,
 }
 
@@ -203,8 +203,8 @@ impl Owner {
     }
 
     async fn release(&mut self, ticket: u64) -> Result<(), HealError> {
-        if let Some(why) = self.early.remove(&ticket) {
-            return Err(HealError::Early(why));
+        if let Some(outcome) = self.early.remove(&ticket) {
+            return Err(outcome);
         }
         let Some(debts) = self.debts.remove(&ticket) else { return Ok(()) };
         let within = ANSWER_WITHIN + debts.iter().map(Debt::within).sum::<Duration>();
@@ -244,18 +244,21 @@ impl Owner {
             let _ = timeout(ENDS_WITHIN, link.child.wait()).await;
         }
         for (ticket, debts) in std::mem::take(&mut self.debts).into_iter().rev() {
-            self.early.insert(ticket, why.to_string());
             tracing::warn!("{why}: a fault is undone before its time");
-            for stuck in pay(&debts).await {
-                tracing::error!("not undone: {stuck}");
+            let stuck = pay(&debts).await;
+            for one in &stuck {
+                tracing::error!("not undone: {one}");
             }
+            let is_undone = stuck.is_empty();
+            let outcome = if is_undone { HealError::Early(why.into()) } else { HealError::Stuck(stuck.join("; ")) };
+            self.early.insert(ticket, outcome);
         }
     }
 
     /// Each of what is left is undone, then the process ends by itself.
     async fn end(&mut self) -> Vec<String> {
         let mut stuck = Vec::new();
-        while let Some(ticket) = self.debts.keys().next_back().copied() {
+        while let Some(ticket) = self.debts.keys().chain(self.early.keys()).max().copied() {
             if let Err(HealError::Stuck(why)) = self.release(ticket).await {
                 stuck.push(why);
             }

@@ -6,6 +6,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::driver::fault::process::{Known, Process};
+use crate::event::HealError;
 
 const SOON: Duration = Duration::from_secs(20);
 const KEEPER: &str = "ERLMCP_TEST_WATCHDOG";
@@ -177,9 +178,25 @@ async fn what_cannot_be_undone_is_said() {
     let watchdog = Watchdog::new(program_of_tests());
     let ticket = watchdog.ticket();
     let words = vec!["sh".to_string(), "-c".into(), "echo it will not >&2; exit 1".into()];
-    watchdog.hold(ticket, vec![Debt::Command { words, within_ms: 5_000 }]).await.expect("it is told");
+    watchdog.hold(ticket, vec![Debt::Command { words: words.clone(), within_ms: 5_000 }]).await.expect("it is told");
     let why = watchdog.release(ticket).await.unwrap_err().to_string();
     assert!(why.contains("it will not"), "{why}");
+    // Nor by the owner, at whose end it is said, too.
+    let name = format!("in vain for {}", std::process::id());
+    let watchdog = Watchdog::new(program(&name));
+    let (told, untold) = (watchdog.ticket(), watchdog.ticket());
+    for ticket in [told, untold] {
+        watchdog
+            .hold(ticket, vec![Debt::Command { words: words.clone(), within_ms: 5_000 }])
+            .await
+            .expect("it is told");
+    }
+    let [pid] = keepers(&name)[..] else { panic!("one process keeps watch") };
+    Process::open(pid).expect("it runs").signal(Signal::KILL).expect("it is our child");
+    let outcome = watchdog.release(told).await;
+    assert!(matches!(&outcome, Err(HealError::Stuck(why)) if why.contains("it will not")), "{outcome:?}");
+    let [stuck] = &watchdog.end().await[..] else { panic!("one is left") };
+    assert!(stuck.contains("it will not"), "{stuck}");
     let absent = Program { binary: "/nonexistent/x".into(), arguments: Vec::new(), environment: Vec::new() };
     let watchdog = Watchdog::new(absent);
     let held = watchdog.hold(watchdog.ticket(), Vec::new()).await;
