@@ -109,10 +109,11 @@ impl Dispatcher {
         }
         let patience_ms =
             if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
-        let (session, calls) = (self.current.session.as_ref(), &self.shared.sessions.calls);
-        if let Some(batch) = &self.current.batch {
+        let (session, batch) = (self.current.session, self.current.batch.clone());
+        if let Some(batch) = &batch {
             batch.expect();
         }
+        let calls = &self.shared.sessions.calls;
         let job = Job {
             work,
             rank: rank(method, &caller),
@@ -120,17 +121,13 @@ impl Dispatcher {
             caller: Arc::new(caller),
             rounds: Arc::clone(&self.shared.sessions.rounds),
             id: id(message).into(),
-            reply: ReplyTo {
-                mailbox: Arc::clone(&self.mailbox),
-                token: asker.token,
-                batch: self.current.batch.clone(),
-            },
+            reply: ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: batch.clone() },
             answers: Arc::clone(self.answers()),
             entry: session.map(|session| calls.begin(session.id, id(message), &cancellation)),
             questions: Arc::clone(&self.shared.sessions.questions),
             recorder: session.filter(|_| streams).map(|session| Recorder {
                 replays: Arc::clone(&self.shared.sessions.replays),
-                session: *session,
+                session,
                 method,
             }),
             task: task.clone(),
@@ -145,10 +142,10 @@ impl Dispatcher {
                     return self.task_begun(message, task);
                 }
                 let waiting = Call::waiting(method, cancellation, asker.now_ns, closes);
-                Handled::Called(Box::new(Call { outlives: self.current.session.is_some(), ..waiting }))
+                Handled::Called(Box::new(Call { outlives: session.is_some(), ..waiting }))
             }
             Err(full) => {
-                if let Some(batch) = &self.current.batch {
+                if let Some(batch) = &batch {
                     batch.expect_no_more();
                 }
                 if let Some(task) = &task {
