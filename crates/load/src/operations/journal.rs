@@ -81,7 +81,7 @@ impl Journal {
     /// The last record. What is not settled now will not be.
     pub(super) fn end(&mut self) -> Result<Counts, OperationsError> {
         if let Some(writer) = self.writer.take() {
-            writer.end(self.counts.begun, self.counts.settled, false, monotonic_ns())?;
+            writer.end(self.counts.begun, self.counts.settled, monotonic_ns())?;
         }
         Ok(self.counts)
     }
