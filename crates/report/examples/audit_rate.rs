@@ -131,7 +131,7 @@ fn agents(folder: &Path, operations: u64) -> Result<(), Box<dyn std::error::Erro
                 writer.append(&of(Event::Ok, number, at_ns + TAKES_NS))?;
             }
         }
-        writer.end(begun, begun, false, 0)?;
+        writer.end(begun, begun, 0)?;
     }
     Ok(())
 }
@@ -145,5 +145,5 @@ fn store(folder: &Path, operations: u64) -> Result<(), Box<dyn std::error::Error
             writer.append(&OperationRecord { hash, ..of(event, number, at_ns) })?;
         }
     }
-    Ok(writer.end(operations * 4, 0, false, 0)?)
+    Ok(writer.end(operations * 4, 0, 0)?)
 }

@@ -74,8 +74,8 @@ fn operations(folder: &Path, effects: u64) {
             rows += 1;
         }
     }
-    agent.end(4, 4, false, 900_000_000).expect("written");
-    store.end(rows, 0, false, 900_000_000).expect("written");
+    agent.end(4, 4, 900_000_000).expect("written");
+    store.end(rows, 0, 900_000_000).expect("written");
 }
 
 #[test]

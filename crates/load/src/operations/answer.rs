@@ -19,7 +19,7 @@ pub(super) struct Whole {
 
 /// What the result of an ok says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Result {
+pub(super) struct Echoed {
     pub(super) hash: u64,
     pub(super) nonce: u64,
     pub(super) epoch: u64,
@@ -27,10 +27,12 @@ pub(super) struct Result {
 }
 
 /// How an attempt ended that was answered.
-pub(super) fn of_attempt(whole: &Whole) -> (End, Result) {
-    let nothing = Result::default();
-    if matches!(whole.said, Said::AnotherId(_) | Said::NoResponse) {
-        return (End::Info(Reason::NotAnAnswer), nothing);
+pub(super) fn of_attempt(whole: &Whole) -> (End, Echoed) {
+    let nothing = Echoed::default();
+    match whole.said {
+        Said::AnotherId(_) => return (End::Info(Reason::NotAnAnswer), nothing),
+        Said::NoResponse => return (End::Info(Reason::Closed), nothing),
+        _ => {}
     }
     let Ok(message) = serde_json::from_slice::<Value>(&whole.message) else {
         return (End::of_bare_status(whole.status), nothing);
@@ -39,7 +41,7 @@ pub(super) fn of_attempt(whole: &Whole) -> (End, Result) {
         let about = &result["_meta"][operation::META];
         let epoch = about["epoch"].as_u64().unwrap_or(0);
         let replayed = about["replayed"].as_bool().unwrap_or(false);
-        return (End::Ok, Result { epoch, replayed, ..of_result(result) });
+        return (End::Ok, Echoed { epoch, replayed, ..of_result(result) });
     }
     if message.get("error").is_none() {
         return (End::of_bare_status(whole.status), nothing);
@@ -52,13 +54,20 @@ pub(super) fn of_attempt(whole: &Whole) -> (End, Result) {
         (410, Some(state)) => End::Settled(state),
         (422, _) => fail(Reason::OtherPayload),
         _ if data["executed"] == "running" => fail(Reason::Running),
-        _ if data["executed"] == false => fail(Reason::Refused),
+        _ if data["executed"] == false => fail(refused_by(&data["scope"])),
         (400..500, _) => fail(Reason::BadRequest),
         // A refusal that hides itself cannot be told from an accident.
         (500.., _) if data.get("executed").is_none() => End::Info(Reason::Unmarked),
         _ => End::Info(Reason::RpcError),
     };
     (end, nothing)
+}
+
+fn refused_by(scope: &Value) -> Reason {
+    match scope.as_str() {
+        None | Some("node") => Reason::Refused,
+        Some(_) => Reason::RefusedElsewhere,
+    }
 }
 
 impl End {
@@ -73,20 +82,20 @@ impl End {
 }
 
 /// How an operation is settled that was asked about; None where it is not, or the answer is none.
-pub(super) fn of_question(whole: &Whole) -> Option<(Reason, Result)> {
+pub(super) fn of_question(whole: &Whole) -> Option<(Reason, Echoed)> {
     let message: Value = serde_json::from_slice(&whole.message).ok()?;
     let result = message.get("result").filter(|_| whole.said == Said::Ok)?;
     let state = state(&result["state"])?;
     let epoch = result["epoch"].as_u64().unwrap_or(0);
     let of_result = result.get("result").map(of_result).unwrap_or_default();
-    Some((state, Result { epoch, ..of_result }))
+    Some((state, Echoed { epoch, ..of_result }))
 }
 
-fn of_result(result: &Value) -> Result {
+fn of_result(result: &Value) -> Echoed {
     let text = operation::result_text(result.to_string().as_bytes()).unwrap_or_default();
     let hash = operation::short(digest(&SHA256, text.as_bytes()).as_ref());
     let echo = result["content"][0]["text"].as_str().and_then(|text| u64::from_str_radix(text, 16).ok());
-    Result { hash, nonce: echo.unwrap_or(0), ..Result::default() }
+    Echoed { hash, nonce: echo.unwrap_or(0), ..Echoed::default() }
 }
 
 fn state(value: &Value) -> Option<Reason> {

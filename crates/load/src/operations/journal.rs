@@ -3,7 +3,7 @@ use std::path::Path;
 use erlmcp_record::operations::{Class, Event, OperationId, OperationRecord, OperationWriter, OperationsError, Reason};
 
 use super::Counts;
-use super::answer::Result;
+use super::answer::Echoed;
 use super::course::End;
 use crate::clock::monotonic_ns;
 
@@ -23,7 +23,7 @@ pub(super) struct Identity {
 }
 
 impl Journal {
-    pub(super) fn create(folder: &Path, agent: u32) -> std::result::Result<Self, OperationsError> {
+    pub(super) fn create(folder: &Path, agent: u32) -> Result<Self, OperationsError> {
         Ok(Self { writer: Some(OperationWriter::of_agent(folder, agent)?), counts: Counts::default() })
     }
 
@@ -43,7 +43,7 @@ impl Journal {
     }
 
     /// `result`: of an ok.
-    pub(super) fn ended(&mut self, of: &Identity, (attempt, replica): (u8, u16), end: End, result: Result) {
+    pub(super) fn ended(&mut self, of: &Identity, (attempt, replica): (u8, u16), end: End, result: Echoed) {
         let (event, reason) = match end {
             End::Ok => (Event::Ok, Reason::None),
             // This attempt did nothing; what the operation came to is said apart.
@@ -52,15 +52,15 @@ impl Journal {
             End::Info(reason) => (Event::Info, reason),
         };
         let of_attempt = OperationRecord { attempt, replica, reason, ..record(event, of) };
-        let Result { hash, nonce, epoch, replayed } = result;
+        let Echoed { hash, nonce, epoch, replayed } = result;
         self.write(&OperationRecord { hash, nonce, epoch, replayed, ..of_attempt });
         if let End::Settled(state) = end {
-            self.resolved(of, state, Result::default());
+            self.resolved(of, state, Echoed::default());
         }
     }
 
-    pub(super) fn resolved(&mut self, of: &Identity, state: Reason, result: Result) {
-        let Result { hash, nonce, epoch, .. } = result;
+    pub(super) fn resolved(&mut self, of: &Identity, state: Reason, result: Echoed) {
+        let Echoed { hash, nonce, epoch, .. } = result;
         self.write(&OperationRecord { reason: state, hash, nonce, epoch, ..record(Event::Resolved, of) });
     }
 
@@ -79,9 +79,9 @@ impl Journal {
     }
 
     /// The last record. What is not settled now will not be.
-    pub(super) fn end(&mut self) -> std::result::Result<Counts, OperationsError> {
+    pub(super) fn end(&mut self) -> Result<Counts, OperationsError> {
         if let Some(writer) = self.writer.take() {
-            writer.end(self.counts.begun, self.counts.settled, false, monotonic_ns())?;
+            writer.end(self.counts.begun, self.counts.settled, monotonic_ns())?;
         }
         Ok(self.counts)
     }

@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::answer::{self, Result, Whole};
+use super::answer::{self, Echoed, Whole};
 use super::course::{Course, End, Next};
 use super::journal::Identity;
 use super::line::Line;
@@ -125,7 +125,7 @@ impl Lane {
             return false;
         }
         let not_sent = End::Fail { reason: Reason::NotSent, after_us: None };
-        self.shared.journal(|journal| journal.ended(of, (1, replica), not_sent, Result::default()));
+        self.shared.journal(|journal| journal.ended(of, (1, replica), not_sent, Echoed::default()));
         self.ask_until_settled(of).await;
         if let Some(End::Info(_)) = self.attempt(of, 2).await {
             self.ask_until_settled(of).await;
@@ -166,28 +166,23 @@ impl Lane {
         let (end, result) = match self.sent(of, (attempt, replica), &request).await {
             Ok(()) => match self.line.receive(id).await {
                 Ok(whole) => answer::of_attempt(&whole),
-                Err(end) => (end, Result::default()),
+                Err(end) => (end, Echoed::default()),
             },
-            Err(end) => (end, Result::default()),
+            Err(end) => (end, Echoed::default()),
         };
         self.shared.journal(|journal| journal.ended(of, (attempt, replica), end, result));
         self.move_on_if_cut().await;
         Some(end)
     }
 
-    async fn sent(
-        &mut self,
-        of: &Identity,
-        (attempt, replica): (u8, u16),
-        request: &[u8],
-    ) -> std::result::Result<(), End> {
+    async fn sent(&mut self, of: &Identity, (attempt, replica): (u8, u16), request: &[u8]) -> Result<(), End> {
         self.line.connect().await?;
         self.line.send(request).await?;
         self.shared.journal(|journal| journal.sent_all(of, attempt, replica));
         Ok(())
     }
 
-    async fn ask(&mut self, of: &Identity) -> Option<(Reason, Result)> {
+    async fn ask(&mut self, of: &Identity) -> Option<(Reason, Echoed)> {
         let answered = self.question(of).await;
         self.move_on_if_cut().await;
         answered.as_ref().and_then(answer::of_question)

@@ -93,10 +93,12 @@ async fn read(mut stream: TcpStream, id: u64) -> Result<(Whole, Option<TcpStream
         match progress {
             Progress::More if count == 0 => return Err(Reason::Closed),
             Progress::More => {}
-            Progress::Whole { used, said, stays_open } => {
+            // Nothing was asked that more could answer.
+            Progress::Whole { used, .. } if used < count => return Err(Reason::NotAnAnswer),
+            Progress::Whole { said, stays_open, .. } => {
                 let head = answer.head();
                 let (status, retry_after_s) = head.map_or((0, None), |head| (head.status, head.retry_after_s));
-                let is_clean = stays_open && used == count && count > 0;
+                let is_clean = stays_open && count > 0;
                 let message = answer.into_record().message;
                 return Ok((Whole { status, said, retry_after_s, message }, is_clean.then_some(stream)));
             }

@@ -42,6 +42,7 @@ pub(crate) struct Wanted<'a> {
     /// Operations a second.
     pub(crate) rate: f64,
     pub(crate) lanes: u32,
+    /// `append`, or another whose effect is a transaction of the store: attempts are journaled as such.
     pub(crate) tool: &'a str,
     /// Where to go: replicas with their addresses.
     pub(crate) endpoints: &'a [(u16, SocketAddr)],

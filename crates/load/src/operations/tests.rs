@@ -23,8 +23,14 @@ enum Act {
     /// It is done, and the connection is reset.
     DoneAndGone,
     Refuse,
+    /// As the store's doing.
+    RefuseForStore,
     /// A 503 that does not say so.
     Hide,
+    /// The answer comes twice.
+    Twice,
+    /// The answer is to another request.
+    Other,
     Gone,
 }
 
@@ -56,11 +62,13 @@ async fn connection(stream: TcpStream, store: Arc<Mutex<Store>>, does: Does) {
         let answer = answered(&request, &mut store.lock().expect("no panic"), does);
         let Some((status, mut body)) = answer else { return };
         body["jsonrpc"] = json!("2.0");
-        body["id"] = request["id"].clone();
+        let id = request["id"].as_u64().expect("a number");
+        body["id"] = json!(if body["result"]["act"] == "Other" { id + 1_000_000 } else { id });
+        let copies = if body["result"]["act"] == "Twice" { 2 } else { 1 };
         let body = body.to_string();
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
-        if stream.write_all((head + &body).as_bytes()).await.is_err() {
+        if stream.write_all((head + &body).repeat(copies).as_bytes()).await.is_err() {
             return;
         }
     }
@@ -103,9 +111,12 @@ fn answered(request: &Value, store: &mut Store, does: Does) -> Option<(u16, Valu
     let error = |data: Value| json!({"error": {"code": 53_003, "message": "no", "data": data}});
     match act {
         Act::Refuse => return Some((503, error(json!({"executed": false, "retryAfterMs": 1})))),
+        Act::RefuseForStore => {
+            return Some((503, error(json!({"executed": false, "retryAfterMs": 1, "scope": "store"}))));
+        }
         Act::Hide => return Some((503, error(json!({})))),
         Act::Gone => return None,
-        Act::Answer | Act::DoneAndGone => {}
+        Act::Answer | Act::DoneAndGone | Act::Twice | Act::Other => {}
     }
     let replayed = store.done.contains_key(&id);
     let mut result = match store.done.get(&id) {
@@ -123,6 +134,9 @@ fn answered(request: &Value, store: &mut Store, does: Does) -> Option<(u16, Valu
     }
     result["resultType"] = json!("complete");
     result["_meta"] = json!({operation::META: {"operation": id, "epoch": 1, "replayed": replayed}});
+    if matches!(act, Act::Twice | Act::Other) {
+        result["act"] = json!(format!("{act:?}"));
+    }
     Some((200, json!({"result": result})))
 }
 
@@ -227,6 +241,34 @@ async fn what_is_refused_is_tried_again_and_what_is_lost_is_settled_as_never() {
     assert!(retries <= 3 + counts.begun / 10, "{retries} retries of {}", counts.begun);
     let store = store.lock().expect("no panic");
     assert_eq!(store.effects, store.done.values().flatten().count() as u64);
+}
+
+/// What comes behind an answer, or for another request, is no answer; the operation goes on on another connection.
+#[tokio::test]
+async fn an_answer_to_nothing_that_was_asked_is_journaled() {
+    for strange in [Act::Twice, Act::Other] {
+        let does: Does = match strange {
+            Act::Twice => |attempt| if attempt % 10 == 3 { Act::Twice } else { Act::Answer },
+            _ => |attempt| if attempt % 10 == 3 { Act::Other } else { Act::Answer },
+        };
+        let (address, _) = serve(does).await;
+        let (counts, records) = sent(&[address], 60).await;
+        assert_eq!(counts.settled, counts.begun);
+        let infos = of(&records, Event::Info);
+        assert!(
+            !infos.is_empty() && infos.iter().all(|info| info.reason == Reason::NotAnAnswer),
+            "{strange:?}: {infos:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_is_told_from_a_full_queue() {
+    let does: Does = |attempt| if attempt % 10 == 3 { Act::RefuseForStore } else { Act::Answer };
+    let (address, _) = serve(does).await;
+    let (_, records) = sent(&[address], 60).await;
+    let reasons: Vec<Reason> = of(&records, Event::Fail).iter().map(|fail| fail.reason).collect();
+    assert!(reasons.contains(&Reason::RefusedElsewhere) && !reasons.contains(&Reason::Refused), "{reasons:?}");
 }
 
 #[tokio::test]

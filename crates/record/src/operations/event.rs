@@ -133,13 +133,10 @@ pub enum Reason {
     Cancelled = 34,
     Expired = 35,
     Indeterminate = 36,
-    // Of an end.
-    /// The writer was told to stop before all was settled.
-    CutShort = 48,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 21] = [
+    pub const ALL: [Reason; 20] = [
         Reason::None,
         Reason::ConnectRefused,
         Reason::NotSent,
@@ -160,7 +157,6 @@ impl Reason {
         Reason::Cancelled,
         Reason::Expired,
         Reason::Indeterminate,
-        Reason::CutShort,
     ];
 
     pub fn from_number(number: u16) -> Option<Self> {
@@ -198,7 +194,6 @@ impl Reason {
             Reason::Cancelled => "cancelled",
             Reason::Expired => "expired",
             Reason::Indeterminate => "indeterminate",
-            Reason::CutShort => "cut short",
         }
     }
 }

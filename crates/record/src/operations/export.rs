@@ -61,7 +61,7 @@ pub fn convert_export(export: &Path, folder: &Path, since_ns: u64) -> Result<Con
         writer.append(&record)?;
         converted.rows += 1;
     }
-    writer.end(converted.rows, 0, false, at_ns)?;
+    writer.end(converted.rows, 0, at_ns)?;
     Ok(converted)
 }
 

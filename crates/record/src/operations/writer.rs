@@ -3,7 +3,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::layout::{JournalOf, OperationRecord, RECORD_BYTES, header};
-use super::{Event, OperationId, OperationsError, Reason, agent_journal, store_journal};
+use super::{Event, OperationId, OperationsError, agent_journal, store_journal};
 
 /// Records gathered before they are written by themselves: 256 KiB.
 const GATHERED_MAX: usize = 4_096 * RECORD_BYTES;
@@ -78,12 +78,10 @@ impl<W: Write> OperationWriter<W> {
         Ok(())
     }
 
-    /// Writes the last record: how many operations were begun and how many have a fate. `cut_short`: the writer was told
-    /// to stop before it could settle all.
-    pub fn end(mut self, begun: u64, settled: u64, cut_short: bool, at_ns: u64) -> Result<(), OperationsError> {
-        let reason = if cut_short { Reason::CutShort } else { Reason::None };
+    /// Writes the last record: how many operations were begun and how many have a fate.
+    pub fn end(mut self, begun: u64, settled: u64, at_ns: u64) -> Result<(), OperationsError> {
         let end = OperationRecord::new(Event::End, OperationId::NONE, at_ns);
-        self.append(&OperationRecord { begun, settled, reason, ..end })?;
+        self.append(&OperationRecord { begun, settled, ..end })?;
         self.flush()
     }
 

@@ -113,7 +113,7 @@ mod tests {
                 (record.hash, record.fingerprint, record.principal) = (1, 2, 3);
             } else {
                 (record.attempt, record.nonce, record.replayed) = (2, 4, true);
-                (record.reason, record.class) = (Reason::CutShort, Class::Transactional);
+                (record.reason, record.class) = (Reason::Unmarked, Class::Transactional);
                 *(if event == Event::Invoke { &mut record.fingerprint } else { &mut record.hash }) = 6;
             }
             let compact = Compact::of(&record, 300, event.is_stores());

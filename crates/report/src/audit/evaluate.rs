@@ -34,8 +34,7 @@ pub(super) struct Evaluated {
 pub(super) fn evaluate(scanned: &Scanned, inputs: &Inputs, limits: &AuditLimits) -> Result<Evaluated, AuditError> {
     let clients = inputs.is_own_cluster && inputs.missing_agents.is_empty() && !scanned.agent_is_damaged(inputs);
     let known = Known { store: scanned.store_is_whole(inputs), clients };
-    let is_cut: Vec<bool> =
-        scanned.journals.iter().map(|read| !read.facts.is_whole || read.facts.is_cut_short).collect();
+    let is_cut: Vec<bool> = scanned.journals.iter().map(|read| !read.facts.is_whole).collect();
     let sum = Mutex::new(Evaluated::new(known));
     let next = AtomicUsize::new(0);
     let work = || -> Result<(), AuditError> {
@@ -158,7 +157,7 @@ fn keep(kept: &mut Vec<(u32, u128)>, example: (u32, u128)) {
 /// True where a rule has anything to say about an operation.
 fn concerns(rule: Rule, operation: &Operation, fate: Fate) -> bool {
     let is_ours = fate != Fate::NotOurs;
-    let is_told_done = operation.oks > 0 || operation.is_settled(Settled::Done);
+    let is_told_done = operation.oks > 0 || operation.is_told(Settled::Done);
     match rule {
         Rule::Total => true,
         Rule::NoInvention => is_ours && is_told_done,

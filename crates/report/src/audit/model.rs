@@ -84,8 +84,6 @@ pub struct JournalFacts {
     pub torn_bytes: u64,
     /// It has its last record: its writer ended in order.
     pub is_whole: bool,
-    /// Its writer was told to stop before all was settled.
-    pub is_cut_short: bool,
     /// Why it cannot be trusted; None where it can.
     pub damage: Option<String>,
 }

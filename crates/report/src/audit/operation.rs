@@ -82,8 +82,8 @@ pub(super) struct Operation {
     fresh: u8,
     /// Attempts that a 5xx ended which does not say whether they were executed.
     unmarked: u8,
-    /// A bit for each of [`Settled`].
-    settled: u8,
+    /// What the store has told its client, a bit for each of [`Settled`].
+    told: u8,
     source: u16,
     fingerprint: u64,
     nonce: u64,
@@ -94,8 +94,8 @@ pub(super) struct Operation {
     pub(super) accepted: u8,
     pub(super) started: u8,
     pub(super) done: u8,
-    /// A bit for each of [`Settled`].
-    stored: u8,
+    /// What the store has kept, a bit for each of [`Settled`].
+    kept: u8,
     pub(super) effects: u8,
     is_principal_known: bool,
     is_store_fingerprint_known: bool,
@@ -119,7 +119,7 @@ impl Operation {
     }
 
     fn push_client(&mut self, record: &Compact) {
-        let is_first = self.attempts == 0 && self.ended == 0 && self.settled == 0;
+        let is_first = self.attempts == 0 && self.ended == 0 && self.told == 0;
         self.odd.set(Oddities::TWO_JOURNALS, !is_first && self.source != record.source);
         self.source = record.source;
         let attempt = 1_u32 << u32::from(record.attempt.min(31));
@@ -163,7 +163,7 @@ impl Operation {
     fn push_resolved(&mut self, record: &Compact) {
         self.odd.set(Oddities::NOT_BEGUN, self.attempts == 0);
         let place = Settled::ALL.iter().position(|(_, reason, _)| *reason == record.reason);
-        self.settled |= place.map_or(0, |place| 1 << place);
+        self.told |= place.map_or(0, |place| 1 << place);
         if record.reason == Reason::Done {
             self.resolved_hash = record.hash;
             self.odd.set(Oddities::NONCE, record.nonce != 0 && self.nonce != record.nonce);
@@ -182,9 +182,9 @@ impl Operation {
             (self.store_fingerprint, self.is_store_fingerprint_known) = (record.fingerprint, true);
         }
         let writes = matches!(event, Event::Accepted | Event::Started | Event::Done);
-        let is_settled_otherwise = self.stored & !bit(Settled::Done) != 0;
+        let is_settled_otherwise = self.kept & !bit(Settled::Done) != 0;
         self.odd.set(Oddities::AFTER_TOMBSTONE, writes && is_settled_otherwise);
-        self.odd.set(Oddities::AFTER_DONE, writes && event != Event::Done && self.is_stored(Settled::Done));
+        self.odd.set(Oddities::AFTER_DONE, writes && event != Event::Done && self.is_kept(Settled::Done));
         self.odd.set(Oddities::FENCED_WRITE, writes && record.is_fenced);
         let is_claims = self.claim == Some(record.epoch);
         match event {
@@ -212,11 +212,11 @@ impl Operation {
             _ => {}
         }
         let place = Settled::ALL.iter().position(|(_, _, settles)| *settles == event);
-        self.stored |= place.map_or(0, |place| 1 << place);
+        self.kept |= place.map_or(0, |place| 1 << place);
     }
 
     pub(super) fn fate(&self) -> Fate {
-        let first = Settled::ALL.iter().zip(0..).find(|(_, place)| self.settled & (1 << place) != 0);
+        let first = Settled::ALL.iter().zip(0..).find(|(_, place)| self.told & (1 << place) != 0);
         match first {
             _ if self.attempts == 0 => Fate::NotOurs,
             _ if self.oks > 0 => Fate::Ok,
@@ -241,28 +241,28 @@ impl Operation {
     }
 
     /// The store was asked, and has said this.
-    pub(super) fn is_settled(&self, as_this: Settled) -> bool {
-        self.settled & bit(as_this) != 0
+    pub(super) fn is_told(&self, as_this: Settled) -> bool {
+        self.told & bit(as_this) != 0
     }
 
     /// The store was asked, and has settled it in more than one way.
-    pub(super) fn is_settled_twice(&self) -> bool {
-        self.settled.count_ones() > 1
+    pub(super) fn is_told_twice(&self) -> bool {
+        self.told.count_ones() > 1
     }
 
     /// The store has a row that says this.
-    pub(super) fn is_stored(&self, as_this: Settled) -> bool {
-        self.stored & bit(as_this) != 0
+    pub(super) fn is_kept(&self, as_this: Settled) -> bool {
+        self.kept & bit(as_this) != 0
     }
 
     /// The store has an outcome of some kind.
     pub(super) fn has_outcome(&self) -> bool {
-        self.stored != 0
+        self.kept != 0
     }
 
     /// The store has anything of it at all.
     pub(super) fn is_in_store(&self) -> bool {
-        self.accepted > 0 || self.started > 0 || self.stored != 0 || self.effects > 0
+        self.accepted > 0 || self.started > 0 || self.kept != 0 || self.effects > 0
     }
 
     /// The store has another payload for it than its client has sent.

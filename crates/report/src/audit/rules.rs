@@ -183,7 +183,7 @@ pub(super) fn check(operation: &Operation, known: Known, was_cut: bool, mut foun
     loss(operation, known, was_cut, &mut each);
     duplicates(operation, known, &mut each);
     each(fate == Fate::Failed && operation.effects > 0, Violation::FailedWithEffect);
-    let was_run = operation.is_run() || operation.done > 0 || operation.is_settled(Settled::Done);
+    let was_run = operation.is_run() || operation.done > 0 || operation.is_told(Settled::Done);
     each(fate == Fate::Failed && was_run, Violation::FailedStarted);
     resolution(operation, known, was_cut, &mut each);
     each(known.store && operation.is_refused_unmarked(), Violation::RefusedUnmarked);
@@ -193,13 +193,13 @@ fn total(operation: &Operation, each: &mut impl FnMut(bool, Violation)) {
     each(operation.odd.has(Oddities::TWO_JOURNALS), Violation::InTwoJournals);
     each(operation.odd.has(Oddities::ENDED_TWICE), Violation::EndedTwice);
     each(operation.odd.has(Oddities::NOT_BEGUN), Violation::NotBegun);
-    each(operation.is_settled_twice(), Violation::SettledTwice);
+    each(operation.is_told_twice(), Violation::SettledTwice);
 }
 
 fn invention(operation: &Operation, each: &mut impl FnMut(bool, Violation)) {
     let is_done = operation.done > 0;
     let ok_differs = operation.oks > 0 && operation.ok_hash != operation.done_hash;
-    let resolved_differs = operation.is_settled(Settled::Done) && operation.resolved_hash != operation.done_hash;
+    let resolved_differs = operation.is_told(Settled::Done) && operation.resolved_hash != operation.done_hash;
     each(operation.has_other_payload(), Violation::OtherPayload);
     each(operation.odd.has(Oddities::NONCE), Violation::OtherNonce);
     each(is_done && (ok_differs || resolved_differs), Violation::OtherResult);
@@ -221,9 +221,9 @@ fn loss(operation: &Operation, known: Known, was_cut: bool, each: &mut impl FnMu
     let is_open = (operation.accepted > 0 || operation.started > 0) && !operation.has_outcome();
     each(is_open && !is_ok && !was_cut, Violation::NoOutcome);
     each(is_ok && !is_done, Violation::OkNotStored);
-    each(operation.is_settled(Settled::Done) && !is_done && !is_ok, Violation::DoneNotStored);
-    let is_no = operation.has_failed() || operation.is_stored(Settled::Never);
-    let is_bare = operation.effects > 0 && !is_done && !is_ok && !is_no && !operation.is_settled(Settled::Done);
+    each(operation.is_told(Settled::Done) && !is_done && !is_ok, Violation::DoneNotStored);
+    let is_no = operation.has_failed() || operation.is_kept(Settled::Never);
+    let is_bare = operation.effects > 0 && !is_done && !is_ok && !is_no && !operation.is_told(Settled::Done);
     each(operation.is_transactional() && is_bare, Violation::EffectWithoutResult);
 }
 
@@ -243,17 +243,17 @@ fn duplicates(operation: &Operation, known: Known, each: &mut impl FnMut(bool, V
 fn resolution(operation: &Operation, known: Known, was_cut: bool, each: &mut impl FnMut(bool, Violation)) {
     each(operation.fate() == Fate::Unresolved && !was_cut, Violation::Unresolved);
     let no = [Settled::Never, Settled::Cancelled, Settled::Expired];
-    let is_told_no = no.iter().any(|settled| operation.is_settled(*settled));
-    let has_tombstone = no.iter().all(|settled| !operation.is_settled(*settled) || operation.is_stored(*settled));
+    let is_told_no = no.iter().any(|settled| operation.is_told(*settled));
+    let has_tombstone = no.iter().all(|settled| !operation.is_told(*settled) || operation.is_kept(*settled));
     each(known.store && is_told_no && !has_tombstone, Violation::NoTombstone);
     // One that is expired may have been done: its result was kept for its time.
-    let is_told_not = operation.is_settled(Settled::Never) || operation.is_settled(Settled::Cancelled);
+    let is_told_not = operation.is_told(Settled::Never) || operation.is_told(Settled::Cancelled);
     let has_happened = is_told_not && (operation.done > 0 || operation.effects > 0);
     let has_half_happened = is_told_no && operation.effects > 0 && operation.done == 0;
     each(has_happened || (known.store && has_half_happened), Violation::SettledWithEffect);
     each(operation.odd.has(Oddities::AFTER_TOMBSTONE), Violation::WrittenAfterTombstone);
-    let is_never = operation.is_stored(Settled::Never) && operation.done == 0;
+    let is_never = operation.is_kept(Settled::Never) && operation.done == 0;
     each(operation.oks > 0 && (is_told_not || is_never), Violation::OkYetSettled);
-    let is_indeterminate = operation.is_settled(Settled::Indeterminate) || operation.is_stored(Settled::Indeterminate);
+    let is_indeterminate = operation.is_told(Settled::Indeterminate) || operation.is_kept(Settled::Indeterminate);
     each(operation.is_transactional() && is_indeterminate, Violation::Indeterminate);
 }

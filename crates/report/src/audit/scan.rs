@@ -115,14 +115,7 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn read(&mut self, at: usize) -> Result<Read, AuditError> {
         let input = &self.inputs.journals[at];
-        let facts = JournalFacts {
-            name: input.name(),
-            records: 0,
-            torn_bytes: 0,
-            is_whole: false,
-            is_cut_short: false,
-            damage: None,
-        };
+        let facts = JournalFacts { name: input.name(), records: 0, torn_bytes: 0, is_whole: false, damage: None };
         let mut read = Read { facts, begun: 0, begun_told: None, attempts: Attempts::default() };
         let mut reader = match OperationReader::open(&input.path) {
             Ok(reader) => reader,
@@ -162,7 +155,6 @@ impl Worker<'_> {
         match record.event {
             Event::End => {
                 read.facts.is_whole = true;
-                read.facts.is_cut_short = record.reason == Reason::CutShort;
                 read.begun_told = Some(record.begun);
                 return Ok(());
             }

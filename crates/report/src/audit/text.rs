@@ -54,10 +54,9 @@ fn operations(counts: &OperationCounts) -> String {
 fn journals(audit: &Audit) -> String {
     let mut text = String::new();
     for (place, journal) in audit.journals.iter().enumerate() {
-        let end = match (journal.damage.is_some(), journal.is_whole, journal.is_cut_short) {
-            (true, _, _) => "damaged",
-            (_, false, _) => "no last record: its writer was killed",
-            (_, _, true) => "cut short",
+        let end = match (journal.damage.is_some(), journal.is_whole) {
+            (true, _) => "damaged",
+            (_, false) => "no last record: its writer was killed",
             _ => "whole",
         };
         let heading = if place == 0 { "Journals" } else { "" };

@@ -147,12 +147,12 @@ impl History {
             if self.killed[agent].is_none() {
                 let begun =
                     records.iter().filter(|record| record.event == Event::Invoke && record.attempt == 1).count();
-                writer.end(begun as u64, begun as u64, false, BASE_NS + 60_000 * MS).expect("written");
+                writer.end(begun as u64, begun as u64, BASE_NS + 60_000 * MS).expect("written");
             }
         }
         let mut writer = OperationWriter::of_store(folder).expect("a journal");
         self.store.iter().for_each(|record| writer.append(record).expect("written"));
-        writer.end(self.store.len() as u64, 0, false, BASE_NS + 60_000 * MS).expect("written");
+        writer.end(self.store.len() as u64, 0, BASE_NS + 60_000 * MS).expect("written");
     }
 
     fn rows(&self) -> Vec<Entry> {
