@@ -105,7 +105,7 @@ pub(super) struct Exposure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Around {
     pub(super) in_flight: u64,
-    /// Ok answers by class; during: of replicas that the fault was not on. None: its end was not seen.
+    /// Ok answers by class; during: to attempts that ran while it lasted, of replicas that it was not on. None: its end was not seen.
     pub(super) before: ByClass,
     pub(super) during: ByClass,
     pub(super) after: Option<ByClass>,
@@ -145,7 +145,7 @@ impl Exposure {
                 }
             }
             Event::Ok | Event::Fail | Event::Info => {
-                self.open.remove(&record.operation.0);
+                let begun_ns = self.open.remove(&record.operation.0).unwrap_or(at_ns);
                 let later = faults.partition_point(|fault| fault.injected_ns <= at_ns);
                 let is_ok = record.event == Event::Ok;
                 if later < faults.len() {
@@ -153,7 +153,7 @@ impl Exposure {
                     self.before[later][class] += u64::from(is_ok);
                 }
                 if is_ok {
-                    self.push_ok(&faults[..later], record);
+                    self.push_ok(&faults[..later], record, begun_ns);
                 }
             }
             _ => {}
@@ -168,12 +168,12 @@ impl Exposure {
         }
     }
 
-    /// An ok answer during and after the faults that were injected before it.
-    fn push_ok(&mut self, injected: &[FaultSpan], record: &OperationRecord) {
+    /// An ok answer to an attempt that ran during, or came after, the faults that were injected before it.
+    fn push_ok(&mut self, injected: &[FaultSpan], record: &OperationRecord, begun_ns: u64) {
         let (at_ns, class) = (record.at_ns, record.class as usize);
-        let from = injected.partition_point(|fault| fault.injected_ns < at_ns.saturating_sub(self.longest_ns));
+        let from = injected.partition_point(|fault| fault.injected_ns < begun_ns.saturating_sub(self.longest_ns));
         for (place, fault) in injected.iter().enumerate().skip(from) {
-            let is_during = (fault.effect_ns..until_ns(fault)).contains(&at_ns);
+            let is_during = fault.effect_ns <= at_ns && begun_ns < until_ns(fault);
             if is_during && !fault.replicas.contains(&record.replica) {
                 self.during[place][class] += 1;
             }
@@ -333,6 +333,19 @@ mod tests {
         assert_eq!((around[1].in_flight, around[1].before[once], around[1].during[once]), (0, 4, 1));
         assert_eq!(around[1].after, None);
         assert_eq!(one.classes().collect::<Vec<_>>(), [Class::Once]);
+    }
+
+    /// The store may pause for longer than a fault lasts: what ran during it shows as much when it ends a little later.
+    #[test]
+    fn an_attempt_that_ran_during_a_fault_may_end_after_it() {
+        let faults = [fault(1, [100, 120], Some(200)), fault(2, [300, 320], Some(400))];
+        let mut exposure = Exposure::of(&faults);
+        for (event, at_ns) in [(Event::Invoke, 190), (Event::Ok, 210), (Event::Invoke, 220), (Event::Ok, 310)] {
+            let record = OperationRecord { replica: 2, ..OperationRecord::new(event, OperationId(1), at_ns) };
+            exposure.push(&faults, &record);
+        }
+        let during: Vec<u64> = exposure.around().iter().map(|around| around.during.iter().sum()).collect();
+        assert_eq!(during, [1, 0], "the second had ended before the effect");
     }
 
     /// An agent died with an attempt under way: it is in flight for as long as its client would have waited, and no longer.
