@@ -130,6 +130,13 @@ pub(crate) struct Injected {
     pub(crate) unfinished: Option<String>,
 }
 
+impl Injected {
+    /// It lasts until it is undone, if at all, and all of it was done.
+    pub(crate) fn seen(method: String, injected_us: u64, effect_us: u64) -> Self {
+        Self { method, injected_us, effect_us, at_most_us: None, unfinished: None }
+    }
+}
+
 /// A fault that was undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Healed {

@@ -267,7 +267,7 @@ impl Troupe {
             Ask::Workers => Answer::Workers(Some((32, 50))),
             Ask::Inject { id, fault } => {
                 let (method, unfinished) = ("test".into(), self.unfinished.clone());
-                let injected = Injected { method, injected_us: at_us, effect_us: at_us, at_most_us: None, unfinished };
+                let injected = Injected { unfinished, ..Injected::seen(method, at_us, at_us) };
                 let outcome = self.fault.clone().map(|()| injected);
                 if outcome.is_ok() && self.recovers && fault.kind.takes_out() {
                     fault.replicas.iter().for_each(|replica| self.lose(*replica));

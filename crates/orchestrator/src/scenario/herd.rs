@@ -102,7 +102,7 @@ impl Stirred for Herd {
         let closed = |effect_us| {
             let what = if self.percent == 100 { "all".into() } else { format!("{} %", self.percent) };
             let method = format!("{what} of the clients closed their connections at one instant and opened them again");
-            Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }
+            Injected::seen(method, injected_us, effect_us)
         };
         Some(first_us.map(closed).ok_or_else(|| "no client had a connection without a request in flight".into()))
     }

@@ -70,15 +70,12 @@ impl Stirred for SlowClients {
         let readers = self.sum(|slowed| slowed.readers);
         let writers = self.sum(|slowed| slowed.opened) - readers;
         let first_us = self.told.iter().map(|slowed| slowed.first_us).filter(|us| *us > 0).min();
-        let held = |effect_us| Injected {
-            method: format!(
+        let held = |effect_us| {
+            let method = format!(
                 "{writers} connections sent half a request, and then a byte a second; {readers} asked on and on and read no \
                  answer"
-            ),
-            injected_us: self.work.start_us,
-            effect_us,
-            at_most_us: None,
-            unfinished: None,
+            );
+            Injected::seen(method, self.work.start_us, effect_us)
         };
         Some(first_us.map(held).ok_or_else(|| "no connection could be opened for it".into()))
     }

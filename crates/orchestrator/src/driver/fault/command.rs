@@ -56,13 +56,7 @@ impl FaultDriver for Commands {
                 .map_or(why.clone(), |stuck| format!("{why}; {stuck}")));
         }
         let effect_us = self.clock.now_us();
-        let injected = Injected {
-            method: format!("`{}`", inject.join(" ")),
-            injected_us,
-            effect_us,
-            at_most_us: None,
-            unfinished: None,
-        };
+        let injected = Injected::seen(format!("`{}`", inject.join(" ")), injected_us, effect_us);
         if heal.is_empty() {
             return Ok((Force::Past, injected));
         }

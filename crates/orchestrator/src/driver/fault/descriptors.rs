@@ -48,7 +48,7 @@ pub(super) async fn take(bench: &Bench, replicas: &[u16], more: u64) -> Result<(
     }
     let method = format!("descriptors limited (prlimit) to {more} more than were open");
     let force = Force::Held { ticket, after: After::Limits(limits), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((force, Injected::seen(method, injected_us, effect_us)))
 }
 
 fn lower(process: &Process, limit: &Limit, more: u64) -> Result<(), String> {

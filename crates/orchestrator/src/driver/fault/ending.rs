@@ -30,20 +30,22 @@ pub(super) async fn terminate(bench: &Bench, replicas: &[u16]) -> Result<(Force,
         effect_us = effect_us.max(process.ended(DRAINED_WITHIN, &bench.clock).await.ok_or_else(stays)?);
     }
     let method = format!("SIGTERM to {}", of_processes(processes.len()));
-    Ok((Force::Past, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((Force::Past, Injected::seen(method, injected_us, effect_us)))
 }
 
 /// Each of the replicas ends in order and is ready again before the next one ends; the effect is the first end.
 pub(super) async fn one_after_another(bench: &Bench, replicas: &[u16]) -> Result<(Force, Injected), String> {
+    let Some((first, others)) = replicas.split_first() else { return Err("no replica is named".into()) };
     let addresses = bench.addresses(replicas).await?;
-    let (force, mut injected) = terminate(bench, &replicas[..1]).await?;
+    let (force, mut injected) = terminate(bench, &[*first]).await?;
     let others = async {
-        for (index, (replica, address)) in replicas.iter().zip(addresses).enumerate() {
-            if index > 0 {
-                terminate(bench, &[*replica]).await?;
-            }
+        let mut next = others.iter();
+        for (replica, address) in replicas.iter().zip(addresses) {
             let slow = || format!("replica {replica} was not ready {} s after it had ended", RECOVERY_BOUND.as_secs());
             ready::await_ready(address, RECOVERY_BOUND, &bench.clock).await.ok_or_else(slow)?;
+            if let Some(next) = next.next() {
+                terminate(bench, &[*next]).await?;
+            }
         }
         Ok(())
     };
@@ -65,7 +67,7 @@ pub(super) async fn supervisor(bench: &Bench) -> Result<(Force, Injected), Strin
             GONE_WITHIN.as_secs()
         );
     }
-    Ok((Force::Headless, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((Force::Headless, Injected::seen(method, injected_us, effect_us)))
 }
 
 /// A supervisor in the place of the one that was killed.

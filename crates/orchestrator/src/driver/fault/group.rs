@@ -151,7 +151,7 @@ pub(super) async fn cpu(bench: &Bench, replicas: &[u16], percent: u64) -> Result
     };
     let method = format!("{percent} % of one core (cgroup, cpu.cfs_quota_us)");
     let force = Force::Held { ticket, after: After::Gone(group), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((force, Injected::seen(method, injected_us, effect_us)))
 }
 
 /// Leaves the replicas together so much new memory; returns when the kernel has refused some, or has killed for it.
@@ -180,7 +180,7 @@ pub(super) async fn memory(bench: &Bench, replicas: &[u16], mib: u64) -> Result<
     };
     let method = format!("{mib} MiB of new memory (cgroup, memory.limit_in_bytes)");
     let force = Force::Held { ticket, after: After::Gone(group), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((force, Injected::seen(method, injected_us, effect_us)))
 }
 
 async fn half_a_request(address: SocketAddr) -> std::io::Result<TcpStream> {

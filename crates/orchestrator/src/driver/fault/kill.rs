@@ -22,7 +22,7 @@ pub(super) async fn kill(bench: &Bench, replicas: &[u16]) -> Result<(Force, Inje
     }
     let effect_us = gone(bench, &processes).await?;
     let method = format!("SIGKILL of {}", of_processes(processes.len()));
-    Ok((Force::Past, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((Force::Past, Injected::seen(method, injected_us, effect_us)))
 }
 
 /// When the last of them was seen to have ended.

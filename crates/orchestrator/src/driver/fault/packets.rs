@@ -33,13 +33,7 @@ pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injec
     }
     match seen(bench, &table, fault.kind, &addresses).await {
         Some(effect_us) => {
-            let injected = Injected {
-                method: method(fault, &addresses),
-                injected_us,
-                effect_us,
-                at_most_us: None,
-                unfinished: None,
-            };
+            let injected = Injected::seen(method(fault, &addresses), injected_us, effect_us);
             Ok((Force::Filtered { table, ticket, addresses }, injected))
         }
         None => {

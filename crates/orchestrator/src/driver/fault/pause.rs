@@ -50,7 +50,7 @@ pub(super) async fn pause(
     };
     let at_most_us = in_place_of.map(|_| at_most.as_micros() as u64);
     let force = Force::Held { ticket, after: After::GoOn(processes), addresses };
-    Ok((force, Injected { method, injected_us, effect_us, at_most_us, unfinished: None }))
+    Ok((force, Injected { at_most_us, ..Injected::seen(method, injected_us, effect_us) }))
 }
 
 /// Less than the time after which the cluster would kill the process.

@@ -186,7 +186,7 @@ pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injec
         bench.front.lock().await.as_mut().ok_or(NO_PROXY)?.end(&fault.replicas).await?;
         return Err("a page that was fetched through the fault proxy did not show it".into());
     };
-    let injected = Injected { method: method(fault), injected_us, effect_us, at_most_us: None, unfinished: None };
+    let injected = Injected::seen(method(fault), injected_us, effect_us);
     Ok((Force::Weather(Arc::clone(&bench.front), fault.replicas.clone()), injected))
 }
 

@@ -175,7 +175,7 @@ impl Kubernetes {
         timeout(within, gone).await.map_err(|_| late())??;
         let effect_us = self.service.clock.now_us();
         let method = format!("{} deleted, without grace", of_pods(pods.len()));
-        Ok((InForce::Killed, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+        Ok((InForce::Killed, Injected::seen(method, injected_us, effect_us)))
     }
 
     async fn cut_off(&self, replicas: &[u16]) -> Result<(InForce, Injected), String> {
@@ -212,10 +212,7 @@ impl Kubernetes {
         }
         let effect_us = self.service.clock.now_us();
         let method = format!("{} cut off by a NetworkPolicy", of_pods(pods.len()));
-        Ok((
-            InForce::CutOff(ticket, pods),
-            Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None },
-        ))
+        Ok((InForce::CutOff(ticket, pods), Injected::seen(method, injected_us, effect_us)))
     }
 
     /// Returns when nobody serves at this address; `serves` says which answers (their status) are of one who does.

@@ -138,7 +138,7 @@ impl Swarm {
         self.seen(&containers, |state| state.is_none_or(|state| !state.is_running)).await?;
         let (effect_us, method) =
             (self.service.clock.now_us(), format!("SIGKILL of {}", of_containers(containers.len())));
-        Ok((InForce::Killed, Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+        Ok((InForce::Killed, Injected::seen(method, injected_us, effect_us)))
     }
 
     async fn pause(&self, replicas: &[u16], in_place_of: Option<&str>) -> Result<(InForce, Injected), String> {
@@ -160,10 +160,7 @@ impl Swarm {
         let effect_us = self.service.clock.now_us();
         let why = in_place_of.map(|why| format!(": {why}")).unwrap_or_default();
         let method = format!("{} paused{why}", of_containers(containers.len()));
-        Ok((
-            InForce::Paused(ticket, containers),
-            Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None },
-        ))
+        Ok((InForce::Paused(ticket, containers), Injected::seen(method, injected_us, effect_us)))
     }
 
     /// Sees that those that were paused go on.

@@ -46,7 +46,7 @@ pub(super) async fn fill(bench: &Bench) -> Result<(InForce, Injected), String> {
     let effect_us = bench.clock.now_us();
     let method = "no room for the store's files (prlimit, RLIMIT_FSIZE 0)".into();
     let full = Full { limit: (store, limit), known, ticket, control: bench.control.clone() };
-    Ok((InForce::Full(full), Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((InForce::Full(full), Injected::seen(method, injected_us, effect_us)))
 }
 
 /// Waits until what was carried out and refused between two looks is as wanted. Looks begin anew with whatever was carried

@@ -35,7 +35,7 @@ pub(super) async fn kill(bench: &Bench) -> Result<(InForce, Injected), String> {
     let effect_us = store.ended(GONE_WITHIN, &bench.clock).await.ok_or_else(stays)?;
     let method = "SIGKILL of the store's process".into();
     let killed = Killed { pid: store.pid, control: bench.control.clone() };
-    Ok((InForce::Killed(killed), Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((InForce::Killed(killed), Injected::seen(method, injected_us, effect_us)))
 }
 
 impl Killed {

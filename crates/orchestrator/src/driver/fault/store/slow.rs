@@ -49,7 +49,7 @@ pub(super) async fn slow_down(bench: &Bench, ms: u64) -> Result<(InForce, Inject
     let (still_ms, breath_ms) = (still.as_millis(), BREATH.as_millis());
     let method = format!("the store's process stopped (SIGSTOP) for {still_ms} ms, again {breath_ms} ms later");
     let slow = Slow { stops, store, ticket, control: bench.control.clone() };
-    Ok((InForce::Slow(slow), Injected { method, injected_us, effect_us, at_most_us: None, unfinished: None }))
+    Ok((InForce::Slow(slow), Injected::seen(method, injected_us, effect_us)))
 }
 
 /// One stop, and a question during it: when it was answered, which was not before the end of the stop.
