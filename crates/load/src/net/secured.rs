@@ -18,7 +18,9 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    pub(super) fn new(stream: TcpStream, tls: ClientConnection) -> Self {
+    pub(super) fn new(stream: TcpStream, mut tls: ClientConnection) -> Self {
+        // A request is taken whole, as by a socket: where the rest of it had to wait, nobody would tell when it can go on.
+        tls.set_buffer_limit(None);
         Self { stream, tls: Box::new(tls), error: None, has_shaken_hands: false }
     }
 

@@ -70,36 +70,40 @@ async fn set_up(address: SocketAddr, host: &str, ca_pem: String, insecure: bool)
     .await
 }
 
-#[tokio::test]
-async fn load_goes_through_tls() {
+/// Of a second of calls with these arguments, how many were answered ok.
+async fn answered(arguments: String, rate: u32) -> u64 {
     let certified = certificate("localhost");
     let address = start(&certified);
     let mut agent = set_up(address, "localhost", certified.cert.pem(), false).await;
     let reached = agent.reach().await;
     assert!(reached.ok && reached.server == "tiny 1", "{reached:?}");
-    let load = proto::Request {
-        method: "tools/call".into(),
-        name: "one".into(),
-        arguments: "{}".into(),
-        ..proto::Request::default()
-    };
+    let load =
+        proto::Request { method: "tools/call".into(), name: "one".into(), arguments, ..proto::Request::default() };
     agent.tell(Command::Requests(Requests { load: Some(load), ..Requests::default() })).await;
     agent.tell(Command::Open(proto::Open { block: 1, phase: 2, connections: 8, ..proto::Open::default() })).await;
     assert_eq!(agent.done(1).await, 8);
-    let load = proto::Load { block: 2, phase: 3, rate: 100.0, duration_us: 1_000_000, ..proto::Load::default() };
+    let load = proto::Load { block: 2, phase: 3, rate: rate.into(), duration_us: 1_000_000, ..proto::Load::default() };
     agent.tell(Command::Load(load)).await;
-    assert_eq!(agent.done(2).await, 100);
+    assert_eq!(agent.done(2).await, u64::from(rate));
     agent.tell(Command::Close(proto::Close { block: 3, phase: 6, ..proto::Close::default() })).await;
     agent.done(3).await;
     let rows = agent.goodbye().await;
-    let ok: u64 = rows
-        .iter()
+    rows.iter()
         .filter_map(|row| match row {
             Entry::Interval(row) if row.kind == Kind::Load => Some(row.fates.get(Fate::Ok)),
             _ => None,
         })
-        .sum();
-    assert_eq!(ok, 100);
+        .sum()
+}
+
+#[tokio::test]
+async fn load_goes_through_tls() {
+    assert_eq!(answered("{}".into(), 100).await, 100);
+}
+
+#[tokio::test]
+async fn requests_larger_than_what_rustls_holds_go_through_tls() {
+    assert_eq!(answered(format!("{{\"text\":\"{}\"}}", "x".repeat(200_000)), 8).await, 8);
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl Steady {
         let before_us = self.p95_before_us?;
         let (second, load) = seen.world.seconds.last_complete(seen.now_us)?;
         let second_us = u64::from(second) * 1_000_000;
-        let is_fast = load.latency.quantile_us(0.95)? <= before_us * 2;
+        let is_fast = load.quantile_us(0.95)? <= before_us * 2;
         let is_sampled = seen.world.sample.as_ref().is_none_or(|sample| sample.at_us >= second_us);
         let is_empty = match (self.depth_before, seen.world.queue_depth()) {
             (Some(before), Some(now)) => now <= before * 2,
@@ -93,7 +93,7 @@ impl Steady {
         let before_us = self.p95_before_us?;
         let (second, load) = seen.world.seconds.last_complete(seen.now_us)?;
         let second_us = u64::from(second) * 1_000_000;
-        let is_fast = load.latency.quantile_us(0.95)? <= (before_us * 2).max(UNNOTICED_US);
+        let is_fast = load.quantile_us(0.95)? <= (before_us * 2).max(UNNOTICED_US);
         (second_us >= since_us && is_fast && load.is_mostly_ok()).then_some(second_us + 1_000_000)
     }
 

@@ -26,6 +26,15 @@ pub(crate) struct LoadSecond {
 }
 
 impl LoadSecond {
+    /// The quantile of all that was planned, microseconds: what has not ended is slower than what has. None: there was no load,
+    /// or too much of it is still under way.
+    pub(crate) fn quantile_us(&self, quantile: f64) -> Option<u64> {
+        let open = self.planned.saturating_sub(self.fates.total());
+        let ended = self.latency.count();
+        let of_ended = quantile * (ended + open) as f64 / ended as f64;
+        if of_ended <= 1.0 { self.latency.quantile_us(of_ended) } else { None }
+    }
+
     /// More than half of what was planned came to nothing, and not through the generator.
     fn is_mostly_errors(&self) -> bool {
         self.count(|fate| fate != Fate::Ok && !fate.is_generators()) * 2 > self.judged()
@@ -119,5 +128,24 @@ impl Seconds {
             expected = second + 1;
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_under_way_is_slower_than_what_has_ended() {
+        let mut second = LoadSecond { planned: 100, ..LoadSecond::default() };
+        let end = |second: &mut LoadSecond, count: u64| {
+            second.fates.add(Fate::Ok, count);
+            (0..count).for_each(|_| second.latency.record_us(1_000));
+        };
+        end(&mut second, 90);
+        assert_eq!((second.quantile_us(0.95), second.quantile_us(0.9).is_some()), (None, true));
+        end(&mut second, 6);
+        assert!(second.quantile_us(0.95).is_some_and(|us| us <= 1_001));
+        assert_eq!(LoadSecond::default().quantile_us(0.5), None);
     }
 }

@@ -84,20 +84,22 @@ impl Condition {
     }
 
     /// By the rules of every verdict: the estimate decides a FAIL; where only an end of its interval is past the limit, it
-    /// cannot be told. `excuse` is what else than the targets can have made a difference of latencies.
-    pub(super) fn judge(&self, label: char, first: &Measured, other: &Measured, excuse: Option<String>) -> Judged {
+    /// cannot be told. `lag` is what else than the targets can have made the latencies of either run higher: that of the one
+    /// may be why the limit is passed, that of the other why it is kept.
+    pub(super) fn judge(&self, label: char, [first, other]: [&Measured; 2], lag: [Option<String>; 2]) -> Judged {
+        let [of_first, of_other] = lag.map(|lag| lag.filter(|_| self.figure.is_latency()));
+        let (raised, hidden) = if self.is_above { (of_other, of_first) } else { (of_first, of_other) };
         let found = difference(first, other, self.scale != Scale::Percent);
         let is_past = |value: f64| if self.is_above { value > self.limit } else { value < self.limit };
         let verdict = match found {
             None => Verdict::Inconclusive { reason: missing(first, other) },
-            Some(found) if is_past(found.estimate) => match excuse.filter(|_| self.figure.is_latency()) {
-                Some(reason) => Verdict::Inconclusive { reason },
-                None => Verdict::Fail,
-            },
+            Some(found) if is_past(found.estimate) => {
+                raised.map_or(Verdict::Fail, |reason| Verdict::Inconclusive { reason })
+            }
             Some(found) if is_past(if self.is_above { found.high } else { found.low }) => Verdict::Inconclusive {
                 reason: "an end of its 95 % interval is past the limit: longer runs tell more".into(),
             },
-            Some(_) => Verdict::Pass,
+            Some(_) => hidden.map_or(Verdict::Pass, |reason| Verdict::Inconclusive { reason }),
         };
         let actual = found.map_or_else(|| "not measured".into(), |found| interval(found, self.unit()));
         Judged { condition: self.to_string(), label: label.into(), verdict, difference: found, actual }

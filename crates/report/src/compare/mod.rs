@@ -154,8 +154,7 @@ pub fn compare(runs: &[(String, &Analysis)], conditions: &[Condition], anyway: b
         let at = figures.iter().position(|figure| *figure == condition.figure).unwrap_or_default();
         let sides = measured.iter().zip(&loads).zip('A'..).skip(1);
         let judge = |((other, load), label): ((&Vec<Measured>, &Run<'_>), char)| {
-            let excuse = loads[0].doubt().or_else(|| load.doubt());
-            condition.judge(label, &measured[0][at], &other[at], excuse)
+            condition.judge(label, [&measured[0][at], &other[at]], [loads[0].doubt(), load.doubt()])
         };
         sides.map(judge).collect::<Vec<_>>()
     });

@@ -71,7 +71,9 @@ impl Tally {
         if judged.generator.is_none() && !excuses.is_empty() && excuses.iter().all(Option::is_some) {
             judged.generator = excuses.into_iter().flatten().next();
         }
-        let few = slo.percentiles().find_map(|percentile| verdict::too_few_beyond(part.countable(), percentile));
+        // What was refused has no latency.
+        let counted = part.latency.as_ref().map_or(0, Hist::count);
+        let few = slo.percentiles().find_map(|percentile| verdict::too_few_beyond(counted, percentile));
         judged.few = few.or(judged.few);
         if part.planned == 0 {
             judged.few = Some("no request was planned".into());

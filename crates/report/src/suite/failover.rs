@@ -8,7 +8,7 @@ use crate::facts::{Facts, FaultFacts, Observed, faults_of, part_of};
 use crate::format;
 use crate::summary::{Figure, Value};
 use crate::verdict::Comparison::{AtLeast, AtMost, Below};
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, row, times};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, requests, row, times};
 
 pub(super) const PHASE: SuitePhase = SuitePhase { name: phase::FAILOVER, thresholds: THRESHOLDS, enter, figures, line };
 
@@ -49,13 +49,14 @@ fn skipped(analysis: &Analysis, names: &[&str]) -> Option<String> {
 fn enter(judge: &mut Judge<'_>) {
     let analysis = judge.analysis;
     let cut = doubt::cut(analysis, phase::FAILOVER);
+    let limit = |id| judge.limit(id).value;
     let checks: [(&str, &[&str], Evidence); 7] = [
-        (SOME, &FEW, served_again(analysis, &FEW, judge.limit(SOME).value)),
-        (ALL, &[scenario::ALL_AT_ONCE], served_again(analysis, &[scenario::ALL_AT_ONCE], judge.limit(ALL).value)),
+        (SOME, &FEW, served_again(analysis, &FEW, limit(SOME))),
+        (ALL, &[scenario::ALL_AT_ONCE], served_again(analysis, &[scenario::ALL_AT_ONCE], limit(ALL))),
         (RECONNECTED, &BREAKING, reconnected(analysis)),
-        (ROLLING, &[scenario::ROLLING_RESTART], errors(analysis, scenario::ROLLING_RESTART)),
+        (ROLLING, &[scenario::ROLLING_RESTART], errors(analysis, scenario::ROLLING_RESTART, limit(ROLLING))),
         (SCALED, &[scenario::SCALING], scaled(analysis)),
-        (SCALING, &[scenario::SCALING], errors(analysis, scenario::SCALING)),
+        (SCALING, &[scenario::SCALING], errors(analysis, scenario::SCALING, limit(SCALING))),
         (SPREAD, &BREAKING, spread(analysis)),
     ];
     for (id, names, evidence) in checks {
@@ -101,17 +102,12 @@ fn reconnected(analysis: &Analysis) -> Evidence {
         .spoiled(none)
 }
 
-fn errors(analysis: &Analysis, name: &str) -> Evidence {
+fn errors(analysis: &Analysis, name: &str, limit: f64) -> Evidence {
     let Some(row) = scene(analysis, name) else { return Evidence::none("the scenario was not reached") };
     let load = part_of(analysis, row, Kind::Load);
-    Evidence::of(
-        Estimate::percent(load.errors(), load.countable()),
-        load.countable(),
-        "requests",
-        "the load of the whole scenario",
-    )
-    .spoiled(row.inconclusive.clone())
-    .spoiled(doubt::unsent(&load))
+    requests::share_under(load.errors(), load.countable(), limit, "requests", "the load of the whole scenario")
+        .spoiled(row.inconclusive.clone())
+        .spoiled(doubt::unsent(&load))
 }
 
 /// The figures of each change, by their number.

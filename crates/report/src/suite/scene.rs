@@ -33,6 +33,9 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// A load is done with its last answer, which may be a little before its end; one that ended earlier than this was cut.
+const DONE_EARLY_US: u64 = 1_000_000;
+
 /// The whole seconds of the load in those blocks of a scenario that `choose` takes.
 pub(super) fn window(analysis: &Analysis, row: &ScenarioRow, choose: impl Fn(u32) -> bool) -> Option<Window> {
     let is_its = |block: u32| row.blocks.contains(&block) && choose(block);
@@ -41,7 +44,8 @@ pub(super) fn window(analysis: &Analysis, row: &ScenarioRow, choose: impl Fn(u32
         blocks.filter(|one| one.phase == row.phase && one.kind == Kind::Load && is_its(one.block)).collect();
     let start_us = blocks.iter().map(|one| one.start_us).min()?;
     let end_us = blocks.iter().map(|one| one.start_us.saturating_add(one.duration_us)).max()?;
-    Window::between(start_us, end_us.min(row.ended_us))
+    let was_cut = row.ended_us.saturating_add(DONE_EARLY_US) < end_us;
+    Window::between(start_us, if was_cut { row.ended_us } else { end_us })
 }
 
 /// The numbers and the scenarios of a phase whose names are `prefix` and a number, rising.

@@ -200,9 +200,9 @@ async fn next(watched: &mut Option<broadcast::Receiver<Event>>) -> Event {
 async fn ask(happenings: &mpsc::Sender<Happening>, request: Request) -> Value {
     let asked = match request {
         Request::Notify { list } => match list.as_str() {
-            "tools" => Happening::Changed { by: 0, change: ListChange::Tools },
-            "prompts" => Happening::Changed { by: 0, change: ListChange::Prompts },
-            "resources" => Happening::Changed { by: 0, change: ListChange::Resources },
+            "tools" => Happening::Changed(ListChange::Tools),
+            "prompts" => Happening::Changed(ListChange::Prompts),
+            "resources" => Happening::Changed(ListChange::Resources),
             _ => {
                 let lists = "tools, prompts and resources are lists";
                 return refusal(format_args!("there is no list of {list:?}: {lists}"));

@@ -9,7 +9,7 @@ use crate::limits::Limits;
 use crate::session::{Ended, Revoked, SessionKey, Word};
 
 /// A process: the replica that it is, and which of its lives.
-type Process = (u16, u64);
+pub(super) type Process = (u16, u64);
 
 /// Messages that may be owed before words of clients are dropped.
 const OWED_MAX: usize = 4_096;

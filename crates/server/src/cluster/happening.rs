@@ -46,11 +46,8 @@ pub(super) enum Happening {
         life: u64,
         verdict: Verdict,
     },
-    /// A list has changed on replica `by`; 0 for the user.
-    Changed {
-        by: u16,
-        change: ListChange,
-    },
+    /// A user says that a list has changed.
+    Changed(ListChange),
     /// The same on another machine.
     ChangedElsewhere(ListChange),
     /// By the database that is shared with other machines.

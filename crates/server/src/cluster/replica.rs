@@ -27,7 +27,7 @@ use super::pulse::HEARTBEAT_MS;
 use super::watch::Watch;
 use crate::answer::ServerInfo;
 use crate::clock::{monotonic_ns, unix_ns};
-use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared, Stalled};
+use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared, Stalled, Updates};
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
 use crate::session::{Ending, Sessions, Word};
@@ -229,11 +229,7 @@ impl Replica {
                 Some((replica, Verdict { good, at_ns })) = judged.recv() => {
                     self.say(&FromReplica::Probe { replica, good, at_ns }).await?;
                 }
-                (lists, updates) = outbox.next() => {
-                    for change in ListChange::of(lists, &updates) {
-                        self.say(&FromReplica::Changed(change)).await?;
-                    }
-                }
+                changes = outbox.next() => self.tell(changes).await?,
                 Some(ending) = self.endings.recv(), if self.asked.is_empty() => self.pass_on(ending).await?,
                 Some(word) = self.words.recv() => self.say(&FromReplica::Heard(word)).await?,
                 // Who says so twice does not want to wait.
@@ -243,11 +239,24 @@ impl Replica {
                 },
                 drained = over(&mut self.draining) => {
                     self.draining = None;
+                    // The last calls may have changed something, and clients said something, just now.
+                    self.tell(outbox.take()).await?;
+                    while let Ok(word) = self.words.try_recv() {
+                        self.say(&FromReplica::Heard(word)).await?;
+                    }
                     self.say(&FromReplica::Drained { cut: drained.cut }).await?;
                     return Ok(ReplicaEnd::Drained);
                 }
             }
         }
+    }
+
+    /// Tells what has changed here.
+    async fn tell(&mut self, (lists, updates): (u32, Updates)) -> io::Result<()> {
+        for change in ListChange::of(lists, &updates) {
+            self.say(&FromReplica::Changed(change)).await?;
+        }
+        Ok(())
     }
 
     async fn say(&mut self, message: &FromReplica) -> io::Result<()> {
@@ -261,7 +270,10 @@ impl Replica {
     }
 
     async fn beat(&mut self, beats: u64) -> io::Result<()> {
-        let Some(server) = &self.server else { return Ok(()) };
+        let Some(server) = &self.server else {
+            // It drains, and is not stuck: its calls have the time of the drain.
+            return if self.draining.is_some() { self.say(&FromReplica::Beat).await } else { Ok(()) };
+        };
         let blocked = server.look();
         let turns = monotonic_ns().saturating_sub(server.last_poll_ns()) < LOOPS_TURN_NS;
         let snapshot = beats.is_multiple_of(BEATS_A_SNAPSHOT).then(|| Box::new(server.snapshot()));

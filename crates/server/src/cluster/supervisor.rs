@@ -247,8 +247,8 @@ impl Supervisor {
                 let turn = slot.reach.own(verdict);
                 self.turn(replica, turn);
             }
-            Happening::Changed { by, change } => self.changed(by, change),
-            Happening::ChangedElsewhere(change) => self.tell_replicas(0, change),
+            Happening::Changed(change) => self.changed(None, change),
+            Happening::ChangedElsewhere(change) => self.tell_replicas(None, change),
             Happening::Machines(said) => self.machines_said(said),
             Happening::Asked { request: Request::Status, answer } => drop(answer.send(self.status())),
             Happening::Asked { request: Request::Stop, answer } => {

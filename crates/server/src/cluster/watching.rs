@@ -1,6 +1,7 @@
 //! The supervisor's part that hears what replicas say, judges them, and tells them of each other.
 
 use super::control::Event;
+use super::ending::Process;
 use super::membership::{Turn, Verdict, watch_lists};
 use super::messages::{FromReplica, ListChange, Member, Membership, ToReplica};
 use super::pulse::{self, FENCING_TIME_MS, Judgement};
@@ -21,7 +22,7 @@ impl Supervisor {
             FromReplica::Heard(word) => self.heard((replica, life), word),
             FromReplica::EndSessions(ended) => self.endings.wait((replica, life), ended),
             FromReplica::KnowsEnded { batch } => self.endings.known(batch, replica, life),
-            FromReplica::Changed(change) => self.changed(replica, change),
+            FromReplica::Changed(change) => self.changed(Some((replica, life)), change),
             FromReplica::Drained { cut: 0 } => {}
             FromReplica::Drained { cut } => {
                 tracing::warn!("replica {replica} cut {cut} connections that were still busy when its time was over");
@@ -134,18 +135,21 @@ impl Supervisor {
         }
     }
 
-    /// A list has changed on one replica: the others tell their subscribers, on other machines as well.
-    pub(super) fn changed(&mut self, by: u16, change: ListChange) {
+    /// A list has changed in one process: the others tell their subscribers, on other machines as well. Also the one that has
+    /// taken its place, and its streams.
+    pub(super) fn changed(&mut self, by: Option<Process>, change: ListChange) {
         if let Some(machines) = &self.machines {
             machines.changed(change.clone());
         }
         self.tell_replicas(by, change);
     }
 
-    pub(super) fn tell_replicas(&mut self, by: u16, change: ListChange) {
+    pub(super) fn tell_replicas(&mut self, by: Option<Process>, change: ListChange) {
         let line = ToReplica::Changed(change).to_line();
-        for slot in self.slots.values_mut().filter(|slot| slot.replica != by) {
-            slot.has_missed |= slot.process.as_ref().is_some_and(|process| !process.try_say(&line));
+        for slot in self.slots.values_mut() {
+            let others = slot.processes().filter(|(life, _)| Some((slot.replica, *life)) != by);
+            let has_missed = others.fold(false, |missed, (_, process)| missed | !process.try_say(&line));
+            slot.has_missed |= has_missed;
         }
     }
 

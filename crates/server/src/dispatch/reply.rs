@@ -186,7 +186,7 @@ impl Dispatcher {
         let limits = &self.shared.limits;
         let least = limits.retry_after_min_ms.min(limits.retry_after_max_ms);
         let base = asked_ms.clamp(least, limits.retry_after_max_ms);
-        base / 2 + self.next_random() % (base + 1)
+        (base / 2).saturating_add(self.next_random() % base.saturating_add(1))
     }
 
     /// xorshift64: cheap, and good enough to spread clients.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::config::Change;
 use super::history::History;
@@ -61,6 +62,8 @@ pub(crate) struct Outbox {
     lists: AtomicU32,
     updates: Mutex<Updates>,
     filled: Notify,
+    /// When what is there is told. Whoever waits for it may be called away and come back.
+    due: Mutex<Option<Instant>>,
 }
 
 impl Outbox {
@@ -90,12 +93,23 @@ impl Outbox {
             if self.lists.load(Ordering::Acquire) == 0 && self.updates().is_empty() {
                 filled.await;
             }
-            tokio::time::sleep(GATHERED).await;
-            let changes = (self.lists.swap(0, Ordering::AcqRel), std::mem::take(&mut *self.updates()));
+            let due = *self.due().get_or_insert_with(|| Instant::now() + GATHERED);
+            tokio::time::sleep_until(due).await;
+            let changes = self.take();
             if changes.0 != 0 || !changes.1.is_empty() {
                 return changes;
             }
         }
+    }
+
+    /// What is there already.
+    pub(crate) fn take(&self) -> (u32, Updates) {
+        *self.due() = None;
+        (self.lists.swap(0, Ordering::AcqRel), std::mem::take(&mut *self.updates()))
+    }
+
+    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -182,6 +196,22 @@ mod tests {
             notifier.changed_here(Change::ToolsList);
             let more = tokio::time::timeout(Duration::from_millis(60), notifier.outbox.next()).await;
             assert!(more.is_err(), "what came from them is not told back");
+        });
+    }
+
+    #[test]
+    fn who_is_called_away_again_and_again_is_told_all_the_same() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let notifier = Notifier::nowhere();
+            notifier.changed(Change::ToolsList);
+            for _ in 0..1_000 {
+                tokio::select! {
+                    (lists, _) = notifier.outbox.next() => return assert_eq!(lists, 1 << Change::ToolsList as u32),
+                    () = tokio::time::sleep(GATHERED / 10) => {}
+                }
+            }
+            panic!("it is never told");
         });
     }
 }

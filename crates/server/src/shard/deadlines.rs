@@ -60,7 +60,7 @@ impl<N: Net> Shard<N> {
             Reading::Busy if connection.task.session().is_some_and(is_over) => self.end_stream(key),
             Reading::Busy if connection.task.streams() => {
                 write_comment(&mut self.out);
-                self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+                self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
                 self.flush(key);
             }
             Reading::Busy => self.set_deadline(key, u64::MAX),

@@ -72,7 +72,7 @@ impl<N: Net> Shard<N> {
     fn go_on_ending(&mut self, drain: &mut Drain) {
         let limits = &self.shared.limits;
         let lead_ns = ms(limits.drain_lead_ms);
-        let idle_ns = lead_ns + ms(limits.drain_idle_ms);
+        let idle_ns = lead_ns.saturating_add(ms(limits.drain_idle_ms));
         let since_ns = self.now_ns.saturating_sub(drain.began_ns);
         if since_ns >= lead_ns && !self.dispatcher.draining {
             drain.accepting_over = true;

@@ -129,7 +129,7 @@ impl<N: Net> Shard<N> {
         }
         let Some(key) = self.put(stream, origin) else { return };
         self.counters.accepted.add(1);
-        self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+        self.set_deadline(key, self.after_ms(self.shared.limits.head_timeout_ms));
     }
 
     /// Tells a connection that it is one too many, and ends it.
@@ -148,7 +148,7 @@ impl<N: Net> Shard<N> {
         self.flush(key);
         // One that has to shake hands before it can be told gets no more time for it than others have for a request.
         if self.table.get(key).is_some_and(|connection| connection.output.is_some()) {
-            self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+            self.set_deadline(key, self.after_ms(self.shared.limits.head_timeout_ms));
         }
     }
 
@@ -181,7 +181,7 @@ impl<N: Net> Shard<N> {
         }
         let limits = &self.shared.limits;
         let patience_ms = if kind == ConnectionKind::New { limits.head_timeout_ms } else { limits.idle_timeout_ms };
-        self.set_deadline(key, self.now_ns + ms(patience_ms));
+        self.set_deadline(key, self.after_ms(patience_ms));
     }
 
     /// Something has happened on a connection.
@@ -215,9 +215,7 @@ impl<N: Net> Shard<N> {
     pub(crate) fn go_on(&mut self) -> bool {
         for _ in 0..self.again.len() {
             let Some(token) = self.again.pop_front() else { break };
-            if self.find(token).is_some_and(|connection| connection.may_read()) {
-                self.read(token, false);
-            }
+            self.read(token, false);
         }
         let owes = self.tell_owed();
         owes || !self.again.is_empty()
@@ -271,6 +269,11 @@ impl<N: Net> Shard<N> {
 
     pub(crate) fn now_ns(&self) -> u64 {
         self.now_ns
+    }
+
+    /// So many ms from now; a limit may be as large as a number can be.
+    fn after_ms(&self, limit: u64) -> u64 {
+        self.now_ns.saturating_add(ms(limit))
     }
 
     pub(crate) fn next_tick_ns(&self) -> u64 {

@@ -49,6 +49,10 @@ impl<N: Net> Shard<N> {
                 Err(_) => return self.close(token.key),
             }
         }
+        // Nobody tells again of what is still there: whoever has the connection now goes on with it later.
+        let Some(connection) = self.find(token) else { return };
+        connection.unread = true;
+        connection.ended |= ended;
         self.again.push_back(token);
     }
 
@@ -159,7 +163,7 @@ impl<N: Net> Shard<N> {
     fn time_head(&mut self, key: u32) {
         let Some(connection) = self.table.get_mut(key) else { return };
         if connection.reading == Reading::Head && connection.kind != ConnectionKind::New {
-            self.set_deadline(key, self.now_ns + ms(self.shared.limits.head_timeout_ms));
+            self.set_deadline(key, self.after_ms(self.shared.limits.head_timeout_ms));
         }
     }
 
@@ -249,7 +253,7 @@ impl<N: Net> Shard<N> {
                 connection.reading = Reading::Busy;
                 connection.continued = false;
                 self.counters.streams.add(1);
-                self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+                self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
                 Some(used)
             }
         }
@@ -261,7 +265,7 @@ impl<N: Net> Shard<N> {
         if connection.reading == Reading::Head {
             connection.reading = reading;
             let limits = &self.shared.limits;
-            self.set_deadline(key, self.now_ns + ms(limits.body_timeout_ms));
+            self.set_deadline(key, self.after_ms(limits.body_timeout_ms));
         }
         let Some(connection) = self.table.get_mut(key) else { return };
         if expects_continue && !std::mem::replace(&mut connection.continued, true) {
@@ -277,7 +281,7 @@ impl<N: Net> Shard<N> {
         if connection.output.is_some() {
             return;
         }
-        self.set_deadline(key, self.now_ns + ms(self.shared.limits.idle_timeout_ms));
+        self.set_deadline(key, self.after_ms(self.shared.limits.idle_timeout_ms));
     }
 
     /// An upload that has just begun: its head and what was decoded go into the connection's own buffer.

@@ -38,7 +38,7 @@ impl<N: Net> Shard<N> {
                     }
                     // Without progress the clock runs on.
                     if count > 0 {
-                        self.set_deadline(key, self.now_ns + ms(self.shared.limits.write_stall_timeout_ms));
+                        self.set_deadline(key, self.after_ms(self.shared.limits.write_stall_timeout_ms));
                     }
                     return;
                 }
@@ -57,7 +57,7 @@ impl<N: Net> Shard<N> {
                     self.pool.push(&mut buffer, &self.out[count..]);
                     connection.output = Some(buffer);
                     self.out.clear();
-                    self.set_deadline(key, self.now_ns + ms(self.shared.limits.write_stall_timeout_ms));
+                    self.set_deadline(key, self.after_ms(self.shared.limits.write_stall_timeout_ms));
                     return;
                 }
                 Written::Broken => {
@@ -80,7 +80,7 @@ impl<N: Net> Shard<N> {
         }
         let token = ConnToken::new(key, connection.generation);
         if matches!(connection.task, Task::Stream(_)) {
-            self.set_deadline(key, self.now_ns + ms(self.shared.limits.stream_comment_ms));
+            self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
             self.settle_changes(key);
         } else {
             if connection.reading == Reading::Head {
@@ -128,7 +128,7 @@ impl<N: Net> Shard<N> {
         }
         let token = ConnToken::new(key, connection.generation);
         self.again.push_back(token);
-        self.set_deadline(key, self.now_ns + ms(self.shared.limits.linger_timeout_ms));
+        self.set_deadline(key, self.after_ms(self.shared.limits.linger_timeout_ms));
     }
 }
 

@@ -17,6 +17,15 @@ fn a_connection_that_says_nothing_is_closed() {
 }
 
 #[test]
+fn a_limit_may_be_as_large_as_a_number_can_be() {
+    let mut stage = Stage::new(Limits { idle_timeout_ms: u64::MAX, ..Limits::default() });
+    let peer = stage.connect();
+    stage.send(&peer, echo("hi"));
+    stage.wait_ms(60_000);
+    assert!(!peer.is_closed());
+}
+
+#[test]
 fn a_slow_head_is_told_so() {
     let mut stage = Stage::new(Limits::default());
     let peer = stage.connect();

@@ -29,6 +29,17 @@ fn what_comes_behind_a_call_waits_for_it() {
 }
 
 #[test]
+fn what_the_kernel_still_holds_behind_a_call_is_read_after_it() {
+    let read_bytes = work().len() as u64 + 10;
+    let mut stage = Stage::new(Limits { reads_per_turn_max: 1, read_bytes, ..Limits::default() });
+    let peer = stage.connect();
+    stage.send(&peer, work() + &echo("second"));
+    answer(&mut stage, &peer, "first");
+    (0..20).for_each(|_| stage.turn());
+    assert_eq!(statuses(&peer.received()), [200, 200]);
+}
+
+#[test]
 fn a_full_queue_refuses_at_once() {
     let mut stage = Stage::new(Limits { workers: 1, queue_max: 2, ..Limits::default() });
     let peers: Vec<Peer> = (0..5).map(|_| stage.connect()).collect();
