@@ -1,6 +1,6 @@
 //! When patience ends.
 
-use super::{Net, Shard, ms, ticks};
+use super::{Net, Shard, ticks};
 use crate::conn::Reading;
 use crate::conn::wheel::TICK_NS;
 use crate::dispatch::write_comment;

@@ -6,7 +6,7 @@ use erlmcp_protocol::server::respond::LAST_CHUNK;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::mailbox::{Delivery, Inbox, Note, Origin, RawEnd, SESSIONS_ENDED};
-use super::{ConnToken, Net, Shard, ms};
+use super::{ConnToken, Net, Shard};
 use crate::conn::{Reading, Task};
 use crate::dispatch::{RETRY_MS, write_message, write_retry_after};
 use crate::metrics::counters::{Outcome, Reached};

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{ConnToken, Net, Shard, ms};
+use super::{ConnToken, Net, Shard};
 use crate::conn::Task;
 use crate::dispatch::write_changes;
 use crate::engine::Updates;

@@ -1,7 +1,7 @@
 //! Answers on their way out.
 
 use super::net::Transport;
-use super::{ConnToken, Net, Shard, ms};
+use super::{ConnToken, Net, Shard};
 use crate::conn::{Reading, Task};
 use crate::metrics::counters::Reached;
 

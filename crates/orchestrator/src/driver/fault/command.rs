@@ -64,6 +64,10 @@ impl FaultDriver for Commands {
         Ok((Force::Held { ticket, after, addresses: Vec::new() }, injected))
     }
 
+    fn lasts(in_force: &Self::InForce) -> bool {
+        !matches!(in_force, Force::Past)
+    }
+
     async fn heal(&self, force: Force) -> Result<Healed, HealError> {
         force.heal((&self.watchdog, &self.clock), None).await
     }

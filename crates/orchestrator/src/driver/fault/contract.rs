@@ -239,6 +239,19 @@ async fn command_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn what_only_happened_takes_no_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = CommandFault { heal: Vec::new(), verify: Vec::new(), ..touching(&folder.path().join("broken")) };
+    let (sender, mut events) = mpsc::channel(16);
+    let desk = Desk::open(commands(), sender);
+    for id in 0..=super::desk::IN_FORCE_MAX as u32 {
+        desk.send(Order::Inject(id, by_command(command.clone(), vec![1]))).await.expect("it takes orders");
+        let told = answer(&mut events).await;
+        assert!(matches!(told, Answer::Injected { outcome: Ok(_), .. }), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_local_cluster_takes_commands_too() {
     let stage = Stage::new(2, None);
     let folder = tempfile::tempdir().expect("a folder");

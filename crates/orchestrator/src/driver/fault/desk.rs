@@ -13,7 +13,7 @@ use crate::fault::Fault;
 /// Orders that may wait.
 const WAITING_MAX: usize = 64;
 /// Faults in force at the same time, far above what a plan has.
-const IN_FORCE_MAX: usize = 256;
+pub(super) const IN_FORCE_MAX: usize = 256;
 
 /// What was undone is seen to be so: a store that was killed and has to read its history is the slowest.
 const SEEN_WITHIN: Duration = Duration::from_secs(75);
@@ -117,7 +117,9 @@ impl<D: FaultDriver> Desk<D> {
             Done::Injected(id, outcome) => {
                 self.injecting.remove(&id);
                 let outcome = outcome.map(|(in_force, injected)| {
-                    self.in_force.insert(id, in_force);
+                    if D::lasts(&in_force) {
+                        self.in_force.insert(id, in_force);
+                    }
                     injected
                 });
                 self.tell(Answer::Injected { id, outcome }).await;

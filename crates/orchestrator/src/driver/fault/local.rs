@@ -37,6 +37,10 @@ impl FaultDriver for Bench {
         }
     }
 
+    fn lasts(in_force: &Self::InForce) -> bool {
+        !matches!(in_force, Force::Past)
+    }
+
     async fn heal(&self, force: Force) -> Result<Healed, HealError> {
         force.heal((&self.watchdog, &self.clock), self.own.as_ref()).await
     }

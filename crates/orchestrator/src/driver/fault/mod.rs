@@ -44,6 +44,9 @@ pub(super) trait FaultDriver: Debug + Send + Sync + 'static {
     /// cannot be taken back: processes that were told to end may have ended, though nobody saw it.
     fn inject(&self, fault: &Fault) -> impl Future<Output = Result<(Self::InForce, Injected), String>> + Send;
 
+    /// False where it only happened: there is nothing to undo.
+    fn lasts(in_force: &Self::InForce) -> bool;
+
     /// Undoes it and sees that it is undone.
     fn heal(&self, in_force: Self::InForce) -> impl Future<Output = Result<Healed, HealError>> + Send;
 

@@ -242,6 +242,10 @@ impl FaultDriver for Kubernetes {
         }
     }
 
+    fn lasts(in_force: &Self::InForce) -> bool {
+        !matches!(in_force, InForce::Killed)
+    }
+
     async fn heal(&self, in_force: InForce) -> Result<Healed, HealError> {
         let InForce::CutOff(ticket, pods) = in_force else {
             return Err(HealError::Otherwise("it only happened: there is nothing to undo".into()));

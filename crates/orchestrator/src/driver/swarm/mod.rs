@@ -196,6 +196,10 @@ impl FaultDriver for Swarm {
         }
     }
 
+    fn lasts(in_force: &Self::InForce) -> bool {
+        !matches!(in_force, InForce::Killed)
+    }
+
     async fn heal(&self, in_force: InForce) -> Result<Healed, HealError> {
         let InForce::Paused(ticket, containers) = in_force else {
             return Err(HealError::Otherwise("it only happened: there is nothing to undo".into()));
