@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::config::Change;
 use super::history::History;
+use crate::clock::monotonic_ns;
 use crate::shard::Mailbox;
 
 /// Different resources that may wait to be told of; with more, every subscriber of any resource is told.
@@ -62,8 +62,8 @@ pub(crate) struct Outbox {
     lists: AtomicU32,
     updates: Mutex<Updates>,
     filled: Notify,
-    /// When what is there is told. Whoever waits for it may be called away and come back.
-    due: Mutex<Option<Instant>>,
+    /// When what is there is told, CLOCK_MONOTONIC ns. Whoever waits for it may be called away and come back.
+    due_ns: Mutex<Option<u64>>,
 }
 
 impl Outbox {
@@ -93,8 +93,9 @@ impl Outbox {
             if self.lists.load(Ordering::Acquire) == 0 && self.updates().is_empty() {
                 filled.await;
             }
-            let due = *self.due().get_or_insert_with(|| Instant::now() + GATHERED);
-            tokio::time::sleep_until(due).await;
+            let now_ns = monotonic_ns();
+            let due_ns = *self.due_ns().get_or_insert(now_ns + GATHERED.as_nanos() as u64);
+            tokio::time::sleep(Duration::from_nanos(due_ns.saturating_sub(now_ns))).await;
             let changes = self.take();
             if changes.0 != 0 || !changes.1.is_empty() {
                 return changes;
@@ -104,12 +105,12 @@ impl Outbox {
 
     /// What is there already.
     pub(crate) fn take(&self) -> (u32, Updates) {
-        *self.due() = None;
+        *self.due_ns() = None;
         (self.lists.swap(0, Ordering::AcqRel), std::mem::take(&mut *self.updates()))
     }
 
-    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    fn due_ns(&self) -> MutexGuard<'_, Option<u64>> {
+        self.due_ns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
