@@ -128,7 +128,7 @@ fn all_once_and_no_requests_beside_them() {
     let finished = audit(folder.path(), &[]);
     // The answers to operations tell of the order of answers, too.
     assert_eq!(finished.code, 0, "{}", finished.said());
-    assert!(finished.output.contains("AUDIT: VALID") && !finished.output.contains("unknown"), "{}", finished.said());
+    assert!(finished.output.contains("AUDIT: VALID"), "{}", finished.said());
     assert!(finished.output.contains("I8   not vacuous     holds"), "{}", finished.said());
 }
 
