@@ -63,8 +63,6 @@ impl Dispatcher {
                 Err(fault) => self.refuse_part(&fault, &batch),
             }
         }
-        self.current.session = None;
-        self.current.batch = None;
         match (batch.read(), called) {
             (Some(body), _) if body.is_empty() => self.head(202, None, Some(0), "", closes).write(out),
             (Some(body), _) => {

@@ -72,9 +72,7 @@ impl Dispatcher {
         self.current.trace.set_version(session.version.as_str());
         self.current.session = Some(session);
         let (method, handled) = self.answer_older(Request { head, message, closes, asker });
-        let step = self.settle(handled, method, used, closes, out);
-        self.current.session = None;
-        Some(step)
+        Some(self.settle(handled, method, used, closes, out))
     }
 
     /// A body that is no message: a response or a batch of the older era, or nothing that can be answered.
