@@ -32,7 +32,7 @@ mod streams;
 mod sweep;
 mod varied;
 
-pub(crate) use audit::audit_bound;
+pub(crate) use audit::{OPERATIONS_HELD, audit_bound};
 pub(crate) use load::SpanLines;
 pub(crate) use operations::OPERATIONS_BLOCK;
 

@@ -17,6 +17,7 @@ use super::last_words::last_words;
 use super::private_folder::PrivateFolder;
 use super::protocol::Status;
 use crate::StressError;
+use crate::phase::OPERATIONS_HELD;
 
 /// A start during which nothing changes for so long does not end.
 const PROGRESS_WITHIN: Duration = Duration::from_secs(30);
@@ -53,9 +54,6 @@ pub(super) struct OwnCluster {
     /// The shared address, and how many replicas it has.
     stands: (SocketAddr, u16),
 }
-
-/// The store of a run's own cluster remembers all operations of the run, be it days long: a limit that is right for a server would end it.
-const OPERATIONS_HELD: &str = "operations_held_max=100000000";
 
 /// What came of waiting for the start.
 enum Start {
@@ -242,7 +240,7 @@ fn spawn(
     let mut command = Command::new(binary);
     let (shared, replicas) = (shared.to_string(), replicas.to_string());
     command.args(["cluster", "--listen", &shared, "--tied", "--replicas", &replicas]);
-    command.args(["--limit", OPERATIONS_HELD]);
+    command.args(["--limit", &format!("operations_held_max={OPERATIONS_HELD}")]);
     // What was done once stays done when the supervisor is killed and another one takes its place.
     command.arg("--store").arg(folder.store()).arg("--control").arg(folder.control());
     // A process group of its own: Ctrl-C is for us, who stop it in order.

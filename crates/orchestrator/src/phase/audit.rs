@@ -16,8 +16,8 @@ const SETTLED_US: u64 = 40_000_000;
 /// So many operations are written out in less; reading them takes as long again.
 const EXPORTED: f64 = 10e6;
 const EXPORTED_WITHIN: Duration = Duration::from_secs(60);
-/// As many as the store of a run's own cluster holds.
-const HELD_MAX: f64 = 100e6;
+/// The store of a run's own cluster remembers all operations of the run, be it days long: a limit that is right for a server would end it.
+pub(crate) const OPERATIONS_HELD: u32 = 100_000_000;
 
 /// From the end of the operations to the audit's verdict, at most; `rate` operations a second were begun for so long.
 pub(crate) fn audit_bound(rate: f64, run: Duration) -> Duration {
@@ -26,7 +26,7 @@ pub(crate) fn audit_bound(rate: f64, run: Duration) -> Duration {
 
 fn exported_within(rate: f64, run: Duration) -> Duration {
     let operations = rate * run.as_secs_f64();
-    EXPORTED_WITHIN.mul_f64((operations.min(HELD_MAX) / EXPORTED).max(1.0))
+    EXPORTED_WITHIN.mul_f64((operations.min(f64::from(OPERATIONS_HELD)) / EXPORTED).max(1.0))
 }
 
 /// Ends the operations, waits until each is settled, and has them audited.

@@ -60,7 +60,7 @@ async fn it_starts_is_ready_and_ends_without_a_trace() {
     let store = control.with_file_name("operations.db");
     let (store, at) = (store.display(), control.display());
     let expected = format!(
-        "cluster --listen 127.0.0.1:0 --tied --replicas 2 --limit {OPERATIONS_HELD} --store {store} --control {at}"
+        "cluster --listen 127.0.0.1:0 --tied --replicas 2 --limit operations_held_max=100000000 --store {store} --control {at}"
     );
     assert_eq!(arguments.lines().next(), Some(expected.as_str()));
     assert_eq!(own.stop().await, Vec::<String>::new());
