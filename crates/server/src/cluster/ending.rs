@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use super::messages::{Line, ToReplica};
 use super::slot::Slot;
 use super::supervisor::Supervisor;
+use crate::clock::unix_ns;
 use crate::limits::Limits;
-use crate::session::{Ended, Revoked, SessionKey, Word};
+use crate::session::{Ended, Held, Revoked, SessionKey, Word};
 
 /// A process: the replica that it is, and which of its lives.
 pub(super) type Process = (u16, u64);
@@ -20,6 +21,8 @@ pub(super) struct Endings {
     pub(super) key: SessionKey,
     /// All that have ended: what a new replica must know.
     known: Revoked,
+    /// What clients wish: a new replica must know that too.
+    held: Held,
     /// Those that other machines have told of, and that are not spread yet.
     coming: Revoked,
     /// What replicas have said and is not spread yet; each replica waits for an answer before it says more.
@@ -54,6 +57,7 @@ impl Endings {
         Self {
             key: key.unwrap_or_else(SessionKey::random),
             known: Revoked::new(limits.sessions_revoked_max),
+            held: Held::new(limits.sessions_held_max, limits.stream_resources_max),
             coming: Revoked::new(limits.sessions_revoked_max),
             waiting: VecDeque::new(),
             spreading: None,
@@ -65,7 +69,7 @@ impl Endings {
     /// The first message to a new process.
     pub(super) fn all(&self) -> Line {
         let (floor, ended) = self.all_ended();
-        ToReplica::SessionsEnded { batch: 0, floor, ended }.to_line()
+        ToReplica::SessionsEnded { batch: 0, floor, ended, words: self.held.words() }.to_line()
     }
 
     pub(super) fn all_ended(&self) -> (u32, Vec<Ended>) {
@@ -134,7 +138,8 @@ impl Endings {
         }
         self.batches += 1;
         let (number, floor) = (self.batches, self.known.floor());
-        let line = ToReplica::SessionsEnded { batch: number, floor, ended }.to_line();
+        ended.iter().for_each(|one| self.held.forget(one.id));
+        let line = ToReplica::SessionsEnded { batch: number, floor, ended, words: Vec::new() }.to_line();
         self.owed.extend(processes.iter().map(|process| (*process, Line::clone(&line))));
         let awaited = processes.iter().copied().collect();
         self.spreading = Some(Spreading { batch: number, askers, awaited, is_written: true });
@@ -162,6 +167,7 @@ impl Supervisor {
 
     /// Tells all replicas of this machine but the one that has said it.
     pub(super) fn spread_word(&mut self, by: Option<Process>, word: Word) {
+        self.endings.held.take(&word, unix_ns() / 1_000_000_000);
         let line = ToReplica::Heard(word).to_line();
         for slot in self.slots.values() {
             for (life, process) in slot.processes().filter(|(life, _)| Some((slot.replica, *life)) != by) {
@@ -199,6 +205,7 @@ impl Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Said;
 
     const ALL: [Process; 2] = [(1, 1), (2, 1)];
 
@@ -284,8 +291,22 @@ mod tests {
 
     #[test]
     fn large_ids_survive_the_way() {
-        let line = ToReplica::SessionsEnded { batch: 1, floor: 2, ended: ended(u128::MAX) }.to_line();
-        let back = super::super::line::parse::<ToReplica>(&line).expect("it was written here");
+        let message = ToReplica::SessionsEnded { batch: 1, floor: 2, ended: ended(u128::MAX), words: Vec::new() };
+        let back = super::super::line::parse::<ToReplica>(&message.to_line()).expect("it was written here");
         assert!(matches!(back, ToReplica::SessionsEnded { ended: back, .. } if back == ended(u128::MAX)));
+    }
+
+    #[test]
+    fn a_new_process_is_told_what_sessions_wish_that_have_not_ended() {
+        let mut endings = Endings::new(&Limits::default(), None);
+        for session in [5, 6] {
+            let word = Word { session, expires: 90, said: Said::Level("error".into()) };
+            assert!(endings.held.take(&word, 0));
+        }
+        endings.wait((1, 1), ended(5));
+        endings.next(&ALL);
+        let all = String::from_utf8_lossy(&endings.all()).into_owned();
+        let words = r#""words":[{"session":6,"expires":90,"said":{"level":"error"}}]"#;
+        assert!(all.contains(words), "{all}");
     }
 }

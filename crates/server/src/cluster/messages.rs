@@ -67,11 +67,13 @@ pub(super) enum ToReplica {
     },
     Changed(ListChange),
     /// Sessions that have ended, and the epoch before which all have. The first message of all is one of these, with
-    /// all that are known: the replica takes no requests before it.
+    /// all that are known and all that clients wish: the replica takes no requests before it.
     SessionsEnded {
         batch: u64,
         floor: u32,
         ended: Vec<Ended>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        words: Vec<Word>,
     },
     /// What a session's client has said on another replica.
     Heard(Word),

@@ -166,13 +166,17 @@ async fn sessions(
     if !line::read_line(reader, &mut line, TO_REPLICA_BYTES_MAX).await? {
         return Ok(None);
     }
-    let ToReplica::SessionsEnded { floor, ended, .. } = line::parse(&line)? else {
+    let ToReplica::SessionsEnded { floor, ended, words: wishes, .. } = line::parse(&line)? else {
         return Err(io::ErrorKind::InvalidData.into());
     };
     let (sender, endings) = mpsc::channel(ENDINGS_WAITING_MAX);
     let (words, heard) = mpsc::channel(WORDS_WAITING_MAX);
     let sessions = Sessions::new(&hello.session_key, &hello.limits, hello.replica).in_cluster(sender, words);
-    sessions.revoke(floor, &ended, unix_ns() / 1_000_000_000);
+    let now_s = unix_ns() / 1_000_000_000;
+    sessions.revoke(floor, &ended, now_s);
+    for wish in &wishes {
+        sessions.take(wish, now_s);
+    }
     Ok(Some((sessions, endings, heard)))
 }
 
@@ -292,7 +296,7 @@ impl Replica {
     /// `text` is what followed the message.
     async fn obey(&mut self, message: ToReplica, text: String) -> io::Result<()> {
         match (message, &self.server) {
-            (ToReplica::SessionsEnded { batch, floor, ended }, _) => {
+            (ToReplica::SessionsEnded { batch, floor, ended, .. }, _) => {
                 self.shared.sessions_ended(floor, &ended);
                 return self.say(&FromReplica::KnowsEnded { batch }).await;
             }

@@ -258,6 +258,7 @@ fn look_after(shared: &Arc<Shared>) -> Result<(), ServerError> {
         shared.sampler.sample();
         shared.sessions.replays.sweep(shared.clock.now_ns());
         shared.tasks.sweep();
+        shared.sessions.held.sweep(shared.clock.unix_seconds());
     })?;
     if shared.tls.is_none() && shared.gate.is_none() {
         return Ok(());

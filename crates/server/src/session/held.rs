@@ -1,16 +1,30 @@
-//! What sessions have asked for and no token can carry: a log level, subscriptions.
+//! What sessions have asked for and no token can carry: a log level, subscriptions. Each process has all of it, and the
+//! supervisor, for those that start later.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::words::{Said, Word};
 use crate::tools::LogLevel;
+
+/// All that is held, as [`Wishes::bytes`] counts: it has to fit into one message to a new process.
+const BYTES_MAX: usize = 8 * 1_024 * 1_024;
+/// What a URI takes beside its own bytes.
+const URI_BYTES: usize = 64;
 
 /// What is held of the sessions that have asked for something. Most never do.
 #[derive(Debug)]
 pub(crate) struct Held {
-    sessions: Mutex<HashMap<u128, Wishes>>,
+    table: Mutex<Table>,
     sessions_max: u64,
     uris_max: u64,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    sessions: HashMap<u128, Wishes>,
+    /// Of all of them.
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -21,69 +35,118 @@ struct Wishes {
     expires: u64,
 }
 
-impl Held {
-    pub(crate) fn new(sessions_max: u64, uris_max: u64) -> Self {
-        Self { sessions: Mutex::default(), sessions_max, uris_max }
+impl Wishes {
+    fn bytes(&self) -> usize {
+        self.uris.iter().map(|uri| uri.len() + URI_BYTES).sum()
+    }
+}
+
+impl Table {
+    fn has_room(&self, session: u128, bytes: usize, sessions_max: u64) -> bool {
+        let is_known = self.sessions.contains_key(&session);
+        (is_known || (self.sessions.len() as u64) < sessions_max) && self.bytes + bytes <= BYTES_MAX
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<u128, Wishes>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sweep(&mut self, now_s: u64) {
+        let bytes = &mut self.bytes;
+        self.sessions.retain(|_, wishes| {
+            let lives = wishes.expires > now_s;
+            *bytes -= if lives { 0 } else { wishes.bytes() };
+            lives
+        });
+    }
+
+    fn forget(&mut self, session: u128) {
+        self.bytes -= self.sessions.remove(&session).map_or(0, |wishes| wishes.bytes());
+    }
+}
+
+impl Held {
+    pub(crate) fn new(sessions_max: u64, uris_max: u64) -> Self {
+        Self { table: Mutex::default(), sessions_max, uris_max }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn count(&self) -> u64 {
-        self.sessions().len() as u64
+        self.table().sessions.len() as u64
     }
 
-    /// Changes what a session wishes; false where there is no room.
-    fn change(&self, session: u128, expires: u64, now_s: u64, change: impl FnOnce(&mut Wishes) -> bool) -> bool {
-        let mut sessions = self.sessions();
-        if sessions.len() as u64 >= self.sessions_max && !sessions.contains_key(&session) {
-            sessions.retain(|_, wishes| wishes.expires > now_s);
-            if sessions.len() as u64 >= self.sessions_max {
+    /// Takes what a client wishes; false where there is no room, or it is no wish.
+    pub(crate) fn take(&self, word: &Word, now_s: u64) -> bool {
+        let (uris_max, mut is_taken) = (self.uris_max, true);
+        let change = |wishes: &mut Wishes| match &word.said {
+            Said::Level(level) => {
+                let level = LogLevel::parse(level);
+                is_taken = level.is_some();
+                wishes.level = level.or(wishes.level);
+            }
+            Said::Subscribed { uri, wanted: false } => wishes.uris.retain(|own| **own != **uri),
+            Said::Subscribed { uri, wanted: true } if wishes.uris.iter().any(|own| **own == **uri) => {}
+            Said::Subscribed { uri, wanted: true } if (wishes.uris.len() as u64) < uris_max => {
+                wishes.uris.push(uri.as_str().into());
+            }
+            _ => is_taken = false,
+        };
+        let more = match &word.said {
+            Said::Subscribed { uri, wanted: true } => uri.len() + URI_BYTES,
+            _ => 0,
+        };
+        self.change(word, more, now_s, change) && is_taken
+    }
+
+    /// Changes what a session wishes, for which it may need so many more bytes; false where there is no room.
+    fn change(&self, word: &Word, more: usize, now_s: u64, change: impl FnOnce(&mut Wishes)) -> bool {
+        let mut table = self.table();
+        let Word { session, expires, .. } = *word;
+        if !table.has_room(session, more, self.sessions_max) {
+            table.sweep(now_s);
+            if !table.has_room(session, more, self.sessions_max) {
                 return false;
             }
         }
-        let wishes = sessions.entry(session).or_insert_with(|| Wishes { expires, ..Wishes::default() });
-        let has_room = change(wishes);
-        if wishes.level.is_none() && wishes.uris.is_empty() {
-            sessions.remove(&session);
+        let wishes = table.sessions.entry(session).or_insert_with(|| Wishes { expires, ..Wishes::default() });
+        let before = wishes.bytes();
+        change(wishes);
+        let (after, is_idle) = (wishes.bytes(), wishes.level.is_none() && wishes.uris.is_empty());
+        table.bytes = table.bytes + after - before;
+        if is_idle {
+            table.forget(session);
         }
-        has_room
-    }
-
-    pub(crate) fn set_level(&self, session: u128, expires: u64, now_s: u64, level: LogLevel) -> bool {
-        self.change(session, expires, now_s, |wishes| {
-            wishes.level = Some(level);
-            true
-        })
-    }
-
-    pub(crate) fn subscribe(&self, session: u128, expires: u64, now_s: u64, uri: &str, wanted: bool) -> bool {
-        self.change(session, expires, now_s, |wishes| {
-            let has = wishes.uris.iter().any(|own| **own == *uri);
-            if !wanted {
-                wishes.uris.retain(|own| **own != *uri);
-            } else if !has && wishes.uris.len() as u64 >= self.uris_max {
-                return false;
-            } else if !has {
-                wishes.uris.push(uri.into());
-            }
-            true
-        })
+        true
     }
 
     pub(crate) fn level(&self, session: u128) -> Option<LogLevel> {
-        self.sessions().get(&session)?.level
+        self.table().sessions.get(&session)?.level
     }
 
     /// The resources that a session wants to be told of.
     pub(crate) fn uris(&self, session: u128) -> Vec<Box<str>> {
-        self.sessions().get(&session).map(|wishes| wishes.uris.clone()).unwrap_or_default()
+        self.table().sessions.get(&session).map(|wishes| wishes.uris.clone()).unwrap_or_default()
+    }
+
+    /// All of it, in the words that would bring it about.
+    pub(crate) fn words(&self) -> Vec<Word> {
+        let mut words = Vec::new();
+        for (session, Wishes { level, uris, expires }) in &self.table().sessions {
+            let levels = level.map(|level| Said::Level(level.word().into()));
+            let subscribed = uris.iter().map(|uri| Said::Subscribed { uri: (**uri).into(), wanted: true });
+            let said = levels.into_iter().chain(subscribed);
+            words.extend(said.map(|said| Word { session: *session, expires: *expires, said }));
+        }
+        words
     }
 
     /// The session has ended.
     pub(crate) fn forget(&self, session: u128) {
-        self.sessions().remove(&session);
+        self.table().forget(session);
+    }
+
+    /// Forgets sessions that have expired.
+    pub(crate) fn sweep(&self, now_s: u64) {
+        self.table().sweep(now_s);
     }
 }
 
@@ -91,18 +154,50 @@ impl Held {
 mod tests {
     use super::*;
 
+    fn level(session: u128, expires: u64) -> Word {
+        Word { session, expires, said: Said::Level("error".into()) }
+    }
+
+    fn subscribed(session: u128, expires: u64, uri: &str, wanted: bool) -> Word {
+        Word { session, expires, said: Said::Subscribed { uri: uri.into(), wanted } }
+    }
+
     #[test]
     fn wishes_are_held_within_bounds_and_as_long_as_their_session() {
         let held = Held::new(2, 2);
-        assert!(held.set_level(1, 100, 0, LogLevel::Error) && held.subscribe(2, 50, 0, "a", true));
-        assert!(held.subscribe(2, 50, 0, "a", true) && held.subscribe(2, 50, 0, "b", true));
-        assert!(!held.subscribe(2, 50, 0, "c", true), "it has as many as it may");
-        assert!(!held.set_level(3, 100, 49, LogLevel::Info), "there is no room");
+        assert!(held.take(&level(1, 100), 0) && held.take(&subscribed(2, 50, "a", true), 0));
+        assert!(held.take(&subscribed(2, 50, "a", true), 0) && held.take(&subscribed(2, 50, "b", true), 0));
+        assert!(!held.take(&subscribed(2, 50, "c", true), 0), "it has as many as it may");
+        assert!(!held.take(&level(3, 100), 49), "there is no room");
         assert_eq!((held.level(1), held.level(2), held.uris(2).len()), (Some(LogLevel::Error), None, 2));
-        assert!(held.set_level(3, 100, 50, LogLevel::Info), "the second session has expired");
+        assert!(held.take(&level(3, 100), 50), "the second session has expired");
         assert!(held.uris(2).is_empty());
         held.forget(1);
-        assert!(held.subscribe(4, 100, 50, "a", true) && held.subscribe(4, 100, 50, "a", false));
-        assert_eq!(held.sessions().len(), 1, "who wishes nothing is not held");
+        assert!(held.take(&subscribed(4, 90, "a", true), 50) && held.take(&subscribed(4, 90, "a", false), 50));
+        assert_eq!(held.count(), 1, "who wishes nothing is not held");
+        assert!(held.take(&subscribed(4, 90, "a", true), 50));
+        held.sweep(90);
+        assert_eq!((held.count(), held.table().bytes), (1, 0));
+    }
+
+    #[test]
+    fn long_names_are_held_within_bounds() {
+        let (held, long) = (Held::new(100, 100), "a".repeat(BYTES_MAX / 2));
+        assert!(held.take(&subscribed(1, 50, &long, true), 0));
+        assert!(!held.take(&subscribed(2, 90, &long, true), 49) && held.uris(2).is_empty());
+        assert!(held.take(&subscribed(2, 90, &long, true), 50), "the first session has expired");
+        assert!(held.take(&subscribed(2, 90, &long, false), 50) && held.table().bytes == 0);
+    }
+
+    #[test]
+    fn all_of_it_can_be_told_to_another_process() {
+        let (held, other) = (Held::new(9, 9), Held::new(9, 9));
+        for word in [level(1, 50), subscribed(1, 50, "a", true), subscribed(2, 60, "b", true)] {
+            assert!(held.take(&word, 0));
+        }
+        assert!(held.words().iter().all(|word| other.take(word, 0)));
+        let known = |held: &Held| (held.level(1), held.uris(1), held.level(2), held.uris(2));
+        assert_eq!(known(&other), known(&held));
+        assert_eq!(known(&other), (Some(LogLevel::Error), vec!["a".into()], None, vec!["b".into()]));
     }
 }

@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 
 use crate::limits::Limits;
 use crate::queue::ReplyTo;
-use crate::tools::LogLevel;
 
 pub(crate) use calls::{Calls, Entry};
 pub(crate) use event_id::{EventId, Origin};
@@ -141,14 +140,11 @@ impl Sessions {
 
     /// Takes what a client has said here or elsewhere. False where there was no use or no room for it.
     pub(crate) fn take(&self, word: &Word, now_s: u64) -> bool {
-        let Word { session, expires, said } = word;
+        let Word { session, said, .. } = word;
         match said {
             Said::Response(response) => self.questions.take(*session, response),
             Said::Cancelled(id) => self.calls.cancel(*session, id.as_bytes()),
-            Said::Level(level) => {
-                LogLevel::parse(level).is_some_and(|level| self.held.set_level(*session, *expires, now_s, level))
-            }
-            Said::Subscribed { uri, wanted } => self.held.subscribe(*session, *expires, now_s, uri, *wanted),
+            Said::Level(_) | Said::Subscribed { .. } => self.held.take(word, now_s),
         }
     }
 

@@ -48,6 +48,11 @@ impl LogLevel {
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, own)| *own == word).map(|(level, _)| *level)
     }
+
+    /// The word of the protocol for it.
+    pub(crate) fn word(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 /// What a request says about the client that is of use after the request is read.

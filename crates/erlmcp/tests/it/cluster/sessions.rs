@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use super::modern::call;
 use super::{Cluster, PATIENCE, signal, until};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
@@ -84,6 +85,36 @@ fn a_replica_that_comes_back_knows_which_sessions_have_ended() {
     assert_eq!(ping(cluster.own(2), &session), Some(404));
     assert_eq!(ping(cluster.own(2), &third), Some(404));
     assert_eq!(ping(cluster.own(2), &other), Some(200));
+}
+
+#[test]
+fn a_replica_that_comes_back_knows_what_sessions_have_subscribed_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start_with(folder.path(), 2, &["--fixtures", "conformance"]);
+    let session = open(cluster.own(1));
+    let subscribe = json!({"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe",
+        "params": {"uri": "test://watched-resource"}});
+    let (status, answer) = ask(cluster.own(1), "POST", &session, &subscribe.to_string()).expect("it answers");
+    assert_eq!(status, 200, "{answer}");
+    until("the other one knows", || cluster.replica(2)["snapshot"]["sessions_held"] == 1);
+    let mut events = cluster.watch();
+    signal(cluster.pid(1), Signal::KILL);
+    events.expect("down", 1);
+    events.expect("up", 1);
+    let before = cluster.pid(2);
+    signal(before, Signal::TERM);
+    until("another process is there", || cluster.is_elsewhere(2, before));
+    for replica in [1, 2] {
+        let address = cluster.own(replica);
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(stream, "GET /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{session}\r\n")
+            .expect("it reads");
+        until("the stream is open", || cluster.replica(replica.into())["snapshot"]["streams"] == 1);
+        call(cluster.own(1), "test_trigger_resource_change", json!({}));
+        let told = message_with(&mut BufReader::new(stream), "method");
+        assert_eq!(told["params"]["uri"], "test://watched-resource", "replica {replica}: {told}");
+    }
 }
 
 #[test]
