@@ -59,4 +59,4 @@ python3 -B bench/kills.py "$work/run/report.json" "$code" "$kind" "$kills" >"$wo
 } >"$result"
 cat "$result"
 echo "written to $result" >&2
-exit "$judged"
+conclude "$judged" "$work/run"

@@ -47,6 +47,15 @@ erlmcp() {
   export ERLMCP=${CARGO_TARGET_DIR:-$root/target}/release/erlmcp
 }
 
+# conclude CODE FOLDER: ends a script with that code; the folder of a run that has not passed is kept.
+conclude() {
+  if [ "$1" -ne 0 ]; then
+    trap - EXIT
+    echo "its folder is kept: $2" >&2
+  fi
+  exit "$1"
+}
+
 # What has been started last, and all that was: it ends with the script.
 started=
 running=

@@ -12,8 +12,7 @@ use super::Link;
 use super::control::{Connection, ControlError};
 use crate::event::{Answer, Audited};
 
-/// A cluster that cannot write it out just now says so in these words.
-const AGAIN: &str = "ask again";
+/// A cluster that cannot write it out just now is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// The store's account, until it is a journal.
 const EXPORT: &str = "operations-store.tsv";
@@ -37,7 +36,7 @@ async fn effects(control: &Path, to: &Path, within: Duration) -> Result<(), Cont
     let asked = async {
         loop {
             match Connection::open(control).await?.effects(&to, within).await {
-                Err(ControlError::Refused(why)) if why.contains(AGAIN) => last = ControlError::Refused(why),
+                Err(ControlError::NotNow(why)) => last = ControlError::NotNow(why),
                 outcome => return outcome,
             }
             sleep(AGAIN_AFTER).await;
@@ -89,15 +88,15 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_starts_again_is_asked_again() {
         let cluster = FakeCluster::new(fake::status(std::process::id(), &[Some(1)]));
-        let refusal = |why: &str| json!({"ok": false, "error": why});
+        let refusal = |why: &str, again: bool| json!({"ok": false, "error": why, "again": again});
         let within = Duration::from_secs(20);
-        cluster.set(json!({"exports": [refusal("the store has ended: ask again"), {"ok": true, "rows": 3}]}));
+        cluster.set(json!({"exports": [refusal("the store has ended", true), {"ok": true, "rows": 3}]}));
         effects(cluster.control(), Path::new("x"), within).await.expect("the second time it is there");
-        cluster.set(json!({"exports": [refusal("the effects cannot be exported: no room")]}));
+        cluster.set(json!({"exports": [refusal("the effects cannot be exported: no room", false)]}));
         let why = effects(cluster.control(), Path::new("x"), within).await.expect_err("it stays so").to_string();
         assert!(why.contains("no room"), "{why}");
-        let again = "the store is not ready, or makes other exports: ask again";
-        cluster.set(json!({"exports": vec![refusal(again); 9]}));
+        let again = "the store is not ready, or makes other exports";
+        cluster.set(json!({"exports": vec![refusal(again, true); 9]}));
         let short = effects(cluster.control(), Path::new("x"), Duration::from_millis(700)).await;
         assert!(short.expect_err("it was not ready in time").to_string().contains(again));
     }

@@ -29,6 +29,9 @@ pub(crate) enum ControlError {
     NotUnderstood { op: String, error: String },
     #[error("the cluster refused: {0}")]
     Refused(String),
+    /// It may do so later.
+    #[error("the cluster refused for now: {0}")]
+    NotNow(String),
 }
 
 /// A kept connection.
@@ -42,6 +45,8 @@ struct Head {
     ok: bool,
     #[serde(default)]
     error: Option<String>,
+    #[serde(default)]
+    again: bool,
 }
 
 impl Connection {
@@ -90,7 +95,8 @@ impl Connection {
             |error: serde_json::Error| ControlError::NotUnderstood { op: op.into(), error: error.to_string() };
         let head: Head = serde_json::from_str(&line).map_err(not_understood)?;
         if !head.ok {
-            return Err(ControlError::Refused(head.error.unwrap_or_else(|| "it did not say why".into())));
+            let why = head.error.unwrap_or_else(|| "it did not say why".into());
+            return Err(if head.again { ControlError::NotNow(why) } else { ControlError::Refused(why) });
         }
         serde_json::from_str(&line).map_err(not_understood)
     }

@@ -78,6 +78,11 @@ pub(super) fn refusal(sentence: impl std::fmt::Display) -> Value {
     json!({"ok": false, "error": sentence.to_string()})
 }
 
+/// The same where it is worth while to ask again.
+pub(super) fn refusal_for_now(sentence: impl std::fmt::Display) -> Value {
+    json!({"ok": false, "error": sentence.to_string(), "again": true})
+}
+
 /// The socket in the file system; removed at the end.
 #[derive(Debug)]
 pub(super) struct ControlSocket {

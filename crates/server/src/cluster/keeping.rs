@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::control::refusal;
+use super::control::{refusal, refusal_for_now};
 use super::error::ClusterError;
 use super::happening::Happening;
 use super::intensity::{Intensity, Next};
@@ -174,7 +174,7 @@ impl Keeping {
     fn forget_exports(&mut self, why: &str) {
         for answer in std::mem::take(&mut self.exports).into_values() {
             // A client that went away needs to know nothing.
-            let _ = answer.send(refusal(why));
+            let _ = answer.send(refusal_for_now(why));
         }
     }
 
@@ -282,9 +282,10 @@ impl Supervisor {
     /// Begins an export; answered when it is there.
     pub(super) fn export(&mut self, to: PathBuf, answer: oneshot::Sender<Value>) {
         let keeping = &mut self.keeping;
-        let refused = if !to.is_absolute() {
-            Some("`to` has to be an absolute path")
-        } else if keeping.stage != Stage::Ready || keeping.exports.len() >= EXPORTS_MAX {
+        if !to.is_absolute() {
+            return drop(answer.send(refusal("`to` has to be an absolute path")));
+        }
+        let refused = if keeping.stage != Stage::Ready || keeping.exports.len() >= EXPORTS_MAX {
             Some("the store is not ready, or makes other exports: ask again")
         } else {
             None
@@ -293,7 +294,7 @@ impl Supervisor {
         let number = keeping.asked;
         match refused {
             None if keeping.say(&ToStore::Export { number, to }) => drop(keeping.exports.insert(number, answer)),
-            why => drop(answer.send(refusal(why.unwrap_or("the store reads nothing: ask again")))),
+            why => drop(answer.send(refusal_for_now(why.unwrap_or("the store reads nothing: ask again")))),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,43 +57,54 @@ impl Updates {
 /// What the other replicas are still to be told.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// One bit a [`Change`].
-    lists: AtomicU32,
-    updates: Mutex<Updates>,
+    waiting: Mutex<Waiting>,
     filled: Notify,
-    /// When what is there is told, CLOCK_MONOTONIC ns. Whoever waits for it may be called away and come back.
-    due_ns: Mutex<Option<u64>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// One bit a [`Change`].
+    lists: u32,
+    updates: Updates,
+    /// When it is told, CLOCK_MONOTONIC ns. Whoever waits for it may be called away and come back.
+    due_ns: Option<u64>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.lists == 0 && self.updates.is_empty()
+    }
 }
 
 impl Outbox {
     /// A list is another one.
     pub(crate) fn list(&self, change: Change) {
-        self.lists.fetch_or(1 << change as u32, Ordering::AcqRel);
+        self.waiting().lists |= 1 << change as u32;
         self.filled.notify_one();
     }
 
     /// A resource is not what it was; none for any.
     pub(crate) fn resource(&self, uri: Option<Arc<str>>) {
         match uri {
-            Some(uri) => self.updates().add(uri),
-            None => self.updates().add_any(),
+            Some(uri) => self.waiting().updates.add(uri),
+            None => self.waiting().updates.add_any(),
         }
         self.filled.notify_one();
     }
 
-    fn updates(&self) -> MutexGuard<'_, Updates> {
-        self.updates.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for changes; gives the bits of the lists, and the resources. May be dropped while it waits.
     pub(crate) async fn next(&self) -> (u32, Updates) {
         loop {
             let filled = self.filled.notified();
-            if self.lists.load(Ordering::Acquire) == 0 && self.updates().is_empty() {
+            if self.waiting().is_empty() {
                 filled.await;
             }
             let now_ns = monotonic_ns();
-            let due_ns = *self.due_ns().get_or_insert(now_ns + GATHERED.as_nanos() as u64);
+            let due_ns = *self.waiting().due_ns.get_or_insert(now_ns + GATHERED.as_nanos() as u64);
             tokio::time::sleep(Duration::from_nanos(due_ns.saturating_sub(now_ns))).await;
             let changes = self.take();
             if changes.0 != 0 || !changes.1.is_empty() {
@@ -105,12 +115,8 @@ impl Outbox {
 
     /// What is there already.
     pub(crate) fn take(&self) -> (u32, Updates) {
-        *self.due_ns() = None;
-        (self.lists.swap(0, Ordering::AcqRel), std::mem::take(&mut *self.updates()))
-    }
-
-    fn due_ns(&self) -> MutexGuard<'_, Option<u64>> {
-        self.due_ns.lock().unwrap_or_else(PoisonError::into_inner)
+        let Waiting { lists, updates, .. } = std::mem::take(&mut *self.waiting());
+        (lists, updates)
     }
 }
 
