@@ -139,7 +139,8 @@ impl<N: Net> Engine<N> {
         connection.state = State::Idle;
         connection.was_open = true;
         connection.wake_us = now_us + IDLE_US;
-        self.endpoints.get_mut(connection.endpoint).health.answered(now_us, written_us);
+        let index = connection.endpoint;
+        self.answered(index, written_us, now_us);
         self.arm(key);
     }
 
