@@ -10,8 +10,8 @@ use erlmcp_record::{
 
 use crate::connection::{Connection, Role};
 use crate::engine::{Engine, Order};
-use crate::net::Net;
 use crate::net::simulated::{Peer, Simulated};
+use crate::net::{Net, Woken};
 use crate::proto;
 use crate::report::Report;
 use crate::settings::Settings;
@@ -156,7 +156,7 @@ impl Stage {
         let next_us = net_us.min(self.engine.next_us());
         let now_us = self.engine.net.now_us.max(next_us);
         self.engine.net.now_us = now_us;
-        self.engine.loop_times.polled(now_us, now_us);
+        self.engine.loop_times.polled(now_us, Woken { at_us: now_us, is_full: false });
         while let Some((key, readiness)) = self.engine.net.next_ready() {
             self.engine.ready(key, readiness);
         }
