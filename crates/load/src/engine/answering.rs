@@ -32,6 +32,10 @@ pub(super) struct Sides {
 }
 
 impl Sides {
+    pub(super) fn open(&self) -> u32 {
+        self.keys.len() as u32
+    }
+
     fn has_room_for(&self, bytes: usize) -> bool {
         let waiting = || self.waiting.iter().map(|reply| reply.bytes.len()).sum::<usize>();
         self.waiting.len() < REPLIES_MAX && (bytes <= USUAL_BYTES || waiting() + bytes <= REPLIES_BYTES_MAX)

@@ -66,7 +66,8 @@ impl<N: Net> Engine<N> {
             self.tell_streams();
             let longest_stall_us = self.loop_times.take_longest_stall_us();
             let second = self.second;
-            self.outbox.push(Report::Second(EngineSecond { second, longest_stall_us, sockets: self.net.sockets() }));
+            let (sockets, sides) = (self.net.sockets(), self.sides.open());
+            self.outbox.push(Report::Second(EngineSecond { second, longest_stall_us, sockets, sides }));
             self.second += 1;
         }
     }

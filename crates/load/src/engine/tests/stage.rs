@@ -35,6 +35,8 @@ pub(super) struct Stage {
     pub(super) done: Vec<u32>,
     pub(super) failures: Vec<String>,
     pub(super) sessions_ended: u32,
+    /// The most connections for answers at the end of a second.
+    pub(super) sides_max: u32,
 }
 
 impl Stage {
@@ -76,6 +78,7 @@ impl Stage {
             done: Vec::new(),
             failures: Vec::new(),
             sessions_ended: 0,
+            sides_max: 0,
         }
     }
 
@@ -205,7 +208,8 @@ impl Stage {
                 }
                 Report::SessionEnded => self.sessions_ended += 1,
                 Report::Failure(why) => self.failures.push(why),
-                Report::Second(_) | Report::Gone => {}
+                Report::Second(second) => self.sides_max = self.sides_max.max(second.sides),
+                Report::Gone => {}
             }
         }
     }
