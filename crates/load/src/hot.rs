@@ -13,7 +13,7 @@ use erlmcp_record::{Entry, Fate, Hist, Kind};
 
 use crate::engine::{Engine, Order};
 use crate::ledger::{Account, Ledger, Outcome};
-use crate::net::{Closing, Net, Readiness};
+use crate::net::{Closing, Net, Readiness, Woken};
 use crate::proto;
 use crate::report::Report;
 use crate::request::Call;
@@ -173,7 +173,7 @@ impl Hot {
     /// A turn of the loop: what is due is sent, and what has come is read.
     fn turn(&mut self) {
         let now_us = self.engine.net.now_us;
-        self.engine.loop_times.polled(now_us, now_us);
+        self.engine.loop_times.polled(now_us, Woken { at_us: now_us, is_full: false });
         self.engine.turn();
         while let Some(key) = self.engine.net.connecting.pop_front() {
             self.engine.ready(key, Readiness { writable: true, ..Readiness::default() });

@@ -7,9 +7,8 @@ pub(crate) struct Random(u64);
 impl Random {
     /// `purpose` keeps the streams of one seed apart (an agent, a block).
     pub(crate) fn new(seed: u64, purpose: u64) -> Self {
-        let mut mixed = Self(seed ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        mixed.next();
-        mixed
+        // Mixed first: purposes that are a step apart would else be the same numbers, one later.
+        Self(seed ^ Self(purpose).next())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -38,6 +37,8 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -49,6 +50,16 @@ mod tests {
         assert_eq!(draw(1, 2), draw(1, 2));
         assert_ne!(draw(1, 2), draw(1, 3));
         assert_ne!(draw(1, 2), draw(2, 2));
+    }
+
+    #[test]
+    fn the_streams_of_a_seed_have_nothing_in_common() {
+        let draw = |purpose| {
+            let mut random = Random::new(0, purpose);
+            (0..100).map(move |_| random.next())
+        };
+        let all: BTreeSet<u64> = (0..100).flat_map(draw).collect();
+        assert_eq!(all.len(), 10_000);
     }
 
     #[test]

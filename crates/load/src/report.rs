@@ -34,6 +34,8 @@ pub(crate) struct EngineSecond {
     /// Longest time between two polls.
     pub(crate) longest_stall_us: u64,
     pub(crate) sockets: u32,
+    /// Those of them on which it answers what servers ask.
+    pub(crate) sides: u32,
 }
 
 /// Reports in their order, until the channel takes them.

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::interval::is_zero;
+
 /// An agent's own resources over one second: is the generator the bottleneck?
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AgentSample {
@@ -18,6 +20,10 @@ pub struct AgentSample {
     /// Open connections for operations, by replica: the server's gauge has them, and the N have not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operation_connections: Vec<(u16, u64)>,
+    /// Connections on which it answers what a server asks on its streams, at the end of the second: the server's gauge has
+    /// them, and the N have not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub answering_connections: u64,
 }
 
 /// The server's side of one second.

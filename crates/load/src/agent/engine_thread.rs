@@ -141,10 +141,9 @@ impl Shell {
         let until_us = self.engine.next_us().min(if all_given { u64::MAX } else { entered_us + OFFER_AGAIN_US });
         self.moderation.count(self.engine.arrived, entered_us);
         let until_us = self.moderation.until_us(until_us, entered_us);
-        self.engine.net.wait(Some(until_us))?;
-        let woken_us = self.engine.net.now_us();
-        self.moderation.woken(until_us, woken_us);
-        self.engine.loop_times.polled(entered_us, woken_us);
+        let woken = self.engine.net.wait(Some(until_us))?;
+        self.moderation.woken(until_us, woken.at_us);
+        self.engine.loop_times.polled(entered_us, woken);
         let ready = self.engine.net.take_ready();
         for (number, (key, readiness)) in ready.iter().enumerate() {
             self.engine.ready(*key, *readiness);

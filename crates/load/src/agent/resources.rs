@@ -49,6 +49,7 @@ impl Resources {
             descriptors_limit: self.descriptors_limit,
             longest_stall_us: engine.longest_stall_us,
             operation_connections: Vec::new(),
+            answering_connections: u64::from(engine.sides),
         }
     }
 }
@@ -76,10 +77,11 @@ mod tests {
         for number in 0..20_000_000u64 {
             work = std::hint::black_box(work ^ number);
         }
-        let sample = resources.sample(EngineSecond { second: 9, longest_stall_us: 42, sockets: 7 });
+        let sample = resources.sample(EngineSecond { second: 9, longest_stall_us: 42, sockets: 7, sides: 2 });
         assert_eq!((sample.agent, sample.second, sample.longest_stall_us), (3, 9, 42));
+        assert_eq!(sample.answering_connections, 2);
         assert!(sample.cpu_us > 0 && sample.rss_bytes > 0 && sample.descriptors > 7, "{sample:?}");
-        let next = resources.sample(EngineSecond { second: 10, longest_stall_us: 0, sockets: 7 });
+        let next = resources.sample(EngineSecond { second: 10, longest_stall_us: 0, sockets: 7, sides: 0 });
         assert!(next.cpu_us < 60_000_000, "only what was used since: {next:?}");
     }
 }

@@ -32,6 +32,10 @@ pub(super) struct Sides {
 }
 
 impl Sides {
+    pub(super) fn open(&self) -> u32 {
+        self.keys.len() as u32
+    }
+
     fn has_room_for(&self, bytes: usize) -> bool {
         let waiting = || self.waiting.iter().map(|reply| reply.bytes.len()).sum::<usize>();
         self.waiting.len() < REPLIES_MAX && (bytes <= USUAL_BYTES || waiting() + bytes <= REPLIES_BYTES_MAX)
@@ -139,7 +143,8 @@ impl<N: Net> Engine<N> {
         connection.state = State::Idle;
         connection.was_open = true;
         connection.wake_us = now_us + IDLE_US;
-        self.endpoints.get_mut(connection.endpoint).health.answered(now_us, written_us);
+        let index = connection.endpoint;
+        self.answered(index, written_us, now_us);
         self.arm(key);
     }
 

@@ -59,6 +59,13 @@ impl<N: Net> Engine<N> {
         self.tell_broken(index, now_us);
     }
 
+    /// A request that was written at `written_us` was answered.
+    pub(super) fn answered(&mut self, index: u16, written_us: u64, now_us: u64) {
+        if self.endpoints.get_mut(index).health.answered(now_us, written_us) {
+            self.tell_broken(index, now_us);
+        }
+    }
+
     /// An endpoint that was lost for a moment and answers again: an episode too, though nothing was given up.
     pub(super) fn tell_broken(&mut self, index: u16, now_us: u64) {
         let endpoint = self.endpoints.get(index);

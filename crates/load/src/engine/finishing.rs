@@ -22,17 +22,14 @@ impl<N: Net> Engine<N> {
         if matches!(flight.purpose, Purpose::Handshake) {
             return self.hands_shaken(key, &flight, now_us);
         }
-        let endpoint = self.endpoints.get_mut(connection.endpoint);
+        let index = connection.endpoint;
         let Flight { purpose, written_us, headers_us, first_event_us, .. } = flight;
         let request = match purpose {
             Purpose::Planned(request) => request,
             Purpose::Answer(reply) => return self.reply_answered(key, &reply, written_us, said, now_us),
             Purpose::Handshake | Purpose::Check | Purpose::Stream => return self.check_answered(key, now_us),
         };
-        if endpoint.health.answered(now_us, written_us) {
-            let index = connection.endpoint;
-            self.tell_broken(index, now_us);
-        }
+        self.answered(index, written_us, now_us);
         let connection = &mut self.connections[key as usize];
         if connection.opening.is_some() {
             connection.account = Some(self.ledger.account_of(&request.ticket));

@@ -94,6 +94,8 @@ pub(crate) struct Engine<N> {
     watch_us: u64,
     /// When the next turn was to come at the latest, run clock; 0: none was yet.
     turn_due_us: u64,
+    /// The last turn was held up.
+    was_held_up: bool,
     /// The second that is being counted.
     second: u32,
     is_over: bool,
@@ -137,6 +139,7 @@ impl<N: Net> Engine<N> {
             arrived: 0,
             watch_us: 0,
             turn_due_us: 0,
+            was_held_up: false,
             second,
             is_over: false,
             scratch: Vec::with_capacity(4_096),
@@ -165,9 +168,11 @@ impl<N: Net> Engine<N> {
             return;
         }
         let now_us = self.net.now_us();
-        self.forgive_stall(now_us);
+        let has_unread = self.forgive_stall(now_us);
         self.arrive(now_us);
-        self.wake(now_us);
+        if !has_unread {
+            self.wake(now_us);
+        }
         self.retry(now_us);
         self.line_up(now_us);
         self.reconnect(now_us);

@@ -4,7 +4,7 @@ use erlmcp_record::Entry;
 
 use super::Engine;
 use crate::connection_log::OpenNow;
-use crate::net::Net;
+use crate::net::{Net, Woken};
 use crate::report::{EngineSecond, Report};
 
 /// A poll that took longer than this has waited; a shorter one found its events there already.
@@ -16,6 +16,7 @@ const MISSED_MAX: u32 = 600;
 #[derive(Debug, Default)]
 pub(crate) struct LoopTimes {
     returned_us: u64,
+    was_full: bool,
     /// An answer that is read now has come after this.
     answers_since_us: u64,
     longest_stall_us: u64,
@@ -23,14 +24,19 @@ pub(crate) struct LoopTimes {
 
 impl LoopTimes {
     /// The loop has polled. What came while the poll waited was there when it returned; what it found at once may
-    /// have come any time since the poll before.
-    pub(crate) fn polled(&mut self, entered_us: u64, returned_us: u64) {
+    /// have come any time since the poll before, or before that one, where it could not take all.
+    pub(crate) fn polled(&mut self, entered_us: u64, woken: Woken) {
+        let Woken { at_us, is_full } = woken;
         if self.returned_us > 0 {
             self.longest_stall_us = self.longest_stall_us.max(entered_us.saturating_sub(self.returned_us));
         }
-        let waited = returned_us.saturating_sub(entered_us) > WAITED_US || self.returned_us == 0;
-        self.answers_since_us = if waited { returned_us } else { self.returned_us };
-        self.returned_us = returned_us;
+        let waited = (at_us.saturating_sub(entered_us) > WAITED_US && !is_full) || self.returned_us == 0;
+        if waited {
+            self.answers_since_us = at_us;
+        } else if !self.was_full {
+            self.answers_since_us = self.returned_us;
+        }
+        (self.returned_us, self.was_full) = (at_us, is_full);
     }
 
     /// How long, at most, an answer that is read now has lain there.
@@ -60,7 +66,8 @@ impl<N: Net> Engine<N> {
             self.tell_streams();
             let longest_stall_us = self.loop_times.take_longest_stall_us();
             let second = self.second;
-            self.outbox.push(Report::Second(EngineSecond { second, longest_stall_us, sockets: self.net.sockets() }));
+            let (sockets, sides) = (self.net.sockets(), self.sides.open());
+            self.outbox.push(Report::Second(EngineSecond { second, longest_stall_us, sockets, sides }));
             self.second += 1;
         }
     }
@@ -97,12 +104,16 @@ impl<N: Net> Engine<N> {
 mod tests {
     use super::*;
 
+    fn woken(at_us: u64) -> Woken {
+        Woken { at_us, is_full: false }
+    }
+
     #[test]
     fn a_stall_is_the_time_between_two_polls() {
         let mut times = LoopTimes::default();
-        times.polled(0, 1_000);
-        times.polled(1_100, 2_000);
-        times.polled(9_000, 9_010);
+        times.polled(0, woken(1_000));
+        times.polled(1_100, woken(2_000));
+        times.polled(9_000, woken(9_010));
         assert_eq!(times.take_longest_stall_us(), 7_000);
         assert_eq!(times.take_longest_stall_us(), 0);
     }
@@ -110,10 +121,23 @@ mod tests {
     #[test]
     fn what_a_poll_found_at_once_may_have_lain_there_since_the_one_before() {
         let mut times = LoopTimes::default();
-        times.polled(0, 1_000);
-        times.polled(1_100, 2_000);
+        times.polled(0, woken(1_000));
+        times.polled(1_100, woken(2_000));
         assert_eq!(times.receive_lag_us(2_040), 40, "the poll has waited");
-        times.polled(5_000, 5_005);
+        times.polled(5_000, woken(5_005));
         assert_eq!(times.receive_lag_us(5_040), 3_040, "it found them there");
+    }
+
+    #[test]
+    fn what_a_poll_could_not_take_may_have_lain_there_for_longer() {
+        let mut times = LoopTimes::default();
+        times.polled(0, woken(1_000));
+        times.polled(1_100, woken(2_000));
+        times.polled(5_000, Woken { at_us: 5_080, is_full: true });
+        assert_eq!(times.receive_lag_us(5_100), 3_100, "so many take a while to tell");
+        times.polled(7_000, woken(7_005));
+        assert_eq!(times.receive_lag_us(7_100), 5_100);
+        times.polled(8_000, woken(8_005));
+        assert_eq!(times.receive_lag_us(8_100), 1_095);
     }
 }

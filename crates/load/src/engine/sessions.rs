@@ -105,8 +105,6 @@ impl<N: Net> Engine<N> {
         }
         connection.state = State::Idle;
         let index = connection.endpoint;
-        if self.endpoints.get_mut(index).health.answered(now_us, flight.written_us) {
-            self.tell_broken(index, now_us);
-        }
+        self.answered(index, flight.written_us, now_us);
     }
 }

@@ -9,11 +9,14 @@ use crate::net::Net;
 const HELD_UP_US: u64 = 50_000;
 
 impl<N: Net> Engine<N> {
-    /// Takes the time for which the loop stood still out of what replicas and checks have been waited for.
-    pub(super) fn forgive_stall(&mut self, now_us: u64) {
+    /// Takes the time for which the loop stood still out of what replicas and checks have been waited for. True where what
+    /// has come meanwhile is to be read before anything is given up; not turn after turn, or nothing ever would be.
+    pub(super) fn forgive_stall(&mut self, now_us: u64) -> bool {
         let late_us = now_us.saturating_sub(self.turn_due_us);
-        if self.turn_due_us == 0 || late_us <= HELD_UP_US {
-            return;
+        let is_held_up = self.turn_due_us > 0 && late_us > HELD_UP_US;
+        let is_again = std::mem::replace(&mut self.was_held_up, is_held_up);
+        if !is_held_up {
+            return false;
         }
         for index in 0..self.endpoints.len() {
             self.endpoints.get_mut(index).health.forgive(late_us, now_us);
@@ -24,6 +27,7 @@ impl<N: Net> Engine<N> {
                 connection.wake_us += late_us;
             }
         }
+        !is_again
     }
 
     /// The turn that began at `now_us` is over: notes when the next one is due.

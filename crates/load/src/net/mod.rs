@@ -33,6 +33,14 @@ pub(crate) struct Readiness {
     pub(crate) ended: bool,
 }
 
+/// The end of a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Woken {
+    pub(crate) at_us: u64,
+    /// There may be more connections ready than were taken.
+    pub(crate) is_full: bool,
+}
+
 /// Sockets and the clock. Nothing in it waits. The readiness of a connection is told once, when it comes up.
 pub(crate) trait Net {
     /// Microseconds on the run's clock.

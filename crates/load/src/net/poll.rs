@@ -66,14 +66,14 @@ impl Poll {
     }
 
     /// Waits until something is ready, another thread wakes it, or the time is over (None: no limit), and tells which
-    /// connections are ready.
-    pub(super) fn wait(&self, timeout: Option<Duration>, mut tell: impl FnMut(u32, Readiness)) -> io::Result<()> {
+    /// connections are ready. True where there may be more of them than were taken.
+    pub(super) fn wait(&self, timeout: Option<Duration>, mut tell: impl FnMut(u32, Readiness)) -> io::Result<bool> {
         let timeout = timeout
             .map(|timeout| Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) });
         let mut space = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.epoll, &mut space, timeout.as_ref()) {
             Ok((events, _)) => events,
-            Err(Errno::INTR) => return Ok(()),
+            Err(Errno::INTR) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         for Event { flags, data, .. } in events.iter().copied() {
@@ -81,7 +81,7 @@ impl Poll {
                 tell(key, readiness(flags));
             }
         }
-        Ok(())
+        Ok(events.len() == EVENTS)
     }
 }
 

@@ -12,7 +12,7 @@ use super::parting::Parting;
 use super::poll::{Poll, Wake};
 use super::secured::Secured;
 use super::tls::Tls;
-use super::{Closing, Net, Readiness};
+use super::{Closing, Net, Readiness, Woken};
 use crate::clock::RunClock;
 
 /// Connections that are ready at once, at first.
@@ -82,20 +82,24 @@ impl Sockets {
     }
 
     /// Waits until a connection is ready, another thread wakes it, or `until_us` is reached (None: no limit).
-    pub(crate) fn wait(&mut self, until_us: Option<u64>) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, until_us: Option<u64>) -> io::Result<Woken> {
         let now_us = self.clock.now_us();
         self.parting.let_go(now_us);
         let until_us = until_us.into_iter().chain(self.parting.next_us()).min();
         let timeout = until_us.map(|until_us| Duration::from_micros(until_us.saturating_sub(now_us)));
-        let Self { poll, ready, table, .. } = self;
+        let Self { clock, poll, ready, table, .. } = self;
         ready.clear();
-        poll.wait(timeout, |key, readiness| {
+        let mut woken_us = None;
+        let is_full = poll.wait(timeout, |key, readiness| {
+            // Before the work that TLS makes of what has come.
+            woken_us.get_or_insert_with(|| clock.now_us());
             let inside = match table.get_mut(key as usize) {
                 Some(Some(Transport::Secured(secured))) => secured.ready(readiness),
                 _ => Some(readiness),
             };
             ready.extend(inside.map(|readiness| (key, readiness)));
-        })
+        })?;
+        Ok(Woken { at_us: woken_us.unwrap_or_else(|| clock.now_us()), is_full })
     }
 
     /// What the last wait has found, taken over by the caller, who gives the space back.

@@ -7,8 +7,6 @@ use crate::plan::{self, in_words};
 
 /// Rows of a second come within so long after it.
 const ROWS_LATE_US: u64 = 1_500_000;
-/// A load is over when its last request is, which was due so long before its end, at most.
-const LAST_REQUEST_US: u64 = 1_000_000;
 
 /// Sends load for a while on the connections that are open.
 #[derive(Debug)]
@@ -19,12 +17,14 @@ pub(crate) struct Load {
     /// Clients that misbehave meanwhile.
     misbehaving: Option<Assignment>,
     lines: SpanLines,
+    is_cut: bool,
+    is_over: bool,
 }
 
 impl Load {
     pub(crate) fn new(place: Place, plan: plan::Load) -> Self {
         let lines = SpanLines::new(plan.line_every);
-        Self { place, plan, work: None, misbehaving: None, lines }
+        Self { place, plan, work: None, misbehaving: None, lines, is_cut: false, is_over: false }
     }
 
     /// When it starts and when it ends, run clock; None where it was not given out yet.
@@ -55,8 +55,6 @@ impl SpanLines {
         let Some(every) = self.every else { return Vec::new() };
         let every_us = every.as_micros() as u64;
         let elapsed_us = match is_over {
-            // The last request is answered before the last of the load's time is over.
-            true if now_us + LAST_REQUEST_US >= start_us + duration_us => duration_us,
             true => now_us.saturating_sub(start_us).min(duration_us),
             false => now_us.saturating_sub(start_us + ROWS_LATE_US).min(duration_us),
         };
@@ -96,18 +94,22 @@ impl Machine for Load {
         };
         let mut actions = work.observe(seen);
         actions.extend(self.misbehaving.iter_mut().flat_map(|misbehaving| misbehaving.observe(seen)));
-        let (start_us, is_over) = (work.start_us, work.is_over());
+        let (start_us, is_done) = (work.start_us, work.is_over());
         let lasts = (start_us, self.duration_us());
-        actions.extend(self.lines.due(lasts, seen.now_us, is_over));
+        // The last request may have been due long before the load's end.
+        let ends_here = seen.now_us >= start_us + lasts.1 || self.is_cut || seen.world.alive().is_empty();
+        self.is_over = is_done && ends_here && self.misbehaving.iter().all(Assignment::is_over);
+        actions.extend(self.lines.due(lasts, seen.now_us, self.is_over));
         actions
     }
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
+        self.is_cut = true;
         self.work.iter_mut().chain(&mut self.misbehaving).flat_map(Assignment::cut).collect()
     }
 
     fn is_over(&self) -> bool {
-        self.work.as_ref().is_some_and(Assignment::is_over) && self.misbehaving.iter().all(Assignment::is_over)
+        self.is_over
     }
 
     fn facts(&self) -> Facts {
@@ -129,7 +131,7 @@ mod tests {
             let told = lines.due(load, 2 * S + 12 * S, false).len();
             (told, lines.due(load, 2 * S + over_us, true).len())
         };
-        assert_eq!(last(15 * S - 5_000), (2, 1), "its last request was answered 5 ms before its end");
+        assert_eq!(last(15 * S), (2, 1));
         assert_eq!(last(16 * S), (2, 1));
         assert_eq!(last(13 * S), (2, 0), "it was cut");
     }

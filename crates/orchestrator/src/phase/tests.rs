@@ -6,7 +6,7 @@ use erlmcp_record::{Entry, PhaseEvent};
 use erlmcp_report::live;
 
 use crate::action::{Action, Ask};
-use crate::event::{Audited, Event};
+use crate::event::{Audited, Event, Said};
 use crate::plan::{Block, Close, Connect, Load, Operations, Probe, Step};
 use crate::stage::{SECOND, Sampling, Stage};
 
@@ -125,6 +125,25 @@ fn load_starts_at_every_agent_at_once_on_a_whole_second() {
         })
         .collect();
     assert_eq!(lines, [(5, 11, 16), (10, 16, 21)]);
+}
+
+#[test]
+fn a_load_that_has_nothing_left_to_send_lasts_as_long_as_it_was_to() {
+    let mut stage = Stage::new(vec![load(10)], 500);
+    stage.run_for(3 * SECOND);
+    let blocks: Vec<(u32, u32)> = stage
+        .commands()
+        .filter_map(|(agent, command)| match command {
+            Command::Load(load) => Some((agent, load.block)),
+            _ => None,
+        })
+        .collect();
+    for (agent, block) in blocks {
+        stage.feed(Event::Agent { agent, said: Said::Done { block } });
+    }
+    stage.run_for(7 * SECOND);
+    assert!(!stage.is_over(), "it ends at 21 s");
+    stage.run_to_end(SECOND + SECOND / 2);
 }
 
 #[test]

@@ -362,6 +362,7 @@ pub(crate) fn rows() -> Vec<Entry> {
             descriptors_limit: 20_000,
             longest_stall_us: 3_000,
             operation_connections: Vec::new(),
+            answering_connections: 0,
         }),
         Entry::Joined(JoinedRow {
             agent: 1,

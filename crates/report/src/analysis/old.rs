@@ -62,6 +62,7 @@ fn keep_agents(kept: &mut Second, agents: Vec<AgentSample>) {
             Some(known) => {
                 known.longest_stall_us = known.longest_stall_us.max(sample.longest_stall_us);
                 known.descriptors = known.descriptors.max(sample.descriptors);
+                known.answering_connections = known.answering_connections.max(sample.answering_connections);
             }
             None => kept.agents.push(sample),
         }

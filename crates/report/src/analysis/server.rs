@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use erlmcp_record::{ClusterSample, MemorySource, ReplicaSample};
 
-use super::{Analysis, Window};
+use super::{Analysis, Second, Window};
 
 /// The server's own figures over some seconds.
 #[derive(Debug, Default)]
@@ -223,6 +223,12 @@ impl Analysis {
         let agents = told.map(|(_, second)| second.agents.iter()).into_iter().flatten();
         let all = agents.flat_map(|agent| &agent.operation_connections);
         all.filter(|(of, _)| replica.is_none_or(|replica| *of == replica)).map(|(_, count)| count).sum()
+    }
+
+    /// The most connections in a second of a window on which agents answered what servers ask. They come and go.
+    pub(crate) fn answering_connections(&self, window: Window) -> u64 {
+        let of = |second: &Second| second.agents.iter().map(|agent| agent.answering_connections).sum();
+        self.seconds_in(window).map(|(_, second)| of(second)).max().unwrap_or(0)
     }
 
     /// Times that replicas ended between two times, as the samples show: by the restarts that their cluster counts,

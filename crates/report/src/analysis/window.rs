@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use erlmcp_record::names::phase;
 use erlmcp_record::{IntervalRow, Kind};
 
-use super::{Analysis, KindSecond, PhaseTimes, Second};
+use super::{Analysis, KindSecond, Second};
 
 pub(crate) const US_A_SECOND: u64 = 1_000_000;
 
@@ -58,15 +58,15 @@ impl Analysis {
 
     /// The window that the five SLAs judge: whole seconds of sustained load, after the warm-up.
     pub(crate) fn sustained_window(&self) -> Option<Window> {
-        let (number, times) = self.phase_named(phase::SUSTAINED_LOAD)?;
+        let (number, _) = self.phase_named(phase::SUSTAINED_LOAD)?;
         let (start_us, end_us) = self.load_planned(number)?;
-        self.loaded(start_us.saturating_add(self.warmup_us()), end_us, times)
+        self.loaded(start_us.saturating_add(self.warmup_us()), end_us, number)
     }
 
     /// The whole seconds from the first to the last load that was planned in a phase, without a warm-up.
     pub(crate) fn load_window(&self, number: u8) -> Option<Window> {
         let (start_us, end_us) = self.load_planned(number)?;
-        self.loaded(start_us, end_us, self.phases.get(&number)?)
+        self.loaded(start_us, end_us, number)
     }
 
     /// When the first load of a phase was to begin, and the last one to end.
@@ -76,10 +76,14 @@ impl Analysis {
         Some((start_us, loads().map(|row| row.start_us.saturating_add(row.duration_us)).max()?))
     }
 
-    /// The whole seconds between two times up to the last load. One that was cut short ends within its last second, which
-    /// is then no whole one.
-    fn loaded(&self, start_us: u64, end_us: u64, times: &PhaseTimes) -> Option<Window> {
-        let window = Window::between(start_us, end_us.min(times.ended_us.unwrap_or(u64::MAX)).min(self.end_us()))?;
+    /// The whole seconds of a phase between two times: all, where its load lasted as long as it was to, those without an
+    /// arrival among them. One that ended early did so within its last second, which is then no whole one.
+    fn loaded(&self, start_us: u64, end_us: u64, number: u8) -> Option<Window> {
+        let ended_us = self.phases.get(&number)?.ended_us;
+        if ended_us.is_some_and(|ended_us| ended_us >= end_us) && !self.is_cut(number) {
+            return Window::between(start_us, end_us);
+        }
+        let window = Window::between(start_us, end_us.min(ended_us.unwrap_or(u64::MAX)).min(self.end_us()))?;
         let planned = |second: &u32| {
             self.seconds.get(second).and_then(|second| second.kind(Kind::Load)).is_some_and(|load| load.planned > 0)
         };

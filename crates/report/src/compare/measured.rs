@@ -13,7 +13,8 @@ pub(super) struct Run<'a> {
     analysis: &'a Analysis,
     facts: &'a Facts<'a>,
     load: Load<'a>,
-    loads: Vec<&'a KindSecond>,
+    /// One a second; None where there was none.
+    loads: Vec<Option<&'a KindSecond>>,
 }
 
 /// One figure of one run.
@@ -38,12 +39,12 @@ impl<'a> Run<'a> {
         if let Some(why) = &load.spoiled {
             return Err(format!("cannot be compared: {why}"));
         }
-        let loads: Vec<&KindSecond> =
-            load.window.map(|window| analysis.load_seconds(window)).unwrap_or_default().into_iter().flatten().collect();
-        if loads.len() < SECONDS_MIN {
+        let loads = load.window.map(|window| analysis.load_seconds(window)).unwrap_or_default();
+        let loaded = loads.iter().flatten().count();
+        if loaded < SECONDS_MIN {
             return Err(format!(
                 "has {} of load to compare, which are too few to tell chance from a difference: it takes {SECONDS_MIN}",
-                format::plural(loads.len() as u64, "second")
+                format::plural(loaded as u64, "second")
             ));
         }
         Ok(Self { analysis, facts, load, loads })
@@ -85,7 +86,7 @@ impl<'a> Run<'a> {
             _ => None,
         });
         let quantiles: Vec<f64> = percents.collect();
-        let seconds: Vec<Sparse> = self.loads.iter().map(|load| load.latency.clone()).collect();
+        let seconds: Vec<Sparse> = self.loads.iter().flatten().map(|load| load.latency.clone()).collect();
         let mut of_percentiles = percentile_draws(&seconds, &quantiles, seed).into_iter();
         let mut of = |figure: &Figure| match figure {
             Figure::Percentile(percentile) => self.percentile(*percentile, of_percentiles.next().unwrap_or_default()),
@@ -111,12 +112,12 @@ impl<'a> Run<'a> {
 
     fn mean(&self, seed: u64) -> Measured {
         let sums: Vec<(f64, f64)> =
-            self.loads.iter().map(|load| (load.latency_sum_us / 1e3, load.latency_count as f64)).collect();
+            self.loads.iter().flatten().map(|load| (load.latency_sum_us / 1e3, load.latency_count as f64)).collect();
         ratio(&sums, seed, "no latency was recorded")
     }
 
     fn errors(&self, seed: u64) -> Measured {
-        let sums = self.loads.iter().map(|load| {
+        let sums = self.loads.iter().flatten().map(|load| {
             let countable = load.planned.saturating_sub(generators_own(&load.fates));
             (countable.saturating_sub(load.ok()) as f64 * 100.0, countable as f64)
         });
@@ -124,12 +125,13 @@ impl<'a> Run<'a> {
     }
 
     fn throughput(&self, seed: u64) -> Measured {
-        let sums: Vec<(f64, f64)> = self.loads.iter().map(|load| (load.ok() as f64, 1.0)).collect();
+        let ok = |load: &Option<&KindSecond>| load.map_or(0.0, |load| load.ok() as f64);
+        let sums: Vec<(f64, f64)> = self.loads.iter().map(|load| (ok(load), 1.0)).collect();
         ratio(&sums, seed, "there was no load")
     }
 
     fn availability(&self, seed: u64) -> Measured {
-        let sums = self.loads.iter().map(|load| {
+        let sums = self.loads.iter().flatten().map(|load| {
             let (slots, available) = load.available_slots();
             (available as f64 * 100.0, slots as f64)
         });

@@ -54,8 +54,9 @@ pub(crate) struct Held {
     pub(crate) target: u64,
     /// The fewest streams beside them in any second of the window, each on a connection of its own.
     pub(crate) streams_min: u64,
-    /// Clients that misbehave beside them: the server's gauge may have so many more.
-    pub(crate) misbehaving: u64,
+    /// Clients that misbehave beside them, and connections on which what servers ask is answered: the server's gauge may
+    /// have so many more.
+    pub(crate) others: u64,
     /// The fewest that the agents had in any second of the window.
     pub(crate) agents_min: Option<u64>,
     pub(crate) server_min: Option<u64>,
@@ -163,8 +164,9 @@ fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
     let open = analysis.open_by_second();
     let streams_min = analysis.streams.held_min(window).unwrap_or(0);
     let workload = analysis.config.as_ref().and_then(|config| config.workload.as_ref());
-    let misbehaving = workload.map_or(0, |workload| workload.misbehaving.iter().map(|asked| asked.clients).sum());
-    let mut held = Held { target, streams_min, misbehaving, seconds: window.seconds(), ..Held::default() };
+    let misbehaving: u64 = workload.map_or(0, |workload| workload.misbehaving.iter().map(|asked| asked.clients).sum());
+    let others = misbehaving + analysis.answering_connections(window);
+    let mut held = Held { target, streams_min, others, seconds: window.seconds(), ..Held::default() };
     let told: Vec<(u32, u64)> = server.gauge.iter().filter_map(|(second, gauge)| Some((*second, (*gauge)?))).collect();
     for second in window.from..window.to {
         match open.range(..=second).next_back() {

@@ -34,7 +34,7 @@ fn enter(judge: &mut Judge<'_>) {
     judge.enter(ENDPOINTS, endpoints(&doors));
     judge.enter(REACHABLE, reachable(analysis, number));
     judge.enter(COLD, cold(analysis, number, &doors));
-    judge.enter(WARM, latency(analysis, number));
+    judge.enter(WARM, latency(analysis, number, judge.limit(WARM).value));
 }
 
 /// The addresses that were knocked at, by replica.

@@ -1,6 +1,7 @@
 use erlmcp_record::Kind;
 use erlmcp_record::names::{finding, phase};
 
+use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
@@ -14,7 +15,8 @@ const OK_MIN: u64 = 20;
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let number = judge.analysis.phase_named(phase::BASELINE).map_or(0, |(number, _)| number);
     judge.enter("baseline.reachable_percent", reachable(judge.analysis, number));
-    judge.enter("baseline.latency_ms", latency(judge.analysis, number));
+    let limit_ms = judge.limit("baseline.latency_ms").value;
+    judge.enter("baseline.latency_ms", latency(judge.analysis, number, limit_ms));
 }
 
 /// The first knock and the sequential requests of a phase.
@@ -31,7 +33,7 @@ pub(crate) fn reachable(analysis: &Analysis, number: u8) -> Evidence {
 }
 
 /// The median of the sequential requests of a phase; its bound from the order of the samples.
-pub(crate) fn latency(analysis: &Analysis, number: u8) -> Evidence {
+pub(crate) fn latency(analysis: &Analysis, number: u8, limit_ms: f64) -> Evidence {
     let part = analysis.part_of(number, Kind::Sequential);
     let Some(hist) = part.latency.as_ref().or(part.service.as_ref()).filter(|hist| !hist.is_empty()) else {
         return Evidence::none("no sequential request was answered");
@@ -47,4 +49,5 @@ pub(crate) fn latency(analysis: &Analysis, number: u8) -> Evidence {
         .bounded(upper)
         .spoiled(few)
         .spoiled(not_ok)
+        .excused(doubt::lag(&part, limit_ms))
 }

@@ -23,10 +23,13 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
     }
 }
 
-/// The lower end is what was shown. Where a limit is the user's, a lower bound past it is enough.
+/// Where there is no estimate, the lower end is what was shown. Where a limit is the user's, a lower bound past it is
+/// enough.
 fn evidence(limit: &LimitRow, is_users: bool) -> Evidence {
-    let trials = u64::from(limit.trials);
-    let evidence = Evidence::of(Some(Estimate::Number(limit.low.floor())), trials, "trials", "repeated trials of load");
+    let (trials, low) = (u64::from(limit.trials), limit.low.floor());
+    let estimate = Estimate::Number(limit.estimate.unwrap_or(low));
+    let evidence =
+        Evidence::of(Some(estimate), trials, "trials", "repeated trials of load").bounded(limit.estimate.map(|_| low));
     let why = |text: &str| if limit.why.is_empty() { text.to_string() } else { limit.why.clone() };
     match limit.by {
         LimitBy::Target => evidence,
@@ -56,4 +59,36 @@ fn bounded(evidence: Evidence, why: &str, is_users: bool) -> Evidence {
         return evidence.excused(Some(why.into()));
     }
     evidence.spoiled(Some(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::{Comparison, Limit, Verdict};
+
+    #[test]
+    fn a_limit_within_the_interval_of_the_answer_is_inconclusive() {
+        let answer = LimitRow {
+            search: 1,
+            axis: Axis::Rate,
+            fixed: 100.0,
+            by: LimitBy::Target,
+            estimate: Some(5_050.0),
+            low: 4_950.4,
+            high: Some(5_150.0),
+            trials: 17,
+            why: String::new(),
+        };
+        let verdict = |answer: &LimitRow, value: f64| {
+            let limit = Limit { value, unit: "req/s".into(), comparison: Comparison::Above, changed: true };
+            evidence(answer, true).verdict(&limit)
+        };
+        assert_eq!(verdict(&answer, 4_949.0), Verdict::Pass);
+        let reason = "its 95 % bound of 4,950 req/s is past the limit".to_string();
+        assert_eq!(verdict(&answer, 5_000.0), Verdict::Inconclusive { reason });
+        assert_eq!(verdict(&answer, 5_100.0), Verdict::Fail);
+        let at_least = LimitRow { by: LimitBy::Most, estimate: None, high: None, ..answer };
+        assert_eq!(verdict(&at_least, 4_949.0), Verdict::Pass);
+        assert!(matches!(verdict(&at_least, 5_000.0), Verdict::Inconclusive { .. }));
+    }
 }

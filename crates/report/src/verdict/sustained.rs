@@ -57,9 +57,9 @@ pub(crate) const SERVER_ERRORS: &[Fate] = &[Fate::ToolError, Fate::RpcError, Fat
 fn held(held: &Held, has_gauge: bool) -> Evidence {
     let Some(agents_min) = held.agents_min else { return Evidence::none("no second has the agents' counts") };
     let has_counts = held.server_min.is_some();
-    let source = match (has_counts, held.misbehaving) {
+    let source = match (has_counts, held.others) {
         (true, 0) => "the agents' counts and the server's gauge",
-        (true, _) => "the agents' counts and the server's gauge, which has the misbehaving clients in it",
+        (true, _) => "the agents' counts and the server's gauge, which has others of the run's in it",
         (false, _) => "the agents' counts alone",
     };
     let least = held.server_min.map_or(agents_min, |server| server.min(agents_min));
@@ -79,10 +79,10 @@ fn held(held: &Held, has_gauge: bool) -> Evidence {
 fn disagreement(held: &Held, agents_min: u64) -> Option<String> {
     let (server_min, server_max) = held.server_min.zip(held.server_max)?;
     // Of those beside them nobody knows how many the gauge had in it when it was read.
-    let server_low = server_min.saturating_sub(held.misbehaving);
+    let server_low = server_min.saturating_sub(held.others);
     let is_low = (agents_min >= held.target) && server_min < held.target;
     let is_high = (agents_min < held.target) && server_low >= held.target;
-    let is_contradiction = is_low || is_high || server_max > held.target + held.misbehaving;
+    let is_contradiction = is_low || is_high || server_max > held.target + held.others;
     is_contradiction.then(|| {
         format!(
             "counts disagree: at least {} by the agents, {} to {} by the server's gauge",

@@ -122,6 +122,17 @@ fn what_one_second_did_cannot_be_told_from_chance() {
 }
 
 #[test]
+fn seconds_without_load_lower_the_throughput() {
+    let mut rows = Story::short().with_load(|second, load| load.ok *= u64::from((second / 5).is_multiple_of(2))).rows();
+    rows.retain(|row| !matches!(row, Entry::Interval(row) if row.planned == 0));
+    let by_turns = analysis(&rows);
+    let found = compared(&usual(), &by_turns, &[]);
+    let throughput = row(&found, "throughput");
+    assert!(matches!(throughput.values[..], [Found::Value(12_000.0), Found::Value(6_000.0)]), "{throughput:?}");
+    assert_eq!(throughput.changes[0].standing, Standing::Worse);
+}
+
+#[test]
 fn errors_are_told_in_points_since_there_is_no_percentage_of_none() {
     let failing = with(|_, load| {
         load.ok -= 120;

@@ -1,8 +1,9 @@
 //! The generator as the one to blame.
 
-use erlmcp_record::{Dialogue, Entry, Fate};
+use erlmcp_record::{Dialogue, Entry, Fate, Kind};
 use erlmcp_report::render;
 
+use crate::story::rows::hist;
 use crate::story::{Story, analysis};
 use crate::{reason, verdict};
 
@@ -66,6 +67,21 @@ fn lag_softens_a_fail_and_never_spoils_a_pass() {
         let why = reason(&failed, "sla.p95_ms");
         assert!(why.contains(which) && why.contains("use more --agents, or a lower --rate"), "{why}");
         assert_eq!(verdict(&lagging(50_000, send_us, receive_us), "sla.p95_ms"), "PASS");
+    }
+}
+
+#[test]
+fn lag_softens_the_latency_at_rest_as_well() {
+    for (receive_us, expected) in [(4_900, "FAIL"), (5_100, "INCONCLUSIVE")] {
+        let mut rows = Story::short().rows();
+        for row in &mut rows {
+            if let Entry::Interval(row) = row
+                && row.kind == Kind::Sequential
+            {
+                (row.latency, row.receive_lag) = (Some(hist(&[(60_000, 100)])), Some(hist(&[(receive_us, 100)])));
+            }
+        }
+        assert_eq!(verdict(&analysis(&rows).summary(), "baseline.latency_ms"), expected);
     }
 }
 

@@ -60,6 +60,16 @@ fn each_kind_of_error_has_its_own_limit() {
     }
 }
 
+/// A load that is on and off by turns ends in silence, and has seconds without a row.
+#[test]
+fn seconds_without_an_arrival_are_part_of_the_load() {
+    let mut rows = Story::short().with_load(|second, load| load.ok *= u64::from((second / 5).is_multiple_of(2))).rows();
+    rows.retain(|row| !matches!(row, Entry::Interval(row) if row.planned == 0));
+    let summary = analysis(&rows).summary();
+    let throughput = check(&summary, "sla.throughput_rps");
+    assert_eq!((throughput.samples, throughput.estimate), (60, Some(6_000.0)));
+}
+
 #[test]
 fn the_warm_up_is_not_judged() {
     let early = Story::short().with_load(|second, load| {

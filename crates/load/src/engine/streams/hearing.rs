@@ -144,9 +144,10 @@ impl<N: Net> Engine<N> {
     fn step_done(&mut self, key: u32, place: u32, (call, reading): (Call, Box<Reading>), goes_on: bool, now_us: u64) {
         let connection = &mut self.connections[key as usize];
         let written_us = connection.flight.take().map_or(now_us, |flight| flight.written_us);
-        self.endpoints.get_mut(connection.endpoint).health.answered(now_us, written_us);
+        let index = connection.endpoint;
+        self.answered(index, written_us, now_us);
         if call == Call::Initialize {
-            connection.session = reading.into_session();
+            self.connections[key as usize].session = reading.into_session();
         } else {
             self.keep_reading(reading);
         }

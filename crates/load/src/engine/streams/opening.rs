@@ -64,11 +64,12 @@ impl<N: Net> Engine<N> {
         let reopened = std::mem::replace(&mut connection.was_open, true);
         let block = std::mem::take(&mut connection.block);
         connection.opened_us = now_us;
-        let endpoint = self.endpoints.get_mut(connection.endpoint);
+        let index = connection.endpoint;
+        let endpoint = self.endpoints.get_mut(index);
         endpoint.opening -= 1;
         endpoint.streams += 1;
         endpoint.health.opened();
-        endpoint.health.answered(now_us, written_us);
+        self.answered(index, written_us, now_us);
         self.line.in_flight -= 1;
         let stream = &mut self.streams.list[place as usize];
         stream.held_us = now_us;

@@ -10,8 +10,8 @@ use erlmcp_record::{
 
 use crate::connection::{Connection, Role};
 use crate::engine::{Engine, Order};
-use crate::net::Net;
 use crate::net::simulated::{Peer, Simulated};
+use crate::net::{Net, Woken};
 use crate::proto;
 use crate::report::Report;
 use crate::settings::Settings;
@@ -35,6 +35,8 @@ pub(super) struct Stage {
     pub(super) done: Vec<u32>,
     pub(super) failures: Vec<String>,
     pub(super) sessions_ended: u32,
+    /// The most connections for answers at the end of a second.
+    pub(super) sides_max: u32,
 }
 
 impl Stage {
@@ -76,6 +78,7 @@ impl Stage {
             done: Vec::new(),
             failures: Vec::new(),
             sessions_ended: 0,
+            sides_max: 0,
         }
     }
 
@@ -156,7 +159,7 @@ impl Stage {
         let next_us = net_us.min(self.engine.next_us());
         let now_us = self.engine.net.now_us.max(next_us);
         self.engine.net.now_us = now_us;
-        self.engine.loop_times.polled(now_us, now_us);
+        self.engine.loop_times.polled(now_us, Woken { at_us: now_us, is_full: false });
         while let Some((key, readiness)) = self.engine.net.next_ready() {
             self.engine.ready(key, readiness);
         }
@@ -205,7 +208,8 @@ impl Stage {
                 }
                 Report::SessionEnded => self.sessions_ended += 1,
                 Report::Failure(why) => self.failures.push(why),
-                Report::Second(_) | Report::Gone => {}
+                Report::Second(second) => self.sides_max = self.sides_max.max(second.sides),
+                Report::Gone => {}
             }
         }
     }

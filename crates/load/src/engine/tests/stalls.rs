@@ -2,8 +2,8 @@
 
 use erlmcp_record::{Fate, Kind};
 
-use super::stage::{S, Stage};
-use crate::net::simulated::Peer;
+use super::stage::{S, Stage, TIMEOUT_US};
+use crate::net::simulated::{Peer, Reply};
 
 const STALL_US: u64 = 700_000;
 
@@ -21,7 +21,11 @@ fn busy() -> Stage {
 
 /// The time passes, and the first that the loop does is to judge: what has come meanwhile is not read yet.
 fn stall(stage: &mut Stage) {
-    stage.engine.net.now_us += STALL_US;
+    stall_for(stage, STALL_US);
+}
+
+fn stall_for(stage: &mut Stage, us: u64) {
+    stage.engine.net.now_us += us;
     stage.engine.turn();
 }
 
@@ -67,4 +71,25 @@ fn a_silent_replica_is_found_by_the_silence_that_was_observed() {
     assert_eq!((episode.replica, episode.how.as_str()), (2, "unanswered"));
     let observed_us = episode.detected_us - cut_us - STALL_US;
     assert!((500_000..560_000).contains(&observed_us), "{observed_us}");
+}
+
+#[test]
+fn answers_that_came_while_the_loop_stood_still_are_read_before_their_requests_are_given_up() {
+    let mut stage = busy();
+    stall_for(&mut stage, TIMEOUT_US + S / 10);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::TimedOut), 0, "{:?}", stage.causes(2, Kind::Load));
+}
+
+#[test]
+fn a_loop_that_is_held_up_again_and_again_gives_up_what_is_not_answered() {
+    let mut stage = busy();
+    (0..4).for_each(|index| stage.peer(index).replies = vec![Reply::Never]);
+    stage.run_for(S / 10);
+    for _ in 0..4 {
+        stall(&mut stage);
+    }
+    // Only to take what it has told.
+    stage.step();
+    assert!(stage.fate(2, Kind::Load, Fate::TimedOut) > 0, "{:?}", stage.fates(2, Kind::Load));
 }

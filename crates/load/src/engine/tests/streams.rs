@@ -7,7 +7,7 @@ use erlmcp_record::{FanOutRow, Fate, Hist, Kind, StreamRow};
 
 use super::stage::{S, Stage};
 use crate::engine::Order;
-use crate::net::simulated::{Listens, Peer};
+use crate::net::simulated::{Listens, Peer, Reply};
 use crate::wire::Calls;
 
 /// Three servers of the modern era, and thirty connections.
@@ -135,6 +135,22 @@ fn a_silent_replica_takes_its_streams_along() {
     stage.run_for(S);
     assert_eq!(by_replica(&stage), [30, 30, 0]);
     assert_eq!(causes(&stage, |row| &row.lost).get("abandoned: its replica did not answer"), Some(&20));
+}
+
+#[test]
+fn a_replica_that_was_lost_for_a_moment_and_answers_a_stream_is_an_episode() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.order(Order::Calls(Calls::with_streams_of(Version::NEWEST)));
+    stage.open(6);
+    // Nothing else is answered after the loss.
+    stage.peer(0).replies = vec![Reply::Never];
+    let address = stage.addresses[0];
+    stage.engine.net.reset_all(address, 4);
+    stage.run_for(20);
+    stage.listen(2, 1);
+    stage.run_for(S);
+    let [episode] = stage.episodes.values().collect::<Vec<_>>()[..] else { panic!("{:?}", stage.episodes) };
+    assert_eq!((episode.replica, episode.how.as_str(), episode.affected), (0, "reset", 4));
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn questions_on_a_stream_are_answered_beside_it() {
     assert_eq!(stage.open_now(), [10], "the others are not held");
     let connects = stage.engine.net.connects.len();
     assert!((11..=26).contains(&connects), "they are kept alive and shared: {connects}");
+    assert!((1..=16).contains(&stage.sides_max), "and told of: {}", stage.sides_max);
     stage.run_for(3 * S);
     assert_eq!(stage.sockets(), 10, "and closed when they are not used");
 }

@@ -212,6 +212,7 @@ impl Story {
                 descriptors_limit: 20_000,
                 longest_stall_us: 3_000,
                 operation_connections: Vec::new(),
+                answering_connections: 0,
             }));
         }
     }
