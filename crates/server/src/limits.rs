@@ -74,7 +74,7 @@ limits! {
     connection_age_max_ms = 86_400_000, "ms", "A connection, counted by each process that has it; ends spread over the last eighth. Later: its next answer says Connection: close.";
     shard_stall_max_ms = 500, "ms", "What a shard may take for one event, without what it waits for a core. Above it: it is blocked, which /health says, and a cluster replaces the replica.";
     tcp_keepalive_ms = 300_000, "ms", "Silence after which the kernel probes whether the peer is still there.";
-    write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress. Later: close.";
+    write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress, or bytes of a stream that its client has not acknowledged. Later: close.";
     linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away.";
     linger_bytes_max = 65_536, "bytes", "How much of it is thrown away at most.";
     linger_connections_max = 256, "connections", "Refused connections above connections_max that may linger at once.";

@@ -1,5 +1,7 @@
 //! From the bytes of a connection to its answers.
 
+use std::time::Duration;
+
 use super::net::Transport;
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task, Upload};
@@ -253,6 +255,9 @@ impl<N: Net> Shard<N> {
                 connection.reading = Reading::Busy;
                 connection.continued = false;
                 self.counters.streams.add(1);
+                // No stream is silent for long; the system takes no larger number.
+                let within_ms = self.shared.limits.write_stall_timeout_ms.clamp(1, i32::MAX as u64);
+                connection.stream.expect_acknowledgements(Duration::from_millis(within_ms));
                 self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
                 Some(used)
             }
