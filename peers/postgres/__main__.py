@@ -31,7 +31,7 @@ FAULTS = ["replica", "replica", "database", "store", "replica", "database", "clu
 def contract(database):
     """The tests of the crate that need a database. True where they pass."""
     database.create("contract")
-    command = ["cargo", "test", "--locked", "-p", "erlmcp-server", "--lib", "operations::postgres", "--"]
+    command = ["cargo", "test", "--locked", "-p", "erlmcp-server", "--lib", "postgres", "--"]
     environment = {**os.environ, "ERLMCP_TEST_POSTGRES": database.url("contract")}
     tested = subprocess.run(
         [*command, "--ignored", "--nocapture", "--test-threads=1"], cwd=ROOT, env=environment, check=False

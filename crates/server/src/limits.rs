@@ -74,7 +74,7 @@ limits! {
     connection_age_max_ms = 86_400_000, "ms", "A connection, counted by each process that has it; ends spread over the last eighth. Later: its next answer says Connection: close.";
     shard_stall_max_ms = 500, "ms", "What a shard may take for one event, without what it waits for a core. Above it: it is blocked, which /health says, and a cluster replaces the replica.";
     tcp_keepalive_ms = 300_000, "ms", "Silence after which the kernel probes whether the peer is still there.";
-    write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress. Later: close.";
+    write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress, or bytes of a stream that its client has not acknowledged. Later: close.";
     linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away.";
     linger_bytes_max = 65_536, "bytes", "How much of it is thrown away at most.";
     linger_connections_max = 256, "connections", "Refused connections above connections_max that may linger at once.";
@@ -98,7 +98,7 @@ limits! {
     session_lifetime_ms = 3_600_000, "ms", "From initialize to the end of a legacy session. Later: 404, and the client begins anew.";
     sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too.";
     sessions_held_max = 16_384, "sessions", "Legacy sessions with a log level or subscriptions of their own, which have to be held. Above it: 503.";
-    session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: 409.";
+    session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: the oldest one ends.";
     replay_streams_max = 4_096, "streams", "Streams of calls of legacy sessions that are kept for clients that come back. Above it: the oldest is forgotten.";
     replay_bytes_max = 16_777_216, "bytes", "What is kept of all of them. Above it: the oldest stream is forgotten.";
     replay_stream_events_max = 256, "events", "Events that are kept of one of them. Above it: the oldest is dropped, and who comes back is told so.";

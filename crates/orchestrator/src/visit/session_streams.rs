@@ -1,5 +1,7 @@
 //! Streams of one session, up to the limit.
 
+use std::time::Duration;
+
 use erlmcp_record::names::detail;
 
 use super::session::Session;
@@ -9,6 +11,8 @@ use crate::collector::Answered;
 
 /// More are not tried on any server.
 const STREAMS_MAX: usize = 16;
+/// A stream that has not ended by then is one that others beside it did not end.
+const STAYS_OPEN: Duration = Duration::from_millis(100);
 
 pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     let session = Session::open(door, "2025-11-25").await?;
@@ -20,13 +24,22 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
             (_, status, head) => refused = Some(Answered { status, head, body: Vec::new() }),
         }
     }
-    let taken = streams.len() as f64;
-    let closed_us = door.clock.now_us();
-    drop(streams);
-    let visited = Visited::default().with(detail::TAKEN, taken);
     let visited = match refused {
-        None => visited.saying(format!("{STREAMS_MAX} streams of one session were taken; no more were tried")),
+        None => {
+            let mut open = 0;
+            for stream in &mut streams {
+                open += usize::from(!stream.ends(STAYS_OPEN).await);
+            }
+            Visited::default().with(detail::TAKEN, open as f64).saying(match open {
+                STREAMS_MAX => format!("{STREAMS_MAX} streams of one session were taken; no more were tried"),
+                _ => format!("{STREAMS_MAX} streams of one session were taken; {open} of them stayed open"),
+            })
+        }
         Some(answered) => {
+            let taken = streams.len() as f64;
+            let closed_us = door.clock.now_us();
+            drop(streams);
+            let visited = Visited::default().with(detail::TAKEN, taken);
             let (visited, said) = refusal(visited, &Ok(answered));
             let back_ms = back_ms(door, &session, closed_us).await;
             visited

@@ -124,6 +124,12 @@ impl Talk {
         self.count(what)
     }
 
+    /// Whether a stream comes to its end within this time.
+    pub(super) async fn ends(&mut self, within: Duration) -> bool {
+        let ended = timeout(within, async { while self.read().await.unwrap_or(false) {} });
+        ended.await.is_ok()
+    }
+
     fn count(&self, what: &str) -> usize {
         let what = what.as_bytes();
         self.bytes.windows(what.len()).filter(|window| *window == what).count()

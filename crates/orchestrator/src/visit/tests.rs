@@ -44,6 +44,10 @@ async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<Atomic
         let length = head.split("Content-Length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
         let length: usize = length.unwrap_or(0);
         if head.starts_with("GET /mcp") {
+            if head.contains("\r\nMcp-Session-Id: brief") {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                return;
+            }
             // Streams of which there may be three.
             let is_full = streams.fetch_add(1, Ordering::SeqCst) >= 3;
             let said = if is_full { "HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" };
@@ -115,4 +119,12 @@ async fn streams_of_a_session_are_opened_until_one_is_refused() {
     assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
     assert_eq!(visited.detail.get(detail::REFUSED_STATUS), Some(&409.0));
     assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+#[tokio::test]
+async fn streams_that_others_end_are_not_counted() {
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: brief\r\n", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("it is answered");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&0.0));
+    assert!(!visited.detail.contains_key(detail::REFUSED_STATUS), "{visited:?}");
 }

@@ -97,6 +97,9 @@ impl ToReplica {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Membership {
     pub(super) members: Vec<Member>,
+    /// Replicas that are no members now, and may be again.
+    #[serde(default)]
+    pub(super) away: Vec<u16>,
     pub(super) watch: Vec<Member>,
 }
 

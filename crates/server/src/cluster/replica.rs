@@ -27,7 +27,7 @@ use super::pulse::HEARTBEAT_MS;
 use super::watch::Watch;
 use crate::answer::ServerInfo;
 use crate::clock::{monotonic_ns, unix_ns};
-use crate::engine::{ClusterPages, Drained, Listening, Server, ServerConfig, Shared, Stalled, Updates};
+use crate::engine::{ClusterPages, Drained, Listening, Place, Server, ServerConfig, Shared, Stalled, Updates};
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
 use crate::session::{Ending, Sessions, Word};
@@ -306,8 +306,9 @@ impl Replica {
             }
             (ToReplica::Membership(membership), _) => {
                 tracing::debug!(members = membership.members.len(), "membership");
-                let members = membership.members.iter().map(|member| (member.replica, member.address));
-                self.shared.peers.set(members.collect());
+                let members = membership.members.iter().map(|member| (member.replica, Place::At(member.address)));
+                let away = membership.away.iter().map(|replica| (*replica, Place::Away));
+                self.shared.peers.set(members.chain(away).collect());
                 self.watch.set(membership.watch);
             }
             (ToReplica::Pages { status, taken_at_ns, .. }, Some(server)) => {

@@ -22,10 +22,10 @@ const DRAIN_GRACE_MS: u64 = 3_000;
 impl Supervisor {
     /// Begins the way to another number of replicas. Those that have failed get a new chance.
     pub(super) fn scale(&mut self, replicas: u16, answer: oneshot::Sender<Value>) {
-        let grown = match self.phase {
-            Phase::Running if (1..=REPLICAS_MAX).contains(&replicas) => self.grow(replicas),
-            Phase::Running => Err(ClusterError::Replicas { asked: replicas }),
-            _ => Err(ClusterError::Busy),
+        let grown = match self.is_steady() {
+            true if (1..=REPLICAS_MAX).contains(&replicas) => self.grow(replicas),
+            true => Err(ClusterError::Replicas { asked: replicas }),
+            false => Err(ClusterError::Busy),
         };
         let awaited = match grown {
             Ok(awaited) => awaited,
@@ -40,6 +40,12 @@ impl Supervisor {
         }
         self.phase = Phase::Scaling { replicas, awaited, until_ns: monotonic_ns() + SCALE_NS, answer };
         self.is_membership_old = true;
+    }
+
+    /// It runs, and none of its replicas is on its way out: after a scaling that has failed some may be.
+    pub(super) fn is_steady(&self) -> bool {
+        let is_going = |slot: &Slot| matches!(slot.stage, Stage::Draining { .. });
+        matches!(self.phase, Phase::Running) && !self.slots.values().any(is_going)
     }
 
     /// Binds what is missing, all or nothing; the replicas that start now.

@@ -34,10 +34,10 @@ pub(super) struct Update {
 impl Supervisor {
     /// Begins to put another program in the place of this one.
     pub(super) fn update(&mut self, program: PathBuf, answer: oneshot::Sender<Value>) {
-        let refused = match self.phase {
-            Phase::Running if program.is_absolute() => None,
-            Phase::Running => Some(refusal("`program` has to be an absolute path")),
-            _ => Some(refusal(ClusterError::Busy)),
+        let refused = match self.is_steady() {
+            true if program.is_absolute() => None,
+            true => Some(refusal("`program` has to be an absolute path")),
+            false => Some(refusal(ClusterError::Busy)),
         };
         if let Some(refused) = refused {
             let _ = answer.send(refused);

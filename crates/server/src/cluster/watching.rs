@@ -5,7 +5,7 @@ use super::ending::Process;
 use super::membership::{Turn, Verdict, watch_lists};
 use super::messages::{FromReplica, ListChange, Member, Membership, ToReplica};
 use super::pulse::{self, FENCING_TIME_MS, Judgement};
-use super::slot::Stage;
+use super::slot::{Slot, Stage};
 use super::supervisor::Supervisor;
 use crate::clock::monotonic_ns;
 
@@ -112,8 +112,12 @@ impl Supervisor {
         let member = |replica: u16| self.slots.get(&replica).map(|slot| Member { replica, address: slot.address });
         let members: Vec<Member> =
             ready.iter().filter(|(_, is_member)| *is_member).filter_map(|(replica, _)| member(*replica)).collect();
+        let comes_back = |slot: &Slot| !matches!(slot.stage, Stage::Draining { .. } | Stage::Failed);
+        let away = self.slots.values().filter(|slot| !slot.is_member && comes_back(slot));
+        let away: Vec<u16> = away.map(|slot| slot.replica).collect();
         let told = |watch: Vec<u16>| Membership {
             members: members.clone(),
+            away: away.clone(),
             watch: watch.into_iter().filter_map(member).collect(),
         };
         let lists: Vec<(u16, Membership)> =

@@ -1,6 +1,7 @@
 //! Requests that are about something of another replica: they are answered there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use erlmcp_protocol::code;
 use erlmcp_protocol::header::{method as methods, name};
@@ -8,14 +9,18 @@ use erlmcp_protocol::server::{Head, Message};
 use serde_json::json;
 
 use super::catalog::MODERN;
+use super::sessions::Refused;
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
 use crate::conn::Call;
-use crate::engine::Forwarded;
+use crate::engine::{Forwarded, Place};
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Answer, ReplyTo};
 use crate::session::EventId;
 use crate::tools::Cancellation;
+
+/// What is asked for here is answered in place.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a request goes that names a replica.
 pub(super) enum Way {
@@ -23,13 +28,13 @@ pub(super) enum Way {
     Here,
     /// It is on its way to the other one, whose answer comes as the call's.
     There(Box<Call>),
-    /// As many are on the way as may be.
-    Busy,
+    /// As many are on the way as may be, or the other one is away.
+    Refused(Refused),
 }
 
 impl Dispatcher {
-    /// Sends a request to the replica that it is for, where that is another one and a member of the cluster. `id` is
-    /// what the request is answered with where that one does not.
+    /// Sends a request to the replica that it is for, where that is another one. `id` is what the request is answered with
+    /// where that one does not.
     pub(super) fn forward(
         &mut self,
         replica: u16,
@@ -38,11 +43,14 @@ impl Dispatcher {
         request: &str,
         asker: &Asker,
     ) -> Way {
-        let Some(address) = self.shared.peers.find(replica).filter(|_| replica != self.shared.replica) else {
-            return Way::Here;
+        let address = match self.shared.peers.find(replica) {
+            _ if replica == self.shared.replica => return Way::Here,
+            Place::Nowhere => return Way::Here,
+            Place::Away => return Way::Refused(self.away()),
+            Place::At(address) => address,
         };
         let (Some(runtime), Some(room)) = (self.shared.runtime.get().cloned(), self.shared.peers.room()) else {
-            return Way::Busy;
+            return Way::Refused(self.busy(0));
         };
         let (first, rest) = request.split_once("\r\n").unwrap_or((request, ""));
         let request = format!("{first}\r\nHost: {address}\r\nConnection: close\r\n{rest}").into_bytes();
@@ -55,6 +63,7 @@ impl Dispatcher {
             cancellation: cancellation.clone(),
             unreachable: self.unreachable(id),
             silent: self.silent(id),
+            patience: PATIENCE,
             room,
         };
         runtime.spawn(forwarded.run());
@@ -64,13 +73,18 @@ impl Dispatcher {
         Way::There(Box::new(Call::waiting(method, cancellation, asker.now_ns, true)))
     }
 
-    /// The request did not get there.
-    fn unreachable(&mut self, id: Option<&str>) -> Answer {
+    /// The other one is not there now.
+    fn away(&mut self) -> Refused {
         let ms = self.retry_after(0);
         let data = json!({"executed": false, "retryAfterMs": ms, "scope": "node"});
         let error = RpcError::new(code::DRAINING, "the replica that has what this is about is not reached").with(data);
-        let body = self.error_text(id, &error);
-        Answer { status: 503, body, outcome: Outcome::Refused, retry_after_ms: Some(ms) }
+        (503, error, Some(ms))
+    }
+
+    /// The request did not get there.
+    fn unreachable(&mut self, id: Option<&str>) -> Answer {
+        let (status, error, retry_after_ms) = self.away();
+        Answer { status, body: self.error_text(id, &error), outcome: Outcome::Refused, retry_after_ms }
     }
 
     /// It got there, as far as is known, and was not answered.

@@ -33,8 +33,7 @@ impl Dispatcher {
         let request = resumption(head, last);
         match request.map(|request| self.forward(last.origin.replica, Method::Get, None, &request, asker)) {
             Some(Way::There(call)) => return Step::Called { used, call },
-            Some(Way::Busy) => {
-                let refused = self.busy(0);
+            Some(Way::Refused(refused)) => {
                 self.refuse_session(Method::Get, &refused, closes, out);
                 return Step::Answered { used, left: 0, closes };
             }

@@ -19,6 +19,7 @@ use crate::entry::StreamPlace;
 use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::queue::ReplyTo;
 use crate::session::{EventId, NoSession, Session, Told};
+use crate::shard::ConnToken;
 use crate::tools::Cancellation;
 
 /// How long a client waits before it comes back to a stream that was lost, ms.
@@ -88,18 +89,16 @@ impl Dispatcher {
             self.busy(retry_max_ms)
         } else if self.is_pressed() {
             self.busy(retry_max_ms)
+        } else if self.shared.limits.session_streams_max == 0 {
+            self.counters.reached(Reached::SessionStreams);
+            refused(Refusal::keeping(409, "sessions have no streams here"))
         } else {
             let Ok(place) = self.stream_place() else {
                 self.over_quota(Method::Get, closes, out);
                 return Step::Answered { used, left: 0, closes };
             };
-            match self.push(session, last, place, closes, out) {
-                Some(stream) => return Step::Opened { used, stream },
-                None => {
-                    self.counters.reached(Reached::SessionStreams);
-                    refused(Refusal::keeping(409, "the session has as many streams as it may have"))
-                }
-            }
+            let stream = self.push(session, last, place, closes, asker.token, out);
+            return Step::Opened { used, stream };
         };
         self.refuse_session(Method::Get, &refused, closes, out);
         Step::Answered { used, left: 0, closes }
@@ -112,22 +111,26 @@ impl Dispatcher {
             && id.told.is_some_and(|told| told > shared.notifier.history().now())
     }
 
-    /// Opens a session's stream. `last` is what its client has read of the one before, if anything. None where the
-    /// session has too many.
+    /// Opens a session's stream. `last` is what its client has read of the one before, if anything.
     fn push(
         &mut self,
         session: Session,
         last: Option<EventId>,
         place: Option<StreamPlace>,
         closes: bool,
+        token: ConnToken,
         out: &mut Vec<u8>,
-    ) -> Option<Box<Stream>> {
+    ) -> Box<Stream> {
         let shared = Arc::clone(&self.shared);
         let history = shared.notifier.history();
         // Whoever comes back from another process may have missed any change.
         let known = |last: EventId| last.told.filter(|_| last.origin == shared.sessions.replays.origin);
         let told = last.map_or_else(|| history.now(), |last| known(last).unwrap_or(0));
-        let push = shared.sessions.streams.begin(session, shared.limits.session_streams_max, told)?;
+        let (streams, max) = (&shared.sessions.streams, shared.limits.session_streams_max);
+        let (push, has_ended_one) = streams.begin(session, (&self.mailbox, token), max, told);
+        if has_ended_one {
+            self.counters.reached(Reached::SessionStreams);
+        }
         self.count(Method::Get, Outcome::Ok);
         // Earlier versions know no event without data.
         let primer = (session.version == Version::V20251125).then(|| push.first_id());
@@ -140,7 +143,7 @@ impl Dispatcher {
         let mut stream = Stream { id: Box::default(), wanted, owed, push: Some(push), resources, place };
         let notifications = write_changes(out, &mut stream, missed.upto);
         self.counters.components.notifications.add(notifications);
-        Some(Box::new(stream))
+        Box::new(stream)
     }
 
     /// Ends a session. Where there are other replicas, the answer waits until they know.

@@ -26,7 +26,7 @@ pub(crate) use heir::{Handed, Heir};
 pub(crate) use memory::Pressure;
 pub use notifier::Notifier;
 pub(crate) use notifier::{Outbox, Updates};
-pub(crate) use peers::Forwarded;
+pub(crate) use peers::{Forwarded, Place};
 pub(crate) use shared::Shared;
 pub(crate) use stalls::Stalled;
 pub(crate) use starting::{raise_descriptor_limit, share};

@@ -130,7 +130,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    pub(super) fn new(mailboxes: &[Arc<Mailbox>]) -> Self {
+    pub(crate) fn new(mailboxes: &[Arc<Mailbox>]) -> Self {
         Self { mailboxes: mailboxes.into(), outbox: Arc::default(), history: Arc::default() }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::passed::Passed;
 use crate::entry::{Inside, Insider};
@@ -22,27 +23,42 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// Read at once of an answer.
 const PIECE: usize = 16 * 1_024;
 
-/// The members of the cluster by their numbers; none without a cluster.
+/// Where a replica is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A member of the cluster.
+    At(SocketAddr),
+    /// It is no member now, and may be one again.
+    Away,
+    /// There is none of this number.
+    Nowhere,
+}
+
+/// The replicas of the cluster by their numbers; none without a cluster.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    members: RwLock<BTreeMap<u16, SocketAddr>>,
+    /// None before the supervisor has told of them.
+    places: RwLock<Option<BTreeMap<u16, Place>>>,
     room: Arc<Semaphore>,
     pub(crate) inside: Inside,
 }
 
-impl Default for Peers {
-    fn default() -> Self {
-        Self { members: RwLock::default(), room: Arc::new(Semaphore::new(FORWARDED_MAX)), inside: Inside::default() }
-    }
-}
-
 impl Peers {
-    pub(crate) fn set(&self, members: BTreeMap<u16, SocketAddr>) {
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+    pub(crate) fn new(is_in_cluster: bool) -> Self {
+        Self {
+            places: RwLock::new((!is_in_cluster).then(BTreeMap::new)),
+            room: Arc::new(Semaphore::new(FORWARDED_MAX)),
+            inside: Inside::default(),
+        }
     }
 
-    pub(crate) fn find(&self, replica: u16) -> Option<SocketAddr> {
-        self.members.read().unwrap_or_else(PoisonError::into_inner).get(&replica).copied()
+    pub(crate) fn set(&self, places: BTreeMap<u16, Place>) {
+        *self.places.write().unwrap_or_else(PoisonError::into_inner) = Some(places);
+    }
+
+    pub(crate) fn find(&self, replica: u16) -> Place {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        places.as_ref().map_or(Place::Away, |places| places.get(&replica).copied().unwrap_or(Place::Nowhere))
     }
 
     /// Room for one more request; it is free again when what this gives is dropped.
@@ -64,6 +80,8 @@ pub(crate) struct Forwarded {
     pub(crate) unreachable: Answer,
     /// What is answered where it does, and nothing comes back.
     pub(crate) silent: Answer,
+    /// For the request to get there, and then for its answer to begin.
+    pub(crate) patience: Duration,
     pub(crate) room: OwnedSemaphorePermit,
 }
 
@@ -78,12 +96,12 @@ impl Forwarded {
     }
 
     async fn pass_on(self) {
-        let Self { address, inside, request, reply, unreachable, silent, room: _room, .. } = self;
+        let Self { address, inside, request, reply, unreachable, silent, patience, room: _room, .. } = self;
         let ReplyTo { mailbox, token, .. } = reply;
-        let Ok(mut stream) = send(address, &inside, &request).await else {
+        let Ok(Ok(mut stream)) = timeout(patience, send(address, &inside, &request)).await else {
             return mailbox.answer(token, unreachable).await;
         };
-        let Ok((mut answer, mut piece)) = begin(&mut stream).await else {
+        let Ok(Ok((mut answer, mut piece))) = timeout(patience, begin(&mut stream)).await else {
             return mailbox.answer(token, silent).await;
         };
         // One piece waits for the client at a time.
@@ -107,7 +125,7 @@ impl Forwarded {
 
 /// Sends the request. Where this fails, the other one has not got all of it.
 async fn send(address: SocketAddr, inside: &Inside, request: &[u8]) -> io::Result<Insider> {
-    let socket = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await??;
+    let socket = timeout(CONNECT, TcpStream::connect(address)).await??;
     let mut stream = inside.over(socket, address)?;
     stream.write_all(request).await?;
     Ok(stream)
@@ -126,5 +144,20 @@ async fn begin(stream: &mut Insider) -> io::Result<(Passed, Vec<u8>)> {
             None if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_the_first_word_of_the_supervisor_every_replica_may_be_there() {
+        let at = Place::At("127.0.0.11:80".parse().expect("an address"));
+        let peers = Peers::new(true);
+        assert_eq!(peers.find(1), Place::Away);
+        peers.set([(1, at), (2, Place::Away)].into());
+        assert_eq!([1, 2, 3].map(|replica| peers.find(replica)), [at, Place::Away, Place::Nowhere]);
+        assert_eq!(Peers::new(false).find(1), Place::Nowhere, "without a cluster there are no others");
     }
 }

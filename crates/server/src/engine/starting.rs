@@ -172,7 +172,7 @@ pub(crate) fn share(
         plain_answers: Arc::new(AnswerWriter::plain()),
         tasks: Tasks::new(sessions.replays.origin, &limits, clock.clone()),
         sessions,
-        peers: Peers::default(),
+        peers: Peers::new(config.cluster.is_some()),
         hosts: AllowedHosts::new(addresses, &config.allowed_hosts, config.entry.tls.is_some()),
         shared_listeners,
         admin_listeners: Vec::new(),

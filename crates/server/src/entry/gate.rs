@@ -18,6 +18,8 @@ use crate::metrics::{PrincipalFigures, Share};
 const TOKEN_BYTES_MAX: usize = 8_192;
 /// A principal that was checked is checked again after this time.
 const TRUST_S: u64 = 300;
+/// How often a shard forgets those that it would check again, and whose accounts would count for as long as it knew them.
+const SWEEP_S: u64 = 60;
 
 /// Who asks.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct Principal {
 pub(crate) struct Admitted {
     known: HashMap<Hash, (Arc<Principal>, u64)>,
     generation: u64,
+    /// When those whose time is over are forgotten.
+    sweep_s: u64,
 }
 
 /// Why a request is not let in.
@@ -103,7 +107,11 @@ impl Gate {
         let token = bearer(named)?;
         let generation = self.generation.load(Ordering::Acquire);
         if admitted.generation != generation {
-            *admitted = Admitted { generation, known: HashMap::new() };
+            *admitted = Admitted { generation, ..Admitted::default() };
+        }
+        if now_s >= admitted.sweep_s {
+            admitted.sweep_s = now_s + SWEEP_S;
+            admitted.known.retain(|_, (_, until_s)| now_s < *until_s);
         }
         let hash = tokens::hash(token);
         if let Some((principal, until_s)) = admitted.known.get(&hash)
@@ -221,4 +229,30 @@ fn bearer(named: Once<'_>) -> Result<&[u8], Denied> {
         return Err(Denied::invalid("the bearer token is too long or malformed"));
     }
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::new_token;
+    use super::*;
+
+    #[test]
+    fn a_principal_that_asks_no_more_gives_its_place_to_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tokens");
+        let [(alice, first), (bob, second)] = ["alice", "bob"].map(|name| new_token(name, &[], None));
+        std::fs::write(&path, format!("{first}\n{second}\n")).expect("written");
+        let config = EntryConfig { tokens: Some(path), ..EntryConfig::default() };
+        let gate = Gate::new(config, &Limits { principals_max: 1, ..Limits::default() }).expect("a good file");
+        let mut shards = [Admitted::default(), Admitted::default()];
+        let mut status = |token: &str, shard: usize, now_s| {
+            let named = format!("Bearer {token}");
+            let checked = gate.check(Once::Value(named.as_bytes()), &mut shards[shard], now_s);
+            checked.map_or_else(|denied| denied.status, |_| 200)
+        };
+        assert_eq!((status(&alice, 0, 1_000), status(&bob, 1, 1_000)), (200, 503));
+        let later_s = 1_000 + TRUST_S + SWEEP_S;
+        assert_eq!(status("unknown", 0, later_s), 401);
+        assert_eq!((status(&bob, 1, later_s), status(&alice, 0, later_s)), (200, 503));
+    }
 }

@@ -21,7 +21,8 @@ pub(crate) trait Deciding: Send + 'static {
     /// False for an epoch whose incarnation may not write any more.
     fn lives(&self, epoch: u64) -> bool;
 
-    /// Carries out commands in their order, each by the incarnation with its epoch; all together or none.
+    /// Carries out commands in their order, each by the incarnation with its epoch; all together or none, but for those that
+    /// can never be, each of which is answered as by a full store.
     ///
     /// # Errors
     /// Where nothing was carried out, as far as anybody may rely on.

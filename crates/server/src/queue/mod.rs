@@ -252,7 +252,9 @@ fn footprint(job: &Job) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Notifier;
     use crate::limits::Limits;
+    use crate::session::Calls;
     use crate::tools::{JobContext, JobFuture, ToolResult};
 
     fn tool(_: JobContext, _: Box<str>) -> JobFuture {
@@ -360,6 +362,26 @@ mod tests {
             assert_eq!(push(&queue, job()), Err(Full { retry_after_ms: 160 }));
             queue.close();
             assert!(queue.next().await.is_none());
+        });
+    }
+
+    #[test]
+    fn a_cancelled_call_teaches_nothing_of_how_long_calls_take() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let queue = Arc::new(queue(1, 2));
+            let cancelled = job();
+            let entry = Arc::new(Calls::default()).begin(1, b"1", &cancelled.cancellation);
+            cancelled.cancellation.cancel();
+            assert_eq!(push(&queue, Job { entry: Some(entry), ..cancelled }), Ok(()));
+            assert_eq!(push(&queue, job()), Ok(()));
+            let worker = tokio::spawn(worker::work(Arc::clone(&queue), 0, 1, Notifier::new(&[])));
+            while queue.figures().workers_active > 0 || queue.ready.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            queue.close();
+            worker.await.expect("it ends");
+            assert_eq!(queue.times().1.count(), 1, "the other one");
         });
     }
 

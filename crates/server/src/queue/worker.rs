@@ -59,13 +59,13 @@ impl WorkerPool {
     }
 }
 
-async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: Notifier) {
+pub(super) async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: Notifier) {
     while let Some(job) = queue.next().await {
         let began = queue.clock.now_ns();
         let notes = Notes::new(job.reply.clone(), job.recorder.clone(), messages_max);
-        let answer = run(&job, replica, &notes, &notifier, &queue.clock).await;
-        let took = answer.is_some().then(|| queue.clock.now_ns().saturating_sub(began));
-        match (answer, &job.task) {
+        let came = run(&job, replica, &notes, &notifier, &queue.clock).await;
+        let took = came.has_run.then(|| queue.clock.now_ns().saturating_sub(began));
+        match (came.answer, &job.task) {
             (Some(answer), None) => notes.answer(answer, &queue.clock).await,
             (Some(answer), Some(task)) => task.finish(&answer.body),
             (None, Some(task)) => task.cancel(),
@@ -76,10 +76,28 @@ async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, notifier: N
     }
 }
 
-/// Runs a call. None: nobody waits for the answer any more.
-async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock: &Clock) -> Option<Answer> {
+/// What came of a call.
+struct Came {
+    /// None: nobody waits for it any more.
+    answer: Option<Answer>,
+    /// It took what such a call takes: it was not cancelled, nor too late to begin.
+    has_run: bool,
+}
+
+impl Came {
+    fn by(answer: Option<Answer>) -> Self {
+        Self { has_run: answer.is_some(), answer }
+    }
+
+    fn short(answer: Option<Answer>) -> Self {
+        Self { answer, has_run: false }
+    }
+}
+
+/// Runs a call.
+async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock: &Clock) -> Came {
     if job.cancellation.is_cancelled() {
-        return unanswered(job);
+        return Came::short(unanswered(job));
     }
     let context = JobContext {
         replica,
@@ -93,24 +111,25 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock:
     };
     let remaining = context.remaining();
     if remaining.is_zero() {
-        return Some(render(job, End::Late { executed: false }, clock));
+        return Came::short(Some(render(job, End::Late { executed: false }, clock)));
     }
     if let Some(attempt) = &job.attempt {
-        return crate::operations::attempt(job, attempt, clock, |operation| run_once(job, context, operation)).await;
+        let run = |operation| run_once(job, context, operation);
+        return Came::by(crate::operations::attempt(job, attempt, clock, run).await);
     }
     if let Some(answer) = without_tool(job).await {
-        return Some(answer);
+        return Came::by(Some(answer));
     }
     let end = tokio::select! {
         biased;
-        () = job.cancellation.cancelled() => return unanswered(job),
+        () = job.cancellation.cancelled() => return Came::short(unanswered(job)),
         end = rounds(job, context) => end,
         () = tokio::time::sleep(remaining) => End::Late { executed: true },
     };
     if matches!(end, End::Late { .. }) {
         job.cancellation.cancel();
     }
-    Some(render(job, end, clock))
+    Came::by(Some(render(job, end, clock)))
 }
 
 /// Runs the tool of an operation. It is not broken off where its client has gone: its result is kept.

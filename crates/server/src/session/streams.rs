@@ -5,13 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{EventId, Origin, Session};
+use crate::shard::{ConnToken, Mailbox};
 
 /// The open GET streams of this process by session. As many as the limits of streams let be open.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    open: Mutex<HashMap<u128, Vec<u64>>>,
+    open: Mutex<HashMap<u128, Vec<Open>>>,
     last: AtomicU64,
     origin: Origin,
+}
+
+/// A stream, and the connection that it is on.
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    mailbox: Arc<Mailbox>,
+    token: ConnToken,
 }
 
 impl Streams {
@@ -19,21 +28,27 @@ impl Streams {
         Self { open: Mutex::default(), last: AtomicU64::new(0), origin }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<u128, Vec<u64>>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<u128, Vec<Open>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more stream of a session, whose client has been told of all changes up to `told`; none where the session has
-    /// `max` already.
-    pub(crate) fn begin(self: &Arc<Self>, session: Session, max: u64, told: u64) -> Option<Push> {
+    /// One more stream of a session, on this connection, whose client has been told of all changes up to `told`. Where the
+    /// session has `max` already its oldest one is ended, which its client has mostly lost, and this is true.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        session: Session,
+        (mailbox, token): (&Arc<Mailbox>, ConnToken),
+        max: u64,
+        told: u64,
+    ) -> (Push, bool) {
         let mut open = self.open();
-        let has = open.get(&session.id).map_or(0, Vec::len) as u64;
-        if has >= max {
-            return None;
-        }
+        let streams = open.entry(session.id).or_default();
+        let oldest = (streams.len() as u64 >= max.max(1)).then(|| streams.remove(0));
         let number = self.last.fetch_add(1, Ordering::Relaxed);
-        open.entry(session.id).or_default().push(number);
-        Some(Push { session, number, places: 0, told, streams: Arc::clone(self) })
+        streams.push(Open { number, mailbox: Arc::clone(mailbox), token });
+        drop(open);
+        oldest.iter().for_each(|oldest| oldest.mailbox.release(oldest.token));
+        (Push { session, number, places: 0, told, streams: Arc::clone(self) }, oldest.is_some())
     }
 
     pub(crate) fn has(&self, session: u128) -> bool {
@@ -62,7 +77,8 @@ impl Push {
     /// True for the stream that a session's messages go to: each may go to one only. It is the newest, since who opens
     /// another one has mostly lost the first.
     pub(crate) fn speaks(&self) -> bool {
-        self.streams.open().get(&self.session.id).is_some_and(|numbers| numbers.last() == Some(&self.number))
+        let open = self.streams.open();
+        open.get(&self.session.id).and_then(|streams| streams.last()).is_some_and(|last| last.number == self.number)
     }
 
     /// The id of the event that begins the stream.
@@ -88,9 +104,9 @@ impl Push {
 impl Drop for Push {
     fn drop(&mut self) {
         let mut open = self.streams.open();
-        if let Some(numbers) = open.get_mut(&self.session.id) {
-            numbers.retain(|other| *other != self.number);
-            if numbers.is_empty() {
+        if let Some(streams) = open.get_mut(&self.session.id) {
+            streams.retain(|other| other.number != self.number);
+            if streams.is_empty() {
                 open.remove(&self.session.id);
             }
         }
@@ -106,7 +122,8 @@ mod tests {
     #[test]
     fn only_the_last_of_several_events_says_that_all_was_told() {
         let streams = Arc::new(Streams::new(Origin { replica: 1, life: 2 }));
-        let mut push = streams.begin(Session::new(Version::V20251125, 0, 0, 9), 1, 4).expect("there is room");
+        let at = (&Arc::new(Mailbox::without_waker(1)), ConnToken::new(0, 0));
+        let (mut push, _) = streams.begin(Session::new(Version::V20251125, 0, 0, 9), at, 1, 4);
         let ids = [push.first_id(), push.next_id(7, false), push.next_id(7, true), push.next_id(7, true)];
         assert_eq!(ids.map(|id| (id.place, id.told)), [(0, Some(4)), (1, Some(4)), (2, Some(7)), (3, Some(7))]);
     }
@@ -115,10 +132,12 @@ mod tests {
     fn a_session_has_few_streams_and_one_that_speaks() {
         let streams = Arc::new(Streams::new(Origin { replica: 1, life: 2 }));
         let session = |id| Session { id, ..Session::new(Version::V20251125, 0, 0, 9) };
-        let first = streams.begin(session(1), 2, 0).expect("there is room");
-        let second = streams.begin(session(1), 2, 0).expect("there is room");
-        assert!(streams.begin(session(1), 2, 0).is_none());
-        let other = streams.begin(session(2), 2, 0).expect("there is room");
+        let mailbox = Arc::new(Mailbox::without_waker(1));
+        let begin = |id, key| streams.begin(session(id), (&mailbox, ConnToken::new(key, 0)), 2, 0);
+        let [(oldest, none), (first, nor_now), (second, one)] = [1, 2, 3].map(|key| begin(1, key));
+        assert_eq!((none, nor_now, one, mailbox.has_news()), (false, false, true, true), "the oldest is told to end");
+        drop(oldest);
+        let (other, _) = begin(2, 4);
         assert_eq!(streams.sessions(), 2);
         assert!(second.speaks() && !first.speaks() && other.speaks());
         drop(second);

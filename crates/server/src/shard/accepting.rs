@@ -98,6 +98,12 @@ impl Accepting {
         Accepted::All
     }
 
+    /// Accepts what is left. False while a shard has no room for a connection that was taken from the kernel.
+    pub(super) fn finish(&mut self, now_ns: u64, mut adopt: impl FnMut(TcpStream, Origin)) -> bool {
+        while self.turn(now_ns, &mut adopt) == Accepted::Some {}
+        self.held.is_none()
+    }
+
     /// False where there was no room; the connection is held then.
     fn hand_over(&mut self, stream: TcpStream, origin: Origin, adopt: &mut impl FnMut(TcpStream, Origin)) -> bool {
         let shard = self.next;
@@ -114,5 +120,32 @@ impl Accepting {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mailbox::Inbox;
+    use super::*;
+
+    fn nobody(_: TcpStream, _: Origin) {
+        panic!("they are for the other shard");
+    }
+
+    #[test]
+    fn a_connection_that_no_shard_had_room_for_is_not_dropped_at_the_end() {
+        let poll = mio::Poll::new().expect("a poll");
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let mailbox = Arc::new(Mailbox::new(waker, 1, 1));
+        let socket = TcpListener::bind("127.0.0.1:0".parse().expect("an address")).expect("it is free");
+        let address = socket.local_addr().expect("it listens");
+        let _clients = [(); 2].map(|()| std::net::TcpStream::connect(address).expect("it listens"));
+        let mut accepting = Accepting::new(vec![socket], vec![Arc::clone(&mailbox)], 1, 8);
+        accepting.next = 0;
+        assert!(!accepting.finish(0, nobody) && !accepting.finish(0, nobody), "there is room for one");
+        let mut inbox = Inbox::default();
+        mailbox.collect(&mut inbox);
+        assert_eq!(inbox.connections.len(), 1);
+        assert!(accepting.finish(0, nobody), "there is again");
     }
 }

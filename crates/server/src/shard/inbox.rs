@@ -108,15 +108,17 @@ impl<N: Net> Shard<N> {
         self.end_call_stream(token, closes);
     }
 
-    /// Closes the stream of a call that goes on elsewhere.
+    /// Closes the stream of a call that goes on elsewhere, or of a session that has as many.
     fn release(&mut self, token: ConnToken) {
         let drains = self.ends_all();
         let Some(connection) = self.find(token) else { return };
-        if let Task::Call(call) = &connection.task
-            && call.streams
-        {
-            let closes = call.closes || connection.closes || drains;
-            self.end_call_stream(token, closes);
+        match &connection.task {
+            Task::Call(call) if call.streams => {
+                let closes = call.closes || connection.closes || drains;
+                self.end_call_stream(token, closes);
+            }
+            Task::Stream(_) => self.end_stream(token.key),
+            _ => {}
         }
     }
 

@@ -2,9 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use mio::Interest;
 use mio::net::TcpStream;
+use socket2::SockRef;
 
 use super::ConnToken;
 use super::secure::Secure;
@@ -24,6 +26,9 @@ pub(crate) trait Transport {
     fn has_ended(&self) -> bool {
         false
     }
+
+    /// From now on a peer that leaves bytes unacknowledged for so long is given up. Else the kernel takes a quarter of an hour.
+    fn expect_acknowledgements(&mut self, _within: Duration) {}
 }
 
 /// What a socket can besides reading and writing.
@@ -125,6 +130,11 @@ impl Transport for Link {
     fn has_ended(&self) -> bool {
         matches!(self, Self::Held(held) if matches!(&**held, Held::Secure(secure) if secure.has_ended()))
     }
+
+    fn expect_acknowledgements(&mut self, within: Duration) {
+        // Where the system does not take it, the peer is given up later.
+        let _ = SockRef::from(&*self.socket()).set_tcp_user_timeout(Some(within));
+    }
 }
 
 /// Sockets, told of by mio.
@@ -165,5 +175,20 @@ impl From<ConnToken> for mio::Token {
 impl From<mio::Token> for ConnToken {
     fn from(token: mio::Token) -> Self {
         Self::new(token.0 as u32, (token.0 >> 32) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_gives_up_a_peer_that_has_vanished() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
+        let address = listener.local_addr().expect("it listens");
+        let mut link = Link::Plain(TcpStream::connect(address).expect("it begins"));
+        link.expect_acknowledgements(Duration::from_secs(30));
+        let timeout = SockRef::from(&*link.socket()).tcp_user_timeout().expect("it is known");
+        assert_eq!(timeout, Some(Duration::from_secs(30)));
     }
 }

@@ -1,5 +1,7 @@
 //! From the bytes of a connection to its answers.
 
+use std::time::Duration;
+
 use super::net::Transport;
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Reading, Task, Upload};
@@ -92,9 +94,16 @@ impl<N: Net> Shard<N> {
             }
             _ => {}
         }
+        self.serve(token, bytes, began_ns);
+    }
+
+    /// Answers what there is of requests, since when it could be, ns, and says how long that took.
+    pub(super) fn serve(&mut self, token: ConnToken, bytes: &[u8], began_ns: u64) {
+        // Writing may come by here again.
+        let before = std::mem::take(&mut self.dispatcher.answered);
         self.take(token, bytes, began_ns);
-        self.flush(key);
-        let answered = std::mem::take(&mut self.dispatcher.answered);
+        self.flush(token.key);
+        let answered = std::mem::replace(&mut self.dispatcher.answered, before);
         if answered > 0 {
             let took = self.shared.clock.now_ns().saturating_sub(began_ns);
             self.counters.latencies.record(took, answered);
@@ -102,7 +111,7 @@ impl<N: Net> Shard<N> {
     }
 
     /// Serves bytes together with what was kept before them, and keeps what is not whole.
-    pub(super) fn take(&mut self, token: ConnToken, mut bytes: &[u8], now_ns: u64) {
+    fn take(&mut self, token: ConnToken, mut bytes: &[u8], now_ns: u64) {
         let key = token.key;
         if self.table.get(key).is_some_and(|connection| connection.reading == Reading::Chunks) {
             match self.upload(token, bytes, now_ns) {
@@ -253,6 +262,9 @@ impl<N: Net> Shard<N> {
                 connection.reading = Reading::Busy;
                 connection.continued = false;
                 self.counters.streams.add(1);
+                // No stream is silent for long; the system takes no larger number.
+                let within_ms = self.shared.limits.write_stall_timeout_ms.clamp(1, i32::MAX as u64);
+                connection.stream.expect_acknowledgements(Duration::from_millis(within_ms));
                 self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
                 Some(used)
             }

@@ -116,8 +116,11 @@ pub(crate) fn run(looping: Looping) -> u64 {
             && let Some(mut last) = accepting.take()
         {
             // Closing the listener would reset those who wait in its backlog.
-            while last.turn(woke_ns, |stream, origin| shard.welcome(stream, origin)) == Accepted::Some {}
-            shard.end_accepting();
+            if last.finish(woke_ns, |stream, origin| shard.welcome(stream, origin)) {
+                shard.end_accepting();
+            } else {
+                accepting = Some(last);
+            }
         }
         watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns, &shard.counters);
         if let Some(cut) = shard.ended() {

@@ -95,8 +95,7 @@ impl<N: Net> Shard<N> {
     pub(super) fn resume(&mut self, token: ConnToken) {
         let Some(connection) = self.find(token) else { return };
         if connection.input.is_some() && connection.may_read() {
-            self.take(token, &[], self.now_ns);
-            self.flush(token.key);
+            self.serve(token, &[], self.now_ns);
         }
         let Some(connection) = self.find(token) else { return };
         if connection.ended && connection.output.is_none() && connection.ends_with_its_client() {

@@ -87,3 +87,19 @@ fn a_task_is_asked_after_and_cancelled_on_another_replica() {
         assert_eq!(unknown["error"]["code"], -32_602, "{other}: {unknown}");
     }
 }
+
+#[test]
+fn a_replica_that_is_away_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start_with(folder.path(), 2, &["--fixtures", "conformance"]);
+    let mut events = cluster.watch();
+    let before = cluster.pid(1);
+    signal(before, Signal::STOP);
+    events.expect("down", 1);
+    let mut statuses = Vec::new();
+    until("another process is there", || {
+        statuses.push(about(cluster.own(2), "tasks/get", "1-0-x", json!({})).0);
+        cluster.is_elsewhere(1, before) && cluster.replica(1)["member"] == true
+    });
+    assert!(statuses.contains(&503), "{statuses:?}");
+}

@@ -1,8 +1,10 @@
 //! More replicas, fewer replicas.
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use super::{Cluster, get, is_alive};
+use super::replacing::Kept;
+use super::{Cluster, get, is_alive, signal, until};
 
 #[test]
 fn up_and_down_again() {
@@ -39,4 +41,45 @@ fn what_cannot_be_done_is_refused_and_changes_nothing() {
     assert_eq!(cluster.pids().len(), 1);
     assert!(refused(json!({"op": "dance"})).starts_with("not a request: "));
     assert_eq!(cluster.ask(json!({"op": "scale", "replicas": 2}))["ok"], true);
+}
+
+/// Kills what is started for replica 1 until nothing is started any more.
+fn wear_out(cluster: &Cluster) {
+    let mut killed = 0;
+    until("it is given up", || {
+        let replica = cluster.replica(1);
+        if let Some(pid) = replica["pid"].as_u64().filter(|pid| *pid != killed) {
+            killed = pid;
+            signal(u32::try_from(pid).expect("a process id"), Signal::KILL);
+        }
+        replica["state"] == "failed"
+    });
+}
+
+#[test]
+fn replicas_that_still_end_after_a_scaling_that_failed_are_none_that_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cluster = Cluster::start_with(folder.path(), 2, &["--drain-timeout", "60s"]);
+    let mut busy = Kept::to(&cluster, 2);
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "work", "arguments": {"ms": 60_000}, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {}}}})
+    .to_string();
+    busy.send(&format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: work\r\nContent-Length: {}\r\n\r\n{body}",
+        cluster.own(2),
+        body.len()
+    ));
+    wear_out(&cluster);
+    std::thread::scope(|threads| {
+        let scaled = threads.spawn(|| cluster.ask(json!({"op": "scale", "replicas": 1})));
+        until("it is started again", || cluster.replica(1)["state"] != "failed");
+        wear_out(&cluster);
+        assert_eq!(scaled.join().expect("it is answered")["ok"], false);
+    });
+    assert_eq!(cluster.replica(2)["state"], "draining");
+    let refused = cluster.ask(json!({"op": "scale", "replicas": 2}));
+    assert!(refused["error"].as_str().is_some_and(|error| error.contains("ask again")), "{refused}");
 }

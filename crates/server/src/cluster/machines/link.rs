@@ -219,6 +219,9 @@ impl Link {
                     self.say(Said::Written { batch }).await;
                 }
                 Order::Bye => {
+                    // What changed with the last calls here.
+                    let (lists, updates) = self.outbox.take();
+                    words.extend(ListChange::of(lists, &updates).into_iter().map(Text::Changed));
                     words.push(Text::Gone);
                     self.tell(session, words).await?;
                     return Ok(true);

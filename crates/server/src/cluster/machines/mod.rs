@@ -8,6 +8,8 @@ mod ends;
 mod letter;
 mod link;
 mod peers;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ pub(crate) use session::sentence;
 use session::{Session, Trouble};
 use tokio_postgres::types::ToSql;
 
-use super::heart::Command;
+use super::heart::{Command, Outcome};
 use super::keeper::{Deciding, Reply};
 use super::store::StoreError;
 use super::table::{Incarnation, Keep};
@@ -40,6 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// How often a transaction is begun again: after races, and after lost connections.
 const RACES_MAX: u32 = 20;
 const LOSSES_MAX: u32 = 2;
+/// Commands of a batch that cannot be carried out for what they or their rows hold; with more it is no matter of single ones.
+const UNFIT_MAX: usize = 32;
 /// Between two tries to connect: at first, and at most.
 const RECONNECT_NS: u64 = 50_000_000;
 const RECONNECT_MAX_NS: u64 = 1_000_000_000;
@@ -142,7 +144,7 @@ impl PostgresStore {
             let Some(session) = &self.session else { return Err(failed("there is no connection".into(), is_in_doubt)) };
             let done = self.runtime.block_on(async {
                 match tokio::time::timeout(PATIENCE, work(session)).await {
-                    Ok(Err(trouble @ (Trouble::Refused(_) | Trouble::Raced(_)))) => {
+                    Ok(Err(trouble @ (Trouble::Refused(_) | Trouble::Unfit(_) | Trouble::Raced(_)))) => {
                         let rolled_back = tokio::time::timeout(PATIENCE, session.roll_back()).await;
                         (Err(trouble), rolled_back.unwrap_or(false))
                     }
@@ -172,6 +174,20 @@ impl PostgresStore {
                 Err(trouble) => return Err(failed(trouble.to_string(), is_in_doubt)),
             }
         }
+    }
+
+    /// Carries out all of these commands together. The inner error: it does not take what one of them holds.
+    fn together(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Result<Vec<Reply>, String>, StoreError> {
+        let (base, is_full) = (self.base, self.is_full());
+        let carried = self.transact(async |session| match carry_out(session, base, batch, is_full, now_ns).await {
+            Err(Trouble::Unfit(why)) if session.roll_back().await => Ok(Err(why)),
+            carried => carried.map(Ok),
+        })?;
+        Ok(carried.map(|carried| {
+            self.forget_epochs(&carried.dead);
+            self.held += carried.growth;
+            carried.replies
+        }))
     }
 
     fn forget_epochs(&mut self, gone: &[u64]) {
@@ -216,7 +232,7 @@ async fn carry_out(
     }
     for row in places? {
         let Some((name, found)) = writes::found(&row)? else {
-            return Err(Trouble::Refused("an operation was written by a later version of erlmcp".into()));
+            return Err(Trouble::Unfit("an operation was written by a later version of erlmcp".into()));
         };
         plan.found(name, found);
     }
@@ -231,12 +247,30 @@ impl Deciding for PostgresStore {
         self.epochs.contains(&epoch)
     }
 
+    /// A command that the database does not take for what it holds fails alone, as in a store that is full: what is with it
+    /// is carried out in smaller batches around it.
     fn execute(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Vec<Reply>, StoreError> {
-        let (base, is_full) = (self.base, self.is_full());
-        let carried = self.transact(async |session| carry_out(session, base, batch, is_full, now_ns).await)?;
-        self.forget_epochs(&carried.dead);
-        self.held += carried.growth;
-        Ok(carried.replies)
+        let (mut replies, mut count, mut unfit) = (Vec::with_capacity(batch.len()), batch.len(), 0);
+        while replies.len() < batch.len() {
+            let some = &batch[replies.len()..batch.len().min(replies.len() + count)];
+            match self.together(some, now_ns) {
+                Ok(Ok(more)) => {
+                    replies.extend(more);
+                    count *= 2;
+                }
+                Ok(Err(_)) if some.len() > 1 => count = some.len() / 2,
+                Ok(Err(why)) if unfit < UNFIT_MAX => {
+                    tracing::warn!("an operation cannot be kept: {why}");
+                    replies.push(Reply { outcome: Outcome::Full, result: None });
+                    unfit += 1;
+                }
+                // Some are carried out already.
+                Ok(Err(why)) => return Err(StoreError::Broken(why)),
+                Err(StoreError::NotWritten(why)) if !replies.is_empty() => return Err(StoreError::Broken(why)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(replies)
     }
 
     fn connect(&mut self, incarnation: Incarnation, now_ns: u64) -> Result<Option<u64>, StoreError> {

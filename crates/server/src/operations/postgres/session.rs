@@ -14,12 +14,18 @@ use super::writes::Writes;
 /// For a connection, and until it can be used.
 const CONNECT: Duration = Duration::from_secs(4);
 
+/// Classes of errors that are about data: data exceptions, constraints, limits of the program.
+const UNFIT: [&str; 3] = ["22", "23", "54"];
+
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Trouble {
     /// The database said no, and nothing was written.
     #[error("{0}")]
     Refused(String),
+    /// It does not take what a row holds, and nothing was written: without that one the rest may be.
+    #[error("{0}")]
+    Unfit(String),
     /// Somebody else was faster, and nothing was written: it can be done again at once.
     #[error("{0}")]
     Raced(String),
@@ -42,7 +48,11 @@ impl Trouble {
             return Self::Lost { why, in_doubt: false };
         }
         let raced = [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
-        if raced.contains(said.code()) { Self::Raced(why) } else { Self::Refused(why) }
+        if raced.contains(said.code()) {
+            return Self::Raced(why);
+        }
+        let is_unfit = UNFIT.iter().any(|class| said.code().code().starts_with(class));
+        if is_unfit { Self::Unfit(why) } else { Self::Refused(why) }
     }
 
     /// Of an error of the end itself: whatever it says, nobody here knows how the transaction ended.

@@ -309,3 +309,21 @@ fn where_there_is_no_room_the_oldest_are_forgotten() {
     assert!(store.len() < before + 40);
     assert_eq!(one(&mut store, epoch, claim(&id(40), 1, Class::Once)), Outcome::Granted);
 }
+
+#[test]
+#[ignore = "needs a PostgreSQL"]
+fn a_command_that_is_not_taken_fails_alone() {
+    let base = base();
+    let mut store = open(base);
+    let epoch = store.connect(incarnation(base, 1), 1).expect("written").expect("the latest");
+    let id = |number: u64| format!("unfit-{base:x}-{number}{}", if number == 7 { "\0" } else { "" });
+    let batch: Vec<_> = (0..20).map(|number| (epoch, claim(&id(number), number, Class::Transactional))).collect();
+    let replies = store.execute(&batch, 1).expect("written");
+    for (number, reply) in replies.iter().enumerate() {
+        assert_eq!(reply.outcome, if number == 7 { Outcome::Full } else { Outcome::Granted }, "{number}");
+    }
+    let bad: Vec<_> =
+        (100..200).map(|number| (epoch, claim(&format!("{}\0", id(number)), number, Class::Once))).collect();
+    let refused = store.execute(&bad, 1);
+    assert!(matches!(&refused, Err(StoreError::Broken(why)) if why.contains("0x00")), "{refused:?}");
+}

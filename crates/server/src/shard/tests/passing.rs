@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -46,6 +47,7 @@ fn pass_on(stage: &mut Stage, runtime: &Runtime, address: SocketAddr) -> Peer {
         cancellation: Cancellation::default(),
         unreachable: Answer::json(503, b"unreachable".to_vec(), Outcome::Refused),
         silent: Answer::json(502, b"silent".to_vec(), Outcome::HttpError),
+        patience: Duration::from_secs(2),
         room,
     };
     runtime.spawn(forwarded.run());
@@ -81,6 +83,11 @@ fn only_what_did_not_get_there_was_not_executed() {
         let answer = received(&mut stage, &peer, |_, text| !text.is_empty());
         assert!(statuses(&answer) == [502] && answer.ends_with("silent"), "{answer}");
     }
+    // It accepts, by its kernel, and says nothing.
+    let frozen = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let peer = pass_on(&mut stage, &runtime, frozen.local_addr().expect("it listens"));
+    let answer = received(&mut stage, &peer, |_, text| !text.is_empty());
+    assert!(statuses(&answer) == [502] && answer.ends_with("silent"), "{answer}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use erlmcp_protocol::server::head::Once;
 
 use super::requests::{HOST, echo, statuses};
 use super::stage::{Peer, Stage};
+use crate::engine::Place;
 use crate::limits::Limits;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::{Answer, ReplyTo};
@@ -71,6 +72,17 @@ fn who_has_closed_one_direction_only_gets_the_answer() {
         assert!(peer.is_closed(), "there is nothing more to come");
         assert_eq!(stage.open(), 0);
     }
+}
+
+#[test]
+fn a_stream_of_a_replica_that_is_away_is_asked_for_again() {
+    let mut stage = Stage::new(Limits::default());
+    let (session, _, _) = call(&mut stage);
+    stage.shared.peers.set([(2, Place::Away)].into());
+    let away = come_back(&mut stage, &session, "2-1-1-0").received();
+    assert!(statuses(&away) == [503] && away.contains("Retry-After: "), "{away}");
+    assert!(away.contains("\"executed\":false"), "{away}");
+    assert_eq!(statuses(&come_back(&mut stage, &session, "3-1-1-0").received()), [410], "there is none");
 }
 
 #[test]

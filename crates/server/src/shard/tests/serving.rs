@@ -68,6 +68,17 @@ fn a_client_that_does_not_read_is_not_read() {
 }
 
 #[test]
+fn requests_that_waited_for_their_client_are_timed_when_they_are_answered() {
+    let mut stage = Stage::new(Limits { answers_bytes_soft_max: 1_000, ..Limits::default() });
+    let peer = stage.connect();
+    peer.narrow(1_500);
+    stage.send(&peer, (0..100).map(|number| echo(&number.to_string())).collect::<String>());
+    assert!(stage.shared.snapshot().latency.count() < 100);
+    stage.widen(&peer);
+    assert_eq!((statuses(&peer.received()).len(), stage.shared.snapshot().latency.count()), (100, 100));
+}
+
+#[test]
 fn errors_that_end_a_connection_end_it_gently() {
     let mut stage = Stage::new(Limits::default());
     let peer = stage.connect();

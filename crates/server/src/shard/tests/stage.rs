@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::{ServerConfig, Shared, share};
@@ -31,6 +32,8 @@ pub(super) struct Wire {
     pub(super) finished: bool,
     /// The server has let go of it.
     pub(super) closed: bool,
+    /// How long bytes may be unacknowledged.
+    pub(super) unacknowledged_max: Option<Duration>,
 }
 
 /// The server's end.
@@ -75,6 +78,10 @@ impl Transport for End {
     fn finish(&mut self) -> io::Result<()> {
         self.0.borrow_mut().finished = true;
         Ok(())
+    }
+
+    fn expect_acknowledgements(&mut self, within: Duration) {
+        self.0.borrow_mut().unacknowledged_max = Some(within);
     }
 }
 
@@ -156,6 +163,7 @@ impl Stage {
             reset: false,
             finished: false,
             closed: false,
+            unacknowledged_max: None,
         };
         let wire = Rc::new(RefCell::new(wire));
         self.shard.adopt(End(Rc::clone(&wire)), Origin::new(0));

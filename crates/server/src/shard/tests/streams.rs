@@ -1,6 +1,7 @@
 //! Subscription streams.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::requests::{echo, listen, request};
 use super::stage::Stage;
@@ -31,6 +32,8 @@ fn a_stream_is_acknowledged_first() {
         \"io.modelcontextprotocol/subscriptionId\":1},\"notifications\":{\"toolsListChanged\":true}}}\n\n";
     assert_eq!(body, format!("{:08x}\r\n{event}\r\n", event.len()));
     assert_eq!(stage.shared.open_streams(), 1);
+    let within_ms = stage.shared.limits.write_stall_timeout_ms;
+    assert_eq!(peer.wire.borrow().unacknowledged_max, Some(Duration::from_millis(within_ms)));
     changed(&mut stage);
     assert_eq!(peer.received(), format!("{:08x}\r\n{CHANGED}\r\n", CHANGED.len()));
     stage.finish(&peer);
