@@ -14,6 +14,8 @@ use crate::sse::decode::Decoder;
 pub const ANSWER_MAX: usize = 16 * 1024 * 1024;
 /// Space that an answer keeps for the next one at most.
 const SPARE_MAX: usize = 64 * 1024;
+/// Bytes of a head that is known again at most.
+const KNOWN_HEAD_MAX: usize = 1_024;
 /// Requests of the server's that are kept at most until they are taken: more than one piece of a stream has.
 const QUESTIONS_MAX: usize = 4_096;
 /// How long to wait where a refusal does not say.
@@ -114,6 +116,8 @@ pub struct Answer {
     /// More of them came at once than are kept.
     asks_too_much: bool,
     record: Option<Box<Record>>,
+    /// The last head that came whole: those of one server are mostly alike, byte by byte, and say the same then.
+    last: Option<(Head, Vec<u8>)>,
 }
 
 /// Head and message of an answer, for those who want to know more.
@@ -141,6 +145,7 @@ impl Default for Answer {
             questions: Vec::new(),
             asks_too_much: false,
             record: None,
+            last: None,
         }
     }
 }
@@ -270,7 +275,7 @@ impl Answer {
     fn read_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, Broken> {
         let before = self.kept.len();
         let read = if before == 0 {
-            head::read(bytes)?
+            self.whole_head(bytes)?
         } else {
             self.kept.extend_from_slice(bytes);
             // A head that comes byte by byte is not parsed at each of them.
@@ -292,6 +297,21 @@ impl Answer {
             self.begin_body(head)?;
         }
         Ok(Some(length - before))
+    }
+
+    /// Reads a head, if it is not the one before.
+    fn whole_head(&mut self, bytes: &[u8]) -> Result<Option<(Head, usize)>, BadHead> {
+        if let Some((head, text)) = self.last.as_ref().filter(|(_, text)| bytes.starts_with(text)) {
+            return Ok(Some((*head, text.len())));
+        }
+        let read = head::read(bytes)?;
+        if let Some((head, length)) = read.filter(|(_, length)| *length <= KNOWN_HEAD_MAX) {
+            let (known, text) = self.last.get_or_insert_with(|| (head, Vec::with_capacity(length)));
+            *known = head;
+            text.clear();
+            text.extend_from_slice(&bytes[..length]);
+        }
+        Ok(read)
     }
 
     fn begin_body(&mut self, head: Head) -> Result<(), Broken> {

@@ -89,16 +89,17 @@ pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
     let mut found = Found::default();
     let mut is_repeated = false;
     scanner.object(|scanner, key| {
-        if key.is("result") {
+        let key = &*key.bytes();
+        if key == b"result" {
             is_repeated |= found.result.replace(outcome(scanner)?).is_some();
-        } else if key.is("id") {
+        } else if key == b"id" {
             is_repeated |= found.id.replace(id(scanner)?).is_some();
-        } else if key.is("jsonrpc") {
+        } else if key == b"jsonrpc" {
             found.version = scanner.text()?.is_some_and(|version| version.is("2.0"));
             return if found.version { Ok(()) } else { Err(JsonError::Syntax) };
-        } else if key.is("error") {
+        } else if key == b"error" {
             is_repeated |= found.error.replace(error(scanner)?).is_some();
-        } else if key.is("method") {
+        } else if key == b"method" {
             found.is_call = scanner.text()?.is_some();
         } else {
             scanner.skip()?;

@@ -77,9 +77,9 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// Where there is none.
     pub fn value(&mut self) -> Result<&'a str, JsonError> {
-        self.peek();
+        let first = self.peek();
         let start = self.at;
-        self.skip()?;
+        self.skip_from(first)?;
         Ok(&self.text[start..self.at])
     }
 
@@ -88,10 +88,16 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// Where there is none.
     pub fn skip(&mut self) -> Result<(), JsonError> {
-        match self.peek() {
-            Some(b'"') => self.string().map(drop),
-            Some(b'{') => self.object(|scanner, _| scanner.skip()),
-            Some(b'[') => self.array(Self::skip),
+        let first = self.peek();
+        self.skip_from(first)
+    }
+
+    /// Takes any value, of which this is the first byte.
+    fn skip_from(&mut self, first: Option<u8>) -> Result<(), JsonError> {
+        match first {
+            Some(b'"') => self.string_here().map(drop),
+            Some(b'{') => self.object_here(|scanner, _| scanner.skip()),
+            Some(b'[') => self.array_here(Self::skip),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word(b"true"),
             Some(b'f') => self.word(b"false"),
@@ -106,14 +112,21 @@ impl<'a> Scanner<'a> {
     /// Where there is none, or `member` fails.
     pub fn object(
         &mut self,
+        member: impl FnMut(&mut Self, Text<'a>) -> Result<(), JsonError>,
+    ) -> Result<(), JsonError> {
+        if self.peek() == Some(b'{') { self.object_here(member) } else { Err(JsonError::Syntax) }
+    }
+
+    /// The same where its bracket is the next byte.
+    fn object_here(
+        &mut self,
         mut member: impl FnMut(&mut Self, Text<'a>) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
-        self.enter(b'{')?;
+        self.enter()?;
         if self.peek() == Some(b'}') {
             return self.leave();
         }
         loop {
-            self.peek();
             let key = self.string()?;
             self.take(b':')?;
             member(self, key)?;
@@ -129,8 +142,13 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// Where there is none, or `element` fails.
-    pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
-        self.enter(b'[')?;
+    pub fn array(&mut self, element: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
+        if self.peek() == Some(b'[') { self.array_here(element) } else { Err(JsonError::Syntax) }
+    }
+
+    /// The same where its bracket is the next byte.
+    fn array_here(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<(), JsonError> {
+        self.enter()?;
         if self.peek() == Some(b']') {
             return self.leave();
         }
@@ -144,8 +162,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn enter(&mut self, bracket: u8) -> Result<(), JsonError> {
-        self.take(bracket)?;
+    fn enter(&mut self) -> Result<(), JsonError> {
+        self.at += 1;
         self.depth += 1;
         if self.depth > self.depth_max { Err(JsonError::TooDeep) } else { Ok(()) }
     }
@@ -161,10 +179,10 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// Where there is none.
     pub fn text(&mut self) -> Result<Option<Text<'a>>, JsonError> {
-        if self.peek() == Some(b'"') {
-            return self.string().map(Some);
+        match self.peek() {
+            Some(b'"') => self.string_here().map(Some),
+            first => self.skip_from(first).map(|()| None),
         }
-        self.skip().map(|()| None)
     }
 
     /// Takes a string.
@@ -173,7 +191,13 @@ impl<'a> Scanner<'a> {
     /// Where there is none, or an escape in it is broken.
     #[inline]
     pub fn string(&mut self) -> Result<Text<'a>, JsonError> {
-        self.take(b'"')?;
+        if self.peek() == Some(b'"') { self.string_here() } else { Err(JsonError::Syntax) }
+    }
+
+    /// The same where its quote is the next byte.
+    #[inline]
+    fn string_here(&mut self) -> Result<Text<'a>, JsonError> {
+        self.at += 1;
         let bytes = self.bytes();
         let start = self.at;
         let end = plain_end(bytes, start);

@@ -29,6 +29,12 @@ impl<'a> Text<'a> {
         if self.escaped { self.unescaped().unwrap_or_default().into() } else { Cow::Borrowed(self.written()) }
     }
 
+    /// The same as bytes, for what is compared with many.
+    #[inline]
+    pub fn bytes(&self) -> Cow<'a, [u8]> {
+        if self.escaped { self.decode().into_owned().into_bytes().into() } else { Cow::Borrowed(self.raw) }
+    }
+
     /// None where it has a lone surrogate: the scanner has checked all else.
     #[cold]
     fn unescaped(&self) -> Option<String> {

@@ -239,16 +239,17 @@ pub fn split_batch<'a>(body: &'a [u8], limits: &MessageLimits, max: usize) -> Re
 
 impl<'a> Reading<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>) -> Result<(), JsonError> {
-        if key.is("jsonrpc") {
+        let key = &*key.bytes();
+        if key == b"jsonrpc" {
             self.seen.mark(Key::Jsonrpc);
             self.version = Some(scanner.value()?);
-        } else if key.is("id") {
+        } else if key == b"id" {
             self.seen.mark(Key::Id);
             self.id = Some(scanner.value()?);
-        } else if key.is("method") {
+        } else if key == b"method" {
             self.seen.mark(Key::Method);
             self.method_text = scanner.text()?;
-        } else if key.is("params") {
+        } else if key == b"params" {
             self.seen.mark(Key::Params);
             if scanner.peek() == Some(b'{') {
                 let (params, seen) = (&mut self.params, &mut self.seen);
@@ -258,7 +259,7 @@ impl<'a> Reading<'a> {
                 scanner.skip()?;
             }
         } else {
-            self.responds |= key.is("result") || key.is("error");
+            self.responds |= key == b"result" || key == b"error";
             scanner.skip()?;
         }
         Ok(())
@@ -292,62 +293,63 @@ impl<'a> Reading<'a> {
 
 impl<'a> Params<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
-        if key.is("name") {
+        let key = &*key.bytes();
+        if key == b"name" {
             seen.mark(Key::Name);
             self.name = scanner.text()?;
-        } else if key.is("arguments") {
+        } else if key == b"arguments" {
             seen.mark(Key::Arguments);
             self.arguments = Some(scanner.value()?);
-        } else if key.is("_meta") {
+        } else if key == b"_meta" {
             seen.mark(Key::Meta);
             if scanner.peek() == Some(b'{') {
                 let meta = &mut self.meta;
                 return scanner.object(|scanner, key| meta.member(scanner, key, seen));
             }
             scanner.skip()?;
-        } else if key.is("uri") {
+        } else if key == b"uri" {
             seen.mark(Key::Uri);
             self.uri = scanner.text()?;
-        } else if key.is("cursor") {
+        } else if key == b"cursor" {
             seen.mark(Key::Cursor);
             self.cursor = Some(scanner.value()?);
-        } else if key.is("notifications") {
+        } else if key == b"notifications" {
             seen.mark(Key::Notifications);
             self.notifications = Some(scanner.value()?);
-        } else if key.is("taskId") {
+        } else if key == b"taskId" {
             seen.mark(Key::TaskId);
             self.task_id = scanner.text()?;
-        } else if key.is("protocolVersion") {
+        } else if key == b"protocolVersion" {
             seen.mark(Key::ProtocolVersion);
             self.protocol_version = scanner.text()?;
-        } else if key.is("inputResponses") {
+        } else if key == b"inputResponses" {
             seen.mark(Key::InputResponses);
             self.input_responses = Some(scanner.value()?);
-        } else if key.is("requestState") {
+        } else if key == b"requestState" {
             seen.mark(Key::RequestState);
             self.request_state = Some(scanner.value()?);
-        } else if key.is("ref") {
+        } else if key == b"ref" {
             seen.mark(Key::Reference);
             self.reference = Some(scanner.value()?);
-        } else if key.is("argument") {
+        } else if key == b"argument" {
             seen.mark(Key::Argument);
             self.argument = Some(scanner.value()?);
-        } else if key.is("context") {
+        } else if key == b"context" {
             seen.mark(Key::Context);
             self.context = Some(scanner.value()?);
-        } else if key.is("capabilities") {
+        } else if key == b"capabilities" {
             seen.mark(Key::Capabilities);
             self.capabilities = Some(scanner.value()?);
-        } else if key.is("requestId") {
+        } else if key == b"requestId" {
             seen.mark(Key::RequestId);
             self.request_id = Some(scanner.value()?);
-        } else if key.is("level") {
+        } else if key == b"level" {
             seen.mark(Key::Level);
             self.level = scanner.text()?;
-        } else if key.is("operation") {
+        } else if key == b"operation" {
             seen.mark(Key::Operation);
             self.operation = scanner.text()?;
-        } else if key.is("settle") {
+        } else if key == b"settle" {
             seen.mark(Key::Settle);
             self.settle = Some(scanner.value()?);
         } else {
@@ -359,30 +361,31 @@ impl<'a> Params<'a> {
 
 impl<'a> Meta<'a> {
     fn member(&mut self, scanner: &mut Scanner<'a>, key: Text<'a>, seen: &mut Seen) -> Result<(), JsonError> {
-        if key.is(meta::PROTOCOL_VERSION) {
+        let key = &*key.bytes();
+        if key == meta::PROTOCOL_VERSION.as_bytes() {
             seen.mark(Key::MetaProtocolVersion);
             self.protocol_version = scanner.text()?;
-        } else if key.is(meta::CLIENT_CAPABILITIES) {
+        } else if key == meta::CLIENT_CAPABILITIES.as_bytes() {
             seen.mark(Key::MetaClientCapabilities);
             let capabilities = scanner.value()?;
             self.has_client_capabilities = capabilities.starts_with('{');
             self.client_capabilities = Some(capabilities);
-        } else if key.is(meta::PROGRESS_TOKEN) {
+        } else if key == meta::PROGRESS_TOKEN.as_bytes() {
             seen.mark(Key::MetaProgressToken);
             self.progress_token = Some(scanner.value()?).filter(|token| is_id(token, PROGRESS_TOKEN_BYTES_MAX));
-        } else if key.is(meta::LOG_LEVEL) {
+        } else if key == meta::LOG_LEVEL.as_bytes() {
             seen.mark(Key::MetaLogLevel);
             self.log_level = scanner.text()?;
-        } else if key.is(operation::META) {
+        } else if key == operation::META.as_bytes() {
             seen.mark(Key::MetaOperation);
             self.operation = Some(scanner.value()?);
-        } else if key.is(operation::ATTEMPT) {
+        } else if key == operation::ATTEMPT.as_bytes() {
             seen.mark(Key::MetaAttempt);
             self.is_retry = scanner.value()?.parse::<u32>().is_ok_and(|attempt| attempt > 1);
-        } else if key.is(meta::TRACEPARENT) {
+        } else if key == meta::TRACEPARENT.as_bytes() {
             seen.mark(Key::MetaTraceparent);
             self.traceparent = scanner.text()?;
-        } else if key.is(meta::TRACESTATE) {
+        } else if key == meta::TRACESTATE.as_bytes() {
             seen.mark(Key::MetaTracestate);
             self.tracestate = scanner.text()?;
         } else {

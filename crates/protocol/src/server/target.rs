@@ -59,11 +59,22 @@ pub(super) fn is_host(text: &[u8]) -> bool {
             Some(colon) => (&text[..colon], &text[colon + 1..]),
         }
     };
-    !host.is_empty() && host.iter().copied().all(is_host_byte) && is_port(port)
+    !host.is_empty() && host.iter().all(|byte| HOST_BYTES[usize::from(*byte)]) && is_port(port)
 }
 
+/// Looked up: every request has a Host.
+const HOST_BYTES: [bool; 256] = {
+    let mut is_in = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_in[byte] = is_host_byte(byte as u8);
+        byte += 1;
+    }
+    is_in
+};
+
 /// RFC 3986, 3.2.2: `unreserved` and `sub-delims`, but no comma, by which some readers split.
-fn is_host_byte(byte: u8) -> bool {
+const fn is_host_byte(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&'..=b'+' | b'-' | b'.' | b';' | b'=' | b'_' | b'~') || byte.is_ascii_alphanumeric()
 }
 

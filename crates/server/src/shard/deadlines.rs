@@ -29,6 +29,9 @@ impl<N: Net> Shard<N> {
 
     /// Looks at all whose moment has come.
     pub(crate) fn tick(&mut self) {
+        if self.now_ns < self.wheel.next_tick_ns() {
+            return;
+        }
         let mut fired = std::mem::take(&mut self.fired);
         while self.wheel.turn(&mut self.table, self.now_ns, &mut fired) {}
         for key in fired.drain(..) {

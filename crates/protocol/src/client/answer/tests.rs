@@ -258,6 +258,18 @@ fn answers() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn what_was_read_before_changes_nothing(texts in proptest::collection::vec(answers(), 1..8)) {
+        let mut used = Answer::default();
+        for text in texts {
+            let mut fresh = Answer::default();
+            used.begin(ID);
+            fresh.begin(ID);
+            prop_assert_eq!(used.feed(text.as_bytes()), fresh.feed(text.as_bytes()));
+            prop_assert_eq!(used.head(), fresh.head());
+        }
+    }
+
+    #[test]
     fn any_split_gives_the_same(text in answers(), cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6), spoil in proptest::option::of((any::<prop::sample::Index>(), any::<u8>()))) {
         let mut bytes = text.into_bytes();
         if let Some((at, byte)) = spoil {
