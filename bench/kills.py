@@ -72,7 +72,7 @@ def main():
     print("| | limit | n | P50 | P90 | P99 | max | |")
     print("|---" * 8 + "|")
     marks = [
-        row(what, limit, [time for time in map(read, faults) if time is not None], len(faults))
+        row(what, limit, [time for time in map(read, faults) if time is not None], wanted)
         for what, read, limit in FIGURES[kind]
     ]
     lost = figure(report, "chaos", "replicas_lost_without_fault")

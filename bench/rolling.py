@@ -1,12 +1,16 @@
-"""Reads the runs of bench/rolling.sh: what was refused and cut by a rolling restart, and what it did to P99."""
+"""Reads the runs of bench/rolling.sh: what was refused and cut by a rolling restart, and what it did to P99.
+
+Exits with 99 where a request was not answered ok, or the median P99 rose by a fifth.
+"""
 import base64
 import json
 import statistics
 import sys
 import zlib
 
-work, pairs, what = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+work, pairs = sys.argv[1], int(sys.argv[2])
 LOST = {"refused": ("refused",), "cut": ("reset", "timed_out", "unsent_connection")}
+OK = "ok"
 
 
 def rows(folder):
@@ -80,20 +84,25 @@ def run(folder):
         for fate, count in row["fates"].items():
             fates[fate] = fates.get(fate, 0) + count
     figures = {name: sum(fates.get(fate, 0) for fate in of) for name, of in LOST.items()}
+    others = {fate: count for fate, count in fates.items() if count and fate != OK and not any(fate in of for of in LOST.values())}
+    figures["others"] = ", ".join(f"{count} {fate}" for fate, count in others.items()) or "0"
     first = fault["injected_us"] // 1_000_000
     whole = [row["latency"] for row in load if row.get("latency") and row["second"] >= first]
     return {**figures, "lost": lost, "took": (ends_us - fault["injected_us"]) / 1e6, "p99": quantile(whole, 0.99)}
 
 
-print(f"# Rolling restart under load\n\n{pairs} interleaved pairs: {what}.\n")
-print("| pair | restarts took | refused | cut | connections lost | P99 with | P99 without | ratio |")
-print("|---|---|---|---|---|---|---|---|")
-ratios = []
+print("| pair | restarts took | refused | cut | else not ok, with / without | connections lost | P99 with | P99 without | ratio |")
+print("|---|---|---|---|---|---|---|---|---|")
+ratios, is_whole = [], True
 for pair in range(1, pairs + 1):
     with_, without = run(f"{work}/with-{pair}"), run(f"{work}/without-{pair}")
     ratios.append(with_["p99"] / without["p99"])
+    is_whole &= (with_["refused"], with_["cut"], with_["others"]) == (0, 0, "0")
     print(
-        f"| {pair} | {with_['took']:.1f} s | {with_['refused']} | {with_['cut']} | {with_['lost']} "
+        f"| {pair} | {with_['took']:.1f} s | {with_['refused']} | {with_['cut']} | {with_['others']} / {without['others']} | {with_['lost']} "
         f"| {with_['p99']:.2f} ms | {without['p99']:.2f} ms | {ratios[-1]:.3f} |"
     )
 print(f"\nP99 with over without: median {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}.")
+is_kept = is_whole and statistics.median(ratios) < 1.2
+print("\nPASS." if is_kept else "\nFAIL: none may be refused or cut, and the median P99 may rise by less than a fifth.")
+sys.exit(0 if is_kept else 99)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a rolling restart of all replicas under load costs: interleaved pairs of runs with it and without, of the same length.
 # Prints, by pair, the requests refused and cut while replicas were restarted, the connections lost, and the P99 of the same
-# seconds with over without. Writes bench/results/rolling-DATE.md.
+# seconds with over without. Writes bench/results/rolling-DATE.md and exits with 99 where a request was refused, cut or else not
+# ok, or the median P99 rose by a fifth or more.
 #   bench/rolling.sh [PAIRS] [CONNECTIONS] [REQUESTS/S] [REPLICAS] [SECONDS]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,5 +42,15 @@ for pair in $(seq "$pairs"); do
   if [ $((pair % 2)) = 1 ]; then one with "$pair"; one without "$pair"; else one without "$pair"; one with "$pair"; fi
 done
 result=bench/results/rolling-$(date +%Y-%m-%d).md
-python3 bench/rolling.py "$work" "$pairs" "$connections connections, $rate requests/s, $replicas replicas, $seconds s" | tee "$result"
+code=0
+{
+  echo "# Rolling restart under load, $(date +%Y-%m-%d)"
+  echo
+  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by cluster and generator, Linux $(uname -r)." \
+    "$pairs interleaved pairs: $connections connections, $rate requests/s, $replicas replicas, $seconds s."
+  echo
+  python3 -B bench/rolling.py "$work" "$pairs" || code=$?
+} >"$result"
+cat "$result"
 echo "written to $result" >&2
+exit "$code"

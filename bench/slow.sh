@@ -88,6 +88,9 @@ cap_bytes = {"header": 16384, "body": 16384 + 65536, "reader": 3 * 65536}
 
 def p99(name):
     report = json.load(open(f"{work}/{name}/report.json"))
+    errors = next(one["estimate"] for one in report["checks"] if one["id"] == "sustained.error_rate_percent")
+    if errors != 0:
+        missed.append(f"{name}: {errors} % of the good traffic was not answered ok, and the P99 is that of the rest")
     for section in report["numbers"]:
         for figure in section["figures"]:
             if figure["name"] == "P99 Latency":

@@ -50,7 +50,9 @@ def run(row, bench):
         for figure in importlib.import_module(row.replace("-", "_")).measure(bench):
             bench.say(f"  {figure}")
             found.append(figure)
-    except CannotRun as why:
+    except Exception as error:
+        # What one row cannot do takes nothing from the others.
+        why = error if isinstance(error, CannotRun) else CannotRun(f"{type(error).__name__}: {error}")
         bench.say(f"  not measured: {why}")
         found.append(why)
     finally:

@@ -58,10 +58,19 @@ class Figure:
         return f"{self.name}: {middle}" + (f" (must {self.asked(self.must)})" if self.must else "")
 
 
-def ratios(name, ours, theirs, **more):
-    """By pair, since what disturbs the machine disturbs both of a pair."""
-    both = [(one, other) for one, other in zip(ours, theirs) if one is not None and other]
-    return Figure(name, [one / other for one, other in both], **{"form": "{:.2f}", **more})
+# Pairs from which a comparison is one.
+PAIRS_MIN = 5
+
+
+def ratios(name, ours, theirs, note="", **more):
+    """By pair, since what disturbs the machine disturbs both of a pair; says where they are too few, or too far apart."""
+    values = [one / other for one, other in zip(ours, theirs) if one is not None and other]
+    doubts = [note] if note else []
+    if len(values) < PAIRS_MIN:
+        doubts.append(f"fewer than {PAIRS_MIN} pairs")
+    if values and max(values) - min(values) > abs(statistics.median(values) - 1) / 2:
+        doubts.append("which of the two is more can't be told")
+    return Figure(name, values, **{"form": "{:.2f}", "note": "; ".join(doubts), **more})
 
 
 def page(described, rows, pairs, seconds):
