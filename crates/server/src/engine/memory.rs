@@ -57,6 +57,11 @@ impl MemoryWatch {
         self.pressure.store(own.max(group.unwrap_or(Pressure::None)) as u8, Ordering::Relaxed);
     }
 
+    #[cfg(test)]
+    pub(crate) fn press(&self, level: Pressure) {
+        self.pressure.store(level as u8, Ordering::Relaxed);
+    }
+
     /// True where so much is given up.
     pub(crate) fn is(&self, level: Pressure) -> bool {
         self.pressure.load(Ordering::Relaxed) >= level as u8

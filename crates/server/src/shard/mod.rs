@@ -86,6 +86,8 @@ pub(crate) struct Shard<N: Net> {
     drain: Option<Drain>,
     /// Refused connections that linger.
     lingering_refused: u64,
+    /// There was no memory left at the last tick.
+    is_starved: bool,
 }
 
 impl<N: Net> Shard<N> {
@@ -115,6 +117,7 @@ impl<N: Net> Shard<N> {
             date_due_ns: 0,
             drain: None,
             lingering_refused: 0,
+            is_starved: false,
             shared: Arc::clone(shared),
         }
     }
