@@ -133,8 +133,7 @@ impl Sessions {
             }
             Ok(response_value) if self.questions.take(session.id, &response_value) => Taken::Yes,
             Ok(_) => Taken::TooLong,
-            // It was read before: only a number that is too large for us can still be wrong.
-            Err(_) => Taken::Yes,
+            Err(_) => Taken::Unreadable,
         }
     }
 

@@ -70,6 +70,9 @@ fn a_call_asks_its_client_and_goes_on_with_the_answer() {
     let (_, others) = session(address, &json!({}));
     let foreign = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "decline"}});
     assert_eq!(respond(address, &others, &foreign).status, 202);
+    let too_large = answer.to_string().replace("\"Ada\"", "1e999");
+    let refused = Client::connect(address).ask(Texts(address).post(&headers, &too_large));
+    assert_eq!((refused.status, refused.code()), (400, -32_600), "it may answer again");
     assert_eq!(respond(address, &headers, &answer).status, 202);
     assert_eq!(message(&mut client)["method"], "notifications/message");
     let result = message(&mut client);
