@@ -77,7 +77,7 @@ limits! {
     write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress, or bytes of a stream that its client has not acknowledged. Later: close.";
     linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away.";
     linger_bytes_max = 65_536, "bytes", "How much of it is thrown away at most.";
-    linger_connections_max = 256, "connections", "Refused connections above connections_max that may linger at once.";
+    linger_connections_max = 256, "connections", "Refused connections that may linger at once, spread over the shards; also bounded by a quarter of the descriptors beside connections_max.";
     workers = 50, "workers", "Queued tool calls that run at once.";
     worker_threads = 2, "threads", "Threads that run asynchronous tools; blocking ones have as many of their own.";
     queue_max = 500, "calls", "Queued tool calls that wait for a worker. Above it: 503 with Retry-After, not executed.";

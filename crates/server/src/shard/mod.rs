@@ -138,7 +138,7 @@ impl<N: Net> Shard<N> {
     /// Tells a connection that it is one too many, and ends it.
     pub(crate) fn refuse(&mut self, stream: N::Stream, origin: Origin) {
         self.counters.refused.add(1);
-        if self.lingering_refused >= self.shared.limits.linger_connections_max {
+        if self.lingering_refused >= self.shared.refused_max {
             return;
         }
         let Some(key) = self.put(stream, origin) else { return };
