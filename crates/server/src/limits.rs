@@ -104,7 +104,7 @@ limits! {
     replay_stream_events_max = 256, "events", "Events that are kept of one of them. Above it: the oldest is dropped, and who comes back is told so.";
     replay_stream_bytes_max = 262_144, "bytes", "What is kept of one of them. Above it: likewise; an answer that is longer can't be fetched again (410).";
     replay_age_ms = 60_000, "ms", "How long one is kept after its end. Later: 410.";
-    tasks_max = 4_096, "tasks", "Calls of one process that have become tasks and are not forgotten yet. Above it: 503 with Retry-After.";
+    tasks_max = 4_096, "tasks", "Calls of one process that have become tasks and are not forgotten yet. Above it the oldest one that has ended and was asked after is forgotten; where there is none: 503 with Retry-After. One principal may have half: 429.";
     tasks_bytes_max = 67_108_864, "bytes", "Results of all of them. Above it: likewise.";
     task_lifetime_ms = 300_000, "ms", "From a task's beginning until it is forgotten; what runs longer is ended.";
     task_poll_ms = 500, "ms", "How often clients are told to ask after a task.";
