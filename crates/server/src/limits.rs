@@ -84,6 +84,7 @@ limits! {
     queue_min = 1, "calls", "Calls that may wait however long they take.";
     queue_wait_max_ms = 30_000, "ms", "How long a new call may be expected to wait, by what calls have taken lately. Above it: 503 as well, though the queue is not full.";
     call_timeout_ms = 120_000, "ms", "A queued tool call, waiting included. Later: 504.";
+    question_wait_ms = 60_000, "ms", "How long a call or a task keeps its worker while its client does not answer what it was asked. Later: an error.";
     retry_after_min_ms = 250, "ms", "Shortest time that a refused client is asked to wait, before jitter.";
     retry_after_max_ms = 10_000, "ms", "Longest time that a refused client is asked to wait, before jitter.";
     call_messages_max = 10_000, "messages", "Progress and log messages of one call. Above it: they are left out.";

@@ -157,12 +157,14 @@ async fn rounds(job: &Job, mut context: JobContext) -> End {
         let Ok(future) = started else { return End::Panicked };
         let end = guarded(future).await.unwrap_or(End::Panicked);
         let Some(ask) = end.asks() else { return end };
-        let inputs = match (&job.task, &job.entry) {
-            (Some(task), _) if asking::can_be_asked(job, ask) => Some(task.ask(ask.requests()).await),
-            (None, Some(entry)) => asking::ask(job, entry, ask, &context.notes).await,
-            _ => None,
+        let asked = async {
+            match (&job.task, &job.entry) {
+                (Some(task), _) if asking::can_be_asked(job, ask) => Some(task.ask(ask.requests()).await),
+                (None, Some(entry)) => asking::ask(job, entry, ask, &context.notes).await,
+                _ => None,
+            }
         };
-        match inputs {
+        match tokio::time::timeout(job.questions.patience, asked).await.ok().flatten() {
             Some(inputs) => context.caller = Arc::new(job.caller.in_next_round(inputs, ask.state())),
             None => return end,
         }
