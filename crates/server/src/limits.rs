@@ -77,13 +77,14 @@ limits! {
     write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress, or bytes of a stream that its client has not acknowledged. Later: close.";
     linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away.";
     linger_bytes_max = 65_536, "bytes", "How much of it is thrown away at most.";
-    linger_connections_max = 256, "connections", "Refused connections above connections_max that may linger at once.";
+    linger_connections_max = 256, "connections", "Refused connections that may linger at once, spread over the shards; also bounded by a quarter of the descriptors beside connections_max.";
     workers = 50, "workers", "Queued tool calls that run at once.";
     worker_threads = 2, "threads", "Threads that run asynchronous tools; blocking ones have as many of their own.";
     queue_max = 500, "calls", "Queued tool calls that wait for a worker. Above it: 503 with Retry-After, not executed.";
     queue_min = 1, "calls", "Calls that may wait however long they take.";
     queue_wait_max_ms = 30_000, "ms", "How long a new call may be expected to wait, by what calls have taken lately. Above it: 503 as well, though the queue is not full.";
     call_timeout_ms = 120_000, "ms", "A queued tool call, waiting included. Later: 504.";
+    question_wait_ms = 60_000, "ms", "How long a call or a task keeps its worker while its client does not answer what it was asked. Later: an error.";
     retry_after_min_ms = 250, "ms", "Shortest time that a refused client is asked to wait, before jitter.";
     retry_after_max_ms = 10_000, "ms", "Longest time that a refused client is asked to wait, before jitter.";
     call_messages_max = 10_000, "messages", "Progress and log messages of one call. Above it: they are left out.";
@@ -104,7 +105,7 @@ limits! {
     replay_stream_events_max = 256, "events", "Events that are kept of one of them. Above it: the oldest is dropped, and who comes back is told so.";
     replay_stream_bytes_max = 262_144, "bytes", "What is kept of one of them. Above it: likewise; an answer that is longer can't be fetched again (410).";
     replay_age_ms = 60_000, "ms", "How long one is kept after its end. Later: 410.";
-    tasks_max = 4_096, "tasks", "Calls of one process that have become tasks and are not forgotten yet. Above it: 503 with Retry-After.";
+    tasks_max = 4_096, "tasks", "Calls of one process that have become tasks and are not forgotten yet. Above it the oldest one that has ended and was asked after is forgotten; where there is none: 503 with Retry-After. One principal may have half: 429.";
     tasks_bytes_max = 67_108_864, "bytes", "Results of all of them. Above it: likewise.";
     task_lifetime_ms = 300_000, "ms", "From a task's beginning until it is forgotten; what runs longer is ended.";
     task_poll_ms = 500, "ms", "How often clients are told to ask after a task.";

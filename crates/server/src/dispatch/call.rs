@@ -103,10 +103,10 @@ impl Dispatcher {
             Err(why) => return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, why)),
         };
         let cancellation = Cancellation::default();
-        let task = if as_task { self.shared.tasks.begin(&cancellation, self.principal_name()) } else { None };
-        if as_task && task.is_none() {
-            return self.overloaded(message, self.shared.limits.retry_after_max_ms);
-        }
+        let task = match as_task.then(|| self.begin_task(message, &cancellation)).transpose() {
+            Ok(task) => task,
+            Err(refused) => return refused,
+        };
         let patience_ms =
             if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
         let (session, batch) = (self.current.session, self.current.batch.clone());

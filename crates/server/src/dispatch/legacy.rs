@@ -121,6 +121,11 @@ impl Dispatcher {
                         let error = RpcError::new(code::INVALID_REQUEST, "the response is too long for a cluster");
                         self.refuse_session(Method::Notification, &(413, error, None), closes, out);
                     }
+                    Taken::Unreadable => {
+                        let why = "a number in the response is too large, or it has too many levels";
+                        let error = RpcError::new(code::INVALID_REQUEST, why);
+                        self.refuse_session(Method::Notification, &(400, error, None), closes, out);
+                    }
                 }
             }
         }

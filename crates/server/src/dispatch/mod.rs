@@ -45,6 +45,12 @@ use reply::Dates;
 use route::{ALLOW_ANY, Page, Route, route};
 pub(crate) use sessions::RETRY_MS;
 
+/// A body that is no longer is short, bytes: what is critical has no more.
+const SHORT_BODY: u64 = 16 * 1_024;
+/// Of a body that is not waited for.
+pub(crate) const NO_ROOM: Refusal = Refusal::closing(503, "this server is short of memory: try again later");
+pub(crate) const TOO_SLOW: Refusal = Refusal::closing(408, "the request did not come in time");
+
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker {
@@ -175,10 +181,15 @@ impl Dispatcher {
         };
         let after_head = &bytes[head.length..];
         match (route, head.body) {
-            (Route::Mcp, Body::Length(length)) if (after_head.len() as u64) < length => Step::More {
-                need: Some(head.length + length as usize),
-                expects_continue: head.expects_continue && after_head.is_empty(),
-            },
+            (Route::Mcp, Body::Length(length)) if (after_head.len() as u64) < length => {
+                if self.has_no_room_for(length) {
+                    return self.give_up(&NO_ROOM, out);
+                }
+                Step::More {
+                    need: Some(head.length + length as usize),
+                    expects_continue: head.expects_continue && after_head.is_empty(),
+                }
+            }
             (Route::Mcp, Body::Length(length)) => {
                 let used = head.length + length as usize;
                 self.message(head, &after_head[..length as usize], used, asker, out)
@@ -200,8 +211,7 @@ impl Dispatcher {
                 if self.shared.gate.is_some()
                     && let Err(refusal) = self.let_in(&head, &Route::Mcp, asker)
                 {
-                    self.refuse(out, &refusal, None, true);
-                    return Step::Answered { used: 0, left: 0, closes: true };
+                    return self.give_up(&refusal, out);
                 }
                 self.message(&head, body, 0, asker, out)
             }
@@ -219,7 +229,12 @@ impl Dispatcher {
             ChunkError::TooLarge => Refusal::closing(413, "the body is larger than this server takes"),
             ChunkError::Trailers => Refusal::closing(431, "the trailer fields are too long or too many"),
         };
-        self.refuse(out, &refusal, None, true);
+        self.give_up(&refusal, out)
+    }
+
+    /// Refuses a request whose end is not waited for, and ends its connection.
+    pub(crate) fn give_up(&mut self, refusal: &Refusal, out: &mut Vec<u8>) -> Step {
+        self.refuse(out, refusal, None, true);
         Step::Answered { used: 0, left: 0, closes: true }
     }
 
@@ -250,6 +265,7 @@ impl Dispatcher {
         decoded.clear();
         let step = match decode(&mut decoder, bytes, |data| decoded.extend_from_slice(data)) {
             Ok(Some(used)) => self.message(head, &decoded, head.length + used, asker, out),
+            Ok(None) if self.has_no_room_for(u64::MAX) => self.give_up(&NO_ROOM, out),
             Ok(None) => Step::Upload {
                 decoder,
                 head_length: head.length,
@@ -307,6 +323,11 @@ impl Dispatcher {
     /// True where no session and no stream is to be begun, for lack of room or of memory.
     fn is_pressed(&self) -> bool {
         self.is_short_of(Pressure::NothingLasting) || self.shared.queue.is_pressed()
+    }
+
+    /// True where a body of this length is not waited for, for lack of memory. Whether it is critical nobody knows yet.
+    fn has_no_room_for(&self, length: u64) -> bool {
+        self.is_short_of(if length > SHORT_BODY { Pressure::CriticalOnly } else { Pressure::NoConnections })
     }
 
     /// True where so much is given up for lack of memory, which is counted.

@@ -133,11 +133,6 @@ impl Dispatcher {
         out.len() - self.body.len()
     }
 
-    /// Refuses a request that did not come in time.
-    pub(crate) fn too_slow(&mut self, out: &mut Vec<u8>) {
-        self.refuse(out, &Refusal::closing(408, "the request did not come in time"), None, true);
-    }
-
     /// Refuses a connection above the limit.
     pub(crate) fn too_many(&mut self, out: &mut Vec<u8>) {
         let retry_after_ms = self.retry_after(0);

@@ -1,5 +1,7 @@
 //! Tasks: which calls become one, and what clients ask of them.
 
+use std::sync::Arc;
+
 use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
 use erlmcp_protocol::server::{Head, Message};
@@ -10,8 +12,8 @@ use super::mcp::{Handled, id};
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
 use crate::metrics::counters::{Method, Outcome};
-use crate::tasks::{EXTENSION, Task};
-use crate::tools::{TaskSupport, has_capability};
+use crate::tasks::{EXTENSION, NoPlace, Task};
+use crate::tools::{Cancellation, TaskSupport, has_capability};
 
 impl Dispatcher {
     /// True where a call of a tool becomes a task. The client declares in each request whether it knows what that is.
@@ -25,6 +27,18 @@ impl Dispatcher {
             (TaskSupport::Required | TaskSupport::AfterQuestions, false) => Err(lacks_tasks()),
             (_, false) => Ok(false),
         }
+    }
+
+    /// The task that a call becomes; else its refusal.
+    pub(super) fn begin_task(
+        &mut self,
+        message: &Message<'_>,
+        cancellation: &Cancellation,
+    ) -> Result<Arc<Task>, Handled> {
+        self.shared.tasks.begin(cancellation, self.principal_name()).map_err(|why| match why {
+            NoPlace::Full => self.overloaded(message, self.shared.limits.retry_after_max_ms),
+            NoPlace::HasItsShare => self.quota_used_up(message.id),
+        })
     }
 
     /// Makes the beginning of a task the answer.

@@ -50,11 +50,21 @@ impl MemoryWatch {
         self.group.as_ref().map_or(self.cap, |group| group.cap.min(self.cap))
     }
 
-    /// Called every tenth of a second. What cannot be read presses on nobody.
+    /// Called every tenth of a second. Where nothing can be read, all is as before; a group that has gone presses on nobody.
     pub(crate) fn look(&self) {
-        let own = Pressure::of(own_bytes().unwrap_or(0), self.cap);
+        self.look_at(own_bytes());
+    }
+
+    fn look_at(&self, own_bytes: Option<u64>) {
+        let Some(own_bytes) = own_bytes else { return };
+        let own = Pressure::of(own_bytes, self.cap);
         let group = self.group.as_ref().and_then(|group| Some(Pressure::of(group.used()?, group.cap)));
         self.pressure.store(own.max(group.unwrap_or(Pressure::None)) as u8, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn press(&self, level: Pressure) {
+        self.pressure.store(level as u8, Ordering::Relaxed);
     }
 
     /// True where so much is given up.
@@ -152,6 +162,8 @@ mod tests {
         let tight = MemoryWatch { group: Option::None, ..MemoryWatch::new(own_bytes().expect("it can be read") / 2) };
         tight.look();
         assert!(tight.is(Pressure::NoConnections) && tight.pressure() == 4);
+        tight.look_at(Option::None);
+        assert_eq!(tight.pressure(), 4, "without a descriptor nobody can see that there is more");
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) memory: MemoryWatch,
     /// As the limit has it, or as the descriptors allow.
     pub(crate) connections_max: u64,
+    /// Refused connections that may linger on a shard at once.
+    pub(crate) refused_max: u64,
     pub(crate) started_ns: u64,
     pub(crate) started_unix_ns: u64,
 }

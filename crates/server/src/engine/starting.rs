@@ -157,6 +157,8 @@ pub(crate) fn share(
     clock: Clock,
 ) -> Shared {
     let limits = config.limits;
+    let (descriptors, shards) = (raise_descriptor_limit(), mailboxes.len() as u64);
+    let connections_max = limits.connections_max.min(descriptors.saturating_sub(limits.descriptors_reserved));
     let (started_ns, started_unix_ns) = (clock.now_ns(), clock.unix_ns());
     let counters = mailboxes.iter().map(|_| {
         let counters = Arc::<crate::metrics::counters::ShardCounters>::default();
@@ -198,15 +200,19 @@ pub(crate) fn share(
         heir: Mutex::new(None),
         has_heir: AtomicBool::new(false),
         pages: Mutex::new(None),
-        connections_max: limits
-            .connections_max
-            .min(raise_descriptor_limit().saturating_sub(limits.descriptors_reserved)),
+        connections_max,
+        refused_max: refused_max(&limits, descriptors.saturating_sub(connections_max), shards),
         stalls: Stalls::new(limits.shard_stall_max_ms),
         memory: MemoryWatch::new(limits.memory_max_bytes),
         started_ns,
         started_unix_ns,
         limits,
     }
+}
+
+/// How many refused connections may linger on a shard. They take `spare` descriptors, which are there for other things.
+fn refused_max(limits: &Limits, spare: u64, shards: u64) -> u64 {
+    (limits.linger_connections_max.min(spare / 4) / shards.max(1)).max(1)
 }
 
 /// Raises this process's soft limit of descriptors to the hard one; the limit that then holds.
@@ -285,4 +291,17 @@ fn each_second(
         }
     };
     std::thread::Builder::new().name(name.into()).spawn(run).map_err(system("threads")).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_connections_leave_the_reserve_to_others() {
+        let limits = Limits::default();
+        let spares = [(64, 1), (64, 4), (64, 100), (0, 1), (1_000_000, 1), (1_000_000, 2)];
+        let expected = [16, 4, 1, 1, 256, 128];
+        assert_eq!(spares.map(|(spare, shards)| refused_max(&limits, spare, shards)), expected);
+    }
 }

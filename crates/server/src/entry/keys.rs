@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::config::EntryError;
 use super::files::Watched;
+use super::tokens::{Hash, hash};
 use crate::clock::monotonic_ns;
 use crate::outgoing::fetch;
 
@@ -48,25 +49,33 @@ pub(super) struct Keys {
     /// The last look at the address failed.
     is_down: AtomicBool,
     is_wanted: AtomicBool,
-    /// Why the last look gave no keys; told of once.
-    trouble: Mutex<Option<String>>,
+    last: Mutex<Last>,
     /// When the address was last asked, ns.
     asked_ns: AtomicU64,
+}
+
+/// What the last looks gave.
+struct Last {
+    /// The document of the known keys.
+    document: Option<Hash>,
+    /// Why the last look gave no keys; told of once.
+    trouble: Option<String>,
 }
 
 impl Keys {
     pub(super) fn new(place: &str) -> Result<Self, EntryError> {
         let is_address = place.starts_with("http://") || place.starts_with("https://");
-        let (source, known) = if is_address {
-            (Source::Address(place.to_string()), Vec::new())
+        let (source, known, document) = if is_address {
+            (Source::Address(place.to_string()), Vec::new(), None)
         } else {
             let mut file = Watched::new(place.into());
-            let known = read(&file.read()?).ok_or_else(|| EntryError::Keys(place.to_string()))?;
-            (Source::File(Mutex::new(file)), known)
+            let text = file.read()?;
+            let known = read(&text).ok_or_else(|| EntryError::Keys(place.to_string()))?;
+            (Source::File(Mutex::new(file)), known, Some(hash(text.as_bytes())))
         };
         Ok(Self {
             place: place.to_string(),
-            trouble: Mutex::default(),
+            last: Mutex::new(Last { document, trouble: None }),
             is_down: AtomicBool::new(is_address),
             is_wanted: AtomicBool::new(is_address),
             source,
@@ -119,22 +128,29 @@ impl Keys {
         }
     }
 
-    /// Takes other keys; where there are none, those that are known stay.
+    /// Takes other keys; where there are none, those that are known stay. False where they are as before, so that nobody
+    /// can have all tokens checked anew by asking for a key that there is not.
     fn take(&self, text: Result<String, String>) -> bool {
-        let keys = text.and_then(|text| read(&text).ok_or_else(|| "there is no usable key in them".to_string()));
-        self.is_down.store(keys.is_err(), Ordering::Relaxed);
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = match keys {
-            Ok(keys) => keys,
+        let found = text.and_then(|text| match read(&text) {
+            Some(keys) => Ok((keys, hash(text.as_bytes()))),
+            None => Err("there is no usable key in them".to_string()),
+        });
+        self.is_down.store(found.is_err(), Ordering::Relaxed);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (keys, document) = match found {
+            Ok(found) => found,
             Err(why) => {
-                if trouble.as_ref() != Some(&why) {
+                if last.trouble.as_ref() != Some(&why) {
                     tracing::warn!("no keys of the issuer from {}: {why}; those that are known go on", self.place);
-                    *trouble = Some(why);
+                    last.trouble = Some(why);
                 }
                 return false;
             }
         };
-        *trouble = None;
+        last.trouble = None;
+        if last.document.replace(document) == Some(document) {
+            return false;
+        }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = keys;
         true
     }
@@ -172,11 +188,13 @@ mod tests {
         let keys = Keys::new(&path.to_string_lossy()).expect("one is good");
         std::fs::write(&path, "{").expect("a file");
         assert!(!keys.refresh());
-        let trouble = || keys.trouble.lock().expect("nobody panicked").clone();
+        let trouble = || keys.last.lock().expect("nobody panicked").trouble.clone();
         assert_eq!(trouble().as_deref(), Some("there is no usable key in them"));
         assert!(matches!(keys.find(Some("b")), Found::Key(_)));
         std::fs::write(&path, good).expect("a file");
-        assert!(keys.refresh() && trouble().is_none());
+        assert!(!keys.refresh() && trouble().is_none(), "they are as they were");
+        std::fs::write(&path, good.replace("\"b\"", "\"other\"")).expect("a file");
+        assert!(keys.refresh() && matches!(keys.find(Some("other")), Found::Key(_)));
         std::fs::remove_file(&path).expect("it was there");
     }
 

@@ -278,7 +278,7 @@ mod tests {
             deadline_ns: u64::MAX,
             answers: Arc::new(AnswerWriter::plain()),
             entry: None,
-            questions: Arc::new(Questions::new(0)),
+            questions: Arc::new(Questions::new(0, 1_000)),
             recorder: None,
             task: None,
             attempt: None,

@@ -208,8 +208,8 @@ pub(crate) fn render(job: &Job, end: End, clock: &Clock) -> Answer {
 fn ask_back(job: &Job, ask: &Ask, now_s: u64) -> Answer {
     let mut body = Vec::with_capacity(256);
     let missing: Vec<&str> = ask.needs().iter().copied().filter(|needed| !job.caller.has(needed)).collect();
-    let (status, outcome) = if job.answers.is_plain() {
-        // It was tried: see `asking`.
+    let (status, outcome) = if job.answers.is_plain() || (job.task.is_some() && missing.is_empty()) {
+        // It was tried: see `rounds`.
         let why = "this needs to ask the client something, which it can't be asked or did not answer";
         job.answers.error(&mut body, Some(&job.id), &RpcError::new(code::INTERNAL, why));
         (200, Outcome::RpcError)

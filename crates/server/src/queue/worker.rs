@@ -1,6 +1,8 @@
 //! The workers: a tokio runtime on which queued tools run.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use super::asking;
-use super::work::{Doing, End, render, without_tool};
+use super::work::{End, render, without_tool};
 use super::{Answer, Job, JobQueue, Notes};
 use crate::clock::Clock;
 use crate::engine::Notifier;
@@ -63,7 +65,8 @@ pub(super) async fn work(queue: Arc<JobQueue>, replica: u16, messages_max: u64, 
     while let Some(job) = queue.next().await {
         let began = queue.clock.now_ns();
         let notes = Notes::new(job.reply.clone(), job.recorder.clone(), messages_max);
-        let came = run(&job, replica, &notes, &notifier, &queue.clock).await;
+        let came = guarded(run(&job, replica, &notes, &notifier, &queue.clock)).await;
+        let came = came.unwrap_or_else(|| broken(&job, &queue.clock));
         let took = came.has_run.then(|| queue.clock.now_ns().saturating_sub(began));
         match (came.answer, &job.task) {
             (Some(answer), None) => notes.answer(answer, &queue.clock).await,
@@ -136,11 +139,13 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock:
 async fn run_once(job: &Job, context: JobContext, operation: Arc<Operation>) -> End {
     let cancellation = Cancellation::default();
     let context = JobContext { cancellation: cancellation.clone(), operation: Some(operation), ..context };
-    let end = tokio::time::timeout(context.remaining(), rounds(job, context)).await;
-    end.unwrap_or_else(|_| {
-        cancellation.cancel();
-        End::Late { executed: true }
-    })
+    match guarded(tokio::time::timeout(context.remaining(), rounds(job, context))).await {
+        Some(Ok(end)) => end,
+        late => {
+            cancellation.cancel();
+            late.map_or(End::Panicked, |_| End::Late { executed: true })
+        }
+    }
 }
 
 /// Runs the work. Of a task, and in a session of the older era, the client is asked in between, as often as it takes,
@@ -150,14 +155,16 @@ async fn rounds(job: &Job, mut context: JobContext) -> End {
         // Beginning is the tool's code too, and may panic.
         let started = catch_unwind(AssertUnwindSafe(|| job.work.start(context.clone(), &job.arguments)));
         let Ok(future) = started else { return End::Panicked };
-        let end = guarded(future).await;
+        let end = guarded(future).await.unwrap_or(End::Panicked);
         let Some(ask) = end.asks() else { return end };
-        let inputs = match (&job.task, &job.entry) {
-            (Some(task), _) if asking::can_be_asked(job, ask) => Some(task.ask(ask.requests()).await),
-            (None, Some(entry)) => asking::ask(job, entry, ask, &context.notes).await,
-            _ => None,
+        let asked = async {
+            match (&job.task, &job.entry) {
+                (Some(task), _) if asking::can_be_asked(job, ask) => Some(task.ask(ask.requests()).await),
+                (None, Some(entry)) => asking::ask(job, entry, ask, &context.notes).await,
+                _ => None,
+            }
         };
-        match inputs {
+        match tokio::time::timeout(job.questions.patience, asked).await.ok().flatten() {
             Some(inputs) => context.caller = Arc::new(job.caller.in_next_round(inputs, ask.state())),
             None => return end,
         }
@@ -165,14 +172,23 @@ async fn rounds(job: &Job, mut context: JobContext) -> End {
     End::AskedTooOften
 }
 
-/// Runs the tool to its end or its panic.
-async fn guarded(mut future: Doing) -> End {
-    std::future::poll_fn(move |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(end)) => Poll::Ready(end),
-        Err(_) => Poll::Ready(End::Panicked),
+/// Runs what has code of the tool in it; none where that has panicked, and be it in what it has dropped.
+async fn guarded<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(polled) => polled.map(Some),
+        Err(_) => Poll::Ready(None),
     })
     .await
+}
+
+/// What becomes of a call whose tool has panicked as it was broken off.
+fn broken(job: &Job, clock: &Clock) -> Came {
+    if job.cancellation.is_cancelled() {
+        return Came::short(unanswered(job));
+    }
+    job.cancellation.cancel();
+    Came::by(Some(render(job, End::Panicked, clock)))
 }
 
 /// What becomes of a cancelled call. In the older era its client may still hold the connection, which then gets an

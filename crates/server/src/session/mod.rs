@@ -96,7 +96,7 @@ impl Sessions {
             revoked: RwLock::new(Revoked::new(limits.sessions_revoked_max)),
             lifetime_s: (limits.session_lifetime_ms / 1_000).max(1),
             calls: Arc::default(),
-            questions: Arc::new(Questions::new(own)),
+            questions: Arc::new(Questions::new(own, limits.question_wait_ms)),
             streams: Arc::new(Streams::new(origin)),
             replays: Arc::new(Replays::new(origin, limits)),
             held: Held::new(limits.sessions_held_max, limits.stream_resources_max),
@@ -133,8 +133,7 @@ impl Sessions {
             }
             Ok(response_value) if self.questions.take(session.id, &response_value) => Taken::Yes,
             Ok(_) => Taken::TooLong,
-            // It was read before: only a number that is too large for us can still be wrong.
-            Err(_) => Taken::Yes,
+            Err(_) => Taken::Unreadable,
         }
     }
 

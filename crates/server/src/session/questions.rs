@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -17,11 +18,14 @@ pub(crate) struct Questions {
     /// Tells the ids of this process from those of others and of its own lives before.
     own: u64,
     last: AtomicU64,
+    /// How long an answer is waited for, also of a task's client.
+    pub(crate) patience: Duration,
 }
 
 impl Questions {
-    pub(crate) fn new(own: u64) -> Self {
-        Self { open: Mutex::default(), own, last: AtomicU64::new(0) }
+    pub(crate) fn new(own: u64, wait_ms: u64) -> Self {
+        let patience = Duration::from_millis(wait_ms);
+        Self { open: Mutex::default(), own, last: AtomicU64::new(0), patience }
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Key, oneshot::Sender<Value>>> {
@@ -84,7 +88,7 @@ mod tests {
     fn an_answer_finds_its_question_and_no_other() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
         runtime.block_on(async {
-            let questions = Arc::new(Questions::new(7));
+            let questions = Arc::new(Questions::new(7, 1_000));
             let (first, second) = (questions.begin(1), questions.begin(1));
             let good = json!({"id": first.id(), "result": {"a": 1}});
             assert!(!questions.take(2, &good), "of another session");

@@ -36,4 +36,6 @@ pub(crate) enum Taken {
     /// There is no room for it.
     Busy,
     TooLong,
+    /// It has a number that is too large for us, or more levels.
+    Unreadable,
 }

@@ -3,9 +3,11 @@
 use super::{Net, Shard, ticks};
 use crate::conn::Reading;
 use crate::conn::wheel::TICK_NS;
-use crate::dispatch::write_comment;
+use crate::dispatch::{NO_ROOM, TOO_SLOW, write_comment};
+use crate::engine::Pressure;
 use crate::metrics::counters::{ConnectionKind, Reached};
 use crate::session::Session;
+use erlmcp_protocol::server::Refusal;
 
 impl<N: Net> Shard<N> {
     /// The moment at which a connection is looked at. Moving it away costs nothing: the wheel looks at the old moment
@@ -45,6 +47,7 @@ impl<N: Net> Shard<N> {
             }
         }
         self.fired = fired;
+        self.give_up_bodies();
         self.ages.turn(self.now_ns, self.generation);
         self.counters.connection_bytes.set(self.table.bytes() as u64);
         self.counters.buffer_bytes.set((self.pool.bytes() + self.read_buffer.len()) as u64);
@@ -67,8 +70,8 @@ impl<N: Net> Shard<N> {
                 self.flush(key);
             }
             Reading::Busy => self.set_deadline(key, u64::MAX),
-            Reading::Body { .. } | Reading::Chunks => self.too_slow(key, Reached::BodyTime),
-            Reading::Head if has_begun => self.too_slow(key, Reached::HeadTime),
+            Reading::Body { .. } | Reading::Chunks => self.give_up(key, Reached::BodyTime, &TOO_SLOW),
+            Reading::Head if has_begun => self.give_up(key, Reached::HeadTime, &TOO_SLOW),
             Reading::Head => {
                 let is_new = connection.kind == ConnectionKind::New;
                 self.counters.reached(if is_new { Reached::HeadTime } else { Reached::IdleTime });
@@ -78,12 +81,29 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    fn too_slow(&mut self, key: u32, limit: Reached) {
+    /// As memory comes to its end, bodies that still come are not waited for any more. From then on none begins.
+    fn give_up_bodies(&mut self) {
+        let is_starved = self.shared.memory.is(Pressure::NoConnections);
+        if std::mem::replace(&mut self.is_starved, is_starved) || !is_starved {
+            return;
+        }
+        for key in self.table.keys() {
+            let Some(connection) = self.table.get(key) else { continue };
+            if matches!(connection.reading, Reading::Body { .. } | Reading::Chunks) && !connection.closes {
+                self.give_up(key, Reached::Memory, &NO_ROOM);
+            }
+        }
+    }
+
+    /// Does not wait for the rest of a request.
+    fn give_up(&mut self, key: u32, limit: Reached, refusal: &Refusal) {
         self.counters.reached(limit);
-        self.dispatcher.too_slow(&mut self.out);
+        self.dispatcher.give_up(refusal, &mut self.out);
         self.dispatcher.answered = 0;
-        if let Some(connection) = self.table.get_mut(key) {
-            connection.closes = true;
+        let Some(connection) = self.table.get_mut(key) else { return };
+        connection.closes = true;
+        if let Some(buffer) = connection.input.take() {
+            self.pool.give_back(buffer);
         }
         self.flush(key);
     }

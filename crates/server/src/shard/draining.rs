@@ -79,7 +79,7 @@ impl<N: Net> Shard<N> {
             self.dispatcher.draining = true;
             self.end_streams(|_| true);
         }
-        // Later ones become idle after their answer, which ends them.
+        // Later ones end as they become idle.
         if since_ns >= idle_ns && !drain.idle_told {
             drain.idle_told = true;
             self.end_idle();
@@ -138,6 +138,11 @@ impl<N: Net> Shard<N> {
     /// Every answer from now on is the last one of its connection.
     pub(super) fn ends_all(&self) -> bool {
         self.drain.as_ref().is_some_and(|drain| drain.heir.is_none())
+    }
+
+    /// The idle have been ended: who becomes idle from now on ends at once.
+    pub(super) fn are_idle_told(&self) -> bool {
+        self.drain.as_ref().is_some_and(|drain| drain.idle_told)
     }
 
     /// True while no connection is accepted for lack of memory.

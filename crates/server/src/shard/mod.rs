@@ -86,6 +86,8 @@ pub(crate) struct Shard<N: Net> {
     drain: Option<Drain>,
     /// Refused connections that linger.
     lingering_refused: u64,
+    /// There was no memory left at the last tick.
+    is_starved: bool,
 }
 
 impl<N: Net> Shard<N> {
@@ -115,6 +117,7 @@ impl<N: Net> Shard<N> {
             date_due_ns: 0,
             drain: None,
             lingering_refused: 0,
+            is_starved: false,
             shared: Arc::clone(shared),
         }
     }
@@ -135,7 +138,7 @@ impl<N: Net> Shard<N> {
     /// Tells a connection that it is one too many, and ends it.
     pub(crate) fn refuse(&mut self, stream: N::Stream, origin: Origin) {
         self.counters.refused.add(1);
-        if self.lingering_refused >= self.shared.limits.linger_connections_max {
+        if self.lingering_refused >= self.shared.refused_max {
             return;
         }
         let Some(key) = self.put(stream, origin) else { return };

@@ -22,7 +22,7 @@ pub(crate) trait Transport {
     /// The kernel takes more: what lies between the connection's bytes and those on the wire is sent.
     fn go_on(&mut self) {}
 
-    /// The end of the stream was seen behind what was read last, and nobody will tell of it again.
+    /// The end of the stream, or what cannot be read, was seen behind what was read last, and nobody will tell of it again.
     fn has_ended(&self) -> bool {
         false
     }

@@ -42,7 +42,10 @@ enum Stage {
     },
     Open,
     /// What came is no TLS, or not as it should be. The peer was told; what it still sends is of no interest.
-    Broken,
+    Broken {
+        /// Who reads knows: what was good before it may have come out of the same read.
+        is_told: bool,
+    },
 }
 
 /// What one reading of the socket gave.
@@ -91,7 +94,7 @@ impl<S: Read + Write> Secure<S> {
 
     /// Tells the peer what is wrong, by an alert; one that speaks plain HTTP, in its own words.
     fn break_off(&mut self) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Broken);
+        let stage = std::mem::replace(&mut self.stage, Stage::Broken { is_told: false });
         if matches!(stage, Stage::Opening { .. }) {
             self.of.counts.failed.fetch_add(1, Ordering::Relaxed);
         }
@@ -130,8 +133,13 @@ fn send(tls: &mut ServerConnection, socket: &mut impl Write) -> io::Result<bool>
 impl<S: Read + Write + Shut> Transport for Secure<S> {
     /// Less than the buffer holds only where the kernel has no more, or the stream has ended.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stage == Stage::Broken {
-            return self.socket.read(buffer);
+        match &mut self.stage {
+            Stage::Broken { is_told: true } => return self.socket.read(buffer),
+            Stage::Broken { is_told } => {
+                *is_told = true;
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            Stage::Opening { .. } | Stage::Open => {}
         }
         let (mut count, mut is_dry) = (0, false);
         while count < buffer.len() {
@@ -158,14 +166,19 @@ impl<S: Read + Write + Shut> Transport for Secure<S> {
                 Ok(Taken::End) => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) if count > 0 => return Ok(count),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if let Stage::Broken { is_told } = &mut self.stage {
+                        *is_told = true;
+                    }
+                    return Err(error);
+                }
             }
         }
         Ok(count)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.stage == Stage::Broken {
+        if matches!(self.stage, Stage::Broken { .. }) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.shake_hands()?;
@@ -187,14 +200,14 @@ impl<S: Read + Write + Shut> Transport for Secure<S> {
     }
 
     fn go_on(&mut self) {
-        if self.stage != Stage::Broken {
+        if !matches!(self.stage, Stage::Broken { .. }) {
             // Where it is broken, the next read says so.
             let _ = send(&mut self.tls, &mut self.socket);
         }
     }
 
     fn has_ended(&self) -> bool {
-        self.has_ended
+        self.has_ended || self.stage == Stage::Broken { is_told: false }
     }
 }
 
@@ -214,7 +227,7 @@ impl<S: Write> Drop for Secure<S> {
                 self.tls.send_close_notify();
                 let _ = send(&mut self.tls, &mut self.socket);
             }
-            Stage::Broken => {}
+            Stage::Broken { .. } => {}
         }
     }
 }

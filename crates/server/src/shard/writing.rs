@@ -71,7 +71,10 @@ impl<N: Net> Shard<N> {
 
     /// Everything is out. `was_behind`: it was not before.
     fn written(&mut self, key: u32, was_behind: bool) {
+        let are_told = self.are_idle_told();
         let Some(connection) = self.table.get_mut(key) else { return };
+        // What the kernel holds may be a request.
+        connection.closes |= are_told && connection.is_idle() && !connection.unread;
         if connection.closes {
             return self.linger(key);
         }

@@ -17,6 +17,17 @@ pub(crate) use task::{Task, Terms};
 /// The name of the extension.
 pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
+/// Why a call can't become a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// There are too many.
+    Full,
+    /// Its principal has half of all that there may be.
+    HasItsShare,
+}
+
+type Known = HashMap<Box<str>, Arc<Task>>;
+
 /// The tasks of a process.
 #[derive(Debug)]
 pub(crate) struct Tasks {
@@ -26,7 +37,7 @@ pub(crate) struct Tasks {
     tasks_max: usize,
     bytes_max: u64,
     /// By their ids.
-    known: Mutex<HashMap<Box<str>, Arc<Task>>>,
+    known: Mutex<Known>,
     /// Bytes of their outcomes.
     total: Arc<AtomicU64>,
 }
@@ -44,22 +55,39 @@ impl Tasks {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Task>>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A task more; none where there are too many. Its principal may ask after it by its id, which nobody can
-    /// guess.
-    pub(crate) fn begin(&self, cancellation: &Cancellation, principal: &str) -> Option<Arc<Task>> {
+    /// A task more, in the place of the oldest one whose client knows how it ended where there is no other. Its principal
+    /// may ask after it by its id, which nobody can guess.
+    pub(crate) fn begin(&self, cancellation: &Cancellation, principal: &str) -> Result<Arc<Task>, NoPlace> {
         let mut known = self.known();
-        if known.len() >= self.tasks_max || self.total.load(Ordering::Relaxed) > self.bytes_max {
-            return None;
+        while let Some(why) = self.lacks_place(&known, principal) {
+            let may_go = |task: &&Arc<Task>| task.is_known() && (why == NoPlace::Full || *task.principal == *principal);
+            let oldest = known.values().filter(may_go).min_by_key(|task| task.began_ns);
+            let id = oldest.map(|task| task.id.clone()).ok_or(why)?;
+            known.remove(&id);
         }
         let Origin { replica, life } = self.origin;
         let id = format!("{replica:x}-{life:x}-{}", random_text());
         let task = Arc::new(Task::new(id, principal, self.terms, cancellation, &self.total, &self.clock));
         known.insert(task.id.clone(), Arc::clone(&task));
-        Some(task)
+        Ok(task)
+    }
+
+    fn lacks_place(&self, known: &Known, principal: &str) -> Option<NoPlace> {
+        let is_over_half = |count: usize, bytes| count >= self.tasks_max.div_ceil(2) || bytes > self.bytes_max / 2;
+        let (count, bytes) = (known.len(), self.total.load(Ordering::Relaxed));
+        // Who is not known by name has no share.
+        if !principal.is_empty() && is_over_half(count, bytes) {
+            let own = known.values().filter(|task| *task.principal == *principal);
+            let (count, bytes) = own.fold((0, 0), |(count, bytes), task| (count + 1, bytes + task.bytes()));
+            if count > 0 && is_over_half(count, bytes) {
+                return Some(NoPlace::HasItsShare);
+            }
+        }
+        (count >= self.tasks_max || bytes > self.bytes_max).then_some(NoPlace::Full)
     }
 
     /// A task of this principal.
@@ -170,24 +198,71 @@ mod tests {
         let now_ns = Arc::new(AtomicU64::new(784_111_777_000_000_000));
         let few = Tasks { clock: Clock::Manual(Arc::clone(&now_ns)), ..tasks(&limits) };
         let later = |ms: u64| now_ns.fetch_add(ms * 1_000_000, Ordering::Relaxed);
-        let (first, second) = (begin(&few), begin(&few));
-        assert!(few.begin(&Cancellation::default(), "p").is_none());
+        let begin = |few: &Tasks| few.begin(&Cancellation::default(), "");
+        let (first, second) = (begin(&few).expect("there is room"), begin(&few).expect("there is room"));
+        assert_eq!(begin(&few).err(), Some(NoPlace::Full));
         few.forget(&first);
         drop(first);
-        let third = begin(&few);
+        let third = begin(&few).expect("there is room");
         few.forget(&third);
         later(999);
         second.finish(br#"{"result":{"content":[]}}"#);
-        assert!(few.begin(&Cancellation::default(), "p").is_none(), "outcomes take too much room");
+        assert_eq!(begin(&few).err(), Some(NoPlace::Full), "outcomes take too much room");
         let second_id = second.id.clone();
         drop(second);
         few.sweep();
-        let shown = few.find(&second_id, "p").map(|task| seen(&task)).expect("it is still there");
+        let shown = few.find(&second_id, "").map(|task| seen(&task)).expect("it is still there");
         assert_eq!(shown["createdAt"], "1994-11-06T08:49:37.000Z");
         assert_eq!(shown["lastUpdatedAt"], "1994-11-06T08:49:37.999Z");
         later(1);
         few.sweep();
-        assert!(few.find(&second_id, "p").is_none());
-        assert!(few.begin(&Cancellation::default(), "p").is_some(), "there is room again");
+        assert!(few.find(&second_id, "").is_none());
+        assert!(begin(&few).is_ok(), "there is room again");
+    }
+
+    #[test]
+    fn the_oldest_task_whose_end_is_known_gives_its_place() {
+        let now_ns = Arc::new(AtomicU64::new(0));
+        let limits = Limits { tasks_max: 3, tasks_bytes_max: 40, ..Limits::default() };
+        let few = Tasks { clock: Clock::Manual(Arc::clone(&now_ns)), ..tasks(&limits) };
+        let begin = || {
+            now_ns.fetch_add(1, Ordering::Relaxed);
+            few.begin(&Cancellation::default(), "").map(|task| task.id.clone())
+        };
+        let ids = [(); 3].map(|()| begin().expect("there is room"));
+        let task = |nth: usize| few.find(&ids[nth], "");
+        let end = |nth: usize| task(nth).expect("it is there").finish(br#"{"result":{"content":[]}}"#);
+        let ask = |nth: usize| seen(&task(nth).expect("it is there"));
+        ask(0);
+        end(1);
+        end(2);
+        assert_eq!(begin(), Err(NoPlace::Full), "one goes on, and nobody knows how the others ended");
+        ask(2);
+        ask(1);
+        assert!(begin().is_ok() && task(1).is_none() && task(2).is_some() && task(0).is_some());
+        assert!(begin().is_ok() && task(2).is_none());
+        assert_eq!(begin(), Err(NoPlace::Full));
+    }
+
+    #[test]
+    fn one_principal_leaves_tasks_to_others() {
+        let four = tasks(&Limits { tasks_max: 4, tasks_bytes_max: 40, ..Limits::default() });
+        let begin = |principal: &str| four.begin(&Cancellation::default(), principal);
+        let first = begin("p").expect("there is room");
+        assert!(begin("p").is_ok());
+        assert_eq!(begin("p").err(), Some(NoPlace::HasItsShare));
+        assert!(begin("q").is_ok() && begin("r").is_ok());
+        assert_eq!(
+            ["p", "q", ""].map(|other| begin(other).err()),
+            [Some(NoPlace::HasItsShare), Some(NoPlace::Full), Some(NoPlace::Full)]
+        );
+        first.finish(br#"{"result":{"content":[]}}"#);
+        seen(&first);
+        assert!(begin("p").is_ok() && four.find(&first.id, "p").is_none(), "a place of its own");
+        let large = tasks(&Limits { tasks_bytes_max: 40, ..Limits::default() });
+        let begin = |principal: &str| large.begin(&Cancellation::default(), principal);
+        begin("p").expect("there is room").finish(br#"{"result":{"content":["a long one"]}}"#);
+        assert_eq!(begin("p").err(), Some(NoPlace::HasItsShare), "in bytes");
+        assert!(begin("q").is_ok());
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Task {
     /// ms since 1970.
     created_ms: u64,
     /// The same on the clock that nobody sets.
-    began_ns: u64,
+    pub(super) began_ns: u64,
     clock: Clock,
     terms: Terms,
     pub(crate) cancellation: Cancellation,
@@ -74,6 +74,15 @@ struct State {
     answers: Map<String, Value>,
     /// The result, or the error.
     outcome: Option<Box<RawValue>>,
+    /// Its client has asked after it since it ended.
+    is_known: bool,
+}
+
+impl State {
+    /// What its outcome takes.
+    fn bytes(&self) -> u64 {
+        self.outcome.as_ref().map_or(0, |outcome| outcome.get().len()) as u64
+    }
 }
 
 impl Task {
@@ -92,6 +101,7 @@ impl Task {
             asked: Map::new(),
             answers: Map::new(),
             outcome: None,
+            is_known: false,
         };
         Self {
             id: id.into(),
@@ -115,6 +125,15 @@ impl Task {
         now_ns.saturating_sub(self.began_ns) / 1_000_000 >= self.terms.lifetime_ms
     }
 
+    pub(super) fn bytes(&self) -> u64 {
+        self.state().bytes()
+    }
+
+    /// True where it has ended, and its client knows.
+    pub(super) fn is_known(&self) -> bool {
+        self.state().is_known
+    }
+
     /// Writes what a client is told of a task that has begun: as it was then, for it may have gone on already.
     pub(crate) fn write_created(&self, out: &mut Vec<u8>) {
         write_members(out, &self.members(Status::Working, self.created_ms));
@@ -122,7 +141,8 @@ impl Task {
 
     /// Writes all that there is to know of it.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let state = self.state();
+        let mut state = self.state();
+        state.is_known = state.status.is_over();
         let mut members = self.members(state.status, state.updated_ms);
         if state.status == Status::InputRequired {
             members["inputRequests"] = json!(state.asked);
@@ -208,9 +228,8 @@ impl Task {
 
     fn end(&self, status: Status, outcome: Option<Box<RawValue>>) {
         self.change(|state| {
-            let bytes = outcome.as_ref().map_or(0, |outcome| outcome.get().len());
-            self.total.fetch_add(bytes as u64, Ordering::Relaxed);
             (state.status, state.outcome) = (status, outcome);
+            self.total.fetch_add(state.bytes(), Ordering::Relaxed);
             state.asked = Map::new();
         });
     }
@@ -227,8 +246,7 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        let bytes = self.state().outcome.as_ref().map_or(0, |outcome| outcome.get().len());
-        self.total.fetch_sub(bytes as u64, Ordering::Relaxed);
+        self.total.fetch_sub(self.bytes(), Ordering::Relaxed);
     }
 }
 

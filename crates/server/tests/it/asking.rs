@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use erlmcp_server::tools::{Ask, JobContext, LogLevel, Registry, ToolResult, ToolSpec};
-use erlmcp_server::{Server, ServerConfig};
+use erlmcp_server::{Limits, Server, ServerConfig};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Texts, start_with, stop};
@@ -18,10 +18,10 @@ async fn greet(context: JobContext, _: Box<str>) -> ToolResult<'static> {
     }
 }
 
-fn server() -> (Server, SocketAddr) {
+fn server(limits: Limits) -> (Server, SocketAddr) {
     let spec = ToolSpec::new("greet", "Asks and greets.", json!({"type": "object"}));
     let registry = Registry::new().queued(spec, greet).expect("a good tool");
-    start_with(ServerConfig { registry, ..ServerConfig::default() })
+    start_with(ServerConfig { registry, limits, ..ServerConfig::default() })
 }
 
 /// A client in a session, and its headers.
@@ -57,7 +57,7 @@ pub(crate) fn respond(address: SocketAddr, headers: &str, response: &Value) -> A
 
 #[test]
 fn a_call_asks_its_client_and_goes_on_with_the_answer() {
-    let (server, address) = server();
+    let (server, address) = server(Limits::default());
     let (mut client, headers) = session(address, &json!({"elicitation": {}}));
     client.send(Texts(address).post(&headers, &call(7)));
     assert!(client.head().contains("\r\nContent-Type: text/event-stream\r\n"));
@@ -70,6 +70,9 @@ fn a_call_asks_its_client_and_goes_on_with_the_answer() {
     let (_, others) = session(address, &json!({}));
     let foreign = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "decline"}});
     assert_eq!(respond(address, &others, &foreign).status, 202);
+    let too_large = answer.to_string().replace("\"Ada\"", "1e999");
+    let refused = Client::connect(address).ask(Texts(address).post(&headers, &too_large));
+    assert_eq!((refused.status, refused.code()), (400, -32_600), "it may answer again");
     assert_eq!(respond(address, &headers, &answer).status, 202);
     assert_eq!(message(&mut client)["method"], "notifications/message");
     let result = message(&mut client);
@@ -81,7 +84,7 @@ fn a_call_asks_its_client_and_goes_on_with_the_answer() {
 
 #[test]
 fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
-    let (server, address) = server();
+    let (server, address) = server(Limits::default());
     let (mut client, headers) = session(address, &json!({"sampling": {}}));
     client.send(Texts(address).post(&headers, &call(7)));
     client.head();
@@ -101,8 +104,24 @@ fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
 }
 
 #[test]
+fn a_question_without_an_answer_keeps_no_worker() {
+    let (server, address) = server(Limits { workers: 1, question_wait_ms: 200, ..Limits::default() });
+    let (mut client, headers) = session(address, &json!({"elicitation": {}}));
+    for id in [7, 8] {
+        client.send(Texts(address).post(&headers, &call(id)));
+        client.head();
+        message(&mut client);
+        assert_eq!(message(&mut client)["method"], "elicitation/create");
+        let end = message(&mut client);
+        assert_eq!((&end["id"], &end["error"]["code"]), (&json!(id), &json!(-32_603)));
+        assert_eq!(client.chunk(), "");
+    }
+    stop(server);
+}
+
+#[test]
 fn a_session_says_how_much_it_wants_to_be_told() {
-    let (server, address) = server();
+    let (server, address) = server(Limits::default());
     let (mut client, headers) = session(address, &json!({}));
     for (level, told) in [("debug", 2), ("error", 0), ("info", 1)] {
         let set = json!({"jsonrpc": "2.0", "id": 2, "method": "logging/setLevel", "params": {"level": level}});

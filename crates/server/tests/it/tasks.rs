@@ -202,6 +202,16 @@ fn a_tool_asks_only_so_often() {
 }
 
 #[test]
+fn a_task_without_an_answer_ends() {
+    let (server, address, _) = server(Limits { workers: 1, question_wait_ms: 200, ..Limits::default() });
+    let mut asker = Asker::new(address);
+    let task = asker.begin("asking");
+    assert_eq!(asker.until(&task, "failed")["error"]["code"], -32_603);
+    eventually("its worker is free", || server.snapshot().queue.workers_active == 0);
+    stop(server);
+}
+
+#[test]
 fn who_knows_no_tasks_gets_none() {
     let (server, address, gate) = server(Limits::default());
     let mut asker = Asker::new(address);

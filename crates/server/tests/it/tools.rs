@@ -80,6 +80,38 @@ fn a_call_has_a_time_limit() {
     stop(server);
 }
 
+/// Does not bear to be dropped.
+struct Fragile;
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        panic!("a tool that panics as it is dropped, for a test")
+    }
+}
+
+async fn panics_at_its_end(_: JobContext, _: Box<str>) -> ToolResult<'static> {
+    let _fragile = Fragile;
+    std::future::pending().await
+}
+
+#[test]
+fn a_tool_that_panics_as_it_is_broken_off_is_answered_and_gives_its_worker_back() {
+    let spec = ToolSpec::new("f", "Panics.", json!({"type": "object"}));
+    let registry = Registry::builtin().queued(spec, panics_at_its_end).expect("a good tool");
+    let limits = Limits { workers: 1, call_timeout_ms: 500, ..Limits::default() };
+    let (server, address) = start_with(ServerConfig { limits, registry, ..ServerConfig::default() });
+    let (mut client, texts) = (Client::connect(address), Texts(address));
+    let answer = client.ask(texts.call("f", "{}"));
+    assert_eq!((answer.status, answer.code()), (200, -32_603));
+    let mut gone = Client::connect(address);
+    gone.send(texts.call("f", "{}"));
+    eventually("the call runs", || server.snapshot().queue.workers_active == 1);
+    drop(gone);
+    eventually("the worker is free again", || server.snapshot().queue.workers_active == 0);
+    assert_eq!(client.ask(texts.call("work", "{\"ms\":0}")).status, 200);
+    stop(server);
+}
+
 #[test]
 fn a_client_that_goes_cancels_its_call() {
     let (server, address) = start(Limits { workers: 1, ..Limits::default() });

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::requests::{echo, listen, statuses, work};
+use super::requests::{HOST, echo, listen, statuses, work};
 use super::stage::Stage;
 use crate::limits::Limits;
 use crate::metrics::State;
@@ -48,6 +48,28 @@ fn everyone_gets_what_they_are_owed() {
     stage.turn();
     assert!(call.received().contains("\r\nConnection: close\r\n"));
     stage.finish(&call);
+    assert_eq!(stage.shard.ended(), Some(0));
+}
+
+#[test]
+fn who_was_still_being_answered_when_the_idle_were_told_ends_with_the_answer() {
+    let mut stage = Stage::new(Limits::default());
+    let (slow, discarded) = (stage.connect(), stage.connect());
+    slow.narrow(100);
+    stage.send(&slow, echo("hi"));
+    let unwanted = format!("GET /none HTTP/1.1\r\n{HOST}Content-Length: 9\r\n\r\n");
+    stage.send(&discarded, unwanted + "1234");
+    assert_eq!(statuses(&discarded.received()), [404]);
+    drain(&mut stage);
+    stage.wait_ms(600);
+    assert!(!slow.is_finished() && !discarded.is_finished());
+    stage.send(&discarded, "56789");
+    stage.widen(&slow);
+    assert_eq!(statuses(&slow.received()), [200]);
+    for peer in [&slow, &discarded] {
+        assert!(peer.is_finished());
+        stage.finish(peer);
+    }
     assert_eq!(stage.shard.ended(), Some(0));
 }
 

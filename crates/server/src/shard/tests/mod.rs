@@ -3,6 +3,7 @@
 mod any_order;
 mod deadlines;
 mod drain;
+mod memory;
 mod order;
 mod passing;
 mod requests;

@@ -2,16 +2,22 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
+use super::requests::echo;
+use super::stage::shared;
+use crate::conn::Reading;
 use crate::entry::{Tls, TlsFiles};
-use crate::shard::Secure;
-use crate::shard::net::{Shut, Transport};
+use crate::limits::Limits;
+use crate::shard::net::{Net, Readiness, Shut, Transport};
+use crate::shard::{ConnToken, Origin, Secure, Shard};
 
 /// The server's end of a connection.
 #[derive(Debug, Default)]
@@ -169,4 +175,79 @@ fn what_is_no_tls_is_told_so_and_then_passed_over() {
         assert_eq!(secure.write(b"x").expect_err("nothing more goes out").kind(), io::ErrorKind::BrokenPipe);
     }
     assert_eq!((tls.figures().handshakes_failed_total, tls.figures().connections), (2, 0));
+}
+
+/// One that has shaken hands, with room for all.
+fn open(tls: &Arc<Tls>, client: &mut ClientConnection) -> Secure<Wire> {
+    let mut secure = Secure::new(Wire::default(), tls, None).expect("a configuration");
+    let mut buffer = [0; 512];
+    for _ in 0..4 {
+        carry(&mut secure, client, (usize::MAX, usize::MAX), &mut Vec::new());
+        assert!(!read_all(&mut secure, &mut buffer, &mut Vec::new()));
+    }
+    assert!(!client.is_handshaking());
+    secure
+}
+
+/// A client's text in a record of its own, and behind it a record that nobody has secured: longer together than what rustls
+/// reads at once.
+fn good_then_bad(client: &mut ClientConnection, text: &[u8]) -> Vec<u8> {
+    client.writer().write_all(text).expect("memory takes it");
+    let mut bytes = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut bytes).expect("memory takes it");
+    }
+    bytes.extend([0x17, 3, 3, 0x0f, 0xa0]);
+    bytes.resize(bytes.len() + 4_000, 7);
+    bytes
+}
+
+#[test]
+fn a_bad_record_behind_a_good_one_is_told_before_anything_is_passed_over() {
+    let (tls, mut client) = pair();
+    let mut secure = open(&tls, &mut client);
+    secure.socket.incoming.extend(good_then_bad(&mut client, &[1; 300]));
+    let mut buffer = [0; 65_536];
+    assert_eq!(secure.read(&mut buffer).expect("it was good"), 300);
+    assert!(secure.has_ended(), "nobody tells again of what is behind it");
+    secure.socket.incoming.extend(b"plain");
+    assert_eq!(secure.read(&mut buffer).expect_err("it was bad").kind(), io::ErrorKind::InvalidData);
+    assert!(!secure.has_ended());
+    assert_eq!((secure.read(&mut buffer).expect("it is passed over"), &buffer[..5]), (5, &b"plain"[..]));
+}
+
+/// Secured connections, in memory.
+struct Secured;
+
+impl Net for Secured {
+    type Stream = Secure<Wire>;
+
+    fn register(&mut self, _: &mut Secure<Wire>, _: ConnToken) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn release(&mut self, _: Secure<Wire>) -> io::Result<OwnedFd> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[test]
+fn nobody_puts_a_plain_body_behind_a_secured_head() {
+    let (tls, mut client) = pair();
+    let shared = shared(Limits::default(), &Arc::new(AtomicU64::new(1_000_000_000_000)));
+    let mut shard = Shard::new(&shared, 0, Secured);
+    shard.begin_turn();
+    shard.adopt(open(&tls, &mut client), Origin::new(0));
+    let [key] = shard.table.keys()[..] else { panic!("there is one") };
+    let token = ConnToken::new(key, shard.table.get(key).expect("it is there").generation);
+    let request = echo("hi");
+    let (head, body) = request.split_at(request.find("\r\n\r\n").expect("a head ends") + 4);
+    for bytes in [good_then_bad(&mut client, head.as_bytes()), body.into()] {
+        shard.table.get_mut(key).expect("it is there").stream.socket.incoming.extend(bytes);
+        shard.ready(token, Readiness { readable: true, ..Readiness::default() });
+        while shard.go_on() {}
+        let connection = shard.table.get(key).expect("the client can read why it ends");
+        assert!(matches!(connection.reading, Reading::Linger { .. }), "{:?}", connection.reading);
+    }
+    assert_eq!(shared.snapshot().requests_total(), 0);
 }

@@ -129,6 +129,17 @@ impl Peer {
     }
 }
 
+/// What one shard has, where nobody accepts.
+pub(super) fn shared(limits: Limits, clock: &Arc<AtomicU64>) -> Arc<Shared> {
+    let config = ServerConfig { limits, registry: Registry::builtin(), ..ServerConfig::default() };
+    let mailboxes = vec![Arc::new(Mailbox::without_waker(16))];
+    let addresses = ["127.0.0.1:8080".parse().expect("an address")];
+    let manual = Clock::Manual(Arc::clone(clock));
+    let shared = Arc::new(share(config, &addresses, vec![false], mailboxes, true, manual));
+    shared.accepting_ended.store(true, Ordering::Release);
+    shared
+}
+
 pub(super) struct Stage {
     pub(super) shard: Shard<Net1>,
     pub(super) shared: Arc<Shared>,
@@ -139,13 +150,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn new(limits: Limits) -> Self {
         let clock = Arc::new(AtomicU64::new(1_000_000_000_000));
-        let config = ServerConfig { limits, registry: Registry::builtin(), ..ServerConfig::default() };
-        let mailboxes = vec![Arc::new(Mailbox::without_waker(16))];
-        let addresses = ["127.0.0.1:8080".parse().expect("an address")];
-        let manual = Clock::Manual(Arc::clone(&clock));
-        let shared = Arc::new(share(config, &addresses, vec![false], mailboxes, true, manual));
-        // Nobody accepts here.
-        shared.accepting_ended.store(true, Ordering::Release);
+        let shared = shared(limits, &clock);
         let net = Net1::default();
         let tokens = Rc::clone(&net.0);
         let mut shard = Shard::new(&shared, 0, net);
