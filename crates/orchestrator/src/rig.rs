@@ -270,6 +270,7 @@ mod tests {
     async fn time_goes_on_where_nothing_happens() {
         let mut rig = rig();
         for _ in 0..3 {
+    use crate::driver::fake;
             assert!(matches!(rig.next().await, Event::Tick));
         }
     }
@@ -309,6 +310,27 @@ mod tests {
         drop(rig);
         timeout(Duration::from_secs(30), writer)
             .await
+    async fn what_the_users_commands_broke_is_ready_when_it_says_so_where_it_can() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let replicas = [(1, listener.local_addr().expect("it is bound"))];
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let heard = fake::heard(&mut stream).await.expect("a request");
+                assert!(heard.0 == "GET /ready" && heard.1.contains("Host: mcp.example:80"), "{heard:?}");
+                fake::say(&mut stream, "200 OK", None).await;
+            }
+        });
+        for host in [Some("mcp.example:80".to_string()), None] {
+            let mut rig = rig();
+            let faults = ForeignFaults::new(&replicas, host.clone(), (rig.clock, rig.sender()));
+            rig.add_foreign_faults(faults);
+            rig.ask(Ask::AwaitReady { replica: 1 });
+            let Answer::Ready { replica: 1, at_us } = answer(&mut rig).await else { panic!("it is asked") };
+            assert_eq!(at_us.is_some(), host.is_some());
+        }
+    }
+
+    #[tokio::test]
             .expect("nobody waits for a room that never comes")
             .expect("fine");
     }

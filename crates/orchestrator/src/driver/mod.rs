@@ -318,7 +318,7 @@ async fn await_ready(link: Link, replica: u16) {
     };
     let Some(address) = address else { return };
     if let Some(at_us) = ready::await_ready(address, RECOVERY_BOUND, &link.clock).await {
-        link.answer(Answer::Ready { replica, at_us }).await;
+        link.answer(Answer::Ready { replica, at_us: Some(at_us) }).await;
     }
 }
 

@@ -306,6 +306,16 @@ fn an_unsteady_load_is_waited_for_and_then_passed_over() {
     let [kill] = &listed(&stage)[..] else { panic!("one fault") };
     assert!(kill.effect_us.is_none() && kill.note.as_ref().expect("why").contains("not steady"), "{kill:?}");
     assert!(stage.scenario().inconclusive.expect("why").contains("no fault had an effect"));
+#[test]
+fn a_target_that_cannot_say_that_it_is_ready_is_not_waited_for() {
+    let mut stage = faults(vec![planned(Kind::Pause, 1)], 1);
+    stage.troupe.tells_ready = false;
+    stage.run_to_end(250 * SECOND);
+    let [pause] = &listed(&stage)[..] else { panic!("one fault") };
+    assert_eq!((pause.ready_us, pause.ready_unknown, pause.note.as_deref()), (None, true, None));
+    assert!(pause.heal_verified_us.is_some() && pause.steady_us.is_some(), "{pause:?}");
+}
+
 }
 
 #[test]

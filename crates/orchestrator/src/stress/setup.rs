@@ -305,8 +305,7 @@ impl<'a> Setup<'a> {
         }
         let endpoints = origin::endpoints(&target, self.rig.cluster());
         if self.rig.cluster().is_none() {
-            let faults =
-                origin::faults(self.config, &target.url, &endpoints, (self.rig.clock, self.rig.sender())).await?;
+            let faults = origin::faults(self.config, &target, &endpoints, (self.rig.clock, self.rig.sender())).await?;
             if let Some(held) = faults.held() {
                 let text = format!("Held by the driver: {held} of {} replicas", endpoints.len());
                 self.show(live::Event::Note { text }).await;
