@@ -232,6 +232,9 @@ impl Watching {
             }
             Err(StressError::Interrupted) => return Ok(None),
             Err(StressError::Usage(what)) => return Err(StressError::Usage(what)),
+            // What has been there before is lost; what never was is a mistake of who asks.
+            Err(StressError::Lacking(what)) if self.history.is_empty() => return Err(StressError::Lacking(what)),
+            Err(StressError::Lacking(why)) => self.without_load(at, Outcome::Violated, why),
             Err(StressError::Unreachable(why)) => self.without_load(at, Outcome::Unreachable, why),
             Err(StressError::Failed(why)) => self.without_load(at, Outcome::Failed, why),
         };
