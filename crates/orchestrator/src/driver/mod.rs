@@ -160,6 +160,11 @@ impl LocalCluster {
         locked(&self.status).replicas.iter().map(|one| (one.replica, one.address)).collect()
     }
 
+    /// It ends with the run.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// The control socket, for the collector.
     pub(crate) fn control(&self) -> &Path {
         &self.link.control
@@ -255,13 +260,13 @@ impl LocalCluster {
         if let Some(left) = &self.left {
             return left.clone();
         }
+        // A change of the number of replicas that is under way is among what is undone.
+        let mut tasks = std::mem::take(&mut *locked(&self.tasks));
+        tasks.shutdown().await;
         let faults = self.undo().await;
         let processes = match &mut self.own {
             Some(own) => own.lock().await.stop().await,
             None => Vec::new(),
-        // A change of the number of replicas that is under way is among what is undone.
-        let mut tasks = std::mem::take(&mut *locked(&self.tasks));
-        tasks.shutdown().await;
         };
         let notes = [faults.as_slice(), processes.as_slice()].concat().join("; ");
         let left = Leftovers {

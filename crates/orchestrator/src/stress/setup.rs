@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use erlmcp_load::clock::{RunClock, monotonic_ns, unix_ns};
@@ -163,6 +164,7 @@ impl<'a> Setup<'a> {
                 path: url.path.clone(),
                 headers: self.config.headers.clone(),
                 control,
+                held: Arc::default(),
             });
         }
     }
