@@ -117,6 +117,11 @@ impl ForeignFaults {
         self.holder.as_ref().map(|holder| holder.service().held())
     }
 
+    /// False: there is a driver, and this replica is none of its own.
+    pub(crate) fn holds(&self, replica: u16) -> bool {
+        self.holder.as_ref().is_none_or(|holder| holder.service().holds(replica))
+    }
+
     /// Kinds of faults that its driver does not make; None: there is none.
     pub(crate) fn lacks(&self) -> Option<BTreeMap<Kind, String>> {
         self.holder.as_ref().map(|holder| match holder {

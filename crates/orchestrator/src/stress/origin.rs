@@ -141,7 +141,12 @@ pub(super) fn found(
         own_cluster: origin == Origin::Own,
         colocated: is_colocated,
         replicas: replicas.len() as u16,
-        field: Field { replicas, fronted, lacks: cluster.map_or_else(no_driver, LocalCluster::lacks) },
+        field: Field {
+            replicas,
+            fronted,
+            elsewhere: Vec::new(),
+            lacks: cluster.map_or_else(no_driver, LocalCluster::lacks),
+        },
         cannot_scale: None,
         fronts: None,
         queue: match queue {

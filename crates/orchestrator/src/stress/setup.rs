@@ -392,6 +392,8 @@ impl<'a> Setup<'a> {
         if let Some(lacks) = faults.lacks() {
             found.field.lacks = lacks;
         }
+        found.field.elsewhere =
+            found.field.replicas.iter().copied().filter(|replica| !faults.holds(*replica)).collect();
         found.cannot_scale = faults.cannot_scale().await;
         found
     }
