@@ -41,10 +41,21 @@ arguments=()
 [ -z "$connections" ] || arguments+=(--connections "$connections")
 [ -z "$minutes" ] || arguments+=(--duration "${minutes}m")
 
+# bash hears a signal only between two commands, or while it waits for one. Ctrl-C is for the whole group: the run has heard it.
+child='' is_ended=''
+trap 'is_ended=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
+trap : INT
+
 # One run, its lines phase by phase beside it.
 run() {
-    "$erlmcp" "$1" "${arguments[@]}" --output "$2"
+    "$erlmcp" "$1" "${arguments[@]}" --output "$2" <&0 &
+    child=$!
+    [ -z "$is_ended" ] || kill -TERM "$child" 2>/dev/null
+    # A signal ends the waiting, and not the run.
+    while wait "$child"; kill -0 "$child" 2>/dev/null; do :; done
+    wait "$child"
     local code=$?
+    child=''
     [ ! -f "$2/run.log" ] || awk -v at="$2" '/=== PHASE/ { n++ } n { print > (at "/phase-" n ".log") }' "$2/run.log"
     return "$code"
 }
@@ -53,7 +64,7 @@ run stress "$results"
 codes=$?
 mkdir -p "$results" && cp "$compile" "$results/compile.log"
 # What was asked for wrongly is wrong for the suite as well.
-if [ "$suite" = yes ] && [ "$codes" != 105 ] && [ "$codes" != 2 ]; then
+if [ "$suite" = yes ] && [ -z "$is_ended" ] && [ "$codes" != 105 ] && [ "$codes" != 2 ]; then
     run comprehensive "$results/comprehensive"
     codes="$codes $?"
 fi

@@ -239,6 +239,16 @@ print("12 to 16 in", round(detail["change_1_scaled_ms"] / 1e3, 1), "s, and back 
 say "comprehensive --driver swarm: scaling under load" "$scaled"
 [ "$(running)" = 12/12 ] || fail "$(running) tasks after it, not 12"
 
+# Another image by the same name: every replica is of that one when the script says that it is there.
+until_settled
+docker commit --change 'LABEL again=yes' "$(docker create erlmcp:latest health)" erlmcp:latest >/dev/null
+begun=$SECONDS
+"$here/deploy-100k.sh" >"$work/again" 2>&1 || fail "deploy-100k.sh, again: $(tail -20 "$work/again")"
+grep -q 'of a former image' "$work/again" || fail "deploy-100k.sh does not see another image by the same name: $(cat "$work/again")"
+until_settled
+[ "$(containers | xargs docker inspect --format '{{index .Config.Labels "again"}}' | grep -c yes)" = 12 ] || fail "not all replicas are of the new image"
+say "deploy-100k.sh with another image by the same name" "all 12 replaced after $((SECONDS - begun)) s"
+
 # The autoscaler: nobody is connected, so as few as it may have.
 docker service create --quiet --detach --name erlmcp-autoscale --network "$network" --constraint node.role==manager --user 0 \
   --mount "type=bind,source=${DOCKER_HOST#unix://},target=/var/run/docker.sock" \

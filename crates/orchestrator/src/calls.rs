@@ -68,7 +68,7 @@ fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
         return Ok(tool_call(&named.name, arguments));
     }
     let example = absent.iter().map(|key| format!("{key:?}: ...")).collect::<Vec<_>>().join(", ");
-    Err(StressError::Usage(format!(
+    Err(StressError::Lacking(format!(
         "the tool {:?} requires {}: give it what it wants by --args '{{{example}}}'",
         named.name,
         absent.join(" and ")
@@ -79,7 +79,7 @@ fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
 pub(crate) fn find_tool<'a>(name: &str, tools: &'a [Tool]) -> Result<&'a Tool, StressError> {
     tools.iter().find(|tool| tool.name == name).ok_or_else(|| {
         let there = nearest::instead(name, tools.iter().map(|tool| tool.name.as_str()));
-        StressError::Usage(format!("the target has no tool {name:?}: {there}"))
+        StressError::Lacking(format!("the target has no tool {name:?}: {there}"))
     })
 }
 

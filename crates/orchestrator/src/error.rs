@@ -6,6 +6,9 @@ pub enum StressError {
     /// What was asked for cannot be run (exit code 2).
     #[error("{0}")]
     Usage(String),
+    /// The same, and it is the target's own answer that says so (exit code 2).
+    #[error("{0}")]
+    Lacking(String),
     /// It could be run, but not here and now (exit code 1).
     #[error("{0}")]
     Failed(String),
@@ -21,7 +24,7 @@ impl StressError {
     /// The exit code that method.md gives to it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            StressError::Usage(_) => 2,
+            StressError::Usage(_) | StressError::Lacking(_) => 2,
             StressError::Failed(_) | StressError::Unreachable(_) => 1,
             StressError::Interrupted => 105,
         }

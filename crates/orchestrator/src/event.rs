@@ -95,10 +95,10 @@ pub(crate) enum Answer {
         id: u32,
         outcome: Result<Healed, HealError>,
     },
-    /// /ready answered on the replica's own address.
+    /// When /ready answered on the replica's own address; None: it has none that could be asked.
     Ready {
         replica: u16,
-        at_us: u64,
+        at_us: Option<u64>,
     },
     /// The cluster has the replicas that it was told to have, at these addresses.
     Scaled(Result<Vec<(u16, SocketAddr)>, String>),

@@ -1,5 +1,7 @@
 //! The hands of a real run: agents, cluster, collector and the clock behind one [`Hands`].
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
@@ -15,8 +17,9 @@ use crate::driver::{ABANDONED_WITHIN, ForeignFaults, LocalCluster};
 use crate::event::{Answer, Event, HealError, Leftovers};
 use crate::fleet::Fleet;
 use crate::hands::Hands;
+use crate::plan::Visit;
 use crate::target::Target;
-use crate::visit::{self, Door};
+use crate::visit::{self, Door, Held};
 
 /// Events that wait for the loop. Rows carry histograms: this bounds memory, and a full channel holds up its
 /// writers, which hold up nobody's load.
@@ -32,7 +35,7 @@ pub(crate) struct Rig {
     target: Option<Target>,
     /// Where a visitor goes; None where none can.
     door: Option<Door>,
-    visiting: Option<JoinHandle<()>>,
+    visiting: Option<(Visit, JoinHandle<()>)>,
     fleet: Option<Fleet>,
     cluster: Option<LocalCluster>,
     /// What the user's commands, or the driver that the user named, can break where the target is no cluster of ours.
@@ -134,27 +137,36 @@ impl Rig {
     }
 
     /// Sends a visitor.
-    fn visit(&mut self, id: u32, visit: crate::plan::Visit) {
+    fn visit(&mut self, id: u32, visit: Visit) {
         let (Some(door), sender) = (self.door.clone(), self.sender()) else { return };
-        self.visiting = Some(tokio::spawn(async move {
+        let visiting = tokio::spawn(async move {
             let outcome = visit::visit(visit, &door).await;
             let _ = sender.send(Event::Answer(Answer::Visited { id, outcome })).await;
-        }));
+        });
+        self.visiting = Some((visit, visiting));
     }
 
     /// Begins to end everything; once.
     fn dismantle(&mut self) {
-        let beside = [self.collector.take(), self.visiting.take()];
-        beside.into_iter().flatten().for_each(|task| task.abort());
+        if let Some(collector) = self.collector.take() {
+            collector.abort();
+        }
+        let visiting = self.visiting.take();
+        // What a cluster of the run's own has goes with it.
+        let is_left = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_own());
+        let held = self.door.as_ref().filter(|_| is_left).map(|door| Arc::clone(&door.held));
         let (fleet, cluster, foreign) = (self.fleet.take(), self.cluster.take(), self.foreign.take());
         let sender = self.sender();
         self.dismantling.get_or_insert_with(|| {
             tokio::spawn(async move {
-                let left = timeout(DISMANTLE, end(fleet, cluster, foreign)).await.unwrap_or_else(|_| Leftovers {
-                    processes: 1,
-                    note: Some(format!("it was not over within {} s", DISMANTLE.as_secs())),
-                    ..Leftovers::default()
-                });
+                let left =
+                    timeout(DISMANTLE, end(fleet, (cluster, foreign), (visiting, held))).await.unwrap_or_else(|_| {
+                        Leftovers {
+                            processes: 1,
+                            note: Some(format!("it was not over within {} s", DISMANTLE.as_secs())),
+                            ..Leftovers::default()
+                        }
+                    });
                 let _ = sender.send(Event::Answer(Answer::Dismantled(left.clone()))).await;
                 left
             })
@@ -163,7 +175,11 @@ impl Rig {
 }
 
 /// Agents and cluster at the same time: a fault is undone at once, and a draining cluster sees its clients go.
-async fn end(fleet: Option<Fleet>, cluster: Option<LocalCluster>, foreign: Option<ForeignFaults>) -> Leftovers {
+async fn end(
+    fleet: Option<Fleet>,
+    (cluster, foreign): (Option<LocalCluster>, Option<ForeignFaults>),
+    (visiting, held): (Option<(Visit, JoinHandle<()>)>, Option<Arc<Held>>),
+) -> Leftovers {
     let agents = async {
         match fleet {
             Some(fleet) => fleet.dismiss().await,
@@ -182,18 +198,26 @@ async fn end(fleet: Option<Fleet>, cluster: Option<LocalCluster>, foreign: Optio
             None => Vec::new(),
         }
     };
-    let (agents, mut left, faults) = tokio::join!(agents, cluster, faults);
+    let (agents, mut left, faults, sessions) = tokio::join!(agents, cluster, faults, leave(visiting, held));
     left.faults += faults.len() as u64;
-    left.note = [left.note.take().into_iter().collect(), faults]
-        .concat()
-        .into_iter()
-        .reduce(|all, next| format!("{all}; {next}"));
-    if agents > 0 {
-        left.processes += agents;
-        let note = format!("{} did not end", plural(agents, "agent"));
-        left.note = Some(left.note.map_or(note.clone(), |other| format!("{other}; {note}")));
-    }
+    left.processes += agents;
+    let agents = (agents > 0).then(|| format!("{} did not end", plural(agents, "agent")));
+    let notes = left.note.take().into_iter().chain(faults).chain(agents).chain(sessions);
+    left.note = notes.reduce(|all, next| format!("{all}; {next}"));
     left
+}
+
+/// Sees to it that a visitor leaves nothing behind, where somebody would have it; what it left, as a sentence.
+async fn leave(visiting: Option<(Visit, JoinHandle<()>)>, held: Option<Arc<Held>>) -> Option<String> {
+    let Some((visit, mut visiting)) = visiting else { return None };
+    if let (Visit::HeldSessions, Some(held)) = (visit, &held) {
+        held.is_cut.store(true, Ordering::Relaxed);
+        let _ = timeout(visit::END_WITHIN, &mut visiting).await;
+    }
+    visiting.abort();
+    let sessions = held.map_or(0, |held| held.sessions.load(Ordering::Relaxed));
+    (sessions > 0)
+        .then(|| format!("{} of the visitor, which end by themselves in an hour", plural(sessions, "session")))
 }
 
 impl Hands for Rig {
@@ -246,6 +270,7 @@ impl Hands for Rig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::fake;
     use crate::fault::{Fault, Kind};
 
     fn rig() -> Rig {
@@ -282,6 +307,27 @@ mod tests {
         assert!(why.contains("no fault driver"), "{why}");
         rig.ask(Ask::Workers);
         assert_eq!(answer(&mut rig).await, Answer::Workers(None));
+    }
+
+    #[tokio::test]
+    async fn what_the_users_commands_broke_is_ready_when_it_says_so_where_it_can() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let replicas = [(1, listener.local_addr().expect("it is bound"))];
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let heard = fake::heard(&mut stream).await.expect("a request");
+                assert!(heard.0 == "GET /ready" && heard.1.contains("Host: mcp.example:80"), "{heard:?}");
+                fake::say(&mut stream, "200 OK", None).await;
+            }
+        });
+        for host in [Some("mcp.example:80".to_string()), None] {
+            let mut rig = rig();
+            let faults = ForeignFaults::new(&replicas, host.clone(), (rig.clock, rig.sender()));
+            rig.add_foreign_faults(faults);
+            rig.ask(Ask::AwaitReady { replica: 1 });
+            let Answer::Ready { replica: 1, at_us } = answer(&mut rig).await else { panic!("it is asked") };
+            assert_eq!(at_us.is_some(), host.is_some());
+        }
     }
 
     #[tokio::test]

@@ -39,6 +39,8 @@ pub(crate) struct Troupe {
     pub(crate) refusals: u64,
     /// A killed replica is noticed, its connections go elsewhere, and it comes back.
     pub(crate) recovers: bool,
+    /// Replicas have a /ready that can be asked.
+    pub(crate) tells_ready: bool,
     pub(crate) health: Result<f64, String>,
     pub(crate) fault: Result<(), String>,
     /// Why not all steps of a fault were made.
@@ -121,6 +123,7 @@ impl Troupe {
             latency_us: 1_000,
             refusals: 0,
             recovers: true,
+            tells_ready: true,
             health: Ok(0.5),
             fault: Ok(()),
             unfinished: None,
@@ -283,7 +286,7 @@ impl Troupe {
                     return;
                 }
                 self.events.push_back(Event::Replica { replica: *replica, at_us, change: Change::Up });
-                Answer::Ready { replica: *replica, at_us }
+                Answer::Ready { replica: *replica, at_us: self.tells_ready.then_some(at_us) }
             }
             Ask::Scale { replicas } => Answer::Scaled(Ok(self.scaled(*replicas))),
             Ask::Visit { id, .. } => Answer::Visited { id: *id, outcome: self.visited.clone() },

@@ -91,6 +91,9 @@ pub struct FaultRow {
     pub heal_verified_us: Option<u64>,
     /// When the replica answered /ready again on its own address; the last of several.
     pub ready_us: Option<u64>,
+    /// It has no /ready that could be asked, so nothing is expected of it there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ready_unknown: bool,
     /// When the load was seen to be as before it; None: not seen, or not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steady_us: Option<u64>,
@@ -145,6 +148,11 @@ impl FaultRow {
     /// It was done to the store of operations, and to no replica.
     pub fn is_of_store(&self) -> bool {
         self.kind.starts_with("store_")
+    }
+
+    /// It has targets that are to be ready again, and can say so.
+    pub fn awaits_ready(&self) -> bool {
+        self.replica.is_some() && !self.ready_unknown
     }
 
     pub fn hits(&self, replica: u16) -> bool {

@@ -49,7 +49,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         ..ServerConfig::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut signals = crate::interrupt::watch()?;
         let server = Server::start(config, listeners, true)?;
         for address in &addresses {
@@ -68,7 +68,10 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
             }
             Ok(()) = signals.changed() => Ok(code(INTERRUPTED)),
         }
-    })
+    });
+    // Who is told twice waits for nothing more.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Binds all addresses on one port. A name may stand for an address that this machine lacks, such as ::1 without IPv6:

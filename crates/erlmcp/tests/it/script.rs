@@ -3,27 +3,35 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+fn script(folder: &TempDir, arguments: &[&str], stress: &str, suite: &str) -> Command {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("bash");
+    command
+        .arg(own.join("../../scripts/orchestrate-stress-test.sh"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env("ERLMCP", own.join("tests/stand-in.sh"))
+        .env("STRESS", stress)
+        .env("SUITE", suite);
+    command
+}
+
+fn results(folder: &TempDir) -> PathBuf {
+    let results = fs::read_dir(folder.path().join("test-results")).ok().and_then(|mut runs| runs.next()?.ok());
+    results.map(|run| run.path()).unwrap_or_default()
+}
 
 /// The folder that it ran in, its code, and the folder of the results.
 fn run(arguments: &[&str], (stress, suite): (i32, i32)) -> (TempDir, i32, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let script = own.join("../../scripts/orchestrate-stress-test.sh");
-    let status = Command::new("bash")
-        .arg(script)
-        .args(arguments)
-        .current_dir(folder.path())
-        .env("ERLMCP", own.join("tests/stand-in.sh"))
-        .env("STRESS", stress.to_string())
-        .env("SUITE", suite.to_string())
-        .output()
-        .expect("bash is there")
-        .status;
-    let results = fs::read_dir(folder.path().join("test-results")).ok().and_then(|mut runs| runs.next()?.ok());
-    let results = results.map(|run| run.path()).unwrap_or_default();
-    (folder, status.code().unwrap_or(-1), results)
+    let output = script(&folder, arguments, &stress.to_string(), &suite.to_string()).output().expect("bash is there");
+    let results = results(&folder);
+    (folder, output.status.code().unwrap_or(-1), results)
 }
 
 fn calls(folder: &TempDir) -> Vec<String> {
@@ -71,4 +79,19 @@ fn of_two_codes_the_graver_one_is_kept() {
     }
     let (folder, code, _) = run(&["--comprhensive"], (0, 0));
     assert_eq!((code, calls(&folder).len()), (2, 0), "an option that is none");
+}
+
+#[test]
+fn the_word_to_end_reaches_the_run_and_its_code_is_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = script(&folder, &["--comprehensive"], "waits", "0").spawn().expect("bash is there");
+    let began = Instant::now();
+    while !folder.path().join("waits").exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "the stand-in was not started");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    kill_process(Pid::from_raw(running.id() as i32).expect("a number"), Signal::TERM).expect("it runs");
+    assert_eq!(running.wait().expect("it ends").code(), Some(105));
+    assert_eq!(calls(&folder), ["stress"], "nothing follows");
+    assert!(results(&folder).join("phase-2.log").is_file());
 }

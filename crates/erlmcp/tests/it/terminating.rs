@@ -33,9 +33,9 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-fn work(address: SocketAddr, id: u64) -> String {
+fn work(address: SocketAddr, id: u64, ms: u64) -> String {
     let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
-    "name": "work", "arguments": {"ms": WORK_MS}, "_meta": {
+    "name": "work", "arguments": {"ms": ms}, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
     }}})
@@ -82,7 +82,7 @@ pub(crate) fn outlived(address: SocketAddr, calls: u64, end: impl FnOnce()) {
     let mut clients: Vec<BufReader<TcpStream>> =
         (0..calls).map(|_| BufReader::with_capacity(1_024, connect(address))).collect();
     for (id, client) in (1..).zip(&mut clients) {
-        client.get_mut().write_all(work(address, id).as_bytes()).expect("it is open");
+        client.get_mut().write_all(work(address, id, WORK_MS).as_bytes()).expect("it is open");
     }
     // A cluster's page is as old as its replicas' last words.
     let began = Instant::now();
@@ -115,4 +115,26 @@ fn ten_thousand_calls_in_flight_outlive_the_word_to_end() {
     outlived(address, calls, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
     let finished = serving.end();
     assert_eq!(finished.code, 0, "{}", finished.said());
+}
+
+#[test]
+fn the_second_word_to_end_is_obeyed_at_once() {
+    let serving = erlmcp(&["serve", "--listen", "127.0.0.1:0", "--drain-timeout", "60s"]);
+    let address = serving.says("listening on ").parse().expect("an address");
+    let mut client = connect(address);
+    client.write_all(work(address, 1, 30_000).as_bytes()).expect("it is open");
+    let began = Instant::now();
+    while in_flight(address) == 0 {
+        assert!(began.elapsed() < PATIENCE, "the call does not begin");
+    }
+    let pid = Pid::from_raw(serving.pid() as i32).expect("a process has a number");
+    let began = Instant::now();
+    for _ in 0..2 {
+        kill_process(pid, Signal::INT).expect("it is there and ours");
+        // Two so close together would be one.
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let finished = serving.end();
+    assert_eq!(finished.code, 105, "{}", finished.said());
+    assert!(began.elapsed() < Duration::from_secs(15), "the call was waited for: {:?}", began.elapsed());
 }

@@ -109,3 +109,30 @@ fn a_server_that_turns_slow_is_told_of() {
     assert!(journal.contains("--webhook=<hidden>"), "what the file said is in the record: {journal}");
     assert!(!journal.contains("s3cret") && !stopped.said().contains("s3cret"), "the webhook's key is nowhere");
 }
+
+#[test]
+fn a_tool_that_is_lost_is_a_violation_and_the_watch_goes_on() {
+    let target = Target::start(Vice::None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = target.url();
+    let (hook, posted) = webhook();
+    let watch = |folder: &Path, count: &str| {
+        let mut arguments = vec!["watch", &url, "--slo", "p50<5s", "--tool", "echo", "--webhook", &hook];
+        arguments.extend(["-c", "4", "-r", "20", "--for", "1s", "--every", "1s", "--count", count]);
+        arguments.extend(["--history", folder.to_str().expect("text")]);
+        erlmcp(&arguments)
+    };
+    let started = watch(folder.path(), "4");
+    started.says("  kept ");
+    target.loses_its_tool();
+    let (_, told) = posted.recv_timeout(Duration::from_secs(120)).expect("it is told");
+    assert!(told["event"] == "violation" && told["text"].to_string().contains("no tool"), "{told}");
+    let finished = started.end();
+    assert_eq!(finished.code, 99, "{}", finished.said());
+    let checks = history(folder.path());
+    assert_eq!((checks.len(), &checks[0]["outcome"], &checks[3]["outcome"]), (4, &json!("kept"), &json!("violated")));
+
+    let empty = tempfile::tempdir().expect("a folder");
+    let never = watch(empty.path(), "4").end();
+    assert_eq!(never.code, 2, "the first check of all: {}", never.said());
+}

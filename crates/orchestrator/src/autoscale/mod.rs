@@ -95,7 +95,11 @@ pub async fn autoscale(
             }
             Ok(Some(AutoscaleEvent::Scaled { from: load.replicas, change }))
         };
-        let event = match done.await {
+        let done = tokio::select! {
+            done = done => done,
+            _ = cancel.wait_for(|count| *count > 0) => return Ok(()),
+        };
+        let event = match done {
             Ok(event) => {
                 said = None;
                 event

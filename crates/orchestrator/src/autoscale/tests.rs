@@ -35,6 +35,23 @@ async fn a_local_cluster_is_scaled_by_its_control_socket() {
 }
 
 #[tokio::test]
+async fn it_ends_while_a_change_is_under_way() {
+    let mut status = fake::status(1, &[Some(5), Some(6)]);
+    status["scale_ms"] = 600_000.into();
+    let cluster = FakeCluster::new(status);
+    let (events, mut told) = mpsc::channel(4);
+    let (stop, cancel) = watch::channel(0);
+    let scaling = tokio::spawn(autoscale(config(&cluster, false), events, cancel));
+    told.recv().await.expect("it looks");
+    while scales(&cluster).is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.send_replace(1);
+    let ended = timeout(Duration::from_secs(20), scaling).await.expect("it hears");
+    ended.expect("no panic").expect("it ends in order");
+}
+
+#[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let cluster = FakeCluster::new(fake::status(1, &[Some(5), Some(6)]));
     let (_, scaled) = first_two(config(&cluster, true)).await;

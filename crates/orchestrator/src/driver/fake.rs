@@ -128,6 +128,23 @@ impl Drop for FakeCluster {
     }
 }
 
+/// The first one takes as long as "scale_ms" of the status says, and the others are refused meanwhile.
+async fn scale(status: &Mutex<Value>, replicas: &Value) -> Value {
+    let change = |field: &str, value: Value| {
+        let mut status = status.lock().expect("no test panics here");
+        std::mem::replace(&mut status[field], value)
+    };
+    if let Some(takes_ms) = change("scale_ms", Value::Null).as_u64() {
+        change("state", "scaling".into());
+        tokio::time::sleep(std::time::Duration::from_millis(takes_ms)).await;
+        change("state", "running".into());
+    } else if status.lock().expect("no test panics here")["state"] == "scaling" {
+        return json!({"ok": false, "error": "the cluster is busy", "again": true});
+    }
+    change("scaled", replicas.clone());
+    json!({"ok": true, "replicas": replicas})
+}
+
 async fn serve(
     stream: UnixStream,
     status: Arc<Mutex<Value>>,
@@ -146,7 +163,7 @@ async fn serve(
                 Some(answers) if !answers.is_empty() => answers.remove(0),
                 _ => json!({"ok": false, "error": "there is no such operation"}),
             },
-            Some("scale") => json!({"ok": true, "replicas": request["replicas"]}),
+            Some("scale") => scale(&status, &request["replicas"]).await,
             Some("stop" | "notify") => json!({"ok": true}),
             Some("watch") => {
                 let mut events = told.subscribe();

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::fault::{Commands, Desk, Order};
 use super::kubernetes::{self, Kubernetes};
+use super::ready::await_ready_as;
 use super::service::Service;
 use super::swarm::{self, Swarm};
 use super::watchdog::Watchdog;
@@ -17,15 +18,26 @@ use super::{helper, undo};
 use crate::action::Ask;
 use crate::event::{Answer, Event};
 use crate::fault::Kind;
+use crate::plan::RECOVERY_BOUND;
 
 /// What can be broken of such a target: by the user's own commands, or by the driver that the user named.
 #[derive(Debug)]
 pub(crate) struct ForeignFaults {
     desk: mpsc::Sender<Order>,
     holder: Option<Holder>,
+    ready: Option<Ready>,
     events: mpsc::Sender<Event>,
     /// They end with this.
     tasks: JoinSet<()>,
+}
+
+/// Where replicas that no driver holds say that they are ready.
+#[derive(Debug)]
+struct Ready {
+    addresses: BTreeMap<u16, SocketAddr>,
+    /// Name and port that they are asked by.
+    host: String,
+    clock: RunClock,
 }
 
 /// A driver that knows the target's replicas.
@@ -52,12 +64,18 @@ impl Holder {
 }
 
 impl ForeignFaults {
-    /// By the user's commands alone. `addresses` are the target's, by replica.
-    pub(crate) fn new(addresses: &[(u16, SocketAddr)], clock: RunClock, events: mpsc::Sender<Event>) -> Self {
+    /// By the user's commands alone. `addresses` are the target's, by replica; `host` is the name and port that their /ready
+    /// is asked by, None where it cannot be.
+    pub(crate) fn new(
+        addresses: &[(u16, SocketAddr)],
+        host: Option<String>,
+        (clock, events): (RunClock, mpsc::Sender<Event>),
+    ) -> Self {
         let watchdog = Watchdog::new(helper());
-        let addresses = addresses.iter().copied().collect();
+        let addresses: BTreeMap<u16, SocketAddr> = addresses.iter().copied().collect();
+        let ready = host.map(|host| Ready { addresses: addresses.clone(), host, clock });
         let desk = Desk::open(Commands { clock, watchdog, addresses }, events.clone());
-        Self { desk, holder: None, events, tasks: JoinSet::new() }
+        Self { desk, holder: None, ready, events, tasks: JoinSet::new() }
     }
 
     /// Of a service of Docker Swarm, through its engine; `authority` is the name and port that it was found by.
@@ -74,7 +92,7 @@ impl ForeignFaults {
         let mut tasks = JoinSet::new();
         tasks.spawn(swarm::follow(swarm.clone(), events.clone()));
         let desk = Desk::open(swarm.clone(), events.clone());
-        Ok(Self { desk, holder: Some(Holder::Swarm(swarm)), events, tasks })
+        Ok(Self { desk, holder: Some(Holder::Swarm(swarm)), ready: None, events, tasks })
     }
 
     /// Of pods, through the API of their cluster: `said` are the API and the namespace that the user named.
@@ -91,12 +109,17 @@ impl ForeignFaults {
         let mut tasks = JoinSet::new();
         tasks.spawn(kubernetes::follow(kubernetes.clone(), events.clone()));
         let desk = Desk::open(kubernetes.clone(), events.clone());
-        Ok(Self { desk, holder: Some(Holder::Kubernetes(Box::new(kubernetes))), events, tasks })
+        Ok(Self { desk, holder: Some(Holder::Kubernetes(Box::new(kubernetes))), ready: None, events, tasks })
     }
 
     /// Replicas that a driver holds; None: there is no driver but the user's commands.
     pub(crate) fn held(&self) -> Option<usize> {
         self.holder.as_ref().map(|holder| holder.service().held())
+    }
+
+    /// False: there is a driver, and this replica is none of its own.
+    pub(crate) fn holds(&self, replica: u16) -> bool {
+        self.holder.as_ref().is_none_or(|holder| holder.service().holds(replica))
     }
 
     /// Kinds of faults that its driver does not make; None: there is none.
@@ -122,8 +145,24 @@ impl ForeignFaults {
             (Ask::Heal { id }, _) => Order::Heal(id),
             (Ask::AwaitReady { replica }, Some(holder)) => {
                 let service = holder.service().clone();
-                let answer = async move { Some(Answer::Ready { replica, at_us: service.await_ready(replica).await? }) };
-                self.answer(answer);
+                self.answer(async move {
+                    let at_us = Some(service.await_ready(replica).await?);
+                    Some(Answer::Ready { replica, at_us })
+                });
+                return true;
+            }
+            (Ask::AwaitReady { replica }, None) => {
+                let asked = self.ready.as_ref().and_then(|ready| {
+                    let address = *ready.addresses.get(&replica)?;
+                    Some(((address, ready.host.clone()), ready.clock))
+                });
+                self.answer(async move {
+                    let at_us = match asked {
+                        Some((page, clock)) => Some(await_ready_as(page, RECOVERY_BOUND, &clock).await?),
+                        None => None,
+                    };
+                    Some(Answer::Ready { replica, at_us })
+                });
                 return true;
             }
             (Ask::Scale { replicas }, Some(holder)) => {

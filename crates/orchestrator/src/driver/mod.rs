@@ -15,6 +15,7 @@ mod permission;
 mod private_folder;
 pub(crate) mod protocol;
 mod ready;
+mod replicas;
 mod scaling;
 mod service;
 mod swarm;
@@ -48,6 +49,7 @@ pub(crate) use lone::LoneServer;
 use own::OwnCluster;
 pub(crate) use permission::may_drop_packets;
 use protocol::Status;
+use replicas::Replicas;
 pub(crate) use scaling::{load_of, scale_to};
 pub(crate) use swarm::Replicated;
 pub use watchdog::keep_watch;
@@ -55,8 +57,6 @@ pub use watchdog::keep_watch;
 use watchdog::program_of_tests as helper;
 use watchdog::{Program, Watchdog};
 
-/// Replicas that go are drained first, and one after the other at worst.
-const SCALED_WITHIN: Duration = Duration::from_secs(120);
 /// From the order to abandon a cluster, faults and all, to its end.
 pub(crate) const ABANDONED_WITHIN: Duration = UNDONE_MAX.saturating_add(own::STOPPED_WITHIN);
 
@@ -67,6 +67,7 @@ pub(crate) struct LocalCluster {
     /// As it last was.
     status: Arc<Mutex<Status>>,
     desk: mpsc::Sender<Order>,
+    replicas: Arc<Replicas>,
     /// The watch, and questions that wait for their answers; they end with this.
     tasks: Mutex<JoinSet<()>>,
     /// Kinds of faults that cannot be made here, with the reason.
@@ -125,12 +126,14 @@ impl LocalCluster {
 
     async fn connect(link: Link, status: Status, own: Option<OwnCluster>) -> Result<Self, StressError> {
         let own = own.map(|own| Arc::new(tokio::sync::Mutex::new(own)));
+        let watchdog = Watchdog::new(helper());
+        let replicas = Replicas::new(link.control.clone(), own.is_none().then(|| watchdog.clone()));
         let bench = Bench {
             control: link.control.clone(),
             clock: link.clock,
             nft: Nft::find().await,
             groups: Groups::find(),
-            watchdog: Watchdog::new(helper()),
+            watchdog,
             front: Front::default(),
             own: own.clone(),
         };
@@ -144,7 +147,7 @@ impl LocalCluster {
         }
         let desk = Desk::open(bench, link.events.clone());
         let (status, tasks) = (Arc::new(Mutex::new(status)), Mutex::new(tasks));
-        Ok(Self { link, status, desk, tasks, lacks, front, own, left: None })
+        Ok(Self { link, status, desk, replicas: Arc::new(replicas), tasks, lacks, front, own, left: None })
     }
 
     /// The shared address.
@@ -155,6 +158,11 @@ impl LocalCluster {
     /// Each replica's own address.
     pub(crate) fn endpoints(&self) -> Vec<(u16, SocketAddr)> {
         locked(&self.status).replicas.iter().map(|one| (one.replica, one.address)).collect()
+    }
+
+    /// It ends with the run.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.is_some()
     }
 
     /// The control socket, for the collector.
@@ -222,7 +230,10 @@ impl LocalCluster {
             Ask::Workers => self.spawn(workers(self.link.clone())),
             Ask::AwaitReady { replica } => self.spawn(await_ready(self.link.clone(), replica)),
             Ask::Change { change } => self.spawn(make_change(self.link.clone(), change)),
-            Ask::Scale { replicas } => self.spawn(scale(self.link.clone(), Arc::clone(&self.status), replicas)),
+            Ask::Scale { replicas } => {
+                let (all, status) = (Arc::clone(&self.replicas), Arc::clone(&self.status));
+                self.spawn(scale(self.link.clone(), (all, status), replicas))
+            }
             Ask::Audit { folder, within } => self.spawn(audit::audit(self.link.clone(), folder, within)),
             Ask::Health | Ask::Resolve | Ask::Visit { .. } | Ask::Dismantle { .. } => {
                 tracing::warn!("{ask:?} is not for the cluster's driver")
@@ -249,8 +260,10 @@ impl LocalCluster {
         if let Some(left) = &self.left {
             return left.clone();
         }
+        // A change of the number of replicas that is under way is among what is undone.
+        let mut tasks = std::mem::take(&mut *locked(&self.tasks));
+        tasks.shutdown().await;
         let faults = self.undo().await;
-        locked(&self.tasks).abort_all();
         let processes = match &mut self.own {
             Some(own) => own.lock().await.stop().await,
             None => Vec::new(),
@@ -318,7 +331,7 @@ async fn await_ready(link: Link, replica: u16) {
     };
     let Some(address) = address else { return };
     if let Some(at_us) = ready::await_ready(address, RECOVERY_BOUND, &link.clock).await {
-        link.answer(Answer::Ready { replica, at_us }).await;
+        link.answer(Answer::Ready { replica, at_us: Some(at_us) }).await;
     }
 }
 
@@ -334,16 +347,12 @@ async fn make_change(link: Link, change: u32) {
     link.answer(Answer::Changed { change, made }).await;
 }
 
-async fn scale(link: Link, last: Arc<Mutex<Status>>, replicas: u16) {
-    let request = ("scale", Some(("replicas", u64::from(replicas))));
-    let scaled = async {
-        control::ask::<Done>(&link.control, request, SCALED_WITHIN).await?;
-        let status = control::status(&link.control).await?;
+async fn scale(link: Link, (all, last): (Arc<Replicas>, Arc<Mutex<Status>>), replicas: u16) {
+    let outcome = all.change(replicas).await.map(|status| {
         let endpoints = status.replicas.iter().map(|one| (one.replica, one.address)).collect();
         *locked(&last) = status;
-        Ok::<_, control::ControlError>(endpoints)
-    };
-    let outcome = scaled.await.map_err(|error| error.to_string());
+        endpoints
+    });
     link.answer(Answer::Scaled(outcome)).await;
 }
 

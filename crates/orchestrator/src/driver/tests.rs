@@ -89,6 +89,27 @@ async fn an_attached_cluster_is_asked_watched_and_left_running() {
 }
 
 #[tokio::test]
+async fn an_attached_cluster_has_its_number_again_whenever_the_run_ends() {
+    let pid = Some(std::process::id());
+    let mut status = fake::status(std::process::id(), &[pid, pid]);
+    status["scale_ms"] = 700.into();
+    let cluster = FakeCluster::new(status);
+    let (sender, _events) = mpsc::channel(64);
+    let attached = LocalCluster::attach(cluster.control(), clock(), sender).await;
+    let mut driver = attached.expect("it is this user's own");
+    let is_asked = || cluster.asked().iter().any(|line| line.contains("scale"));
+    driver.ask(Ask::Scale { replicas: 5 });
+    while !is_asked() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // As a scenario that is cut does.
+    driver.ask(Ask::Scale { replicas: 2 });
+    assert_eq!(driver.abandon().await, Leftovers::default());
+    let status = cluster.status();
+    assert_eq!(locked(&status)["scaled"], 2, "{:?}", cluster.asked());
+}
+
+#[tokio::test]
 async fn a_fault_in_force_is_undone_when_the_run_is_abandoned() {
     let mut replica = sleeper();
     let cluster = FakeCluster::new(fake::status(std::process::id(), &[Some(replica.id()), Some(replica.id())]));

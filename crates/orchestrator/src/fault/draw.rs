@@ -39,8 +39,23 @@ pub struct Field {
     pub replicas: Vec<u16>,
     /// Those that the fault proxy stands in front of.
     pub fronted: Vec<u16>,
+    /// Those that the driver does not hold, and so cannot break.
+    pub elsewhere: Vec<u16>,
     /// Kinds that cannot be done here, with the reason.
     pub lacks: BTreeMap<Kind, String>,
+}
+
+impl Field {
+    /// Replicas that can be broken.
+    pub fn held(&self) -> Vec<u16> {
+        self.replicas.iter().copied().filter(|replica| !self.elsewhere.contains(replica)).collect()
+    }
+
+    /// Why these cannot all be broken; None: they can.
+    pub fn unheld(&self, replicas: &[u16]) -> Option<String> {
+        let one = replicas.iter().find(|replica| self.elsewhere.contains(replica))?;
+        Some(format!("the driver does not hold replica {one}"))
+    }
 }
 
 /// The faults of `duration`, in their order: from the list's timetable, or drawn by `seed`. The same list, replicas and
@@ -68,7 +83,8 @@ pub fn draw(list: &FaultList, field: &Field, duration: Duration, seed: u64) -> V
 /// replicas are taken in turn from one that the seed draws, so that none is broken twice where there are enough of them.
 pub fn one_of_each(list: &FaultList, field: &Field, gap: Duration, seed: u64) -> Vec<Planned> {
     let mut dice = Dice::new(seed ^ 0x0E4C);
-    let mut turn = dice.below(field.replicas.len().max(1) as u64) as usize;
+    let held = field.held();
+    let mut turn = dice.below(held.len().max(1) as u64) as usize;
     let mut planned: Vec<Planned> = Vec::new();
     let mut add = |fault: Fault| {
         let is_there = planned.iter().any(|other| other.fault.kind == fault.kind && other.fault.name() == fault.name());
@@ -84,7 +100,7 @@ pub fn one_of_each(list: &FaultList, field: &Field, gap: Duration, seed: u64) ->
             Kind::Command => fault.replicas,
             kind if kind.is_of_store() || kind.is_of_clients() => Vec::new(),
             kind if kind.is_of_all() => field.replicas.clone(),
-            _ => field.replicas.get(turn % field.replicas.len().max(1)).copied().into_iter().collect(),
+            _ => held.get(turn % held.len().max(1)).copied().into_iter().collect(),
         };
         if fault.kind.needs() == Needs::Proxy {
             fronted(&mut fault.replicas, &field.fronted);
@@ -168,13 +184,15 @@ fn choose<'a>(choices: &'a [Choice], dice: &mut Dice) -> &'a Choice {
 }
 
 fn fault(choice: &Choice, field: &Field, dice: &mut Dice) -> Fault {
-    let all = &field.replicas;
+    let (all, held) = (&field.replicas, field.held());
+    // Where too few are held it is skipped for that.
+    let mut some = |count: usize| dice.some(if count <= held.len() { &held } else { all }, count);
     let mut replicas = match &choice.targets {
         _ if choice.kind.is_of_store() || choice.kind.is_of_clients() => Vec::new(),
         Targets::These(replicas) => replicas.clone(),
         _ if choice.kind.is_of_all() => all.clone(),
-        Targets::Count(count) => dice.some(all, usize::from(*count)),
-        Targets::Half => dice.some(all, (all.len() / 2).max(1)),
+        Targets::Count(count) => some(usize::from(*count)),
+        Targets::Half => some((all.len() / 2).max(1)),
         Targets::All => all.clone(),
         Targets::None => Vec::new(),
     };
@@ -200,10 +218,11 @@ fn skip(fault: &Fault, field: &Field) -> Option<String> {
     }
     let lack = field.lacks.get(&fault.kind).cloned();
     let bare = || fault.replicas.iter().find(|replica| !field.fronted.contains(replica));
-    lack.or_else(|| {
+    let unfronted = || {
         let replica = bare().filter(|_| fault.kind.needs() == Needs::Proxy)?;
         Some(format!("the fault proxy does not stand in front of replica {replica}"))
-    })
+    };
+    lack.or_else(unfronted).or_else(|| field.unheld(&fault.replicas))
 }
 
 /// When processes of replicas were meant to end, by replica.

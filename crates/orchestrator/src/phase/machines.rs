@@ -42,8 +42,8 @@ pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
         Block::Streaming { load, changes } => Box::new(Streaming::new(place, load.clone(), changes.clone())),
         Block::EndStreams { .. } => Box::new(EndStreams::new(place)),
         Block::Burst(burst) => Box::new(BurstTraffic::new(place, burst.clone())),
-        Block::Fault(Fault::Outage { scenario, rate, window, fault }) => {
-            Box::new(Outage::new(place, scenario, (*rate, *window), fault.clone()))
+        Block::Fault(Fault::Outage { scenario, rate, window, fault, among }) => {
+            Box::new(Outage::new(place, scenario, (*rate, *window), (fault.clone(), among.clone())))
         }
         Block::Fault(Fault::QueueOverflow { rate, window, overflow }) => {
             Box::new(QueueOverflow::new(place, *rate, *window, *overflow))

@@ -146,8 +146,8 @@ pub struct Burst {
 /// Something to break.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// One fault of a replica that is drawn among those with connections; a scenario by that name of its own.
-    Outage { scenario: String, rate: f64, window: Duration, fault: fault::Fault },
+    /// One fault of a replica that is drawn among these, where it has connections; a scenario by that name of its own.
+    Outage { scenario: String, rate: f64, window: Duration, fault: fault::Fault, among: Vec<u16> },
     /// The queue is filled beyond its limit.
     QueueOverflow { rate: f64, window: Duration, overflow: Overflow },
 }

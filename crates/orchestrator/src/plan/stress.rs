@@ -200,6 +200,7 @@ pub(super) fn failure_recovery(config: &StressConfig, found: &Found) -> PhasePla
             rate,
             window,
             fault: fault::Fault::of(kind, Vec::new()),
+            among: found.field.held(),
         })
     };
     let node = outage(scenario::NODE_FAILURE, Kind::Kill);

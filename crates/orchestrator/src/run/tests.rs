@@ -78,7 +78,8 @@ impl Hands for Script {
 fn plan() -> Plan {
     let load = Load { rate: 10.0, duration: Duration::from_secs(20), line_every: None, shaped: false };
     let (scenario, window) = ("node_failure".into(), Duration::from_secs(3));
-    let fault = Fault::Outage { scenario, rate: 10.0, window, fault: fault::Fault::of(Kind::Kill, Vec::new()) };
+    let (fault, among) = (fault::Fault::of(Kind::Kill, Vec::new()), vec![0, 1]);
+    let fault = Fault::Outage { scenario, rate: 10.0, window, fault, among };
     let close = Close { connections: 1_000, rate: None, verify: true };
     let steps = [
         (phases::BASELINE, vec![Step::new("reach", Block::Probe(Probe::Reachability))]),

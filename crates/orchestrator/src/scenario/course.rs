@@ -297,10 +297,11 @@ impl Course {
             }
             Event::Answer(Answer::Ready { replica, at_us }) if self.row.hits(*replica) => {
                 self.ready.insert(*replica);
+                self.row.ready_unknown |= at_us.is_none();
                 if self.ready.len() < self.fault.replicas.len() {
                     return Vec::new();
                 }
-                self.row.ready_us = Some(*at_us);
+                self.row.ready_us = at_us.filter(|_| !self.row.ready_unknown);
             }
             _ => return Vec::new(),
         }
@@ -312,10 +313,10 @@ impl Course {
         self.row.cluster_detected_us.is_some() && self.episodes.values().all(Episodes::all_detected)
     }
 
-    /// The targets are ready, are members where they had been put out, and every affected connection is served.
+    /// The targets are ready (where they can say so), are members where they had been put out, and every affected connection is served.
     fn is_recovered(&self) -> bool {
         let are_members = self.members.values().all(|is_back| *is_back);
-        let are_ready = self.fault.replicas.is_empty() || self.row.ready_us.is_some();
+        let are_ready = self.row.ready_us.is_some() || !self.row.awaits_ready();
         are_ready && are_members && self.are_served()
     }
 
@@ -344,15 +345,18 @@ impl Course {
             Some(healed_us) => (Some(healed_us), " after the heal"),
             None => (self.row.effect_us, ""),
         };
-        let from = if self.row.ready_us.is_some() { from } else { "" };
+        let ready = match self.row.ready_us {
+            _ if self.row.ready_unknown => "not known".into(),
+            None => between(from_us, None),
+            at_us => between(from_us, at_us) + from,
+        };
         let detected = self.episodes.values().filter_map(Episodes::detected_us).min();
         let served_us = self.episodes.values().map(Episodes::served_us).max().flatten();
         format!(
-            "detected by cluster {}, by clients {}; {served} of {affected} connections served again {}; ready {}{from}",
+            "detected by cluster {}, by clients {}; {served} of {affected} connections served again {}; ready {ready}",
             since(self.row.cluster_detected_us),
             since(detected),
             since(served_us),
-            between(from_us, self.row.ready_us),
         )
     }
 

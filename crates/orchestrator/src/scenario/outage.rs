@@ -16,6 +16,7 @@ pub(crate) struct Outage {
     steady: Option<Steady>,
     state: State,
     course: Course,
+    among: Vec<u16>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,14 +28,19 @@ enum State {
 }
 
 impl Outage {
-    pub(crate) fn new(place: Place, scenario: &str, (rate, window): (f64, Duration), fault: Fault) -> Self {
+    pub(crate) fn new(
+        place: Place,
+        scenario: &str,
+        (rate, window): (f64, Duration),
+        (fault, among): (Fault, Vec<u16>),
+    ) -> Self {
         let course = Course::new(&place, place.first_id, scenario, fault);
-        Self { place, rate, window, steady: None, state: State::Before, course }
+        Self { place, rate, window, steady: None, state: State::Before, course, among }
     }
 
     /// Draws the replica to break.
     fn inject(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(replica) = victim::draw(seen.world, self.place.run.seed, self.place.first_id) else {
+        let Some(replica) = victim::draw(seen.world, &self.among, (self.place.run.seed, self.place.first_id)) else {
             self.course.inconclusive = Some("no replica had connections to lose".into());
             return self.end();
         };

@@ -18,7 +18,7 @@ fn overflow() -> Overflow {
 
 fn outage(scenario: &str, kind: Kind) -> Block {
     let fault = fault::Fault::of(kind, Vec::new());
-    Block::Fault(Fault::Outage { scenario: scenario.into(), rate: RATE, window: WINDOW, fault })
+    Block::Fault(Fault::Outage { scenario: scenario.into(), rate: RATE, window: WINDOW, fault, among: vec![0, 1] })
 }
 
 fn node_failure() -> Stage {
@@ -66,6 +66,18 @@ fn the_seed_draws_the_replica() {
     first.run_to_end(30 * SECOND);
     second.run_to_end(30 * SECOND);
     assert_eq!(first.fault_row().replica, second.fault_row().replica);
+}
+
+#[test]
+fn only_what_may_be_broken_is_drawn() {
+    for one in [0, 1] {
+        let fault = fault::Fault::of(Kind::Kill, Vec::new());
+        let (scenario, among) = ("node_failure".into(), vec![one]);
+        let block = Block::Fault(Fault::Outage { scenario, rate: RATE, window: WINDOW, fault, among });
+        let mut stage = Stage::new(vec![Step::scenario("node_failure", "node failure", block)], 500);
+        stage.run_to_end(30 * SECOND);
+        assert_eq!(stage.fault_row().replica, Some(one));
+    }
 }
 
 #[test]
@@ -292,6 +304,16 @@ fn faults_of_a_list_follow_one_another() {
     assert!(pause.expected.healed && !pause.expected.detected, "{pause:?}");
     let row = stage.scenario();
     assert_eq!((row.inconclusive, row.faults.len()), (None, 3));
+}
+
+#[test]
+fn a_target_that_cannot_say_that_it_is_ready_is_not_waited_for() {
+    let mut stage = faults(vec![planned(Kind::Pause, 1)], 1);
+    stage.troupe.tells_ready = false;
+    stage.run_to_end(250 * SECOND);
+    let [pause] = &listed(&stage)[..] else { panic!("one fault") };
+    assert_eq!((pause.ready_us, pause.ready_unknown, pause.note.as_deref()), (None, true, None));
+    assert!(pause.heal_verified_us.is_some() && pause.steady_us.is_some(), "{pause:?}");
 }
 
 #[test]

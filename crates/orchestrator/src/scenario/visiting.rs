@@ -127,7 +127,7 @@ impl Machine for Visiting {
         actions
     }
 
-    /// The visitor goes on by itself to its end, which is near; nobody waits for it.
+    /// The visitor goes on by itself to its end, which is near; only the end of the run waits for it.
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = self.end();
         actions.extend(self.course.as_mut().map(Course::cut).unwrap_or_default());

@@ -10,7 +10,7 @@ use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::Event;
 use crate::fault::{Field, Kind};
 use crate::plan::{ChangeBy, Found, Offers, QueueFacts, Visits};
-use crate::target::{Status, Target, Url};
+use crate::target::{Status, Target};
 use crate::{StressError, calls};
 
 /// Why a server that no driver holds is not broken.
@@ -62,12 +62,13 @@ pub(super) async fn attach(
 /// Where the driver that the user named does not hold it.
 pub(super) async fn faults(
     config: &StressConfig,
-    url: &Url,
+    target: &Target,
     endpoints: &[(u16, SocketAddr)],
     (clock, events): (RunClock, mpsc::Sender<Event>),
 ) -> Result<ForeignFaults, StressError> {
+    let url = &target.url;
     match &config.driver {
-        None => Ok(ForeignFaults::new(endpoints, clock, events)),
+        None => Ok(ForeignFaults::new(endpoints, target.ready_host().await, (clock, events))),
         Some(Driver::Swarm { engine }) => {
             let authority = (url.host.clone(), url.port);
             let found = ForeignFaults::swarm(engine, endpoints, authority, (clock, events)).await;
@@ -140,7 +141,12 @@ pub(super) fn found(
         own_cluster: origin == Origin::Own,
         colocated: is_colocated,
         replicas: replicas.len() as u16,
-        field: Field { replicas, fronted, lacks: cluster.map_or_else(no_driver, LocalCluster::lacks) },
+        field: Field {
+            replicas,
+            fronted,
+            elsewhere: Vec::new(),
+            lacks: cluster.map_or_else(no_driver, LocalCluster::lacks),
+        },
         cannot_scale: None,
         fronts: None,
         queue: match queue {

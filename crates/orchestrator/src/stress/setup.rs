@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use erlmcp_load::clock::{RunClock, monotonic_ns, unix_ns};
@@ -163,6 +164,7 @@ impl<'a> Setup<'a> {
                 path: url.path.clone(),
                 headers: self.config.headers.clone(),
                 control,
+                held: Arc::default(),
             });
         }
     }
@@ -305,8 +307,7 @@ impl<'a> Setup<'a> {
         }
         let endpoints = origin::endpoints(&target, self.rig.cluster());
         if self.rig.cluster().is_none() {
-            let faults =
-                origin::faults(self.config, &target.url, &endpoints, (self.rig.clock, self.rig.sender())).await?;
+            let faults = origin::faults(self.config, &target, &endpoints, (self.rig.clock, self.rig.sender())).await?;
             if let Some(held) = faults.held() {
                 let text = format!("Held by the driver: {held} of {} replicas", endpoints.len());
                 self.show(live::Event::Note { text }).await;
@@ -391,6 +392,8 @@ impl<'a> Setup<'a> {
         if let Some(lacks) = faults.lacks() {
             found.field.lacks = lacks;
         }
+        found.field.elsewhere =
+            found.field.replicas.iter().copied().filter(|replica| !faults.holds(*replica)).collect();
         found.cannot_scale = faults.cannot_scale().await;
         found
     }

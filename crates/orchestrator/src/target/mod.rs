@@ -104,6 +104,12 @@ impl Target {
         if page.status == 200 { Status::parse(&page.body) } else { None }
     }
 
+    /// The name and port that /ready is asked by; None: there is no such page, or it does not say that all is well.
+    pub(crate) async fn ready_host(&self) -> Option<String> {
+        let page = self.page("/ready")?;
+        page.get(PAGE).await.is_ok_and(|answered| answered.status == 200).then_some(page.host)
+    }
+
     /// GET /health: how long it took, milliseconds, or why there was no good answer.
     pub(crate) async fn health(&self, clock: RunClock) -> Result<f64, String> {
         let page = self.page("/health").ok_or("the target speaks TLS: it is asked over MCP")?;

@@ -18,13 +18,22 @@ const AT_ONCE: usize = 8;
 /// Connections that end them: every replica is told of an end before it is answered.
 const ENDING_AT_ONCE: usize = 64;
 /// What has not been ended by then ends by itself in an hour.
-const END_WITHIN: Duration = Duration::from_secs(40);
+pub(crate) const END_WITHIN: Duration = Duration::from_secs(40);
 /// More are not tried: an erlmcp server holds 16,384.
 const SESSIONS_MAX: u64 = 17_000;
 /// Nor is it gone on for longer than this: what was taken has to be given back, too.
 const FILL_WITHIN_US: u64 = 20_000_000;
 /// Refusals in a row, of one connection, that are the limit: a single one may be of a moment.
 const REFUSALS: u32 = 5;
+
+/// What a visitor has of the target's beside its connections, and what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Opened, and not ended yet.
+    pub(crate) sessions: AtomicU64,
+    /// No more are opened; those that there are are ended.
+    pub(crate) is_cut: AtomicBool,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -65,6 +74,9 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     if let Some(why) = failed {
         return Err(why);
     }
+    if door.held.is_cut.load(Ordering::Relaxed) {
+        return Err("the visit was cut".into());
+    }
     let visited = Visited::default().with(detail::TAKEN, taken as f64);
     let Some(answered) = refused else {
         return Ok(visited.saying(format!("{taken} sessions with a log level were taken; no more were tried")));
@@ -85,9 +97,11 @@ async fn set_level(talk: &mut Talk, door: &Door, id: &str) -> Result<Answered, S
 async fn fill(door: &Door, shared: &Shared, part: &mut Part) -> Result<(), String> {
     let mut talk = door.talk().await?;
     let until_us = door.clock.now_us() + FILL_WITHIN_US;
-    let has_more = || shared.taken.load(Ordering::Relaxed) < SESSIONS_MAX && door.clock.now_us() < until_us;
-    while !shared.is_full.load(Ordering::Relaxed) && has_more() {
+    let is_enough = || shared.taken.load(Ordering::Relaxed) >= SESSIONS_MAX || door.clock.now_us() >= until_us;
+    let is_over = || shared.is_full.load(Ordering::Relaxed) || door.held.is_cut.load(Ordering::Relaxed);
+    while !is_over() && !is_enough() {
         let session = Session::open_on(talk, door, VERSION).await?;
+        door.held.sessions.fetch_add(1, Ordering::Relaxed);
         talk = session.talk;
         part.ids.push(session.id.clone());
         let mut refusals = 0;
@@ -118,7 +132,9 @@ async fn end_all(door: &Door, ids: Vec<String>) {
         ending.spawn(async move {
             let Ok(mut talk) = door.talk().await else { return };
             for id in ids {
-                let _ = talk.ask(&texts::end_session(&door, (&id, VERSION))).await;
+                if talk.ask(&texts::end_session(&door, (&id, VERSION))).await.is_ok() {
+                    door.held.sessions.fetch_sub(1, Ordering::Relaxed);
+                }
             }
         });
     }

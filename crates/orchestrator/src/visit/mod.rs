@@ -18,6 +18,7 @@ mod tokens;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
@@ -26,6 +27,7 @@ use erlmcp_record::names::detail;
 
 use crate::collector::Answered;
 use crate::plan::Visit;
+pub(crate) use held::{END_WITHIN, Held};
 use talk::Talk;
 
 /// A visit that takes longer has failed.
@@ -47,6 +49,7 @@ pub(crate) struct Door {
     pub(crate) headers: Vec<(String, String)>,
     /// The control socket, where the target is a cluster of this machine.
     pub(crate) control: Option<PathBuf>,
+    pub(crate) held: Arc<Held>,
 }
 
 /// What came of a visit.

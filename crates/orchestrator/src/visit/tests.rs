@@ -27,6 +27,7 @@ async fn serve(answering: Answering) -> Door {
         path: "/mcp".into(),
         headers: vec![("X-Own".into(), "yes".into())],
         control: None,
+        held: Arc::default(),
     }
 }
 
@@ -127,4 +128,17 @@ async fn streams_that_others_end_are_not_counted() {
     let visited = visit(Visit::SessionStreams, &door.await).await.expect("it is answered");
     assert_eq!(visited.detail.get(detail::TAKEN), Some(&0.0));
     assert!(!visited.detail.contains_key(detail::REFUSED_STATUS), "{visited:?}");
+}
+
+#[tokio::test]
+async fn a_visitor_that_is_cut_ends_its_sessions() {
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: abc\r\n", "{}")).await;
+    let held = Arc::clone(&door.held);
+    let visiting = tokio::spawn(async move { visit(Visit::HeldSessions, &door).await });
+    while held.sessions.load(Ordering::SeqCst) < 20 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    held.is_cut.store(true, Ordering::SeqCst);
+    assert_eq!(visiting.await.expect("no panic"), Err("the visit was cut".into()));
+    assert_eq!(held.sessions.load(Ordering::SeqCst), 0);
 }

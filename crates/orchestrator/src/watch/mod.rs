@@ -192,7 +192,7 @@ impl Watching {
         loop {
             let next_ns = monotonic_ns() + self.config.every.as_nanos() as u64;
             let Some(check) = self.check(cancel).await? else { return Ok(true) };
-            let was_violation = self.history.last().is_some_and(Check::is_violation);
+            let was_violation = self.history.last_judged().is_some_and(Check::is_violation);
             self.count.add(&check);
             self.tell(WatchEvent::Checked { line: check.to_json_line(), text: check_lines(&check, &self.history) });
             self.post(&check, was_violation, cancel).await;
@@ -232,6 +232,9 @@ impl Watching {
             }
             Err(StressError::Interrupted) => return Ok(None),
             Err(StressError::Usage(what)) => return Err(StressError::Usage(what)),
+            // What has been there before is lost; what never was is a mistake of who asks.
+            Err(StressError::Lacking(what)) if self.history.is_empty() => return Err(StressError::Lacking(what)),
+            Err(StressError::Lacking(why)) => self.without_load(at, Outcome::Violated, why),
             Err(StressError::Unreachable(why)) => self.without_load(at, Outcome::Unreachable, why),
             Err(StressError::Failed(why)) => self.without_load(at, Outcome::Failed, why),
         };

@@ -21,7 +21,7 @@ impl Workload {
     /// # Errors
     /// Where the target has not what a step needs.
     pub(crate) fn compile(&self, usual: &Request, reached: &Reached) -> Result<Compiled, StressError> {
-        self.check_target(reached).map_err(StressError::usage)?;
+        self.check_target(reached).map_err(StressError::Lacking)?;
         let mut steps = Vec::new();
         for step in &self.steps {
             let request = match &step.asks {

@@ -111,7 +111,10 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
         felt_before: t0.zip(detections().min()).is_some_and(|(t0, first)| first < t0),
         detected_by_clients: by_clients(detections().max()),
         served_again: if affected == 0 { no_client() } else { since(t0, last_served.flatten()) },
-        ready_again: since(fault.healed_us.or(t0), fault.ready_us),
+        ready_again: match fault.ready_unknown {
+            true => Observed::Unknown("the target has no /ready that could be asked".into()),
+            false => since(fault.healed_us.or(t0), fault.ready_us),
+        },
         affected,
         reestablished,
         on_replica: gauge_before(analysis, fault),
@@ -166,7 +169,7 @@ fn share_a_target(one: &FaultRow, other: &FaultRow) -> bool {
 
 /// When nothing of the fault is left: undone, ready, all served.
 fn over_us(fault: &FaultRow, episodes: &[&EpisodeRow], until_us: u64) -> u64 {
-    let is_unready = fault.ready_us.is_none() && fault.replica.is_some();
+    let is_unready = fault.ready_us.is_none() && fault.awaits_ready();
     let is_open = is_unready || episodes.iter().any(|episode| episode.served_again < episode.affected);
     if is_open {
         return until_us;

@@ -63,7 +63,7 @@ fn is_undetected(fault: &FaultFacts<'_>) -> bool {
 
 /// A target that was not ready again, a connection that was not served again, or what the run noted.
 fn is_unrecovered(fault: &FaultFacts<'_>) -> bool {
-    let is_unready = fault.fault.replica.is_some() && !matches!(fault.ready_again, Observed::After { .. });
+    let is_unready = fault.fault.awaits_ready() && !matches!(fault.ready_again, Observed::After { .. });
     is_unready || fault.reestablished < fault.affected || (fault.fault.note.is_some() && !is_unhealed(fault))
 }
 

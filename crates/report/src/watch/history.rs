@@ -26,6 +26,11 @@ impl History {
         self.checks.back()
     }
 
+    /// The newest by which the objective was kept or violated.
+    pub fn last_judged(&self) -> Option<&Check> {
+        self.checks.iter().rev().find(|check| check.outcome == Outcome::Kept || check.is_violation())
+    }
+
     pub fn len(&self) -> usize {
         self.checks.len()
     }

@@ -81,6 +81,13 @@ fn each_thing_that_was_not_seen_fails_its_check() {
 }
 
 #[test]
+fn nothing_is_expected_of_a_ready_that_could_not_be_asked() {
+    let summary = summary(|row| (row.ready_us, row.ready_unknown) = (None, true));
+    assert_eq!(verdict(&summary, RECOVERED), "PASS");
+    assert_eq!(summary.faults[0].verdict, Verdict::Pass);
+}
+
+#[test]
 fn what_is_done_in_order_loses_nothing() {
     let lost = [Fate::Refused, Fate::TimedOut, Fate::Reset, Fate::UnsentConnection];
     let of = |lossless: bool| summary(|row| row.expected.lossless = lossless).faults.remove(0);

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use super::REPLICAS_MAX;
 use super::address::replica_address;
 use super::config::Stopped;
-use super::control::{Event, refusal};
+use super::control::{Event, refusal, refusal_for_now};
 use super::error::ClusterError;
 use super::messages::ToReplica;
 use super::slot::{Slot, Stage};
@@ -30,7 +30,10 @@ impl Supervisor {
         let awaited = match grown {
             Ok(awaited) => awaited,
             Err(error) => {
-                let _ = answer.send(refusal(error));
+                let _ = answer.send(match error {
+                    ClusterError::Busy => refusal_for_now(error),
+                    _ => refusal(error),
+                });
                 return;
             }
         };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::address::replica_address;
-use super::control::refusal;
+use super::control::{refusal, refusal_for_now};
 use super::error::ClusterError;
 use super::slot::{Slot, Stage};
 use super::supervisor::{Phase, Supervisor};
@@ -37,7 +37,7 @@ impl Supervisor {
         let refused = match self.is_steady() {
             true if program.is_absolute() => None,
             true => Some(refusal("`program` has to be an absolute path")),
-            false => Some(refusal(ClusterError::Busy)),
+            false => Some(refusal_for_now(ClusterError::Busy)),
         };
         if let Some(refused) = refused {
             let _ = answer.send(refused);

@@ -2,7 +2,7 @@
 //! that a mistake in the protocol crate cannot hide at both ends.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -60,6 +60,7 @@ pub(crate) struct Target {
     /// `tools/call` requests that it read.
     pub(crate) calls: Arc<AtomicU64>,
     delay_ms: Arc<AtomicU64>,
+    has_tool: Arc<AtomicBool>,
     runtime: Option<Runtime>,
 }
 
@@ -73,20 +74,27 @@ impl Target {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let (calls, delay_ms) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let has_tool = Arc::new(AtomicBool::new(true));
         let shared = Shared {
             vice,
             calls: calls.clone(),
             delay_ms: delay_ms.clone(),
+            has_tool: has_tool.clone(),
             stall_began: Arc::default(),
             bucket: Arc::default(),
         };
         runtime.spawn(accept(listener, shared));
-        Self { address, calls, delay_ms, runtime: Some(runtime) }
+        Self { address, calls, delay_ms, has_tool, runtime: Some(runtime) }
     }
 
     /// From now on every call takes so much longer.
     pub(crate) fn turns_slow(&self, delay: Duration) {
         self.delay_ms.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// From now on it lists none.
+    pub(crate) fn loses_its_tool(&self) {
+        self.has_tool.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -107,6 +115,7 @@ struct Shared {
     vice: Vice,
     calls: Arc<AtomicU64>,
     delay_ms: Arc<AtomicU64>,
+    has_tool: Arc<AtomicBool>,
     stall_began: Arc<std::sync::OnceLock<Instant>>,
     bucket: Arc<Mutex<Bucket>>,
 }
@@ -227,6 +236,10 @@ async fn answer(request: &Value, shared: &Shared) -> Answer {
             json!({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}},
                    "ttlMs": 0, "cacheScope": "public",
                    "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "vice", "version": "1"}}}),
+        )),
+        "tools/list" if !shared.has_tool.load(Ordering::SeqCst) => Answer::Bytes(result(
+            &id,
+            json!({"resultType": "complete", "ttlMs": 0, "cacheScope": "public", "tools": []}),
         )),
         "tools/list" => Answer::Bytes(result(
             &id,

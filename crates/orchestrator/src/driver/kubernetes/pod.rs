@@ -27,9 +27,7 @@ impl Pod {
     fn of(pod: &Value, port: u16) -> Option<Self> {
         let text = |at: &str| pod.pointer(at).and_then(Value::as_str).map(String::from);
         let (id, name) = (text("/metadata/uid")?, text("/metadata/name")?);
-        let owners = pod.pointer("/metadata/ownerReferences")?.as_array()?;
-        let owner = owners.iter().find(|owner| owner["controller"] == true)?;
-        let of_owner = |what: &str| owner.get(what).and_then(Value::as_str).map(String::from);
+        let of_owner = |what: &str| controller(pod)?.get(what)?.as_str().map(String::from);
         let (owner, kind) = (of_owner("uid")?, of_owner("kind")?);
         // A pod of a StatefulSet leaves its name to the next one; any other one its place among its like.
         let slot = if kind == "StatefulSet" { name.clone() } else { owner.clone() };
@@ -41,18 +39,33 @@ impl Pod {
         let mut conditions = conditions.filter(|condition| condition["type"] == "Ready");
         let is_ready = conditions.any(|condition| condition["status"] == "True")
             && pod.pointer("/metadata/deletionTimestamp").is_none();
-        let controller = (kind, owners.iter().find(|one| one["controller"] == true)?["name"].as_str()?.to_string());
+        let controller = (kind, of_owner("name")?);
         Some(Self { unit: Unit { id, name, slot, owner, addresses, address }, is_ready, controller })
     }
 }
 
-/// All that may be broken, each with its addresses at this port; and how many more have no address yet.
-pub(super) async fn pods(api: &Api, port: u16) -> Result<(Vec<Pod>, usize), String> {
+/// What it is one of.
+fn controller(pod: &Value) -> Option<&Value> {
+    pod.pointer("/metadata/ownerReferences")?.as_array()?.iter().find(|owner| owner["controller"] == true)
+}
+
+/// One that has ended has left its place to another one, whatever is still said of it.
+fn has_ended(pod: &Value) -> bool {
+    matches!(pod.pointer("/status/phase").and_then(Value::as_str), Some("Succeeded" | "Failed"))
+}
+
+/// All that may be broken, each with its addresses at this port; and whose those are that have no address yet.
+pub(super) async fn pods(api: &Api, port: u16) -> Result<(Vec<Pod>, Vec<String>), String> {
     let listed = api.get(&api.access.path("/api/v1", LIST)).await?;
     let listed = listed.get("items").and_then(Value::as_array).ok_or("the Kubernetes API's list of pods is none")?;
-    let pods: Vec<Pod> = listed.iter().filter_map(|pod| Pod::of(pod, port)).collect();
-    let others = listed.len() - pods.len();
-    Ok((pods, others))
+    let (mut pods, mut awaited) = (Vec::new(), Vec::new());
+    for pod in listed.iter().filter(|pod| !has_ended(pod)) {
+        match Pod::of(pod, port) {
+            Some(pod) => pods.push(pod),
+            None => awaited.extend(controller(pod).and_then(|owner| owner["uid"].as_str()).map(String::from)),
+        }
+    }
+    Ok((pods, awaited))
 }
 
 /// The id of the pod that has this name now.

@@ -21,6 +21,8 @@ pub(in crate::driver) struct Cluster {
     /// By name: id, and the label that cuts it off.
     pods: BTreeMap<String, (String, Option<String>)>,
     number: u64,
+    /// Pods beside these, as the API has them.
+    others: Vec<Value>,
     /// Names, and the label that each selects.
     policies: BTreeMap<String, String>,
     enforces: bool,
@@ -53,7 +55,7 @@ impl Cluster {
                 "status": {"podIPs": [{"ip": format!("127.88.0.{last}")}],
                     "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "True"}]}})
         };
-        json!({"kind": "PodList", "items": self.pods.iter().map(pod).collect::<Vec<_>>()})
+        json!({"kind": "PodList", "items": self.pods.iter().map(pod).chain(self.others.clone()).collect::<Vec<_>>()})
     }
 
     fn scaled(&mut self, number: u64) {
@@ -130,8 +132,8 @@ impl FakeKubernetes {
         let pod = TcpListener::bind("127.88.0.1:0").await.expect("loopback has many addresses");
         let port = pod.local_addr().expect("it is bound").port();
         let pods = (0..2).map(|index| (format!("mcp-{index}"), (format!("u{index}"), None))).collect();
-        let (policies, asked) = (BTreeMap::new(), Vec::new());
-        let cluster = Cluster { pods, number: 2, policies, enforces: true, is_shy: false, forbids: "", asked };
+        let (policies, asked, others) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let cluster = Cluster { pods, number: 2, others, policies, enforces: true, is_shy: false, forbids: "", asked };
         let fake =
             Self { api: api.local_addr().expect("it is bound").port(), port, cluster: Arc::new(Mutex::new(cluster)) };
         tokio::spawn(serve(api, Arc::clone(&fake.cluster)));
@@ -256,6 +258,27 @@ async fn pods_are_more_and_fewer_and_at_the_end_as_many_as_before() {
     kubernetes.scale(3).await.expect("it may be scaled");
     assert_eq!(kubernetes.end().await, Vec::<String>::new());
     assert_eq!(number(), 2);
+}
+
+#[tokio::test]
+async fn pods_that_have_ended_or_are_others_hold_up_no_scaling() {
+    let fake = FakeKubernetes::new().await;
+    let kubernetes = fake.driver().await;
+    let pod = |name: &str, owner: &str, status: Value| {
+        let owners = json!([{"kind": "StatefulSet", "name": owner, "uid": owner, "controller": true}]);
+        json!({"metadata": {"name": name, "uid": name, "ownerReferences": owners}, "status": status})
+    };
+    locked(&fake.cluster).others = vec![
+        pod("evicted", "set", json!({"phase": "Failed", "podIPs": [{"ip": "127.88.0.90"}]})),
+        pod("done", "set", json!({"phase": "Succeeded"})),
+        pod("theirs", "another", json!({"phase": "Pending"})),
+        json!({"metadata": {"name": "bare", "uid": "bare"}, "status": {"phase": "Pending"}}),
+    ];
+    let scaled = tokio::time::timeout(Duration::from_secs(20), kubernetes.scale(3));
+    assert_eq!(scaled.await.expect("nothing holds it up").expect("it may be scaled").len(), 3);
+    locked(&fake.cluster).others = vec![pod("mcp-9", "set", json!({"phase": "Pending"}))];
+    let scaled = tokio::time::timeout(Duration::from_millis(500), kubernetes.scale(2));
+    assert!(scaled.await.is_err(), "one of its own is on its way");
 }
 
 #[tokio::test]

@@ -103,11 +103,12 @@ impl Counted for Scaled<'_> {
     }
 
     async fn present(&self) -> Result<Present, String> {
-        let (found, others) = pods(self.api, self.port).await?;
+        let (found, awaited) = pods(self.api, self.port).await?;
         let ours: Vec<Pod> = found.into_iter().filter(|pod| pod.unit.owner == self.workload.owner).collect();
         let ready = ours.iter().filter(|pod| pod.is_ready);
         let addresses = ready.map(|pod| pod.unit.address).collect();
-        let unsettled = others + ours.iter().filter(|pod| !pod.is_ready).count();
+        let awaited = awaited.iter().filter(|owner| **owner == self.workload.owner).count();
+        let unsettled = awaited + ours.iter().filter(|pod| !pod.is_ready).count();
         Ok(Present { addresses, unsettled, units: ours.into_iter().map(|pod| pod.unit).collect() })
     }
 }

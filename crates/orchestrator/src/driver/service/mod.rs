@@ -91,6 +91,10 @@ impl Service {
         locked(&self.standing).units.len()
     }
 
+    pub(super) fn holds(&self, replica: u16) -> bool {
+        locked(&self.standing).units.contains_key(&replica)
+    }
+
     pub(super) fn authority(&self) -> &(String, u16) {
         &self.authority
     }

@@ -41,7 +41,7 @@ impl Told {
                     Event::Replica { replica: at, at_us, change: Change::Up } if at == replica => {
                         self.up_us = Some(at_us);
                     }
-                    Event::Answer(Answer::Ready { replica: at, at_us }) if at == replica => self.ready_us = Some(at_us),
+                    Event::Answer(Answer::Ready { replica: at, at_us }) if at == replica => self.ready_us = at_us,
                     Event::Answer(Answer::Injected { outcome, .. }) => {
                         self.injected = Some(outcome.expect("it has an effect"))
                     }

@@ -11,6 +11,7 @@ use crate::driver::engine::{ANSWERED_WITHIN, Engine};
 use crate::driver::fault::limit::Limit;
 use crate::driver::fault::process::{Known, Process};
 use crate::driver::kubernetes::{self, Access};
+use crate::driver::replicas;
 use crate::driver::swarm::Replicated;
 
 /// Something that must be undone, in a form in which another process can undo it. Undone twice it does no harm.
@@ -25,6 +26,8 @@ pub(in crate::driver) enum Debt {
     Limit { process: Known, limit: Limit },
     /// The processes of a cgroup go home, and it is removed.
     Group { group: PathBuf, home: PathBuf },
+    /// A cluster of this machine has so many replicas again; `control` is its socket.
+    Replicas { control: PathBuf, number: u16 },
     /// A paused container goes on; `engine` is the socket of its Docker engine.
     Unpause { engine: PathBuf, container: String },
     /// A service of Docker Swarm is told to have so many tasks again.
@@ -58,6 +61,7 @@ impl Debt {
             }
             Debt::Limit { process, limit } => limit.put_back(process),
             Debt::Group { group, home } => leave(group, home).await,
+            Debt::Replicas { control, number } => replicas::give_back(control, *number).await,
             Debt::Unpause { engine, container } => unpause(engine, container).await,
             Debt::Tasks { engine, service, number } => tasks(engine, service, *number).await,
             Debt::CutOff { api, policy, pods } => kubernetes::undo(api, policy, pods).await,
@@ -71,6 +75,7 @@ impl Debt {
     /// How long what is not of this machine's kernel may take.
     pub(super) fn within(&self) -> Duration {
         match self {
+            Debt::Replicas { .. } => replicas::SCALED_WITHIN,
             Debt::Unpause { .. } | Debt::Tasks { .. } => 2 * ANSWERED_WITHIN,
             Debt::CutOff { pods, .. } => kubernetes::ANSWERED_WITHIN * (pods.len() as u32 + 3),
             Debt::Pods { .. } => 2 * kubernetes::ANSWERED_WITHIN,

@@ -1,7 +1,7 @@
 use super::*;
 
 fn field() -> Field {
-    Field { replicas: (1..=6).collect(), fronted: vec![2, 4], lacks: BTreeMap::new() }
+    Field { replicas: (1..=6).collect(), fronted: vec![2, 4], elsewhere: Vec::new(), lacks: BTreeMap::new() }
 }
 
 fn minutes(minutes: u64) -> Duration {
@@ -29,6 +29,25 @@ fn what_the_machine_permits_changes_no_draw() {
         assert_eq!(there.skip.as_deref(), expected);
     }
     assert!(there.iter().any(|planned| planned.skip.is_some()));
+}
+
+#[test]
+fn only_what_the_driver_holds_is_broken() {
+    let text = "[[fault]]\nkind = \"kill\"\n[[fault]]\nkind = \"pause\"\ntargets = 2\n\
+        [[fault]]\nkind = \"pause\"\ntargets = \"half\"\n[[fault]]\nkind = \"kill\"\ntargets = \"all\"\n\
+        [[fault]]\nkind = \"kill\"\nreplicas = [3]\n";
+    let list = FaultList::parse(text).expect("a list");
+    let field = Field { replicas: vec![1, 2, 3], elsewhere: vec![2, 3], ..field() };
+    let drawn = [draw(&list, &field, minutes(10), 7), one_of_each(&list, &field, minutes(1), 7)].concat();
+    let is_made = |planned: &Planned| planned.skip.is_none() && !planned.fault.kind.is_of_clients();
+    let made = drawn.iter().filter(|planned| is_made(planned) && !planned.fault.kind.is_of_store());
+    assert!(made.clone().count() > 10 && made.clone().all(|planned| planned.fault.replicas == [1]), "{drawn:?}");
+    let skipped: Vec<&Planned> = drawn.iter().filter(|planned| planned.fault.replicas.len() > 1).collect();
+    assert!(!skipped.is_empty());
+    for planned in skipped {
+        let why = planned.skip.as_deref().expect("replicas of others");
+        assert!(why.contains("does not hold replica") || why.contains("does not stand"), "{why}");
+    }
 }
 
 #[test]
@@ -111,7 +130,12 @@ fn each_entry_comes_up_before_any_comes_up_by_weight() {
 #[test]
 fn the_long_list_gives_a_hundred_faults_of_every_kind_in_its_time() {
     let list = FaultList::parse(include_str!("../../../../../bench/faults-hundred.toml")).expect("a list");
-    let all = Field { replicas: (1..=12).collect(), fronted: (1..=12).collect(), lacks: BTreeMap::new() };
+    let all = Field {
+        replicas: (1..=12).collect(),
+        fronted: (1..=12).collect(),
+        elsewhere: Vec::new(),
+        lacks: BTreeMap::new(),
+    };
     let listed: std::collections::BTreeSet<&str> = list.choices.iter().map(|choice| choice.kind.name()).collect();
     let missing: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).filter(|name| !listed.contains(name)).collect();
     assert!(missing.is_empty(), "the list has no {missing:?}");

@@ -19,12 +19,12 @@ const EACH: Duration = Duration::from_secs(40);
 const SCALED_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
-    let replicas = &found.field.replicas;
-    let count = replicas.len();
+    let (replicas, held) = (&found.field.replicas, found.field.held());
+    let count = held.len();
     let first = mix(found.seed ^ 0xFA11) as usize % count.max(1);
     // In turn, so that none ends so often that its cluster gives it up.
     let some = |from: usize, some: usize| -> Vec<u16> {
-        (0..some.min(count)).map(|index| replicas[(first + from + index) % count.max(1)]).collect()
+        (0..some.min(count)).map(|index| held[(first + from + index) % count.max(1)]).collect()
     };
     let one = |at: usize| Fault::of(Kind::Kill, some(at, 1));
     let in_turn = (0..IN_TURN.min(count)).map(one).collect();
@@ -33,15 +33,21 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let rolling = vec![Fault::of(Kind::RollingRestart, replicas.clone())];
     let no_kill = found.lacks(Kind::Kill).or(config.no_faults.then(|| "--no-faults".into()));
     let no_rolling = no_kill.clone().or(found.lacks(Kind::RollingRestart));
-    let few = |least: usize| (count < least).then(|| format!("it takes {least} replicas"));
+    let few = |least: usize| (replicas.len() < least).then(|| format!("it takes {least} replicas"));
+    let unheld = || found.field.unheld(replicas);
     let broken = |name: &str, words: &str, faults: Vec<Fault>, skip: Option<String>| {
         Step::scenario(name, words, Block::Faults(of(name, faults, config, found))).skipped(skip)
     };
     let steps = vec![
         broken(scenario::KILLS_IN_TURN, "kills, one after another", in_turn, no_kill.clone()),
-        broken(scenario::TWO_AT_ONCE, "two killed at once", two, no_kill.clone().or(few(3))),
-        broken(scenario::ALL_AT_ONCE, "all killed at once", all, no_kill.clone()),
-        broken(scenario::ROLLING_RESTART, "rolling restart", rolling, no_rolling.or(few(2))),
+        broken(
+            scenario::TWO_AT_ONCE,
+            "two killed at once",
+            two,
+            no_kill.clone().or(few(3)).or_else(|| unheld().filter(|_| count < 2)),
+        ),
+        broken(scenario::ALL_AT_ONCE, "all killed at once", all, no_kill.clone().or_else(unheld)),
+        broken(scenario::ROLLING_RESTART, "rolling restart", rolling, no_rolling.or(few(2)).or_else(unheld)),
         scaling(config, found).skipped(found.lacks(Kind::Kill).or_else(|| found.cannot_scale.clone())),
     ];
     let about = "Replicas end, restart and change in number under load".to_string();

@@ -8,7 +8,12 @@ pub(in crate::plan) fn own_cluster() -> Found {
         own_cluster: true,
         colocated: true,
         replicas: 12,
-        field: Field { replicas: (1..=12).collect(), fronted: Vec::new(), lacks: Default::default() },
+        field: Field {
+            replicas: (1..=12).collect(),
+            fronted: Vec::new(),
+            elsewhere: Vec::new(),
+            lacks: Default::default(),
+        },
         cannot_scale: None,
         fronts: None,
         queue: Ok(QueueFacts { workers: 600, places: 12_288 }),
@@ -29,6 +34,7 @@ pub(in crate::plan) fn foreign() -> Found {
         field: Field {
             replicas: vec![1],
             fronted: Vec::new(),
+            elsewhere: Vec::new(),
             lacks: Kind::ALL.map(|kind| (kind, "no fault driver".into())).into(),
         },
         cannot_scale: None,

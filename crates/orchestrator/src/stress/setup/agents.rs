@@ -43,7 +43,7 @@ impl Setup<'_> {
             let what = format!(
                 "{url} speaks the modern era, which has no sessions: leave --sessions out, or add --era legacy"
             );
-            return Err(StressError::usage(what));
+            return Err(StressError::Lacking(what));
         }
         setup.era.clone_from(&reached.era);
         for agent in 1..self.crew.agents {

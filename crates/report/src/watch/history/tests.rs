@@ -52,6 +52,17 @@ fn a_change_is_named_once_with_its_time_and_size() {
 }
 
 #[test]
+fn what_shows_nothing_does_not_hide_a_violation() {
+    let mut history = History::default();
+    for outcome in [Outcome::Kept, Outcome::Violated, Outcome::Inconclusive, Outcome::Failed] {
+        history.push(Check { outcome, ..check(0, 10.0, 0) });
+    }
+    assert!(history.last_judged().is_some_and(Check::is_violation));
+    history.push(check(1, 10.0, 0));
+    assert!(history.last_judged().is_some_and(|check| check.outcome == Outcome::Kept));
+}
+
+#[test]
 fn another_day_is_named() {
     let mut history = History::default();
     (0..10).for_each(|n| drop(add(&mut history, check(n, around(10.0, n), 0))));
