@@ -8,6 +8,7 @@
     const told = JSON.parse(event.data);
     place('title').textContent = told.title || 'A run that begins';
     place('state').textContent = told.state;
+    place('step').textContent = told.step;
     place('table').textContent = told.table;
     if (told.faults !== faults) {
       faults = told.faults;

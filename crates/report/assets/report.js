@@ -559,7 +559,6 @@
     measure();
     if (cursor !== null && cursor >= data.points) cursor = null;
     if (seesAll) zoom.to = Math.max(end, 1);
-    place('step').textContent = data.step_s === 1 ? 'A point a second.' : `A point every ${data.step_s} seconds.`;
     for (const chart of data.charts) {
       refresh(chart);
       if (chart.id === 'latency' && !chart.empty) mountAnew('heat', heat);

@@ -60,7 +60,7 @@ impl LivePage {
         Ok(())
     }
 
-    /// One line of JSON: `title`, `state`, `table` as text, `faults` as HTML, and `series`.
+    /// One line of JSON: `title`, `state`, `step`, `table` as text, `faults` as HTML, and `series`.
     pub fn message(&self) -> String {
         let drawn = match &self.whole {
             Some(whole) => whole,
@@ -73,6 +73,7 @@ impl LivePage {
         json!({
             "title": self.board.target,
             "state": state,
+            "step": drawn.about_points(),
             "table": table(&self.board, self.retelling.now_ms()),
             "faults": render::faults_html(drawn),
             "series": drawn,
