@@ -3,6 +3,7 @@
 use erlmcp_record::{ConfigRow, Entry, PhaseEvent, PhaseRow};
 
 use crate::Analysis;
+use crate::board::SILENT_S;
 use crate::live::{Event, PhaseStart, PlannedPhase};
 
 /// Rows in, events out, each with the time of the run at which it belongs, milliseconds.
@@ -45,6 +46,15 @@ impl Retelling {
         }
         let now_ms = self.ended_ms(entry).unwrap_or_else(|| self.now_ms());
         told.into_iter().map(|event| (event, now_ms)).collect()
+    }
+
+    /// What is left to tell of a record that has got no row for so many seconds.
+    pub fn silent_for(&mut self, silent_s: u64) -> Vec<(Event, u64)> {
+        if silent_s < SILENT_S {
+            return Vec::new();
+        }
+        let now_ms = self.now_ms();
+        self.analysis.take_rest().into_iter().map(|second| (Event::Second(Box::new(second)), now_ms)).collect()
     }
 
     /// The rows so far, folded.

@@ -41,8 +41,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, (now_ms, hint): (u64, &
 fn heading(board: &Board, now_ms: u64, hint: &str) -> Line<'static> {
     let target = if board.target.is_empty() { "starting" } else { board.target.as_str() };
     let calls = if board.calls.is_empty() { String::new() } else { format!("  {}", board.calls) };
-    let stands = match (board.verdict, board.left_ms(now_ms)) {
-        (Some(verdict), _) => format!(", over: {verdict}"),
+    let stands = match (board.stands(), board.left_ms(now_ms)) {
+        (Some(stands), _) => format!(", {stands}"),
         (None, Some(left_ms)) if !board.phases.is_empty() => format!(", about {} left", clock(left_ms)),
         _ => String::new(),
     };

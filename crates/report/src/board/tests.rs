@@ -66,6 +66,19 @@ fn a_run_that_is_over_shows_its_verdict_and_the_last_figures() {
 }
 
 #[test]
+fn a_record_that_gets_no_rows_does_not_go_on() {
+    let mut board = Board::default();
+    board.push(&started(3, "sustained_load"), 0);
+    board.silent_s = SILENT_S - 1;
+    assert_eq!(board.stands(), None);
+    board.silent_s = 82_800;
+    let text = table(&board, 0);
+    assert!(text.contains("\nended without its last row, or stands still: nothing for 23 hours\n"), "{text}");
+    board.push(&summary(3), 1);
+    assert_eq!(board.stands(), None, "it stood still");
+}
+
+#[test]
 fn a_scenario_stands_there_while_it_runs() {
     let mut board = Board::default();
     board.push(&started(4, "failure_recovery"), 0);
