@@ -170,6 +170,32 @@ test('dark and light follow the system, and the button', async () => {
   await page.emulateMedia({ colorScheme: 'light' });
 });
 
+// A page with the lines of other runs in some of its charts: { chart: [[label, decimals, ...deltas]] }.
+const withLines = async (charts) => {
+  const other = await open(browser);
+  await other.page.evaluate((charts) => {
+    const next = structuredClone(window.erlmcp.data);
+    for (const [id, lines] of Object.entries(charts)) {
+      const chart = next.charts.find((one) => one.id === id);
+      chart.empty = null;
+      chart.lines = lines.map(([label, decimals, ...deltas]) => ({ label, decimals, deltas: [...deltas, [null, next.points - deltas.length]] }));
+    }
+    window.erlmcp.update(next);
+    return new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  }, charts);
+  return other;
+};
+
+test('a second between two without a value is a point', async () => {
+  const { page, trouble, context } = await withLines({ latency: [['P95', 3, null, 3000, null, 500, 20]] });
+  const points = await page.evaluate(() => {
+    const { plot } = window.erlmcp.plots.find(({ id }) => id === 'latency');
+    return plot.series[1].points.filter(plot, 1);
+  });
+  assert.deepEqual([points, trouble], [[1], []]);
+  await context.close();
+});
+
 test('on a phone nothing is wider than the screen', async () => {
   const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   assert.ok((await phone.page.evaluate(() => document.documentElement.scrollWidth)) <= 390);

@@ -223,16 +223,28 @@
     return [0, top > 0 ? top * 1.12 : 1];
   };
 
+  // A value between two gaps is no line: a point.
+  const alone = (u, line) => {
+    const isGap = (value) => value === null || value === undefined;
+    const list = u.data[line];
+    const found = [];
+    for (let at = 0; at < list.length; at++) {
+      if (!isGap(list[at]) && isGap(list[at - 1]) && isGap(list[at + 1])) found.push(at);
+    }
+    return found;
+  };
+
   const options = (chart, lines, more) => ({
     width: 600, height: more.height || 190, padding: [14, narrow() ? 8 : 14, 0, 0], legend: { show: false },
     cursor: { sync: { key: 'run', setSeries: false }, drag: { x: true, y: false }, points: { size: 6 }, bind: { dblclick: () => () => { showAll(); return null; } }, focus: { prox: lines.length > 1 ? 24 : -1 } },
     focus: { alpha: 0.35 },
     scales: { x: { time: false, range: wholeOr }, y: { distr: chart.logarithmic ? 3 : 1, range: more.range || span(chart) } },
     axes: axes(chart.unit, times, chart.logarithmic).map((axis, at) => (at === 0 ? { ...axis, incrs: TIMES, space: 60 } : axis)),
-    series: [{}, ...lines.map((line, at) => ({
-      label: line.label, width: lines.length > MANY ? 1 : 1.3, dash: dashes(lines, at),
-      stroke: more.stroke || (() => colour(lines.length > MANY ? '--c1' : `--c${(at % 6) + 1}`)), points: { show: false }, spanGaps: false,
-    }))],
+    series: [{}, ...lines.map((line, at) => {
+      const stroke = more.stroke || (() => colour(lines.length > MANY ? '--c1' : `--c${(at % 6) + 1}`));
+      const points = { show: false, size: 3, fill: stroke, filter: alone };
+      return { label: line.label, width: lines.length > MANY ? 1 : 1.3, dash: dashes(lines, at), stroke, points, spanGaps: false };
+    })],
     hooks: {
       drawClear: [bands, ...(more.under || [])],
       draw: [marks, ...(chart.limit ? [limitLine(chart.limit)] : [])],
