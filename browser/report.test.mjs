@@ -196,6 +196,17 @@ test('a second between two without a value is a point', async () => {
   await context.close();
 });
 
+test('a rate of less than one is no zero', async () => {
+  const { page, trouble, context } = await withLines({ errors: [['connection reset', 3, 31, -27, -4]] });
+  assert.equal(await page.locator('#legend-errors b').textContent(), 'max 0.031');
+  await page.evaluate(() => document.getElementById('charts').focus());
+  await page.keyboard.press('Home');
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await page.locator('#legend-errors b').textContent(), '0.004');
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
 test('on a phone nothing is wider than the screen', async () => {
   const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   assert.ok((await phone.page.evaluate(() => document.documentElement.scrollWidth)) <= 390);

@@ -45,6 +45,7 @@
     if (unit === 'bytes') return bytes(value);
     if (unit === 'ms') return `${grouped(value, value < 10 ? 3 : value < 100 ? 2 : 1)} ms`;
     if (unit.startsWith('%')) return `${grouped(value, 1)} %`;
+    if (value !== 0 && Math.abs(value) < 1) return value.toLocaleString('en-US', { maximumSignificantDigits: 2 });
     return grouped(value, Number.isInteger(value) ? 0 : 1);
   };
   const short = (value, unit) => {
