@@ -207,6 +207,17 @@ test('a rate of less than one is no zero', async () => {
   await context.close();
 });
 
+test('latencies within a decade have a scale', async () => {
+  const ranges = [[0.5, 39], [2.4, 5.2], [400, 9000], [3.2, 3.9], [4.03, 5.08]];
+  const splits = await page.evaluate((ranges) => {
+    const { plot } = window.erlmcp.plots.find(({ id }) => id === 'heat');
+    return ranges.map(([least, most]) => plot.axes[1].splits(plot, 1, least, most).map((value) => Number(value.toPrecision(4))));
+  }, ranges);
+  assert.deepEqual(splits, [[1, 10], [3, 4, 5], [500, 1000, 2000, 5000], [3.2, 3.4, 3.6, 3.8], [4.5, 5]]);
+  const labels = await page.evaluate(() => window.erlmcp.plots.find(({ id }) => id === 'heat').plot.axes[1]._values.filter(Boolean));
+  assert.ok(labels.length > 1, labels.join());
+});
+
 test('on a phone nothing is wider than the screen', async () => {
   const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   assert.ok((await phone.page.evaluate(() => document.documentElement.scrollWidth)) <= 390);

@@ -188,14 +188,19 @@
   };
 
   const narrow = () => innerWidth <= 760;
-  // Whole decades, and steps of two for bytes: what people read off an axis.
+  // Whole decades, and steps of two for bytes: what people read off an axis. Of less than two decades 1, 2 and 5 of each, or what
+  // lies evenly between those.
   const decades = (u, axis, least, most) => {
-    const found = [];
-    for (let power = Math.floor(Math.log10(least)); power <= Math.ceil(Math.log10(most)); power++) {
-      const value = 10 ** power;
-      if (value >= least * 0.999 && value <= most * 1.001) found.push(value);
-    }
-    return found;
+    const within = (values) => values.filter((value) => value >= least * 0.999 && value <= most * 1.001);
+    const first = Math.floor(Math.log10(least));
+    const powers = Array.from({ length: Math.ceil(Math.log10(most)) - first + 1 }, (_, at) => 10 ** (first + at));
+    const inEach = [[1], [1, 2, 5]].map((steps) => within(powers.flatMap((power) => steps.map((step) => step * power))));
+    const found = inEach.find((values) => values.length > 1);
+    if (found) return found;
+    const rough = (most - least) / 5;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((times) => times * power).find((step) => step >= rough);
+    return within(Array.from({ length: 8 }, (_, at) => (Math.floor(least / step) + at) * step));
   };
   const POWERS = Array.from({ length: 51 }, (_, power) => 2 ** power);
   const axes = (unit, xValues, logarithmic) => {
