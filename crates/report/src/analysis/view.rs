@@ -184,6 +184,8 @@ fn add_requests(view: &mut SecondView, second: &Second) {
         let ms = |us: Option<u64>| us.map(|us| us as f64 / 1_000.0);
         view.offered_rps = load.planned as f64;
         view.answered_rps = load.ok() as f64;
+        view.load_countable = load.countable();
+        view.load_errors = load.countable().saturating_sub(load.ok());
         view.p50_ms = ms(load.latency.quantile_us(0.5));
         view.p95_ms = ms(load.latency.quantile_us(0.95));
         view.p99_ms = ms(load.latency.quantile_us(0.99));
