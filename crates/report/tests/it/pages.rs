@@ -1,7 +1,7 @@
 //! report.html and what it draws, from fixed records.
 
 use erlmcp_record::{Entry, JournalWriter};
-use erlmcp_report::series::{Series, SeriesBuilder};
+use erlmcp_report::series::{FaultMark, Series, SeriesBuilder};
 use erlmcp_report::{Analysis, SecondView, Summary, render, replay};
 use serde_json::Value;
 
@@ -140,6 +140,23 @@ fn what_was_not_measured_says_why() {
     let section = page.split("id=\"unmeasured\"").nth(1).expect("the section");
     let section = section.split("</section>").next().expect("it ends");
     assert!(section.contains("the target has no /metrics") && section.contains("Memory per Connection"), "{section}");
+}
+
+#[test]
+fn why_a_time_of_a_fault_is_missing_can_be_read() {
+    let (analysis, mut series) = replayed(&Story::whole().rows());
+    let summary = analysis.summary();
+    let unmeasured = |series: &Series| {
+        let page = render::html(&summary, series);
+        let section = page.split("id=\"unmeasured\"").nth(1).expect("the section");
+        section.split("</section>").next().expect("it ends").to_owned()
+    };
+    series.faults[1].served_again = erlmcp_report::Value::NotMeasured("nobody asked it".into());
+    assert!(unmeasured(&series).contains("<th scope=\"row\">nobody asked it</th><td>fault 2: served again</td>"));
+    series.faults = (1..=5_000).map(|number| FaultMark { number, ..series.faults[1].clone() }).collect();
+    let section = unmeasured(&series);
+    assert!(section.contains("fault 100: served again") && !section.contains("fault 101:"), "{section}");
+    assert!(section.contains("times of faults after number 100"), "{section}");
 }
 
 #[test]
