@@ -149,6 +149,21 @@ test('phases and faults stand on the time line and in the tables', async () => {
   assert.equal(rows, faults);
 });
 
+test('a phase keeps the focus when it is zoomed to, and when seconds are added', async () => {
+  const { page, trouble, context } = await open(browser);
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  const button = page.locator('#strip button').first();
+  const name = await button.textContent();
+  await button.focus();
+  await page.keyboard.press('Enter');
+  const zoomed = await page.evaluate(() => [window.erlmcp.zoom.from > 0 || window.erlmcp.zoom.to < window.erlmcp.data.points, document.querySelectorAll('#strip button[hidden]').length]);
+  assert.deepEqual([await focused(), zoomed[0], zoomed[1] > 0], [name, true, true]);
+  await page.evaluate(() => window.erlmcp.update(structuredClone(window.erlmcp.data)));
+  assert.equal(await focused(), name);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
 test('dark and light follow the system, and the button', async () => {
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const ink = () => page.evaluate(() => {

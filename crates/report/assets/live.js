@@ -12,7 +12,10 @@
     place('table').textContent = told.table;
     if (told.faults !== faults) {
       faults = told.faults;
-      place('fault-table').innerHTML = faults;
+      const host = place('fault-table');
+      const hadFocus = host.contains(document.activeElement);
+      host.innerHTML = faults;
+      if (hadFocus) host.querySelector('[tabindex]')?.focus({ preventScroll: true });
     }
     window.erlmcp.update(told.series);
   });

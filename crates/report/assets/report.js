@@ -95,31 +95,34 @@
     plots.forEach(tell);
   };
 
-  // The phases above the charts; a click zooms to one.
+  // The phases above the charts; a click zooms to one. A button stays the same one, so that it keeps the focus.
+  const ofPhases = new Map();
+  const judged = Object.assign(document.createElement('i'), { title: 'what the five SLAs judge' });
+  place('strip').append(judged);
+  const phaseButton = ({ phase, title }) => {
+    const button = Object.assign(document.createElement('button'), { type: 'button', textContent: `${phase} ${title}` });
+    button.addEventListener('click', () => {
+      const { from_s, to_s } = data.phases.find((one) => one.phase === phase);
+      show(from_s, to_s);
+    });
+    judged.before(button);
+    return button;
+  };
   const strip = () => {
-    const host = place('strip');
-    host.replaceChildren();
     const left = (at) => ((Math.min(Math.max(at, zoom.from), zoom.to) - zoom.from) / (zoom.to - zoom.from)) * 100;
+    const put = (element, from_s, to_s) => {
+      const [from, to] = [left(from_s), left(to_s)];
+      element.hidden = to <= from;
+      element.style.left = `${from}%`;
+      element.style.width = `max(3px, calc(${to - from}% - 1px))`;
+    };
     for (const phase of data.phases) {
-      const [from, to] = [left(phase.from_s), left(phase.to_s)];
-      if (to <= from) continue;
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.textContent = `${phase.phase} ${phase.title}`;
+      if (!ofPhases.has(phase.phase)) ofPhases.set(phase.phase, phaseButton(phase));
+      const button = ofPhases.get(phase.phase);
       button.title = `${phase.title}: ${clock(phase.from_s)} to ${clock(phase.to_s)}`;
-      button.style.left = `${from}%`;
-      button.style.width = `max(3px, calc(${to - from}% - 1px))`;
-      button.addEventListener('click', () => show(phase.from_s, phase.to_s));
-      host.append(button);
+      put(button, phase.from_s, phase.to_s);
     }
-    if (data.judged_s) {
-      const mark = document.createElement('i');
-      const [from, to] = data.judged_s.map(left);
-      mark.title = 'what the five SLAs judge';
-      mark.style.left = `${from}%`;
-      mark.style.width = `${to - from}%`;
-      host.append(mark);
-    }
+    put(judged, ...(data.judged_s ?? [0, 0]));
   };
 
   // ---- drawing -------------------------------------------------------------------------------------------------
