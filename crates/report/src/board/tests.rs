@@ -79,6 +79,15 @@ fn a_record_that_gets_no_rows_does_not_go_on() {
 }
 
 #[test]
+fn nothing_of_a_record_moves_the_cursor() {
+    let mut board = Board { target: "http://x/\u{1b}[2J".into(), ..Board::default() };
+    let server_missing = Some("no\u{9b}2J page".into());
+    board.push(&Event::Second(Box::new(SecondView { server_missing, ..SecondView::default() })), 0);
+    let text = table(&board, 0);
+    assert!(text.starts_with("http://x/\\u{1b}[2J\n") && text.contains(r"(no\u{9b}2J page)"), "{text}");
+}
+
+#[test]
 fn a_scenario_stands_there_while_it_runs() {
     let mut board = Board::default();
     board.push(&started(4, "failure_recovery"), 0);
