@@ -246,6 +246,16 @@ test('on paper it is light and without buttons', async () => {
   assert.ok(pdf.length > 50_000, `${pdf.length} bytes`);
   await paper.page.emulateMedia({ media: 'print', colorScheme: 'light' });
   assert.equal(await paper.page.locator('nav').isVisible(), false);
+  // A browser shows what is closed without a script; what is older has it opened.
+  const closed = () => paper.page.evaluate(() => [...document.querySelectorAll('#phases details')].filter((details) => !details.open).length);
+  const unseen = await paper.page.evaluate(() => [...document.querySelectorAll('#phases details > :not(summary)')].filter((inner) => !inner.checkVisibility()).length);
+  const all = await closed();
+  assert.ok(all > 0);
+  assert.equal(unseen, 0, 'the figures of every phase are on paper');
+  await paper.page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+  assert.equal(await closed(), 0);
+  await paper.page.evaluate(() => dispatchEvent(new Event('afterprint')));
+  assert.equal(await closed(), all);
   assert.deepEqual(paper.trouble, []);
   await paper.context.close();
 });

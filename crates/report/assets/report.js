@@ -514,15 +514,19 @@
   everyPlot().forEach((entry) => { fit(entry); resized.observe(entry.host); });
   place('charts').addEventListener('keydown', keys);
 
-  // Paper is light, and as wide as it is.
+  // Paper is light, as wide as it is, and has nothing to open; only the names of hundreds of lines stay where they are.
   let before;
+  let opened = [];
   addEventListener('beforeprint', () => {
+    opened = [...document.querySelectorAll(':not(.legend) > details:not([open])')];
+    opened.forEach((details) => { details.open = true; });
     before = page.dataset.theme;
     page.dataset.theme = 'light';
     everyPlot().forEach((entry) => fit(entry, Math.min(entry.host.clientWidth, entry.host.closest('#chart-curve') || entry.host.clientWidth > 500 ? 680 : 330)));
     redraw();
   });
   addEventListener('afterprint', () => {
+    opened.forEach((details) => { details.open = false; });
     if (before) page.dataset.theme = before; else delete page.dataset.theme;
     everyPlot().forEach((entry) => fit(entry));
     redraw();
