@@ -19,5 +19,11 @@
     }
     window.erlmcp.update(told.series);
   });
-  events.addEventListener('error', () => { place('state').textContent = 'no connection to erlmcp observe: what stands here is old'; });
+  events.addEventListener('error', () => {
+    // It is closed where it was answered, and not with events.
+    const isRefused = events.readyState === EventSource.CLOSED;
+    place('state').textContent = isRefused
+      ? 'refused by erlmcp observe: too many pages look already, or it has another address now; close one, and load this page again'
+      : 'no connection to erlmcp observe: what stands here is old';
+  });
 })();
