@@ -113,6 +113,15 @@ test('a cluster is watched, and its page answers to its own address alone', asyn
   assert.equal(await status(pathname, { host: `evil.example:${port}` }), 403);
   assert.equal(await status(`${pathname}events`, { origin: 'http://evil.example' }), 403);
 
+  const looking = [];
+  for (let held = 1; held < 16; held++) {
+    looking.push(await new Promise((done, failed) => request({ hostname, port, path: `${pathname}events`, headers: { host } }, done).on('error', failed).end()));
+  }
+  const refused = await openAt(browser, observing.address, [`${observing.address}events`]);
+  await until(() => 'one too many is told so', async () => (await refused.page.locator('#state').textContent()).startsWith('refused'));
+  looking.forEach((answer) => answer.destroy());
+  await refused.context.close();
+
   assert.deepEqual(trouble, []);
   assert.equal(await stopped(observing), 0, observing.said);
   await until(() => 'the page says so', async () => (await page.locator('#state').textContent()).startsWith('no connection'));

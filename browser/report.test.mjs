@@ -149,6 +149,21 @@ test('phases and faults stand on the time line and in the tables', async () => {
   assert.equal(rows, faults);
 });
 
+test('a phase keeps the focus when it is zoomed to, and when seconds are added', async () => {
+  const { page, trouble, context } = await open(browser);
+  const focused = () => page.evaluate(() => document.activeElement.textContent);
+  const button = page.locator('#strip button').first();
+  const name = await button.textContent();
+  await button.focus();
+  await page.keyboard.press('Enter');
+  const zoomed = await page.evaluate(() => [window.erlmcp.zoom.from > 0 || window.erlmcp.zoom.to < window.erlmcp.data.points, document.querySelectorAll('#strip button[hidden]').length]);
+  assert.deepEqual([await focused(), zoomed[0], zoomed[1] > 0], [name, true, true]);
+  await page.evaluate(() => window.erlmcp.update(structuredClone(window.erlmcp.data)));
+  assert.equal(await focused(), name);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
 test('dark and light follow the system, and the button', async () => {
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const ink = () => page.evaluate(() => {
@@ -170,6 +185,54 @@ test('dark and light follow the system, and the button', async () => {
   await page.emulateMedia({ colorScheme: 'light' });
 });
 
+// A page with the lines of other runs in some of its charts: { chart: [[label, decimals, ...deltas]] }.
+const withLines = async (charts) => {
+  const other = await open(browser);
+  await other.page.evaluate((charts) => {
+    const next = structuredClone(window.erlmcp.data);
+    for (const [id, lines] of Object.entries(charts)) {
+      const chart = next.charts.find((one) => one.id === id);
+      chart.empty = null;
+      chart.lines = lines.map(([label, decimals, ...deltas]) => ({ label, decimals, deltas: [...deltas, [null, next.points - deltas.length]] }));
+    }
+    window.erlmcp.update(next);
+    return new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  }, charts);
+  return other;
+};
+
+test('a second between two without a value is a point', async () => {
+  const { page, trouble, context } = await withLines({ latency: [['P95', 3, null, 3000, null, 500, 20]] });
+  const points = await page.evaluate(() => {
+    const { plot } = window.erlmcp.plots.find(({ id }) => id === 'latency');
+    return plot.series[1].points.filter(plot, 1);
+  });
+  assert.deepEqual([points, trouble], [[1], []]);
+  await context.close();
+});
+
+test('a rate of less than one is no zero', async () => {
+  const { page, trouble, context } = await withLines({ errors: [['connection reset', 3, 31, -27, -4]] });
+  assert.equal(await page.locator('#legend-errors b').textContent(), 'max 0.031');
+  await page.evaluate(() => document.getElementById('charts').focus());
+  await page.keyboard.press('Home');
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await page.locator('#legend-errors b').textContent(), '0.004');
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
+test('latencies within a decade have a scale', async () => {
+  const ranges = [[0.5, 39], [2.4, 5.2], [400, 9000], [3.2, 3.9], [4.03, 5.08]];
+  const splits = await page.evaluate((ranges) => {
+    const { plot } = window.erlmcp.plots.find(({ id }) => id === 'heat');
+    return ranges.map(([least, most]) => plot.axes[1].splits(plot, 1, least, most).map((value) => Number(value.toPrecision(4))));
+  }, ranges);
+  assert.deepEqual(splits, [[1, 10], [3, 4, 5], [500, 1000, 2000, 5000], [3.2, 3.4, 3.6, 3.8], [4.5, 5]]);
+  const labels = await page.evaluate(() => window.erlmcp.plots.find(({ id }) => id === 'heat').plot.axes[1]._values.filter(Boolean));
+  assert.ok(labels.length > 1, labels.join());
+});
+
 test('on a phone nothing is wider than the screen', async () => {
   const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   assert.ok((await phone.page.evaluate(() => document.documentElement.scrollWidth)) <= 390);
@@ -183,6 +246,16 @@ test('on paper it is light and without buttons', async () => {
   assert.ok(pdf.length > 50_000, `${pdf.length} bytes`);
   await paper.page.emulateMedia({ media: 'print', colorScheme: 'light' });
   assert.equal(await paper.page.locator('nav').isVisible(), false);
+  // A browser shows what is closed without a script; what is older has it opened.
+  const closed = () => paper.page.evaluate(() => [...document.querySelectorAll('#phases details')].filter((details) => !details.open).length);
+  const unseen = await paper.page.evaluate(() => [...document.querySelectorAll('#phases details > :not(summary)')].filter((inner) => !inner.checkVisibility()).length);
+  const all = await closed();
+  assert.ok(all > 0);
+  assert.equal(unseen, 0, 'the figures of every phase are on paper');
+  await paper.page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+  assert.equal(await closed(), 0);
+  await paper.page.evaluate(() => dispatchEvent(new Event('afterprint')));
+  assert.equal(await closed(), all);
   assert.deepEqual(paper.trouble, []);
   await paper.context.close();
 });

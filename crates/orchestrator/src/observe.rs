@@ -1,10 +1,11 @@
 //! `observe`: a look at a server that runs, without any load.
 
 use erlmcp_load::clock::{RunClock, monotonic_ns};
-use erlmcp_record::ClusterSample;
+use erlmcp_record::{ClusterSample, JournalTail};
 use tokio::sync::{mpsc, watch};
 
 use crate::StressError;
+use crate::clock::seconds_since;
 use crate::collector::{self, Figures};
 use crate::event::Event;
 use crate::target::{Target, Url};
@@ -48,6 +49,11 @@ pub async fn observe(
     }
     collecting.abort();
     Ok(())
+}
+
+/// Seconds since the last of a record was written; 0 where nobody knows.
+pub fn silent_s(tail: &JournalTail) -> u64 {
+    tail.written_at().map_or(0, seconds_since)
 }
 
 async fn figures(target: &Target) -> Figures {

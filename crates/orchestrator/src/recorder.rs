@@ -35,16 +35,14 @@ pub(crate) struct Recorder {
     metrics: Lines,
     metrics_log: Lines,
     run_log: Lines,
-    /// A second whose requests have no fate for so long is written all the same.
-    lag_s: u32,
     logged_to_s: u32,
     phase_name: String,
     room: Room,
 }
 
 impl Recorder {
-    /// Starts the files of a run in its folder. `timeout_s`: a request's; `limit`: bytes of all files.
-    pub(crate) fn create(folder: &Folder, header: RunHeader, timeout_s: u32, limit: u64) -> Result<Self, StressError> {
+    /// Starts the files of a run in its folder. `limit`: bytes of all files.
+    pub(crate) fn create(folder: &Folder, header: RunHeader, limit: u64) -> Result<Self, StressError> {
         let scribe = Scribe::start().map_err(|error| {
             StressError::failed(format!("no thread can be started that writes the record: {error}"))
         })?;
@@ -57,7 +55,6 @@ impl Recorder {
             metrics_log: Lines::create(folder, "metrics.log", &scribe)?,
             run_log: Lines::create(folder, "run.log", &scribe)?,
             scribe,
-            lag_s: timeout_s + 2 * ROWS_LATE_S,
             logged_to_s: 0,
             phase_name: "setup".into(),
             room: Room::new(folder.path(), limit),
@@ -96,7 +93,7 @@ impl Recorder {
     /// gives.
     pub(crate) fn second(&mut self, now_us: u64) -> Result<Vec<SecondView>, StressError> {
         let now_s = (now_us / 1_000_000) as u32;
-        let whole = self.analysis.take_complete(now_s, self.lag_s);
+        let whole = self.analysis.take_complete(now_s, self.analysis.lag_s());
         self.add_seconds(&whole)?;
         while self.logged_to_s + LOG_EVERY_S + ROWS_LATE_S <= now_s {
             self.log_span(self.logged_to_s + LOG_EVERY_S)?;
@@ -236,13 +233,17 @@ impl Lines {
 mod tests {
     use super::*;
     use crate::run::tests::header;
-    use erlmcp_record::{EndRow, Ended, JournalReader};
+    use erlmcp_record::{ConfigRow, EndRow, Ended, Fate, Hist, IntervalRow, JournalReader, Kind};
+    use erlmcp_report::replay;
+
+    /// One line of every kind of row.
+    const EVERY_ROW: &str = include_str!("../../record/tests/it/golden.jsonl");
 
     #[tokio::test]
     async fn a_long_journal_is_closed_part_by_part_and_read_as_one() {
         let parent = tempfile::tempdir().expect("a folder");
         let folder = Folder::create(Some(&parent.path().join("run")), "run").expect("created");
-        let mut recorder = Recorder::create(&folder, header(), 5, u64::MAX).expect("created");
+        let mut recorder = Recorder::create(&folder, header(), u64::MAX).expect("created");
         recorder.parts.bytes = 2_000;
         let row = Entry::End(EndRow { at_us: 0, ended: Ended::Aborted { reason: "x".repeat(500) } });
         for second in 1..40 {
@@ -257,5 +258,36 @@ mod tests {
         let read = JournalReader::open(folder.path()).expect("there").collect::<Result<Vec<_>, _>>().expect("whole");
         assert_eq!(read.len(), 40);
         assert!(read[1..].iter().all(|entry| *entry == row));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_waited_twice_is_in_what_the_run_itself_draws() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = Folder::create(Some(&parent.path().join("run")), "run").expect("created");
+        let mut recorder = Recorder::create(&folder, header(), u64::MAX).expect("created");
+        let config = EVERY_ROW.lines().find_map(|line| match serde_json::from_str(line) {
+            Ok(Entry::Config(row)) => Some(row),
+            _ => None,
+        });
+        let config = ConfigRow { timeout_ms: 5_000, ..config.expect("it is among them") };
+        recorder.row(&Entry::Config(config)).expect("written");
+        let row = IntervalRow::empty(1, 3, 1, Kind::Load, 3);
+        recorder.row(&Entry::Interval(IntervalRow { planned: 2, ..row.clone() })).expect("written");
+        for now_s in 4..=14 {
+            assert!(recorder.second(now_s * 1_000_000).expect("written").iter().all(|second| second.second < 3));
+        }
+        let mut late = IntervalRow { latency: Some(Hist::new()), ..row };
+        late.fates.add(Fate::TimedOut, 2);
+        late.causes.insert("no answer within the timeout".into(), 2);
+        late.latency.iter_mut().for_each(|latency| (0..2).for_each(|_| latency.record_us(9_900_000)));
+        recorder.row(&Entry::Interval(late)).expect("written");
+        recorder.row(&Entry::End(EndRow { at_us: 15_000_000, ended: Ended::Completed })).expect("written");
+        recorder.rest(15_000_000).expect("written");
+        recorder.finish().await.expect("written");
+        let mut replayed = SeriesBuilder::default();
+        let analysis = replay(folder.path(), |second| replayed.push(second)).expect("a record");
+        let (drawn, replayed) = (recorder.series().to_json(), replayed.finish(&analysis).to_json());
+        assert!(replayed.contains("no answer within the timeout"), "{replayed}");
+        assert_eq!(drawn, replayed);
     }
 }

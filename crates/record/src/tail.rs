@@ -1,5 +1,6 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::journal::{LINE_MAX, Rows};
 use crate::parts;
@@ -45,6 +46,14 @@ impl JournalTail {
         let whole = std::mem::replace(&mut self.torn, rest);
         let lines = whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| self.rows.read(line)).collect()
+    }
+
+    /// When the last of it was written, by the clock of its file system.
+    ///
+    /// # Errors
+    /// Where the file system does not say.
+    pub fn written_at(&self) -> io::Result<SystemTime> {
+        parts::open_current(&self.folder)?.metadata()?.modified()
     }
 
     /// Reads what has come, of the next part where the one before has ended.

@@ -45,6 +45,7 @@
     if (unit === 'bytes') return bytes(value);
     if (unit === 'ms') return `${grouped(value, value < 10 ? 3 : value < 100 ? 2 : 1)} ms`;
     if (unit.startsWith('%')) return `${grouped(value, 1)} %`;
+    if (value !== 0 && Math.abs(value) < 1) return value.toLocaleString('en-US', { maximumSignificantDigits: 2 });
     return grouped(value, Number.isInteger(value) ? 0 : 1);
   };
   const short = (value, unit) => {
@@ -94,31 +95,34 @@
     plots.forEach(tell);
   };
 
-  // The phases above the charts; a click zooms to one.
+  // The phases above the charts; a click zooms to one. A button stays the same one, so that it keeps the focus.
+  const ofPhases = new Map();
+  const judged = Object.assign(document.createElement('i'), { title: 'what the five SLAs judge' });
+  place('strip').append(judged);
+  const phaseButton = ({ phase, title }) => {
+    const button = Object.assign(document.createElement('button'), { type: 'button', textContent: `${phase} ${title}` });
+    button.addEventListener('click', () => {
+      const { from_s, to_s } = data.phases.find((one) => one.phase === phase);
+      show(from_s, to_s);
+    });
+    judged.before(button);
+    return button;
+  };
   const strip = () => {
-    const host = place('strip');
-    host.replaceChildren();
     const left = (at) => ((Math.min(Math.max(at, zoom.from), zoom.to) - zoom.from) / (zoom.to - zoom.from)) * 100;
+    const put = (element, from_s, to_s) => {
+      const [from, to] = [left(from_s), left(to_s)];
+      element.hidden = to <= from;
+      element.style.left = `${from}%`;
+      element.style.width = `max(3px, calc(${to - from}% - 1px))`;
+    };
     for (const phase of data.phases) {
-      const [from, to] = [left(phase.from_s), left(phase.to_s)];
-      if (to <= from) continue;
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.textContent = `${phase.phase} ${phase.title}`;
+      if (!ofPhases.has(phase.phase)) ofPhases.set(phase.phase, phaseButton(phase));
+      const button = ofPhases.get(phase.phase);
       button.title = `${phase.title}: ${clock(phase.from_s)} to ${clock(phase.to_s)}`;
-      button.style.left = `${from}%`;
-      button.style.width = `max(3px, calc(${to - from}% - 1px))`;
-      button.addEventListener('click', () => show(phase.from_s, phase.to_s));
-      host.append(button);
+      put(button, phase.from_s, phase.to_s);
     }
-    if (data.judged_s) {
-      const mark = document.createElement('i');
-      const [from, to] = data.judged_s.map(left);
-      mark.title = 'what the five SLAs judge';
-      mark.style.left = `${from}%`;
-      mark.style.width = `${to - from}%`;
-      host.append(mark);
-    }
+    put(judged, ...(data.judged_s ?? [0, 0]));
   };
 
   // ---- drawing -------------------------------------------------------------------------------------------------
@@ -187,14 +191,19 @@
   };
 
   const narrow = () => innerWidth <= 760;
-  // Whole decades, and steps of two for bytes: what people read off an axis.
+  // Whole decades, and steps of two for bytes: what people read off an axis. Of less than two decades 1, 2 and 5 of each, or what
+  // lies evenly between those.
   const decades = (u, axis, least, most) => {
-    const found = [];
-    for (let power = Math.floor(Math.log10(least)); power <= Math.ceil(Math.log10(most)); power++) {
-      const value = 10 ** power;
-      if (value >= least * 0.999 && value <= most * 1.001) found.push(value);
-    }
-    return found;
+    const within = (values) => values.filter((value) => value >= least * 0.999 && value <= most * 1.001);
+    const first = Math.floor(Math.log10(least));
+    const powers = Array.from({ length: Math.ceil(Math.log10(most)) - first + 1 }, (_, at) => 10 ** (first + at));
+    const inEach = [[1], [1, 2, 5]].map((steps) => within(powers.flatMap((power) => steps.map((step) => step * power))));
+    const found = inEach.find((values) => values.length > 1);
+    if (found) return found;
+    const rough = (most - least) / 5;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((times) => times * power).find((step) => step >= rough);
+    return within(Array.from({ length: 8 }, (_, at) => (Math.floor(least / step) + at) * step));
   };
   const POWERS = Array.from({ length: 51 }, (_, power) => 2 ** power);
   const axes = (unit, xValues, logarithmic) => {
@@ -223,16 +232,28 @@
     return [0, top > 0 ? top * 1.12 : 1];
   };
 
+  // A value between two gaps is no line: a point.
+  const alone = (u, line) => {
+    const isGap = (value) => value === null || value === undefined;
+    const list = u.data[line];
+    const found = [];
+    for (let at = 0; at < list.length; at++) {
+      if (!isGap(list[at]) && isGap(list[at - 1]) && isGap(list[at + 1])) found.push(at);
+    }
+    return found;
+  };
+
   const options = (chart, lines, more) => ({
     width: 600, height: more.height || 190, padding: [14, narrow() ? 8 : 14, 0, 0], legend: { show: false },
     cursor: { sync: { key: 'run', setSeries: false }, drag: { x: true, y: false }, points: { size: 6 }, bind: { dblclick: () => () => { showAll(); return null; } }, focus: { prox: lines.length > 1 ? 24 : -1 } },
     focus: { alpha: 0.35 },
     scales: { x: { time: false, range: wholeOr }, y: { distr: chart.logarithmic ? 3 : 1, range: more.range || span(chart) } },
     axes: axes(chart.unit, times, chart.logarithmic).map((axis, at) => (at === 0 ? { ...axis, incrs: TIMES, space: 60 } : axis)),
-    series: [{}, ...lines.map((line, at) => ({
-      label: line.label, width: lines.length > MANY ? 1 : 1.3, dash: dashes(lines, at),
-      stroke: more.stroke || (() => colour(lines.length > MANY ? '--c1' : `--c${(at % 6) + 1}`)), points: { show: false }, spanGaps: false,
-    }))],
+    series: [{}, ...lines.map((line, at) => {
+      const stroke = more.stroke || (() => colour(lines.length > MANY ? '--c1' : `--c${(at % 6) + 1}`));
+      const points = { show: false, size: 3, fill: stroke, filter: alone };
+      return { label: line.label, width: lines.length > MANY ? 1 : 1.3, dash: dashes(lines, at), stroke, points, spanGaps: false };
+    })],
     hooks: {
       drawClear: [bands, ...(more.under || [])],
       draw: [marks, ...(chart.limit ? [limitLine(chart.limit)] : [])],
@@ -493,15 +514,19 @@
   everyPlot().forEach((entry) => { fit(entry); resized.observe(entry.host); });
   place('charts').addEventListener('keydown', keys);
 
-  // Paper is light, and as wide as it is.
+  // Paper is light, as wide as it is, and has nothing to open; only the names of hundreds of lines stay where they are.
   let before;
+  let opened = [];
   addEventListener('beforeprint', () => {
+    opened = [...document.querySelectorAll(':not(.legend) > details:not([open])')];
+    opened.forEach((details) => { details.open = true; });
     before = page.dataset.theme;
     page.dataset.theme = 'light';
     everyPlot().forEach((entry) => fit(entry, Math.min(entry.host.clientWidth, entry.host.closest('#chart-curve') || entry.host.clientWidth > 500 ? 680 : 330)));
     redraw();
   });
   addEventListener('afterprint', () => {
+    opened.forEach((details) => { details.open = false; });
     if (before) page.dataset.theme = before; else delete page.dataset.theme;
     everyPlot().forEach((entry) => fit(entry));
     redraw();
@@ -559,7 +584,6 @@
     measure();
     if (cursor !== null && cursor >= data.points) cursor = null;
     if (seesAll) zoom.to = Math.max(end, 1);
-    place('step').textContent = data.step_s === 1 ? 'A point a second.' : `A point every ${data.step_s} seconds.`;
     for (const chart of data.charts) {
       refresh(chart);
       if (chart.id === 'latency' && !chart.empty) mountAnew('heat', heat);

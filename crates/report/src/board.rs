@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::live::{self, Event};
-use crate::{SecondView, render, summary};
+use crate::{SecondView, format, render, summary};
 
 /// Seconds that are kept: what a wide screen can show.
 const SECONDS_MAX: usize = 600;
 /// Lines of the console that are kept.
 const LINES_MAX: usize = 200;
+/// A record without its last row that has got none for so many seconds goes on no more, or stands still.
+pub(crate) const SILENT_S: u64 = 60;
 /// Causes that are told apart.
 const CAUSES_MAX: usize = 50;
 
@@ -30,6 +32,8 @@ pub struct Board {
     pub lines: VecDeque<String>,
     /// "INCONCLUSIVE": what the run came to; None while it goes on.
     pub verdict: Option<&'static str>,
+    /// Seconds since the last row of a record that is not over was written.
+    pub silent_s: u64,
     begun_ms: Option<u64>,
 }
 
@@ -56,6 +60,7 @@ pub enum Progress {
 impl Board {
     pub fn push(&mut self, event: &Event, now_ms: u64) {
         self.begun_ms.get_or_insert(now_ms);
+        self.silent_s = 0;
         match event {
             Event::Second(second) => return self.push_second(second),
             Event::Plan { config, phases, .. } => {
@@ -140,6 +145,17 @@ impl Board {
     pub fn newest(&self) -> Option<&SecondView> {
         let loaded = self.verdict.and_then(|_| self.seconds.iter().rev().find(|second| second.offered_rps > 0.0));
         loaded.or(self.seconds.back())
+    }
+
+    /// "over: PASS", or that nothing comes any more; None while it goes on.
+    pub fn stands(&self) -> Option<String> {
+        match self.verdict {
+            Some(verdict) => Some(format!("over: {verdict}")),
+            None => (self.silent_s >= SILENT_S).then(|| {
+                let silent = format::long_s(self.silent_s);
+                format!("ended without its last row, or stands still: nothing for {silent}")
+            }),
+        }
     }
 
     /// Since the first event.

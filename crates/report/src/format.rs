@@ -86,6 +86,15 @@ pub(crate) fn duration_ms(ms: u64) -> String {
     }
 }
 
+/// A long time, roughly: "1 minute", "23 hours", "5 days".
+pub(crate) fn long_s(seconds: u64) -> String {
+    match seconds / 3_600 {
+        0..2 => plural(seconds / 60, "minute"),
+        hours @ 2..48 => plural(hours, "hour"),
+        hours => plural(hours / 24, "day"),
+    }
+}
+
 /// Seconds with one decimal: "19.1".
 pub(crate) fn tenths(ms: u64) -> String {
     format!("{}.{}", ms / 1_000, ms % 1_000 / 100)
@@ -189,6 +198,7 @@ mod tests {
         assert_eq!(duration_ms(60_000), "1 minute");
         assert_eq!(duration_ms(900_000), "15 minutes");
         assert_eq!(duration_ms(150_000), "2.5 minutes");
+        assert_eq!([60, 7_199, 82_800, 172_800].map(long_s), ["1 minute", "119 minutes", "23 hours", "2 days"]);
         assert_eq!(short_count(100_000), "100K");
         assert_eq!(short_count(1_500), "1,500");
         assert_eq!(short_count(2_000_000), "2M");

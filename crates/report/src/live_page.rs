@@ -18,7 +18,7 @@ pub struct LivePage {
     retelling: Retelling,
     builder: SeriesBuilder,
     is_server: bool,
-    /// Of a run that is over, as its report has it.
+    /// Of a run that is over or stands still, as its report has it.
     whole: Option<Series>,
 }
 
@@ -33,15 +33,37 @@ impl LivePage {
     /// True where there is something new to show.
     pub fn push(&mut self, entry: &Entry) -> bool {
         let told = self.retelling.push(entry);
-        for (event, at_ms) in &told {
+        self.tell(&told);
+        !told.is_empty()
+    }
+
+    /// Takes in that a record which is not over has got no row for so many seconds. True where that is news.
+    pub fn silent_for(&mut self, silent_s: u64) -> bool {
+        let before = self.board.stands();
+        let rest = self.retelling.silent_for(silent_s);
+        self.tell(&rest);
+        self.board.silent_s = silent_s;
+        if !self.stands_still() {
+            self.whole = None;
+        }
+        self.board.stands() != before
+    }
+
+    /// True where nothing more is to be expected.
+    pub fn stands_still(&self) -> bool {
+        self.board.stands().is_some()
+    }
+
+    fn tell(&mut self, told: &[(Event, u64)]) {
+        for (event, at_ms) in told {
             match event {
                 Event::Second(second) if self.is_server => self.builder.push_looked_at(second),
                 Event::Second(second) => self.builder.push(second),
                 _ => {}
             }
             self.board.push(event, *at_ms);
+            self.whole = None;
         }
-        !told.is_empty()
     }
 
     /// True where the run has ended.
@@ -49,30 +71,32 @@ impl LivePage {
         self.board.verdict.is_some()
     }
 
-    /// Draws a run that is over from the whole of its record: some rows of a second come long after it.
+    /// Draws a run that is over, or stands still, from the whole of its record: some rows of a second come long after it.
     ///
     /// # Errors
     /// Where the record cannot be read.
     pub fn settle(&mut self, folder: &Path) -> Result<(), JournalError> {
+        if self.whole.is_some() {
+            return Ok(());
+        }
         let mut builder = SeriesBuilder::default();
         let analysis = replay(folder, |second| builder.push(second))?;
         self.whole = Some(builder.finish(&analysis));
         Ok(())
     }
 
-    /// One line of JSON: `title`, `state`, `table` as text, `faults` as HTML, and `series`.
+    /// One line of JSON: `title`, `state`, `step`, `table` as text, `faults` as HTML, and `series`.
     pub fn message(&self) -> String {
         let drawn = match &self.whole {
             Some(whole) => whole,
             None => &self.builder.finish(self.retelling.analysis()),
         };
-        let state = match self.board.verdict {
-            Some(verdict) => format!("over: {verdict}"),
-            None => if self.is_server { "looked at" } else { "goes on" }.into(),
-        };
+        let goes_on = || if self.is_server { "looked at" } else { "goes on" }.into();
+        let state = self.board.stands().unwrap_or_else(goes_on);
         json!({
             "title": self.board.target,
             "state": state,
+            "step": drawn.about_points(),
             "table": table(&self.board, self.retelling.now_ms()),
             "faults": render::faults_html(drawn),
             "series": drawn,

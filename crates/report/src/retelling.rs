@@ -3,10 +3,8 @@
 use erlmcp_record::{ConfigRow, Entry, PhaseEvent, PhaseRow};
 
 use crate::Analysis;
+use crate::board::SILENT_S;
 use crate::live::{Event, PhaseStart, PlannedPhase};
-
-/// Seconds that a request may take before its second is shown without it.
-const LAG_S: u32 = 10;
 
 /// Rows in, events out, each with the time of the run at which it belongs, milliseconds.
 #[derive(Debug, Default)]
@@ -43,11 +41,20 @@ impl Retelling {
         let now_s = (self.now_us / 1_000_000) as u32;
         if now_s > self.shown_s && !matches!(entry, Entry::End(_)) {
             self.shown_s = now_s;
-            let whole = self.analysis.take_complete(now_s, LAG_S);
+            let whole = self.analysis.take_complete(now_s, self.analysis.lag_s());
             told.extend(whole.into_iter().map(|second| Event::Second(Box::new(second))));
         }
         let now_ms = self.ended_ms(entry).unwrap_or_else(|| self.now_ms());
         told.into_iter().map(|event| (event, now_ms)).collect()
+    }
+
+    /// What is left to tell of a record that has got no row for so many seconds.
+    pub fn silent_for(&mut self, silent_s: u64) -> Vec<(Event, u64)> {
+        if silent_s < SILENT_S {
+            return Vec::new();
+        }
+        let now_ms = self.now_ms();
+        self.analysis.take_rest().into_iter().map(|second| (Event::Second(Box::new(second)), now_ms)).collect()
     }
 
     /// The rows so far, folded.

@@ -27,6 +27,12 @@ pub struct SecondView {
     pub offered_rps: f64,
     /// Load of this second that was answered ok, whenever that was.
     pub answered_rps: f64,
+    /// Load of this second that was not ok, without what the generator itself did not send.
+    #[serde(default)]
+    pub load_errors: u64,
+    /// What they are a share of: load planned, less the generator's own unsent.
+    #[serde(default)]
+    pub load_countable: u64,
     pub p50_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
@@ -114,6 +120,11 @@ impl SecondView {
         if self.is_loaded() { Some(self.connections) } else { self.connections_server }
     }
 
+    /// The load's errors as a percentage.
+    pub fn error_share(&self) -> String {
+        format::share(self.load_errors, self.load_countable)
+    }
+
     /// One line of metrics.jsonl, with its line end.
     pub fn to_json_line(&self) -> String {
         let mut line = serde_json::to_string(self).expect("a second has only names and numbers");
@@ -145,11 +156,11 @@ impl Span {
         )
     }
 
-    /// Errors over planned, as a percentage.
+    /// Errors as a percentage.
     pub(crate) fn error_share(&self) -> String {
-        match self.planned {
-            0 => "not measured (nothing was planned)".into(),
-            planned => format::share(self.errors, planned),
+        match self.errors + self.ok {
+            0 => "not measured (nothing was sent)".into(),
+            countable => format::share(self.errors, countable),
         }
     }
 }

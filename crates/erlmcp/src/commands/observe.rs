@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use erlmcp_orchestrator::Opened;
+use erlmcp_orchestrator::{Opened, silent_s};
 use erlmcp_record::{ClusterSample, Entry, JournalTail};
 use erlmcp_report::board::{Board, table};
 use erlmcp_report::bundle::unpack;
@@ -82,14 +82,22 @@ fn of_run(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
                 break;
             }
         }
+        let silent_s = silent_s(&tail);
+        replay.silent_for(silent_s).iter().for_each(|(event, at_ms)| board.push(event, *at_ms));
+        board.silent_s = silent_s;
         console::line(table(&board, replay.now_ms()));
         return Ok(ExitCode::SUCCESS);
     }
     let mut failed = None;
     let mut told = VecDeque::new();
     let feed = || {
+        let mut silent = 0;
         if told.is_empty() {
             match tail.read() {
+                Ok(rows) if rows.is_empty() => {
+                    silent = silent_s(&tail);
+                    told.extend(replay.silent_for(silent));
+                }
                 Ok(rows) => told.extend(rows.iter().flat_map(|row| replay.push(row))),
                 Err(error) => {
                     failed = Some(error);
@@ -97,14 +105,15 @@ fn of_run(folder: &Path, once: bool) -> anyhow::Result<ExitCode> {
                 }
             }
         }
-        fed(&mut told, replay.now_ms())
+        fed(&mut told, (replay.now_ms(), silent))
     };
     screen::show(feed, Stop::Close, "q: close")?;
     failed.map_or(Ok(ExitCode::SUCCESS), |error| Err(error.into()))
 }
 
-fn fed(told: &mut VecDeque<(Event, u64)>, now_ms: u64) -> Fed {
-    told.pop_front().map_or(Fed::Nothing(now_ms), |(event, at_ms)| Fed::Event(Box::new(event), at_ms))
+fn fed(told: &mut VecDeque<(Event, u64)>, (now_ms, silent_s): (u64, u64)) -> Fed {
+    let nothing = Fed::Nothing { now_ms, silent_s };
+    told.pop_front().map_or(nothing, |(event, at_ms)| Fed::Event(Box::new(event), at_ms))
 }
 
 fn of_server(url: &str, once: bool) -> anyhow::Result<ExitCode> {
@@ -152,7 +161,7 @@ fn show_samples(title: String, mut taken: Receiver<ClusterSample>) -> std::io::R
                 Err(tokio::sync::mpsc::error::TryRecvError::Disconnected) => return Fed::Ended,
             }
         }
-        fed(&mut told, clock.now_ms())
+        fed(&mut told, (clock.now_ms(), 0))
     };
     screen::show(feed, Stop::Signal, "q: close")
 }

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use erlmcp_record::Fate;
 use erlmcp_record::names::phase;
 use erlmcp_report::SecondView;
 use erlmcp_report::live::{Event, PhaseStart, scenario_name};
@@ -108,9 +107,7 @@ fn figures(second: &SecondView) -> String {
         return String::new();
     }
     let p95 = second.p95_ms.map_or_else(|| "not measured".into(), |ms| format!("{ms:.2} ms"));
-    let (all, ok) = (second.fates.total(), second.fates.get(Fate::Ok));
-    let errors = (all - ok) as f64 * 100.0 / all.max(1) as f64;
-    format!(" | {:.0} req/s | P95 {p95} | errors {errors:.2} %", second.answered_rps)
+    format!(" | {:.0} req/s | P95 {p95} | errors {}", second.answered_rps, second.error_share())
 }
 
 #[cfg(test)]

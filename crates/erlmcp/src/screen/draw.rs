@@ -41,8 +41,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, (now_ms, hint): (u64, &
 fn heading(board: &Board, now_ms: u64, hint: &str) -> Line<'static> {
     let target = if board.target.is_empty() { "starting" } else { board.target.as_str() };
     let calls = if board.calls.is_empty() { String::new() } else { format!("  {}", board.calls) };
-    let stands = match (board.verdict, board.left_ms(now_ms)) {
-        (Some(verdict), _) => format!(", over: {verdict}"),
+    let stands = match (board.stands(), board.left_ms(now_ms)) {
+        (Some(stands), _) => format!(", {stands}"),
         (None, Some(left_ms)) if !board.phases.is_empty() => format!(", about {} left", clock(left_ms)),
         _ => String::new(),
     };
@@ -176,27 +176,35 @@ fn draw_chart(frame: &mut Frame<'_>, board: &Board, plot: &Plot, area: Rect) {
     let shown = usize::from(area.width) * 2;
     let skipped = board.seconds.len().saturating_sub(shown);
     let scaled = |value: f64| if plot.is_logarithmic { value.max(LEAST_MS).log10() } else { value };
-    let points: Vec<Vec<(f64, f64)>> = plot
+    let lines: Vec<Vec<Vec<(f64, f64)>>> = plot
         .curves
         .iter()
         .map(|(_, _, _, of)| {
             let point = |second: &SecondView| Some((f64::from(second.second), scaled(of(second)?)));
-            board.seconds.iter().skip(skipped).filter_map(point).collect()
+            pieces(board.seconds.iter().skip(skipped).map(point))
         })
         .collect();
     let first = board.seconds.get(skipped).map_or(0, |second| second.second);
     let last = board.seconds.back().map_or(0, |second| second.second).max(first + 1);
-    let values = || points.iter().flatten().map(|point| point.1);
+    let values = || lines.iter().flatten().flatten().map(|point| point.1);
     let up = if plot.is_logarithmic { decades(values()) } else { from_zero(values()) };
-    let measured = || plot.curves.iter().zip(&points).filter(|(_, points)| !points.is_empty());
-    let datasets = measured().map(|((_, (marker, _), colour, _), points)| {
-        Dataset::default().marker(*marker).graph_type(GraphType::Line).style(*colour).data(points)
+    let measured = || plot.curves.iter().zip(&lines).filter(|(_, pieces)| !pieces.is_empty());
+    let datasets = measured().flat_map(|((_, (marker, _), colour, _), pieces)| {
+        let drawn = Dataset::default().marker(*marker).graph_type(GraphType::Line).style(*colour);
+        pieces.iter().map(move |points| drawn.clone().data(points))
     });
     let across =
         Axis::default().bounds([f64::from(first), f64::from(last)]).labels([format!("{first} s"), format!("{last} s")]);
     let chart =
         Chart::new(datasets.collect()).block(Block::bordered().title(legend(plot, measured().map(|(curve, _)| curve))));
     frame.render_widget(chart.x_axis(across).y_axis(up), area);
+}
+
+/// A line, cut where a second has no value.
+fn pieces(points: impl Iterator<Item = Option<(f64, f64)>>) -> Vec<Vec<(f64, f64)>> {
+    let points: Vec<_> = points.collect();
+    let pieces = points.split(Option::is_none).filter(|piece| !piece.is_empty());
+    pieces.map(|piece| piece.iter().copied().flatten().collect()).collect()
 }
 
 /// "Latency, ms  • P50  ⠒ P95  █ P99": within a chart there is no room for it most of the time. Of a plot with a single line

@@ -28,8 +28,11 @@ static HAS_TERMINAL: AtomicBool = AtomicBool::new(false);
 pub(crate) enum Fed {
     /// With the time at which it belongs, milliseconds.
     Event(Box<Event>, u64),
-    /// No more for now, and what time it is.
-    Nothing(u64),
+    /// No more for now; what time it is, and seconds since the last of a record was written.
+    Nothing {
+        now_ms: u64,
+        silent_s: u64,
+    },
     Ended,
 }
 
@@ -64,7 +67,7 @@ pub(crate) fn show_run(mut events: Receiver<Event>) -> io::Result<()> {
             keep(&event, &mut last_words);
             Fed::Event(Box::new(event), clock.now_ms())
         }
-        Err(TryRecvError::Empty) => Fed::Nothing(clock.now_ms()),
+        Err(TryRecvError::Empty) => Fed::Nothing { now_ms: clock.now_ms(), silent_s: 0 },
         Err(TryRecvError::Disconnected) => Fed::Ended,
     };
     let shown = show(feed, Stop::Signal, "q: stop in order");
@@ -107,7 +110,10 @@ fn until_the_end(
         let now_ms = loop {
             match feed() {
                 Fed::Event(event, at_ms) => board.push(&event, at_ms),
-                Fed::Nothing(now_ms) => break now_ms,
+                Fed::Nothing { now_ms, silent_s } => {
+                    board.silent_s = silent_s;
+                    break now_ms;
+                }
                 Fed::Ended => return Ok(()),
             }
         };

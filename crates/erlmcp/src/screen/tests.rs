@@ -111,6 +111,19 @@ fn what_no_load_measured_is_the_servers_word_or_a_dash() {
     }
 }
 
+#[test]
+fn seconds_without_a_value_are_a_gap() {
+    let blocks = |gap: std::ops::Range<u32>| {
+        let mut board = Board::default();
+        for number in 0..40 {
+            let p99_ms = (!gap.contains(&number)).then_some(8.0);
+            board.push(&Event::Second(Box::new(SecondView { p99_ms, ..second(number) })), 0);
+        }
+        drawn(&board, 120, 36, 0).matches('█').count()
+    };
+    assert!(blocks(10..30) * 4 < blocks(0..0) * 3, "{} of {}", blocks(10..30), blocks(0..0));
+}
+
 /// No size of a terminal is too small to go on.
 #[test]
 fn any_size_can_be_drawn() {

@@ -166,7 +166,7 @@ impl Outcome {
 async fn run(deeds: Vec<(u64, Deed)>) -> Outcome {
     let parent = tempfile::tempdir().expect("a folder");
     let folder = Folder::create(Some(&parent.path().join("run")), "test").expect("created");
-    let recorder = Recorder::create(&folder, header(), 5, u64::MAX).expect("created");
+    let recorder = Recorder::create(&folder, header(), u64::MAX).expect("created");
     let (interrupts, mut interrupted) = watch::channel(0);
     let deeds = deeds.into_iter().map(|(second, deed)| (second * SECOND, deed)).collect();
     let script = Script { troupe: Troupe::new(0), deeds, interrupts, asked: Vec::new(), was_abandoned: false };

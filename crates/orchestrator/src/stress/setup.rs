@@ -410,8 +410,7 @@ impl<'a> Setup<'a> {
             monotonic_base_ns: self.base_ns,
             machine: host::machine(),
         };
-        let timeout_s = self.config.timeout.as_secs_f64().ceil() as u32;
-        let mut recorder = Recorder::create(&self.folder, header, timeout_s, self.config.record_limit)?;
+        let mut recorder = Recorder::create(&self.folder, header, self.config.record_limit)?;
         rows.iter().chain(&self.joined).try_for_each(|row| recorder.row(row))?;
         for (at_us, line) in self.said.drain(..) {
             recorder.log(&line, at_us)?;

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::serving::event;
 use super::viewers::Viewers;
-use crate::StressError;
+use crate::{StressError, silent_s};
 
 /// Between two looks at a journal.
 const LOOK: Duration = Duration::from_secs(1);
@@ -53,6 +53,10 @@ fn follow(
             return Ok(());
         }
         if rows.is_empty() {
+            is_new |= page.silent_for(silent_s(&tail));
+            if page.stands_still() {
+                page.settle(folder)?;
+            }
             if is_new && viewers.are_there() {
                 is_new = false;
                 messages.send_replace(event(&page));
@@ -82,7 +86,28 @@ pub(super) async fn of_server(
 
 #[cfg(test)]
 mod tests {
+    use erlmcp_record::JournalWriter;
+
     use super::*;
+    use crate::run::tests::header;
+
+    #[tokio::test]
+    async fn a_run_that_was_killed_does_not_go_on_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut journal = JournalWriter::create(folder.path()).expect("a journal");
+        journal.append(&Entry::Run(header())).expect("written");
+        let sample = ClusterSample { at_us: 5_000_000, second: 5, ..ClusterSample::default() };
+        journal.append(&Entry::Cluster(sample)).expect("written");
+        journal.flush().expect("written");
+        let file =
+            std::fs::File::options().append(true).open(folder.path().join("journal.jsonl")).expect("it is there");
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("the time is set");
+        let viewers = Viewers::none_yet();
+        let _looking = viewers.enter().expect("there is room");
+        let mut feed = of_run(folder.path().to_path_buf(), viewers).expect("there is a journal");
+        let said = feed.wait_for(|said| !said.contains("\"goes on\"")).await.expect("it is fed").to_string();
+        assert!(said.contains("or stands still: nothing for") && said.contains("\"points\":6"), "{said}");
+    }
 
     #[tokio::test]
     async fn a_page_is_drawn_for_those_who_look() {

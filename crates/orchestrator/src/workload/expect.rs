@@ -26,6 +26,14 @@ impl Expected {
         let is_good = percent > 0.0 && percent < 100.0 && limit_ms > 0.0 && limit_ms.is_finite();
         if is_good { Ok(Self(ClassLimit::Latency { percent, limit_ms })) } else { Err(wrong()) }
     }
+
+    /// What is limited: "p99", "errors".
+    pub(super) fn figure(&self) -> String {
+        match self.0 {
+            ClassLimit::Latency { percent, .. } => format!("p{percent}"),
+            ClassLimit::ErrorsPercent(_) => "errors".into(),
+        }
+    }
 }
 
 /// Not rounded: a limit of less than a millisecond is one.

@@ -169,9 +169,16 @@ impl Builder<'_> {
         let (asks, label) = self.asks(form)?;
         let class = self.class(form.name.as_deref().unwrap_or(&label), false)?;
         for text in &form.expect {
-            let expected = Expected::parse(text)?;
-            if !self.classes[class].expected.contains(&expected) {
-                self.classes[class].expected.push(expected);
+            let (expected, class) = (Expected::parse(text)?, &mut self.classes[class]);
+            match class.expected.iter().find(|known| known.figure() == expected.figure()) {
+                None => class.expected.push(expected),
+                Some(known) if *known == expected => {}
+                Some(known) => {
+                    let (figure, name) = (known.figure(), &class.name);
+                    let why =
+                        format!("{name:?} has another limit of {figure}: leave one out, or give one step another name");
+                    return Err(why.into());
+                }
             }
         }
         let think = span(form.think.as_deref(), "think")?;

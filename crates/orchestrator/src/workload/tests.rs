@@ -109,6 +109,12 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
         ("[values]\nok = { number = true }\ny = { one_of = [] }\n", "line 3: ", "nothing to choose"),
         ("\n\n[[request]]\ntool = \"a\"\narguments = { q = \"${nope}\" }\n", "line 3: ", "no value \"nope\""),
         ("[[request]]\ntool = \"a\"\nexpect = [\"p99>5ms\"]\n", "line 1: ", "p99<50ms"),
+        ("[[request]]\ntool = \"a\"\nexpect = [\"p99<50ms\", \"p99.0<0.1s\"]\n", "line 1: ", "another limit of p99"),
+        (
+            "[[request]]\ntool = \"a\"\nexpect = [\"errors<1%\"]\n[[request]]\ntool = \"a\"\nexpect = [\"errors<2%\"]\n",
+            "line 4: ",
+            "another limit of errors",
+        ),
         ("[arrival]\nkind = \"sine\"\nevery = \"5s\"\n[[request]]\nusual = true\n", "line 2: ", "\"spikes\""),
         ("[arrival]\nkind = \"waves\"\n", "line 2: ", "waves"),
         ("[arrival]\nkind = \"steps\"\n", "line 2: ", "times above 0"),

@@ -29,6 +29,7 @@ pub(crate) use classes::ClassPart;
 pub(crate) use connections::{LastOpen, PhaseConnections, sum_by_replica};
 pub(crate) use flow::{Flow, FlowKey, Part, generators_own};
 pub(crate) use ledger::LeftOpen;
+pub(crate) use old::WHOLE_S;
 pub(crate) use second::{KindSecond, Second, SlotCounts};
 pub(crate) use server::{ServerWindow, cpu_percent_between, sum_of};
 pub use span::Span;
@@ -236,7 +237,7 @@ impl Analysis {
             return None;
         }
         self.view.note(second, &mut self.seconds);
-        self.fold_before(second.saturating_sub(old::WHOLE_S));
+        self.fold_before(second.saturating_sub(WHOLE_S));
         let is_closed = self.view.is_closed(second);
         let found = self.seconds.or_default(second)?;
         found.is_closed |= is_closed;

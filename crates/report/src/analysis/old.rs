@@ -6,10 +6,11 @@ use erlmcp_record::{AgentSample, BlockRow, ClusterSample, Kind};
 
 use super::second::Second;
 use super::server::Told;
-use super::{Analysis, US_A_SECOND};
+use super::{Analysis, KindSecond, US_A_SECOND};
+use crate::stats::Sparse;
 
 /// Seconds younger than this are kept whole.
-pub(super) const WHOLE_S: u32 = 7_200;
+pub(crate) const WHOLE_S: u32 = 7_200;
 const MINUTE_S: u32 = 60;
 
 impl Analysis {
@@ -52,6 +53,23 @@ impl Analysis {
         }
         keep_agents(kept, agents);
         keep_cluster(kept, cluster);
+    }
+
+    /// Every second with load, with its point of `step_s` seconds, and the histogram that it adds there: its own, or
+    /// where it was folded that of its minute, once a point.
+    pub(crate) fn load_by_point(&self, step_s: u32) -> impl Iterator<Item = (usize, &KindSecond, Option<&Sparse>)> {
+        let (mut kept, mut added) = (None, None);
+        self.seconds.iter().filter_map(move |(&number, second)| {
+            let load = second.kind(Kind::Load)?;
+            if !load.latency.is_empty() {
+                kept = Some((number, &load.latency));
+            }
+            let point = number / step_s;
+            // A second that was folded has counted durations and none left: they went to one before it.
+            let (holder, latency) = kept.filter(|_| load.latency_count > 0).unzip();
+            let is_new = holder.is_some() && added.replace((point, holder)) != Some((point, holder));
+            Some((point as usize, load, latency.filter(|_| is_new)))
+        })
     }
 }
 

@@ -178,6 +178,11 @@ impl KindSecond {
         self.slots = None;
     }
 
+    /// Planned, less the generator's own unsent.
+    pub(crate) fn countable(&self) -> u64 {
+        self.planned.saturating_sub(generators_own(&self.fates))
+    }
+
     pub(crate) fn ok(&self) -> u64 {
         self.fates.get(Fate::Ok)
     }

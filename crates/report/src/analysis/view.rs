@@ -9,6 +9,8 @@ use crate::seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView}
 
 /// Seconds that may wait for their view; older ones give up what only a view needs.
 const PENDING_MAX: u32 = 600;
+/// Rows of a second may come so long after it.
+const ROWS_LATE_S: u32 = 2;
 
 /// How far the seconds have been handed out.
 #[derive(Debug, Default)]
@@ -46,6 +48,14 @@ impl Progress {
 }
 
 impl Analysis {
+    /// Seconds after which every request of a second has its fate: it may wait the timeout for its connection and again
+    /// for its answer, and then both have rows to come.
+    pub fn lag_s(&self) -> u32 {
+        let timeout_ms = self.config.as_ref().map_or(0, |config| config.timeout_ms);
+        let waited_s = u32::try_from(timeout_ms.saturating_mul(2).div_ceil(1_000)).unwrap_or(u32::MAX);
+        waited_s.saturating_add(1 + 2 * ROWS_LATE_S).min(PENDING_MAX - ROWS_LATE_S)
+    }
+
     /// The seconds, in order and each once, whose requests all have a fate, or that are `lag` seconds or more ago.
     /// `now_second` is the run clock's. The last two seconds are never among them: their rows may be on the way.
     pub fn take_complete(&mut self, now_second: u32, lag: u32) -> Vec<SecondView> {
@@ -174,6 +184,8 @@ fn add_requests(view: &mut SecondView, second: &Second) {
         let ms = |us: Option<u64>| us.map(|us| us as f64 / 1_000.0);
         view.offered_rps = load.planned as f64;
         view.answered_rps = load.ok() as f64;
+        view.load_countable = load.countable();
+        view.load_errors = load.countable().saturating_sub(load.ok());
         view.p50_ms = ms(load.latency.quantile_us(0.5));
         view.p95_ms = ms(load.latency.quantile_us(0.95));
         view.p99_ms = ms(load.latency.quantile_us(0.99));

@@ -1,14 +1,20 @@
 use std::fmt::Write;
 
+use erlmcp_record::plain_lines;
+
 use super::{Board, Progress};
 use crate::{ReplicaView, format};
 
 /// What stands on the board now, as plain text: the phase, the newest second, and a line a replica.
 pub fn table(board: &Board, now_ms: u64) -> String {
+    plain_lines(&told(board, now_ms))
+}
+
+fn told(board: &Board, now_ms: u64) -> String {
     let mut text = format!("{}\n", if board.target.is_empty() { "nothing known yet" } else { board.target.as_str() });
-    if let Some(verdict) = board.verdict {
+    if let Some(stands) = board.stands() {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "over: {verdict}");
+        let _ = writeln!(text, "{stands}");
     }
     for phase in &board.phases {
         let how = match phase.progress {

@@ -66,6 +66,28 @@ fn a_run_that_is_over_shows_its_verdict_and_the_last_figures() {
 }
 
 #[test]
+fn a_record_that_gets_no_rows_does_not_go_on() {
+    let mut board = Board::default();
+    board.push(&started(3, "sustained_load"), 0);
+    board.silent_s = SILENT_S - 1;
+    assert_eq!(board.stands(), None);
+    board.silent_s = 82_800;
+    let text = table(&board, 0);
+    assert!(text.contains("\nended without its last row, or stands still: nothing for 23 hours\n"), "{text}");
+    board.push(&summary(3), 1);
+    assert_eq!(board.stands(), None, "it stood still");
+}
+
+#[test]
+fn nothing_of_a_record_moves_the_cursor() {
+    let mut board = Board { target: "http://x/\u{1b}[2J".into(), ..Board::default() };
+    let server_missing = Some("no\u{9b}2J page".into());
+    board.push(&Event::Second(Box::new(SecondView { server_missing, ..SecondView::default() })), 0);
+    let text = table(&board, 0);
+    assert!(text.starts_with("http://x/\\u{1b}[2J\n") && text.contains(r"(no\u{9b}2J page)"), "{text}");
+}
+
+#[test]
 fn a_scenario_stands_there_while_it_runs() {
     let mut board = Board::default();
     board.push(&started(4, "failure_recovery"), 0);

@@ -1,5 +1,7 @@
 use std::fmt::Write as _;
 
+use erlmcp_record::plain;
+
 use crate::SecondView;
 
 /// The columns of [`csv_line`].
@@ -53,8 +55,9 @@ fn optional<T: std::fmt::Display>(value: Option<T>) -> String {
 
 /// Quoted where it must be. A leading sign of a formula is put behind a quote, so that no spreadsheet runs it.
 fn text(text: &str) -> String {
-    let safe = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
-    if safe.contains([',', '"', '\r', '\n']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
+    let text = plain(text);
+    let safe = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text };
+    if safe.contains([',', '"']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
 }
 
 #[cfg(test)]
@@ -77,5 +80,6 @@ mod tests {
         assert_eq!(plain.matches(',').count(), COLUMNS.matches(',').count());
         assert!(plain.starts_with("7,0,sustained_load,0,,0,0,0,0,0,,,,,,0,0,0,,"), "{plain}");
         assert_eq!(text("=1+1"), "'=1+1");
+        assert_eq!(text("a\u{1b}[2J\r\n\u{202e}"), r"a\u{1b}[2J\r\n\u{202e}");
     }
 }

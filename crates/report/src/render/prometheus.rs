@@ -1,5 +1,7 @@
 use std::fmt::Write as _;
 
+use erlmcp_record::plain_lines;
+
 use crate::verdict::Verdict;
 use crate::{Analysis, Figure, Summary, Value, exit_code};
 
@@ -36,7 +38,7 @@ fn sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
 }
 
 fn label(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    plain_lines(value).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn word(verdict: &Verdict) -> &'static str {
@@ -163,5 +165,6 @@ mod tests {
         let mut text = String::new();
         sample(&mut text, "a", &[("b", "c\"d\\e\nf")], 0.5);
         assert_eq!(text, "a{b=\"c\\\"d\\\\e\\nf\"} 0.5\n");
+        assert_eq!(label("\u{1b}[2J\u{202e}"), r"\\u{1b}[2J\\u{202e}");
     }
 }

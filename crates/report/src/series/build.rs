@@ -216,16 +216,15 @@ impl SeriesBuilder {
         }
     }
 
-    /// Percentiles of points of several seconds: of their merged histograms.
+    /// Percentiles of points of several seconds: of their merged histograms, far back of those of their minutes.
     fn merged_latency(&self, analysis: &Analysis, decimals: u32) -> Vec<Line> {
         let mut merged = vec![(Sparse::default(), None); self.seconds.len()];
-        for (&second, found) in analysis.seconds.iter() {
-            let Some(load) = found.kind(erlmcp_record::Kind::Load) else { continue };
-            let Some((latency, most)) = merged.get_mut((second / self.step_s) as usize) else { continue };
-            latency.merge(&load.latency);
+        for (point, load, added) in analysis.load_by_point(self.step_s) {
+            let Some((latency, most)) = merged.get_mut(point) else { continue };
+            added.into_iter().for_each(|added| latency.merge(added));
             *most = load.latency_max_us.max(*most);
         }
-        // Kept in coarse steps that are rounded up, which must not lie above the largest.
+        // Kept in coarse steps that are rounded up, or of a whole minute: they must not lie above the largest.
         let line = |label: &str, quantile: f64| {
             let of = |(latency, most): &(Sparse, Option<u64>)| {
                 let us = if quantile < 1.0 { latency.quantile_us(quantile)?.min((*most)?) } else { (*most)? };

@@ -1,4 +1,3 @@
-use erlmcp_record::Kind;
 use serde::Serialize;
 
 use crate::analysis::Analysis;
@@ -7,7 +6,7 @@ use crate::analysis::Analysis;
 const ROWS_AN_OCTAVE: u32 = 3;
 
 /// Load by latency and time. Row *r* has the requests whose latency is from 2^(r / `rows_an_octave`) microseconds up to
-/// the next row's.
+/// the next row's. Where a point lies far back, they are those of its minute.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Heat {
     pub rows_an_octave: u32,
@@ -18,10 +17,9 @@ pub struct Heat {
 impl Heat {
     pub(super) fn of(analysis: &Analysis, step_s: u32, points: usize) -> Self {
         let mut counts: Vec<Vec<(u32, u64)>> = vec![Vec::new(); points];
-        for (&second, found) in analysis.seconds.iter() {
-            let Some(load) = found.kind(Kind::Load) else { continue };
-            let Some(point) = counts.get_mut((second / step_s) as usize) else { continue };
-            load.latency.entries().iter().for_each(|&(us, count)| point.push((row(us), u64::from(count))));
+        for (point, _, added) in analysis.load_by_point(step_s) {
+            let (Some(point), Some(added)) = (counts.get_mut(point), added) else { continue };
+            added.entries().iter().for_each(|&(us, count)| point.push((row(us), u64::from(count))));
         }
         Self { rows_an_octave: ROWS_AN_OCTAVE, columns: counts.iter().map(|counts| column(counts)).collect() }
     }

@@ -15,6 +15,8 @@ pub use heat::Heat;
 pub use line::Line;
 pub use marks::{Band, FaultMark};
 
+use crate::analysis::WHOLE_S;
+
 /// The version of the shape of [`Series`].
 const SERIES_VERSION: u32 = 1;
 
@@ -61,6 +63,21 @@ pub struct LimitLine {
 }
 
 impl Series {
+    /// What a point is, in words.
+    pub(crate) fn about_points(&self) -> String {
+        if self.step_s == 1 {
+            return "A point a second.".into();
+        }
+        let far_back = match self.points * self.step_s as usize > WHOLE_S as usize {
+            true => {
+                " More than 2 hours before the end, percentiles and the map of the sustained load are those of whole \
+                 minutes."
+            }
+            false => "",
+        };
+        format!("A point every {} seconds; percentiles are those of all requests of the point.{far_back}", self.step_s)
+    }
+
     /// As the page has it. No `<` is in it, so that no text of a run can end the element that it stands in.
     pub fn to_json(&self) -> String {
         let text = serde_json::to_string(self).expect("a series has only names and numbers");

@@ -14,7 +14,7 @@ use crate::stats::{Drawn, Percentile};
 pub(super) fn enter(judge: &mut Judge<'_>) {
     let (analysis, facts) = (judge.analysis, judge.facts);
     let Some(workload) = analysis.config.as_ref().and_then(|config| config.workload.as_ref()) else { return };
-    let empty = ClassPart::default();
+    let (empty, mut ids) = (ClassPart::default(), Vec::new());
     for (number, class) in (1u8..).zip(&workload.classes) {
         let part = analysis.classes.get(&number).unwrap_or(&empty);
         for limit in &class.limits {
@@ -22,8 +22,13 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
                 || Evidence::none("no sustained load was run"),
                 |sustained| evidence(analysis, sustained, part, limit),
             );
-            let (names, limit) = names(class, limit);
-            judge.enter_own(phase::SUSTAINED_LOAD, names, limit, evidence);
+            let ((mut id, name), limit) = names(class, limit);
+            // Of names in other letters than ASCII no more is left than their length.
+            while ids.contains(&id) {
+                id += &format!("_{number}");
+            }
+            ids.push(id.clone());
+            judge.enter_own(phase::SUSTAINED_LOAD, (id, name), limit, evidence);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use erlmcp_record::{Fate, JournalWriter};
+use erlmcp_record::{ClassLimit, ClassRow, Fate, JournalWriter, WorkloadRow};
 use erlmcp_report::verdict::Verdict;
 use erlmcp_report::{Summary, bundle, render, replay};
 use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
@@ -84,6 +84,20 @@ fn prometheus_has_every_verdict_and_no_figure_that_was_not_measured() {
     }
     assert_eq!(samples["erlmcp_run_exit_code"], f64::from(erlmcp_report::exit_code(&summary) as u8));
     assert!(text.contains("figure=\"P95 Latency\",unit=\"seconds\"} 0.005"), "{text}");
+}
+
+/// Of names in other letters than ASCII; and of a record from when one figure could have two limits.
+#[test]
+fn prometheus_has_every_limit_of_a_workload_once() {
+    let limit = |limit_ms: f64| ClassLimit::Latency { percent: 99.0, limit_ms };
+    let class = |name: &str| ClassRow { name: name.into(), share: 0.5, limits: vec![limit(50.0), limit(100.0)] };
+    let mut story = Story::short();
+    let classes = vec![class("поиск"), class("выбор")];
+    story.config.workload = Some(WorkloadRow { name: "w.toml".into(), classes, misbehaving: Vec::new() });
+    let text = render::prometheus(&story.summary());
+    let samples = samples(&text);
+    let limits = samples.keys().filter(|sample| sample.starts_with("erlmcp_run_check_limit{check=\"workload."));
+    assert_eq!(limits.count(), 4, "{text}");
 }
 
 #[test]

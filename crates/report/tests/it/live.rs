@@ -1,6 +1,6 @@
 //! A record folded as it comes, from its folder, and second by second.
 
-use erlmcp_record::{Entry, FateCounts, JournalWriter};
+use erlmcp_record::{Entry, Fate, FateCounts, JournalWriter};
 use erlmcp_report::board::{Board, BoardPhase, Progress, table};
 use erlmcp_report::live::{self, Event};
 use erlmcp_report::retelling::Retelling;
@@ -113,13 +113,26 @@ fn a_row_of_a_far_second_does_not_stop_the_views() {
     assert!(crate::reason(&summary, "sla.p95_ms").contains("too large to judge"));
 }
 
+#[test]
+fn what_the_generator_did_not_send_is_no_error_of_a_second() {
+    let story = Story::short().with_load(|_, load| {
+        load.ok -= 100;
+        load.others.extend([(Fate::UnsentNoTime, 60), (Fate::HttpError, 40)]);
+    });
+    let mut analysis = analysis(&story.rows());
+    let line = analysis.span(LOAD_FROM, LOAD_FROM + 30).log_line(LOAD_FROM + 30, "sustained_load");
+    assert!(line.contains("Errors: 0.335%"), "{line}");
+    let second = analysis.take_rest().swap_remove(LOAD_FROM as usize + 20);
+    assert_eq!((second.load_errors, second.load_countable, second.error_share().as_str()), (40, 11_940, "0.335%"));
+}
+
 /// Seconds of the load that lie hours back are kept in less room, and say the same.
 #[test]
 fn what_lies_far_back_is_judged_as_before() {
     let story = Story::short().with_load(|second, load| {
         if second.is_multiple_of(7) {
             load.ok -= 700;
-            load.others.push((erlmcp_record::Fate::HttpError, 700));
+            load.others.push((Fate::HttpError, 700));
         }
     });
     let mut rows = story

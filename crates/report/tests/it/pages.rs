@@ -1,7 +1,7 @@
 //! report.html and what it draws, from fixed records.
 
 use erlmcp_record::{Entry, JournalWriter};
-use erlmcp_report::series::{Series, SeriesBuilder};
+use erlmcp_report::series::{FaultMark, Series, SeriesBuilder};
 use erlmcp_report::{Analysis, SecondView, Summary, render, replay};
 use serde_json::Value;
 
@@ -143,6 +143,23 @@ fn what_was_not_measured_says_why() {
 }
 
 #[test]
+fn why_a_time_of_a_fault_is_missing_can_be_read() {
+    let (analysis, mut series) = replayed(&Story::whole().rows());
+    let summary = analysis.summary();
+    let unmeasured = |series: &Series| {
+        let page = render::html(&summary, series);
+        let section = page.split("id=\"unmeasured\"").nth(1).expect("the section");
+        section.split("</section>").next().expect("it ends").to_owned()
+    };
+    series.faults[1].served_again = erlmcp_report::Value::NotMeasured("nobody asked it".into());
+    assert!(unmeasured(&series).contains("<th scope=\"row\">nobody asked it</th><td>fault 2: served again</td>"));
+    series.faults = (1..=5_000).map(|number| FaultMark { number, ..series.faults[1].clone() }).collect();
+    let section = unmeasured(&series);
+    assert!(section.contains("fault 100: served again") && !section.contains("fault 101:"), "{section}");
+    assert!(section.contains("times of faults after number 100"), "{section}");
+}
+
+#[test]
 fn a_long_run_is_drawn_in_fewer_points() {
     let mut series = SeriesBuilder::default();
     for second in 0..5_000 {
@@ -173,4 +190,26 @@ fn the_latency_of_a_long_run_is_of_merged_histograms() {
     let of = |label: &str| values(&json, "latency", label)[LOAD_FROM as usize / 4 + 4].expect("there is load");
     // 5,000 of 48,000 are slow.
     assert!((5.0..5.1).contains(&of("P50")) && (140.0..142.0).contains(&of("P95")), "{} {}", of("P50"), of("P95"));
+}
+
+/// Far back the histograms of a minute are in one of its seconds: its other points have that one, not none.
+#[test]
+fn the_latency_of_hours_ago_is_drawn_at_every_point() {
+    let mut rows = Story::short().with_load(|_, load| load.slow.push((140_000, 1_000))).rows();
+    let last = rows.iter().rev().find_map(|row| if let Entry::Cluster(sample) = row { Some(sample) } else { None });
+    let mut hours_later = last.expect("a story has samples").clone();
+    hours_later.second = 8_000;
+    hours_later.at_us = 8_000_000_000;
+    rows.insert(rows.len() - 1, Entry::Cluster(hours_later));
+    let (analysis, series) = replayed(&rows);
+    let json = serde_json::to_value(&series).expect("JSON");
+    assert_eq!(json["step_s"], 4);
+    let (offered, p95) = (values(&json, "requests", "offered"), values(&json, "latency", "P95"));
+    let loaded: Vec<usize> = (0..series.points).filter(|at| offered[*at] > Some(0.0)).collect();
+    assert!(loaded.len() >= 70 / 4, "{loaded:?}");
+    for at in loaded {
+        assert!(p95[at].is_some_and(|ms| (140.0..142.0).contains(&ms)), "{at}: {:?}", p95[at]);
+        assert!(series.heat.columns[at].len() > 1, "{at}: {:?}", series.heat.columns[at]);
+    }
+    assert!(render::html(&analysis.summary(), &series).contains("are those of whole minutes"));
 }

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use indicatif::TermLike;
 
-use erlmcp_record::FateCounts;
+use erlmcp_record::{Fate, FateCounts};
 
 use super::*;
 
@@ -89,9 +89,12 @@ fn other_phases_are_drawn_by_their_time_with_the_figures_of_the_newest_second() 
     let mut fates = FateCounts::default();
     fates.add(Fate::Ok, 199);
     fates.add(Fate::Reset, 1);
+    // The generator's own, which is no error; a request of another kind was ok.
+    fates.add(Fate::UnsentNoTime, 100);
     let second = |phase: u8, rate: f64| {
-        let p95_ms = Some(3.5);
+        let (p95_ms, load_errors, load_countable) = (Some(3.5), 1, 199);
         let view = SecondView { phase, p95_ms, offered_rps: rate, answered_rps: rate, fates, ..SecondView::default() };
+        let view = SecondView { load_errors, load_countable, ..view };
         Event::Second(Box::new(view))
     };
     bar.advance(&second(2, 70.0));
@@ -100,7 +103,7 @@ fn other_phases_are_drawn_by_their_time_with_the_figures_of_the_newest_second() 
     bar.advance(&second(3, 99.5));
     bar.bar.force_draw();
     let text = screen.text();
-    assert!(text.contains("of about 12 s | 100 req/s | P95 3.50 ms | errors 0.50 %"), "{text}");
+    assert!(text.contains("of about 12 s | 100 req/s | P95 3.50 ms | errors 0.503%"), "{text}");
     let name = "queue_overflow".to_string();
     bar.advance(&Event::ScenarioStarted { scenario: 2, scenarios: 5, name, text: String::new() });
     bar.advance(&second(3, 99.5));

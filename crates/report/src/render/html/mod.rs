@@ -39,7 +39,7 @@ pub fn html(summary: &Summary, series: &Series) -> String {
     page += &tables::phases(summary);
     page += &verdicts::checks(summary);
     page += &tables::ledger(summary);
-    page += &run::not_measured(summary);
+    page += &run::not_measured(summary, series);
     page += &run::generator(summary);
     page += &run::run(summary);
     page += "</main>\n";

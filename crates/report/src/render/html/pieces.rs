@@ -46,10 +46,7 @@ pub(super) fn footer(summary: &Summary) -> String {
 
 /// One time line for all charts; what they show stands in words where there is no script.
 pub(super) fn over_time(series: &Series) -> String {
-    let step = match series.step_s {
-        1 => "A point a second.".to_owned(),
-        step => format!("A point every {step} seconds; percentiles are those of all requests of the point."),
-    };
+    let step = series.about_points();
     let left_out = match series.lines_left_out {
         0 => String::new(),
         _ => " Too many lines: some replicas or agents are left out.".to_owned(),

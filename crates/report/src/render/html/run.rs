@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use super::tables::list;
 use super::text::{escaped, section, table};
+use crate::series::{FaultMark, Series};
 use crate::verdict::Verdict;
 use crate::{Figure, State, Summary, Value, format};
 
+/// Faults whose missing times are named; of more than these the table of faults says why.
+const FAULTS_NAMED: usize = 100;
+
 /// What was not measured, by the reason.
-pub(super) fn not_measured(summary: &Summary) -> String {
+pub(super) fn not_measured(summary: &Summary, series: &Series) -> String {
     let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut enter = |reason: &str, what: String| {
         let found = reasons.entry(reason.to_owned()).or_default();
@@ -40,6 +44,17 @@ pub(super) fn not_measured(summary: &Summary) -> String {
             enter(result.reason.as_deref().unwrap_or("it was skipped"), crate::summary::title(&result.name));
         }
     }
+    for mark in series.faults.iter().take(FAULTS_NAMED) {
+        for (what, time) in times(mark) {
+            if let Value::NotMeasured(why) = time {
+                enter(why, format!("fault {}: {what}", mark.number));
+            }
+        }
+    }
+    if series.faults.len() > FAULTS_NAMED {
+        let rest = format!("times of faults after number {FAULTS_NAMED}");
+        enter("the dashes in the table of faults say it", rest);
+    }
     for check in summary.checks.iter().filter(|check| check.estimate.is_none()) {
         if let Verdict::Inconclusive { reason } | Verdict::Skipped { reason } = &check.verdict {
             enter(reason, format!("check {}", check.name));
@@ -52,6 +67,18 @@ pub(super) fn not_measured(summary: &Summary) -> String {
         false => table("Not measured", &heading, rows),
     };
     section("unmeasured", "Not measured, and why", &body)
+}
+
+/// The times of a fault, as its table has them.
+fn times(mark: &FaultMark) -> [(&'static str, &Value); 6] {
+    [
+        ("effect seen", &mark.effect),
+        ("detected by the cluster", &mark.detected_by_cluster),
+        ("detected by a client", &mark.detected_by_clients),
+        ("served again", &mark.served_again),
+        ("ready again", &mark.ready_again),
+        ("healed", &mark.healed),
+    ]
 }
 
 /// What the generator saw of itself.
