@@ -26,6 +26,8 @@ mod streams;
 mod tests;
 mod walking;
 
+use std::collections::BTreeMap;
+
 use slab::Slab;
 
 use crate::block::{Block, Outage};
@@ -103,6 +105,8 @@ pub(crate) struct Engine<N> {
     read_buffer: Vec<u8>,
     #[expect(clippy::vec_box, reason = "a connection takes one over as it is")]
     readings: Vec<Box<Reading>>,
+    /// Connections that had more to read than their turn has room for, and whether their peer has closed.
+    half_read: BTreeMap<u32, bool>,
 }
 
 impl<N: Net> Engine<N> {
@@ -145,6 +149,7 @@ impl<N: Net> Engine<N> {
             scratch: Vec::with_capacity(4_096),
             read_buffer: vec![0; READ_BUFFER],
             readings: Vec::new(),
+            half_read: BTreeMap::new(),
         }
     }
 
@@ -170,6 +175,7 @@ impl<N: Net> Engine<N> {
         let now_us = self.net.now_us();
         let has_unread = self.forgive_stall(now_us);
         self.arrive(now_us);
+        self.read_on();
         if !has_unread {
             self.wake(now_us);
         }
@@ -193,7 +199,8 @@ impl<N: Net> Engine<N> {
         let second_us = (u64::from(self.second) + 1) * 1_000_000;
         let can_open = !self.line.is_empty() && self.line.in_flight < self.at_once_max();
         let blocks = self.blocks.iter().filter_map(Block::next_us);
-        let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), can_open.then_some(0)];
+        let at_once = (can_open || !self.half_read.is_empty()).then_some(0);
+        let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), at_once];
         blocks.chain(others.into_iter().flatten()).fold(second_us.min(self.watch_us), u64::min)
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Resumes(u64),
     NotHttp,
     GoodThenClose,
+    /// A stream of comments, as many as are read.
+    Endless,
 }
 
 /// What a server does with a stream of notifications.
@@ -114,6 +116,7 @@ struct Socket {
     stream: Option<u64>,
     /// When the last of what was said on it arrives.
     said_us: u64,
+    is_endless: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -337,6 +340,10 @@ impl Simulated {
             }
             Reply::EmptyThenGood => bytes(self, EMPTY_STREAM.to_vec()),
             Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => unreachable!("these are talks"),
+            Reply::Endless => {
+                self.sockets.get_mut(&key).expect("it was written to").is_endless = true;
+                bytes(self, STREAM_HEAD.to_vec());
+            }
             Reply::NotHttp => bytes(self, b"SSH-2.0-hello\r\n\r\n".to_vec()),
             Reply::GoodThenClose => {
                 bytes(self, good(id));
@@ -345,6 +352,11 @@ impl Simulated {
         }
     }
 }
+
+/// Of a stream that ends with its connection.
+const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+/// What reading a full buffer of comments takes.
+const COMMENTS_US: u64 = 10_000;
 
 const EMPTY_STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n";
 
@@ -399,6 +411,7 @@ impl Net for Simulated {
                 closed: false,
                 stream: None,
                 said_us: 0,
+                is_endless: false,
             },
         );
         self.later(50, key, number, if refuses { What::Refused } else { What::Established });
@@ -428,6 +441,13 @@ impl Net for Simulated {
         let socket = self.sockets.get_mut(&key).expect("only sockets are read from");
         if let Some(kind) = socket.ended {
             return Err(kind.into());
+        }
+        if socket.is_endless {
+            while socket.inbox.len() < buffer.len() {
+                socket.inbox.extend(std::iter::repeat_n(b':', 1_023).chain([b'\n']));
+            }
+            self.now_us += COMMENTS_US;
+            assert!(self.now_us < 100_000_000, "somebody reads on and on");
         }
         if socket.inbox.is_empty() {
             return if socket.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
