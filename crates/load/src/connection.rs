@@ -142,6 +142,14 @@ impl Connection {
         matches!(self.role, Role::Client(_))
     }
 
+    /// Who it bears the token of, of all that this agent holds: a client's or stream's place, whatever connection it is on.
+    pub(crate) fn principal(&self, key: u32) -> u32 {
+        match self.role {
+            Role::Client(place) | Role::Mover(place) | Role::Stream(place) => place,
+            Role::Sequential(_) | Role::Check | Role::Side => key,
+        }
+    }
+
     pub(crate) fn is_mover(&self) -> bool {
         matches!(self.role, Role::Mover(_))
     }

@@ -4,7 +4,7 @@ mod streams;
 mod talks;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -144,6 +144,8 @@ pub(crate) struct Simulated {
     pub(crate) handshakes: (u64, u64),
     /// Sessions ended.
     pub(crate) ended: u64,
+    /// Sessions, with each token that came in them.
+    pub(crate) bearers: BTreeSet<(String, String)>,
     pub(crate) talks: talks::Talks,
     /// Connections that can be had at once.
     pub(crate) descriptors: usize,
@@ -162,6 +164,7 @@ impl Simulated {
             writes: Vec::new(),
             handshakes: (0, 0),
             ended: 0,
+            bearers: BTreeSet::new(),
             talks: talks::Talks::default(),
             descriptors: usize::MAX,
             sockets: BTreeMap::new(),
@@ -248,6 +251,8 @@ impl Simulated {
     fn serve(&mut self, key: u32) {
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
+        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(String::from);
+        self.bearers.extend(header("Mcp-Session-Id: ").zip(header("Authorization: ")));
         let is_get = text.starts_with("GET ") && !text.contains("Last-Event-ID: ");
         let is_unknown = |generation: u32| !text.contains(&format!("Mcp-Session-Id: {generation}-"));
         if text.contains("subscriptions/listen") || (is_get && !self.peers[&socket.to].sessions.is_some_and(is_unknown))
