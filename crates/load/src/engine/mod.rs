@@ -58,6 +58,8 @@ const NO_KEY: u32 = u32::MAX;
 const READ_BUFFER: usize = 64 * 1024;
 /// Done of each sort in one turn at most, so that no sort keeps the others waiting.
 const TURN_MAX: usize = 256;
+/// Requests that wait too long for one connection are given up together, at multiples of this: each look is at all of them.
+const GIVE_UP_EVERY_US: u64 = 1_000;
 /// How often endpoints are looked at while something may be wrong.
 const WATCH_EVERY_US: u64 = 10_000;
 
@@ -229,7 +231,8 @@ impl<N: Net> Engine<N> {
     fn arm(&mut self, key: u32) {
         let own = self.deadline_us(key);
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        let queue = self.waiting.give_up_us(connection.queue);
+        let whole = |us: u64| us.div_ceil(GIVE_UP_EVERY_US).saturating_mul(GIVE_UP_EVERY_US);
+        let queue = self.waiting.give_up_us(connection.queue).map(whole);
         if let Some(at_us) = own.into_iter().chain(queue).min() {
             self.timers.arm(&mut connection.armed, key, at_us);
         }
