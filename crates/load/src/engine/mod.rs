@@ -200,9 +200,10 @@ impl<N: Net> Engine<N> {
     pub(crate) fn next_us(&self) -> u64 {
         let second_us = (u64::from(self.second) + 1) * 1_000_000;
         let can_open = !self.line.is_empty() && self.line.in_flight < self.at_once_max();
+        let opens_us = can_open.then(|| self.dark_until_us());
         let blocks = self.blocks.iter().filter_map(Block::next_us);
-        let at_once = (can_open || !self.half_read.is_empty()).then_some(0);
-        let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), at_once];
+        let reads_us = (!self.half_read.is_empty()).then_some(0);
+        let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), opens_us, reads_us];
         blocks.chain(others.into_iter().flatten()).fold(second_us.min(self.watch_us), u64::min)
     }
 
