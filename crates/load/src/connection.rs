@@ -83,7 +83,7 @@ pub(crate) struct Connection {
     /// Since when it has had nothing in flight.
     pub(crate) free_us: u64,
     pub(crate) armed: Armed,
-    /// A legacy session of its own.
+    /// Of a legacy session of its own the whole header line, with its end.
     pub(crate) session: Option<Box<str>>,
     pub(crate) hands: Hands,
     /// Id of the last request that was answered.
