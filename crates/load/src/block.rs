@@ -119,6 +119,13 @@ pub(crate) struct CloseWork {
     pub(crate) streams_end: usize,
 }
 
+impl CloseWork {
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        let paced = || self.pace.as_ref().map_or(Some(self.start_us), Constant::next_us);
+        if self.next == self.end { None } else { paced() }
+    }
+}
+
 /// Clients to be closed at one instant, and opened again at once.
 #[derive(Debug)]
 pub(crate) struct ReconnectWork {
@@ -184,8 +191,7 @@ impl Block {
             Work::Reconnect(reconnect) if reconnect.incidents.is_none() => Some(reconnect.at_us),
             Work::Reconnect(reconnect) => Some(reconnect.until_us),
             Work::Rebalance(work) => (!work.is_over).then_some(work.next_us.min(work.until_us)),
-            Work::Close(close) if close.next == close.end => None,
-            Work::Close(close) => close.pace.as_ref().map_or(Some(close.start_us), Constant::next_us),
+            Work::Close(close) => close.next_us(),
         }
     }
 }

@@ -83,7 +83,7 @@ pub(crate) struct Connection {
     /// Since when it has had nothing in flight.
     pub(crate) free_us: u64,
     pub(crate) armed: Armed,
-    /// A legacy session of its own.
+    /// Of a legacy session of its own the whole header line, with its end.
     pub(crate) session: Option<Box<str>>,
     pub(crate) hands: Hands,
     /// Id of the last request that was answered.
@@ -140,6 +140,14 @@ impl Connection {
 
     pub(crate) fn is_client(&self) -> bool {
         matches!(self.role, Role::Client(_))
+    }
+
+    /// Who it bears the token of, of all that this agent holds: a client's or stream's place, whatever connection it is on.
+    pub(crate) fn principal(&self, key: u32) -> u32 {
+        match self.role {
+            Role::Client(place) | Role::Mover(place) | Role::Stream(place) => place,
+            Role::Sequential(_) | Role::Check | Role::Side => key,
+        }
     }
 
     pub(crate) fn is_mover(&self) -> bool {

@@ -274,6 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn nor_does_it_take_one_to_put_in_a_session_and_a_token_of_its_own() {
+        let (calls, tokens) = (Calls::of_own_sessions(), crate::tokens::Tokens::new(&["s3cret".into()], 0, 1));
+        let mut out = Vec::new();
+        let send = || {
+            out.clear();
+            calls.write(Call::Load, 1, Some("Mcp-Session-Id: s-1\r\n"), &mut out);
+            tokens.put(7, &mut out);
+        };
+        assert_eq!(allocations(send), 0, "to write a request");
+        assert!(out.starts_with(b"POST /mcp HTTP/1.1\r\nAuthorization: Bearer s3cret\r\nMcp-Session-Id: s-1\r\n"));
+    }
+
+    #[test]
     fn nor_do_the_parts_of_its_way_allocate() {
         let mut hot = Hot::new();
         assert_eq!(allocations(|| hot.send()), 0, "to write a request");

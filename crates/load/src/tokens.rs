@@ -23,11 +23,11 @@ impl Tokens {
         self.lines.is_empty()
     }
 
-    /// Puts the token of the connection with this key, always the same, into what was rendered for it. The connections of
-    /// all agents take the tokens in turn.
-    pub(crate) fn put(&self, key: u32, rendered: &mut Vec<u8>) {
+    /// Puts the token of this one of the agent's principals, always the same, into what was rendered for it. Those of all
+    /// agents take the tokens in turn.
+    pub(crate) fn put(&self, principal: u32, rendered: &mut Vec<u8>) {
         if !self.lines.is_empty() {
-            let place = (key as usize).wrapping_mul(self.agents).wrapping_add(self.agent);
+            let place = (principal as usize).wrapping_mul(self.agents).wrapping_add(self.agent);
             request::put_line(rendered, &self.lines[place % self.lines.len()]);
         }
     }

@@ -197,19 +197,18 @@ impl Calls {
         self.asides.is_some()
     }
 
-    /// Appends what a request goes on with, which has been sent before.
+    /// Writes what a request goes on with, which has been sent before, into `out`, which is empty.
     pub(crate) fn write_leg(&self, flight: &Flight, next: &Next, session: Option<&str>, out: &mut Vec<u8>) {
-        let begin = out.len();
         match next {
             Next::Round(members) if self.write_step(flight.call, flight.id, members, out) => {}
             Next::Round(members) => self.template(flight.call).write_round(flight.id, members, out),
             Next::Resume { after, .. } => {
                 out.extend(self.asides.iter().flat_map(|asides| asides.stream.iter()));
-                request::put_last_event_id(out, begin, after);
+                request::put_last_event_id(out, 0, after);
             }
         }
         if let Some(session) = session {
-            request::put_in_session(out, begin, session);
+            request::put_line(out, session.as_bytes());
         }
     }
 
@@ -220,7 +219,7 @@ impl Calls {
             asides.answer.write(response, &mut out);
         }
         if let Some(session) = session {
-            request::put_in_session(&mut out, 0, session);
+            request::put_line(&mut out, session.as_bytes());
         }
         out.into()
     }
@@ -235,10 +234,9 @@ impl Calls {
         known.unwrap_or(&self.probe)
     }
 
-    /// Appends the request with this id, in a session of the connection's own if it has one. Where the call is not
-    /// known, the probe's.
+    /// Writes the request with this id into `out`, which is empty; in a session of the connection's own if it has one, by
+    /// the line of its header. Where the call is not known, the probe's.
     pub(crate) fn write(&self, call: Call, id: u64, session: Option<&str>, out: &mut Vec<u8>) {
-        let begin = out.len();
         let handshake = match call {
             Call::Initialize | Call::Initialized | Call::EndSession => self.handshake(),
             _ => None,
@@ -252,7 +250,7 @@ impl Calls {
             _ => self.template(call).write(id, out),
         }
         if let Some(session) = session.filter(|_| call != Call::Initialize) {
-            request::put_in_session(out, begin, session);
+            request::put_line(out, session.as_bytes());
         }
     }
 }
@@ -300,12 +298,12 @@ impl Reading {
         Box::new(Self(Answer::recorded(id)))
     }
 
-    /// The session that a whole answer has opened, if its head was wanted.
+    /// The header line of the session that a whole answer has opened, if its head was wanted.
     pub(crate) fn into_session(self) -> Option<Box<str>> {
         let record = self.0.into_record();
         let session = std::str::from_utf8(header(&record.head, name::SESSION_ID)?).ok()?.trim();
         let is_visible = !session.is_empty() && session.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-        is_visible.then(|| session.into())
+        is_visible.then(|| format!("{}: {session}\r\n", name::SESSION_ID).into())
     }
 
     pub(crate) fn begun(mut self: Box<Self>, id: u64) -> Box<Self> {

@@ -67,7 +67,7 @@ impl<N: Net> Engine<N> {
             return self.ledger.asked(account, now_us, question, false);
         }
         let mut bytes = self.calls.answer(&response, connection.session.as_deref()).into_vec();
-        self.settings.tokens.put(key, &mut bytes);
+        self.settings.tokens.put(connection.principal(key), &mut bytes);
         self.sides.waiting.push_back(Box::new(Reply {
             endpoint: connection.endpoint,
             question,

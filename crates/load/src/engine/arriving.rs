@@ -60,7 +60,11 @@ impl<N: Net> Engine<N> {
         let give_up_us = due_us + self.settings.timeout_us;
         let request = Request { ticket, call, due_us, give_up_us, patience_us, attempt: 1, failed: None, leg: None };
         match key {
-            Some(key) if self.is_dark(now_us) => self.fail_in_the_dark(key, request, now_us),
+            Some(key) if self.is_dark(now_us) => {
+                if let Some(request) = self.keep_in_the_dark(key, request, now_us) {
+                    self.dispatch(key, request, now_us);
+                }
+            }
             _ if now_us >= give_up_us => self.give_up_unsent(request, Fate::UnsentNoTime, Cause::TooLate, now_us),
             Some(key) => self.dispatch(key, request, now_us),
             None => self.give_up_unsent(request, Fate::UnsentConnection, Cause::NotOpen, now_us),

@@ -15,9 +15,8 @@ impl<N: Net> Engine<N> {
     pub(super) fn close_clients(&mut self, now_us: u64) {
         for index in 0..self.blocks.len() {
             for _ in 0..TURN_MAX {
-                let is_due = self.blocks[index].next_us().is_some_and(|at_us| at_us <= now_us);
                 let Work::Close(close) = &mut self.blocks[index].work else { break };
-                if !is_due {
+                if close.next_us().is_none_or(|at_us| at_us > now_us) {
                     break;
                 }
                 let (of, place) = (close.of, close.next);

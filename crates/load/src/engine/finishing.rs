@@ -80,20 +80,19 @@ impl<N: Net> Engine<N> {
         if !is_idle || self.shake_hands(key, now_us) {
             return;
         }
-        let connection = &mut self.connections[key as usize];
-        match connection.role {
-            Role::Sequential(block) if connection.queue.is_empty() => return self.sequence_next(key, block, now_us),
-            Role::Side => return self.post_replies(now_us),
-            _ => {}
-        }
-        match self.waiting.pop_front(&mut connection.queue) {
-            Some(request) if request.give_up_us <= now_us => {
+        while let Some(request) = self.waiting.pop_front(&mut self.connections[key as usize].queue) {
+            if request.give_up_us <= now_us {
                 self.give_up_late(key, request, now_us);
-                self.go_on(key, now_us);
+            } else if let Some(request) = self.keep_in_the_dark(key, request, now_us) {
+                return self.send(key, request);
             }
-            Some(request) => self.send(key, request),
-            None if connection.closing => self.close_client(key),
-            None => {}
+        }
+        let connection = &self.connections[key as usize];
+        match connection.role {
+            Role::Sequential(block) => self.sequence_next(key, block, now_us),
+            Role::Side => self.post_replies(now_us),
+            _ if connection.closing => self.close_client(key),
+            _ => {}
         }
     }
 

@@ -42,7 +42,8 @@ impl<N: Net> Engine<N> {
     }
 
     fn next_round(&self, flight: &Flight, before: Option<&Leg>, reading: &Reading) -> Option<(Next, u64)> {
-        let may_ask = !self.calls.is_legacy() && matches!(flight.call, Call::Load | Call::Queued);
+        let is_load = matches!(flight.call, Call::Load | Call::Queued | Call::Step { .. });
+        let may_ask = is_load && !self.calls.is_legacy();
         let has_rounds = before.map_or(0, |leg| leg.number) < ROUNDS_MAX;
         let members = reading.round().filter(|_| may_ask && has_rounds)?;
         Some((Next::Round(members.into()), 0))

@@ -168,6 +168,7 @@ impl<N: Net> Engine<N> {
 
     pub(super) fn close_socket_by(&mut self, key: u32, way: Closing) -> Option<Request> {
         self.net.close(key, way);
+        self.half_read.remove(&key);
         let connection = &mut self.connections[key as usize];
         connection.state = State::Resting;
         connection.wake_us = 0;

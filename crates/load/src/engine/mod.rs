@@ -26,6 +26,8 @@ mod streams;
 mod tests;
 mod walking;
 
+use std::collections::BTreeMap;
+
 use slab::Slab;
 
 use crate::block::{Block, Outage};
@@ -56,6 +58,8 @@ const NO_KEY: u32 = u32::MAX;
 const READ_BUFFER: usize = 64 * 1024;
 /// Done of each sort in one turn at most, so that no sort keeps the others waiting.
 const TURN_MAX: usize = 256;
+/// Requests that wait too long for one connection are given up together, at multiples of this: each look is at all of them.
+const GIVE_UP_EVERY_US: u64 = 1_000;
 /// How often endpoints are looked at while something may be wrong.
 const WATCH_EVERY_US: u64 = 10_000;
 
@@ -103,6 +107,8 @@ pub(crate) struct Engine<N> {
     read_buffer: Vec<u8>,
     #[expect(clippy::vec_box, reason = "a connection takes one over as it is")]
     readings: Vec<Box<Reading>>,
+    /// Connections that had more to read than their turn has room for, and whether their peer has closed.
+    half_read: BTreeMap<u32, bool>,
 }
 
 impl<N: Net> Engine<N> {
@@ -145,6 +151,7 @@ impl<N: Net> Engine<N> {
             scratch: Vec::with_capacity(4_096),
             read_buffer: vec![0; READ_BUFFER],
             readings: Vec::new(),
+            half_read: BTreeMap::new(),
         }
     }
 
@@ -170,6 +177,7 @@ impl<N: Net> Engine<N> {
         let now_us = self.net.now_us();
         let has_unread = self.forgive_stall(now_us);
         self.arrive(now_us);
+        self.read_on();
         if !has_unread {
             self.wake(now_us);
         }
@@ -192,8 +200,10 @@ impl<N: Net> Engine<N> {
     pub(crate) fn next_us(&self) -> u64 {
         let second_us = (u64::from(self.second) + 1) * 1_000_000;
         let can_open = !self.line.is_empty() && self.line.in_flight < self.at_once_max();
+        let opens_us = can_open.then(|| self.dark_until_us());
         let blocks = self.blocks.iter().filter_map(Block::next_us);
-        let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), can_open.then_some(0)];
+        let reads_us = (!self.half_read.is_empty()).then_some(0);
+        let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), opens_us, reads_us];
         blocks.chain(others.into_iter().flatten()).fold(second_us.min(self.watch_us), u64::min)
     }
 
@@ -222,7 +232,8 @@ impl<N: Net> Engine<N> {
     fn arm(&mut self, key: u32) {
         let own = self.deadline_us(key);
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
-        let queue = self.waiting.give_up_us(connection.queue);
+        let whole = |us: u64| us.div_ceil(GIVE_UP_EVERY_US).saturating_mul(GIVE_UP_EVERY_US);
+        let queue = self.waiting.give_up_us(connection.queue).map(whole);
         if let Some(at_us) = own.into_iter().chain(queue).min() {
             self.timers.arm(&mut connection.armed, key, at_us);
         }

@@ -64,6 +64,9 @@ impl<N: Net> Engine<N> {
     }
 
     pub(super) fn begin_openings(&mut self) {
+        if self.is_dark(self.net.now_us()) {
+            return;
+        }
         let at_once_max = self.at_once_max();
         let mut begun = 0;
         while self.line.in_flight < at_once_max && begun < TURN_MAX / 4 {

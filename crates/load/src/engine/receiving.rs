@@ -11,12 +11,21 @@ use crate::wire::{Progress, Reading, Said};
 
 /// Partly read answers whose space is kept for the next one.
 const READINGS_MAX: usize = 256;
+/// Full reads from one connection before all others, and whatever is due, have their turn.
+const READS_MAX: usize = 8;
 
 impl<N: Net> Engine<N> {
     /// Reads what has come. `ended`: the peer has closed, so that the end must be read as well.
     pub(super) fn receive(&mut self, key: u32, ended: bool) {
+        let ended = self.half_read.remove(&key).unwrap_or(false) || ended;
         let mut buffer = std::mem::take(&mut self.read_buffer);
+        let mut reads = 0..READS_MAX;
         while self.has_socket(key) {
+            if reads.next().is_none() {
+                // Nobody tells again of what is still there.
+                self.half_read.insert(key, ended);
+                break;
+            }
             match self.net.read(key, &mut buffer) {
                 Ok(0) => self.peer_closed(key),
                 Ok(count) => {
@@ -32,6 +41,18 @@ impl<N: Net> Engine<N> {
             }
         }
         self.read_buffer = buffer;
+    }
+
+    /// Goes on with the connections that were not read to their end.
+    pub(super) fn read_on(&mut self) {
+        let keys: Vec<u32> = self.half_read.keys().copied().collect();
+        for key in keys {
+            // One that was closed meanwhile is there no more.
+            if self.half_read.contains_key(&key) {
+                self.receive(key, false);
+                self.arrive(self.net.now_us());
+            }
+        }
     }
 
     fn has_socket(&self, key: u32) -> bool {

@@ -114,17 +114,22 @@ impl<N: Net> Engine<N> {
         self.arm(key);
     }
 
-    /// Nothing can be sent now.
+    /// Nothing can be sent or opened now.
     pub(super) fn is_dark(&self, now_us: u64) -> bool {
-        self.outage.is_some_and(|outage| now_us < outage.dark_until_us)
+        now_us < self.dark_until_us()
     }
 
-    /// A request whose time comes in an outage fails at once.
-    pub(super) fn fail_in_the_dark(&mut self, key: u32, request: Request, now_us: u64) {
-        let failed = (Fate::UnsentConnection, Cause::NotOpen);
-        if let Some(request) = self.again(key, request, failed, 0) {
-            self.dispatch(key, request, now_us);
+    /// 0: there is no outage.
+    pub(super) fn dark_until_us(&self) -> u64 {
+        self.outage.map_or(0, |outage| outage.dark_until_us)
+    }
+
+    /// A request whose time comes in an outage fails at once, and is tried again; it comes back where it may be sent.
+    pub(super) fn keep_in_the_dark(&mut self, key: u32, request: Request, now_us: u64) -> Option<Request> {
+        if !self.is_dark(now_us) {
+            return Some(request);
         }
+        self.again(key, request, (Fate::UnsentConnection, Cause::NotOpen), 0)
     }
 
     /// All of them have had an answer again, and nothing waits for its next attempt; or nobody waits any longer.

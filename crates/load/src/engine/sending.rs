@@ -65,6 +65,7 @@ impl<N: Net> Engine<N> {
     /// Where nothing was written: `WouldBlock` on a connection that is not established yet, else it is lost.
     pub(super) fn transmit(&mut self, key: u32, now_us: u64) -> io::Result<()> {
         let connection = &mut self.connections[key as usize];
+        let principal = connection.principal(key);
         let Some(flight) = &mut connection.flight else { return Ok(()) };
         self.scratch.clear();
         let session = connection.session.as_deref();
@@ -75,7 +76,7 @@ impl<N: Net> Engine<N> {
         }
         // An answer has the token of the connection that was asked on.
         if !self.settings.tokens.is_empty() && !matches!(flight.purpose, Purpose::Answer(_)) {
-            self.settings.tokens.put(key, &mut self.scratch);
+            self.settings.tokens.put(principal, &mut self.scratch);
         }
         let written = match self.net.write(key, &self.scratch) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && connection.state != State::Connecting => 0,

@@ -1,7 +1,7 @@
 //! One socket with TLS on it, driven by readiness.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
 use rustls::ClientConnection;
 
@@ -120,11 +120,9 @@ impl Secured {
         Ok(written)
     }
 
-    /// Fills the buffer as far as there is anything, so that a short read has emptied the socket.
+    /// Fills the buffer as far as there is anything, so that a short read has emptied the socket. What was decrypted comes
+    /// before the error that ended it.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
         let mut count = 0;
         while count < buffer.len() {
             match self.tls.reader().read(&mut buffer[count..]) {
@@ -138,13 +136,90 @@ impl Secured {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(count),
                 Err(error) => return if count > 0 { Ok(count) } else { Err(error) },
             }
+            if self.error.is_some() && count > 0 {
+                // The end of reading is an event, so somebody comes back for the error.
+                let _ = self.stream.shutdown(Shutdown::Read);
+                return Ok(count);
+            }
+            if let Some(error) = self.error.take() {
+                return Err(error);
+            }
             match self.tls.read_tls(&mut self.stream) {
-                Ok(_) => self.decrypt()?,
+                Ok(_) => self.error = self.decrypt().err(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if count > 0 && error.kind() == ErrorKind::WouldBlock => return Ok(count),
-                Err(error) => return Err(error),
+                Err(error) if error.kind() == ErrorKind::WouldBlock && count == 0 => return Err(error),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(count),
+                Err(error) => self.error = Some(error),
             }
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::*;
+    use crate::clock::{RunClock, monotonic_ns};
+    use crate::net::tls::Tls;
+    use crate::net::{Net, Sockets};
+
+    /// Shakes hands, says this, and behind it something that nobody can decrypt.
+    fn serve(listener: &TcpListener, said: &[u8]) -> TcpStream {
+        let made =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).expect("a certificate can be made");
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the defaults are safe")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .expect("the certificate fits its key");
+        let mut tls = ServerConnection::new(Arc::new(config)).expect("the configuration is good");
+        let (mut stream, _) = listener.accept().expect("somebody connects");
+        while tls.is_handshaking() {
+            tls.complete_io(&mut stream).expect("hands are shaken");
+        }
+        tls.writer().write_all(said).expect("there is room");
+        let mut bytes = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut bytes).expect("memory takes it");
+        }
+        bytes.extend([23, 3, 3, 0, 32]);
+        bytes.extend([7; 32]);
+        stream.write_all(&bytes).expect("somebody reads");
+        stream
+    }
+
+    #[test]
+    fn what_came_before_a_broken_record_is_read_before_the_end_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let to = listener.local_addr().expect("it is bound");
+        let server = std::thread::spawn(move || serve(&listener, b"an answer"));
+        let tls = Tls::new("localhost", "", true).expect("nobody has to be trusted");
+        let (mut sockets, _) = Sockets::new(RunClock::new(monotonic_ns()), Some(tls)).expect("a poll can be made");
+        sockets.connect(3, to, None).expect("loopback takes connections");
+        let until_us = sockets.now_us() + 20_000_000;
+        let (mut got, mut buffer) = (Vec::new(), [0; 4_096]);
+        let error = loop {
+            assert!(sockets.now_us() < until_us, "nobody tells of the end");
+            sockets.wait(Some(until_us)).expect("waiting works");
+            if !sockets.take_ready().iter().any(|(_, readiness)| readiness.readable) {
+                continue;
+            }
+            match sockets.read(3, &mut buffer) {
+                Ok(count) => got.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((got.as_slice(), error.kind()), (&b"an answer"[..], ErrorKind::InvalidData));
+        drop(server.join().expect("the server does not fail"));
+        assert!(!matches!(sockets.read(3, &mut buffer), Ok(1..)), "nothing raw is ever read");
     }
 }

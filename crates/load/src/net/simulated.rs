@@ -4,7 +4,7 @@ mod streams;
 mod talks;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Resumes(u64),
     NotHttp,
     GoodThenClose,
+    /// A stream of comments, as many as are read.
+    Endless,
 }
 
 /// What a server does with a stream of notifications.
@@ -114,6 +116,7 @@ struct Socket {
     stream: Option<u64>,
     /// When the last of what was said on it arrives.
     said_us: u64,
+    is_endless: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,6 +144,8 @@ pub(crate) struct Simulated {
     pub(crate) handshakes: (u64, u64),
     /// Sessions ended.
     pub(crate) ended: u64,
+    /// Sessions, with each token that came in them.
+    pub(crate) bearers: BTreeSet<(String, String)>,
     pub(crate) talks: talks::Talks,
     /// Connections that can be had at once.
     pub(crate) descriptors: usize,
@@ -159,6 +164,7 @@ impl Simulated {
             writes: Vec::new(),
             handshakes: (0, 0),
             ended: 0,
+            bearers: BTreeSet::new(),
             talks: talks::Talks::default(),
             descriptors: usize::MAX,
             sockets: BTreeMap::new(),
@@ -245,6 +251,8 @@ impl Simulated {
     fn serve(&mut self, key: u32) {
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
+        let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(String::from);
+        self.bearers.extend(header("Mcp-Session-Id: ").zip(header("Authorization: ")));
         let is_get = text.starts_with("GET ") && !text.contains("Last-Event-ID: ");
         let is_unknown = |generation: u32| !text.contains(&format!("Mcp-Session-Id: {generation}-"));
         if text.contains("subscriptions/listen") || (is_get && !self.peers[&socket.to].sessions.is_some_and(is_unknown))
@@ -337,6 +345,10 @@ impl Simulated {
             }
             Reply::EmptyThenGood => bytes(self, EMPTY_STREAM.to_vec()),
             Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => unreachable!("these are talks"),
+            Reply::Endless => {
+                self.sockets.get_mut(&key).expect("it was written to").is_endless = true;
+                bytes(self, STREAM_HEAD.to_vec());
+            }
             Reply::NotHttp => bytes(self, b"SSH-2.0-hello\r\n\r\n".to_vec()),
             Reply::GoodThenClose => {
                 bytes(self, good(id));
@@ -345,6 +357,11 @@ impl Simulated {
         }
     }
 }
+
+/// Of a stream that ends with its connection.
+const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+/// What reading a full buffer of comments takes.
+const COMMENTS_US: u64 = 10_000;
 
 const EMPTY_STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n";
 
@@ -399,6 +416,7 @@ impl Net for Simulated {
                 closed: false,
                 stream: None,
                 said_us: 0,
+                is_endless: false,
             },
         );
         self.later(50, key, number, if refuses { What::Refused } else { What::Established });
@@ -428,6 +446,13 @@ impl Net for Simulated {
         let socket = self.sockets.get_mut(&key).expect("only sockets are read from");
         if let Some(kind) = socket.ended {
             return Err(kind.into());
+        }
+        if socket.is_endless {
+            while socket.inbox.len() < buffer.len() {
+                socket.inbox.extend(std::iter::repeat_n(b':', 1_023).chain([b'\n']));
+            }
+            self.now_us += COMMENTS_US;
+            assert!(self.now_us < 100_000_000, "somebody reads on and on");
         }
         if socket.inbox.is_empty() {
             return if socket.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };

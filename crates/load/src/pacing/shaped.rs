@@ -11,6 +11,8 @@ pub(crate) struct Shaped {
     /// On the shape's clock, from 0.
     even: Pace,
     last_us: u64,
+    /// Of the arrival after those that were taken, if there is one.
+    next_us: u64,
 }
 
 impl Shaped {
@@ -18,7 +20,17 @@ impl Shaped {
     /// 0 on.
     pub(crate) fn over(start_us: u64, duration_us: u64, shape: Shape, even: impl FnOnce(u64) -> Pace) -> Self {
         let even = even(shape.integral(duration_us as f64) as u64);
-        Self { start_us, shape, even, last_us: start_us + duration_us.saturating_sub(1) }
+        let last_us = start_us + duration_us.saturating_sub(1);
+        let mut pace = Self { start_us, shape, even, last_us, next_us: start_us };
+        pace.reach_next();
+        pace
+    }
+
+    /// Looks for it once: that takes a search where the shape is a sine.
+    fn reach_next(&mut self) {
+        if let Some(at_us) = self.even.next_us() {
+            self.next_us = (self.start_us + self.shape.when(at_us as f64) as u64).min(self.last_us);
+        }
     }
 
     pub(crate) fn planned(&self) -> u64 {
@@ -30,12 +42,12 @@ impl Shaped {
     }
 
     pub(crate) fn next_us(&self) -> Option<u64> {
-        let at_us = self.even.next_us()?;
-        Some((self.start_us + self.shape.when(at_us as f64) as u64).min(self.last_us))
+        self.even.next_us().map(|_| self.next_us)
     }
 
     pub(crate) fn take(&mut self) {
         self.even.take();
+        self.reach_next();
     }
 
     pub(crate) fn cut(&mut self) {

@@ -102,7 +102,8 @@ impl Workload {
             recorded: workload.trace.as_ref().map(|trace| recorded(trace, sessions.len())).transpose()?,
             sessions,
             weights,
-            seed,
+            // Of the agent alone: nothing else of a purpose can then reach its bits.
+            seed: Random::new(seed, (1 << 63) | u64::from(agent)).next(),
             agent,
         })
     }
@@ -143,7 +144,7 @@ impl Workload {
 
     /// Random numbers of one session, kept apart by what they are for.
     fn random(&self, number: u32, what: u64) -> Random {
-        Random::new(self.seed, (u64::from(self.agent) << 52) ^ (what << 32) ^ u64::from(number) ^ (1 << 63))
+        Random::new(self.seed, (what << 32) | u64::from(number))
     }
 
     /// The step after `walk`'s last one; None after its last one of all.

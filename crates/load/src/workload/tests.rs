@@ -110,6 +110,23 @@ fn values_are_of_the_seed_the_agent_and_the_request() {
 }
 
 #[test]
+fn agents_draw_nothing_of_each_other_however_many_steps_there_are() {
+    let arguments = format!(r#"{{"text":"{}"}}"#, erlmcp_protocol::client::gaps::gap(0, true));
+    let workload = proto::Workload {
+        steps: (0..40).map(|_| step(1, &arguments, (0, 0))).collect(),
+        sessions: vec![proto::Session { weight: 1, first: 0, steps: 40 }],
+        values: vec![proto::Value { of_session: false, of: Some(Of::Integer(proto::Span { from: 0, to: i64::MAX })) }],
+        trace: None,
+    };
+    let of_agent = |agent| {
+        let workload = rendered(&workload, 7, agent).expect("a workload");
+        (0..40).map(move |step| text(&workload, step, 5).to_string())
+    };
+    let drawn: std::collections::BTreeSet<String> = (0..4).flat_map(of_agent).collect();
+    assert_eq!(drawn.len(), 4 * 40);
+}
+
+#[test]
 fn what_does_not_hold_together_is_refused() {
     let change = |change: fn(&mut proto::Workload)| {
         let mut workload = mixed();

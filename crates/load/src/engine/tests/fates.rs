@@ -76,6 +76,15 @@ fn silence_is_a_timeout_and_costs_the_connection() {
 }
 
 #[test]
+fn a_stream_of_comments_without_an_end_times_out() {
+    let stage = load(Reply::Endless);
+    let fates = stage.fates(2, Kind::Load);
+    assert!(fates.get(Fate::TimedOut) >= 10, "{fates:?}");
+    assert_eq!(fates.get(Fate::TimedOut) + fates.get(Fate::UnsentBusy) + fates.get(Fate::UnsentConnection), 40);
+    assert_eq!(stage.lost().get("no answer within the timeout"), Some(&fates.get(Fate::TimedOut)));
+}
+
+#[test]
 fn a_second_answer_is_counted_and_costs_the_connection() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.open(10);

@@ -6,6 +6,8 @@ use super::stage::{S, Stage};
 use crate::engine::Order;
 use crate::net::simulated::Peer;
 use crate::proto;
+use crate::tokens::Tokens;
+use crate::wire::Calls;
 
 fn tell(stage: &mut Stage, addresses: std::ops::Range<usize>) {
     let list = (0u16..).zip(stage.addresses.clone()).skip(addresses.start).take(addresses.len()).collect();
@@ -43,6 +45,23 @@ fn clients_move_to_an_address_that_was_added_at_a_bounded_rate_and_lose_nothing(
     assert_eq!(stage.lost().get(moved), Some(&10), "{:?}", stage.lost());
     assert_eq!((stage.count(|row| row.reopened), stage.sockets()), (10, 30));
     assert!(stage.episodes.is_empty(), "nothing was broken");
+}
+
+#[test]
+fn a_client_that_moves_stays_in_its_session_and_keeps_its_token() {
+    let mut stage = Stage::new(vec![Peer { sessions: Some(1), ..Peer::good() }; 2]);
+    stage.engine.order(Order::Calls(Calls::of_own_sessions()));
+    let tokens: Vec<String> = (0..7).map(|number| format!("token-{number}")).collect();
+    stage.engine.settings.tokens = Tokens::new(&tokens, 0, 1);
+    tell(&mut stage, 0..1);
+    stage.open(20);
+    stage.order_load(2, 100.0);
+    tell(&mut stage, 0..2);
+    rebalance(&mut stage, 100.0, 60 * S);
+    stage.until_done(9);
+    stage.until_done(2);
+    assert_eq!(stage.open_now(), [10, 10]);
+    assert_eq!(stage.engine.net.bearers.len(), 20, "one token a session: {:?}", stage.engine.net.bearers);
 }
 
 #[test]

@@ -56,6 +56,24 @@ fn what_waits_beyond_the_timeout_is_unsent() {
 }
 
 #[test]
+fn those_that_wait_for_one_connection_are_given_up_together() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(1);
+    stage.peer(0).replies = vec![Reply::Never];
+    stage.order_load(2, 5_000.0);
+    stage.run_for(TIMEOUT_US);
+    let begin_us = stage.now_us();
+    let mut looks = 0;
+    while !stage.done.contains(&2) {
+        stage.step();
+        looks += 1;
+    }
+    assert_eq!(stage.fates(2, Kind::Load).total(), 10_000);
+    assert!(stage.now_us() < begin_us + TIMEOUT_US + S / 10, "none waits for longer");
+    assert!(looks < 3_000, "one a millisecond is enough: {looks}");
+}
+
+#[test]
 fn a_generator_that_stood_still_blames_itself() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.open(10);

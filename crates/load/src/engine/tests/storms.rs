@@ -50,6 +50,26 @@ fn what_fails_in_an_outage_is_tried_again_within_the_budget() {
 }
 
 #[test]
+fn in_an_outage_nothing_is_sent_and_nobody_connects() {
+    let mut stage = Stage::new(vec![Peer::good(), Peer::good()]);
+    stage.open(20);
+    // So slow that requests wait for clients that are left alone; others are still to be opened.
+    (0..2).for_each(|index| stage.peer(index).tool_us = 200_000);
+    let start_us = stage.now_us();
+    stage.order_load(2, RATE);
+    stage.order_open(4, 10, 5.0);
+    let at_us = start_us + S;
+    let order = proto::Reconnect { block: 9, phase: 3, percent: 50, at_us, outage_us: S };
+    stage.engine.order(Order::Reconnect(order));
+    [2, 4, 9].into_iter().for_each(|block| stage.until_done(block));
+    let in_the_dark = |us: u64| (at_us + 1..at_us + S).contains(&us);
+    let net = &stage.engine.net;
+    assert_eq!(net.writes.iter().filter(|us| in_the_dark(**us)).count(), 0);
+    assert_eq!(net.connects.iter().filter(|(us, _)| in_the_dark(*us)).count(), 0);
+    assert_eq!(stage.open_now().iter().sum::<u64>(), 30, "all are there after it");
+}
+
+#[test]
 fn a_target_that_goes_on_to_refuse_gets_no_more_of_them() {
     let mut stage = storm(Stage::new(vec![Peer::good()]));
     stage.run_for(3 * S);

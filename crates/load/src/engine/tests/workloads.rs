@@ -2,7 +2,7 @@ use erlmcp_record::{Fate, Kind};
 
 use super::stage::{S, Stage};
 use crate::engine::Order;
-use crate::net::simulated::Peer;
+use crate::net::simulated::{Peer, Reply};
 use crate::proto;
 use crate::wire::Calls;
 use crate::workload::tests::{mixed, step};
@@ -59,6 +59,17 @@ fn a_seed_gives_the_same_run_to_the_byte() {
     };
     assert_eq!(bytes(11), bytes(11));
     assert_ne!(bytes(11), bytes(12));
+}
+
+#[test]
+fn a_step_that_asks_is_answered_in_rounds_of_one_request() {
+    let mut stage = stage(&mixed(), 3);
+    stage.open(50);
+    (0..2).for_each(|index| stage.peer(index).replies = vec![Reply::Rounds(2)]);
+    order(&mut stage, 2, 120.0, None);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), stage.planned[&2], "{:?}", stage.causes(2, Kind::Load));
+    assert_eq!(stage.dialogue().rounds, 2 * stage.planned[&2]);
 }
 
 #[test]
