@@ -31,6 +31,7 @@
 //!   [`Registry::template`] a family of them, [`Registry::prompt`] a prompt, [`Registry::completing`] completion.
 //! - **Changes**: [`tools::JobContext::notifier`] and [`Server::notifier`] tell subscribers that a resource or a list is
 //!   another one.
+//! - **Who calls**: [`tools::JobContext::principal`] and [`tools::CallContext::principal`], where [`ServerConfig::entry`] asks for tokens.
 //! - **Handlers that share something** are made with [`with`].
 //! - **Limits**: everything is bounded, and each bound is a field of [`Limits`]. A full queue refuses at once.
 //!
