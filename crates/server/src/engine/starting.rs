@@ -59,7 +59,8 @@ pub(super) fn start(
     }
     let addresses = addresses(&listeners)?;
     let (shared_listeners, admin_listeners) = listeners.iter().map(|it| (it.shared, it.admin)).unzip();
-    let (own, entry, telemetry) = (config.store.clone(), config.entry.clone(), config.telemetry.clone());
+    let (own, entry) = (config.store.clone(), config.entry.clone());
+    let (telemetry, info) = (config.telemetry.clone(), config.info.clone());
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
     guard(&mut shared, entry, admin_listeners)?;
     if let Some(sessions) = sessions {
@@ -79,7 +80,7 @@ pub(super) fn start(
         }
         (None, None) => None,
     };
-    let telemetry = Telemetry::start(&telemetry, &shared).map_err(system("thread for telemetry"))?;
+    let telemetry = Telemetry::start(&telemetry, info, &shared).map_err(system("thread for telemetry"))?;
     telemetry.map(|telemetry| shared.telemetry.set(telemetry));
     // Nor was this.
     operations.map(|operations| shared.operations.set(operations));
