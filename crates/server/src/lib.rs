@@ -35,8 +35,9 @@
 //! - **Handlers that share something** are made with [`with`].
 //! - **Limits**: everything is bounded, and each bound is a field of [`Limits`]. A full queue refuses at once.
 //!
-//! The examples of this crate are whole servers: `hello`, `jobs`, `notes`. `schemars` is exported, so that the derive
-//! of the same version is at hand: add `#[schemars(crate = "erlmcp_server::schemars")]` to a type to use that one.
+//! The examples of this crate are whole servers: `hello`, `jobs`, `notes`, and `cluster`, a [`cluster`] of one's own
+//! tools. `schemars` is exported, so that the derive of the same version is at hand: add
+//! `#[schemars(crate = "erlmcp_server::schemars")]` to a type to use that one.
 #![warn(missing_docs)]
 
 mod answer;

@@ -1,8 +1,11 @@
 //! The examples, run and called as their users would.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
 
 use erlmcp_server::Server;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::asker::{Asker, text};
@@ -112,4 +115,43 @@ fn notes_are_read_and_watched() {
     let resource = &prompt["result"]["messages"][1]["content"]["resource"];
     assert_eq!(resource["text"], "Measure first.", "{prompt}");
     stop(server);
+}
+
+/// The example's process, which ends with the test.
+struct Supervisor(Child);
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // It may have ended already, as it should.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_cluster_is_one_program_in_three_modes() {
+    // Cargo builds the examples with the tests, but not where it is told `--test it`.
+    let program = std::env::current_exe().expect("a path").with_file_name("../examples/cluster");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(&program);
+    // Its control socket is there.
+    command.arg("127.0.0.1:0").env("XDG_RUNTIME_DIR", folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let started = command.spawn();
+    let child = started.unwrap_or_else(|error| panic!("{error}: cargo build -p erlmcp-server --example cluster"));
+    let mut supervisor = Supervisor(child);
+    let mut line = String::new();
+    BufReader::new(supervisor.0.stdout.take().expect("a pipe")).read_line(&mut line).expect("it says where it is");
+    let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
+    let address = address.unwrap_or_else(|| panic!("no address: {line:?}"));
+    let mut asker = Asker::connect(address, json!({}));
+    let said = asker.call("whereabouts", &json!({"arguments": {}}));
+    assert!(["replica 1", "replica 2"].contains(&text(&said)), "{said}");
+    drop(asker);
+    kill_process(Pid::from_child(&supervisor.0), Signal::TERM).expect("it is ours");
+    let mut ended = None;
+    eventually("it ends in order", || {
+        ended = supervisor.0.try_wait().expect("it is ours");
+        ended.is_some()
+    });
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
 }
