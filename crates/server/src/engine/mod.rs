@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Listens on an address and serves there, ready at once: all that a lone server needs. Port 0 is any free one; see
-    /// [`Server::addresses`].
+    /// [`Server::addresses`]. Whoever reaches the address may use it, unless [`ServerConfig::entry`] asks for tokens.
     ///
     /// # Errors
     /// Where the address can't be listened on, and as [`Server::start`].

@@ -127,7 +127,8 @@ pub enum RegistryError {
     },
 }
 
-/// What a server offers: tools, resources, prompts, each in the order in which they were added.
+/// What a server offers: tools, resources, prompts, each in the order in which they were added. Once the server has started it
+/// does not change any more.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     pub(crate) offers: Offers,
