@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the container image: one static binary, nothing else. Offline once cargo has its crates (cargo fetch --locked);
-# no image is pulled.
+# Builds the container image: one static binary, and the notices of what is in it (/licenses). Offline once cargo has
+# its crates (cargo fetch --locked); no image is pulled.
 #   deploy/image/build.sh [--tag NAME] [--output FILE]
 #     --tag NAME      the image's name [default: erlmcp:VERSION, and erlmcp:latest beside it]
 #     --output FILE   also write the image as a file for `docker load`
@@ -24,8 +24,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+target=$(rustc -vV | sed -n 's/^host: //p')
 if [ -z "$binary" ]; then
-  target=$(rustc -vV | sed -n 's/^host: //p')
   case $target in *-linux-gnu | *-linux-musl) ;; *) echo "image: a Linux toolchain is needed, not $target" >&2; exit 1 ;; esac
   # With --target named, build scripts and macros are not linked statically, which they can't be.
   # Incremental code is larger by a half, and cannot be optimised as a whole.
@@ -48,7 +48,8 @@ revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp "$binary" "$context/erlmcp"
-mkdir "$context/folders" && mkdir -m 1777 "$context/folders/tmp" && mkdir "$context/folders/results"
+licences=$(deploy/image/notices.sh "$context/folders/licenses" "$target")
+mkdir -p "$context/folders" && mkdir -m 1777 "$context/folders/tmp" && mkdir "$context/folders/results"
 if [ -n "$libraries" ]; then
   strip "$context/erlmcp"
   ldd "$binary" | grep -o '/[^ ]*' | while read -r library; do
@@ -60,7 +61,7 @@ names=(--tag "${tag:-erlmcp:$version}")
 [ -n "$tag" ] || names+=(--tag erlmcp:latest)
 # The old builder: it needs nothing but the engine.
 DOCKER_BUILDKIT=0 docker build --quiet --network none "${names[@]}" \
-  --build-arg "VERSION=$version" --build-arg "REVISION=$revision" "$context" >/dev/null 2>"$context/said" || { cat "$context/said" >&2; exit 1; }
+  --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "LICENCES=$licences" "$context" >/dev/null 2>"$context/said" || { cat "$context/said" >&2; exit 1; }
 image=${names[1]}
 size=$(docker image inspect --format '{{.Size}}' "$image")
 echo "image: $image, $((size / 1000)) kB"

@@ -15,6 +15,8 @@ use crate::{StressError, ToolCall};
 const OWN_SERVER: &str = "erlmcp-server";
 const ECHO: &str = "echo";
 const WORK: &str = "work";
+/// The tool of its whose effect is one transaction with its result.
+const APPEND: &str = "append";
 
 /// What will be called, and how a report says it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,17 +34,16 @@ pub(crate) fn choose(
     named: Option<&ToolCall>,
     workload: Option<&Workload>,
 ) -> Result<Chosen, StressError> {
-    let is_own = is_own(reached);
     let load = match named {
         Some(tool) => user_tool(tool, &reached.tools)?,
-        None if is_own && has(&reached.tools, ECHO) => tool_call(ECHO, r#"{"text":"erlmcp"}"#),
+        None if has_own(reached, ECHO) => tool_call(ECHO, r#"{"text":"erlmcp"}"#),
         None => match reached.tools.iter().find(|tool| tool.read_only && required(tool).is_empty()) {
             Some(tool) => tool_call(&tool.name, "{}"),
             None if reached.era == "legacy" => method("ping"),
             None => method("server/discover"),
         },
     };
-    let queued = (is_own && has(&reached.tools, WORK)).then(|| WORK.to_string());
+    let queued = has_own(reached, WORK).then(|| WORK.to_string());
     let queued_label = queued.as_ref().map(|name| format!("tools/call {name}"));
     let label = if load.name.is_empty() { load.method.clone() } else { format!("{} {}", load.method, load.name) };
     let label = workload.map_or(label.clone(), |workload| workload.label(&label));
@@ -50,13 +51,22 @@ pub(crate) fn choose(
     Ok(Chosen { calls: Calls { load, queued, workload: workload.map(Arc::new) }, label, queued_label })
 }
 
-fn is_own(reached: &Reached) -> bool {
+/// True where the tool is the one that comes with erlmcp's own server. A server of somebody's own may have both names, so the tool has to
+/// say as well that it only reads.
+fn has_own(reached: &Reached, name: &str) -> bool {
     reached.server.split(' ').next() == Some(OWN_SERVER)
+        && reached.tools.iter().any(|tool| tool.name == name && tool.read_only)
 }
 
 /// True for an erlmcp server with the tools that come with it.
 pub(crate) fn is_ours(reached: &Reached) -> bool {
-    is_own(reached) && has(&reached.tools, ECHO) && has(&reached.tools, WORK)
+    has_own(reached, ECHO) && has_own(reached, WORK)
+}
+
+/// The tool that operations call: one that writes, so only where all the others are erlmcp's own, too.
+pub(crate) fn operation_tool(reached: &Reached) -> Option<String> {
+    let tool = reached.tools.iter().find(|tool| tool.name == APPEND).filter(|_| is_ours(reached))?;
+    Some(tool.name.clone())
 }
 
 fn user_tool(named: &ToolCall, tools: &[Tool]) -> Result<Request, StressError> {
@@ -81,10 +91,6 @@ pub(crate) fn find_tool<'a>(name: &str, tools: &'a [Tool]) -> Result<&'a Tool, S
         let there = nearest::instead(name, tools.iter().map(|tool| tool.name.as_str()));
         StressError::Lacking(format!("the target has no tool {name:?}: {there}"))
     })
-}
-
-fn has(tools: &[Tool], name: &str) -> bool {
-    tools.iter().any(|tool| tool.name == name)
 }
 
 /// The arguments without which the tool cannot be called.
@@ -145,6 +151,20 @@ mod tests {
         let other = target("other 1", "modern", &[tool(WORK, false, "{}"), tool(ECHO, false, "{}")]);
         let chosen = choose(&other, None, None).expect("a choice");
         assert_eq!((chosen.label.as_str(), chosen.queued_label), ("server/discover", None));
+    }
+
+    #[test]
+    fn a_server_of_our_name_whose_tools_do_more_than_read_is_foreign() {
+        let own = Reached { tools: [own().tools, vec![tool(APPEND, false, "{}")]].concat(), ..own() };
+        assert!(is_ours(&own) && operation_tool(&own).as_deref() == Some(APPEND));
+        for writing in [ECHO, WORK] {
+            let mut other = own.clone();
+            other.tools.iter_mut().filter(|tool| tool.name == writing).for_each(|tool| tool.read_only = false);
+            assert!(!is_ours(&other) && operation_tool(&other).is_none(), "{writing}");
+            let chosen = choose(&other, None, None).expect("a choice");
+            assert_eq!(chosen.label == "tools/call echo", writing != ECHO, "{}", chosen.label);
+            assert_eq!(chosen.queued_label.is_some(), writing != WORK, "{writing}");
+        }
     }
 
     #[test]

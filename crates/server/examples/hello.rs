@@ -1,4 +1,4 @@
-//! A server with a tool of one's own: `cargo run -p erlmcp-server --example hello [ADDRESS:PORT]`.
+//! A server with a tool of one's own, which ends in order: `cargo run -p erlmcp-server --example hello [ADDRESS:PORT]`.
 #![expect(clippy::print_stdout, reason = "an example says where it listens")]
 
 use std::error::Error;
@@ -8,6 +8,7 @@ use erlmcp_server::tools::{Annotations, Tool};
 use erlmcp_server::{Registry, Server, ServerConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Deserialize, JsonSchema)]
 struct Sum {
@@ -23,10 +24,22 @@ pub(crate) fn start(address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     Ok(Server::listen(address, ServerConfig::of(registry))?)
 }
 
+/// Ctrl-C, or SIGTERM, by which service managers and containers end a process.
+async fn asked_to_end() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        asked = tokio::signal::ctrl_c() => asked,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_string());
     let server = start(address.parse()?)?;
     println!("listening on {}", server.addresses()[0]);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asked_to_end())?;
+    // What is in flight is answered; idle connections are closed.
+    server.drain();
     server.join();
     Ok(())
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::features::Failure;
 use crate::operations::Bug;
 
-/// Who the server says it is.
+/// Who the server says it is: to clients, and to a collector of telemetry. A server that does not say is `mcp-server`, with the
+/// engine's version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServerInfo {
     /// Name of the implementation.
@@ -22,14 +23,16 @@ pub struct ServerInfo {
     pub instructions: Option<String>,
 }
 
+impl ServerInfo {
+    /// A server of which no more is said.
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self { name: name.into(), version: version.into(), title: None, instructions: None }
+    }
+}
+
 impl Default for ServerInfo {
     fn default() -> Self {
-        Self {
-            name: "erlmcp-server".to_string(),
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            title: None,
-            instructions: None,
-        }
+        Self::new("mcp-server", env!("CARGO_PKG_VERSION"))
     }
 }
 
@@ -206,7 +209,7 @@ mod tests {
 
     fn text(write: impl FnOnce(&AnswerWriter, &mut Vec<u8>)) -> String {
         let mut out = Vec::new();
-        let info = ServerInfo { name: "s".into(), version: "1".into(), title: None, instructions: Some("do".into()) };
+        let info = ServerInfo { instructions: Some("do".into()), ..ServerInfo::new("s", "1") };
         write(&AnswerWriter::new(&info), &mut out);
         let text = String::from_utf8(out).expect("answers are UTF-8");
         serde_json::from_str::<serde_json::Value>(&text).expect("and JSON");

@@ -31,11 +31,15 @@
 //!   [`Registry::template`] a family of them, [`Registry::prompt`] a prompt, [`Registry::completing`] completion.
 //! - **Changes**: [`tools::JobContext::notifier`] and [`Server::notifier`] tell subscribers that a resource or a list is
 //!   another one.
+//! - **Its name**: [`ServerInfo`], in [`ServerConfig::info`].
+//! - **Who calls**: [`tools::JobContext::principal`] and [`tools::CallContext::principal`], where [`ServerConfig::entry`] asks for tokens.
 //! - **Handlers that share something** are made with [`with`].
 //! - **Limits**: everything is bounded, and each bound is a field of [`Limits`]. A full queue refuses at once.
 //!
-//! The examples of this crate are whole servers: `hello`, `jobs`, `notes`. `schemars` is exported, so that the derive
-//! of the same version is at hand: add `#[schemars(crate = "erlmcp_server::schemars")]` to a type to use that one.
+//! `docs/library.md` of the repository has what is easily missed: an orderly end, code that blocks, who may reach a server.
+//! The examples of this crate are whole servers: `hello`, `jobs`, `notes`, and `cluster`, a [`cluster`] of one's own
+//! tools. `schemars` is exported, so that the derive of the same version is at hand: add
+//! `#[schemars(crate = "erlmcp_server::schemars")]` to a type to use that one.
 #![warn(missing_docs)]
 
 mod answer;

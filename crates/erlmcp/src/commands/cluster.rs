@@ -60,12 +60,8 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
     args.engine.entry.may_show(&admin)?;
     let fixtures = args.engine.fixtures;
     let config = ClusterConfig {
-        // Not the path: the program may have been replaced since, and replicas should be of the supervisor's version.
-        program: PathBuf::from("/proc/self/exe"),
         arguments: fixtures.map(|set| vec!["--fixtures".to_string(), set.as_str().to_string()]).unwrap_or_default(),
-        shared,
         admin,
-        replicas: args.replicas,
         control: args.control,
         store: args.engine.store.clone(),
         session_key: session_key(&args.engine)?,
@@ -75,6 +71,7 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
         entry: args.engine.entry.config(),
         telemetry: args.engine.telemetry.config(),
         allowed_hosts: args.engine.allowed_host,
+        ..ClusterConfig::of(shared, args.replicas)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let stopped = runtime.block_on(async {

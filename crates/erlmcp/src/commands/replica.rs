@@ -2,19 +2,18 @@
 
 use std::process::ExitCode;
 
-use erlmcp_server::ServerInfo;
 use erlmcp_server::cluster::{ReplicaEnd, run_replica};
 
 use crate::args::ReplicaArgs;
 use crate::exit::{ERROR, code};
-use crate::fixtures::registry;
+use crate::fixtures::{info, registry};
 use crate::turns::take_long_turns;
 
 pub(crate) fn run(args: &ReplicaArgs) -> anyhow::Result<ExitCode> {
     tracing::debug!(replica = args.replica, "started");
     take_long_turns();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut info = ServerInfo::default();
+    let mut info = info();
     if let Some(version) = &args.as_version {
         info.version.clone_from(version);
     }

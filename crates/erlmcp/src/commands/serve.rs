@@ -13,7 +13,7 @@ use super::listen::{cores, limits, resolve, session_key};
 use crate::args::ServeArgs;
 use crate::console;
 use crate::exit::{INTERRUPTED, code};
-use crate::fixtures::{registry, with_extra_tools};
+use crate::fixtures::{info, registry, with_extra_tools};
 
 pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     if args.tied {
@@ -38,6 +38,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let private = || Some(StorePlace::File(folder.as_ref()?.path().join("operations.db")));
     let store = args.engine.store.or_else(private);
     let config = ServerConfig {
+        info: info(),
         store,
         limits,
         registry,

@@ -26,6 +26,12 @@ fn an_unreachable_target() {
 }
 
 #[test]
+fn a_store_that_cannot_be_had() {
+    let finished = erlmcp(&["serve", "--listen", "127.0.0.1:0", "--store", "/nowhere/at/all/operations.db"]).end();
+    refused(&finished, 1, &["/nowhere/at/all/operations.db", "--store"]);
+}
+
+#[test]
 fn a_screen_without_a_terminal() {
     refused(&erlmcp(&["stress", "--tui", "-c", "10", "-d", "2s"]).end(), 2, &["--tui", "leave it out"]);
 }

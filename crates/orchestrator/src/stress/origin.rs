@@ -17,9 +17,6 @@ use crate::{StressError, calls};
 const NO_DRIVER: &str = "no fault driver: the target is not an erlmcp cluster of this user on this machine, so its processes are not ours \
      to break";
 
-/// What an erlmcp server calls the tool whose effect is one transaction with its result.
-const OPERATION_TOOL: &str = "append";
-
 /// The first version of the modern era; versions are dates.
 const MODERN_SINCE: &str = "2026-07-28";
 
@@ -160,9 +157,7 @@ pub(super) fn found(
         changes,
         offers: offers(reached),
         // Its store is asked through the control socket.
-        operations: cluster
-            .and_then(|_| reached.tools.iter().find(|tool| tool.name == OPERATION_TOOL))
-            .map(|tool| tool.name.clone()),
+        operations: cluster.and_then(|_| calls::operation_tool(reached)),
         visits,
     }
 }

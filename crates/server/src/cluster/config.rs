@@ -13,7 +13,8 @@ use crate::telemetry::TelemetryConfig;
 /// What a cluster is started with.
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
-    /// The program whose subcommand `replica` is one replica.
+    /// The program whose subcommand `replica` is one replica, by [`run_replica`](super::run_replica), and whose subcommand `store` is
+    /// their store, by [`run_store`](super::run_store): each on the main thread, in a current-thread runtime.
     pub program: PathBuf,
     /// What else the program is told, after `replica --replica N`.
     pub arguments: Vec<String>,
@@ -43,6 +44,30 @@ pub struct ClusterConfig {
     pub entry: EntryConfig,
     /// What each replica tells a collector.
     pub telemetry: TelemetryConfig,
+}
+
+impl ClusterConfig {
+    /// What a cluster whose replicas are this same program is started with: the cores are shared out, all else is at its default.
+    pub fn of(shared: Vec<SocketAddr>, replicas: u16) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            // Not the path: the program may have been replaced since, and replicas should be of the supervisor's version.
+            program: "/proc/self/exe".into(),
+            arguments: Vec::new(),
+            shared,
+            admin: Vec::new(),
+            replicas,
+            control: None,
+            store: None,
+            session_key: None,
+            machine: Machine::default(),
+            limits: Limits::default(),
+            shards: (cores / usize::from(replicas.max(1))).max(1),
+            allowed_hosts: Vec::new(),
+            entry: EntryConfig::default(),
+            telemetry: TelemetryConfig::default(),
+        }
+    }
 }
 
 /// A cluster that has come up.

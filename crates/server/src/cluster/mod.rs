@@ -3,6 +3,10 @@
 //! The supervisor owns the listening sockets and hands them down. It judges a replica on two paths. *Process path*: a
 //! replica that sends no heartbeats and makes no progress is killed and started again. *Data path*: a replica that does
 //! not answer on its own address is no member until it does again.
+//!
+//! A cluster of your own tools is one program with three modes, each of which runs on the main thread, in a current-thread
+//! runtime: the supervisor ([`run`]), and what it starts that program as, `replica --replica N` ([`run_replica`]) and
+//! `store` ([`run_store`]). The example `cluster` of this crate is such a program.
 
 mod address;
 mod channel;

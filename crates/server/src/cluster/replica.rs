@@ -120,10 +120,7 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
             };
             let terminate = signal(SignalKind::terminate()).map_err(ClusterError::system("watch for signals"))?;
             // The channel breaks only with its other end.
-            let end = replica.live(reader, judged, terminate).await;
-            // An orphan has nothing to finish, and a server's runtime can't be dropped inside of another one.
-            std::mem::forget(replica.server.take());
-            Ok(end.unwrap_or(ReplicaEnd::Orphaned))
+            Ok(replica.live(reader, judged, terminate).await.unwrap_or(ReplicaEnd::Orphaned))
         }
         Err(error) => {
             // Should the supervisor be gone, nobody needs to know.

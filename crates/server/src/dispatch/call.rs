@@ -60,7 +60,8 @@ impl Dispatcher {
             }
             None => self.rpc_error(message, 200, bad("there is no tool of that name")),
             Some(Execution::Inline(tool)) => {
-                let context = CallContext { tool: &name, replica: self.shared.replica };
+                let principal = self.current.principal_name();
+                let context = CallContext { tool: &name, replica: self.shared.replica, principal };
                 self.body.clear();
                 let answers =
                     if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers };

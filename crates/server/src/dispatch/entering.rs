@@ -51,7 +51,7 @@ impl Dispatcher {
 
     /// Empty where nobody is known by name.
     pub(super) fn principal_name(&self) -> &str {
-        self.current.principal.as_ref().map_or("", |principal| &principal.name)
+        self.current.principal_name()
     }
 
     /// Where tokens for this server come from.

@@ -123,6 +123,13 @@ struct Current {
     challenge: Option<String>,
 }
 
+impl Current {
+    /// Who asks; empty where nobody is known by name.
+    fn principal_name(&self) -> &str {
+        self.principal.as_ref().map_or("", |principal| &principal.name)
+    }
+}
+
 impl Dispatcher {
     pub(crate) fn new(shared: &Arc<Shared>, shard: usize, seed: u64) -> Self {
         let limits = &shared.limits;

@@ -13,6 +13,7 @@ mod shared;
 mod stalls;
 mod starting;
 
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -43,7 +44,8 @@ pub struct Server {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
     shards: Vec<JoinHandle<u64>>,
-    workers: WorkerPool,
+    /// They go on where the server is dropped.
+    workers: ManuallyDrop<WorkerPool>,
     /// Sends connections to the process that takes this one's place, by this socket; its end says that nothing is left here.
     handing: Option<(JoinHandle<()>, UnixStream)>,
 }
@@ -60,7 +62,7 @@ impl Server {
     }
 
     /// Listens on an address and serves there, ready at once: all that a lone server needs. Port 0 is any free one; see
-    /// [`Server::addresses`].
+    /// [`Server::addresses`]. Whoever reaches the address may use it, unless [`ServerConfig::entry`] asks for tokens.
     ///
     /// # Errors
     /// Where the address can't be listened on, and as [`Server::start`].
@@ -160,7 +162,8 @@ impl Server {
         heir::receive(from, self.shared())
     }
 
-    /// Waits until the drain is over.
+    /// Waits until the drain is over: without [`Server::drain`], for ever. It blocks its thread: async code that has something else to
+    /// do calls it in `tokio::task::spawn_blocking`.
     pub fn join(self) -> Drained {
         // A shard that panicked has cut its connections, but nobody can say how many.
         let cut = self.shards.into_iter().map(|shard| shard.join().unwrap_or(0)).sum();
@@ -173,13 +176,18 @@ impl Server {
             let since_ns = self.shared.drained_since_ns.load(Ordering::Acquire);
             operations.wait_for_the_last(since_ns.saturating_add(patience_ns));
         }
-        self.workers.stop(&self.shared.queue);
+        on_plain_thread(|| ManuallyDrop::into_inner(self.workers).stop(&self.shared.queue));
         self.shared.telemetry.get().into_iter().for_each(Telemetry::close);
         if let Some(operations) = self.shared.operations.get() {
-            operations.close();
+            on_plain_thread(|| operations.close());
         }
         Drained { cut }
     }
+}
+
+/// Does something on a thread of its own: this one may be in a runtime, where nothing may be waited for.
+fn on_plain_thread<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|threads| threads.spawn(act).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl std::fmt::Debug for Server {

@@ -1,5 +1,6 @@
 //! How a server is put together.
 
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -16,14 +17,14 @@ use super::memory::MemoryWatch;
 use super::notifier::Notifier;
 use super::peers::Peers;
 use super::stalls::{LOOK_MS, Stalls};
-use super::{Server, Shared};
+use super::{Server, Shared, on_plain_thread};
 use crate::answer::AnswerWriter;
 use crate::clock::Clock;
 use crate::dispatch::Catalog;
 use crate::entry::{EntryConfig, Gate, Inside, Tls};
 use crate::limits::Limits;
 use crate::metrics::ProcessSampler;
-use crate::operations::{Operations, StoreAddress, StorePlace};
+use crate::operations::{Operations, StoreAddress};
 use crate::queue::{Depth, JobQueue, WorkerPool};
 use crate::session::{SessionKey, Sessions};
 use crate::shard::{Accepting, Looping, Mailbox, Shard, Sockets, WAKER, run};
@@ -58,7 +59,8 @@ pub(super) fn start(
     }
     let addresses = addresses(&listeners)?;
     let (shared_listeners, admin_listeners) = listeners.iter().map(|it| (it.shared, it.admin)).unzip();
-    let (own, entry, telemetry) = (config.store.clone(), config.entry.clone(), config.telemetry.clone());
+    let (own, entry) = (config.store.clone(), config.entry.clone());
+    let (telemetry, info) = (config.telemetry.clone(), config.info.clone());
     let mut shared = share(config, &addresses, shared_listeners, mailboxes, ready, Clock::Monotonic);
     guard(&mut shared, entry, admin_listeners)?;
     if let Some(sessions) = sessions {
@@ -69,14 +71,16 @@ pub(super) fn start(
     let workers = WorkerPool::start(&limits, shared.replica, &shared.queue, &shared.notifier)
         .map_err(system("worker threads"))?;
     // It was not set before.
-    let _ = shared.runtime.set(workers.runtime().handle().clone());
-    let runtime = workers.runtime().handle();
+    let _ = shared.runtime.set(workers.handle().clone());
+    let runtime = workers.handle();
     let operations = match (store, own) {
         (Some(address), _) => Some(Operations::at(address, shared.replica, &limits, runtime)),
-        (None, Some(place)) => Some(open_store(&place, shared.replica, &limits, runtime)?),
+        (None, Some(place)) => {
+            Some(on_plain_thread(|| Operations::with_own(&place, shared.replica, &limits, runtime))?)
+        }
         (None, None) => None,
     };
-    let telemetry = Telemetry::start(&telemetry, &shared).map_err(system("thread for telemetry"))?;
+    let telemetry = Telemetry::start(&telemetry, info, &shared).map_err(system("thread for telemetry"))?;
     telemetry.map(|telemetry| shared.telemetry.set(telemetry));
     // Nor was this.
     operations.map(|operations| shared.operations.set(operations));
@@ -97,7 +101,7 @@ pub(super) fn start(
         let thread = std::thread::Builder::new().name(format!("shard-{index}"));
         shards.push(thread.spawn(move || run(looping)).map_err(system("shard threads"))?);
     }
-    Ok(Server { shared, addresses, shards, workers, handing: None })
+    Ok(Server { shared, addresses, shards, workers: ManuallyDrop::new(workers), handing: None })
 }
 
 /// What cannot be served is refused before there is anything.
@@ -125,21 +129,6 @@ fn guard(shared: &mut Shared, entry: EntryConfig, admin_listeners: Vec<bool>) ->
         shared.gate = Some(Arc::new(Gate::new(entry, &shared.limits)?));
     }
     Ok(())
-}
-
-/// Opens the store on a thread of its own: this one may be in a runtime, where nothing may be waited for.
-fn open_store(
-    place: &StorePlace,
-    replica: u16,
-    limits: &Limits,
-    runtime: &tokio::runtime::Handle,
-) -> Result<Arc<Operations>, ServerError> {
-    let opened =
-        std::thread::scope(|threads| threads.spawn(|| Operations::with_own(place, replica, limits, runtime)).join());
-    match opened {
-        Ok(opened) => Ok(opened?),
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
 }
 
 fn addresses(listeners: &[Listening]) -> Result<Vec<SocketAddr>, ServerError> {

@@ -7,7 +7,19 @@ use serde_json::{Value, json};
 
 /// An answer that is an error of JSON-RPC. A tool rather answers [`ToolResult::error`](crate::tools::ToolResult::error),
 /// which a model can read.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// No other error becomes one by `?`: its text goes to the client, so say which may.
+///
+/// ```
+/// use erlmcp_server::features::Failure;
+///
+/// fn motto() -> Result<String, Failure> {
+///     std::fs::read_to_string("/nowhere").map_err(|_| Failure::internal("there is no motto"))
+/// }
+/// assert_eq!(motto().unwrap_err().to_string(), "there is no motto");
+/// ```
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
 pub struct Failure {
     pub(crate) code: i64,
     pub(crate) message: Cow<'static, str>,

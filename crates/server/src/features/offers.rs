@@ -159,7 +159,7 @@ impl Registry {
         Ok(self)
     }
 
-    /// Says that tools send log messages to those who ask for them.
+    /// Says that tools send log messages to those who ask for them: clients of 2026-07-28 learn it by this alone.
     pub fn logging(mut self) -> Self {
         self.offers.logs = true;
         self

@@ -117,7 +117,7 @@ impl PromptResult {
         Self { messages, ask: None }
     }
 
-    /// More must be known first. Only for clients of 2026-07-28 or later.
+    /// More must be known first; in sessions of the older era the client is asked by a request of its own.
     pub fn ask(ask: Ask) -> Self {
         Self { messages: Vec::new(), ask: Some(ask) }
     }

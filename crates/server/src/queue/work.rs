@@ -109,7 +109,8 @@ impl Work {
                 Box::pin(async { End::Tool(doing.await) })
             }
             Self::Inline(tool, name) => {
-                let call = CallContext { tool: name, replica: context.replica };
+                let principal = &*context.caller.principal;
+                let call = CallContext { tool: name, replica: context.replica, principal };
                 let result = tool.call(&call, Arguments::new(arguments));
                 // It would not see the answers.
                 let end = if result.asks().is_some() { End::Panicked } else { End::Ran(Ran::of(&result, None)) };

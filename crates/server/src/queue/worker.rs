@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use super::asking;
 use super::work::{End, render, without_tool};
@@ -22,9 +22,11 @@ use crate::tools::{Cancellation, JobContext};
 /// How often a call may ask its client.
 pub(super) const ROUNDS_MAX: u32 = 16;
 
-/// The runtime with its workers.
+/// The runtime with its workers. Dropped without [`WorkerPool::stop`] it ends at once, and nobody waits for that.
 pub(crate) struct WorkerPool {
-    runtime: Runtime,
+    /// None once it is stopped.
+    runtime: Option<Runtime>,
+    handle: Handle,
     shutdown: Duration,
 }
 
@@ -46,18 +48,30 @@ impl WorkerPool {
         for _ in 0..limits.workers {
             runtime.spawn(work(Arc::clone(queue), replica, limits.call_messages_max, notifier.clone()));
         }
-        Ok(Self { runtime, shutdown: Duration::from_millis(limits.shutdown_timeout_ms) })
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle, shutdown: Duration::from_millis(limits.shutdown_timeout_ms) })
     }
 
     /// For what runs beside the tools.
-    pub(crate) fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
-    /// Ends the workers. Blocking tools get a moment to notice.
-    pub(crate) fn stop(self, queue: &JobQueue) {
+    /// Ends the workers. Blocking tools get a moment to notice. Not to be called in async code.
+    pub(crate) fn stop(mut self, queue: &JobQueue) {
         queue.close();
-        self.runtime.shutdown_timeout(self.shutdown);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(self.shutdown);
+        }
+    }
+}
+
+impl Drop for WorkerPool {
+    fn drop(&mut self) {
+        // Otherwise the runtime would wait for its threads, which panics in async code.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

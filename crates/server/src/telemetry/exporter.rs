@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::otlp::Resource;
 use super::trace::{Outlet, SPANS_MAX, Span};
 use super::{figures, otlp};
+use crate::answer::ServerInfo;
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::engine::Shared;
 use crate::outgoing;
@@ -31,6 +32,7 @@ const RETRY_NS: u64 = 5_000_000_000;
 pub(super) struct Exporter {
     traces: Place,
     metrics: Place,
+    info: ServerInfo,
     shared: Weak<Shared>,
     outlet: Arc<Outlet>,
     /// Times of spans, CLOCK_MONOTONIC, become times of day by these two, ns.
@@ -39,12 +41,12 @@ pub(super) struct Exporter {
 }
 
 impl Exporter {
-    pub(super) fn new(collector: &str, shared: Weak<Shared>, outlet: Arc<Outlet>) -> io::Result<Self> {
+    pub(super) fn new(collector: &str, info: ServerInfo, shared: Weak<Shared>, outlet: Arc<Outlet>) -> io::Result<Self> {
         let collector = collector.trim_end_matches('/');
         let tls = if collector.starts_with("https://") { Some(outgoing::client_config()?) } else { None };
         let place = |path| Place { address: format!("{collector}{path}"), tls: tls.clone(), retry_ns: None };
         let (traces, metrics) = (place("/v1/traces"), place("/v1/metrics"));
-        Ok(Self { traces, metrics, shared, outlet, base_ns: monotonic_ns(), base_unix_ns: unix_ns() })
+        Ok(Self { traces, metrics, info, shared, outlet, base_ns: monotonic_ns(), base_unix_ns: unix_ns() })
     }
 
     /// Until nothing more is to come.
@@ -82,7 +84,7 @@ impl Exporter {
             if part.is_empty() {
                 return;
             }
-            let answer = self.traces.post(&otlp::traces(Resource::new(shared.replica), &part, unix));
+            let answer = self.traces.post(&otlp::traces(Resource::new(&self.info, shared.replica), &part, unix));
             let count = part.len() as u64;
             let refused = answer.as_ref().map_or(count, |answer| refused(answer).min(count));
             self.outlet.counts.exported.fetch_add(count - refused, Ordering::Relaxed);
@@ -95,7 +97,7 @@ impl Exporter {
 
     fn tell_figures(&mut self, shared: &Shared) {
         let metrics = figures::metrics(&shared.snapshot(), shared.started_unix_ns, unix_ns());
-        self.metrics.post(&otlp::metrics(Resource::new(shared.replica), metrics));
+        self.metrics.post(&otlp::metrics(Resource::new(&self.info, shared.replica), metrics));
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answer::ServerInfo;
 use crate::clock::monotonic_ns;
 use crate::engine::Shared;
 use crate::metrics::TelemetryFigures;
@@ -50,10 +51,14 @@ pub(crate) struct Telemetry {
 
 impl Telemetry {
     /// None where nothing is told. The exporter's thread begins at once.
-    pub(crate) fn start(config: &TelemetryConfig, shared: &Arc<Shared>) -> std::io::Result<Option<Self>> {
+    pub(crate) fn start(
+        config: &TelemetryConfig,
+        info: ServerInfo,
+        shared: &Arc<Shared>,
+    ) -> std::io::Result<Option<Self>> {
         let Some(place) = &config.otlp else { return Ok(None) };
         let (telemetry, spans) = Self::new(config.sample);
-        let exporter = Exporter::new(place, Arc::downgrade(shared), Arc::clone(&telemetry.outlet))?;
+        let exporter = Exporter::new(place, info, Arc::downgrade(shared), Arc::clone(&telemetry.outlet))?;
         let thread = std::thread::Builder::new().name("otlp".into()).spawn(move || exporter.run(&spans))?;
         *telemetry.exporter.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(Some(telemetry))

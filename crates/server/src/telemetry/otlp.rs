@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::trace::{Span, Target};
+use crate::answer::ServerInfo;
 use crate::metrics::counters::Outcome;
 
 /// SPAN_KIND_SERVER and STATUS_CODE_ERROR.
@@ -15,16 +16,16 @@ const NO_ANSWER: &str = "no_answer";
 
 /// Who tells.
 #[derive(Debug, Serialize)]
-pub(super) struct Resource {
-    attributes: Vec<Attribute<'static>>,
+pub(super) struct Resource<'a> {
+    attributes: Vec<Attribute<'a>>,
 }
 
-impl Resource {
-    pub(super) fn new(replica: u16) -> Self {
+impl<'a> Resource<'a> {
+    pub(super) fn new(info: &'a ServerInfo, replica: u16) -> Self {
         let instance = format!("{replica}.{}", std::process::id());
         let attributes = vec![
-            Attribute::new("service.name", "erlmcp-server"),
-            Attribute::new("service.version", env!("CARGO_PKG_VERSION")),
+            Attribute::new("service.name", info.name.as_str()),
+            Attribute::new("service.version", info.version.as_str()),
             Attribute::new("service.instance.id", instance),
         ];
         Self { attributes }
@@ -58,7 +59,7 @@ struct Scope {
 const SCOPE: Scope = Scope { name: "erlmcp-server", version: env!("CARGO_PKG_VERSION") };
 
 /// The body of a request to `/v1/traces`; `unix` makes a time of day of a span's time, ns.
-pub(super) fn traces(resource: Resource, spans: &[Box<Span>], unix: impl Fn(u64) -> u64) -> impl Serialize {
+pub(super) fn traces(resource: Resource<'_>, spans: &[Box<Span>], unix: impl Fn(u64) -> u64) -> impl Serialize {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Traces<'a> {
@@ -67,7 +68,7 @@ pub(super) fn traces(resource: Resource, spans: &[Box<Span>], unix: impl Fn(u64)
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct ResourceSpans<'a> {
-        resource: Resource,
+        resource: Resource<'a>,
         scope_spans: [ScopeSpans<'a>; 1],
     }
     #[derive(Serialize)]
@@ -80,16 +81,16 @@ pub(super) fn traces(resource: Resource, spans: &[Box<Span>], unix: impl Fn(u64)
 }
 
 /// The body of a request to `/v1/metrics`.
-pub(super) fn metrics<M: Serialize>(resource: Resource, metrics: Vec<M>) -> impl Serialize {
+pub(super) fn metrics<M: Serialize>(resource: Resource<'_>, metrics: Vec<M>) -> impl Serialize {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Metrics<M> {
-        resource_metrics: [ResourceMetrics<M>; 1],
+    struct Metrics<'a, M> {
+        resource_metrics: [ResourceMetrics<'a, M>; 1],
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct ResourceMetrics<M> {
-        resource: Resource,
+    struct ResourceMetrics<'a, M> {
+        resource: Resource<'a>,
         scope_metrics: [ScopeMetrics<M>; 1],
     }
     #[derive(Serialize)]

@@ -18,6 +18,7 @@ use crate::queue::Notes;
 pub struct CallContext<'a> {
     pub(crate) tool: &'a str,
     pub(crate) replica: u16,
+    pub(crate) principal: &'a str,
 }
 
 impl CallContext<'_> {
@@ -29,6 +30,11 @@ impl CallContext<'_> {
     /// The replica that it runs on.
     pub fn replica(&self) -> u16 {
         self.replica
+    }
+
+    /// Who calls: see [`JobContext::principal`].
+    pub fn principal(&self) -> Option<&str> {
+        named(self.principal)
     }
 }
 
@@ -49,6 +55,12 @@ impl JobContext {
     /// The replica that it runs on.
     pub fn replica(&self) -> u16 {
         self.replica
+    }
+
+    /// Who calls: the principal of the request's token, as the file of tokens has it, or `jwt:` and `sub` of a signed one. None where
+    /// the server asks nobody for a token.
+    pub fn principal(&self) -> Option<&str> {
+        named(&self.caller.principal)
     }
 
     /// Time left until the call is given up.
@@ -114,6 +126,10 @@ impl JobContext {
     pub fn cancellation(&self) -> &Cancellation {
         &self.cancellation
     }
+}
+
+fn named(principal: &str) -> Option<&str> {
+    Some(principal).filter(|name| !name.is_empty())
 }
 
 /// Whether a call's answer is still wanted.

@@ -114,6 +114,9 @@ pub enum RegistryError {
     /// A schema doesn't describe an object.
     #[error("the input or output schema of tool {0:?} is not of \"type\": \"object\": use a struct or a map")]
     NoObject(String),
+    /// Calls of a tool that is not queued can't become tasks.
+    #[error("calls of tool {0:?} can't become tasks: it is no queued tool")]
+    NotQueued(String),
     /// An `x-mcp-header` in the schema is no good.
     #[error("the input schema of tool {tool:?} can't be served: {why}")]
     BadHeader {
@@ -124,7 +127,8 @@ pub enum RegistryError {
     },
 }
 
-/// What a server offers: tools, resources, prompts, each in the order in which they were added.
+/// What a server offers: tools, resources, prompts, each in the order in which they were added. Once the server has started it
+/// does not change any more.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     pub(crate) offers: Offers,
@@ -151,7 +155,8 @@ impl Registry {
     /// Adds a tool whose arguments are of a type.
     ///
     /// # Errors
-    /// Where the name is no good or taken, or the arguments or a [`Json`](super::Json) result are no object.
+    /// Where the name is no good or taken, the arguments or a [`Json`](super::Json) result are no object, or calls of a tool
+    /// that is not queued are to become tasks.
     pub fn tool(self, tool: Tool) -> Result<Self, RegistryError> {
         self.add(tool.spec, tool.execution)
     }
@@ -191,6 +196,9 @@ impl Registry {
         }
         if self.by_name.contains_key(&name) {
             return Err(RegistryError::Taken(name));
+        }
+        if spec.task != TaskSupport::Never && !matches!(execution, Execution::Queued(_)) {
+            return Err(RegistryError::NotQueued(name));
         }
         let mirrored =
             mirrored(&spec.input_schema).map_err(|why| RegistryError::BadHeader { tool: name.clone(), why })?;
@@ -249,7 +257,9 @@ mod tests {
         let list = Tool::inline("y", "", |_: NoArguments| Json(vec![1]));
         assert_eq!(registry.clone().tool(list).expect_err("refused"), RegistryError::NoObject("y".to_string()));
         let text = Tool::inline("y", "", |text: String| text);
-        assert_eq!(registry.tool(text).expect_err("refused"), RegistryError::NoObject("y".to_string()));
+        assert_eq!(registry.clone().tool(text).expect_err("refused"), RegistryError::NoObject("y".to_string()));
+        let task = Tool::inline("y", "", |_: NoArguments| "").as_task(TaskSupport::Required);
+        assert_eq!(registry.tool(task).expect_err("refused"), RegistryError::NotQueued("y".to_string()));
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl<'a> ToolResult<'a> {
         Self { content: Pieces::Many(content), structured: None, is_error: false, ask: None }
     }
 
-    /// More must be known first. Only for queued tools, and for clients of 2026-07-28 or later.
+    /// More must be known first, of a client that says that it can answer; in sessions of the older era it is asked by requests on
+    /// the stream of its call. Only for queued tools.
     pub fn ask(ask: Ask) -> Self {
         Self { ask: Some(Box::new(ask)), ..Self::pieces(Vec::new()) }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use erlmcp_server::tools::{Arguments, CallContext, JobContext, NoArguments, Tool, ToolResult, ToolSpec};
 use erlmcp_server::{EntryConfig, Limits, Registry, Server, ServerConfig, Share, new_token};
 
 use serde_json::json;
@@ -269,4 +270,40 @@ fn what_a_principal_began_is_its_own() {
     let late = Client::connect(guarded.address).ask(with(&append(&texts, "a", "x"), &alice));
     assert_eq!(late.json()["result"]["_meta"]["io.erlmcp/operation"]["replayed"], true);
     stop(guarded.server);
+}
+
+#[test]
+fn tools_know_who_calls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = folder.path().join("tokens");
+    let ((alice, first), (bob, second)) = (new_token("alice", &[], None), new_token("bob", &[], None));
+    std::fs::write(&tokens, format!("{first}\n{second}\n")).expect("written");
+    let start = |tokens| {
+        let spec = ToolSpec::new("in_place", "Who calls?", json!({"type": "object"}));
+        let registry = Registry::new().inline(spec, in_place).expect("a good tool");
+        let registry = registry.tool(Tool::queued("queued", "Who calls?", queued)).expect("a good tool");
+        let entry = EntryConfig { tokens, ..EntryConfig::default() };
+        start_with(ServerConfig { entry, registry, shards: 1, ..ServerConfig::default() })
+    };
+    let said = |address, tool: &str, token: &str| {
+        let answer = Client::connect(address).ask(with(&Texts(address).call(tool, "{}"), token)).json();
+        answer["result"]["content"][0]["text"].as_str().expect("a text").to_string()
+    };
+    let (guarded, address) = start(Some(tokens));
+    let (open, open_address) = start(None);
+    for tool in ["in_place", "queued"] {
+        assert_eq!(said(address, tool, &bearer(&alice)), "alice", "{tool}");
+        assert_eq!(said(address, tool, &bearer(&bob)), "bob", "{tool}");
+        assert_eq!(said(open_address, tool, ""), "nobody", "{tool}");
+    }
+    stop(guarded);
+    stop(open);
+}
+
+fn in_place<'a>(context: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
+    ToolResult::text(context.principal().unwrap_or("nobody").to_string())
+}
+
+async fn queued(context: JobContext, _: NoArguments) -> String {
+    context.principal().unwrap_or("nobody").to_string()
 }

@@ -1,8 +1,12 @@
 //! The examples, run and called as their users would.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use erlmcp_server::Server;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::asker::{Asker, text};
@@ -112,4 +116,62 @@ fn notes_are_read_and_watched() {
     let resource = &prompt["result"]["messages"][1]["content"]["resource"];
     assert_eq!(resource["text"], "Measure first.", "{prompt}");
     stop(server);
+}
+
+/// An example as a process of its own, which ends with the test.
+struct Process(Child);
+
+impl Process {
+    /// Starts it on a free port; where it listens.
+    fn start(example: &str, folder: &Path) -> (Self, SocketAddr) {
+        // Cargo builds the examples with the tests, but not where it is told `--test it`.
+        let program = std::env::current_exe().expect("a path").with_file_name("../examples").join(example);
+        let mut command = Command::new(program);
+        // A cluster's control socket is there.
+        command.arg("127.0.0.1:0").env("XDG_RUNTIME_DIR", folder).stdin(Stdio::null()).stdout(Stdio::piped());
+        let started = command.spawn();
+        let child = started.unwrap_or_else(|error| panic!("{error}: cargo build -p erlmcp-server --example {example}"));
+        let mut process = Self(child);
+        let mut line = String::new();
+        BufReader::new(process.0.stdout.take().expect("a pipe")).read_line(&mut line).expect("it says where it is");
+        let address = line.trim().strip_prefix("listening on ").and_then(|address| address.parse().ok());
+        (process, address.unwrap_or_else(|| panic!("no address: {line:?}")))
+    }
+
+    fn ends_in_order(mut self) {
+        kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it is ours");
+        let mut ended = None;
+        eventually("it ends", || {
+            ended = self.0.try_wait().expect("it is ours");
+            ended.is_some()
+        });
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, as it should.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn hello_ends_when_it_is_told_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hello, address) = Process::start("hello", folder.path());
+    let mut asker = Asker::connect(address, json!({}));
+    assert_eq!(text(&asker.call("sum", &json!({"arguments": {"a": 40, "b": 2}}))), "42");
+    hello.ends_in_order();
+}
+
+#[test]
+fn a_cluster_is_one_program_in_three_modes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cluster, address) = Process::start("cluster", folder.path());
+    let mut asker = Asker::connect(address, json!({}));
+    let said = asker.call("whereabouts", &json!({"arguments": {}}));
+    assert!(["replica 1", "replica 2"].contains(&text(&said)), "{said}");
+    cluster.ends_in_order();
 }

@@ -7,12 +7,12 @@ use crate::client::{Client, Texts, start, start_with, stop};
 
 #[test]
 fn every_method_is_answered() {
-    let info = ServerInfo { instructions: Some("Call echo.".to_string()), ..ServerInfo::default() };
+    let info = ServerInfo { instructions: Some("Call echo.".to_string()), ..ServerInfo::new("sample", "7") };
     let registry = erlmcp_server::Registry::builtin();
     let (server, address) = start_with(ServerConfig { info, registry, ..ServerConfig::default() });
     let (mut client, texts) = (Client::connect(address), Texts(address));
     let about =
-        json!({"io.modelcontextprotocol/serverInfo": {"name": "erlmcp-server", "version": env!("CARGO_PKG_VERSION")}});
+        json!({"io.modelcontextprotocol/serverInfo": {"name": "sample", "version": "7"}});
 
     let discover = client.ask(texts.request("server/discover", ""));
     assert_eq!((discover.status, discover.field("Content-Type").as_deref()), (200, Some("application/json")));

@@ -84,7 +84,7 @@ fn initialize_negotiates_a_version_and_opens_a_session() {
         let answer = client.ask(texts.post("", &initialize(asked)));
         let result = &answer.json()["result"];
         assert_eq!((answer.status, &result["protocolVersion"]), (200, &json!(spoken)), "{asked}");
-        assert_eq!(result["serverInfo"]["name"], "erlmcp-server");
+        assert_eq!(result["serverInfo"]["name"], "mcp-server");
         assert_eq!(result["capabilities"]["tools"], json!({"listChanged": true}));
         for absent in ["resultType", "_meta", "ttlMs", "cacheScope"] {
             assert_eq!(result.get(absent), None, "{absent}");

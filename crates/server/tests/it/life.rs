@@ -1,6 +1,7 @@
 //! Start, spread, drain.
 
 use std::net::TcpStream;
+use std::path::Path;
 
 use erlmcp_server::{Limits, Registry, Server, ServerConfig, ServerError, bind};
 
@@ -80,6 +81,32 @@ fn a_drain_cuts_what_does_not_end() {
     server.drain();
     assert_eq!(server.join().cut, 1);
     assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn a_server_begins_and_ends_in_async_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let listen = |store: &Path| {
+        let config = ServerConfig { store: Some(store.into()), ..ServerConfig::of(Registry::builtin()) };
+        Server::listen("127.0.0.1:0".parse().expect("an address"), config)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let refused = listen(Path::new("/nowhere/at/all/operations.db")).expect_err("there is no such folder");
+        assert!(matches!(refused, ServerError::Store(_)), "{refused}");
+        let server = listen(&folder.path().join("operations.db")).expect("it starts");
+        let address = server.addresses()[0];
+        assert_eq!(Client::connect(address).ask(Texts(address).echo("hi")).status, 200);
+        server.drain();
+        assert_eq!(server.join().cut, 0);
+    });
+}
+
+#[test]
+fn a_server_that_is_dropped_goes_on() {
+    let (server, address) = start(Limits::default());
+    drop(server);
+    assert_eq!(Client::connect(address).ask(Texts(address).call("work", "{\"ms\":1}")).status, 200);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use erlmcp_server::{Registry, Server, ServerConfig, TelemetryConfig};
+use erlmcp_server::{Registry, Server, ServerConfig, ServerInfo, TelemetryConfig};
 use serde_json::{Value, json};
 
 use crate::client::{Client, eventually, start_with, stop};
@@ -13,7 +13,8 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 fn traced(otlp: String, sample: f64) -> (Server, SocketAddr) {
     let telemetry = TelemetryConfig { otlp: Some(otlp), sample };
     let (registry, allowed_hosts) = (Registry::builtin(), vec!["localhost".to_string()]);
-    start_with(ServerConfig { registry, allowed_hosts, shards: 1, telemetry, ..ServerConfig::default() })
+    let info = ServerInfo::new("erlmcp-server", "7");
+    start_with(ServerConfig { info, registry, allowed_hosts, shards: 1, telemetry, ..ServerConfig::default() })
 }
 
 /// A client's trace, which it samples or not.

@@ -13,9 +13,9 @@ fn an_answer_is_these_bytes() {
     stage.send(&peer, echo("hi"));
     assert_eq!(
         peer.received(),
-        "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:16:40 GMT\r\nContent-Type: application/json\r\nContent-Length: 189\r\n\r\n\
+        "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:16:40 GMT\r\nContent-Type: application/json\r\nContent-Length: 186\r\n\r\n\
          {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"resultType\":\"complete\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}],\"_meta\":{\
-         \"io.modelcontextprotocol/serverInfo\":{\"name\":\"erlmcp-server\",\"version\":\"0.1.0\"}}}}"
+         \"io.modelcontextprotocol/serverInfo\":{\"name\":\"mcp-server\",\"version\":\"0.1.0\"}}}}"
     );
     assert!(!peer.is_closed() && !peer.is_finished());
 }
