@@ -1,12 +1,14 @@
 //! Faults by `erlmcp chaos`: seen, healed, and gone whatever is killed.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{Cluster, is_alive, signal, until};
 use crate::finished::{Finished, Started, erlmcp};
+use crate::lacking::lacking;
 
 /// `chaos` against a cluster, with this list of faults.
 pub(super) fn chaos(folder: &std::path::Path, target: &str, faults: &str) -> Started {
@@ -171,40 +173,43 @@ fn a_fault_ends_with_the_watchdog_that_is_killed() {
     assert_eq!(finished.verdict("cooldown.leftovers_count"), "pass");
 }
 
-/// What nftables has of that process's tables; None where it may not be asked.
-#[allow(clippy::print_stderr, reason = "a test that shows nothing has to say so")]
-pub(super) fn tables(pid: u32) -> Option<Vec<String>> {
-    let listed = std::process::Command::new("nft").args(["list", "tables"]).output();
-    match listed {
-        Ok(listed) if listed.status.success() => {
-            let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-            Some(text.lines().filter(|line| line.contains(&format!("erlmcp_{pid}_"))).map(String::from).collect())
-        }
-        _ => {
-            eprintln!("SKIPPED: nftables is not available here");
-            None
-        }
-    }
+fn nft(words: &str) -> Result<String, String> {
+    let asked = std::process::Command::new("nft").arg(words).output().map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if asked.status.success() { Ok(text(&asked.stdout)) } else { Err(text(&asked.stderr)) }
+}
+
+/// Whether packets can be dropped here: by a table that goes with its owner, as a run makes it.
+pub(super) fn can_drop_packets() -> bool {
+    static TRIED: OnceLock<Result<String, String>> = OnceLock::new();
+    let table = format!("add table ip erlmcp_trial_{} {{ flags owner; }}", std::process::id());
+    let tried = TRIED.get_or_init(|| nft(&table));
+    tried.as_ref().map_err(|why| lacking("nft", why.trim())).is_ok()
+}
+
+/// What nftables has of that process's tables.
+fn tables(pid: u32) -> Vec<String> {
+    let text = nft("list tables").expect("it made one");
+    text.lines().filter(|line| line.contains(&format!("erlmcp_{pid}_"))).map(String::from).collect()
 }
 
 #[test]
 fn packets_flow_again_when_run_and_watchdog_are_killed_together() {
     let folder = tempfile::tempdir().expect("a folder");
-    if tables(0).is_none() {
+    if !can_drop_packets() {
         return;
     }
     let cluster = Cluster::start(folder.path(), 3);
     let list = "[[fault]]\nkind = \"loss\"\nat = \"0s\"\nreplicas = [2]\nhold = \"300s\"\n";
     let run = chaos(folder.path(), &format!("http://{}", cluster.shared), list);
-    let is_in_force =
-        || helpers(run.pid(), "watchdog").len() == 1 && tables(run.pid()).is_some_and(|all| !all.is_empty());
+    let is_in_force = || helpers(run.pid(), "watchdog").len() == 1 && !tables(run.pid()).is_empty();
     until("the fault is in force", is_in_force);
     let watchdogs = helpers(run.pid(), "watchdog");
     // So that it cannot do anything about the death of the watchdog.
     signal(run.pid(), Signal::STOP);
     signal(watchdogs[0], Signal::KILL);
     signal(run.pid(), Signal::KILL);
-    until("the kernel has removed the table", || tables(run.pid()).is_some_and(|all| all.is_empty()));
+    until("the kernel has removed the table", || tables(run.pid()).is_empty());
     assert_eq!(run.end().code, -1);
 }
 

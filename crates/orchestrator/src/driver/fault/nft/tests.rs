@@ -6,17 +6,13 @@ use rustix::process::Signal;
 use super::super::probe::{Seen, connect};
 use super::super::process::Process;
 use super::*;
+use crate::lacking::lacking;
 
 const SOON: Duration = Duration::from_secs(10);
 
 /// The command where it may be used; else the test says why it does nothing.
-#[allow(clippy::print_stderr, reason = "a test that shows nothing has to say so")]
 pub(in crate::driver) async fn nft() -> Option<Nft> {
-    let found = Nft::find().await;
-    if let Err(why) = &found {
-        eprintln!("skipped: packets cannot be dropped here: {why}");
-    }
-    found.ok()
+    Nft::find().await.map_err(|why| lacking("nft", &why)).ok()
 }
 
 fn listen(last: u8) -> (TcpListener, SocketAddr) {
