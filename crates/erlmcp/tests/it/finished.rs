@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::descriptors::descriptors;
+
 /// No run of these tests takes so long; one that does hangs.
 const AT_MOST: Duration = Duration::from_secs(600);
 
@@ -51,6 +53,7 @@ pub(crate) fn erlmcp_with_descriptors(limit: u32, arguments: &[&str]) -> Started
 }
 
 fn start(command: &mut Command) -> Started {
+    descriptors();
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| std::fs::File::create(folder.path().join(name)).expect("a file");
     let child = command
