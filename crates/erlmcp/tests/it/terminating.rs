@@ -16,7 +16,8 @@ const CALLS: u64 = 10_000;
 const DESCRIPTORS_APART: u64 = 1_000;
 /// Half of the calls run at once; the others wait for a worker meanwhile.
 const WORKERS: u64 = CALLS / 2;
-const WORK_MS: u64 = 1_500;
+/// So long that none is over before the last one is sent, also on a slow machine, and both rounds within the drain's time.
+const WORK_MS: u64 = 10_000;
 /// Nothing here takes so long, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -36,9 +37,9 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-fn work(address: SocketAddr, id: u64) -> String {
+fn work(address: SocketAddr, id: u64, ms: u64) -> String {
     let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
-    "name": "work", "arguments": {"ms": WORK_MS}, "_meta": {
+    "name": "work", "arguments": {"ms": ms}, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
     }}})
@@ -80,13 +81,14 @@ fn in_flight(address: SocketAddr) -> u64 {
     of("worker_pool", "active") + of("queue", "depth")
 }
 
-/// So many calls are sent, or as many as can be, `end` ends who serves them, and each of them is answered once.
-pub(crate) fn outlived(address: SocketAddr, calls: u64, end: impl FnOnce()) {
+/// So many calls of so many milliseconds are sent, or as many as can be, `end` ends who serves them, and each of them is
+/// answered once.
+pub(crate) fn outlived(address: SocketAddr, calls: u64, ms: u64, end: impl FnOnce()) {
     let calls = possible(calls);
     let mut clients: Vec<BufReader<TcpStream>> =
         (0..calls).map(|_| BufReader::with_capacity(1_024, connect(address))).collect();
     for (id, client) in (1..).zip(&mut clients) {
-        client.get_mut().write_all(work(address, id).as_bytes()).expect("it is open");
+        client.get_mut().write_all(work(address, id, ms).as_bytes()).expect("it is open");
     }
     // A cluster's page is as old as its replicas' last words.
     let began = Instant::now();
@@ -114,7 +116,7 @@ fn ten_thousand_calls_in_flight_outlive_the_word_to_end() {
     let serving = erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], &limits[..]].concat());
     let address = serving.says("listening on ").parse().expect("an address");
     let pid = Pid::from_raw(serving.pid() as i32).expect("a process has a number");
-    outlived(address, CALLS, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
+    outlived(address, CALLS, WORK_MS, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
     let finished = serving.end();
     assert_eq!(finished.code, 0, "{}", finished.said());
 }
