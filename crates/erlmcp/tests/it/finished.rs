@@ -1,5 +1,6 @@
 //! The binary, run to its end as a user would, and what it left behind.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,11 +53,18 @@ pub(crate) fn erlmcp_with_descriptors(limit: u32, arguments: &[&str]) -> Started
     start(Command::new("sh").arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
 }
 
+/// Without the ERLMCP_* of whoever runs the tests: each would be a flag. What the test itself says stays.
+pub(crate) fn unconfigured(command: &mut Command) -> &mut Command {
+    let said: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_os_string()).collect();
+    let is_flag = |name: &OsString| name.as_encoded_bytes().starts_with(b"ERLMCP_") && !said.contains(name);
+    std::env::vars_os().map(|(name, _)| name).filter(is_flag).fold(command, |command, name| command.env_remove(name))
+}
+
 fn start(command: &mut Command) -> Started {
     descriptors();
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| std::fs::File::create(folder.path().join(name)).expect("a file");
-    let child = command
+    let child = unconfigured(command)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(file("stdout"))

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
-use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors};
+use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors, unconfigured};
 use crate::targets::{Target, Vice};
 
 fn refused(finished: &Finished, code: i32, words: &[&str]) {
@@ -140,7 +140,7 @@ fn what_cannot_be_written_is_told_unless_nobody_reads_it() {
     let with = |words: &[&str], output: Stdio| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
         command.args(words).stdout(output).stderr(Stdio::piped());
-        let child = command.spawn().expect("the binary starts");
+        let child = unconfigured(&mut command).spawn().expect("the binary starts");
         child.wait_with_output().expect("it ends")
     };
     for words in [&["completions", "bash"][..], &["config", "--print", "stress"], &["doctor", "-c", "10"], &["--help"]]

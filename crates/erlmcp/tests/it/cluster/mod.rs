@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::finished::unconfigured;
+
 /// Nothing here takes so long, however busy the machine is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -129,7 +131,7 @@ impl Drop for Cluster {
 fn command(control: &Path, listen: &str, replicas: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
     command.args(["cluster", "--tied", "--listen", listen, "--replicas", &replicas.to_string(), "--control"]);
-    command.arg(control).stdin(Stdio::null());
+    unconfigured(command.arg(control).stdin(Stdio::null()));
     command
 }
 
