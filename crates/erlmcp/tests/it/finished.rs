@@ -15,8 +15,19 @@ const AT_MOST: Duration = Duration::from_secs(600);
 
 /// `erlmcp` with these arguments, in an empty folder of its own.
 pub(crate) struct Started {
-    child: Child,
+    child: Running,
     folder: TempDir,
+}
+
+/// A process that does not outlive its test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, as it should.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What became of it.
@@ -71,12 +82,12 @@ fn start(command: &mut Command) -> Started {
         .stderr(file("stderr"))
         .spawn()
         .expect("the binary starts");
-    Started { child, folder }
+    Started { child: Running(child), folder }
 }
 
 impl Started {
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Waits until standard output has this text; the rest of its line.
@@ -109,13 +120,10 @@ impl Started {
     pub(crate) fn end(mut self) -> Finished {
         let began = Instant::now();
         let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+            if let Some(status) = self.child.0.try_wait().expect("a child can be waited for") {
                 break status;
             }
-            if began.elapsed() > AT_MOST {
-                let _ = self.child.kill();
-                panic!("did not end within {AT_MOST:?}:\n{}", self.output());
-            }
+            assert!(began.elapsed() <= AT_MOST, "did not end within {AT_MOST:?}:\n{}", self.output());
             std::thread::sleep(Duration::from_millis(20));
         };
         let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();

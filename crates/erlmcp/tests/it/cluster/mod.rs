@@ -25,6 +25,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -53,12 +54,21 @@ impl Cluster {
         let control = folder.join("control.sock");
         let mut command = command(&control, "127.0.0.1:0", replicas);
         let mut child = command.args(more).stdout(Stdio::piped()).spawn().expect("the binary was built");
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
-        said.read_line(&mut line).expect("it speaks");
+        let said = child.stdout.take().expect("it is piped");
+        let mut cluster = Self { child, control, shared: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let (sender, first) = mpsc::sync_channel(1);
+        std::thread::spawn(move || sender.send(BufReader::new(said).lines().next()));
+        let line = first.recv_timeout(PATIENCE).expect("it speaks").expect("a line").expect("a text");
         let shared = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("it says {line:?}"));
-        let shared = shared.trim().parse().expect("an address");
-        Self { child, control, shared }
+        cluster.shared = shared.trim().parse().expect("an address");
+        cluster
+    }
+
+    fn connected(&self) -> UnixStream {
+        let stream = UnixStream::connect(&self.control).expect("the control socket answers");
+        // Some answers come only after a drain.
+        stream.set_read_timeout(Some(2 * PATIENCE)).expect("a timeout");
+        stream
     }
 
     fn own(&self, replica: u8) -> SocketAddr {
@@ -66,7 +76,7 @@ impl Cluster {
     }
 
     fn ask(&self, request: Value) -> Value {
-        let mut stream = UnixStream::connect(&self.control).expect("the control socket answers");
+        let mut stream = self.connected();
         writeln!(stream, "{request}").expect("it reads");
         next(&mut BufReader::new(stream))
     }
@@ -99,8 +109,7 @@ impl Cluster {
     }
 
     pub(super) fn watch(&self) -> Events {
-        let mut stream = UnixStream::connect(&self.control).expect("the control socket answers");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut stream = self.connected();
         writeln!(stream, "{}", json!({"op": "watch"})).expect("it reads");
         let mut lines = BufReader::new(stream);
         assert_eq!(next(&mut lines), json!({"ok": true}));
