@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::OnceLock;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Cluster, is_alive, signal, until};
 use crate::finished::{Finished, Started, erlmcp};
@@ -26,6 +26,17 @@ pub(super) fn faults(finished: &Finished) -> Vec<Value> {
     let faults: std::collections::BTreeMap<u64, Value> =
         rows.filter(|row| row["row"] == "fault").map(|row| (row["id"].as_u64().expect("a number"), row)).collect();
     faults.into_values().collect()
+}
+
+/// What each of these has found out. Where the load is not steady on a busy machine some are not made, and that is said.
+pub(crate) fn details<const N: usize>(rows: [&Value; N]) -> [Option<&Map<String, Value>>; N] {
+    let is_unsteady = |note: &str| note.starts_with("not injected: the load was not steady for ");
+    let details = rows.map(|row| {
+        assert!(row["detail"].is_object() || row["note"].as_str().is_some_and(is_unsteady), "{row}");
+        row["detail"].as_object()
+    });
+    assert!(details.iter().any(Option::is_some), "none of them was made: {rows:?}");
+    details
 }
 
 /// Processes whose command line has this word.
@@ -121,16 +132,12 @@ fn a_rolling_restart_loses_nothing_a_herd_comes_back_and_the_slow_are_borne() {
     let fates = report["faults"][0]["fates"].as_object().expect("counts").clone();
     let lost = ["refused", "reset", "unsent_connection"].into_iter().filter(|fate| fates.contains_key(*fate)).count();
     assert_eq!(lost, 0, "{fates:?}");
-    // Where the load is not steady on a busy machine there are no others, and that is said.
-    let detail = |row: &Value| {
-        assert!(row["detail"].is_object() || row["note"].is_string(), "{row}");
-        row["detail"].as_object().cloned()
-    };
-    if let Some(detail) = detail(herd) {
+    let [herd_detail, slow_detail] = details([herd, slow]);
+    if let Some(detail) = herd_detail {
         assert!(detail["reconnected_count"].as_f64() >= Some(30.0), "{herd}");
         assert_eq!(detail["served_again_count"], detail["reconnected_count"], "{herd}");
     }
-    if let Some(detail) = detail(slow) {
+    if let Some(detail) = slow_detail {
         assert_eq!(
             (detail["slow_connections_count"].as_f64(), detail["cut_by_the_target_count"].as_f64()),
             (Some(20.0), Some(0.0))

@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+pub(crate) use chaos::details;
+
 use crate::finished::unconfigured;
 
 /// Nothing here takes so long, however busy the machine is.
