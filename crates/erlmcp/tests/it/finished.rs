@@ -60,7 +60,12 @@ pub(crate) fn erlmcp_named(arguments: &[&str]) -> Started {
 
 /// The same with a hard limit of descriptors.
 pub(crate) fn erlmcp_with_descriptors(limit: u32, arguments: &[&str]) -> Started {
-    let script = format!("ulimit -Sn {limit} && ulimit -Hn {limit} && exec \"$0\" \"$@\"");
+    erlmcp_after(&format!("ulimit -Sn {limit} && ulimit -Hn {limit}"), arguments)
+}
+
+/// The same in a shell that has done this before.
+pub(crate) fn erlmcp_after(words: &str, arguments: &[&str]) -> Started {
+    let script = format!("{words} && exec \"$0\" \"$@\"");
     start(Command::new("sh").arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
 }
 
