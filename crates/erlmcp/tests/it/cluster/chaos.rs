@@ -160,8 +160,16 @@ fn a_fault_ends_with_the_run_that_is_killed() {
     signal(run.pid(), Signal::KILL);
     until("it is undone", || descriptors(pid) == before);
     until("the watchdog ends", || !is_alive(watchdogs[0]));
-    assert_eq!(run.end().code, -1, "it was killed");
+    let finished = run.end();
+    assert_eq!(finished.code, -1, "it was killed");
     assert_eq!(cluster.pid(2), pid, "nothing else happened to it");
+    // What it has left behind is a record all the same.
+    let left = finished.results().display().to_string();
+    let report = erlmcp(&["report", &left, "--format", "json"]).end();
+    let found: Value = serde_json::from_str(&report.output).unwrap_or_else(|_| panic!("{}", report.said()));
+    assert_eq!((report.code, &found["finish"]), (0, &"unfinished".into()), "{}", report.errors);
+    let audit = erlmcp(&["audit", &left]).end();
+    assert!([0, 3].contains(&audit.code) && audit.errors.is_empty(), "{}", audit.said());
 }
 
 #[test]
