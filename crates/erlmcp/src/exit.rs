@@ -21,7 +21,7 @@ pub(crate) const MEANINGS: [(u8, &str); 7] = [
     (INCONCLUSIVE, "inconclusive: nothing failed, and something that was judged shows nothing"),
     (STOPS, "`doctor`: something would stop a run here"),
     (99, "a check failed; `compare`: a condition of --fail-if is met"),
-    (INTERRUPTED, "interrupted: ended in order by Ctrl-C or SIGTERM, or at once by a second one"),
+    (INTERRUPTED, "interrupted: ended in order by Ctrl-C, SIGTERM or SIGHUP, or at once by a second one"),
 ];
 
 pub(crate) fn code(code: u8) -> ExitCode {

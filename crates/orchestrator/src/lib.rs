@@ -23,6 +23,9 @@ mod folder;
 mod hands;
 mod health;
 mod host;
+#[cfg(test)]
+#[path = "../../erlmcp/tests/it/lacking.rs"]
+mod lacking;
 mod machine;
 mod observe;
 mod phase;

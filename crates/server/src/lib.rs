@@ -56,6 +56,9 @@ pub mod fuzzing;
 mod fuzzing;
 #[doc(hidden)]
 pub mod hot;
+#[cfg(test)]
+#[path = "../../erlmcp/tests/it/lacking.rs"]
+mod lacking;
 mod limits;
 mod metrics;
 pub mod operations;

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::finished::erlmcp;
+use crate::finished::{erlmcp, erlmcp_after};
 use crate::targets::{Target, Vice};
 
 fn signal(pid: u32, signal: Signal) {
@@ -40,6 +40,28 @@ fn ctrl_c_ends_in_order_with_a_report() {
         let text = fs::read_to_string(finished.results().join(file)).unwrap_or_default();
         assert!(!text.is_empty(), "{file} is there");
     }
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it_in_order_unless_that_is_not_to_be_heard() {
+    let target = Target::start(Vice::None);
+    let url = target.url();
+    let load = |time| ["stress", &url, "-c", "40", "-d", time, "-r", "200", "--tool", "echo", "--warmup", "2s"];
+    let run = erlmcp(&load("60s"));
+    run.says("[5s] Latency");
+    signal(run.pid(), Signal::HUP);
+    // The shell tells of it, and the kernel as well.
+    run.says("PHASE 6");
+    signal(run.pid(), Signal::HUP);
+    let finished = run.end();
+    assert_eq!(finished.code, 105, "{}", finished.said());
+    assert_eq!(finished.report()["finish"], "interrupted");
+    let run = erlmcp_after("trap '' HUP", &load("8s"));
+    run.says("[5s] Latency");
+    signal(run.pid(), Signal::HUP);
+    let finished = run.end();
+    assert!([0, 3, 99].contains(&finished.code), "{}", finished.said());
+    assert_eq!(finished.report()["finish"], "completed");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::cluster::details;
 use crate::finished::{Finished, erlmcp};
 use crate::targets::{Target, Vice};
 
@@ -43,15 +44,11 @@ fn clients_come_back_at_once_try_again_within_their_budget_and_are_slow() {
     assert!([0, 3, 99].contains(&finished.code), "{}", finished.said());
     let rows = faults(&finished);
     let [herd, storm, slow] = &rows[..] else { panic!("three faults: {}", finished.said()) };
-    // Where the load is not steady on a busy machine there are none, and that is said.
-    let detail = |row: &Value| {
-        assert!(row["detail"].is_object() || row["note"].is_string(), "{row}");
-        row["detail"].as_object().cloned()
-    };
-    if let Some(detail) = detail(herd) {
+    let [herd_detail, storm_detail, slow_detail] = details([herd, storm, slow]);
+    if let Some(detail) = herd_detail {
         assert_eq!(detail["served_again_count"], detail["reconnected_count"], "{herd}");
     }
-    if let Some(detail) = detail(storm) {
+    if let Some(detail) = storm_detail {
         let count = |name: &str| detail[name].as_f64().unwrap_or_else(|| panic!("no {name}: {storm}"));
         assert!(count("retries_count") >= 10.0, "what was due in the outage failed: {storm}");
         // The few that a quiet client has besides.
@@ -61,7 +58,7 @@ fn clients_come_back_at_once_try_again_within_their_budget_and_are_slow() {
         assert_ne!(finished.verdict("faults.retry_amplification_ratio"), "skipped");
         assert!(finished.output.contains("retry amplification 1."), "{}", finished.output);
     }
-    if let Some(detail) = detail(slow) {
+    if let Some(detail) = slow_detail {
         assert_eq!(detail["slow_connections_count"].as_f64(), Some(10.0), "{slow}");
         assert_eq!(detail["of_them_not_reading_count"].as_f64(), Some(5.0), "{slow}");
         assert!(detail["answers_left_unread_on_count"].as_f64() >= Some(1.0), "{slow}");

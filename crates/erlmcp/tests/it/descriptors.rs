@@ -2,12 +2,24 @@
 //! neither spins nor forgets who is there.
 
 use std::net::TcpStream;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 use crate::finished::erlmcp_with_descriptors;
 use crate::serving::{PATIENCE, Serving, get, is_live, sample};
+
+/// How many this process may have: all tests together, as many as the hard limit says, since the soft one may be for a
+/// shell's needs.
+pub(crate) fn descriptors() -> u64 {
+    static MOST: LazyLock<u64> = LazyLock::new(|| {
+        let limit = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+        getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    });
+    *MOST
+}
 
 /// How often the system has given no descriptor.
 fn starved(stream: &mut TcpStream) -> u64 {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cluster::{Cluster, get, until};
-use crate::finished::erlmcp;
+use crate::finished::{erlmcp, unconfigured};
 
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
@@ -97,7 +97,8 @@ fn typed(command: &str, cluster: &Cluster, folder: &Path) -> String {
 /// What a shell prints that is given this line; $0 is erlmcp and $1 the cluster's control socket.
 fn shell(line: &str, control: &Path) -> String {
     let mut shell = Command::new("sh");
-    shell.args(["-c", line, env!("CARGO_BIN_EXE_erlmcp")]).arg(control);
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_erlmcp")]).arg(control).env("no_proxy", "*");
+    unconfigured(&mut shell);
     String::from_utf8_lossy(&shell.output().expect("there is a shell").stdout).into_owned()
 }
 

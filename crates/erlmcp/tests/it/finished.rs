@@ -1,5 +1,6 @@
 //! The binary, run to its end as a user would, and what it left behind.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,13 +8,26 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::descriptors::descriptors;
+
 /// No run of these tests takes so long; one that does hangs.
 const AT_MOST: Duration = Duration::from_secs(600);
 
 /// `erlmcp` with these arguments, in an empty folder of its own.
 pub(crate) struct Started {
-    child: Child,
+    child: Running,
     folder: TempDir,
+}
+
+/// A process that does not outlive its test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, as it should.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What became of it.
@@ -46,26 +60,39 @@ pub(crate) fn erlmcp_named(arguments: &[&str]) -> Started {
 
 /// The same with a hard limit of descriptors.
 pub(crate) fn erlmcp_with_descriptors(limit: u32, arguments: &[&str]) -> Started {
-    let script = format!("ulimit -Sn {limit} && ulimit -Hn {limit} && exec \"$0\" \"$@\"");
+    erlmcp_after(&format!("ulimit -Sn {limit} && ulimit -Hn {limit}"), arguments)
+}
+
+/// The same in a shell that has done this before.
+pub(crate) fn erlmcp_after(words: &str, arguments: &[&str]) -> Started {
+    let script = format!("{words} && exec \"$0\" \"$@\"");
     start(Command::new("sh").arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
 }
 
+/// Without the ERLMCP_* of whoever runs the tests: each would be a flag. What the test itself says stays.
+pub(crate) fn unconfigured(command: &mut Command) -> &mut Command {
+    let said: Vec<OsString> = command.get_envs().map(|(name, _)| name.to_os_string()).collect();
+    let is_flag = |name: &OsString| name.as_encoded_bytes().starts_with(b"ERLMCP_") && !said.contains(name);
+    std::env::vars_os().map(|(name, _)| name).filter(is_flag).fold(command, |command, name| command.env_remove(name))
+}
+
 fn start(command: &mut Command) -> Started {
+    descriptors();
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| std::fs::File::create(folder.path().join(name)).expect("a file");
-    let child = command
+    let child = unconfigured(command)
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(file("stdout"))
         .stderr(file("stderr"))
         .spawn()
         .expect("the binary starts");
-    Started { child, folder }
+    Started { child: Running(child), folder }
 }
 
 impl Started {
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Waits until standard output has this text; the rest of its line.
@@ -98,13 +125,10 @@ impl Started {
     pub(crate) fn end(mut self) -> Finished {
         let began = Instant::now();
         let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+            if let Some(status) = self.child.0.try_wait().expect("a child can be waited for") {
                 break status;
             }
-            if began.elapsed() > AT_MOST {
-                let _ = self.child.kill();
-                panic!("did not end within {AT_MOST:?}:\n{}", self.output());
-            }
+            assert!(began.elapsed() <= AT_MOST, "did not end within {AT_MOST:?}:\n{}", self.output());
             std::thread::sleep(Duration::from_millis(20));
         };
         let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();

@@ -16,6 +16,7 @@ mod entering;
 mod finished;
 mod foreign;
 mod joining;
+mod lacking;
 mod main_job;
 mod memory;
 mod misuse;

@@ -1,11 +1,11 @@
 //! Bad input and bad luck: one clear sentence that says what to do, before any load.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
-use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors};
+use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors, unconfigured};
 use crate::targets::{Target, Vice};
 
 fn refused(finished: &Finished, code: i32, words: &[&str]) {
@@ -80,7 +80,15 @@ fn too_few_descriptors() {
 
 #[test]
 fn too_little_memory() {
-    refused(&erlmcp(&["stress", "-c", "10m", "-d", "2s"]).end(), 1, &["memory"]);
+    let readings = fs::read_to_string("/proc/meminfo").expect("procfs");
+    let available = readings.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.strip_suffix("kB"));
+    let available_kib: u64 = available.and_then(|number| number.trim().parse().ok()).expect("a number");
+    // Both ends of a connection take 10 KiB: a fifth more than there is, by connections alone.
+    let connections = (available_kib / 10 * 6 / 5).to_string();
+    let finished = erlmcp(&["stress", "-c", &connections, "-d", "2s"]).end();
+    // So much memory may be there that one process could not look after all that it takes to fill it.
+    let word = if finished.errors.contains("descriptors") { "ulimit -Hn" } else { "memory" };
+    refused(&finished, 1, &[word]);
 }
 
 #[test]
@@ -138,7 +146,7 @@ fn what_cannot_be_written_is_told_unless_nobody_reads_it() {
     let with = |words: &[&str], output: Stdio| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
         command.args(words).stdout(output).stderr(Stdio::piped());
-        let child = command.spawn().expect("the binary starts");
+        let child = unconfigured(&mut command).spawn().expect("the binary starts");
         child.wait_with_output().expect("it ends")
     };
     for words in [&["completions", "bash"][..], &["config", "--print", "stress"], &["doctor", "-c", "10"], &["--help"]]

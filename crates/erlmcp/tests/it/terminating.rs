@@ -4,27 +4,31 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::descriptors::descriptors;
 use crate::finished::erlmcp;
+use crate::lacking::lacking;
 
-/// As many as there are descriptors for, in this process and in the server's.
 const CALLS: u64 = 10_000;
 /// What all the rest needs.
 const DESCRIPTORS_APART: u64 = 1_000;
 /// Half of the calls run at once; the others wait for a worker meanwhile.
 const WORKERS: u64 = CALLS / 2;
-const WORK_MS: u64 = 1_500;
+/// So long that none is over before the last one is sent, also on a slow machine, and both rounds within the drain's time.
+const WORK_MS: u64 = 10_000;
 /// Nothing here takes so long, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// How many calls this process can have open.
-fn calls() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    CALLS.min(most.saturating_sub(DESCRIPTORS_APART))
+/// How many of so many calls this process and the server can have open.
+fn possible(calls: u64) -> u64 {
+    let most = descriptors();
+    let possible = calls.min(most.saturating_sub(DESCRIPTORS_APART).max(most / 10));
+    if possible < calls {
+        lacking("descriptors", &format!("a process may have {most}: {possible} calls in flight, not {calls}"));
+    }
+    possible
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -77,12 +81,14 @@ fn in_flight(address: SocketAddr) -> u64 {
     of("worker_pool", "active") + of("queue", "depth")
 }
 
-/// So many calls are sent, `end` ends who serves them, and each of them is answered once.
-pub(crate) fn outlived(address: SocketAddr, calls: u64, end: impl FnOnce()) {
+/// So many calls of so many milliseconds are sent, or as many as can be, `end` ends who serves them, and each of them is
+/// answered once.
+pub(crate) fn outlived(address: SocketAddr, calls: u64, ms: u64, end: impl FnOnce()) {
+    let calls = possible(calls);
     let mut clients: Vec<BufReader<TcpStream>> =
         (0..calls).map(|_| BufReader::with_capacity(1_024, connect(address))).collect();
     for (id, client) in (1..).zip(&mut clients) {
-        client.get_mut().write_all(work(address, id, WORK_MS).as_bytes()).expect("it is open");
+        client.get_mut().write_all(work(address, id, ms).as_bytes()).expect("it is open");
     }
     // A cluster's page is as old as its replicas' last words.
     let began = Instant::now();
@@ -105,14 +111,12 @@ pub(crate) fn outlived(address: SocketAddr, calls: u64, end: impl FnOnce()) {
 
 #[test]
 fn ten_thousand_calls_in_flight_outlive_the_word_to_end() {
-    let calls = calls();
-    assert!(calls >= 2_000, "there are not descriptors enough for thousands of calls: {calls}");
     let (workers, queue) = (WORKERS.to_string(), CALLS.to_string());
     let limits = ["--workers", &workers, "--queue", &queue, "--drain-timeout", "60s"];
     let serving = erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], &limits[..]].concat());
     let address = serving.says("listening on ").parse().expect("an address");
     let pid = Pid::from_raw(serving.pid() as i32).expect("a process has a number");
-    outlived(address, calls, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
+    outlived(address, CALLS, WORK_MS, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
     let finished = serving.end();
     assert_eq!(finished.code, 0, "{}", finished.said());
 }

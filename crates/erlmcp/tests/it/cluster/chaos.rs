@@ -1,12 +1,14 @@
 //! Faults by `erlmcp chaos`: seen, healed, and gone whatever is killed.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Cluster, is_alive, signal, until};
 use crate::finished::{Finished, Started, erlmcp};
+use crate::lacking::lacking;
 
 /// `chaos` against a cluster, with this list of faults.
 pub(super) fn chaos(folder: &std::path::Path, target: &str, faults: &str) -> Started {
@@ -24,6 +26,17 @@ pub(super) fn faults(finished: &Finished) -> Vec<Value> {
     let faults: std::collections::BTreeMap<u64, Value> =
         rows.filter(|row| row["row"] == "fault").map(|row| (row["id"].as_u64().expect("a number"), row)).collect();
     faults.into_values().collect()
+}
+
+/// What each of these has found out. Where the load is not steady on a busy machine some are not made, and that is said.
+pub(crate) fn details<const N: usize>(rows: [&Value; N]) -> [Option<&Map<String, Value>>; N] {
+    let is_unsteady = |note: &str| note.starts_with("not injected: the load was not steady for ");
+    let details = rows.map(|row| {
+        assert!(row["detail"].is_object() || row["note"].as_str().is_some_and(is_unsteady), "{row}");
+        row["detail"].as_object()
+    });
+    assert!(details.iter().any(Option::is_some), "none of them was made: {rows:?}");
+    details
 }
 
 /// Processes whose command line has this word.
@@ -119,16 +132,12 @@ fn a_rolling_restart_loses_nothing_a_herd_comes_back_and_the_slow_are_borne() {
     let fates = report["faults"][0]["fates"].as_object().expect("counts").clone();
     let lost = ["refused", "reset", "unsent_connection"].into_iter().filter(|fate| fates.contains_key(*fate)).count();
     assert_eq!(lost, 0, "{fates:?}");
-    // Where the load is not steady on a busy machine there are no others, and that is said.
-    let detail = |row: &Value| {
-        assert!(row["detail"].is_object() || row["note"].is_string(), "{row}");
-        row["detail"].as_object().cloned()
-    };
-    if let Some(detail) = detail(herd) {
+    let [herd_detail, slow_detail] = details([herd, slow]);
+    if let Some(detail) = herd_detail {
         assert!(detail["reconnected_count"].as_f64() >= Some(30.0), "{herd}");
         assert_eq!(detail["served_again_count"], detail["reconnected_count"], "{herd}");
     }
-    if let Some(detail) = detail(slow) {
+    if let Some(detail) = slow_detail {
         assert_eq!(
             (detail["slow_connections_count"].as_f64(), detail["cut_by_the_target_count"].as_f64()),
             (Some(20.0), Some(0.0))
@@ -151,8 +160,16 @@ fn a_fault_ends_with_the_run_that_is_killed() {
     signal(run.pid(), Signal::KILL);
     until("it is undone", || descriptors(pid) == before);
     until("the watchdog ends", || !is_alive(watchdogs[0]));
-    assert_eq!(run.end().code, -1, "it was killed");
+    let finished = run.end();
+    assert_eq!(finished.code, -1, "it was killed");
     assert_eq!(cluster.pid(2), pid, "nothing else happened to it");
+    // What it has left behind is a record all the same.
+    let left = finished.results().display().to_string();
+    let report = erlmcp(&["report", &left, "--format", "json"]).end();
+    let found: Value = serde_json::from_str(&report.output).unwrap_or_else(|_| panic!("{}", report.said()));
+    assert_eq!((report.code, &found["finish"]), (0, &"unfinished".into()), "{}", report.errors);
+    let audit = erlmcp(&["audit", &left]).end();
+    assert!([0, 3].contains(&audit.code) && audit.errors.is_empty(), "{}", audit.said());
 }
 
 #[test]
@@ -171,40 +188,43 @@ fn a_fault_ends_with_the_watchdog_that_is_killed() {
     assert_eq!(finished.verdict("cooldown.leftovers_count"), "pass");
 }
 
-/// What nftables has of that process's tables; None where it may not be asked.
-#[allow(clippy::print_stderr, reason = "a test that shows nothing has to say so")]
-pub(super) fn tables(pid: u32) -> Option<Vec<String>> {
-    let listed = std::process::Command::new("nft").args(["list", "tables"]).output();
-    match listed {
-        Ok(listed) if listed.status.success() => {
-            let text = String::from_utf8_lossy(&listed.stdout).into_owned();
-            Some(text.lines().filter(|line| line.contains(&format!("erlmcp_{pid}_"))).map(String::from).collect())
-        }
-        _ => {
-            eprintln!("SKIPPED: nftables is not available here");
-            None
-        }
-    }
+fn nft(words: &str) -> Result<String, String> {
+    let asked = std::process::Command::new("nft").arg(words).output().map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if asked.status.success() { Ok(text(&asked.stdout)) } else { Err(text(&asked.stderr)) }
+}
+
+/// Whether packets can be dropped here: by a table that goes with its owner, as a run makes it.
+pub(super) fn can_drop_packets() -> bool {
+    static TRIED: OnceLock<Result<String, String>> = OnceLock::new();
+    let table = format!("add table ip erlmcp_trial_{} {{ flags owner; }}", std::process::id());
+    let tried = TRIED.get_or_init(|| nft(&table));
+    tried.as_ref().map_err(|why| lacking("nft", why.trim())).is_ok()
+}
+
+/// What nftables has of that process's tables.
+fn tables(pid: u32) -> Vec<String> {
+    let text = nft("list tables").expect("it made one");
+    text.lines().filter(|line| line.contains(&format!("erlmcp_{pid}_"))).map(String::from).collect()
 }
 
 #[test]
 fn packets_flow_again_when_run_and_watchdog_are_killed_together() {
     let folder = tempfile::tempdir().expect("a folder");
-    if tables(0).is_none() {
+    if !can_drop_packets() {
         return;
     }
     let cluster = Cluster::start(folder.path(), 3);
     let list = "[[fault]]\nkind = \"loss\"\nat = \"0s\"\nreplicas = [2]\nhold = \"300s\"\n";
     let run = chaos(folder.path(), &format!("http://{}", cluster.shared), list);
-    let is_in_force =
-        || helpers(run.pid(), "watchdog").len() == 1 && tables(run.pid()).is_some_and(|all| !all.is_empty());
+    let is_in_force = || helpers(run.pid(), "watchdog").len() == 1 && !tables(run.pid()).is_empty();
     until("the fault is in force", is_in_force);
     let watchdogs = helpers(run.pid(), "watchdog");
     // So that it cannot do anything about the death of the watchdog.
     signal(run.pid(), Signal::STOP);
     signal(watchdogs[0], Signal::KILL);
     signal(run.pid(), Signal::KILL);
-    until("the kernel has removed the table", || tables(run.pid()).is_some_and(|all| all.is_empty()));
+    until("the kernel has removed the table", || tables(run.pid()).is_empty());
     assert_eq!(run.end().code, -1);
 }
 

@@ -25,10 +25,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+
+pub(crate) use chaos::details;
+
+use crate::finished::unconfigured;
 
 /// Nothing here takes so long, however busy the machine is.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,12 +56,21 @@ impl Cluster {
         let control = folder.join("control.sock");
         let mut command = command(&control, "127.0.0.1:0", replicas);
         let mut child = command.args(more).stdout(Stdio::piped()).spawn().expect("the binary was built");
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().expect("it is piped"));
-        said.read_line(&mut line).expect("it speaks");
+        let said = child.stdout.take().expect("it is piped");
+        let mut cluster = Self { child, control, shared: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let (sender, first) = mpsc::sync_channel(1);
+        std::thread::spawn(move || sender.send(BufReader::new(said).lines().next()));
+        let line = first.recv_timeout(PATIENCE).expect("it speaks").expect("a line").expect("a text");
         let shared = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("it says {line:?}"));
-        let shared = shared.trim().parse().expect("an address");
-        Self { child, control, shared }
+        cluster.shared = shared.trim().parse().expect("an address");
+        cluster
+    }
+
+    fn connected(&self) -> UnixStream {
+        let stream = UnixStream::connect(&self.control).expect("the control socket answers");
+        // Some answers come only after a drain.
+        stream.set_read_timeout(Some(2 * PATIENCE)).expect("a timeout");
+        stream
     }
 
     fn own(&self, replica: u8) -> SocketAddr {
@@ -64,7 +78,7 @@ impl Cluster {
     }
 
     fn ask(&self, request: Value) -> Value {
-        let mut stream = UnixStream::connect(&self.control).expect("the control socket answers");
+        let mut stream = self.connected();
         writeln!(stream, "{request}").expect("it reads");
         next(&mut BufReader::new(stream))
     }
@@ -97,8 +111,7 @@ impl Cluster {
     }
 
     pub(super) fn watch(&self) -> Events {
-        let mut stream = UnixStream::connect(&self.control).expect("the control socket answers");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut stream = self.connected();
         writeln!(stream, "{}", json!({"op": "watch"})).expect("it reads");
         let mut lines = BufReader::new(stream);
         assert_eq!(next(&mut lines), json!({"ok": true}));
@@ -129,7 +142,7 @@ impl Drop for Cluster {
 fn command(control: &Path, listen: &str, replicas: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
     command.args(["cluster", "--tied", "--listen", listen, "--replicas", &replicas.to_string(), "--control"]);
-    command.arg(control).stdin(Stdio::null());
+    unconfigured(command.arg(control).stdin(Stdio::null()));
     command
 }
 

@@ -49,7 +49,9 @@ fn limits_are_found_answered_and_left_behind() {
     };
     assert_eq!((of("limit_body", "refused_status"), of("limit_body", "taken_bytes")), (Some(413.0), Some(1_048_576.0)));
     assert_eq!((of("limit_streams", "refused_status"), of("limit_streams", "taken_count")), (None, Some(4.0)));
-    assert_eq!((of("limit_queue", "refused_status"), of("limit_queue", "taken_count")), (Some(503.0), Some(44.0)));
+    assert_eq!(of("limit_queue", "refused_status"), Some(503.0));
+    // 4 run and 40 wait; one that has ended meanwhile makes room for another.
+    assert!(of("limit_queue", "taken_count") >= Some(44.0), "{found:?}");
     assert_eq!(of("limit_queue", "refused_difference_count"), Some(0.0));
     // A slow machine does not come to the limit in the time that it has for it.
     assert!([None, Some(503.0)].contains(&of("limit_sessions", "refused_status")), "{:?}", found);

@@ -28,14 +28,31 @@ impl SourceFile {
             || parts.last().is_some_and(|name| *name == "tests.rs" || name.ends_with("_tests.rs"))
     }
 
-    /// The text without comments and without an inline test module at its end.
+    /// The text without comments and without the items that are compiled for tests only.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text
-            .lines()
-            .enumerate()
-            .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
-            .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
+        let mut of_tests = None;
+        let lines = self.text.lines().enumerate().filter(move |(_, line)| {
+            if line.trim_start().starts_with("#[cfg(test)]") {
+                of_tests = Some(depth(line));
+            }
+            let is_checked = of_tests.is_none();
+            if of_tests == Some(depth(line)) && ends_item(line) {
+                of_tests = None;
+            }
+            is_checked
+        });
+        lines.map(|(index, line)| (index + 1, line.split("//").next().unwrap_or("")))
     }
+}
+
+fn depth(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// Whether the item at this depth ends here: rustfmt puts its last line where its first one is.
+fn ends_item(line: &str) -> bool {
+    let line = line.trim();
+    !line.starts_with("//") && line.ends_with([';', '}', ','])
 }
 
 pub(crate) fn root() -> PathBuf {

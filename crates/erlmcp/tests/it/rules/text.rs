@@ -81,11 +81,19 @@ fn a_text_in_the_wrong_file_is_found() {
         SourceFile::new("crates/load/src/clock.rs", "fn now() -> Instant {\n    Instant::now()\n}\n"),
         SourceFile::new("crates/report/src/render.rs", "fn show() {\n    println!(\"hello\"); // println!\n}\n"),
         SourceFile::new("crates/report/src/comment.rs", "// Instant::now\n#[cfg(test)]\nmod tests { Instant::now }\n"),
+        SourceFile::new("crates/load/src/near.rs", "#[cfg(test)]\nmod tests;\nfn f(){Instant::now()}\n"),
+        SourceFile::new(
+            "crates/load/src/within.rs",
+            "impl A {\n    #[cfg(test)]\n    fn f() {\n        Instant::now()\n    }\n}\n\
+             #[cfg(test)]\nmod tests {\n    use a::{b, c};\n    Instant::now()\n}\nfn f() { Instant::now() }\n",
+        ),
     ];
     let found = broken(&files);
-    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found.len(), 4, "{found:?}");
     assert!(found[0].starts_with("crates/load/src/pace.rs:2: Instant::now"), "{found:?}");
     assert!(found[1].starts_with("crates/report/src/render.rs:2: println!"), "{found:?}");
+    assert!(found[2].starts_with("crates/load/src/near.rs:3: Instant::now"), "{found:?}");
+    assert!(found[3].starts_with("crates/load/src/within.rs:12: Instant::now"), "{found:?}");
 }
 
 /// Renderers show the one view model; none calls another.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::hostile::{Trick, in_turn, play};
 use super::naming;
+use crate::descriptors::descriptors;
 
 /// What is wrong with a target. Those with a number do it at every n-th `tools/call`.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +67,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn start(vice: Vice) -> Self {
+        descriptors();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -142,7 +144,12 @@ impl Bucket {
 
 async fn accept(listener: TcpListener, shared: Shared) {
     let open = Arc::new(AtomicU64::new(0));
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Other tests give descriptors back.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
         let limit = if let Vice::AcceptsOnly(limit) = shared.vice { limit } else { u64::MAX };
         if open.fetch_add(1, Ordering::SeqCst) >= limit {
             open.fetch_sub(1, Ordering::SeqCst);

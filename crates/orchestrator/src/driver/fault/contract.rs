@@ -72,7 +72,7 @@ pub(in crate::driver) fn bench(control: &Path) -> Bench {
         control: control.to_path_buf(),
         clock: clock(),
         nft: Err("no nft in this test".into()),
-        groups: Groups { cpu: none(), memory: none() },
+        groups: Groups { proc: "/proc".into(), cpu: none(), memory: none() },
         watchdog: Watchdog::new(program_of_tests()),
         front: Default::default(),
         own: None,

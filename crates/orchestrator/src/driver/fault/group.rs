@@ -26,6 +26,8 @@ const HOARDS_MAX: usize = 512;
 /// Which controllers may be used, or why not.
 #[derive(Debug, Clone)]
 pub(in crate::driver) struct Groups {
+    /// Where the kernel tells of mounts and processes.
+    pub(in crate::driver) proc: PathBuf,
     pub(in crate::driver) cpu: Result<(), String>,
     pub(in crate::driver) memory: Result<(), String>,
 }
@@ -33,15 +35,17 @@ pub(in crate::driver) struct Groups {
 impl Groups {
     /// Tries each with a group that nobody is in. What killed runs left behind is removed.
     pub(in crate::driver) fn find() -> Self {
-        Self { cpu: find("cpu"), memory: find("memory") }
+        Self::of(Path::new("/proc"))
+    }
+
+    fn of(proc: &Path) -> Self {
+        Self { proc: proc.to_path_buf(), cpu: find(proc, "cpu"), memory: find(proc, "memory") }
     }
 }
 
-fn find(controller: &str) -> Result<(), String> {
-    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+fn find(proc: &Path, controller: &str) -> Result<(), String> {
     let home =
-        home(&mounts, &own, controller).ok_or_else(|| format!("there is no cgroup v1 {controller} controller"))?;
+        home_of(proc, "self", controller).ok_or_else(|| format!("there is no cgroup v1 {controller} controller"))?;
     sweep(&home);
     let trial = new_group(&home);
     let refused = |error: std::io::Error| format!("the cgroup {} may not be changed: {error}", home.display());
@@ -49,9 +53,9 @@ fn find(controller: &str) -> Result<(), String> {
 }
 
 /// Where a process is now, and goes back to.
-fn home_of(pid: u32, controller: &str) -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/mounts").ok()?;
-    home(&mounts, &fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?, controller)
+fn home_of(proc: &Path, process: &str, controller: &str) -> Option<PathBuf> {
+    let mounts = fs::read_to_string(proc.join("mounts")).ok()?;
+    home(&mounts, &fs::read_to_string(proc.join(process).join("cgroup")).ok()?, controller)
 }
 
 /// The folder of a process's group of a controller.
@@ -108,7 +112,8 @@ async fn enclose(
 ) -> Result<(PathBuf, Ticket), String> {
     let processes = bench.processes(replicas).await?;
     let gone = || "the replica has just ended".to_string();
-    let home = processes.first().and_then(|first| home_of(first.pid, controller)).ok_or_else(gone)?;
+    let first = processes.first().ok_or_else(gone)?;
+    let home = home_of(&bench.groups.proc, &first.pid.to_string(), controller).ok_or_else(gone)?;
     let group = new_group(&home);
     let debt = Debt::Group { group: group.clone(), home };
     let ticket = bench.hold(vec![debt]).await?;
@@ -211,7 +216,88 @@ fn field(file: &Path, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use tempfile::TempDir;
+
+    use super::super::FaultDriver;
+    use super::super::contract::{self, Stage};
     use super::*;
+    use crate::fault::{Fault, Kind};
+
+    /// One hierarchy with both controllers, and what the kernel would tell of it and of these processes.
+    fn hierarchy(pid: u32) -> (TempDir, Groups) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (proc, groups) = (folder.path().join("proc"), folder.path().join("groups"));
+        fs::create_dir_all(&groups).expect("it is ours");
+        for process in ["self", &pid.to_string()] {
+            fs::create_dir_all(proc.join(process)).expect("it is ours");
+            fs::write(proc.join(process).join("cgroup"), "3:cpu,memory:/\n").expect("it is ours");
+        }
+        let mounts = format!("cgroup {} cgroup rw,cpu,memory 0 0\n", groups.display());
+        fs::write(proc.join("mounts"), mounts).expect("it is ours");
+        let groups = Groups::of(&proc);
+        (folder, groups)
+    }
+
+    /// What a group was told, without its processes; None: it is not there, or nobody is in it yet.
+    fn settings(home: &Path, pid: u32) -> Option<(PathBuf, BTreeMap<String, u64>)> {
+        let group = fs::read_dir(home).ok()?.flatten().map(|entry| entry.path()).find(|path| path.is_dir())?;
+        (number(&group.join("cgroup.procs")) == Some(u64::from(pid))).then_some(())?;
+        let files = fs::read_dir(&group).ok()?.flatten().map(|entry| entry.path());
+        let told = files.filter_map(|file| Some((file.file_name()?.to_str()?.to_string(), number(&file)?)));
+        let told = told.filter(|(name, _)| name != "cgroup.procs").collect();
+        Some((group, told))
+    }
+
+    async fn is_made_seen_and_undone(last: u8, fault: Fault, expected: &[(&str, u64)], effect: (&str, &str)) {
+        let stage = Stage::new(last, None);
+        let (folder, groups) = hierarchy(stage.pid());
+        let (home, pid) = (folder.path().join("groups"), stage.pid());
+        let bench = Bench { groups, ..contract::bench(stage.cluster.control()) };
+        let inject = bench.inject(&fault);
+        // What the kernel does: it holds the group back, once it was told how far.
+        let kernel = async {
+            loop {
+                if let Some((group, told)) = settings(&home, pid) {
+                    fs::write(group.join(effect.0), effect.1).expect("it is ours");
+                    return (group, told);
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        let (injected, (group, told)) = tokio::join!(inject, kernel);
+        let (force, injected) = injected.expect("its effect is seen");
+        assert!(injected.injected_us <= injected.effect_us && injected.method.contains("cgroup"), "{injected:?}");
+        let expected: BTreeMap<String, u64> = expected.iter().map(|(name, value)| (name.to_string(), *value)).collect();
+        assert_eq!(told, expected);
+        // And a group's own files go with it.
+        let kernel = async {
+            while number(&home.join("cgroup.procs")) != Some(u64::from(pid)) {
+                sleep(LOOK_EVERY).await;
+            }
+            for file in fs::read_dir(&group).into_iter().flatten().flatten() {
+                fs::remove_file(file.path()).expect("it is ours");
+            }
+        };
+        let (healed, ()) = tokio::join!(bench.heal(force), kernel);
+        healed.expect("the processes went home");
+        assert!(!group.exists());
+    }
+
+    #[tokio::test]
+    async fn little_cpu_is_given_and_taken_back() {
+        let told = [("cpu.cfs_period_us", 100_000), ("cpu.cfs_quota_us", 20_000)];
+        let fault = Fault { amount: 20, ..Fault::of(Kind::Cpu, vec![1]) };
+        is_made_seen_and_undone(31, fault, &told, ("cpu.stat", "nr_periods 9\nnr_throttled 3\n")).await;
+    }
+
+    #[tokio::test]
+    async fn little_memory_is_given_and_taken_back() {
+        let fault = Fault { amount: 4, ..Fault::of(Kind::Memory, vec![1]) };
+        let told = [("memory.limit_in_bytes", 4 << 20)];
+        is_made_seen_and_undone(32, fault, &told, ("memory.failcnt", "1\n")).await;
+    }
 
     #[test]
     fn the_home_of_a_controller_is_found() {

@@ -1,4 +1,3 @@
-use std::os::unix::fs::PermissionsExt;
 use std::process;
 
 use serde_json::json;
@@ -36,9 +35,16 @@ async fn supervise() {
 /// A command that takes the arguments of `erlmcp` and does what `body` says; `$last` is the control socket.
 pub(crate) fn command(folder: &Path, body: &str) -> PathBuf {
     let path = folder.join("erlmcp");
-    std::fs::write(&path, format!("#!/bin/sh\nfor last; do :; done\n{body}\n")).expect("the folder is ours");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    script(&path, &format!("for last; do :; done\n{body}"));
     path
+}
+
+/// A command that does this. Written by another process: a descriptor for writing that a child of another test has inherited
+/// would keep it from being run.
+pub(crate) fn script(path: &Path, body: &str) {
+    let mut writing = process::Command::new("sh");
+    writing.args(["-c", "printf '#!/bin/sh\n%s\n' \"$0\" > \"$1\" && chmod 755 \"$1\"", body]).arg(path);
+    assert!(writing.status().expect("there is a shell").success());
 }
 
 /// One that starts [`supervise`].

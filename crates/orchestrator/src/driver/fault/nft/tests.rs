@@ -6,17 +6,14 @@ use rustix::process::Signal;
 use super::super::probe::{Seen, connect};
 use super::super::process::Process;
 use super::*;
+use crate::driver::own::tests::script;
+use crate::lacking::lacking;
 
 const SOON: Duration = Duration::from_secs(10);
 
 /// The command where it may be used; else the test says why it does nothing.
-#[allow(clippy::print_stderr, reason = "a test that shows nothing has to say so")]
 pub(in crate::driver) async fn nft() -> Option<Nft> {
-    let found = Nft::find().await;
-    if let Err(why) = &found {
-        eprintln!("skipped: packets cannot be dropped here: {why}");
-    }
-    found.ok()
+    Nft::find().await.map_err(|why| lacking("nft", &why)).ok()
 }
 
 fn listen(last: u8) -> (TcpListener, SocketAddr) {
@@ -117,9 +114,7 @@ async fn the_table_goes_when_nobody_holds_its_input() {
 async fn a_command_that_fails_is_quoted() {
     let folder = tempfile::tempdir().expect("a folder");
     let binary = folder.path().join("nft");
-    std::fs::write(&binary, "#!/bin/sh\necho 'Error: Operation not permitted (you must be root)' >&2\nexit 1\n")
-        .expect("it is ours");
-    std::fs::set_permissions(&binary, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("it is ours");
+    script(&binary, "echo 'Error: Operation not permitted (you must be root)' >&2\nexit 1");
     let nft = Nft { binary };
     let error = nft.drop_packets_of(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).await.unwrap_err();
     assert_eq!(error, "Operation not permitted (you must be root)");

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use super::*;
+use crate::lacking::lacking;
 use crate::operations::heart::Outcome;
 use crate::operations::keeper::Reply;
 
@@ -15,7 +16,6 @@ const BALLAST_BYTES: usize = 256 * 1_024;
 const ROUNDS: usize = 3;
 
 #[test]
-#[allow(clippy::print_stderr, reason = "a test that shows nothing has to say so")]
 fn a_full_disk_refuses_everything_and_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let test = std::env::current_exe().expect("this is a process");
@@ -27,10 +27,10 @@ fn a_full_disk_refuses_everything_and_loses_nothing() {
         .args([folder.path(), &test])
         .env(FOLDER, folder.path())
         .output();
-    let Ok(run) = run else { return eprintln!("SKIPPED: there is no unshare command here") };
+    let Ok(run) = run else { return lacking("mount", "there is no unshare command") };
     let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     if run.status.code() == Some(NOT_PERMITTED) || said.starts_with("unshare:") {
-        return eprintln!("SKIPPED: no file system may be mounted here: {said}");
+        return lacking("mount", said.trim());
     }
     assert!(run.status.success() && said.contains("1 passed"), "{said}");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "it was mounted for the other process only");
