@@ -59,7 +59,11 @@ struct Scope {
 const SCOPE: Scope = Scope { name: "erlmcp-server", version: env!("CARGO_PKG_VERSION") };
 
 /// The body of a request to `/v1/traces`; `unix` makes a time of day of a span's time, ns.
-pub(super) fn traces(resource: Resource<'_>, spans: &[Box<Span>], unix: impl Fn(u64) -> u64) -> impl Serialize {
+pub(super) fn traces<'a>(
+    resource: Resource<'a>,
+    spans: &'a [Box<Span>],
+    unix: impl Fn(u64) -> u64,
+) -> impl Serialize + 'a {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Traces<'a> {
@@ -81,7 +85,7 @@ pub(super) fn traces(resource: Resource<'_>, spans: &[Box<Span>], unix: impl Fn(
 }
 
 /// The body of a request to `/v1/metrics`.
-pub(super) fn metrics<M: Serialize>(resource: Resource<'_>, metrics: Vec<M>) -> impl Serialize {
+pub(super) fn metrics<'a, M: Serialize + 'a>(resource: Resource<'a>, metrics: Vec<M>) -> impl Serialize + 'a {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Metrics<'a, M> {
