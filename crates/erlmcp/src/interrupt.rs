@@ -41,16 +41,17 @@ struct Ends {
 
 impl Ends {
     async fn next(&mut self) {
+        let Self { interrupt, terminate, hangup } = self;
         let hung_up = async {
-            match &mut self.hangup {
+            match hangup.as_mut() {
                 Some(hangup) => hangup.recv().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hung_up => self.hangup = None,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hung_up => *hangup = None,
         }
     }
 }

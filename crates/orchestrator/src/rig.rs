@@ -29,13 +29,16 @@ const TICK: Duration = Duration::from_millis(50);
 /// longest, agents are gone in seconds.
 const DISMANTLE: Duration = ABANDONED_WITHIN.saturating_add(Duration::from_secs(10));
 
+/// What a visitor does, and its task.
+type Visiting = (Visit, JoinHandle<()>);
+
 /// Everything that a run brought with it.
 pub(crate) struct Rig {
     pub(crate) clock: RunClock,
     target: Option<Target>,
     /// Where a visitor goes; None where none can.
     door: Option<Door>,
-    visiting: Option<(Visit, JoinHandle<()>)>,
+    visiting: Option<Visiting>,
     fleet: Option<Fleet>,
     cluster: Option<LocalCluster>,
     /// What the user's commands, or the driver that the user named, can break where the target is no cluster of ours.
@@ -153,8 +156,8 @@ impl Rig {
         }
         let visiting = self.visiting.take();
         // What a cluster of the run's own has goes with it.
-        let is_left = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_own());
-        let held = self.door.as_ref().filter(|_| is_left).map(|door| Arc::clone(&door.held));
+        let is_attached = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_own());
+        let held = self.door.as_ref().filter(|_| is_attached).map(|door| Arc::clone(&door.held));
         let (fleet, cluster, foreign) = (self.fleet.take(), self.cluster.take(), self.foreign.take());
         let sender = self.sender();
         self.dismantling.get_or_insert_with(|| {
@@ -178,7 +181,7 @@ impl Rig {
 async fn end(
     fleet: Option<Fleet>,
     (cluster, foreign): (Option<LocalCluster>, Option<ForeignFaults>),
-    (visiting, held): (Option<(Visit, JoinHandle<()>)>, Option<Arc<Held>>),
+    (visiting, held): (Option<Visiting>, Option<Arc<Held>>),
 ) -> Leftovers {
     let agents = async {
         match fleet {
@@ -208,8 +211,8 @@ async fn end(
 }
 
 /// Sees to it that a visitor leaves nothing behind, where somebody would have it; what it left, as a sentence.
-async fn leave(visiting: Option<(Visit, JoinHandle<()>)>, held: Option<Arc<Held>>) -> Option<String> {
-    let Some((visit, mut visiting)) = visiting else { return None };
+async fn leave(visiting: Option<Visiting>, held: Option<Arc<Held>>) -> Option<String> {
+    let (visit, mut visiting) = visiting?;
     if let (Visit::HeldSessions, Some(held)) = (visit, &held) {
         held.is_cut.store(true, Ordering::Relaxed);
         let _ = timeout(visit::END_WITHIN, &mut visiting).await;

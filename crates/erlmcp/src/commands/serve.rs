@@ -50,7 +50,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         ..ServerConfig::default()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
+    let ended: anyhow::Result<ExitCode> = runtime.block_on(async {
         let mut signals = crate::interrupt::watch()?;
         let server = Server::start(config, listeners, true)?;
         for address in &addresses {

@@ -46,7 +46,8 @@ fn ctrl_c_ends_in_order_with_a_report() {
 fn a_terminal_that_is_closed_ends_it_in_order_unless_that_is_not_to_be_heard() {
     let target = Target::start(Vice::None);
     let url = target.url();
-    let load = |time| ["stress", &url, "-c", "40", "-d", time, "-r", "200", "--tool", "echo", "--warmup", "2s"];
+    let load =
+        |time: &'static str| ["stress", &url, "-c", "40", "-d", time, "-r", "200", "--tool", "echo", "--warmup", "2s"];
     let run = erlmcp(&load("60s"));
     run.says("[5s] Latency");
     signal(run.pid(), Signal::HUP);

@@ -41,7 +41,12 @@ pub(super) struct Exporter {
 }
 
 impl Exporter {
-    pub(super) fn new(collector: &str, info: ServerInfo, shared: Weak<Shared>, outlet: Arc<Outlet>) -> io::Result<Self> {
+    pub(super) fn new(
+        collector: &str,
+        info: ServerInfo,
+        shared: Weak<Shared>,
+        outlet: Arc<Outlet>,
+    ) -> io::Result<Self> {
         let collector = collector.trim_end_matches('/');
         let tls = if collector.starts_with("https://") { Some(outgoing::client_config()?) } else { None };
         let place = |path| Place { address: format!("{collector}{path}"), tls: tls.clone(), retry_ns: None };

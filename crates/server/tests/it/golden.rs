@@ -11,8 +11,7 @@ fn every_method_is_answered() {
     let registry = erlmcp_server::Registry::builtin();
     let (server, address) = start_with(ServerConfig { info, registry, ..ServerConfig::default() });
     let (mut client, texts) = (Client::connect(address), Texts(address));
-    let about =
-        json!({"io.modelcontextprotocol/serverInfo": {"name": "sample", "version": "7"}});
+    let about = json!({"io.modelcontextprotocol/serverInfo": {"name": "sample", "version": "7"}});
 
     let discover = client.ask(texts.request("server/discover", ""));
     assert_eq!((discover.status, discover.field("Content-Type").as_deref()), (200, Some("application/json")));
