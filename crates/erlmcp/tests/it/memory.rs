@@ -25,7 +25,8 @@ fn head(server: &Serving, fields: &str, length: usize) -> String {
 
 /// All that comes on a connection of its own, which was there before.
 fn ask(server: &Serving, stream: &mut TcpStream, fields: &str, body: &str) -> String {
-    write!(stream, "{}{body}", head(server, fields, body.len())).expect("it listens");
+    // At once: a body that is still to come is not waited for where memory has come to its end.
+    stream.write_all(format!("{}{body}", head(server, fields, body.len())).as_bytes()).expect("it listens");
     answer(stream)
 }
 

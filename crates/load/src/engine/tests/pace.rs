@@ -150,11 +150,15 @@ fn refused_operations_are_tried_again_until_done() {
 fn the_latency_of_what_was_refused_first_runs_from_when_it_was_to_be_sent() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.open(1);
-    // The one connection's first request was answered with the first of them.
-    stage.peer(0).replies = vec![Reply::Good, Reply::Refuse(200)];
+    stage.peer(0).replies = vec![Reply::Refuse(200)];
     let start_us = stage.now_us();
     let load = proto::Load { block: 2, phase: 4, rate: 1.0, start_us, duration_us: S, ..proto::Load::default() };
+    let before = stage.engine.net.writes.len();
     stage.engine.order(Order::Load(proto::Load { retry_refused: true, ..load }));
+    while stage.engine.net.writes.len() == before {
+        stage.step();
+    }
+    stage.peer(0).replies = vec![Reply::Good];
     stage.until_done(2);
     let rows = || stage.rows(2, Kind::Load);
     assert_eq!((stage.fate(2, Kind::Load, Fate::Ok), rows().map(|row| row.retries).sum::<u64>()), (1, 1));
