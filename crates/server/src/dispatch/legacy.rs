@@ -4,7 +4,6 @@
 use erlmcp_protocol::code;
 use erlmcp_protocol::era::Version;
 use erlmcp_protocol::header::{method, name};
-use erlmcp_protocol::json::Scanner;
 use erlmcp_protocol::server::head::Once;
 use erlmcp_protocol::server::legacy::{Said, negotiate, opens_session, said};
 use erlmcp_protocol::server::message::is_response;
@@ -16,6 +15,7 @@ use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::session::{NoSession, Said as Word, Session, Taken, capability};
+use crate::tools::has_capability;
 
 /// What `logging/setLevel` may say.
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
@@ -250,18 +250,10 @@ fn has_batches(head: &Head<'_, '_>, session: &Session) -> bool {
 
 /// The bits of what a client says it can do.
 fn capabilities(object: &str) -> u8 {
-    let mut bits = 0;
-    // The text was checked with the message it is part of; what is no object says nothing.
-    let _ = Scanner::new(object, u32::MAX).object(|scanner, key| {
-        let is_there = scanner.value()?.starts_with('{');
-        for (name, bit) in
-            [("sampling", capability::SAMPLING), ("elicitation", capability::ELICITATION), ("roots", capability::ROOTS)]
-        {
-            bits |= if is_there && key.is(name) { bit } else { 0 };
-        }
-        Ok(())
-    });
-    bits
+    let known =
+        [("sampling", capability::SAMPLING), ("elicitation", capability::ELICITATION), ("roots", capability::ROOTS)];
+    let declared = known.into_iter().filter(|(name, _)| has_capability(object, name));
+    declared.fold(0, |bits, (_, bit)| bits | bit)
 }
 
 #[cfg(test)]
@@ -272,7 +264,7 @@ mod tests {
     fn capabilities_are_bits() {
         assert_eq!(capabilities(r#"{"sampling":{},"roots":{"listChanged":true},"x":{}}"#), 5);
         assert_eq!(capabilities(r#"{"elicitation":{}}"#), 2);
-        for none in ["{}", "[]", "null", r#"{"sampling":true}"#] {
+        for none in ["{}", "[]", "null", r#"{"sampling":true}"#, r#"{"elicitation":{"url":{}}}"#] {
             assert_eq!(capabilities(none), 0, "{none}");
         }
     }

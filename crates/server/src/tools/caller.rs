@@ -151,15 +151,21 @@ fn subject<'a>(message: &Message<'a>) -> Cow<'a, str> {
     params.name.or(params.uri).map(|text| text.decode()).unwrap_or_default()
 }
 
-/// True where the capabilities, JSON text, have an object of that name.
+/// True where the capabilities, JSON text, have an object of that name. Elicitation is that by forms.
 pub(crate) fn has_capability(capabilities: &str, name: &str) -> bool {
     let mut has = false;
     // The text was checked with the message it is part of.
     let _ = Scanner::new(capabilities, u32::MAX).object(|scanner, key| {
-        has |= scanner.value()?.starts_with('{') && key.is(name);
+        let value = scanner.value()?;
+        has |= value.starts_with('{') && key.is(name) && (name != "elicitation" || can_form(value));
         Ok(())
     });
     has
+}
+
+/// True where an elicitation capability has forms: one that names no mode does.
+fn can_form(object: &str) -> bool {
+    object[1..object.len() - 1].trim().is_empty() || has_capability(object, "form")
 }
 
 /// Whole numbers are written as such.
@@ -197,6 +203,23 @@ mod tests {
             text(caller.log(LogLevel::Error, &json!({"a": 1}))).as_deref(),
             Some(r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":{"a":1},"level":"error"}}"#)
         );
+    }
+
+    #[test]
+    fn elicitation_is_that_by_forms() {
+        for (elicitation, has) in [
+            ("{}", true),
+            ("{ }", true),
+            (r#"{"form":{}}"#, true),
+            (r#"{"url":{},"form":{}}"#, true),
+            (r#"{"url":{}}"#, false),
+            (r#"{"form":true}"#, false),
+            ("true", false),
+        ] {
+            let capabilities = format!(r#"{{"sampling":{{"url":{{}}}},"elicitation":{elicitation}}}"#);
+            assert_eq!(has_capability(&capabilities, "elicitation"), has, "{elicitation}");
+            assert!(has_capability(&capabilities, "sampling"));
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl JobContext {
         self.caller.state.as_deref()
     }
 
-    /// True where the client has declared a capability, such as "sampling".
+    /// True where the client has declared a capability, such as "sampling". "elicitation" is that by forms.
     pub fn client_has(&self, capability: &str) -> bool {
         self.caller.has(capability)
     }

@@ -85,12 +85,14 @@ fn a_call_asks_its_client_and_goes_on_with_the_answer() {
 #[test]
 fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
     let (server, address) = server(Limits::default());
-    let (mut client, headers) = session(address, &json!({"sampling": {}}));
-    client.send(Texts(address).post(&headers, &call(7)));
-    client.head();
-    message(&mut client);
-    assert_eq!(message(&mut client)["error"]["code"], -32_603, "it has no elicitation");
-    assert_eq!(client.chunk(), "");
+    for capabilities in [json!({"sampling": {}}), json!({"elicitation": {"url": {}}})] {
+        let (mut client, headers) = session(address, &capabilities);
+        client.send(Texts(address).post(&headers, &call(7)));
+        client.head();
+        message(&mut client);
+        assert_eq!(message(&mut client)["error"]["code"], -32_603, "it has no forms");
+        assert_eq!(client.chunk(), "");
+    }
     let (mut client, headers) = session(address, &json!({"elicitation": {}}));
     client.send(Texts(address).post(&headers, &call(8)));
     client.head();
