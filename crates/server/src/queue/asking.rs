@@ -22,7 +22,7 @@ pub(super) async fn ask(job: &Job, entry: &Entry, ask: &Ask, notes: &Notes) -> O
         let mut message = request.clone();
         message["jsonrpc"] = Value::from("2.0");
         message["id"] = Value::from(question.id());
-        if !notes.send(message.to_string().into_bytes()).await {
+        if !notes.send(message.to_string().into_bytes(), None).await {
             return None;
         }
         questions.push((key, question));

@@ -1,7 +1,7 @@
 //! What a call says before its answer.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::{Answer, ReplyTo};
@@ -18,31 +18,41 @@ pub(crate) struct Notes(Arc<Line>);
 
 struct Line {
     reply: ReplyTo,
-    /// Messages that may still be sent.
-    left: Mutex<u64>,
+    budget: Mutex<Budget>,
     /// Of a session's call, whose client may come back to its stream.
     recorder: Option<Recorder>,
     /// That stream, once something was said.
     tape: OnceLock<Arc<Tape>>,
 }
 
+/// What may still be said.
+#[derive(Debug)]
+struct Budget {
+    /// Messages.
+    left: u64,
+    /// The last progress: a call that asks its client begins anew, and the next one must still be more.
+    progress: f64,
+}
+
 /// Why a message was not taken.
 enum NotTaken {
     /// The shard is far behind.
     Yet(Vec<u8>),
-    /// The call is over, or has said enough.
+    /// The call is over, or has said enough or as much progress before.
     Ever,
 }
 
 impl Notes {
     pub(crate) fn new(reply: ReplyTo, recorder: Option<Recorder>, messages_max: u64) -> Self {
-        Self(Arc::new(Line { reply, left: Mutex::new(messages_max), recorder, tape: OnceLock::new() }))
+        let budget = Mutex::new(Budget { left: messages_max, progress: f64::NEG_INFINITY });
+        Self(Arc::new(Line { reply, budget, recorder, tape: OnceLock::new() }))
     }
 
-    /// Sends a message; waits while the shard is far behind. False where the call is over or has said enough.
-    pub(crate) async fn send(&self, mut message: Vec<u8>) -> bool {
+    /// Sends a message; waits while the shard is far behind. False where the call is over or has said enough, or the
+    /// message's progress is no more than was told before.
+    pub(crate) async fn send(&self, mut message: Vec<u8>, progress: Option<f64>) -> bool {
         loop {
-            match self.try_send(message) {
+            match self.try_send(message, progress) {
                 Ok(()) => return true,
                 Err(NotTaken::Ever) => return false,
                 Err(NotTaken::Yet(back)) => message = back,
@@ -51,10 +61,11 @@ impl Notes {
         }
     }
 
-    fn try_send(&self, message: Vec<u8>) -> Result<(), NotTaken> {
+    fn try_send(&self, message: Vec<u8>, progress: Option<f64>) -> Result<(), NotTaken> {
         // Held while the message is handed over: nothing may come behind the answer, where another call listens.
-        let mut left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
-        if *left == 0 {
+        let mut budget = self.0.budget();
+        let rises = |progress: f64| progress.is_finite() && progress > budget.progress;
+        if budget.left == 0 || progress.is_some_and(|progress| !rises(progress)) {
             return Err(NotTaken::Ever);
         }
         let ReplyTo { mailbox, token, .. } = &self.0.reply;
@@ -65,7 +76,8 @@ impl Notes {
             }
             None => mailbox.try_note(*token, Note::plain(message)).map_err(|note| NotTaken::Yet(note.message))?,
         }
-        *left -= 1;
+        budget.left -= 1;
+        budget.progress = progress.unwrap_or(budget.progress);
         Ok(())
     }
 
@@ -81,9 +93,9 @@ impl Notes {
     }
 
     fn try_pause(&self, retry_ms: u64) -> Result<bool, ()> {
-        let left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = self.0.budget();
         match self.0.tape() {
-            Some((tape, _)) if *left > 0 => tape.pause(retry_ms),
+            Some((tape, _)) if budget.left > 0 => tape.pause(retry_ms),
             _ => Ok(false),
         }
     }
@@ -103,11 +115,15 @@ impl Notes {
 
     /// Nothing more is sent.
     pub(crate) fn end(&self) {
-        *self.0.left.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        self.0.budget().left = 0;
     }
 }
 
 impl Line {
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The stream that can be come back to; it begins with this.
     fn tape(&self) -> Option<(&Arc<Tape>, &Recorder)> {
         let recorder = self.recorder.as_ref()?;
@@ -117,6 +133,6 @@ impl Line {
 
 impl fmt::Debug for Notes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notes").field("left", &self.0.left).finish_non_exhaustive()
+        f.debug_struct("Notes").field("budget", &self.0.budget).finish_non_exhaustive()
     }
 }

@@ -130,7 +130,7 @@ impl Caller {
     pub(super) fn progress(&self, progress: f64, total: Option<f64>, text: Option<&str>) -> Option<Vec<u8>> {
         let token: Value = serde_json::from_str(self.progress_token.as_deref()?).ok()?;
         let mut params = json!({"progressToken": token, "progress": number(progress)});
-        if let Some(total) = total {
+        if let Some(total) = total.filter(|total| total.is_finite()) {
             params["total"] = number(total);
         }
         if let Some(text) = text {

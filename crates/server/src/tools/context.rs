@@ -68,19 +68,19 @@ impl JobContext {
         Duration::from_nanos(self.deadline_ns.saturating_sub(self.clock.now_ns()))
     }
 
-    /// Tells the client how far the call is; `progress` must rise from one time to the next. Nothing is sent where the
-    /// client has not asked for it, where the call is over, or where it has said more than the limit allows. Waits
-    /// while the server has too much to send.
+    /// Tells the client how far the call is. Nothing is sent where the client has not asked for it, where `progress` is
+    /// no more than was told before or not finite, where the call is over, or where it has said more than the limit
+    /// allows. Waits while the server has too much to send.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
         if let Some(message) = self.caller.progress(progress, total, message) {
-            self.notes.send(message).await;
+            self.notes.send(message, Some(progress)).await;
         }
     }
 
     /// Sends the client a log message: text, or any other value. As with progress, only where it was asked for.
     pub async fn log(&self, level: LogLevel, data: impl Into<Value>) {
         if let Some(message) = self.caller.log(level, &data.into()) {
-            self.notes.send(message).await;
+            self.notes.send(message, None).await;
         }
     }
 

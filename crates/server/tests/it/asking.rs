@@ -11,9 +11,15 @@ use crate::client::{Answer, Client, Texts, start_with, stop};
 async fn greet(context: JobContext, _: Box<str>) -> ToolResult<'static> {
     context.log(LogLevel::Info, "asked for a greeting").await;
     context.log(LogLevel::Debug, "in detail").await;
+    for progress in [1.0, 0.5, f64::NAN, f64::INFINITY] {
+        context.progress(progress, Some(f64::INFINITY), None).await;
+    }
     let name = context.elicited("who").and_then(|given| given.get("name")?.as_str());
     match (name, context.state()) {
-        (Some(name), Some("asked")) => ToolResult::text(format!("Hello, {name}!")),
+        (Some(name), Some("asked")) => {
+            context.progress(2.0, None, None).await;
+            ToolResult::text(format!("Hello, {name}!"))
+        }
         _ => ToolResult::ask(Ask::new().elicit("who", "Who?", json!({"type": "object"})).remembering("asked")),
     }
 }
@@ -79,6 +85,26 @@ fn a_call_asks_its_client_and_goes_on_with_the_answer() {
     assert_eq!((&result["id"], &result["result"]["content"][0]["text"]), (&json!(7), &json!("Hello, Ada!")));
     assert_eq!(client.chunk(), "");
     assert_eq!(respond(address, &headers, &answer).status, 202, "nobody waits for it any more");
+    stop(server);
+}
+
+#[test]
+fn progress_rises_through_all_rounds_of_a_call() {
+    let (server, address) = server(Limits::default());
+    let (mut client, headers) = session(address, &json!({"elicitation": {}}));
+    let mut call: Value = serde_json::from_str(&call(7)).expect("a call");
+    call["params"]["_meta"] = json!({"progressToken": 5});
+    client.send(Texts(address).post(&headers, &call.to_string()));
+    client.head();
+    message(&mut client);
+    assert_eq!(message(&mut client)["params"], json!({"progressToken": 5, "progress": 1}));
+    let question = message(&mut client);
+    let answer =
+        json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"name": "Ada"}}});
+    assert_eq!(respond(address, &headers, &answer).status, 202);
+    message(&mut client);
+    assert_eq!(message(&mut client)["params"], json!({"progressToken": 5, "progress": 2}));
+    assert_eq!(message(&mut client)["id"], 7);
     stop(server);
 }
 
