@@ -10,6 +10,8 @@ pub const METHOD_NOT_FOUND: i64 = -32_601;
 pub const INVALID_PARAMS: i64 = -32_602;
 /// The server failed.
 pub const INTERNAL: i64 = -32_603;
+/// There is no such resource; in 2026-07-28 that is [`INVALID_PARAMS`].
+pub const NO_RESOURCE: i64 = -32_002;
 /// A header differs from the body, or a required one is missing or malformed.
 pub const HEADER_MISMATCH: i64 = -32_020;
 /// The client lacks a capability that the request needs.

@@ -81,11 +81,11 @@ impl RpcError {
     pub(crate) fn deadline(executed: bool) -> Self {
         Self::new(code::DEADLINE, "deadline exceeded").with(json!({"executed": executed}))
     }
-}
 
-impl From<Failure> for RpcError {
-    fn from(failure: Failure) -> Self {
-        Self { code: failure.code, message: failure.message, data: failure.data }
+    /// Why something that is no tool failed. Only the older era (`is_plain`) has a code for missing resources.
+    pub(crate) fn failed(failure: Failure, is_plain: bool) -> Self {
+        let code = if failure.code == code::NO_RESOURCE && !is_plain { code::INVALID_PARAMS } else { failure.code };
+        Self { code, message: failure.message, data: failure.data }
     }
 }
 

@@ -115,6 +115,7 @@ impl Dispatcher {
     }
 
     fn failed(&mut self, message: &Message<'_>, failure: Failure) -> Handled {
-        self.rpc_error(message, 200, failure.into())
+        let error = RpcError::failed(failure, self.answers().is_plain());
+        self.rpc_error(message, 200, error)
     }
 }

@@ -34,7 +34,8 @@ impl Failure {
 
     /// There is no resource at `uri`.
     pub fn no_resource(uri: &str) -> Self {
-        Self { data: Some(json!({"uri": uri})), ..Self::invalid("there is no resource of that uri") }
+        let data = Some(json!({"uri": uri}));
+        Self { code: code::NO_RESOURCE, data, ..Self::invalid("there is no resource of that uri") }
     }
 
     /// The server could not do it.

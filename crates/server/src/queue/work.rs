@@ -160,7 +160,7 @@ pub(crate) fn render(job: &Job, end: End, clock: &Clock) -> Answer {
         return ask_back(job, ask, clock.unix_seconds());
     }
     let mut result = |write: &dyn Fn(&mut Vec<u8>)| answers.result(&mut body, &job.id, write);
-    let failed = |failure: Failure| (200, Outcome::RpcError, RpcError::from(failure));
+    let failed = |failure: Failure| (200, Outcome::RpcError, RpcError::failed(failure, answers.is_plain()));
     let (status, outcome, error) = match end {
         End::Tool(tool) => {
             result(&|out| tool.write_fields(out));

@@ -9,6 +9,7 @@ use erlmcp_server::{Limits, Registry, ServerConfig};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Texts, start, start_with, stop};
+use crate::legacy::{Older, request};
 
 async fn read(_: JobContext, request: ResourceRequest) -> Result<Vec<ResourceContents<'static>>, Failure> {
     match request.variables.get("id").map(String::as_str) {
@@ -110,6 +111,11 @@ fn resources_are_read() {
         let answer = read(uri);
         assert_eq!((answer.status, answer.code()), (200, -32_602), "{uri}");
         assert_eq!(answer.json()["error"]["data"], json!({"uri": uri}));
+    }
+    let mut older = Older::new(address, "2025-11-25");
+    for uri in ["app://nothing", "app://item/none"] {
+        let error = older.ask(&request(2, "resources/read", &json!({"uri": uri}))).json()["error"].clone();
+        assert_eq!((&error["code"], &error["data"]), (&json!(-32_002), &json!({"uri": uri})));
     }
     let broken = read("app://item/broken").json();
     assert_eq!(broken["error"], json!({"code": -32_603, "message": "the disk is on fire"}));
