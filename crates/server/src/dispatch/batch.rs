@@ -13,7 +13,7 @@ use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::Gathering;
-use crate::session::Session;
+use crate::session::{Session, Taken};
 
 impl Dispatcher {
     pub(super) fn answer_batch(
@@ -41,7 +41,7 @@ impl Dispatcher {
         let batch = Arc::new(Gathering::default());
         self.current.session = Some(session);
         self.current.batch = Some(Arc::clone(&batch));
-        let mut called = None;
+        let (mut called, mut taken) = (None, Taken::Yes);
         for (place, text) in messages.into_iter().enumerate() {
             match read_message(text.as_bytes(), &self.message_limits) {
                 // The first was counted with the request that brought them.
@@ -52,19 +52,19 @@ impl Dispatcher {
                         batch.add(&self.body);
                     }
                 }
+                Ok(message) if message.id.is_none() => taken = taken.max(self.take_notification(&session, &message)),
                 Ok(message) => {
                     let request = Request { head, message: &message, closes, asker };
-                    called = self.answer_part(&session, request, &batch).or(called);
+                    called = self.answer_part(request, &batch).or(called);
                 }
                 Err(_) if is_response(text.as_bytes(), &self.message_limits) => {
-                    self.shared.sessions.hear_response(&session, text.as_bytes(), self.unix_seconds());
-                    self.count(Method::Notification, Outcome::Ok);
+                    taken = taken.max(self.take_response(&session, text.as_bytes()));
                 }
                 Err(fault) => self.refuse_part(&fault, &batch),
             }
         }
         match (batch.read(), called) {
-            (Some(body), _) if body.is_empty() => self.head(202, None, Some(0), "", closes).write(out),
+            (Some(body), _) if body.is_empty() => self.tell_taken(taken, closes, out),
             (Some(body), _) => {
                 self.body = body;
                 self.send(out, 200, "", closes);
@@ -75,13 +75,9 @@ impl Dispatcher {
         answered
     }
 
-    /// Answers one message of a batch; gives its call, where a worker answers it.
-    fn answer_part(&mut self, session: &Session, request: Request<'_, '_>, batch: &Gathering) -> Option<Box<Call>> {
+    /// Answers one request of a batch; gives its call, where a worker answers it.
+    fn answer_part(&mut self, request: Request<'_, '_>, batch: &Gathering) -> Option<Box<Call>> {
         let message = request.message;
-        if message.id.is_none() {
-            self.take_notification(session, message);
-            return None;
-        }
         if message.method.is(method::INITIALIZE) {
             let why = "initialize must not be part of a batch";
             self.refuse_part(&Fault::new(message.id, code::INVALID_REQUEST, why), batch);

@@ -48,6 +48,8 @@ impl Dispatcher {
         }
         match said(&head.known) {
             Said::Legacy => {}
+            // What modern notifications there are name their version, and nobody takes the others without a session.
+            Said::Nothing if message.id.is_none() => {}
             // A request is refused with the versions that are served; a notification has no such answer.
             Said::Unknown if message.id.is_none() => {
                 let why = "MCP-Protocol-Version names no version that is served";
@@ -65,8 +67,8 @@ impl Dispatcher {
             }
         };
         if message.id.is_none() {
-            self.take_notification(&session, message);
-            self.head(202, None, Some(0), "", closes).write(out);
+            let taken = self.take_notification(&session, message);
+            self.tell_taken(taken, closes, out);
             return Some(answered);
         }
         self.current.trace.set_version(session.version.as_str());
@@ -107,26 +109,8 @@ impl Dispatcher {
                 self.fault(Method::Unread, &Fault { why, ..*fault }.into(), closes, out);
             }
             Ok(session) => {
-                // One that nobody waits for is taken, too.
-                match self.shared.sessions.hear_response(&session, body, self.unix_seconds()) {
-                    Taken::Yes => {
-                        self.count(Method::Notification, Outcome::Ok);
-                        self.head(202, None, Some(0), "", closes).write(out);
-                    }
-                    Taken::Busy => {
-                        let refused = self.busy(0);
-                        self.refuse_session(Method::Notification, &refused, closes, out);
-                    }
-                    Taken::TooLong => {
-                        let error = RpcError::new(code::INVALID_REQUEST, "the response is too long for a cluster");
-                        self.refuse_session(Method::Notification, &(413, error, None), closes, out);
-                    }
-                    Taken::Unreadable => {
-                        let why = "a number in the response is too large, or it has too many levels";
-                        let error = RpcError::new(code::INVALID_REQUEST, why);
-                        self.refuse_session(Method::Notification, &(400, error, None), closes, out);
-                    }
-                }
+                let taken = self.take_response(&session, body);
+                self.tell_taken(taken, closes, out);
             }
         }
         answered
@@ -171,15 +155,41 @@ impl Dispatcher {
         self.send(out, 200, &format!("{}: {token}\r\n", name::SESSION_ID), closes);
     }
 
-    pub(super) fn take_notification(&mut self, session: &Session, message: &Message<'_>) {
-        self.count(Method::Notification, Outcome::Ok);
-        if message.method.is(method::CANCELLED)
-            && let Some(id) = message.params.request_id
-            && id.len() <= self.message_limits.id_bytes_max
-        {
+    pub(super) fn take_notification(&mut self, session: &Session, message: &Message<'_>) -> Taken {
+        let taken = match message.params.request_id {
             // That it may come too late is in its nature.
-            self.shared.sessions.hear(session, Word::Cancelled(id.to_string()), self.unix_seconds());
+            Some(id) if message.method.is(method::CANCELLED) && id.len() <= self.message_limits.id_bytes_max => {
+                self.shared.sessions.hear(session, Word::Cancelled(id.to_string()), self.unix_seconds())
+            }
+            _ => Taken::Yes,
+        };
+        self.count_taken(taken)
+    }
+
+    /// Takes a response, be it one that nobody waits for.
+    pub(super) fn take_response(&mut self, session: &Session, response: &[u8]) -> Taken {
+        let taken = self.shared.sessions.hear_response(session, response, self.unix_seconds());
+        self.count_taken(taken)
+    }
+
+    /// What was not taken is counted with its answer.
+    fn count_taken(&mut self, taken: Taken) -> Taken {
+        if taken == Taken::Yes {
+            self.count(Method::Notification, Outcome::Ok);
         }
+        taken
+    }
+
+    /// Answers notifications and responses.
+    pub(super) fn tell_taken(&mut self, taken: Taken, closes: bool, out: &mut Vec<u8>) {
+        let bad = |status, why| (status, RpcError::new(code::INVALID_REQUEST, why), None);
+        let refused = match taken {
+            Taken::Yes => return self.head(202, None, Some(0), "", closes).write(out),
+            Taken::Busy => self.busy(0),
+            Taken::TooLong => bad(413, "the response is too long for a cluster"),
+            Taken::Unreadable => bad(400, "a number in the response is too large, or it has too many levels"),
+        };
+        self.refuse_session(Method::Notification, &refused, closes, out);
     }
 
     /// Answers a request of a session.

@@ -29,8 +29,8 @@ pub(crate) enum Said {
     Subscribed { uri: String, wanted: bool },
 }
 
-/// How a word was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a word was taken, from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Taken {
     Yes,
     /// There is no room for it.

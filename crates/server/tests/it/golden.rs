@@ -38,8 +38,9 @@ fn every_method_is_answered() {
     let busy = client.ask(texts.call("work", "{\"ms\":5,\"busy\":true}"));
     assert_eq!(busy.json()["result"]["content"][0]["text"], "worked 5 ms");
 
-    let notification = client.ask(texts.post("", r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#));
-    assert_eq!((notification.status, notification.body.as_str()), (202, ""));
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#;
+    let taken = client.ask(texts.post("MCP-Protocol-Version: 2026-07-28\r\n", notification));
+    assert_eq!((taken.status, taken.body.as_str()), (202, ""));
     stop(server);
 }
 

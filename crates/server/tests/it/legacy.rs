@@ -155,6 +155,7 @@ fn a_session_must_be_named_and_live() {
     for (what, status, text) in [
         ("missing", 400, texts.post(version, &ping)),
         ("missing on a notification", 400, texts.post(version, &initialized)),
+        ("missing on a notification without a version", 400, texts.post("", &initialized)),
         ("twice", 400, texts.post(&format!("{session}\r\n{session}\r\n"), &ping)),
         ("unknown", 404, texts.post(&format!("{version}Mcp-Session-Id: x\r\n"), &ping)),
         ("forged", 404, texts.post(&format!("{version}{forged}\r\n"), &ping)),
@@ -209,6 +210,9 @@ fn batches_are_answered_in_the_version_that_has_them() {
     let silent =
         older.ask(&batch(&[initialized.clone(), json!({"jsonrpc": "2.0", "id": 9, "result": {}}).to_string()]));
     assert_eq!((silent.status, silent.body.as_str()), (202, ""));
+    let unread = json!({"jsonrpc": "2.0", "id": 9, "result": {"n": 1}}).to_string().replace(":1}", ":1e999}");
+    let refused = older.ask(&batch(&[initialized.clone(), unread]));
+    assert_eq!((refused.status, refused.code()), (400, -32_600), "{}", refused.body);
     let too_long = batch(&vec![initialized.clone(); 7]);
     for bad in ["[]", "[", &too_long] {
         assert_eq!(older.ask(bad).status, 400, "{bad}");
