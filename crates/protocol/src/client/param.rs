@@ -16,7 +16,20 @@ pub struct BadSchema(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Param {
     path: Vec<String>,
+    /// "Mcp-Param-Region".
     header: String,
+}
+
+impl Param {
+    /// The header's whole name.
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// The argument's value; none where it is absent or null, and is then not sent as a header either.
+    pub fn value<'a>(&self, arguments: &'a Value) -> Option<&'a Value> {
+        self.path.iter().try_fold(arguments, |inside, key| inside.get(key)).filter(|value| !value.is_null())
+    }
 }
 
 /// The arguments that a tool's input schema wants in headers.
@@ -70,14 +83,14 @@ fn param(property: &Value, annotation: &Value, path: &[&str]) -> Result<Param, B
     if !matches!(property["type"].as_str(), Some("string" | "integer" | "boolean")) {
         return Err(BadSchema(format!("{key:?} is no string, integer or boolean")));
     }
-    Ok(Param { path: path.iter().map(ToString::to_string).collect(), header: header.to_string() })
+    let path = path.iter().map(ToString::to_string).collect();
+    Ok(Param { path, header: format!("{}{header}", name::PARAM_PREFIX) })
 }
 
 /// The headers of a call with these arguments: those that are there and not null.
 pub fn headers(params: &[Param], arguments: &Value) -> Vec<(String, String)> {
     let of = |param: &Param| {
-        let given = param.path.iter().try_fold(arguments, |inside, key| inside.get(key))?;
-        let text = match given {
+        let text = match param.value(arguments)? {
             Value::String(text) => value::encode(text).into_owned(),
             Value::Bool(is_true) => is_true.to_string(),
             Value::Number(number) => match number.as_f64() {
@@ -86,7 +99,7 @@ pub fn headers(params: &[Param], arguments: &Value) -> Vec<(String, String)> {
             },
             Value::Null | Value::Array(_) | Value::Object(_) => return None,
         };
-        Some((format!("{}{}", name::PARAM_PREFIX, param.header), text))
+        Some((param.header.clone(), text))
     };
     params.iter().filter_map(of).collect()
 }

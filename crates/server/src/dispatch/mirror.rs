@@ -1,18 +1,17 @@
 //! Headers that must say what an argument says: `Mcp-Param-*`.
 
+use erlmcp_protocol::client::param::Param;
 use erlmcp_protocol::header::value;
 use erlmcp_protocol::server::Head;
 use serde_json::Value;
 
-use crate::tools::Mirrored;
-
 /// Checks a call's headers against its arguments. Only for tools that mirror any: the arguments are read for it.
-pub(super) fn check(head: &Head<'_, '_>, arguments: &str, mirrored: &[Mirrored]) -> Result<(), &'static str> {
+pub(super) fn check(head: &Head<'_, '_>, arguments: &str, mirrored: &[Param]) -> Result<(), &'static str> {
     let Ok(arguments) = serde_json::from_str::<Value>(arguments) else {
         return Err("the arguments can't be compared with their Mcp-Param headers");
     };
     for one in mirrored {
-        let mut fields = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(&one.header));
+        let mut fields = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(one.header()));
         let (first, second) = (fields.next(), fields.next());
         match (one.value(&arguments), first) {
             (None, None) => {}

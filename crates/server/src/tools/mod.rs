@@ -8,7 +8,6 @@ mod caller;
 mod content;
 mod context;
 mod form;
-mod mirrored;
 mod output;
 mod registry;
 mod result;
@@ -29,6 +28,5 @@ pub use tool::{NoArguments, Tool};
 
 pub(crate) use ask::capabilities;
 pub(crate) use caller::{Caller, has_capability};
-pub(crate) use mirrored::Mirrored;
 pub(crate) use registry::{Execution, is_name};
 pub(crate) use schema::inlined;

@@ -5,12 +5,12 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use erlmcp_protocol::client::param::{self, Param};
 use foldhash::fast::RandomState;
 
 use super::arguments::Arguments;
 use super::builtin;
 use super::context::{CallContext, JobContext};
-use super::mirrored::{Mirrored, mirrored};
 use super::result::ToolResult;
 use super::schema;
 use super::spec::{TaskSupport, ToolSpec};
@@ -81,7 +81,7 @@ pub(crate) struct Registered {
     pub(crate) spec: ToolSpec,
     pub(crate) execution: Execution,
     /// Arguments that are headers too.
-    pub(crate) mirrored: Vec<Mirrored>,
+    pub(crate) mirrored: Vec<Param>,
 }
 
 impl Registered {
@@ -200,8 +200,8 @@ impl Registry {
         if spec.task != TaskSupport::Never && !matches!(execution, Execution::Queued(_)) {
             return Err(RegistryError::NotQueued(name));
         }
-        let mirrored =
-            mirrored(&spec.input_schema).map_err(|why| RegistryError::BadHeader { tool: name.clone(), why })?;
+        let bad = |error: param::BadSchema| RegistryError::BadHeader { tool: name.clone(), why: error.to_string() };
+        let mirrored = param::of_schema(&spec.input_schema).map_err(bad)?;
         self.by_name.insert(name, self.tools.len());
         self.tools.push(Registered { spec, execution, mirrored });
         Ok(self)
@@ -234,7 +234,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::tools::{Json, NoArguments};
@@ -260,6 +260,19 @@ mod tests {
         assert_eq!(registry.clone().tool(text).expect_err("refused"), RegistryError::NoObject("y".to_string()));
         let task = Tool::inline("y", "", |_: NoArguments| "").as_task(TaskSupport::Required);
         assert_eq!(registry.tool(task).expect_err("refused"), RegistryError::NotQueued("y".to_string()));
+    }
+
+    #[test]
+    fn a_header_for_what_properties_alone_do_not_lead_to_is_turned_away() {
+        let with = |schema: Value| {
+            let registered = Registry::new().inline(ToolSpec::new("a", "", schema), ok);
+            registered.map(|registry| registry.tools[0].mirrored.len())
+        };
+        let region = json!({"type": "string", "x-mcp-header": "Region"});
+        assert_eq!(with(json!({"type": "object", "properties": {"region": region}})), Ok(1));
+        let items = json!({"type": "array", "items": region});
+        let refused = with(json!({"type": "object", "properties": {"regions": items}})).expect_err("refused");
+        assert!(matches!(&refused, RegistryError::BadHeader { tool, .. } if tool == "a"), "{refused}");
     }
 
     #[test]
