@@ -1,10 +1,27 @@
 //! Questions to a client of the older era: requests on the stream of its own call, answered in POSTs of their own.
 
-use serde_json::{Map, Value};
+use erlmcp_protocol::header::method;
+use serde_json::{Map, Value, json};
 
 use super::{Job, Notes};
-use crate::session::Entry;
+use crate::session::{Entry, Question};
 use crate::tools::Ask;
+
+/// A question that was sent. The client is told where it is given up, for whatever reason.
+struct Asked<'a> {
+    question: Question,
+    notes: &'a Notes,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if self.question.is_open() {
+            let params = json!({"requestId": self.question.id(), "reason": "nobody waits for the answer any more"});
+            let cancelled = json!({"jsonrpc": "2.0", "method": method::CANCELLED, "params": params});
+            self.notes.tell(cancelled.to_string().into_bytes());
+        }
+    }
+}
 
 /// True where the client has said that it can answer.
 pub(super) fn can_be_asked(job: &Job, ask: &Ask) -> bool {
@@ -25,11 +42,11 @@ pub(super) async fn ask(job: &Job, entry: &Entry, ask: &Ask, notes: &Notes) -> O
         if !notes.send(message.to_string().into_bytes(), None).await {
             return None;
         }
-        questions.push((key, question));
+        questions.push((key, Asked { question, notes }));
     }
     let mut inputs = Map::new();
-    for (key, question) in questions {
-        inputs.insert(key.clone(), question.answer().await?);
+    for (key, mut asked) in questions {
+        inputs.insert(key.clone(), asked.question.answer().await?);
     }
     Some(inputs)
 }

@@ -61,6 +61,11 @@ impl Notes {
         }
     }
 
+    /// Sends a message where there is room for it at once.
+    pub(super) fn tell(&self, message: Vec<u8>) {
+        let _ = self.try_send(message, None);
+    }
+
     fn try_send(&self, message: Vec<u8>, progress: Option<f64>) -> Result<(), NotTaken> {
         // Held while the message is handed over: nothing may come behind the answer, where another call listens.
         let mut budget = self.0.budget();

@@ -25,7 +25,7 @@ use crate::queue::ReplyTo;
 pub(crate) use calls::{Calls, Entry};
 pub(crate) use event_id::{EventId, Origin};
 pub(crate) use held::Held;
-pub(crate) use questions::Questions;
+pub(crate) use questions::{Question, Questions};
 pub(crate) use replay::{Recorder, Replays};
 pub(crate) use revoked::{Ended, Revoked, oldest_epoch};
 pub(crate) use rounds::{About, Rounds};

@@ -66,8 +66,13 @@ impl Question {
         &self.key.1
     }
 
+    /// True until the client has answered.
+    pub(crate) fn is_open(&self) -> bool {
+        self.questions.open().contains_key(&self.key)
+    }
+
     /// The result; none where the client answered with an error.
-    pub(crate) async fn answer(mut self) -> Option<Value> {
+    pub(crate) async fn answer(&mut self) -> Option<Value> {
         (&mut self.answer).await.ok()
     }
 }
@@ -89,11 +94,12 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
         runtime.block_on(async {
             let questions = Arc::new(Questions::new(7, 1_000));
-            let (first, second) = (questions.begin(1), questions.begin(1));
+            let (mut first, mut second) = (questions.begin(1), questions.begin(1));
             let good = json!({"id": first.id(), "result": {"a": 1}});
             assert!(!questions.take(2, &good), "of another session");
             assert!(!questions.take(1, &json!({"id": 7, "result": {}})) && !questions.take(1, &json!([])));
             assert!(questions.take(1, &good) && !questions.take(1, &good));
+            assert!(!first.is_open() && second.is_open());
             assert_eq!(first.answer().await, Some(json!({"a": 1})));
             assert!(questions.take(1, &json!({"id": second.id(), "error": {"code": 1}})));
             assert_eq!(second.answer().await, None);

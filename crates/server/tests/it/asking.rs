@@ -132,19 +132,29 @@ fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
 }
 
 #[test]
-fn a_question_without_an_answer_keeps_no_worker() {
-    let (server, address) = server(Limits { workers: 1, question_wait_ms: 200, ..Limits::default() });
-    let (mut client, headers) = session(address, &json!({"elicitation": {}}));
-    for id in [7, 8] {
-        client.send(Texts(address).post(&headers, &call(id)));
-        client.head();
-        message(&mut client);
-        assert_eq!(message(&mut client)["method"], "elicitation/create");
-        let end = message(&mut client);
-        assert_eq!((&end["id"], &end["error"]["code"]), (&json!(id), &json!(-32_603)));
-        assert_eq!(client.chunk(), "");
+fn a_question_without_an_answer_is_given_up_and_keeps_no_worker() {
+    let one = Limits { workers: 1, ..Limits::default() };
+    for (limits, code) in [
+        (Limits { question_wait_ms: 200, ..one.clone() }, -32_603),
+        (Limits { call_timeout_ms: 200, ..one.clone() }, 53_004),
+    ] {
+        let (server, address) = server(limits);
+        let (mut client, headers) = session(address, &json!({"elicitation": {}}));
+        for id in [7, 8] {
+            client.send(Texts(address).post(&headers, &call(id)));
+            client.head();
+            message(&mut client);
+            let question = message(&mut client);
+            assert_eq!(question["method"], "elicitation/create");
+            let given_up = message(&mut client);
+            assert_eq!(given_up["method"], "notifications/cancelled");
+            assert_eq!(given_up["params"]["requestId"], question["id"]);
+            let end = message(&mut client);
+            assert_eq!((&end["id"], &end["error"]["code"]), (&json!(id), &json!(code)));
+            assert_eq!(client.chunk(), "");
+        }
+        stop(server);
     }
-    stop(server);
 }
 
 #[test]
