@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use erlmcp_protocol::code;
+use erlmcp_protocol::era::Version;
 use erlmcp_protocol::server::Message;
 
 use super::mcp::{Handled, Request, id};
@@ -65,7 +66,8 @@ impl Dispatcher {
                 self.body.clear();
                 let answers =
                     if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers };
-                match call_in_place(answers, &mut self.body, &**tool, &context, arguments, id(message)) {
+                let version = self.current.session.map(|session| session.version);
+                match call_in_place(answers, &mut self.body, &**tool, &context, arguments, id(message), version) {
                     Some(outcome) => Handled::Replied { status: 200, outcome, retry_after_ms: None },
                     None => self.rpc_error(message, 200, RpcError::new(code::INTERNAL, "the tool failed unexpectedly")),
                 }
@@ -178,6 +180,7 @@ impl Dispatcher {
         caller.principal = self.principal_name().into();
         match &self.current.session {
             Some(session) => {
+                caller.version = Some(session.version);
                 caller.capabilities = session.capabilities_text().into();
                 // Who has not said what it wants gets what is not for developers alone.
                 let level = self.shared.sessions.held.level(session.id).unwrap_or(LogLevel::Info);
@@ -211,7 +214,8 @@ fn rank(method: Method, caller: &Caller) -> Rank {
     }
 }
 
-/// Calls a tool and writes its result into `body`. None: it panicked or asks, which must cost no other request anything.
+/// Calls a tool and writes its result into `body`, in a session as its version has it. None: it panicked or asks, which
+/// must cost no other request anything.
 fn call_in_place(
     answers: &crate::answer::AnswerWriter,
     body: &mut Vec<u8>,
@@ -219,12 +223,16 @@ fn call_in_place(
     context: &CallContext<'_>,
     arguments: &str,
     id: &[u8],
+    version: Option<Version>,
 ) -> Option<Outcome> {
     catch_unwind(AssertUnwindSafe(|| {
-        let result = tool.call(context, Arguments::new(arguments));
+        let mut result = tool.call(context, Arguments::new(arguments));
         if result.asks().is_some() {
             // It would not see the answers.
             return None;
+        }
+        if let Some(version) = version {
+            result.fit(version);
         }
         answers.result(body, id, |out| result.write_fields(out));
         Some(result.outcome())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::pin::Pin;
 
+use erlmcp_protocol::era::Version;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -124,6 +125,11 @@ impl PromptResult {
 
     pub(crate) fn asks(&self) -> Option<&Ask> {
         self.ask.as_ref()
+    }
+
+    /// Makes it what a session of that version knows.
+    pub(crate) fn fit(&mut self, version: Version) {
+        self.messages.iter_mut().for_each(|message| message.content.fit(version));
     }
 
     pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {

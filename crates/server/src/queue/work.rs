@@ -162,7 +162,10 @@ pub(crate) fn render(job: &Job, end: End, clock: &Clock) -> Answer {
     let mut result = |write: &dyn Fn(&mut Vec<u8>)| answers.result(&mut body, &job.id, write);
     let failed = |failure: Failure| (200, Outcome::RpcError, RpcError::failed(failure, answers.is_plain()));
     let (status, outcome, error) = match end {
-        End::Tool(tool) => {
+        End::Tool(mut tool) => {
+            if let Some(version) = job.caller.version {
+                tool.fit(version);
+            }
             result(&|out| tool.write_fields(out));
             return Answer::json(200, body, tool.outcome());
         }
@@ -180,7 +183,10 @@ pub(crate) fn render(job: &Job, end: End, clock: &Clock) -> Answer {
             });
             return Answer::json(200, body, Outcome::Ok);
         }
-        End::Prompt(Ok(prompt)) => {
+        End::Prompt(Ok(mut prompt)) => {
+            if let Some(version) = job.caller.version {
+                prompt.fit(version);
+            }
             result(&|out| prompt.write_fields(out));
             return Answer::json(200, body, Outcome::Ok);
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use erlmcp_protocol::era::Version;
 use erlmcp_protocol::header::method;
 use erlmcp_protocol::json::Scanner;
 use erlmcp_protocol::server::Message;
@@ -62,6 +63,8 @@ pub(crate) struct Caller {
     pub(crate) progress_token: Option<Box<str>>,
     /// None where nobody wants log messages.
     pub(crate) log_level: Option<LogLevel>,
+    /// Of its session; none in the modern era.
+    pub(crate) version: Option<Version>,
     /// JSON text of an object.
     pub(crate) capabilities: Box<str>,
     /// The name or uri that the request is about.

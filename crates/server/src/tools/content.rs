@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use erlmcp_protocol::era::Version;
 use serde::Serialize;
 
 /// One piece of a result, or what a prompt's message holds.
@@ -79,6 +80,15 @@ impl<'a> Content<'a> {
     pub fn link(uri: impl Into<Cow<'a, str>>, name: impl Into<Cow<'a, str>>) -> Self {
         let (uri, name) = (uri.into(), name.into());
         Self::ResourceLink(Box::new(ResourceLink { uri, name, description: None, mime_type: None }))
+    }
+
+    /// Makes it what a session of that version knows: 2025-03-26 has no links.
+    pub(crate) fn fit(&mut self, version: Version) {
+        if version == Version::V20250326
+            && let Self::ResourceLink(link) = self
+        {
+            *self = Self::text(format!("{}: {}", link.name, link.uri));
+        }
     }
 }
 

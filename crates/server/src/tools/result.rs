@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use erlmcp_protocol::era::Version;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -74,6 +75,18 @@ impl<'a> ToolResult<'a> {
         match &self.content {
             Pieces::One(piece) => std::slice::from_ref(piece),
             Pieces::Many(pieces) => pieces,
+        }
+    }
+
+    /// Makes it what a session of that version knows: there structured content is an object.
+    pub(crate) fn fit(&mut self, version: Version) {
+        let pieces: &mut [Content<'a>] = match &mut self.content {
+            Pieces::One(piece) => std::slice::from_mut(piece),
+            Pieces::Many(pieces) => pieces,
+        };
+        pieces.iter_mut().for_each(|piece| piece.fit(version));
+        if self.structured.as_ref().is_some_and(|value| !value.get().starts_with('{')) {
+            self.structured = None;
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use erlmcp_server::{Change, Limits, Server};
+use erlmcp_server::tools::{Arguments, CallContext, Content, JobContext, ToolResult, ToolSpec};
+use erlmcp_server::{Change, Limits, Registry, Server, ServerConfig};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, Texts, eventually, start, stop};
+use crate::client::{Answer, Client, Texts, eventually, start, start_with, stop};
 
 /// A client in a session.
 pub(crate) struct Older {
@@ -140,6 +141,38 @@ fn requests_of_a_session_are_answered_as_its_era_has_it() {
         let response = older.ask(&json!({"jsonrpc": "2.0", "id": 9, "result": {}}).to_string());
         assert_eq!((response.status, response.body.as_str()), (202, ""));
     }
+    stop(server);
+}
+
+#[test]
+fn sessions_get_only_what_their_version_knows() {
+    fn result() -> ToolResult<'static> {
+        let pieces = ToolResult::pieces(vec![Content::link("app://a", "a")]);
+        pieces.with_structured(&[1, 2]).expect("numbers are JSON")
+    }
+    fn inline<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
+        result()
+    }
+    async fn queued(_: JobContext, _: Box<str>) -> ToolResult<'static> {
+        result()
+    }
+    let spec = |name: &str| ToolSpec::new(name, "Has a link.", json!({"type": "object"}));
+    let registry = Registry::new().inline(spec("inline"), inline);
+    let registry = registry.and_then(|registry| registry.queued(spec("queued"), queued)).expect("good tools");
+    let (server, address) = start_with(ServerConfig { registry, ..ServerConfig::default() });
+    let link = json!({"type": "resource_link", "uri": "app://a", "name": "a"});
+    for (version, piece) in [("2025-06-18", &link), ("2025-03-26", &json!({"type": "text", "text": "a: app://a"}))] {
+        let mut older = Older::new(address, version);
+        for tool in ["inline", "queued"] {
+            assert_eq!(
+                older.ask(&call(2, tool, &json!({}))).json()["result"],
+                json!({"content": [piece]}),
+                "{version}"
+            );
+        }
+    }
+    let modern = Client::connect(address).ask(Texts(address).call("inline", "{}")).json();
+    assert_eq!((&modern["result"]["content"][0], &modern["result"]["structuredContent"]), (&link, &json!([1, 2])));
     stop(server);
 }
 
