@@ -131,7 +131,7 @@ impl Dispatcher {
     fn initialize(&mut self, message: &Message<'_>, closes: bool, out: &mut Vec<u8>) {
         let asked = message.params.protocol_version.map(|version| version.decode()).unwrap_or_default();
         let version = negotiate(&asked);
-        let capabilities = message.params.capabilities.map_or(0, capabilities);
+        let capabilities = message.params.capabilities.map_or(0, |object| capabilities(object, version));
         if self.is_pressed() {
             let handled = self.overloaded(message, self.shared.limits.retry_after_max_ms);
             self.settle(handled, Method::Initialize, 0, closes, out);
@@ -258,12 +258,13 @@ fn has_batches(head: &Head<'_, '_>, session: &Session) -> bool {
     session.version == Version::V20250326 && named.is_none_or(|named| named == session.version.as_str().as_bytes())
 }
 
-/// The bits of what a client says it can do.
-fn capabilities(object: &str) -> u8 {
+/// The bits of what a client says it can do; 2025-03-26 has no elicitation.
+fn capabilities(object: &str, version: Version) -> u8 {
     let known =
         [("sampling", capability::SAMPLING), ("elicitation", capability::ELICITATION), ("roots", capability::ROOTS)];
     let declared = known.into_iter().filter(|(name, _)| has_capability(object, name));
-    declared.fold(0, |bits, (_, bit)| bits | bit)
+    let bits = declared.fold(0, |bits, (_, bit)| bits | bit);
+    if version == Version::V20250326 { bits & !capability::ELICITATION } else { bits }
 }
 
 #[cfg(test)]
@@ -272,8 +273,11 @@ mod tests {
 
     #[test]
     fn capabilities_are_bits() {
+        let of = capabilities;
+        let capabilities = |object| of(object, Version::V20250618);
         assert_eq!(capabilities(r#"{"sampling":{},"roots":{"listChanged":true},"x":{}}"#), 5);
         assert_eq!(capabilities(r#"{"elicitation":{}}"#), 2);
+        assert_eq!(of(r#"{"elicitation":{},"roots":{}}"#, Version::V20250326), 4);
         for none in ["{}", "[]", "null", r#"{"sampling":true}"#, r#"{"elicitation":{"url":{}}}"#] {
             assert_eq!(capabilities(none), 0, "{none}");
         }

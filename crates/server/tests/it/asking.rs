@@ -32,12 +32,16 @@ fn server(limits: Limits) -> (Server, SocketAddr) {
 
 /// A client in a session, and its headers.
 pub(crate) fn session(address: SocketAddr, capabilities: &Value) -> (Client, String) {
+    session_of(address, "2025-11-25", capabilities)
+}
+
+fn session_of(address: SocketAddr, version: &str, capabilities: &Value) -> (Client, String) {
     let mut client = Client::connect(address);
     let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-        "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}});
+        "protocolVersion": version, "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}});
     let answer = client.ask(Texts(address).post("", &initialize.to_string()));
     let id = answer.field("Mcp-Session-Id").expect("a session");
-    (client, format!("Mcp-Session-Id: {id}\r\nMCP-Protocol-Version: 2025-11-25\r\n"))
+    (client, format!("Mcp-Session-Id: {id}\r\nMCP-Protocol-Version: {version}\r\n"))
 }
 
 fn call(id: u32) -> String {
@@ -128,6 +132,26 @@ fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
     assert_eq!(respond(address, &headers, &error).status, 202);
     let end = message(&mut client);
     assert_eq!((&end["id"], &end["error"]["code"]), (&json!(8), &json!(-32_603)));
+    stop(server);
+}
+
+#[test]
+fn earlier_versions_are_asked_as_they_have_it_or_not_at_all() {
+    let (server, address) = server(Limits::default());
+    for (version, asked) in [("2025-06-18", true), ("2025-03-26", false)] {
+        let (mut client, headers) = session_of(address, version, &json!({"elicitation": {}}));
+        client.send(Texts(address).post(&headers, &call(7)));
+        client.head();
+        message(&mut client);
+        let mut next = message(&mut client);
+        if asked {
+            assert_eq!(next["params"], json!({"message": "Who?", "requestedSchema": {"type": "object"}}));
+            let error = json!({"jsonrpc": "2.0", "id": next["id"], "error": {"code": -1, "message": "no"}});
+            assert_eq!(respond(address, &headers, &error).status, 202);
+            next = message(&mut client);
+        }
+        assert_eq!(next["error"]["code"], -32_603, "{next}");
+    }
     stop(server);
 }
 
