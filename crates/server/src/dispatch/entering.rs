@@ -54,18 +54,19 @@ impl Dispatcher {
         self.current.principal_name()
     }
 
-    /// Where tokens for this server come from.
+    /// Where tokens for this server come from. Nothing where no authorization server gives any.
     pub(super) fn resource(&self, head: &Head<'_, '_>) -> Shown {
-        let Some(gate) = &self.shared.gate else { return Shown::json(404, &json!({})) };
+        let Some(gate) = self.shared.gate.as_ref().filter(|gate| gate.has_issuers()) else {
+            return Shown::json(404, &json!({}));
+        };
         let named = resource(gate, head);
         let path = head.path.strip_prefix(METADATA).unwrap_or_default();
         if !["", "/mcp", split(&named).1].contains(&path) {
             return Shown::json(404, &json!({}));
         }
-        let mut resource = json!({"resource": named, "bearer_methods_supported": ["header"]});
-        if !gate.config.authorization_servers.is_empty() {
-            resource["authorization_servers"] = json!(gate.config.authorization_servers);
-        }
+        let servers = &gate.config.authorization_servers;
+        let mut resource =
+            json!({"resource": named, "authorization_servers": servers, "bearer_methods_supported": ["header"]});
         if !gate.config.scopes.is_empty() {
             resource["scopes_supported"] = json!(gate.config.scopes);
         }
@@ -145,7 +146,12 @@ fn split(resource: &str) -> (&str, &str) {
 fn challenge(gate: &Gate, head: &Head<'_, '_>, denied: &Denied, needed: &[String]) -> String {
     let named = resource(gate, head);
     let (origin, path) = split(&named);
-    let mut field = format!("WWW-Authenticate: Bearer resource_metadata=\"{origin}{METADATA}{path}\"");
+    let mut field = if gate.has_issuers() {
+        format!("WWW-Authenticate: Bearer resource_metadata=\"{origin}{METADATA}{path}\"")
+    } else {
+        // RFC 6750 wants a parameter.
+        "WWW-Authenticate: Bearer realm=\"mcp\"".to_string()
+    };
     if let Some(error) = denied.error {
         field.push_str(&format!(", error=\"{error}\""));
     }

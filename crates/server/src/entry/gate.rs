@@ -80,6 +80,11 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
+    /// True where an authorization server gives tokens for this one.
+    pub(crate) fn has_issuers(&self) -> bool {
+        !self.config.authorization_servers.is_empty()
+    }
+
     pub(crate) fn new(config: EntryConfig, limits: &Limits) -> Result<Self, EntryError> {
         let mut file = config.tokens.clone().map(Watched::new);
         let tokens = match &mut file {

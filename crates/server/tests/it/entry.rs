@@ -122,17 +122,26 @@ fn metadata_are_where_the_resource_is() {
     let entry = EntryConfig {
         tokens: Some(folder.path().join("tokens")),
         resource: Some(named.into()),
+        authorization_servers: vec!["https://issuer.example".into()],
         ..EntryConfig::default()
     };
-    let (server, address) =
-        start_with(ServerConfig { entry, registry: Registry::builtin(), ..ServerConfig::default() });
+    let config = ServerConfig { entry, registry: Registry::builtin(), ..ServerConfig::default() };
+    let (server, address) = start_with(config.clone());
     let texts = Texts(address);
     let said = Client::connect(address).ask(texts.echo("x")).field("WWW-Authenticate").expect("a challenge");
     let path = "/.well-known/oauth-protected-resource/api/mcp";
     assert!(said.contains(&format!("resource_metadata=\"https://mcp.example{path}\"")), "{said}");
     let shown = Client::connect(address).ask(texts.get(path)).json();
-    assert_eq!((&shown["resource"], shown.get("authorization_servers")), (&json!(named), None));
+    assert_eq!(shown["resource"], named);
     assert_eq!(Client::connect(address).ask(texts.get(&format!("{path}/x"))).status, 404);
+    stop(server);
+
+    let entry = EntryConfig { authorization_servers: Vec::new(), ..config.entry.clone() };
+    let (server, address) = start_with(ServerConfig { entry, ..config });
+    let texts = Texts(address);
+    let said = Client::connect(address).ask(texts.echo("x")).field("WWW-Authenticate");
+    assert_eq!(said.as_deref(), Some("Bearer realm=\"mcp\""), "nobody gives tokens");
+    assert_eq!(Client::connect(address).ask(texts.get(path)).status, 404);
     stop(server);
 }
 
