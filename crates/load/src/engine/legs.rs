@@ -14,7 +14,7 @@ pub(super) const ROUNDS_MAX: u8 = 4;
 const RESUMPTIONS_MAX: u8 = 16;
 /// How long a stream is left alone where the server does not say, and at most.
 const RETRY_MS: u64 = 1_000;
-const RETRY_MAX_MS: u64 = 86_400_000;
+pub(super) const RETRY_MAX_MS: u64 = 86_400_000;
 
 impl<N: Net> Engine<N> {
     /// What the request in flight goes on with after this answer; None: that was its end.
