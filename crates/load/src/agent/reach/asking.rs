@@ -9,7 +9,7 @@ use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
 
 use super::super::target::Spoken;
-use super::exchange::{Answered, Exchanger};
+use super::exchange::{Answered, Exchanger, next_id};
 use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 
@@ -31,7 +31,7 @@ impl Exchanger<'_> {
     /// Asks, and answers with what is wanted until the request has come to its end.
     pub(super) fn ask(&mut self, spoken: &Spoken, ask: &Ask<'_>) -> Result<Answered, Trouble> {
         let template = Template::new(&self.target.peer(spoken), ask)?;
-        let (mut id, mut request) = (self.next_id(), Vec::new());
+        let (mut id, mut request) = (next_id(), Vec::new());
         template.write(id, &mut request);
         let all_until_ns = monotonic_ns() + LEGS_NS;
         let mut answered = self.send(ask, &request, (id, all_until_ns))?;
@@ -40,7 +40,7 @@ impl Exchanger<'_> {
             match (answered.said, spoken.version.era(), &answered.goes_on) {
                 (Said::InputRequired, Era::Modern, _) => {
                     let Some(members) = canned::round(&answered.record.message) else { break };
-                    id = self.next_id();
+                    id = next_id();
                     template.write_round(id, &members, &mut request);
                     answered = self.send(ask, &request, (id, all_until_ns))?;
                 }

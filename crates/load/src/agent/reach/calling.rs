@@ -6,7 +6,7 @@ use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
 
 use super::super::target::{Spoken, Target};
-use super::exchange::Exchanger;
+use super::exchange::{Exchanger, next_id};
 use super::plain;
 use super::trouble::Trouble;
 
@@ -42,7 +42,7 @@ fn ask(
     ask: &Ask<'_>,
     now_us: &impl Fn() -> u64,
 ) -> Result<u64, Trouble> {
-    let (id, mut request) = (exchanger.next_id(), Vec::new());
+    let (id, mut request) = (next_id(), Vec::new());
     Template::new(&target.peer(spoken), ask)?.write(id, &mut request);
     let asked_us = now_us();
     let until_ns = exchanger.until_ns();

@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::super::target::{Spoken, Target};
 use super::discover::not_mcp;
-use super::exchange::Exchanger;
+use super::exchange::{Exchanger, next_id};
 use super::found::{Found, named};
 use super::trouble::Trouble;
 
 /// Opens a session. `before` is what was wrong with the modern probe, which is told where this fails as well.
 pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Option<Trouble>) -> Result<Found, Trouble> {
     let mut spoken = Spoken { version: Version::NEWEST_LEGACY, session: None };
-    let id = exchanger.next_id();
+    let id = next_id();
     let answered = exchanger.exchange(&request::initialize(&target.peer(&spoken), id)?, id)?;
     if answered.said != Said::Ok {
         let now = not_mcp(&answered, target)?;

@@ -9,7 +9,7 @@ use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
 
 use super::super::target::{Spoken, Target};
-use super::exchange::Exchanger;
+use super::exchange::{Exchanger, next_id};
 use super::plain;
 use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
@@ -56,7 +56,7 @@ fn at(
         door.knocks += 1;
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
         let setting_out = exchanger.set_out()?;
-        let (id, mut request) = (exchanger.next_id(), Vec::new());
+        let (id, mut request) = (next_id(), Vec::new());
         template.write(id, &mut request);
         let asked_ns = monotonic_ns();
         let answered = exchanger.exchange(&request, id)?;

@@ -1,7 +1,8 @@
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -128,6 +129,23 @@ fn a_call_is_not_sent_twice() {
     let called = call(&target, 0, &target.assumed(), &named, || 0);
     assert!(matches!(called, Err(Trouble::Closed(..))), "{called:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn no_id_is_used_twice_in_a_session() {
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&ids);
+    let address = serve(move |method, request| {
+        taken.lock().expect("no thread fails").extend(request["id"].as_u64());
+        Reply::Goes(if method == "ping" { result(request, json!({})) } else { legacy(method, request) })
+    });
+    let target = target(address, "legacy");
+    let spoken = reach(&target, 0).expect("it answers").spoken;
+    (0..2).for_each(|_| assert_eq!(knock(&target, &spoken, 2).len(), 1));
+    let ids = ids.lock().expect("no thread fails");
+    let distinct: BTreeSet<u64> = ids.iter().copied().collect();
+    assert!(ids.len() >= 6 && distinct.len() == ids.len(), "{ids:?}");
+    assert!(ids.iter().all(|id| *id > 1_000_000_000), "the engine's are lower: {ids:?}");
 }
 
 #[test]
