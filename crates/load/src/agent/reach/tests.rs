@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use erlmcp_protocol::era::Version;
 use serde_json::{Value, json};
 
 use super::*;
@@ -126,9 +127,34 @@ fn a_call_is_not_sent_twice() {
     });
     let target = target(address, "");
     let named = Named { tool: "echo", arguments: "" };
-    let called = call(&target, 0, &target.assumed(), &named, || 0);
+    let called = call(&target, 0, &mut target.assumed(), &named, || 0);
     assert!(matches!(called, Err(Trouble::Closed(..))), "{called:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn in_the_place_of_a_session_that_has_ended_another_one_is_opened() {
+    let handshakes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&handshakes);
+    let address = serve(move |method, request| {
+        if method == "initialize" {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        Reply::Goes(match (method, counted.load(Ordering::SeqCst)) {
+            ("ping", 0) => http(404, "text/plain", ""),
+            ("ping", _) => result(request, json!({})),
+            _ => legacy(method, request),
+        })
+    });
+    let target = target(address, "legacy");
+    let ended = Spoken { version: Version::NEWEST_LEGACY, session: Some("ended".into()) };
+    let (mut spoken, named) = (ended.clone(), Named { tool: "echo", arguments: "" });
+    assert_eq!(call(&target, 0, &mut spoken, &named, || 7), Ok(7));
+    assert!(spoken != ended && handshakes.swap(0, Ordering::SeqCst) == 1, "{spoken:?}");
+    spoken = ended;
+    let doors = knock(&target, &mut spoken, 2);
+    assert_eq!((doors[0].error.as_str(), doors[0].knocks, doors[0].answer_us.len()), ("", 2, 2));
+    assert_eq!((spoken.session, handshakes.load(Ordering::SeqCst)), (None, 1));
 }
 
 #[test]
@@ -140,8 +166,8 @@ fn no_id_is_used_twice_in_a_session() {
         Reply::Goes(if method == "ping" { result(request, json!({})) } else { legacy(method, request) })
     });
     let target = target(address, "legacy");
-    let spoken = reach(&target, 0).expect("it answers").spoken;
-    (0..2).for_each(|_| assert_eq!(knock(&target, &spoken, 2).len(), 1));
+    let mut spoken = reach(&target, 0).expect("it answers").spoken;
+    (0..2).for_each(|_| assert_eq!(knock(&target, &mut spoken, 2).len(), 1));
     let ids = ids.lock().expect("no thread fails");
     let distinct: BTreeSet<u64> = ids.iter().copied().collect();
     assert!(ids.len() >= 6 && distinct.len() == ids.len(), "{ids:?}");
