@@ -263,10 +263,10 @@ impl Work {
         let assumed = self.target.assumed();
         let spoken = self.spoken.clone().unwrap_or(assumed);
         let (target, first, clock) = (self.target.clone(), self.agent as usize, self.clock);
-        let renewed = Arc::clone(&self.renewed);
+        let (renewed, tools) = (Arc::clone(&self.renewed), self.tools.clone());
         let change = order.change;
         let called = tokio::task::spawn_blocking(move || {
-            let tool = reach::Named { tool: &order.tool, arguments: &order.arguments };
+            let tool = reach::Named { tool: &order.tool, arguments: &order.arguments, tools: &tools };
             let mut latest = spoken.clone();
             let called = reach::call(&target, first, &mut latest, &tool, || clock.now_us());
             if latest != spoken {

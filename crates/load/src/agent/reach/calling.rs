@@ -9,12 +9,15 @@ use super::super::target::{Spoken, Target};
 use super::exchange::{Answered, Exchanger, next_id};
 use super::trouble::Trouble;
 use super::{handshake, plain};
+use crate::{proto, wire};
 
 /// A tool and its arguments: a JSON object, or empty for none.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::agent) struct Named<'a> {
     pub(in crate::agent) tool: &'a str,
     pub(in crate::agent) arguments: &'a str,
+    /// Those that the target has told of.
+    pub(in crate::agent) tools: &'a [proto::Tool],
 }
 
 /// Gives the time just before the call, which goes on a connection that is warm, and in a session that has not ended:
@@ -36,9 +39,16 @@ pub(super) fn call(
     }
     done(&answered)?;
     let arguments = if named.arguments.is_empty() { "{}" } else { named.arguments };
-    let call = Ask { method: method::TOOLS_CALL, name: Some(named.tool), arguments: Some(arguments), ..Ask::default() };
+    let params = wire::params(&request(named.tool, arguments), named.tools);
+    let (name, arguments) = (Some(named.tool), Some(arguments));
+    let call = Ask { method: method::TOOLS_CALL, name, arguments, params: &params, ..Ask::default() };
     let (answered, asked_us) = ask(exchanger, target, spoken, &call, now_us)?;
     done(&answered).map(|()| asked_us)
+}
+
+fn request(tool: &str, arguments: &str) -> proto::Request {
+    let (method, name, arguments) = (method::TOOLS_CALL.into(), tool.into(), arguments.into());
+    proto::Request { method, name, arguments, ..proto::Request::default() }
 }
 
 fn ask(

@@ -19,7 +19,8 @@ enum Reply {
     Hangs,
 }
 
-/// A server that answers each message by the method in it (an answer has none), and its address.
+/// A server that answers each message by the method in it (an answer has none), and its address. `head`: how it came, in
+/// lower case.
 fn serve(reply: impl Fn(&str, &Value) -> Reply + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -55,7 +56,13 @@ fn take_message(bytes: &mut Vec<u8>) -> Option<Value> {
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
     let length: usize = length.unwrap_or(0);
-    let message = bytes.get(end..end + length).map(|body| serde_json::from_slice(body).unwrap_or_default());
+    let message = bytes.get(end..end + length).map(|body| {
+        let mut message: Value = serde_json::from_slice(body).unwrap_or_default();
+        if message.is_object() {
+            message["head"] = json!(head);
+        }
+        message
+    });
     bytes.drain(..if message.is_some() { end + length } else { 0 });
     message
 }
@@ -126,7 +133,7 @@ fn a_call_is_not_sent_twice() {
         _ => Reply::Goes(modern(method, request)),
     });
     let target = target(address, "");
-    let named = Named { tool: "echo", arguments: "" };
+    let named = Named { tool: "echo", arguments: "", tools: &[] };
     let called = call(&target, 0, &mut target.assumed(), &named, || 0);
     assert!(matches!(called, Err(Trouble::Closed(..))), "{called:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -148,13 +155,27 @@ fn in_the_place_of_a_session_that_has_ended_another_one_is_opened() {
     });
     let target = target(address, "legacy");
     let ended = Spoken { version: Version::NEWEST_LEGACY, session: Some("ended".into()) };
-    let (mut spoken, named) = (ended.clone(), Named { tool: "echo", arguments: "" });
+    let (mut spoken, named) = (ended.clone(), Named { tool: "echo", arguments: "", tools: &[] });
     assert_eq!(call(&target, 0, &mut spoken, &named, || 7), Ok(7));
     assert!(spoken != ended && handshakes.swap(0, Ordering::SeqCst) == 1, "{spoken:?}");
     spoken = ended;
     let doors = knock(&target, &mut spoken, 2);
     assert_eq!((doors[0].error.as_str(), doors[0].knocks, doors[0].answer_us.len()), ("", 2, 2));
     assert_eq!((spoken.session, handshakes.load(Ordering::SeqCst)), (None, 1));
+}
+
+#[test]
+fn a_change_has_the_arguments_in_headers_that_its_tool_wants_there() {
+    let address = serve(|method, request| {
+        let has_header = request["head"].as_str().is_some_and(|head| head.contains("mcp-param-place: here\r\n"));
+        let is_bad = method == "tools/call" && !has_header;
+        Reply::Goes(if is_bad { http(400, "text/plain", "") } else { modern(method, request) })
+    });
+    let schema = json!({"type": "object", "properties": {"place": {"type": "string", "x-mcp-header": "Place"}}});
+    let tool = proto::Tool { name: "change".into(), read_only: false, input_schema: schema.to_string() };
+    let named = Named { tool: "change", arguments: r#"{"place":"here"}"#, tools: &[tool] };
+    let target = target(address, "");
+    assert_eq!(call(&target, 0, &mut target.assumed(), &named, || 7), Ok(7));
 }
 
 #[test]
