@@ -179,6 +179,23 @@ fn a_change_has_the_arguments_in_headers_that_its_tool_wants_there() {
 }
 
 #[test]
+fn a_stream_is_not_gone_on_with_sooner_than_the_server_wants() {
+    let gets = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&gets);
+    let address = serve(move |method, request| match method {
+        "tools/list" => Reply::Goes(http(200, "text/event-stream", "id: a\nretry: 60000\ndata:\n\n")),
+        "" => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Reply::Hangs
+        }
+        _ => Reply::Goes(legacy(method, request)),
+    });
+    let listed = reach(&target(address, "legacy"), 0).map(|found| found.tools.len());
+    assert!(matches!(listed, Err(Trouble::NotMcp(_))), "{listed:?}");
+    assert_eq!(gets.load(Ordering::SeqCst), 0);
+}
+
+#[test]
 fn no_id_is_used_twice_in_a_session() {
     let ids = Arc::new(Mutex::new(Vec::new()));
     let taken = Arc::clone(&ids);

@@ -156,6 +156,20 @@ fn a_stream_that_ends_early_is_gone_on_with_after_the_wait() {
 }
 
 #[test]
+fn a_stream_is_not_gone_on_with_sooner_than_the_server_wants() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.order(Order::Calls(legacy()));
+    stage.open(4);
+    stage.peer(0).replies = vec![Reply::Resumes(3_000)];
+    stage.order_load(2, 1.0);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::TimedOut), 2, "{:?}", stage.causes(2, Kind::Load));
+    stage.run_for(2 * S);
+    assert!(stage.engine.net.talks.resumed.is_empty(), "{:?}", stage.engine.net.talks.resumed);
+    assert!(stage.lost().is_empty(), "nothing is wrong with their connections: {:?}", stage.lost());
+}
+
+#[test]
 fn a_connection_that_is_lost_in_the_wait_is_no_loss_of_the_stream() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.engine.order(Order::Calls(legacy()));
