@@ -124,6 +124,7 @@ impl<N: Net> Engine<N> {
 
     /// The request has timed out before its leg could be sent; nothing is wrong with its connection.
     fn end_waiting(&mut self, key: u32, now_us: u64) {
+        self.cancel(key, now_us);
         let connection = &mut self.connections[key as usize];
         let Some(Flight { purpose: Purpose::Planned(request), .. }) = connection.flight.take() else { return };
         (connection.state, connection.free_us) = (State::Idle, now_us);

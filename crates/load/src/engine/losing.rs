@@ -57,6 +57,9 @@ impl<N: Net> Engine<N> {
         }
         let now_us = self.net.now_us();
         self.keep_waiting(key);
+        if cause == Cause::TimedOut {
+            self.cancel(key, now_us);
+        }
         let way = self.closing_way_after(cause);
         if let Some(request) = self.close_socket_by(key, way) {
             let (fate, latency_us) = self.lost_fate(&request, cause, now_us);
