@@ -123,6 +123,10 @@ impl<N: Net> Engine<N> {
         };
         if !is_good {
             self.keep_reading(reading);
+            if (400..500).contains(&status) {
+                // Perhaps it does not know the event.
+                self.streams.list[place as usize].after = None;
+            }
             if status == 404 {
                 self.forget_session(key, place);
             }
@@ -138,7 +142,7 @@ impl<N: Net> Engine<N> {
             && let Some(listening) = self.calls.listening()
         {
             let stream = &mut self.streams.list[place as usize];
-            (stream.call, stream.after, stream.retry_us) = (listening.first(), None, 0);
+            (stream.call, stream.retry_us) = (listening.first(), 0);
         }
     }
 

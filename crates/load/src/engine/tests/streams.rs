@@ -221,6 +221,9 @@ fn a_legacy_stream_goes_on_after_its_last_event_and_not_before_the_server_wants_
     assert_eq!((ended.len(), resumed.len()), (18, 12), "three times each");
     assert!(ended.iter().zip(&resumed).all(|(ended, resumed)| *resumed >= ended + 2 * S), "{ended:?} {resumed:?}");
     assert_eq!(stage.engine.net.handshakes, (6, 6), "in the sessions that they have");
+    (0..3).for_each(|index| stage.peer(index).listens = Listens::No);
+    stage.run_for(10 * S);
+    assert_eq!(stage.engine.net.talks.resumed.len(), 18, "a server that refuses it is asked without the event");
 }
 
 #[test]
