@@ -96,7 +96,8 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) endpoint: u16,
-    pub(crate) question: Question,
+    /// None: it answers nothing, but cancels a request.
+    pub(crate) question: Option<Question>,
     /// What the request counted as on whose stream it was asked.
     pub(crate) account: Account,
     pub(crate) bytes: Box<[u8]>,

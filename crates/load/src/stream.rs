@@ -22,13 +22,28 @@ pub(crate) struct Stream {
     pub(crate) lag_us: u64,
     /// It is waited for to tell of the change that is being watched.
     pub(crate) is_awaited: bool,
+    /// Of a legacy stream: its last event, after which it goes on when it is opened again.
+    pub(crate) after: Option<Box<str>>,
+    /// How long the server wants it to be left alone before that; 0: it does not say.
+    pub(crate) retry_us: u64,
     /// To be closed; what is left to do is to end its session.
     pub(crate) closing: bool,
 }
 
 impl Stream {
     pub(crate) fn new(key: u32, first: Call) -> Self {
-        Self { key, call: first, held_us: 0, lost_us: 0, told_us: 0, lag_us: 0, is_awaited: false, closing: false }
+        Self {
+            key,
+            call: first,
+            held_us: 0,
+            lost_us: 0,
+            told_us: 0,
+            lag_us: 0,
+            is_awaited: false,
+            after: None,
+            retry_us: 0,
+            closing: false,
+        }
     }
 
     pub(crate) fn is_held(&self) -> bool {

@@ -336,6 +336,11 @@ impl Reading {
         Some((self.0.last_event_id()?, self.0.retry_ms()))
     }
 
+    /// How long the server wants its stream to be left alone after its end, milliseconds, if it says.
+    pub(crate) fn retry_ms(&self) -> Option<u64> {
+        self.0.retry_ms()
+    }
+
     pub(crate) fn has_head(&self) -> bool {
         self.0.head().is_some()
     }

@@ -115,14 +115,14 @@ pub(super) fn subscribable(target: &Target, first: usize) -> Result<Vec<String>,
     })
 }
 
-/// Calls a tool; gives the time just before, as `now_us` tells it.
+/// Calls a tool; gives the time just before, as `now_us` tells it. Where the session has ended, another one takes its place.
 ///
 /// # Errors
 /// Where it is not called, or does not do what it is for.
 pub(super) fn call(
     target: &Target,
     first: usize,
-    spoken: &Spoken,
+    spoken: &mut Spoken,
     named: &Named<'_>,
     now_us: impl Fn() -> u64,
 ) -> Result<u64, Trouble> {

@@ -4,6 +4,7 @@ mod speaking;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use erlmcp_protocol::client::request::{Ask, Template};
@@ -43,6 +44,8 @@ pub(super) struct Work {
     spoken: Option<Spoken>,
     /// How the run speaks to it, while another era is spoken.
     usual: Option<Spoken>,
+    /// A session that has ended, and the one that a change has opened in its place.
+    renewed: Arc<Mutex<Option<(Spoken, Spoken)>>>,
     tools: Vec<proto::Tool>,
     pub(super) requests: proto::Requests,
     /// Resources that streams ask to be told of; None: no streams are wanted.
@@ -76,6 +79,7 @@ impl Work {
             own_sessions: setup.own_sessions,
             spoken: None,
             usual: None,
+            renewed: Arc::default(),
             tools: Vec::new(),
             requests,
             listens_to: None,
@@ -127,6 +131,7 @@ impl Work {
     /// the target does not answer, not even when it is asked again, it is taken for a modern one until something else is
     /// to be sent; what comes of it is in the record.
     pub(super) async fn find_out(&mut self) -> bool {
+        self.take_renewed();
         if self.spoken.is_some() {
             return false;
         }
@@ -150,6 +155,26 @@ impl Work {
     fn take(&mut self, found: Found) {
         self.spoken = Some(found.spoken);
         self.tools = found.tools;
+    }
+
+    fn take_renewed(&mut self) {
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((ended, renewed)) = renewed {
+            self.take_over(&ended, renewed);
+        }
+    }
+
+    /// Goes on in a session that was opened in the place of one that had ended. The load does so, too, where it shares it.
+    fn take_over(&mut self, ended: &Spoken, renewed: Spoken) {
+        if *ended == renewed || self.spoken.as_ref() != Some(ended) {
+            return;
+        }
+        self.spoken = Some(renewed);
+        if !self.own_sessions
+            && let Ok(calls) = self.calls()
+        {
+            self.engine.order(calls);
+        }
     }
 
     /// Opens a new legacy session in the place of one that the target does not know any more. None where that fails:
@@ -238,10 +263,16 @@ impl Work {
         let assumed = self.target.assumed();
         let spoken = self.spoken.clone().unwrap_or(assumed);
         let (target, first, clock) = (self.target.clone(), self.agent as usize, self.clock);
+        let (renewed, tools) = (Arc::clone(&self.renewed), self.tools.clone());
         let change = order.change;
         let called = tokio::task::spawn_blocking(move || {
-            let tool = reach::Named { tool: &order.tool, arguments: &order.arguments };
-            reach::call(&target, first, &spoken, &tool, || clock.now_us())
+            let tool = reach::Named { tool: &order.tool, arguments: &order.arguments, tools: &tools };
+            let mut latest = spoken.clone();
+            let called = reach::call(&target, first, &mut latest, &tool, || clock.now_us());
+            if latest != spoken {
+                *renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some((spoken, latest));
+            }
+            called
         });
         async move {
             match called.await.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string()))) {
@@ -309,6 +340,7 @@ impl Work {
     }
 
     pub(super) async fn farewell(&mut self) {
+        self.take_renewed();
         for spoken in [self.spoken.take(), self.usual.take()].into_iter().flatten() {
             self.end(spoken).await;
         }

@@ -1,10 +1,11 @@
 //! Requests of a legacy server's, which come on the stream of a request: they are answered by POST on connections beside
 //! those that are held, since the stream occupies its own. All sessions share these; they are opened when they are needed,
-//! kept alive, and counted neither as held nor in the ledger.
+//! kept alive, and counted neither as held nor in the ledger. So goes what tells that a request has timed out.
 
 use std::collections::VecDeque;
 
 use erlmcp_protocol::client::canned;
+use erlmcp_protocol::header::method;
 use erlmcp_record::Kind;
 
 use super::Engine;
@@ -23,6 +24,9 @@ const REPLIES_BYTES_MAX: usize = 16 << 20;
 const USUAL_BYTES: usize = 4 << 10;
 /// One that was not used for so long is closed.
 const IDLE_US: u64 = 1_000_000;
+/// Cancellations under way at once, at most, since answers need the connections more; and how long one may take.
+const CANCELS_MAX: usize = 4;
+const CANCEL_US: u64 = 1_000_000;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -70,12 +74,51 @@ impl<N: Net> Engine<N> {
         self.settings.tokens.put(connection.principal(key), &mut bytes);
         self.sides.waiting.push_back(Box::new(Reply {
             endpoint: connection.endpoint,
-            question,
+            question: Some(question),
             account,
             bytes: bytes.into(),
             give_up_us: now_us + self.settings.timeout_us,
             was_lost: false,
         }));
+    }
+
+    /// Tells a legacy server that the request in flight has timed out, as far as there are connections for that.
+    pub(super) fn cancel(&mut self, key: u32, now_us: u64) {
+        let connection = &self.connections[key as usize];
+        let Some(Flight { purpose: Purpose::Planned(request), call, id, .. }) = &connection.flight else { return };
+        let is_cancel = |side: &&u32| {
+            let flight = self.connections[**side as usize].flight.as_ref();
+            flight.is_some_and(|flight| matches!(&flight.purpose, Purpose::Answer(reply) if reply.question.is_none()))
+        };
+        let has_room = self.sides.keys.iter().filter(is_cancel).count() < CANCELS_MAX;
+        if !self.calls.is_legacy() || *call == Call::Initialize || !has_room {
+            return;
+        }
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","method":"{}","params":{{"requestId":{id},"reason":"timed out"}}}}"#,
+            method::CANCELLED
+        );
+        let mut bytes = self.calls.answer(&text, connection.session.as_deref()).into_vec();
+        self.settings.tokens.put(connection.principal(key), &mut bytes);
+        let reply = Box::new(Reply {
+            endpoint: connection.endpoint,
+            question: None,
+            account: self.ledger.account_of(&request.ticket),
+            bytes: bytes.into(),
+            give_up_us: now_us + CANCEL_US,
+            // It is not sent twice.
+            was_lost: true,
+        });
+        if let Some(side) = self.side_to(reply.endpoint) {
+            self.post(side, reply, now_us);
+        }
+    }
+
+    /// What became of an answer. A cancellation is none.
+    fn reply_ended(&mut self, reply: &Reply, now_us: u64, taken: bool) {
+        if let Some(question) = reply.question {
+            self.ledger.asked(reply.account, now_us, question, taken);
+        }
     }
 
     /// Sends the answers that wait, as far as there are connections for them.
@@ -89,7 +132,7 @@ impl<N: Net> Engine<N> {
             let Some(reply) = self.sides.waiting.pop_front() else { return };
             match key {
                 Some(key) => self.post(key, reply, now_us),
-                None => self.ledger.asked(reply.account, now_us, reply.question, false),
+                None => self.reply_ended(&reply, now_us, false),
             }
         }
     }
@@ -138,7 +181,7 @@ impl<N: Net> Engine<N> {
     /// The server has answered the answer: with 202, if it took it.
     pub(super) fn reply_answered(&mut self, key: u32, reply: &Reply, written_us: u64, said: Said, now_us: u64) {
         let taken = !matches!(said, Said::HttpError(_) | Said::RpcError(_) | Said::Refused { .. });
-        self.ledger.asked(reply.account, now_us, reply.question, taken);
+        self.reply_ended(reply, now_us, taken);
         let connection = &mut self.connections[key as usize];
         connection.state = State::Idle;
         connection.was_open = true;
@@ -169,7 +212,7 @@ impl<N: Net> Engine<N> {
             reply.was_lost = true;
             self.sides.waiting.push_front(reply);
         } else {
-            self.ledger.asked(reply.account, now_us, reply.question, false);
+            self.reply_ended(&reply, now_us, false);
         }
     }
 

@@ -2,8 +2,12 @@
 //! next round, a legacy stream that ended before its response is gone on with. It stays one planned request with one
 //! fate, whose clock runs on, and its connection is its own until then.
 
+use erlmcp_record::Fate;
+
 use super::Engine;
+use crate::cause::Cause;
 use crate::connection::State;
+use crate::ledger::Outcome;
 use crate::net::Net;
 use crate::request::{Call, Flight, Leg, Next, Purpose, Request};
 use crate::wire::{Reading, Said};
@@ -14,7 +18,7 @@ pub(super) const ROUNDS_MAX: u8 = 4;
 const RESUMPTIONS_MAX: u8 = 16;
 /// How long a stream is left alone where the server does not say, and at most.
 const RETRY_MS: u64 = 1_000;
-const RETRY_MAX_MS: u64 = 86_400_000;
+pub(super) const RETRY_MAX_MS: u64 = 86_400_000;
 
 impl<N: Net> Engine<N> {
     /// What the request in flight goes on with after this answer; None: that was its end.
@@ -107,12 +111,29 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    /// The wait for a leg is over.
+    /// The wait for a leg is over, or its request has no time left for all of it.
     pub(super) fn wait_is_over(&mut self, key: u32) {
         let now_us = self.net.now_us();
         let connection = &mut self.connections[key as usize];
         connection.wake_us = 0;
+        if connection.flight.as_ref().and_then(Flight::leg).is_some_and(|leg| now_us < leg.not_before_us) {
+            return self.end_waiting(key, now_us);
+        }
         self.write_leg(key, now_us);
+    }
+
+    /// The request has timed out before its leg could be sent; nothing is wrong with its connection.
+    fn end_waiting(&mut self, key: u32, now_us: u64) {
+        self.cancel(key, now_us);
+        let connection = &mut self.connections[key as usize];
+        let Some(Flight { purpose: Purpose::Planned(request), .. }) = connection.flight.take() else { return };
+        (connection.state, connection.free_us) = (State::Idle, now_us);
+        let latency_us = Some(self.lost_latency_us(&request, now_us));
+        let failed = (Fate::TimedOut, Cause::TimedOut);
+        if let Some(request) = self.again(key, request, failed, 0) {
+            self.ledger.settle(request.ticket, Outcome::without_answer(failed.0, failed.1, latency_us));
+        }
+        self.go_on(key, now_us);
     }
 
     fn write_leg(&mut self, key: u32, now_us: u64) {

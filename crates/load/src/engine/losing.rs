@@ -57,6 +57,9 @@ impl<N: Net> Engine<N> {
         }
         let now_us = self.net.now_us();
         self.keep_waiting(key);
+        if cause == Cause::TimedOut {
+            self.cancel(key, now_us);
+        }
         let way = self.closing_way_after(cause);
         if let Some(request) = self.close_socket_by(key, way) {
             let (fate, latency_us) = self.lost_fate(&request, cause, now_us);
@@ -101,6 +104,10 @@ impl<N: Net> Engine<N> {
     /// Opens the connection anew, the later the more often that has failed.
     pub(super) fn reopen_after(&mut self, key: u32, failures: u8, now_us: u64) {
         let wait_us = wait_us(failures, &mut self.random);
+        self.reopen_in(key, wait_us, now_us);
+    }
+
+    pub(super) fn reopen_in(&mut self, key: u32, wait_us: u64, now_us: u64) {
         if wait_us == 0 {
             return self.line_again(key);
         }

@@ -2,14 +2,15 @@
 
 use std::io;
 
+use erlmcp_protocol::client::request;
 use erlmcp_record::Fate;
 
 use super::{Engine, WATCH_EVERY_US};
 use crate::cause::Cause;
-use crate::connection::State;
+use crate::connection::{Role, State};
 use crate::ledger::Outcome;
 use crate::net::Net;
-use crate::request::{Flight, Purpose, Request};
+use crate::request::{Call, Flight, Purpose, Request};
 
 impl<N: Net> Engine<N> {
     /// Sends the request on its connection, or lets it wait until that is free.
@@ -73,6 +74,11 @@ impl<N: Net> Engine<N> {
             (Purpose::Answer(reply), _) => self.scratch.extend_from_slice(&reply.bytes),
             (_, Some(leg)) => self.calls.write_leg(flight, &leg.next, session, &mut self.scratch),
             _ => self.calls.write(flight.call, flight.id, session, &mut self.scratch),
+        }
+        if let (Role::Stream(place), Call::Listen) = (connection.role, flight.call)
+            && let Some(after) = self.streams.after(place)
+        {
+            request::put_last_event_id(&mut self.scratch, 0, after);
         }
         // An answer has the token of the connection that was asked on.
         if !self.settings.tokens.is_empty() && !matches!(flight.purpose, Purpose::Answer(_)) {

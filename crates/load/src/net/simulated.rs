@@ -52,6 +52,8 @@ pub(crate) enum Listens {
     Unacknowledged,
     /// Ends it with its result as soon as it was acknowledged.
     AtOnceOver,
+    /// Of the legacy era: ends it at once, to be gone on with after so many milliseconds.
+    Retries(u64),
     Silent,
     Closes,
 }
@@ -253,7 +255,7 @@ impl Simulated {
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
         let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(String::from);
         self.bearers.extend(header("Mcp-Session-Id: ").zip(header("Authorization: ")));
-        let is_get = text.starts_with("GET ") && !text.contains("Last-Event-ID: ");
+        let is_get = text.starts_with("GET ") && !text.contains("Last-Event-ID: e-");
         let is_unknown = |generation: u32| !text.contains(&format!("Mcp-Session-Id: {generation}-"));
         if text.contains("subscriptions/listen") || (is_get && !self.peers[&socket.to].sessions.is_some_and(is_unknown))
         {

@@ -8,15 +8,13 @@ use super::{Asks, Step, Workload};
 use erlmcp_report::nearest;
 
 /// What clients may ask for by a method alone, in one of the eras.
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 8] = [
     "server/discover",
     "ping",
     "tools/list",
     "resources/list",
     "resources/templates/list",
     "prompts/list",
-    "completion/complete",
-    "logging/setLevel",
     "tasks/list",
     "operation/status",
 ];

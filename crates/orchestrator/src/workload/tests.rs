@@ -181,11 +181,14 @@ fn what_else_the_target_has_not_is_told_with_its_line() {
         "w.toml, line 6: the target has no method \"tools/lits\": did you mean \"tools/list\"?"
     );
     assert!(workload.compile(&Request::default(), &with_tools(&["echo"])).is_ok());
-    let unlisted = "[[request]]\nmethod = \"own/method\"\n";
-    let missing = vec![Missing { kind: "method".into(), name: "own/method".into(), known: Vec::new() }];
-    let reached = Reached { missing, ..Reached::default() };
-    let error = good(unlisted).compile(&Request::default(), &reached).expect_err("it is missing").to_string();
-    assert!(error.ends_with("it answers that it does not know it"), "{error}");
+    // What the last two are near to has parameters that no step can give.
+    for method in ["own/method", "logging/setlevel", "completion/completes"] {
+        let unlisted = format!("[[request]]\nmethod = \"{method}\"\n");
+        let missing = vec![Missing { kind: "method".into(), name: method.into(), known: Vec::new() }];
+        let reached = Reached { missing, ..Reached::default() };
+        let error = good(&unlisted).compile(&Request::default(), &reached).expect_err("it is missing").to_string();
+        assert!(error.ends_with("it answers that it does not know it"), "{error}");
+    }
 }
 
 #[test]

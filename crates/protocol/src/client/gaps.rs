@@ -40,10 +40,12 @@ pub struct Gapped {
 }
 
 impl Gapped {
+    /// It asks for no progress.
+    ///
     /// # Errors
     /// Where a header, the path or the arguments cannot be sent.
     pub fn new(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<Self, BadRequest> {
-        let template = Template::new(peer, ask)?;
+        let template = Template::new(peer, &Ask { with_progress: false, ..*ask })?;
         let text = String::from_utf8_lossy(&template.after_id).into_owned();
         let (mut parts, mut rest) = (Vec::new(), text.as_str());
         while let Some((before, gap, after)) = next(rest) {

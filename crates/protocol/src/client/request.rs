@@ -15,9 +15,6 @@ use crate::operation;
 pub const CLIENT_NAME: &str = "erlmcp";
 pub const CLIENT_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Which request a progress message is about is known by its stream: one token will do.
-const PROGRESS_TOKEN: &str = "erlmcp";
-
 /// Headers that frame a request, which the user cannot set.
 const RESERVED: [&str; 5] = ["Content-Length", "Transfer-Encoding", "Connection", "Expect", "Upgrade"];
 
@@ -82,7 +79,12 @@ pub struct Template {
     pub(super) after_id: Box<[u8]>,
     /// Bytes of the body beside the digits of the id.
     body_length: usize,
+    /// The id is its progress token as well, and comes before the last three bytes.
+    has_token: bool,
 }
+
+/// Brackets that close `_meta`, the parameters and the request after a progress token.
+const AFTER_TOKEN: usize = 3;
 
 const BODY_BEGIN: &str = r#"{"jsonrpc":"2.0","id":"#;
 
@@ -91,7 +93,7 @@ impl Template {
     /// Where a header, the path or the arguments cannot be sent.
     pub fn new(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<Self, BadRequest> {
         let head = head(peer, Some(ask))?;
-        Ok(Self::of(&head, ask.method, &params(peer, ask)?))
+        Ok(Self { has_token: ask.with_progress, ..Self::of(&head, ask.method, &params(peer, ask)?) })
     }
 
     /// The legacy handshake's request, which names the version that the client would speak.
@@ -115,6 +117,7 @@ impl Template {
             before_id: format!("\r\n\r\n{BODY_BEGIN}").into_bytes().into(),
             body_length: BODY_BEGIN.len() + after_id.len(),
             after_id: after_id.into_bytes().into(),
+            has_token: false,
         }
     }
 
@@ -122,6 +125,15 @@ impl Template {
     pub fn write(&self, id: u64, out: &mut Vec<u8>) {
         self.write_up_to_id(id, 0, out);
         out.extend_from_slice(&self.after_id);
+        self.put_token(id, AFTER_TOKEN, out);
+    }
+
+    /// The token's place is so many bytes before the end.
+    fn put_token(&self, id: u64, before_end: usize, out: &mut Vec<u8>) {
+        if self.has_token {
+            let at = out.len() - before_end;
+            out.splice(at..at, itoa::Buffer::new().format(id).bytes());
+        }
     }
 
     /// Appends the request with this id, and with further members of its parameters (`"name":value`, with commas between
@@ -133,6 +145,8 @@ impl Template {
         let comma: &[u8] = if params.ends_with(b"{") { b"" } else { b"," };
         self.write_up_to_id(id, comma.len() + members.len(), out);
         out.extend_from_slice(params);
+        // The end of the parameters and of the request is not there yet.
+        self.put_token(id, AFTER_TOKEN - 2, out);
         out.extend_from_slice(comma);
         out.extend_from_slice(members.as_bytes());
         out.extend_from_slice(end);
@@ -152,7 +166,8 @@ impl Template {
     fn write_up_to_id(&self, id: u64, more: usize, out: &mut Vec<u8>) {
         let (mut id_digits, mut length_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
         let id = id_digits.format(id).as_bytes();
-        let body_length = self.body_length + id.len() + more;
+        let token_length = if self.has_token { id.len() } else { 0 };
+        let body_length = self.body_length + id.len() + token_length + more;
         let length = length_digits.format(body_length).as_bytes();
         out.reserve(self.before_length.len() + length.len() + self.before_id.len() + body_length);
         out.extend_from_slice(&self.before_length);
@@ -316,7 +331,8 @@ fn params(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<String, BadRequest> {
     members.extend(ask.operation.filter(|_| asks_about).map(|id| format!(r#""operation":{}"#, quoted(id))));
     let operation = ask.operation.filter(|_| !asks_about).map(|id| format!(r#""{}":{}"#, operation::META, quoted(id)));
     let attempt = (ask.attempt > 1).then(|| format!(r#""{}":{}"#, operation::ATTEMPT, ask.attempt));
-    let progress = ask.with_progress.then(|| format!(r#""{}":"{PROGRESS_TOKEN}""#, meta::PROGRESS_TOKEN));
+    // The token is put in with the id, and so it comes last.
+    let progress = ask.with_progress.then(|| format!(r#""{}":"#, meta::PROGRESS_TOKEN));
     let more = operation.into_iter().chain(attempt).chain(progress).reduce(|all, next| format!("{all},{next}"));
     if peer.version.era() == Era::Modern {
         let more = more.map(|more| format!(",{more}")).unwrap_or_default();

@@ -9,7 +9,7 @@ use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
 
 use super::super::target::Spoken;
-use super::exchange::{Answered, Exchanger};
+use super::exchange::{Answered, Exchanger, next_id};
 use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 
@@ -17,34 +17,34 @@ use crate::clock::monotonic_ns;
 const LEGS_MAX: u32 = 16;
 /// All of them together.
 const LEGS_NS: u64 = 30_000_000_000;
-/// How long a stream is left alone where the server does not say, and at most.
+/// How long a stream is left alone where the server does not say.
 const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// Where the stream of an answer goes on, and how long it is to be left alone before.
 pub(super) fn resumption(answer: &Answer) -> Option<(String, Duration)> {
     let wait = answer.retry_ms().map_or(RETRY, Duration::from_millis);
-    Some((answer.last_event_id()?.to_string(), wait.min(RETRY_MAX)))
+    Some((answer.last_event_id()?.to_string(), wait))
 }
 
 impl Exchanger<'_> {
     /// Asks, and answers with what is wanted until the request has come to its end.
     pub(super) fn ask(&mut self, spoken: &Spoken, ask: &Ask<'_>) -> Result<Answered, Trouble> {
         let template = Template::new(&self.target.peer(spoken), ask)?;
-        let (mut id, mut request) = (self.next_id(), Vec::new());
+        let (mut id, mut request) = (next_id(), Vec::new());
         template.write(id, &mut request);
         let all_until_ns = monotonic_ns() + LEGS_NS;
         let mut answered = self.send(ask, &request, (id, all_until_ns))?;
         for _ in 0..LEGS_MAX {
             request.clear();
+            let left = Duration::from_nanos(all_until_ns.saturating_sub(monotonic_ns()));
             match (answered.said, spoken.version.era(), &answered.goes_on) {
                 (Said::InputRequired, Era::Modern, _) => {
                     let Some(members) = canned::round(&answered.record.message) else { break };
-                    id = self.next_id();
+                    id = next_id();
                     template.write_round(id, &members, &mut request);
                     answered = self.send(ask, &request, (id, all_until_ns))?;
                 }
-                (Said::NoResponse, Era::Legacy, Some((after, wait))) => {
+                (Said::NoResponse, Era::Legacy, Some((after, wait))) if *wait < left => {
                     request.extend(request::open_stream(&self.target.peer(spoken))?);
                     request::put_last_event_id(&mut request, 0, after);
                     std::thread::sleep(*wait);

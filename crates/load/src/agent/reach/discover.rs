@@ -9,7 +9,7 @@ use erlmcp_protocol::header::{meta, method};
 use serde_json::Value;
 
 use super::super::target::{Spoken, Target};
-use super::exchange::{Answered, Exchanger};
+use super::exchange::{Answered, Exchanger, next_id};
 use super::found::{Found, named};
 use super::plain;
 use super::trouble::Trouble;
@@ -30,7 +30,7 @@ pub(super) fn probe(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Pr
     let spoken = Spoken { version: Version::NEWEST, session: None };
     let template = Template::new(&target.peer(&spoken), &plain(method::DISCOVER))?;
     let mut ask = || {
-        let (id, mut request) = (exchanger.next_id(), Vec::new());
+        let (id, mut request) = (next_id(), Vec::new());
         template.write(id, &mut request);
         exchanger.exchange(&request, id)
     };

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use erlmcp_protocol::client::answer::{Answer, Broken, Progress, Record, Said};
@@ -19,6 +20,15 @@ use crate::net::tls::{Tls, explain};
 
 /// An answer that is carried and longer is given up.
 const CARRIED_MAX: usize = 16 << 20;
+
+/// The id of the request before. A session has each id once: those of the engine's requests begin at 1, and these above
+/// them, where ids of 32 bits with a sign still reach.
+static LAST_ID: AtomicU64 = AtomicU64::new(2_000_000_000);
+
+/// An id that no other request of this process has.
+pub(super) fn next_id() -> u64 {
+    LAST_ID.fetch_add(1, Ordering::Relaxed) + 1
+}
 
 /// An answer, with what it says and what it is.
 #[derive(Debug)]
@@ -114,7 +124,6 @@ pub(super) struct Exchanger<'t> {
     side: Option<Box<Exchanger<'t>>>,
     /// The session that it asks in.
     spoken: Option<Spoken>,
-    last_id: u64,
     /// Some answer was an event stream.
     pub(super) has_streamed: bool,
 }
@@ -136,7 +145,6 @@ impl<'t> Exchanger<'t> {
             is_kept: false,
             side: None,
             spoken: None,
-            last_id: 0,
             has_streamed: false,
         })
     }
@@ -160,11 +168,6 @@ impl<'t> Exchanger<'t> {
     /// What the server asks from here on is answered in this session.
     pub(super) fn in_session(&mut self, spoken: &Spoken) {
         self.spoken = Some(spoken.clone());
-    }
-
-    pub(super) fn next_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
     }
 
     /// When a request that is sent now is given up.

@@ -3,20 +3,36 @@
 use erlmcp_protocol::client::answer::Said;
 use erlmcp_protocol::client::head::header;
 use erlmcp_protocol::client::request;
+use erlmcp_protocol::code::METHOD_NOT_FOUND;
 use erlmcp_protocol::era::{Era, Version};
 use erlmcp_protocol::header::name;
 use serde_json::Value;
 
 use super::super::target::{Spoken, Target};
 use super::discover::not_mcp;
-use super::exchange::Exchanger;
+use super::exchange::{Answered, Exchanger, next_id};
 use super::found::{Found, named};
 use super::trouble::Trouble;
+
+/// Opens another session where the answer says that this one has ended. False where it does not.
+pub(super) fn renew(
+    exchanger: &mut Exchanger<'_>,
+    target: &Target,
+    spoken: &mut Spoken,
+    answered: &Answered,
+) -> Result<bool, Trouble> {
+    let is_404 = answered.status == 404 && answered.said != Said::RpcError(METHOD_NOT_FOUND);
+    let has_ended = is_404 && spoken.session.is_some();
+    if has_ended {
+        *spoken = open(exchanger, target, None)?.spoken;
+    }
+    Ok(has_ended)
+}
 
 /// Opens a session. `before` is what was wrong with the modern probe, which is told where this fails as well.
 pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Option<Trouble>) -> Result<Found, Trouble> {
     let mut spoken = Spoken { version: Version::NEWEST_LEGACY, session: None };
-    let id = exchanger.next_id();
+    let id = next_id();
     let answered = exchanger.exchange(&request::initialize(&target.peer(&spoken), id)?, id)?;
     if answered.said != Said::Ok {
         let now = not_mcp(&answered, target)?;

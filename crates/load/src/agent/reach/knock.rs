@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use erlmcp_protocol::client::answer::Said;
 use erlmcp_protocol::client::request::Template;
 use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
 
 use super::super::target::{Spoken, Target};
-use super::exchange::Exchanger;
-use super::plain;
+use super::calling::done;
+use super::exchange::{Exchanger, next_id};
 use super::trouble::Trouble;
+use super::{handshake, plain};
 use crate::clock::monotonic_ns;
 use crate::proto;
 
@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// All addresses together: those that are left then are not knocked at.
 const ALL_NS: u64 = 30_000_000_000;
 
-/// Knocks `knocks` times at each address. At one that does not answer nobody knocks again.
-pub(in crate::agent) fn knock(target: &Target, spoken: &Spoken, knocks: u32) -> Vec<proto::Door> {
+/// Knocks `knocks` times at each address. At one that does not answer nobody knocks again. Where the session has ended,
+/// another one takes its place.
+pub(in crate::agent) fn knock(target: &Target, spoken: &mut Spoken, knocks: u32) -> Vec<proto::Door> {
     let until_ns = monotonic_ns() + ALL_NS;
     let door = |(replica, address): &(u16, SocketAddr)| {
         let mut door =
@@ -44,28 +45,30 @@ pub(in crate::agent) fn knock(target: &Target, spoken: &Spoken, knocks: u32) -> 
 fn at(
     door: &mut proto::Door,
     target: &Target,
-    spoken: &Spoken,
+    spoken: &mut Spoken,
     (address, knocks): (SocketAddr, u32),
 ) -> Result<(), Trouble> {
     let harmless = match spoken.version.era() {
         Era::Modern => method::DISCOVER,
         Era::Legacy => method::PING,
     };
-    let template = Template::new(&target.peer(spoken), &plain(harmless))?;
-    for _ in 0..knocks {
+    let mut may_renew = true;
+    while door.knocks < knocks {
         door.knocks += 1;
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
         let setting_out = exchanger.set_out()?;
-        let (id, mut request) = (exchanger.next_id(), Vec::new());
-        template.write(id, &mut request);
+        let (id, mut request) = (next_id(), Vec::new());
+        Template::new(&target.peer(spoken), &plain(harmless))?.write(id, &mut request);
         let asked_ns = monotonic_ns();
         let answered = exchanger.exchange(&request, id)?;
-        match answered.said {
-            Said::Ok => {}
-            Said::RpcError(code) => return Err(Trouble::NotDone(format!("error {code}"))),
-            _ => return Err(Trouble::NotDone(format!("HTTP {} and no result", answered.status))),
+        let answer_us = (monotonic_ns() - asked_ns) / 1_000;
+        if may_renew && handshake::renew(&mut exchanger, target, spoken, &answered)? {
+            may_renew = false;
+            door.knocks -= 1;
+            continue;
         }
-        door.answer_us.push((monotonic_ns() - asked_ns) / 1_000);
+        done(&answered)?;
+        door.answer_us.push(answer_us);
         door.connect_us.push(setting_out.connect_us);
         door.tls_us.extend(setting_out.tls_us);
     }

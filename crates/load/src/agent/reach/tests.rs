@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use erlmcp_protocol::era::Version;
 use serde_json::{Value, json};
 
 use super::*;
@@ -17,7 +19,8 @@ enum Reply {
     Hangs,
 }
 
-/// A server that answers each message by the method in it (an answer has none), and its address.
+/// A server that answers each message by the method in it (an answer has none), and its address. `head`: how it came, in
+/// lower case.
 fn serve(reply: impl Fn(&str, &Value) -> Reply + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -53,7 +56,13 @@ fn take_message(bytes: &mut Vec<u8>) -> Option<Value> {
     let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
     let length: usize = length.unwrap_or(0);
-    let message = bytes.get(end..end + length).map(|body| serde_json::from_slice(body).unwrap_or_default());
+    let message = bytes.get(end..end + length).map(|body| {
+        let mut message: Value = serde_json::from_slice(body).unwrap_or_default();
+        if message.is_object() {
+            message["head"] = json!(head);
+        }
+        message
+    });
     bytes.drain(..if message.is_some() { end + length } else { 0 });
     message
 }
@@ -124,10 +133,83 @@ fn a_call_is_not_sent_twice() {
         _ => Reply::Goes(modern(method, request)),
     });
     let target = target(address, "");
-    let named = Named { tool: "echo", arguments: "" };
-    let called = call(&target, 0, &target.assumed(), &named, || 0);
+    let named = Named { tool: "echo", arguments: "", tools: &[] };
+    let called = call(&target, 0, &mut target.assumed(), &named, || 0);
     assert!(matches!(called, Err(Trouble::Closed(..))), "{called:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn in_the_place_of_a_session_that_has_ended_another_one_is_opened() {
+    let handshakes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&handshakes);
+    let address = serve(move |method, request| {
+        if method == "initialize" {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        Reply::Goes(match (method, counted.load(Ordering::SeqCst)) {
+            ("ping", 0) => http(404, "text/plain", ""),
+            ("ping", _) => result(request, json!({})),
+            _ => legacy(method, request),
+        })
+    });
+    let target = target(address, "legacy");
+    let ended = Spoken { version: Version::NEWEST_LEGACY, session: Some("ended".into()) };
+    let (mut spoken, named) = (ended.clone(), Named { tool: "echo", arguments: "", tools: &[] });
+    assert_eq!(call(&target, 0, &mut spoken, &named, || 7), Ok(7));
+    assert!(spoken != ended && handshakes.swap(0, Ordering::SeqCst) == 1, "{spoken:?}");
+    spoken = ended;
+    let doors = knock(&target, &mut spoken, 2);
+    assert_eq!((doors[0].error.as_str(), doors[0].knocks, doors[0].answer_us.len()), ("", 2, 2));
+    assert_eq!((spoken.session, handshakes.load(Ordering::SeqCst)), (None, 1));
+}
+
+#[test]
+fn a_change_has_the_arguments_in_headers_that_its_tool_wants_there() {
+    let address = serve(|method, request| {
+        let has_header = request["head"].as_str().is_some_and(|head| head.contains("mcp-param-place: here\r\n"));
+        let is_bad = method == "tools/call" && !has_header;
+        Reply::Goes(if is_bad { http(400, "text/plain", "") } else { modern(method, request) })
+    });
+    let schema = json!({"type": "object", "properties": {"place": {"type": "string", "x-mcp-header": "Place"}}});
+    let tool = proto::Tool { name: "change".into(), read_only: false, input_schema: schema.to_string() };
+    let named = Named { tool: "change", arguments: r#"{"place":"here"}"#, tools: &[tool] };
+    let target = target(address, "");
+    assert_eq!(call(&target, 0, &mut target.assumed(), &named, || 7), Ok(7));
+}
+
+#[test]
+fn a_stream_is_not_gone_on_with_sooner_than_the_server_wants() {
+    let gets = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&gets);
+    let address = serve(move |method, request| match method {
+        "tools/list" => Reply::Goes(http(200, "text/event-stream", "id: a\nretry: 60000\ndata:\n\n")),
+        "" => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Reply::Hangs
+        }
+        _ => Reply::Goes(legacy(method, request)),
+    });
+    let listed = reach(&target(address, "legacy"), 0).map(|found| found.tools.len());
+    assert!(matches!(listed, Err(Trouble::NotMcp(_))), "{listed:?}");
+    assert_eq!(gets.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn no_id_is_used_twice_in_a_session() {
+    let ids = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&ids);
+    let address = serve(move |method, request| {
+        taken.lock().expect("no thread fails").extend(request["id"].as_u64());
+        Reply::Goes(if method == "ping" { result(request, json!({})) } else { legacy(method, request) })
+    });
+    let target = target(address, "legacy");
+    let mut spoken = reach(&target, 0).expect("it answers").spoken;
+    (0..2).for_each(|_| assert_eq!(knock(&target, &mut spoken, 2).len(), 1));
+    let ids = ids.lock().expect("no thread fails");
+    let distinct: BTreeSet<u64> = ids.iter().copied().collect();
+    assert!(ids.len() >= 6 && distinct.len() == ids.len(), "{ids:?}");
+    assert!(ids.iter().all(|id| *id > 1_000_000_000), "the engine's are lower: {ids:?}");
 }
 
 #[test]

@@ -51,8 +51,11 @@ impl Work {
     pub(in crate::agent) async fn knock(&mut self, knocks: u32) -> Vec<proto::Door> {
         self.find_out().await;
         let (target, spoken) = (self.target.clone(), self.spoken.clone().unwrap_or_else(|| self.target.assumed()));
-        let knocked = tokio::task::spawn_blocking(move || reach::knock(&target, &spoken, knocks));
-        knocked.await.unwrap_or_default()
+        let mut latest = spoken.clone();
+        let knocked = tokio::task::spawn_blocking(move || (reach::knock(&target, &mut latest, knocks), latest));
+        let Ok((doors, latest)) = knocked.await else { return Vec::new() };
+        self.take_over(&spoken, latest);
+        doors
     }
 }
 

@@ -65,7 +65,7 @@ impl<N: Net> Engine<N> {
                 self.stream_answered(key, place, Whole { reading, said, goes_on }, now_us);
             }
             Progress::Broken(cause) => {
-                self.keep_reading(reading);
+                self.connections[key as usize].reading = Some(reading);
                 self.stream_gone(key, Gone::Cut(cause));
             }
         }
@@ -82,7 +82,7 @@ impl<N: Net> Engine<N> {
         }
     }
 
-    fn listens_by_get(&self) -> bool {
+    pub(super) fn listens_by_get(&self) -> bool {
         self.calls.listening().is_some_and(Listening::is_get)
     }
 
@@ -112,7 +112,7 @@ impl<N: Net> Engine<N> {
             return self.stream_parted(key, place);
         }
         if is_held {
-            self.keep_reading(reading);
+            self.connections[key as usize].reading = Some(reading);
             let is_ordered = said == Said::Ok || (self.listens_by_get() && said == Said::NoResponse);
             return self.stream_gone(key, if is_ordered { Gone::Ended } else { Gone::Cut(Cause::StreamEnded) });
         }
@@ -123,6 +123,10 @@ impl<N: Net> Engine<N> {
         };
         if !is_good {
             self.keep_reading(reading);
+            if (400..500).contains(&status) {
+                // Perhaps it does not know the event.
+                self.streams.list[place as usize].after = None;
+            }
             if status == 404 {
                 self.forget_session(key, place);
             }
@@ -137,7 +141,8 @@ impl<N: Net> Engine<N> {
         if self.connections[key as usize].session.take().is_some()
             && let Some(listening) = self.calls.listening()
         {
-            self.streams.list[place as usize].call = listening.first();
+            let stream = &mut self.streams.list[place as usize];
+            (stream.call, stream.retry_us) = (listening.first(), 0);
         }
     }
 

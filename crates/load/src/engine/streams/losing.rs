@@ -3,10 +3,12 @@
 use crate::cause::Cause;
 use crate::connection::Role;
 use crate::engine::Engine;
+use crate::engine::legs::RETRY_MAX_MS;
 use crate::engine::losing::USEFUL_US;
 use crate::ledger::NO_ENDPOINT;
-use crate::line::OPENINGS_MAX;
+use crate::line::{OPENINGS_MAX, wait_us};
 use crate::net::Net;
+use crate::request::Call;
 
 /// How a stream, or the opening of one, came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,7 @@ impl<N: Net> Engine<N> {
             Gone::Cut(cause) => self.closing_way_after(cause),
             Gone::Ended | Gone::BetweenSteps => self.closing_way(),
         };
+        self.note_resumption(key, place);
         self.close_socket_by(key, way);
         let was_held = self.leave(key, place);
         if was_held {
@@ -57,7 +60,22 @@ impl<N: Net> Engine<N> {
             // Whoever was never open will not be: the server has no such streams, or is not there.
             return self.drop_stream(key, place);
         }
-        self.reopen_after(key, failures, now_us);
+        let wait_us = wait_us(failures, &mut self.random).max(self.streams.list[place as usize].retry_us);
+        self.reopen_in(key, wait_us, now_us);
+    }
+
+    /// Keeps what a legacy stream has said of how it is to be gone on with.
+    fn note_resumption(&mut self, key: u32, place: u32) {
+        let is_get = self.listens_by_get();
+        let stream = &mut self.streams.list[place as usize];
+        let reading = self.connections[key as usize].reading.as_deref();
+        let Some(reading) = reading.filter(|_| is_get && stream.call == Call::Listen) else { return };
+        if let Some((after, _)) = reading.resumption() {
+            stream.after = Some(after.into());
+        }
+        if let Some(retry_ms) = reading.retry_ms() {
+            stream.retry_us = retry_ms.min(RETRY_MAX_MS) * 1_000;
+        }
     }
 
     /// Takes a stream whose socket was closed out of all counts. True where it was held.

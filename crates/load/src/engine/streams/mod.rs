@@ -32,6 +32,11 @@ impl Streams {
         self.list[place as usize].key
     }
 
+    /// The event after which the stream with this place goes on.
+    pub(super) fn after(&self, place: u32) -> Option<&str> {
+        self.list[place as usize].after.as_deref()
+    }
+
     /// When a change is waited for no longer.
     pub(super) fn next_us(&self) -> Option<u64> {
         self.watched.as_ref().map(|watched| watched.until_us)

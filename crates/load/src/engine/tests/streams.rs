@@ -210,6 +210,23 @@ fn streams_that_end_at_once_come_back_ever_more_slowly() {
 }
 
 #[test]
+fn a_legacy_stream_goes_on_after_its_last_event_and_not_before_the_server_wants_it() {
+    let mut stage = legacy();
+    (0..3).for_each(|index| stage.peer(index).listens = Listens::Retries(2_000));
+    stage.listen(2, 6);
+    stage.run_for(5 * S);
+    let (mut ended, mut resumed) = (stage.engine.net.talks.ended.clone(), stage.engine.net.talks.resumed.clone());
+    ended.sort_unstable();
+    resumed.sort_unstable();
+    assert_eq!((ended.len(), resumed.len()), (18, 12), "three times each");
+    assert!(ended.iter().zip(&resumed).all(|(ended, resumed)| *resumed >= ended + 2 * S), "{ended:?} {resumed:?}");
+    assert_eq!(stage.engine.net.handshakes, (6, 6), "in the sessions that they have");
+    (0..3).for_each(|index| stage.peer(index).listens = Listens::No);
+    stage.run_for(10 * S);
+    assert_eq!(stage.engine.net.talks.resumed.len(), 18, "a server that refuses it is asked without the event");
+}
+
+#[test]
 fn a_legacy_stream_has_a_session_of_its_own_and_ends_it() {
     let mut stage = legacy();
     stage.listen(2, 30);

@@ -116,6 +116,22 @@ fn an_answer_that_is_not_taken_is_counted_and_its_request_lost() {
 }
 
 #[test]
+fn a_legacy_request_that_timed_out_is_cancelled() {
+    for (calls, cancelled) in [(legacy(), 2), (Calls::for_tests(), 0)] {
+        let mut stage = Stage::new(vec![Peer::good()]);
+        stage.engine.order(Order::Calls(calls));
+        stage.open(4);
+        stage.peer(0).replies = vec![Reply::Never];
+        stage.order_load(2, 1.0);
+        stage.until_done(2);
+        stage.run_for(S / 2);
+        assert_eq!(stage.fate(2, Kind::Load, Fate::TimedOut), 2, "{:?}", stage.causes(2, Kind::Load));
+        assert_eq!(stage.engine.net.talks.cancelled.len(), cancelled);
+        assert!(stage.dialogue().is_empty(), "{:?}", stage.dialogue());
+    }
+}
+
+#[test]
 fn an_answer_goes_into_the_session_that_was_asked() {
     let mut stage = Stage::new(vec![Peer::good(), Peer::good()]);
     (stage.peer(0).sessions, stage.peer(1).sessions) = (Some(1), Some(2));
@@ -153,6 +169,20 @@ fn a_stream_that_ends_early_is_gone_on_with_after_the_wait() {
     assert!(ended.iter().zip(&resumed).all(|(ended, resumed)| *resumed >= ended + 100_000));
     assert_eq!(stage.open_now(), [10], "on the same connections");
     assert!(stage.lost().is_empty(), "{:?}", stage.lost());
+}
+
+#[test]
+fn a_stream_is_not_gone_on_with_sooner_than_the_server_wants() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.order(Order::Calls(legacy()));
+    stage.open(4);
+    stage.peer(0).replies = vec![Reply::Resumes(3_000)];
+    stage.order_load(2, 1.0);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::TimedOut), 2, "{:?}", stage.causes(2, Kind::Load));
+    stage.run_for(2 * S);
+    assert!(stage.engine.net.talks.resumed.is_empty(), "{:?}", stage.engine.net.talks.resumed);
+    assert!(stage.lost().is_empty(), "nothing is wrong with their connections: {:?}", stage.lost());
 }
 
 #[test]

@@ -19,12 +19,20 @@ impl Simulated {
             0 => String::new(),
             _ => event(r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged"}"#),
         };
+        if text.contains("Last-Event-ID: s-1\r\n") {
+            self.talks.resumed.push(self.now_us);
+        }
         match listens {
             Listens::Well => self.say(key, format!("{head}{acknowledged}").as_bytes()),
             Listens::Unacknowledged => self.say(key, head.as_bytes()),
             Listens::AtOnceOver => {
                 self.say(key, format!("{head}{acknowledged}").as_bytes());
                 self.end_stream(key);
+            }
+            Listens::Retries(ms) => {
+                self.say(key, format!("{head}{}", chunk(&format!("id: s-1\nretry: {ms}\ndata:\n\n"))).as_bytes());
+                self.end_stream(key);
+                self.talks.ended.push(self.now_us + 300);
             }
             Listens::No => self.later(300, key, number, What::Bytes(http("405 Method Not Allowed", "", ""))),
             Listens::Silent => {}

@@ -12,6 +12,8 @@ pub(crate) struct Talks {
     questions: u64,
     /// Answers that were taken.
     pub(crate) answered: u64,
+    /// Ids of requests that were cancelled.
+    pub(crate) cancelled: Vec<u64>,
     /// When each GET came that goes on with a stream, and when those streams had ended.
     pub(crate) resumed: Vec<u64>,
     pub(crate) ended: Vec<u64>,
@@ -72,13 +74,16 @@ impl Simulated {
         }
     }
 
-    /// An answer to a question, or a GET that goes on with a stream. False where it is neither.
+    /// An answer to a question, a cancellation, or a GET that goes on with a stream. False where it is neither.
     pub(super) fn take_aside(&mut self, text: &str, key: u32) -> bool {
         let (to, number) = (self.sockets[&key].to, self.sockets[&key].number);
         let bytes = if text.starts_with("GET ") {
             self.talks.resumed.push(self.now_us);
             let id = number_after(text, "Last-Event-ID: e-").expect("it says after which event");
             format!("{STREAM}{}", response(id)).into_bytes()
+        } else if text.contains("notifications/cancelled") {
+            self.talks.cancelled.extend(number_after(text, "\"requestId\":"));
+            http("202 Accepted", "", "")
         } else if let Some(question) = number_after(text, "\"id\":\"q-") {
             assert!(text.contains("\"result\":{\"roots\":[]}"), "{text}");
             if self.peers[&to].refuses_answers { http("400 No", "", "") } else { self.answered(question) }

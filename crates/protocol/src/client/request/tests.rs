@@ -201,6 +201,24 @@ proptest! {
 }
 
 #[test]
+fn each_request_has_a_progress_token_of_its_own() {
+    for version in [Version::NEWEST, Version::NEWEST_LEGACY] {
+        let template = Template::new(&peer(&[], version), &Ask { with_progress: true, ..CALL }).expect("fine");
+        for id in [9, 10, 12_345] {
+            let (mut first, mut next) = (Vec::new(), Vec::new());
+            template.write(id, &mut first);
+            template.write_round(id, r#""requestState":"s""#, &mut next);
+            for text in [first, next].map(|bytes| String::from_utf8(bytes).expect("text")) {
+                let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
+                assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{text}");
+                let body: Value = serde_json::from_str(body).expect("JSON");
+                assert_eq!((&body["id"], &body["params"]["_meta"]["progressToken"]), (&id.into(), &id.into()));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_request_is_put_into_a_session_after_it_was_rendered() {
     let peer = peer(&[], Version::V20251125);
     let ask = Ask { method: "ping", ..Ask::default() };
@@ -224,7 +242,7 @@ fn a_progress_token_and_a_later_attempt_stand_beside_what_else_there_is() {
             serde_json::from_str::<Value>(body).expect("JSON")["params"]["_meta"].take()
         };
         let meta = of(Ask { with_progress: true, operation: Some("o-1"), ..CALL });
-        assert_eq!((&meta["progressToken"], &meta[operation::META]), (&"erlmcp".into(), &"o-1".into()), "{meta}");
+        assert_eq!((&meta["progressToken"], &meta[operation::META]), (&7.into(), &"o-1".into()), "{meta}");
         assert!(of(CALL)["progressToken"].is_null());
         assert!(of(Ask { attempt: 1, ..CALL })[operation::ATTEMPT].is_null());
         assert_eq!(of(Ask { attempt: 2, ..CALL })[operation::ATTEMPT], 2);
