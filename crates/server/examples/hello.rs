@@ -24,20 +24,22 @@ pub(crate) fn start(address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     Ok(Server::listen(address, ServerConfig::of(registry))?)
 }
 
-/// Ctrl-C, or SIGTERM, by which service managers and containers end a process.
-async fn asked_to_end() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
+/// Serves until Ctrl-C, or SIGTERM, by which service managers and containers end a process.
+async fn serve(address: SocketAddr) -> Result<Server, Box<dyn Error>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let server = start(address)?;
+    println!("listening on {}", server.addresses()[0]);
     tokio::select! {
-        asked = tokio::signal::ctrl_c() => asked,
-        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
+    Ok(server)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_string());
-    let server = start(address.parse()?)?;
-    println!("listening on {}", server.addresses()[0]);
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asked_to_end())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let server = runtime.block_on(serve(address.parse()?))?;
     // What is in flight is answered; idle connections are closed.
     server.drain();
     server.join();

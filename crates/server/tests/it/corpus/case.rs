@@ -46,6 +46,8 @@ pub(crate) struct Case {
     pub(crate) answers: Vec<String>,
     /// The JSON-RPC error of the last answer.
     pub(crate) code: Option<i64>,
+    /// The same in the older era, where it is another one.
+    pub(crate) legacy_code: Option<i64>,
     /// Texts of the last answer.
     #[serde(default)]
     pub(crate) has: Vec<String>,

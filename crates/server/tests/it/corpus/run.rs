@@ -184,8 +184,9 @@ impl Run<'_> {
             return Ok(());
         }
         let code = serde_json::from_str(&answer.body).map(|json: serde_json::Value| json["error"]["code"].as_i64());
-        if self.case.code.is_some() && code.ok().flatten() != self.case.code {
-            return Err(format!("expected the error {:?}: {}", self.case.code, answer.body));
+        let wanted = if self.era == Era::Legacy { self.case.legacy_code } else { None }.or(self.case.code);
+        if wanted.is_some() && code.ok().flatten() != wanted {
+            return Err(format!("expected the error {wanted:?}: {}", answer.body));
         }
         match self.case.has.iter().find(|text| !answer.head.contains(*text) && !answer.body.contains(*text)) {
             Some(text) => Err(format!("{text:?} is not in the answer: {}{}", answer.head, answer.body)),
