@@ -1,5 +1,6 @@
 //! Against a PostgreSQL that `peers/run postgres` starts, as the tests of the store there.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -29,7 +30,14 @@ async fn what_changed_last_is_told_through_postgres_before_the_end() {
     let (mut east, mut in_east) = start(&key);
     let (_west, mut in_west) = start(&key);
     for happened in [&mut in_east, &mut in_west] {
-        until(happened, |one| matches!(one, Happening::Machines(Said::Here { is_ours: true, .. }))).await;
+        // At first anything may have changed; what changes while that is told is told with it.
+        let (met, told_all) = (Cell::new(false), Cell::new(false));
+        until(happened, |one| {
+            met.set(met.get() || matches!(one, Happening::Machines(Said::Here { is_ours: true, .. })));
+            told_all.set(told_all.get() || matches!(one, Happening::ChangedElsewhere(ListChange::AnyUpdated)));
+            met.get() && told_all.get()
+        })
+        .await;
     }
     east.changed(ListChange::Updated("app://last".into()));
     east.end().await;
