@@ -6,14 +6,11 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 use erlmcp_record::operations::convert_export;
 use erlmcp_report::audit::{Audit, AuditVerdict, Standing, audit as audit_run};
-use tokio::time::{sleep, timeout};
 
 use super::Link;
-use super::control::{Connection, ControlError};
+use super::control::{Connection, ControlError, insist};
 use crate::event::{Answer, Audited};
 
-/// A cluster that cannot write it out just now is asked again.
-const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// The store's account, until it is a journal.
 const EXPORT: &str = "operations-store.tsv";
 
@@ -32,18 +29,8 @@ pub(super) async fn audit(link: Link, folder: PathBuf, within: Duration) {
 async fn effects(control: &Path, to: &Path, within: Duration) -> Result<(), ControlError> {
     // The cluster has a folder of its own.
     let to = std::path::absolute(to).unwrap_or_else(|_| to.to_path_buf());
-    let mut last = ControlError::Silent { op: "effects".into(), within };
-    let asked = async {
-        loop {
-            match Connection::open(control).await?.effects(&to, within).await {
-                Err(ControlError::NotNow(why)) => last = ControlError::NotNow(why),
-                outcome => return outcome,
-            }
-            sleep(AGAIN_AFTER).await;
-        }
-    };
-    let outcome = timeout(within, asked).await;
-    outcome.unwrap_or(Err(last))
+    let to = &to;
+    insist("effects", within, || async move { Connection::open(control).await?.effects(to, within).await }).await
 }
 
 fn judged(folder: &Path, clock: &RunClock) -> Result<Audited, String> {

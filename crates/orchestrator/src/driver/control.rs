@@ -7,10 +7,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::protocol::Status;
 
+/// Between two questions of the same kind, where the first was refused for now.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// An answer may be so long: 250 replicas with all of their figures have a tenth of it.
 const LINE_BYTES_MAX: u64 = 32 << 20;
 /// A cluster that works answers a question about itself in milliseconds.
@@ -130,6 +132,28 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     within: Duration,
 ) -> Result<T, ControlError> {
     Connection::open(path).await?.ask(op, within).await
+}
+
+/// Asks until the answer is another one than "not now", and at most for so long.
+///
+/// # Errors
+/// Whatever else the question comes to; where it is late, the last refusal.
+pub(crate) async fn insist<T, A>(op: &str, within: Duration, ask: impl Fn() -> A) -> Result<T, ControlError>
+where
+    A: Future<Output = Result<T, ControlError>>,
+{
+    let mut last = ControlError::Silent { op: op.into(), within };
+    let asked = async {
+        loop {
+            match ask().await {
+                Err(ControlError::NotNow(why)) => last = ControlError::NotNow(why),
+                outcome => return outcome,
+            }
+            sleep(AGAIN_AFTER).await;
+        }
+    };
+    let outcome = timeout(within, asked).await;
+    outcome.unwrap_or(Err(last))
 }
 
 pub(crate) async fn status(path: &Path) -> Result<Status, ControlError> {

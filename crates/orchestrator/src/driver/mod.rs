@@ -2,6 +2,7 @@
 
 mod audit;
 pub(crate) mod control;
+mod counting;
 mod engine;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -3,30 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
-
 use super::control::{self, ControlError, Done};
+use super::counting::Counting;
 use super::protocol::Status;
-use super::watchdog::{Debt, Ticket, Watchdog};
+use super::watchdog::{Debt, Watchdog};
 
 /// Replicas that go are drained first, and one after the other at worst.
 pub(super) const SCALED_WITHIN: Duration = Duration::from_secs(120);
-const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Changes their number, and remembers how it was.
 #[derive(Debug)]
 pub(super) struct Replicas {
     control: PathBuf,
     /// None where the cluster ends with the run.
-    watchdog: Option<Watchdog>,
-    /// The number before the first change, and what gives it back.
-    before: Mutex<Option<(Ticket, u16)>>,
+    counting: Option<Counting>,
 }
 
 impl Replicas {
     pub(super) fn new(control: PathBuf, watchdog: Option<Watchdog>) -> Self {
-        Self { control, watchdog, before: Mutex::default() }
+        Self { control, counting: watchdog.map(Counting::new) }
     }
 
     /// Returns when there are as many; says what the cluster is then.
@@ -34,16 +29,15 @@ impl Replicas {
     /// # Errors
     /// Where that is not so in time, as a sentence.
     pub(super) async fn change(&self, number: u16) -> Result<Status, String> {
-        let mut before = self.before.lock().await;
-        if let Some(watchdog) = self.watchdog.as_ref().filter(|_| before.is_none()) {
-            let (ticket, status) = (watchdog.ticket(), self.status().await?);
-            let now = u16::try_from(status.replicas.len()).unwrap_or(u16::MAX);
-            watchdog.hold(ticket, vec![Debt::Replicas { control: self.control.clone(), number: now }]).await?;
-            *before = Some((ticket, now));
-        }
-        scale(&self.control, number).await.map_err(|error| error.to_string())?;
-        if let (Some((ticket, _)), Some(watchdog)) = (before.take_if(|(_, was)| *was == number), &self.watchdog) {
-            watchdog.release(ticket).await.map_err(|error| error.to_string())?;
+        let control = &self.control;
+        let change = async { scale(control, number).await.map_err(|error| error.to_string()) };
+        match &self.counting {
+            Some(counting) => {
+                let now = async { Ok(u16::try_from(self.status().await?.replicas.len()).unwrap_or(u16::MAX)) };
+                let debt = |number| Debt::Replicas { control: control.clone(), number };
+                counting.change(number, (now, debt), change).await?;
+            }
+            None => change.await?,
         }
         self.status().await
     }
@@ -68,16 +62,6 @@ pub(super) async fn give_back(control: &Path, number: u16) -> Result<(), String>
 
 /// While another change is under way it asks again.
 async fn scale(control: &Path, number: u16) -> Result<(), ControlError> {
-    let scaled = async {
-        loop {
-            let request = ("scale", Some(("replicas", u64::from(number))));
-            match control::ask::<Done>(control, request, SCALED_WITHIN).await {
-                Err(ControlError::NotNow(why)) => tracing::debug!("asked again: {why}"),
-                outcome => return outcome.map(drop),
-            }
-            sleep(AGAIN_AFTER).await;
-        }
-    };
-    let late = ControlError::Silent { op: "scale".into(), within: SCALED_WITHIN };
-    timeout(SCALED_WITHIN, scaled).await.unwrap_or(Err(late))
+    let request = ("scale", Some(("replicas", u64::from(number))));
+    control::insist("scale", SCALED_WITHIN, || control::ask::<Done>(control, request, SCALED_WITHIN)).await.map(drop)
 }

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::{Service, Unit};
+use crate::driver::counting::Counting;
 use crate::driver::locked;
-use crate::driver::watchdog::{Debt, Ticket, Watchdog};
+use crate::driver::watchdog::{Debt, Watchdog};
 
 /// Images may have to be fetched, and what goes may take its time.
 const CHANGED_WITHIN: Duration = Duration::from_secs(120);
@@ -42,15 +41,11 @@ pub(in crate::driver) struct Present {
 
 /// Changes it, and remembers how it was.
 #[derive(Debug, Clone)]
-pub(in crate::driver) struct Numbers {
-    watchdog: Watchdog,
-    /// The number before the first change, and what gives it back.
-    before: Arc<Mutex<Option<(Ticket, u16)>>>,
-}
+pub(in crate::driver) struct Numbers(Counting);
 
 impl Numbers {
     pub(in crate::driver) fn new(watchdog: Watchdog) -> Self {
-        Self { watchdog, before: Arc::default() }
+        Self(Counting::new(watchdog))
     }
 
     /// Returns when as many replicas as that are there and no others; says where each is.
@@ -63,22 +58,16 @@ impl Numbers {
         service: &Service,
         number: u16,
     ) -> Result<Vec<(u16, SocketAddr)>, String> {
-        let mut before = self.before.lock().await;
-        if before.is_none() {
-            let (ticket, now) = (self.watchdog.ticket(), counted.number().await?);
-            self.watchdog.hold(ticket, vec![counted.debt(now)]).await?;
-            *before = Some((ticket, now));
-        }
-        locked(&service.standing).is_changing = true;
-        let changed = timeout(CHANGED_WITHIN, changed(counted, number)).await;
-        let late = || format!("there were not {number} replicas within {} s", CHANGED_WITHIN.as_secs());
-        let changed = changed.unwrap_or_else(|_| Err(late()));
-        let endpoints = changed.map(|present| service.renumber(&present));
-        locked(&service.standing).is_changing = false;
-        if let Some((ticket, _)) = before.take_if(|(_, was)| *was == number && endpoints.is_ok()) {
-            self.watchdog.release(ticket).await.map_err(|error| error.to_string())?;
-        }
-        endpoints
+        let change = async {
+            locked(&service.standing).is_changing = true;
+            let changed = timeout(CHANGED_WITHIN, changed(counted, number)).await;
+            let late = || format!("there were not {number} replicas within {} s", CHANGED_WITHIN.as_secs());
+            let changed = changed.unwrap_or_else(|_| Err(late()));
+            let endpoints = changed.map(|present| service.renumber(&present));
+            locked(&service.standing).is_changing = false;
+            endpoints
+        };
+        self.0.change(number, (counted.number(), |now| counted.debt(now)), change).await
     }
 }
 
