@@ -37,8 +37,4 @@ python3 -B bench/chaos.py "$work/run/report.json" "$code" >"$work/table.md" || j
 } >"$result"
 cat "$result"
 echo "written to $result" >&2
-if [ "$judged" -ne 0 ]; then
-  trap - EXIT
-  echo "its folder is kept: $work/run" >&2
-fi
-exit "$judged"
+conclude "$judged" "$work/run"

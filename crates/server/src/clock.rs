@@ -15,6 +15,11 @@ pub(crate) fn unix_ns() -> u64 {
     read(ClockId::Realtime)
 }
 
+/// Seconds since 1970.
+pub(crate) fn unix_seconds() -> u64 {
+    unix_ns() / 1_000_000_000
+}
+
 /// CPU time that this process has used, all threads, nanoseconds.
 pub(crate) fn process_cpu_ns() -> u64 {
     read(ClockId::ProcessCPUTime)

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::messages::{Line, ToReplica};
 use super::slot::Slot;
 use super::supervisor::Supervisor;
-use crate::clock::unix_ns;
+use crate::clock::unix_seconds;
 use crate::limits::Limits;
 use crate::session::{Ended, Held, Revoked, SessionKey, Word};
 
@@ -167,7 +167,7 @@ impl Supervisor {
 
     /// Tells all replicas of this machine but the one that has said it.
     pub(super) fn spread_word(&mut self, by: Option<Process>, word: Word) {
-        self.endings.held.take(&word, unix_ns() / 1_000_000_000);
+        self.endings.held.take(&word, unix_seconds());
         let line = ToReplica::Heard(word).to_line();
         for slot in self.slots.values() {
             for (life, process) in slot.processes().filter(|(life, _)| Some((slot.replica, *life)) != by) {

@@ -26,7 +26,7 @@ use super::messages::{
 use super::pulse::HEARTBEAT_MS;
 use super::watch::Watch;
 use crate::answer::ServerInfo;
-use crate::clock::{monotonic_ns, unix_ns};
+use crate::clock::{monotonic_ns, unix_seconds};
 use crate::engine::{ClusterPages, Drained, Listening, Place, Server, ServerConfig, Shared, Stalled, Updates};
 use crate::metrics::counters::Outcome;
 use crate::queue::{Answer, ReplyTo};
@@ -169,7 +169,7 @@ async fn sessions(
     let (sender, endings) = mpsc::channel(ENDINGS_WAITING_MAX);
     let (words, heard) = mpsc::channel(WORDS_WAITING_MAX);
     let sessions = Sessions::new(&hello.session_key, &hello.limits, hello.replica).in_cluster(sender, words);
-    let now_s = unix_ns() / 1_000_000_000;
+    let now_s = unix_seconds();
     sessions.revoke(floor, &ended, now_s);
     for wish in &wishes {
         sessions.take(wish, now_s);
@@ -299,7 +299,7 @@ impl Replica {
             }
             (ToReplica::AllKnow, _) => self.all_know(),
             (ToReplica::Heard(word), _) => {
-                self.shared.sessions.take(&word, unix_ns() / 1_000_000_000);
+                self.shared.sessions.take(&word, unix_seconds());
             }
             (ToReplica::Membership(membership), _) => {
                 tracing::debug!(members = membership.members.len(), "membership");

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 
 use super::config::EntryError;
-use crate::clock::unix_ns;
+use crate::clock::unix_seconds;
 use crate::random;
 
 pub(super) type Hash = [u8; 32];
@@ -78,7 +78,7 @@ pub fn new_token(principal: &str, scopes: &[String], lifetime: Option<Duration>)
     let token = format!("erlmcp_{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()));
     let hex: String = hash(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let scopes = if scopes.is_empty() { "-".to_string() } else { scopes.join(",") };
-    let now_s = unix_ns() / 1_000_000_000;
+    let now_s = unix_seconds();
     let expires = lifetime.map_or_else(|| "-".to_string(), |lifetime| (now_s + lifetime.as_secs()).to_string());
     let line = format!("{hex} {principal} {scopes} {expires}");
     (token, line)
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_new_token_is_known_by_its_line() {
-        let before_s = unix_ns() / 1_000_000_000;
+        let before_s = unix_seconds();
         let (token, line) =
             new_token("alice", &["mcp".to_string(), "metrics".to_string()], Some(Duration::from_secs(99)));
         assert!(!line.contains(&token));

@@ -37,6 +37,15 @@ pub(super) fn open(address: SocketAddr) -> String {
     format!("{line}\r\n")
 }
 
+/// A GET stream of a session; `headers` name it.
+pub(super) fn begin_stream(address: SocketAddr, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(stream, "GET /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{headers}\r\n")
+        .expect("it reads");
+    stream
+}
+
 pub(super) fn ping(address: SocketAddr, session: &str) -> Option<u16> {
     ask(address, "POST", session, PING).map(|(status, _)| status)
 }
@@ -52,11 +61,7 @@ fn a_session_lives_and_ends_on_all_replicas() {
         }
     }
     // A stream on one replica ends with a DELETE on another one.
-    let mut stream = TcpStream::connect(cluster.own(3)).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let host = cluster.own(3);
-    write!(stream, "GET /mcp HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n{session}\r\n")
-        .expect("it reads");
+    let mut stream = begin_stream(cluster.own(3), &session);
     until("the stream is open", || cluster.replica(3)["snapshot"]["streams"] == 1);
     let ended = ask(cluster.own(2), "DELETE", &session, "").expect("it answers");
     assert_eq!(ended.0, 204, "{}", ended.1);
@@ -105,11 +110,7 @@ fn a_replica_that_comes_back_knows_what_sessions_have_subscribed_to() {
     signal(before, Signal::TERM);
     until("another process is there", || cluster.is_elsewhere(2, before));
     for replica in [1, 2] {
-        let address = cluster.own(replica);
-        let mut stream = TcpStream::connect(address).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        write!(stream, "GET /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{session}\r\n")
-            .expect("it reads");
+        let stream = begin_stream(cluster.own(replica), &session);
         until("the stream is open", || cluster.replica(replica.into())["snapshot"]["streams"] == 1);
         call(cluster.own(1), "test_trigger_resource_change", json!({}));
         let told = message_with(&mut BufReader::new(stream), "method");

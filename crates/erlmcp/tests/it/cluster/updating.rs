@@ -1,7 +1,7 @@
 //! Another program in the place of a running one: a rolling update, with two versions side by side on the way.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::modern::{listen, read_until};
 use super::replacing::Kept;
-use super::sessions::{ask, open, ping};
-use super::{Cluster, PATIENCE, signal, until};
+use super::sessions::{ask, begin_stream, open, ping};
+use super::{Cluster, signal, until};
 
 /// A program that is another version, and does what `before` says first.
 fn program(folder: &Path, name: &str, before: &str) -> PathBuf {
@@ -43,11 +43,7 @@ fn update(cluster: &Cluster, program: &Path) -> Value {
 
 /// A GET stream of a session, behind the event that begins it, and that event's id.
 fn stream(address: SocketAddr, session: &str, after: &str) -> (BufReader<TcpStream>, String) {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    write!(stream, "GET /mcp HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{session}{after}\r\n")
-        .expect("it reads");
-    let mut stream = BufReader::new(stream);
+    let mut stream = BufReader::new(begin_stream(address, &format!("{session}{after}")));
     let mut line = String::new();
     loop {
         line.clear();

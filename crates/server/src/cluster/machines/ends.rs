@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, Error};
 
-use crate::clock::unix_ns;
+use crate::clock::unix_seconds;
 use crate::operations::MAKING;
 use crate::session::{Ended, oldest_epoch};
 
@@ -53,7 +53,7 @@ impl Ends {
     }
 
     fn oldest(&self) -> i64 {
-        oldest_epoch(unix_ns() / 1_000_000_000, self.lifetime_s).into()
+        oldest_epoch(unix_seconds(), self.lifetime_s).into()
     }
 
     /// All that is written, as far as it still matters.
@@ -90,7 +90,7 @@ impl Ends {
         let over = "DELETE FROM erlmcp.ended WHERE epoch < $3 OR (cluster = $1 AND (epoch < $2 OR epoch < \
                     (SELECT max(epoch) FROM erlmcp.ended WHERE cluster = $1 AND id = '')))";
         // Nobody may come back with a key that is not used any more.
-        let long_over = oldest_epoch(unix_ns() / 1_000_000_000, self.lifetime_s + ANY_KEY_S);
+        let long_over = oldest_epoch(unix_seconds(), self.lifetime_s + ANY_KEY_S);
         client.execute(over, &[&self.of, &self.oldest(), &i64::from(long_over)]).await.map(drop)
     }
 }
