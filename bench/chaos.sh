@@ -30,7 +30,7 @@ python3 -B bench/chaos.py "$work/run/report.json" "$code" >"$work/table.md" || j
 {
   echo "# Faults of every kind under load, $(date +%Y-%m-%d)"
   echo
-  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by cluster and generator, Linux $(uname -r)." \
+  echo "$(machine "cluster and generator")" \
     "\`erlmcp chaos --for ${minutes}m --seed $seed --faults bench/faults-hundred.toml --operations $rate $*\`"
   echo
   cat "$work/table.md"

@@ -73,7 +73,7 @@ fi
 {
   echo "# Durable operations a second, $(date +%Y-%m-%d)"
   echo
-  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by cluster and generator, Linux $(uname -r)." \
+  echo "$(machine "cluster and generator")" \
     "$replicas replicas; $rate operations/s asked for, for $seconds s; judged without the first 5 s. From an operation's first" \
     "attempt, journaled before its first byte, until it was answered ok; one that never was counts with 10 s."
   echo

@@ -52,7 +52,7 @@ python3 -B bench/kills.py "$work/run/report.json" "$code" "$kind" "$kills" >"$wo
 {
   echo "# $([ "$kind" = kill ] && echo "A replica killed" || echo "A replica cut off"), again and again, under load, $(date +%Y-%m-%d)"
   echo
-  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by cluster and generator, Linux $(uname -r)." \
+  echo "$(machine "cluster and generator")" \
     "$replicas replicas, $connections connections, $rate requests/s, ${OPERATIONS:-500} operations/s, seed ${SEED:-1}${*:+, $*}."
   echo
   cat "$work/table.md"

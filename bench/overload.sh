@@ -28,7 +28,7 @@ code=0
 {
   echo "# More asked than can be done, $(date +%Y-%m-%d)"
   echo
-  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by server and generator, Linux $(uname -r)." \
+  echo "$(machine "server and generator")" \
     "One \`erlmcp serve --workers $workers --queue $queue\`; calls of \`work\` of $service_ms ms, so a capacity of $capacity a second;" \
     "$seconds s a step, open loop, latency from the intended time, the first second of a step left out."
   echo

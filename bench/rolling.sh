@@ -46,7 +46,7 @@ code=0
 {
   echo "# Rolling restart under load, $(date +%Y-%m-%d)"
   echo
-  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by cluster and generator, Linux $(uname -r)." \
+  echo "$(machine "cluster and generator")" \
     "$pairs interleaved pairs: $connections connections, $rate requests/s, $replicas replicas, $seconds s."
   echo
   python3 -B bench/rolling.py "$work" "$pairs" || code=$?

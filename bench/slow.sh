@@ -75,7 +75,7 @@ code=0
 {
   echo "# Slow clients beside good ones, $(date +%Y-%m-%d)"
   echo
-  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by all, Linux $(uname -r). A cluster of $replicas;" \
+  echo "$(machine all) A cluster of $replicas;" \
     "$slow slow clients at once, who come again when they are cut; good traffic: $rate calls of \`echo\` a second on 200 connections for" \
     "$seconds s; $pairs pairs each."
   echo

@@ -1,4 +1,4 @@
-# Sourced by the scripts of peers/ and conformance/: what they install, start and end.
+# Sourced by the scripts of peers/, conformance/, browser/ and bench/: what they install, start and end, and what they measure on.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # need "PACKAGES OF DEBIAN" TEST...: where the test fails, the packages are tried; what still fails is said.
@@ -45,6 +45,11 @@ erlmcp() {
   fi
   cargo build --release --locked --manifest-path "$root/Cargo.toml" -p erlmcp >&2 || exit 1
   export ERLMCP=${CARGO_TARGET_DIR:-$root/target}/release/erlmcp
+}
+
+# machine WHO: what was measured on, which WHO shared ("server and generator"), as a sentence for a result.
+machine() {
+  echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by $1, Linux $(uname -r)."
 }
 
 # conclude CODE FOLDER: ends a script with that code; the folder of a run that has not passed is kept.

@@ -1,7 +1,10 @@
 //! `observe`: a look at a server that runs, without any load.
 
+use std::time::SystemTime;
+
 use erlmcp_load::clock::{RunClock, monotonic_ns};
 use erlmcp_record::{ClusterSample, JournalTail};
+use erlmcp_report::board::FOR_GOOD;
 use tokio::sync::{mpsc, watch};
 
 use crate::StressError;
@@ -51,9 +54,10 @@ pub async fn observe(
     Ok(())
 }
 
-/// Seconds since the last of a record was written; 0 where nobody knows.
+/// Seconds since the last of a record was written; 0 where nobody knows, [`FOR_GOOD`] where it came out of a bundle, which
+/// has no times.
 pub fn silent_s(tail: &JournalTail) -> u64 {
-    tail.written_at().map_or(0, seconds_since)
+    tail.written_at().map_or(0, |at| if at == SystemTime::UNIX_EPOCH { FOR_GOOD } else { seconds_since(at) })
 }
 
 async fn figures(target: &Target) -> Figures {

@@ -11,6 +11,8 @@ const SECONDS_MAX: usize = 600;
 const LINES_MAX: usize = 200;
 /// A record without its last row that has got none for so many seconds goes on no more, or stands still.
 pub(crate) const SILENT_S: u64 = 60;
+/// In place of such seconds, of a record that nobody writes any more.
+pub const FOR_GOOD: u64 = u64::MAX;
 /// Causes that are told apart.
 const CAUSES_MAX: usize = 50;
 
@@ -32,7 +34,7 @@ pub struct Board {
     pub lines: VecDeque<String>,
     /// "INCONCLUSIVE": what the run came to; None while it goes on.
     pub verdict: Option<&'static str>,
-    /// Seconds since the last row of a record that is not over was written.
+    /// Seconds since the last row of a record that is not over was written; or [`FOR_GOOD`].
     pub silent_s: u64,
     begun_ms: Option<u64>,
 }
@@ -149,12 +151,14 @@ impl Board {
 
     /// "over: PASS", or that nothing comes any more; None while it goes on.
     pub fn stands(&self) -> Option<String> {
-        match self.verdict {
-            Some(verdict) => Some(format!("over: {verdict}")),
-            None => (self.silent_s >= SILENT_S).then(|| {
-                let silent = format::long_s(self.silent_s);
-                format!("ended without its last row, or stands still: nothing for {silent}")
-            }),
+        let ended = "ended without its last row";
+        match (self.verdict, self.silent_s) {
+            (Some(verdict), _) => Some(format!("over: {verdict}")),
+            (None, FOR_GOOD) => Some(ended.into()),
+            (None, silent_s @ SILENT_S..) => {
+                Some(format!("{ended}, or stands still: nothing for {}", format::long_s(silent_s)))
+            }
+            (None, _) => None,
         }
     }
 

@@ -70,10 +70,11 @@ fn phase_line(phase: &BoardPhase, board: &Board, now_ms: u64) -> Line<'static> {
         Progress::Done { took_ms } => Line::from(format!("✓ {name}  {}", clock(took_ms))),
         Progress::Skipped => Line::styled(format!("- {name}  skipped"), Style::new().fg(Color::DarkGray)),
         Progress::Running { since_ms } => {
-            let left = match phase.left_ms(now_ms) {
-                None => String::new(),
-                Some(0) => ", longer than estimated".into(),
-                Some(left) => format!(", about {} left", clock(left)),
+            let left = match (board.stands(), phase.left_ms(now_ms)) {
+                (Some(_), _) => ", no end recorded".into(),
+                (None, None) => String::new(),
+                (None, Some(0)) => ", longer than estimated".into(),
+                (None, Some(left)) => format!(", about {} left", clock(left)),
             };
             let scenario = board.scenario.as_ref().map(|scenario| format!("  {scenario}")).unwrap_or_default();
             let text = format!("▶ {name}{scenario}  {}{left}", clock(now_ms.saturating_sub(since_ms)));

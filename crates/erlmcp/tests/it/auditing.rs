@@ -120,6 +120,23 @@ fn a_bundle_stands_for_its_folder() {
     assert!(page.code == 0 && folder.path().join("report.html").is_file(), "{}", page.said());
 }
 
+/// Its files are new wherever it is unpacked.
+#[test]
+fn a_bundle_of_a_run_that_was_killed_does_not_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    record(folder.path());
+    let journal = folder.path().join("journal.jsonl");
+    let rows = fs::read_to_string(&journal).expect("a record");
+    let (but_the_last, _) = rows.trim_end().rsplit_once('\n').expect("several rows");
+    fs::write(&journal, format!("{but_the_last}\n")).expect("written");
+    let packed = folder.path().join("run.tar.zst");
+    let [run, packed] = [folder.path(), packed.as_path()].map(|path| path.to_str().expect("a name that is text"));
+    let made = erlmcp(&["report", run, "--bundle", packed]).end();
+    assert_eq!(made.code, 0, "{}", made.said());
+    let observed = erlmcp(&["observe", packed, "--once"]).end();
+    assert!(observed.output.contains("\nended without its last row\n"), "{}", observed.said());
+}
+
 #[test]
 fn all_once_and_no_requests_beside_them() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -73,14 +73,14 @@ fn at_some<T>(
     Err(trouble)
 }
 
-/// What of this the target does not have, as it was found.
+/// What of this the target does not have, as it was found. Where the session has ended, another one takes its place.
 ///
 /// # Errors
 /// Where nobody answers any more.
 pub(super) fn missing(
     target: &Target,
     first: usize,
-    found: &Found,
+    found: &mut Found,
     wanted: &proto::Wanted,
 ) -> Result<Vec<proto::Missing>, Trouble> {
     at_some(target, first, |address| {
@@ -104,9 +104,9 @@ pub(super) fn open_session(target: &Target, first: usize) -> Result<Spoken, Trou
 pub(super) fn subscribable(target: &Target, first: usize) -> Result<Vec<String>, Trouble> {
     at_some(target, first, |address| {
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-        let found = meet(&mut exchanger, target)?;
+        let mut found = meet(&mut exchanger, target)?;
         let listed = if found.about["capabilities"]["resources"]["subscribe"] == true {
-            listing::list(&mut exchanger, target, &found.spoken, (method::RESOURCES_LIST, "resources"))?
+            listing::list(&mut exchanger, target, &mut found.spoken, (method::RESOURCES_LIST, "resources"))?
         } else {
             Vec::new()
         };

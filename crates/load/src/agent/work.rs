@@ -106,7 +106,7 @@ impl Work {
     pub(super) async fn reach(&mut self, reach: proto::Reach) -> Reached {
         let block = reach.block;
         let answered = match self.ask().await {
-            Ok(found) => self.missing(&found, reach.wanted).await.map(|missing| (found, missing)),
+            Ok(found) => self.missing(found, reach.wanted).await,
             Err(trouble) => Err(trouble),
         };
         match answered {
@@ -119,11 +119,19 @@ impl Work {
         }
     }
 
-    /// What of this the target does not have.
-    async fn missing(&self, found: &Found, wanted: Option<proto::Wanted>) -> Result<Vec<proto::Missing>, Trouble> {
-        let Some(wanted) = wanted else { return Ok(Vec::new()) };
-        let (target, first, found) = (self.target.clone(), self.agent as usize, found.clone());
-        let asked = tokio::task::spawn_blocking(move || reach::missing(&target, first, &found, &wanted)).await;
+    /// What of this the target does not have, beside what was found.
+    async fn missing(
+        &self,
+        mut found: Found,
+        wanted: Option<proto::Wanted>,
+    ) -> Result<(Found, Vec<proto::Missing>), Trouble> {
+        let Some(wanted) = wanted else { return Ok((found, Vec::new())) };
+        let (target, first) = (self.target.clone(), self.agent as usize);
+        let ask = move || {
+            let missing = reach::missing(&target, first, &mut found, &wanted);
+            missing.map(|missing| (found, missing))
+        };
+        let asked = tokio::task::spawn_blocking(ask).await;
         asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -141,4 +142,37 @@ async fn a_visitor_that_is_cut_ends_its_sessions() {
     held.is_cut.store(true, Ordering::SeqCst);
     assert_eq!(visiting.await.expect("no panic"), Err("the visit was cut".into()));
     assert_eq!(held.sessions.load(Ordering::SeqCst), 0);
+}
+
+/// Both sides count the same: no figure alone tells of it.
+#[tokio::test]
+async fn a_bad_token_that_is_taken_is_a_difference() {
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    let door = serve(|head, _| {
+        if head.starts_with("GET /status") {
+            return said("200 OK", "", &page(TAKEN.load(Ordering::SeqCst)));
+        }
+        TAKEN.fetch_add(u64::from(head.contains("\r\nMcp-Session-Id: ")), Ordering::SeqCst);
+        said("200 OK", "Mcp-Session-Id: abc\r\n", "{}")
+    });
+    let visited = visit(Visit::Tokens, &door.await).await.expect("it is answered");
+    assert_eq!(visited.detail.get(detail::SERVER_TAKEN), visited.detail.get(detail::TAKEN), "{visited:?}");
+    assert_eq!(visited.detail.get(detail::DIFFERENCE), Some(&640.0), "{visited:?}");
+}
+
+/// Of a server that counts only tokens.
+fn page(tokens_good: u64) -> String {
+    let times = json!({"buckets": [], "sum_ns": 0});
+    json!({
+        "connections": {"mcp": 1, "admin": 0, "new": 0},
+        "requests_total": 0,
+        "worker_pool": {"size": 1},
+        "queue": {"depth": 0, "limit": 1, "depth_max": 0, "refused_total": 0},
+        "components": {
+            "tools": 3, "clock_ns": 20, "sampled": 64, "router": times, "lookup": times, "token_check": times,
+            "tokens_good": tokens_good, "tokens_refused": 0, "batches": 0, "batch_messages": 0, "batches_refused": 0,
+            "notifications": 0, "fan_out": times, "queue_wait": times, "worker_time": times,
+        },
+    })
+    .to_string()
 }

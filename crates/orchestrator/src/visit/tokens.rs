@@ -17,11 +17,11 @@ pub(super) async fn good_and_bad(door: &Door) -> Result<Visited, String> {
     let ping = texts::message(2, "ping", "");
     let good = texts::in_session(door, session.named(), &ping);
     let bad = texts::in_session(door, (&tampered(&session.id), VERSION), &ping);
-    let (mut taken, mut refused) = (0, 0);
+    let (mut taken, mut refused, mut bad_taken) = (0, 0, 0);
     for turn in 0..GOOD + BAD {
-        let request = if turn % (GOOD / BAD + 1) == 0 { &bad } else { &good };
-        match session.talk.ask(request).await?.status {
-            200 => taken += 1,
+        let is_bad = turn % (GOOD / BAD + 1) == 0;
+        match session.talk.ask(if is_bad { &bad } else { &good }).await?.status {
+            200 => (taken, bad_taken) = (taken + 1, bad_taken + u64::from(is_bad)),
             _ => refused += 1,
         }
     }
@@ -31,19 +31,20 @@ pub(super) async fn good_and_bad(door: &Door) -> Result<Visited, String> {
         after.tokens_good.saturating_sub(before.tokens_good),
         after.tokens_refused.saturating_sub(before.tokens_refused),
     );
+    let difference = figures::difference(counted.0, taken) + figures::difference(counted.1, refused);
     let times = after.token_check.since(&before.token_check);
     Ok(Visited::default()
         .with(detail::TAKEN, taken as f64)
         .with(detail::REFUSED, refused as f64)
         .with(detail::SERVER_TAKEN, counted.0 as f64)
         .with(detail::SERVER_REFUSED, counted.1 as f64)
-        .with(detail::DIFFERENCE, figures::difference(counted.0, taken) + figures::difference(counted.1, refused))
+        .with(detail::DIFFERENCE, difference + bad_taken as f64)
         .with(detail::SAMPLES, times.count() as f64)
         .with(detail::CLOCK_NS, after.clock_ns as f64)
         .with_some(detail::MEAN_NS, times.mean_ns())
         .with_some(detail::P95_NS, times.quantile_ns(0.95, SHORT_NS))
         .saying(format!(
-            "{taken} tokens taken and {refused} refused; the server counted {} and {}",
+            "{taken} tokens taken, {bad_taken} of them bad, and {refused} refused; the server counted {} and {}",
             counted.0, counted.1
         )))
 }

@@ -93,20 +93,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_that_was_killed_does_not_go_on_for_ever() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut journal = JournalWriter::create(folder.path()).expect("a journal");
-        journal.append(&Entry::Run(header())).expect("written");
-        let sample = ClusterSample { at_us: 5_000_000, second: 5, ..ClusterSample::default() };
-        journal.append(&Entry::Cluster(sample)).expect("written");
-        journal.flush().expect("written");
-        let file =
-            std::fs::File::options().append(true).open(folder.path().join("journal.jsonl")).expect("it is there");
-        file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("the time is set");
-        let viewers = Viewers::none_yet();
-        let _looking = viewers.enter().expect("there is room");
-        let mut feed = of_run(folder.path().to_path_buf(), viewers).expect("there is a journal");
-        let said = feed.wait_for(|said| !said.contains("\"goes on\"")).await.expect("it is fed").to_string();
-        assert!(said.contains("or stands still: nothing for") && said.contains("\"points\":6"), "{said}");
+        // Out of a bundle, and in its own folder.
+        for (written_s, state) in [(0, "\"ended without its last row\""), (1, "or stands still: nothing for")] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut journal = JournalWriter::create(folder.path()).expect("a journal");
+            journal.append(&Entry::Run(header())).expect("written");
+            let sample = ClusterSample { at_us: 5_000_000, second: 5, ..ClusterSample::default() };
+            journal.append(&Entry::Cluster(sample)).expect("written");
+            journal.flush().expect("written");
+            let file =
+                std::fs::File::options().append(true).open(folder.path().join("journal.jsonl")).expect("it is there");
+            let written = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(written_s);
+            file.set_modified(written).expect("the time is set");
+            let viewers = Viewers::none_yet();
+            let _looking = viewers.enter().expect("there is room");
+            let mut feed = of_run(folder.path().to_path_buf(), viewers).expect("there is a journal");
+            let said = feed.wait_for(|said| !said.contains("\"goes on\"")).await.expect("it is fed").to_string();
+            assert!(said.contains(state) && said.contains("\"points\":6"), "{said}");
+        }
     }
 
     #[tokio::test]

@@ -12,7 +12,8 @@ pub fn table(board: &Board, now_ms: u64) -> String {
 
 fn told(board: &Board, now_ms: u64) -> String {
     let mut text = format!("{}\n", if board.target.is_empty() { "nothing known yet" } else { board.target.as_str() });
-    if let Some(stands) = board.stands() {
+    let stands = board.stands();
+    if let Some(stands) = &stands {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{stands}");
     }
@@ -22,7 +23,8 @@ fn told(board: &Board, now_ms: u64) -> String {
             Progress::Skipped => "skipped".into(),
             Progress::Done { took_ms } => format::duration_ms(took_ms),
             Progress::Running { since_ms } => {
-                format!("runs for {} so far", format::duration_ms(now_ms.saturating_sub(since_ms)))
+                let took = format::duration_ms(now_ms.saturating_sub(since_ms));
+                if stands.is_some() { format!("{took}, no end recorded") } else { format!("runs for {took} so far") }
             }
         };
         let _ = writeln!(text, "  {}. {}: {how}", phase.number, phase.title);

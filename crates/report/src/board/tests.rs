@@ -74,6 +74,10 @@ fn a_record_that_gets_no_rows_does_not_go_on() {
     board.silent_s = 82_800;
     let text = table(&board, 0);
     assert!(text.contains("\nended without its last row, or stands still: nothing for 23 hours\n"), "{text}");
+    assert!(text.contains("  3. Sustained Load: 0 ms, no end recorded\n"), "{text}");
+    board.silent_s = FOR_GOOD;
+    let text = table(&board, 0);
+    assert!(text.contains("\nended without its last row\n"), "{text}");
     board.push(&summary(3), 1);
     assert_eq!(board.stands(), None, "it stood still");
 }

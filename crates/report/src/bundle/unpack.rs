@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use erlmcp_record::squeezed;
 use tempfile::TempDir;
@@ -50,12 +51,15 @@ pub fn unpack(bundle: &Path) -> Result<Unpacked, BundleError> {
         let Some(listed) = listed else { return Err(damaged(format!("{name:?} is in it and not in its manifest"))) };
         missing.retain(|other| *other != name);
         let path = folder.path().join(&listed.name);
-        let mut target = File::create_new(&path).map_err(|source| BundleError::Write { path: path.clone(), source })?;
+        let unwritable = |source| BundleError::Write { path: path.clone(), source };
+        let mut target = File::create_new(&path).map_err(unwritable)?;
         let mut reader = Hashing::new(entry.take(listed.bytes + 1));
         let bytes = io::copy(&mut reader, &mut target).map_err(|error| damaged(format!("{name}: {error}")))?;
         if bytes != listed.bytes || reader.sha256() != listed.sha256 {
             return Err(damaged(format!("{name} is not the file that its manifest names")));
         }
+        // As the archive has it: nobody writes it any more.
+        target.set_modified(SystemTime::UNIX_EPOCH).map_err(unwritable)?;
     }
     match missing.first() {
         Some(name) => Err(damaged(format!("{name} is missing"))),

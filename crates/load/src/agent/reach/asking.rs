@@ -10,6 +10,7 @@ use erlmcp_protocol::header::method;
 
 use super::super::target::Spoken;
 use super::exchange::{Answered, Exchanger, next_id};
+use super::handshake;
 use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 
@@ -27,13 +28,17 @@ pub(super) fn resumption(answer: &Answer) -> Option<(String, Duration)> {
 }
 
 impl Exchanger<'_> {
-    /// Asks, and answers with what is wanted until the request has come to its end.
-    pub(super) fn ask(&mut self, spoken: &Spoken, ask: &Ask<'_>) -> Result<Answered, Trouble> {
-        let template = Template::new(&self.target.peer(spoken), ask)?;
-        let (mut id, mut request) = (next_id(), Vec::new());
-        template.write(id, &mut request);
-        let all_until_ns = monotonic_ns() + LEGS_NS;
-        let mut answered = self.send(ask, &request, (id, all_until_ns))?;
+    /// Asks, and answers with what is wanted until the request has come to its end. Where the session had ended before it,
+    /// another one takes its place.
+    pub(super) fn ask(&mut self, spoken: &mut Spoken, ask: &Ask<'_>) -> Result<Answered, Trouble> {
+        let (all_until_ns, mut request) = (monotonic_ns() + LEGS_NS, Vec::new());
+        let asked = handshake::renewing(self, spoken, |exchanger, spoken| {
+            let (template, id) = (Template::new(&exchanger.target.peer(spoken), ask)?, next_id());
+            request.clear();
+            template.write(id, &mut request);
+            Ok((exchanger.send(ask, &request, (id, all_until_ns))?, (template, id)))
+        });
+        let (mut answered, (template, mut id)) = asked?;
         for _ in 0..LEGS_MAX {
             request.clear();
             let left = Duration::from_nanos(all_until_ns.saturating_sub(monotonic_ns()));

@@ -33,10 +33,9 @@ pub(super) fn call(
         Era::Modern => method::DISCOVER,
         Era::Legacy => method::PING,
     };
-    let (mut answered, _) = ask(exchanger, target, spoken, &plain(harmless), now_us)?;
-    if handshake::renew(exchanger, target, spoken, &answered)? {
-        (answered, _) = ask(exchanger, target, spoken, &plain(harmless), now_us)?;
-    }
+    let (answered, _) = handshake::renewing(exchanger, spoken, |exchanger, spoken| {
+        ask(exchanger, target, spoken, &plain(harmless), now_us)
+    })?;
     done(&answered)?;
     let arguments = if named.arguments.is_empty() { "{}" } else { named.arguments };
     let params = wire::params(&request(named.tool, arguments), named.tools);

@@ -67,7 +67,8 @@ impl Conversation<'_> {
     /// Where the server does not list it.
     pub fn list(&mut self, method: &str, key: &str) -> Result<Vec<Value>, String> {
         let target = self.exchanger.target;
-        listing::list(&mut self.exchanger, target, &self.spoken, (method, key)).map_err(|trouble| trouble.to_string())
+        let listed = listing::list(&mut self.exchanger, target, &mut self.spoken, (method, key));
+        listed.map_err(|trouble| trouble.to_string())
     }
 
     /// Calls a tool that was listed so. Answers with the result, which may be `isError`.
@@ -100,7 +101,7 @@ impl Conversation<'_> {
     }
 
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Value, String> {
-        let answered = self.exchanger.ask(&self.spoken, ask).map_err(|trouble| trouble.to_string())?;
+        let answered = self.exchanger.ask(&mut self.spoken, ask).map_err(|trouble| trouble.to_string())?;
         let mut message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
         let method = ask.method;
         match answered.said {

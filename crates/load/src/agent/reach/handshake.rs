@@ -14,19 +14,21 @@ use super::exchange::{Answered, Exchanger, next_id};
 use super::found::{Found, named};
 use super::trouble::Trouble;
 
-/// Opens another session where the answer says that this one has ended. False where it does not.
-pub(super) fn renew(
-    exchanger: &mut Exchanger<'_>,
-    target: &Target,
+/// Asks; where the answer says that the session has ended, once more in another one, which takes its place. Gives the answer
+/// and what `ask` gives beside it.
+pub(super) fn renewing<'t, T>(
+    exchanger: &mut Exchanger<'t>,
     spoken: &mut Spoken,
-    answered: &Answered,
-) -> Result<bool, Trouble> {
+    mut ask: impl FnMut(&mut Exchanger<'t>, &Spoken) -> Result<(Answered, T), Trouble>,
+) -> Result<(Answered, T), Trouble> {
+    let (answered, beside) = ask(exchanger, spoken)?;
     let is_404 = answered.status == 404 && answered.said != Said::RpcError(METHOD_NOT_FOUND);
-    let has_ended = is_404 && spoken.session.is_some();
-    if has_ended {
-        *spoken = open(exchanger, target, None)?.spoken;
+    if !is_404 || spoken.session.is_none() {
+        return Ok((answered, beside));
     }
-    Ok(has_ended)
+    let target = exchanger.target;
+    *spoken = open(exchanger, target, None)?.spoken;
+    ask(exchanger, spoken)
 }
 
 /// Opens a session. `before` is what was wrong with the modern probe, which is told where this fails as well.

@@ -52,21 +52,18 @@ fn at(
         Era::Modern => method::DISCOVER,
         Era::Legacy => method::PING,
     };
-    let mut may_renew = true;
     while door.knocks < knocks {
         door.knocks += 1;
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-        let setting_out = exchanger.set_out()?;
-        let (id, mut request) = (next_id(), Vec::new());
-        Template::new(&target.peer(spoken), &plain(harmless))?.write(id, &mut request);
-        let asked_ns = monotonic_ns();
-        let answered = exchanger.exchange(&request, id)?;
-        let answer_us = (monotonic_ns() - asked_ns) / 1_000;
-        if may_renew && handshake::renew(&mut exchanger, target, spoken, &answered)? {
-            may_renew = false;
-            door.knocks -= 1;
-            continue;
-        }
+        let knocked = handshake::renewing(&mut exchanger, spoken, |exchanger, spoken| {
+            let setting_out = exchanger.set_out()?;
+            let (id, mut request) = (next_id(), Vec::new());
+            Template::new(&target.peer(spoken), &plain(harmless))?.write(id, &mut request);
+            let asked_ns = monotonic_ns();
+            let answered = exchanger.exchange(&request, id)?;
+            Ok((answered, (setting_out, (monotonic_ns() - asked_ns) / 1_000)))
+        });
+        let (answered, (setting_out, answer_us)) = knocked?;
         done(&answered)?;
         door.answer_us.push(answer_us);
         door.connect_us.push(setting_out.connect_us);

@@ -27,7 +27,7 @@ const OBJECTIONS_MAX: usize = 8;
 /// Adds the tools that the server lists, if it says that it has any.
 pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut Found) -> Result<(), Trouble> {
     if found.has("tools") {
-        let tools = list(exchanger, target, &found.spoken, (method::TOOLS_LIST, "tools"))?;
+        let tools = list(exchanger, target, &mut found.spoken, (method::TOOLS_LIST, "tools"))?;
         found.tools = callable(tools, target).iter().filter_map(listed).collect();
     }
     Ok(())
@@ -37,7 +37,7 @@ pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut 
 pub(super) fn list(
     exchanger: &mut Exchanger<'_>,
     target: &Target,
-    spoken: &Spoken,
+    spoken: &mut Spoken,
     (method, key): (&str, &str),
 ) -> Result<Vec<Value>, Trouble> {
     let (mut cursor, mut all): (Option<String>, Vec<Value>) = (None, Vec::new());

@@ -23,7 +23,7 @@ const ASKED_MAX: usize = 64;
 pub(super) fn missing(
     exchanger: &mut Exchanger<'_>,
     target: &Target,
-    found: &Found,
+    found: &mut Found,
     wanted: &Wanted,
 ) -> Result<Vec<Missing>, Trouble> {
     let mut missing = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn missing(
 fn resources(
     exchanger: &mut Exchanger<'_>,
     target: &Target,
-    found: &Found,
+    found: &mut Found,
     wanted: &[String],
 ) -> Result<Vec<Missing>, Trouble> {
     let known = names(exchanger, target, found, ("resources", method::RESOURCES_LIST, "resources", "uri"))?;
@@ -60,7 +60,7 @@ fn resources(
     for uri in wanted.iter().filter(|uri| !known.contains(*uri)).take(ASKED_MAX) {
         let read = Ask { method: method::RESOURCES_READ, name: Some(uri), ..Ask::default() };
         let fits_one = templates.iter().any(|template| fits(template, uri));
-        if !fits_one && !exchanger.ask(&found.spoken, &read).is_ok_and(|answered| answered.said == Said::Ok) {
+        if !fits_one && !exchanger.ask(&mut found.spoken, &read).is_ok_and(|answered| answered.said == Said::Ok) {
             missing.push(of("resource", uri, &known, target));
         }
     }
@@ -71,19 +71,19 @@ fn resources(
 fn names(
     exchanger: &mut Exchanger<'_>,
     target: &Target,
-    found: &Found,
+    found: &mut Found,
     (capability, method, key, member): (&str, &str, &str, &str),
 ) -> Result<BTreeSet<String>, Trouble> {
     if !found.has(capability) {
         return Ok(BTreeSet::new());
     }
-    let listed = listing::list(exchanger, target, &found.spoken, (method, key))?;
+    let listed = listing::list(exchanger, target, &mut found.spoken, (method, key))?;
     let name = |one: &Value| one[member].as_str().map(str::to_string);
     Ok(listed.iter().filter_map(name).collect())
 }
 
-fn is_unknown(exchanger: &mut Exchanger<'_>, found: &Found, ask: &Ask<'_>) -> bool {
-    let Ok(answered) = exchanger.ask(&found.spoken, ask) else { return false };
+fn is_unknown(exchanger: &mut Exchanger<'_>, found: &mut Found, ask: &Ask<'_>) -> bool {
+    let Ok(answered) = exchanger.ask(&mut found.spoken, ask) else { return false };
     matches!(answered.said, Said::RpcError(METHOD_NOT_FOUND) | Said::HttpError(404 | 405 | 501))
 }
 

@@ -101,15 +101,18 @@ fn legacy(method: &str, request: &Value) -> Vec<u8> {
     }
 }
 
-fn target(address: SocketAddr, era: &str) -> Target {
-    let setup = proto::Setup {
+fn setup(address: SocketAddr, era: &str) -> proto::Setup {
+    proto::Setup {
         endpoints: vec![proto::Endpoint { replica: 0, address: address.to_string() }],
         authority: address.to_string(),
         path: "/mcp".into(),
         era: era.into(),
         ..proto::Setup::default()
-    };
-    Target::of(&setup).expect("a good target")
+    }
+}
+
+fn target(address: SocketAddr, era: &str) -> Target {
+    Target::of(&setup(address, era)).expect("a good target")
 }
 
 #[test]
@@ -162,6 +165,53 @@ fn in_the_place_of_a_session_that_has_ended_another_one_is_opened() {
     let doors = knock(&target, &mut spoken, 2);
     assert_eq!((doors[0].error.as_str(), doors[0].knocks, doors[0].answer_us.len()), ("", 2, 2));
     assert_eq!((spoken.session, handshakes.load(Ordering::SeqCst)), (None, 1));
+}
+
+/// The answer to `initialize` that opens this session.
+fn opened(session: usize, request: &Value) -> Vec<u8> {
+    let answer = String::from_utf8(legacy("initialize", request)).expect("text");
+    answer.replacen("\r\n", &format!("\r\nMcp-Session-Id: s{session}\r\n"), 1).into()
+}
+
+#[test]
+fn a_conversation_goes_on_in_another_session_where_its_own_has_ended() {
+    let sessions = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sessions);
+    let address = serve(move |method, request| {
+        let is_of = |session: &str| request["head"].as_str().is_some_and(|head| head.contains(session));
+        Reply::Goes(match method {
+            "initialize" => opened(counted.fetch_add(1, Ordering::SeqCst) + 1, request),
+            "tools/list" if is_of("mcp-session-id: s1\r\n") => http(404, "text/plain", ""),
+            "tools/call" if is_of("mcp-session-id: s2\r\n") => http(404, "text/plain", ""),
+            _ => legacy(method, request),
+        })
+    });
+    let called = converse(&setup(address, "legacy"), |server| {
+        let tools = server.tools()?;
+        server.call(&tools[0], &json!({}))
+    });
+    assert_eq!(called.map(|result| result["content"].clone()), Ok(json!([])));
+    assert_eq!(sessions.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_call_that_has_begun_is_not_sent_again_in_another_session() {
+    let (sessions, calls) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = [&sessions, &calls].map(Arc::clone);
+    let address = serve(move |method, request| {
+        Reply::Goes(match method {
+            "initialize" => opened(counted[0].fetch_add(1, Ordering::SeqCst) + 1, request),
+            "tools/call" => {
+                counted[1].fetch_add(1, Ordering::SeqCst);
+                http(200, "text/event-stream", "id: a\nretry: 1\ndata:\n\n")
+            }
+            "" => http(404, "text/plain", ""),
+            _ => legacy(method, request),
+        })
+    });
+    let called = converse(&setup(address, "legacy"), |server| server.call(&json!({"name": "echo"}), &json!({})));
+    assert_eq!(called, Err("tools/call is answered with HTTP 404 and no result".into()));
+    assert_eq!((sessions.load(Ordering::SeqCst), calls.load(Ordering::SeqCst)), (1, 1));
 }
 
 #[test]
@@ -246,8 +296,8 @@ fn questions_whose_answers_are_never_taken_take_no_more_than_one_patience() {
     });
     let target = target(address, "legacy");
     let mut exchanger = Exchanger::new(&target, address, Duration::from_secs(4)).expect("it is loopback");
-    let found = meet(&mut exchanger, &target).expect("it answers");
-    let tools = listing::list(&mut exchanger, &target, &found.spoken, (method::TOOLS_LIST, "tools"));
+    let mut found = meet(&mut exchanger, &target).expect("it answers");
+    let tools = listing::list(&mut exchanger, &target, &mut found.spoken, (method::TOOLS_LIST, "tools"));
     assert_eq!(tools.expect("the answer was there")[0]["name"], "echo");
     assert_eq!(answers.load(Ordering::SeqCst), 1, "the time of all was over with the first");
 }
