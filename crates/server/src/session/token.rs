@@ -9,12 +9,24 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::random;
+use crate::tools::capabilities;
 
 /// What a client said that it can do, as bits.
 pub(crate) mod capability {
     pub(crate) const SAMPLING: u8 = 1;
     pub(crate) const ELICITATION: u8 = 2;
     pub(crate) const ROOTS: u8 = 4;
+    pub(crate) const SAMPLING_TOOLS: u8 = 8;
+    pub(crate) const SAMPLING_CONTEXT: u8 = 16;
+
+    /// By their names.
+    pub(crate) const ALL: [(&str, u8); 5] = [
+        ("sampling", SAMPLING),
+        ("elicitation", ELICITATION),
+        ("roots", ROOTS),
+        ("sampling.tools", SAMPLING_TOOLS),
+        ("sampling.context", SAMPLING_CONTEXT),
+    ];
 }
 
 /// Bytes of a token before its signature.
@@ -111,14 +123,8 @@ pub(crate) struct Session {
 impl Session {
     /// The capabilities that its client has declared, as a JSON object.
     pub(crate) fn capabilities_text(&self) -> String {
-        let declared = [
-            ("sampling", capability::SAMPLING),
-            ("elicitation", capability::ELICITATION),
-            ("roots", capability::ROOTS),
-        ];
-        let declared = declared.iter().filter(|(_, bit)| self.capabilities & bit != 0);
-        let members: Vec<String> = declared.map(|(name, _)| format!("\"{name}\":{{}}")).collect();
-        format!("{{{}}}", members.join(","))
+        let declared = capability::ALL.into_iter().filter(|(_, bit)| self.capabilities & bit != 0);
+        capabilities(declared.map(|(name, _)| name)).to_string()
     }
 
     pub(crate) fn new(version: Version, capabilities: u8, epoch: u32, expires: u64) -> Self {
@@ -233,6 +239,14 @@ mod tests {
         assert_eq!(signer.read(b"", ""), None);
         assert_eq!(signer.read(&token[1..], ""), None);
         assert_eq!(signer.read(&[&token[..], b"A"].concat(), ""), None);
+    }
+
+    #[test]
+    fn capabilities_come_back_as_they_were_declared() {
+        let text = |bits| Session::new(Version::V20251125, bits, 0, 9).capabilities_text();
+        let sampling = capability::SAMPLING | capability::SAMPLING_TOOLS;
+        assert_eq!((text(0).as_str(), text(capability::ROOTS).as_str()), ("{}", r#"{"roots":{}}"#));
+        assert_eq!(text(sampling), r#"{"sampling":{"tools":{}}}"#);
     }
 
     #[test]
