@@ -97,7 +97,7 @@ limits! {
     stream_comment_ms = 15_000, "ms", "Silence on a subscription stream after which a comment is sent.";
     request_state_lifetime_ms = 600_000, "ms", "From an input_required answer to the end of its requestState. Later: -32602.";
     session_lifetime_ms = 3_600_000, "ms", "From initialize to the end of a legacy session. Later: 404, and the client begins anew.";
-    sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too.";
+    sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too. One principal may have half, on all processes together: 429; so may all without a token: 503.";
     sessions_held_max = 16_384, "sessions", "Legacy sessions with a log level or subscriptions of their own, which have to be held. Above it: 503.";
     session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: the oldest one ends.";
     replay_streams_max = 4_096, "streams", "Streams of calls of legacy sessions that are kept for clients that come back. Above it: the oldest is forgotten.";

@@ -138,9 +138,15 @@ impl Shared {
         self.has_heir.store(true, Ordering::Release);
     }
 
-    /// Ends a session, here and on all other replicas.
-    pub(crate) fn end_session(&self, session: &Session, now_s: u64, reply: impl FnOnce() -> ReplyTo) -> Told {
-        let told = self.sessions.end(session, now_s, reply);
+    /// Ends a session of a principal, here and on all other replicas.
+    pub(crate) fn end_session(
+        &self,
+        session: &Session,
+        principal: &str,
+        now_s: u64,
+        reply: impl FnOnce() -> ReplyTo,
+    ) -> Told {
+        let told = self.sessions.end(session, principal, now_s, reply);
         if self.sessions.streams.has(session.id) {
             self.mailboxes.iter().for_each(|mailbox| mailbox.sessions_ended());
         }
