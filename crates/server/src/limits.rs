@@ -113,6 +113,7 @@ limits! {
     principal_requests_max = 1_000_000, "requests", "Requests of one principal in a second, on one process. Above it: 429 with Retry-After.";
     principal_streams_max = 1_000_000, "streams", "Open subscription streams of one principal, on one process. Above it: likewise.";
     principal_sessions_max = 1_000_000, "sessions", "Legacy sessions that one principal begins within a session's life and does not end, on one process. Above it: likewise.";
+    principal_sessions_held_max = 8_192, "sessions", "Legacy sessions of one principal that are held, on all processes of a cluster together, with half of what their URIs may take. Above it: likewise.";
     tokens_admitted_max = 65_536, "tokens", "Tokens that were checked and are known to a shard. Above it: they are checked anew.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
     operations_held_max = 8_000_000, "operations", "Operations that a store remembers, about 100 bytes each. Full, and none older than the retention: 503.";

@@ -237,6 +237,11 @@ impl Dispatcher {
 
     /// Holds what a session asks for.
     fn wish(&mut self, message: &Message<'_>, said: Word) -> Handled {
+        if let (Some(session), Some(_)) = (&self.current.session, &self.current.principal)
+            && !self.shared.sessions.held.has_share(session.id, &said, self.shared.limits.principal_sessions_held_max)
+        {
+            return self.quota_used_up(message.id);
+        }
         let taken = self.current.session.map(|session| self.shared.sessions.hear(&session, said, self.unix_seconds()));
         if taken == Some(Taken::Yes) {
             return self.empty(message);

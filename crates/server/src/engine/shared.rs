@@ -19,7 +19,7 @@ use crate::entry::{Gate, Tls};
 use crate::limits::Limits;
 use crate::metrics::counters::{ConnectionKind, MachineLimits, ShardCounters};
 use crate::metrics::{
-    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State,
+    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, ProcessSampler, Share, Snapshot, State,
     collect_reached, collect_requests, collect_shards,
 };
 use crate::operations::Operations;
@@ -189,6 +189,11 @@ impl Shared {
         ComponentFigures { tools, queue_wait, worker_time, ..shards }
     }
 
+    /// Held sessions of the principal that has most.
+    fn held_share(&self) -> Share {
+        Share { most: self.sessions.held.most(), max: self.limits.principal_sessions_held_max }
+    }
+
     /// All figures at this moment.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let shards = || self.counters.iter().map(|shard| &**shard);
@@ -247,7 +252,7 @@ impl Shared {
             shard_stalls_total: self.stalls.total(),
             components: self.components(),
             tls,
-            principals: self.gate.as_ref().map(|gate| gate.figures(self.clock.unix_seconds())),
+            principals: self.gate.as_ref().map(|gate| gate.figures(self.held_share(), self.clock.unix_seconds())),
             telemetry: self.telemetry.get().map(Telemetry::figures),
             operations: self.operations.get().map(|operations| operations.figures()),
         }

@@ -228,6 +228,24 @@ fn a_principal_has_its_share_of_streams_and_requests() {
 }
 
 #[test]
+fn a_principal_has_a_share_of_the_sessions_that_are_held() {
+    let guarded = Guarded::start(Limits { principal_sessions_held_max: 1, ..Limits::default() });
+    let (texts, alice, bob) = (guarded.texts(), bearer(&guarded.alice), bearer(&guarded.bob));
+    let ask = |request: String| Client::connect(guarded.address).ask(request);
+    let open = |token: &str| ask(texts.post(token, INITIALIZE)).field("Mcp-Session-Id").expect("a session");
+    let set = r#"{"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"error"}}"#;
+    let wish = |token: &str, session: &str| ask(texts.post(&in_session(token, session), set));
+    let (first, second) = (open(&alice), open(&alice));
+    assert_eq!((wish(&alice, &first).status, wish(&alice, &first).status), (200, 200));
+    let refused = wish(&alice, &second);
+    assert_eq!((refused.status, refused.code(), refused.field("Retry-After").is_some()), (429, 53_029, true));
+    assert_eq!(wish(&bob, &open(&bob)).status, 200, "another one has a share of its own");
+    let figures = guarded.server.snapshot().principals.expect("there are tokens");
+    assert_eq!(figures.sessions_held, Share { most: 1, max: 1 });
+    stop(guarded.server);
+}
+
+#[test]
 fn so_many_principals_are_counted_and_no_more() {
     let guarded = Guarded::start(Limits { principals_max: 1, ..Limits::default() });
     let statuses = [&guarded.alice, &guarded.bob, &guarded.alice].map(|token| guarded.ask(&bearer(token)).status);
