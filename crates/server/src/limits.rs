@@ -97,7 +97,7 @@ limits! {
     stream_comment_ms = 15_000, "ms", "Silence on a subscription stream after which a comment is sent.";
     request_state_lifetime_ms = 600_000, "ms", "From an input_required answer to the end of its requestState. Later: -32602.";
     session_lifetime_ms = 3_600_000, "ms", "From initialize to the end of a legacy session. Later: 404, and the client begins anew.";
-    sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too.";
+    sessions_revoked_max = 65_536, "sessions", "Legacy sessions that clients have ended and that have not expired. Above it: those signed first end too. One principal may have half, on all processes together: 429; so may all without a token: 503.";
     sessions_held_max = 16_384, "sessions", "Legacy sessions with a log level or subscriptions of their own, which have to be held. Above it: 503.";
     session_streams_max = 4, "streams", "Open GET streams of one legacy session on one process. Above it: the oldest one ends.";
     replay_streams_max = 4_096, "streams", "Streams of calls of legacy sessions that are kept for clients that come back. Above it: the oldest is forgotten.";
@@ -113,6 +113,7 @@ limits! {
     principal_requests_max = 1_000_000, "requests", "Requests of one principal in a second, on one process. Above it: 429 with Retry-After.";
     principal_streams_max = 1_000_000, "streams", "Open subscription streams of one principal, on one process. Above it: likewise.";
     principal_sessions_max = 1_000_000, "sessions", "Legacy sessions that one principal begins within a session's life and does not end, on one process. Above it: likewise.";
+    principal_sessions_held_max = 8_192, "sessions", "Legacy sessions of one principal that are held, on all processes of a cluster together, with half of what their URIs may take. Above it: likewise.";
     tokens_admitted_max = 65_536, "tokens", "Tokens that were checked and are known to a shard. Above it: they are checked anew.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
     operations_held_max = 8_000_000, "operations", "Operations that a store remembers, about 100 bytes each. Full, and none older than the retention: 503.";

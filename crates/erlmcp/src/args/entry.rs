@@ -56,6 +56,9 @@ pub(crate) struct EntryArgs {
     /// Legacy sessions of one principal, on one process
     #[arg(long, value_name = "N", requires = "asking", hide_short_help = true)]
     pub(crate) principal_sessions: Option<u64>,
+    /// Legacy sessions of one principal that are held for a log level or subscriptions, on all processes
+    #[arg(long, value_name = "N", requires = "asking", hide_short_help = true)]
+    pub(crate) principal_sessions_held: Option<u64>,
     /// Listen for other machines without asking who comes
     #[arg(long, hide_short_help = true)]
     pub(crate) insecure_open: bool,

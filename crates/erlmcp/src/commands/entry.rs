@@ -38,6 +38,7 @@ impl EntryArgs {
             (self.principal_requests, &mut limits.principal_requests_max),
             (self.principal_streams, &mut limits.principal_streams_max),
             (self.principal_sessions, &mut limits.principal_sessions_max),
+            (self.principal_sessions_held, &mut limits.principal_sessions_held_max),
         ];
         for (typed, limit) in typed {
             *limit = typed.unwrap_or(*limit);

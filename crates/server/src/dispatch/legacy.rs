@@ -237,6 +237,11 @@ impl Dispatcher {
 
     /// Holds what a session asks for.
     fn wish(&mut self, message: &Message<'_>, said: Word) -> Handled {
+        if let (Some(session), Some(_)) = (&self.current.session, &self.current.principal)
+            && !self.shared.sessions.held.has_share(session.id, &said, self.shared.limits.principal_sessions_held_max)
+        {
+            return self.quota_used_up(message.id);
+        }
         let taken = self.current.session.map(|session| self.shared.sessions.hear(&session, said, self.unix_seconds()));
         if taken == Some(Taken::Yes) {
             return self.empty(message);
@@ -258,13 +263,19 @@ fn has_batches(head: &Head<'_, '_>, session: &Session) -> bool {
     session.version == Version::V20250326 && named.is_none_or(|named| named == session.version.as_str().as_bytes())
 }
 
-/// The bits of what a client says it can do; 2025-03-26 has no elicitation.
+/// The bits of what a client says it can do. 2025-03-26 has no elicitation; before 2025-11-25 sampling has no tools, and
+/// context is asked of whoever samples.
 fn capabilities(object: &str, version: Version) -> u8 {
-    let known =
-        [("sampling", capability::SAMPLING), ("elicitation", capability::ELICITATION), ("roots", capability::ROOTS)];
-    let declared = known.into_iter().filter(|(name, _)| has_capability(object, name));
-    let bits = declared.fold(0, |bits, (_, bit)| bits | bit);
-    if version == Version::V20250326 { bits & !capability::ELICITATION } else { bits }
+    let declared = capability::ALL.into_iter().filter(|(name, _)| has_capability(object, name));
+    let mut bits = declared.fold(0, |bits, (_, bit)| bits | bit);
+    if version == Version::V20250326 {
+        bits &= !capability::ELICITATION;
+    }
+    if version < Version::V20251125 {
+        bits &= !capability::SAMPLING_TOOLS;
+        bits |= if bits & capability::SAMPLING == 0 { 0 } else { capability::SAMPLING_CONTEXT };
+    }
+    bits
 }
 
 #[cfg(test)]
@@ -274,10 +285,19 @@ mod tests {
     #[test]
     fn capabilities_are_bits() {
         let of = capabilities;
-        let capabilities = |object| of(object, Version::V20250618);
+        let capabilities = |object| of(object, Version::V20251125);
         assert_eq!(capabilities(r#"{"sampling":{},"roots":{"listChanged":true},"x":{}}"#), 5);
         assert_eq!(capabilities(r#"{"elicitation":{}}"#), 2);
         assert_eq!(of(r#"{"elicitation":{},"roots":{}}"#, Version::V20250326), 4);
+        for (object, now, before) in [
+            (r#"{"sampling":{"tools":{}}}"#, 9, 17),
+            (r#"{"sampling":{"context":{}}}"#, 17, 17),
+            (r#"{"sampling":{}}"#, 1, 17),
+            (r#"{"sampling":true}"#, 0, 0),
+        ] {
+            let both = [Version::V20251125, Version::V20250618].map(|version| of(object, version));
+            assert_eq!(both, [now, before], "{object}");
+        }
         for none in ["{}", "[]", "null", r#"{"sampling":true}"#, r#"{"elicitation":{"url":{}}}"#] {
             assert_eq!(capabilities(none), 0, "{none}");
         }

@@ -150,8 +150,8 @@ impl Dispatcher {
     fn end(&mut self, session: &Session, used: usize, closes: bool, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let (mailbox, token) = (&self.mailbox, asker.token);
         let reply = || ReplyTo { mailbox: Arc::clone(mailbox), token, batch: None };
-        let told = self.shared.end_session(session, self.unix_seconds(), reply);
-        if told != Told::Busy {
+        let told = self.shared.end_session(session, self.principal_name(), self.unix_seconds(), reply);
+        if matches!(told, Told::AtOnce | Told::Later) {
             self.session_ended(session);
         }
         match told {
@@ -167,6 +167,7 @@ impl Dispatcher {
                 let refused = self.busy(0);
                 self.refuse_session(Method::Delete, &refused, closes, out);
             }
+            Told::HasItsShare => self.over_quota(Method::Delete, closes, out),
         }
         Step::Answered { used, left: 0, closes }
     }

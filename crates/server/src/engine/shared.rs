@@ -19,7 +19,7 @@ use crate::entry::{Gate, Tls};
 use crate::limits::Limits;
 use crate::metrics::counters::{ConnectionKind, MachineLimits, ShardCounters};
 use crate::metrics::{
-    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, ProcessSampler, Snapshot, State,
+    ClusterReference, ComponentFigures, ConnectionCounts, Histogram, Memory, ProcessSampler, Share, Snapshot, State,
     collect_reached, collect_requests, collect_shards,
 };
 use crate::operations::Operations;
@@ -138,9 +138,15 @@ impl Shared {
         self.has_heir.store(true, Ordering::Release);
     }
 
-    /// Ends a session, here and on all other replicas.
-    pub(crate) fn end_session(&self, session: &Session, now_s: u64, reply: impl FnOnce() -> ReplyTo) -> Told {
-        let told = self.sessions.end(session, now_s, reply);
+    /// Ends a session of a principal, here and on all other replicas.
+    pub(crate) fn end_session(
+        &self,
+        session: &Session,
+        principal: &str,
+        now_s: u64,
+        reply: impl FnOnce() -> ReplyTo,
+    ) -> Told {
+        let told = self.sessions.end(session, principal, now_s, reply);
         if self.sessions.streams.has(session.id) {
             self.mailboxes.iter().for_each(|mailbox| mailbox.sessions_ended());
         }
@@ -181,6 +187,11 @@ impl Shared {
         let tools = self.registry.len() as u64;
         let shards = ComponentFigures::collect(self.counters.iter().map(|shard| &shard.components));
         ComponentFigures { tools, queue_wait, worker_time, ..shards }
+    }
+
+    /// Held sessions of the principal that has most.
+    fn held_share(&self) -> Share {
+        Share { most: self.sessions.held.most(), max: self.limits.principal_sessions_held_max }
     }
 
     /// All figures at this moment.
@@ -241,7 +252,7 @@ impl Shared {
             shard_stalls_total: self.stalls.total(),
             components: self.components(),
             tls,
-            principals: self.gate.as_ref().map(|gate| gate.figures(self.clock.unix_seconds())),
+            principals: self.gate.as_ref().map(|gate| gate.figures(self.held_share(), self.clock.unix_seconds())),
             telemetry: self.telemetry.get().map(Telemetry::figures),
             operations: self.operations.get().map(|operations| operations.figures()),
         }

@@ -170,7 +170,7 @@ impl Gate {
         Ok(account)
     }
 
-    pub(crate) fn figures(&self, now_s: u64) -> PrincipalFigures {
+    pub(crate) fn figures(&self, sessions_held: Share, now_s: u64) -> PrincipalFigures {
         let share = |max| Share { most: 0, max };
         let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut figures = PrincipalFigures {
@@ -180,6 +180,7 @@ impl Gate {
             requests: share(self.quota.requests_max),
             streams: share(self.quota.streams_max),
             sessions: share(self.quota.sessions_max),
+            sessions_held,
         };
         accounts.values().for_each(|account| account.raise(&mut figures, &self.quota, now_s));
         figures

@@ -191,7 +191,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
     gauge(
         "erlmcp_principal_use_max",
-        "What the principal uses that uses most: requests of this second, streams, sessions that were not ended.",
+        "What the principal uses that uses most: requests of this second, streams, sessions that were not ended, and those held.",
         |page, s| shares(page, s, |share| share.most),
     ),
     gauge("erlmcp_principal_limit", "What each principal may use.", |page, s| shares(page, s, |share| share.max)),
@@ -329,6 +329,7 @@ fn shares(page: &mut Page<'_>, snapshot: &Snapshot, figure: fn(&Share) -> u64) {
     page.labelled("kind", "requests", figure(&principals.requests));
     page.labelled("kind", "streams", figure(&principals.streams));
     page.labelled("kind", "sessions", figure(&principals.sessions));
+    page.labelled("kind", "sessions_held", figure(&principals.sessions_held));
 }
 
 fn requests(page: &mut Page<'_>, snapshot: &Snapshot) {

@@ -99,6 +99,9 @@ pub struct PrincipalFigures {
     pub streams: Share,
     /// Sessions that began within this span of a session's life and were not ended.
     pub sessions: Share,
+    /// Sessions that are held, of the whole cluster.
+    #[serde(default)]
+    pub sessions_held: Share,
 }
 
 /// What the principal has that has most, and what each may have.

@@ -7,7 +7,8 @@ use std::fmt;
 
 use super::seeded::Bug;
 
-/// How often a tool may run for one operation. The numbers are in stores, and go between processes.
+/// How often a tool may run for one operation. The numbers are in stores, and go between processes; journals of a run have
+/// their own, and nothing leads from these to those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Class {
@@ -160,6 +161,8 @@ pub(crate) enum Outcome {
     Fenced,
     /// There is no room for another operation.
     Full,
+    /// It could not be written: nothing has changed.
+    NotWritten,
 }
 
 /// Where an operation stands.

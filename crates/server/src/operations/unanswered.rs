@@ -82,7 +82,7 @@ impl<W> Unanswered<W> {
     pub(crate) fn answered(&mut self, number: u64, reply: Option<&Reply>) -> Option<(W, Command)> {
         let one = self.waiting.get_mut(&number)?;
         // An end must come through, however often it takes.
-        let has_failed = reply.is_none_or(|reply| reply.outcome == Outcome::Full);
+        let has_failed = reply.is_none_or(|reply| matches!(reply.outcome, Outcome::Full | Outcome::NotWritten));
         if has_failed && one.command.ends_a_claim() {
             one.was_refused = true;
             return None;

@@ -253,7 +253,8 @@ fn write_reply(out: &mut Vec<u8>, number: u64, reply: &Reply) -> Result<(), TooL
         Outcome::Stored => plain(out, 9),
         Outcome::Ended => plain(out, 10),
         Outcome::Fenced => plain(out, 11),
-        Outcome::Full => plain(out, 12),
+        // The first version has one word for both, and to who asks they are one.
+        Outcome::Full | Outcome::NotWritten => plain(out, 12),
     }
 }
 
@@ -280,7 +281,7 @@ fn read_reply(kind: u8, take: &mut Take<'_>) -> Result<Reply, Malformed> {
         9 => Outcome::Stored,
         10 => Outcome::Ended,
         11 => Outcome::Fenced,
-        12 => Outcome::Full,
+        12 => Outcome::NotWritten,
         _ => return Err(Malformed),
     };
     Ok(Reply { outcome, result: None })

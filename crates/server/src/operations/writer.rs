@@ -169,7 +169,7 @@ fn carry_out<D: Deciding>(keeper: &mut D, held: &mut Vec<Held>, log: &mut Log) {
     log.note(executed.as_ref().err());
     let failed = match &executed {
         // Nothing was written: there is no doubt.
-        Err(StoreError::NotWritten(_)) => FromStore::Done(Reply { outcome: Outcome::Full, result: None }),
+        Err(StoreError::NotWritten(_)) => FromStore::Done(Reply { outcome: Outcome::NotWritten, result: None }),
         _ => FromStore::Unavailable,
     };
     let mut replies = executed.ok().map(Vec::into_iter);

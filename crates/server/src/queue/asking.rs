@@ -24,20 +24,14 @@ impl Drop for Asked<'_> {
     }
 }
 
-/// True where the client has said that it can answer.
-pub(super) fn can_be_asked(job: &Job, ask: &Ask) -> bool {
-    ask.needs().iter().all(|needed| job.caller.has(needed))
-}
-
 /// Asks the client; gives its answers by their keys. None where it can't be asked, or does not answer with a result.
 pub(super) async fn ask(job: &Job, entry: &Entry, ask: &Ask, notes: &Notes) -> Option<Map<String, Value>> {
-    if !job.caller.streams || !can_be_asked(job, ask) {
+    if !job.caller.streams || !ask.missing(&job.caller).is_empty() {
         return None;
     }
     let mut questions = Vec::new();
-    for (key, request) in ask.requests() {
+    for (key, mut message) in ask.requests(&job.caller) {
         let question = job.questions.begin(entry.session());
-        let mut message = request.clone();
         message["jsonrpc"] = Value::from("2.0");
         message["id"] = Value::from(question.id());
         if job.caller.version == Some(Version::V20250618) {
@@ -50,7 +44,7 @@ pub(super) async fn ask(job: &Job, entry: &Entry, ask: &Ask, notes: &Notes) -> O
     }
     let mut inputs = Map::new();
     for (key, mut asked) in questions {
-        inputs.insert(key.clone(), asked.question.answer().await?);
+        inputs.insert(key, asked.question.answer().await?);
     }
     Some(inputs)
 }

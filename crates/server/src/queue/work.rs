@@ -214,7 +214,7 @@ pub(crate) fn render(job: &Job, end: End, clock: &Clock) -> Answer {
 /// Asks the client, where it can be asked.
 fn ask_back(job: &Job, ask: &Ask, now_s: u64) -> Answer {
     let mut body = Vec::with_capacity(256);
-    let missing: Vec<&str> = ask.needs().iter().copied().filter(|needed| !job.caller.has(needed)).collect();
+    let missing = ask.missing(&job.caller);
     let (status, outcome) = if job.answers.is_plain() || (job.task.is_some() && missing.is_empty()) {
         // It was tried: see `rounds`.
         let why = "this needs to ask the client something, which it can't be asked or did not answer";
@@ -227,7 +227,7 @@ fn ask_back(job: &Job, ask: &Ask, now_s: u64) -> Answer {
         let (subject, principal) = (&*job.caller.subject, &*job.caller.principal);
         let about = About { method: job.work.method(), subject, arguments: &job.arguments, principal };
         let state = ask.state().map(|state| job.rounds.sign(&about, state, now_s));
-        job.answers.input_required(&mut body, &job.id, |out| ask.write_fields(state.as_deref(), out));
+        job.answers.input_required(&mut body, &job.id, |out| ask.write_fields(&job.caller, state.as_deref(), out));
         (200, Outcome::Ok)
     };
     Answer::json(status, body, outcome)

@@ -173,7 +173,9 @@ async fn rounds(job: &Job, mut context: JobContext) -> End {
         let Some(ask) = end.asks() else { return end };
         let asked = async {
             match (&job.task, &job.entry) {
-                (Some(task), _) if asking::can_be_asked(job, ask) => Some(task.ask(ask.requests()).await),
+                (Some(task), _) if ask.missing(&job.caller).is_empty() => {
+                    Some(task.ask(ask.requests(&job.caller)).await)
+                }
                 (None, Some(entry)) => asking::ask(job, entry, ask, &context.notes).await,
                 _ => None,
             }

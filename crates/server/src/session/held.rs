@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::token::owner;
 use super::words::{Said, Word};
 use crate::tools::LogLevel;
 
@@ -24,6 +25,15 @@ pub(crate) struct Held {
 struct Table {
     sessions: HashMap<u128, Wishes>,
     /// Of all of them.
+    bytes: usize,
+    /// What is whose; as many as there are sessions at most.
+    owners: HashMap<u32, Use>,
+}
+
+/// What the sessions of one owner take.
+#[derive(Debug, Default)]
+struct Use {
+    sessions: u64,
     bytes: usize,
 }
 
@@ -48,16 +58,41 @@ impl Table {
     }
 
     fn sweep(&mut self, now_s: u64) {
-        let bytes = &mut self.bytes;
-        self.sessions.retain(|_, wishes| {
-            let lives = wishes.expires > now_s;
-            *bytes -= if lives { 0 } else { wishes.bytes() };
-            lives
-        });
+        let over = self.sessions.iter().filter(|(_, wishes)| wishes.expires <= now_s);
+        let over: Vec<u128> = over.map(|(session, _)| *session).collect();
+        for session in over {
+            self.take(session);
+        }
     }
 
-    fn forget(&mut self, session: u128) {
-        self.bytes -= self.sessions.remove(&session).map_or(0, |wishes| wishes.bytes());
+    fn put(&mut self, session: u128, wishes: Wishes) {
+        let used = self.owners.entry(owner(session)).or_default();
+        used.sessions += 1;
+        used.bytes += wishes.bytes();
+        self.bytes += wishes.bytes();
+        self.sessions.insert(session, wishes);
+    }
+
+    fn take(&mut self, session: u128) -> Option<Wishes> {
+        let wishes = self.sessions.remove(&session)?;
+        let (bytes, owner) = (wishes.bytes(), owner(session));
+        self.bytes -= bytes;
+        if let Some(used) = self.owners.get_mut(&owner) {
+            used.sessions -= 1;
+            used.bytes -= bytes;
+            if used.sessions == 0 {
+                self.owners.remove(&owner);
+            }
+        }
+        Some(wishes)
+    }
+}
+
+/// What one more word of a session may take.
+fn more(said: &Said) -> usize {
+    match said {
+        Said::Subscribed { uri, wanted: true } => uri.len() + URI_BYTES,
+        _ => 0,
     }
 }
 
@@ -72,6 +107,19 @@ impl Held {
 
     pub(crate) fn count(&self) -> u64 {
         self.table().sessions.len() as u64
+    }
+
+    /// Sessions of the owner that has most.
+    pub(crate) fn most(&self) -> u64 {
+        self.table().owners.values().map(|used| used.sessions).max().unwrap_or(0)
+    }
+
+    /// True where a word leaves the session's owner with so many sessions, and half of the bytes, at most.
+    pub(crate) fn has_share(&self, session: u128, said: &Said, sessions_max: u64) -> bool {
+        let (table, more) = (self.table(), more(said));
+        let (sessions, bytes) = table.owners.get(&owner(session)).map_or((0, 0), |used| (used.sessions, used.bytes));
+        let is_known = table.sessions.contains_key(&session);
+        (is_known || sessions < sessions_max) && (more == 0 || bytes + more <= BYTES_MAX / 2)
     }
 
     /// Takes what a client wishes; false where there is no room, or it is no wish.
@@ -90,30 +138,24 @@ impl Held {
             }
             _ => is_taken = false,
         };
-        let more = match &word.said {
-            Said::Subscribed { uri, wanted: true } => uri.len() + URI_BYTES,
-            _ => 0,
-        };
-        self.change(word, more, now_s, change) && is_taken
+        self.change(word, now_s, change) && is_taken
     }
 
-    /// Changes what a session wishes, for which it may need so many more bytes; false where there is no room.
-    fn change(&self, word: &Word, more: usize, now_s: u64, change: impl FnOnce(&mut Wishes)) -> bool {
+    /// Changes what a session wishes; false where there is no room.
+    fn change(&self, word: &Word, now_s: u64, change: impl FnOnce(&mut Wishes)) -> bool {
         let mut table = self.table();
         let Word { session, expires, .. } = *word;
+        let more = more(&word.said);
         if !table.has_room(session, more, self.sessions_max) {
             table.sweep(now_s);
             if !table.has_room(session, more, self.sessions_max) {
                 return false;
             }
         }
-        let wishes = table.sessions.entry(session).or_insert_with(|| Wishes { expires, ..Wishes::default() });
-        let before = wishes.bytes();
-        change(wishes);
-        let (after, is_idle) = (wishes.bytes(), wishes.level.is_none() && wishes.uris.is_empty());
-        table.bytes = table.bytes + after - before;
-        if is_idle {
-            table.forget(session);
+        let mut wishes = table.take(session).unwrap_or_else(|| Wishes { expires, ..Wishes::default() });
+        change(&mut wishes);
+        if wishes.level.is_some() || !wishes.uris.is_empty() {
+            table.put(session, wishes);
         }
         true
     }
@@ -141,7 +183,7 @@ impl Held {
 
     /// The session has ended.
     pub(crate) fn forget(&self, session: u128) {
-        self.table().forget(session);
+        self.table().take(session);
     }
 
     /// Forgets sessions that have expired.
@@ -187,6 +229,26 @@ mod tests {
         assert!(!held.take(&subscribed(2, 90, &long, true), 49) && held.uris(2).is_empty());
         assert!(held.take(&subscribed(2, 90, &long, true), 50), "the first session has expired");
         assert!(held.take(&subscribed(2, 90, &long, false), 50) && held.table().bytes == 0);
+    }
+
+    #[test]
+    fn one_owner_has_its_share() {
+        let (held, own, other) = (Held::new(9, 9), |id: u128| (1u128 << 96) | id, 2u128 << 96);
+        let said = |text: &str, wanted| Said::Subscribed { uri: text.into(), wanted };
+        for session in [own(1), own(2), other] {
+            assert!(held.has_share(session, &said("a", true), 2) && held.take(&subscribed(session, 50, "a", true), 0));
+        }
+        assert_eq!(held.most(), 2);
+        assert!(!held.has_share(own(3), &said("a", true), 2), "it has two");
+        assert!(held.has_share(own(1), &said("b", true), 2), "which may wish for more");
+        let half = "a".repeat(BYTES_MAX / 2 - URI_BYTES);
+        assert!(!held.has_share(own(1), &said(&half, true), 2) && held.has_share(3u128 << 96, &said(&half, true), 2));
+        assert!(held.take(&subscribed(own(1), 50, &half, true), 0), "another process has let it in");
+        assert!(held.has_share(own(1), &said("a", false), 2) && !held.has_share(own(1), &said("b", true), 2));
+        held.forget(own(2));
+        assert!(held.has_share(own(3), &Said::Level("error".into()), 2));
+        held.sweep(50);
+        assert!(held.most() == 0 && held.table().owners.is_empty());
     }
 
     #[test]

@@ -65,8 +65,10 @@ pub(crate) enum Told {
     AtOnce,
     /// The others are being told.
     Later,
-    /// Too many others are.
+    /// There is no room for it now.
     Busy,
+    /// Its principal has ended as many as it may.
+    HasItsShare,
 }
 
 /// The sessions of a server.
@@ -150,7 +152,8 @@ impl Sessions {
     /// A new session of a principal, and its id.
     pub(crate) fn open(&self, version: Version, capabilities: u8, now_s: u64, principal: &str) -> String {
         let epoch = self.revoked.read().unwrap_or_else(PoisonError::into_inner).epoch(now_s);
-        self.signer.sign(&Session::new(version, capabilities, epoch, now_s + self.lifetime_s), principal)
+        let session = Session::new(version, capabilities, epoch, now_s + self.lifetime_s);
+        self.signer.sign(&session.owned_by(self.signer.owner(principal)), principal)
     }
 
     /// The session that a request of a principal names.
@@ -172,9 +175,13 @@ impl Sessions {
         now_s < session.expires && !self.revoked.read().unwrap_or_else(PoisonError::into_inner).has(session.end())
     }
 
-    /// Ends a session, here and on all other replicas.
-    pub(crate) fn end(&self, session: &Session, now_s: u64, reply: impl FnOnce() -> ReplyTo) -> Told {
+    /// Ends a session of a principal, here and on all other replicas.
+    pub(crate) fn end(&self, session: &Session, principal: &str, now_s: u64, reply: impl FnOnce() -> ReplyTo) -> Told {
         let ended = session.end();
+        if !self.has_share(ended, now_s) {
+            // All who are not known by name are one.
+            return if principal.is_empty() { Told::Busy } else { Told::HasItsShare };
+        }
         let told = match &self.endings {
             None => Told::AtOnce,
             // One that ended here alone could not be ended anew: it is told first.
@@ -183,6 +190,12 @@ impl Sessions {
         };
         self.revoke(0, &[ended], now_s);
         told
+    }
+
+    fn has_share(&self, ended: Ended, now_s: u64) -> bool {
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        revoked.forget_expired(now_s, self.lifetime_s);
+        revoked.has_share(ended)
     }
 
     /// Ends sessions, and all that were signed before epoch `floor`. True where an epoch has ended.
@@ -252,5 +265,24 @@ mod tests {
         assert!(find(&tokens[3]).is_err(), "the set was full: the epoch has ended");
         let anew = sessions.open(Version::V20250618, 0, 900, "");
         assert!(find(&anew).is_ok(), "and a new session is of another one");
+    }
+
+    #[test]
+    fn who_ends_many_sessions_ends_none_of_another() {
+        for (principal, refused) in [("flood", Told::HasItsShare), ("", Told::Busy)] {
+            let sessions = sessions(&Limits { sessions_revoked_max: 4, ..Limits::default() });
+            let find = |token: &str, principal: &str| sessions.find(Once::Value(token.as_bytes()), 900, principal);
+            let lasting = sessions.open(Version::V20251125, 0, 900, "other");
+            let told = [(); 9].map(|()| {
+                let token = sessions.open(Version::V20251125, 0, 900, principal);
+                let session = find(&token, principal).expect("it lives");
+                let told = sessions.end(&session, principal, 900, || unreachable!("there is nobody to tell"));
+                assert_eq!(find(&token, principal).is_ok(), told == refused);
+                told
+            });
+            assert_eq!((told[1], told[2], told[8]), (Told::AtOnce, refused, refused));
+            let session = find(&lasting, "other").expect("it lives on");
+            assert_eq!(sessions.end(&session, "other", 900, || unreachable!("there is nobody to tell")), Told::AtOnce);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Sessions that have ended before their time: the only thing of a session at rest that a server must remember.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::token::owner;
 
 /// Sessions signed within so many seconds share an epoch.
 const EPOCH_SECONDS: u64 = 300;
@@ -23,6 +25,8 @@ pub(crate) struct Ended {
 #[derive(Debug, Clone)]
 pub(crate) struct Revoked {
     epochs: BTreeMap<u32, HashSet<u128>>,
+    /// How many are whose.
+    owners: HashMap<u32, u64>,
     /// Sessions of earlier epochs have ended.
     floor: u32,
     count: u64,
@@ -31,7 +35,7 @@ pub(crate) struct Revoked {
 
 impl Revoked {
     pub(crate) fn new(max: u64) -> Self {
-        Self { epochs: BTreeMap::new(), floor: 0, count: 0, max }
+        Self { epochs: BTreeMap::new(), owners: HashMap::new(), floor: 0, count: 0, max }
     }
 
     /// The epoch to sign in.
@@ -52,6 +56,12 @@ impl Revoked {
         self.floor
     }
 
+    /// True where its owner has ended less than half of what there is room for: else one alone could fill the set, and so
+    /// end the sessions of others.
+    pub(crate) fn has_share(&self, ended: Ended) -> bool {
+        self.owners.get(&owner(ended.id)).copied().unwrap_or(0) < self.max.div_ceil(2)
+    }
+
     pub(crate) fn insert(&mut self, ended: Ended) {
         if self.has(ended) {
             return;
@@ -65,6 +75,7 @@ impl Revoked {
         }
         if ended.epoch >= self.floor {
             self.epochs.entry(ended.epoch).or_default().insert(ended.id);
+            *self.owners.entry(owner(ended.id)).or_default() += 1;
             self.count += 1;
         }
     }
@@ -104,7 +115,11 @@ impl Revoked {
     }
 
     fn recount(&mut self) {
-        self.count = self.epochs.values().map(|ids| ids.len() as u64).sum();
+        (self.count, self.owners) = (0, HashMap::new());
+        for id in self.epochs.values().flatten() {
+            *self.owners.entry(owner(*id)).or_default() += 1;
+            self.count += 1;
+        }
     }
 }
 
@@ -146,6 +161,20 @@ mod tests {
         let mut none = Revoked::new(0);
         none.insert(ended(7, 1));
         assert!(none.has(ended(7, 1)) && none.count == 0);
+    }
+
+    #[test]
+    fn one_owner_has_half_of_the_set_until_its_sessions_have_expired() {
+        let own = |id: u128| ended(2, (7u128 << 96) | id);
+        let mut revoked = Revoked::new(5);
+        for id in 0..3 {
+            assert!(revoked.has_share(own(id)));
+            revoked.insert(own(id));
+        }
+        assert!(!revoked.has_share(own(3)) && revoked.has_share(ended(2, 1)));
+        revoked.forget_expired(3 * EPOCH_SECONDS + 3_601, 3_600);
+        assert!(revoked.has_share(own(3)));
+        assert!(!Revoked::new(0).has_share(own(0)), "there is room for none");
     }
 
     #[test]

@@ -9,12 +9,24 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::random;
+use crate::tools::capabilities;
 
 /// What a client said that it can do, as bits.
 pub(crate) mod capability {
     pub(crate) const SAMPLING: u8 = 1;
     pub(crate) const ELICITATION: u8 = 2;
     pub(crate) const ROOTS: u8 = 4;
+    pub(crate) const SAMPLING_TOOLS: u8 = 8;
+    pub(crate) const SAMPLING_CONTEXT: u8 = 16;
+
+    /// By their names.
+    pub(crate) const ALL: [(&str, u8); 5] = [
+        ("sampling", SAMPLING),
+        ("elicitation", ELICITATION),
+        ("roots", ROOTS),
+        ("sampling.tools", SAMPLING_TOOLS),
+        ("sampling.context", SAMPLING_CONTEXT),
+    ];
 }
 
 /// Bytes of a token before its signature.
@@ -95,6 +107,11 @@ pub(crate) fn random_text() -> String {
     URL_SAFE_NO_PAD.encode(random::bytes::<16>())
 }
 
+/// Whose a session is, as its number tells: the same for all sessions of a principal.
+pub(super) fn owner(session: u128) -> u32 {
+    (session >> 96) as u32
+}
+
 /// A session, as its id tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Session {
@@ -111,27 +128,36 @@ pub(crate) struct Session {
 impl Session {
     /// The capabilities that its client has declared, as a JSON object.
     pub(crate) fn capabilities_text(&self) -> String {
-        let declared = [
-            ("sampling", capability::SAMPLING),
-            ("elicitation", capability::ELICITATION),
-            ("roots", capability::ROOTS),
-        ];
-        let declared = declared.iter().filter(|(_, bit)| self.capabilities & bit != 0);
-        let members: Vec<String> = declared.map(|(name, _)| format!("\"{name}\":{{}}")).collect();
-        format!("{{{}}}", members.join(","))
+        let declared = capability::ALL.into_iter().filter(|(_, bit)| self.capabilities & bit != 0);
+        capabilities(declared.map(|(name, _)| name)).to_string()
     }
 
     pub(crate) fn new(version: Version, capabilities: u8, epoch: u32, expires: u64) -> Self {
         Self { id: u128::from_be_bytes(random::bytes()), version, capabilities, epoch, expires }
     }
+
+    /// The same as one of this owner's.
+    pub(super) fn owned_by(self, owner: u32) -> Self {
+        Self { id: (self.id & (u128::MAX >> 32)) | (u128::from(owner) << 96), ..self }
+    }
 }
 
 /// Signs and reads ids.
-pub(crate) struct Signer(hmac::Key);
+pub(crate) struct Signer {
+    tokens: hmac::Key,
+    owners: hmac::Key,
+}
 
 impl Signer {
     pub(crate) fn new(key: &SessionKey) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &key.0))
+        Self { tokens: hmac::Key::new(hmac::HMAC_SHA256, &key.0), owners: key.derived(b"owner") }
+    }
+
+    /// What a principal is in the numbers of its sessions: no principal can choose to be another one there.
+    pub(super) fn owner(&self, principal: &str) -> u32 {
+        let mut owner = [0; 4];
+        owner.copy_from_slice(&hmac::sign(&self.owners, principal.as_bytes()).as_ref()[..4]);
+        u32::from_be_bytes(owner)
     }
 
     /// For one principal: with another one it is no token at all. Where nobody is known by name, it is empty.
@@ -143,7 +169,7 @@ impl Signer {
         token[4..8].copy_from_slice(&session.epoch.to_be_bytes());
         token[8..16].copy_from_slice(&session.expires.to_be_bytes());
         token[16..SIGNED].copy_from_slice(&session.id.to_be_bytes());
-        let signature = hmac::sign(&self.0, &bound(&token[..SIGNED], principal));
+        let signature = hmac::sign(&self.tokens, &bound(&token[..SIGNED], principal));
         token[SIGNED..].copy_from_slice(signature.as_ref());
         URL_SAFE_NO_PAD.encode(token)
     }
@@ -159,7 +185,7 @@ impl Signer {
             return None;
         }
         let (signed, signature) = token.split_at(SIGNED);
-        hmac::verify(&self.0, &bound(signed, principal), signature).ok()?;
+        hmac::verify(&self.tokens, &bound(signed, principal), signature).ok()?;
         let named = |version: &Version| code(*version) == signed[1];
         let version = Version::ALL.into_iter().find(named).filter(|_| signed[0] == LAYOUT)?;
         Some(Session {
@@ -236,8 +262,19 @@ mod tests {
     }
 
     #[test]
+    fn capabilities_come_back_as_they_were_declared() {
+        let text = |bits| Session::new(Version::V20251125, bits, 0, 9).capabilities_text();
+        let sampling = capability::SAMPLING | capability::SAMPLING_TOOLS;
+        assert_eq!((text(0).as_str(), text(capability::ROOTS).as_str()), ("{}", r#"{"roots":{}}"#));
+        assert_eq!(text(sampling), r#"{"sampling":{"tools":{}}}"#);
+    }
+
+    #[test]
     fn no_two_sessions_are_one() {
-        let id = || Session::new(Version::V20251125, 0, 0, 9).id;
-        assert_ne!(id(), id());
+        let signer = Signer::new(&SessionKey::random());
+        let id = |principal| Session::new(Version::V20251125, 0, 0, 9).owned_by(signer.owner(principal)).id;
+        assert_ne!(id("a"), id("a"));
+        assert_eq!((owner(id("a")), owner(id("a"))), (signer.owner("a"), signer.owner("a")));
+        assert_ne!(owner(id("a")), owner(id("")));
     }
 }

@@ -167,7 +167,7 @@ mod tests {
             let tasks = tasks(&Limits::default());
             let task = begin(&tasks);
             let requests = object(json!({"a": {"method": "roots/list"}, "b": {"method": "roots/list"}}));
-            let asking = task.ask(&requests);
+            let asking = task.ask(requests);
             tokio::pin!(asking);
             assert!(futures_poll(asking.as_mut()).await.is_none());
             assert_eq!(seen(&task)["status"], "input_required");

@@ -171,11 +171,11 @@ impl Task {
     }
 
     /// Asks the client, and gives its answers once they are all there.
-    pub(crate) async fn ask(&self, requests: &Map<String, Value>) -> Map<String, Value> {
+    pub(crate) async fn ask(&self, requests: Map<String, Value>) -> Map<String, Value> {
         self.change(|state| {
-            state.asked = requests.clone();
-            state.answers = Map::new();
             state.status = if requests.is_empty() { Status::Working } else { Status::InputRequired };
+            state.asked = requests;
+            state.answers = Map::new();
         });
         loop {
             let answered = self.answered.notified();

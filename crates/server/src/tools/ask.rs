@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::caller::Caller;
+
 /// Questions to the client: its user, its model, its roots. The client answers them in a second request of the same
 /// text, for which the tool or prompt is called anew; see [`JobContext::input`](super::JobContext::input). Nothing is
 /// kept in between: what the second call should know beside the answers is [`Ask::remembering`].
@@ -25,9 +27,13 @@ impl Ask {
         self.with(key, "elicitation", "elicitation/create", Some(params))
     }
 
-    /// Asks the client's model; `params` are those of `sampling/createMessage`.
+    /// Asks the client's model; `params` are those of `sampling/createMessage`. With `tools` or `toolChoice` only a client
+    /// that has "sampling.tools" can be asked; `includeContext` is left out for one that has no "sampling.context".
     pub fn sample(self, key: &str, params: Value) -> Self {
-        self.with(key, "sampling", "sampling/createMessage", Some(params))
+        let has_tools =
+            ["tools", "toolChoice"].iter().any(|name| params.get(name).is_some_and(|value| !value.is_null()));
+        let needs = if has_tools { "sampling.tools" } else { "sampling" };
+        self.with(key, needs, "sampling/createMessage", Some(params))
     }
 
     /// Asks for the client's roots.
@@ -51,13 +57,19 @@ impl Ask {
         self
     }
 
-    /// The requests by their keys.
-    pub(crate) fn requests(&self) -> &Map<String, Value> {
-        &self.requests
+    /// The requests by their keys, as this client may be asked.
+    pub(crate) fn requests(&self, client: &Caller) -> Map<String, Value> {
+        let mut requests = self.requests.clone();
+        if !client.has("sampling.context") {
+            let params = requests.values_mut().filter_map(|request| request.get_mut("params")?.as_object_mut());
+            params.for_each(|params| drop(params.remove("includeContext")));
+        }
+        requests
     }
 
-    pub(crate) fn needs(&self) -> &[&'static str] {
-        &self.needs
+    /// What the client would have to have declared, and has not.
+    pub(crate) fn missing(&self, client: &Caller) -> Vec<&'static str> {
+        self.needs.iter().copied().filter(|needed| !client.has(needed)).collect()
     }
 
     pub(crate) fn state(&self) -> Option<&str> {
@@ -65,10 +77,10 @@ impl Ask {
     }
 
     /// Writes the members of the result; `state` is what the client is to bring back.
-    pub(crate) fn write_fields(&self, state: Option<&str>, out: &mut Vec<u8>) {
+    pub(crate) fn write_fields(&self, client: &Caller, state: Option<&str>, out: &mut Vec<u8>) {
         let mut members = Map::new();
         if !self.requests.is_empty() || state.is_none() {
-            members.insert("inputRequests".to_string(), json!(self.requests));
+            members.insert("inputRequests".to_string(), Value::Object(self.requests(client)));
         }
         if let Some(state) = state {
             members.insert("requestState".to_string(), json!(state));
@@ -78,7 +90,29 @@ impl Ask {
     }
 }
 
-/// A capabilities object that names what is needed.
-pub(crate) fn capabilities(needed: impl IntoIterator<Item = impl Into<String>>) -> Value {
-    Value::Object(needed.into_iter().map(|name| (name.into(), json!({}))).collect())
+/// A capabilities object that names what is needed; "a.b" is a part of "a".
+pub(crate) fn capabilities(needed: impl IntoIterator<Item = impl AsRef<str>>) -> Value {
+    let mut all = json!({});
+    for name in needed {
+        let mut object = &mut all;
+        for part in name.as_ref().split('.') {
+            object = &mut object[part];
+            if object.is_null() {
+                *object = json!({});
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_named_with_what_they_are_a_part_of() {
+        let needed = capabilities(["sampling.tools", "roots", "sampling", "sampling.context"]);
+        assert_eq!(needed, json!({"sampling": {"tools": {}, "context": {}}, "roots": {}}));
+        assert_eq!(capabilities([""; 0]), json!({}));
+    }
 }

@@ -154,13 +154,19 @@ fn subject<'a>(message: &Message<'a>) -> Cow<'a, str> {
     params.name.or(params.uri).map(|text| text.decode()).unwrap_or_default()
 }
 
-/// True where the capabilities, JSON text, have an object of that name. Elicitation is that by forms.
+/// True where the capabilities, JSON text, have an object of that name; "a.b" is that of "b" in "a". Elicitation is that by
+/// forms.
 pub(crate) fn has_capability(capabilities: &str, name: &str) -> bool {
+    let (name, part) = name.split_once('.').map_or((name, None), |(name, part)| (name, Some(part)));
+    let is_whole = |value: &str| match part {
+        Some(part) => has_capability(value, part),
+        None => name != "elicitation" || can_form(value),
+    };
     let mut has = false;
     // The text was checked with the message it is part of.
     let _ = Scanner::new(capabilities, u32::MAX).object(|scanner, key| {
         let value = scanner.value()?;
-        has |= value.starts_with('{') && key.is(name) && (name != "elicitation" || can_form(value));
+        has |= value.starts_with('{') && key.is(name) && is_whole(value);
         Ok(())
     });
     has
@@ -222,6 +228,20 @@ mod tests {
             let capabilities = format!(r#"{{"sampling":{{"url":{{}}}},"elicitation":{elicitation}}}"#);
             assert_eq!(has_capability(&capabilities, "elicitation"), has, "{elicitation}");
             assert!(has_capability(&capabilities, "sampling"));
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_capability_is_declared_with_it() {
+        for (capabilities, has) in [
+            (r#"{"sampling":{"tools":{},"context":{}}}"#, true),
+            (r#"{"sampling":{ "tools" : { } }}"#, true),
+            (r#"{"sampling":{"tools":true}}"#, false),
+            (r#"{"sampling":{"context":{}},"tools":{}}"#, false),
+            (r#"{"sampling.tools":{}}"#, false),
+            (r#"{"sampling":{}}"#, false),
+        ] {
+            assert_eq!(has_capability(capabilities, "sampling.tools"), has, "{capabilities}");
         }
     }
 

@@ -107,7 +107,8 @@ impl JobContext {
         self.caller.state.as_deref()
     }
 
-    /// True where the client has declared a capability, such as "sampling". "elicitation" is that by forms.
+    /// True where the client has declared a capability, such as "sampling", or a part of one, such as "sampling.tools".
+    /// "elicitation" is that by forms.
     pub fn client_has(&self, capability: &str) -> bool {
         self.caller.has(capability)
     }

@@ -24,9 +24,16 @@ async fn greet(context: JobContext, _: Box<str>) -> ToolResult<'static> {
     }
 }
 
+async fn model(_: JobContext, _: Box<str>) -> ToolResult<'static> {
+    let params =
+        json!({"messages": [], "maxTokens": 9, "toolChoice": {"mode": "none"}, "includeContext": "allServers"});
+    ToolResult::ask(Ask::new().sample("said", params))
+}
+
 fn server(limits: Limits) -> (Server, SocketAddr) {
-    let spec = ToolSpec::new("greet", "Asks and greets.", json!({"type": "object"}));
-    let registry = Registry::new().queued(spec, greet).expect("a good tool");
+    let spec = |name: &str| ToolSpec::new(name, "Asks.", json!({"type": "object"}));
+    let registry = Registry::new().queued(spec("greet"), greet);
+    let registry = registry.and_then(|registry| registry.queued(spec("model"), model)).expect("good tools");
     start_with(ServerConfig { registry, limits, ..ServerConfig::default() })
 }
 
@@ -132,6 +139,31 @@ fn a_client_that_cannot_be_asked_or_does_not_answer_gets_an_error() {
     assert_eq!(respond(address, &headers, &error).status, 202);
     let end = message(&mut client);
     assert_eq!((&end["id"], &end["error"]["code"]), (&json!(8), &json!(-32_603)));
+    stop(server);
+}
+
+#[test]
+fn a_model_is_given_tools_only_where_the_client_has_declared_them() {
+    let (server, address) = server(Limits::default());
+    for (sampling, is_asked, context) in [
+        (json!({}), false, None),
+        (json!({"tools": {}}), true, None),
+        (json!({"tools": {}, "context": {}}), true, Some("allServers")),
+    ] {
+        let (mut client, headers) = session(address, &json!({"sampling": sampling}));
+        client.send(Texts(address).post(&headers, &call(7).replace("greet", "model")));
+        if !is_asked {
+            assert_eq!(client.answer().code(), -32_603);
+            continue;
+        }
+        client.head();
+        let question = message(&mut client);
+        assert_eq!(question["method"], "sampling/createMessage");
+        assert_eq!(question["params"]["includeContext"].as_str(), context);
+        let error = json!({"jsonrpc": "2.0", "id": question["id"], "error": {"code": -1, "message": "no"}});
+        assert_eq!(respond(address, &headers, &error).status, 202);
+        assert_eq!(message(&mut client)["error"]["code"], -32_603);
+    }
     stop(server);
 }
 

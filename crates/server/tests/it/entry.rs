@@ -147,6 +147,11 @@ fn metadata_are_where_the_resource_is() {
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
 
+/// The fields of a request in a session.
+fn in_session(token: &str, session: &str) -> String {
+    format!("{token}MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\n")
+}
+
 #[test]
 fn a_session_is_its_principals_alone() {
     let guarded = Guarded::start(Limits { principal_sessions_max: 2, ..Limits::default() });
@@ -155,22 +160,38 @@ fn a_session_is_its_principals_alone() {
     let opened = ask(texts.post(&alice, INITIALIZE));
     let session = opened.field("Mcp-Session-Id").expect("a session");
     let ping = |session: &str, token: &str| {
-        let fields = format!("{token}MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\n");
-        ask(texts.post(&fields, r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#))
+        ask(texts.post(&in_session(token, session), r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#))
     };
     assert_eq!(ping(&session, &alice).status, 200);
     let (foreign, unknown) = (ping(&session, &bob), ping(&"A".repeat(session.len()), &bob));
     assert_eq!((foreign.status, &foreign.body), (404, &unknown.body), "126: as one that is not there");
-    let end = |token: &str| {
-        let fields = format!("{token}MCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\n");
-        ask(with(&texts.get("/mcp"), &fields).replacen("GET", "DELETE", 1)).status
-    };
+    let end =
+        |token: &str| ask(with(&texts.get("/mcp"), &in_session(token, &session)).replacen("GET", "DELETE", 1)).status;
     assert_eq!((end(&bob), end(&alice), end(&alice)), (404, 204, 404), "130");
     assert_eq!(ask(texts.post(&alice, INITIALIZE)).status, 200);
     assert_eq!(ask(texts.post(&alice, INITIALIZE)).status, 200, "the one that ended counts no more");
     let flood = ask(texts.post(&alice, INITIALIZE));
     assert_eq!((flood.status, flood.code()), (429, 53_029), "131");
     assert!(flood.field("Retry-After").is_some() && ask(texts.post(&bob, INITIALIZE)).status == 200);
+    stop(guarded.server);
+}
+
+#[test]
+fn a_principal_ends_no_sessions_of_another() {
+    let guarded = Guarded::start(Limits { sessions_revoked_max: 2, ..Limits::default() });
+    let (texts, alice, bob) = (guarded.texts(), bearer(&guarded.alice), bearer(&guarded.bob));
+    let ask = |request: String| Client::connect(guarded.address).ask(request);
+    let open = |token: &str| ask(texts.post(token, INITIALIZE)).field("Mcp-Session-Id").expect("a session");
+    let end = |token: &str, session: &str| {
+        ask(with(&texts.get("/mcp"), &in_session(token, session)).replacen("GET", "DELETE", 1))
+    };
+    let lasting = open(&bob);
+    assert_eq!(end(&alice, &open(&alice)).status, 204);
+    let flood = [(); 3].map(|()| end(&alice, &open(&alice)));
+    for refused in &flood {
+        assert_eq!((refused.status, refused.code(), refused.field("Retry-After").is_some()), (429, 53_029, true));
+    }
+    assert_eq!(end(&bob, &lasting).status, 204, "it lived on, and another one has a share of its own");
     stop(guarded.server);
 }
 
@@ -203,6 +224,24 @@ fn a_principal_has_its_share_of_streams_and_requests() {
     let counted = guarded.server.snapshot().limits_reached.into_iter().find(|one| one.limit == "principal");
     let refused = answers.iter().filter(|answer| answer.status == 429).count() as u64;
     assert_eq!(counted.map(|one| one.count), Some(refused));
+    stop(guarded.server);
+}
+
+#[test]
+fn a_principal_has_a_share_of_the_sessions_that_are_held() {
+    let guarded = Guarded::start(Limits { principal_sessions_held_max: 1, ..Limits::default() });
+    let (texts, alice, bob) = (guarded.texts(), bearer(&guarded.alice), bearer(&guarded.bob));
+    let ask = |request: String| Client::connect(guarded.address).ask(request);
+    let open = |token: &str| ask(texts.post(token, INITIALIZE)).field("Mcp-Session-Id").expect("a session");
+    let set = r#"{"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"error"}}"#;
+    let wish = |token: &str, session: &str| ask(texts.post(&in_session(token, session), set));
+    let (first, second) = (open(&alice), open(&alice));
+    assert_eq!((wish(&alice, &first).status, wish(&alice, &first).status), (200, 200));
+    let refused = wish(&alice, &second);
+    assert_eq!((refused.status, refused.code(), refused.field("Retry-After").is_some()), (429, 53_029, true));
+    assert_eq!(wish(&bob, &open(&bob)).status, 200, "another one has a share of its own");
+    let figures = guarded.server.snapshot().principals.expect("there are tokens");
+    assert_eq!(figures.sessions_held, Share { most: 1, max: 1 });
     stop(guarded.server);
 }
 

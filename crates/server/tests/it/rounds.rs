@@ -43,6 +43,11 @@ async fn resource(context: JobContext, request: ResourceRequest) -> Result<Resou
     })
 }
 
+async fn model(_: JobContext, _: Box<str>) -> ToolResult<'static> {
+    let params = json!({"messages": [], "maxTokens": 9, "tools": [], "includeContext": "thisServer"});
+    ToolResult::ask(Ask::new().sample("said", params))
+}
+
 fn in_place<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
     ToolResult::ask(ask())
 }
@@ -53,6 +58,7 @@ fn config(limits: Limits) -> ServerConfig {
         .queued(spec("two"), two_rounds)
         .and_then(|registry| registry.queued(spec("one"), stateless))
         .and_then(|registry| registry.queued(spec("needy").needing("sampling"), stateless))
+        .and_then(|registry| registry.queued(spec("model"), model))
         .and_then(|registry| registry.inline(spec("inline"), in_place))
         .and_then(|registry| registry.prompt(PromptSpec::new("p", "Asks."), prompt))
         .and_then(|registry| registry.resource(ResourceSpec::new("app://r", "Asks."), resource))
@@ -138,5 +144,23 @@ fn only_what_the_client_can_do_is_asked() {
     let read = asker.ask("resources/read", "app://r", &inputs).json();
     assert_eq!(read["result"]["contents"][0]["text"], "known");
     assert_eq!(asker.call("inline", &json!({}))["error"]["code"], -32_603, "it would not see the answers");
+    stop(server);
+}
+
+#[test]
+fn a_model_is_asked_with_tools_and_context_where_the_client_has_them() {
+    let (server, address) = start_with(config(Limits::default()));
+    let mut asker = Asker::connect(address, json!({"sampling": {"context": {}}}));
+    let refused = asker.ask("tools/call", "model", &json!({}));
+    assert_eq!((refused.status, refused.code()), (400, -32_021));
+    assert_eq!(refused.json()["error"]["data"], json!({"requiredCapabilities": {"sampling": {"tools": {}}}}));
+    for (sampling, context) in
+        [(json!({"tools": {}}), json!(null)), (json!({"tools": {}, "context": {}}), json!("thisServer"))]
+    {
+        asker.capabilities = json!({"sampling": sampling});
+        let asked = asker.call("model", &json!({}));
+        let params = &asked["result"]["inputRequests"]["said"]["params"];
+        assert_eq!((&params["tools"], &params["includeContext"]), (&json!([]), &context));
+    }
     stop(server);
 }

@@ -100,6 +100,9 @@ fn result(question: Question, params: &Value, room: &mut Room) -> Result<Value, 
             Some(content) => json!({"action": "accept", "content": content}),
             None => json!({"action": "decline"}),
         }),
+        Question::Sampling if ["tools", "toolChoice"].iter().any(|name| !params[*name].is_null()) => {
+            Err((INVALID_PARAMS, "this client samples without tools"))
+        }
         Question::Sampling => Ok(json!({
             "role": "assistant",
             "content": {"type": "text", "text": "A canned answer."},

@@ -111,6 +111,16 @@ fn a_page_to_be_visited_is_refused() {
 }
 
 #[test]
+fn a_sampling_with_tools_is_refused_since_none_were_declared() {
+    for more in [json!({"tools": []}), json!({"toolChoice": {"mode": "auto"}})] {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": more});
+        let (question, refused) = response_to(request.clone());
+        assert_eq!((question, &refused["error"]["code"]), (Question::Sampling, &json!(-32_602)));
+        assert_eq!(round(json!({"result": {"inputRequests": {"a": request}}}).to_string().as_bytes()), None);
+    }
+}
+
+#[test]
 fn a_round_answers_each_question_and_echoes_the_state() {
     let asked = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"input_required","requestState":"v1.\"k\"","inputRequests":
         {"who":{"method":"elicitation/create","params":{"message":"?","requestedSchema":{"type":"object",

@@ -247,8 +247,8 @@ impl Deciding for PostgresStore {
         self.epochs.contains(&epoch)
     }
 
-    /// A command that the database does not take for what it holds fails alone, as in a store that is full: what is with it
-    /// is carried out in smaller batches around it.
+    /// A command that the database does not take for what it holds fails alone: what is with it is carried out in smaller
+    /// batches around it.
     fn execute(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Vec<Reply>, StoreError> {
         let (mut replies, mut count, mut unfit) = (Vec::with_capacity(batch.len()), batch.len(), 0);
         while replies.len() < batch.len() {
@@ -261,7 +261,7 @@ impl Deciding for PostgresStore {
                 Ok(Err(_)) if some.len() > 1 => count = some.len() / 2,
                 Ok(Err(why)) if unfit < UNFIT_MAX => {
                     tracing::warn!("an operation cannot be kept: {why}");
-                    replies.push(Reply { outcome: Outcome::Full, result: None });
+                    replies.push(Reply { outcome: Outcome::NotWritten, result: None });
                     unfit += 1;
                 }
                 // Some are carried out already.

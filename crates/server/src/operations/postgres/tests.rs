@@ -320,7 +320,7 @@ fn a_command_that_is_not_taken_fails_alone() {
     let batch: Vec<_> = (0..20).map(|number| (epoch, claim(&id(number), number, Class::Transactional))).collect();
     let replies = store.execute(&batch, 1).expect("written");
     for (number, reply) in replies.iter().enumerate() {
-        assert_eq!(reply.outcome, if number == 7 { Outcome::Full } else { Outcome::Granted }, "{number}");
+        assert_eq!(reply.outcome, if number == 7 { Outcome::NotWritten } else { Outcome::Granted }, "{number}");
     }
     let bad: Vec<_> =
         (100..200).map(|number| (epoch, claim(&format!("{}\0", id(number)), number, Class::Once))).collect();

@@ -199,7 +199,7 @@ impl World {
         let mut replies = match replies {
             Ok(replies) => replies.into_iter().map(Some).collect::<VecDeque<_>>(),
             Err(crate::operations::store::StoreError::NotWritten(_)) => {
-                places.iter().map(|_| Some(Reply { outcome: Outcome::Full, result: None })).collect()
+                places.iter().map(|_| Some(Reply { outcome: Outcome::NotWritten, result: None })).collect()
             }
             Err(_) => places.iter().map(|_| None).collect(),
         };

@@ -30,7 +30,7 @@ fn answers() -> Vec<FromStore> {
         Outcome::Stored,
         Outcome::Ended,
         Outcome::Fenced,
-        Outcome::Full,
+        Outcome::NotWritten,
     ];
     let done = |outcome| FromStore::Done(Reply { outcome, result: None });
     let result = Some(Box::from(*b"{\"a\":1}"));
@@ -63,6 +63,14 @@ fn what_is_said_is_heard_however_it_is_cut() {
         one.write(&mut bytes, 6).expect("it is short");
         assert_eq!(FromStore::read(&bytes), Ok(Some((bytes.len(), 6, one))));
     }
+}
+
+#[test]
+fn a_full_store_is_to_its_replicas_one_that_has_not_written() {
+    let said = |outcome| FromStore::Done(Reply { outcome, result: None });
+    let mut bytes = Vec::new();
+    said(Outcome::Full).write(&mut bytes, 6).expect("it is short");
+    assert_eq!(FromStore::read(&bytes), Ok(Some((bytes.len(), 6, said(Outcome::NotWritten)))));
 }
 
 #[test]
