@@ -38,6 +38,9 @@ render --set stress.enabled=true --show-only templates/stress.yaml >"$work/harml
 for version in 1.27 1.37; do
   for rendered in plain all harmless; do validate "$version" "$work/$rendered.yaml"; done
 done
+# Schemas know nothing of what is right here: has RENDERED TEXT
+has() { grep -q -F -e "$2" "$work/$1.yaml" || { echo "$1: it has no $2" >&2; exit 1; }; }
+has plain 'emptyDir: {medium: Memory, sizeLimit: 64Mi}'
 # The opt-in is given by chaos.enabled, and by nothing else.
 grep -q -- '--driver=kubernetes' "$work/all.yaml" && grep -q 'erlmcp.chaos: "true"' "$work/all.yaml"
 if grep -e '--driver=kubernetes' -e 'erlmcp.chaos' "$work/plain.yaml" "$work/harmless.yaml"; then exit 1; fi
