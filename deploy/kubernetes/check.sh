@@ -25,6 +25,12 @@ PYTHON
   helm=$work/helm/helm
   chmod +x "$helm"
 fi
+cat >"$work/extra.yaml" <<'VALUES'
+extraArgs: [--queue-wait=20s]
+extraEnv: [{name: SSL_CERT_FILE, value: /roots/ca.pem}]
+extraVolumes: [{name: roots, configMap: {name: roots}}]
+extraVolumeMounts: [{name: roots, mountPath: /roots, readOnly: true}]
+VALUES
 render() { "$helm" template erlmcp chart --namespace default "$@"; }
 validate() { "$work/venv/bin/kubernetes-validate" --strict -k "$1" "$2"; }
 
@@ -33,13 +39,14 @@ render >"$work/plain.yaml"
 render --set stress.enabled=true --set chaos.enabled=true --set autoscaling.enabled=false --set 'allowedHosts={mcp.example.org}' \
   --set 'networkPolicy.fromNamespaces[0].matchLabels.team=a' --set auth.tokensSecret=tokens --set sessionKey.secret=key \
   --set store.url=postgres://u@db/operations --set store.passwordSecret=db --set stress.resultsClaim=results \
-  --set stress.bearerSecret=bearer --set stress.agents=3 >"$work/all.yaml"
+  --set stress.bearerSecret=bearer --set stress.agents=3 --values "$work/extra.yaml" >"$work/all.yaml"
 render --set stress.enabled=true --show-only templates/stress.yaml >"$work/harmless.yaml"
 for version in 1.27 1.37; do
   for rendered in plain all harmless; do validate "$version" "$work/$rendered.yaml"; done
 done
 # Schemas know nothing of what is right here: has RENDERED TEXT
 has() { grep -q -F -e "$2" "$work/$1.yaml" || { echo "$1: it has no $2" >&2; exit 1; }; }
+for extra in --queue-wait=20s 'name: SSL_CERT_FILE' 'name: roots' 'mountPath: /roots'; do has all "$extra"; done
 has plain 'emptyDir: {medium: Memory, sizeLimit: 64Mi}'
 # The opt-in is given by chaos.enabled, and by nothing else.
 grep -q -- '--driver=kubernetes' "$work/all.yaml" && grep -q 'erlmcp.chaos: "true"' "$work/all.yaml"
