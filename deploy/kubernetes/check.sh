@@ -39,7 +39,8 @@ render >"$work/plain.yaml"
 render --set stress.enabled=true --set chaos.enabled=true --set autoscaling.enabled=false --set 'allowedHosts={mcp.example.org}' \
   --set 'networkPolicy.fromNamespaces[0].matchLabels.team=a' --set auth.tokensSecret=tokens --set sessionKey.secret=key \
   --set store.url=postgres://u@db/operations --set store.passwordSecret=db --set stress.resultsClaim=results \
-  --set stress.bearerSecret=bearer --set stress.agents=3 --values "$work/extra.yaml" >"$work/all.yaml"
+  --set stress.bearerSecret=bearer --set stress.agents=3 --set 'listen={[::]:8080,127.0.0.1:8080}' \
+  --set 'stress.agentsListen=[::]:7400' --values "$work/extra.yaml" >"$work/all.yaml"
 render --set stress.enabled=true --show-only templates/stress.yaml >"$work/harmless.yaml"
 for version in 1.27 1.37; do
   for rendered in plain all harmless; do validate "$version" "$work/$rendered.yaml"; done
@@ -47,6 +48,8 @@ done
 # Schemas know nothing of what is right here: has RENDERED TEXT
 has() { grep -q -F -e "$2" "$work/$1.yaml" || { echo "$1: it has no $2" >&2; exit 1; }; }
 for extra in --queue-wait=20s 'name: SSL_CERT_FILE' 'name: roots' 'mountPath: /roots'; do has all "$extra"; done
+for listen in 0.0.0.0:8080 '[::]:8080'; do has plain "- --listen=$listen"; done
+for listen in --listen=127.0.0.1:8080 '--agents-listen=[::]:7400'; do has all "$listen"; done
 has plain 'emptyDir: {medium: Memory, sizeLimit: 64Mi}'
 # The opt-in is given by chaos.enabled, and by nothing else.
 grep -q -- '--driver=kubernetes' "$work/all.yaml" && grep -q 'erlmcp.chaos: "true"' "$work/all.yaml"
