@@ -50,6 +50,7 @@ has() { grep -q -F -e "$2" "$work/$1.yaml" || { echo "$1: it has no $2" >&2; exi
 for extra in --queue-wait=20s 'name: SSL_CERT_FILE' 'name: roots' 'mountPath: /roots'; do has all "$extra"; done
 for listen in 0.0.0.0:8080 '[::]:8080'; do has plain "- --listen=$listen"; done
 for listen in --listen=127.0.0.1:8080 '--agents-listen=[::]:7400'; do has all "$listen"; done
+for key in topology.kubernetes.io/zone kubernetes.io/hostname; do has plain "topologyKey: $key"; done
 has plain 'emptyDir: {medium: Memory, sizeLimit: 64Mi}'
 # The opt-in is given by chaos.enabled, and by nothing else.
 grep -q -- '--driver=kubernetes' "$work/all.yaml" && grep -q 'erlmcp.chaos: "true"' "$work/all.yaml"
