@@ -52,6 +52,9 @@ for listen in 0.0.0.0:8080 '[::]:8080'; do has plain "- --listen=$listen"; done
 for listen in --listen=127.0.0.1:8080 '--agents-listen=[::]:7400'; do has all "$listen"; done
 for key in topology.kubernetes.io/zone kubernetes.io/hostname; do has plain "topologyKey: $key"; done
 has plain 'emptyDir: {medium: Memory, sizeLimit: 64Mi}'
+# Whoever has no Helm puts what it makes by default into any namespace.
+has plain 'fieldPath: metadata.namespace'
+if grep -F .default "$work/plain.yaml"; then echo "plain: it is for the namespace default alone" >&2; exit 1; fi
 # The opt-in is given by chaos.enabled, and by nothing else.
 grep -q -- '--driver=kubernetes' "$work/all.yaml" && grep -q 'erlmcp.chaos: "true"' "$work/all.yaml"
 if grep -e '--driver=kubernetes' -e 'erlmcp.chaos' "$work/plain.yaml" "$work/harmless.yaml"; then exit 1; fi
