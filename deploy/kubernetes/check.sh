@@ -40,7 +40,7 @@ render --set stress.enabled=true --set chaos.enabled=true --set autoscaling.enab
   --set 'networkPolicy.fromNamespaces[0].matchLabels.team=a' --set auth.tokensSecret=tokens --set sessionKey.secret=key \
   --set store.url=postgres://u@db/operations --set store.passwordSecret=db --set stress.resultsClaim=results \
   --set stress.bearerSecret=bearer --set stress.agents=3 --set 'listen={[::]:8080,127.0.0.1:8080}' \
-  --set 'stress.agentsListen=[::]:7400' --values "$work/extra.yaml" >"$work/all.yaml"
+  --set 'stress.agentsListen=[::]:7400' --set stress.deadlineSeconds=90000 --values "$work/extra.yaml" >"$work/all.yaml"
 render --set stress.enabled=true --show-only templates/stress.yaml >"$work/harmless.yaml"
 for version in 1.27 1.37; do
   for rendered in plain all harmless; do validate "$version" "$work/$rendered.yaml"; done
@@ -50,6 +50,8 @@ has() { grep -q -F -e "$2" "$work/$1.yaml" || { echo "$1: it has no $2" >&2; exi
 for extra in --queue-wait=20s 'name: SSL_CERT_FILE' 'name: roots' 'mountPath: /roots'; do has all "$extra"; done
 for listen in 0.0.0.0:8080 '[::]:8080'; do has plain "- --listen=$listen"; done
 for listen in --listen=127.0.0.1:8080 '--agents-listen=[::]:7400'; do has all "$listen"; done
+has all 'activeDeadlineSeconds: 90000'
+has harmless 'activeDeadlineSeconds: 3600'
 for key in topology.kubernetes.io/zone kubernetes.io/hostname; do has plain "topologyKey: $key"; done
 has plain 'emptyDir: {medium: Memory, sizeLimit: 64Mi}'
 # Whoever has no Helm puts what it makes by default into any namespace.
