@@ -53,6 +53,7 @@ for listen in --listen=127.0.0.1:8080 '--agents-listen=[::]:7400'; do has all "$
 has all 'activeDeadlineSeconds: 90000'
 has harmless 'activeDeadlineSeconds: 3600'
 for key in topology.kubernetes.io/zone kubernetes.io/hostname; do has plain "topologyKey: $key"; done
+has plain drain_lead_ms=5000
 has plain 'emptyDir: {medium: Memory, sizeLimit: 64Mi}'
 # Whoever has no Helm puts what it makes by default into any namespace.
 has plain 'fieldPath: metadata.namespace'
