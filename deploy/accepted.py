@@ -38,7 +38,7 @@ def documents(file):
 
 def here(argument, folder):
     """The same argument on this machine: no port that may be taken, no secret of a cluster, no database."""
-    if "0.0.0.0:8080" in argument:
+    if argument.endswith(":8080"):
         return argument.replace("8080", "0")
     if argument.startswith("--store="):
         return f"--store={folder}/operations.db"
@@ -55,8 +55,11 @@ def is_taken(erlmcp, arguments, folder):
         return known.returncode == 0 and all(flag in known.stdout for flag in flags)
     server = subprocess.Popen([erlmcp, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        line = server.stdout.readline()
-        return line.startswith("listening on ") or print(line, end="", file=sys.stderr)
+        for line in server.stdout:
+            if line.startswith("listening on "):
+                return True
+            print(line, end="", file=sys.stderr)
+        return False
     finally:
         server.terminate()
         server.wait()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the container image: one static binary, and the notices of what is in it (/licenses). Offline once cargo has
-# its crates (cargo fetch --locked); no image is pulled.
+# Builds the container image: one static binary, this machine's root certificates, and the notices of both (/licenses). Offline
+# once cargo has its crates (cargo fetch --locked); no image is pulled.
 #   deploy/image/build.sh [--tag NAME] [--output FILE]
 #     --tag NAME      the image's name [default: erlmcp:VERSION, and erlmcp:latest beside it]
 #     --output FILE   also write the image as a file for `docker load`
@@ -56,6 +56,9 @@ if [ -n "$libraries" ]; then
     mkdir -p "$context/folders$(dirname "$library")" && cp -L "$library" "$context/folders$library"
   done
 fi
+roots=/etc/ssl/certs/ca-certificates.crt
+mkdir "$context/certificates"
+install -m 644 "$roots" "$context/certificates" || echo "image: without $roots nothing in it can reach https://" >&2
 cp deploy/image/Dockerfile "$context/Dockerfile"
 names=(--tag "${tag:-erlmcp:$version}")
 [ -n "$tag" ] || names+=(--tag erlmcp:latest)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Gathers the notices of what is linked into the binary and is not ours. Offline once cargo has its crates (cargo fetch --locked).
+# Gathers the notices of what is in the image and is not ours. Offline once cargo has its crates (cargo fetch --locked).
 #   deploy/image/notices.sh FOLDER TARGET
 #     FOLDER   gets our LICENSE, and THIRD-PARTY: every crate with the licence that it names, then each text once;
-#              and the notices of the libraries of Rust and C
+#              and the notices of the libraries of Rust and C, and of the root certificates
 #     TARGET   what the binary is made for, such as x86_64-unknown-linux-gnu
 # Says the licences of all of it on standard output, as one SPDX expression.
 set -euo pipefail
@@ -38,10 +38,11 @@ cp LICENSE "$folder/LICENSE"
     cat "${file[$sum]}"
   done
 } >"$folder/THIRD-PARTY"
-licences=$(cut -d'|' -f2 <<<"$crates")
+licences=$(cut -d'|' -f2 <<<"$crates")$'\nMPL-2.0'
 # copy NAME FILE: where this machine has it
 copy() { [ -e "$2" ] && cp "$2" "$folder/$1" || echo "notices: there is no $2" >&2; }
 copy rust-library.html "$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html"
+copy ca-certificates /usr/share/doc/ca-certificates/copyright
 case $target in *-gnu)
   licences+=$'\nLGPL-2.1-or-later'
   copy glibc /usr/share/doc/libc6-dev/copyright

@@ -123,10 +123,15 @@ fn exchange(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Vec<u8>
     Ok(bytes)
 }
 
-/// TLS to others, whose certificates lead to one of the system's roots.
+/// TLS to others, whose certificates lead to one of the system's roots; an error where it has none.
 pub(crate) fn client_config() -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(io::Error::other(
+            "this system has no root certificates that could be read: name a file of them in SSL_CERT_FILE",
+        ));
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();

@@ -114,11 +114,11 @@ pub(crate) struct EngineArgs {
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// Where to listen
+    /// Where to listen (repeatable)
     ///
-    /// A name is bound on every address that it resolves to.
+    /// A name is bound on every address that it resolves to. What this machine lacks is left out.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: String,
+    pub(crate) listen: Vec<String>,
     /// Shows /metrics and /status there alone
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin_listen: Option<String>,

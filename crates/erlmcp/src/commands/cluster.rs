@@ -54,9 +54,9 @@ fn supervise(args: ClusterArgs) -> anyhow::Result<ExitCode> {
     if args.tied {
         set_parent_process_death_signal(Some(Signal::KILL)).context("cannot set the parent-death signal")?;
     }
-    let shared = resolve(&args.listen)?;
+    let shared = resolve(&[args.listen])?;
     args.engine.entry.may_listen(&shared)?;
-    let admin = args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default();
+    let admin = resolve(args.admin_listen.as_slice())?;
     args.engine.entry.may_show(&admin)?;
     let fixtures = args.engine.fixtures;
     let config = ClusterConfig {

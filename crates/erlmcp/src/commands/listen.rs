@@ -8,20 +8,21 @@ use erlmcp_server::{Limits, SessionKey};
 
 use crate::args::EngineArgs;
 
-/// Every address that `listen` stands for: `localhost` is ::1 and 127.0.0.1 where the system says so, and a client may
+/// Every address that these stand for, once: `localhost` is ::1 and 127.0.0.1 where the system says so, and a client may
 /// try either.
-pub(super) fn resolve(listen: &str) -> anyhow::Result<Vec<SocketAddr>> {
-    let resolved = listen
-        .to_socket_addrs()
-        .with_context(|| format!("{listen:?} is no address to listen on: write it as 127.0.0.1:8080"))?;
+pub(super) fn resolve(listen: &[String]) -> anyhow::Result<Vec<SocketAddr>> {
     let mut addresses = Vec::new();
-    for address in resolved {
-        if !addresses.contains(&address) {
-            addresses.push(address);
+    for one in listen {
+        let wrong = || format!("{one:?} is no address to listen on: write it as 127.0.0.1:8080");
+        let mut resolved = one.to_socket_addrs().with_context(wrong)?.peekable();
+        if resolved.peek().is_none() {
+            bail!("{one:?} has no address: write it as 127.0.0.1:8080");
         }
-    }
-    if addresses.is_empty() {
-        bail!("{listen:?} has no address: write it as 127.0.0.1:8080");
+        for address in resolved {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
     }
     Ok(addresses)
 }
@@ -82,13 +83,17 @@ mod tests {
 
     #[test]
     fn addresses_are_resolved_once_each() {
-        assert_eq!(resolve("127.0.0.1:80").expect("an address"), ["127.0.0.1:80".parse().expect("an address")]);
-        let localhost = resolve("localhost:80").expect("localhost is known everywhere");
+        let resolved = |typed: &[&str]| resolve(&typed.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let several = resolved(&["127.0.0.1:80", "[::1]:80", "127.0.0.1:80", "127.0.0.1:81"]).expect("addresses");
+        let said: Vec<String> = several.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["127.0.0.1:80", "[::1]:80", "127.0.0.1:81"]);
+        let localhost = resolved(&["localhost:80"]).expect("localhost is known everywhere");
         assert!(localhost.iter().all(|address| address.ip().is_loopback()), "{localhost:?}");
         for wrong in ["127.0.0.1", "80", "127.0.0.1:99999"] {
-            let error = resolve(wrong).expect_err(wrong).to_string();
-            assert!(error.contains("127.0.0.1:8080"), "{error}");
+            let error = resolved(&["127.0.0.1:80", wrong]).expect_err(wrong).to_string();
+            assert!(error.contains("127.0.0.1:8080") && error.contains(&format!("{wrong:?}")), "{error}");
         }
+        assert!(resolved(&[]).expect("nothing is wrong").is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `serve`: one server, one process.
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ use anyhow::Context;
 use erlmcp_server::cluster::descriptors_for;
 use erlmcp_server::operations::{PrivateFolder, StorePlace};
 use erlmcp_server::{Listening, Server, ServerConfig, ServerError, bind};
+use rustix::io::Errno;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::listen::{cores, limits, resolve, session_key};
@@ -28,7 +30,7 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let (registry, limits) = with_extra_tools(registry(args.engine.fixtures)?, limits, args.extra_tools)?;
     let wanted = resolve(&args.listen)?;
     args.engine.entry.may_listen(&wanted)?;
-    let admin = args.admin_listen.as_deref().map(resolve).transpose()?.unwrap_or_default();
+    let admin = resolve(args.admin_listen.as_slice())?;
     args.engine.entry.may_show(&admin)?;
     let mut listeners = listen(&wanted)?;
     let addresses = listeners.iter().map(|socket| socket.listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
@@ -75,21 +77,17 @@ pub(crate) fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// Binds all addresses on one port. A name may stand for an address that this machine lacks, such as ::1 without IPv6:
-/// that is left out as long as another remains.
+/// Binds all addresses, on one port those for which any will do. Some may be lacking on this machine, such as ::1 without IPv6:
+/// those are left out as long as another remains.
 fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listening>, ServerError> {
     let mut listeners: Vec<Listening> = Vec::new();
     let mut lacking = None;
     for address in addresses {
-        let port = match listeners.first().and_then(|first| first.listener.local_addr().ok()) {
-            Some(first) => first.port(),
-            None => address.port(),
-        };
+        let first = listeners.first().and_then(|first| first.listener.local_addr().ok());
+        let port = first.filter(|_| address.port() == 0).map_or(address.port(), |first| first.port());
         match bind(SocketAddr::new(address.ip(), port)) {
             Ok(listener) => listeners.push(Listening { listener, shared: false, admin: false }),
-            Err(ServerError::Bind { address, source })
-                if source.kind() == std::io::ErrorKind::AddrNotAvailable && addresses.len() > 1 =>
-            {
+            Err(ServerError::Bind { address, source }) if is_lacking(&source) && addresses.len() > 1 => {
                 tracing::warn!("not listening on {address}: {source}");
                 lacking = Some(ServerError::Bind { address, source });
             }
@@ -100,6 +98,11 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<Listening>, ServerError> {
         Some(error) if listeners.is_empty() => Err(error),
         _ => Ok(listeners),
     }
+}
+
+/// This machine has no such address, or none of that kind.
+fn is_lacking(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
 #[cfg(test)]
@@ -116,5 +119,8 @@ mod tests {
         let both = listen(&[own, "127.0.0.2:0".parse().expect("an address")]).expect("both are bound");
         let ports: Vec<u16> = both.iter().map(|one| one.listener.local_addr().expect("bound").port()).collect();
         assert_eq!(ports[0], ports[1]);
+        let taken = SocketAddr::new(own.ip(), ports[0]);
+        assert!(matches!(listen(&[lacking, taken]), Err(ServerError::InUse(address)) if address == taken));
+        assert!(is_lacking(&Errno::AFNOSUPPORT.into()) && !is_lacking(&Errno::ACCESS.into()));
     }
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 
-use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors, unconfigured};
+use crate::finished::{Finished, erlmcp, erlmcp_after, erlmcp_with_descriptors, unconfigured};
 use crate::targets::{Target, Vice};
 
 fn refused(finished: &Finished, code: i32, words: &[&str]) {
@@ -29,6 +29,13 @@ fn an_unreachable_target() {
 fn a_store_that_cannot_be_had() {
     let finished = erlmcp(&["serve", "--listen", "127.0.0.1:0", "--store", "/nowhere/at/all/operations.db"]).end();
     refused(&finished, 1, &["/nowhere/at/all/operations.db", "--store"]);
+}
+
+#[test]
+fn a_collector_with_tls_where_the_system_trusts_nobody() {
+    let nobody = "unset SSL_CERT_DIR; export SSL_CERT_FILE=/dev/null";
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--otlp", "https://127.0.0.1:4318"];
+    refused(&erlmcp_after(nobody, &serve).end(), 1, &["root certificates", "SSL_CERT_FILE"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `erlmcp serve`, until it is dropped.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -95,6 +95,21 @@ fn end(started: Started) -> Finished {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.started.take().map(end);
+    }
+}
+
+#[test]
+fn a_server_listens_on_every_address_that_it_is_told() {
+    let serving =
+        Serving::of(erlmcp(&["serve", "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0", "--listen", "[::1]:0"]));
+    let (_, port) = serving.address().rsplit_once(':').expect("an address has a port");
+    let mut hosts = vec!["127.0.0.1", "127.0.0.2"];
+    // Without IPv6 it is left out.
+    hosts.extend(TcpListener::bind("[::1]:0").is_ok().then_some("[::1]"));
+    for host in hosts {
+        let address = format!("{host}:{port}");
+        serving.started.as_ref().expect("it runs").says(&format!("listening on {address}"));
+        assert!(is_live(&mut TcpStream::connect(&address).expect("it listens")), "{address}");
     }
 }
 

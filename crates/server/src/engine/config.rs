@@ -138,6 +138,9 @@ pub enum ServerError {
     /// The store of operations can't be had.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// A collector's certificate can't be checked.
+    #[error("telemetry cannot be sent over TLS: {0}")]
+    Telemetry(io::Error),
     /// A thread, a poll or the workers' runtime could not be made.
     #[error("cannot start the server's {what}: {source}; the machine is short of threads, memory or descriptors")]
     System {

@@ -68,9 +68,11 @@ pub(super) fn start(
         shared.sessions = sessions;
     }
     let shared = Arc::new(shared);
+    // It was not set before.
+    Telemetry::start(&telemetry, info, &shared)?.map(|telemetry| shared.telemetry.set(telemetry));
     let workers = WorkerPool::start(&limits, shared.replica, &shared.queue, &shared.notifier)
         .map_err(system("worker threads"))?;
-    // It was not set before.
+    // Nor was this.
     let _ = shared.runtime.set(workers.handle().clone());
     let runtime = workers.handle();
     let operations = match (store, own) {
@@ -80,9 +82,6 @@ pub(super) fn start(
         }
         (None, None) => None,
     };
-    let telemetry = Telemetry::start(&telemetry, info, &shared).map_err(system("thread for telemetry"))?;
-    telemetry.map(|telemetry| shared.telemetry.set(telemetry));
-    // Nor was this.
     operations.map(|operations| shared.operations.set(operations));
     let mut sockets = Some(prepare(listeners, &limits)?);
     let mut loopings = Vec::new();

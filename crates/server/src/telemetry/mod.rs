@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::ServerInfo;
 use crate::clock::monotonic_ns;
-use crate::engine::Shared;
+use crate::engine::{ServerError, Shared};
 use crate::metrics::TelemetryFigures;
 use exporter::Exporter;
 
@@ -51,15 +51,22 @@ pub(crate) struct Telemetry {
 
 impl Telemetry {
     /// None where nothing is told. The exporter's thread begins at once.
+    ///
+    /// # Errors
+    /// Where there is nothing to check the collector's certificate by, or no thread.
     pub(crate) fn start(
         config: &TelemetryConfig,
         info: ServerInfo,
         shared: &Arc<Shared>,
-    ) -> std::io::Result<Option<Self>> {
+    ) -> Result<Option<Self>, ServerError> {
         let Some(place) = &config.otlp else { return Ok(None) };
         let (telemetry, spans) = Self::new(config.sample);
-        let exporter = Exporter::new(place, info, Arc::downgrade(shared), Arc::clone(&telemetry.outlet))?;
-        let thread = std::thread::Builder::new().name("otlp".into()).spawn(move || exporter.run(&spans))?;
+        let exporter = Exporter::new(place, info, Arc::downgrade(shared), Arc::clone(&telemetry.outlet))
+            .map_err(ServerError::Telemetry)?;
+        let thread = std::thread::Builder::new()
+            .name("otlp".into())
+            .spawn(move || exporter.run(&spans))
+            .map_err(|source| ServerError::System { what: "thread for telemetry", source })?;
         *telemetry.exporter.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(Some(telemetry))
     }

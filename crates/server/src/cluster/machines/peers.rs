@@ -10,9 +10,9 @@ use super::letter::Presence;
 const SILENT_NS: u64 = 3_000_000_000;
 /// One that has said nothing for so long has been replaced by one of the same name and address.
 const REPLACED_NS: u64 = 1_500_000_000;
-/// One that has said nothing for so long is not named any more.
-const FORGOTTEN_NS: u64 = 60_000_000_000;
-/// More are not named.
+/// One that has said nothing for so long is not named any more: somebody has to see that it is missing.
+const FORGOTTEN_NS: u64 = 24 * 3_600 * 1_000_000_000;
+/// More are not named; one that is silent makes room.
 const PEERS_MAX: usize = 256;
 
 #[derive(Debug)]
@@ -62,10 +62,12 @@ impl Peers {
 
     /// One has said that it is there; none where there are too many to be known.
     pub(super) fn here(&mut self, from: u64, presence: Presence, is_ours: bool, now_ns: u64) -> Option<Arrival> {
-        let before = self.known.len();
-        // The same place in an earlier life is not there any more. Two that live may be called the same by mistake.
+        let (before, is_new) = (self.known.len(), !self.known.contains_key(&from));
+        // The same machine in an earlier life is not there any more. Two that live may be called the same by mistake.
         let is_before = |base: u64, peer: &Peer| {
-            let is_same = peer.presence.name == presence.name && peer.presence.address == presence.address;
+            let has_moved = is_new && peer.is_silent;
+            let is_same =
+                peer.presence.name == presence.name && (has_moved || peer.presence.address == presence.address);
             base != from && is_same && now_ns.saturating_sub(peer.seen_ns) >= REPLACED_NS
         };
         self.known.retain(|base, peer| !is_before(*base, peer));
@@ -76,8 +78,10 @@ impl Peers {
             None if has_replaced => Arrival::Back,
             None => Arrival::New,
         };
-        if self.known.len() >= PEERS_MAX && !self.known.contains_key(&from) {
-            return None;
+        if is_new && self.known.len() >= PEERS_MAX {
+            let silent = self.known.iter().filter(|(_, peer)| peer.is_silent);
+            let longest = silent.min_by_key(|(_, peer)| peer.seen_ns).map(|(base, _)| *base)?;
+            self.known.remove(&longest);
         }
         self.known.insert(from, Peer { presence, is_ours, seen_ns: now_ns, is_silent: false });
         Some(arrival)
@@ -138,6 +142,8 @@ mod tests {
         (name.into(), state.into(), last_seen_ms)
     }
 
+    const HOUR: u64 = 3_600 * SECOND;
+
     #[test]
     fn one_that_says_nothing_is_silent_then_forgotten() {
         let mut peers = Peers::default();
@@ -151,8 +157,44 @@ mod tests {
         assert_eq!(peers.here(1, presence("east"), true, 7 * SECOND), Some(Arrival::Back));
         assert_eq!(states(&peers, 7 * SECOND), [state("east", "running", 0)]);
         peers.look(20 * SECOND);
-        peers.look(67 * SECOND);
-        assert_eq!(peers.rows(67 * SECOND), []);
+        peers.look(7 * SECOND + 24 * HOUR - 1);
+        assert_eq!(states(&peers, 7 * SECOND + HOUR), [state("east", "silent", 3_600_000)]);
+        peers.look(7 * SECOND + 24 * HOUR);
+        assert_eq!(peers.rows(7 * SECOND + 24 * HOUR), []);
+    }
+
+    #[test]
+    fn one_that_comes_back_after_hours_is_known_also_in_another_life() {
+        let back_from = |address: &str| {
+            let mut peers = Peers::default();
+            peers.hears(Some(0));
+            peers.here(1, presence("east"), true, 0);
+            peers.here(2, presence("west"), true, 0);
+            assert_eq!(peers.look(HOUR).len(), 2);
+            let reborn = Presence { address: address.into(), ..presence("east") };
+            assert_eq!(
+                peers.here(3, reborn, true, 2 * HOUR),
+                Some(Arrival::Back),
+                "what it did meanwhile was not heard"
+            );
+            states(&peers, 2 * HOUR)
+        };
+        let expected = [state("east", "running", 0), state("west", "silent", 7_200_000)];
+        assert_eq!(back_from("10.0.0.1:8080"), expected);
+        assert_eq!(back_from("10.0.0.9:8080"), expected);
+    }
+
+    #[test]
+    fn one_that_lives_hides_no_silent_one_of_the_same_name() {
+        let mut peers = Peers::default();
+        peers.hears(Some(0));
+        let twin = || Presence { address: "10.0.0.2:8080".into(), ..presence("east") };
+        peers.here(1, presence("east"), true, 0);
+        peers.here(2, twin(), true, 0);
+        peers.here(2, twin(), true, 4 * SECOND);
+        assert_eq!(peers.look(4 * SECOND).len(), 1);
+        assert_eq!(peers.here(2, twin(), true, 5 * SECOND), Some(Arrival::Known));
+        assert_eq!(states(&peers, 5 * SECOND), [state("east", "silent", 5_000), state("east", "running", 0)]);
     }
 
     #[test]
@@ -191,5 +233,9 @@ mod tests {
         }
         assert_eq!(peers.here(0, presence("0"), true, 1), Some(Arrival::Known));
         assert_eq!(peers.rows(0).len(), PEERS_MAX);
+        peers.hears(Some(0));
+        peers.look(SILENT_NS);
+        assert_eq!(peers.here(1_000, presence("new"), true, SILENT_NS), Some(Arrival::New), "a silent one makes room");
+        assert_eq!(peers.rows(SILENT_NS).len(), PEERS_MAX);
     }
 }
