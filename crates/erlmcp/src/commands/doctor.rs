@@ -54,6 +54,7 @@ fn config(args: DoctorArgs) -> anyhow::Result<DoctorConfig> {
         headers: args.reaching.headers()?,
         ca_pem: args.reaching.ca_pem()?,
         insecure: args.reaching.insecure,
+        reaching: args.reaching.flags(),
         target_pid: args.target_pid,
         allow_hosts: args.allow_host,
         no_faults: true,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
+mod command;
 mod examine;
 mod finding;
 mod group;

@@ -17,7 +17,6 @@ use crate::{StressConfig, StressError};
 /// A target that answers in MCP.
 #[derive(Debug, Clone)]
 pub(super) struct Met {
-    pub(super) url: String,
     pub(super) leads: Leads,
     pub(super) held: Held,
     /// The quickest connect, milliseconds.
@@ -52,7 +51,7 @@ pub(super) async fn look(
     let approached = tokio::task::spawn_blocking(move || agent::approach(&setup)).await;
     let approached = approached.map_err(|error| StressError::failed(format!("an internal error: {error}")))?;
     let approach = approached.map_err(StressError::failed)?;
-    found.extend(way::steps(&url, &approach));
+    found.extend(way::steps(&url, &approach, run));
     let open: Vec<_> = approach.connects.iter().filter(|(_, step)| step.is_ok()).map(|(address, _)| *address).collect();
     let leads = Leads {
         is_colocated: addresses.iter().all(|address| is_of_this_machine(address.ip())),
@@ -62,14 +61,13 @@ pub(super) async fn look(
     if open.is_empty() || !matches!(approach.mcp, Some(Ok(_))) {
         return Ok((leads, found, None));
     }
-    let text = url.to_string();
     let is_elsewhere = !leads.is_loopback;
     let target = Target { url, addresses: open, left_out: Vec::new(), is_elsewhere, is_colocated: leads.is_colocated };
     let status = target.status().await;
     let held = Held { cluster: cluster(status.as_ref(), leads).await, is_colocated: leads.is_colocated };
     found.extend(room(run, status.as_ref(), held, readings));
     let way_ms = quickest(&approach);
-    Ok((leads, found, Some(Met { url: text, leads, held, way_ms, cores: readings.cores.unwrap_or(1) })))
+    Ok((leads, found, Some(Met { leads, held, way_ms, cores: readings.cores.unwrap_or(1) })))
 }
 
 fn quickest(approach: &Approach) -> Option<f64> {

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use erlmcp_load::agent::{Approach, Step};
 use erlmcp_report::plural;
 
+use super::command;
 use super::finding::{Finding, Weight};
+use crate::StressConfig;
 use crate::target::Url;
 
 /// What the name of the target led to, and how long that took, microseconds; or why it leads nowhere.
@@ -32,10 +34,10 @@ pub(super) fn name(url: &Url, named: &Named) -> Finding {
     }
 }
 
-/// The steps behind the name.
-pub(super) fn steps(url: &Url, approach: &Approach) -> Vec<Finding> {
+/// The steps behind the name. `run` is the one that was thought of.
+pub(super) fn steps(url: &Url, approach: &Approach, run: &StressConfig) -> Vec<Finding> {
     let mut found = connects(url, approach);
-    found.extend(approach.tls.as_ref().map(|tls| secured(url, tls)));
+    found.extend(approach.tls.as_ref().map(|tls| secured((url, run), tls)));
     found.extend(approach.health.as_ref().map(|health| http(url, health)));
     found.extend(approach.mcp.as_ref().map(|mcp| match mcp {
         Ok((reached, us)) => {
@@ -48,20 +50,20 @@ pub(super) fn steps(url: &Url, approach: &Approach) -> Vec<Finding> {
             ("credentials", "needs-credentials", Weight::Stops),
             why.clone(),
             "every request is refused",
-            [format!("erlmcp doctor {url} --bearer-file FILE"), format!("erlmcp doctor {url} -H 'Authorization: ...'")],
+            [command::doctor(run, &[("--bearer-file", "FILE")]), command::doctor(run, &[("-H", "Authorization: ...")])],
         ),
         Err(why) => Finding::complaint(
             (MCP, "not-mcp", Weight::Stops),
             why.clone(),
             "no request of MCP is answered",
-            [format!("erlmcp discover {url}"), format!("curl -sv -X POST {url}")],
+            [command::discover(run), format!("curl -sv -X POST {url}")],
         ),
     }));
     if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.health, &approach.mcp) {
         found.push(health(url, *status, *us));
     }
     if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.metrics, &approach.mcp) {
-        found.push(metrics(url, *status, *us));
+        found.push(metrics(run, *status, *us));
     }
     found
 }
@@ -92,7 +94,7 @@ fn connects(url: &Url, approach: &Approach) -> Vec<Finding> {
     found
 }
 
-fn secured(url: &Url, tls: &Step<()>) -> Finding {
+fn secured((url, run): (&Url, &StressConfig), tls: &Step<()>) -> Finding {
     match tls {
         Ok(((), us)) => Finding::ok("TLS", format!("agreed ({})", took(*us))),
         Err(why) => Finding::complaint(
@@ -101,7 +103,7 @@ fn secured(url: &Url, tls: &Step<()>) -> Finding {
             "nothing can be sent",
             [
                 format!("openssl s_client -connect {}:{} -servername {}", url.host, url.port, url.host),
-                format!("erlmcp doctor {url} --cacert FILE"),
+                command::doctor(run, &[("--cacert", "FILE")]),
             ],
         ),
     }
@@ -140,7 +142,7 @@ fn health(url: &Url, status: u16, us: u64) -> Finding {
     }
 }
 
-fn metrics(url: &Url, status: u16, us: u64) -> Finding {
+fn metrics(run: &StressConfig, status: u16, us: u64) -> Finding {
     let topic = "/metrics";
     match status {
         200..300 => Finding::ok(topic, format!("HTTP {status} ({})", took(us))),
@@ -148,7 +150,7 @@ fn metrics(url: &Url, status: u16, us: u64) -> Finding {
             (topic, "no-metrics", Weight::Note),
             format!("HTTP {status}: it has no page of metrics"),
             "memory, CPU and queue of the target are not measured, and what rests on them is INCONCLUSIVE",
-            [format!("erlmcp stress {url} --target-pid PID")],
+            [command::stress(run, &[("--target-pid", "PID")])],
         ),
     }
 }

@@ -9,7 +9,7 @@ use crate::collector::Page;
 use crate::doctor::Leads;
 use crate::{StressConfig, StressError};
 
-mod permit;
+pub(crate) mod permit;
 mod resolve;
 mod status;
 mod url;

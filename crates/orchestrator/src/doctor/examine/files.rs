@@ -2,6 +2,7 @@
 
 use erlmcp_report::plural;
 
+use super::super::command;
 use super::super::finding::{Finding, Weight};
 use super::super::readings::Readings;
 use super::Need;
@@ -63,7 +64,7 @@ pub(super) fn of_the_target(readings: &Readings, need: &Need<'_>) -> Option<Find
             "it takes no more connections than it has descriptors for, unless it has further processes",
             [
                 format!("sudo prlimit --pid PID --nofile={0}:{0}", (sockets + 1_024).next_multiple_of(1_024)),
-                format!("erlmcp stress URL -c {}", limit.saturating_sub(64)),
+                command::stress(need.config, &[("-c", &limit.saturating_sub(64).max(1).to_string())]),
             ],
         )
     })

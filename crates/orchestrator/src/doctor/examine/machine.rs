@@ -2,6 +2,7 @@
 
 use erlmcp_report::{bytes, plural};
 
+use super::super::command;
 use super::super::finding::{Finding, Weight};
 use super::super::readings::Readings;
 use super::Need;
@@ -32,7 +33,7 @@ pub(super) fn memory(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
                 (topic, "little-memory", Weight::Stops),
                 error.to_string(),
                 "the kernel would end processes in the middle of the run",
-                [format!("erlmcp stress -c {possible}")].into_iter().chain(raise),
+                [command::stress(need.config, &[("-c", &possible.max(1).to_string())])].into_iter().chain(raise),
             )
         }
     })
@@ -61,7 +62,7 @@ pub(super) fn cores(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
         return Some(Finding::unknown(topic, "their number cannot be read (/proc/self/status)"));
     };
     let said = plural(u64::from(cores), "core");
-    let elsewhere = ["erlmcp stress URL --allow-host HOST".to_string()];
+    let elsewhere = [command::stress_from_elsewhere(need.config)];
     Some(match (cores, need.has_both_ends()) {
         (0..2, _) => Finding::complaint(
             (topic, "few-cores", Weight::Warning),

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::super::command::tests::{assert_may_be_pasted, far};
 use super::super::finding::{Complaint, OF_MACHINE, Weight};
 use super::super::group::Group;
 use super::super::quiet::Quiet;
@@ -236,6 +237,26 @@ fn every_complaint_says_what_it_does_and_what_mends_it() {
             assert!(finding.sentence().contains("docs/doctor.md#"), "{}", finding.sentence());
         }
     }
+}
+
+#[test]
+fn another_run_asks_for_no_more_than_the_one_that_was_thought_of() {
+    let config = StressConfig { connections: Some(100_000), ..far() };
+    let mut proposed = BTreeSet::new();
+    let little: fn(&mut Readings) = |r| r.memory = Some(600_000_000);
+    let edges = EDGES.iter().map(|(_, _, leads, _, first_bad)| (leads.unwrap_or(NEAR), *first_bad));
+    for (leads, first_bad) in edges.chain([(NEAR, little)]) {
+        let mut readings = well();
+        first_bad(&mut readings);
+        for finding in examine(&readings, &Need { config: &config, leads: Some(leads) }) {
+            let Some(Complaint { id, mend, .. }) = &finding.complaint else { continue };
+            for command in mend.iter().filter(|command| command.starts_with("erlmcp stress")) {
+                assert_may_be_pasted(command, &config);
+                proposed.insert(*id);
+            }
+        }
+    }
+    assert_eq!(proposed, BTreeSet::from(["few-cores", "few-ports", "little-memory", "low-descriptors"]));
 }
 
 #[test]

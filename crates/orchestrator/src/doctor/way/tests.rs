@@ -17,6 +17,11 @@ fn refused(text: &str) -> Result<((), u64), String> {
     Err(text.into())
 }
 
+/// What is thought of.
+fn run() -> StressConfig {
+    StressConfig { target: Some(url().to_string()), connections: Some(200), ..StressConfig::default() }
+}
+
 /// All steps made.
 fn whole() -> Approach {
     let reached = Reached {
@@ -40,7 +45,7 @@ fn whole() -> Approach {
 #[test]
 fn a_way_without_trouble_is_told_with_its_times() {
     let mut found = vec![name(&url(), &Ok((vec![address(1), address(2)], 4_200)))];
-    found.extend(steps(&url(), &whole()));
+    found.extend(steps(&url(), &whole(), &run()));
     assert!(found.iter().all(|finding| finding.weight == Weight::Ok), "{found:#?}");
     let lines: Vec<String> = found.iter().map(|finding| format!("{}: {}", finding.topic, finding.found)).collect();
     let expected = [
@@ -60,7 +65,7 @@ fn troubles() -> Vec<(&'static str, Weight, Finding)> {
     let first = |change: fn(&mut Approach)| {
         let mut approach = whole();
         change(&mut approach);
-        let complaint = steps(&url(), &approach).into_iter().find(|finding| finding.complaint.is_some());
+        let complaint = steps(&url(), &approach, &run()).into_iter().find(|finding| finding.complaint.is_some());
         complaint.expect("there is something to complain of")
     };
     let nowhere = name(&url(), &Err("cannot find the host".into()));
@@ -105,6 +110,9 @@ fn every_step_that_fails_has_its_complaint() {
         let complaint = finding.complaint.as_ref().expect("a complaint");
         assert_eq!((complaint.id, finding.weight), (id, weight), "{finding:?}");
         assert!(!complaint.effect.is_empty() && !complaint.mend.is_empty(), "{finding:?}");
+        for command in complaint.mend.iter().filter(|command| command.starts_with("erlmcp stress")) {
+            assert!(command.contains(" https://shop.example/mcp -c 200 "), "{command}");
+        }
     }
     let reproduced: BTreeSet<&str> = troubles().iter().map(|(id, ..)| *id).chain(["connection-limit"]).collect();
     assert_eq!(reproduced, OF_TARGET.iter().copied().collect(), "connection-limit is reproduced in target/tests.rs");
