@@ -117,6 +117,7 @@ fn unsent(second: &SecondView) -> u64 {
 fn of_machine(second: &SecondView, cores: u32, is_colocated: bool) -> Option<f64> {
     let agents: f64 = second.agents.iter().map(|agent| agent.cpu_percent).sum();
     let replicas: Option<f64> = second.replicas.iter().map(|replica| replica.cpu_percent).sum();
+    let replicas = replicas.filter(|_| !second.replicas.is_empty());
     let replicas = if is_colocated { replicas? } else { 0.0 };
     (!second.agents.is_empty()).then(|| (agents + replicas) / f64::from(cores.max(1)))
 }
@@ -147,8 +148,13 @@ pub(super) fn diagnose(usage: &Usage, held: Held, run: &StressConfig) -> Vec<Fin
 }
 
 /// Who may be why, in words.
-fn because(names: &[&str]) -> String {
+fn because(usage: &Usage, names: &[&str]) -> String {
     match names {
+        [] if usage.replica_cpu_percent.is_none() => {
+            "nothing that is measured here was at its limit, and the target's CPU and queue were not measured \
+             (--target-pid PID, or /metrics)"
+                .into()
+        }
         [] => "nothing that is measured here was at its limit: the target itself waits for something".into(),
         names => format!("at the limit: {}", names.join(", ")),
     }
@@ -162,7 +168,7 @@ fn throughput(usage: &Usage, limits: &[&str], run: &StressConfig) -> Finding {
         false => Finding::complaint(
             (topic, "low-throughput", Weight::Warning),
             said,
-            because(limits),
+            because(usage, limits),
             [command::capacity(run)],
         ),
     }
@@ -179,7 +185,7 @@ fn latency(usage: &Usage, limits: &[&str], run: &StressConfig) -> Finding {
         false => Finding::complaint(
             (topic, "high-latency", Weight::Warning),
             said,
-            because(limits),
+            because(usage, limits),
             [command::stress(run, &[("-r", &usage.half_the_rate()), ("--phases", LOAD_ALONE)])],
         ),
     }

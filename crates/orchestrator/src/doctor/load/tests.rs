@@ -104,6 +104,18 @@ fn a_slow_target_names_who_was_at_the_limit() {
 }
 
 #[test]
+fn of_a_target_that_was_not_measured_nothing_is_said() {
+    let found = findings(|usage| {
+        (usage.answered_rps, usage.p95_ms) = (6_000.0, Some(900.0));
+        (usage.replica_cpu_percent, usage.machine_percent, usage.queue, usage.refused) = (None, None, None, None);
+    });
+    for finding in &found[..2] {
+        let effect = &finding.complaint.as_ref().expect("it is slow").effect;
+        assert!(effect.contains("were not measured") && !effect.contains("waits"), "{effect}");
+    }
+}
+
+#[test]
 fn a_cluster_is_scaled_and_another_server_by_its_own_means() {
     let mend = |held: Held| {
         let usage = Usage { replica_cpu_percent: Some(99.0), ..well() };
@@ -196,5 +208,7 @@ fn seconds_become_usage() {
     assert_eq!(Usage::of(&seconds, 2, false).machine_percent, Some(15.0), "the target is elsewhere");
     let silent = [second(90.0, None, 0, 0)];
     assert_eq!(Usage::of(&silent, 2, true).machine_percent, None, "a replica did not say");
+    let unknown = [SecondView { replicas: Vec::new(), ..second(90.0, None, 0, 0) }];
+    assert_eq!(Usage::of(&unknown, 2, true).machine_percent, None, "there are none that could say");
     assert_eq!(Usage::of(&[], 2, true).replica_cpu_percent, None);
 }
