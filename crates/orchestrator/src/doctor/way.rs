@@ -76,10 +76,7 @@ fn connects(url: &Url, approach: &Approach) -> Vec<Finding> {
             Err(why) => bad.push(why.clone()),
         }
     }
-    let mend = || {
-        let (host, port) = (&url.host, url.port);
-        [format!("ss -ltn 'sport = :{port}'"), format!("curl -sv http://{host}:{port}/health")]
-    };
+    let mend = || [format!("ss -ltn 'sport = :{}'", url.port), format!("curl -sv {}/health", url.origin())];
     let mut found = Vec::new();
     if !good.is_empty() {
         found.push(Finding::ok(CONNECT, good.join(", ")));
@@ -102,7 +99,7 @@ fn secured((url, run): (&Url, &StressConfig), tls: &Step<()>) -> Finding {
             why.clone(),
             "nothing can be sent",
             [
-                format!("openssl s_client -connect {}:{} -servername {}", url.host, url.port, url.host),
+                format!("openssl s_client -connect {} -servername {}", url.endpoint(), url.host),
                 command::doctor(run, &[("--cacert", "FILE")]),
             ],
         ),
@@ -117,14 +114,14 @@ fn http(url: &Url, health: &Step<u16>) -> Finding {
             ("HTTP", "not-http", Weight::Stops),
             why.clone(),
             "no request is answered",
-            [format!("curl -sv http://{}:{}/health", url.host, url.port)],
+            [format!("curl -sv {}/health", url.origin())],
         ),
     }
 }
 
 fn health(url: &Url, status: u16, us: u64) -> Finding {
     let topic = "/health";
-    let page = format!("curl -s -o /dev/null -w '%{{http_code}}\\n' http://{}/health", url.authority);
+    let page = format!("curl -s -o /dev/null -w '%{{http_code}}\\n' {}/health", url.origin());
     match status {
         200..300 => Finding::ok(topic, format!("HTTP {status} ({})", took(us))),
         500.. => Finding::complaint(

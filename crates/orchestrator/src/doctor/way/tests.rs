@@ -110,12 +110,27 @@ fn every_step_that_fails_has_its_complaint() {
         let complaint = finding.complaint.as_ref().expect("a complaint");
         assert_eq!((complaint.id, finding.weight), (id, weight), "{finding:?}");
         assert!(!complaint.effect.is_empty() && !complaint.mend.is_empty(), "{finding:?}");
+        assert!(complaint.mend.iter().all(|command| !command.contains("http://")), "{finding:?}");
         for command in complaint.mend.iter().filter(|command| command.starts_with("erlmcp stress")) {
             assert!(command.contains(" https://shop.example/mcp -c 200 "), "{command}");
         }
     }
     let reproduced: BTreeSet<&str> = troubles().iter().map(|(id, ..)| *id).chain(["connection-limit"]).collect();
     assert_eq!(reproduced, OF_TARGET.iter().copied().collect(), "connection-limit is reproduced in target/tests.rs");
+}
+
+#[test]
+fn an_address_of_ipv6_keeps_its_brackets() {
+    let url = Url::parse("https://[::1]:8443/mcp").expect("a URL");
+    let mends = |approach: &Approach| -> Vec<String> {
+        let complaints = steps(&url, approach, &run()).into_iter().filter_map(|finding| finding.complaint);
+        complaints.flat_map(|complaint| complaint.mend).collect()
+    };
+    let none = Approach { tls: None, health: None, metrics: None, mcp: None, ..whole() };
+    let closed = Approach { connects: vec![(address(1), refused("nobody listens"))], ..none.clone() };
+    assert_eq!(mends(&closed)[1], "curl -sv https://[::1]:8443/health");
+    let untrusted = Approach { tls: Some(refused("it is not trusted")), ..none };
+    assert_eq!(mends(&untrusted)[0], "openssl s_client -connect [::1]:8443 -servername ::1");
 }
 
 #[test]
