@@ -58,9 +58,9 @@ pub fn silent_s(tail: &JournalTail) -> u64 {
 
 async fn figures(target: &Target) -> Figures {
     let status = target.status().await;
-    let control = status.and_then(|status| status.cluster).map(|cluster| cluster.control);
-    match control.filter(|control| target.is_colocated && control.exists()) {
-        Some(control) => Figures::Cluster { control },
+    let cluster = target.cluster(status.as_ref()).await;
+    match cluster.filter(|cluster| target.is_colocated && cluster.control.exists()) {
+        Some(cluster) => Figures::Cluster { control: cluster.control },
         None => match target.metrics().await {
             Some(page) => Figures::Server { metrics: Some(page), pid: None },
             None => Figures::Nothing,

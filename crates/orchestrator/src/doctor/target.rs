@@ -64,8 +64,9 @@ pub(super) async fn look(
     let is_elsewhere = !leads.is_loopback;
     let target = Target { url, addresses: open, left_out: Vec::new(), is_elsewhere, is_colocated: leads.is_colocated };
     let status = target.status().await;
-    let held = Held { cluster: cluster(status.as_ref(), leads).await, is_colocated: leads.is_colocated };
-    found.extend(room(run, status.as_ref(), held, readings));
+    let held = Held { cluster: cluster(&target, status.as_ref()).await, is_colocated: leads.is_colocated };
+    // With TLS it is held by nobody, and does not say.
+    found.extend((!target.url.tls).then(|| room(run, status.as_ref(), held, readings)).flatten());
     let way_ms = quickest(&approach);
     Ok((leads, found, Some(Met { leads, held, way_ms, cores: readings.cores.unwrap_or(1) })))
 }
@@ -76,8 +77,8 @@ fn quickest(approach: &Approach) -> Option<f64> {
 }
 
 /// Replicas and port of an erlmcp cluster on this machine.
-async fn cluster(status: Option<&Status>, leads: Leads) -> Option<(u64, u16)> {
-    let reference = status?.cluster.as_ref().filter(|reference| leads.is_colocated && reference.control.exists())?;
+async fn cluster(target: &Target, status: Option<&Status>) -> Option<(u64, u16)> {
+    let reference = target.cluster(status).await.filter(|found| target.is_colocated && found.control.exists())?;
     let said = control::status(&reference.control).await.ok()?;
     Some((said.replicas.len() as u64, reference.port))
 }

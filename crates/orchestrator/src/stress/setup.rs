@@ -282,8 +282,11 @@ impl<'a> Setup<'a> {
         self.check_machine(Some(target.leads())).await?;
         let status = target.status().await;
         let mut origin = Origin::Foreign;
-        let status_of_ours = status.as_ref().filter(|_| self.config.driver.is_none());
-        match origin::attach(&target, status_of_ours, self.rig.clock, self.rig.sender()).await {
+        let reference = match self.config.driver {
+            None => target.cluster(status.as_ref()).await,
+            Some(_) => None,
+        };
+        match origin::attach(&target, reference.as_ref(), self.rig.clock, self.rig.sender()).await {
             Ok(None) => {}
             Ok(Some(cluster)) => {
                 let replicas = cluster.endpoints().len();

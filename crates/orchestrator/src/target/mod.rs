@@ -9,12 +9,13 @@ use crate::collector::Page;
 use crate::doctor::Leads;
 use crate::{StressConfig, StressError};
 
+mod cluster;
 pub(crate) mod permit;
 mod resolve;
 mod status;
 mod url;
 
-pub(crate) use status::Status;
+pub(crate) use status::{ClusterReference, Status};
 pub(crate) use url::Url;
 
 /// A page that takes longer is not there.
