@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors};
+use crate::encrypted::{certify, flags};
+use crate::finished::{Finished, erlmcp, erlmcp_after, erlmcp_with_descriptors};
 use crate::serving::Serving;
 use crate::targets::{Target, Vice};
 
@@ -40,6 +41,29 @@ fn the_way_to_a_target_is_told_step_by_step() {
         assert_eq!(found(&diagnosis, topic), ("ok", None), "{topic}:\n{diagnosis:#}");
     }
     assert!(matches!(finished.code, 0 | 1), "nothing stops a run: {}", finished.said());
+}
+
+#[test]
+fn figures_behind_tls_are_not_said_to_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certify(folder.path());
+    let flags = flags(folder.path());
+    let flags = flags.each_ref().map(String::as_str);
+    let here = format!("export XDG_RUNTIME_DIR={}", folder.path().display());
+    let (serve, cluster) =
+        (["serve", "--listen", "127.0.0.1:0"], ["cluster", "--listen", "127.0.0.1:0", "--replicas", "1"]);
+    for (words, expected) in [(&serve[..], ("note", Some("no-metrics"))), (&cluster[..], ("ok", None))] {
+        let serving = Serving::of(erlmcp_after(&here, &[words, &flags].concat()));
+        let url = serving.url.replacen("http://", "https://", 1);
+        let wanted = ["doctor", &url, "--cacert", flags[1], "-c", "10", "--load", "0s", "--json"];
+        let finished = erlmcp_after(&here, &wanted).end();
+        assert_eq!(found(&json(&finished), "/metrics"), expected, "{}", finished.said());
+        let observed = erlmcp_after(&here, &["observe", &url, "--once"]).end();
+        match expected.1 {
+            Some(_) => assert!(observed.code == 1 && observed.errors.contains("TLS"), "{}", observed.said()),
+            None => assert!(observed.code == 0 && observed.output.contains("erlmcp cluster ("), "{}", observed.said()),
+        }
+    }
 }
 
 #[test]

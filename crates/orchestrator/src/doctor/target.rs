@@ -65,10 +65,22 @@ pub(super) async fn look(
     let target = Target { url, addresses: open, left_out: Vec::new(), is_elsewhere, is_colocated: leads.is_colocated };
     let status = target.status().await;
     let held = Held { cluster: cluster(&target, status.as_ref()).await, is_colocated: leads.is_colocated };
+    found.push(metrics(run, &target, held).await);
     // With TLS it is held by nobody, and does not say.
     found.extend((!target.url.tls).then(|| room(run, status.as_ref(), held, readings)).flatten());
     let way_ms = quickest(&approach);
     Ok((leads, found, Some(Met { leads, held, way_ms, cores: readings.cores.unwrap_or(1) })))
+}
+
+/// Where the run will have the target's own figures from.
+async fn metrics(run: &StressConfig, target: &Target, held: Held) -> Finding {
+    let begun_ns = monotonic_ns();
+    let read = target.metrics().await.map(|_| (monotonic_ns() - begun_ns) / 1_000);
+    let instead = match (run.target_pid, held.cluster) {
+        (Some(pid), _) => Some(format!("process {pid}")),
+        (None, cluster) => cluster.map(|_| "its cluster's control socket".to_string()),
+    };
+    way::metrics((&target.url, run), &read, instead.as_deref(), held.is_colocated)
 }
 
 fn quickest(approach: &Approach) -> Option<f64> {

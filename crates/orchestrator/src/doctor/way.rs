@@ -8,7 +8,7 @@ use erlmcp_report::plural;
 use super::command;
 use super::finding::{Finding, Weight};
 use crate::StressConfig;
-use crate::target::Url;
+use crate::target::{Unread, Url};
 
 /// What the name of the target led to, and how long that took, microseconds; or why it leads nowhere.
 pub(super) type Named = Result<(Vec<SocketAddr>, u64), String>;
@@ -61,9 +61,6 @@ pub(super) fn steps(url: &Url, approach: &Approach, run: &StressConfig) -> Vec<F
     }));
     if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.health, &approach.mcp) {
         found.push(health(url, *status, *us));
-    }
-    if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.metrics, &approach.mcp) {
-        found.push(metrics(run, *status, *us));
     }
     found
 }
@@ -139,15 +136,26 @@ fn health(url: &Url, status: u16, us: u64) -> Finding {
     }
 }
 
-fn metrics(run: &StressConfig, status: u16, us: u64) -> Finding {
+/// Its page of metrics as a run reads it: how long that took, microseconds, or why it does not. `instead` is where its figures come
+/// from then.
+pub(super) fn metrics(
+    (url, run): (&Url, &StressConfig),
+    read: &Result<u64, Unread>,
+    instead: Option<&str>,
+    is_near: bool,
+) -> Finding {
     let topic = "/metrics";
-    match status {
-        200..300 => Finding::ok(topic, format!("HTTP {status} ({})", took(us))),
-        _ => Finding::complaint(
+    match (read, instead) {
+        (Ok(us), _) => Finding::ok(topic, format!("HTTP 200 ({})", took(*us))),
+        (Err(why), Some(instead)) => Finding::ok(topic, format!("{why}; its figures come from {instead}")),
+        (Err(why), None) => Finding::complaint(
             (topic, "no-metrics", Weight::Note),
-            format!("HTTP {status}: it has no page of metrics"),
+            why.to_string(),
             "memory, CPU and queue of the target are not measured, and what rests on them is INCONCLUSIVE",
-            [command::stress(run, &[("--target-pid", "PID")])],
+            [match is_near {
+                true => command::stress(run, &[("--target-pid", "PID")]),
+                false => format!("curl -sv {}/metrics", url.origin()),
+            }],
         ),
     }
 }

@@ -95,7 +95,7 @@ pub(super) async fn figures(target: &Target, cluster: Option<&LocalCluster>, pid
     if let Some(cluster) = cluster {
         return Figures::Cluster { control: cluster.control().to_path_buf() };
     }
-    match (target.metrics().await, pid) {
+    match (target.metrics().await.ok(), pid) {
         (None, None) => match target.cluster(None).await {
             Some(reference) => Figures::Cluster { control: reference.control },
             None => Figures::Nothing,

@@ -23,9 +23,8 @@ pub struct Approach {
     pub connects: Vec<(SocketAddr, Step<()>)>,
     /// At the first address that takes connections, as all that follows. None without TLS, too.
     pub tls: Option<Step<()>>,
-    /// The statuses of GET /health and GET /metrics.
+    /// The status of GET /health.
     pub health: Option<Step<u16>>,
-    pub metrics: Option<Step<u16>>,
     /// Who answers in MCP.
     pub mcp: Option<Step<proto::Reached>>,
     /// MCP was refused for want of credentials.
@@ -49,8 +48,7 @@ pub fn approach(setup: &proto::Setup) -> Result<Approach, String> {
             (address, connected.map_err(|trouble| trouble.to_string()))
         })
         .collect();
-    let mut approach =
-        Approach { connects, tls: None, health: None, metrics: None, mcp: None, wants_credentials: false };
+    let mut approach = Approach { connects, tls: None, health: None, mcp: None, wants_credentials: false };
     let open = approach.connects.iter().find(|(_, connected)| connected.is_ok()).map(|(address, _)| *address);
     if let Some(address) = open {
         go_on(&mut approach, &target, address);
@@ -69,9 +67,7 @@ fn go_on(approach: &mut Approach, target: &Target, address: SocketAddr) {
             return;
         }
     }
-    let page = |path: &str| Some(page_at(target, address, path, PATIENCE));
-    approach.health = page("/health");
-    approach.metrics = page("/metrics");
+    approach.health = Some(page_at(target, address, "/health", PATIENCE));
     let met = step(|| reach_at(target, address));
     if let Ok((found, _)) = &met {
         farewell(target, &found.spoken);

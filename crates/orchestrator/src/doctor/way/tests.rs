@@ -36,7 +36,6 @@ fn whole() -> Approach {
         connects: vec![(address(1), Ok(((), 350))), (address(2), Ok(((), 12_340)))],
         tls: Some(Ok(((), 2_000))),
         health: Some(Ok((200, 900))),
-        metrics: Some(Ok((200, 1_000))),
         mcp: Some(Ok((reached, 5_000))),
         wants_credentials: false,
     }
@@ -46,6 +45,7 @@ fn whole() -> Approach {
 fn a_way_without_trouble_is_told_with_its_times() {
     let mut found = vec![name(&url(), &Ok((vec![address(1), address(2)], 4_200)))];
     found.extend(steps(&url(), &whole(), &run()));
+    found.push(metrics((&url(), &run()), &Ok(1_000), None, true));
     assert!(found.iter().all(|finding| finding.weight == Weight::Ok), "{found:#?}");
     let lines: Vec<String> = found.iter().map(|finding| format!("{}: {}", finding.topic, finding.found)).collect();
     let expected = [
@@ -76,8 +76,7 @@ fn troubles() -> Vec<(&'static str, Weight, Finding)> {
             Weight::Stops,
             first(|approach| {
                 let connects = vec![(address(1), refused("nobody listens on 192.0.2.1:443"))];
-                *approach =
-                    Approach { connects, tls: None, health: None, metrics: None, mcp: None, ..approach.clone() };
+                *approach = Approach { connects, tls: None, health: None, mcp: None, ..approach.clone() };
             }),
         ),
         ("address-down", Weight::Warning, first(|approach| approach.connects[1].1 = refused("nobody listens"))),
@@ -86,7 +85,7 @@ fn troubles() -> Vec<(&'static str, Weight, Finding)> {
             Weight::Stops,
             first(|approach| {
                 let tls = Some(refused("its certificate has expired: renew it"));
-                *approach = Approach { tls, health: None, metrics: None, mcp: None, ..approach.clone() };
+                *approach = Approach { tls, health: None, mcp: None, ..approach.clone() };
             }),
         ),
         ("not-http", Weight::Stops, first(|approach| approach.health = Some(Err("it does not speak HTTP".into())))),
@@ -100,7 +99,8 @@ fn troubles() -> Vec<(&'static str, Weight, Finding)> {
         ("not-mcp", Weight::Stops, first(|approach| approach.mcp = Some(Err("a web page".into())))),
         ("not-healthy", Weight::Warning, first(|approach| approach.health = Some(Ok((503, 1))))),
         ("no-health-page", Weight::Note, first(|approach| approach.health = Some(Ok((404, 1))))),
-        ("no-metrics", Weight::Note, first(|approach| approach.metrics = Some(Ok((404, 1))))),
+        ("no-metrics", Weight::Note, metrics((&url(), &run()), &Err(Unread::Secured), None, true)),
+        ("no-metrics", Weight::Note, metrics((&url(), &run()), &Err(Unread::Missing(404)), None, false)),
     ]
 }
 
@@ -120,13 +120,20 @@ fn every_step_that_fails_has_its_complaint() {
 }
 
 #[test]
+fn figures_that_come_from_elsewhere_are_not_missed() {
+    let finding = metrics((&url(), &run()), &Err(Unread::Guarded(401)), Some("process 7"), true);
+    assert_eq!((finding.weight, finding.complaint), (Weight::Ok, None));
+    assert!(finding.found.contains("HTTP 401") && finding.found.ends_with("come from process 7"), "{}", finding.found);
+}
+
+#[test]
 fn an_address_of_ipv6_keeps_its_brackets() {
     let url = Url::parse("https://[::1]:8443/mcp").expect("a URL");
     let mends = |approach: &Approach| -> Vec<String> {
         let complaints = steps(&url, approach, &run()).into_iter().filter_map(|finding| finding.complaint);
         complaints.flat_map(|complaint| complaint.mend).collect()
     };
-    let none = Approach { tls: None, health: None, metrics: None, mcp: None, ..whole() };
+    let none = Approach { tls: None, health: None, mcp: None, ..whole() };
     let closed = Approach { connects: vec![(address(1), refused("nobody listens"))], ..none.clone() };
     assert_eq!(mends(&closed)[1], "curl -sv https://[::1]:8443/health");
     let untrusted = Approach { tls: Some(refused("it is not trusted")), ..none };
