@@ -25,6 +25,8 @@ pub(crate) fn run(args: DoctorArgs, has_color: bool) -> anyhow::Result<ExitCode>
         let cancel = crate::interrupt::watch()?;
         anyhow::Ok(doctor(config, cancel).await)
     })?;
+    // A target that does not answer, and a resolver, are not waited for.
+    runtime.shutdown_background();
     match found {
         Ok(found) => {
             let is_coloured = std::io::stdout().is_terminal() && has_color;

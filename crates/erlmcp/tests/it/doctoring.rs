@@ -1,8 +1,10 @@
 //! `erlmcp doctor`: what stands in the way of a run.
 
-use std::net::TcpListener;
-use std::time::Duration;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::encrypted::{certify, flags};
@@ -82,6 +84,23 @@ fn a_way_that_ends_early_says_where() {
     }
     let finished = erlmcp(&["doctor", "ftp://localhost"]).end();
     assert_eq!((finished.code, finished.errors.lines().count()), (2, 1), "{}", finished.said());
+}
+
+#[test]
+fn a_target_that_never_answers_is_not_waited_for_after_ctrl_c() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let started = erlmcp(&["doctor", &format!("http://{}", silent.local_addr().expect("bound"))]);
+    // The first connections ask nothing.
+    let asks = |stream: &mut TcpStream| stream.read(&mut [0; 1]).is_ok_and(|count| count > 0);
+    let kept = silent.incoming().flatten().find_map(|mut stream| asks(&mut stream).then_some(stream));
+    let began = Instant::now();
+    let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
+    kill_process(pid, Signal::INT).expect("it is there and ours");
+    let finished = started.end();
+    assert_eq!(finished.code, 105, "{}", finished.said());
+    // Each of its questions would have waited for ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(kept);
 }
 
 #[test]
