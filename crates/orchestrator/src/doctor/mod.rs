@@ -82,7 +82,8 @@ pub async fn doctor(config: DoctorConfig, mut cancel: watch::Receiver<u32>) -> R
 /// Everything but the load.
 async fn look(config: &DoctorConfig, url: Option<Url>) -> Result<(Diagnosis, Option<target::Met>), StressError> {
     let mut readings = Readings::of(Path::new("/"), config.run.target_pid);
-    readings.quiet = tokio::task::spawn_blocking(|| quiet::watch(WATCHED)).await.ok();
+    let allowed = readings.allowed.clone();
+    readings.quiet = tokio::task::spawn_blocking(move || quiet::watch(WATCHED, &allowed)).await.ok();
     readings.firewall = Some(driver::may_drop_packets().await);
     let run = &config.run;
     let mut diagnosis = Diagnosis {

@@ -69,7 +69,7 @@ pub(super) async fn look(
     // With TLS it is held by nobody, and does not say.
     found.extend((!target.url.tls).then(|| room(run, status.as_ref(), held, readings)).flatten());
     let way_ms = quickest(&approach);
-    Ok((leads, found, Some(Met { leads, held, way_ms, cores: readings.cores.unwrap_or(1) })))
+    Ok((leads, found, Some(Met { leads, held, way_ms, cores: readings.processors.unwrap_or(1) })))
 }
 
 /// Where the run will have the target's own figures from.

@@ -95,7 +95,7 @@ pub(super) fn quota(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
 pub(super) fn noise(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
     let topic = "noisy neighbours";
     let quiet = readings.quiet.as_ref()?;
-    let cores = f64::from(readings.cores.unwrap_or(1).max(1));
+    let cores = f64::from(quiet.cores.max(1));
     let watched = quiet.watched_us.max(1) as f64;
     let waited = quiet.waited_us.zip(quiet.used_us).map(|(waited, used)| share(waited, waited + used));
     let own = quiet.used_us.unwrap_or(0);
@@ -124,8 +124,7 @@ pub(super) fn noise(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
 
 pub(super) fn steal(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
     let quiet = readings.quiet.as_ref()?;
-    let cores = u64::from(readings.cores.unwrap_or(1).max(1));
-    let percent = share(quiet.steal_us?, quiet.watched_us.saturating_mul(cores));
+    let percent = share(quiet.steal_us?, quiet.watched_us.saturating_mul(u64::from(quiet.cores)));
     Some(if percent >= STOLEN_PERCENT {
         Finding::complaint(
             ("stolen time", "stolen-cpu", Weight::Warning),
