@@ -8,7 +8,7 @@ use erlmcp_report::plural;
 use super::command;
 use super::finding::{Finding, Weight};
 use crate::StressConfig;
-use crate::target::{Unread, Url};
+use crate::target::{Tried, Unread, Url};
 
 /// What the name of the target led to, and how long that took, microseconds; or why it leads nowhere.
 pub(super) type Named = Result<(Vec<SocketAddr>, u64), String>;
@@ -34,10 +34,9 @@ pub(super) fn name(url: &Url, named: &Named) -> Finding {
     }
 }
 
-/// The steps behind the name. `run` is the one that was thought of.
+/// The steps behind a connection. `run` is the one that was thought of.
 pub(super) fn steps(url: &Url, approach: &Approach, run: &StressConfig) -> Vec<Finding> {
-    let mut found = connects(url, approach);
-    found.extend(approach.tls.as_ref().map(|tls| secured((url, run), tls)));
+    let mut found: Vec<Finding> = approach.tls.iter().map(|tls| secured((url, run), tls)).collect();
     found.extend(approach.health.as_ref().map(|health| http(url, health)));
     found.extend(approach.mcp.as_ref().map(|mcp| match mcp {
         Ok((reached, us)) => {
@@ -65,12 +64,13 @@ pub(super) fn steps(url: &Url, approach: &Approach, run: &StressConfig) -> Vec<F
     found
 }
 
-fn connects(url: &Url, approach: &Approach) -> Vec<Finding> {
+/// Each address on its own.
+pub(super) fn connects(url: &Url, tried: &[Tried]) -> Vec<Finding> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (address, connected) in &approach.connects {
-        match connected {
-            Ok(((), us)) => good.push(format!("{address} ({})", took(*us))),
-            Err(why) => bad.push(why.clone()),
+    for (address, outcome) in tried {
+        match outcome {
+            Ok(us) => good.push(format!("{address} ({})", took(*us))),
+            Err(why) => bad.push(format!("{address}: {why}")),
         }
     }
     let mend = || [format!("ss -ltn 'sport = :{}'", url.port), format!("curl -sv {}/health", url.origin())];

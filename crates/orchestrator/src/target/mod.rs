@@ -16,6 +16,7 @@ mod status;
 mod unread;
 mod url;
 
+pub(crate) use resolve::Tried;
 pub(crate) use status::{ClusterReference, Status};
 pub(crate) use unread::Unread;
 pub(crate) use url::Url;
@@ -77,6 +78,11 @@ impl Target {
     /// Where the name leads nowhere.
     pub(crate) async fn addresses(url: &Url) -> Result<Vec<SocketAddr>, StressError> {
         resolve::addresses(url).await
+    }
+
+    /// Connects to each of them, and to nothing behind it.
+    pub(crate) async fn tried(addresses: &[SocketAddr]) -> Vec<Tried> {
+        resolve::tried(addresses).await
     }
 
     /// Where it leads and takes connections, to look at what it says of itself, which needs no permission.

@@ -33,7 +33,6 @@ fn whole() -> Approach {
         ..Reached::default()
     };
     Approach {
-        connects: vec![(address(1), Ok(((), 350))), (address(2), Ok(((), 12_340)))],
         tls: Some(Ok(((), 2_000))),
         health: Some(Ok((200, 900))),
         mcp: Some(Ok((reached, 5_000))),
@@ -44,6 +43,7 @@ fn whole() -> Approach {
 #[test]
 fn a_way_without_trouble_is_told_with_its_times() {
     let mut found = vec![name(&url(), &Ok((vec![address(1), address(2)], 4_200)))];
+    found.extend(connects(&url(), &[(address(1), Ok(350)), (address(2), Ok(12_340))]));
     found.extend(steps(&url(), &whole(), &run()));
     found.push(metrics((&url(), &run()), &Ok(1_000), None, true));
     assert!(found.iter().all(|finding| finding.weight == Weight::Ok), "{found:#?}");
@@ -60,6 +60,15 @@ fn a_way_without_trouble_is_told_with_its_times() {
     assert_eq!(lines, expected);
 }
 
+fn closed() -> Result<u64, String> {
+    Err("connection refused".into())
+}
+
+fn unconnected(tried: &[Tried]) -> Finding {
+    let complaint = connects(&url(), tried).into_iter().find(|finding| finding.complaint.is_some());
+    complaint.expect("there is something to complain of")
+}
+
 /// What is wrong, and which complaint that is.
 fn troubles() -> Vec<(&'static str, Weight, Finding)> {
     let first = |change: fn(&mut Approach)| {
@@ -71,15 +80,8 @@ fn troubles() -> Vec<(&'static str, Weight, Finding)> {
     let nowhere = name(&url(), &Err("cannot find the host".into()));
     vec![
         ("name-not-found", Weight::Stops, nowhere),
-        (
-            "not-reachable",
-            Weight::Stops,
-            first(|approach| {
-                let connects = vec![(address(1), refused("nobody listens on 192.0.2.1:443"))];
-                *approach = Approach { connects, tls: None, health: None, mcp: None, ..approach.clone() };
-            }),
-        ),
-        ("address-down", Weight::Warning, first(|approach| approach.connects[1].1 = refused("nobody listens"))),
+        ("not-reachable", Weight::Stops, unconnected(&[(address(1), closed())])),
+        ("address-down", Weight::Warning, unconnected(&[(address(1), Ok(350)), (address(2), closed())])),
         (
             "tls-refused",
             Weight::Stops,
@@ -129,15 +131,14 @@ fn figures_that_come_from_elsewhere_are_not_missed() {
 #[test]
 fn an_address_of_ipv6_keeps_its_brackets() {
     let url = Url::parse("https://[::1]:8443/mcp").expect("a URL");
-    let mends = |approach: &Approach| -> Vec<String> {
-        let complaints = steps(&url, approach, &run()).into_iter().filter_map(|finding| finding.complaint);
+    let mends = |found: Vec<Finding>| -> Vec<String> {
+        let complaints = found.into_iter().filter_map(|finding| finding.complaint);
         complaints.flat_map(|complaint| complaint.mend).collect()
     };
-    let none = Approach { tls: None, health: None, mcp: None, ..whole() };
-    let closed = Approach { connects: vec![(address(1), refused("nobody listens"))], ..none.clone() };
-    assert_eq!(mends(&closed)[1], "curl -sv https://[::1]:8443/health");
-    let untrusted = Approach { tls: Some(refused("it is not trusted")), ..none };
-    assert_eq!(mends(&untrusted)[0], "openssl s_client -connect [::1]:8443 -servername ::1");
+    assert_eq!(mends(connects(&url, &[(address(1), closed())]))[1], "curl -sv https://[::1]:8443/health");
+    let untrusted = Approach { tls: Some(refused("it is not trusted")), health: None, mcp: None, ..whole() };
+    let expected = "openssl s_client -connect [::1]:8443 -servername ::1";
+    assert_eq!(mends(steps(&url, &untrusted, &run()))[0], expected);
 }
 
 #[test]
