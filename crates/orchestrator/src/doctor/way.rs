@@ -124,7 +124,7 @@ fn health(url: &Url, status: u16, us: u64) -> Finding {
         500.. => Finding::complaint(
             (topic, "not-healthy", Weight::Warning),
             format!("HTTP {status}: it says itself that it is not well"),
-            "the baseline's reachability fails",
+            "it may refuse load, or be taken out by its balancer; reachability is judged by MCP",
             [page],
         ),
         _ => Finding::complaint(

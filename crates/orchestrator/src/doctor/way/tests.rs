@@ -121,6 +121,14 @@ fn every_step_that_fails_has_its_complaint() {
     assert_eq!(reproduced, OF_TARGET.iter().copied().collect(), "connection-limit is reproduced in target/tests.rs");
 }
 
+/// A run then asks by MCP.
+#[test]
+fn a_server_that_is_not_well_may_pass_all_the_same() {
+    let finding = health(&url(), 503, 1);
+    let effect = finding.complaint.expect("it is not well").effect;
+    assert!(!effect.contains("fails") && effect.ends_with("reachability is judged by MCP"), "{effect}");
+}
+
 #[test]
 fn figures_that_come_from_elsewhere_are_not_missed() {
     let finding = metrics((&url(), &run()), &Err(Unread::Guarded(401)), Some("process 7"), true);
