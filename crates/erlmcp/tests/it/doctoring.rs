@@ -82,8 +82,10 @@ fn a_way_that_ends_early_says_where() {
         assert_eq!(finished.code, 4, "{}", finished.said());
         assert_eq!(found(&json(&finished), topic), ("stops", Some(id)), "{}", finished.said());
     }
-    let finished = erlmcp(&["doctor", "ftp://localhost"]).end();
-    assert_eq!((finished.code, finished.errors.lines().count()), (2, 1), "{}", finished.said());
+    for wrong in [&["ftp://localhost"][..], &["http://localhost:1", "--target-pid", "4294967295"]] {
+        let finished = erlmcp(&[&["doctor"][..], wrong].concat()).end();
+        assert_eq!((finished.code, finished.errors.lines().count()), (2, 1), "{}", finished.said());
+    }
 }
 
 #[test]

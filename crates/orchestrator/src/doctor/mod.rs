@@ -66,6 +66,7 @@ impl Diagnosis {
 pub async fn doctor(config: DoctorConfig, mut cancel: watch::Receiver<u32>) -> Result<Diagnosis, StressError> {
     config.run.check()?;
     let url = config.run.target.as_deref().map(Url::parse).transpose()?;
+    crate::stress::check_target_pid(config.run.target_pid)?;
     let looked = tokio::select! {
         biased;
         () = crate::stress::asked_to_end(&mut cancel) => return Err(StressError::Interrupted),

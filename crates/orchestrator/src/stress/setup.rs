@@ -105,7 +105,8 @@ fn planner(config: &StressConfig) -> fn(&StressConfig, &Found) -> Result<Plan, S
     }
 }
 
-fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
+/// Refuses a process that cannot be read.
+pub(crate) fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
     match pid {
         Some(pid) if !collector::can_read(pid) => Err(StressError::usage(format!(
             "--target-pid {pid}: there is no such process here, or its memory may not be read: name the server's \

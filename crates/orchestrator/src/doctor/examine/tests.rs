@@ -263,6 +263,16 @@ fn another_run_asks_for_no_more_than_the_one_that_was_thought_of() {
 }
 
 #[test]
+fn a_process_that_was_named_is_named_again() {
+    let config = StressConfig { target_pid: Some(77), ..far() };
+    let readings = Readings { target_descriptors: Some(10), ..well() };
+    let found = examine(&readings, &Need { config: &config, leads: Some(NEAR) });
+    let of_the_target = found.into_iter().find(|finding| finding.topic == "descriptors of the target");
+    let complaint = of_the_target.and_then(|finding| finding.complaint).expect("they are too few");
+    assert!(complaint.mend[0].starts_with("sudo prlimit --pid 77 --nofile="), "{complaint:?}");
+}
+
+#[test]
 fn what_cannot_be_read_is_unknown_and_no_complaint() {
     let config = plain();
     let found = examine(&Readings::default(), &Need { config: &config, leads: None });
