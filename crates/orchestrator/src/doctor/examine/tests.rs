@@ -224,6 +224,21 @@ fn every_complaint_begins_at_its_edge() {
     }
 }
 
+/// A run does neither before it starts; docs/doctor.md names them.
+#[test]
+fn some_complaints_need_a_watch_or_a_try() {
+    let alone = EDGES.iter().filter(|(id, weight, leads, _, first_bad)| {
+        let unwatched = complaints(*leads, |readings| {
+            first_bad(readings);
+            (readings.quiet, readings.firewall) = (None, None);
+        });
+        !unwatched.contains(&(*id, *weight))
+    });
+    let alone: BTreeSet<&str> = alone.map(|(id, ..)| *id).collect();
+    let named = ["clock-steps", "no-firewall-permission", "noisy-neighbours", "stolen-cpu"];
+    assert_eq!(alone, BTreeSet::from(named));
+}
+
 #[test]
 fn every_complaint_is_reproduced() {
     let reproduced: BTreeSet<&str> = EDGES.iter().map(|(id, ..)| *id).collect();
