@@ -100,6 +100,9 @@ pub struct StressConfig {
     pub ca_pem: String,
     /// Trusts any certificate.
     pub insecure: bool,
+    /// The flags with which headers, tokens and certificates were given, and their values, but for what is secret; for commands
+    /// that are proposed.
+    pub reaching: Vec<(&'static str, String)>,
     /// A request's.
     pub timeout: Duration,
     /// None: drawn from the clock.
@@ -181,6 +184,7 @@ impl Default for StressConfig {
             tokens: Vec::new(),
             ca_pem: String::new(),
             insecure: false,
+            reaching: Vec::new(),
             timeout: TIMEOUT,
             seed: None,
             phases: Vec::new(),

@@ -11,14 +11,14 @@ use crate::StressError;
 use crate::clock::seconds_since;
 use crate::collector::{self, Figures};
 use crate::event::Event;
-use crate::target::{Target, Url};
+use crate::target::{Target, Unread, Url};
 
 /// Once a second what the server at `url` says of itself, over `samples`, until the user has enough or nobody takes them.
 /// An erlmcp cluster of this machine is asked by its control socket, any other server by its page of metrics.
 /// `begun` gets what is looked at and where from, before the first sample.
 ///
 /// # Errors
-/// Where it does not answer, or says nothing of itself.
+/// Where it does not answer, or says nothing of itself that can be read.
 pub async fn observe(
     url: &str,
     begun: impl FnOnce(String),
@@ -26,13 +26,7 @@ pub async fn observe(
     mut cancel: watch::Receiver<u32>,
 ) -> Result<(), StressError> {
     let target = Target::to_look_at(Url::parse(url)?).await?;
-    let figures = figures(&target).await;
-    if figures == Figures::Nothing {
-        return Err(StressError::failed(format!(
-            "{} says nothing of itself: it has no /metrics in the format of Prometheus, and is no erlmcp cluster",
-            target.url
-        )));
-    }
+    let figures = figures(&target).await.map_err(|why| StressError::failed(untold(&target.url, &why)))?;
     begun(format!("{} by {}", target.url, collector::describe(&figures)));
     let (events, mut taken) = mpsc::channel(8);
     let collecting = collector::start((figures, None), RunClock::new(monotonic_ns()), events);
@@ -60,14 +54,32 @@ pub fn silent_s(tail: &JournalTail) -> u64 {
     tail.written_at().map_or(0, |at| if at == SystemTime::UNIX_EPOCH { FOR_GOOD } else { seconds_since(at) })
 }
 
-async fn figures(target: &Target) -> Figures {
+async fn figures(target: &Target) -> Result<Figures, Unread> {
     let status = target.status().await;
-    let control = status.and_then(|status| status.cluster).map(|cluster| cluster.control);
-    match control.filter(|control| target.is_colocated && control.exists()) {
-        Some(control) => Figures::Cluster { control },
-        None => match target.metrics().await {
-            Some(page) => Figures::Server { metrics: Some(page), pid: None },
-            None => Figures::Nothing,
-        },
+    let cluster = target.cluster(status.as_ref()).await;
+    match cluster.filter(|cluster| target.is_colocated && cluster.control.exists()) {
+        Some(cluster) => Ok(Figures::Cluster { control: cluster.control }),
+        None => target.metrics().await.map(|page| Figures::Server { metrics: Some(page), pid: None }),
+    }
+}
+
+fn untold(url: &Url, why: &Unread) -> String {
+    let instead = match why.is_guarded() {
+        true => "; an erlmcp server shows it plainly at the address of its --admin-listen: observe that one",
+        false => "",
+    };
+    format!("{url} says nothing of itself: no cluster of this user on this machine answers there, and {why}{instead}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_guarded_has_another_address() {
+        let url = Url::parse("https://localhost").expect("a URL");
+        let told = [Unread::Secured, Unread::Guarded(401), Unread::Missing(404)].map(|why| untold(&url, &why));
+        assert_eq!(told.each_ref().map(|text| text.contains("--admin-listen")), [true, true, false], "{told:?}");
+        assert!(told[0].contains("TLS") && told[1].contains("HTTP 401") && told[2].ends_with("(HTTP 404)"), "{told:?}");
     }
 }

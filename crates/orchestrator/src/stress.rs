@@ -15,6 +15,7 @@ mod fronts;
 mod origin;
 mod setup;
 
+pub(crate) use setup::check_target_pid;
 use setup::{Ready, Setup};
 
 /// How a run ended that came to a report.

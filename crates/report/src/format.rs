@@ -72,7 +72,7 @@ pub(crate) fn shell_word(word: &str) -> String {
 }
 
 /// A command line that can be copied into a shell.
-pub(crate) fn command_line(words: &[String]) -> String {
+pub fn command_line(words: &[String]) -> String {
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 

@@ -33,7 +33,7 @@ pub mod watch;
 
 pub use analysis::{Analysis, Span};
 pub use exit::{ExitCode, exit_code};
-pub use format::{bytes, mebibytes, plural};
+pub use format::{bytes, command_line, mebibytes, plural};
 pub use replay::replay;
 pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
 pub use suite::is_rate_kept;

@@ -25,6 +25,8 @@ pub(crate) fn run(args: DoctorArgs, has_color: bool) -> anyhow::Result<ExitCode>
         let cancel = crate::interrupt::watch()?;
         anyhow::Ok(doctor(config, cancel).await)
     })?;
+    // A target that does not answer, and a resolver, are not waited for.
+    runtime.shutdown_background();
     match found {
         Ok(found) => {
             let is_coloured = std::io::stdout().is_terminal() && has_color;
@@ -54,6 +56,7 @@ fn config(args: DoctorArgs) -> anyhow::Result<DoctorConfig> {
         headers: args.reaching.headers()?,
         ca_pem: args.reaching.ca_pem()?,
         insecure: args.reaching.insecure,
+        reaching: args.reaching.flags(),
         target_pid: args.target_pid,
         allow_hosts: args.allow_host,
         no_faults: true,

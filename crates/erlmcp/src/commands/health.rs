@@ -12,7 +12,10 @@ pub(crate) fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(erlmcp_orchestrator::health(&args.url, args.timeout)) {
+    let asked = runtime.block_on(erlmcp_orchestrator::health(&args.url, args.timeout));
+    // A resolver that does not answer is not waited for.
+    runtime.shutdown_background();
+    match asked {
         Ok(ms) => {
             console::line(format_args!("healthy, {ms:.1} ms"));
             Ok(ExitCode::SUCCESS)

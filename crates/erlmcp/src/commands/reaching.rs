@@ -1,6 +1,6 @@
 //! Headers, tokens and certificates: from arguments to what is sent. What is secret is never said again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
@@ -73,6 +73,19 @@ impl ReachingArgs {
             bail!("{} holds no certificate in PEM", path.display());
         }
         Ok(text)
+    }
+
+    /// The flags with which they were given, and their values; of headers the names alone.
+    pub(crate) fn flags(&self) -> Vec<(&'static str, String)> {
+        let name = |header: &String| header.split_once(':').map(|(name, _)| ("-H", format!("{}: ...", name.trim())));
+        let file = |flag: &'static str, path: &Option<PathBuf>| Some((flag, path.as_ref()?.display().to_string()));
+        let others = [
+            file("--bearer-file", &self.bearer_file),
+            self.bearer_env.clone().map(|name| ("--bearer-env", name)),
+            file("--token-file", &self.token_file),
+            file("--cacert", &self.cacert),
+        ];
+        self.headers.iter().filter_map(name).chain(others.into_iter().flatten()).collect()
     }
 
     /// The command line for the record: each header with its name alone.
@@ -177,6 +190,17 @@ mod tests {
         let args = ReachingArgs { cacert: Some(path), ..ReachingArgs::default() };
         assert!(args.ca_pem().expect_err("no certificate").to_string().contains("ca.pem"));
         assert_eq!(ReachingArgs::default().ca_pem().expect("none"), "");
+    }
+
+    #[test]
+    fn flags_for_another_command_have_no_secrets() {
+        let args = ReachingArgs {
+            bearer_file: Some("token".into()),
+            cacert: Some("ca.pem".into()),
+            ..given(&["X-Key: s3cret", "s3cret"])
+        };
+        let flags = [("-H", "X-Key: ..."), ("--bearer-file", "token"), ("--cacert", "ca.pem")];
+        assert_eq!(args.flags(), flags.map(|(flag, value)| (flag, value.to_string())));
     }
 
     #[test]

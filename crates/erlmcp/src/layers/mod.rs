@@ -179,7 +179,7 @@ fn layered(
         Some(path) => file::read(&path, &root, &layered.path).map_err(Refused::Said)?,
         None => Vec::new(),
     };
-    let mut said: Vec<String> = typed.into_iter().map(str::to_string).collect();
+    let mut said: Vec<Said> = typed.into_iter().map(|id| (id.to_string(), true)).collect();
     for layer in [variables, file] {
         let above = said.clone();
         if let Some((one, other)) = clash(leaf, &layer, &above) {
@@ -191,8 +191,7 @@ fn layered(
             )));
         }
         for one in layer {
-            let is_above = |id: &String| *id == one.id || excluded(leaf, &one.id, id);
-            if above.iter().any(is_above) {
+            if is_settled(leaf, &one.id, &above) {
                 continue;
             }
             let option = options.iter().find(|option| option.arg.get_id() == one.id.as_str());
@@ -200,17 +199,23 @@ fn layered(
             check(&root, &layered.path, option, &one)?;
             add(&mut layered.words, option, &one.given);
             layered.origins.insert(one.id.clone(), one.origin);
-            said.push(one.id);
+            said.push((one.id, one.given != Given::Switch(false)));
         }
     }
     Ok(layered)
 }
 
+/// The id of an option that a layer has said, and whether it excludes others: a switch that is off does not.
+type Said = (String, bool);
+
+/// True where the layers above say this option, or one that excludes it.
+fn is_settled(leaf: &Command, id: &str, above: &[Said]) -> bool {
+    above.iter().any(|(said, excludes)| said == id || (*excludes && excluded(leaf, id, said)))
+}
+
 /// Two that one layer says, and that exclude each other; what is said above is not asked.
-fn clash<'a>(leaf: &Command, layer: &'a [Setting], above: &[String]) -> Option<(&'a Setting, &'a Setting)> {
-    let counts = |one: &&Setting| {
-        one.given != Given::Switch(false) && !above.iter().any(|id| *id == one.id || excluded(leaf, &one.id, id))
-    };
+fn clash<'a>(leaf: &Command, layer: &'a [Setting], above: &[Said]) -> Option<(&'a Setting, &'a Setting)> {
+    let counts = |one: &&Setting| one.given != Given::Switch(false) && !is_settled(leaf, &one.id, above);
     let all: Vec<&Setting> = layer.iter().filter(counts).collect();
     all.iter().enumerate().find_map(|(at, one)| {
         let other = all[at + 1..].iter().find(|other| excluded(leaf, &one.id, &other.id))?;

@@ -164,6 +164,20 @@ fn what_excludes_something_typed_is_not_added() {
 }
 
 #[test]
+fn a_switch_that_is_off_excludes_nothing() {
+    for (variable, file, flag, value) in [
+        ("ERLMCP_NO_FAULTS", "faults = \"f.toml\"", "--faults", "f.toml"),
+        ("ERLMCP_INSECURE", "cacert = \"ca.pem\"", "--cacert", "ca.pem"),
+    ] {
+        let words = ["erlmcp", "stress", "https://localhost:1"];
+        let both = comes_to(&words, &[(variable, "false")], Some(file));
+        assert_eq!(both, as_typed(&[&words[..], &[flag, value]].concat()), "{variable}");
+        let on = comes_to(&words, &[(variable, "true")], Some(file));
+        assert!(!on.contains(value), "{variable} excludes it: {on}");
+    }
+}
+
+#[test]
 fn several_values_are_a_list_or_a_table_and_lines_of_a_variable() {
     let typed =
         as_typed(&["erlmcp", "stress", "--threshold", "sla.p95_ms=50", "--threshold", "ramp.starts_percent=99.5"]);

@@ -1,11 +1,14 @@
 //! `erlmcp doctor`: what stands in the way of a run.
 
-use std::net::TcpListener;
-use std::time::Duration;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::finished::{Finished, erlmcp, erlmcp_with_descriptors};
+use crate::encrypted::{certify, flags};
+use crate::finished::{Finished, erlmcp, erlmcp_after, erlmcp_with_descriptors};
 use crate::serving::Serving;
 use crate::targets::{Target, Vice};
 
@@ -43,6 +46,29 @@ fn the_way_to_a_target_is_told_step_by_step() {
 }
 
 #[test]
+fn figures_behind_tls_are_not_said_to_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certify(folder.path());
+    let flags = flags(folder.path());
+    let flags = flags.each_ref().map(String::as_str);
+    let here = format!("export XDG_RUNTIME_DIR={}", folder.path().display());
+    let (serve, cluster) =
+        (["serve", "--listen", "127.0.0.1:0"], ["cluster", "--listen", "127.0.0.1:0", "--replicas", "1"]);
+    for (words, expected) in [(&serve[..], ("note", Some("no-metrics"))), (&cluster[..], ("ok", None))] {
+        let serving = Serving::of(erlmcp_after(&here, &[words, &flags].concat()));
+        let url = serving.url.replacen("http://", "https://", 1);
+        let wanted = ["doctor", &url, "--cacert", flags[1], "-c", "10", "--load", "0s", "--json"];
+        let finished = erlmcp_after(&here, &wanted).end();
+        assert_eq!(found(&json(&finished), "/metrics"), expected, "{}", finished.said());
+        let observed = erlmcp_after(&here, &["observe", &url, "--once"]).end();
+        match expected.1 {
+            Some(_) => assert!(observed.code == 1 && observed.errors.contains("TLS"), "{}", observed.said()),
+            None => assert!(observed.code == 0 && observed.output.contains("erlmcp cluster ("), "{}", observed.said()),
+        }
+    }
+}
+
+#[test]
 fn a_way_that_ends_early_says_where() {
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
     let (page, plain) = (Target::start(Vice::NotMcp), Target::start(Vice::None));
@@ -56,8 +82,27 @@ fn a_way_that_ends_early_says_where() {
         assert_eq!(finished.code, 4, "{}", finished.said());
         assert_eq!(found(&json(&finished), topic), ("stops", Some(id)), "{}", finished.said());
     }
-    let finished = erlmcp(&["doctor", "ftp://localhost"]).end();
-    assert_eq!((finished.code, finished.errors.lines().count()), (2, 1), "{}", finished.said());
+    for wrong in [&["ftp://localhost"][..], &["http://localhost:1", "--target-pid", "4294967295"]] {
+        let finished = erlmcp(&[&["doctor"][..], wrong].concat()).end();
+        assert_eq!((finished.code, finished.errors.lines().count()), (2, 1), "{}", finished.said());
+    }
+}
+
+#[test]
+fn a_target_that_never_answers_is_not_waited_for_after_ctrl_c() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let started = erlmcp(&["doctor", &format!("http://{}", silent.local_addr().expect("bound"))]);
+    // The first connections ask nothing.
+    let asks = |stream: &mut TcpStream| stream.read(&mut [0; 1]).is_ok_and(|count| count > 0);
+    let kept = silent.incoming().flatten().find_map(|mut stream| asks(&mut stream).then_some(stream));
+    let began = Instant::now();
+    let pid = Pid::from_raw(started.pid() as i32).expect("a process has a number");
+    kill_process(pid, Signal::INT).expect("it is there and ours");
+    let finished = started.end();
+    assert_eq!(finished.code, 105, "{}", finished.said());
+    // Each of its questions would have waited for ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(kept);
 }
 
 #[test]

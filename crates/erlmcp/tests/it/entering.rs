@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::finished::erlmcp;
+use crate::finished::{erlmcp, erlmcp_after};
 use crate::secured::holding;
 use crate::serving::Serving;
 
@@ -59,6 +59,28 @@ fn a_server_with_tokens_is_discovered_with_one_and_says_it_nowhere() {
     let found: Value = serde_json::from_str(&finished.output).unwrap_or_else(|_| panic!("{}", finished.said()));
     assert!(found["tools"].as_array().is_some_and(|tools| !tools.is_empty()), "{found}");
     assert!(!finished.said().contains(&token) && !nobody.said().contains(&token));
+}
+
+#[test]
+fn a_cluster_whose_pages_want_tokens_is_known_by_its_control_socket() {
+    let (token, line) = token(&["--scope", "mcp"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (tokens, bearer) = (file("tokens", &format!("{line}\n")), file("bearer", &token));
+    // Its usual place is there.
+    let here = format!("export XDG_RUNTIME_DIR={}", folder.path().display());
+    let wanted = ["cluster", "--listen", "127.0.0.1:0", "--replicas", "2", "--tokens", &tokens];
+    let cluster = Serving::of(erlmcp_after(&here, &wanted));
+    let observed = erlmcp_after(&here, &["observe", &cluster.url, "--once"]).end();
+    assert!(observed.code == 0 && observed.output.contains("erlmcp cluster ("), "{}", observed.said());
+    let load = ["-c", "6", "-d", "2s", "-r", "30", "--agents", "1", "--phases", "1,2,3", "--bearer-file", &bearer];
+    let finished = erlmcp_after(&here, &[&["stress", &cluster.url][..], &load].concat()).end();
+    assert_eq!(finished.report()["configuration"]["attached"], true, "{}", finished.said());
+    assert_ne!(finished.verdict("sla.error_rate_percent"), "fail", "{}", finished.said());
 }
 
 #[test]

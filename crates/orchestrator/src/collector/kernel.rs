@@ -55,9 +55,20 @@ fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
 }
 
 /// Time not idle, and time taken by others, of all processors, microseconds since the machine began.
-pub(crate) fn processors(text: &str) -> Option<(u64, u64)> {
-    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|field| field.parse().ok()).collect();
+fn processors(text: &str) -> Option<(u64, u64)> {
+    times(text.lines().find_map(|line| line.strip_prefix("cpu "))?)
+}
+
+/// The same of each processor on its own, by its number.
+pub(crate) fn each_processor(text: &str) -> impl Iterator<Item = (u32, (u64, u64))> {
+    text.lines().filter_map(|line| {
+        let (number, fields) = line.strip_prefix("cpu")?.split_once(' ')?;
+        Some((number.parse().ok()?, times(fields)?))
+    })
+}
+
+fn times(fields: &str) -> Option<(u64, u64)> {
+    let ticks: Vec<u64> = fields.split_ascii_whitespace().map_while(|field| field.parse().ok()).collect();
     let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else { return None };
     let us = |ticks: u64| ticks * 1_000_000 / clock_ticks_per_second();
     Some((us(user + nice + system + irq + softirq), us(steal)))
@@ -110,6 +121,7 @@ mod tests {
         let text = "cpu  100 20 30 9999 888 4 6 50 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
         let tick_us = 1_000_000 / clock_ticks_per_second();
         assert_eq!(processors(text), Some((160 * tick_us, 50 * tick_us)));
+        assert_eq!(each_processor(text).collect::<Vec<_>>(), [(0, (19 * tick_us, 8 * tick_us))]);
         assert_eq!(processors("cpu  100 20\n"), None);
         assert_eq!(processors(""), None);
     }

@@ -2,7 +2,9 @@
 
 use erlmcp_report::{SecondView, bytes};
 
+use super::command;
 use super::finding::{Finding, Weight};
+use crate::StressConfig;
 
 /// Below this share of the offered requests a target does not carry them.
 const CARRIED_PERCENT: f64 = 99.0;
@@ -20,6 +22,10 @@ const RETRANSMITTED_PERCENT: f64 = 0.1;
 const WAY_PERCENT: f64 = 50.0;
 /// Growth of memory that is more than caches that fill.
 const GROWN_BYTES: u64 = 4 << 20;
+/// More than the generators of most small runs.
+const AGENTS: u64 = 4;
+/// Phases without faults.
+const LOAD_ALONE: &str = "1,2,3,6";
 
 /// What was seen while the load went on. What was not measured is None.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -96,6 +102,10 @@ impl Usage {
     fn is_quick(&self) -> bool {
         self.p95_ms.is_some_and(|ms| ms < P95_MS)
     }
+
+    fn half_the_rate(&self) -> String {
+        format!("{:.0}", (self.offered_rps / 2.0).max(1.0))
+    }
 }
 
 /// Requests that the generator itself did not send.
@@ -107,6 +117,7 @@ fn unsent(second: &SecondView) -> u64 {
 fn of_machine(second: &SecondView, cores: u32, is_colocated: bool) -> Option<f64> {
     let agents: f64 = second.agents.iter().map(|agent| agent.cpu_percent).sum();
     let replicas: Option<f64> = second.replicas.iter().map(|replica| replica.cpu_percent).sum();
+    let replicas = replicas.filter(|_| !second.replicas.is_empty());
     let replicas = if is_colocated { replicas? } else { 0.0 };
     (!second.agents.is_empty()).then(|| (agents + replicas) / f64::from(cores.max(1)))
 }
@@ -123,28 +134,33 @@ fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// What the load showed, and who is at the limit.
-pub(super) fn diagnose(usage: &Usage, held: Held, url: &str) -> Vec<Finding> {
+/// What the load showed, and who is at the limit. `run` is the one that was thought of.
+pub(super) fn diagnose(usage: &Usage, held: Held, run: &StressConfig) -> Vec<Finding> {
     if usage.seconds == 0 || usage.offered_rps <= 0.0 {
         return vec![Finding::unknown("load", "no whole second of it was measured")];
     }
-    let limits = limits(usage, held, url);
+    let limits = limits(usage, held, run);
     let names: Vec<&str> = limits.iter().map(|finding| finding.topic).collect();
-    let mut found = vec![throughput(usage, &names, url), latency(usage, &names, url)];
+    let mut found = vec![throughput(usage, &names, run), latency(usage, &names, run)];
     found.extend(limits);
-    found.extend(memory(usage, url));
+    found.extend(memory(usage, run));
     found
 }
 
 /// Who may be why, in words.
-fn because(names: &[&str]) -> String {
+fn because(usage: &Usage, names: &[&str]) -> String {
     match names {
+        [] if usage.replica_cpu_percent.is_none() => {
+            "nothing that is measured here was at its limit, and the target's CPU and queue were not measured \
+             (--target-pid PID, or /metrics)"
+                .into()
+        }
         [] => "nothing that is measured here was at its limit: the target itself waits for something".into(),
         names => format!("at the limit: {}", names.join(", ")),
     }
 }
 
-fn throughput(usage: &Usage, limits: &[&str], url: &str) -> Finding {
+fn throughput(usage: &Usage, limits: &[&str], run: &StressConfig) -> Finding {
     let topic = "throughput";
     let said = format!("{:.0} of {:.0} requests/s were answered", usage.answered_rps, usage.offered_rps);
     match usage.carries_all() {
@@ -152,13 +168,13 @@ fn throughput(usage: &Usage, limits: &[&str], url: &str) -> Finding {
         false => Finding::complaint(
             (topic, "low-throughput", Weight::Warning),
             said,
-            because(limits),
-            [format!("erlmcp capacity {url}")],
+            because(usage, limits),
+            [command::capacity(run)],
         ),
     }
 }
 
-fn latency(usage: &Usage, limits: &[&str], url: &str) -> Finding {
+fn latency(usage: &Usage, limits: &[&str], run: &StressConfig) -> Finding {
     let topic = "latency";
     let Some((p50, p95)) = usage.p50_ms.zip(usage.p95_ms) else {
         return Finding::unknown(topic, "no request was answered");
@@ -169,15 +185,15 @@ fn latency(usage: &Usage, limits: &[&str], url: &str) -> Finding {
         false => Finding::complaint(
             (topic, "high-latency", Weight::Warning),
             said,
-            because(limits),
-            [format!("erlmcp stress {url} -r {:.0} --phases 1,2,3,6", (usage.offered_rps / 2.0).max(1.0))],
+            because(usage, limits),
+            [command::stress(run, &[("-r", &usage.half_the_rate()), ("--phases", LOAD_ALONE)])],
         ),
     }
 }
 
 /// Everything that was at its limit, whether or not it held anything up.
-fn limits(usage: &Usage, held: Held, url: &str) -> Vec<Finding> {
-    [generator(usage, url), machine(usage), target_cpu(usage, held), workers(usage, held), overflow(usage, held)]
+fn limits(usage: &Usage, held: Held, run: &StressConfig) -> Vec<Finding> {
+    [generator(usage, run), machine(usage, run), target_cpu(usage, held), workers(usage, held), overflow(usage, held)]
         .into_iter()
         .chain([network(usage), way(usage)])
         .flatten()
@@ -192,7 +208,7 @@ fn scale(held: Held, otherwise: &str) -> String {
     }
 }
 
-fn generator(usage: &Usage, url: &str) -> Option<Finding> {
+fn generator(usage: &Usage, run: &StressConfig) -> Option<Finding> {
     let cpu = usage.agent_cpu_percent.filter(|percent| *percent >= BUSY_PERCENT);
     let waited = usage.agent_waited_percent.filter(|percent| *percent >= WAITED_PERCENT);
     let said = [
@@ -201,24 +217,24 @@ fn generator(usage: &Usage, url: &str) -> Option<Finding> {
         waited.map(|percent| format!("an agent waited for a core {percent:.0} % of the time")),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();
-    let rate = (usage.offered_rps / 2.0).max(1.0);
+    let agents = run.connections().min(AGENTS).to_string();
     (!said.is_empty()).then(|| {
         Finding::complaint(
             ("generator", "generator-limit", Weight::Warning),
             said.join(", "),
             "its own waiting is in the latencies: a verdict that it could have bent is INCONCLUSIVE",
-            [format!("erlmcp stress {url} -r {rate:.0}"), format!("erlmcp stress {url} --agents 4")],
+            [command::stress(run, &[("-r", &usage.half_the_rate())]), command::stress(run, &[("--agents", &agents)])],
         )
     })
 }
 
-fn machine(usage: &Usage) -> Option<Finding> {
+fn machine(usage: &Usage, run: &StressConfig) -> Option<Finding> {
     let percent = usage.machine_percent.filter(|percent| *percent >= MACHINE_PERCENT)?;
     Some(Finding::complaint(
         ("this machine", "machine-limit", Weight::Warning),
         format!("target and generator used {percent:.0} % of all cores"),
         "what one of them uses the other has not: the target carries more on a machine of its own",
-        ["erlmcp stress URL --allow-host HOST".to_string()],
+        [command::stress_from_elsewhere(run)],
     ))
 }
 
@@ -282,7 +298,7 @@ fn way(usage: &Usage) -> Option<Finding> {
     })
 }
 
-fn memory(usage: &Usage, url: &str) -> Option<Finding> {
+fn memory(usage: &Usage, run: &StressConfig) -> Option<Finding> {
     let topic = "memory of the target";
     let (first, last) = usage.memory?;
     let said = format!("{}, and {} after {} s of load", bytes(first as f64), bytes(last as f64), usage.seconds);
@@ -292,7 +308,7 @@ fn memory(usage: &Usage, url: &str) -> Option<Finding> {
             (topic, "memory-grows", Weight::Note),
             said,
             "seconds cannot tell a leak from caches that fill; a longer load can",
-            [format!("erlmcp stress {url} -d 15m --phases 1,2,3,6")],
+            [command::stress(run, &[("-d", "15m"), ("--phases", LOAD_ALONE)])],
         )
     } else {
         Finding::ok(topic, said)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
+mod command;
 mod examine;
 mod finding;
 mod group;
@@ -65,6 +66,7 @@ impl Diagnosis {
 pub async fn doctor(config: DoctorConfig, mut cancel: watch::Receiver<u32>) -> Result<Diagnosis, StressError> {
     config.run.check()?;
     let url = config.run.target.as_deref().map(Url::parse).transpose()?;
+    crate::stress::check_target_pid(config.run.target_pid)?;
     let looked = tokio::select! {
         biased;
         () = crate::stress::asked_to_end(&mut cancel) => return Err(StressError::Interrupted),
@@ -81,7 +83,8 @@ pub async fn doctor(config: DoctorConfig, mut cancel: watch::Receiver<u32>) -> R
 /// Everything but the load.
 async fn look(config: &DoctorConfig, url: Option<Url>) -> Result<(Diagnosis, Option<target::Met>), StressError> {
     let mut readings = Readings::of(Path::new("/"), config.run.target_pid);
-    readings.quiet = tokio::task::spawn_blocking(|| quiet::watch(WATCHED)).await.ok();
+    let allowed = readings.allowed.clone();
+    readings.quiet = tokio::task::spawn_blocking(move || quiet::watch(WATCHED, &allowed)).await.ok();
     readings.firewall = Some(driver::may_drop_packets().await);
     let run = &config.run;
     let mut diagnosis = Diagnosis {

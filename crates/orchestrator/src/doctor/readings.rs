@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +36,11 @@ pub(crate) struct Readings {
     /// Bytes that can be had without swapping, of the machine.
     pub(crate) memory: Option<u64>,
     pub(crate) group: Group,
-    /// Those that this process may run on.
+    /// Those that this process may run on: how many, and their numbers.
     pub(crate) cores: Option<u32>,
+    pub(crate) allowed: Vec<RangeInclusive<u32>>,
+    /// All of the machine.
+    pub(crate) processors: Option<u32>,
     pub(crate) clock_source: Option<String>,
     /// "Docker", "Podman", "Kubernetes".
     pub(crate) container: Option<&'static str>,
@@ -82,6 +86,8 @@ impl Readings {
         let sockets = root.text("proc/net/sockstat").unwrap_or_default();
         let ports = root.numbers::<2>("proc/sys/net/ipv4/ip_local_port_range");
         let conntrack = net("netfilter/nf_conntrack_count").zip(net("netfilter/nf_conntrack_max"));
+        let allowed = root.text("proc/self/status").and_then(|text| allowed_cores(&text));
+        let processors = |text: &str| kernel::each_processor(text).count() as u32;
         let limits = |process: &str| open_files(&root.text(&format!("proc/{process}/limits"))?);
         Self {
             descriptors: limits("self"),
@@ -98,7 +104,9 @@ impl Readings {
             time_waits: kernel::socket_figure(&sockets, "TCP:", "tw"),
             memory: root.text("proc/meminfo").and_then(|text| kernel::memory_available(&text)),
             group: Group::read(&root),
-            cores: root.text("proc/self/status").and_then(|text| allowed_cores(&text)),
+            cores: allowed.as_ref().map(|ranges| ranges.iter().map(|range| range.end() - range.start() + 1).sum()),
+            allowed: allowed.unwrap_or_default(),
+            processors: root.text("proc/stat").map(|text| processors(&text)).filter(|count| *count > 0),
             clock_source: root
                 .text("sys/devices/system/clocksource/clocksource0/current_clocksource")
                 .map(|text| text.trim().to_string()),
@@ -135,14 +143,14 @@ fn open_files(text: &str) -> Option<(u64, u64)> {
 }
 
 /// The processors of a list as "0-3,8".
-fn allowed_cores(status: &str) -> Option<u32> {
+fn allowed_cores(status: &str) -> Option<Vec<RangeInclusive<u32>>> {
     let list = crate::host::field(status, "Cpus_allowed_list")?;
-    let count = |part: &str| -> Option<u32> {
+    let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        last.checked_sub(first).map(|more| more + 1)
+        (first <= last).then_some(first..=last)
     };
-    list.split(',').map(count).sum()
+    list.split(',').map(range).collect()
 }
 
 fn container(root: &Root<'_>) -> Option<&'static str> {

@@ -1,6 +1,8 @@
 //! Looks at a target: the way to it, and what it says of itself.
 
-use erlmcp_load::agent::{self, Approach};
+use std::net::SocketAddr;
+
+use erlmcp_load::agent;
 use erlmcp_load::clock::monotonic_ns;
 
 use super::examine::Leads;
@@ -11,13 +13,12 @@ use super::way;
 use crate::discover::{DiscoverConfig, setup};
 use crate::driver::control;
 use crate::preflight::Room;
-use crate::target::{Status, Target, Url, is_loopback, is_of_this_machine};
+use crate::target::{Status, Target, Tried, Url, is_loopback, is_of_this_machine};
 use crate::{StressConfig, StressError};
 
 /// A target that answers in MCP.
 #[derive(Debug, Clone)]
 pub(super) struct Met {
-    pub(super) url: String,
     pub(super) leads: Leads,
     pub(super) held: Held,
     /// The quickest connect, milliseconds.
@@ -41,6 +42,19 @@ pub(super) async fn look(
     let named = named.map(|addresses| (addresses, (monotonic_ns() - begun_ns) / 1_000));
     let mut found = vec![way::name(&url, &named)];
     let Ok((addresses, _)) = named else { return Ok((nowhere, found, None)) };
+    let tried = Target::tried(&addresses).await;
+    found.extend(way::connects(&url, &tried));
+    let open: Vec<SocketAddr> =
+        tried.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(address, _)| *address).collect();
+    let led = if open.is_empty() { &addresses } else { &open };
+    let leads = Leads {
+        is_colocated: led.iter().all(|address| is_of_this_machine(address.ip())),
+        is_loopback: led.iter().all(|address| is_loopback(address.ip())),
+        addresses: open.len().max(1) as u64,
+    };
+    if open.is_empty() {
+        return Ok((leads, found, None));
+    }
     let asking = DiscoverConfig {
         url: url.to_string(),
         era: run.era,
@@ -48,38 +62,44 @@ pub(super) async fn look(
         ca_pem: run.ca_pem.clone(),
         insecure: run.insecure,
     };
-    let setup = setup(asking, &url, &addresses)?;
+    let setup = setup(asking, &url, &open)?;
     let approached = tokio::task::spawn_blocking(move || agent::approach(&setup)).await;
     let approached = approached.map_err(|error| StressError::failed(format!("an internal error: {error}")))?;
     let approach = approached.map_err(StressError::failed)?;
-    found.extend(way::steps(&url, &approach));
-    let open: Vec<_> = approach.connects.iter().filter(|(_, step)| step.is_ok()).map(|(address, _)| *address).collect();
-    let leads = Leads {
-        is_colocated: addresses.iter().all(|address| is_of_this_machine(address.ip())),
-        is_loopback: addresses.iter().all(|address| is_loopback(address.ip())),
-        addresses: open.len().max(1) as u64,
-    };
-    if open.is_empty() || !matches!(approach.mcp, Some(Ok(_))) {
+    found.extend(way::steps(&url, &approach, run));
+    if !matches!(approach.mcp, Some(Ok(_))) {
         return Ok((leads, found, None));
     }
-    let text = url.to_string();
     let is_elsewhere = !leads.is_loopback;
     let target = Target { url, addresses: open, left_out: Vec::new(), is_elsewhere, is_colocated: leads.is_colocated };
     let status = target.status().await;
-    let held = Held { cluster: cluster(status.as_ref(), leads).await, is_colocated: leads.is_colocated };
-    found.extend(room(run, status.as_ref(), held, readings));
-    let way_ms = quickest(&approach);
-    Ok((leads, found, Some(Met { url: text, leads, held, way_ms, cores: readings.cores.unwrap_or(1) })))
+    let held = Held { cluster: cluster(&target, status.as_ref()).await, is_colocated: leads.is_colocated };
+    found.push(metrics(run, &target, held).await);
+    // With TLS it is held by nobody, and does not say.
+    found.extend((!target.url.tls).then(|| room(run, status.as_ref(), held, readings)).flatten());
+    let way_ms = quickest(&tried);
+    Ok((leads, found, Some(Met { leads, held, way_ms, cores: readings.processors.unwrap_or(1) })))
 }
 
-fn quickest(approach: &Approach) -> Option<f64> {
-    let times = approach.connects.iter().filter_map(|(_, step)| step.as_ref().ok().map(|((), us)| *us as f64 / 1e3));
-    times.min_by(f64::total_cmp)
+/// Where the run will have the target's own figures from.
+async fn metrics(run: &StressConfig, target: &Target, held: Held) -> Finding {
+    let begun_ns = monotonic_ns();
+    let read = target.metrics().await.map(|_| (monotonic_ns() - begun_ns) / 1_000);
+    let instead = match (run.target_pid, held.cluster) {
+        (Some(pid), _) => Some(format!("process {pid}")),
+        (None, cluster) => cluster.map(|_| "its cluster's control socket".to_string()),
+    };
+    way::metrics((&target.url, run), &read, instead.as_deref(), held.is_colocated)
+}
+
+fn quickest(tried: &[Tried]) -> Option<f64> {
+    let times = tried.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+    times.min().map(|us| *us as f64 / 1e3)
 }
 
 /// Replicas and port of an erlmcp cluster on this machine.
-async fn cluster(status: Option<&Status>, leads: Leads) -> Option<(u64, u16)> {
-    let reference = status?.cluster.as_ref().filter(|reference| leads.is_colocated && reference.control.exists())?;
+async fn cluster(target: &Target, status: Option<&Status>) -> Option<(u64, u16)> {
+    let reference = target.cluster(status).await.filter(|found| target.is_colocated && found.control.exists())?;
     let said = control::status(&reference.control).await.ok()?;
     Some((said.replicas.len() as u64, reference.port))
 }

@@ -71,7 +71,7 @@ pub(super) async fn run(
     usage.retransmitted = before
         .zip(segments())
         .map(|((again, all), (again_now, all_now))| (again_now.saturating_sub(again), all_now.saturating_sub(all)));
-    Ok(diagnose(&usage, met.held, &met.url))
+    Ok(diagnose(&usage, met.held, run))
 }
 
 /// Those of the load itself.

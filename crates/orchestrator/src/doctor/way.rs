@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use erlmcp_load::agent::{Approach, Step};
 use erlmcp_report::plural;
 
+use super::command;
 use super::finding::{Finding, Weight};
-use crate::target::Url;
+use crate::StressConfig;
+use crate::target::{Tried, Unread, Url};
 
 /// What the name of the target led to, and how long that took, microseconds; or why it leads nowhere.
 pub(super) type Named = Result<(Vec<SocketAddr>, u64), String>;
@@ -32,10 +34,9 @@ pub(super) fn name(url: &Url, named: &Named) -> Finding {
     }
 }
 
-/// The steps behind the name.
-pub(super) fn steps(url: &Url, approach: &Approach) -> Vec<Finding> {
-    let mut found = connects(url, approach);
-    found.extend(approach.tls.as_ref().map(|tls| secured(url, tls)));
+/// The steps behind a connection. `run` is the one that was thought of.
+pub(super) fn steps(url: &Url, approach: &Approach, run: &StressConfig) -> Vec<Finding> {
+    let mut found: Vec<Finding> = approach.tls.iter().map(|tls| secured((url, run), tls)).collect();
     found.extend(approach.health.as_ref().map(|health| http(url, health)));
     found.extend(approach.mcp.as_ref().map(|mcp| match mcp {
         Ok((reached, us)) => {
@@ -48,36 +49,31 @@ pub(super) fn steps(url: &Url, approach: &Approach) -> Vec<Finding> {
             ("credentials", "needs-credentials", Weight::Stops),
             why.clone(),
             "every request is refused",
-            [format!("erlmcp doctor {url} --bearer-file FILE"), format!("erlmcp doctor {url} -H 'Authorization: ...'")],
+            [command::doctor(run, &[("--bearer-file", "FILE")]), command::doctor(run, &[("-H", "Authorization: ...")])],
         ),
         Err(why) => Finding::complaint(
             (MCP, "not-mcp", Weight::Stops),
             why.clone(),
             "no request of MCP is answered",
-            [format!("erlmcp discover {url}"), format!("curl -sv -X POST {url}")],
+            [command::discover(run), format!("curl -sv -X POST {url}")],
         ),
     }));
     if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.health, &approach.mcp) {
         found.push(health(url, *status, *us));
     }
-    if let (Some(Ok((status, us))), Some(Ok(_))) = (&approach.metrics, &approach.mcp) {
-        found.push(metrics(url, *status, *us));
-    }
     found
 }
 
-fn connects(url: &Url, approach: &Approach) -> Vec<Finding> {
+/// Each address on its own.
+pub(super) fn connects(url: &Url, tried: &[Tried]) -> Vec<Finding> {
     let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for (address, connected) in &approach.connects {
-        match connected {
-            Ok(((), us)) => good.push(format!("{address} ({})", took(*us))),
-            Err(why) => bad.push(why.clone()),
+    for (address, outcome) in tried {
+        match outcome {
+            Ok(us) => good.push(format!("{address} ({})", took(*us))),
+            Err(why) => bad.push(format!("{address}: {why}")),
         }
     }
-    let mend = || {
-        let (host, port) = (&url.host, url.port);
-        [format!("ss -ltn 'sport = :{port}'"), format!("curl -sv http://{host}:{port}/health")]
-    };
+    let mend = || [format!("ss -ltn 'sport = :{}'", url.port), format!("curl -sv {}/health", url.origin())];
     let mut found = Vec::new();
     if !good.is_empty() {
         found.push(Finding::ok(CONNECT, good.join(", ")));
@@ -92,7 +88,7 @@ fn connects(url: &Url, approach: &Approach) -> Vec<Finding> {
     found
 }
 
-fn secured(url: &Url, tls: &Step<()>) -> Finding {
+fn secured((url, run): (&Url, &StressConfig), tls: &Step<()>) -> Finding {
     match tls {
         Ok(((), us)) => Finding::ok("TLS", format!("agreed ({})", took(*us))),
         Err(why) => Finding::complaint(
@@ -100,8 +96,8 @@ fn secured(url: &Url, tls: &Step<()>) -> Finding {
             why.clone(),
             "nothing can be sent",
             [
-                format!("openssl s_client -connect {}:{} -servername {}", url.host, url.port, url.host),
-                format!("erlmcp doctor {url} --cacert FILE"),
+                format!("openssl s_client -connect {} -servername {}", url.endpoint(), url.host),
+                command::doctor(run, &[("--cacert", "FILE")]),
             ],
         ),
     }
@@ -115,20 +111,20 @@ fn http(url: &Url, health: &Step<u16>) -> Finding {
             ("HTTP", "not-http", Weight::Stops),
             why.clone(),
             "no request is answered",
-            [format!("curl -sv http://{}:{}/health", url.host, url.port)],
+            [format!("curl -sv {}/health", url.origin())],
         ),
     }
 }
 
 fn health(url: &Url, status: u16, us: u64) -> Finding {
     let topic = "/health";
-    let page = format!("curl -s -o /dev/null -w '%{{http_code}}\\n' http://{}/health", url.authority);
+    let page = format!("curl -s -o /dev/null -w '%{{http_code}}\\n' {}/health", url.origin());
     match status {
         200..300 => Finding::ok(topic, format!("HTTP {status} ({})", took(us))),
         500.. => Finding::complaint(
             (topic, "not-healthy", Weight::Warning),
             format!("HTTP {status}: it says itself that it is not well"),
-            "the baseline's reachability fails",
+            "it may refuse load, or be taken out by its balancer; reachability is judged by MCP",
             [page],
         ),
         _ => Finding::complaint(
@@ -140,15 +136,26 @@ fn health(url: &Url, status: u16, us: u64) -> Finding {
     }
 }
 
-fn metrics(url: &Url, status: u16, us: u64) -> Finding {
+/// Its page of metrics as a run reads it: how long that took, microseconds, or why it does not. `instead` is where its figures come
+/// from then.
+pub(super) fn metrics(
+    (url, run): (&Url, &StressConfig),
+    read: &Result<u64, Unread>,
+    instead: Option<&str>,
+    is_near: bool,
+) -> Finding {
     let topic = "/metrics";
-    match status {
-        200..300 => Finding::ok(topic, format!("HTTP {status} ({})", took(us))),
-        _ => Finding::complaint(
+    match (read, instead) {
+        (Ok(us), _) => Finding::ok(topic, format!("HTTP 200 ({})", took(*us))),
+        (Err(why), Some(instead)) => Finding::ok(topic, format!("{why}; its figures come from {instead}")),
+        (Err(why), None) => Finding::complaint(
             (topic, "no-metrics", Weight::Note),
-            format!("HTTP {status}: it has no page of metrics"),
+            why.to_string(),
             "memory, CPU and queue of the target are not measured, and what rests on them is INCONCLUSIVE",
-            [format!("erlmcp stress {url} --target-pid PID")],
+            [match is_near {
+                true => command::stress(run, &[("--target-pid", "PID")]),
+                false => format!("curl -sv {}/metrics", url.origin()),
+            }],
         ),
     }
 }

@@ -10,7 +10,7 @@ use crate::driver::{ForeignFaults, LocalCluster};
 use crate::event::Event;
 use crate::fault::{Field, Kind};
 use crate::plan::{ChangeBy, Found, Offers, QueueFacts, Visits};
-use crate::target::{Status, Target};
+use crate::target::{ClusterReference, Status, Target};
 use crate::{StressError, calls};
 
 /// Why a server that no driver holds is not broken.
@@ -34,11 +34,14 @@ pub(super) enum Origin {
 /// foreign all the same.
 pub(super) async fn attach(
     target: &Target,
-    status: Option<&Status>,
+    reference: Option<&ClusterReference>,
     clock: RunClock,
     events: mpsc::Sender<Event>,
 ) -> Result<Option<LocalCluster>, String> {
-    let Some(reference) = status.and_then(|status| status.cluster.as_ref()) else { return Ok(None) };
+    let Some(reference) = reference else { return Ok(None) };
+    if target.url.tls {
+        return Err("it speaks TLS, in which its replicas are not asked whether they are ready again".into());
+    }
     // The path is a path of the target's machine, and so are the addresses of its replicas.
     if !target.is_colocated || !reference.control.exists() {
         return Err("its control socket, or an agent of the run, is not on this machine".into());
@@ -92,8 +95,11 @@ pub(super) async fn figures(target: &Target, cluster: Option<&LocalCluster>, pid
     if let Some(cluster) = cluster {
         return Figures::Cluster { control: cluster.control().to_path_buf() };
     }
-    match (target.metrics().await, pid) {
-        (None, None) => Figures::Nothing,
+    match (target.metrics().await.ok(), pid) {
+        (None, None) => match target.cluster(None).await {
+            Some(reference) => Figures::Cluster { control: reference.control },
+            None => Figures::Nothing,
+        },
         (metrics, pid) => Figures::Server { metrics, pid },
     }
 }

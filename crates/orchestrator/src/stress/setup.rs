@@ -105,7 +105,8 @@ fn planner(config: &StressConfig) -> fn(&StressConfig, &Found) -> Result<Plan, S
     }
 }
 
-fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
+/// Refuses a process that cannot be read.
+pub(crate) fn check_target_pid(pid: Option<u32>) -> Result<(), StressError> {
     match pid {
         Some(pid) if !collector::can_read(pid) => Err(StressError::usage(format!(
             "--target-pid {pid}: there is no such process here, or its memory may not be read: name the server's \
@@ -282,8 +283,11 @@ impl<'a> Setup<'a> {
         self.check_machine(Some(target.leads())).await?;
         let status = target.status().await;
         let mut origin = Origin::Foreign;
-        let status_of_ours = status.as_ref().filter(|_| self.config.driver.is_none());
-        match origin::attach(&target, status_of_ours, self.rig.clock, self.rig.sender()).await {
+        let reference = match self.config.driver {
+            None => target.cluster(status.as_ref()).await,
+            Some(_) => None,
+        };
+        match origin::attach(&target, reference.as_ref(), self.rig.clock, self.rig.sender()).await {
             Ok(None) => {}
             Ok(Some(cluster)) => {
                 let replicas = cluster.endpoints().len();

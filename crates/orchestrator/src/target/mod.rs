@@ -9,12 +9,16 @@ use crate::collector::Page;
 use crate::doctor::Leads;
 use crate::{StressConfig, StressError};
 
-mod permit;
+mod cluster;
+pub(crate) mod permit;
 mod resolve;
 mod status;
+mod unread;
 mod url;
 
-pub(crate) use status::Status;
+pub(crate) use resolve::Tried;
+pub(crate) use status::{ClusterReference, Status};
+pub(crate) use unread::Unread;
 pub(crate) use url::Url;
 
 /// A page that takes longer is not there.
@@ -76,6 +80,11 @@ impl Target {
         resolve::addresses(url).await
     }
 
+    /// Connects to each of them, and to nothing behind it.
+    pub(crate) async fn tried(addresses: &[SocketAddr]) -> Vec<Tried> {
+        resolve::tried(addresses).await
+    }
+
     /// Where it leads and takes connections, to look at what it says of itself, which needs no permission.
     ///
     /// # Errors
@@ -130,12 +139,16 @@ impl Target {
         Ok((!found.is_empty()).then(|| (clock.now_us() - asked_us) as f64 / 1e3))
     }
 
-    /// Its page of Prometheus metrics; None where it has none.
-    pub(crate) async fn metrics(&self) -> Option<Page> {
-        let page = self.page("/metrics")?;
-        let answered = page.get(PAGE).await.ok()?;
-        let is_metrics = answered.status == 200 && std::str::from_utf8(&answered.body).is_ok_and(has_samples);
-        is_metrics.then_some(page)
+    /// Its page of Prometheus metrics, or why a run does not read one.
+    pub(crate) async fn metrics(&self) -> Result<Page, Unread> {
+        let page = self.page("/metrics").ok_or(Unread::Secured)?;
+        let answered = page.get(PAGE).await.map_err(Unread::Silent)?;
+        match answered.status {
+            200 if std::str::from_utf8(&answered.body).is_ok_and(has_samples) => Ok(page),
+            200 => Err(Unread::Otherwise),
+            status @ (401 | 403) => Err(Unread::Guarded(status)),
+            status => Err(Unread::Missing(status)),
+        }
     }
 
     /// None where it speaks TLS.
@@ -173,8 +186,12 @@ pub(crate) fn is_of_this_machine(address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
     use super::*;
     use crate::config::tests::plain;
+    use crate::driver::fake;
 
     #[tokio::test]
     async fn addresses_that_take_no_connections_are_left_out_and_named() {
@@ -198,6 +215,28 @@ mod tests {
         assert_eq!(error.exit_code(), 1);
         let said = error.to_string();
         assert!(said.contains("refused") && said.contains("Start the server"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_page_of_metrics_is_read_or_it_is_said_why_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let target = Target::own(listener.local_addr().expect("bound"));
+        let answers = [("200 OK", "a 1\n"), ("200 OK", "<html>"), ("401 Unauthorized", ""), ("404 Not Found", "")];
+        let serving = tokio::spawn(async move {
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().await.expect("one comes");
+                fake::heard(&mut stream).await.expect("a request");
+                let text = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(text.as_bytes()).await.expect("it listens");
+            }
+        });
+        assert!(target.metrics().await.is_ok());
+        assert_eq!(target.metrics().await, Err(Unread::Otherwise));
+        assert_eq!(target.metrics().await, Err(Unread::Guarded(401)));
+        assert_eq!(target.metrics().await, Err(Unread::Missing(404)));
+        serving.await.expect("all were asked for");
+        let secured = Url::parse("https://127.0.0.1:1").expect("a URL");
+        assert_eq!(Target { url: secured, ..target }.metrics().await, Err(Unread::Secured));
     }
 
     #[test]

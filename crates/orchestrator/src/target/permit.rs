@@ -8,7 +8,7 @@ use crate::{StressConfig, StressError};
 ///
 /// # Errors
 /// Says which flag is missing.
-pub(super) fn check(url: &Url, resolved: &[SocketAddr], config: &StressConfig) -> Result<(), StressError> {
+pub(crate) fn check(url: &Url, resolved: &[SocketAddr], config: &StressConfig) -> Result<(), StressError> {
     let Some(elsewhere) = resolved.iter().find(|address| !is_loopback(address.ip())) else { return Ok(()) };
     let host = &url.host;
     if !config.allow_hosts.iter().any(|allowed| names(allowed, url)) {

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::StressError;
 
@@ -80,6 +80,19 @@ fn split_authority(authority: &str, tls: bool) -> Result<(String, u16), &'static
 }
 
 impl Url {
+    /// Without its path: "https://shop.example:8443".
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)
+    }
+
+    /// Host and port, an IPv6 address in its brackets.
+    pub(crate) fn endpoint(&self) -> String {
+        match self.address() {
+            Some(address) => SocketAddr::new(address, self.port).to_string(),
+            None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
     /// The host, where it is an address already.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()
@@ -88,7 +101,7 @@ impl Url {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", if self.tls { "https" } else { "http" }, self.authority, self.path)
+        write!(f, "{}{}", self.origin(), self.path)
     }
 }
 

@@ -3,81 +3,54 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::super::target::{BadSetup, Target};
+use super::super::target::Target;
 use super::exchange::Exchanger;
 use super::trouble::Trouble;
 use super::{PATIENCE, farewell, reach_at};
 use crate::clock::monotonic_ns;
 use crate::proto;
 
-/// Addresses that are tried at most.
-const ADDRESSES_MAX: usize = 16;
-
 /// A step that was made, with its time in microseconds; or why the way ends there, in one sentence.
 pub type Step<T> = Result<(T, u64), String>;
 
-/// How far the way leads. A step that was not come to is None.
-#[derive(Debug, Clone, PartialEq)]
+/// How far the way leads from an address that takes connections. A step that was not come to is None.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Approach {
-    /// Each address on its own.
-    pub connects: Vec<(SocketAddr, Step<()>)>,
-    /// At the first address that takes connections, as all that follows. None without TLS, too.
+    /// None without TLS, too.
     pub tls: Option<Step<()>>,
-    /// The statuses of GET /health and GET /metrics.
+    /// The status of GET /health.
     pub health: Option<Step<u16>>,
-    pub metrics: Option<Step<u16>>,
     /// Who answers in MCP.
     pub mcp: Option<Step<proto::Reached>>,
     /// MCP was refused for want of credentials.
     pub wants_credentials: bool,
 }
 
-/// Goes the way with requests that change nothing. It waits, so it is called on a thread that may. `setup` as an agent
-/// gets it.
+/// Goes the way with requests that change nothing, at the first address. It waits, so it is called on a thread that may.
+/// `setup` as an agent gets it.
 ///
 /// # Errors
 /// Where the setup itself cannot be used (its certificates, its headers), as one sentence.
 pub fn approach(setup: &proto::Setup) -> Result<Approach, String> {
-    let target = Target::of(setup).map_err(|error: BadSetup| error.to_string())?;
-    let addresses = target.endpoints.iter().take(ADDRESSES_MAX).map(|(_, address)| *address);
-    let connects: Vec<(SocketAddr, Step<()>)> = addresses
-        .map(|address| {
-            let connected = step(|| {
-                let exchanger = Exchanger::new(&target, address, PATIENCE)?;
-                exchanger.connect_plain(exchanger.until_ns()).map(drop)
-            });
-            (address, connected.map_err(|trouble| trouble.to_string()))
-        })
-        .collect();
-    let mut approach =
-        Approach { connects, tls: None, health: None, metrics: None, mcp: None, wants_credentials: false };
-    let open = approach.connects.iter().find(|(_, connected)| connected.is_ok()).map(|(address, _)| *address);
-    if let Some(address) = open {
-        go_on(&mut approach, &target, address);
-    }
-    Ok(approach)
-}
-
-/// From an address that takes connections.
-fn go_on(approach: &mut Approach, target: &Target, address: SocketAddr) {
+    let (target, address) = first_of(setup)?;
+    let mut approach = Approach::default();
     if target.tls.is_some() {
-        let secured = Exchanger::new(target, address, PATIENCE).and_then(|mut exchanger| exchanger.set_out());
+        let secured = Exchanger::new(&target, address, PATIENCE).and_then(|mut exchanger| exchanger.set_out());
         let secured = secured.map(|times| ((), times.tls_us.unwrap_or(0))).map_err(|trouble| trouble.to_string());
         let is_the_end = secured.is_err();
         approach.tls = Some(secured);
         if is_the_end {
-            return;
+            return Ok(approach);
         }
     }
-    let page = |path: &str| Some(page_at(target, address, path, PATIENCE));
-    approach.health = page("/health");
-    approach.metrics = page("/metrics");
-    let met = step(|| reach_at(target, address));
+    approach.health = Some(page_at(&target, address, "/health", PATIENCE));
+    let met = step(|| reach_at(&target, address));
     if let Ok((found, _)) = &met {
-        farewell(target, &found.spoken);
+        farewell(&target, &found.spoken);
     }
     approach.wants_credentials = matches!(met, Err(Trouble::Credentials(_)));
     approach.mcp = Some(met.map(|(found, us)| (found.reached(0), us)).map_err(|trouble| trouble.to_string()));
+    Ok(approach)
 }
 
 /// GET of a page of the target, at its first address: its status. It waits, so it is called on a thread that may. Its
@@ -86,9 +59,14 @@ fn go_on(approach: &mut Approach, target: &Target, address: SocketAddr) {
 /// # Errors
 /// Where the setup cannot be used, or there is no answer, as one sentence.
 pub fn page(setup: &proto::Setup, path: &str, within: Duration) -> Step<u16> {
+    let (target, address) = first_of(setup)?;
+    page_at(&target, address, path, within)
+}
+
+fn first_of(setup: &proto::Setup) -> Result<(Target, SocketAddr), String> {
     let target = Target::of(setup).map_err(|error| error.to_string())?;
     let (_, address) = *target.endpoints.first().ok_or_else(|| Trouble::NoAddress.to_string())?;
-    page_at(&target, address, path, within)
+    Ok((target, address))
 }
 
 fn page_at(target: &Target, address: SocketAddr, path: &str, within: Duration) -> Step<u16> {

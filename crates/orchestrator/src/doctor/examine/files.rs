@@ -2,6 +2,7 @@
 
 use erlmcp_report::plural;
 
+use super::super::command;
 use super::super::finding::{Finding, Weight};
 use super::super::readings::Readings;
 use super::Need;
@@ -53,6 +54,7 @@ pub(super) fn soft_limit(readings: &Readings, need: &Need<'_>) -> Option<Finding
 
 pub(super) fn of_the_target(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
     let (topic, limit) = ("descriptors of the target", readings.target_descriptors?);
+    let pid = need.config.target_pid.map_or_else(|| "PID".into(), |pid| pid.to_string());
     let sockets = need.sockets();
     Some(if limit > sockets {
         Finding::ok(topic, told(limit))
@@ -62,8 +64,8 @@ pub(super) fn of_the_target(readings: &Readings, need: &Need<'_>) -> Option<Find
             format!("its process has {limit}, and {} are to be held", plural(sockets, "connection")),
             "it takes no more connections than it has descriptors for, unless it has further processes",
             [
-                format!("sudo prlimit --pid PID --nofile={0}:{0}", (sockets + 1_024).next_multiple_of(1_024)),
-                format!("erlmcp stress URL -c {}", limit.saturating_sub(64)),
+                format!("sudo prlimit --pid {pid} --nofile={0}:{0}", (sockets + 1_024).next_multiple_of(1_024)),
+                command::stress(need.config, &[("-c", &limit.saturating_sub(64).max(1).to_string())]),
             ],
         )
     })

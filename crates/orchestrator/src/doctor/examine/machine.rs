@@ -2,6 +2,7 @@
 
 use erlmcp_report::{bytes, plural};
 
+use super::super::command;
 use super::super::finding::{Finding, Weight};
 use super::super::readings::Readings;
 use super::Need;
@@ -32,7 +33,7 @@ pub(super) fn memory(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
                 (topic, "little-memory", Weight::Stops),
                 error.to_string(),
                 "the kernel would end processes in the middle of the run",
-                [format!("erlmcp stress -c {possible}")].into_iter().chain(raise),
+                [command::stress(need.config, &[("-c", &possible.max(1).to_string())])].into_iter().chain(raise),
             )
         }
     })
@@ -61,7 +62,7 @@ pub(super) fn cores(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
         return Some(Finding::unknown(topic, "their number cannot be read (/proc/self/status)"));
     };
     let said = plural(u64::from(cores), "core");
-    let elsewhere = ["erlmcp stress URL --allow-host HOST".to_string()];
+    let elsewhere = [command::stress_from_elsewhere(need.config)];
     Some(match (cores, need.has_both_ends()) {
         (0..2, _) => Finding::complaint(
             (topic, "few-cores", Weight::Warning),
@@ -94,7 +95,7 @@ pub(super) fn quota(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
 pub(super) fn noise(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
     let topic = "noisy neighbours";
     let quiet = readings.quiet.as_ref()?;
-    let cores = f64::from(readings.cores.unwrap_or(1).max(1));
+    let cores = f64::from(quiet.cores.max(1));
     let watched = quiet.watched_us.max(1) as f64;
     let waited = quiet.waited_us.zip(quiet.used_us).map(|(waited, used)| share(waited, waited + used));
     let own = quiet.used_us.unwrap_or(0);
@@ -123,8 +124,7 @@ pub(super) fn noise(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
 
 pub(super) fn steal(readings: &Readings, _: &Need<'_>) -> Option<Finding> {
     let quiet = readings.quiet.as_ref()?;
-    let cores = u64::from(readings.cores.unwrap_or(1).max(1));
-    let percent = share(quiet.steal_us?, quiet.watched_us.saturating_mul(cores));
+    let percent = share(quiet.steal_us?, quiet.watched_us.saturating_mul(u64::from(quiet.cores)));
     Some(if percent >= STOLEN_PERCENT {
         Finding::complaint(
             ("stolen time", "stolen-cpu", Weight::Warning),

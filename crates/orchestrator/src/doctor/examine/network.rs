@@ -3,6 +3,7 @@
 use erlmcp_load::CONNECTIONS_PER_SOURCE;
 use erlmcp_report::plural;
 
+use super::super::command;
 use super::super::finding::{Finding, Weight};
 use super::super::readings::Readings;
 use super::Need;
@@ -85,7 +86,7 @@ pub(super) fn ports(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
             (topic, "few-ports", Weight::Stops),
             format!("{said}: room for {room} connections, and {} are asked for", need.sockets()),
             "the others cannot be opened (EADDRNOTAVAIL)",
-            mend.into_iter().chain([format!("erlmcp stress URL -c {room}")]),
+            mend.into_iter().chain([command::stress(need.config, &[("-c", &room.max(1).to_string())])]),
         )
     } else if !is_loopback && room < need.sockets().saturating_mul(5) / 4 {
         Finding::complaint(

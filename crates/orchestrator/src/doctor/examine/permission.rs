@@ -1,5 +1,8 @@
 //! What the run may do here.
 
+use erlmcp_report::command_line;
+
+use super::super::command;
 use super::super::finding::{Finding, Weight};
 use super::super::readings::Readings;
 use super::Need;
@@ -12,8 +15,12 @@ pub(super) fn firewall(readings: &Readings, need: &Need<'_>) -> Option<Finding> 
         Err(_) if !need.has_both_ends() => return None,
         Err(why) => why,
     };
-    let apart = "unshare --user --map-root-user --net sh -c 'ip link set lo up && exec erlmcp stress'";
-    let namespace = readings.user_namespaces.then(|| apart.to_string());
+    let apart = || {
+        let script = format!("ip link set lo up && exec {}", command::stress(need.config, &[]));
+        command_line(&["unshare", "--user", "--map-root-user", "--net", "sh", "-c", &script].map(String::from))
+    };
+    // No server of the user's is there.
+    let namespace = (readings.user_namespaces && need.leads.is_none()).then(apart);
     Some(Finding::complaint(
         (topic, "no-firewall-permission", Weight::Note),
         format!("packets cannot be dropped ({why})"),

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::super::command::tests::{assert_may_be_pasted, far};
 use super::super::finding::{Complaint, OF_MACHINE, Weight};
 use super::super::group::Group;
 use super::super::quiet::Quiet;
@@ -24,6 +25,8 @@ fn well() -> Readings {
         memory: Some(32_000_000_000),
         group: Group { cpu: None, memory_left: None, tasks_left: Some(90_000) },
         cores: Some(8),
+        allowed: vec![0..=3, 4..=7],
+        processors: Some(8),
         clock_source: Some("tsc".into()),
         container: None,
         user_namespaces: true,
@@ -38,6 +41,7 @@ fn still() -> Quiet {
         watched_us: 1_000_000,
         used_us: Some(200_000),
         waited_us: Some(1_000),
+        cores: 8,
         busy_us: Some(300_000),
         steal_us: Some(0),
         overslept_us: 100,
@@ -220,6 +224,21 @@ fn every_complaint_begins_at_its_edge() {
     }
 }
 
+/// A run does neither before it starts; docs/doctor.md names them.
+#[test]
+fn some_complaints_need_a_watch_or_a_try() {
+    let alone = EDGES.iter().filter(|(id, weight, leads, _, first_bad)| {
+        let unwatched = complaints(*leads, |readings| {
+            first_bad(readings);
+            (readings.quiet, readings.firewall) = (None, None);
+        });
+        !unwatched.contains(&(*id, *weight))
+    });
+    let alone: BTreeSet<&str> = alone.map(|(id, ..)| *id).collect();
+    let named = ["clock-steps", "no-firewall-permission", "noisy-neighbours", "stolen-cpu"];
+    assert_eq!(alone, BTreeSet::from(named));
+}
+
 #[test]
 fn every_complaint_is_reproduced() {
     let reproduced: BTreeSet<&str> = EDGES.iter().map(|(id, ..)| *id).collect();
@@ -236,6 +255,36 @@ fn every_complaint_says_what_it_does_and_what_mends_it() {
             assert!(finding.sentence().contains("docs/doctor.md#"), "{}", finding.sentence());
         }
     }
+}
+
+#[test]
+fn another_run_asks_for_no_more_than_the_one_that_was_thought_of() {
+    let config = StressConfig { connections: Some(100_000), ..far() };
+    let mut proposed = BTreeSet::new();
+    let little: fn(&mut Readings) = |r| r.memory = Some(600_000_000);
+    let edges = EDGES.iter().map(|(_, _, leads, _, first_bad)| (leads.unwrap_or(NEAR), *first_bad));
+    for (leads, first_bad) in edges.chain([(NEAR, little)]) {
+        let mut readings = well();
+        first_bad(&mut readings);
+        for finding in examine(&readings, &Need { config: &config, leads: Some(leads) }) {
+            let Some(Complaint { id, mend, .. }) = &finding.complaint else { continue };
+            for command in mend.iter().filter(|command| command.starts_with("erlmcp stress")) {
+                assert_may_be_pasted(command, &config);
+                proposed.insert(*id);
+            }
+        }
+    }
+    assert_eq!(proposed, BTreeSet::from(["few-cores", "few-ports", "little-memory", "low-descriptors"]));
+}
+
+#[test]
+fn a_process_that_was_named_is_named_again() {
+    let config = StressConfig { target_pid: Some(77), ..far() };
+    let readings = Readings { target_descriptors: Some(10), ..well() };
+    let found = examine(&readings, &Need { config: &config, leads: Some(NEAR) });
+    let of_the_target = found.into_iter().find(|finding| finding.topic == "descriptors of the target");
+    let complaint = of_the_target.and_then(|finding| finding.complaint).expect("they are too few");
+    assert!(complaint.mend[0].starts_with("sudo prlimit --pid 77 --nofile="), "{complaint:?}");
 }
 
 #[test]

@@ -3,10 +3,10 @@ use std::collections::BTreeSet;
 use erlmcp_record::{Fate, FateCounts};
 use erlmcp_report::{AgentView, QueueView, ReplicaView};
 
+use super::super::command::tests::{assert_may_be_pasted, far};
 use super::super::finding::OF_LOAD;
 use super::*;
 
-const URL: &str = "http://localhost:8080/mcp";
 const OURS: Held = Held { cluster: Some((12, 8080)), is_colocated: true };
 const FOREIGN: Held = Held { cluster: None, is_colocated: true };
 
@@ -34,7 +34,7 @@ fn well() -> Usage {
 fn findings(change: impl FnOnce(&mut Usage)) -> Vec<Finding> {
     let mut usage = well();
     change(&mut usage);
-    diagnose(&usage, OURS, URL)
+    diagnose(&usage, OURS, &far())
 }
 
 fn ids(found: &[Finding]) -> Vec<&'static str> {
@@ -104,10 +104,22 @@ fn a_slow_target_names_who_was_at_the_limit() {
 }
 
 #[test]
+fn of_a_target_that_was_not_measured_nothing_is_said() {
+    let found = findings(|usage| {
+        (usage.answered_rps, usage.p95_ms) = (6_000.0, Some(900.0));
+        (usage.replica_cpu_percent, usage.machine_percent, usage.queue, usage.refused) = (None, None, None, None);
+    });
+    for finding in &found[..2] {
+        let effect = &finding.complaint.as_ref().expect("it is slow").effect;
+        assert!(effect.contains("were not measured") && !effect.contains("waits"), "{effect}");
+    }
+}
+
+#[test]
 fn a_cluster_is_scaled_and_another_server_by_its_own_means() {
     let mend = |held: Held| {
         let usage = Usage { replica_cpu_percent: Some(99.0), ..well() };
-        let found = diagnose(&usage, held, URL);
+        let found = diagnose(&usage, held, &far());
         let cpu = found.into_iter().find(|finding| finding.topic == "CPU of the target").expect("it is busy");
         cpu.complaint.expect("a complaint").mend
     };
@@ -116,11 +128,30 @@ fn a_cluster_is_scaled_and_another_server_by_its_own_means() {
 }
 
 #[test]
+fn another_run_asks_for_no_more_than_the_one_that_was_thought_of() {
+    let mut proposed = 0;
+    for (_, _, first_bad) in EDGES {
+        let mut usage = well();
+        (usage.offered_rps, usage.answered_rps) = (500.0, 500.0);
+        first_bad(&mut usage);
+        let found = diagnose(&usage, FOREIGN, &far());
+        for command in found.iter().filter_map(|finding| finding.complaint.as_ref()).flat_map(|found| &found.mend) {
+            if command.starts_with("erlmcp stress") {
+                assert!(command.contains(" -c 200 "), "{command}");
+                assert_may_be_pasted(command, &far());
+                proposed += 1;
+            }
+        }
+    }
+    assert!(proposed > 5, "{proposed}");
+}
+
+#[test]
 fn without_a_second_nothing_is_known() {
-    let found = diagnose(&Usage::default(), FOREIGN, URL);
+    let found = diagnose(&Usage::default(), FOREIGN, &far());
     assert!(matches!(found[..], [Finding { weight: Weight::Unknown, .. }]), "{found:?}");
     let unmeasured = Usage { seconds: 3, offered_rps: 10.0, answered_rps: 10.0, ..Usage::default() };
-    let found = diagnose(&unmeasured, FOREIGN, URL);
+    let found = diagnose(&unmeasured, FOREIGN, &far());
     assert!(found.iter().any(|finding| finding.weight == Weight::Unknown), "no latency was measured: {found:?}");
     assert_eq!(ids(&found), Vec::<&str>::new());
 }
@@ -177,5 +208,7 @@ fn seconds_become_usage() {
     assert_eq!(Usage::of(&seconds, 2, false).machine_percent, Some(15.0), "the target is elsewhere");
     let silent = [second(90.0, None, 0, 0)];
     assert_eq!(Usage::of(&silent, 2, true).machine_percent, None, "a replica did not say");
+    let unknown = [SecondView { replicas: Vec::new(), ..second(90.0, None, 0, 0) }];
+    assert_eq!(Usage::of(&unknown, 2, true).machine_percent, None, "there are none that could say");
     assert_eq!(Usage::of(&[], 2, true).replica_cpu_percent, None);
 }

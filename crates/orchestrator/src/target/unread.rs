@@ -1,0 +1,21 @@
+/// Why a target's page of metrics is not read, as a part of a sentence about the target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error("it speaks TLS, through which its page of metrics is not read")]
+    Secured,
+    #[error("its page of metrics asks for a token (HTTP {0}), and is read without one")]
+    Guarded(u16),
+    #[error("it has no page of metrics (HTTP {0})")]
+    Missing(u16),
+    #[error("its page of metrics is not in the format of Prometheus")]
+    Otherwise,
+    #[error("its page of metrics does not come: {0}")]
+    Silent(String),
+}
+
+impl Unread {
+    /// True where it tells of itself, but not to anyone who comes so.
+    pub(crate) fn is_guarded(&self) -> bool {
+        matches!(self, Self::Secured | Self::Guarded(_))
+    }
+}
