@@ -32,7 +32,8 @@ pub async fn observe(
     }
     begun(format!("{} by {}", target.url, collector::describe(&figures)));
     let (events, mut taken) = mpsc::channel(8);
-    let collecting = collector::start((figures, None), RunClock::new(monotonic_ns()), events);
+    let (_moved, moves) = watch::channel(Vec::new());
+    let collecting = collector::start((figures, None), moves, RunClock::new(monotonic_ns()), events);
     loop {
         let event = tokio::select! {
             event = taken.recv() => event,
@@ -62,8 +63,8 @@ async fn figures(target: &Target) -> Figures {
     match control.filter(|control| target.is_colocated && control.exists()) {
         Some(control) => Figures::Cluster { control },
         None => match target.metrics().await {
-            Some(page) => Figures::Server { metrics: Some(page), pid: None },
-            None => Figures::Nothing,
+            none if none.is_empty() => Figures::Nothing,
+            pages => Figures::Server { pages, pid: None },
         },
     }
 }

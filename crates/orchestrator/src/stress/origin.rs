@@ -83,7 +83,7 @@ pub(super) async fn faults(
 pub(super) fn endpoints(target: &Target, cluster: Option<&LocalCluster>) -> Vec<(u16, SocketAddr)> {
     match cluster {
         Some(cluster) => cluster.endpoints(),
-        None => (1..).zip(target.addresses.iter().copied()).collect(),
+        None => target.endpoints(),
     }
 }
 
@@ -93,8 +93,8 @@ pub(super) async fn figures(target: &Target, cluster: Option<&LocalCluster>, pid
         return Figures::Cluster { control: cluster.control().to_path_buf() };
     }
     match (target.metrics().await, pid) {
-        (None, None) => Figures::Nothing,
-        (metrics, pid) => Figures::Server { metrics, pid },
+        (pages, None) if pages.is_empty() => Figures::Nothing,
+        (pages, pid) => Figures::Server { pages, pid },
     }
 }
 

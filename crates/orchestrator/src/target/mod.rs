@@ -130,12 +130,20 @@ impl Target {
         Ok((!found.is_empty()).then(|| (clock.now_us() - asked_us) as f64 / 1e3))
     }
 
-    /// Its page of Prometheus metrics; None where it has none.
-    pub(crate) async fn metrics(&self) -> Option<Page> {
-        let page = self.page("/metrics")?;
-        let answered = page.get(PAGE).await.ok()?;
-        let is_metrics = answered.status == 200 && std::str::from_utf8(&answered.body).is_ok_and(has_samples);
-        is_metrics.then_some(page)
+    /// The addresses that connections are spread over, numbered as the replicas of a run are.
+    pub(crate) fn endpoints(&self) -> Vec<(u16, SocketAddr)> {
+        (1..).zip(self.addresses.iter().copied()).collect()
+    }
+
+    /// The pages of Prometheus metrics of its endpoints; none where the first one has none.
+    pub(crate) async fn metrics(&self) -> Vec<(u16, Page)> {
+        let Some(page) = self.page("/metrics") else { return Vec::new() };
+        let is_metrics = page
+            .get(PAGE)
+            .await
+            .is_ok_and(|answered| answered.status == 200 && std::str::from_utf8(&answered.body).is_ok_and(has_samples));
+        let endpoints = if is_metrics { self.endpoints() } else { Vec::new() };
+        endpoints.into_iter().map(|(replica, address)| (replica, page.at(address))).collect()
     }
 
     /// None where it speaks TLS.
