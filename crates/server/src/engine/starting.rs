@@ -80,7 +80,7 @@ pub(super) fn start(
         }
         (None, None) => None,
     };
-    let telemetry = Telemetry::start(&telemetry, info, &shared).map_err(system("thread for telemetry"))?;
+    let telemetry = Telemetry::start(&telemetry, &info, &shared).map_err(system("thread for telemetry"))?;
     telemetry.map(|telemetry| shared.telemetry.set(telemetry));
     // Nor was this.
     operations.map(|operations| shared.operations.set(operations));

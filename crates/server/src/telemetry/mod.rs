@@ -53,12 +53,12 @@ impl Telemetry {
     /// None where nothing is told. The exporter's thread begins at once.
     pub(crate) fn start(
         config: &TelemetryConfig,
-        info: ServerInfo,
+        info: &ServerInfo,
         shared: &Arc<Shared>,
     ) -> std::io::Result<Option<Self>> {
         let Some(place) = &config.otlp else { return Ok(None) };
         let (telemetry, spans) = Self::new(config.sample);
-        let exporter = Exporter::new(place, info, Arc::downgrade(shared), Arc::clone(&telemetry.outlet))?;
+        let exporter = Exporter::new(place, info, shared, Arc::clone(&telemetry.outlet))?;
         let thread = std::thread::Builder::new().name("otlp".into()).spawn(move || exporter.run(&spans))?;
         *telemetry.exporter.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(Some(telemetry))
