@@ -29,7 +29,8 @@ pub async fn observe(
     let figures = figures(&target).await.map_err(|why| StressError::failed(untold(&target.url, &why)))?;
     begun(format!("{} by {}", target.url, collector::describe(&figures)));
     let (events, mut taken) = mpsc::channel(8);
-    let collecting = collector::start((figures, None), RunClock::new(monotonic_ns()), events);
+    let (_moved, moves) = watch::channel(Vec::new());
+    let collecting = collector::start((figures, None), moves, RunClock::new(monotonic_ns()), events);
     loop {
         let event = tokio::select! {
             event = taken.recv() => event,
@@ -59,7 +60,7 @@ async fn figures(target: &Target) -> Result<Figures, Unread> {
     let cluster = target.cluster(status.as_ref()).await;
     match cluster.filter(|cluster| target.is_colocated && cluster.control.exists()) {
         Some(cluster) => Ok(Figures::Cluster { control: cluster.control }),
-        None => target.metrics().await.map(|page| Figures::Server { metrics: Some(page), pid: None }),
+        None => target.metrics().await.map(|pages| Figures::Server { pages, pid: None }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The hands of a real run: agents, cluster, collector and the clock behind one [`Hands`].
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 use erlmcp_load::proto::command::Command;
 use erlmcp_report::plural;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, timeout};
 
@@ -44,6 +45,8 @@ pub(crate) struct Rig {
     /// What the user's commands, or the driver that the user named, can break where the target is no cluster of ours.
     foreign: Option<ForeignFaults>,
     collector: Option<JoinHandle<()>>,
+    /// Where the target has moved to, for the collector.
+    moved: watch::Sender<Vec<(u16, SocketAddr)>>,
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
     ticks: Interval,
@@ -58,7 +61,22 @@ impl Rig {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (target, door, visiting, fleet, cluster) = (None, None, None, None, None);
         let (foreign, collector, dismantling) = (None, None, None);
-        Self { clock, target, door, visiting, fleet, cluster, foreign, collector, sender, events, ticks, dismantling }
+        let (moved, _) = watch::channel(Vec::new());
+        Self {
+            clock,
+            target,
+            door,
+            visiting,
+            fleet,
+            cluster,
+            foreign,
+            collector,
+            moved,
+            sender,
+            events,
+            ticks,
+            dismantling,
+        }
     }
 
     /// Where whatever joins the rig tells its events.
@@ -107,7 +125,8 @@ impl Rig {
             Some(cluster) => cluster.proxy_pid().await,
             None => None,
         };
-        self.collector = Some(collector::start((figures, proxy), self.clock, self.sender()));
+        let collector = collector::start((figures, proxy), self.moved.subscribe(), self.clock, self.sender());
+        self.collector = Some(collector);
     }
 
     /// What is asked of a target that no driver holds.
@@ -252,7 +271,12 @@ impl Hands for Rig {
 
     async fn next(&mut self) -> Event {
         tokio::select! {
-            Some(event) = self.events.recv() => event,
+            Some(event) = self.events.recv() => {
+                if let Event::Moved(endpoints) | Event::Answer(Answer::Scaled(Ok(endpoints))) = &event {
+                    self.moved.send_replace(endpoints.clone());
+                }
+                event
+            }
             _ = self.ticks.tick() => Event::Tick,
         }
     }
@@ -330,6 +354,21 @@ mod tests {
             rig.ask(Ask::AwaitReady { replica: 1 });
             let Answer::Ready { replica: 1, at_us } = answer(&mut rig).await else { panic!("it is asked") };
             assert_eq!(at_us.is_some(), host.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_collector_is_told_where_the_target_has_moved_to() {
+        let mut rig = rig();
+        let moves = rig.moved.subscribe();
+        let at = |last| (1, SocketAddr::from(([10, 0, 0, last], 80)));
+        for (event, last) in
+            [(Event::Moved(vec![at(7)]), 7), (Event::Answer(Answer::Scaled(Ok(vec![at(8), at(9)]))), 8)]
+        {
+            rig.sender().send(event).await.expect("there is room");
+            while moves.borrow().first() != Some(&at(last)) {
+                timeout(Duration::from_secs(20), rig.next()).await.expect("it is told");
+            }
         }
     }
 

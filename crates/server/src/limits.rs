@@ -75,9 +75,9 @@ limits! {
     shard_stall_max_ms = 500, "ms", "What a shard may take for one event, without what it waits for a core. Above it: it is blocked, which /health says, and a cluster replaces the replica.";
     tcp_keepalive_ms = 300_000, "ms", "Silence after which the kernel probes whether the peer is still there.";
     write_stall_timeout_ms = 30_000, "ms", "Unsent answers without any progress, or bytes of a stream that its client has not acknowledged. Later: close.";
-    linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away.";
+    linger_timeout_ms = 2_000, "ms", "After an error that ends a connection: how long the rest of its input is read and thrown away. Also how long a connection above connections_max has to ask for a page.";
     linger_bytes_max = 65_536, "bytes", "How much of it is thrown away at most.";
-    linger_connections_max = 256, "connections", "Refused connections that may linger at once, spread over the shards; also bounded by a quarter of the descriptors beside connections_max.";
+    linger_connections_max = 256, "connections", "Connections above a limit of them that may be there at once, spread over the shards, and as many of the operators' listener; also bounded by a quarter of the descriptors beside connections_max.";
     workers = 50, "workers", "Queued tool calls that run at once.";
     worker_threads = 2, "threads", "Threads that run asynchronous tools; blocking ones have as many of their own.";
     queue_max = 500, "calls", "Queued tool calls that wait for a worker. Above it: 503 with Retry-After, not executed.";

@@ -47,8 +47,9 @@ fn some_descriptors_are_held_in_reserve() {
     let mut rest: Vec<TcpStream> = (1..most).map(|_| server.connect()).collect();
     rest.iter_mut().for_each(|stream| assert!(is_live(stream)));
     for _ in 0..20 {
-        let refused = get(&mut server.connect(), "/health");
+        let refused = get(&mut server.connect(), "/nothing");
         assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("\r\nRetry-After: "), "{refused:?}");
+        assert!(is_live(&mut server.connect()), "who looks after it is answered from the reserve");
     }
     // As many at once as would take the whole reserve, while they linger.
     let patient: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
@@ -61,7 +62,7 @@ fn some_descriptors_are_held_in_reserve() {
     drop(patient);
     assert!(most_open < 120 && starved(&mut first) == 0, "it never came to the end of them, with {most_open}");
     drop(rest.pop());
-    let again = || is_live(&mut server.connect());
+    let again = || get(&mut server.connect(), "/nothing").starts_with("HTTP/1.1 404 ");
     let began = Instant::now();
     while !again() {
         assert!(began.elapsed() < PATIENCE, "there is room again");

@@ -118,7 +118,15 @@ impl Started {
     }
 
     pub(crate) fn output(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
+        self.written("stdout")
+    }
+
+    pub(crate) fn errors(&self) -> String {
+        self.written("stderr")
+    }
+
+    fn written(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
     /// Waits for the end.
@@ -131,15 +139,14 @@ impl Started {
             assert!(began.elapsed() <= AT_MOST, "did not end within {AT_MOST:?}:\n{}", self.output());
             std::thread::sleep(Duration::from_millis(20));
         };
-        let read = |name: &str| std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
         let report = results(self.folder.path()).and_then(|results| {
             let text = std::fs::read_to_string(results.join("report.json")).ok()?;
             Some(serde_json::from_str(&text).expect("report.json is JSON"))
         });
         Finished {
             code: status.code().unwrap_or(-1),
-            output: read("stdout"),
-            errors: read("stderr"),
+            output: self.output(),
+            errors: self.errors(),
             report,
             folder: self.folder,
         }

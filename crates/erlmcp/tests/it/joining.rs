@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use erlmcp_record::{Entry, Hist, JournalReader, Kind, RunHeader};
 use rcgen::generate_simple_self_signed;
@@ -9,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::finished::{Finished, Started, erlmcp};
+use crate::serving::PATIENCE;
 use crate::targets::{Target, Vice};
 
 const TOKEN: &str = "a-token-that-nobody-may-see";
@@ -192,4 +195,36 @@ fn who_does_not_come_is_not_waited_for_for_ever() {
     let finished = run.end();
     assert_eq!(finished.code, 1, "{}", finished.said());
     assert!(finished.errors.contains("0 of 2 agents joined"), "{}", finished.errors);
+}
+
+/// Waits until standard error has this text behind that one.
+fn complains(agent: &Started, (first, then): (&str, &str)) {
+    let began = Instant::now();
+    while !agent.errors().split_once(first).is_some_and(|(_, rest)| rest.contains(then)) {
+        assert!(began.elapsed() < PATIENCE, "never said {then:?}:\n{}", agent.errors());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn one_that_waits_says_why_and_reads_its_files_again() {
+    let (shared, target) = (Shared::new(), Target::start(Vice::None));
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let alone = shared.agent(&nobody.to_string(), &["--wait", "2s"]).end();
+    assert!(alone.code == 1 && alone.errors.contains("nobody listens yet"), "{}", alone.said());
+    let (certificate, key, ca) = (shared.file("run.pem"), shared.file("run.key"), shared.file("ca.pem"));
+    fs::copy(shared.file("agent.pem"), &ca).expect("copied");
+    let (run, address) = shared.run(&target, 1, &["-d", "1s", "--agents-cert", &certificate, "--agents-key", &key]);
+    let agent = shared.agent(&address, &["--keep", "--tls-ca", &ca]);
+    let why = "invalid peer certificate";
+    complains(&agent, ("waiting for an orchestrator", why));
+    fs::copy(&certificate, &ca).expect("copied");
+    let finished = run.end();
+    assert!([0, 3, 99].contains(&finished.code), "{}", finished.said());
+    complains(&agent, ("the run is over", "waiting for an orchestrator"));
+    signal(&agent, Signal::TERM);
+    let agent = agent.end();
+    let told = agent.errors.lines().filter(|line| line.contains(why)).count();
+    assert_eq!((agent.code, told), (105, 1), "{}", agent.said());
+    keeps_its_secret(&agent);
 }

@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Streaming};
 
-use super::{AgentConfig, AgentError, AgentOrigin, JoinTls};
+use super::{AgentConfig, AgentError, AgentOrigin, JoinTls, Pass};
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::proto::agent_message::Message;
 use crate::proto::control_client::ControlClient;
@@ -34,22 +34,26 @@ pub(super) struct Line {
     row_bytes: usize,
 }
 
-/// Dials in and says hello. One that was started elsewhere tries again while nobody listens or there is no room.
+/// Dials in and says hello. One that was started elsewhere tries again while nobody listens or there is no room, and tells why it
+/// waits: once for each reason in a row.
 pub(super) async fn join(
     config: &AgentConfig,
     descriptors_limit: u64,
 ) -> Result<(Line, Streaming<Command>), AgentError> {
-    let endpoint = endpoint(config)?;
     let AgentOrigin::Elsewhere(wait) = config.origin else {
-        return dial(config, &endpoint, descriptors_limit).await;
+        return dial(config, descriptors_limit).await;
     };
+    // What is no good from the beginning is not waited for.
+    endpoint(config, &pass(config)?)?;
     let until_ns = monotonic_ns().saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
-    let mut is_waiting = false;
+    let mut told = None;
     loop {
-        match dial(config, &endpoint, descriptors_limit).await {
-            Err(AgentError::Join { .. }) if monotonic_ns() < until_ns => {
-                if !std::mem::replace(&mut is_waiting, true) {
-                    (config.tell)(&format!("waiting for an orchestrator with a place at {}", config.join));
+        match dial(config, descriptors_limit).await {
+            Err(AgentError::Join { what, .. }) if monotonic_ns() < until_ns => {
+                let why = if what.contains("Connection refused") { "nobody listens yet".to_string() } else { what };
+                if told.as_ref() != Some(&why) {
+                    (config.tell)(&format!("waiting for an orchestrator with a place at {}: {why}", config.join));
+                    told = Some(why);
                 }
                 tokio::time::sleep(AGAIN).await;
             }
@@ -62,15 +66,19 @@ pub(super) async fn join(
     }
 }
 
-fn endpoint(config: &AgentConfig) -> Result<Endpoint, AgentError> {
+fn pass(config: &AgentConfig) -> Result<Pass, AgentError> {
+    (config.pass)().map_err(|what| AgentError::Join { join: config.join.clone(), what })
+}
+
+fn endpoint(config: &AgentConfig, pass: &Pass) -> Result<Endpoint, AgentError> {
     let failed = |what: String| AgentError::Join { join: config.join.clone(), what };
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let scheme = if pass.tls.is_some() { "https" } else { "http" };
     let endpoint = Endpoint::from_shared(format!("{scheme}://{}", config.join)).map_err(|e| failed(chain(&e)))?;
     let endpoint = endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(ALIVE_EVERY)
         .keep_alive_timeout(ALIVE_TIMEOUT);
-    let Some(tls) = &config.tls else { return Ok(endpoint) };
+    let Some(tls) = &pass.tls else { return Ok(endpoint) };
     let mut own = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&tls.ca_pem));
     if let Some((certificate, key)) = &tls.own {
         own = own.identity(Identity::from_pem(certificate, key));
@@ -78,19 +86,16 @@ fn endpoint(config: &AgentConfig) -> Result<Endpoint, AgentError> {
     endpoint.tls_config(own).map_err(|e| failed(chain(&e)))
 }
 
-async fn dial(
-    config: &AgentConfig,
-    endpoint: &Endpoint,
-    descriptors_limit: u64,
-) -> Result<(Line, Streaming<Command>), AgentError> {
+async fn dial(config: &AgentConfig, descriptors_limit: u64) -> Result<(Line, Streaming<Command>), AgentError> {
     let failed = |what: String| AgentError::Join { join: config.join.clone(), what };
-    let channel = endpoint.connect().await.map_err(|e| failed(explained(config, chain(&e))))?;
+    let pass = pass(config)?;
+    let channel = endpoint(config, &pass)?.connect().await.map_err(|e| failed(explained(config, &pass, chain(&e))))?;
     let (messages, outgoing) = mpsc::channel(MESSAGES_MAX);
     let line = Line { messages, rows: Vec::new(), row_bytes: 0 };
-    line.send(Message::Hello(hello(config, descriptors_limit))).await?;
+    line.send(Message::Hello(hello(config, &pass, descriptors_limit))).await?;
     let answer = ControlClient::new(channel).join(ReceiverStream::new(outgoing)).await;
     let commands = answer.map_err(|status| {
-        let what = explained(config, status.message().to_string());
+        let what = explained(config, &pass, status.message().to_string());
         match status.code() {
             // There may be room later, or the run of then may be over.
             Code::ResourceExhausted | Code::Unavailable | Code::Unknown => failed(what),
@@ -100,13 +105,13 @@ async fn dial(
     Ok((line, commands.into_inner()))
 }
 
-fn hello(config: &AgentConfig, descriptors_limit: u64) -> Hello {
+fn hello(config: &AgentConfig, pass: &Pass, descriptors_limit: u64) -> Hello {
     let (index, joins) = match config.origin {
         AgentOrigin::Run(index) => (index, false),
         AgentOrigin::Elsewhere(_) => (0, true),
     };
     Hello {
-        token: config.token.clone(),
+        token: pass.token.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         index,
         pid: std::process::id(),
@@ -189,7 +194,7 @@ impl Line {
 }
 
 /// A handshake that the other side ends says nothing of why: with what it may want, by what this agent has.
-fn explained(config: &AgentConfig, what: String) -> String {
+fn explained(config: &AgentConfig, pass: &Pass, what: String) -> String {
     if what.contains("corrupt message") {
         return format!("{what} (does the run speak TLS? without --agents-cert leave --tls-ca out)");
     }
@@ -197,7 +202,7 @@ fn explained(config: &AgentConfig, what: String) -> String {
     if !is_mute || !matches!(config.origin, AgentOrigin::Elsewhere(_)) {
         return what;
     }
-    let hint = match &config.tls {
+    let hint = match &pass.tls {
         None => "the run may speak TLS: --tls-ca with its certificate's root",
         Some(JoinTls { own: None, .. }) => "the run may ask for a certificate: --tls-cert and --tls-key",
         Some(JoinTls { own: Some(_), .. }) => {

@@ -15,6 +15,7 @@ mod target;
 mod under_way;
 mod work;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use reach::KeepAlive;
@@ -28,12 +29,20 @@ pub struct AgentConfig {
     /// Where the orchestrator listens: HOST:PORT.
     pub join: String,
     pub origin: AgentOrigin,
+    /// What it shows at the door, asked for at each try, since files may change while it waits. `Err`: why there is nothing,
+    /// as a sentence.
+    pub pass: Arc<dyn Fn() -> Result<Pass, String> + Send + Sync>,
+    /// Takes what is to be said to the person who started it, in lines.
+    pub tell: fn(&str),
+}
+
+/// What lets an agent in.
+#[derive(Clone)]
+pub struct Pass {
     /// Proves to the orchestrator that this agent may come in.
     pub token: String,
     /// None: the line to the orchestrator is not encrypted.
     pub tls: Option<JoinTls>,
-    /// Takes what is to be said to the person who started it, in lines.
-    pub tell: fn(&str),
 }
 
 /// Who has started it.

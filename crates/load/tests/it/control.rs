@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use erlmcp_load::agent::{AgentConfig, AgentError, AgentOrigin};
+use erlmcp_load::agent::{AgentConfig, AgentError, AgentOrigin, Pass};
 use erlmcp_load::proto::agent_message::Message;
 use erlmcp_load::proto::command::Command;
 use erlmcp_load::proto::control_server::{Control, ControlServer};
@@ -58,8 +59,8 @@ impl Agent {
             let incoming = TcpListenerStream::new(listener);
             server.serve_with_incoming(ControlServer::new(Door { joined }), incoming).await
         });
-        let (origin, token) = (AgentOrigin::Run(4), "secret".into());
-        let config = AgentConfig { join: join.to_string(), origin, token, tls: None, tell: |_| {} };
+        let pass = Arc::new(|| Ok::<_, String>(Pass { token: "secret".into(), tls: None }));
+        let config = AgentConfig { join: join.to_string(), origin: AgentOrigin::Run(4), pass, tell: |_| {} };
         let thread = std::thread::spawn(move || erlmcp_load::agent::run(config));
         let joined = taken.recv().await.expect("the agent joins");
         let mut agent = Self { joined, thread, rows: Vec::new() };

@@ -24,6 +24,10 @@ pub struct Load {
     pub replicas: u16,
     /// Those whose figures these are.
     pub told: u16,
+    /// Those that are there and did not say how they are: each is taken for the mean of those that did.
+    pub silent: u16,
+    /// Those that refused to say it, since they have too much to do.
+    pub full: u16,
     /// Open connections to the MCP endpoint.
     pub connections: u64,
     /// Requests that wait for a worker.
@@ -93,17 +97,32 @@ impl Scaler {
 impl Policy {
     /// Replicas that this load wants, and by what.
     fn wanted(&self, load: Load) -> (u16, String) {
-        let by_connections = load.connections.div_ceil(self.connections.max(1));
+        let connections = self.supposed(load);
+        let by_connections = connections.div_ceil(self.connections.max(1));
+        let are_all_full = load.told == 0 && load.full > 0;
         let is_full = load.queue_limit > 0 && load.queue_depth as f64 > self.queue * load.queue_limit as f64;
-        let by_queue = if is_full { u64::from(load.replicas) + u64::from(load.replicas / 2).max(1) } else { 0 };
+        let by_queue =
+            if is_full || are_all_full { u64::from(load.replicas) + u64::from(load.replicas / 2).max(1) } else { 0 };
         let wanted = by_connections.max(by_queue).clamp(u64::from(self.min), u64::from(self.max.max(self.min)));
-        let Load { connections, queue_depth, queue_limit, .. } = load;
-        let why = if by_queue > by_connections {
-            format!("{queue_depth} requests wait in {queue_limit} places")
-        } else {
-            format!("{connections} connections, {} a replica", self.connections)
+        let Load { queue_depth, queue_limit, .. } = load;
+        let why = match load.silent + load.full {
+            _ if are_all_full => "no replica says how it is, and some have too much to do for it".into(),
+            _ if by_queue > by_connections => format!("{queue_depth} requests wait in {queue_limit} places"),
+            0 => format!("{connections} connections, {} a replica", self.connections),
+            unknown => {
+                format!(
+                    "{connections} connections, those of {unknown} replicas supposed, {} a replica",
+                    self.connections
+                )
+            }
         };
         (u16::try_from(wanted).unwrap_or(u16::MAX), why)
+    }
+
+    /// Connections of all replicas that are there.
+    fn supposed(&self, load: Load) -> u64 {
+        let mean = load.connections.div_ceil(u64::from(load.told).max(1));
+        load.connections + u64::from(load.silent) * mean + u64::from(load.full) * mean.max(self.connections)
     }
 }
 
@@ -115,7 +134,7 @@ mod tests {
         Policy { min: 2, max: 16, connections: 1_000, queue: 0.5, cool_down: Duration::from_secs(60) };
 
     fn load(replicas: u16, connections: u64) -> Load {
-        Load { replicas, told: replicas, connections, queue_depth: 0, queue_limit: 500 }
+        Load { replicas, told: replicas, connections, queue_limit: 500, ..Load::default() }
     }
 
     fn to(scaler: &mut Scaler, second: u64, load: Load) -> Option<u16> {
@@ -161,6 +180,29 @@ mod tests {
         assert_eq!(to(&mut scaler, 90, load(7, 7_000)), None, "all are needed: it begins again");
         assert_eq!(to(&mut scaler, 125, load(7, 100)), None);
         assert_eq!(to(&mut scaler, 185, load(7, 100)), Some(2));
+    }
+
+    #[test]
+    fn who_says_nothing_has_as_much_to_do_as_the_others() {
+        let policy = Policy { connections: 8_334, ..POLICY };
+        let mut full = Load { replicas: 4, told: 1, silent: 3, connections: 9_000, ..Load::default() };
+        let change = Scaler::new(policy).step(Duration::ZERO, full).expect("it is too much for four");
+        assert_eq!(change.to, 5);
+        assert_eq!(change.why, "36000 connections, those of 3 replicas supposed, 8334 a replica");
+        // One that was only just asked for has none, and one that is full at least what it should have.
+        assert_eq!(to(&mut Scaler::new(policy), 0, Load { silent: 0, ..full }), None);
+        (full.silent, full.full, full.connections) = (0, 3, 8_335);
+        assert_eq!(to(&mut Scaler::new(policy), 0, full), Some(5));
+        full.connections = 100;
+        assert_eq!(to(&mut Scaler::new(policy), 0, full), None);
+    }
+
+    #[test]
+    fn where_all_are_full_half_as_many_are_added_each_time() {
+        let mut scaler = Scaler::new(POLICY);
+        let full = |replicas| Load { replicas, full: replicas - 1, silent: 1, ..Load::default() };
+        assert_eq!(to(&mut scaler, 0, full(4)), Some(6));
+        assert_eq!((to(&mut scaler, 59, full(6)), to(&mut scaler, 60, full(6))), (None, Some(9)));
     }
 
     #[test]

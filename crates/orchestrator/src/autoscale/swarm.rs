@@ -46,10 +46,12 @@ impl SwarmService {
             let fields = fields.clone();
             asked.spawn(async move { page.get_with(&fields, STATUS_WITHIN).await });
         }
+        let there = asked.len();
         let answers: Vec<_> = asked.join_all().await.into_iter().flatten().collect();
         let asks_for_more = answers.iter().any(|answered| matches!(answered.status, 401 | 403));
+        let full = answers.iter().filter(|answered| answered.status == 503).count() as u16;
         let answers = answers.into_iter().filter(|answered| answered.status == 200);
-        let mut load = Load { replicas, ..Load::default() };
+        let mut load = Load { replicas, full, ..Load::default() };
         for status in answers.filter_map(|answered| serde_json::from_slice::<Value>(&answered.body).ok()) {
             let figure = |at: &str| status.pointer(at).and_then(Value::as_u64).unwrap_or(0);
             load.told += 1;
@@ -57,7 +59,8 @@ impl SwarmService {
             load.queue_depth += figure("/queue/depth");
             load.queue_limit += figure("/queue/limit");
         }
-        match load.told {
+        load.silent = there as u16 - load.told - full;
+        match load.told + full {
             0 if asks_for_more => Err(format!(
                 "the tasks at {} refuse to say how they are: give a token with the scope `metrics` by --bearer-file, and \
                  start them with --allowed-host={}",
@@ -90,7 +93,8 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    async fn replica() -> u16 {
+    /// Says how it is to who has the token.
+    async fn replica(refusal: &'static str) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("it is bound").port();
         tokio::spawn(async move {
@@ -101,7 +105,7 @@ mod tests {
                 assert!(request.contains(&format!("Host: 127.0.0.1:{port}\r\n")));
                 let body = json!({"connections": {"mcp": 70}, "queue": {"depth": 3, "limit": 500}}).to_string();
                 let is_let_in = request.contains("\r\nAuthorization: Bearer a-token\r\n");
-                let status = if is_let_in { "200 OK" } else { "401 Unauthorized" };
+                let status = if is_let_in { "200 OK" } else { refusal };
                 let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
                 let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
             }
@@ -119,11 +123,12 @@ mod tests {
     async fn replicas_are_asked_by_name_and_their_number_is_changed_and_nothing_else() {
         let described = Arc::new(Mutex::new(service("true")));
         let engine = FakeEngine::new(Arc::clone(&described));
-        let port = replica().await;
+        let port = replica("401 Unauthorized").await;
         let bearer = Some("a-token".to_string());
         let swarm = SwarmService { service: "s".into(), name: "127.0.0.1".into(), port, engine: engine.path(), bearer };
         let load = swarm.look().await.expect("the engine and one task answer");
-        assert_eq!(load, Load { replicas: 2, told: 1, connections: 70, queue_depth: 3, queue_limit: 500 });
+        let told = Load { replicas: 2, told: 1, connections: 70, queue_depth: 3, queue_limit: 500, ..Load::default() };
+        assert_eq!(load, told);
         swarm.scale(5).await.expect("it has the label");
         let mut wanted = service("true")["Spec"].clone();
         wanted["Mode"]["Replicated"]["Replicas"] = json!(5);
@@ -134,6 +139,10 @@ mod tests {
         assert_eq!(engine.posted().len(), 1);
         let why = SwarmService { bearer: None, ..swarm.clone() }.look().await.expect_err("it asks for a token");
         assert!(why.contains("--bearer-file"), "{why}");
+        let full = replica("503 Service Unavailable").await;
+        let load =
+            SwarmService { bearer: None, port: full, ..swarm.clone() }.look().await.expect("it has too much to do");
+        assert_eq!(load, Load { replicas: 2, full: 1, ..Load::default() });
         let nobody = SwarmService { port: 1, ..swarm };
         assert!(nobody.look().await.is_err());
     }

@@ -27,7 +27,7 @@ fn scales(cluster: &FakeCluster) -> Vec<String> {
 async fn a_local_cluster_is_scaled_by_its_control_socket() {
     let cluster = FakeCluster::new(fake::status(1, &[Some(5), Some(6)]));
     let (begun, scaled) = first_two(config(&cluster, false)).await;
-    let load = Load { replicas: 2, told: 2, connections: 80, queue_depth: 6, queue_limit: 1_000 };
+    let load = Load { replicas: 2, told: 2, connections: 80, queue_depth: 6, queue_limit: 1_000, ..Load::default() };
     assert_eq!(begun, AutoscaleEvent::Begun(load));
     let change = Change { to: 8, why: "80 connections, 10 a replica".into() };
     assert_eq!(scaled, AutoscaleEvent::Scaled { from: 2, change });

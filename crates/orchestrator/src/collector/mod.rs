@@ -7,13 +7,15 @@ mod machine;
 mod page;
 mod process;
 mod scrape;
+mod servers;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
 use erlmcp_record::{ClusterSample, ReplicaSample};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -34,24 +36,27 @@ const REASONS_MAX: usize = 3;
 pub(crate) enum Figures {
     /// A cluster of this machine and user: its control socket, and /proc of its processes.
     Cluster { control: PathBuf },
-    /// Any other server: its page of metrics, its process or both.
-    Server { metrics: Option<Page>, pid: Option<u32> },
+    /// Any other server: the pages of metrics of its addresses, by endpoint, its process or both.
+    Server { pages: Vec<(u16, Page)>, pid: Option<u32> },
     /// Nothing of the server; the kernel's figures all the same.
     Nothing,
 }
 
 /// What the run's record says of the source.
 pub(crate) fn describe(figures: &Figures) -> String {
-    match figures {
-        Figures::Cluster { control } => format!("erlmcp cluster ({}) and /proc", control.display()),
-        Figures::Server { metrics: Some(page), pid: Some(pid) } => {
-            format!("http://{}{} and pid {pid}", page.host, page.path)
-        }
-        Figures::Server { metrics: Some(page), pid: None } => format!("http://{}{}", page.host, page.path),
-        Figures::Server { metrics: None, pid: Some(pid) } => format!("pid {pid}"),
-        Figures::Server { metrics: None, pid: None } | Figures::Nothing => {
-            "none: the target has no page of metrics that is known, and no --target-pid was given".into()
-        }
+    let (pages, pid) = match figures {
+        Figures::Cluster { control } => return format!("erlmcp cluster ({}) and /proc", control.display()),
+        Figures::Server { pages, pid } => (pages.as_slice(), *pid),
+        Figures::Nothing => (&[][..], None),
+    };
+    let page = pages.first().map(|(_, page)| match pages.len() {
+        1 => format!("http://{}{}", page.host, page.path),
+        addresses => format!("http://{}{} at {addresses} addresses", page.host, page.path),
+    });
+    let sources: Vec<String> = page.into_iter().chain(pid.map(|pid| format!("pid {pid}"))).collect();
+    match sources.is_empty() {
+        false => sources.join(" and "),
+        true => "none: the target has no page of metrics that is known, and no --target-pid was given".into(),
     }
 }
 
@@ -62,9 +67,10 @@ pub(crate) fn can_read(pid: u32) -> bool {
 }
 
 /// Begins to sample, at each whole second of the run's clock, until the handle is aborted or nobody listens. `proxy` is the
-/// process of the run's fault proxy, where it has one.
+/// process of the run's fault proxy, where it has one; `moved` tells where the target is from now on.
 pub(crate) fn start(
     (figures, proxy): (Figures, Option<u32>),
+    mut moved: watch::Receiver<Vec<(u16, SocketAddr)>>,
     clock: RunClock,
     events: mpsc::Sender<Event>,
 ) -> JoinHandle<()> {
@@ -74,6 +80,9 @@ pub(crate) fn start(
             let second = clock.now_us() / SECOND_US + 1;
             let wait_us = (second * SECOND_US).saturating_sub(clock.now_us());
             sleep(Duration::from_micros(wait_us)).await;
+            if moved.has_changed().unwrap_or(false) {
+                collector.follow(&moved.borrow_and_update());
+            }
             let sample = collector.sample(second, &clock).await;
             if events.send(Event::Sample(Box::new(sample))).await.is_err() {
                 return;
@@ -92,17 +101,24 @@ struct Collector {
 #[derive(Debug)]
 enum Source {
     Cluster(Cluster),
-    Server { metrics: Option<Page>, pid: Option<u32> },
+    Server { pages: Vec<(u16, Page)>, pid: Option<u32> },
 }
 
 impl Collector {
     fn new(figures: Figures, proxy: Option<u32>) -> Self {
         let source = match figures {
             Figures::Cluster { control } => Source::Cluster(Cluster::new(control)),
-            Figures::Server { metrics, pid } => Source::Server { metrics, pid },
-            Figures::Nothing => Source::Server { metrics: None, pid: None },
+            Figures::Server { pages, pid } => Source::Server { pages, pid },
+            Figures::Nothing => Source::Server { pages: Vec::new(), pid: None },
         };
         Self { source, machine: Machine::new(), proxy }
+    }
+
+    /// A server that has a page has it at these addresses from now on.
+    fn follow(&mut self, endpoints: &[(u16, SocketAddr)]) {
+        let Source::Server { pages, .. } = &mut self.source else { return };
+        let Some((_, page)) = pages.first().filter(|_| !endpoints.is_empty()).cloned() else { return };
+        *pages = endpoints.iter().map(|(replica, address)| (*replica, page.at(*address))).collect();
     }
 
     /// The sample at the end of the second before `end`, which it is a sample of.
@@ -110,7 +126,7 @@ impl Collector {
         let at_us = clock.now_us();
         let (mut replicas, mut missing) = match &mut self.source {
             Source::Cluster(cluster) => ask(cluster).await,
-            Source::Server { metrics, pid } => server(metrics.as_ref(), *pid).await,
+            Source::Server { pages, pid } => server(pages, *pid).await,
         };
         let pids = replicas.iter().map(|one| one.pid).collect();
         let kernel = match self.machine.read(pids, READ_WITHIN, *clock).await {
@@ -145,16 +161,9 @@ async fn ask(cluster: &mut Cluster) -> (Vec<ReplicaSample>, Vec<String>) {
     }
 }
 
-/// A process is that of the only replica; where a page names several it is not known whose it is.
-async fn server(metrics: Option<&Page>, pid: Option<u32>) -> (Vec<ReplicaSample>, Vec<String>) {
-    let mut missing = Vec::new();
-    let mut replicas = match metrics {
-        Some(page) => scrape::scrape(page, ASKED_WITHIN).await.unwrap_or_else(|why| {
-            missing.push(why);
-            Vec::new()
-        }),
-        None => Vec::new(),
-    };
+/// A process is that of the only replica; where there are several it is not known whose it is.
+async fn server(pages: &[(u16, Page)], pid: Option<u32>) -> (Vec<ReplicaSample>, Vec<String>) {
+    let (mut replicas, mut missing) = servers::ask(pages).await;
     if let Some(pid) = pid {
         match replicas.as_mut_slice() {
             [] => replicas.push(ReplicaSample { pid: Some(pid), ready: true, ..ReplicaSample::default() }),

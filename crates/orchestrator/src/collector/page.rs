@@ -47,6 +47,11 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 impl Page {
+    /// The same page elsewhere.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// Fetches it on a connection of its own.
     ///
     /// # Errors

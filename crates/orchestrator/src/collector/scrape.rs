@@ -11,24 +11,35 @@ use super::page::Page;
 /// Replicas of a page; one that names more is not believed.
 const REPLICAS_MAX: usize = 1_000;
 
-/// The replicas of one page; a server that names none is replica 0.
+/// What one page tells.
+#[derive(Debug)]
+pub(super) struct Scraped {
+    /// A server that names none is replica 0.
+    pub(super) replicas: Vec<ReplicaSample>,
+    /// When their processes began, microseconds since 1970; empty where it does not say.
+    pub(super) began_us: Vec<u64>,
+    /// To the microsecond, so that no two processes have the same.
+    pub(super) is_precise: bool,
+}
+
+/// What one page tells of its replicas.
 ///
 /// # Errors
 /// Why there is no page, as a sentence.
-pub(super) async fn scrape(page: &Page, within: Duration) -> Result<Vec<ReplicaSample>, String> {
+pub(super) async fn scrape(page: &Page, within: Duration) -> Result<Scraped, String> {
     let answered = page.get(within).await?;
     if answered.status != 200 {
         return Err(format!("GET {} at {}: status {}", page.path, page.address, answered.status));
     }
-    let replicas = read(&String::from_utf8_lossy(&answered.body));
-    if replicas.is_empty() {
+    let scraped = read(&String::from_utf8_lossy(&answered.body));
+    if scraped.replicas.is_empty() {
         return Err(format!("GET {} at {}: no figure that is known", page.path, page.address));
     }
-    Ok(replicas)
+    Ok(scraped)
 }
 
-fn read(text: &str) -> Vec<ReplicaSample> {
-    let mut replicas = BTreeMap::new();
+pub(super) fn read(text: &str) -> Scraped {
+    let (mut replicas, mut began, mut process_began) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for sample in samples(text) {
         let number = sample.label("replica").and_then(|label| label.parse().ok()).unwrap_or(0);
         if replicas.len() < REPLICAS_MAX || replicas.contains_key(&number) {
@@ -36,9 +47,23 @@ fn read(text: &str) -> Vec<ReplicaSample> {
             if let Some((_, known)) = replicas.get_mut(&number) {
                 *known |= is_known;
             }
+            let into = match sample.name.as_str() {
+                "erlmcp_start_time_seconds" => Some(&mut began),
+                "process_start_time_seconds" => Some(&mut process_began),
+                _ => None,
+            };
+            if let (Some(into), Some(us)) = (into, micros(&sample)) {
+                into.insert(number, us);
+            }
         }
     }
-    replicas.into_values().filter(|(_, is_known)| *is_known).map(|(replica, _)| replica).collect()
+    let is_precise = !began.is_empty();
+    let began = if is_precise { began } else { process_began };
+    Scraped {
+        replicas: replicas.into_values().filter(|(_, is_known)| *is_known).map(|(replica, _)| replica).collect(),
+        began_us: began.into_values().collect(),
+        is_precise,
+    }
 }
 
 /// A page that answers is of a server that is ready, unless it says that it is not.
@@ -88,7 +113,7 @@ mod tests {
             erlmcp_queue_depth{replica=\"2\"} 0\nerlmcp_loop_stall_seconds{replica=\"2\"} 0.00125\n\
             process_resident_memory_bytes{replica=\"2\"} 4096\nprocess_cpu_seconds_total{replica=\"2\"} 1.5\n\
             erlmcp_connections{replica=\"1\",kind=\"mcp\"} 41\nerlmcp_draining{replica=\"1\"} 1\n";
-        let replicas = read(text);
+        let replicas = read(text).replicas;
         assert_eq!(replicas.len(), 2);
         let (one, two) = (&replicas[0], &replicas[1]);
         assert_eq!((one.replica, one.ready, one.connections, one.queue_depth), (1, false, Some(41), None));
@@ -103,10 +128,10 @@ mod tests {
     fn other_servers_tell_what_all_processes_tell() {
         let text = "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes 1.048576e+06\n\
             process_open_fds 12\nhttp_requests_total{code=\"200\"} 77\ngo_goroutines{replica=\"9\"} 4\n";
-        let replicas = read(text);
+        let replicas = read(text).replicas;
         assert_eq!(replicas.len(), 1, "one of which nothing is known is none: {replicas:?}");
         assert_eq!((replicas[0].memory_bytes, replicas[0].descriptors), (Some(1_048_576), Some(12)));
         assert_eq!((replicas[0].requests_total, replicas[0].connections), (None, None));
-        assert_eq!(read("<html>"), Vec::new());
+        assert_eq!(read("<html>").replicas, Vec::new());
     }
 }

@@ -11,7 +11,8 @@ const SOON: Duration = Duration::from_secs(30);
 async fn samples(figures: Figures, count: usize) -> (Vec<ClusterSample>, RunClock) {
     let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
     let (sender, mut events) = mpsc::channel(8);
-    let collecting = start((figures, None), clock, sender);
+    let (_moved, moves) = watch::channel(Vec::new());
+    let collecting = start((figures, None), moves, clock, sender);
     let mut found = Vec::new();
     while found.len() < count {
         match timeout(SOON, events.recv()).await.expect("a sample a second").expect("it goes on") {
@@ -74,7 +75,7 @@ async fn a_foreign_server_has_a_page_and_a_process() {
     });
     let page = Page { address, host: address.to_string(), path: "/metrics".into() };
     let clock = RunClock::new(0);
-    let figures = |pid| Figures::Server { metrics: Some(page.clone()), pid };
+    let figures = |pid| Figures::Server { pages: vec![(1, page.clone())], pid };
     let sample = Collector::new(figures(None), None).sample(1, &clock).await;
     let one = &sample.replicas[0];
     assert_eq!((one.memory_bytes, one.memory_source, one.cpu_us), (Some(4_096), MemorySource::Reported, None));
@@ -90,10 +91,55 @@ async fn a_foreign_server_has_a_page_and_a_process() {
     assert!(sample.replicas.is_empty() && sample.missing.is_some(), "{sample:?}");
 }
 
+/// A server of no cluster, at this address of loopback.
+async fn lone(ip: &str, began_s: u32, connections: u32) -> SocketAddr {
+    let listener = TcpListener::bind((ip, 0)).await.expect("loopback");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move {
+        let body = format!(
+            "erlmcp_start_time_seconds{{replica=\"0\"}} {began_s}.5\n\
+             erlmcp_connections{{replica=\"0\",kind=\"mcp\"}} {connections}\n"
+        );
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1_024]).await;
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn servers_are_asked_at_each_address_and_where_they_move_to() {
+    let (one, two) = (lone("127.0.0.2", 1, 40).await, lone("127.0.0.3", 2, 40).await);
+    let three = lone("127.0.0.4", 3, 7).await;
+    let page = |address| Page { address, host: "mcp.example:80".into(), path: "/metrics".into() };
+    let figures = Figures::Server { pages: vec![(1, page(one)), (2, page(two))], pid: None };
+    assert_eq!(describe(&figures), "http://mcp.example:80/metrics at 2 addresses");
+    let (sender, mut events) = mpsc::channel(8);
+    let (moved, moves) = watch::channel(Vec::new());
+    let collecting = start((figures, None), moves, RunClock::new(erlmcp_load::clock::monotonic_ns()), sender);
+    for (first, connections) in [(one, 40), (three, 7)] {
+        moved.send_replace(vec![(1, first), (2, two)]);
+        // A sample may have been under way.
+        loop {
+            let event = timeout(SOON, events.recv()).await.expect("a sample a second");
+            let Some(Event::Sample(sample)) = event else { panic!("{event:?}") };
+            let told: Vec<_> = sample.replicas.iter().map(|one| (one.replica, one.connections)).collect();
+            assert_eq!(told.len(), 2, "{sample:?}");
+            if told == [(1, Some(connections)), (2, Some(40))] {
+                break;
+            }
+        }
+    }
+    collecting.abort();
+}
+
 #[tokio::test]
 async fn a_process_alone_or_nothing_at_all() {
     let clock = RunClock::new(0);
-    let sample = Collector::new(Figures::Server { metrics: None, pid: Some(u32::MAX) }, None).sample(1, &clock).await;
+    let sample =
+        Collector::new(Figures::Server { pages: Vec::new(), pid: Some(u32::MAX) }, None).sample(1, &clock).await;
     assert_eq!(sample.missing.as_deref(), Some("process 4294967295 cannot be read"));
     assert_eq!((sample.replicas[0].memory_bytes, sample.replicas[0].memory_source), (None, MemorySource::None));
     let sample = Collector::new(Figures::Nothing, None).sample(1, &clock).await;

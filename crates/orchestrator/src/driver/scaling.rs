@@ -13,7 +13,12 @@ use crate::autoscale::Load;
 pub(crate) async fn load_of(control: &Path) -> Result<Load, String> {
     let status = control::status(control).await.map_err(|error| error.to_string())?;
     let mut load = Load { replicas: u16::try_from(status.replicas.len()).unwrap_or(u16::MAX), ..Load::default() };
-    for snapshot in status.replicas.iter().filter_map(|one| one.snapshot.as_ref()) {
+    for one in &status.replicas {
+        let Some(snapshot) = &one.snapshot else {
+            // One that starts, or starts again, has nothing to do yet.
+            load.silent += u16::from(one.state == "ready");
+            continue;
+        };
         load.told += 1;
         load.connections += snapshot.connections.mcp;
         load.queue_depth += snapshot.queue.depth;

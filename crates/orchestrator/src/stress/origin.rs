@@ -86,7 +86,7 @@ pub(super) async fn faults(
 pub(super) fn endpoints(target: &Target, cluster: Option<&LocalCluster>) -> Vec<(u16, SocketAddr)> {
     match cluster {
         Some(cluster) => cluster.endpoints(),
-        None => (1..).zip(target.addresses.iter().copied()).collect(),
+        None => target.endpoints(),
     }
 }
 
@@ -95,12 +95,12 @@ pub(super) async fn figures(target: &Target, cluster: Option<&LocalCluster>, pid
     if let Some(cluster) = cluster {
         return Figures::Cluster { control: cluster.control().to_path_buf() };
     }
-    match (target.metrics().await.ok(), pid) {
-        (None, None) => match target.cluster(None).await {
+    match (target.metrics().await.unwrap_or_default(), pid) {
+        (pages, None) if pages.is_empty() => match target.cluster(None).await {
             Some(reference) => Figures::Cluster { control: reference.control },
             None => Figures::Nothing,
         },
-        (metrics, pid) => Figures::Server { metrics, pid },
+        (pages, pid) => Figures::Server { pages, pid },
     }
 }
 

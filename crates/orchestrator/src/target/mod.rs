@@ -139,16 +139,22 @@ impl Target {
         Ok((!found.is_empty()).then(|| (clock.now_us() - asked_us) as f64 / 1e3))
     }
 
-    /// Its page of Prometheus metrics, or why a run does not read one.
-    pub(crate) async fn metrics(&self) -> Result<Page, Unread> {
+    /// The addresses that connections are spread over, numbered as the replicas of a run are.
+    pub(crate) fn endpoints(&self) -> Vec<(u16, SocketAddr)> {
+        (1..).zip(self.addresses.iter().copied()).collect()
+    }
+
+    /// The pages of Prometheus metrics of its endpoints, or why a run does not read that of the first one.
+    pub(crate) async fn metrics(&self) -> Result<Vec<(u16, Page)>, Unread> {
         let page = self.page("/metrics").ok_or(Unread::Secured)?;
         let answered = page.get(PAGE).await.map_err(Unread::Silent)?;
         match answered.status {
-            200 if std::str::from_utf8(&answered.body).is_ok_and(has_samples) => Ok(page),
-            200 => Err(Unread::Otherwise),
-            status @ (401 | 403) => Err(Unread::Guarded(status)),
-            status => Err(Unread::Missing(status)),
+            200 if std::str::from_utf8(&answered.body).is_ok_and(has_samples) => {}
+            200 => return Err(Unread::Otherwise),
+            status @ (401 | 403) => return Err(Unread::Guarded(status)),
+            status => return Err(Unread::Missing(status)),
         }
+        Ok(self.endpoints().into_iter().map(|(replica, address)| (replica, page.at(address))).collect())
     }
 
     /// None where it speaks TLS.

@@ -73,7 +73,8 @@ async fn open_some(door: &Door, begun: u64, some: u64, within: Option<Duration>)
         let door = door.clone();
         opening.spawn(async move {
             let mut talk = Talk::connect_as(door.first()?, (one / A_SOURCE) as u16).await?;
-            talk.send(&texts::get(&door, "/health")).await?;
+            // No page: a full server shows those all the same.
+            talk.send(&texts::modern(&door, "server/discover", "")).await?;
             let answered = match within {
                 Some(within) => talk.answer_within(within).await?,
                 None => talk.answer().await?,

@@ -101,8 +101,9 @@ impl Door {
     }
 
     async fn is_answered(&self) -> bool {
-        let asked = async { self.talk().await?.ask(&texts::get(self, "/health")).await };
-        // Who has no such page answers that all the same.
+        // No page: a full server shows those all the same.
+        let asked = async { self.talk().await?.ask(&texts::modern(self, "server/discover", "")).await };
+        // Who does not know the request answers it all the same.
         asked.await.is_ok_and(|answered| answered.status < 500)
     }
 }

@@ -187,9 +187,10 @@ impl<S> Connection<S> {
         }
     }
 
-    /// Between two requests, with nothing left to do.
+    /// Between two requests, with nothing left to do. One above the limit ends by itself.
     pub(crate) fn is_idle(&self) -> bool {
-        self.reading == Reading::Head && self.input.is_none() && self.output.is_none() && !self.closes
+        let has_nothing = self.input.is_none() && self.output.is_none();
+        self.reading == Reading::Head && has_nothing && !self.closes && !self.refused
     }
 
     /// In the modern era a client that sends nothing more takes its request with it. A call of a session goes on: its client

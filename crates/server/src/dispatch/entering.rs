@@ -23,7 +23,7 @@ impl Dispatcher {
         let is_for_operators = matches!(route, Route::Page(Page::Metrics | Page::Status));
         let is_mcp = matches!(route, Route::Mcp | Route::Push | Route::End);
         if self.shared.has_admin {
-            let is_admin = self.shared.admin_listeners.get(usize::from(asker.listener)).copied().unwrap_or(false);
+            let is_admin = self.shared.is_admin_listener(asker.listener);
             if is_admin && is_mcp || !is_admin && is_for_operators {
                 return Err(NOT_HERE);
             }

@@ -94,6 +94,8 @@ pub(crate) struct Dispatcher {
     pub(crate) draining: bool,
     /// The connection of the request that is being read ends after its answer.
     pub(crate) is_last: bool,
+    /// So does the connection of this one, which is above the limit: it is shown a page, or refused.
+    pub(crate) is_above: bool,
     /// What the last request was for.
     pub(crate) kind: ConnectionKind,
     current: Current,
@@ -154,6 +156,7 @@ impl Dispatcher {
             answered: 0,
             draining: false,
             is_last: false,
+            is_above: false,
             kind: ConnectionKind::New,
             current: Current::default(),
             outlet: shared.telemetry.get().map(|telemetry| Arc::clone(&telemetry.outlet)),
@@ -167,6 +170,14 @@ impl Dispatcher {
         self.current = Current::default();
         let mut slots = slots();
         let read = read_head(bytes, &self.head_limits, &mut slots);
+        if self.is_above && !matches!(read, HeadRead::Partial) {
+            if !is_shown_above(&read) {
+                self.kind = ConnectionKind::New;
+                self.too_many(out);
+                return Step::Answered { used: bytes.len(), left: 0, closes: true };
+            }
+            self.counters.accepted.add(1);
+        }
         let head = match &read {
             HeadRead::Whole(head) => head,
             HeadRead::Partial => return Step::More { need: None, expects_continue: false },
@@ -286,16 +297,16 @@ impl Dispatcher {
 
     fn page(&mut self, bytes: &[u8], head: &Head<'_, '_>, route: Route, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let (used, left, closes) = self.rest_of(bytes, head);
-        match route {
-            Route::Page(Page::Resource) => {
-                let shown = self.resource(head);
-                self.show(out, &shown, head.method == Method::Head, closes);
-            }
-            Route::Page(page) => {
-                let shown = pages::show(&self.shared, page, asker.listener, head.known.accept);
-                self.show(out, &shown, head.method == Method::Head, closes);
-            }
-            _ => self.no_content(out, &format!("Allow: {ALLOW_ANY}\r\n"), closes),
+        let shown = match route {
+            Route::Page(Page::Resource) => Some(self.resource(head)),
+            // New clients are to go elsewhere. A replica's supervisor asks whether it works.
+            Route::Page(Page::Ready) if self.is_above && self.shared.cluster.is_none() => Some(pages::full()),
+            Route::Page(page) => Some(pages::show(&self.shared, page, asker.listener, head.known.accept)),
+            _ => None,
+        };
+        match shown {
+            Some(shown) => self.show(out, &shown, head.method == Method::Head, closes),
+            None => self.no_content(out, &format!("Allow: {ALLOW_ANY}\r\n"), closes),
         }
         Step::Answered { used, left, closes }
     }
@@ -319,7 +330,7 @@ impl Dispatcher {
     }
 
     fn ends_connection(&self) -> bool {
-        self.draining || self.is_last
+        self.draining || self.is_last || self.is_above
     }
 
     /// The connection ends after the answer to this request of a client of MCP. Pages are for who wants to know how it goes, and go on.
@@ -359,6 +370,12 @@ impl Dispatcher {
         }
         (bytes.len().min(whole as usize), left as u32, last)
     }
+}
+
+/// What is asked for is a page for who looks after the server, who sees it above the limit of connections as well.
+fn is_shown_above(read: &HeadRead<'_, '_>) -> bool {
+    let HeadRead::Whole(head) = read else { return false };
+    matches!(route(head), Route::Page(page) if page != Page::Resource)
 }
 
 /// Decodes all of `bytes`. Some: the body ended after so many of them.

@@ -62,6 +62,11 @@ pub(crate) fn show(shared: &Shared, page: Page, listener: u8, accept: Accept) ->
     }
 }
 
+/// Of a server that takes no more connections.
+pub(super) fn full() -> Shown {
+    Shown::json(503, &json!({"status": "full"}))
+}
+
 fn age_ns(shared: &Shared, pages: &ClusterPages) -> u64 {
     shared.clock.now_ns().saturating_sub(pages.taken_at_ns)
 }

@@ -135,6 +135,7 @@ impl Dispatcher {
 
     /// Refuses a connection above the limit.
     pub(crate) fn too_many(&mut self, out: &mut Vec<u8>) {
+        self.counters.refused.add(1);
         let retry_after_ms = self.retry_after(0);
         self.body.clear();
         self.shared.answers.error(&mut self.body, None, &RpcError::overloaded(retry_after_ms));

@@ -86,8 +86,8 @@ pub(crate) struct Shared {
     pub(crate) memory: MemoryWatch,
     /// As the limit has it, or as the descriptors allow.
     pub(crate) connections_max: u64,
-    /// Refused connections that may linger on a shard at once.
-    pub(crate) refused_max: u64,
+    /// Connections above the limit that a shard may have at once; as many again of the operators' listeners.
+    pub(crate) above_max: u64,
     pub(crate) started_ns: u64,
     pub(crate) started_unix_ns: u64,
 }
@@ -107,10 +107,13 @@ impl Shared {
         self.shared_listeners.get(usize::from(listener)).copied().unwrap_or(false)
     }
 
+    pub(crate) fn is_admin_listener(&self, listener: u8) -> bool {
+        self.admin_listeners.get(usize::from(listener)).copied().unwrap_or(false)
+    }
+
     /// What secures the connections of a listener: the pages for operators are plain, for who collects them.
     pub(crate) fn tls_of(&self, listener: u8) -> Option<&Arc<Tls>> {
-        let is_admin = |admin: &&bool| **admin;
-        self.tls.as_ref().filter(|_| self.admin_listeners.get(usize::from(listener)).filter(is_admin).is_none())
+        self.tls.as_ref().filter(|_| !self.is_admin_listener(listener))
     }
 
     pub(crate) fn pages(&self) -> Option<Arc<ClusterPages>> {
@@ -164,6 +167,12 @@ impl Shared {
     /// Open connections of all shards.
     pub(crate) fn open_connections(&self) -> u64 {
         self.counters.iter().map(|shard| shard.open_connections()).sum()
+    }
+
+    /// As many are open as may be; those above the limit are none of them.
+    pub(crate) fn is_full(&self) -> bool {
+        let above: u64 = self.counters.iter().map(|shard| shard.above.get()).sum();
+        self.open_connections().saturating_sub(above) >= self.connections_max
     }
 
     /// Open streams of all shards.

@@ -69,7 +69,7 @@ pub(super) fn start(
     }
     let shared = Arc::new(shared);
     // It was not set before.
-    Telemetry::start(&telemetry, info, &shared)?.map(|telemetry| shared.telemetry.set(telemetry));
+    Telemetry::start(&telemetry, &info, &shared)?.map(|telemetry| shared.telemetry.set(telemetry));
     let workers = WorkerPool::start(&limits, shared.replica, &shared.queue, &shared.notifier)
         .map_err(system("worker threads"))?;
     // Nor was this.
@@ -189,7 +189,7 @@ pub(crate) fn share(
         has_heir: AtomicBool::new(false),
         pages: Mutex::new(None),
         connections_max,
-        refused_max: refused_max(&limits, descriptors.saturating_sub(connections_max), shards),
+        above_max: above_max(&limits, descriptors.saturating_sub(connections_max), shards),
         stalls: Stalls::new(limits.shard_stall_max_ms),
         memory: MemoryWatch::new(limits.memory_max_bytes),
         started_ns,
@@ -198,8 +198,8 @@ pub(crate) fn share(
     }
 }
 
-/// How many refused connections may linger on a shard. They take `spare` descriptors, which are there for other things.
-fn refused_max(limits: &Limits, spare: u64, shards: u64) -> u64 {
+/// How many connections above the limit a shard may have. They take `spare` descriptors, which are there for other things.
+fn above_max(limits: &Limits, spare: u64, shards: u64) -> u64 {
     (limits.linger_connections_max.min(spare / 4) / shards.max(1)).max(1)
 }
 
@@ -286,10 +286,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_connections_leave_the_reserve_to_others() {
+    fn connections_above_the_limit_leave_the_reserve_to_others() {
         let limits = Limits::default();
         let spares = [(64, 1), (64, 4), (64, 100), (0, 1), (1_000_000, 1), (1_000_000, 2)];
         let expected = [16, 4, 1, 1, 256, 128];
-        assert_eq!(spares.map(|(spare, shards)| refused_max(&limits, spare, shards)), expected);
+        assert_eq!(spares.map(|(spare, shards)| above_max(&limits, spare, shards)), expected);
     }
 }

@@ -269,6 +269,8 @@ impl Reached {
 pub(crate) struct ShardCounters {
     /// Open connections by [`ConnectionKind`].
     pub(crate) connections: [Cell; 3],
+    /// Of these, those above the limit.
+    pub(crate) above: Cell,
     pub(crate) accepted: Cell,
     pub(crate) refused: Cell,
     reached: [Cell; Reached::ALL.len()],

@@ -71,6 +71,7 @@ impl<N: Net> Shard<N> {
             }
             Reading::Busy => self.set_deadline(key, u64::MAX),
             Reading::Body { .. } | Reading::Chunks => self.give_up(key, Reached::BodyTime, &TOO_SLOW),
+            Reading::Head if connection.refused => self.send_away(key),
             Reading::Head if has_begun => self.give_up(key, Reached::HeadTime, &TOO_SLOW),
             Reading::Head => {
                 let is_new = connection.kind == ConnectionKind::New;

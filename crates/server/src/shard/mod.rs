@@ -1,6 +1,7 @@
 //! A shard: one thread, its connections and their deadlines. Everything here is driven from outside, by readiness,
 //! messages and ticks, so that a test can be the outside.
 
+mod above;
 mod accepting;
 mod ages;
 mod deadlines;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use crate::conn::buffers::Pool;
 use crate::conn::slab::ChunkedSlab;
 use crate::conn::wheel::{TICK_NS, Wheel};
-use crate::conn::{Connection, Reading, Task};
+use crate::conn::{Connection, Task};
 use crate::dispatch::Dispatcher;
 use crate::engine::Shared;
 use crate::metrics::counters::{ConnectionKind, Reached, ShardCounters};
@@ -35,6 +36,7 @@ pub(crate) use net::{Net, Readiness, Sockets, Transport};
 pub(crate) use run::{Looping, WAKER, run};
 pub(crate) use secure::Secure;
 
+use above::Above;
 use ages::Ages;
 use draining::Drain;
 use mailbox::Inbox;
@@ -84,8 +86,8 @@ pub(crate) struct Shard<N: Net> {
     /// When the date of answers is looked at again.
     date_due_ns: u64,
     drain: Option<Drain>,
-    /// Refused connections that linger.
-    lingering_refused: u64,
+    /// Connections above the limit.
+    above: Above,
     /// There was no memory left at the last tick.
     is_starved: bool,
 }
@@ -116,43 +118,23 @@ impl<N: Net> Shard<N> {
             now_ns,
             date_due_ns: 0,
             drain: None,
-            lingering_refused: 0,
+            above: Above::new(shared.above_max),
             is_starved: false,
             shared: Arc::clone(shared),
         }
     }
 
-    /// Takes a connection over. One above the limit is told so, and ends.
+    /// Takes a connection over. One above the limit may ask for a page; whatever else it asks for, it is told so, and ends.
     pub(crate) fn adopt(&mut self, stream: N::Stream, origin: Origin) {
         if let Some(kind) = origin.kind {
             return self.inherit(stream, origin.listener, kind);
         }
-        if self.shared.open_connections() >= self.shared.connections_max {
-            return self.refuse(stream, origin);
+        if self.shared.is_full() {
+            return self.admit_above(stream, origin);
         }
         let Some(key) = self.put(stream, origin) else { return };
         self.counters.accepted.add(1);
         self.set_deadline(key, self.after_ms(self.shared.limits.head_timeout_ms));
-    }
-
-    /// Tells a connection that it is one too many, and ends it.
-    pub(crate) fn refuse(&mut self, stream: N::Stream, origin: Origin) {
-        self.counters.refused.add(1);
-        if self.lingering_refused >= self.shared.refused_max {
-            return;
-        }
-        let Some(key) = self.put(stream, origin) else { return };
-        self.lingering_refused += 1;
-        self.dispatcher.too_many(&mut self.out);
-        let Some(connection) = self.table.get_mut(key) else { return };
-        connection.closes = true;
-        connection.refused = true;
-        connection.reading = Reading::Busy;
-        self.flush(key);
-        // One that has to shake hands before it can be told gets no more time for it than others have for a request.
-        if self.table.get(key).is_some_and(|connection| connection.output.is_some()) {
-            self.set_deadline(key, self.after_ms(self.shared.limits.head_timeout_ms));
-        }
     }
 
     /// Puts a new connection into the table; none where the system does not take it.
@@ -248,7 +230,9 @@ impl<N: Net> Shard<N> {
         self.wheel.take(&mut self.table, key);
         let connection = self.table.remove(key)?;
         self.counters.connections[connection.kind as usize].subtract(1);
-        self.lingering_refused -= u64::from(connection.refused);
+        if connection.refused {
+            self.leave_above(ConnToken::new(key, connection.generation));
+        }
         Some(connection)
     }
 

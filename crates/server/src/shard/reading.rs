@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::net::Transport;
 use super::{ConnToken, Net, Shard, ms};
-use crate::conn::{Reading, Task, Upload};
+use crate::conn::{Connection, Reading, Task, Upload};
 use crate::dispatch::{Asker, Step, decode};
 use crate::metrics::counters::{ConnectionKind, Reached};
 use erlmcp_protocol::server::respond::CONTINUE;
@@ -202,10 +202,13 @@ impl<N: Net> Shard<N> {
                     return at;
                 }
             }
-            let listener = self.table.get(token.key).map_or(0, |connection| connection.listener);
+            let of = |connection: &Connection<N::Stream>| (connection.listener, connection.refused);
+            let (listener, is_above) = self.table.get(token.key).map_or((0, false), of);
             let asker = Asker { token, listener, now_ns };
             self.dispatcher.is_last = self.ages.is_over(token.generation);
+            self.dispatcher.is_above = is_above;
             let step = self.dispatcher.step(&bytes[at..], &asker, &mut self.out);
+            self.dispatcher.is_above = false;
             self.count_age(&step);
             match self.follow(token.key, step) {
                 Some(used) => at += used,

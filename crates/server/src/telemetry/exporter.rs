@@ -32,7 +32,7 @@ const RETRY_NS: u64 = 5_000_000_000;
 pub(super) struct Exporter {
     traces: Place,
     metrics: Place,
-    info: ServerInfo,
+    resource: Resource,
     shared: Weak<Shared>,
     outlet: Arc<Outlet>,
     /// Times of spans, CLOCK_MONOTONIC, become times of day by these two, ns.
@@ -43,15 +43,16 @@ pub(super) struct Exporter {
 impl Exporter {
     pub(super) fn new(
         collector: &str,
-        info: ServerInfo,
-        shared: Weak<Shared>,
+        info: &ServerInfo,
+        shared: &Arc<Shared>,
         outlet: Arc<Outlet>,
     ) -> io::Result<Self> {
         let collector = collector.trim_end_matches('/');
         let tls = if collector.starts_with("https://") { Some(outgoing::client_config()?) } else { None };
         let place = |path| Place { address: format!("{collector}{path}"), tls: tls.clone(), retry_ns: None };
         let (traces, metrics) = (place("/v1/traces"), place("/v1/metrics"));
-        Ok(Self { traces, metrics, info, shared, outlet, base_ns: monotonic_ns(), base_unix_ns: unix_ns() })
+        let (resource, shared) = (Resource::new(info, shared.replica), Arc::downgrade(shared));
+        Ok(Self { traces, metrics, resource, shared, outlet, base_ns: monotonic_ns(), base_unix_ns: unix_ns() })
     }
 
     /// Until nothing more is to come.
@@ -63,7 +64,7 @@ impl Exporter {
             let Some(shared) = self.shared.upgrade() else { return };
             let now_ns = monotonic_ns();
             if ends || self.traces.is_due(now_ns) {
-                self.tell_spans(&shared, spans);
+                self.tell_spans(spans);
             }
             if ends || (now_ns.saturating_sub(told_ns) >= FIGURES_NS && self.metrics.is_due(now_ns)) {
                 told_ns = now_ns;
@@ -80,7 +81,7 @@ impl Exporter {
     }
 
     /// Sends what waits, in parts; at a part that is not taken it stops.
-    fn tell_spans(&mut self, shared: &Shared, spans: &Receiver<Box<Span>>) {
+    fn tell_spans(&mut self, spans: &Receiver<Box<Span>>) {
         let (base_ns, base_unix_ns) = (self.base_ns, self.base_unix_ns);
         let unix = move |ns: u64| base_unix_ns.wrapping_add(ns.wrapping_sub(base_ns));
         // More may come while it sends, without end.
@@ -89,7 +90,7 @@ impl Exporter {
             if part.is_empty() {
                 return;
             }
-            let answer = self.traces.post(&otlp::traces(Resource::new(&self.info, shared.replica), &part, unix));
+            let answer = self.traces.post(&otlp::traces(&self.resource, &part, unix));
             let count = part.len() as u64;
             let refused = answer.as_ref().map_or(count, |answer| refused(answer).min(count));
             self.outlet.counts.exported.fetch_add(count - refused, Ordering::Relaxed);
@@ -102,7 +103,7 @@ impl Exporter {
 
     fn tell_figures(&mut self, shared: &Shared) {
         let metrics = figures::metrics(&shared.snapshot(), shared.started_unix_ns, unix_ns());
-        self.metrics.post(&otlp::metrics(Resource::new(&self.info, shared.replica), metrics));
+        self.metrics.post(&otlp::metrics(&self.resource, metrics));
     }
 }
 

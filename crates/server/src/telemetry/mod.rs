@@ -56,12 +56,12 @@ impl Telemetry {
     /// Where there is nothing to check the collector's certificate by, or no thread.
     pub(crate) fn start(
         config: &TelemetryConfig,
-        info: ServerInfo,
+        info: &ServerInfo,
         shared: &Arc<Shared>,
     ) -> Result<Option<Self>, ServerError> {
         let Some(place) = &config.otlp else { return Ok(None) };
         let (telemetry, spans) = Self::new(config.sample);
-        let exporter = Exporter::new(place, info, Arc::downgrade(shared), Arc::clone(&telemetry.outlet))
+        let exporter = Exporter::new(place, info, shared, Arc::clone(&telemetry.outlet))
             .map_err(ServerError::Telemetry)?;
         let thread = std::thread::Builder::new()
             .name("otlp".into())

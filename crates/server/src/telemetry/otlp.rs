@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::trace::{Span, Target};
 use crate::answer::ServerInfo;
 use crate::metrics::counters::Outcome;
+use crate::random;
 
 /// SPAN_KIND_SERVER and STATUS_CODE_ERROR.
 const SERVER: u8 = 2;
@@ -14,19 +15,22 @@ const ERROR: u8 = 2;
 /// What there is to say where nobody answered.
 const NO_ANSWER: &str = "no_answer";
 
-/// Who tells.
+/// Who tells: made once, and another one for each server.
 #[derive(Debug, Serialize)]
-pub(super) struct Resource<'a> {
-    attributes: Vec<Attribute<'a>>,
+pub(super) struct Resource {
+    attributes: Vec<Attribute<'static>>,
 }
 
-impl<'a> Resource<'a> {
-    pub(super) fn new(info: &'a ServerInfo, replica: u16) -> Self {
-        let instance = format!("{replica}.{}", std::process::id());
+impl Resource {
+    pub(super) fn new(info: &ServerInfo, replica: u16) -> Self {
+        // In containers all have the same number and the same process id.
+        let instance = format!("{replica}.{}", hex(&random::bytes::<16>()));
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let attributes = vec![
-            Attribute::new("service.name", info.name.as_str()),
-            Attribute::new("service.version", info.version.as_str()),
+            Attribute::new("service.name", info.name.clone()),
+            Attribute::new("service.version", info.version.clone()),
             Attribute::new("service.instance.id", instance),
+            Attribute::new("host.name", host),
         ];
         Self { attributes }
     }
@@ -60,7 +64,7 @@ const SCOPE: Scope = Scope { name: "erlmcp-server", version: env!("CARGO_PKG_VER
 
 /// The body of a request to `/v1/traces`; `unix` makes a time of day of a span's time, ns.
 pub(super) fn traces<'a>(
-    resource: Resource<'a>,
+    resource: &'a Resource,
     spans: &'a [Box<Span>],
     unix: impl Fn(u64) -> u64,
 ) -> impl Serialize + 'a {
@@ -72,7 +76,7 @@ pub(super) fn traces<'a>(
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct ResourceSpans<'a> {
-        resource: Resource<'a>,
+        resource: &'a Resource,
         scope_spans: [ScopeSpans<'a>; 1],
     }
     #[derive(Serialize)]
@@ -85,7 +89,7 @@ pub(super) fn traces<'a>(
 }
 
 /// The body of a request to `/v1/metrics`.
-pub(super) fn metrics<'a, M: Serialize + 'a>(resource: Resource<'a>, metrics: Vec<M>) -> impl Serialize + 'a {
+pub(super) fn metrics<'a, M: Serialize + 'a>(resource: &'a Resource, metrics: Vec<M>) -> impl Serialize + 'a {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Metrics<'a, M> {
@@ -94,7 +98,7 @@ pub(super) fn metrics<'a, M: Serialize + 'a>(resource: Resource<'a>, metrics: Ve
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct ResourceMetrics<'a, M> {
-        resource: Resource<'a>,
+        resource: &'a Resource,
         scope_metrics: [ScopeMetrics<M>; 1],
     }
     #[derive(Serialize)]
@@ -197,4 +201,23 @@ fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
     bytes.iter().flat_map(digits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_servers_tell_as_the_same_instance() {
+        let [one, other] = [(); 2].map(|()| {
+            let resource = Resource::new(&ServerInfo::new("sample", "7"), 0);
+            ["service.instance.id", "host.name"].map(|key| {
+                let found = resource.attributes.iter().find(|attribute| attribute.key == key);
+                found.expect("it is told").value.text.to_string()
+            })
+        });
+        assert_ne!(one[0], other[0]);
+        assert!(one[0].starts_with("0.") && one[0].len() == 34, "{one:?}");
+        assert!(one[1] == other[1] && !one[1].is_empty(), "{one:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::path::Path;
 
-use erlmcp_server::{Limits, Registry, Server, ServerConfig, ServerError, bind};
+use erlmcp_server::{Limits, Listening, Registry, Server, ServerConfig, ServerError, bind};
 
 use crate::client::{Client, Texts, eventually, start, start_with, stop};
 use crate::gated;
@@ -125,12 +125,35 @@ fn connections_above_the_limit_are_refused() {
     let mut second = Client::connect(address);
     assert_eq!((first.ask(texts.echo("a")).status, second.ask(texts.echo("b")).status), (200, 200));
     let mut third = Client::connect(address);
-    assert_eq!(third.answer().status, 503);
+    assert_eq!(third.ask(texts.echo("c")).status, 503);
+    assert_eq!(Client::connect(address).ask(texts.get("/health")).status, 200, "it is full, and well");
     drop(first);
     eventually("there is room again", || server.snapshot().connections.mcp == 1);
     drop(third);
     eventually("the refused one is gone", || server.snapshot().connections.new == 0);
     assert_eq!(Client::connect(address).ask(texts.echo("c")).status, 200);
+    stop(server);
+}
+
+#[test]
+fn clients_cannot_take_the_places_of_operators() {
+    let limits =
+        Limits { connections_max: 1, linger_connections_max: 1, linger_timeout_ms: 20_000, ..Limits::default() };
+    let bound = |admin| {
+        let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        Listening { listener, shared: false, admin }
+    };
+    let config = ServerConfig { limits, registry: Registry::builtin(), ..ServerConfig::default() };
+    let server = Server::start(config, vec![bound(false), bound(true)], true).expect("it starts");
+    let (clients, operators) = (server.addresses()[0], server.addresses()[1]);
+    let mut held = Client::connect(clients);
+    assert_eq!(held.ask(Texts(clients).echo("hi")).status, 200);
+    let mut silent = Client::connect(clients);
+    for _ in 0..3 {
+        assert_eq!(Client::connect(operators).ask(Texts(operators).get("/metrics")).status, 200);
+    }
+    assert_eq!(silent.ask(Texts(clients).get("/health")).status, 200, "nor they those of clients");
+    assert_eq!(held.ask(Texts(clients).echo("hi")).status, 200);
     stop(server);
 }
 

@@ -190,7 +190,7 @@ fn connections(to: &Reach<'_>) {
     let mut second = to.connect();
     assert_eq!(second.ask(to.texts.echo("hi")).status, 200);
     let mut third = to.connect();
-    let refused = third.answer();
+    let refused = third.ask(to.texts.echo("hi"));
     assert_eq!((refused.status, refused.field("Connection").as_deref()), (503, Some("close")));
     assert!(refused.field("Retry-After").is_some());
     assert_eq!((third.rest().as_str(), second.ask(to.texts.echo("hi")).status), ("", 200));

@@ -96,7 +96,8 @@ async fn a_cluster_of_its_own_is_started_broken_and_stopped() {
     let figures = Figures::Cluster { control: driver.control().to_path_buf() };
     show(format_args!("{}", collector::describe(&figures)));
     let (samples, mut sampled) = mpsc::channel(16);
-    let collecting = collector::start((figures, None), clock, samples);
+    let (_moved, moves) = tokio::sync::watch::channel(Vec::new());
+    let collecting = collector::start((figures, None), moves, clock, samples);
     for _ in 0..2 {
         let Some(Event::Sample(sample)) = timeout(SOON, sampled.recv()).await.expect("one a second") else { panic!() };
         show(format_args!("{sample:?}"));

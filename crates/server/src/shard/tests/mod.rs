@@ -1,5 +1,6 @@
 //! The engine on a simulated network, by a clock that stands still until it is moved.
 
+mod above;
 mod any_order;
 mod deadlines;
 mod drain;

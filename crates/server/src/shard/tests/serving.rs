@@ -154,20 +154,6 @@ fn a_half_closed_client_gets_what_it_is_owed() {
     assert_eq!((silent.received().as_str(), silent.is_closed()), ("", true));
 }
 
-#[test]
-fn connections_above_the_limit_are_told() {
-    let mut stage = Stage::new(Limits { connections_max: 1, ..Limits::default() });
-    let first = stage.connect();
-    let second = stage.connect();
-    let received = second.received();
-    assert_eq!(statuses(&received), [503]);
-    assert!(received.contains("\r\nRetry-After: ") && received.contains("\"executed\":false"), "{received}");
-    stage.finish(&second);
-    assert!(second.is_closed() && !first.is_closed());
-    let snapshot = stage.shared.snapshot();
-    assert_eq!((snapshot.connections_accepted_total, snapshot.connections_refused_total), (1, 1));
-}
-
 /// Requests of all kinds, one after the other, and what they are answered with when they come whole.
 fn conversation() -> String {
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\n{HOST}\r\n");
