@@ -21,6 +21,10 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     while streams.len() < STREAMS_MAX && refused.is_none() {
         match open(door, &session).await? {
             (talk, 200, _) => streams.push(talk),
+            (_, status, _) if streams.is_empty() => {
+                session.end(door).await;
+                return none_at_all(status);
+            }
             (_, status, head) => refused = Some(Answered { status, head, body: Vec::new() }),
         }
     }
@@ -49,6 +53,14 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     };
     session.end(door).await;
     Ok(visited)
+}
+
+/// A server need not have streams of sessions, and says 405 then; any other answer to the first one is no limit.
+fn none_at_all(status: u16) -> Result<Visited, String> {
+    match status {
+        405 => Ok(Visited::default().with(detail::TAKEN, 0.0).saying("the target has no streams of sessions".into())),
+        _ => Err(format!("the first stream of a session was answered with HTTP {status}")),
+    }
 }
 
 async fn open(door: &Door, session: &Session) -> Result<(Talk, u16, String), String> {

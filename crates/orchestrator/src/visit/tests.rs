@@ -49,6 +49,15 @@ async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<Atomic
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
                 return;
             }
+            let refused = match () {
+                () if head.contains("\r\nMcp-Session-Id: none") => Some(said("405 No", "Allow: POST\r\n", "")),
+                () if !head.contains("\r\nMcp-Session-Id: older") => None,
+                () => (!head.contains("\r\nMCP-Protocol-Version: 2025-06-18")).then(|| said("400 No", "", "")),
+            };
+            if let Some(refused) = refused {
+                let _ = stream.write_all(refused.as_bytes()).await;
+                return;
+            }
             // Streams of which there may be three.
             let is_full = streams.fetch_add(1, Ordering::SeqCst) >= 3;
             let said = if is_full { "HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" };
@@ -120,6 +129,33 @@ async fn streams_of_a_session_are_opened_until_one_is_refused() {
     assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
     assert_eq!(visited.detail.get(detail::REFUSED_STATUS), Some(&409.0));
     assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+/// An answer to initialize of a server that knows no newer version.
+const OLDER: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18"}}"#;
+
+#[tokio::test]
+async fn a_session_goes_on_in_the_version_that_its_server_chose() {
+    let answerings: [Answering; 2] = [
+        |_, _| said("200 OK", "Mcp-Session-Id: older\r\n", OLDER),
+        |_, _| said("200 OK", "Mcp-Session-Id: older\r\n", &format!("event: message\ndata: {OLDER}\n\n")),
+    ];
+    for answering in answerings {
+        let visited = visit(Visit::SessionStreams, &serve(answering).await).await.expect("it is answered");
+        assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
+        assert_eq!(visited.detail.get(detail::REFUSED_STATUS), Some(&409.0));
+    }
+}
+
+#[tokio::test]
+async fn a_first_stream_that_is_refused_is_no_limit() {
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: none\r\n", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("there need not be one");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&0.0));
+    assert!(!visited.detail.contains_key(detail::REFUSAL_ANSWERED), "{visited:?}");
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: older\r\n", "{}"));
+    let error = visit(Visit::SessionStreams, &door.await).await.expect_err("nothing is known");
+    assert_eq!(error, "the first stream of a session was answered with HTTP 400");
 }
 
 #[tokio::test]
