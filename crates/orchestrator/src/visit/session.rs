@@ -3,6 +3,9 @@
 use super::talk::Talk;
 use super::{Door, texts};
 
+/// Of a server that answers `initialize` without one, as it may.
+pub(super) const NONE: &str = "the target opens no sessions";
+
 /// On a connection of its own; ended when it is told to.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -18,14 +21,22 @@ impl Session {
         Self::open_on(talk, door, version).await
     }
 
-    pub(super) async fn open_on(mut talk: Talk, door: &Door, version: &str) -> Result<Self, String> {
+    pub(super) async fn open_on(talk: Talk, door: &Door, version: &str) -> Result<Self, String> {
+        Self::open_if_any(talk, door, version).await?.ok_or_else(|| NONE.to_string())
+    }
+
+    /// None where the server answers without one.
+    pub(super) async fn open_if_any(mut talk: Talk, door: &Door, version: &str) -> Result<Option<Self>, String> {
         let answered = talk.ask(&texts::initialize(door, version)).await?;
         if answered.status != 200 {
             return Err(format!("initialize was answered with HTTP {}", answered.status));
         }
-        let id = answered.field("Mcp-Session-Id").ok_or("the target opens no sessions")?.to_string();
+        if let Some(code) = answered.rpc_code() {
+            return Err(format!("initialize was answered with the error {code}"));
+        }
+        let Some(id) = answered.field("Mcp-Session-Id").map(str::to_string) else { return Ok(None) };
         let version = agreed(&answered.body).unwrap_or_else(|| version.to_string());
-        Ok(Self { talk, id, version })
+        Ok(Some(Self { talk, id, version }))
     }
 
     pub(super) fn named(&self) -> (&str, &str) {

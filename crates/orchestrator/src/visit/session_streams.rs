@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use erlmcp_record::names::detail;
 
-use super::session::Session;
+use super::session::{self, Session};
 use super::talk::Talk;
 use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
 use crate::collector::Answered;
@@ -15,7 +15,9 @@ const STREAMS_MAX: usize = 16;
 const STAYS_OPEN: Duration = Duration::from_millis(100);
 
 pub(super) async fn most(door: &Door) -> Result<Visited, String> {
-    let session = Session::open(door, "2025-11-25").await?;
+    let Some(session) = Session::open_if_any(door.talk().await?, door, "2025-11-25").await? else {
+        return Ok(without(session::NONE));
+    };
     let mut streams: Vec<Talk> = Vec::new();
     let mut refused = None;
     while streams.len() < STREAMS_MAX && refused.is_none() {
@@ -55,10 +57,14 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     Ok(visited)
 }
 
+fn without(text: &str) -> Visited {
+    Visited::default().with(detail::TAKEN, 0.0).saying(text.into())
+}
+
 /// A server need not have streams of sessions, and says 405 then; any other answer to the first one is no limit.
 fn none_at_all(status: u16) -> Result<Visited, String> {
     match status {
-        405 => Ok(Visited::default().with(detail::TAKEN, 0.0).saying("the target has no streams of sessions".into())),
+        405 => Ok(without("the target has no streams of sessions")),
         _ => Err(format!("the first stream of a session was answered with HTTP {status}")),
     }
 }

@@ -114,12 +114,21 @@ async fn who_answers_nothing_is_no_pass() {
     let door = serve(|_, _| said("401 Who", "", "{}"));
     let error = visit(Visit::Body, &door.await).await.expect_err("nothing is known");
     assert_eq!(error, "a small request was answered with HTTP 401");
-    let door = serve(|_, _| said("200 OK", "", "{}"));
-    let error = visit(Visit::SessionStreams, &door.await).await.expect_err("there is no session");
-    assert_eq!(error, "the target opens no sessions");
+    let door = serve(|_, _| said("200 OK", "", r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#));
+    let error = visit(Visit::SessionStreams, &door.await).await.expect_err("nothing is known of sessions");
+    assert_eq!(error, "initialize was answered with the error -32601");
     let door = serve(|_, _| said("200 OK", "", "{}"));
     let error = visit(Visit::Batches, &door.await).await.expect_err("there is no session");
     assert_eq!(error, "the target opens no sessions");
+}
+
+#[tokio::test]
+async fn a_server_without_sessions_has_no_limit_of_their_streams() {
+    let door = serve(|_, _| said("200 OK", "", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("there need not be one");
+    let taken = visited.detail.get(detail::TAKEN);
+    assert_eq!((taken, visited.text.as_str()), (Some(&0.0), "the target opens no sessions"));
+    assert!(!visited.detail.contains_key(detail::REFUSAL_ANSWERED), "{visited:?}");
 }
 
 #[tokio::test]

@@ -22,10 +22,14 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
         let visiting = Visiting { visit, rate: Some(config.rate()), window: window(config), under };
         Step::scenario(name, words, Block::Visiting(visiting)).skipped(skip)
     };
+    let has_legacy = found.offers.is_legacy || found.offers.other_era.is_some();
+    let no_sessions =
+        (!has_legacy).then(|| "the target names no version of the older era, which has the sessions".to_string());
     let (harmless, exhausting) = (visits.harmless.clone().err(), visits.exhausting.clone().err());
+    let streams = harmless.clone().or(no_sessions);
     let steps = vec![
-        step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, harmless.clone()),
-        step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, harmless),
+        step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, harmless),
+        step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, streams),
         step(scenario::LIMIT_SESSIONS, "sessions that are held", Visit::HeldSessions, None, exhausting),
         step(scenario::LIMIT_QUEUE, "a full queue", Visit::Queue, None, queue.err()),
         step(
