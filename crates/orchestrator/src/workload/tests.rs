@@ -104,6 +104,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
             "line 4: ",
             "500ms",
         ),
+        ("[[request]]\nmethod = \"logging/setLevel\"\n", "line 1: ", "needs parameters"),
         ("[[session]]\nsteps = []\n", "line 1: ", "needs steps"),
         ("[values]\nx = { integer = [5, 1] }\n", "line 2: ", "smaller one first"),
         ("[values]\nok = { number = true }\ny = { one_of = [] }\n", "line 3: ", "nothing to choose"),
