@@ -251,10 +251,16 @@ impl Hands for Rig {
     }
 
     async fn next(&mut self) -> Event {
-        tokio::select! {
+        let event = tokio::select! {
             Some(event) = self.events.recv() => event,
             _ = self.ticks.tick() => Event::Tick,
+        };
+        if let (Event::Moved(endpoints) | Event::Answer(Answer::Scaled(Ok(endpoints))), Some(door)) =
+            (&event, &mut self.door)
+        {
+            door.endpoints.clone_from(endpoints);
         }
+        event
     }
 
     /// What is still said is not heard any more, but taken, so that nobody waits for a full channel.
@@ -330,6 +336,37 @@ mod tests {
             rig.ask(Ask::AwaitReady { replica: 1 });
             let Answer::Ready { replica: 1, at_us } = answer(&mut rig).await else { panic!("it is asked") };
             assert_eq!(at_us.is_some(), host.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_visitor_goes_to_where_the_target_is_now() {
+        let bind = || tokio::net::TcpListener::bind("127.0.0.1:0");
+        let gone = bind().await.expect("loopback").local_addr().expect("it is bound");
+        let listener = bind().await.expect("loopback");
+        let now = vec![(1, listener.local_addr().expect("it is bound"))];
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = fake::heard(&mut stream).await;
+                fake::say(&mut stream, "401 Who", None).await;
+            }
+        });
+        for event in [Event::Moved(now.clone()), Event::Answer(Answer::Scaled(Ok(now)))] {
+            let mut rig = rig();
+            rig.add_door(Door {
+                clock: rig.clock,
+                endpoints: vec![(1, gone)],
+                authority: None,
+                path: "/mcp".into(),
+                headers: Vec::new(),
+                control: None,
+                held: Arc::default(),
+            });
+            rig.sender().send(event).await.expect("it is heard");
+            while matches!(rig.next().await, Event::Tick) {}
+            rig.ask(Ask::Visit { id: 3, visit: Visit::Body });
+            let outcome = Err("a small request was answered with HTTP 401".into());
+            assert_eq!(answer(&mut rig).await, Answer::Visited { id: 3, outcome });
         }
     }
 
