@@ -167,6 +167,28 @@ async fn a_first_stream_that_is_refused_is_no_limit() {
     assert_eq!(error, "the first stream of a session was answered with HTTP 400");
 }
 
+/// The page of status of a server that has room for ten connections.
+fn status() -> String {
+    let times = r#"{"buckets":[0,0],"sum_ns":0}"#;
+    let parts = ["router", "lookup", "token_check", "fan_out", "queue_wait", "worker_time"];
+    let counts = ["tools", "clock_ns", "sampled", "tokens_good", "tokens_refused", "batches", "batch_messages"];
+    let counts = counts.into_iter().chain(["batches_refused", "notifications"]).map(|name| format!(r#""{name}":0"#));
+    let components: Vec<String> = counts.chain(parts.map(|name| format!(r#""{name}":{times}"#))).collect();
+    format!(
+        r#"{{"connections":{{"mcp":0,"admin":0,"new":0}},"connections_limit":10,"requests_total":0,
+        "worker_pool":{{"size":1}},"queue":{{"depth":0,"limit":1,"depth_max":0,"refused_total":0}},
+        "components":{{{}}}}}"#,
+        components.join(",")
+    )
+}
+
+#[tokio::test]
+async fn a_flood_that_a_replica_has_no_connections_for_is_not_made() {
+    let door = serve(|_, _| said("200 OK", "", &status()));
+    let error = visit(Visit::Queue, &door.await).await.expect_err("its refusals would be those of connections");
+    assert_eq!(error, "it takes 102 connections to flood the queue, and the replica takes 10 more");
+}
+
 #[tokio::test]
 async fn streams_that_others_end_are_not_counted() {
     let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: brief\r\n", "{}"));

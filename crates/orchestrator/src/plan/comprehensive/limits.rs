@@ -16,7 +16,8 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let no_faults = config.no_faults.then(|| "--no-faults".to_string());
     let first = found.field.replicas.first().copied().into_iter().collect();
     let starved = Fault::of(Kind::Descriptors, first);
-    let queue = visits.exhausting.clone().and_then(|()| found.queue.clone().map(drop));
+    let held = config.connections() / u64::from(found.replicas.max(1));
+    let queue = visits.exhausting.clone().err().or_else(|| found.no_flood(held));
     let descriptors = || visits.exhausting.clone().err().or(found.lacks(Kind::Descriptors)).or(no_faults.clone());
     let step = |name: &str, words: &str, visit: Visit, under: Option<Fault>, skip: Option<String>| {
         let visiting = Visiting { visit, rate: Some(config.rate()), window: window(config), under };
@@ -31,7 +32,7 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
         step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, harmless),
         step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, streams),
         step(scenario::LIMIT_SESSIONS, "sessions that are held", Visit::HeldSessions, None, exhausting),
-        step(scenario::LIMIT_QUEUE, "a full queue", Visit::Queue, None, queue.err()),
+        step(scenario::LIMIT_QUEUE, "a full queue", Visit::Queue, None, queue),
         step(
             scenario::LIMIT_DESCRIPTORS,
             "no descriptor left",
