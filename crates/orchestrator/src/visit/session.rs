@@ -2,6 +2,7 @@
 
 use super::talk::Talk;
 use super::{Door, texts};
+use crate::collector::Answered;
 
 /// Of a server that answers `initialize` without one, as it may.
 pub(super) const NONE: &str = "the target opens no sessions";
@@ -21,13 +22,18 @@ impl Session {
         Self::open_on(talk, door, version).await
     }
 
-    pub(super) async fn open_on(talk: Talk, door: &Door, version: &str) -> Result<Self, String> {
-        Self::open_if_any(talk, door, version).await?.ok_or_else(|| NONE.to_string())
+    pub(super) async fn open_on(mut talk: Talk, door: &Door, version: &str) -> Result<Self, String> {
+        let answered = talk.ask(&texts::initialize(door, version)).await?;
+        Self::opened(talk, &answered, version)
+    }
+
+    /// The session that an answer to `initialize` has opened.
+    pub(super) fn opened(talk: Talk, answered: &Answered, version: &str) -> Result<Self, String> {
+        Self::opened_if_any(talk, answered, version)?.ok_or_else(|| NONE.to_string())
     }
 
     /// None where the server answers without one.
-    pub(super) async fn open_if_any(mut talk: Talk, door: &Door, version: &str) -> Result<Option<Self>, String> {
-        let answered = talk.ask(&texts::initialize(door, version)).await?;
+    pub(super) fn opened_if_any(talk: Talk, answered: &Answered, version: &str) -> Result<Option<Self>, String> {
         if answered.status != 200 {
             return Err(format!("initialize was answered with HTTP {}", answered.status));
         }

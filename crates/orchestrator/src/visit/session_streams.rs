@@ -9,13 +9,16 @@ use super::talk::Talk;
 use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
 use crate::collector::Answered;
 
+const VERSION: &str = "2025-11-25";
 /// More are not tried on any server.
 const STREAMS_MAX: usize = 16;
 /// A stream that has not ended by then is one that others beside it did not end.
 const STAYS_OPEN: Duration = Duration::from_millis(100);
 
 pub(super) async fn most(door: &Door) -> Result<Visited, String> {
-    let Some(session) = Session::open_if_any(door.talk().await?, door, "2025-11-25").await? else {
+    let mut talk = door.talk().await?;
+    let answered = talk.ask(&texts::initialize(door, VERSION)).await?;
+    let Some(session) = Session::opened_if_any(talk, &answered, VERSION)? else {
         return Ok(without(session::NONE));
     };
     let mut streams: Vec<Talk> = Vec::new();

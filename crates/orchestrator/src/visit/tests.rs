@@ -110,6 +110,27 @@ async fn a_server_of_the_older_era_is_asked_in_its_own() {
 }
 
 #[tokio::test]
+async fn sessions_that_a_body_has_opened_are_ended() {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    static ENDED: AtomicU64 = AtomicU64::new(0);
+    let door = serve(|head, length| match () {
+        () if head.contains("Mcp-Method: server/discover") => said("400 No", "", "{}"),
+        () if head.starts_with("DELETE /mcp") && head.contains("\r\nMcp-Session-Id: abc") => {
+            ENDED.fetch_add(1, Ordering::SeqCst);
+            said("200 OK", "", "")
+        }
+        () if length > 100_000 => said("413 Too large", "", "{}"),
+        () => {
+            OPENED.fetch_add(1, Ordering::SeqCst);
+            said("200 OK", "Mcp-Session-Id: abc\r\n", "{}")
+        }
+    });
+    visit(Visit::Body, &door.await).await.expect("it is answered");
+    let (opened, ended) = (OPENED.load(Ordering::SeqCst), ENDED.load(Ordering::SeqCst));
+    assert!(opened > 4 && opened == ended, "{opened} opened, {ended} ended");
+}
+
+#[tokio::test]
 async fn who_answers_nothing_is_no_pass() {
     let door = serve(|_, _| said("401 Who", "", "{}"));
     let error = visit(Visit::Body, &door.await).await.expect_err("nothing is known");
