@@ -49,10 +49,10 @@ const SIZE_MAX: u64 = 16 << 20;
 /// What fills an argument of a known size.
 const FILLING: char = 'x';
 
-/// Makes a trace of a log of JSON lines, each with a timestamp (RFC 3339, or a number of seconds, milliseconds or
-/// microseconds), a method or a tool, and arguments or their size; in the latter case the argument `argument` is filled
-/// with so many letters, rounded to a power of two. Lines need not be in order. What no step of a workload could send is
-/// left out.
+/// Makes a trace of a log of JSON lines, each with a timestamp (RFC 3339, or a number of seconds, milliseconds,
+/// microseconds or nanoseconds), a method or a tool, and arguments or their size; in the latter case the argument
+/// `argument` is filled with so many letters, rounded to a power of two. Lines need not be in order. What no step of a
+/// workload could send is left out.
 ///
 /// # Errors
 /// Where a line is not of that form, or nothing is left.
@@ -129,7 +129,7 @@ fn entry(line: &str, argument: &str) -> Result<Option<(u64, Recorded)>, String> 
 
 /// Microseconds since the epoch, or since whatever the log counts from.
 fn time_us(value: Option<&Value>) -> Result<u64, String> {
-    let wrong = || "it needs a timestamp: RFC 3339, or a number of seconds, milliseconds or microseconds".to_string();
+    let wrong = || "it needs a timestamp: RFC 3339, or a number of seconds, milli-, micro- or nanoseconds".to_string();
     match value {
         Some(Value::String(text)) => {
             let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
@@ -137,8 +137,9 @@ fn time_us(value: Option<&Value>) -> Result<u64, String> {
         }
         Some(Value::Number(number)) => {
             let number = number.as_f64().filter(|number| *number >= 0.0).ok_or_else(wrong)?;
-            // Since the epoch these are now about 1.8e9, 1.8e12 and 1.8e15; a log that begins at 0 counts in seconds.
+            // Since the epoch these are now about 1.8e9, 1.8e12, 1.8e15 and 1.8e18; a log that begins at 0 counts in seconds.
             Ok(match number {
+                number if number >= 1e17 => (number / 1e3).round() as u64,
                 number if number >= 1e14 => number as u64,
                 number if number >= 1e11 => (number * 1e3) as u64,
                 number => (number * 1e6).round() as u64,

@@ -36,6 +36,16 @@ fn a_log_becomes_a_trace_that_can_be_read() {
     assert_eq!(trace.rate(), 2.0);
 }
 
+#[test]
+fn every_unit_of_time_is_the_same_time() {
+    for digits in ["", "000", "000000", "000000000"] {
+        let line = |second: u64| format!("{{\"ts\":{second}{digits},\"tool\":\"echo\"}}\n");
+        let log: String = [1_795_600_800, 1_795_600_801, 1_795_600_803].map(line).concat();
+        let trace = read(&made(&log).expect("a trace"));
+        assert_eq!(trace.arrivals, [(0, 0), (1_000_000, 0), (3_000_000, 0)], "{digits:?}");
+    }
+}
+
 /// What the logs of servers have beside calls.
 const WHOLE_SESSION: &str = r#"
 {"time": 10, "ts": 99, "name": "mcp.server", "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}}
