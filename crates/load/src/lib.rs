@@ -49,3 +49,12 @@ pub use sources::CONNECTIONS_MAX as CONNECTIONS_PER_SOURCE;
 pub mod proto {
     tonic::include_proto!("erlmcp.agent.v1");
 }
+
+/// Bytes of a message of the control protocol at most, either way: rows of some seconds with all their histograms, or a
+/// workload.
+pub const MESSAGE_BYTES_MAX: usize = 32 << 20;
+
+/// How many of them a workload takes.
+pub fn workload_bytes(workload: &proto::Workload) -> usize {
+    prost::Message::encoded_len(workload)
+}

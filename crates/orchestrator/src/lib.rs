@@ -66,4 +66,4 @@ pub use proxy::fault_proxy;
 pub use stress::{Outcome, stress};
 pub use watch::{ExitOn, WatchConfig, WatchEvent, Watched, Webhook, watch};
 pub use web::{Opened, observe_on_a_page};
-pub use workload::{SHIPPED, TraceError, Workload, record, workload_schema};
+pub use workload::{Recording, SHIPPED, TraceError, Workload, record, workload_schema};

@@ -22,6 +22,7 @@ pub use capacity::{Axes, Capacity, capacity};
 pub use chaos::chaos;
 pub(crate) use choose::choose;
 pub use comprehensive::{SUITE_PHASES, comprehensive};
+pub(crate) use found::FLOOD_EXCESS;
 pub use found::{ChangeBy, Found, Fronts, Offers, QueueFacts, Visits};
 pub use overflow::Overflow;
 pub(crate) use share::{agents_for, rate_share, share};

@@ -270,15 +270,17 @@ impl Hands for Rig {
     }
 
     async fn next(&mut self) -> Event {
-        tokio::select! {
-            Some(event) = self.events.recv() => {
-                if let Event::Moved(endpoints) | Event::Answer(Answer::Scaled(Ok(endpoints))) = &event {
-                    self.moved.send_replace(endpoints.clone());
-                }
-                event
-            }
+        let event = tokio::select! {
+            Some(event) = self.events.recv() => event,
             _ = self.ticks.tick() => Event::Tick,
+        };
+        if let Event::Moved(endpoints) | Event::Answer(Answer::Scaled(Ok(endpoints))) = &event {
+            self.moved.send_replace(endpoints.clone());
+            if let Some(door) = &mut self.door {
+                door.endpoints.clone_from(endpoints);
+            }
         }
+        event
     }
 
     /// What is still said is not heard any more, but taken, so that nobody waits for a full channel.
@@ -369,6 +371,37 @@ mod tests {
             while moves.borrow().first() != Some(&at(last)) {
                 timeout(Duration::from_secs(20), rig.next()).await.expect("it is told");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_visitor_goes_to_where_the_target_is_now() {
+        let bind = || tokio::net::TcpListener::bind("127.0.0.1:0");
+        let gone = bind().await.expect("loopback").local_addr().expect("it is bound");
+        let listener = bind().await.expect("loopback");
+        let now = vec![(1, listener.local_addr().expect("it is bound"))];
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = fake::heard(&mut stream).await;
+                fake::say(&mut stream, "401 Who", None).await;
+            }
+        });
+        for event in [Event::Moved(now.clone()), Event::Answer(Answer::Scaled(Ok(now)))] {
+            let mut rig = rig();
+            rig.add_door(Door {
+                clock: rig.clock,
+                endpoints: vec![(1, gone)],
+                authority: None,
+                path: "/mcp".into(),
+                headers: Vec::new(),
+                control: None,
+                held: Arc::default(),
+            });
+            rig.sender().send(event).await.expect("it is heard");
+            while matches!(rig.next().await, Event::Tick) {}
+            rig.ask(Ask::Visit { id: 3, visit: Visit::Body });
+            let outcome = Err("a small request was answered with HTTP 401".into());
+            assert_eq!(answer(&mut rig).await, Answer::Visited { id: 3, outcome });
         }
     }
 

@@ -5,6 +5,8 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
+use erlmcp_orchestrator::Recording;
+use erlmcp_report::plural;
 
 use super::refused;
 use crate::args::RecordArgs;
@@ -12,15 +14,21 @@ use crate::console;
 
 pub(crate) fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     match record(args) {
-        Ok((requests, seconds)) => {
+        Ok(Recording { requests, seconds, left_out }) => {
             console::line(format_args!("{requests} requests of {seconds:.1} s are in {}", args.output.display()));
+            if left_out > 0 {
+                let lines = plural(left_out, "line");
+                console::line(format_args!(
+                    "{lines} left out: handshakes, notifications, streams, and requests whose parameters no trace keeps"
+                ));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => Ok(refused(&error)),
     }
 }
 
-fn record(args: &RecordArgs) -> anyhow::Result<(u64, f64)> {
+fn record(args: &RecordArgs) -> anyhow::Result<Recording> {
     let log: Box<dyn Read> = match args.from_log.to_str() {
         Some("-") => Box::new(std::io::stdin()),
         _ => {

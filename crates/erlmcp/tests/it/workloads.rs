@@ -168,11 +168,13 @@ fn a_log_is_recorded_and_played_again() {
         0 => format!("{{\"ts\":{},\"method\":\"tools/list\"}}\n", f64::from(n) / 50.0),
         _ => format!("{{\"ts\":{},\"tool\":\"echo\",\"size\":{}}}\n", f64::from(n) / 50.0, 10 + n % 3),
     };
-    fs::write(path("log.jsonl"), (0..100).map(line).collect::<String>()).expect("written");
+    let handshake = "{\"ts\":0,\"method\":\"initialize\",\"params\":{}}\n".to_string();
+    let log: String = std::iter::once(handshake).chain((0..100).map(line)).collect();
+    fs::write(path("log.jsonl"), log).expect("written");
     fs::write(path("own.toml"), "[arrival]\nkind = \"trace\"\nfile = \"t.jsonl\"\n").expect("written");
     let made = erlmcp(&["record", "--from-log", &path("log.jsonl"), "-o", &path("t.jsonl")]).end();
     assert_eq!(made.code, 0, "{}", made.said());
-    assert!(made.output.contains("100 requests"), "{}", made.output);
+    assert!(made.output.contains("100 requests") && made.output.contains("1 line left out"), "{}", made.output);
     let finished = run(&["--workload", &path("own.toml"), "--replicas", "2", "-c", "30", "-d", "6s"]);
     all_ok(&finished, 2);
     assert_eq!(classes(&finished), [(75, 75), (225, 225)], "three times the trace of two seconds");

@@ -9,6 +9,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Streaming};
 
 use super::{AgentConfig, AgentError, AgentOrigin, JoinTls, Pass};
+use crate::MESSAGE_BYTES_MAX;
 use crate::clock::{monotonic_ns, unix_ns};
 use crate::proto::agent_message::Message;
 use crate::proto::control_client::ControlClient;
@@ -93,7 +94,8 @@ async fn dial(config: &AgentConfig, descriptors_limit: u64) -> Result<(Line, Str
     let (messages, outgoing) = mpsc::channel(MESSAGES_MAX);
     let line = Line { messages, rows: Vec::new(), row_bytes: 0 };
     line.send(Message::Hello(hello(config, &pass, descriptors_limit))).await?;
-    let answer = ControlClient::new(channel).join(ReceiverStream::new(outgoing)).await;
+    let mut client = ControlClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let answer = client.join(ReceiverStream::new(outgoing)).await;
     let commands = answer.map_err(|status| {
         let what = explained(config, &pass, status.message().to_string());
         match status.code() {

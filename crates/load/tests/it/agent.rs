@@ -105,6 +105,26 @@ async fn a_run_balances_from_the_first_connection_to_the_last() {
 }
 
 #[tokio::test]
+async fn an_agent_takes_a_trace_of_millions_of_requests() {
+    let server = server::start(Manner::Modern).await;
+    let mut agent = Agent::set_up(server.address, |_| {}).await;
+    let arrivals = 4 << 20;
+    let trace = proto::Trace { after_us: vec![1; arrivals], sessions: vec![0; arrivals], period_us: arrivals as u64 };
+    let workload = proto::Workload {
+        steps: vec![proto::Step { request: Some(tool_call()), class: 1, ..proto::Step::default() }],
+        sessions: vec![proto::Session { weight: 1, first: 0, steps: 1 }],
+        values: Vec::new(),
+        trace: Some(trace),
+    };
+    assert!(erlmcp_load::workload_bytes(&workload) >= 8 << 20);
+    let (load, workload) = (Some(tool_call()), Some(workload));
+    agent.tell(Command::Requests(Requests { load, workload, block: 1, ..Requests::default() })).await;
+    let Message::Taken(taken) = agent.next().await else { panic!("it says that it has taken them") };
+    assert_eq!((taken.block, taken.error.as_str()), (1, ""));
+    agent.goodbye().await;
+}
+
+#[tokio::test]
 async fn answers_in_event_streams_are_answers() {
     let (rows, planned, _) = whole_run(Manner::Streaming, |_| {}).await;
     assert_eq!(fates(&rows, 2, Kind::Load).get(Fate::Ok), planned, "{:?}", causes(&rows));

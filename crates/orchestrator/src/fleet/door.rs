@@ -4,6 +4,7 @@ use std::io::Read;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use erlmcp_load::MESSAGE_BYTES_MAX;
 use erlmcp_load::proto::control_server::{Control, ControlServer};
 use erlmcp_load::proto::{self, AgentMessage, Hello, agent_message::Message};
 use tokio::net::TcpListener;
@@ -20,8 +21,6 @@ use super::pulse::Offset;
 
 /// From a connection to its Hello.
 const HELLO: Duration = Duration::from_secs(10);
-/// Rows of some seconds, with all their histograms.
-const MESSAGE_BYTES_MAX: usize = 32 << 20;
 /// An agent that answers no ping for so long is gone. Its main thread may wait for a core.
 const PING: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(30);

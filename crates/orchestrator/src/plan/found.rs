@@ -3,6 +3,9 @@ use std::net::SocketAddr;
 use crate::fault::{Field, Kind};
 use crate::{Era, ToolCall};
 
+/// Calls of a flood beyond those that workers and queue of a replica have room for.
+pub(crate) const FLOOD_EXCESS: u64 = 100;
+
 /// What is known of the target when the plan is made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
@@ -51,6 +54,8 @@ pub struct Visits {
     pub filling: Result<(), String>,
     /// The target tells what its parts count.
     pub parts: Result<(), String>,
+    /// Connections that one replica takes; None: it does not say.
+    pub connections_of_one: Option<u64>,
 }
 
 /// What the target offers beside the run's own call.
@@ -89,6 +94,22 @@ impl Found {
     /// Why a kind of fault cannot be made; None where it can.
     pub fn lacks(&self, kind: Kind) -> Option<String> {
         self.field.lacks.get(&kind).cloned()
+    }
+
+    /// Why the queue of a replica that holds so many connections cannot be flooded; None where it can.
+    pub(crate) fn no_flood(&self, held: u64) -> Option<String> {
+        let queue = match &self.queue {
+            Ok(queue) => queue,
+            Err(why) => return Some(why.clone()),
+        };
+        let calls = (queue.workers + queue.places).div_ceil(u64::from(self.replicas.max(1))) + FLOOD_EXCESS;
+        let places = self.visits.connections_of_one?.saturating_sub(held);
+        (calls > places).then(|| {
+            format!(
+                "it takes {calls} connections to flood the queue of a replica, which takes {places} more: start the \
+                 cluster with more --max-connections, or a shorter --queue"
+            )
+        })
     }
 }
 

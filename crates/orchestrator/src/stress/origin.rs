@@ -193,7 +193,7 @@ pub(super) fn visits(
 ) -> Visits {
     if target.url.tls {
         let no = || Err("the visitor speaks no TLS".to_string());
-        return Visits { harmless: no(), exhausting: no(), filling: no(), parts: no() };
+        return Visits { harmless: no(), exhausting: no(), filling: no(), parts: no(), connections_of_one: None };
     }
     let exhausting = match origin {
         Origin::Foreign => {
@@ -203,9 +203,9 @@ pub(super) fn visits(
         }
         Origin::Own | Origin::Attached => Ok(()),
     };
+    let connections_of_one = status.and_then(Status::connections_limit_of_one);
     let filling = exhausting.clone().and_then(|()| {
-        let limit = status.and_then(Status::connections_limit_of_one);
-        let limit = limit.ok_or("the target does not say how many connections it takes")?;
+        let limit = connections_of_one.ok_or("the target does not say how many connections it takes")?;
         let (needed, spare) =
             (limit.saturating_sub(connections / replicas.max(1)) + ABOVE, crate::host::spare_descriptors());
         if needed <= spare {
@@ -221,5 +221,5 @@ pub(super) fn visits(
         (_, false) => Err("the target does not tell what its parts count: it is of another version".into()),
         (_, true) => Ok(()),
     };
-    Visits { harmless: Ok(()), exhausting, filling, parts }
+    Visits { harmless: Ok(()), exhausting, filling, parts, connections_of_one }
 }

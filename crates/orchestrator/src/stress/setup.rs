@@ -150,6 +150,9 @@ impl<'a> Setup<'a> {
         let proxy = self.put_proxy(&mut answering, seed).await?;
         let (reached, world) = self.start_agents(binary, &answering, seed).await?;
         let chosen = calls::choose(&reached, self.config.tool.as_ref(), self.config.workload.as_ref())?;
+        if let Some(workload) = &chosen.calls.workload {
+            workload.check_size(world.alive().len() as u32)?;
+        }
         self.settle(answering, (reached, world), chosen, (seed, proxy)).await
     }
 

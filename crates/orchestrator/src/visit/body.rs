@@ -2,10 +2,13 @@
 
 use erlmcp_record::names::detail;
 
+use super::session::Session;
 use super::texts::{initialize_body, modern_parts, post_head};
 use super::{Door, Talk, Visited, refusal};
 use crate::collector::Answered;
 
+/// Of a server of the older era.
+const VERSION: &str = "2025-11-25";
 const FIRST_BYTES: usize = 16 * 1_024;
 /// A larger one is not tried on any server.
 const LAST_BYTES: usize = 32 << 20;
@@ -32,7 +35,7 @@ impl Padded {
     }
 
     fn legacy() -> Self {
-        Self::new(String::new(), &initialize_body("2025-11-25"), "\"clientInfo\":{")
+        Self::new(String::new(), &initialize_body(VERSION), "\"clientInfo\":{")
     }
 
     async fn ask(&self, door: &Door, bytes: usize) -> Result<Answered, String> {
@@ -42,7 +45,11 @@ impl Padded {
         body.resize(bytes.saturating_sub(back.len()).max(front.len()), b'x');
         body.extend_from_slice(back.as_bytes());
         let mut talk = Talk::connect(door.first()?).await?;
-        talk.ask_large(&post_head(door, &self.fields, body.len()), &body).await
+        let answered = talk.ask_large(&post_head(door, &self.fields, body.len()), &body).await?;
+        if let Ok(Some(session)) = Session::opened_if_any(talk, &answered, VERSION) {
+            session.end(door).await;
+        }
+        Ok(answered)
     }
 }
 

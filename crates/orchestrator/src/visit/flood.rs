@@ -9,9 +9,8 @@ use super::figures::{self, Figures, LONG_NS};
 use super::talk::Talk;
 use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
 use crate::collector::Answered;
+use crate::plan::FLOOD_EXCESS;
 
-/// Beyond what there is room for.
-const EXCESS: u64 = 100;
 /// More connections are not made for it.
 const CONNECTIONS_MAX: u64 = 6_000;
 /// All of what was admitted is meant to be done within so long.
@@ -22,9 +21,13 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 pub(super) async fn queue(door: &Door) -> Result<Visited, String> {
     let before = figures::now(door).await?;
     let room = before.worker_pool.size + before.queue.limit;
-    let calls = room + EXCESS;
+    let calls = room + FLOOD_EXCESS;
     if calls > CONNECTIONS_MAX {
         return Err(format!("workers and queue have room for {room} calls, more than the visitor makes connections"));
+    }
+    let places = before.connections_limit.saturating_sub(before.connections.all());
+    if calls > places {
+        return Err(format!("it takes {calls} connections to flood the queue, and the replica takes {places} more"));
     }
     let work_ms = (DRAIN_MS * before.worker_pool.size.max(1) / room.max(1)).clamp(5, 1_000);
     let answers = call_at_once(door, calls, work_ms).await?;

@@ -4,23 +4,32 @@ use std::time::Duration;
 
 use erlmcp_record::names::detail;
 
-use super::session::Session;
+use super::session::{self, Session};
 use super::talk::Talk;
 use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
 use crate::collector::Answered;
 
+const VERSION: &str = "2025-11-25";
 /// More are not tried on any server.
 const STREAMS_MAX: usize = 16;
 /// A stream that has not ended by then is one that others beside it did not end.
 const STAYS_OPEN: Duration = Duration::from_millis(100);
 
 pub(super) async fn most(door: &Door) -> Result<Visited, String> {
-    let session = Session::open(door, "2025-11-25").await?;
+    let mut talk = door.talk().await?;
+    let answered = talk.ask(&texts::initialize(door, VERSION)).await?;
+    let Some(session) = Session::opened_if_any(talk, &answered, VERSION)? else {
+        return Ok(without(session::NONE));
+    };
     let mut streams: Vec<Talk> = Vec::new();
     let mut refused = None;
     while streams.len() < STREAMS_MAX && refused.is_none() {
         match open(door, &session).await? {
             (talk, 200, _) => streams.push(talk),
+            (_, status, _) if streams.is_empty() => {
+                session.end(door).await;
+                return none_at_all(status);
+            }
             (_, status, head) => refused = Some(Answered { status, head, body: Vec::new() }),
         }
     }
@@ -49,6 +58,18 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     };
     session.end(door).await;
     Ok(visited)
+}
+
+fn without(text: &str) -> Visited {
+    Visited::default().with(detail::TAKEN, 0.0).saying(text.into())
+}
+
+/// A server need not have streams of sessions, and says 405 then; any other answer to the first one is no limit.
+fn none_at_all(status: u16) -> Result<Visited, String> {
+    match status {
+        405 => Ok(without("the target has no streams of sessions")),
+        _ => Err(format!("the first stream of a session was answered with HTTP {status}")),
+    }
 }
 
 async fn open(door: &Door, session: &Session) -> Result<(Talk, u16, String), String> {

@@ -50,6 +50,15 @@ async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<Atomic
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
                 return;
             }
+            let refused = match () {
+                () if head.contains("\r\nMcp-Session-Id: none") => Some(said("405 No", "Allow: POST\r\n", "")),
+                () if !head.contains("\r\nMcp-Session-Id: older") => None,
+                () => (!head.contains("\r\nMCP-Protocol-Version: 2025-06-18")).then(|| said("400 No", "", "")),
+            };
+            if let Some(refused) = refused {
+                let _ = stream.write_all(refused.as_bytes()).await;
+                return;
+            }
             // Streams of which there may be three.
             let is_full = streams.fetch_add(1, Ordering::SeqCst) >= 3;
             let said = if is_full { "HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" };
@@ -102,16 +111,46 @@ async fn a_server_of_the_older_era_is_asked_in_its_own() {
 }
 
 #[tokio::test]
+async fn sessions_that_a_body_has_opened_are_ended() {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    static ENDED: AtomicU64 = AtomicU64::new(0);
+    let door = serve(|head, length| match () {
+        () if head.contains("Mcp-Method: server/discover") => said("400 No", "", "{}"),
+        () if head.starts_with("DELETE /mcp") && head.contains("\r\nMcp-Session-Id: abc") => {
+            ENDED.fetch_add(1, Ordering::SeqCst);
+            said("200 OK", "", "")
+        }
+        () if length > 100_000 => said("413 Too large", "", "{}"),
+        () => {
+            OPENED.fetch_add(1, Ordering::SeqCst);
+            said("200 OK", "Mcp-Session-Id: abc\r\n", "{}")
+        }
+    });
+    visit(Visit::Body, &door.await).await.expect("it is answered");
+    let (opened, ended) = (OPENED.load(Ordering::SeqCst), ENDED.load(Ordering::SeqCst));
+    assert!(opened > 4 && opened == ended, "{opened} opened, {ended} ended");
+}
+
+#[tokio::test]
 async fn who_answers_nothing_is_no_pass() {
     let door = serve(|_, _| said("401 Who", "", "{}"));
     let error = visit(Visit::Body, &door.await).await.expect_err("nothing is known");
     assert_eq!(error, "a small request was answered with HTTP 401");
-    let door = serve(|_, _| said("200 OK", "", "{}"));
-    let error = visit(Visit::SessionStreams, &door.await).await.expect_err("there is no session");
-    assert_eq!(error, "the target opens no sessions");
+    let door = serve(|_, _| said("200 OK", "", r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#));
+    let error = visit(Visit::SessionStreams, &door.await).await.expect_err("nothing is known of sessions");
+    assert_eq!(error, "initialize was answered with the error -32601");
     let door = serve(|_, _| said("200 OK", "", "{}"));
     let error = visit(Visit::Batches, &door.await).await.expect_err("there is no session");
     assert_eq!(error, "the target opens no sessions");
+}
+
+#[tokio::test]
+async fn a_server_without_sessions_has_no_limit_of_their_streams() {
+    let door = serve(|_, _| said("200 OK", "", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("there need not be one");
+    let taken = visited.detail.get(detail::TAKEN);
+    assert_eq!((taken, visited.text.as_str()), (Some(&0.0), "the target opens no sessions"));
+    assert!(!visited.detail.contains_key(detail::REFUSAL_ANSWERED), "{visited:?}");
 }
 
 #[tokio::test]
@@ -121,6 +160,55 @@ async fn streams_of_a_session_are_opened_until_one_is_refused() {
     assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
     assert_eq!(visited.detail.get(detail::REFUSED_STATUS), Some(&409.0));
     assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+/// An answer to initialize of a server that knows no newer version.
+const OLDER: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18"}}"#;
+
+#[tokio::test]
+async fn a_session_goes_on_in_the_version_that_its_server_chose() {
+    let answerings: [Answering; 2] = [
+        |_, _| said("200 OK", "Mcp-Session-Id: older\r\n", OLDER),
+        |_, _| said("200 OK", "Mcp-Session-Id: older\r\n", &format!("event: message\ndata: {OLDER}\n\n")),
+    ];
+    for answering in answerings {
+        let visited = visit(Visit::SessionStreams, &serve(answering).await).await.expect("it is answered");
+        assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
+        assert_eq!(visited.detail.get(detail::REFUSED_STATUS), Some(&409.0));
+    }
+}
+
+#[tokio::test]
+async fn a_first_stream_that_is_refused_is_no_limit() {
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: none\r\n", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("there need not be one");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&0.0));
+    assert!(!visited.detail.contains_key(detail::REFUSAL_ANSWERED), "{visited:?}");
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: older\r\n", "{}"));
+    let error = visit(Visit::SessionStreams, &door.await).await.expect_err("nothing is known");
+    assert_eq!(error, "the first stream of a session was answered with HTTP 400");
+}
+
+/// The page of status of a server that has room for ten connections.
+fn status() -> String {
+    let times = r#"{"buckets":[0,0],"sum_ns":0}"#;
+    let parts = ["router", "lookup", "token_check", "fan_out", "queue_wait", "worker_time"];
+    let counts = ["tools", "clock_ns", "sampled", "tokens_good", "tokens_refused", "batches", "batch_messages"];
+    let counts = counts.into_iter().chain(["batches_refused", "notifications"]).map(|name| format!(r#""{name}":0"#));
+    let components: Vec<String> = counts.chain(parts.map(|name| format!(r#""{name}":{times}"#))).collect();
+    format!(
+        r#"{{"connections":{{"mcp":0,"admin":0,"new":0}},"connections_limit":10,"requests_total":0,
+        "worker_pool":{{"size":1}},"queue":{{"depth":0,"limit":1,"depth_max":0,"refused_total":0}},
+        "components":{{{}}}}}"#,
+        components.join(",")
+    )
+}
+
+#[tokio::test]
+async fn a_flood_that_a_replica_has_no_connections_for_is_not_made() {
+    let door = serve(|_, _| said("200 OK", "", &status()));
+    let error = visit(Visit::Queue, &door.await).await.expect_err("its refusals would be those of connections");
+    assert_eq!(error, "it takes 102 connections to flood the queue, and the replica takes 10 more");
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ impl WatchConfig {
             connections: self.check.connections(),
             rate: self.check.rate(),
             seconds: self.load()?.as_secs_f64(),
-            calls: String::new(),
+            calls: self.check.tool.as_ref().map_or_else(String::new, |tool| format!("tools/call {}", tool.name)),
         })
     }
 
@@ -192,7 +192,7 @@ impl Watching {
         loop {
             let next_ns = monotonic_ns() + self.config.every.as_nanos() as u64;
             let Some(check) = self.check(cancel).await? else { return Ok(true) };
-            let was_violation = self.history.last_judged().is_some_and(Check::is_violation);
+            let was_violation = self.history.last_judged(&check).is_some_and(Check::is_violation);
             self.count.add(&check);
             self.tell(WatchEvent::Checked { line: check.to_json_line(), text: check_lines(&check, &self.history) });
             self.post(&check, was_violation, cancel).await;
@@ -232,9 +232,14 @@ impl Watching {
             }
             Err(StressError::Interrupted) => return Ok(None),
             Err(StressError::Usage(what)) => return Err(StressError::Usage(what)),
-            // What has been there before is lost; what never was is a mistake of who asks.
-            Err(StressError::Lacking(what)) if self.history.is_empty() => return Err(StressError::Lacking(what)),
-            Err(StressError::Lacking(why)) => self.without_load(at, Outcome::Violated, why),
+            Err(StressError::Lacking(why)) => {
+                let check = self.without_load(at, Outcome::Violated, why.clone());
+                // What has been there before is lost; what never was is a mistake of who asks.
+                if self.history.akin(&check).next().is_none() {
+                    return Err(StressError::Lacking(why));
+                }
+                check
+            }
             Err(StressError::Unreachable(why)) => self.without_load(at, Outcome::Unreachable, why),
             Err(StressError::Failed(why)) => self.without_load(at, Outcome::Failed, why),
         };

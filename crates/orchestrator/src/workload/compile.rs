@@ -1,10 +1,14 @@
 //! From a workload to what agents are told.
 
 use erlmcp_load::proto::{self, Reached, Request};
+use erlmcp_load::{MESSAGE_BYTES_MAX, workload_bytes};
 
 use super::trace::TraceFile;
 use super::{Arrival, Asks, Misbehaving, Value, ValueOf, Workload};
 use crate::StressError;
+
+/// What is told of the same calls beside the workload.
+const BESIDE_BYTES: usize = 1 << 20;
 
 /// A workload as agents are told it, and what the run must know of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +70,20 @@ impl Compiled {
     pub(crate) fn told(&self, agents: u32, index: u32) -> proto::Workload {
         let part = |trace: &TraceFile| trace.part(agents, index);
         proto::Workload { trace: self.arrival.trace().map(part), ..self.told.clone() }
+    }
+
+    /// # Errors
+    /// Where one of so many agents would be told more than it takes.
+    pub(crate) fn check_size(&self, agents: u32) -> Result<(), StressError> {
+        let bytes = (0..agents).map(|index| workload_bytes(&self.told(agents, index)) + BESIDE_BYTES).max();
+        if bytes.is_none_or(|bytes| bytes <= MESSAGE_BYTES_MAX) {
+            return Ok(());
+        }
+        let most = (MESSAGE_BYTES_MAX - BESIDE_BYTES) >> 20;
+        Err(StressError::usage(format!(
+            "the workload has more than the {most} MiB that an agent can be told: write shorter arguments or fewer different \
+             ones, cut its trace, or add --agents"
+        )))
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use expect::Expected;
 pub use file::workload_schema;
 pub(crate) use misbehaving::Misbehaving;
 pub use shipped::SHIPPED;
-pub use trace::{TraceError, record};
+pub use trace::{Recording, TraceError, record};
 
 /// What clients do, how often, and what is expected of it. See docs/workloads.md.
 #[derive(Debug, Clone, PartialEq)]

@@ -284,18 +284,36 @@ impl Builder<'_> {
     }
 }
 
-/// Methods that a step has other words for, or that are no requests of a load.
+/// A method that a step has no other words for.
 fn plain_method(method: &str) -> Result<&str, Wrong> {
-    let is_name = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_graphic());
     match method {
         "tools/call" => Err("a tool is called by tool = \"NAME\"".into()),
         "resources/read" => Err("a resource is read by resource = \"URI\"".into()),
         "prompts/get" => Err("a prompt is got by prompt = \"NAME\"".into()),
+        _ => check_method(method).map(|()| method).map_err(Wrong::from),
+    }
+}
+
+/// # Errors
+/// Why a method is no request of a load, as a sentence.
+pub(super) fn check_method(method: &str) -> Result<(), String> {
+    let is_name = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_graphic());
+    match method {
         "initialize" => Err("sessions are opened by own_sessions = true, not by a step".into()),
         "subscriptions/listen" => Err("streams are asked for by streams or streams_share, not by a step".into()),
+        "completion/complete"
+        | "logging/setLevel"
+        | "resources/subscribe"
+        | "resources/unsubscribe"
+        | "tasks/get"
+        | "tasks/result"
+        | "tasks/update"
+        | "tasks/cancel" => {
+            Err(format!("{method} needs parameters, which only tools, resources and prompts are given"))
+        }
         _ if method.starts_with("notifications/") => Err("a notification has no answer to be measured".into()),
-        _ if !is_name => Err(format!("{method:?} is no method: write one as \"tools/list\"").into()),
-        _ => Ok(method),
+        _ if !is_name => Err(format!("{method:?} is no method: write one as \"tools/list\"")),
+        _ => Ok(()),
     }
 }
 

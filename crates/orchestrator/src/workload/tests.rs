@@ -62,6 +62,19 @@ fn arguments_have_gaps_where_values_are_named() {
 }
 
 #[test]
+fn a_workload_that_no_agent_can_be_told_is_refused() {
+    let size = |times: u32| {
+        let pad = "x".repeat(60_000);
+        let text = format!("[[request]]\ntool = \"echo\"\narguments = {{ pad = \"{pad}\" }}\ntimes = {times}\n");
+        let compiled = good(&text).compile(&Request::default(), &with_tools(&["echo"])).expect("compiled");
+        compiled.check_size(2)
+    };
+    assert_eq!(size(100), Ok(()));
+    let error = size(1_000).expect_err("60 MB of arguments");
+    assert!(error.exit_code() == 2 && error.to_string().contains("shorter arguments"), "{error}");
+}
+
+#[test]
 fn sessions_give_the_rate_and_overlap_is_refused() {
     let text = r#"
 [[session]]
@@ -104,6 +117,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_to_do() {
             "line 4: ",
             "500ms",
         ),
+        ("[[request]]\nmethod = \"logging/setLevel\"\n", "line 1: ", "needs parameters"),
         ("[[session]]\nsteps = []\n", "line 1: ", "needs steps"),
         ("[values]\nx = { integer = [5, 1] }\n", "line 2: ", "smaller one first"),
         ("[values]\nok = { number = true }\ny = { one_of = [] }\n", "line 3: ", "nothing to choose"),

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
 
-use erlmcp_load::proto;
+use erlmcp_load::{gaps, proto};
 use serde::{Deserialize, Serialize};
 
-use super::Asks;
+use super::{Asks, parse};
 
 use lines::Lines;
-pub use log::{TraceError, record};
+pub use log::{Recording, TraceError, record};
 
 /// Of this form; the first line says so.
 const VERSION: u32 = 1;
@@ -101,14 +101,8 @@ impl TraceFile {
         if self.arrivals.is_empty() || self.requests.len() > REQUESTS_MAX {
             return Err(format!("a trace has requests, and {REQUESTS_MAX} different ones at most"));
         }
-        for request in &self.requests {
-            let is_object =
-                |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok();
-            if request.method.is_empty() || !(request.arguments.is_empty() || is_object(&request.arguments)) {
-                return Err(format!("{} has arguments that are no JSON object", request.label()));
-            }
-        }
-        Ok(())
+        let of = |request: &Recorded| request.check().map_err(|why| format!("{}: {why}", request.label()));
+        self.requests.iter().try_for_each(of)
     }
 
     fn write(&self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
@@ -145,6 +139,21 @@ impl TraceFile {
 }
 
 impl Recorded {
+    /// # Errors
+    /// Why no step can send it, as a sentence.
+    fn check(&self) -> Result<(), String> {
+        let Self { method, name, arguments } = self;
+        parse::check_method(method)?;
+        let is_object = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok();
+        if !(arguments.is_empty() || is_object(arguments)) {
+            return Err("its arguments are no JSON object".into());
+        }
+        if [name, arguments].into_iter().any(|text| gaps::looks_like_gap(text)) {
+            return Err("it has characters from U+F8F0 to U+F8F2, which no request may have".into());
+        }
+        Ok(())
+    }
+
     pub(super) fn label(&self) -> String {
         format!("{} {}", self.method, self.name).trim().to_string()
     }

@@ -34,7 +34,7 @@ pub struct Asked {
     pub rate: f64,
     /// Of load.
     pub seconds: f64,
-    /// "tools/call search"; empty where it did not come to that.
+    /// "tools/call search"; empty where it did not come to that, and no tool was named.
     pub calls: String,
 }
 
@@ -130,6 +130,13 @@ impl Check {
     /// Its figures can stand beside those of `other`.
     pub(super) fn is_like(&self, other: &Check) -> bool {
         self.asked == other.asked && self.planned > 0 && !self.generator
+    }
+
+    /// It asks the same of the same server. A check that came to no load may not know what it would have called.
+    pub(super) fn is_akin(&self, other: &Check) -> bool {
+        let calls = [&self.asked.calls, &other.asked.calls];
+        let same_calls = calls[0] == calls[1] || calls.iter().any(|calls| calls.is_empty());
+        same_calls && self.asked.target == other.asked.target && self.slo == other.slo
     }
 
     /// One line of the history, with its line end.

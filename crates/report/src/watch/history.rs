@@ -26,9 +26,14 @@ impl History {
         self.checks.back()
     }
 
-    /// The newest by which the objective was kept or violated.
-    pub fn last_judged(&self) -> Option<&Check> {
-        self.checks.iter().rev().find(|check| check.outcome == Outcome::Kept || check.is_violation())
+    /// Those of the same watch as this one, newest first: several may share a history.
+    pub fn akin(&self, check: &Check) -> impl Iterator<Item = &Check> {
+        self.checks.iter().rev().filter(move |other| other.is_akin(check))
+    }
+
+    /// The newest of the same watch by which the objective was kept or violated.
+    pub fn last_judged(&self, check: &Check) -> Option<&Check> {
+        self.akin(check).find(|other| other.outcome == Outcome::Kept || other.is_violation())
     }
 
     pub fn len(&self) -> usize {

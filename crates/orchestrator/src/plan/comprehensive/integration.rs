@@ -16,7 +16,7 @@ const STREAMS: u64 = 240;
 
 pub(super) fn body(_config: &StressConfig, found: &Found) -> Body {
     let parts = found.visits.parts.clone().err();
-    let queue = parts.clone().or(found.queue.clone().err());
+    let queue = parts.clone().or_else(|| found.no_flood(0));
     let step = |name: &str, words: &str, visit: Visit, skip: &Option<String>| {
         let visiting = Visiting { visit, rate: None, window: Duration::ZERO, under: None };
         Step::scenario(name, words, Block::Visiting(visiting)).skipped(skip.clone())

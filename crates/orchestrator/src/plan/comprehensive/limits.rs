@@ -16,18 +16,23 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let no_faults = config.no_faults.then(|| "--no-faults".to_string());
     let first = found.field.replicas.first().copied().into_iter().collect();
     let starved = Fault::of(Kind::Descriptors, first);
-    let queue = visits.exhausting.clone().and_then(|()| found.queue.clone().map(drop));
+    let held = config.connections() / u64::from(found.replicas.max(1));
+    let queue = visits.exhausting.clone().err().or_else(|| found.no_flood(held));
     let descriptors = || visits.exhausting.clone().err().or(found.lacks(Kind::Descriptors)).or(no_faults.clone());
     let step = |name: &str, words: &str, visit: Visit, under: Option<Fault>, skip: Option<String>| {
         let visiting = Visiting { visit, rate: Some(config.rate()), window: window(config), under };
         Step::scenario(name, words, Block::Visiting(visiting)).skipped(skip)
     };
+    let has_legacy = found.offers.is_legacy || found.offers.other_era.is_some();
+    let no_sessions =
+        (!has_legacy).then(|| "the target names no version of the older era, which has the sessions".to_string());
     let (harmless, exhausting) = (visits.harmless.clone().err(), visits.exhausting.clone().err());
+    let streams = harmless.clone().or(no_sessions);
     let steps = vec![
-        step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, harmless.clone()),
-        step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, harmless),
+        step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, harmless),
+        step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, streams),
         step(scenario::LIMIT_SESSIONS, "sessions that are held", Visit::HeldSessions, None, exhausting),
-        step(scenario::LIMIT_QUEUE, "a full queue", Visit::Queue, None, queue.err()),
+        step(scenario::LIMIT_QUEUE, "a full queue", Visit::Queue, None, queue),
         step(
             scenario::LIMIT_DESCRIPTORS,
             "no descriptor left",

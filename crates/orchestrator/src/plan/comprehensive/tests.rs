@@ -7,7 +7,7 @@ use super::*;
 use crate::Suite;
 use crate::config::tests::plain;
 use crate::fault::{Field, Kind, Needs};
-use crate::plan::{Block, Fronts};
+use crate::plan::{Block, Fronts, Offers, Visits};
 
 fn suite(steps: &[u64]) -> StressConfig {
     StressConfig { suite: Some(Suite { steps: steps.to_vec() }), ..plain() }
@@ -126,4 +126,35 @@ fn what_a_foreign_server_lacks_is_skipped_with_the_reason() {
     assert!(skip("answer_bytes_100").is_some_and(|why| why.contains("no tool")));
     assert!(skip("era_legacy").is_some_and(|why| why.contains("names no version")));
     assert!(skip(scenario::AS_SSE).is_some());
+}
+
+#[test]
+fn a_queue_is_flooded_where_a_replica_has_the_connections_for_it() {
+    let skips = |connections_of_one: u64| {
+        let visits = Visits { connections_of_one: Some(connections_of_one), ..own_cluster().visits };
+        let plan = comprehensive(&suite(&[]), &Found { visits, ..own_cluster() }).expect("a plan");
+        let skip = |name: &str, scenario: &str| {
+            let mut steps = phase(&plan, name).steps.iter();
+            steps.find(|step| step.scenario.as_deref() == Some(scenario)).expect("it is planned").skip.is_some()
+        };
+        let (limits, parts) = (phase::RESOURCE_LIMITS, phase::INTEGRATION);
+        [skip(limits, scenario::LIMIT_QUEUE), skip(parts, scenario::QUEUE_AND_WORKERS)]
+    };
+    // A replica has 50 workers and 1,024 places, and holds 8,333 connections through the limits.
+    assert_eq!(skips(1_173), [true, true]);
+    assert_eq!(skips(1_174), [true, false]);
+    assert_eq!(skips(8_333 + 1_174), [false, false]);
+}
+
+#[test]
+fn the_streams_of_sessions_are_those_of_servers_that_may_have_sessions() {
+    let skip = |offers: Offers| {
+        let plan = comprehensive(&suite(&[]), &Found { offers, ..foreign() }).expect("a plan");
+        let mut steps = phase(&plan, phase::RESOURCE_LIMITS).steps.iter();
+        let found = steps.find(|step| step.scenario.as_deref() == Some(scenario::LIMIT_STREAMS));
+        found.expect("it is planned").skip.clone()
+    };
+    assert!(skip(Offers::default()).is_some_and(|why| why.contains("no version of the older era")));
+    assert_eq!(skip(Offers { is_legacy: true, ..Offers::default() }), None);
+    assert_eq!(skip(Offers { other_era: Some(crate::Era::Legacy), ..Offers::default() }), None);
 }

@@ -57,9 +57,32 @@ fn what_shows_nothing_does_not_hide_a_violation() {
     for outcome in [Outcome::Kept, Outcome::Violated, Outcome::Inconclusive, Outcome::Failed] {
         history.push(Check { outcome, ..check(0, 10.0, 0) });
     }
-    assert!(history.last_judged().is_some_and(Check::is_violation));
+    let newest = check(2, 10.0, 0);
+    assert!(history.last_judged(&newest).is_some_and(Check::is_violation));
     history.push(check(1, 10.0, 0));
-    assert!(history.last_judged().is_some_and(|check| check.outcome == Outcome::Kept));
+    assert!(history.last_judged(&newest).is_some_and(|check| check.outcome == Outcome::Kept));
+}
+
+#[test]
+fn a_watch_knows_only_its_own_checks_of_a_shared_history() {
+    let mut history = History::default();
+    history.push(Check { outcome: Outcome::Violated, ..check(0, 900.0, 0) });
+    let own = check(1, 10.0, 0);
+    assert!(history.last_judged(&own).is_some_and(Check::is_violation));
+    let changes: [fn(&mut Check); 3] = [
+        |other| other.asked.target = "http://a/other".into(),
+        |other| other.asked.calls = "tools/call search".into(),
+        |other| other.slo = "p99<1s".into(),
+    ];
+    for change in changes {
+        let mut other = own.clone();
+        change(&mut other);
+        assert_eq!(history.akin(&other).count(), 0, "{other:?}");
+    }
+    let mut gone = Check { outcome: Outcome::Unreachable, ..check(2, 0.0, 0) };
+    gone.asked.calls.clear();
+    history.push(gone);
+    assert!(history.last_judged(&own).is_some_and(|last| last.outcome == Outcome::Unreachable));
 }
 
 #[test]

@@ -37,6 +37,71 @@ fn a_log_becomes_a_trace_that_can_be_read() {
 }
 
 #[test]
+fn every_unit_of_time_is_the_same_time() {
+    for digits in ["", "000", "000000", "000000000"] {
+        let line = |second: u64| format!("{{\"ts\":{second}{digits},\"tool\":\"echo\"}}\n");
+        let log: String = [1_795_600_800, 1_795_600_801, 1_795_600_803].map(line).concat();
+        let trace = read(&made(&log).expect("a trace"));
+        assert_eq!(trace.arrivals, [(0, 0), (1_000_000, 0), (3_000_000, 0)], "{digits:?}");
+    }
+}
+
+/// What the logs of servers have beside calls.
+const WHOLE_SESSION: &str = r#"
+{"time": 10, "ts": 99, "name": "mcp.server", "method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {}}}
+{"time": 11, "ts": 99, "name": "mcp.server", "method": "notifications/initialized"}
+{"time": 12, "ts": 99, "name": "mcp.server", "method": "tools/call", "params": {"name": "search", "arguments": {}, "_meta": {}}}
+{"time": 13, "ts": 99, "name": "mcp.server", "tool": "search"}
+"#;
+
+#[test]
+fn only_requests_of_a_load_are_recorded_and_loggers_are_no_tools() {
+    let mut out = Vec::new();
+    let made = record(WHOLE_SESSION.as_bytes(), "text", &mut out).expect("a trace");
+    assert_eq!(made, Recording { requests: 2, seconds: 1.0, left_out: 2 });
+    let trace = read(&String::from_utf8(out).expect("text"));
+    let labels: Vec<String> = trace.requests.iter().map(Recorded::label).collect();
+    assert_eq!((labels, trace.arrivals.len()), (vec!["tools/call search".to_string()], 2), "twice the same");
+}
+
+#[test]
+fn what_a_trace_cannot_keep_is_left_out() {
+    let kept = r#"{"ts":1,"method":"tools/list","params":{"_meta":{"progressToken":1},"cursor":null}}"#;
+    for line in [
+        r#"{"ts":1,"method":"subscriptions/listen","params":{"notifications":{}}}"#,
+        r#"{"ts":1,"method":"completion/complete","params":{"ref":{"type":"ref/prompt","name":"a"}}}"#,
+        r#"{"ts":1,"method":"logging/setLevel"}"#,
+        r#"{"ts":1,"method":"tools/list","params":{"cursor":"next"}}"#,
+        r#"{"ts":1,"tool":"echo","arguments":{"text":"\uf8f10\uf8f2"}}"#,
+    ] {
+        let made = record(format!("{kept}\n{line}\n").as_bytes(), "text", &mut Vec::new()).expect("a trace");
+        assert_eq!((made.requests, made.left_out), (1, 1), "{line}");
+    }
+    let nothing = made(r#"{"ts":1,"method":"logging/setLevel"}"#).expect_err("nothing is left").to_string();
+    assert_eq!(nothing, "the log has no requests that a load could send");
+}
+
+#[test]
+fn a_trace_that_no_step_could_send_is_refused() {
+    let refused = |request: &str| {
+        let heading = format!("{{\"erlmcp_trace\":1,\"length_us\":100,\"requests\":[{request}]}}\n[0,0]\n");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("trace.jsonl");
+        std::fs::write(&path, heading).expect("written");
+        TraceFile::read(&path).expect_err("it is refused")
+    };
+    for (request, word) in [
+        (r#"{"method":"initialize"}"#, "initialize: sessions are opened by own_sessions"),
+        (r#"{"method":"completion/complete"}"#, "needs parameters"),
+        (r#"{"method":"tools/call","name":"echo","arguments":"[]"}"#, "its arguments are no JSON object"),
+        (r#"{"method":"tools/call","name":"echo","arguments":"{\"text\":\"\uf8f10\uf8f2\"}"}"#, "U+F8F0"),
+    ] {
+        let error = refused(request);
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
 fn agents_share_a_trace() {
     let text = "{\"erlmcp_trace\":1,\"length_us\":100,\"requests\":[{\"method\":\"ping\"},{\"method\":\"tools/list\"}]}\n\
                 [0,0]\n[10,1]\n[10,0]\n[50,1]\n[90,0]\n";
