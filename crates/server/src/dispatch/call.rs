@@ -196,11 +196,8 @@ impl Dispatcher {
 
     /// Refuses a request for lack of room; it was not executed.
     pub(super) fn overloaded(&mut self, message: &Message<'_>, asked_ms: u64) -> Handled {
-        let retry_after_ms = self.retry_after(asked_ms);
-        self.body.clear();
-        let error = RpcError::overloaded(retry_after_ms);
-        self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
-        Handled::Replied { status: 503, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) }
+        let refused = self.busy(asked_ms);
+        self.refused(message.id, &refused)
     }
 }
 
