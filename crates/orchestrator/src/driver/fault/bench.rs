@@ -84,12 +84,9 @@ impl Bench {
         self.watchdog.hold(ticket, debts).await.map(|()| ticket)
     }
 
-    /// Undoes what was begun where the effect did not come, and says both.
+    /// Undoes what was begun where the effect did not come.
     pub(super) async fn give_up<T>(&self, ticket: Ticket, why: String) -> Result<T, String> {
-        match self.watchdog.release(ticket).await {
-            Ok(()) => Err(why),
-            Err(stuck) => Err(format!("{why}; {stuck}")),
-        }
+        Err(self.watchdog.give_up(ticket, why).await)
     }
 }
 

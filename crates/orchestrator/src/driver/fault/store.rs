@@ -14,7 +14,7 @@ use erlmcp_load::clock::RunClock;
 use super::HealError;
 use super::bench::Bench;
 use super::force::Force;
-use super::process::{Process, parent};
+use super::process::Process;
 use crate::driver::control;
 use crate::driver::protocol::Status;
 use crate::driver::watchdog::Watchdog;
@@ -49,7 +49,7 @@ impl InForce {
     }
 }
 
-/// The process that is the store now: the supervisor's child, and named by it both before and after the handle was opened.
+/// The process that is the store now.
 async fn process(bench: &Bench) -> Result<Process, String> {
     let named = || async {
         let status = bench.status().await?;
@@ -57,15 +57,7 @@ async fn process(bench: &Bench) -> Result<Process, String> {
         let ready = Some(store.state.as_str()).filter(|state| *state == "ready").and(store.pid);
         Ok::<_, String>((status.pid, ready.ok_or_else(|| format!("the store is not ready ({})", store.state))?))
     };
-    let (supervisor, pid) = named().await?;
-    let process = Process::open(pid)?;
-    if parent(pid) != Some(supervisor) {
-        return Err(format!("process {pid} is not a child of the supervisor (process {supervisor}): nothing done"));
-    }
-    match named().await? {
-        (_, now) if now == pid => Ok(process),
-        (_, now) => Err(format!("the store was restarted just now (process {pid}, then {now})")),
-    }
+    Process::child_of_supervisor(named, "the store").await
 }
 
 /// Own addresses of the replicas that take requests.
