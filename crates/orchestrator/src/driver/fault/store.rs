@@ -12,8 +12,8 @@ use std::path::Path;
 use erlmcp_load::clock::RunClock;
 
 use super::HealError;
-use super::bench::Bench;
 use super::force::Force;
+use super::local::LocalFaults;
 use super::process::Process;
 use crate::driver::control;
 use crate::driver::protocol::Status;
@@ -29,11 +29,11 @@ pub(in crate::driver) enum InForce {
     Full(full::Full),
 }
 
-pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injected), String> {
+pub(super) async fn inject(local: &LocalFaults, fault: &Fault) -> Result<(Force, Injected), String> {
     let (in_force, injected) = match fault.kind {
-        Kind::StoreKilled => killed::kill(bench).await?,
-        Kind::StoreSlow => slow::slow_down(bench, fault.amount).await?,
-        _ => full::fill(bench).await?,
+        Kind::StoreKilled => killed::kill(local).await?,
+        Kind::StoreSlow => slow::slow_down(local, fault.amount).await?,
+        _ => full::fill(local).await?,
     };
     Ok((Force::Store(in_force), injected))
 }
@@ -50,9 +50,9 @@ impl InForce {
 }
 
 /// The process that is the store now.
-async fn process(bench: &Bench) -> Result<Process, String> {
+async fn process(local: &LocalFaults) -> Result<Process, String> {
     let named = || async {
-        let status = bench.status().await?;
+        let status = local.status().await?;
         let store = status.store.ok_or("the cluster has no store of operations, or does not say so")?;
         let ready = Some(store.state.as_str()).filter(|state| *state == "ready").and(store.pid);
         Ok::<_, String>((status.pid, ready.ok_or_else(|| format!("the store is not ready ({})", store.state))?))
