@@ -111,8 +111,7 @@ impl<N: Net> Engine<N> {
         self.last_id += 1;
         let is_handshake = self.calls.has_own_sessions() && connection.session.is_none();
         let call = if is_handshake { Call::Initialize } else { Call::Probe };
-        let request =
-            Request { ticket, call, due_us, give_up_us: u64::MAX, patience_us: 0, attempt: 1, failed: None, leg: None };
+        let request = Request::new(ticket, call, due_us, u64::MAX);
         if connection.is_client() || connection.is_mover() {
             self.log.started();
         }

@@ -48,10 +48,7 @@ impl<N: Net> Engine<N> {
         sequence.left -= 1;
         let call = sequence.call;
         let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
-        let give_up_us = now_us + self.settings.timeout_us;
-        let request =
-            Request { ticket, call, due_us: now_us, give_up_us, patience_us: 0, attempt: 1, failed: None, leg: None };
-        self.send(key, request);
+        self.send(key, Request::new(ticket, call, now_us, now_us + self.settings.timeout_us));
     }
 
     /// The wait of the block's connection is over.
@@ -105,17 +102,7 @@ impl<N: Net> Engine<N> {
         };
         for _ in 0..left {
             let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
-            let request = Request {
-                ticket,
-                call,
-                due_us: now_us,
-                give_up_us: now_us,
-                patience_us: 0,
-                attempt: 1,
-                failed: None,
-                leg: None,
-            };
-            self.give_up_unsent(request, fate, cause, now_us);
+            self.give_up_unsent(Request::new(ticket, call, now_us, now_us), fate, cause, now_us);
         }
         self.connections.remove(key as usize);
     }
