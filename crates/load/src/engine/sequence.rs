@@ -7,8 +7,8 @@ use super::Engine;
 use crate::block::Work;
 use crate::cause::Cause;
 use crate::connection::Opening;
-use crate::line::{OPENINGS_MAX, wait_us};
 use crate::net::Net;
+use crate::opening_queue::{OPENINGS_MAX, wait_us};
 use crate::request::Request;
 
 impl<N: Net> Engine<N> {
@@ -96,7 +96,7 @@ impl<N: Net> Engine<N> {
             return self.arm(key);
         }
         let (left, call) = (std::mem::take(&mut sequence.left), sequence.call);
-        let (fate, cause) = match self.connections[key as usize].wants {
+        let (fate, cause) = match self.connections[key as usize].lacked_own {
             true => (Fate::UnsentNoDescriptor, Cause::NoDescriptor),
             false => (Fate::UnsentConnection, Cause::NotOpen),
         };
