@@ -64,8 +64,7 @@ impl Dispatcher {
                 let principal = self.current.principal_name();
                 let context = CallContext { tool: &name, replica: self.shared.replica, principal };
                 self.body.clear();
-                let answers =
-                    if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers };
+                let answers = self.shared.answers_of(self.current.session.is_some());
                 let version = self.current.session.map(|session| session.version);
                 match call_in_place(answers, &mut self.body, &**tool, &context, arguments, id(message), version) {
                     Some(outcome) => Handled::Replied { status: 200, outcome, retry_after_ms: None },

@@ -83,7 +83,7 @@ impl Dispatcher {
 
     /// Writes answers as the era of the request has them.
     pub(super) fn answers(&self) -> &Arc<AnswerWriter> {
-        if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers }
+        self.shared.answers_of(self.current.session.is_some())
     }
 
     pub(crate) fn count(&mut self, method: Method, outcome: Outcome) {
