@@ -64,9 +64,10 @@ impl Handshake {
 }
 
 impl Calls {
+    /// `tools` are those that the target has told of.
+    ///
     /// # Errors
     /// Where one of them cannot be rendered.
-    /// `tools` are those that the target has told of.
     pub(crate) fn new(peer: &Peer<'_>, requests: &proto::Requests, tools: &[proto::Tool]) -> Result<Self, BadRequest> {
         let probe = match peer.version.era() {
             Era::Modern => method::DISCOVER,

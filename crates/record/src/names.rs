@@ -171,8 +171,6 @@ pub mod detail {
     pub const METRICS_STATUS: &str = "metrics_status";
     /// Connections of a step.
     pub const CONNECTIONS: &str = "connections_count";
-    /// Requests a second offered in a step.
-    pub const OFFERED_RPS: &str = "offered_rps";
     /// When a visitor came and when it had gone, milliseconds on the run's clock.
     pub const FROM_MS: &str = "visit_from_ms";
     pub const TO_MS: &str = "visit_to_ms";

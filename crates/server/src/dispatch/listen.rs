@@ -16,8 +16,8 @@ use crate::features::Offers;
 use crate::metrics::counters::Reached;
 use crate::session::EventId;
 
-/// Nothing on the way may keep what belongs to one client, or keep it back.
 pub(super) const URI_TOO_LONG: &str = "the uri of a resource to be told of is too long";
+/// Nothing on the way may keep what belongs to one client, or keep it back.
 pub(super) const STREAM_FIELDS: &str = "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
 
 impl Dispatcher {
