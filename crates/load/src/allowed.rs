@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+/// Of a connection that is reset in the end.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The addresses that may be connected to: loopback, and others only where the user has named them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,18 @@ impl Allowed {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         prepare(&socket)?;
         socket.connect(address).await
+    }
+
+    /// The same for a connection that is reset in the end: no TIME_WAIT on the machine under test. None where it does not
+    /// come in time.
+    pub(crate) async fn connect_to_be_reset(
+        self,
+        address: SocketAddr,
+        prepare: impl FnOnce(&TcpSocket) -> io::Result<()>,
+    ) -> Option<TcpStream> {
+        let stream = timeout(CONNECT_WITHIN, self.connect(address, prepare)).await.ok()?.ok()?;
+        let _ = stream.set_zero_linger();
+        Some(stream)
     }
 
     /// The same for a thread that waits.

@@ -68,7 +68,7 @@ pub(crate) struct Connection {
     /// Openings failed and connections lost since it was last of use: they make it wait longer.
     pub(crate) failures: u8,
     /// Its last opening failed for want of a descriptor or port of ours.
-    pub(crate) wants: bool,
+    pub(crate) lacked_own: bool,
     pub(crate) was_open: bool,
     /// To be closed as soon as nothing is in flight.
     pub(crate) closing: bool,
@@ -105,7 +105,7 @@ impl Connection {
             source: None,
             block,
             failures: 0,
-            wants: false,
+            lacked_own: false,
             was_open: false,
             closing: false,
             incident: 0,

@@ -21,9 +21,9 @@ mod episodes;
 #[doc(hidden)]
 pub mod hot;
 mod ledger;
-mod line;
 mod misbehaviour;
 mod net;
+mod opening_queue;
 mod operations;
 mod pacing;
 mod permutation;

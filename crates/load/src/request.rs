@@ -55,6 +55,13 @@ pub(crate) struct Request {
     pub(crate) leg: Option<Box<Leg>>,
 }
 
+impl Request {
+    /// The first attempt of one that is not tried again.
+    pub(crate) fn new(ticket: Ticket, call: Call, due_us: u64, give_up_us: u64) -> Self {
+        Self { ticket, call, due_us, give_up_us, patience_us: 0, attempt: 1, failed: None, leg: None }
+    }
+}
+
 /// How a request goes on that was sent before.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -250,7 +257,7 @@ mod tests {
     fn request(due_us: u64, give_up_us: u64) -> Request {
         let account = Account { block: 1, phase: 1, kind: Kind::Load, class: 0 };
         let ticket = Ledger::default().plan(account, due_us, NO_ENDPOINT);
-        Request { ticket, call: Call::Load, due_us, give_up_us, patience_us: 0, attempt: 1, failed: None, leg: None }
+        Request::new(ticket, Call::Load, due_us, give_up_us)
     }
 
     fn drain(waiting: &mut WaitingRequests, queue: &mut Queue) -> Vec<u64> {

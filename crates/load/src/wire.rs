@@ -64,23 +64,16 @@ impl Handshake {
 }
 
 impl Calls {
+    /// `tools` are those that the target has told of.
+    ///
     /// # Errors
     /// Where one of them cannot be rendered.
-    /// `tools` are those that the target has told of.
     pub(crate) fn new(peer: &Peer<'_>, requests: &proto::Requests, tools: &[proto::Tool]) -> Result<Self, BadRequest> {
         let probe = match peer.version.era() {
             Era::Modern => method::DISCOVER,
             Era::Legacy => method::PING,
         };
-        let render = |request: &proto::Request| {
-            let name = Some(request.name.as_str()).filter(|name| !name.is_empty());
-            let arguments = Some(request.arguments.as_str()).filter(|arguments| !arguments.is_empty());
-            let params = params(request, tools);
-            let with_progress = request.with_progress;
-            let ask =
-                Ask { method: &request.method, name, arguments, params: &params, with_progress, ..Ask::default() };
-            Template::new(peer, &ask)
-        };
+        let render = |request: &proto::Request| Template::new(peer, &ask_of(request, &params(request, tools)));
         Ok(Self {
             probe: Template::new(peer, &Ask { method: probe, ..Ask::default() })?,
             load: requests.load.as_ref().map(render).transpose()?,
@@ -252,6 +245,19 @@ impl Calls {
         if let Some(session) = session.filter(|_| call != Call::Initialize) {
             request::put_line(out, session.as_bytes());
         }
+    }
+}
+
+/// What a request asks for; `params` are its [`params`].
+pub(crate) fn ask_of<'a>(request: &'a proto::Request, params: &'a [(String, String)]) -> Ask<'a> {
+    let given = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+    Ask {
+        method: &request.method,
+        name: given(&request.name),
+        arguments: given(&request.arguments),
+        params,
+        with_progress: request.with_progress,
+        ..Ask::default()
     }
 }
 

@@ -69,11 +69,6 @@ impl Hist {
         (!self.is_empty()).then(|| self.0.mean())
     }
 
-    /// How many values are above `us` (to the histogram's resolution).
-    pub fn count_above(&self, us: u64) -> u64 {
-        self.0.len() - self.0.count_between(0, us)
-    }
-
     /// What was recorded, from short to long: each duration in microseconds (to the histogram's resolution,
     /// rounded up) with how often.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {

@@ -149,6 +149,8 @@ pub mod detail {
     /// Requests of the load that were planned since a retry storm's outage began, and attempts at them beyond the first.
     pub const FIRST_ATTEMPTS: &str = "first_attempts_count";
     pub const RETRIES: &str = "retries_count";
+    /// When the last of those was served again that a fault cut off, milliseconds.
+    pub const SERVED_AGAIN_MS: &str = "served_again_ms";
     /// An unpaced ramp, from its first opening to the last one answered, milliseconds.
     pub const RAMP_MS: &str = "ramp_ms";
     /// From the end of a burst until queue depth and P95 had been back for a second, milliseconds.
@@ -171,8 +173,6 @@ pub mod detail {
     pub const METRICS_STATUS: &str = "metrics_status";
     /// Connections of a step.
     pub const CONNECTIONS: &str = "connections_count";
-    /// Requests a second offered in a step.
-    pub const OFFERED_RPS: &str = "offered_rps";
     /// When a visitor came and when it had gone, milliseconds on the run's clock.
     pub const FROM_MS: &str = "visit_from_ms";
     pub const TO_MS: &str = "visit_to_ms";
@@ -242,6 +242,15 @@ pub mod detail {
     pub const LEAST: &str = "least_count";
     pub const SPREAD_RATIO: &str = "spread_ratio";
     pub const GINI: &str = "gini";
+}
+
+/// How a replica's connections were lost, as in [`EpisodeRow::how`](crate::EpisodeRow::how).
+pub mod episode {
+    pub const RESET: &str = "reset";
+    pub const UNANSWERED: &str = "unanswered";
+    pub const USER_TIMEOUT: &str = "user_timeout";
+    /// Their agent closed them to open them again at once.
+    pub const RECONNECT: &str = "reconnect";
 }
 
 /// Causes, as in [`IntervalRow::causes`](crate::IntervalRow::causes) and

@@ -1,7 +1,6 @@
 //! Slow clients: what do they cost the others, and does the target put up with them? Half of them send a request a byte at
 //! a time; the others ask on and on and read no answer.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use std::time::Duration;
 use rustix::io::ioctl_fionread;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
@@ -19,7 +17,6 @@ use crate::proto;
 
 /// Of one agent, at most.
 const CONNECTIONS_MAX: u32 = 4_096;
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const BYTE_EVERY: Duration = Duration::from_secs(1);
 /// The system makes the least of it that it can.
 const RECEIVE_BUFFER: u32 = 2_048;
@@ -87,19 +84,14 @@ impl Slow {
     }
 }
 
-async fn connect(
-    (address, allowed): (SocketAddr, Allowed),
-    prepare: impl FnOnce(&TcpSocket) -> io::Result<()>,
-) -> Option<TcpStream> {
-    let stream = timeout(CONNECT_WITHIN, allowed.connect(address, prepare)).await.ok()?.ok()?;
-    // No TIME_WAIT on the machine under test.
-    let _ = stream.set_zero_linger();
-    Some(stream)
-}
-
 /// Sends half a request, and then a byte a second. None where it could not be opened.
-async fn write_slowly(to: (SocketAddr, Allowed), half: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
-    let mut stream = connect(to, |_| Ok(())).await?;
+async fn write_slowly(
+    (address, allowed): (SocketAddr, Allowed),
+    half: Arc<[u8]>,
+    lasts: Duration,
+    clock: RunClock,
+) -> Option<Held> {
+    let mut stream = allowed.connect_to_be_reset(address, |_| Ok(())).await?;
     stream.write_all(&half).await.ok()?;
     let since_us = clock.now_us();
     let cut = async {
@@ -125,8 +117,13 @@ async fn write_slowly(to: (SocketAddr, Allowed), half: Arc<[u8]>, lasts: Duratio
 
 /// Asks as long as there is room for it, with the least room for answers, and reads none of them. None where it could not
 /// be opened.
-async fn read_nothing(to: (SocketAddr, Allowed), asked: Arc<[u8]>, lasts: Duration, clock: RunClock) -> Option<Held> {
-    let mut stream = connect(to, |socket| socket.set_recv_buffer_size(RECEIVE_BUFFER)).await?;
+async fn read_nothing(
+    (address, allowed): (SocketAddr, Allowed),
+    asked: Arc<[u8]>,
+    lasts: Duration,
+    clock: RunClock,
+) -> Option<Held> {
+    let mut stream = allowed.connect_to_be_reset(address, |socket| socket.set_recv_buffer_size(RECEIVE_BUFFER)).await?;
     stream.write_all(&asked).await.ok()?;
     let since_us = clock.now_us();
     let cut = async {

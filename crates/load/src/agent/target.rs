@@ -95,6 +95,10 @@ impl Target {
         })
     }
 
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.endpoints.iter().map(|(_, address)| *address).collect()
+    }
+
     /// What is known before anything was asked.
     pub(super) fn assumed(&self) -> Spoken {
         let version = if self.eras == Eras::Legacy { Version::NEWEST_LEGACY } else { Version::NEWEST };

@@ -2,7 +2,6 @@
 
 mod speaking;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -93,14 +92,26 @@ impl Work {
     }
 
     pub(super) fn connections_possible(&self, descriptors_limit: u64) -> u64 {
-        let addresses: Vec<SocketAddr> = self.target.endpoints.iter().map(|(_, address)| *address).collect();
-        connections_possible(descriptors_limit, self.spread_sources, &addresses)
+        connections_possible(descriptors_limit, self.spread_sources, &self.target.addresses())
+    }
+
+    /// How the target is spoken to, or will be.
+    fn speaks(&self) -> Spoken {
+        self.spoken.clone().unwrap_or_else(|| self.target.assumed())
+    }
+
+    /// Asks the target on a thread that may wait.
+    async fn waiting<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Target, usize) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let (target, first) = (self.target.clone(), self.agent as usize);
+        let asked = tokio::task::spawn_blocking(move || ask(&target, first)).await;
+        asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
     }
 
     async fn ask(&self) -> Result<Found, Trouble> {
-        let (target, first) = (self.target.clone(), self.agent as usize);
-        let asked = tokio::task::spawn_blocking(move || reach::reach(&target, first)).await;
-        asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
+        self.waiting(reach::reach).await
     }
 
     pub(super) async fn reach(&mut self, reach: proto::Reach) -> Reached {
@@ -188,9 +199,7 @@ impl Work {
     /// Opens a new legacy session in the place of one that the target does not know any more. None where that fails:
     /// the engine asks again.
     pub(super) async fn renew_session(&mut self) -> Result<Option<Order>, AgentError> {
-        let (target, first) = (self.target.clone(), self.agent as usize);
-        let opened = tokio::task::spawn_blocking(move || reach::open_session(&target, first)).await;
-        match opened.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string()))) {
+        match self.waiting(reach::open_session).await {
             Ok(spoken) => {
                 tracing::warn!("the target has ended the session (HTTP 404): a new one was opened");
                 self.spoken = Some(spoken);
@@ -205,9 +214,8 @@ impl Work {
 
     /// What is sent from here on.
     pub(super) fn calls(&self) -> Result<Order, AgentError> {
-        let assumed = self.target.assumed();
-        let spoken = self.spoken.as_ref().unwrap_or(&assumed);
-        let peer = self.target.peer_of_load(spoken);
+        let spoken = self.speaks();
+        let peer = self.target.peer_of_load(&spoken);
         let calls = if self.own_sessions {
             Calls::with_own_sessions(&peer, &self.requests, &self.tools)
         } else {
@@ -231,9 +239,7 @@ impl Work {
     pub(super) async fn listen(&mut self) -> Result<Order, AgentError> {
         self.find_out().await;
         if self.listens_to.is_none() {
-            let (target, first) = (self.target.clone(), self.agent as usize);
-            let listed = tokio::task::spawn_blocking(move || reach::subscribable(&target, first)).await;
-            let listed = listed.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())));
+            let listed = self.waiting(reach::subscribable).await;
             self.listens_to = Some(listed.unwrap_or_else(|trouble| {
                 tracing::warn!("streams ask for no resources, since these cannot be listed: {trouble}");
                 Vec::new()
@@ -244,8 +250,8 @@ impl Work {
 
     /// What it takes to hold slow clients.
     pub(super) fn slow(&self) -> Slow {
-        let assumed = self.target.assumed();
-        let peer = self.target.peer(self.spoken.as_ref().unwrap_or(&assumed));
+        let spoken = self.speaks();
+        let peer = self.target.peer(&spoken);
         let mut request = Vec::new();
         // What cannot be asked is not asked: then all of them send slowly.
         if let Ok(list) = Template::new(&peer, &Ask { method: method::TOOLS_LIST, ..Ask::default() }) {
@@ -254,7 +260,7 @@ impl Work {
         let is_plain = self.target.tls.is_none();
         Slow {
             request: if is_plain { request } else { Vec::new() },
-            endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
+            endpoints: self.target.addresses(),
             allowed: self.target.allowed,
             authority: self.target.authority.clone(),
             path: self.target.path.clone(),
@@ -268,8 +274,7 @@ impl Work {
         order: proto::MakeChange,
     ) -> impl Future<Output = proto::Changed> + use<> {
         self.find_out().await;
-        let assumed = self.target.assumed();
-        let spoken = self.spoken.clone().unwrap_or(assumed);
+        let spoken = self.speaks();
         let (target, first, clock) = (self.target.clone(), self.agent as usize, self.clock);
         let (renewed, tools) = (Arc::clone(&self.renewed), self.tools.clone());
         let change = order.change;
@@ -309,8 +314,8 @@ impl Work {
 
     /// What it takes to let clients misbehave, and what tells of their end.
     pub(super) fn misbehave(&mut self, block: u32) -> Result<(Misbehaving, watch::Receiver<bool>), AgentError> {
-        let assumed = self.target.assumed();
-        let peer = self.target.peer(self.spoken.as_ref().unwrap_or(&assumed));
+        let spoken = self.speaks();
+        let peer = self.target.peer(&spoken);
         let texts = Texts::new(&peer, self.requests.load.as_ref(), &self.tools).map_err(failed)?;
         let (cut, told) = watch::channel(false);
         self.misbehaving = Some((block, cut));
@@ -318,7 +323,7 @@ impl Work {
             agent: self.agent,
             seed: self.seed,
             clock: self.clock,
-            endpoints: self.target.endpoints.iter().map(|(_, address)| *address).collect(),
+            endpoints: self.target.addresses(),
             allowed: self.target.allowed,
             timeout: self.target.timeout,
             texts,

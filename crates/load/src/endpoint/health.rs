@@ -16,6 +16,8 @@
 //! - A blocked or lost endpoint is checked every 250 ms and is back when a check is answered.
 //! - Time in which the agent itself stood still is no silence of the endpoint's: see [`Health::forgive`].
 
+use erlmcp_record::names::episode;
+
 /// Requests unanswered at once that make silence suspicious.
 const UNANSWERED_MIN: u32 = 3;
 /// Silence after which an endpoint is given up.
@@ -46,9 +48,9 @@ impl How {
     /// As in the record.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            How::Reset => "reset",
-            How::Unanswered => "unanswered",
-            How::UserTimeout => "user_timeout",
+            How::Reset => episode::RESET,
+            How::Unanswered => episode::UNANSWERED,
+            How::UserTimeout => episode::USER_TIMEOUT,
         }
     }
 }

@@ -8,8 +8,6 @@ use std::net::SocketAddr;
 
 pub(crate) use health::{Around, Health, How, Verdict};
 
-/// How connections were lost that were closed to be opened again, as in the record.
-pub(crate) const RECONNECT: &str = "reconnect";
 /// Addresses that a run may have had, at most.
 pub(crate) const ENDPOINTS_MAX: usize = 4_096;
 

@@ -58,7 +58,7 @@ impl<N: Net> Engine<N> {
         let ticket = self.ledger.plan(account, due_us, endpoint);
         self.retries.first();
         let give_up_us = due_us + self.settings.timeout_us;
-        let request = Request { ticket, call, due_us, give_up_us, patience_us, attempt: 1, failed: None, leg: None };
+        let request = Request { patience_us, ..Request::new(ticket, call, due_us, give_up_us) };
         match key {
             Some(key) if self.is_dark(now_us) => {
                 if let Some(request) = self.keep_in_the_dark(key, request, now_us) {

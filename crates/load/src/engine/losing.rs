@@ -6,8 +6,8 @@ use super::{Engine, Gone};
 use crate::cause::Cause;
 use crate::connection::{Role, State};
 use crate::ledger::{NO_ENDPOINT, Outcome};
-use crate::line::{OPENINGS_MAX, wait_us};
 use crate::net::{Closing, Net};
+use crate::opening_queue::{OPENINGS_MAX, wait_us};
 use crate::request::{Flight, Purpose, Request};
 
 /// A connection that was open for so long was of use: it is reopened at once when it is lost.
@@ -36,7 +36,7 @@ impl<N: Net> Engine<N> {
         let connection = &mut self.connections[key as usize];
         connection.state = State::Lined;
         connection.wake_us = 0;
-        self.line.push_again(key);
+        self.openings.push_again(key);
     }
 
     /// The connection is of no use any more, for this reason.
@@ -129,13 +129,13 @@ impl<N: Net> Engine<N> {
             };
             self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
         }
-        self.line.in_flight -= 1;
+        self.openings.in_flight -= 1;
         let connection = &mut self.connections[key as usize];
         if (connection.is_client() || connection.is_mover()) && cause != Cause::RunEnded {
             self.log.failed(cause);
         }
         connection.failures = connection.failures.saturating_add(1);
-        connection.wants = cause.is_generators();
+        connection.lacked_own = cause.is_generators();
         if connection.endpoint != NO_ENDPOINT {
             let endpoint = self.endpoints.get_mut(connection.endpoint);
             endpoint.opening -= 1;

@@ -37,8 +37,8 @@ use crate::connection_log::ConnectionLog;
 use crate::endpoint::Endpoints;
 use crate::episodes::Episodes;
 use crate::ledger::Ledger;
-use crate::line::Line;
 use crate::net::{Closing, Net, Readiness};
+use crate::opening_queue::OpeningQueue;
 use crate::random::Random;
 use crate::report::{Outbox, Report};
 use crate::request::{Request, WaitingRequests};
@@ -72,7 +72,7 @@ pub(crate) struct Engine<N> {
     clients: Vec<u32>,
     endpoints: Endpoints,
     sources: Sources,
-    line: Line,
+    openings: OpeningQueue,
     timers: Timers,
     waiting: WaitingRequests,
     retries: retrying::Retries,
@@ -125,7 +125,7 @@ impl<N: Net> Engine<N> {
             connections: Slab::new(),
             clients: Vec::new(),
             endpoints: Endpoints::default(),
-            line: Line::default(),
+            openings: OpeningQueue::default(),
             timers: Timers::default(),
             waiting: WaitingRequests::default(),
             outage: None,
@@ -199,7 +199,7 @@ impl<N: Net> Engine<N> {
     /// When the next turn is due, run clock.
     pub(crate) fn next_us(&self) -> u64 {
         let second_us = (u64::from(self.second) + 1) * 1_000_000;
-        let can_open = !self.line.is_empty() && self.line.in_flight < self.at_once_max();
+        let can_open = !self.openings.is_empty() && self.openings.in_flight < self.at_once_max();
         let opens_us = can_open.then(|| self.dark_until_us());
         let blocks = self.blocks.iter().filter_map(Block::next_us);
         let reads_us = (!self.half_read.is_empty()).then_some(0);

@@ -11,8 +11,8 @@ use crate::cause::Cause;
 use crate::connection::{Connection, Opening, Role, State};
 use crate::connection_log::OpeningTimes;
 use crate::ledger::{Account, NO_ENDPOINT};
-use crate::line::AT_ONCE;
 use crate::net::Net;
+use crate::opening_queue::AT_ONCE;
 use crate::request::{Call, Flight, Purpose, Request};
 
 impl<N: Net> Engine<N> {
@@ -34,7 +34,7 @@ impl<N: Net> Engine<N> {
                 let connection = &mut self.connections[key as usize];
                 connection.state = State::Lined;
                 connection.opening = Some(Opening { planned_us, started_us: 0, established_us: 0 });
-                self.line.push_planned(key);
+                self.openings.push_planned(key);
                 match of {
                     Of::Clients if planned_us > 0 => self.log.planned(),
                     Of::Clients => {}
@@ -69,8 +69,8 @@ impl<N: Net> Engine<N> {
         }
         let at_once_max = self.at_once_max();
         let mut begun = 0;
-        while self.line.in_flight < at_once_max && begun < TURN_MAX / 4 {
-            let Some(key) = self.line.pop() else { return };
+        while self.openings.in_flight < at_once_max && begun < TURN_MAX / 4 {
+            let Some(key) = self.openings.pop() else { return };
             let lined = self.connections.get(key as usize).filter(|connection| connection.state == State::Lined);
             let Some(role) = lined.map(|connection| connection.role) else { continue };
             begun += 1;
@@ -111,8 +111,7 @@ impl<N: Net> Engine<N> {
         self.last_id += 1;
         let is_handshake = self.calls.has_own_sessions() && connection.session.is_none();
         let call = if is_handshake { Call::Initialize } else { Call::Probe };
-        let request =
-            Request { ticket, call, due_us, give_up_us: u64::MAX, patience_us: 0, attempt: 1, failed: None, leg: None };
+        let request = Request::new(ticket, call, due_us, u64::MAX);
         if connection.is_client() || connection.is_mover() {
             self.log.started();
         }
@@ -128,7 +127,7 @@ impl<N: Net> Engine<N> {
         connection.state = State::Connecting;
         connection.wake_us = 0;
         connection.endpoint = endpoint;
-        self.line.in_flight += 1;
+        self.openings.in_flight += 1;
         if endpoint == NO_ENDPOINT {
             return Err(Cause::Unreachable);
         }
@@ -193,11 +192,11 @@ impl<N: Net> Engine<N> {
         connection.state = State::Idle;
         connection.opened_us = now_us;
         connection.free_us = now_us;
-        connection.wants = false;
+        connection.lacked_own = false;
         let is_mover = connection.is_mover();
         let endpoint = self.endpoints.get_mut(connection.endpoint);
         endpoint.health.opened();
-        self.line.in_flight -= 1;
+        self.openings.in_flight -= 1;
         if !is_mover {
             endpoint.opening -= 1;
         }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::Fate;
+use erlmcp_record::names::episode;
 
 use super::{Engine, NO_KEY};
 use crate::block::{Outage, ReconnectWork, Work};
 use crate::cause::Cause;
 use crate::connection::{Connection, State};
-use crate::endpoint::RECONNECT;
 use crate::episodes::Loss;
 use crate::net::Net;
 use crate::proto;
@@ -89,8 +89,8 @@ impl<N: Net> Engine<N> {
         let (agent, phase) = (self.settings.agent, self.phase);
         for (endpoint, (incident, affected)) in &herds {
             let replica = self.endpoints.get(*endpoint).replica;
-            let (incident, affected) = (*incident, *affected);
-            self.episodes.down(Loss { incident, agent, phase, replica, detected_us: now_us, how: RECONNECT, affected });
+            let (incident, affected, how) = (*incident, *affected, episode::RECONNECT);
+            self.episodes.down(Loss { incident, agent, phase, replica, detected_us: now_us, how, affected });
         }
         self.tell_episodes();
         herds.into_values().map(|(incident, _)| incident).collect()

@@ -120,7 +120,7 @@ impl<N: Net> Engine<N> {
         }
         let (fate, cause) = match connection.state {
             State::Busy if connection.opening.is_none() => (Fate::UnsentBusy, Cause::StillBusy),
-            _ if connection.wants => (Fate::UnsentNoDescriptor, Cause::NoDescriptor),
+            _ if connection.lacked_own => (Fate::UnsentNoDescriptor, Cause::NoDescriptor),
             _ => (Fate::UnsentConnection, Cause::NotOpen),
         };
         self.give_up_unsent(request, fate, cause, now_us);

@@ -7,8 +7,8 @@ use super::Engine;
 use crate::block::Work;
 use crate::cause::Cause;
 use crate::connection::Opening;
-use crate::line::{OPENINGS_MAX, wait_us};
 use crate::net::Net;
+use crate::opening_queue::{OPENINGS_MAX, wait_us};
 use crate::request::Request;
 
 impl<N: Net> Engine<N> {
@@ -48,10 +48,7 @@ impl<N: Net> Engine<N> {
         sequence.left -= 1;
         let call = sequence.call;
         let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
-        let give_up_us = now_us + self.settings.timeout_us;
-        let request =
-            Request { ticket, call, due_us: now_us, give_up_us, patience_us: 0, attempt: 1, failed: None, leg: None };
-        self.send(key, request);
+        self.send(key, Request::new(ticket, call, now_us, now_us + self.settings.timeout_us));
     }
 
     /// The wait of the block's connection is over.
@@ -99,23 +96,13 @@ impl<N: Net> Engine<N> {
             return self.arm(key);
         }
         let (left, call) = (std::mem::take(&mut sequence.left), sequence.call);
-        let (fate, cause) = match self.connections[key as usize].wants {
+        let (fate, cause) = match self.connections[key as usize].lacked_own {
             true => (Fate::UnsentNoDescriptor, Cause::NoDescriptor),
             false => (Fate::UnsentConnection, Cause::NotOpen),
         };
         for _ in 0..left {
             let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
-            let request = Request {
-                ticket,
-                call,
-                due_us: now_us,
-                give_up_us: now_us,
-                patience_us: 0,
-                attempt: 1,
-                failed: None,
-                leg: None,
-            };
-            self.give_up_unsent(request, fate, cause, now_us);
+            self.give_up_unsent(Request::new(ticket, call, now_us, now_us), fate, cause, now_us);
         }
         self.connections.remove(key as usize);
     }

@@ -1,7 +1,7 @@
 //! Legacy sessions: one that all connections share, or one for each. A server that has forgotten it answers 404, and
 //! a new one is opened: by the agent's main thread the shared one, by the connection itself its own.
 
-use erlmcp_protocol::code::METHOD_NOT_FOUND;
+use erlmcp_protocol::client::answer::session_has_ended;
 
 use super::Engine;
 use crate::cause::Cause;
@@ -34,7 +34,7 @@ impl<N: Net> Engine<N> {
     pub(super) fn note_session(&mut self, key: u32, reading: Box<Reading>, said: Said, now_us: u64) {
         let Some(connection) = self.connections.get_mut(key as usize) else { return };
         let Some(flight) = connection.flight.as_ref() else { return };
-        let is_ended = reading.status() == Some(404) && said != Said::RpcError(METHOD_NOT_FOUND);
+        let is_ended = reading.status().is_some_and(|status| session_has_ended(status, said));
         let (id, call) = (flight.id, flight.call);
         if call == Call::Initialize {
             // Where that did not go well, what follows says so.

@@ -48,6 +48,8 @@ pub(crate) enum Listens {
     Well,
     /// Has none: HTTP 405.
     No,
+    /// Knows no such method: HTTP 404, and an error that says so.
+    NoMethod,
     /// Begins the stream and says nothing.
     Unacknowledged,
     /// Ends it with its result as soon as it was acknowledged.

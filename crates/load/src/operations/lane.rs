@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::answer::{self, Echoed, Whole};
 use super::course::{Course, End, Next};
 use super::journal::Identity;
-use super::line::Line;
+use super::replica_connection::ReplicaConnection;
 use super::{Endpoints, NOWHERE, Shared};
 use crate::clock::monotonic_ns;
 use crate::random::Random;
@@ -30,7 +30,7 @@ pub(super) struct Lane {
     endpoints: Endpoints,
     /// Which of the endpoints it is at.
     place: usize,
-    line: Line,
+    connection: ReplicaConnection,
     /// Only for waits: ids and nonces of two runs must differ whatever their seed.
     random: Random,
     last_id: u64,
@@ -48,13 +48,22 @@ impl Lane {
         let address = endpoints[place % endpoints.len()].1;
         let allowed = shared.allowed;
         let random = Random::new(seed, (1 << 48) | place as u64);
-        Self { shared, number, endpoints, place, line: Line::to(address, allowed), random, last_id: 0, ending }
+        Self {
+            shared,
+            number,
+            endpoints,
+            place,
+            connection: ReplicaConnection::to(address, allowed),
+            random,
+            last_id: 0,
+            ending,
+        }
     }
 
     /// Begins one each so long, where the one before is over, until no more are wanted.
     pub(super) async fn run(mut self, first: Duration, every: Duration) {
         // Where the other end is not there yet, the first operation says so.
-        let _ = self.line.connect().await;
+        let _ = self.connection.connect().await;
         self.note();
         sleep(first).await;
         let mut ticks = interval(every.max(Duration::from_millis(1)));
@@ -164,7 +173,7 @@ impl Lane {
             return None;
         }
         let (end, result) = match self.sent(of, (attempt, replica), &request).await {
-            Ok(()) => match self.line.receive(id).await {
+            Ok(()) => match self.connection.receive(id).await {
                 Ok(whole) => answer::of_attempt(&whole),
                 Err(end) => (end, Echoed::default()),
             },
@@ -176,8 +185,8 @@ impl Lane {
     }
 
     async fn sent(&mut self, of: &Identity, (attempt, replica): (u8, u16), request: &[u8]) -> Result<(), End> {
-        self.line.connect().await?;
-        self.line.send(request).await?;
+        self.connection.connect().await?;
+        self.connection.send(request).await?;
         self.shared.journal(|journal| journal.sent_all(of, attempt, replica));
         Ok(())
     }
@@ -192,9 +201,9 @@ impl Lane {
         self.last_id += 1;
         let id = self.last_id;
         let request = self.shared.texts.question(of, id).ok()?;
-        self.line.connect().await.ok()?;
-        self.line.send(&request).await.ok()?;
-        self.line.receive(id).await.ok()
+        self.connection.connect().await.ok()?;
+        self.connection.send(&request).await.ok()?;
+        self.connection.receive(id).await.ok()
     }
 
     fn replica(&self) -> u16 {
@@ -214,18 +223,18 @@ impl Lane {
         let before = self.address();
         self.endpoints = now;
         if self.address() != before {
-            self.line = Line::to(self.address(), self.shared.allowed);
+            self.connection = ReplicaConnection::to(self.address(), self.shared.allowed);
             self.note();
         }
     }
 
     /// A connection that was lost is taken elsewhere at once.
     async fn move_on_if_cut(&mut self) {
-        if !self.line.is_connected() {
+        if !self.connection.is_connected() {
             self.note();
             self.place += 1;
-            self.line = Line::to(self.address(), self.shared.allowed);
-            let _ = self.line.connect().await;
+            self.connection = ReplicaConnection::to(self.address(), self.shared.allowed);
+            let _ = self.connection.connect().await;
         }
         self.note();
     }
@@ -233,7 +242,7 @@ impl Lane {
     /// Where it is connected now.
     fn note(&self) {
         let place = (self.place % self.endpoints.len()) as u32;
-        let place = if self.line.is_connected() { place } else { NOWHERE };
+        let place = if self.connection.is_connected() { place } else { NOWHERE };
         self.shared.places[self.number].store(place, Ordering::Relaxed);
     }
 }

@@ -7,7 +7,7 @@ mod answer;
 mod course;
 mod journal;
 mod lane;
-mod line;
+mod replica_connection;
 mod text;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use erlmcp_protocol::client::request::{Ask, Peer};
 use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
 
-use super::{Calls, params};
+use super::{Calls, ask_of, params};
 use crate::proto;
 use crate::request::Call;
 use crate::workload::{BadWorkload, Workload};
@@ -50,7 +50,6 @@ impl Calls {
 }
 
 fn render(peer: &Peer<'_>, request: &proto::Request, tools: &[proto::Tool]) -> Result<Gapped, BadWorkload> {
-    let is_some = |text: &&str| !text.is_empty();
     let label = || format!("{} {}", request.method, request.name).trim().to_string();
     let bad = |why: String| BadWorkload::Step { label: label(), why };
     let headers = params(request, tools);
@@ -61,14 +60,9 @@ fn render(peer: &Peer<'_>, request: &proto::Request, tools: &[proto::Tool]) -> R
     }
     // The older era has no such method; what it has for "are you there" takes its place.
     let is_modern_only = request.method == method::DISCOVER && peer.version.era() == Era::Legacy;
-    let ask = Ask {
-        method: if is_modern_only { method::PING } else { &request.method },
-        name: Some(request.name.as_str()).filter(is_some),
-        arguments: Some(request.arguments.as_str()).filter(is_some),
-        params: &headers,
-        ..Ask::default()
-    };
-    Gapped::new(peer, &ask).map_err(|why| bad(why.to_string()))
+    let ask = ask_of(request, &headers);
+    let method = if is_modern_only { method::PING } else { ask.method };
+    Gapped::new(peer, &Ask { method, with_progress: false, ..ask }).map_err(|why| bad(why.to_string()))
 }
 
 /// The arguments, their gaps filled with nothing.

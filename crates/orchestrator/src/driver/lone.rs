@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::fault::process::Process;
+use super::fault::process::signal_child;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
@@ -58,10 +58,7 @@ impl LoneServer {
 
     /// Ends it in order, else kills it; false where it is still there.
     pub(crate) async fn stop(mut self) -> bool {
-        // Our own child: its number is its own until it is waited for.
-        if let Some(process) = self.child.id().and_then(|pid| Process::open(pid).ok()) {
-            let _ = process.signal(Signal::TERM);
-        }
+        signal_child(&self.child, Signal::TERM);
         if timeout(ENDS_WITHIN, self.child.wait()).await.is_ok() {
             return true;
         }

@@ -44,7 +44,7 @@ use control::{Connection, Done};
 #[cfg(test)]
 pub(crate) use engine::FakeEngine;
 use fault::nft::Nft;
-use fault::{Bench, Desk, Front, FrontProxy, Groups, Order, UNDONE_MAX, proxy_cost};
+use fault::{Desk, Front, FrontProxy, Groups, LocalFaults, Order, UNDONE_MAX, proxy_cost};
 pub(crate) use foreign::ForeignFaults;
 pub(crate) use lone::LoneServer;
 use own::OwnCluster;
@@ -129,7 +129,7 @@ impl LocalCluster {
         let own = own.map(|own| Arc::new(tokio::sync::Mutex::new(own)));
         let watchdog = Watchdog::new(helper());
         let replicas = Replicas::new(link.control.clone(), own.is_none().then(|| watchdog.clone()));
-        let bench = Bench {
+        let local = LocalFaults {
             control: link.control.clone(),
             clock: link.clock,
             nft: Nft::find().await,
@@ -138,15 +138,15 @@ impl LocalCluster {
             front: Front::default(),
             own: own.clone(),
         };
-        let front = Arc::clone(&bench.front);
-        let lacks = permission::lacks(&status, &bench);
+        let front = Arc::clone(&local.front);
+        let lacks = permission::lacks(&status, &local);
         let (hears, is_heard) = oneshot::channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(watch::watch(link.control.clone(), link.clock, link.events.clone(), hears));
         if !matches!(timeout(control::ANSWER_WITHIN, is_heard).await, Ok(Ok(()))) {
             return Err(StressError::failed("the cluster does not tell what happens to its replicas; start it again"));
         }
-        let desk = Desk::open(bench, link.events.clone());
+        let desk = Desk::open(local, link.events.clone());
         let (status, tasks) = (Arc::new(Mutex::new(status)), Mutex::new(tasks));
         Ok(Self { link, status, desk, replicas: Arc::new(replicas), tasks, lacks, front, own, left: None })
     }

@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use super::control::{self, Done};
-use super::fault::process::{Known, Process};
+use super::fault::process::{Known, Process, signal_child};
 use super::last_words::last_words;
 use super::private_folder::PrivateFolder;
 use super::protocol::Status;
@@ -178,7 +178,7 @@ impl OwnCluster {
         let _ = control::ask::<Done>(&self.control(), ("stop", None), control::ANSWER_WITHIN).await;
         let mut left = Vec::new();
         if !self.ended(STOP_WITHIN).await {
-            self.signal(Signal::TERM);
+            signal_child(&self.child, Signal::TERM);
             if !self.ended(TERM_WITHIN).await {
                 let _ = self.child.start_kill();
                 let how = if self.ended(KILL_WITHIN).await { "had to be killed" } else { "could not be killed" };
@@ -191,13 +191,6 @@ impl OwnCluster {
 
     async fn ended(&mut self, within: Duration) -> bool {
         timeout(within, self.child.wait()).await.is_ok_and(|ended| ended.is_ok())
-    }
-
-    fn signal(&self, signal: Signal) {
-        // Our own child: its number is its own until it is waited for.
-        if let Some(process) = self.child.id().and_then(|pid| Process::open(pid).ok()) {
-            let _ = process.signal(signal);
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rustix::process::geteuid;
 
 use super::control::Connection;
-use super::fault::Bench;
+use super::fault::LocalFaults;
 use super::fault::nft::Nft;
 use super::fault::process::parent;
 use super::protocol::Status;
@@ -36,12 +36,12 @@ fn refuse_other(owner: Option<u32>, ours: u32) -> Result<(), String> {
 }
 
 /// Kinds of faults that cannot be made of this cluster here, with the reason.
-pub(super) fn lacks(status: &Status, bench: &Bench) -> BTreeMap<Kind, String> {
+pub(super) fn lacks(status: &Status, local: &LocalFaults) -> BTreeMap<Kind, String> {
     let (lonely, hidden) = (lonely(status), hidden(status));
-    let nft = bench.nft.as_ref().err().map(|why| format!("packets cannot be dropped ({why})"));
+    let nft = local.nft.as_ref().err().map(|why| format!("packets cannot be dropped ({why})"));
     let lack = |kind: Kind| match kind.needs() {
         Needs::Nothing | Needs::Clients => None,
-        Needs::OwnCluster if bench.own.is_none() => {
+        Needs::OwnCluster if local.own.is_none() => {
             Some("the cluster is not the run's own: nobody would start it again".to_string())
         }
         Needs::OwnCluster => None,
@@ -54,8 +54,8 @@ pub(super) fn lacks(status: &Status, bench: &Bench) -> BTreeMap<Kind, String> {
             _ => None,
         },
         Needs::Packets => nft.clone(),
-        Needs::Group("cpu") => hidden.clone().or(bench.groups.cpu.as_ref().err().cloned()),
-        Needs::Group(_) => hidden.clone().or(bench.groups.memory.as_ref().err().cloned()),
+        Needs::Group("cpu") => hidden.clone().or(local.groups.cpu.as_ref().err().cloned()),
+        Needs::Group(_) => hidden.clone().or(local.groups.memory.as_ref().err().cloned()),
         Needs::Proxy => Some("no fault proxy stands in front of the replicas".into()),
     };
     Kind::ALL.into_iter().filter_map(|kind| Some((kind, lack(kind)?))).collect()
@@ -87,7 +87,7 @@ fn lonely(status: &Status) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::fake;
-    use super::super::fault::bench_of_tests as bench;
+    use super::super::fault::local_of_tests as local;
     use super::*;
     use std::path::Path;
 
@@ -104,43 +104,43 @@ mod tests {
         assert!(refuse_other(Some(7), 0).is_err(), "root is another user, too");
     }
 
-    fn lack(status: &Status, bench: &Bench, kind: Kind) -> Option<String> {
-        lacks(status, bench).remove(&kind)
+    fn lack(status: &Status, local: &LocalFaults, kind: Kind) -> Option<String> {
+        lacks(status, local).remove(&kind)
     }
 
     #[tokio::test]
     async fn only_what_can_be_seen_and_spared_is_broken() {
         let lonely = "the cluster has only one replica: no other could take its clients over";
-        let bench = bench(Path::new("/nowhere"));
+        let local = local(Path::new("/nowhere"));
         let alone = status(&[Some(1)]);
-        assert_eq!(lack(&alone, &bench, Kind::Kill).as_deref(), Some(lonely));
-        assert_eq!(lack(&alone, &bench, Kind::Partition).as_deref(), Some(lonely));
-        assert_eq!(lack(&alone, &bench, Kind::Command), None);
+        assert_eq!(lack(&alone, &local, Kind::Kill).as_deref(), Some(lonely));
+        assert_eq!(lack(&alone, &local, Kind::Partition).as_deref(), Some(lonely));
+        assert_eq!(lack(&alone, &local, Kind::Command), None);
         // Process 1 is nobody's child here.
         let hidden = status(&[Some(1), Some(1)]);
-        let why = lack(&hidden, &bench, Kind::Kill).expect("they are no children of this process");
+        let why = lack(&hidden, &local, Kind::Kill).expect("they are no children of this process");
         assert!(why.starts_with("the replicas' processes are not visible"), "{why}");
-        let why = lack(&hidden, &bench, Kind::Partition).expect("neither way works");
+        let why = lack(&hidden, &local, Kind::Partition).expect("neither way works");
         assert!(why.starts_with("packets cannot be dropped (no nft in this test), and the replicas'"), "{why}");
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
         let visible = status(&[Some(child.id()), Some(1)]);
-        assert_eq!((lack(&visible, &bench, Kind::Kill), lack(&visible, &bench, Kind::Partition)), (None, None));
-        assert_eq!(lack(&visible, &bench, Kind::Cpu).as_deref(), Some("no cgroups in this test"));
-        let why = lack(&visible, &bench, Kind::Loss).expect("there is no nft");
+        assert_eq!((lack(&visible, &local, Kind::Kill), lack(&visible, &local, Kind::Partition)), (None, None));
+        assert_eq!(lack(&visible, &local, Kind::Cpu).as_deref(), Some("no cgroups in this test"));
+        let why = lack(&visible, &local, Kind::Loss).expect("there is no nft");
         assert_eq!(why, "packets cannot be dropped (no nft in this test)");
-        assert!(lack(&visible, &bench, Kind::Supervisor).expect("it is not ours").contains("not the run's own"));
-        let why = lack(&visible, &bench, Kind::StoreFull).expect("it says nothing of a store");
+        assert!(lack(&visible, &local, Kind::Supervisor).expect("it is not ours").contains("not the run's own"));
+        let why = lack(&visible, &local, Kind::StoreFull).expect("it says nothing of a store");
         assert_eq!(why, "the cluster has no store of operations of its own");
         let with_store = |pid: Option<u32>, path: &str| {
             let mut status = fake::status(std::process::id(), &[Some(1)]);
             status["store"] = serde_json::json!({"state": "ready", "pid": pid, "restarts": 0, "path": path});
             serde_json::from_value::<Status>(status).expect("the fake speaks the protocol")
         };
-        assert_eq!(lack(&with_store(Some(child.id()), "/x"), &bench, Kind::StoreFull), None, "one replica is enough");
+        assert_eq!(lack(&with_store(Some(child.id()), "/x"), &local, Kind::StoreFull), None, "one replica is enough");
         let database = with_store(Some(child.id()), "postgres://localhost/x");
-        assert_eq!(lack(&database, &bench, Kind::StoreKilled), None);
-        assert!(lack(&database, &bench, Kind::StoreFull).expect("it has no file").contains("in a database"));
-        let why = lack(&with_store(Some(1), "/x"), &bench, Kind::StoreKilled).expect("it is no child of this process");
+        assert_eq!(lack(&database, &local, Kind::StoreKilled), None);
+        assert!(lack(&database, &local, Kind::StoreFull).expect("it has no file").contains("in a database"));
+        let why = lack(&with_store(Some(1), "/x"), &local, Kind::StoreKilled).expect("it is no child of this process");
         assert!(why.starts_with("the process of the store is not there"), "{why}");
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");

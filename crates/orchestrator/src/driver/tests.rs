@@ -3,7 +3,7 @@ mod real;
 use rustix::process::Signal;
 
 use super::fake::FakeCluster;
-use super::fault::bench_of_tests;
+use super::fault::local_of_tests;
 use super::fault::process::Process;
 use super::*;
 use crate::event::{Change, Injected};
@@ -118,7 +118,7 @@ async fn a_fault_in_force_is_undone_when_the_run_is_abandoned() {
     let status = control::status(cluster.control()).await.expect("the fake answers");
     let mut driver = LocalCluster::connect(link, status, None).await.expect("it is watched");
     let Link { control: at, clock, events: sender } = driver.link.clone();
-    driver.desk = Desk::open(Bench { clock, ..bench_of_tests(&at) }, sender);
+    driver.desk = Desk::open(LocalFaults { clock, ..local_of_tests(&at) }, sender);
     driver.ask(inject(1, Kind::Partition, 1));
     let done = injected(1, &mut events).await.expect("our child can be stopped");
     assert!(done.method.starts_with("process stopped (SIGSTOP) for 1.6 s"), "{done:?}");

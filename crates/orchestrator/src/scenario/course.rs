@@ -328,7 +328,7 @@ impl Course {
         })
     }
 
-    /// A connection was lost to it for the first time, or everything is served: a reason to tell.
+    /// One line of what it cost, for who watches.
     pub(super) fn text(&self) -> String {
         let between = |from_us: Option<u64>, at_us: Option<u64>| match (at_us, from_us) {
             (Some(at), Some(from)) => format!("{:.2} s", at.saturating_sub(from) as f64 / 1e6),

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use erlmcp_record::names::{detail, episode};
 use erlmcp_record::{ClusterSample, Detail, Entry, EpisodeRow};
 
 use crate::action::Action;
@@ -70,7 +71,7 @@ impl Stirred for Herd {
         if let Event::Agent { said: Said::Rows(rows), .. } = seen.event {
             for row in rows {
                 match row {
-                    Entry::Episode(row) if row.how == "reconnect" && row.detected_us >= self.work.start_us => {
+                    Entry::Episode(row) if row.how == episode::RECONNECT && row.detected_us >= self.work.start_us => {
                         self.episodes.insert((row.agent, row.episode), row.clone());
                     }
                     Entry::Connections(row) if seen.now_us >= self.work.start_us => {
@@ -122,7 +123,7 @@ impl Stirred for Herd {
             detail.insert("dropped_at_listeners_count".into(), since.1.saturating_sub(before.1) as f64);
         }
         if let Some((first_us, last_us)) = first_us.zip(last_us) {
-            detail.insert("served_again_ms".into(), last_us.saturating_sub(first_us) as f64 / 1e3);
+            detail.insert(detail::SERVED_AGAIN_MS.into(), last_us.saturating_sub(first_us) as f64 / 1e3);
         }
         detail
     }

@@ -7,6 +7,7 @@ mod tests;
 
 use super::head::{self, BadHead, Content, Framing, Head};
 use super::message::{self, Id, Kind, Outcome};
+use crate::code::METHOD_NOT_FOUND;
 use crate::http::chunked::{Chunk, ChunkError, Chunked};
 use crate::sse::decode::Decoder;
 
@@ -47,6 +48,12 @@ pub enum Said {
     NotJsonRpc,
     /// An event stream ended without the response.
     NoResponse,
+}
+
+/// True where the server does not know the session of a request any more. A method that it does not know is told by 404 as
+/// well, with an error that says so.
+pub fn session_has_ended(status: u16, said: Said) -> bool {
+    status == 404 && said != Said::RpcError(METHOD_NOT_FOUND)
 }
 
 /// Why an answer cannot be read on. The connection is of no use after it.

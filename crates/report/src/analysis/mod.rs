@@ -249,11 +249,6 @@ impl Analysis {
         self.agents.iter().filter(|(agent, _)| !self.lost_agents.contains(agent)).map(|(_, last)| last.open).sum()
     }
 
-    /// Openings that succeeded in a phase so far.
-    pub fn opened_in(&self, phase: u8) -> u64 {
-        self.connections.get(&phase).map_or(0, |connections| connections.opened)
-    }
-
     /// The lines of the summary that stands after a phase, from what is known now.
     pub fn phase_summary(&self, phase: u8) -> Vec<String> {
         crate::summary::phase_lines(self, phase)

@@ -1,4 +1,4 @@
-use erlmcp_record::names::{phase, scenario};
+use erlmcp_record::names::{episode, phase, scenario};
 use erlmcp_record::{EpisodeRow, FaultRow, Kind};
 
 use crate::analysis::{Analysis, Broken, SlotCounts};
@@ -126,7 +126,7 @@ fn facts<'a>(analysis: &'a Analysis, fault: &'a FaultRow) -> FaultFacts<'a> {
 }
 
 fn is_of_herd(fault: &FaultRow, episode: &EpisodeRow) -> bool {
-    fault.expected.clients && episode.how == "reconnect"
+    fault.expected.clients && episode.how == episode::RECONNECT
 }
 
 fn observed(from_us: Option<u64>, at_us: Option<u64>, until_us: u64) -> Observed {

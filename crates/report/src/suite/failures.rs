@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use erlmcp_record::Kind;
-use erlmcp_record::names::{phase, scenario};
+use erlmcp_record::names::{detail, phase, scenario};
 
 use super::{SuitePhase, said};
 use crate::analysis::Analysis;
@@ -124,7 +124,7 @@ pub(super) fn of_each(analysis: &Analysis, faults: &[FaultFacts<'_>]) -> Vec<Fig
         let dip = Dip::of(analysis, fault);
         let named = |what: &str, value: Value| Figure::new(format!("{name}_{what}"), value);
         figures.push(named("detected_ms", moment(&fault.detected_by_cluster)));
-        figures.push(named("served_again_ms", moment(&fault.served_again)));
+        figures.push(named(detail::SERVED_AGAIN_MS, moment(&fault.served_again)));
         figures.push(named("ready_again_ms", moment(&fault.ready_again)));
         figures.push(named("dip_depth_percent", Value::Percent(dip.depth_percent)));
         figures.push(named("dip_length_ms", Value::Ms(dip.ms() as f64)));

@@ -209,7 +209,7 @@ fn one_fault(facts: &FaultFacts<'_>, prefix: &str) -> Vec<Figure> {
         named("detected_by_cluster_since_injection_ms", moment(&facts.detected_since_injection)),
         named("detected_by_first_client_ms", super::faults::first_client(facts)),
         named("detected_by_clients_ms", moment(&facts.detected_by_clients)),
-        named("served_again_ms", moment(&facts.served_again)),
+        named(detail::SERVED_AGAIN_MS, moment(&facts.served_again)),
         named(ready, moment(&facts.ready_again)),
         named("connections_affected", Value::Count(facts.affected)),
         named("reconnected_percent", Value::Share { part: facts.reestablished, whole: facts.affected }),

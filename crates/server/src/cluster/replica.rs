@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -68,8 +67,6 @@ pub async fn run_replica(info: ServerInfo, registry: Registry) -> Result<Replica
     let Endowment { listening: sockets, bequest, inheritance } = endowment(&hello, sockets)?;
     // The program was started by its descriptor, which is no name; failing that, `ps` shows another one.
     let _ = rustix::thread::set_name(c"erlmcp");
-    channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
-    let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let (reader, mut writer) = channel.into_split();
     let mut reader = BufReader::new(reader);
     let Ok(Some(sessions)) = sessions(&hello, &mut reader).await else { return Ok(ReplicaEnd::Orphaned) };

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::io::BufReader;
-use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -97,8 +96,6 @@ pub async fn run_store() -> Result<StoreEnd, ClusterError> {
     // A file that may not grow any more is a store without room, not a reason to die.
     let _at_limit = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
         .map_err(ClusterError::system("take the signal for files that are too long"))?;
-    channel.set_nonblocking(true).map_err(ClusterError::system("use the channel to the supervisor"))?;
-    let channel = UnixStream::from_std(channel).map_err(ClusterError::system("use the channel to the supervisor"))?;
     let (reader, mut writer) = channel.into_split();
     let StoreHello { base, place, limits, .. } = hello;
     match opened(StoreHost::start(place, base, listener, limits), &mut writer).await {

@@ -64,8 +64,7 @@ impl Dispatcher {
                 let principal = self.current.principal_name();
                 let context = CallContext { tool: &name, replica: self.shared.replica, principal };
                 self.body.clear();
-                let answers =
-                    if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers };
+                let answers = self.shared.answers_of(self.current.session.is_some());
                 let version = self.current.session.map(|session| session.version);
                 match call_in_place(answers, &mut self.body, &**tool, &context, arguments, id(message), version) {
                     Some(outcome) => Handled::Replied { status: 200, outcome, retry_after_ms: None },
@@ -196,11 +195,8 @@ impl Dispatcher {
 
     /// Refuses a request for lack of room; it was not executed.
     pub(super) fn overloaded(&mut self, message: &Message<'_>, asked_ms: u64) -> Handled {
-        let retry_after_ms = self.retry_after(asked_ms);
-        self.body.clear();
-        let error = RpcError::overloaded(retry_after_ms);
-        self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
-        Handled::Replied { status: 503, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) }
+        let refused = self.busy(asked_ms);
+        self.refused(message.id, &refused)
     }
 }
 

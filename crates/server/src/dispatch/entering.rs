@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::mcp::Handled;
 use super::pages::Shown;
+use super::reply::Refused;
 use super::route::{Page, Route};
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
 use crate::entry::{Denied, Gate, StreamPlace};
-use crate::metrics::counters::{Method, Outcome, Reached};
+use crate::metrics::counters::{Method, Reached};
 use crate::session::Session;
 
 /// Where the metadata of a resource is, between its origin and its path (RFC 9728, section 3.1).
@@ -108,11 +109,9 @@ impl Dispatcher {
     pub(super) fn quota_used_up(&mut self, id: Option<&str>) -> Handled {
         self.counters.reached(Reached::Principal);
         let retry_after_ms = self.retry_after(1_000);
-        self.body.clear();
         let data = json!({"executed": false, "retryAfterMs": retry_after_ms, "scope": "principal"});
         let error = RpcError::new(code::QUOTA, "this principal has had its share for now").with(data);
-        self.shared.answers.error(&mut self.body, id.map(str::as_bytes), &error);
-        Handled::Replied { status: 429, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) }
+        self.refused(id, &Refused { status: 429, error, retry_after_ms: Some(retry_after_ms) })
     }
 
     /// The same for what is no message yet.

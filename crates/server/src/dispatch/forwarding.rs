@@ -9,7 +9,7 @@ use erlmcp_protocol::server::{Head, Message};
 use serde_json::json;
 
 use super::catalog::MODERN;
-use super::sessions::Refused;
+use super::reply::Refused;
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
 use crate::conn::Call;
@@ -78,12 +78,12 @@ impl Dispatcher {
         let ms = self.retry_after(0);
         let data = json!({"executed": false, "retryAfterMs": ms, "scope": "node"});
         let error = RpcError::new(code::DRAINING, "the replica that has what this is about is not reached").with(data);
-        (503, error, Some(ms))
+        Refused { status: 503, error, retry_after_ms: Some(ms) }
     }
 
     /// The request did not get there.
     fn unreachable(&mut self, id: Option<&str>) -> Answer {
-        let (status, error, retry_after_ms) = self.away();
+        let Refused { status, error, retry_after_ms } = self.away();
         Answer { status, body: self.error_text(id, &error), outcome: Outcome::Refused, retry_after_ms }
     }
 

@@ -11,14 +11,12 @@ use erlmcp_protocol::server::{Fault, Head, Message};
 
 use super::listen::URI_TOO_LONG;
 use super::mcp::{Handled, Request, id, label};
+use super::reply::Refused;
 use super::{Asker, Dispatcher, Step};
 use crate::answer::RpcError;
 use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::session::{NoSession, Said as Word, Session, Taken, capability};
-use crate::tools::has_capability;
-
-/// What `logging/setLevel` may say.
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+use crate::tools::{LogLevel, has_capability};
 
 impl Dispatcher {
     /// Answers a message without modern metadata, where it is one of the older era.
@@ -182,12 +180,13 @@ impl Dispatcher {
 
     /// Answers notifications and responses.
     pub(super) fn tell_taken(&mut self, taken: Taken, closes: bool, out: &mut Vec<u8>) {
-        let bad = |status, why| (status, RpcError::new(code::INVALID_REQUEST, why), None);
         let refused = match taken {
             Taken::Yes => return self.head(202, None, Some(0), "", closes).write(out),
             Taken::Busy => self.busy(0),
-            Taken::TooLong => bad(413, "the response is too long for a cluster"),
-            Taken::Unreadable => bad(400, "a number in the response is too large, or it has too many levels"),
+            Taken::TooLong => Refused::for_good(413, "the response is too long for a cluster"),
+            Taken::Unreadable => {
+                Refused::for_good(400, "a number in the response is too large, or it has too many levels")
+            }
         };
         self.refuse_session(Method::Notification, &refused, closes, out);
     }
@@ -204,8 +203,9 @@ impl Dispatcher {
         if is(method::PING) {
             (Method::Ping, self.empty(message))
         } else if is(method::SET_LEVEL) {
-            match message.params.level.filter(|level| LEVELS.iter().any(|known| level.is(known))) {
-                Some(level) => (method, self.wish(message, Word::Level(level.decode().into_owned()))),
+            let level = message.params.level.map(|level| level.decode());
+            match level.filter(|level| LogLevel::parse(level).is_some()) {
+                Some(level) => (method, self.wish(message, Word::Level(level.into_owned()))),
                 None => (method, self.rpc_error(message, 200, bad("level is none of the eight that there are"))),
             }
         } else if is(method::SUBSCRIBE) || is(method::UNSUBSCRIBE) {

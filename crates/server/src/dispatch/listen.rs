@@ -13,11 +13,11 @@ use crate::answer::RpcError;
 use crate::conn::{Stream, Watched};
 use crate::engine::Change;
 use crate::features::Offers;
-use crate::metrics::counters::{Outcome, Reached};
+use crate::metrics::counters::Reached;
 use crate::session::EventId;
 
-/// Nothing on the way may keep what belongs to one client, or keep it back.
 pub(super) const URI_TOO_LONG: &str = "the uri of a resource to be told of is too long";
+/// Nothing on the way may keep what belongs to one client, or keep it back.
 pub(super) const STREAM_FIELDS: &str = "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n";
 
 impl Dispatcher {
@@ -42,9 +42,8 @@ impl Dispatcher {
             return self.rpc_error(message, 200, RpcError::new(code::INVALID_PARAMS, URI_TOO_LONG));
         }
         if self.draining {
-            let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
-            self.rpc_error(message, 503, RpcError::new(code::DRAINING, "this server is going away").with(data));
-            return Handled::Replied { status: 503, outcome: Outcome::Refused, retry_after_ms: Some(1_000) };
+            let refused = self.going_away();
+            return self.refused(message.id, &refused);
         }
         if is_http10 {
             let error = RpcError::new(code::INVALID_REQUEST, "a stream needs HTTP/1.1");

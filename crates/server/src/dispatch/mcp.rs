@@ -201,7 +201,7 @@ impl Dispatcher {
             return self.rpc_error(message, 200, error);
         };
         self.body.clear();
-        let answers = if self.current.session.is_some() { &shared.plain_answers } else { &shared.answers };
+        let answers = shared.answers_of(self.current.session.is_some());
         answers.result(&mut self.body, id(message), |out| out.extend_from_slice(fields));
         Handled::ok()
     }
@@ -212,31 +212,21 @@ pub(super) fn id<'a>(message: &Message<'a>) -> &'a [u8] {
     message.id.unwrap_or("null").as_bytes()
 }
 
+/// The methods with a label of their own; the ones that come most often stand first.
+const LABELS: [(&str, Method); 11] = [
+    (method::TOOLS_CALL, Method::ToolsCall),
+    (method::TOOLS_LIST, Method::ToolsList),
+    (method::DISCOVER, Method::Discover),
+    (method::LISTEN, Method::Listen),
+    (method::RESOURCES_READ, Method::ResourcesRead),
+    (method::RESOURCES_LIST, Method::ResourcesList),
+    (method::TEMPLATES_LIST, Method::TemplatesList),
+    (method::PROMPTS_GET, Method::PromptsGet),
+    (method::PROMPTS_LIST, Method::PromptsList),
+    (method::COMPLETE, Method::Complete),
+    (operation::STATUS, Method::OperationStatus),
+];
+
 pub(super) fn label(message: &Message<'_>) -> Method {
-    let is = |name| message.method.is(name);
-    if is(method::TOOLS_CALL) {
-        Method::ToolsCall
-    } else if is(method::TOOLS_LIST) {
-        Method::ToolsList
-    } else if is(method::DISCOVER) {
-        Method::Discover
-    } else if is(method::LISTEN) {
-        Method::Listen
-    } else if is(method::RESOURCES_READ) {
-        Method::ResourcesRead
-    } else if is(method::RESOURCES_LIST) {
-        Method::ResourcesList
-    } else if is(method::TEMPLATES_LIST) {
-        Method::TemplatesList
-    } else if is(method::PROMPTS_GET) {
-        Method::PromptsGet
-    } else if is(method::PROMPTS_LIST) {
-        Method::PromptsList
-    } else if is(method::COMPLETE) {
-        Method::Complete
-    } else if is(operation::STATUS) {
-        Method::OperationStatus
-    } else {
-        Method::Other
-    }
+    LABELS.iter().find(|(name, _)| message.method.is(name)).map_or(Method::Other, |(_, label)| *label)
 }

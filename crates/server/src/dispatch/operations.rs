@@ -7,8 +7,9 @@ use erlmcp_protocol::{code, operation};
 
 use super::Dispatcher;
 use super::mcp::{Handled, Request};
+use super::reply::Refused;
 use crate::answer::RpcError;
-use crate::metrics::counters::{Method, Outcome};
+use crate::metrics::counters::Method;
 use crate::operations::{Attempt, Class, Key, Question, half};
 use crate::queue::Work;
 use crate::tools::Execution;
@@ -78,10 +79,8 @@ impl Dispatcher {
 
     fn no_store(&mut self, message: &Message<'_>) -> Handled {
         let retry_after_ms = self.retry_after(self.shared.limits.retry_after_max_ms);
-        self.body.clear();
         let error = RpcError::store_unavailable(retry_after_ms);
-        self.shared.answers.error(&mut self.body, message.id.map(str::as_bytes), &error);
-        Handled::Replied { status: 503, outcome: Outcome::Refused, retry_after_ms: Some(retry_after_ms) }
+        self.refused(message.id, &Refused { status: 503, error, retry_after_ms: Some(retry_after_ms) })
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use erlmcp_protocol::code;
 use erlmcp_protocol::server::Refusal;
 use erlmcp_protocol::server::respond::{LAST_CHUNK, ResponseHead};
+use serde_json::json;
 
+use super::mcp::Handled;
 use super::pages::Shown;
 use super::{Dispatcher, write_message};
 use crate::answer::{AnswerWriter, RpcError};
@@ -15,6 +17,21 @@ use crate::metrics::counters::{Method, Outcome, Reached};
 use crate::queue::Answer;
 
 const JSON: &str = "application/json";
+
+/// Why a request is refused.
+pub(super) struct Refused {
+    pub(super) status: u16,
+    pub(super) error: RpcError,
+    /// When to come back.
+    pub(super) retry_after_ms: Option<u64>,
+}
+
+impl Refused {
+    /// It would be refused again.
+    pub(super) fn for_good(status: u16, why: &'static str) -> Self {
+        Self { status, error: RpcError::new(code::INVALID_REQUEST, why), retry_after_ms: None }
+    }
+}
 
 /// The date of HTTP, and the head that most answers have up to their length, made once a second.
 #[derive(Debug)]
@@ -66,7 +83,7 @@ impl Dispatcher {
 
     /// Writes answers as the era of the request has them.
     pub(super) fn answers(&self) -> &Arc<AnswerWriter> {
-        if self.current.session.is_some() { &self.shared.plain_answers } else { &self.shared.answers }
+        self.shared.answers_of(self.current.session.is_some())
     }
 
     pub(crate) fn count(&mut self, method: Method, outcome: Outcome) {
@@ -131,6 +148,27 @@ impl Dispatcher {
         self.shared.answers.error(&mut self.body, None, &error);
         self.send(out, refusal.status, &retry_field(retry_after_ms), closes);
         out.len() - self.body.len()
+    }
+
+    /// Makes it the answer to the request with this id.
+    pub(super) fn refused(&mut self, id: Option<&str>, refused: &Refused) -> Handled {
+        self.body.clear();
+        self.shared.answers.error(&mut self.body, id.map(str::as_bytes), &refused.error);
+        let outcome = if matches!(refused.status, 429 | 503) { Outcome::Refused } else { Outcome::HttpError };
+        Handled::Replied { status: refused.status, outcome, retry_after_ms: refused.retry_after_ms }
+    }
+
+    /// There is no room: header and body say the same time to come back.
+    pub(super) fn busy(&mut self, asked_ms: u64) -> Refused {
+        let retry_after_ms = self.retry_after(asked_ms);
+        Refused { status: 503, error: RpcError::overloaded(retry_after_ms), retry_after_ms: Some(retry_after_ms) }
+    }
+
+    /// No stream begins any more.
+    pub(super) fn going_away(&mut self) -> Refused {
+        let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
+        let error = RpcError::new(code::DRAINING, "this server is going away").with(data);
+        Refused { status: 503, error, retry_after_ms: Some(self.retry_after(0)) }
     }
 
     /// Refuses a connection above the limit.

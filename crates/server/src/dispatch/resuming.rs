@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use erlmcp_protocol::code;
 use erlmcp_protocol::header::method;
 use erlmcp_protocol::server::Head;
 use erlmcp_protocol::server::respond::LAST_CHUNK;
@@ -10,8 +9,8 @@ use serde_json::json;
 
 use super::forwarding::{Way, resumption};
 use super::listen::write_message;
+use super::reply::Refused;
 use super::{Asker, Dispatcher, RETRY_MS, Step};
-use crate::answer::RpcError;
 use crate::conn::Call;
 use crate::metrics::counters::{Method, Outcome};
 use crate::queue::ReplyTo;
@@ -41,7 +40,7 @@ impl Dispatcher {
         }
         let reply = ReplyTo { mailbox: Arc::clone(&self.mailbox), token: asker.token, batch: None };
         let Some(missed) = self.shared.sessions.replays.resume(session.id, last, &reply) else {
-            self.refuse_session(Method::Get, &(410, gone(), None), closes, out);
+            self.refuse_session(Method::Get, &gone(), closes, out);
             return Step::Answered { used, left: 0, closes };
         };
         self.count(Method::Get, Outcome::Ok);
@@ -73,7 +72,7 @@ impl Dispatcher {
 }
 
 /// There is nothing to go on with.
-fn gone() -> RpcError {
+fn gone() -> Refused {
     let why = "what came on that stream is not kept any more: send its request again, where it may be executed twice";
-    RpcError::new(code::INVALID_REQUEST, why)
+    Refused::for_good(410, why)
 }

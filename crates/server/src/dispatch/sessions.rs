@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use erlmcp_protocol::code;
 use erlmcp_protocol::era::Version;
 use erlmcp_protocol::server::head::Once;
 use erlmcp_protocol::server::legacy::{Said, said};
-use erlmcp_protocol::server::{Body, Fault, Head, Refusal};
-use serde_json::json;
+use erlmcp_protocol::server::{Body, Head, Refusal};
 
 use super::listen::{all_offered, write_changes};
-use super::reply::retry_field;
+use super::reply::Refused;
 use super::route::Route;
 use super::{Asker, Dispatcher, Step};
-use crate::answer::RpcError;
 use crate::conn::{Call, Stream, Watched};
 use crate::entry::StreamPlace;
 use crate::metrics::counters::{Method, Outcome, Reached};
@@ -24,9 +21,6 @@ use crate::tools::Cancellation;
 
 /// How long a client waits before it comes back to a stream that was lost, ms.
 pub(crate) const RETRY_MS: u64 = 1_000;
-
-/// Why a request of a session is refused: the status, the error, and when to come back, ms.
-pub(super) type Refused = (u16, RpcError, Option<u64>);
 
 impl Dispatcher {
     pub(super) fn session_request(
@@ -53,8 +47,7 @@ impl Dispatcher {
         };
         match found {
             Err(none) => {
-                let fault = Fault { status: none.status, ..Fault::new(None, code::INVALID_REQUEST, none.why) };
-                self.fault(method, &fault.into(), closes, out);
+                self.no_session(method, None, none, closes, out);
                 Step::Answered { used, left: 0, closes }
             }
             Ok(session) if method == Method::Get => self.get(head, session, closes, asker, out),
@@ -71,17 +64,14 @@ impl Dispatcher {
             Once::Repeated => (None, true),
         };
         let retry_max_ms = self.shared.limits.retry_after_max_ms;
-        let refused = |refusal: Refusal| (refusal.status, RpcError::new(code::INVALID_REQUEST, refusal.why), None);
         let refused = if !head.known.accept.events() {
-            refused(Refusal::keeping(406, "Accept must list text/event-stream"))
+            Refused::for_good(406, "Accept must list text/event-stream")
         } else if head.is_http10 {
-            refused(Refusal::keeping(505, "a stream needs HTTP/1.1"))
+            Refused::for_good(505, "a stream needs HTTP/1.1")
         } else if is_forged {
-            refused(Refusal::keeping(400, "Last-Event-ID names no event of this server"))
+            Refused::for_good(400, "Last-Event-ID names no event of this server")
         } else if self.draining {
-            let data = json!({"executed": false, "scope": "node", "retryElsewhere": true});
-            let error = RpcError::new(code::DRAINING, "this server is going away").with(data);
-            (503, error, Some(self.retry_after(0)))
+            self.going_away()
         } else if let Some(last) = last.filter(|last| last.told.is_none()) {
             return self.resume_call(head, &session, &last, closes, asker, out);
         } else if self.shared.open_streams() >= self.shared.limits.streams_max {
@@ -91,7 +81,7 @@ impl Dispatcher {
             self.busy(retry_max_ms)
         } else if self.shared.limits.session_streams_max == 0 {
             self.counters.reached(Reached::SessionStreams);
-            refused(Refusal::keeping(409, "sessions have no streams here"))
+            Refused::for_good(409, "sessions have no streams here")
         } else {
             let Ok(place) = self.stream_place() else {
                 self.over_quota(Method::Get, closes, out);
@@ -172,18 +162,8 @@ impl Dispatcher {
         Step::Answered { used, left: 0, closes }
     }
 
-    /// There is no room: header and body say the same time to come back.
-    pub(super) fn busy(&mut self, asked_ms: u64) -> Refused {
-        let retry_after_ms = self.retry_after(asked_ms);
-        (503, RpcError::overloaded(retry_after_ms), Some(retry_after_ms))
-    }
-
     pub(super) fn refuse_session(&mut self, method: Method, refused: &Refused, closes: bool, out: &mut Vec<u8>) {
-        let (status, error, retry_after_ms) = refused;
-        self.count(method, if *status == 503 { Outcome::Refused } else { Outcome::HttpError });
-        self.body.clear();
-        self.shared.answers.error(&mut self.body, None, error);
-        let fields = retry_after_ms.map(retry_field).unwrap_or_default();
-        self.send(out, *status, &fields, closes);
+        let handled = self.refused(None, refused);
+        self.settle(handled, method, 0, closes, out);
     }
 }

@@ -11,7 +11,7 @@ use super::forwarding::{Way, about_task};
 use super::mcp::{Handled, id};
 use super::{Asker, Dispatcher};
 use crate::answer::RpcError;
-use crate::metrics::counters::{Method, Outcome};
+use crate::metrics::counters::Method;
 use crate::tasks::{EXTENSION, NoPlace, Task};
 use crate::tools::{Cancellation, TaskSupport, has_capability};
 
@@ -70,10 +70,7 @@ impl Dispatcher {
             let request = about_task(head, message, body, &named);
             match request.map(|(replica, request)| self.forward(replica, Method::Other, message.id, &request, asker)) {
                 Some(Way::There(call)) => return Some(Handled::Called(call)),
-                Some(Way::Refused((status, error, retry_after_ms))) => {
-                    self.rpc_error(message, status, error);
-                    return Some(Handled::Replied { status, outcome: Outcome::Refused, retry_after_ms });
-                }
+                Some(Way::Refused(refused)) => return Some(self.refused(message.id, &refused)),
                 Some(Way::Here) | None => {}
             }
             return Some(self.rpc_error(message, 200, bad("there is no task of that id, or its time is over")));

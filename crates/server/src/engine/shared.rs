@@ -93,6 +93,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Writes answers as the era has them: sessions are of the older one.
+    pub(crate) fn answers_of(&self, in_session: bool) -> &Arc<AnswerWriter> {
+        if in_session { &self.plain_answers } else { &self.answers }
+    }
+
     pub(crate) fn state(&self) -> State {
         if self.draining.load(Ordering::Acquire) {
             State::Draining

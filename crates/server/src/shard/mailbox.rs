@@ -117,11 +117,8 @@ impl Mailbox {
     }
 
     /// Hands an answer over; waits while the shard is far behind.
-    pub(crate) async fn answer(&self, token: ConnToken, mut answer: Answer) {
-        while let Err(back) = self.try_answer(token, answer) {
-            answer = back;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+    pub(crate) async fn answer(&self, token: ConnToken, answer: Answer) {
+        self.deliver_with_room(token, answer, Delivery::Answer).await;
     }
 
     pub(crate) fn try_answer(&self, token: ConnToken, answer: Answer) -> Result<(), Answer> {
@@ -154,18 +151,12 @@ impl Mailbox {
     /// Hands over bytes of an answer that another replica makes; waits while the shard is far behind. `room` is given
     /// back when the client has taken them, or has gone.
     pub(crate) async fn raw(&self, token: ConnToken, bytes: Vec<u8>, room: OwnedSemaphorePermit) {
-        let mut piece = (bytes, room);
-        while let Err(back) = self.deliver(token, piece, |(bytes, room)| Delivery::Raw(bytes, room)) {
-            piece = back;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        self.deliver_with_room(token, (bytes, room), |(bytes, room)| Delivery::Raw(bytes, room)).await;
     }
 
     /// That answer is over.
     pub(crate) async fn raw_end(&self, token: ConnToken, end: RawEnd) {
-        while self.deliver(token, end, Delivery::RawEnd).is_err() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        self.deliver_with_room(token, end, Delivery::RawEnd).await;
     }
 
     /// Has a stream closed that another connection goes on with. There is at most one a connection of the shard, so
@@ -173,6 +164,14 @@ impl Mailbox {
     pub(crate) fn release(&self, token: ConnToken) {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).answers.push((token, Delivery::Release));
         self.wake();
+    }
+
+    /// Hands it over as soon as the shard is not far behind.
+    async fn deliver_with_room<T>(&self, token: ConnToken, mut what: T, wrap: impl Fn(T) -> Delivery) {
+        while let Err(back) = self.deliver(token, what, &wrap) {
+            what = back;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     fn deliver<T>(&self, token: ConnToken, what: T, wrap: impl FnOnce(T) -> Delivery) -> Result<(), T> {

@@ -140,10 +140,13 @@ impl<N: Net> Shard<N> {
     /// Puts a new connection into the table; none where the system does not take it.
     fn put(&mut self, stream: N::Stream, origin: Origin) -> Option<u32> {
         self.generation = self.generation.wrapping_add(1);
-        let key = self.table.insert(Connection::new(stream, self.generation, origin.listener));
+        let mut connection = Connection::new(stream, self.generation, origin.listener);
+        connection.kind = origin.kind.unwrap_or(ConnectionKind::New);
+        self.counters.connections[connection.kind as usize].add(1);
+        let key = self.table.insert(connection);
         let token = ConnToken::new(key, self.generation);
         let connection = self.table.get_mut(key).expect("it was just put there");
-        self.counters.connections[ConnectionKind::New as usize].add(1);
+        // What has come meanwhile is told as soon as it is registered.
         if self.net.register(&mut connection.stream, token).is_err() {
             self.close(key);
             return None;
@@ -153,17 +156,7 @@ impl<N: Net> Shard<N> {
 
     /// Takes over a connection that was idle in the process before this one.
     fn inherit(&mut self, stream: N::Stream, listener: u8, kind: ConnectionKind) {
-        self.generation = self.generation.wrapping_add(1);
-        let mut connection = Connection::new(stream, self.generation, listener);
-        connection.kind = kind;
-        let key = self.table.insert(connection);
-        self.counters.connections[kind as usize].add(1);
-        let token = ConnToken::new(key, self.generation);
-        let connection = self.table.get_mut(key).expect("it was just put there");
-        // What has come meanwhile is told as soon as it is registered.
-        if self.net.register(&mut connection.stream, token).is_err() {
-            return self.close(key);
-        }
+        let Some(key) = self.put(stream, Origin { listener, kind: Some(kind) }) else { return };
         let limits = &self.shared.limits;
         let patience_ms = if kind == ConnectionKind::New { limits.head_timeout_ms } else { limits.idle_timeout_ms };
         self.set_deadline(key, self.after_ms(patience_ms));

@@ -20,7 +20,6 @@ use crate::allowed::Allowed;
 use crate::misbehaviour::Misbehaviour;
 use crate::random::Random;
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Between two calls whose answers are not read.
 const CALL_EVERY: Duration = Duration::from_millis(100);
 /// What its kernel takes for a client that does not read, bytes: little, so that the target soon feels it.
@@ -151,10 +150,8 @@ async fn connect(address: SocketAddr, allowed: Allowed, way: Misbehaviour) -> Op
         Misbehaviour::NeverReads => socket.set_recv_buffer_size(UNREAD),
         _ => Ok(()),
     };
-    let stream = timeout(CONNECT_WITHIN, allowed.connect(address, prepare)).await.ok()?.ok()?;
+    let stream = allowed.connect_to_be_reset(address, prepare).await?;
     let _ = stream.set_nodelay(true);
-    // It is reset in the end: no TIME_WAIT on the machine under test.
-    let _ = stream.set_zero_linger();
     Some(stream)
 }
 

@@ -5,7 +5,7 @@ use erlmcp_protocol::era::{Era, Version};
 use erlmcp_protocol::header::method;
 
 use crate::proto;
-use crate::wire::params;
+use crate::wire::{ask_of, params};
 
 /// What no server has.
 const NO_METHOD: &str = "erlmcp/no-such-method";
@@ -37,14 +37,10 @@ impl Texts {
         let version = peer.version;
         let version = if version.era() == Era::Legacy { version } else { Version::NEWEST_LEGACY };
         let older = Peer { version, session: None, ..peer.clone() };
-        let is_some = |text: &&str| !text.is_empty();
         let params = load.map(|load| params(load, tools)).unwrap_or_default();
         let call = load.map_or(Ask { method: method::TOOLS_LIST, ..Ask::default() }, |load| Ask {
-            method: &load.method,
-            name: Some(load.name.as_str()).filter(is_some),
-            arguments: Some(load.arguments.as_str()).filter(is_some),
-            params: &params,
-            ..Ask::default()
+            with_progress: false,
+            ..ask_of(load, &params)
         });
         let call = whole(peer, &call)?;
         let mut bad_json = call.clone();

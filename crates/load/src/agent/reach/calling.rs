@@ -38,10 +38,9 @@ pub(super) fn call(
     })?;
     done(&answered)?;
     let arguments = if named.arguments.is_empty() { "{}" } else { named.arguments };
-    let params = wire::params(&request(named.tool, arguments), named.tools);
-    let (name, arguments) = (Some(named.tool), Some(arguments));
-    let call = Ask { method: method::TOOLS_CALL, name, arguments, params: &params, ..Ask::default() };
-    let (answered, asked_us) = ask(exchanger, target, spoken, &call, now_us)?;
+    let request = request(named.tool, arguments);
+    let params = wire::params(&request, named.tools);
+    let (answered, asked_us) = ask(exchanger, target, spoken, &wire::ask_of(&request, &params), now_us)?;
     done(&answered).map(|()| asked_us)
 }
 

@@ -32,9 +32,7 @@ impl Work {
         if self.spoken.as_ref().is_some_and(|spoken| spoken.version.era() == wanted) {
             return Ok(());
         }
-        let (target, first) = (self.target.clone(), self.agent as usize);
-        let met = tokio::task::spawn_blocking(move || meet(&target, first, wanted)).await;
-        let spoken = met.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))?;
+        let spoken = self.waiting(move |target, first| meet(target, first, wanted)).await?;
         self.usual = self.spoken.replace(spoken);
         Ok(())
     }
@@ -50,7 +48,7 @@ impl Work {
     /// Knocks at each address of the target.
     pub(in crate::agent) async fn knock(&mut self, knocks: u32) -> Vec<proto::Door> {
         self.find_out().await;
-        let (target, spoken) = (self.target.clone(), self.spoken.clone().unwrap_or_else(|| self.target.assumed()));
+        let (target, spoken) = (self.target.clone(), self.speaks());
         let mut latest = spoken.clone();
         let knocked = tokio::task::spawn_blocking(move || (reach::knock(&target, &mut latest, knocks), latest));
         let Ok((doors, latest)) = knocked.await else { return Vec::new() };

@@ -1,5 +1,6 @@
 //! Bytes of a stream, and of the steps before it.
 
+use erlmcp_protocol::client::answer::session_has_ended;
 use erlmcp_protocol::client::notice::{self, Notice};
 
 use crate::cause::Cause;
@@ -127,7 +128,7 @@ impl<N: Net> Engine<N> {
                 // Perhaps it does not know the event.
                 self.streams.list[place as usize].after = None;
             }
-            if status == 404 {
+            if session_has_ended(status, said) {
                 self.forget_session(key, place);
             }
             let cause = fate_of(said).1.unwrap_or(Cause::StreamEnded);

@@ -6,8 +6,8 @@ use crate::engine::Engine;
 use crate::engine::legs::RETRY_MAX_MS;
 use crate::engine::losing::USEFUL_US;
 use crate::ledger::NO_ENDPOINT;
-use crate::line::{OPENINGS_MAX, wait_us};
 use crate::net::Net;
+use crate::opening_queue::{OPENINGS_MAX, wait_us};
 use crate::request::Call;
 
 /// How a stream, or the opening of one, came to its end.
@@ -86,7 +86,7 @@ impl<N: Net> Engine<N> {
         }
         let was_held = std::mem::take(&mut stream.held_us) > 0;
         if !was_held {
-            self.line.in_flight -= 1;
+            self.openings.in_flight -= 1;
         }
         if connection.endpoint != NO_ENDPOINT {
             let endpoint = self.endpoints.get_mut(connection.endpoint);

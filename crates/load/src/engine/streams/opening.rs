@@ -70,7 +70,7 @@ impl<N: Net> Engine<N> {
         endpoint.streams += 1;
         endpoint.health.opened();
         self.answered(index, written_us, now_us);
-        self.line.in_flight -= 1;
+        self.openings.in_flight -= 1;
         let stream = &mut self.streams.list[place as usize];
         stream.held_us = now_us;
         let lost_us = std::mem::take(&mut stream.lost_us);

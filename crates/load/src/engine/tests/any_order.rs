@@ -225,7 +225,7 @@ proptest! {
         stage.order_close(1_000);
         stage.until_done(1_000);
         prop_assert_eq!(stage.open_now().iter().sum::<u64>(), 0);
-        prop_assert_eq!(stage.engine.line.in_flight, 0);
+        prop_assert_eq!(stage.engine.openings.in_flight, 0);
         stage.engine.order(Order::Goodbye);
         stage.step();
         prop_assert_eq!(stage.sockets(), 0);

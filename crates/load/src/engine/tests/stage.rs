@@ -176,7 +176,7 @@ impl Stage {
         let open = count(|connection| connection.is_client() && connection.is_open());
         assert_eq!(open, self.open_now().iter().sum::<u64>(), "the gauge counts what is open");
         let opening = count(|c| c.role != Role::Check && c.has_socket() && c.opening.is_some());
-        assert_eq!(opening, u64::from(engine.line.in_flight), "openings in flight");
+        assert_eq!(opening, u64::from(engine.openings.in_flight), "openings in flight");
         let by_replica: u64 = engine.endpoints.streams_by_replica().iter().map(|(_, held)| held).sum();
         assert_eq!(engine.streams.held(), by_replica, "the gauge counts what is held");
         assert_eq!(count(Connection::has_socket), u64::from(self.sockets()), "sockets");

@@ -252,6 +252,15 @@ fn a_legacy_stream_has_a_session_of_its_own_and_ends_it() {
 }
 
 #[test]
+fn a_server_that_knows_no_such_method_still_knows_the_session() {
+    let mut stage = legacy();
+    (0..3).for_each(|index| stage.peer(index).listens = Listens::NoMethod);
+    stage.listen(2, 6);
+    assert_eq!((stage.held(), causes(&stage, |row| &row.failed).values().sum::<u64>()), (0, 24), "four tries each");
+    assert_eq!(stage.engine.net.handshakes, (6, 6), "all of them in the session that it has opened");
+}
+
+#[test]
 fn streams_end_when_they_are_told_to_and_with_the_connections_at_the_latest() {
     let mut stage = modern(&Peer::good());
     stage.listen(2, 60);

@@ -11,7 +11,7 @@ impl Simulated {
         let id = text.split("\"id\":").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or(0);
         socket.outbox.clear();
         let (number, listens) = (socket.number, self.peers[&socket.to].listens);
-        if !matches!(listens, Listens::No | Listens::Silent | Listens::Closes) {
+        if !matches!(listens, Listens::No | Listens::NoMethod | Listens::Silent | Listens::Closes) {
             socket.stream = Some(id);
         }
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -35,6 +35,10 @@ impl Simulated {
                 self.talks.ended.push(self.now_us + 300);
             }
             Listens::No => self.later(300, key, number, What::Bytes(http("405 Method Not Allowed", "", ""))),
+            Listens::NoMethod => {
+                let body = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"no"}}"#;
+                self.later(300, key, number, What::Bytes(http("404 Not Found", "", body)));
+            }
             Listens::Silent => {}
             Listens::Closes => self.later(300, key, number, What::Fin),
         }

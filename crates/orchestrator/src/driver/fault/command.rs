@@ -48,12 +48,7 @@ impl FaultDriver for Commands {
             Err(why) => Err(why),
         };
         if let Err(why) = shown {
-            return Err(self
-                .watchdog
-                .release(ticket)
-                .await
-                .err()
-                .map_or(why.clone(), |stuck| format!("{why}; {stuck}")));
+            return Err(self.watchdog.give_up(ticket, why).await);
         }
         let effect_us = self.clock.now_us();
         let injected = Injected::seen(format!("`{}`", inject.join(" ")), injected_us, effect_us);

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::process::Process;
-use super::{Bench, Commands, Desk, FaultDriver, Groups, Order};
+use super::{Commands, Desk, FaultDriver, Groups, LocalFaults, Order};
 use crate::driver::fake::{self, FakeCluster};
 use crate::driver::kubernetes::tests::FakeKubernetes;
 use crate::driver::locked;
@@ -66,9 +66,9 @@ fn clock() -> RunClock {
 }
 
 /// With signals only.
-pub(in crate::driver) fn bench(control: &Path) -> Bench {
+pub(in crate::driver) fn local(control: &Path) -> LocalFaults {
     let none = || Err("no cgroups in this test".to_string());
-    Bench {
+    LocalFaults {
         control: control.to_path_buf(),
         clock: clock(),
         nft: Err("no nft in this test".into()),
@@ -156,7 +156,7 @@ async fn local_keeps_the_contract() {
     let stage = Arc::new(Stage::new(1, None));
     let seen = Arc::clone(&stage);
     suite(Subject {
-        driver: bench(stage.cluster.control()),
+        driver: local(stage.cluster.control()),
         good: Fault::of(Kind::Pause, vec![1]),
         // Nothing serves behind the listener, so nothing can be seen to be served no more.
         vain: Fault::of(Kind::Latency, vec![1]),
@@ -261,8 +261,8 @@ async fn a_local_cluster_takes_commands_too() {
         inject: words(&["sh", "-c", "echo {replica} {address} > $0", file.to_str().expect("plain")]),
         ..command
     };
-    let bench = bench(stage.cluster.control());
-    let (force, _) = bench.inject(&by_command(said, vec![1])).await.expect("it can be run");
+    let local = local(stage.cluster.control());
+    let (force, _) = local.inject(&by_command(said, vec![1])).await.expect("it can be run");
     assert!(matches!(force, super::force::Force::Past), "without a heal there is nothing to undo");
     assert_eq!(std::fs::read_to_string(&file).expect("it was written"), format!("1 {}\n", stage.address));
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::bench::{Bench, LOOK_EVERY, SEEN_WITHIN};
 use super::force::{After, Force};
 use super::limit::{Limit, Limited};
+use super::local::{LOOK_EVERY, LocalFaults, SEEN_WITHIN};
 use super::process::{Known, Process};
 use crate::collector::Page;
 use crate::driver::watchdog::Debt;
@@ -22,28 +22,28 @@ const PROBES_MAX: u64 = 50;
 
 /// Leaves the replicas' processes only `more` descriptors beyond those that are open; returns when a new connection was
 /// seen not to be served.
-pub(super) async fn take(bench: &Bench, replicas: &[u16], more: u64) -> Result<(Force, Injected), String> {
-    let addresses = bench.addresses(replicas).await?;
+pub(super) async fn take(local: &LocalFaults, replicas: &[u16], more: u64) -> Result<(Force, Injected), String> {
+    let addresses = local.addresses(replicas).await?;
     let mut limits = Vec::new();
-    for process in bench.processes(replicas).await? {
+    for process in local.processes(replicas).await? {
         let limit = Limit::now(Limited::Descriptors, process.pid);
         let limit = limit.ok_or_else(|| format!("process {} has just ended", process.pid))?;
         limits.push((process, limit));
     }
     let debt =
         |(process, limit): &(Process, Limit)| Some(Debt::Limit { process: Known::of(process.pid)?, limit: *limit });
-    let ticket = bench.hold(limits.iter().filter_map(debt).collect()).await?;
-    let injected_us = bench.clock.now_us();
+    let ticket = local.hold(limits.iter().filter_map(debt).collect()).await?;
+    let injected_us = local.clock.now_us();
     for (process, limit) in &limits {
         if let Err(why) = lower(process, limit, more) {
-            return bench.give_up(ticket, why).await;
+            return local.give_up(ticket, why).await;
         }
     }
     let mut effect_us = injected_us;
     for address in &addresses {
-        match unserved(bench, *address).await {
+        match unserved(local, *address).await {
             Some(at_us) => effect_us = effect_us.max(at_us),
-            None => return bench.give_up(ticket, format!("new connections at {address} were still served")).await,
+            None => return local.give_up(ticket, format!("new connections at {address} were still served")).await,
         }
     }
     let method = format!("descriptors limited (prlimit) to {more} more than were open");
@@ -66,11 +66,11 @@ fn lowest(open: &BTreeSet<u64>, more: u64) -> u64 {
 
 /// When a connection was opened that got no answer. Those that get one free their descriptor again, so it takes one at most
 /// that is not served; others may use what is left meanwhile.
-async fn unserved(bench: &Bench, address: SocketAddr) -> Option<u64> {
+async fn unserved(local: &LocalFaults, address: SocketAddr) -> Option<u64> {
     let page = Page { address, host: address.to_string(), path: "/health".into() };
     let seen = async {
         for _ in 0..PROBES_MAX {
-            let began_us = bench.clock.now_us();
+            let began_us = local.clock.now_us();
             if page.get(PAGE_WITHIN).await.is_err() {
                 return Some(began_us);
             }

@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use tokio::sync::Mutex;
 
 use super::HealError;
-use super::bench::{Bench, of_processes};
 use super::force::Force;
+use super::local::{LocalFaults, of_processes};
 use crate::driver::own::{GONE_WITHIN, OwnCluster};
 use crate::driver::ready;
 use crate::event::Injected;
@@ -18,33 +18,33 @@ use crate::plan::RECOVERY_BOUND;
 const DRAINED_WITHIN: Duration = Duration::from_secs(20);
 
 /// Tells the replicas' processes to end; returns when the last of them has drained.
-pub(super) async fn terminate(bench: &Bench, replicas: &[u16]) -> Result<(Force, Injected), String> {
-    let processes = bench.processes(replicas).await?;
-    let injected_us = bench.clock.now_us();
+pub(super) async fn terminate(local: &LocalFaults, replicas: &[u16]) -> Result<(Force, Injected), String> {
+    let processes = local.processes(replicas).await?;
+    let injected_us = local.clock.now_us();
     for process in &processes {
         process.signal(Signal::TERM)?;
     }
     let mut effect_us = injected_us;
     for process in &processes {
         let stays = || format!("process {} had not ended {} s after SIGTERM", process.pid, DRAINED_WITHIN.as_secs());
-        effect_us = effect_us.max(process.ended(DRAINED_WITHIN, &bench.clock).await.ok_or_else(stays)?);
+        effect_us = effect_us.max(process.ended(DRAINED_WITHIN, &local.clock).await.ok_or_else(stays)?);
     }
     let method = format!("SIGTERM to {}", of_processes(processes.len()));
     Ok((Force::Past, Injected::seen(method, injected_us, effect_us)))
 }
 
 /// Each of the replicas ends in order and is ready again before the next one ends; the effect is the first end.
-pub(super) async fn one_after_another(bench: &Bench, replicas: &[u16]) -> Result<(Force, Injected), String> {
+pub(super) async fn one_after_another(local: &LocalFaults, replicas: &[u16]) -> Result<(Force, Injected), String> {
     let Some((first, others)) = replicas.split_first() else { return Err("no replica is named".into()) };
-    let addresses = bench.addresses(replicas).await?;
-    let (force, mut injected) = terminate(bench, &[*first]).await?;
+    let addresses = local.addresses(replicas).await?;
+    let (force, mut injected) = terminate(local, &[*first]).await?;
     let others = async {
         let mut next = others.iter();
         for (replica, address) in replicas.iter().zip(addresses) {
             let slow = || format!("replica {replica} was not ready {} s after it had ended", RECOVERY_BOUND.as_secs());
-            ready::await_ready(address, RECOVERY_BOUND, &bench.clock).await.ok_or_else(slow)?;
+            ready::await_ready(address, RECOVERY_BOUND, &local.clock).await.ok_or_else(slow)?;
             if let Some(next) = next.next() {
-                terminate(bench, &[*next]).await?;
+                terminate(local, &[*next]).await?;
             }
         }
         Ok(())
@@ -56,10 +56,10 @@ pub(super) async fn one_after_another(bench: &Bench, replicas: &[u16]) -> Result
 }
 
 /// Kills the run's own supervisor; its replicas die with it.
-pub(super) async fn supervisor(bench: &Bench) -> Result<(Force, Injected), String> {
-    let own = bench.own.as_ref().ok_or("the cluster is not the run's own: nobody would start it again")?;
-    let injected_us = bench.clock.now_us();
-    let (effect_us, outlived) = own.lock().await.kill(&bench.clock).await?;
+pub(super) async fn supervisor(local: &LocalFaults) -> Result<(Force, Injected), String> {
+    let own = local.own.as_ref().ok_or("the cluster is not the run's own: nobody would start it again")?;
+    let injected_us = local.clock.now_us();
+    let (effect_us, outlived) = own.lock().await.kill(&local.clock).await?;
     let mut method = "SIGKILL of the supervisor, with which its replicas die".to_string();
     if outlived > 0 {
         method += &format!(
@@ -82,7 +82,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::super::FaultDriver;
-    use super::super::contract::bench;
+    use super::super::contract::local;
     use super::*;
     use crate::driver::control;
     use crate::driver::fake::{self, FakeCluster, heard, say};
@@ -96,13 +96,13 @@ mod tests {
         let (own, first) = started.expect("the supervisor comes up");
         let own = Arc::new(Mutex::new(own));
         let control = own.lock().await.control();
-        let bench = Bench { own: Some(Arc::clone(&own)), ..bench(&control) };
-        let (force, injected) = supervisor(&bench).await.expect("it can be killed");
+        let local = LocalFaults { own: Some(Arc::clone(&own)), ..local(&control) };
+        let (force, injected) = supervisor(&local).await.expect("it can be killed");
         assert!(
             injected.method.ends_with("; 2 of its processes were still there 5 s later and killed, too"),
             "{injected:?}"
         );
-        bench.heal(force).await.expect("it is started again");
+        local.heal(force).await.expect("it is started again");
         let next = control::status(&control).await.expect("it answers");
         assert!(next.is_complete(2) && next.pid != first.pid, "{next:?}");
         assert_eq!(own.lock().await.stop().await, Vec::<String>::new());
@@ -123,8 +123,8 @@ mod tests {
         let mut status = fake::status(std::process::id(), &[Some(child.id()), Some(1)]);
         status["replicas"][0]["address"] = serde_json::Value::from(address.to_string());
         let cluster = FakeCluster::new(status);
-        let bench = bench(cluster.control());
-        let (_, injected) = one_after_another(&bench, &[1, 2]).await.expect("the first one ends");
+        let local = local(cluster.control());
+        let (_, injected) = one_after_another(&local, &[1, 2]).await.expect("the first one ends");
         let why = injected.unfinished.expect("the second one does not");
         assert!(why.contains("is not a child of the supervisor"), "{why}");
         child.wait().expect("it was a child");

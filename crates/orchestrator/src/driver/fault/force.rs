@@ -6,9 +6,9 @@ use std::time::Duration;
 use erlmcp_load::clock::RunClock;
 use tokio::sync::Mutex;
 
-use super::bench::all_answer;
 use super::command::until_good;
 use super::limit::Limit;
+use super::local::all_answer;
 use super::nft::Table;
 use super::process::Process;
 use super::proxied::{self, Front};

@@ -10,8 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::bench::{Bench, LOOK_EVERY};
 use super::force::{After, Force};
+use super::local::{LOOK_EVERY, LocalFaults};
 use crate::collector::Page;
 use crate::driver::watchdog::{Debt, Ticket};
 use crate::event::Injected;
@@ -105,18 +105,18 @@ fn sweep(home: &Path) {
 
 /// Puts the replicas' processes into a group with these settings.
 async fn enclose(
-    bench: &Bench,
+    local: &LocalFaults,
     replicas: &[u16],
     controller: &str,
     settings: &[(&str, u64)],
 ) -> Result<(PathBuf, Ticket), String> {
-    let processes = bench.processes(replicas).await?;
+    let processes = local.processes(replicas).await?;
     let gone = || "the replica has just ended".to_string();
     let first = processes.first().ok_or_else(gone)?;
-    let home = home_of(&bench.groups.proc, &first.pid.to_string(), controller).ok_or_else(gone)?;
+    let home = home_of(&local.groups.proc, &first.pid.to_string(), controller).ok_or_else(gone)?;
     let group = new_group(&home);
     let debt = Debt::Group { group: group.clone(), home };
-    let ticket = bench.hold(vec![debt]).await?;
+    let ticket = local.hold(vec![debt]).await?;
     let enclosed = || {
         fs::create_dir(&group)?;
         for (name, value) in settings {
@@ -127,18 +127,18 @@ async fn enclose(
     match enclosed() {
         Ok(()) => Ok((group, ticket)),
         Err(error) => {
-            bench.give_up(ticket, format!("the cgroup {} does not take them: {error}", group.display())).await
+            local.give_up(ticket, format!("the cgroup {} does not take them: {error}", group.display())).await
         }
     }
 }
 
 /// Leaves the replicas together so much of one core; returns when the kernel has held them back.
-pub(super) async fn cpu(bench: &Bench, replicas: &[u16], percent: u64) -> Result<(Force, Injected), String> {
-    bench.groups.cpu.clone()?;
-    let addresses = bench.addresses(replicas).await?;
-    let injected_us = bench.clock.now_us();
+pub(super) async fn cpu(local: &LocalFaults, replicas: &[u16], percent: u64) -> Result<(Force, Injected), String> {
+    local.groups.cpu.clone()?;
+    let addresses = local.addresses(replicas).await?;
+    let injected_us = local.clock.now_us();
     let settings = [("cpu.cfs_period_us", PERIOD_US), ("cpu.cfs_quota_us", (percent * PERIOD_US / 100).max(1_000))];
-    let (group, ticket) = enclose(bench, replicas, "cpu", &settings).await?;
+    let (group, ticket) = enclose(local, replicas, "cpu", &settings).await?;
     let throttled = || field(&group.join("cpu.stat"), "nr_throttled").is_some_and(|count| count > 0);
     let seen = async {
         let mut asked = 0;
@@ -149,10 +149,10 @@ pub(super) async fn cpu(bench: &Bench, replicas: &[u16], percent: u64) -> Result
             let _ = page.get(Duration::from_millis(200)).await;
             asked += 1;
         }
-        bench.clock.now_us()
+        local.clock.now_us()
     };
     let Ok(effect_us) = timeout(SEEN_WITHIN, seen).await else {
-        return bench.give_up(ticket, format!("it never wanted more than {percent} % of a core")).await;
+        return local.give_up(ticket, format!("it never wanted more than {percent} % of a core")).await;
     };
     let method = format!("{percent} % of one core (cgroup, cpu.cfs_quota_us)");
     let force = Force::Held { ticket, after: After::Gone(group), addresses };
@@ -160,11 +160,11 @@ pub(super) async fn cpu(bench: &Bench, replicas: &[u16], percent: u64) -> Result
 }
 
 /// Leaves the replicas together so much new memory; returns when the kernel has refused some, or has killed for it.
-pub(super) async fn memory(bench: &Bench, replicas: &[u16], mib: u64) -> Result<(Force, Injected), String> {
-    bench.groups.memory.clone()?;
-    let addresses = bench.addresses(replicas).await?;
-    let injected_us = bench.clock.now_us();
-    let (group, ticket) = enclose(bench, replicas, "memory", &[("memory.limit_in_bytes", mib << 20)]).await?;
+pub(super) async fn memory(local: &LocalFaults, replicas: &[u16], mib: u64) -> Result<(Force, Injected), String> {
+    local.groups.memory.clone()?;
+    let addresses = local.addresses(replicas).await?;
+    let injected_us = local.clock.now_us();
+    let (group, ticket) = enclose(local, replicas, "memory", &[("memory.limit_in_bytes", mib << 20)]).await?;
     let refused = || number(&group.join("memory.failcnt")).is_some_and(|count| count > 0);
     let seen = async {
         // What was allocated before is not counted: something has to ask for more.
@@ -178,10 +178,10 @@ pub(super) async fn memory(bench: &Bench, replicas: &[u16], mib: u64) -> Result<
             }
             sleep(LOOK_EVERY).await;
         }
-        bench.clock.now_us()
+        local.clock.now_us()
     };
     let Ok(effect_us) = timeout(SEEN_WITHIN, seen).await else {
-        return bench.give_up(ticket, format!("it never wanted more than {mib} MiB of new memory")).await;
+        return local.give_up(ticket, format!("it never wanted more than {mib} MiB of new memory")).await;
     };
     let method = format!("{mib} MiB of new memory (cgroup, memory.limit_in_bytes)");
     let force = Force::Held { ticket, after: After::Gone(group), addresses };
@@ -254,8 +254,8 @@ mod tests {
         let stage = Stage::new(last, None);
         let (folder, groups) = hierarchy(stage.pid());
         let (home, pid) = (folder.path().join("groups"), stage.pid());
-        let bench = Bench { groups, ..contract::bench(stage.cluster.control()) };
-        let inject = bench.inject(&fault);
+        let local = LocalFaults { groups, ..contract::local(stage.cluster.control()) };
+        let inject = local.inject(&fault);
         // What the kernel does: it holds the group back, once it was told how far.
         let kernel = async {
             loop {
@@ -280,7 +280,7 @@ mod tests {
                 fs::remove_file(file.path()).expect("it is ours");
             }
         };
-        let (healed, ()) = tokio::join!(bench.heal(force), kernel);
+        let (healed, ()) = tokio::join!(local.heal(force), kernel);
         healed.expect("the processes went home");
         assert!(!group.exists());
     }

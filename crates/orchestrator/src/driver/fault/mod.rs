@@ -1,6 +1,5 @@
 //! Faults: done for real, seen to work, undone, and that seen as well.
 
-mod bench;
 mod command;
 #[cfg(test)]
 mod contract;
@@ -22,12 +21,12 @@ mod store;
 
 use std::fmt::Debug;
 
-pub(super) use bench::Bench;
 pub(super) use command::Commands;
 #[cfg(test)]
-pub(super) use contract::bench as bench_of_tests;
+pub(super) use contract::local as local_of_tests;
 pub(super) use desk::{Desk, Order, UNDONE_MAX};
 pub(super) use group::Groups;
+pub(super) use local::LocalFaults;
 pub(super) use proxied::{Front, FrontProxy, cost as proxy_cost};
 
 use super::watchdog::Watchdog;

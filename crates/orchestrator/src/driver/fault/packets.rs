@@ -4,8 +4,8 @@ use std::net::{SocketAddr, SocketAddrV4};
 
 use tokio::time::{sleep, timeout};
 
-use super::bench::{Bench, LOOK_EVERY, PROBE, SEEN_WITHIN};
 use super::force::Force;
+use super::local::{LOOK_EVERY, LocalFaults, PROBE, SEEN_WITHIN};
 use super::nft::{Fate, Filter, Table};
 use super::pause;
 use super::probe::{Seen, connect};
@@ -14,24 +14,24 @@ use crate::driver::watchdog::Debt;
 use crate::event::Injected;
 use crate::fault::{Fault, Kind};
 
-pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injected), String> {
-    let nft = match (&bench.nft, fault.kind) {
+pub(super) async fn inject(local: &LocalFaults, fault: &Fault) -> Result<(Force, Injected), String> {
+    let nft = match (&local.nft, fault.kind) {
         (Ok(nft), _) => nft,
         // Nobody hears from a process that stands still, either.
-        (Err(why), Kind::Partition) => return pause::pause(bench, &fault.replicas, Some(why)).await,
+        (Err(why), Kind::Partition) => return pause::pause(local, &fault.replicas, Some(why)).await,
         (Err(why), _) => return Err(format!("nftables is not available ({why})")),
     };
-    let addresses = bench.addresses(&fault.replicas).await?;
+    let addresses = local.addresses(&fault.replicas).await?;
     let filter = filter(fault, &addresses)?;
-    let injected_us = bench.clock.now_us();
+    let injected_us = local.clock.now_us();
     let mut table = nft.open().await?;
     // The kernel removes the table with its owner; the watchdog ends the owner where the run only stands still.
     let owner = table.owner().and_then(Known::of).ok_or("nft ended at once")?;
-    let ticket = bench.hold(vec![Debt::End { process: owner }]).await?;
+    let ticket = local.hold(vec![Debt::End { process: owner }]).await?;
     if let Err(why) = table.apply(&filter).await {
-        return bench.give_up(ticket, why).await;
+        return local.give_up(ticket, why).await;
     }
-    match seen(bench, &table, fault.kind, &addresses).await {
+    match seen(local, &table, fault.kind, &addresses).await {
         Some(effect_us) => {
             let injected = Injected::seen(method(fault, &addresses), injected_us, effect_us);
             Ok((Force::Filtered { table, ticket, addresses }, injected))
@@ -40,7 +40,7 @@ pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injec
             let of = addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
             let unseen = format!("packets of {of} were not seen to be dropped");
             let closed = table.close().await;
-            bench.give_up(ticket, closed.err().map_or(unseen.clone(), |stuck| format!("{unseen}; {stuck}"))).await
+            local.give_up(ticket, closed.err().map_or(unseen.clone(), |stuck| format!("{unseen}; {stuck}"))).await
         }
     }
 }
@@ -77,12 +77,12 @@ fn method(fault: &Fault, addresses: &[SocketAddr]) -> String {
 }
 
 /// When the effect was there at all addresses: the beginning of the last of the connects that showed it.
-async fn seen(bench: &Bench, table: &Table, kind: Kind, addresses: &[SocketAddr]) -> Option<u64> {
+async fn seen(local: &LocalFaults, table: &Table, kind: Kind, addresses: &[SocketAddr]) -> Option<u64> {
     let mut last_us = 0;
     for address in addresses {
         let seen = async {
             loop {
-                let began_us = bench.clock.now_us();
+                let began_us = local.clock.now_us();
                 let found = connect(*address, PROBE).await;
                 let shows = match kind {
                     Kind::Loss => true,

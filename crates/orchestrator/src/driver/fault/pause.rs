@@ -6,8 +6,8 @@ use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 use super::HealError;
-use super::bench::{Bench, of_processes};
 use super::force::{After, Force};
+use super::local::{LocalFaults, of_processes};
 use super::process::{Known, Process};
 use crate::driver::watchdog::Debt;
 use crate::event::Injected;
@@ -24,23 +24,23 @@ const PAUSE_MARGIN: Duration = Duration::from_millis(400);
 /// Stops the replicas' processes; returns when they were seen to stand still. In place of something else it says why, and
 /// that it must end before the cluster takes them for dead.
 pub(super) async fn pause(
-    bench: &Bench,
+    local: &LocalFaults,
     replicas: &[u16],
     in_place_of: Option<&str>,
 ) -> Result<(Force, Injected), String> {
-    let at_most = pause_for(bench.status().await?.fence_after_ms);
-    let addresses = bench.addresses(replicas).await?;
-    let processes = bench.processes(replicas).await?;
+    let at_most = pause_for(local.status().await?.fence_after_ms);
+    let addresses = local.addresses(replicas).await?;
+    let processes = local.processes(replicas).await?;
     let known = processes.iter().filter_map(|process| Known::of(process.pid));
-    let ticket = bench.hold(known.map(|process| Debt::Continue { process }).collect()).await?;
-    let injected_us = bench.clock.now_us();
+    let ticket = local.hold(known.map(|process| Debt::Continue { process }).collect()).await?;
+    let injected_us = local.clock.now_us();
     for process in &processes {
         let stopped = process.signal(Signal::STOP).and(process.stands_still().await);
         if let Err(why) = stopped {
-            return bench.give_up(ticket, why).await;
+            return local.give_up(ticket, why).await;
         }
     }
-    let effect_us = bench.clock.now_us();
+    let effect_us = local.clock.now_us();
     let what = if processes.len() == 1 { "process".into() } else { of_processes(processes.len()) };
     let method = match in_place_of {
         Some(why) => {

@@ -8,6 +8,7 @@ use erlmcp_load::clock::RunClock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+use tokio::process::Child;
 use tokio::task::spawn_blocking;
 
 use crate::driver::control;
@@ -28,14 +29,26 @@ impl Process {
         Ok(Self { pid, fd: Arc::new(fd) })
     }
 
-    /// The process that is this replica now: its supervisor's child, and named by it both before and after the
-    /// handle was opened.
+    /// The process that is this replica now.
     pub(crate) async fn of_replica(control: &Path, replica: u16) -> Result<Self, String> {
         let named = || async {
             let status = control::status(control).await.map_err(|error| error.to_string())?;
             let pid = status.replica(replica).ok_or_else(|| format!("the cluster has no replica {replica}"))?.pid;
             Ok::<_, String>((status.pid, pid.ok_or_else(|| format!("replica {replica} has no process now"))?))
         };
+        Self::child_of_supervisor(named, &format!("replica {replica}")).await
+    }
+
+    /// A supervisor's child, which is named by it both before and after the handle was opened. `named` gives the supervisor's
+    /// process id and the child's, `who` is what the child is.
+    ///
+    /// # Errors
+    /// Where it is no such child, or was restarted meanwhile, as a sentence.
+    pub(crate) async fn child_of_supervisor<F, Fut>(named: F, who: &str) -> Result<Self, String>
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<(u32, u32), String>>,
+    {
         let (supervisor, pid) = named().await?;
         let process = Self::open(pid)?;
         if parent(pid) != Some(supervisor) {
@@ -43,7 +56,7 @@ impl Process {
         }
         match named().await? {
             (_, now) if now == pid => Ok(process),
-            (_, now) => Err(format!("replica {replica} was restarted just now (process {pid}, then {now})")),
+            (_, now) => Err(format!("{who} was restarted just now (process {pid}, then {now})")),
         }
     }
 
@@ -129,6 +142,13 @@ impl Known {
         {
             let _ = process.signal(Signal::KILL);
         }
+    }
+}
+
+/// Sends a signal to a child of our own: its number is its own until it is waited for.
+pub(crate) fn signal_child(child: &Child, signal: Signal) {
+    if let Some(process) = child.id().and_then(|pid| Process::open(pid).ok()) {
+        let _ = process.signal(signal);
     }
 }
 

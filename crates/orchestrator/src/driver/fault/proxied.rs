@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use super::HealError;
-use super::bench::{Bench, LOOK_EVERY};
 use super::force::Force;
+use super::local::{LOOK_EVERY, LocalFaults};
 use crate::collector::Page;
 use crate::driver::watchdog::Program;
 use crate::event::Injected;
@@ -166,15 +166,15 @@ fn method(fault: &Fault) -> String {
 
 const NO_PROXY: &str = "no fault proxy stands in front of the replicas";
 
-pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injected), String> {
-    let injected_us = bench.clock.now_us();
-    let fronts = bench.front.lock().await.as_mut().ok_or(NO_PROXY)?.begin(fault).await?;
+pub(super) async fn inject(local: &LocalFaults, fault: &Fault) -> Result<(Force, Injected), String> {
+    let injected_us = local.clock.now_us();
+    let fronts = local.front.lock().await.as_mut().ok_or(NO_PROXY)?.begin(fault).await?;
     let seen = async {
         let mut last_us = injected_us;
         for address in fronts {
             last_us = loop {
-                let began_us = bench.clock.now_us();
-                if shows(fault, address, bench).await {
+                let began_us = local.clock.now_us();
+                if shows(fault, address, local).await {
                     break began_us;
                 }
                 sleep(LOOK_EVERY).await;
@@ -183,17 +183,17 @@ pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injec
         last_us
     };
     let Ok(effect_us) = timeout(SEEN_WITHIN, seen).await else {
-        bench.front.lock().await.as_mut().ok_or(NO_PROXY)?.end(&fault.replicas).await?;
+        local.front.lock().await.as_mut().ok_or(NO_PROXY)?.end(&fault.replicas).await?;
         return Err("a page that was fetched through the fault proxy did not show it".into());
     };
     let injected = Injected::seen(method(fault), injected_us, effect_us);
-    Ok((Force::Weather(Arc::clone(&bench.front), fault.replicas.clone()), injected))
+    Ok((Force::Weather(Arc::clone(&local.front), fault.replicas.clone()), injected))
 }
 
 /// A page that is fetched through the proxy takes as long as it must, or does not come.
-async fn shows(fault: &Fault, address: SocketAddr, bench: &Bench) -> bool {
+async fn shows(fault: &Fault, address: SocketAddr, local: &LocalFaults) -> bool {
     let page = |path: &str| Page { address, host: address.to_string(), path: path.into() };
-    let began_us = bench.clock.now_us();
+    let began_us = local.clock.now_us();
     match fault.kind {
         Kind::BlackHole | Kind::Cut => page("/metrics").get(PAGE_WITHIN).await.is_err(),
         kind => {
@@ -205,7 +205,7 @@ async fn shows(fault: &Fault, address: SocketAddr, bench: &Bench) -> bool {
                 Kind::Bandwidth => bytes * 1_000 / fault.amount,
                 _ => bytes / fault.amount,
             };
-            least_ms > 0 && bench.clock.now_us() - began_us >= least_ms * 1_000
+            least_ms > 0 && local.clock.now_us() - began_us >= least_ms * 1_000
         }
     }
 }

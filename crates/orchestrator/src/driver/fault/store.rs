@@ -12,9 +12,9 @@ use std::path::Path;
 use erlmcp_load::clock::RunClock;
 
 use super::HealError;
-use super::bench::Bench;
 use super::force::Force;
-use super::process::{Process, parent};
+use super::local::LocalFaults;
+use super::process::Process;
 use crate::driver::control;
 use crate::driver::protocol::Status;
 use crate::driver::watchdog::Watchdog;
@@ -29,11 +29,11 @@ pub(in crate::driver) enum InForce {
     Full(full::Full),
 }
 
-pub(super) async fn inject(bench: &Bench, fault: &Fault) -> Result<(Force, Injected), String> {
+pub(super) async fn inject(local: &LocalFaults, fault: &Fault) -> Result<(Force, Injected), String> {
     let (in_force, injected) = match fault.kind {
-        Kind::StoreKilled => killed::kill(bench).await?,
-        Kind::StoreSlow => slow::slow_down(bench, fault.amount).await?,
-        _ => full::fill(bench).await?,
+        Kind::StoreKilled => killed::kill(local).await?,
+        Kind::StoreSlow => slow::slow_down(local, fault.amount).await?,
+        _ => full::fill(local).await?,
     };
     Ok((Force::Store(in_force), injected))
 }
@@ -49,23 +49,15 @@ impl InForce {
     }
 }
 
-/// The process that is the store now: the supervisor's child, and named by it both before and after the handle was opened.
-async fn process(bench: &Bench) -> Result<Process, String> {
+/// The process that is the store now.
+async fn process(local: &LocalFaults) -> Result<Process, String> {
     let named = || async {
-        let status = bench.status().await?;
+        let status = local.status().await?;
         let store = status.store.ok_or("the cluster has no store of operations, or does not say so")?;
         let ready = Some(store.state.as_str()).filter(|state| *state == "ready").and(store.pid);
         Ok::<_, String>((status.pid, ready.ok_or_else(|| format!("the store is not ready ({})", store.state))?))
     };
-    let (supervisor, pid) = named().await?;
-    let process = Process::open(pid)?;
-    if parent(pid) != Some(supervisor) {
-        return Err(format!("process {pid} is not a child of the supervisor (process {supervisor}): nothing done"));
-    }
-    match named().await? {
-        (_, now) if now == pid => Ok(process),
-        (_, now) => Err(format!("the store was restarted just now (process {pid}, then {now})")),
-    }
+    Process::child_of_supervisor(named, "the store").await
 }
 
 /// Own addresses of the replicas that take requests.

@@ -207,8 +207,7 @@ impl Kubernetes {
             })
         };
         if let Err(why) = cut.await {
-            let stuck = self.watchdog.release(ticket).await.err();
-            return Err(stuck.map_or(why.clone(), |stuck| format!("{why}; {stuck}")));
+            return Err(self.watchdog.give_up(ticket, why).await);
         }
         let effect_us = self.service.clock.now_us();
         let method = format!("{} cut off by a NetworkPolicy", of_pods(pods.len()));

@@ -154,8 +154,7 @@ impl Swarm {
             self.seen(&containers, |state| state.is_some_and(|state| state.is_paused)).await
         };
         if let Err(why) = paused.await {
-            let stuck = self.watchdog.release(ticket).await.err();
-            return Err(stuck.map_or(why.clone(), |stuck| format!("{why}; {stuck}")));
+            return Err(self.watchdog.give_up(ticket, why).await);
         }
         let effect_us = self.service.clock.now_us();
         let why = in_place_of.map(|why| format!(": {why}")).unwrap_or_default();

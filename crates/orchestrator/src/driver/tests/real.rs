@@ -140,9 +140,9 @@ async fn a_running_one_is_attached_to_and_left_running() {
     assert!(!driver.lacks().contains_key(&Kind::Kill) && !driver.lacks().contains_key(&Kind::Partition));
     // Packets may not be dropped: its process is stopped for a while.
     let Link { control: at, clock, events: sender } = driver.link.clone();
-    let bench = Bench { clock, ..bench_of_tests(&at) };
-    driver.replicas = Arc::new(Replicas::new(at, Some(bench.watchdog.clone())));
-    driver.desk = Desk::open(bench, sender);
+    let local = LocalFaults { clock, ..local_of_tests(&at) };
+    driver.replicas = Arc::new(Replicas::new(at, Some(local.watchdog.clone())));
+    driver.desk = Desk::open(local, sender);
     kill_and_cut_off(&driver, &mut events).await;
     driver.ask(Ask::Scale { replicas: 4 });
     let scaled = answer(&mut events).await;

@@ -108,6 +108,14 @@ impl Watchdog {
         self.tell(|answer| Order::Release(ticket.0, answer)).await.unwrap_or_else(gone)
     }
 
+    /// Undoes what was begun where the effect did not come, and says both: why it did not, and what is stuck.
+    pub(in crate::driver) async fn give_up(&self, ticket: Ticket, why: String) -> String {
+        match self.release(ticket).await {
+            Ok(()) => why,
+            Err(stuck) => format!("{why}; {stuck}"),
+        }
+    }
+
     /// Undoes everything and ends the process; what could not be undone.
     pub(in crate::driver) async fn end(&self) -> Vec<String> {
         self.tell(Order::End).await.unwrap_or_else(|gone| gone)

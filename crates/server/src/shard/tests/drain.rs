@@ -52,6 +52,20 @@ fn everyone_gets_what_they_are_owed() {
 }
 
 #[test]
+fn who_wants_a_stream_too_late_is_asked_to_wait_as_anybody_who_is_refused() {
+    let mut stage = Stage::new(Limits { retry_after_min_ms: 10_000, ..Limits::default() });
+    let peer = stage.connect();
+    stage.send(&peer, echo("hi"));
+    peer.received();
+    drain(&mut stage);
+    stage.send(&peer, listen());
+    let received = peer.received();
+    assert!(statuses(&received) == [503] && received.contains("\"retryElsewhere\":true"), "{received}");
+    let waits = received.contains("\r\nRetry-After: ") && !received.contains("\r\nRetry-After: 1\r\n");
+    assert!(waits, "{received}");
+}
+
+#[test]
 fn who_was_still_being_answered_when_the_idle_were_told_ends_with_the_answer() {
     let mut stage = Stage::new(Limits::default());
     let (slow, discarded) = (stage.connect(), stage.connect());

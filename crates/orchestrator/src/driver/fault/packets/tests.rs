@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::contract::{Stage, bench};
+use super::super::contract::{Stage, local};
 use super::super::{FaultDriver, HealError};
 use super::*;
 use crate::driver::fault::process::Process;
@@ -13,7 +13,7 @@ fn fault(kind: Kind) -> Fault {
 async fn packets_are_filtered_where_that_is_permitted() {
     let Some(nft) = super::super::nft::tests::nft().await else { return };
     let stage = Stage::new(21, None);
-    let bench = Bench { nft: Ok(nft), ..bench(stage.cluster.control()) };
+    let local = LocalFaults { nft: Ok(nft), ..local(stage.cluster.control()) };
     let at = stage.address;
     for (kind, method, seen) in [
         (Kind::Partition, format!("packets from and to {at} dropped (nftables)"), Some(Seen::Silent)),
@@ -22,29 +22,29 @@ async fn packets_are_filtered_where_that_is_permitted() {
         (Kind::Reset, format!("packets from and to {at} answered with a reset (nftables)"), Some(Seen::Refused)),
         (Kind::Loss, format!("5 % of the packets from and to {at} dropped (nftables)"), None),
     ] {
-        let (force, injected) = bench.inject(&fault(kind)).await.expect("it was possible a moment ago");
+        let (force, injected) = local.inject(&fault(kind)).await.expect("it was possible a moment ago");
         assert_eq!(injected.method, method);
         assert!(injected.injected_us <= injected.effect_us && injected.at_most_us.is_none(), "{injected:?}");
         if let Some(seen) = seen {
             assert_eq!(connect(at, PROBE).await, seen, "{kind:?}");
         }
-        let healed = bench.heal(force).await.expect("it can be undone");
+        let healed = local.heal(force).await.expect("it can be undone");
         assert!(injected.effect_us <= healed.healed_us && healed.healed_us <= healed.verified_us, "{healed:?}");
         assert_eq!(connect(at, Duration::from_secs(10)).await, Seen::Answers);
     }
-    assert_eq!(bench.end().await, Vec::<String>::new());
+    assert_eq!(local.end().await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn else_the_process_is_stopped_for_less_than_the_cluster_bears() {
     let stage = Stage::new(22, Some(3_000));
-    let bench = bench(stage.cluster.control());
-    let (force, injected) = bench.inject(&fault(Kind::Partition)).await.expect("our child can be stopped");
+    let local = local(stage.cluster.control());
+    let (force, injected) = local.inject(&fault(Kind::Partition)).await.expect("our child can be stopped");
     let method = "process stopped (SIGSTOP) for 2.6 s: nftables is not available (no nft in this test)";
     assert_eq!((injected.method.as_str(), injected.at_most_us), (method, Some(2_600_000)));
     let process = Process::open(stage.pid()).expect("it is there");
     assert_eq!(process.state(), Some('T'));
-    let healed = bench.heal(force).await.expect("it can be continued");
+    let healed = local.heal(force).await.expect("it can be continued");
     assert!(injected.effect_us <= healed.healed_us && healed.healed_us <= healed.verified_us, "{healed:?}");
     assert_ne!(process.state(), Some('T'));
 }
@@ -52,8 +52,8 @@ async fn else_the_process_is_stopped_for_less_than_the_cluster_bears() {
 #[tokio::test]
 async fn what_cannot_be_done_is_said() {
     let stage = Stage::new(23, None);
-    let bench = bench(stage.cluster.control());
-    let why = async |fault: Fault| bench.inject(&fault).await.map(|_| ()).unwrap_err();
+    let local = local(stage.cluster.control());
+    let why = async |fault: Fault| local.inject(&fault).await.map(|_| ()).unwrap_err();
     assert_eq!(why(Fault::of(Kind::Partition, vec![2])).await, "replica 2 has no process now");
     assert_eq!(why(Fault::of(Kind::Partition, vec![9])).await, "the cluster has no replica 9");
     assert_eq!(why(fault(Kind::Reset)).await, "nftables is not available (no nft in this test)");
@@ -64,11 +64,11 @@ async fn what_cannot_be_done_is_said() {
 #[tokio::test]
 async fn one_that_dies_while_it_is_stopped_is_not_healed() {
     let stage = Stage::new(24, None);
-    let bench = bench(stage.cluster.control());
-    let (force, _) = bench.inject(&fault(Kind::Pause)).await.expect("our child can be stopped");
+    let local = local(stage.cluster.control());
+    let (force, _) = local.inject(&fault(Kind::Pause)).await.expect("our child can be stopped");
     let process = Process::open(stage.pid()).expect("it is there");
     process.signal(rustix::process::Signal::KILL).expect("it is our child");
-    assert!(process.ended(Duration::from_secs(10), &bench.clock).await.is_some());
-    let error = bench.heal(force).await.unwrap_err();
+    assert!(process.ended(Duration::from_secs(10), &local.clock).await.is_some());
+    let error = local.heal(force).await.unwrap_err();
     assert!(matches!(&error, HealError::Otherwise(why) if why.contains("ended while it was stopped")), "{error}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use super::super::bench::LOOK_EVERY;
+use super::super::local::LOOK_EVERY;
 use crate::collector::Page;
 
 /// A replica waits for its store for two seconds before it refuses.

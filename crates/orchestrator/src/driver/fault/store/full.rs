@@ -5,8 +5,8 @@ use erlmcp_load::clock::RunClock;
 use tokio::time::{sleep, timeout};
 
 use super::super::HealError;
-use super::super::bench::Bench;
 use super::super::limit::{Limit, Limited};
+use super::super::local::LocalFaults;
 use super::super::process::{Known, Process};
 use super::counts::Counts;
 use super::{InForce, process, status};
@@ -28,24 +28,24 @@ pub(in crate::driver) struct Full {
 
 /// Leaves the store's process no byte to write to any file, as a full disk does; returns when operations were seen to be
 /// refused and none to be carried out. Somebody else has to send them.
-pub(super) async fn fill(bench: &Bench) -> Result<(InForce, Injected), String> {
-    let store = process(bench).await?;
+pub(super) async fn fill(local: &LocalFaults) -> Result<(InForce, Injected), String> {
+    let store = process(local).await?;
     let gone = || format!("process {} has just ended", store.pid);
     let limit = Limit::now(Limited::FileSize, store.pid).ok_or_else(gone)?;
     let known = Known::of(store.pid).ok_or_else(gone)?;
-    let ticket = bench.hold(vec![Debt::Limit { process: known, limit }]).await?;
-    let injected_us = bench.clock.now_us();
+    let ticket = local.hold(vec![Debt::Limit { process: known, limit }]).await?;
+    let injected_us = local.clock.now_us();
     if let Err(why) = limit.lowered(0).set(&store) {
-        return bench.give_up(ticket, why).await;
+        return local.give_up(ticket, why).await;
     }
-    let refused = until(&bench.control, |(done, refused)| done == 0 && refused > 0);
+    let refused = until(&local.control, |(done, refused)| done == 0 && refused > 0);
     if timeout(SEEN_WITHIN, refused).await.is_err() {
         let why = format!("no operation was refused within {} s", SEEN_WITHIN.as_secs());
-        return bench.give_up(ticket, why).await;
+        return local.give_up(ticket, why).await;
     }
-    let effect_us = bench.clock.now_us();
+    let effect_us = local.clock.now_us();
     let method = "no room for the store's files (prlimit, RLIMIT_FSIZE 0)".into();
-    let full = Full { limit: (store, limit), known, ticket, control: bench.control.clone() };
+    let full = Full { limit: (store, limit), known, ticket, control: local.control.clone() };
     Ok((InForce::Full(full), Injected::seen(method, injected_us, effect_us)))
 }
 

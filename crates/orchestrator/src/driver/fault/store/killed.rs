@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 use super::super::HealError;
-use super::super::bench::{Bench, LOOK_EVERY};
+use super::super::local::{LOOK_EVERY, LocalFaults};
 use super::asking::until_answered;
 use super::{InForce, members, process, status};
 use crate::event::{Healed, Injected};
@@ -25,16 +25,16 @@ pub(in crate::driver) struct Killed {
 }
 
 /// Kills the store's process; returns when it was seen to be gone.
-pub(super) async fn kill(bench: &Bench) -> Result<(InForce, Injected), String> {
-    let store = process(bench).await?;
-    let before = until_answered(&members(&bench.status().await?), ANSWERED_WITHIN).await;
+pub(super) async fn kill(local: &LocalFaults) -> Result<(InForce, Injected), String> {
+    let store = process(local).await?;
+    let before = until_answered(&members(&local.status().await?), ANSWERED_WITHIN).await;
     before.map_err(|why| format!("operations were not carried out before it: {why}"))?;
-    let injected_us = bench.clock.now_us();
+    let injected_us = local.clock.now_us();
     store.signal(Signal::KILL)?;
     let stays = || format!("process {} was still there {} s after it", store.pid, GONE_WITHIN.as_secs());
-    let effect_us = store.ended(GONE_WITHIN, &bench.clock).await.ok_or_else(stays)?;
+    let effect_us = store.ended(GONE_WITHIN, &local.clock).await.ok_or_else(stays)?;
     let method = "SIGKILL of the store's process".into();
-    let killed = Killed { pid: store.pid, control: bench.control.clone() };
+    let killed = Killed { pid: store.pid, control: local.control.clone() };
     Ok((InForce::Killed(killed), Injected::seen(method, injected_us, effect_us)))
 }
 

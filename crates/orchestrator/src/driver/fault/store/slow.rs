@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::super::HealError;
-use super::super::bench::Bench;
+use super::super::local::LocalFaults;
 use super::super::process::{Known, Process};
 use super::asking::{Asked, ask, until_answered};
 use super::{InForce, members, process, status};
@@ -28,9 +28,9 @@ pub(in crate::driver) struct Slow {
 }
 
 /// Stops the store's process for so long, again and again; returns when a question was seen to wait for it.
-pub(super) async fn slow_down(bench: &Bench, ms: u64) -> Result<(InForce, Injected), String> {
-    let store = process(bench).await?;
-    let status = bench.status().await?;
+pub(super) async fn slow_down(local: &LocalFaults, ms: u64) -> Result<(InForce, Injected), String> {
+    let store = process(local).await?;
+    let status = local.status().await?;
     // A process that is stopped for as long as that is killed by its cluster.
     let longest_ms = status.fence_after_ms.map_or(ms, |fence_ms| fence_ms / 2);
     let still = Duration::from_millis(ms.min(longest_ms));
@@ -39,22 +39,22 @@ pub(super) async fn slow_down(bench: &Bench, ms: u64) -> Result<(InForce, Inject
     let before = until_answered(&addresses, ANSWERED_WITHIN).await;
     before.map_err(|why| format!("operations were not carried out before it: {why}"))?;
     let known = Known::of(store.pid).ok_or_else(|| format!("process {} has just ended", store.pid))?;
-    let ticket = bench.hold(vec![Debt::Continue { process: known }]).await?;
-    let injected_us = bench.clock.now_us();
-    let effect_us = match is_waited_for(bench, &store, still, first).await {
+    let ticket = local.hold(vec![Debt::Continue { process: known }]).await?;
+    let injected_us = local.clock.now_us();
+    let effect_us = match is_waited_for(local, &store, still, first).await {
         Ok(effect_us) => effect_us,
-        Err(why) => return bench.give_up(ticket, why).await,
+        Err(why) => return local.give_up(ticket, why).await,
     };
     let stops = tokio::spawn(again_and_again(store.clone(), still));
     let (still_ms, breath_ms) = (still.as_millis(), BREATH.as_millis());
     let method = format!("the store's process stopped (SIGSTOP) for {still_ms} ms, again {breath_ms} ms later");
-    let slow = Slow { stops, store, ticket, control: bench.control.clone() };
+    let slow = Slow { stops, store, ticket, control: local.control.clone() };
     Ok((InForce::Slow(slow), Injected::seen(method, injected_us, effect_us)))
 }
 
 /// One stop, and a question during it: when it was answered, which was not before the end of the stop.
 async fn is_waited_for(
-    bench: &Bench,
+    local: &LocalFaults,
     store: &Process,
     still: Duration,
     address: std::net::SocketAddr,
@@ -63,11 +63,11 @@ async fn is_waited_for(
     store.stands_still().await?;
     let asked = async {
         let asked = ask(address).await;
-        (asked, bench.clock.now_us())
+        (asked, local.clock.now_us())
     };
     let stop = async {
         sleep(still).await;
-        let goes_on_us = bench.clock.now_us();
+        let goes_on_us = local.clock.now_us();
         store.signal(Signal::CONT).map(|()| goes_on_us)
     };
     let ((asked, answered_us), goes_on_us) = tokio::join!(asked, stop);

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::super::FaultDriver;
-use super::super::contract::{Subject, bench, suite};
+use super::super::contract::{Subject, local, suite};
 use super::super::limit::{Limit, Limited};
 use super::*;
 use crate::driver::fake::{self, FakeCluster};
@@ -104,9 +104,9 @@ impl Drop for Stage {
     }
 }
 
-fn subject(stage: &Stage, good: Fault, in_force: impl Fn() -> bool + Send + 'static) -> Subject<Bench> {
+fn subject(stage: &Stage, good: Fault, in_force: impl Fn() -> bool + Send + 'static) -> Subject<LocalFaults> {
     let (vain, lost) = (Fault::of(Kind::Latency, vec![1]), Fault::of(Kind::Pause, vec![9]));
-    Subject { driver: bench(stage.cluster.control()), good, vain, lost, in_force: Box::new(in_force) }
+    Subject { driver: local(stage.cluster.control()), good, vain, lost, in_force: Box::new(in_force) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,8 +133,8 @@ async fn a_full_store_keeps_the_contract() {
 #[tokio::test]
 async fn what_nobody_is_refused_by_shows_nothing() {
     let stage = Stage::new().await;
-    let bench = bench(stage.cluster.control());
-    let why = bench.inject(&Fault::of(Kind::StoreFull, Vec::new())).await.map(|_| ()).unwrap_err();
+    let local = local(stage.cluster.control());
+    let why = local.inject(&Fault::of(Kind::StoreFull, Vec::new())).await.map(|_| ()).unwrap_err();
     assert_eq!(why, "no operation was refused within 10 s");
     assert!(has_room(&stage.store), "without an effect nothing stays in force");
 }
@@ -142,18 +142,18 @@ async fn what_nobody_is_refused_by_shows_nothing() {
 #[tokio::test]
 async fn a_killed_store_is_waited_for() {
     let mut stage = Stage::new().await;
-    let bench = bench(stage.cluster.control());
-    let (force, injected) = bench.inject(&Fault::of(Kind::StoreKilled, Vec::new())).await.expect("it can be killed");
+    let local = local(stage.cluster.control());
+    let (force, injected) = local.inject(&Fault::of(Kind::StoreKilled, Vec::new())).await.expect("it can be killed");
     assert!(state(&stage.store) == Some('Z') && injected.effect_us >= injected.injected_us, "{injected:?}");
     assert_eq!(injected.method, "SIGKILL of the store's process");
-    let address = members(&bench.status().await.expect("the fake answers"))[0];
+    let address = members(&local.status().await.expect("the fake answers"))[0];
     assert_eq!(asking::ask(address).await, asking::Asked::Refused);
     let again = async {
         sleep(Duration::from_millis(100)).await;
         stage.start_again();
-        bench.clock.now_us()
+        local.clock.now_us()
     };
-    let (healed, again_us) = tokio::join!(bench.heal(force), again);
+    let (healed, again_us) = tokio::join!(local.heal(force), again);
     let healed = healed.expect("another one is there");
     assert!(healed.healed_us >= again_us && healed.verified_us >= healed.healed_us, "{healed:?}");
 }
@@ -161,8 +161,8 @@ async fn a_killed_store_is_waited_for() {
 #[tokio::test]
 async fn what_is_no_store_of_this_cluster_is_left_alone() {
     let mut stage = Stage::new().await;
-    let bench = bench(stage.cluster.control());
-    let why = async |kind| bench.inject(&Fault::of(kind, Vec::new())).await.map(|_| ()).unwrap_err();
+    let local = local(stage.cluster.control());
+    let why = async |kind| local.inject(&Fault::of(kind, Vec::new())).await.map(|_| ()).unwrap_err();
     stage.status["store"]["pid"] = json!(1);
     stage.cluster.set(stage.status.clone());
     assert!(why(Kind::StoreKilled).await.starts_with("process 1 is not a child of the supervisor"));

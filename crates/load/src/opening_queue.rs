@@ -14,14 +14,14 @@ const WAIT_MAX_US: u64 = 5_000_000;
 
 /// Connections waiting to be opened: lost ones before planned ones.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct OpeningQueue {
     again: VecDeque<u32>,
     planned: VecDeque<u32>,
     /// Openings begun and neither done nor failed.
     pub(crate) in_flight: u32,
 }
 
-impl Line {
+impl OpeningQueue {
     pub(crate) fn push_again(&mut self, key: u32) {
         self.again.push_back(key);
     }
@@ -30,7 +30,7 @@ impl Line {
         self.planned.push_back(key);
     }
 
-    /// The next one, which may have left the line meanwhile.
+    /// The next one, which may have left the queue meanwhile.
     pub(crate) fn pop(&mut self) -> Option<u32> {
         self.again.pop_front().or_else(|| self.planned.pop_front())
     }
@@ -55,12 +55,12 @@ mod tests {
 
     #[test]
     fn the_lost_come_before_the_planned() {
-        let mut line = Line::default();
-        line.push_planned(1);
-        line.push_again(2);
-        line.push_planned(3);
-        assert_eq!([line.pop(), line.pop(), line.pop(), line.pop()], [Some(2), Some(1), Some(3), None]);
-        assert!(line.is_empty());
+        let mut queue = OpeningQueue::default();
+        queue.push_planned(1);
+        queue.push_again(2);
+        queue.push_planned(3);
+        assert_eq!([queue.pop(), queue.pop(), queue.pop(), queue.pop()], [Some(2), Some(1), Some(3), None]);
+        assert!(queue.is_empty());
     }
 
     #[test]

@@ -19,13 +19,13 @@ const READ_BUFFER: usize = 8 * 1024;
 
 /// The way to one replica; connected when something is sent.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct ReplicaConnection {
     address: SocketAddr,
     allowed: Allowed,
     stream: Option<TcpStream>,
 }
 
-impl Line {
+impl ReplicaConnection {
     pub(super) fn to(address: SocketAddr, allowed: Allowed) -> Self {
         Self { address, allowed, stream: None }
     }
