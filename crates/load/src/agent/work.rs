@@ -137,13 +137,11 @@ impl Work {
         wanted: Option<proto::Wanted>,
     ) -> Result<(Found, Vec<proto::Missing>), Trouble> {
         let Some(wanted) = wanted else { return Ok((found, Vec::new())) };
-        let (target, first) = (self.target.clone(), self.agent as usize);
-        let ask = move || {
-            let missing = reach::missing(&target, first, &mut found, &wanted);
+        self.waiting(move |target, first| {
+            let missing = reach::missing(target, first, &mut found, &wanted);
             missing.map(|missing| (found, missing))
-        };
-        let asked = tokio::task::spawn_blocking(ask).await;
-        asked.unwrap_or_else(|error| Err(Trouble::Internal(error.to_string())))
+        })
+        .await
     }
 
     /// Finds out the era, and opens this agent's session where it is the legacy one. True where that was new. Where

@@ -1,9 +1,8 @@
 //! The legacy handshake: `initialize`, and the session that it may open.
 
-use erlmcp_protocol::client::answer::Said;
+use erlmcp_protocol::client::answer::{Said, session_has_ended};
 use erlmcp_protocol::client::head::header;
 use erlmcp_protocol::client::request;
-use erlmcp_protocol::code::METHOD_NOT_FOUND;
 use erlmcp_protocol::era::{Era, Version};
 use erlmcp_protocol::header::name;
 use serde_json::Value;
@@ -22,8 +21,7 @@ pub(super) fn renewing<'t, T>(
     mut ask: impl FnMut(&mut Exchanger<'t>, &Spoken) -> Result<(Answered, T), Trouble>,
 ) -> Result<(Answered, T), Trouble> {
     let (answered, beside) = ask(exchanger, spoken)?;
-    let is_404 = answered.status == 404 && answered.said != Said::RpcError(METHOD_NOT_FOUND);
-    if !is_404 || spoken.session.is_none() {
+    if !session_has_ended(answered.status, answered.said) || spoken.session.is_none() {
         return Ok((answered, beside));
     }
     let target = exchanger.target;
