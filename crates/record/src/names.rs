@@ -192,6 +192,8 @@ pub mod detail {
     pub const RETRY_AFTER_S: &str = "retry_after_s";
     /// From the end of the excess until a request was taken again; missing: it was not.
     pub const BACK_MS: &str = "back_ms";
+    /// For how long that was tried, where it was not.
+    pub const BACK_WATCHED_MS: &str = "back_watched_ms";
     /// How long it took to give back what was taken.
     pub const CLEARED_MS: &str = "cleared_ms";
     /// The server's own counts of the same.

@@ -6,6 +6,7 @@ use erlmcp_load::proto::command::Command;
 use erlmcp_record::names::detail;
 
 use crate::action::Ask;
+use crate::event::HealError;
 use crate::fault::{Fault, Kind};
 use crate::plan::{Block, Scaling, Step, Visit, Visiting};
 use crate::stage::{SECOND, Stage};
@@ -67,6 +68,23 @@ fn a_visitor_comes_while_a_fault_is_in_force_and_the_fault_is_undone() {
     stage.run_to_end(40 * SECOND);
     assert!(!stage.asked_for(is_visit), "there was nothing to see");
     assert_eq!(stage.scenario().inconclusive.as_deref(), Some("not permitted"));
+}
+
+#[test]
+fn the_way_back_from_a_fault_is_told() {
+    let stage = |change: &dyn Fn(&mut Stage)| {
+        let mut stage = visiting(Some(400.0), Some(Fault::of(Kind::Descriptors, vec![1])));
+        change(&mut stage);
+        stage.run_to_end(80 * SECOND);
+        stage.scenario()
+    };
+    let row = stage(&|_| {});
+    assert_eq!((row.inconclusive.as_ref(), row.detail.get(detail::BACK_MS)), (None, Some(&0.0)), "{row:?}");
+    let row = stage(&|stage| stage.troupe.recovers = false);
+    let found = |name| row.detail.get(name).copied();
+    assert_eq!((found(detail::BACK_MS), found(detail::BACK_WATCHED_MS)), (None, Some(30_000.0)), "{row:?}");
+    let row = stage(&|stage| stage.troupe.healing = Err(HealError::Stuck("the limit stays".into())));
+    assert_eq!((row.inconclusive.as_deref(), row.detail.get(detail::BACK_MS)), (Some("the limit stays"), None));
 }
 
 /// From two replicas to four, and back.

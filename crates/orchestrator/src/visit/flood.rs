@@ -32,9 +32,10 @@ pub(super) async fn queue(door: &Door) -> Result<Visited, String> {
     let after = figures::now(door).await?;
     let counted = Counted::of(&answers);
     let visited = counted.compare(&before, &after);
-    let first = answers.into_iter().find(is_refusal);
+    // Who is refused says more of the limit than who gets no answer at all.
+    let first = answers.iter().find(|answer| is_refusal(answer)).or_else(|| answers.iter().find(|one| one.is_err()));
     let (visited, said) = match first {
-        Some(refused) => refusal(visited, &refused),
+        Some(answer) => refusal(visited, answer),
         None => (visited, "none was refused".into()),
     };
     let taken = counted.ok;

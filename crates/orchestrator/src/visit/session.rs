@@ -2,6 +2,7 @@
 
 use super::talk::Talk;
 use super::{Door, texts};
+use crate::collector::Answered;
 
 /// On a connection of its own; ended when it is told to.
 #[derive(Debug)]
@@ -13,12 +14,13 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(door: &Door, version: &'static str) -> Result<Self, String> {
-        let talk = door.talk().await?;
-        Self::open_on(talk, door, version).await
+        let mut talk = door.talk().await?;
+        let answered = talk.ask(&texts::initialize(door, version)).await?;
+        Self::opened(talk, &answered, version)
     }
 
-    pub(super) async fn open_on(mut talk: Talk, door: &Door, version: &'static str) -> Result<Self, String> {
-        let answered = talk.ask(&texts::initialize(door, version)).await?;
+    /// The session that an answer to `initialize` has opened.
+    pub(super) fn opened(talk: Talk, answered: &Answered, version: &'static str) -> Result<Self, String> {
         if answered.status != 200 {
             return Err(format!("initialize was answered with HTTP {}", answered.status));
         }

@@ -19,9 +19,12 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     let mut streams: Vec<Talk> = Vec::new();
     let mut refused = None;
     while streams.len() < STREAMS_MAX && refused.is_none() {
-        match open(door, &session).await? {
-            (talk, 200, _) => streams.push(talk),
-            (_, status, head) => refused = Some(Answered { status, head, body: Vec::new() }),
+        match open_on(door.talk().await?, door, &session).await {
+            Ok((talk, 200, _)) => streams.push(talk),
+            Ok((_, status, head)) => refused = Some(Ok(Answered { status, head, body: Vec::new() })),
+            // Before any was taken, that tells nothing of a limit.
+            Err(why) if streams.is_empty() => return Err(why),
+            Err(why) => refused = Some(Err(why)),
         }
     }
     let visited = match refused {
@@ -40,7 +43,7 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
             let closed_us = door.clock.now_us();
             drop(streams);
             let visited = Visited::default().with(detail::TAKEN, taken);
-            let (visited, said) = refusal(visited, &Ok(answered));
+            let (visited, said) = refusal(visited, &answered);
             let back_ms = back_ms(door, &session, closed_us).await;
             visited
                 .with_some(detail::BACK_MS, back_ms)
@@ -51,8 +54,7 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     Ok(visited)
 }
 
-async fn open(door: &Door, session: &Session) -> Result<(Talk, u16, String), String> {
-    let mut talk = door.talk().await?;
+async fn open_on(mut talk: Talk, door: &Door, session: &Session) -> Result<(Talk, u16, String), String> {
     talk.send(&texts::get_stream(door, session.named())).await?;
     let (status, head) = talk.stream_head().await?;
     Ok((talk, status, head))
@@ -62,7 +64,8 @@ async fn open(door: &Door, session: &Session) -> Result<(Talk, u16, String), Str
 async fn back_ms(door: &Door, session: &Session, since_us: u64) -> Option<f64> {
     let until_us = since_us + BACK_WITHIN.as_micros() as u64;
     while door.clock.now_us() < until_us {
-        if matches!(open(door, session).await, Ok((_, 200, _))) {
+        let opened = async { open_on(door.talk().await?, door, session).await };
+        if matches!(opened.await, Ok((_, 200, _))) {
             return Some((door.clock.now_us() - since_us) as f64 / 1e3);
         }
         tokio::time::sleep(TRY_EVERY).await;

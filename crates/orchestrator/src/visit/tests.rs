@@ -1,5 +1,6 @@
 //! Visitors at a server that does as the test says.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,12 +13,22 @@ use super::*;
 type Answering = fn(&str, usize) -> String;
 
 async fn serve(answering: Answering) -> Door {
+    serve_but(0..0, answering).await
+}
+
+/// The same, but for these connections, in the order in which they come: they are reset.
+async fn serve_but(reset: Range<u64>, answering: Answering) -> Door {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("it is bound");
     let open = Arc::new(AtomicU64::new(0));
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, answering, Arc::clone(&open)));
+        for come in 0.. {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            if reset.contains(&come) {
+                let _ = stream.set_zero_linger();
+            } else {
+                tokio::spawn(answer(stream, answering, Arc::clone(&open)));
+            }
         }
     });
     Door {
@@ -51,6 +62,10 @@ async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<Atomic
             }
             // Streams of which there may be three.
             let is_full = streams.fetch_add(1, Ordering::SeqCst) >= 3;
+            if is_full && head.contains("\r\nMcp-Session-Id: mute") {
+                streams.fetch_sub(1, Ordering::SeqCst);
+                return;
+            }
             let said = if is_full { "HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" };
             let _ = stream.write_all(said.as_bytes()).await;
             let _ = stream.read_buf(&mut bytes).await;
@@ -64,7 +79,9 @@ async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<Atomic
             }
         }
         bytes.drain(..end + 4 + length);
-        if stream.write_all(answering(&head, length).as_bytes()).await.is_err() {
+        let said = answering(&head, length);
+        // Who says nothing closes.
+        if said.is_empty() || stream.write_all(said.as_bytes()).await.is_err() {
             return;
         }
     }
@@ -120,6 +137,63 @@ async fn streams_of_a_session_are_opened_until_one_is_refused() {
     assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
     assert_eq!(visited.detail.get(detail::REFUSED_STATUS), Some(&409.0));
     assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_gets_no_answer_where_others_did_is_beyond_a_limit() {
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: mute\r\n", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("some are answered");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
+    assert_eq!(visited.detail.get(detail::REFUSAL_ANSWERED), Some(&0.0), "{visited:?}");
+    assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_gets_no_answer_where_others_did_is_beyond_a_limit() {
+    static LEVELS: AtomicU64 = AtomicU64::new(0);
+    let door = serve(|head, _| {
+        let is_level = head.starts_with("POST") && head.contains("\r\nMcp-Session-Id: abc");
+        match is_level && (40..50).contains(&LEVELS.fetch_add(1, Ordering::SeqCst)) {
+            true => String::new(),
+            false => said("200 OK", "Mcp-Session-Id: abc\r\n", "{}"),
+        }
+    });
+    let visited = visit(Visit::HeldSessions, &door.await).await.expect("some are answered");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&40.0));
+    assert_eq!(visited.detail.get(detail::REFUSAL_ANSWERED), Some(&0.0), "{visited:?}");
+    assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+/// The page of status of a server that has room for ten connections.
+fn status() -> String {
+    let times = r#"{"buckets":[0,0],"sum_ns":0}"#;
+    let parts = ["router", "lookup", "token_check", "fan_out", "queue_wait", "worker_time"];
+    let counts = ["tools", "clock_ns", "sampled", "tokens_good", "tokens_refused", "batches", "batch_messages"];
+    let counts = counts.into_iter().chain(["batches_refused", "notifications"]).map(|name| format!(r#""{name}":0"#));
+    let components: Vec<String> = counts.chain(parts.map(|name| format!(r#""{name}":{times}"#))).collect();
+    format!(
+        r#"{{"connections":{{"mcp":0,"admin":0,"new":0}},"connections_limit":10,"requests_total":0,
+        "worker_pool":{{"size":1}},"queue":{{"depth":0,"limit":1,"depth_max":0,"refused_total":0}},
+        "components":{{{}}}}}"#,
+        components.join(",")
+    )
+}
+
+#[tokio::test]
+async fn connections_that_are_reset_beyond_the_limit_are_not_answered() {
+    // The first one asks for the status, ten are taken, and all others that are tried are reset.
+    let door = serve_but(11..43, |head, _| match head.starts_with("GET /status") {
+        true => said("200 OK", "", &status()),
+        false => said("200 OK", "", "{}"),
+    });
+    let visited = visit(Visit::Connections, &door.await).await.expect("some are answered");
+    let found = |name| visited.detail.get(name).copied();
+    assert_eq!(
+        (found(detail::TAKEN), found(detail::REFUSED), found(detail::OTHER)),
+        (Some(10.0), Some(0.0), Some(32.0))
+    );
+    assert_eq!(found(detail::REFUSAL_ANSWERED), Some(0.0), "{visited:?}");
+    assert!(found(detail::BACK_MS).is_some(), "{visited:?}");
 }
 
 #[tokio::test]

@@ -61,6 +61,12 @@ fn has_limit(row: &ScenarioRow) -> bool {
     row.detail.contains_key(detail::REFUSAL_ANSWERED)
 }
 
+/// It was left, or should have been. Who has no descriptor answers nobody, and still has to be back.
+fn has_end(row: &ScenarioRow) -> bool {
+    let is_watched = || [detail::BACK_MS, detail::BACK_WATCHED_MS].iter().any(|name| row.detail.contains_key(*name));
+    has_limit(row) || (row.name == scenario::LIMIT_DESCRIPTORS && is_watched())
+}
+
 fn enter(judge: &mut Judge<'_>) {
     let analysis = judge.analysis;
     let number = analysis.phase_named(phase::RESOURCE_LIMITS).map_or(0, |(number, _)| number);
@@ -83,7 +89,7 @@ fn enter(judge: &mut Judge<'_>) {
     let is_for_load = |row: &ScenarioRow| [Some(429.0), Some(503.0)].contains(&found(row, detail::REFUSED_STATUS));
     let no_retry = count(&|row| is_for_load(row) && found(row, detail::RETRY_AFTER_S).is_none());
     judge.enter(NO_RETRY_AFTER, evidence(no_retry, "the Retry-After field of the refusals"));
-    judge.enter(BACK, back(&limits).doubted(unknown.clone()));
+    judge.enter(BACK, back(&rows).doubted(unknown.clone()));
     let others = Others::of(analysis, &rows);
     let (p95_limit, errors_limit) = (judge.limit(OTHERS_P95).value, judge.limit(OTHERS_ERRORS).value);
     judge.enter(OTHERS_P95, others.p95(p95_limit, analysis.seed()).doubted(unknown.clone()));
@@ -92,7 +98,8 @@ fn enter(judge: &mut Judge<'_>) {
 }
 
 /// The longest; one that never came back has no time, and that is the worst.
-fn back(limits: &[&&ScenarioRow]) -> Evidence {
+fn back(rows: &[&ScenarioRow]) -> Evidence {
+    let limits: Vec<&&ScenarioRow> = rows.iter().filter(|row| has_end(row)).collect();
     let never: Vec<&str> =
         limits.iter().filter(|row| found(row, detail::BACK_MS).is_none()).map(|row| row.name.as_str()).collect();
     let longest = limits.iter().filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
@@ -162,7 +169,8 @@ fn during(row: &ScenarioRow) -> Option<Window> {
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     let rows = gone_to(analysis, number);
     let limits = rows.iter().filter(|row| has_limit(row));
-    let slowest = limits.clone().filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
+    let left = rows.iter().filter(|row| has_end(row));
+    let slowest = left.filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
     let mut figures = vec![
         Figure::new("limits_gone_to", Value::Count(rows.len() as u64)),
         Figure::new("limits_found", Value::Count(limits.count() as u64)),

@@ -149,6 +149,26 @@ fn a_limit_without_an_answer_a_time_or_a_way_back_fails() {
 }
 
 #[test]
+fn a_server_that_does_not_come_back_when_it_has_descriptors_again_fails() {
+    let descriptors = |back: (&'static str, f64)| {
+        suite(move || {
+            let mut entries = load(LIMITS, None);
+            entries.push(Entry::Scenario(limit(scenario::LIMIT_QUEUE, 0, &[])));
+            let found = [(detail::TAKEN, 0.0), (detail::REFUSED, 64.0), back];
+            entries.push(Entry::Scenario(scene(LIMITS, scenario::LIMIT_DESCRIPTORS, (10, 8), &found)));
+            entries
+        })
+    };
+    let summary = descriptors((detail::BACK_MS, 900.0));
+    assert_eq!(check(&summary, "limits.back_ms").estimate, Some(900.0));
+    assert_eq!(verdict(&summary, "limits.back_ms"), "PASS");
+    let summary = descriptors((detail::BACK_WATCHED_MS, 30_000.0));
+    assert_eq!(verdict(&summary, "limits.back_ms"), "FAIL");
+    assert!(check(&summary, "limits.back_ms").source.contains("never after limit_descriptors"));
+    assert_eq!(verdict(&summary, "limits.unanswered_count"), "PASS");
+}
+
+#[test]
 fn what_others_feel_meanwhile_is_judged_and_no_more() {
     let slow = limits(|_| {}, Some((3, 2, 250_000, 0)));
     assert_eq!(verdict(&slow, "limits.others_p95_ms"), "FAIL");
