@@ -4,8 +4,8 @@ use std::path::Path;
 
 use erlmcp_record::names::{detail, phase, scenario};
 use erlmcp_record::{ClusterSample, Fate};
-use erlmcp_report::verdict::{Limit, Threshold, thresholds};
-use erlmcp_report::{State, Summary, Value, render};
+use erlmcp_report::verdict::{Limit, Threshold, Verdict, thresholds};
+use erlmcp_report::{ExitCode, State, Summary, Value, exit_code, render};
 
 use crate::story::{Scene, Story};
 use crate::{check, reason, verdict};
@@ -49,9 +49,29 @@ fn a_suite_in_which_all_goes_well() {
 #[test]
 fn phases_that_were_left_out_are_not_production_ready() {
     let summary = good().summary();
-    assert_ne!(summary.readiness.verdict, erlmcp_report::verdict::Verdict::Pass);
+    assert_ne!(summary.readiness.verdict, Verdict::Pass);
     let against = &summary.readiness.against;
     assert!(against.iter().any(|why| why.contains("skipped")), "{against:?}");
+}
+
+#[test]
+fn a_scenario_that_was_left_out_is_told_and_counts_where_all_is_required() {
+    let left_out = |scene: &mut Scene| {
+        if scene.row.name.starts_with(scenario::ANSWER) {
+            scene.row.skipped = Some("only what cannot hurt is called".into());
+        }
+    };
+    let mut summary = Story::comprehensive(left_out).summary();
+    assert!(
+        summary.readiness.against.contains(&"1 scenario was skipped".to_string()),
+        "{:?}",
+        summary.readiness.against
+    );
+    // Nothing else is against it.
+    summary.checks.retain(|check| check.verdict == Verdict::Pass);
+    assert_eq!(exit_code(&summary), ExitCode::Pass);
+    summary.configuration.as_mut().expect("a story has one").require_all = true;
+    assert_eq!(exit_code(&summary), ExitCode::Inconclusive);
 }
 
 #[test]
