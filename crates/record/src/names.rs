@@ -238,6 +238,8 @@ pub mod detail {
     /// What a change of the number of replicas begins with; its number and one of the names below follow.
     pub const CHANGE: &str = "change_";
     pub const SCALED_MS: &str = "scaled_ms";
+    /// For how long a change was watched that was not over.
+    pub const SCALE_WATCHED_MS: &str = "scale_watched_ms";
     pub const REPLICAS: &str = "replicas_count";
     pub const OPEN: &str = "open_count";
     /// Connections of the replica with the fewest.

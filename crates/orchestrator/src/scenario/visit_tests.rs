@@ -124,6 +124,16 @@ fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
 }
 
 #[test]
+fn a_change_that_is_not_over_in_its_time_says_how_long_that_was() {
+    let mut stage = up_and_down();
+    stage.troupe.scales = false;
+    stage.run_to_end(60 * SECOND);
+    let row = stage.scenario();
+    assert_eq!(row.inconclusive.as_deref(), Some("not scaled within 30 s"));
+    assert_eq!(row.detail.get("change_1_scale_watched_ms"), Some(&30_000.0), "{row:?}");
+}
+
+#[test]
 fn a_cut_takes_the_new_replicas_back() {
     let mut stage = up_and_down();
     stage.run_for(5 * SECOND);

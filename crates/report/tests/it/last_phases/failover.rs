@@ -93,3 +93,26 @@ fn clients_that_were_watched_for_less_than_the_limit_did_not_fail() {
     assert_eq!(verdict(&served(6), "failover.served_again_ms"), "FAIL");
     assert!(check(&served(6), "failover.served_again_ms").estimate.is_some_and(f64::is_finite));
 }
+
+#[test]
+fn a_change_that_was_not_over_hides_no_slow_one_and_is_slow_itself() {
+    let scaled = |found: &'static [(&'static str, f64)]| {
+        suite(move || {
+            let mut row = scene(FAILOVER, scenario::SCALING, (0, 50), found);
+            row.inconclusive = Some("not scaled within 60 s".into());
+            let mut entries = load(FAILOVER, Some((5, 20, 5_000, 100)));
+            entries.push(Entry::Scenario(row));
+            entries
+        })
+    };
+    let slow = scaled(&[("change_1_scaled_ms", 45_000.0)]);
+    assert_eq!(verdict(&slow, "failover.scaled_ms"), "FAIL");
+    assert_eq!(verdict(&slow, "failover.scaling_error_percent"), "FAIL", "3.3 % of the requests were lost");
+    let watched = scaled(&[("change_1_scaled_ms", 900.0), ("change_2_scale_watched_ms", 60_000.0)]);
+    assert_eq!(verdict(&watched, "failover.scaled_ms"), "FAIL");
+    assert_eq!(check(&watched, "failover.scaled_ms").estimate, Some(60_000.0));
+    let briefly = scaled(&[("change_1_scaled_ms", 900.0), ("change_2_scale_watched_ms", 20_000.0)]);
+    assert_eq!(verdict(&briefly, "failover.scaled_ms"), "INCONCLUSIVE");
+    assert_eq!(reason(&briefly, "failover.scaled_ms"), "not scaled within 60 s");
+    assert_eq!(reason(&scaled(&[]), "failover.scaled_ms"), "not scaled within 60 s");
+}
