@@ -206,6 +206,7 @@ pub mod detail {
     pub const EXPECTED: &str = "expected_count";
     pub const MESSAGES: &str = "messages_count";
     pub const CONNECTIONS_LIMIT: &str = "connections_limit_count";
+    /// The most places and workers that were ever used, and all of them when the flood began; missing: all were used before it.
     pub const QUEUE_DEPTH_MAX: &str = "queue_depth_max_count";
     pub const QUEUE_LIMIT: &str = "queue_limit_count";
     pub const WORKERS_ACTIVE_MAX: &str = "workers_active_max_count";

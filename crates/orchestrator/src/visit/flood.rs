@@ -75,6 +75,9 @@ impl Counted {
         let refused = after.queue.refused_total.saturating_sub(before.queue.refused_total);
         let waits = after.components.queue_wait.since(&before.components.queue_wait);
         let took = after.components.worker_time.since(&before.components.worker_time);
+        let (queue, workers) = (&before.queue, &before.worker_pool);
+        let depth_max = of_flood((queue.depth_max, after.queue.depth_max), queue.limit);
+        let active_max = of_flood((workers.active_max, after.worker_pool.active_max), workers.size);
         Visited::default()
             .with(detail::TAKEN, self.ok as f64)
             .with(detail::REFUSED, self.refused as f64)
@@ -83,14 +86,20 @@ impl Counted {
             .with(detail::REFUSED_DIFFERENCE, figures::difference(refused, self.refused))
             .with(detail::SERVER_TAKEN, waits.count() as f64)
             .with(detail::TAKEN_DIFFERENCE, figures::difference(waits.count(), self.ok + self.other))
-            .with(detail::QUEUE_DEPTH_MAX, after.queue.depth_max as f64)
-            .with(detail::QUEUE_LIMIT, after.queue.limit as f64)
-            .with(detail::WORKERS_ACTIVE_MAX, after.worker_pool.active_max as f64)
-            .with(detail::WORKERS, after.worker_pool.size as f64)
+            .with_some(detail::QUEUE_DEPTH_MAX, depth_max)
+            .with(detail::QUEUE_LIMIT, queue.limit as f64)
+            .with_some(detail::WORKERS_ACTIVE_MAX, active_max)
+            .with(detail::WORKERS, workers.size as f64)
             .with_some(detail::QUEUE_WAIT_MEAN_MS, waits.mean_ns().map(|ns| ns / 1e6))
             .with_some(detail::QUEUE_WAIT_P95_MS, waits.quantile_ns(0.95, LONG_NS).map(|ns| ns / 1e6))
             .with_some(detail::WORKER_TIME_MEAN_MS, took.mean_ns().map(|ns| ns / 1e6))
     }
+}
+
+/// The most that were ever used, before a flood and after it, as far as that tells of the flood: where all were used before, it
+/// does not.
+fn of_flood((before, after): (u64, u64), all: u64) -> Option<f64> {
+    (before < all || before < after).then_some(after as f64)
 }
 
 /// One call on each of so many connections, which are there before.
@@ -128,4 +137,38 @@ async fn back_ms(door: &Door, since_us: u64) -> Option<f64> {
         tokio::time::sleep(TRY_EVERY).await;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::figures::{Queue, WorkerPool};
+    use super::*;
+
+    /// So many of `limit` places and of 50 workers were ever used.
+    fn ever(depth_max: u64, limit: u64, active_max: u64) -> Figures {
+        let queue = Queue { limit, depth_max, ..Queue::default() };
+        Figures { queue, worker_pool: WorkerPool { size: 50, active_max }, ..Figures::default() }
+    }
+
+    #[test]
+    fn what_was_used_before_says_nothing_of_a_flood() {
+        let found = |before: Figures, after: Figures| {
+            let detail = Counted::default().compare(&before, &after).detail;
+            [detail::QUEUE_DEPTH_MAX, detail::WORKERS_ACTIVE_MAX].map(|name| detail.get(name).copied())
+        };
+        assert_eq!(found(ever(0, 500, 3), ever(500, 500, 50)), [Some(500.0), Some(50.0)]);
+        assert_eq!(found(ever(500, 500, 50), ever(500, 500, 50)), [None, None]);
+        assert_eq!(found(ever(500, 500, 50), ever(501, 500, 50)), [Some(501.0), None]);
+        assert_eq!(
+            found(ever(400, 500, 40), ever(400, 500, 40)),
+            [Some(400.0), Some(40.0)],
+            "they were never all used"
+        );
+    }
+
+    #[test]
+    fn a_queue_is_full_by_the_limit_that_it_had_when_it_was_flooded() {
+        let visited = Counted::default().compare(&ever(0, 500, 0), &ever(450, 300, 50));
+        assert_eq!(visited.detail.get(detail::QUEUE_LIMIT), Some(&500.0));
+    }
 }

@@ -38,6 +38,8 @@ const THRESHOLDS: &[Threshold] = &[
 /// From what a scenario found out to the evidence for a check.
 type Judging = fn(&ScenarioRow) -> Evidence;
 
+const USED_BEFORE: &str = "all were in use before as well, so the most that ever were does not tell of this flood";
+
 /// A percentile of fewer than so many times says little.
 const SAMPLES_MIN: u64 = 50;
 
@@ -112,12 +114,18 @@ fn refusals(row: &ScenarioRow) -> Evidence {
 
 fn depth(row: &ScenarioRow) -> Evidence {
     let estimate = share(row, detail::QUEUE_DEPTH_MAX, detail::QUEUE_LIMIT);
-    Evidence::of(estimate, 1, "floods", "the deepest that the queue ever was, and its limit")
+    Evidence::of(estimate, 1, "floods", "the deepest that the queue ever was, and its limit when it was flooded")
+        .spoiled(used_before(row, detail::QUEUE_DEPTH_MAX))
 }
 
 fn workers(row: &ScenarioRow) -> Evidence {
     let estimate = share(row, detail::WORKERS_ACTIVE_MAX, detail::WORKERS);
     Evidence::of(estimate, 1, "floods", "the most workers that ever ran at once, and all of them")
+        .spoiled(used_before(row, detail::WORKERS_ACTIVE_MAX))
+}
+
+fn used_before(row: &ScenarioRow, name: &str) -> Option<&'static str> {
+    (row.inconclusive.is_none() && found(row, name).is_none()).then_some(USED_BEFORE)
 }
 
 /// None where one of the two was not found out.
@@ -179,11 +187,12 @@ fn differences(row: &ScenarioRow) -> f64 {
 
 fn queue(row: &ScenarioRow) -> Vec<Figure> {
     let none = "no call was taken";
+    let most = |name: &str| Value::or(found(row, name), |most| Value::Count(most as u64), USED_BEFORE);
     vec![
         Figure::new("calls_taken", Value::Count(count(row, detail::TAKEN))),
         Figure::new("calls_refused", Value::Count(count(row, detail::REFUSED))),
-        Figure::new("queue_depth_max", Value::Count(count(row, detail::QUEUE_DEPTH_MAX))),
-        Figure::new("workers_active_max", Value::Count(count(row, detail::WORKERS_ACTIVE_MAX))),
+        Figure::new("queue_depth_max", most(detail::QUEUE_DEPTH_MAX)),
+        Figure::new("workers_active_max", most(detail::WORKERS_ACTIVE_MAX)),
         Figure::new("queue_wait_mean_ms", Value::or(found(row, detail::QUEUE_WAIT_MEAN_MS), Value::Ms, none)),
         Figure::new("queue_wait_p95_ms", Value::or(found(row, detail::QUEUE_WAIT_P95_MS), Value::Ms, none)),
         Figure::new("worker_time_mean_ms", Value::or(found(row, detail::WORKER_TIME_MEAN_MS), Value::Ms, none)),

@@ -1,11 +1,11 @@
 //! Phase 8: what the parts of a server count.
 
-use erlmcp_record::names::{detail, scenario};
+use erlmcp_record::names::{detail, phase, scenario};
 use erlmcp_record::{Entry, ScenarioRow};
-use erlmcp_report::{Summary, render};
+use erlmcp_report::{Summary, Value, render};
 
 use super::{INTEGRATION, scene, suite};
-use crate::verdict;
+use crate::{reason, verdict};
 
 /// What the parts found where server and client agree.
 fn integration(change: impl Fn(&str, &mut ScenarioRow)) -> Summary {
@@ -96,6 +96,10 @@ fn what_was_not_found_out_of_the_queue_is_not_0() {
     let cases =
         [(detail::QUEUE_DEPTH_MAX, "queue_filled_percent"), (detail::WORKERS_ACTIVE_MAX, "workers_used_percent")];
     for (figure, id) in cases {
-        assert_eq!(verdict(&without(figure), &format!("integration.{id}")), "INCONCLUSIVE", "{id}");
+        let summary = without(figure);
+        assert_eq!(verdict(&summary, &format!("integration.{id}")), "INCONCLUSIVE", "{id}");
+        assert!(reason(&summary, &format!("integration.{id}")).contains("in use before"), "{id}");
+        let found = summary.figure(phase::INTEGRATION, figure.trim_end_matches("_count"));
+        assert!(matches!(found, Some(Value::NotMeasured(_))), "{found:?}");
     }
 }
