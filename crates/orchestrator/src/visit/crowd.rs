@@ -44,16 +44,18 @@ pub(super) async fn fill(door: &Door) -> Result<Visited, String> {
     let refusals = refused.len() as u64;
     let closed_us = door.clock.now_us();
     drop(held);
-    let back_ms = door.back_ms(closed_us).await;
-    let after = figures::now(door).await?;
-    let server_refused = after.connections_refused_total.saturating_sub(before.connections_refused_total);
+    let back = door.back(closed_us, || door.is_answered()).await;
+    // A server that is not back says nothing, either.
+    let after = figures::now(door).await.ok();
+    let server_refused =
+        after.map(|after| after.connections_refused_total.saturating_sub(before.connections_refused_total) as f64);
     let visited = Visited::default()
         .with(detail::TAKEN, taken)
         .with(detail::REFUSED, refusals as f64)
         .with(detail::OTHER, other as f64)
         .with(detail::CONNECTIONS_LIMIT, before.connections_limit as f64)
-        .with(detail::SERVER_REFUSED, server_refused as f64)
-        .with_some(detail::BACK_MS, back_ms);
+        .with_some(detail::SERVER_REFUSED, server_refused)
+        .with_back(back);
     let beyond = match (refused.pop(), unanswered, not_begun) {
         (Some(answered), ..) => Ok(answered),
         (None, Some(why), _) => Err(why),

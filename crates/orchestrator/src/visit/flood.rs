@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::figures::{self, Figures, LONG_NS};
 use super::talk::Talk;
-use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use super::{Door, Visited, refusal, texts};
 use crate::collector::Answered;
 
 /// Beyond what there is room for.
@@ -29,9 +29,12 @@ pub(super) async fn queue(door: &Door) -> Result<Visited, String> {
     let work_ms = (DRAIN_MS * before.worker_pool.size.max(1) / room.max(1)).clamp(5, 1_000);
     let answers = call_at_once(door, calls, work_ms).await?;
     let done_us = door.clock.now_us();
-    let after = figures::now(door).await?;
     let counted = Counted::of(&answers);
-    let visited = counted.compare(&before, &after);
+    // A server that is not back says nothing, either.
+    let visited = match figures::now(door).await {
+        Ok(after) => counted.compare(&before, &after),
+        Err(_) => counted.told(),
+    };
     // Who is refused says more of the limit than who gets no answer at all.
     let first = answers.iter().find(|answer| is_refusal(answer)).or_else(|| answers.iter().find(|one| one.is_err()));
     let (visited, said) = match first {
@@ -40,7 +43,7 @@ pub(super) async fn queue(door: &Door) -> Result<Visited, String> {
     };
     let taken = counted.ok;
     Ok(visited
-        .with_some(detail::BACK_MS, back_ms(door, done_us).await)
+        .with_back(door.back(done_us, || is_taken(door)).await)
         .saying(format!("{taken} of {calls} calls at once were taken ({room} have room); the others: {said}")))
 }
 
@@ -70,6 +73,13 @@ impl Counted {
         counted
     }
 
+    fn told(&self) -> Visited {
+        Visited::default()
+            .with(detail::TAKEN, self.ok as f64)
+            .with(detail::REFUSED, self.refused as f64)
+            .with(detail::OTHER, self.other as f64)
+    }
+
     /// Beside what the server counted of them.
     fn compare(&self, before: &Figures, after: &Figures) -> Visited {
         let refused = after.queue.refused_total.saturating_sub(before.queue.refused_total);
@@ -78,10 +88,7 @@ impl Counted {
         let (queue, workers) = (&before.queue, &before.worker_pool);
         let depth_max = of_flood((queue.depth_max, after.queue.depth_max), queue.limit);
         let active_max = of_flood((workers.active_max, after.worker_pool.active_max), workers.size);
-        Visited::default()
-            .with(detail::TAKEN, self.ok as f64)
-            .with(detail::REFUSED, self.refused as f64)
-            .with(detail::OTHER, self.other as f64)
+        self.told()
             .with(detail::SERVER_REFUSED, refused as f64)
             .with(detail::REFUSED_DIFFERENCE, figures::difference(refused, self.refused))
             .with(detail::SERVER_TAKEN, waits.count() as f64)
@@ -125,18 +132,11 @@ async fn call_at_once(door: &Door, calls: u64, work_ms: u64) -> Result<Vec<Resul
     Ok(answers)
 }
 
-/// When the queue was empty and a call was done again.
-async fn back_ms(door: &Door, since_us: u64) -> Option<f64> {
-    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
-    while door.clock.now_us() < until_us {
-        let is_empty = figures::now(door).await.is_ok_and(|figures| figures.queue.depth == 0);
-        let called = async { door.talk().await?.ask(&texts::call(door, "work", "{\"ms\":1}")).await };
-        if is_empty && called.await.is_ok_and(|answered| answered.status == 200) {
-            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
-        }
-        tokio::time::sleep(TRY_EVERY).await;
-    }
-    None
+/// The queue is empty, and a call is done.
+async fn is_taken(door: &Door) -> bool {
+    let is_empty = figures::now(door).await.is_ok_and(|figures| figures.queue.depth == 0);
+    let called = async { door.talk().await?.ask(&texts::call(door, "work", "{\"ms\":1}")).await };
+    is_empty && called.await.is_ok_and(|answered| answered.status == 200)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::session::Session;
 use super::talk::Talk;
-use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use super::{Door, TRY_EVERY, Visited, refusal, texts};
 use crate::collector::Answered;
 
 const VERSION: &str = "2025-11-25";
@@ -97,7 +97,7 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     let ended_us = door.clock.now_us();
     Ok(visited
         .with(detail::CLEARED_MS, (ended_us - full_us) as f64 / 1e3)
-        .with_some(detail::BACK_MS, back_ms(door, ended_us).await)
+        .with_back(door.back(ended_us, || is_taken(door)).await)
         .saying(format!("{taken} sessions with a log level were taken; one more: {said}")))
 }
 
@@ -160,18 +160,11 @@ async fn end_all(door: &Door, ids: Vec<String>) {
     let _ = tokio::time::timeout(END_WITHIN, all).await;
 }
 
-/// When a new session could have a level again.
-async fn back_ms(door: &Door, since_us: u64) -> Option<f64> {
-    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
-    while door.clock.now_us() < until_us {
-        let Ok(mut session) = Session::open(door, VERSION).await else { return None };
-        let id = session.id.clone();
-        let answered = set_level(&mut session.talk, door, &id).await;
-        session.end(door).await;
-        if answered.is_ok_and(|answered| answered.status == 200 && answered.rpc_code().is_none()) {
-            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
-        }
-        tokio::time::sleep(TRY_EVERY).await;
-    }
-    None
+/// A new session can have a level.
+async fn is_taken(door: &Door) -> bool {
+    let Ok(mut session) = Session::open(door, VERSION).await else { return false };
+    let id = session.id.clone();
+    let answered = set_level(&mut session.talk, door, &id).await;
+    session.end(door).await;
+    answered.is_ok_and(|answered| answered.status == 200 && answered.rpc_code().is_none())
 }

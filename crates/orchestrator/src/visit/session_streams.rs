@@ -6,7 +6,7 @@ use erlmcp_record::names::detail;
 
 use super::session::Session;
 use super::talk::Talk;
-use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use super::{Door, Visited, refusal, texts};
 use crate::collector::Answered;
 
 /// More are not tried on any server.
@@ -44,9 +44,8 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
             drop(streams);
             let visited = Visited::default().with(detail::TAKEN, taken);
             let (visited, said) = refusal(visited, &answered);
-            let back_ms = back_ms(door, &session, closed_us).await;
             visited
-                .with_some(detail::BACK_MS, back_ms)
+                .with_back(door.back(closed_us, || is_taken(door, &session)).await)
                 .saying(format!("{taken} streams of one session were taken; one more: {said}"))
         }
     };
@@ -60,15 +59,8 @@ async fn open_on(mut talk: Talk, door: &Door, session: &Session) -> Result<(Talk
     Ok((talk, status, head))
 }
 
-/// When there was room for a stream again, after all were closed.
-async fn back_ms(door: &Door, session: &Session, since_us: u64) -> Option<f64> {
-    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
-    while door.clock.now_us() < until_us {
-        let opened = async { open_on(door.talk().await?, door, session).await };
-        if matches!(opened.await, Ok((_, 200, _))) {
-            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
-        }
-        tokio::time::sleep(TRY_EVERY).await;
-    }
-    None
+/// There is room for a stream.
+async fn is_taken(door: &Door, session: &Session) -> bool {
+    let opened = async { open_on(door.talk().await?, door, session).await };
+    matches!(opened.await, Ok((_, 200, _)))
 }

@@ -39,6 +39,7 @@ async fn serve_but(reset: Range<u64>, answering: Answering) -> Door {
         headers: vec![("X-Own".into(), "yes".into())],
         control: None,
         held: Arc::default(),
+        back_within: BACK_WITHIN,
     }
 }
 
@@ -179,13 +180,29 @@ fn status() -> String {
     )
 }
 
-#[tokio::test]
-async fn connections_that_are_reset_beyond_the_limit_are_not_answered() {
-    // The first one asks for the status, ten are taken, and all others that are tried are reset.
-    let door = serve_but(11..43, |head, _| match head.starts_with("GET /status") {
+/// The first one asks for the status, and ten are taken; those that follow are reset.
+async fn serve_ten(reset: Range<u64>) -> Door {
+    serve_but(reset, |head, _| match head.starts_with("GET /status") {
         true => said("200 OK", "", &status()),
         false => said("200 OK", "", "{}"),
-    });
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_back_is_told_with_the_time_that_it_was_tried() {
+    let mut door = serve_ten(11..u64::MAX).await;
+    door.back_within = Duration::from_millis(200);
+    let visited = visit(Visit::Connections, &door).await.expect("some are answered");
+    let found = |name| visited.detail.get(name).copied();
+    assert_eq!((found(detail::REFUSAL_ANSWERED), found(detail::BACK_MS)), (Some(0.0), None), "{visited:?}");
+    assert!(found(detail::BACK_WATCHED_MS) >= Some(200.0), "{visited:?}");
+}
+
+#[tokio::test]
+async fn connections_that_are_reset_beyond_the_limit_are_not_answered() {
+    // All that are tried.
+    let door = serve_ten(11..43);
     let visited = visit(Visit::Connections, &door.await).await.expect("some are answered");
     let found = |name| visited.detail.get(name).copied();
     assert_eq!(

@@ -115,17 +115,20 @@ fn refusals(row: &ScenarioRow) -> Evidence {
 fn depth(row: &ScenarioRow) -> Evidence {
     let estimate = share(row, detail::QUEUE_DEPTH_MAX, detail::QUEUE_LIMIT);
     Evidence::of(estimate, 1, "floods", "the deepest that the queue ever was, and its limit when it was flooded")
-        .spoiled(used_before(row, detail::QUEUE_DEPTH_MAX))
+        .spoiled(used_before(row, detail::QUEUE_DEPTH_MAX, detail::QUEUE_LIMIT))
 }
 
 fn workers(row: &ScenarioRow) -> Evidence {
     let estimate = share(row, detail::WORKERS_ACTIVE_MAX, detail::WORKERS);
-    Evidence::of(estimate, 1, "floods", "the most workers that ever ran at once, and all of them")
-        .spoiled(used_before(row, detail::WORKERS_ACTIVE_MAX))
+    Evidence::of(estimate, 1, "floods", "the most workers that ever ran at once, and all of them").spoiled(used_before(
+        row,
+        detail::WORKERS_ACTIVE_MAX,
+        detail::WORKERS,
+    ))
 }
 
-fn used_before(row: &ScenarioRow, name: &str) -> Option<&'static str> {
-    (row.inconclusive.is_none() && found(row, name).is_none()).then_some(USED_BEFORE)
+fn used_before(row: &ScenarioRow, part: &str, whole: &str) -> Option<&'static str> {
+    (found(row, part).is_none() && found(row, whole).is_some()).then_some(USED_BEFORE)
 }
 
 /// None where one of the two was not found out.
