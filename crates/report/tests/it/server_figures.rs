@@ -2,6 +2,7 @@
 
 use erlmcp_record::names::{detail, scenario};
 use erlmcp_record::{Entry, MemorySource};
+use erlmcp_report::render;
 
 use crate::story::{LOAD_FROM, Story, analysis, rows};
 use crate::{check, reason, verdict};
@@ -19,6 +20,26 @@ fn with_memory(bytes: u64, source: MemorySource) -> Story {
             replica.memory_source = source;
         }
     })
+}
+
+#[test]
+fn a_ramp_whose_openings_were_never_answered_fails_by_a_time_that_can_be_read() {
+    let mut rows = Story::short().rows();
+    for row in &mut rows {
+        if let Entry::Connections(row) = row
+            && row.opened > 0
+        {
+            row.failed = [("connection refused".to_string(), 50)].into();
+        }
+    }
+    let summary = analysis(&rows).summary();
+    let late = check(&summary, "ramp.late_p99_ms");
+    assert!(late.source.ends_with("or never"), "{late:?}");
+    let report: serde_json::Value = serde_json::from_str(&render::json(&summary)).expect("JSON");
+    let checks = report["checks"].as_array().expect("checks");
+    let failed: Vec<_> = checks.iter().filter(|check| check["verdict"] == "fail").collect();
+    assert!(failed.iter().any(|check| check["id"] == "ramp.late_p99_ms"), "{failed:?}");
+    assert!(failed.iter().all(|check| check["estimate"].is_number()), "{failed:?}");
 }
 
 #[test]

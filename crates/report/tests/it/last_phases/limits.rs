@@ -63,6 +63,24 @@ fn a_limit_without_an_answer_a_time_or_a_way_back_fails() {
     let summary = limits(without(detail::BACK_MS), None);
     assert_eq!(verdict(&summary, "limits.back_ms"), "FAIL");
     assert!(check(&summary, "limits.back_ms").source.contains("never after limit_queue"));
+    assert_eq!(check(&summary, "limits.back_ms").estimate, Some(20_000.0), "as long as older records were watched");
+}
+
+#[test]
+fn a_way_back_that_was_watched_for_less_than_the_limit_did_not_fail() {
+    let watched = |ms: f64| {
+        let change = move |row: &mut ScenarioRow| {
+            row.detail.remove(detail::BACK_MS);
+            row.detail.insert(detail::BACK_WATCHED_MS.into(), ms);
+        };
+        limits(change, None)
+    };
+    let summary = watched(5_000.0);
+    assert_eq!(verdict(&summary, "limits.back_ms"), "FAIL");
+    assert_eq!(check(&summary, "limits.back_ms").estimate, Some(5_000.0));
+    let summary = watched(4_999.0);
+    assert_eq!(verdict(&summary, "limits.back_ms"), "INCONCLUSIVE");
+    assert!(reason(&summary, "limits.back_ms").contains("not seen within"));
 }
 
 #[test]
@@ -82,6 +100,7 @@ fn a_server_that_does_not_come_back_when_it_has_descriptors_again_fails() {
     let summary = descriptors((detail::BACK_WATCHED_MS, 30_000.0));
     assert_eq!(verdict(&summary, "limits.back_ms"), "FAIL");
     assert!(check(&summary, "limits.back_ms").source.contains("never after limit_descriptors"));
+    assert_eq!(check(&summary, "limits.back_ms").estimate, Some(30_000.0));
     assert_eq!(verdict(&summary, "limits.unanswered_count"), "PASS");
 }
 
