@@ -218,6 +218,8 @@ pub mod detail {
     pub const MEAN_NS: &str = "mean_ns";
     /// The upper bound of the bucket that it is in.
     pub const P95_NS: &str = "p95_ns";
+    /// 1 where it is in the last bucket, and so above that, which is the last bound.
+    pub const P95_ABOVE: &str = "p95_above_count";
     pub const SAMPLES: &str = "samples_count";
     /// What reading the clock takes: it is in each of them.
     pub const CLOCK_NS: &str = "clock_ns";

@@ -5,7 +5,7 @@ use erlmcp_record::{Entry, ScenarioRow};
 use erlmcp_report::{Summary, Value, render};
 
 use super::{INTEGRATION, scene, suite};
-use crate::{reason, verdict};
+use crate::{check, reason, verdict};
 
 /// What the parts found where server and client agree.
 fn integration(change: impl Fn(&str, &mut ScenarioRow)) -> Summary {
@@ -84,6 +84,24 @@ fn parts_whose_counts_agree_pass_and_others_fail() {
     for (name, figure, value, id, expected) in cases {
         assert_eq!(verdict(&of(name, figure, value), &format!("integration.{id}")), expected, "{name} {figure}");
     }
+}
+
+#[test]
+fn a_percentile_above_all_bounds_is_more_than_the_last_of_them() {
+    let above = |last_ns: f64| {
+        integration(move |name, row| {
+            if name == scenario::ROUTER {
+                row.detail.insert(detail::P95_NS.into(), last_ns);
+                row.detail.insert(detail::P95_ABOVE.into(), 1.0);
+            }
+        })
+    };
+    let summary = above(1_048_576.0);
+    assert_eq!(verdict(&summary, "integration.route_p95_us"), "FAIL");
+    assert!(check(&summary, "integration.route_p95_us").source.starts_with("more than that"));
+    let found = summary.figure(phase::INTEGRATION, "route_p95_ns");
+    assert_eq!(found, Some(&Value::Text("more than 1,048,576".into())));
+    assert_eq!(verdict(&above(16_384.0), "integration.route_p95_us"), "INCONCLUSIVE", "nobody knows how much more");
 }
 
 #[test]
