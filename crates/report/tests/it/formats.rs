@@ -112,6 +112,18 @@ fn a_step_summary_says_what_did_not_pass() {
 }
 
 #[test]
+fn a_step_summary_has_what_a_search_has_found_and_the_phases_of_the_suite() {
+    let search = analysis(&crate::schema::every_row()).summary();
+    let (report, text) = (render::markdown(&search), render::github(&search));
+    let found = report.split("\n\n").nth(1).expect("a table under the title");
+    assert!(found.starts_with("| Connections | Requests/s |") && text.contains(found), "{text}");
+    let suite = Story::comprehensive(|_| {}).summary();
+    let text = render::github(&suite);
+    assert!(text.contains("| Phase | Checks that pass | Found | Status |\n"), "{text}");
+    assert!(text.contains(&format!("| 2. {} | 6 of 6 |", suite.suite[1].title)), "{text}");
+}
+
+#[test]
 fn a_step_summary_has_no_markup_of_a_record() {
     let mut summary = mixed();
     summary.configuration.as_mut().expect("it is known").target = "http://a/`![x](http://b)<img>".into();
