@@ -82,6 +82,10 @@ fn prometheus_has_every_verdict_and_no_figure_that_was_not_measured() {
         let sample = format!("erlmcp_run_check{{check=\"{}\",unit=\"{unit}\"}}", check.id);
         assert_eq!(samples.get(sample.as_str()).copied(), check.estimate);
     }
+    // A phase has one name in all of them.
+    let of_load = "phase=\"sustained_load\"";
+    assert!(samples.contains_key(format!("erlmcp_run_phase_seconds{{{of_load}}}").as_str()), "{text}");
+    assert!(samples.keys().any(|name| name.starts_with(&format!("erlmcp_run_requests{{{of_load},"))), "{text}");
     assert_eq!(samples["erlmcp_run_exit_code"], f64::from(erlmcp_report::exit_code(&summary) as u8));
     assert!(text.contains("figure=\"P95 Latency\",unit=\"seconds\"} 0.005"), "{text}");
 }
