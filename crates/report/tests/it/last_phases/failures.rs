@@ -1,7 +1,7 @@
 //! Phase 5: faults, one after another.
 
 use erlmcp_record::names::{phase, scenario};
-use erlmcp_record::{Entry, Fate};
+use erlmcp_record::{Entry, Fate, FaultRow};
 use erlmcp_report::Summary;
 
 use super::{FAILURES, begins_s, kill, load, scene, suite};
@@ -50,4 +50,21 @@ fn a_fault_of_the_suite_has_its_dip() {
     assert_eq!(check(&unsent, "failures.longest_dip_ms").estimate, Some(0.0), "that is the generator's");
     let depth = dipped.figure(phase::FAILURE_SCENARIOS, "kill_dip_depth_percent").expect("a figure");
     assert_eq!(depth.plain(), "100.0");
+}
+
+#[test]
+fn a_skipped_fault_does_not_end_the_dip_of_another_one() {
+    let mut entries = load(FAILURES, Some((10, 1, 5_000, 500)));
+    let injected_us = u64::from(begins_s(FAILURES) + 10) * 1_000_000 + 200_000;
+    let skipped = Some("there is no nft command".to_string());
+    let scenario = scenario::FAULTS.to_string();
+    entries.push(Entry::Fault(FaultRow {
+        id: 2,
+        phase: FAILURES,
+        scenario,
+        injected_us,
+        skipped,
+        ..FaultRow::default()
+    }));
+    assert_eq!(check(&failures_of(entries), "failures.longest_dip_ms").estimate, Some(500.0));
 }
