@@ -61,6 +61,8 @@ pub(crate) struct Troupe {
     pub(crate) audited: Result<Audited, String>,
     /// What a visitor finds.
     pub(crate) visited: Result<Visited, String>,
+    /// A change of the number of replicas comes to its end.
+    pub(crate) scales: bool,
 }
 
 /// What comes of the server's figures.
@@ -135,6 +137,7 @@ impl Troupe {
             streams: vec![0, 0],
             change: Ok(()),
             visited: Ok(Visited::default()),
+            scales: true,
             audited: Ok(Audited { operations: 5_000, violations: Some(0), why: String::new() }),
         }
     }
@@ -288,6 +291,7 @@ impl Troupe {
                 self.events.push_back(Event::Replica { replica: *replica, at_us, change: Change::Up });
                 Answer::Ready { replica: *replica, at_us: self.tells_ready.then_some(at_us) }
             }
+            Ask::Scale { .. } if !self.scales => return,
             Ask::Scale { replicas } => Answer::Scaled(Ok(self.scaled(*replicas))),
             Ask::Visit { id, .. } => Answer::Visited { id: *id, outcome: self.visited.clone() },
             Ask::Audit { .. } => Answer::Audited(self.audited.clone()),

@@ -192,6 +192,8 @@ pub mod detail {
     pub const RETRY_AFTER_S: &str = "retry_after_s";
     /// From the end of the excess until a request was taken again; missing: it was not.
     pub const BACK_MS: &str = "back_ms";
+    /// For how long that was tried, where it was not.
+    pub const BACK_WATCHED_MS: &str = "back_watched_ms";
     /// How long it took to give back what was taken.
     pub const CLEARED_MS: &str = "cleared_ms";
     /// The server's own counts of the same.
@@ -204,6 +206,7 @@ pub mod detail {
     pub const EXPECTED: &str = "expected_count";
     pub const MESSAGES: &str = "messages_count";
     pub const CONNECTIONS_LIMIT: &str = "connections_limit_count";
+    /// The most places and workers that were ever used, and all of them when the flood began; missing: all were used before it.
     pub const QUEUE_DEPTH_MAX: &str = "queue_depth_max_count";
     pub const QUEUE_LIMIT: &str = "queue_limit_count";
     pub const WORKERS_ACTIVE_MAX: &str = "workers_active_max_count";
@@ -215,6 +218,8 @@ pub mod detail {
     pub const MEAN_NS: &str = "mean_ns";
     /// The upper bound of the bucket that it is in.
     pub const P95_NS: &str = "p95_ns";
+    /// 1 where it is in the last bucket, and so above that, which is the last bound.
+    pub const P95_ABOVE: &str = "p95_above_count";
     pub const SAMPLES: &str = "samples_count";
     /// What reading the clock takes: it is in each of them.
     pub const CLOCK_NS: &str = "clock_ns";
@@ -236,6 +241,8 @@ pub mod detail {
     /// What a change of the number of replicas begins with; its number and one of the names below follow.
     pub const CHANGE: &str = "change_";
     pub const SCALED_MS: &str = "scaled_ms";
+    /// For how long a change was watched that was not over.
+    pub const SCALE_WATCHED_MS: &str = "scale_watched_ms";
     pub const REPLICAS: &str = "replicas_count";
     pub const OPEN: &str = "open_count";
     /// Connections of the replica with the fewest.

@@ -1,3 +1,4 @@
+use crate::summary::skipped_within;
 use crate::verdict::Verdict;
 use crate::{Finish, Summary};
 
@@ -12,12 +13,14 @@ pub enum ExitCode {
     Interrupted = 105,
 }
 
-/// The first that applies: interrupted, error, a FAIL, an INCONCLUSIVE (a SKIPPED too under `--require-all`), pass.
-/// A run that ended itself early is at best inconclusive; one whose record has no end, or whose ledger does not
+/// The first that applies: interrupted, error, a FAIL, an INCONCLUSIVE (under `--require-all` whatever is SKIPPED, too),
+/// pass. A run that ended itself early is at best inconclusive; one whose record has no end, or whose ledger does not
 /// balance, is an error: it says nothing about the target.
 pub fn exit_code(summary: &Summary) -> ExitCode {
     let any = |of: fn(&Verdict) -> bool| summary.checks.iter().any(|check| of(&check.verdict));
     let require_all = summary.configuration.as_ref().is_some_and(|config| config.require_all);
+    let within = || skipped_within(&summary.suite, &summary.phases, &summary.faults);
+    let is_skipped = || any(|verdict| matches!(verdict, Verdict::Skipped { .. })) || within() != (0, 0);
     match summary.finish {
         Finish::Interrupted => ExitCode::Interrupted,
         Finish::Unfinished => ExitCode::Error,
@@ -25,9 +28,7 @@ pub fn exit_code(summary: &Summary) -> ExitCode {
         _ if any(|verdict| *verdict == Verdict::Fail) => ExitCode::SlaFailed,
         _ if any(|verdict| matches!(verdict, Verdict::Inconclusive { .. })) => ExitCode::Inconclusive,
         Finish::Aborted { .. } => ExitCode::Inconclusive,
-        Finish::Completed if require_all && any(|verdict| matches!(verdict, Verdict::Skipped { .. })) => {
-            ExitCode::Inconclusive
-        }
+        Finish::Completed if require_all && is_skipped() => ExitCode::Inconclusive,
         Finish::Completed => ExitCode::Pass,
     }
 }

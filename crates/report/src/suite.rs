@@ -61,14 +61,14 @@ pub(crate) fn own_cost(analysis: &Analysis, number: u8) -> Vec<Figure> {
     let self_us = to_us.saturating_sub(from_us).saturating_sub(measured_us);
     let window = Window::between(from_us, to_us);
     let seconds = window.map(|window| analysis.seconds_in(window)).into_iter().flatten();
-    let cpu_us: Vec<u64> = seconds.flat_map(|(_, second)| &second.agents).map(|agent| agent.cpu_us).collect();
+    let told = seconds
+        .filter(|(_, second)| !second.agents.is_empty())
+        .map(|(_, second)| second.folded_cpu_us + second.agents.iter().map(|agent| agent.cpu_us).sum::<u64>());
+    let cpu_ms = told.reduce(|sum, us| sum + us).map(|us| us / 1_000);
     let none = "the phase has no whole second with the agents' figures";
     vec![
         Figure::new("self_cost_ms", Value::Count(self_us / 1_000)),
-        Figure::new(
-            "agents_cpu_ms",
-            Value::or((!cpu_us.is_empty()).then(|| cpu_us.iter().sum::<u64>() / 1_000), Value::Count, none),
-        ),
+        Figure::new("agents_cpu_ms", Value::or(cpu_ms, Value::Count, none)),
     ]
 }
 
@@ -111,6 +111,9 @@ fn said(figures: &[Figure], name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use erlmcp_record::names::phase;
+    use erlmcp_record::{AgentSample, BlockRow, Entry, PhaseEvent, PhaseRow};
+
     use super::*;
 
     #[test]
@@ -118,6 +121,37 @@ mod tests {
         assert_eq!(covered_us(vec![(10, 20), (15, 30), (40, 50)], (0, 45)), 25);
         assert_eq!(covered_us(Vec::new(), (0, 45)), 0);
         assert_eq!(covered_us(vec![(0, 100)], (20, 45)), 25);
+    }
+
+    #[test]
+    fn the_cpu_of_a_long_load_is_counted_whole() {
+        const SECONDS: u32 = 7_600;
+        let mut analysis = Analysis::new();
+        let phase = |event: PhaseEvent, at_s: u64| {
+            let name = phase::SUSTAINED_LOAD.into();
+            Entry::Phase(PhaseRow { phase: 3, name, event, at_us: at_s * 1_000_000, estimated_ms: 0 })
+        };
+        analysis.push(&phase(PhaseEvent::Started, 0));
+        analysis.push(&Entry::Block(BlockRow {
+            agent: 1,
+            phase: 3,
+            block: 1,
+            kind: Kind::Load,
+            name: "load".into(),
+            planned: 1,
+            start_us: 0,
+            duration_us: u64::from(SECONDS) * 1_000_000,
+            rate: 1.0,
+            lost: false,
+        }));
+        for second in 0..SECONDS {
+            analysis.push(&Entry::Agent(AgentSample { agent: 1, second, cpu_us: 5_000, ..AgentSample::default() }));
+        }
+        analysis.push(&phase(PhaseEvent::Ended, u64::from(SECONDS)));
+        let kept = analysis.seconds.values().filter(|second| !second.agents.is_empty()).count();
+        assert!(kept < SECONDS as usize, "the first minutes are folded");
+        let cost = own_cost(&analysis, 3);
+        assert_eq!(value(&cost, "agents_cpu_ms"), Some(&Value::Count(u64::from(SECONDS) * 5)));
     }
 
     #[test]

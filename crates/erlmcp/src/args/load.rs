@@ -115,7 +115,7 @@ pub(crate) struct ProofArgs {
     /// or >=.
     #[arg(long = "assert", value_name = "LIST", value_parser = Slo::expected)]
     pub(crate) asserts: Vec<Slo>,
-    /// A SKIPPED check makes the run inconclusive (exit 3)
+    /// Whatever is SKIPPED makes the run inconclusive (exit 3)
     #[arg(long, hide_short_help = true)]
     pub(crate) require_all: bool,
 }

@@ -70,7 +70,10 @@ impl Scaling {
         let bound_us = self.plan.bound.as_micros() as u64;
         let outcome = match seen.event {
             Event::Answer(Answer::Scaled(outcome)) => outcome.clone(),
-            _ if seen.now_us >= from_us + bound_us => Err(format!("not scaled within {} s", bound_us / 1_000_000)),
+            _ if seen.now_us >= from_us + bound_us => {
+                self.enter(detail::SCALE_WATCHED_MS, (seen.now_us - from_us) as f64 / 1e3);
+                Err(format!("not scaled within {} s", bound_us / 1_000_000))
+            }
             _ => return Vec::new(),
         };
         let endpoints = match outcome {

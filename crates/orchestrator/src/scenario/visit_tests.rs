@@ -6,6 +6,7 @@ use erlmcp_load::proto::command::Command;
 use erlmcp_record::names::detail;
 
 use crate::action::Ask;
+use crate::event::HealError;
 use crate::fault::{Fault, Kind};
 use crate::plan::{Block, Scaling, Step, Visit, Visiting};
 use crate::stage::{SECOND, Stage};
@@ -69,6 +70,23 @@ fn a_visitor_comes_while_a_fault_is_in_force_and_the_fault_is_undone() {
     assert_eq!(stage.scenario().inconclusive.as_deref(), Some("not permitted"));
 }
 
+#[test]
+fn the_way_back_from_a_fault_is_told() {
+    let stage = |change: &dyn Fn(&mut Stage)| {
+        let mut stage = visiting(Some(400.0), Some(Fault::of(Kind::Descriptors, vec![1])));
+        change(&mut stage);
+        stage.run_to_end(80 * SECOND);
+        stage.scenario()
+    };
+    let row = stage(&|_| {});
+    assert_eq!((row.inconclusive.as_ref(), row.detail.get(detail::BACK_MS)), (None, Some(&0.0)), "{row:?}");
+    let row = stage(&|stage| stage.troupe.recovers = false);
+    let found = |name| row.detail.get(name).copied();
+    assert_eq!((found(detail::BACK_MS), found(detail::BACK_WATCHED_MS)), (None, Some(30_000.0)), "{row:?}");
+    let row = stage(&|stage| stage.troupe.healing = Err(HealError::Stuck("the limit stays".into())));
+    assert_eq!((row.inconclusive.as_deref(), row.detail.get(detail::BACK_MS)), (Some("the limit stays"), None));
+}
+
 /// From two replicas to four, and back.
 fn up_and_down() -> Stage {
     let plan = Scaling {
@@ -103,6 +121,16 @@ fn clients_learn_of_more_replicas_and_nothing_is_said_to_be_even_that_is_not() {
     assert_eq!(row.detail.get("change_1_spread_ratio"), Some(&2.0), "{row:?}");
     assert_eq!((row.detail.get("change_1_least_count"), row.detail.get("change_1_gini")), (Some(&0.0), Some(&0.5)));
     assert_eq!(row.detail.get("change_2_spread_ratio"), Some(&1.0), "{row:?}");
+}
+
+#[test]
+fn a_change_that_is_not_over_in_its_time_says_how_long_that_was() {
+    let mut stage = up_and_down();
+    stage.troupe.scales = false;
+    stage.run_to_end(60 * SECOND);
+    let row = stage.scenario();
+    assert_eq!(row.inconclusive.as_deref(), Some("not scaled within 30 s"));
+    assert_eq!(row.detail.get("change_1_scale_watched_ms"), Some(&30_000.0), "{row:?}");
 }
 
 #[test]

@@ -1,11 +1,12 @@
-use erlmcp_record::names::scenario;
+use erlmcp_record::names::{detail, scenario};
+use erlmcp_record::{Detail, FaultRow};
 
 use super::course::Course;
 use super::steady::Steady;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
 use crate::machine::{Facts, Machine, Observation, Place};
-use crate::plan;
+use crate::plan::{self, RECOVERY_BOUND};
 use crate::visit::Visited;
 
 /// A visitor of the target: with steady load beside it before, meanwhile and after, or alone.
@@ -144,8 +145,27 @@ impl Machine for Visiting {
         let blocks = self.steady.as_ref().map(|_| self.place.first_id).into_iter().collect();
         let outcome = self.outcome.clone().unwrap_or_else(|| Err("the visit was not over".into()));
         match outcome {
-            Ok(Visited { detail, text }) => Facts { inconclusive: None, faults, blocks, detail, text },
+            Ok(Visited { detail, text }) => {
+                let (inconclusive, more) = self.course.as_ref().map(|course| after(&course.row)).unwrap_or_default();
+                let note = self.course.as_ref().and_then(|course| course.row.note.clone());
+                let text = [text].into_iter().chain(note).collect::<Vec<_>>().join("; ");
+                Facts { inconclusive, faults, blocks, detail: detail.into_iter().chain(more).collect(), text }
+            }
             Err(why) => Facts { inconclusive: Some(why), faults, blocks, ..Facts::default() },
         }
     }
+}
+
+/// What came after a fault: why that shows nothing, or how long after its heal its target was ready again.
+fn after(fault: &FaultRow) -> (Option<String>, Detail) {
+    let Some(healed_us) = fault.healed_us else { return (fault.note.clone(), Detail::default()) };
+    let back = match fault.ready_us {
+        Some(ready_us) => Some((detail::BACK_MS, ready_us.saturating_sub(healed_us) as f64 / 1e3)),
+        // Where it was cut, there is no note.
+        None if fault.awaits_ready() && fault.note.is_some() => {
+            Some((detail::BACK_WATCHED_MS, RECOVERY_BOUND.as_secs_f64() * 1e3))
+        }
+        None => None,
+    };
+    (None, back.map(|(name, ms)| (name.to_string(), ms)).into_iter().collect())
 }

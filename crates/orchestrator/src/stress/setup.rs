@@ -30,7 +30,7 @@ use crate::recorder::Recorder;
 use crate::rig::Rig;
 use crate::run::Watcher;
 use crate::target::{Status, Target, Url};
-use crate::visit::Door;
+use crate::visit::{BACK_WITHIN, Door};
 use crate::world::World;
 use crate::{StressError, clock, collector, host};
 
@@ -169,6 +169,7 @@ impl<'a> Setup<'a> {
                 headers: self.config.headers.clone(),
                 control,
                 held: Arc::default(),
+                back_within: BACK_WITHIN,
             });
         }
     }

@@ -84,10 +84,10 @@ pub(super) async fn largest(door: &Door) -> Result<Visited, String> {
         }
     }
     let (visited, said) = refusal(Visited::default(), &answered);
-    let back_ms = door.back_ms(door.clock.now_us()).await;
+    let back = door.back(door.clock.now_us(), || door.is_answered()).await;
     Ok(visited
         .with(detail::TAKEN_BYTES, taken as f64)
         .with(detail::REFUSED_BYTES, smallest as f64)
-        .with_some(detail::BACK_MS, back_ms)
+        .with_back(back)
         .saying(format!("{taken} bytes were taken, {smallest} were not: {said}")))
 }

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use erlmcp_record::names::detail;
 use serde::Deserialize;
 
 use super::talk::Talk;
-use super::{Door, texts};
+use super::{Door, Visited, texts};
 
 /// A server's page, as far as a visitor needs it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -97,13 +98,34 @@ impl Times {
 
     /// The upper bound of the bucket that a quantile is in; None where there is nothing, or it is above all bounds.
     pub(super) fn quantile_ns(&self, quantile: f64, first_ns: u64) -> Option<f64> {
+        let found = self.bucket_of(quantile)?;
+        (found + 1 < self.buckets.len()).then(|| (first_ns << found) as f64)
+    }
+
+    /// The last bound, where a quantile is above it.
+    fn above_ns(&self, quantile: f64, first_ns: u64) -> Option<f64> {
+        let found = self.bucket_of(quantile)?;
+        (found > 0 && found + 1 == self.buckets.len()).then(|| (first_ns << (found - 1)) as f64)
+    }
+
+    fn bucket_of(&self, quantile: f64) -> Option<usize> {
         let rank = (self.count() as f64 * quantile).ceil().max(1.0) as u64;
         let mut seen = 0;
-        let found = self.buckets.iter().position(|count| {
+        self.buckets.iter().position(|count| {
             seen += count;
             seen >= rank
-        })?;
-        (found + 1 < self.buckets.len()).then(|| (first_ns << found) as f64)
+        })
+    }
+}
+
+impl Visited {
+    /// With short times of the server's own.
+    pub(super) fn with_times(self, times: &Times) -> Self {
+        let above_ns = times.above_ns(0.95, SHORT_NS);
+        self.with(detail::SAMPLES, times.count() as f64)
+            .with_some(detail::MEAN_NS, times.mean_ns())
+            .with_some(detail::P95_NS, times.quantile_ns(0.95, SHORT_NS).or(above_ns))
+            .with_some(detail::P95_ABOVE, above_ns.map(|_| 1.0))
     }
 }
 
@@ -136,7 +158,19 @@ mod tests {
         assert_eq!(times.mean_ns(), Some(40.0));
         let above = Times { buckets: vec![0, 1], sum_ns: 9 };
         assert_eq!((above.quantile_ns(0.5, SHORT_NS), Times::default().quantile_ns(0.5, SHORT_NS)), (None, None));
+        assert_eq!((above.above_ns(0.5, SHORT_NS), times.above_ns(0.99, SHORT_NS)), (Some(32.0), None));
         let since = times.since(&Times { buckets: vec![80, 9], sum_ns: 1_000 });
         assert_eq!((since.buckets.as_slice(), since.sum_ns), ([10, 0, 1, 0].as_slice(), 3_000));
+    }
+
+    #[test]
+    fn a_quantile_above_all_bounds_is_told_by_the_last_of_them() {
+        let of = |buckets: Vec<u64>| {
+            let detail = Visited::default().with_times(&Times { buckets, sum_ns: 900 }).detail;
+            [detail::P95_NS, detail::P95_ABOVE].map(|name| detail.get(name).copied())
+        };
+        assert_eq!(of(vec![0, 0, 0, 9]), [Some(128.0), Some(1.0)]);
+        assert_eq!(of(vec![0, 0, 9, 0]), [Some(128.0), None]);
+        assert_eq!(of(vec![0, 0, 0, 0]), [None, None]);
     }
 }

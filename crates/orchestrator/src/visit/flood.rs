@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::figures::{self, Figures, LONG_NS};
 use super::talk::Talk;
-use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use super::{Door, Visited, refusal, texts};
 use crate::collector::Answered;
 use crate::plan::FLOOD_EXCESS;
 
@@ -32,17 +32,21 @@ pub(super) async fn queue(door: &Door) -> Result<Visited, String> {
     let work_ms = (DRAIN_MS * before.worker_pool.size.max(1) / room.max(1)).clamp(5, 1_000);
     let answers = call_at_once(door, calls, work_ms).await?;
     let done_us = door.clock.now_us();
-    let after = figures::now(door).await?;
     let counted = Counted::of(&answers);
-    let visited = counted.compare(&before, &after);
-    let first = answers.into_iter().find(is_refusal);
+    // A server that is not back says nothing, either.
+    let visited = match figures::now(door).await {
+        Ok(after) => counted.compare(&before, &after),
+        Err(_) => counted.told(),
+    };
+    // Who is refused says more of the limit than who gets no answer at all.
+    let first = answers.iter().find(|answer| is_refusal(answer)).or_else(|| answers.iter().find(|one| one.is_err()));
     let (visited, said) = match first {
-        Some(refused) => refusal(visited, &refused),
+        Some(answer) => refusal(visited, answer),
         None => (visited, "none was refused".into()),
     };
     let taken = counted.ok;
     Ok(visited
-        .with_some(detail::BACK_MS, back_ms(door, done_us).await)
+        .with_back(door.back(done_us, || is_taken(door)).await)
         .saying(format!("{taken} of {calls} calls at once were taken ({room} have room); the others: {said}")))
 }
 
@@ -72,27 +76,40 @@ impl Counted {
         counted
     }
 
+    fn told(&self) -> Visited {
+        Visited::default()
+            .with(detail::TAKEN, self.ok as f64)
+            .with(detail::REFUSED, self.refused as f64)
+            .with(detail::OTHER, self.other as f64)
+    }
+
     /// Beside what the server counted of them.
     fn compare(&self, before: &Figures, after: &Figures) -> Visited {
         let refused = after.queue.refused_total.saturating_sub(before.queue.refused_total);
         let waits = after.components.queue_wait.since(&before.components.queue_wait);
         let took = after.components.worker_time.since(&before.components.worker_time);
-        Visited::default()
-            .with(detail::TAKEN, self.ok as f64)
-            .with(detail::REFUSED, self.refused as f64)
-            .with(detail::OTHER, self.other as f64)
+        let (queue, workers) = (&before.queue, &before.worker_pool);
+        let depth_max = of_flood((queue.depth_max, after.queue.depth_max), queue.limit);
+        let active_max = of_flood((workers.active_max, after.worker_pool.active_max), workers.size);
+        self.told()
             .with(detail::SERVER_REFUSED, refused as f64)
             .with(detail::REFUSED_DIFFERENCE, figures::difference(refused, self.refused))
             .with(detail::SERVER_TAKEN, waits.count() as f64)
             .with(detail::TAKEN_DIFFERENCE, figures::difference(waits.count(), self.ok + self.other))
-            .with(detail::QUEUE_DEPTH_MAX, after.queue.depth_max as f64)
-            .with(detail::QUEUE_LIMIT, after.queue.limit as f64)
-            .with(detail::WORKERS_ACTIVE_MAX, after.worker_pool.active_max as f64)
-            .with(detail::WORKERS, after.worker_pool.size as f64)
+            .with_some(detail::QUEUE_DEPTH_MAX, depth_max)
+            .with(detail::QUEUE_LIMIT, queue.limit as f64)
+            .with_some(detail::WORKERS_ACTIVE_MAX, active_max)
+            .with(detail::WORKERS, workers.size as f64)
             .with_some(detail::QUEUE_WAIT_MEAN_MS, waits.mean_ns().map(|ns| ns / 1e6))
             .with_some(detail::QUEUE_WAIT_P95_MS, waits.quantile_ns(0.95, LONG_NS).map(|ns| ns / 1e6))
             .with_some(detail::WORKER_TIME_MEAN_MS, took.mean_ns().map(|ns| ns / 1e6))
     }
+}
+
+/// The most that were ever used, before a flood and after it, as far as that tells of the flood: where all were used before, it
+/// does not.
+fn of_flood((before, after): (u64, u64), all: u64) -> Option<f64> {
+    (before < all || before < after).then_some(after as f64)
 }
 
 /// One call on each of so many connections, which are there before.
@@ -118,16 +135,43 @@ async fn call_at_once(door: &Door, calls: u64, work_ms: u64) -> Result<Vec<Resul
     Ok(answers)
 }
 
-/// When the queue was empty and a call was done again.
-async fn back_ms(door: &Door, since_us: u64) -> Option<f64> {
-    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
-    while door.clock.now_us() < until_us {
-        let is_empty = figures::now(door).await.is_ok_and(|figures| figures.queue.depth == 0);
-        let called = async { door.talk().await?.ask(&texts::call(door, "work", "{\"ms\":1}")).await };
-        if is_empty && called.await.is_ok_and(|answered| answered.status == 200) {
-            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
-        }
-        tokio::time::sleep(TRY_EVERY).await;
+/// The queue is empty, and a call is done.
+async fn is_taken(door: &Door) -> bool {
+    let is_empty = figures::now(door).await.is_ok_and(|figures| figures.queue.depth == 0);
+    let called = async { door.talk().await?.ask(&texts::call(door, "work", "{\"ms\":1}")).await };
+    is_empty && called.await.is_ok_and(|answered| answered.status == 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::figures::{Queue, WorkerPool};
+    use super::*;
+
+    /// So many of `limit` places and of 50 workers were ever used.
+    fn ever(depth_max: u64, limit: u64, active_max: u64) -> Figures {
+        let queue = Queue { limit, depth_max, ..Queue::default() };
+        Figures { queue, worker_pool: WorkerPool { size: 50, active_max }, ..Figures::default() }
     }
-    None
+
+    #[test]
+    fn what_was_used_before_says_nothing_of_a_flood() {
+        let found = |before: Figures, after: Figures| {
+            let detail = Counted::default().compare(&before, &after).detail;
+            [detail::QUEUE_DEPTH_MAX, detail::WORKERS_ACTIVE_MAX].map(|name| detail.get(name).copied())
+        };
+        assert_eq!(found(ever(0, 500, 3), ever(500, 500, 50)), [Some(500.0), Some(50.0)]);
+        assert_eq!(found(ever(500, 500, 50), ever(500, 500, 50)), [None, None]);
+        assert_eq!(found(ever(500, 500, 50), ever(501, 500, 50)), [Some(501.0), None]);
+        assert_eq!(
+            found(ever(400, 500, 40), ever(400, 500, 40)),
+            [Some(400.0), Some(40.0)],
+            "they were never all used"
+        );
+    }
+
+    #[test]
+    fn a_queue_is_full_by_the_limit_that_it_had_when_it_was_flooded() {
+        let visited = Counted::default().compare(&ever(0, 500, 0), &ever(450, 300, 50));
+        assert_eq!(visited.detail.get(detail::QUEUE_LIMIT), Some(&500.0));
+    }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::session::Session;
 use super::talk::Talk;
-use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use super::{Door, TRY_EVERY, Visited, refusal, texts};
 use crate::collector::Answered;
 
 const VERSION: &str = "2025-11-25";
@@ -46,7 +46,13 @@ struct Shared {
 struct Part {
     ids: Vec<String>,
     refused: Option<Answered>,
-    failed: Option<String>,
+    ended: Option<Ended>,
+}
+
+/// Why a connection goes on no longer.
+enum Ended {
+    Unanswered(String),
+    Failed(String),
 }
 
 pub(super) async fn most(door: &Door) -> Result<Visited, String> {
@@ -56,36 +62,42 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
         let (door, shared) = (door.clone(), Arc::clone(&shared));
         parts.spawn(async move {
             let mut part = Part::default();
-            part.failed = fill(&door, &shared, &mut part).await.err();
+            part.ended = fill(&door, &shared, &mut part).await.err();
             part
         });
     }
     let mut ids = Vec::new();
-    let (mut refused, mut failed) = (None, None);
+    let (mut refused, mut unanswered, mut failed) = (None, None, None);
     while let Some(part) = parts.join_next().await {
-        let part = part.unwrap_or_else(|error| Part { failed: Some(error.to_string()), ..Part::default() });
+        let failed_with = |why: String| Part { ended: Some(Ended::Failed(why)), ..Part::default() };
+        let part = part.unwrap_or_else(|error| failed_with(error.to_string()));
         ids.extend(part.ids);
         refused = refused.or(part.refused);
-        failed = failed.or(part.failed);
+        match part.ended {
+            Some(Ended::Unanswered(why)) => unanswered = unanswered.or(Some(why)),
+            Some(Ended::Failed(why)) => failed = failed.or(Some(why)),
+            None => {}
+        }
     }
     let full_us = door.clock.now_us();
     let taken = shared.taken.load(Ordering::Relaxed);
     end_all(door, ids).await;
-    if let Some(why) = failed {
+    // Before any was taken, no answer tells nothing of a limit.
+    if let Some(why) = failed.or_else(|| unanswered.take_if(|_| taken == 0)) {
         return Err(why);
     }
     if door.held.is_cut.load(Ordering::Relaxed) {
         return Err("the visit was cut".into());
     }
     let visited = Visited::default().with(detail::TAKEN, taken as f64);
-    let Some(answered) = refused else {
+    let Some(beyond) = refused.map(Ok).or(unanswered.map(Err)) else {
         return Ok(visited.saying(format!("{taken} sessions with a log level were taken; no more were tried")));
     };
-    let (visited, said) = refusal(visited, &Ok(answered));
+    let (visited, said) = refusal(visited, &beyond);
     let ended_us = door.clock.now_us();
     Ok(visited
         .with(detail::CLEARED_MS, (ended_us - full_us) as f64 / 1e3)
-        .with_some(detail::BACK_MS, back_ms(door, ended_us).await)
+        .with_back(door.back(ended_us, || is_taken(door)).await)
         .saying(format!("{taken} sessions with a log level were taken; one more: {said}")))
 }
 
@@ -94,19 +106,25 @@ async fn set_level(talk: &mut Talk, door: &Door, id: &str) -> Result<Answered, S
     talk.ask(&texts::in_session(door, (id, VERSION), &message)).await
 }
 
-async fn fill(door: &Door, shared: &Shared, part: &mut Part) -> Result<(), String> {
-    let mut talk = door.talk().await?;
+async fn fill(door: &Door, shared: &Shared, part: &mut Part) -> Result<(), Ended> {
+    // Who got no answer is at the limit: nobody goes on.
+    let unanswered = |why: String| {
+        shared.is_full.store(true, Ordering::Relaxed);
+        Ended::Unanswered(why)
+    };
+    let mut talk = door.talk().await.map_err(Ended::Failed)?;
     let until_us = door.clock.now_us() + FILL_WITHIN_US;
     let is_enough = || shared.taken.load(Ordering::Relaxed) >= SESSIONS_MAX || door.clock.now_us() >= until_us;
     let is_over = || shared.is_full.load(Ordering::Relaxed) || door.held.is_cut.load(Ordering::Relaxed);
     while !is_over() && !is_enough() {
-        let session = Session::open_on(talk, door, VERSION).await?;
+        let answered = talk.ask(&texts::initialize(door, VERSION)).await.map_err(unanswered)?;
+        let session = Session::opened(talk, &answered, VERSION).map_err(Ended::Failed)?;
         door.held.sessions.fetch_add(1, Ordering::Relaxed);
         talk = session.talk;
         part.ids.push(session.id.clone());
         let mut refusals = 0;
         loop {
-            let answered = set_level(&mut talk, door, &session.id).await?;
+            let answered = set_level(&mut talk, door, &session.id).await.map_err(unanswered)?;
             if answered.status == 200 && answered.rpc_code().is_none() {
                 shared.taken.fetch_add(1, Ordering::Relaxed);
                 break;
@@ -142,18 +160,11 @@ async fn end_all(door: &Door, ids: Vec<String>) {
     let _ = tokio::time::timeout(END_WITHIN, all).await;
 }
 
-/// When a new session could have a level again.
-async fn back_ms(door: &Door, since_us: u64) -> Option<f64> {
-    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
-    while door.clock.now_us() < until_us {
-        let Ok(mut session) = Session::open(door, VERSION).await else { return None };
-        let id = session.id.clone();
-        let answered = set_level(&mut session.talk, door, &id).await;
-        session.end(door).await;
-        if answered.is_ok_and(|answered| answered.status == 200 && answered.rpc_code().is_none()) {
-            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
-        }
-        tokio::time::sleep(TRY_EVERY).await;
-    }
-    None
+/// A new session can have a level.
+async fn is_taken(door: &Door) -> bool {
+    let Ok(mut session) = Session::open(door, VERSION).await else { return false };
+    let id = session.id.clone();
+    let answered = set_level(&mut session.talk, door, &id).await;
+    session.end(door).await;
+    answered.is_ok_and(|answered| answered.status == 200 && answered.rpc_code().is_none())
 }

@@ -2,7 +2,6 @@
 
 use erlmcp_record::names::detail;
 
-use super::figures::SHORT_NS;
 use super::{Door, Visited, figures, texts};
 use crate::driver::LoneServer;
 
@@ -43,11 +42,9 @@ async fn measure(door: &Door, extra: u64) -> Result<Visited, String> {
     Ok(Visited::default()
         .with(detail::TOOLS, after.tools as f64)
         .with(detail::TAKEN, answered as f64)
-        .with(detail::SAMPLES, times.count() as f64)
         .with(detail::CLOCK_NS, after.clock_ns as f64)
         .with(detail::CLIENT_MEAN_US, took_us as f64 / CALLS as f64)
-        .with_some(detail::MEAN_NS, times.mean_ns())
-        .with_some(detail::P95_NS, times.quantile_ns(0.95, SHORT_NS))
+        .with_times(&times)
         .saying(format!(
             "{} tools: a lookup took {:.0} ns in the mean of {}, reading the clock ({} ns) in it",
             after.tools,

@@ -30,10 +30,10 @@ use crate::plan::Visit;
 pub(crate) use held::{END_WITHIN, Held};
 use talk::Talk;
 
-/// A visit that takes longer has failed.
-const VISIT_WITHIN: Duration = Duration::from_secs(90);
+/// A visit that takes longer has failed: the load beside it does not last longer.
+const VISIT_WITHIN: Duration = Duration::from_secs(120);
 /// After a limit the target is tried again for so long.
-const BACK_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const BACK_WITHIN: Duration = Duration::from_secs(20);
 const TRY_EVERY: Duration = Duration::from_millis(20);
 
 /// Where the visitor goes. Not to be printed: headers may hold secrets.
@@ -50,6 +50,8 @@ pub(crate) struct Door {
     /// The control socket, where the target is a cluster of this machine.
     pub(crate) control: Option<PathBuf>,
     pub(crate) held: Arc<Held>,
+    /// For how long it is tried whether the target is back.
+    pub(crate) back_within: Duration,
 }
 
 /// What came of a visit.
@@ -73,6 +75,14 @@ impl Visited {
         }
     }
 
+    /// As [`Door::back`] has it.
+    fn with_back(self, back: Result<f64, f64>) -> Self {
+        match back {
+            Ok(ms) => self.with(detail::BACK_MS, ms),
+            Err(ms) => self.with(detail::BACK_WATCHED_MS, ms),
+        }
+    }
+
     fn saying(mut self, text: String) -> Self {
         self.text = text;
         self
@@ -88,18 +98,19 @@ impl Door {
         Talk::connect(self.first()?).await
     }
 
-    /// Waits until a new connection is answered; milliseconds since `since_us`, None where it is not.
-    async fn back_ms(&self, since_us: u64) -> Option<f64> {
-        let until_us = self.clock.now_us() + BACK_WITHIN.as_micros() as u64;
-        while self.clock.now_us() < until_us {
-            if self.is_answered().await {
-                return Some((self.clock.now_us() - since_us) as f64 / 1e3);
+    /// Tries again and again whether it is back: after how many milliseconds since `since_us` it was, or for how many it was not.
+    async fn back<F: Future<Output = bool>>(&self, since_us: u64, is_back: impl Fn() -> F) -> Result<f64, f64> {
+        let tried = tokio::time::timeout(self.back_within, async {
+            while !is_back().await {
+                tokio::time::sleep(TRY_EVERY).await;
             }
-            tokio::time::sleep(TRY_EVERY).await;
-        }
-        None
+        });
+        let is_back = tried.await.is_ok();
+        let ms = self.clock.now_us().saturating_sub(since_us) as f64 / 1e3;
+        if is_back { Ok(ms) } else { Err(ms) }
     }
 
+    /// A new connection is.
     async fn is_answered(&self) -> bool {
         // No page: a full server shows those all the same.
         let asked = async { self.talk().await?.ask(&texts::modern(self, "server/discover", "")).await };

@@ -2,7 +2,6 @@
 
 use erlmcp_record::names::detail;
 
-use super::figures::SHORT_NS;
 use super::{Door, Visited, figures, texts};
 
 /// Enough that a sample of them is timed.
@@ -24,9 +23,7 @@ pub(super) async fn requests(door: &Door) -> Result<Visited, String> {
         .with(detail::TAKEN, answered as f64)
         .with(detail::SERVER_TAKEN, counted as f64)
         .with(detail::DIFFERENCE, figures::difference(counted, answered))
-        .with(detail::SAMPLES, times.count() as f64)
         .with(detail::CLOCK_NS, after.components.clock_ns as f64)
-        .with_some(detail::MEAN_NS, times.mean_ns())
-        .with_some(detail::P95_NS, times.quantile_ns(0.95, SHORT_NS))
+        .with_times(&times)
         .saying(format!("{answered} requests answered; the server counted {counted}")))
 }

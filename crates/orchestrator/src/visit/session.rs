@@ -18,11 +18,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(door: &Door, version: &str) -> Result<Self, String> {
-        let talk = door.talk().await?;
-        Self::open_on(talk, door, version).await
-    }
-
-    pub(super) async fn open_on(mut talk: Talk, door: &Door, version: &str) -> Result<Self, String> {
+        let mut talk = door.talk().await?;
         let answered = talk.ask(&texts::initialize(door, version)).await?;
         Self::opened(talk, &answered, version)
     }

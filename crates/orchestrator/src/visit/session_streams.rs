@@ -6,7 +6,7 @@ use erlmcp_record::names::detail;
 
 use super::session::{self, Session};
 use super::talk::Talk;
-use super::{BACK_WITHIN, Door, TRY_EVERY, Visited, refusal, texts};
+use super::{Door, Visited, refusal, texts};
 use crate::collector::Answered;
 
 const VERSION: &str = "2025-11-25";
@@ -24,13 +24,16 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
     let mut streams: Vec<Talk> = Vec::new();
     let mut refused = None;
     while streams.len() < STREAMS_MAX && refused.is_none() {
-        match open(door, &session).await? {
-            (talk, 200, _) => streams.push(talk),
-            (_, status, _) if streams.is_empty() => {
+        match open_on(door.talk().await?, door, &session).await {
+            Ok((talk, 200, _)) => streams.push(talk),
+            Ok((_, status, _)) if streams.is_empty() => {
                 session.end(door).await;
                 return none_at_all(status);
             }
-            (_, status, head) => refused = Some(Answered { status, head, body: Vec::new() }),
+            Ok((_, status, head)) => refused = Some(Ok(Answered { status, head, body: Vec::new() })),
+            // Before any was taken, that tells nothing of a limit.
+            Err(why) if streams.is_empty() => return Err(why),
+            Err(why) => refused = Some(Err(why)),
         }
     }
     let visited = match refused {
@@ -49,10 +52,9 @@ pub(super) async fn most(door: &Door) -> Result<Visited, String> {
             let closed_us = door.clock.now_us();
             drop(streams);
             let visited = Visited::default().with(detail::TAKEN, taken);
-            let (visited, said) = refusal(visited, &Ok(answered));
-            let back_ms = back_ms(door, &session, closed_us).await;
+            let (visited, said) = refusal(visited, &answered);
             visited
-                .with_some(detail::BACK_MS, back_ms)
+                .with_back(door.back(closed_us, || is_taken(door, &session)).await)
                 .saying(format!("{taken} streams of one session were taken; one more: {said}"))
         }
     };
@@ -72,21 +74,14 @@ fn none_at_all(status: u16) -> Result<Visited, String> {
     }
 }
 
-async fn open(door: &Door, session: &Session) -> Result<(Talk, u16, String), String> {
-    let mut talk = door.talk().await?;
+async fn open_on(mut talk: Talk, door: &Door, session: &Session) -> Result<(Talk, u16, String), String> {
     talk.send(&texts::get_stream(door, session.named())).await?;
     let (status, head) = talk.stream_head().await?;
     Ok((talk, status, head))
 }
 
-/// When there was room for a stream again, after all were closed.
-async fn back_ms(door: &Door, session: &Session, since_us: u64) -> Option<f64> {
-    let until_us = since_us + BACK_WITHIN.as_micros() as u64;
-    while door.clock.now_us() < until_us {
-        if matches!(open(door, session).await, Ok((_, 200, _))) {
-            return Some((door.clock.now_us() - since_us) as f64 / 1e3);
-        }
-        tokio::time::sleep(TRY_EVERY).await;
-    }
-    None
+/// There is room for a stream.
+async fn is_taken(door: &Door, session: &Session) -> bool {
+    let opened = async { open_on(door.talk().await?, door, session).await };
+    matches!(opened.await, Ok((_, 200, _)))
 }

@@ -30,13 +30,10 @@ impl Talk {
 
     /// From a source address of its own on loopback, so that ports do not run out.
     pub(super) async fn connect_as(address: SocketAddr, source: u16) -> Result<Self, String> {
-        if !matches!(address.ip(), IpAddr::V4(ip) if ip.is_loopback()) {
-            return Self::connect(address).await;
-        }
-        let socket = TcpSocket::new_v4().map_err(|error| error.to_string())?;
-        let [high, low] = source.to_be_bytes();
-        let from = SocketAddr::from((Ipv4Addr::new(127, 201, high, low.max(1)), 0));
-        socket.bind(from).map_err(|error| format!("no port to connect from: {error}"))?;
+        Self::connect_from(socket(address, source)?, address).await
+    }
+
+    pub(super) async fn connect_from(socket: TcpSocket, address: SocketAddr) -> Result<Self, String> {
         Self::established(address, socket.connect(address)).await
     }
 
@@ -151,4 +148,16 @@ impl Talk {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("it is not HTTP")?;
         Ok((status, head))
     }
+}
+
+/// A socket to connect with, of that source on loopback. What is lacking for it is the visitor's own.
+pub(super) fn socket(address: SocketAddr, source: u16) -> Result<TcpSocket, String> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(|error| format!("no socket to connect with: {error}"))?;
+    if matches!(address.ip(), IpAddr::V4(ip) if ip.is_loopback()) {
+        let [high, low] = source.to_be_bytes();
+        let from = SocketAddr::from((Ipv4Addr::new(127, 201, high, low.max(1)), 0));
+        socket.bind(from).map_err(|error| format!("no port to connect from: {error}"))?;
+    }
+    Ok(socket)
 }

@@ -1,5 +1,6 @@
 //! Visitors at a server that does as the test says.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,12 +14,22 @@ use super::*;
 type Answering = fn(&str, usize) -> String;
 
 async fn serve(answering: Answering) -> Door {
+    serve_but(0..0, answering).await
+}
+
+/// The same, but for these connections, in the order in which they come: they are reset.
+async fn serve_but(reset: Range<u64>, answering: Answering) -> Door {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("it is bound");
     let open = Arc::new(AtomicU64::new(0));
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, answering, Arc::clone(&open)));
+        for come in 0.. {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            if reset.contains(&come) {
+                let _ = stream.set_zero_linger();
+            } else {
+                tokio::spawn(answer(stream, answering, Arc::clone(&open)));
+            }
         }
     });
     Door {
@@ -29,6 +40,7 @@ async fn serve(answering: Answering) -> Door {
         headers: vec![("X-Own".into(), "yes".into())],
         control: None,
         held: Arc::default(),
+        back_within: BACK_WITHIN,
     }
 }
 
@@ -61,6 +73,10 @@ async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<Atomic
             }
             // Streams of which there may be three.
             let is_full = streams.fetch_add(1, Ordering::SeqCst) >= 3;
+            if is_full && head.contains("\r\nMcp-Session-Id: mute") {
+                streams.fetch_sub(1, Ordering::SeqCst);
+                return;
+            }
             let said = if is_full { "HTTP/1.1 409 No\r\nContent-Length: 0\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" };
             let _ = stream.write_all(said.as_bytes()).await;
             let _ = stream.read_buf(&mut bytes).await;
@@ -74,7 +90,9 @@ async fn answer(mut stream: TcpStream, answering: Answering, streams: Arc<Atomic
             }
         }
         bytes.drain(..end + 4 + length);
-        if stream.write_all(answering(&head, length).as_bytes()).await.is_err() {
+        let said = answering(&head, length);
+        // Who says nothing closes.
+        if said.is_empty() || stream.write_all(said.as_bytes()).await.is_err() {
             return;
         }
     }
@@ -209,6 +227,64 @@ async fn a_flood_that_a_replica_has_no_connections_for_is_not_made() {
     let door = serve(|_, _| said("200 OK", "", &status()));
     let error = visit(Visit::Queue, &door.await).await.expect_err("its refusals would be those of connections");
     assert_eq!(error, "it takes 102 connections to flood the queue, and the replica takes 10 more");
+}
+
+#[tokio::test]
+async fn a_stream_that_gets_no_answer_where_others_did_is_beyond_a_limit() {
+    let door = serve(|_, _| said("200 OK", "Mcp-Session-Id: mute\r\n", "{}"));
+    let visited = visit(Visit::SessionStreams, &door.await).await.expect("some are answered");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&3.0));
+    assert_eq!(visited.detail.get(detail::REFUSAL_ANSWERED), Some(&0.0), "{visited:?}");
+    assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_gets_no_answer_where_others_did_is_beyond_a_limit() {
+    static LEVELS: AtomicU64 = AtomicU64::new(0);
+    let door = serve(|head, _| {
+        let is_level = head.starts_with("POST") && head.contains("\r\nMcp-Session-Id: abc");
+        match is_level && (40..50).contains(&LEVELS.fetch_add(1, Ordering::SeqCst)) {
+            true => String::new(),
+            false => said("200 OK", "Mcp-Session-Id: abc\r\n", "{}"),
+        }
+    });
+    let visited = visit(Visit::HeldSessions, &door.await).await.expect("some are answered");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&40.0));
+    assert_eq!(visited.detail.get(detail::REFUSAL_ANSWERED), Some(&0.0), "{visited:?}");
+    assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
+}
+
+/// The first one asks for the status, and ten are taken; those that follow are reset.
+async fn serve_ten(reset: Range<u64>) -> Door {
+    serve_but(reset, |head, _| match head.starts_with("GET /status") {
+        true => said("200 OK", "", &status()),
+        false => said("200 OK", "", "{}"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_back_is_told_with_the_time_that_it_was_tried() {
+    let mut door = serve_ten(11..u64::MAX).await;
+    door.back_within = Duration::from_millis(200);
+    let visited = visit(Visit::Connections, &door).await.expect("some are answered");
+    let found = |name| visited.detail.get(name).copied();
+    assert_eq!((found(detail::REFUSAL_ANSWERED), found(detail::BACK_MS)), (Some(0.0), None), "{visited:?}");
+    assert!(found(detail::BACK_WATCHED_MS) >= Some(200.0), "{visited:?}");
+}
+
+#[tokio::test]
+async fn connections_that_are_reset_beyond_the_limit_are_not_answered() {
+    // All that are tried.
+    let door = serve_ten(11..43);
+    let visited = visit(Visit::Connections, &door.await).await.expect("some are answered");
+    let found = |name| visited.detail.get(name).copied();
+    assert_eq!(
+        (found(detail::TAKEN), found(detail::REFUSED), found(detail::OTHER)),
+        (Some(10.0), Some(0.0), Some(32.0))
+    );
+    assert_eq!(found(detail::REFUSAL_ANSWERED), Some(0.0), "{visited:?}");
+    assert!(found(detail::BACK_MS).is_some(), "{visited:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use erlmcp_record::names::detail;
 
-use super::figures::SHORT_NS;
 use super::session::Session;
 use super::{Door, Visited, figures, texts};
 
@@ -39,10 +38,8 @@ pub(super) async fn good_and_bad(door: &Door) -> Result<Visited, String> {
         .with(detail::SERVER_TAKEN, counted.0 as f64)
         .with(detail::SERVER_REFUSED, counted.1 as f64)
         .with(detail::DIFFERENCE, difference + bad_taken as f64)
-        .with(detail::SAMPLES, times.count() as f64)
         .with(detail::CLOCK_NS, after.clock_ns as f64)
-        .with_some(detail::MEAN_NS, times.mean_ns())
-        .with_some(detail::P95_NS, times.quantile_ns(0.95, SHORT_NS))
+        .with_times(&times)
         .saying(format!(
             "{taken} tokens taken, {bad_taken} of them bad, and {refused} refused; the server counted {} and {}",
             counted.0, counted.1

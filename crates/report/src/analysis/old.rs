@@ -73,11 +73,12 @@ impl Analysis {
     }
 }
 
-/// One sample a minute stands for its CPU; the extremes are those of the whole minute.
+/// One sample a minute is kept, with the extremes of the whole minute; the CPU time of the others is added up.
 fn keep_agents(kept: &mut Second, agents: Vec<AgentSample>) {
     for sample in agents {
         match kept.agents.iter_mut().find(|known| known.agent == sample.agent) {
             Some(known) => {
+                kept.folded_cpu_us += sample.cpu_us;
                 known.longest_stall_us = known.longest_stall_us.max(sample.longest_stall_us);
                 known.descriptors = known.descriptors.max(sample.descriptors);
                 known.answering_connections = known.answering_connections.max(sample.answering_connections);

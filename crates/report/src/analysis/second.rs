@@ -25,6 +25,8 @@ pub(crate) struct Second {
     /// What is judged of the server's sample, where the sample itself is kept once a minute only.
     pub(crate) told: Option<Told>,
     pub(crate) agents: Vec<AgentSample>,
+    /// CPU time in samples of agents that are no longer kept beside these.
+    pub(crate) folded_cpu_us: u64,
     /// What only the view of the second needs; gone once the view was made.
     pub(crate) pending: Option<Box<Pending>>,
     /// The view was made, or what it needs was given up for memory.

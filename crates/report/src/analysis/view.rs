@@ -154,12 +154,13 @@ impl Analysis {
         view.replicas = sample.replicas.iter().map(of).collect();
     }
 
-    /// Faults in force at any moment of a second: from the injection until undone, or until the replica is ready.
+    /// Faults with an effect, in force at any moment of a second: from the injection until undone, or the replica is ready.
     fn faults_in(&self, number: u32) -> Vec<ActiveFault> {
         let from_us = u64::from(number) * 1_000_000;
         let active = |fault: &&erlmcp_record::FaultRow| {
             let over_us = fault.healed_us.or(fault.ready_us).unwrap_or(u64::MAX);
-            fault.injected_us < from_us + 1_000_000 && over_us >= from_us
+            let is_made = fault.skipped.is_none() && fault.effect_us.is_some();
+            is_made && fault.injected_us < from_us + 1_000_000 && over_us >= from_us
         };
         let view = |fault: &erlmcp_record::FaultRow| ActiveFault {
             id: fault.id,

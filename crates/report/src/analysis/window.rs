@@ -6,6 +6,8 @@ use erlmcp_record::{IntervalRow, Kind};
 use super::{Analysis, KindSecond, Second};
 
 pub(crate) const US_A_SECOND: u64 = 1_000_000;
+/// An agent that says nothing for longer may have any number of connections.
+const SILENCE_MAX: u32 = 3;
 
 /// Whole seconds of the run's clock: `from` and those up to, not with, `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,10 +121,25 @@ impl Analysis {
         by_agent.into_values().max().unwrap_or(0) as f64 / 1_000.0
     }
 
+    /// The fewest connections that were open in any second of a window, as the agents count; and in how many of its seconds
+    /// that is not known.
+    pub(crate) fn fewest_open(&self, window: Window) -> (Option<u64>, u64) {
+        let open = self.open_by_second();
+        let (mut fewest, mut unknown) = (None, 0);
+        for second in window.from..window.to {
+            match open.range(..=second).next_back() {
+                Some((seen, Some(count))) if second - seen <= SILENCE_MAX => {
+                    fewest = Some(fewest.map_or(*count, |least: u64| least.min(*count)));
+                }
+                _ => unknown += 1,
+            }
+        }
+        (fewest, unknown)
+    }
+
     /// Open connections at the end of each second that has rows, as the agents count: an agent that is silent in a
     /// second still has what it last had. None for a second after an agent was silent for more than 3 s.
-    pub(crate) fn open_by_second(&self) -> BTreeMap<u32, Option<u64>> {
-        const SILENCE_MAX: u32 = 3;
+    fn open_by_second(&self) -> BTreeMap<u32, Option<u64>> {
         let mut last: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
         let mut found = BTreeMap::new();
         for (&number, second) in self.seconds.iter() {

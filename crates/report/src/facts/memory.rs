@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use erlmcp_record::ClusterSample;
+use erlmcp_record::names::detail;
 
 use crate::analysis::{Analysis, sum_of};
 use crate::format;
@@ -43,7 +44,9 @@ fn used_before(analysis: &Analysis, sample: &ClusterSample) -> Option<String> {
     let config = analysis.config.as_ref().filter(|config| !config.own_cluster)?;
     let answered = sum_of(&sample.replicas, |one| one.requests_total)?;
     let (number, _) = analysis.baseline()?;
-    let own = analysis.part(false, |key| key.phase <= number).planned;
+    let knocks = analysis.scenarios.values().filter(|row| row.phase <= number);
+    let knocks = knocks.filter_map(|row| row.detail.get(detail::KNOCKS)).sum::<f64>() as u64;
+    let own = analysis.part(false, |key| key.phase <= number).planned + knocks;
     let others = answered.saturating_sub(own);
     (others > OTHERS_MIN.max(config.connections / 100)).then(|| {
         format!(

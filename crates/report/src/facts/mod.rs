@@ -11,7 +11,7 @@ pub(crate) use membership::lost_without_fault;
 pub(crate) use memory::Memory;
 pub(crate) use opening::Opening;
 pub(crate) use queue::{QueueFacts, Recovered};
-pub(crate) use recovery::{FaultFacts, Observed, every_fault, faults_of};
+pub(crate) use recovery::{FaultFacts, Observed, every_fault, faults_of, is_listed};
 pub(crate) use sustained::{Held, NO_WINDOW, Sustained};
 
 use erlmcp_record::names::{phase, scenario};

@@ -57,13 +57,14 @@ const BEFORE_US: u64 = 10_000_000;
 /// A client may learn so late after a fault that its connection is gone: it had nothing to send before.
 const FELT_AFTER_US: u64 = 10_000_000;
 
+/// It is one of a list, so its verdict is its own.
+pub(crate) fn is_listed(fault: &FaultRow) -> bool {
+    [scenario::FAULTS, scenario::FAULTS_THROUGH_PROXY].contains(&fault.scenario.as_str())
+}
+
 /// The faults of a list, in the order in which they were made; those that were skipped among them.
 pub(super) fn listed(analysis: &Analysis) -> Vec<FaultFacts<'_>> {
-    let faults = analysis
-        .faults
-        .values()
-        .filter(|fault| [scenario::FAULTS, scenario::FAULTS_THROUGH_PROXY].contains(&fault.scenario.as_str()));
-    faults.map(|fault| facts(analysis, fault)).collect()
+    analysis.faults.values().filter(|fault| is_listed(fault)).map(|fault| facts(analysis, fault)).collect()
 }
 
 /// All of the run, by their ids.

@@ -161,20 +161,15 @@ fn add_left_open(judged: &mut Part, open: Vec<LeftOpen>) {
 
 fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
     let target = analysis.config.as_ref().map_or(0, |config| config.connections);
-    let open = analysis.open_by_second();
     let streams_min = analysis.streams.held_min(window).unwrap_or(0);
     let workload = analysis.config.as_ref().and_then(|config| config.workload.as_ref());
     let misbehaving: u64 = workload.map_or(0, |workload| workload.misbehaving.iter().map(|asked| asked.clients).sum());
     let others = misbehaving + analysis.answering_connections(window);
-    let mut held = Held { target, streams_min, others, seconds: window.seconds(), ..Held::default() };
+    let (agents_min, agents_unknown) = analysis.fewest_open(window);
+    let seconds = window.seconds();
+    let mut held = Held { target, streams_min, others, agents_min, agents_unknown, seconds, ..Held::default() };
     let told: Vec<(u32, u64)> = server.gauge.iter().filter_map(|(second, gauge)| Some((*second, (*gauge)?))).collect();
     for second in window.from..window.to {
-        match open.range(..=second).next_back() {
-            Some((seen, Some(count))) if second - seen <= 3 => {
-                held.agents_min = Some(held.agents_min.map_or(*count, |least| least.min(*count)));
-            }
-            _ => held.agents_unknown += 1,
-        }
         let next = told.partition_point(|(seen, _)| *seen < second.saturating_sub(2));
         held.server_unknown += u64::from(told.get(next).is_none_or(|(seen, _)| *seen > second + 2));
     }

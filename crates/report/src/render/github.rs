@@ -1,8 +1,10 @@
+use super::tables::{capacity, suite};
 use super::{cell, code, prose};
 use crate::verdict::{Check, Verdict};
 use crate::{FaultLine, Summary, format, summary};
 
-/// For the step summary of a GitHub workflow: the verdict, the SLAs, what did not pass and why, and the rest folded up.
+/// For the step summary of a GitHub workflow: the verdict, the SLAs, the phases of the suite or what a search has found, what
+/// did not pass and why, and the rest folded up.
 pub fn github(summary: &Summary) -> String {
     let readiness = &summary.readiness;
     let config = summary.configuration.as_ref();
@@ -13,12 +15,10 @@ pub fn github(summary: &Summary) -> String {
     text += &format!("{connections} connections, {}.\n\n", code(target));
     readiness.against.iter().for_each(|line| text += &format!("- {}\n", prose(line)));
     text += if readiness.against.is_empty() { "" } else { "\n" };
-    text += "| Service level | Limit | Actual | Verdict |\n|---|---|---|---|\n";
-    let slas = summary.checks.iter().filter(|check| check.is_headline());
-    slas.for_each(|check| text += &row(check, ""));
+    text += &summary.capacity.as_ref().map_or_else(|| slas(summary) + &suite(summary), capacity);
     let open: Vec<&Check> = summary.checks.iter().filter(|check| check.verdict != Verdict::Pass).collect();
     if !open.is_empty() {
-        text += "\n### What did not pass\n\n| Phase | Check | Limit | Actual | Verdict |\n|---|---|---|---|---|\n";
+        text += "### What did not pass\n\n| Phase | Check | Limit | Actual | Verdict |\n|---|---|---|---|---|\n";
         // Some figures are judged twice: as a service level, and in their phase.
         let phase = |check: &Check| match &check.phase {
             _ if check.is_headline() => "service level".into(),
@@ -33,6 +33,12 @@ pub fn github(summary: &Summary) -> String {
         text += &format!("| {} | {} |\n", cell(&figure.name), cell(&figure.value.pretty()));
     }
     text + "\n</details>\n"
+}
+
+fn slas(summary: &Summary) -> String {
+    let slas = summary.checks.iter().filter(|check| check.is_headline());
+    let rows: String = slas.map(|check| row(check, "")).collect();
+    format!("| Service level | Limit | Actual | Verdict |\n|---|---|---|---|\n{rows}\n")
 }
 
 fn row(check: &Check, reason: &str) -> String {

@@ -1,11 +1,10 @@
 use erlmcp_record::names::phase;
 
-use super::{cell, code, code_cell, prose};
+use super::tables::{capacity, row, suite, table};
+use super::{code_cell, prose};
 use crate::capacity::Capacity;
 use crate::verdict::Check;
-use crate::{
-    FaultLine, Figure, Finish, PhaseLine, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title,
-};
+use crate::{FaultLine, Figure, Finish, ScenarioResult, State, Summary, SummaryPhase, Value, format, summary::title};
 
 /// FINAL_REPORT.md: under its title the table of SLAs first.
 pub fn markdown(summary: &Summary) -> String {
@@ -26,30 +25,11 @@ pub fn markdown(summary: &Summary) -> String {
     text + &generator(summary)
 }
 
-fn row(cells: &[String]) -> String {
-    let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
-    format!("| {} |\n", cells.join(" | "))
-}
-
 fn sla_table(summary: &Summary) -> String {
     let mut text = String::from("| SLA | Target | Actual | Status |\n|-----|--------|--------|--------|\n");
     for check in summary.checks.iter().filter(|check| check.is_headline()) {
         let target = check.threshold.text() + &check.changed();
         text += &row(&[check.name.clone(), target, check.actual(), check.verdict.mark().into()]);
-    }
-    text + "\n"
-}
-
-/// One row a phase of the comprehensive suite.
-fn suite(summary: &Summary) -> String {
-    if summary.suite.is_empty() {
-        return String::new();
-    }
-    let mut text = String::from("| Phase | Checks that pass | Found | Status |\n|---|---|---|---|\n");
-    for phase in &summary.suite {
-        let PhaseLine { phase, title, verdict, passed, checks, line } = phase;
-        let passed = format!("{passed} of {checks}");
-        text += &row(&[format!("{phase}. {title}"), passed, line.clone(), verdict.mark().into()]);
     }
     text + "\n"
 }
@@ -162,18 +142,6 @@ fn scenario(result: &ScenarioResult) -> String {
     let is_empty = result.figures.is_empty() && matches!(result.figure.value, Value::NotMeasured(_));
     let table = if is_empty { String::new() } else { figures(&all) };
     format!("### {}: {}\n\n{reason}{table}", result.name, result.outcome)
-}
-
-fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let rows: String = rows.into_iter().map(|cells| row(&cells)).collect();
-    format!("{}{}{rows}\n", row(&heading.map(String::from)), row(&heading.map(|_| "---".to_string())))
-}
-
-fn capacity(found: &Capacity) -> String {
-    let mut text = table(Capacity::CURVE_HEADING, found.curve());
-    text += &format!("Objective: {}. Intervals are of 95 %.\n\n", code(&found.asked.slo));
-    found.advice().iter().for_each(|line| text += &format!("{}.\n\n", prose(line)));
-    text
 }
 
 fn trials(found: &Capacity) -> String {

@@ -9,6 +9,7 @@ mod junit;
 mod markdown;
 mod prometheus;
 mod prose;
+mod tables;
 
 pub use console::{console, verdict};
 pub use csv::{csv_heading, csv_line};

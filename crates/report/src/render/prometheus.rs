@@ -127,20 +127,24 @@ fn number(figure: &Figure) -> Option<(f64, &'static str)> {
     }
 }
 
+/// As the record has it: "sustained_load".
+fn phase(summary: &Summary, number: u8) -> &str {
+    summary.phases.iter().find(|phase| phase.phase == number).map_or("?", |phase| &phase.name)
+}
+
 fn ledger(summary: &Summary, text: &mut String) {
     family(text, "erlmcp_run_requests", "Requests of the run by phase, kind and fate.");
     for line in &summary.ledger {
-        let name = summary.phases.iter().find(|phase| phase.phase == line.phase).map_or("?", |phase| &phase.name);
         let kind = format!("{:?}", line.kind).to_lowercase();
         for (fate, count) in line.fates.iter() {
-            let labels = [("phase", name), ("kind", kind.as_str()), ("fate", fate.name())];
+            let labels = [("phase", phase(summary, line.phase)), ("kind", kind.as_str()), ("fate", fate.name())];
             sample(text, "erlmcp_run_requests", &labels, count as f64);
         }
     }
     family(text, "erlmcp_run_phase_seconds", "How long each phase took.");
     for line in &summary.timeline {
         if let Some(ms) = line.actual_ms {
-            sample(text, "erlmcp_run_phase_seconds", &[("phase", &line.title)], ms as f64 / 1e3);
+            sample(text, "erlmcp_run_phase_seconds", &[("phase", phase(summary, line.phase))], ms as f64 / 1e3);
         }
     }
 }

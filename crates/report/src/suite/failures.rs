@@ -96,7 +96,8 @@ impl Dip {
     /// Of one fault, up to the next one.
     pub(super) fn of(analysis: &Analysis, fault: &FaultFacts<'_>) -> Self {
         let from_us = fault.fault.injected_us;
-        let others = analysis.faults.values().map(|other| other.injected_us).filter(|us| *us > from_us);
+        let made = analysis.faults.values().filter(|other| other.skipped.is_none());
+        let others = made.map(|other| other.injected_us).filter(|us| *us > from_us);
         Self::between(analysis, from_us, others.min().unwrap_or(u64::MAX).min(fault.over_us.saturating_add(AFTER_US)))
     }
 }

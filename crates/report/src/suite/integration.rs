@@ -4,6 +4,7 @@ use erlmcp_record::names::{detail, phase, scenario};
 use super::{SuitePhase, said, scene};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
+use crate::format;
 use crate::summary::{Figure, Value};
 use crate::verdict::Comparison::{AtLeast, AtMost};
 use crate::verdict::{Estimate, Evidence, Judge, Threshold, row};
@@ -37,6 +38,8 @@ const THRESHOLDS: &[Threshold] = &[
 
 /// From what a scenario found out to the evidence for a check.
 type Judging = fn(&ScenarioRow) -> Evidence;
+
+const USED_BEFORE: &str = "all were in use before as well, so the most that ever were does not tell of this flood";
 
 /// A percentile of fewer than so many times says little.
 const SAMPLES_MIN: u64 = 50;
@@ -83,13 +86,19 @@ fn count(row: &ScenarioRow, name: &str) -> u64 {
     found(row, name).unwrap_or(0.0).max(0.0) as u64
 }
 
-/// The upper bound of the bucket that P95 is in.
+/// The upper bound of the bucket that P95 is in, or of the one below where its own has none.
 fn short_time(row: &ScenarioRow) -> Evidence {
     let samples = count(row, detail::SAMPLES);
     let few = (samples < SAMPLES_MIN).then(|| format!("{samples} times are too few: needs {SAMPLES_MIN}"));
     let us = found(row, detail::P95_NS).map(|ns| Estimate::Number(ns / 1e3));
-    let source = "the server's own histogram, of one request in 64; reading the clock is in it";
-    Evidence::of(us, samples, "times", source).spoiled(few)
+    let above = is_above(row).then(|| "it is more than that, the last bound of the server's histogram".to_string());
+    let more = if above.is_some() { "more than that, by " } else { "" };
+    let source = format!("{more}the server's own histogram, of one request in 64; reading the clock is in it");
+    Evidence::of(us, samples, "times", &source).spoiled(few).doubted(above)
+}
+
+fn is_above(row: &ScenarioRow) -> bool {
+    count(row, detail::P95_ABOVE) > 0
 }
 
 fn difference(row: &ScenarioRow) -> Evidence {
@@ -112,12 +121,21 @@ fn refusals(row: &ScenarioRow) -> Evidence {
 
 fn depth(row: &ScenarioRow) -> Evidence {
     let estimate = share(row, detail::QUEUE_DEPTH_MAX, detail::QUEUE_LIMIT);
-    Evidence::of(estimate, 1, "floods", "the deepest that the queue ever was, and its limit")
+    Evidence::of(estimate, 1, "floods", "the deepest that the queue ever was, and its limit when it was flooded")
+        .spoiled(used_before(row, detail::QUEUE_DEPTH_MAX, detail::QUEUE_LIMIT))
 }
 
 fn workers(row: &ScenarioRow) -> Evidence {
     let estimate = share(row, detail::WORKERS_ACTIVE_MAX, detail::WORKERS);
-    Evidence::of(estimate, 1, "floods", "the most workers that ever ran at once, and all of them")
+    Evidence::of(estimate, 1, "floods", "the most workers that ever ran at once, and all of them").spoiled(used_before(
+        row,
+        detail::WORKERS_ACTIVE_MAX,
+        detail::WORKERS,
+    ))
+}
+
+fn used_before(row: &ScenarioRow, part: &str, whole: &str) -> Option<&'static str> {
+    (found(row, part).is_none() && found(row, whole).is_some()).then_some(USED_BEFORE)
 }
 
 /// None where one of the two was not found out.
@@ -129,9 +147,13 @@ fn share(row: &ScenarioRow, part: &str, whole: &str) -> Option<Estimate> {
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     let mut figures = Vec::new();
     let ns = |row: &ScenarioRow, name: &str| Value::or(found(row, name), Value::Number, "it could not be found out");
+    let p95 = |row: &ScenarioRow| match is_above(row) {
+        true => Value::Text(format!("more than {}", format::count(count(row, detail::P95_NS)))),
+        false => ns(row, detail::P95_NS),
+    };
     for (tools, row) in registries(analysis, number) {
         figures.push(Figure::new(format!("lookup_{tools}_tools_mean_ns"), ns(row, detail::MEAN_NS)));
-        figures.push(Figure::new(format!("lookup_{tools}_tools_p95_ns"), ns(row, detail::P95_NS)));
+        figures.push(Figure::new(format!("lookup_{tools}_tools_p95_ns"), p95(row)));
         figures.push(Figure::new(format!("call_{tools}_tools_mean_us"), ns(row, detail::CLIENT_MEAN_US)));
     }
     let of = |name: &str| {
@@ -142,12 +164,12 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     };
     if let Some(row) = of(scenario::ROUTER) {
         figures.push(Figure::new("route_mean_ns", ns(row, detail::MEAN_NS)));
-        figures.push(Figure::new("route_p95_ns", ns(row, detail::P95_NS)));
+        figures.push(Figure::new("route_p95_ns", p95(row)));
         figures.push(Figure::new("clock_ns", ns(row, detail::CLOCK_NS)));
     }
     if let Some(row) = of(scenario::SESSION_TOKENS) {
         figures.push(Figure::new("token_check_mean_ns", ns(row, detail::MEAN_NS)));
-        figures.push(Figure::new("token_check_p95_ns", ns(row, detail::P95_NS)));
+        figures.push(Figure::new("token_check_p95_ns", p95(row)));
     }
     let differing = [
         scenario::ROUTER,
@@ -179,11 +201,12 @@ fn differences(row: &ScenarioRow) -> f64 {
 
 fn queue(row: &ScenarioRow) -> Vec<Figure> {
     let none = "no call was taken";
+    let most = |name: &str| Value::or(found(row, name), |most| Value::Count(most as u64), USED_BEFORE);
     vec![
         Figure::new("calls_taken", Value::Count(count(row, detail::TAKEN))),
         Figure::new("calls_refused", Value::Count(count(row, detail::REFUSED))),
-        Figure::new("queue_depth_max", Value::Count(count(row, detail::QUEUE_DEPTH_MAX))),
-        Figure::new("workers_active_max", Value::Count(count(row, detail::WORKERS_ACTIVE_MAX))),
+        Figure::new("queue_depth_max", most(detail::QUEUE_DEPTH_MAX)),
+        Figure::new("workers_active_max", most(detail::WORKERS_ACTIVE_MAX)),
         Figure::new("queue_wait_mean_ms", Value::or(found(row, detail::QUEUE_WAIT_MEAN_MS), Value::Ms, none)),
         Figure::new("queue_wait_p95_ms", Value::or(found(row, detail::QUEUE_WAIT_P95_MS), Value::Ms, none)),
         Figure::new("worker_time_mean_ms", Value::or(found(row, detail::WORKER_TIME_MEAN_MS), Value::Ms, none)),

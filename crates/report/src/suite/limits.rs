@@ -5,11 +5,11 @@ use erlmcp_record::{Hist, Kind, ScenarioRow};
 
 use super::{SuitePhase, said};
 use crate::analysis::{Analysis, Part, Window};
-use crate::facts::{Facts, part_of};
+use crate::facts::{Facts, Observed, part_of};
 use crate::stats::{Drawn, Percentile, Sparse};
 use crate::summary::{Figure, Value, quantile};
 use crate::verdict::Comparison::{AtMost, Below};
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, crashes, doubt, requests, row};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, crashes, doubt, longest, requests, row};
 
 pub(super) const PHASE: SuitePhase =
     SuitePhase { name: phase::RESOURCE_LIMITS, thresholds: THRESHOLDS, enter, figures, line };
@@ -46,6 +46,9 @@ const NAMES: [&str; 6] = [
     scenario::LIMIT_CONNECTIONS,
 ];
 
+/// For so long a record says that a server was not back, where it does not say for how long.
+const WATCHED_US: u64 = 20_000_000;
+
 /// The limits that were gone to, in the order of the plan.
 fn gone_to(analysis: &Analysis, number: u8) -> Vec<&ScenarioRow> {
     let rows = NAMES.iter().filter_map(|name| analysis.scenarios.get(&(number, (*name).to_owned())));
@@ -59,6 +62,12 @@ fn found(row: &ScenarioRow, name: &str) -> Option<f64> {
 /// A limit was found: something was refused, or got no answer.
 fn has_limit(row: &ScenarioRow) -> bool {
     row.detail.contains_key(detail::REFUSAL_ANSWERED)
+}
+
+/// It was left, or should have been. Who has no descriptor answers nobody, and still has to be back.
+fn has_end(row: &ScenarioRow) -> bool {
+    let is_watched = || [detail::BACK_MS, detail::BACK_WATCHED_MS].iter().any(|name| row.detail.contains_key(*name));
+    has_limit(row) || (row.name == scenario::LIMIT_DESCRIPTORS && is_watched())
 }
 
 fn enter(judge: &mut Judge<'_>) {
@@ -83,7 +92,8 @@ fn enter(judge: &mut Judge<'_>) {
     let is_for_load = |row: &ScenarioRow| [Some(429.0), Some(503.0)].contains(&found(row, detail::REFUSED_STATUS));
     let no_retry = count(&|row| is_for_load(row) && found(row, detail::RETRY_AFTER_S).is_none());
     judge.enter(NO_RETRY_AFTER, evidence(no_retry, "the Retry-After field of the refusals"));
-    judge.enter(BACK, back(&limits).doubted(unknown.clone()));
+    let back = back(&rows, judge.limit(BACK).value);
+    judge.enter(BACK, back.doubted(unknown.clone()));
     let others = Others::of(analysis, &rows);
     let (p95_limit, errors_limit) = (judge.limit(OTHERS_P95).value, judge.limit(OTHERS_ERRORS).value);
     judge.enter(OTHERS_P95, others.p95(p95_limit, analysis.seed()).doubted(unknown.clone()));
@@ -91,18 +101,26 @@ fn enter(judge: &mut Judge<'_>) {
     judge.enter(CRASHES, crashes(analysis, analysis.phases.get(&number)));
 }
 
-/// The longest; one that never came back has no time, and that is the worst.
-fn back(limits: &[&&ScenarioRow]) -> Evidence {
-    let never: Vec<&str> =
-        limits.iter().filter(|row| found(row, detail::BACK_MS).is_none()).map(|row| row.name.as_str()).collect();
-    let longest = limits.iter().filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
-    let estimate = if never.is_empty() { longest } else { Some(f64::INFINITY) };
+/// The longest; one that never came back took at least as long as it was watched.
+fn back(rows: &[&ScenarioRow], limit_ms: f64) -> Evidence {
+    let limits: Vec<&&ScenarioRow> = rows.iter().filter(|row| has_end(row)).collect();
+    let us = |row: &ScenarioRow, name: &str| found(row, name).map(|ms| (ms * 1e3) as u64);
+    let moment = |row: &&&ScenarioRow| match us(row, detail::BACK_MS) {
+        Some(us) => Observed::After { us },
+        None => Observed::NotWithin { us: us(row, detail::BACK_WATCHED_MS).unwrap_or(WATCHED_US) },
+    };
+    let moments: Vec<Observed> = limits.iter().map(moment).collect();
+    let never = limits.iter().zip(&moments).filter(|(_, moment)| matches!(moment, Observed::NotWithin { .. }));
+    let never: Vec<&str> = never.map(|(row, _)| row.name.as_str()).collect();
     let source = match never.as_slice() {
         [] => "requests again and again after the excess".to_string(),
-        never => format!("requests again and again after the excess; never after {}", never.join(", ")),
+        never => {
+            let names = never.join(", ");
+            format!("requests again and again after the excess; never after {names}, as long as that was tried")
+        }
     };
     let none = limits.is_empty().then_some("no limit was found");
-    Evidence::of(estimate.map(Estimate::Number), limits.len() as u64, "limits", &source).spoiled(none)
+    longest(moments.iter(), limits.len() as u64, limit_ms, "limits", &source).spoiled(none)
 }
 
 /// What the load beside the visitor was, while it was there.
@@ -162,7 +180,8 @@ fn during(row: &ScenarioRow) -> Option<Window> {
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     let rows = gone_to(analysis, number);
     let limits = rows.iter().filter(|row| has_limit(row));
-    let slowest = limits.clone().filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
+    let left = rows.iter().filter(|row| has_end(row));
+    let slowest = left.filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
     let mut figures = vec![
         Figure::new("limits_gone_to", Value::Count(rows.len() as u64)),
         Figure::new("limits_found", Value::Count(limits.count() as u64)),

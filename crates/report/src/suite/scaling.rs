@@ -32,7 +32,10 @@ const THRESHOLDS: &[Threshold] = &[
 
 /// One step: its ramp, and the same load as on the others.
 struct Step<'a> {
+    /// Asked for.
     connections: u64,
+    /// The fewest that were open under its load.
+    open: Option<u64>,
     ramp: Option<(&'a ScenarioRow, Part)>,
     load: Option<Scene<'a>>,
     server: ServerWindow,
@@ -55,15 +58,28 @@ impl Step<'_> {
         self.load.iter().flat_map(|scene| &scene.seconds).map(|second| second.ok() as f64).collect()
     }
 
+    /// Why its load tells nothing of so many connections; None where it does, or there was none.
+    fn lacking(&self) -> Option<String> {
+        self.load.as_ref()?.window?;
+        let Some(open) = self.open else { return Some("how many connections were open is not known".into()) };
+        let (open_text, of) = (format::count(open), format::count(self.connections));
+        (open * 100 < self.connections * 99).then(|| format!("{open_text} of {of} connections were open"))
+    }
+
+    /// What all of them cost, for one; None where not all were open.
+    fn each(&self, all: f64) -> Option<f64> {
+        self.open.filter(|open| *open > 0 && self.lacking().is_none()).map(|open| all / open as f64)
+    }
+
     /// Memory above that without connections, a connection, sample by sample.
     fn memory_by_sample(&self, memory: &Memory) -> Vec<f64> {
         let Ok(reference) = memory.reference else { return Vec::new() };
-        self.server.memory.iter().map(|point| (point.1 - reference) / self.connections.max(1) as f64).collect()
+        self.server.memory.iter().filter_map(|point| self.each(point.1 - reference)).collect()
     }
 
     /// CPU of all replicas a connection, microseconds a second.
     fn cpu_us(&self) -> Option<f64> {
-        Some(self.server.cpu_percent_total()? * 1e4 / self.connections.max(1) as f64)
+        self.each(self.server.cpu_percent_total()? * 1e4)
     }
 }
 
@@ -80,6 +96,7 @@ fn steps(analysis: &Analysis, number: u8) -> Vec<Step<'_>> {
         let window = load.as_ref().and_then(|scene| scene.window);
         Step {
             connections,
+            open: window.and_then(|window| analysis.fewest_open(window).0),
             ramp: ramp.map(|row| (row, part_of(analysis, row, Kind::Probe))),
             load,
             server: window.map(|window| analysis.server_window(window)).unwrap_or_default(),
@@ -184,7 +201,15 @@ fn memory_growth(steps: &[Step<'_>], memory: &Memory, seed: u64) -> Option<Expon
     exponent(&values, seed)
 }
 
+/// Why nothing can be said of how figures grow with the connections.
+fn lacking(steps: &[Step<'_>]) -> Option<String> {
+    steps.iter().find_map(Step::lacking)
+}
+
 fn growth(steps: &[Step<'_>], found: Option<Exponent>, source: &str) -> Evidence {
+    if let Some(why) = lacking(steps) {
+        return Evidence::none(why);
+    }
     let Some(found) = found else {
         return Evidence::none(match steps.len() {
             0 | 1 => "one step shows no growth: ask for more of them with --steps",
@@ -200,8 +225,8 @@ fn growth(steps: &[Step<'_>], found: Option<Exponent>, source: &str) -> Evidence
 }
 
 fn memory_evidence(steps: &[Step<'_>], facts: &Facts<'_>, seed: u64) -> Evidence {
-    if let Err(why) = &facts.memory.reference {
-        return Evidence::none(why.clone());
+    if let Some(why) = facts.memory.reference.as_ref().err().cloned().or_else(|| lacking(steps)) {
+        return Evidence::none(why);
     }
     let last = steps.last().map(|step| &step.server);
     let source = last.map_or("memory", |server| memory_source(server.memory_source));
@@ -244,7 +269,9 @@ fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     });
     let no_cpu = "the target's CPU is not known";
     by_step("cpu_percent", &|step| Value::or(step.server.cpu_percent_total(), Value::Percent, no_cpu));
-    by_step("cpu_us_a_second_a_connection", &|step| Value::or(step.cpu_us(), Value::Number, no_cpu));
+    by_step("cpu_us_a_second_a_connection", &|step| {
+        Value::or(step.cpu_us(), Value::Number, &step.lacking().unwrap_or_else(|| no_cpu.into()))
+    });
     by_step("memory_per_connection_bytes", &|step| memory_value(step, &facts.memory));
     figures.extend(growths(&steps, facts, seed));
     figures
@@ -256,7 +283,8 @@ fn sizes(steps: &[Step<'_>]) -> String {
 
 fn memory_value(step: &Step<'_>, memory: &Memory) -> Value {
     let values = step.memory_by_sample(memory);
-    let why = memory.reference.as_ref().err().cloned().or_else(|| step.server.missing.clone());
+    let why = memory.reference.as_ref().err().cloned().or_else(|| step.lacking());
+    let why = why.or_else(|| step.server.missing.clone());
     let mean = (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
     Value::or(mean, Value::Bytes, &why.unwrap_or_else(|| "the target gives no memory figures".into()))
 }
@@ -275,8 +303,11 @@ fn growths(steps: &[Step<'_>], facts: &Facts<'_>, seed: u64) -> Vec<Figure> {
         ("cpu_growth", one(&|step| step.server.cpu_percent_total())),
         ("memory_per_connection_growth", memory_growth(steps, &facts.memory, seed)),
     ];
+    let lacking = lacking(steps);
+    let none = lacking.as_deref().unwrap_or("fewer than two steps have a figure");
     let text = |(name, found): (&str, Option<Exponent>)| {
-        Figure::new(name, Value::or(found, |found| Value::Text(power(&found)), "fewer than two steps have a figure"))
+        let found = found.filter(|_| lacking.is_none());
+        Figure::new(name, Value::or(found, |found| Value::Text(power(&found)), none))
     };
     found.into_iter().map(text).collect()
 }

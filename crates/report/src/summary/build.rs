@@ -23,6 +23,8 @@ pub(crate) fn build(analysis: &Analysis) -> Summary {
         })
         .collect();
     let suite = suite_lines::lines(analysis, &phases, &checks);
+    let listed = faults::lines(analysis, &facts);
+    let within = readiness::skipped_within(&suite, &phases, &listed);
     Summary {
         report_version: REPORT_VERSION,
         run: analysis.header.clone(),
@@ -34,11 +36,11 @@ pub(crate) fn build(analysis: &Analysis) -> Summary {
         timeline: timeline::timeline(analysis),
         phases,
         numbers: numbers::sections(analysis, &facts),
-        readiness: readiness::readiness(analysis, &facts, &checks, &suite),
+        readiness: readiness::readiness(analysis, &facts, &checks, &suite, within),
         suite,
         ledger: ledger(analysis),
         generator: generator::generator(analysis, &facts),
-        faults: faults::lines(analysis, &facts),
+        faults: listed,
         capacity: analysis.capacity.view(),
         checks,
     }

@@ -1,9 +1,8 @@
 use erlmcp_record::Hist;
-use erlmcp_record::names::scenario;
 
 use super::{FaultLine, Value, title};
 use crate::analysis::{Analysis, Broken};
-use crate::facts::{Facts, FaultFacts, Observed, every_fault};
+use crate::facts::{Facts, FaultFacts, Observed, every_fault, is_listed};
 use crate::format;
 use crate::verdict::{Verdict, attempts, failures, verdict_of};
 
@@ -20,7 +19,7 @@ pub(crate) fn every(analysis: &Analysis) -> Vec<(FaultLine, u64, bool)> {
 }
 
 fn of_any(analysis: &Analysis, facts: &FaultFacts<'_>) -> (FaultLine, u64, bool) {
-    let is_of_list = facts.fault.scenario == scenario::FAULTS;
+    let is_of_list = is_listed(facts.fault);
     let mut line = line(analysis, facts);
     if !is_of_list {
         // A scenario that is a fault expects to be noticed, and does not say so.

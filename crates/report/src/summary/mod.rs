@@ -21,6 +21,7 @@ pub(crate) use build::build;
 pub(crate) use faults::{every as every_fault, moment};
 pub(crate) use lines::phase_lines;
 pub(crate) use phases::{baseline as baseline_figures, found, quantile};
+pub(crate) use readiness::skipped_within;
 pub(crate) use timeline::title;
 
 use crate::capacity::Capacity;

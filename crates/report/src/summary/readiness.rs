@@ -3,14 +3,36 @@ use std::collections::BTreeMap;
 use erlmcp_record::names::phase;
 use erlmcp_record::{ConfigRow, Ended, Proxied};
 
-use super::{PhaseLine, Readiness};
+use super::{FaultLine, PhaseLine, Readiness, State, SummaryPhase};
 use crate::analysis::Analysis;
 use crate::facts::Facts;
 use crate::format;
 use crate::verdict::{Check, Verdict, invalid, offers_tools};
 
-/// Ready only when every check passed and `tools/call` was measured.
-pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], suite: &[PhaseLine]) -> Readiness {
+/// Faults of lists, and scenarios of the suite, that were skipped in phases that were run: no check says so.
+pub(crate) fn skipped_within(suite: &[PhaseLine], phases: &[SummaryPhase], faults: &[FaultLine]) -> (u64, u64) {
+    let faults = faults.iter().filter(|fault| matches!(fault.verdict, Verdict::Skipped { .. }));
+    let run = phases.iter().filter(|phase| !suite.is_empty() && !matches!(phase.state, State::Skipped { .. }));
+    let scenarios = run.flat_map(|phase| &phase.scenarios).filter(|scenario| scenario.outcome == "skipped");
+    (faults.count() as u64, scenarios.count() as u64)
+}
+
+/// "2 faults and 1 scenario were skipped"; None where none was.
+fn told((faults, scenarios): (u64, u64)) -> Option<String> {
+    let counts = [(faults, "fault"), (scenarios, "scenario")].into_iter().filter(|(count, _)| *count > 0);
+    let texts: Vec<String> = counts.map(|(count, what)| format::plural(count, what)).collect();
+    let were = if faults + scenarios == 1 { "was" } else { "were" };
+    (!texts.is_empty()).then(|| format!("{} {were} skipped", texts.join(" and ")))
+}
+
+/// Ready only when every check passed, nothing was skipped and `tools/call` was measured.
+pub(super) fn readiness(
+    analysis: &Analysis,
+    facts: &Facts<'_>,
+    checks: &[Check],
+    suite: &[PhaseLine],
+    within: (u64, u64),
+) -> Readiness {
     let count = |of: fn(&Verdict) -> bool| checks.iter().filter(|check| of(&check.verdict)).count();
     let failed = count(|verdict| *verdict == Verdict::Fail);
     let inconclusive = count(|verdict| matches!(verdict, Verdict::Inconclusive { .. }));
@@ -22,6 +44,7 @@ pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check]
     // The others of a phase that was not run are among the checks.
     let left_out = suite.iter().filter(|phase| phase.checks == 0 && matches!(phase.verdict, Verdict::Skipped { .. }));
     against.extend(left_out.map(|phase| format!("phase {} was skipped: {}", phase.phase, phase.line)));
+    against.extend(told(within));
     if !analysis.config.as_ref().is_some_and(offers_tools) {
         against.push("tools/call was not measured".into());
     }
@@ -37,7 +60,7 @@ pub(super) fn readiness(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check]
     let has_completed = analysis.end.as_ref().is_some_and(|end| end.ended == Ended::Completed);
     let needs_all = analysis.config.as_ref().is_some_and(|config| config.require_all);
     // As the exit code has it: what was left out is no doubt about what was measured, and still forbids "ready".
-    let is_sure = has_completed && inconclusive == 0 && !(needs_all && skipped > 0);
+    let is_sure = has_completed && inconclusive == 0 && !(needs_all && (skipped > 0 || within != (0, 0)));
     let verdict = match against.is_empty() {
         _ if failed > 0 => Verdict::Fail,
         true => Verdict::Pass,

@@ -35,7 +35,7 @@ pub(crate) use faults::{failures, of_faults, verdict_of};
 pub(crate) use judge::{Judge, checks, invalid, left_out_phase, offers_tools, scenario_checks, skipped_phase};
 pub(crate) use load::Load;
 pub(crate) use performance::crashes;
-pub(crate) use recovery::{audited, times, unwanted};
+pub(crate) use recovery::{audited, longest, times, unwanted};
 pub(crate) use sla::memory_source;
 pub(crate) use storms::attempts;
 pub(crate) use sustained::{CONNECTION_ERRORS, SERVER_ERRORS, TIMEOUTS, enter as enter_sustained, few_samples};

@@ -6,9 +6,9 @@ use super::doubt;
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
-use super::requests;
-use crate::analysis::{Analysis, PhaseConnections};
-use crate::facts::Opening;
+use super::{longest, requests};
+use crate::analysis::{Analysis, PhaseConnections, US_A_SECOND};
+use crate::facts::{Observed, Opening};
 use crate::format;
 use crate::stats::{Percentile, Side, Sparse, percentile_bound};
 
@@ -81,13 +81,17 @@ fn late(analysis: &Analysis, number: u8, connections: &PhaseConnections, limit_m
     let late_too = format!("; {} that failed count as later than all others", format::plural(failed, "opening"));
     let late_too = if failed > 0 { late_too } else { String::new() };
     let source = &format!("from the planned opening to its first answer{late_too}");
+    let (first, last) = connections.opening_seconds.unwrap_or_default();
     if rank > 1.0 {
-        return Evidence::of(Some(Estimate::Number(f64::INFINITY)), count, "openings", source)
+        // P99 is an opening that was never answered: it is later than it was watched.
+        let ended_us = analysis.phases.get(&number).and_then(|times| times.ended_us);
+        let until_us = ended_us.unwrap_or((u64::from(last) + 1) * US_A_SECOND);
+        let never = Observed::NotWithin { us: until_us.saturating_sub(u64::from(first) * US_A_SECOND) + 1 };
+        return longest(std::iter::once(&never), count, limit_ms, "openings", &format!("{source}, or never"))
             .spoiled(doubt::too_few_beyond(count, p99))
             .advised(SLOW_OPENINGS);
     }
     let estimate = hist.quantile_us(rank).map(Estimate::ms);
-    let (first, last) = connections.opening_seconds.unwrap_or_default();
     let of_phase = |(_, second): &(&u32, &crate::analysis::Second)| second.phase == number || !second.late.is_empty();
     let seconds = analysis.seconds.range(first..=last).filter(of_phase);
     let seconds: Vec<Sparse> = seconds.map(|(_, second)| second.late.clone()).collect();

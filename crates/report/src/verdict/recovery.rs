@@ -136,8 +136,7 @@ pub(super) fn enter_scenario(judge: &mut Judge<'_>, id: &str, name: &str, eviden
     }
 }
 
-/// The longest of some moments over all faults. One that did not come is a FAIL where it was watched for longer
-/// than the limit; one that is not known leaves a FAIL of others as it is.
+/// The longest of some moments over all faults.
 pub(crate) fn times<'a>(
     faults: &[&'a FaultFacts<'a>],
     of: impl Fn(&'a FaultFacts<'a>) -> Vec<&'a Observed>,
@@ -145,9 +144,23 @@ pub(crate) fn times<'a>(
     samples_of: &'static str,
     source: &str,
 ) -> Evidence {
+    let none = faults.is_empty().then_some("no such fault was made");
+    let moments = faults.iter().flat_map(|fault| of(fault));
+    longest(moments, faults.len() as u64, limit_ms, samples_of, source).spoiled(none)
+}
+
+/// The longest of some moments. One that did not come is a FAIL where it was watched for as long as the limit; one that
+/// is not known leaves a FAIL of others as it is.
+pub(crate) fn longest<'a>(
+    moments: impl Iterator<Item = &'a Observed>,
+    samples: u64,
+    limit_ms: f64,
+    samples_of: &'static str,
+    source: &str,
+) -> Evidence {
     let mut longest_us = None;
     let mut unknown = Vec::new();
-    for moment in faults.iter().flat_map(|fault| of(fault)) {
+    for moment in moments {
         match moment {
             Observed::After { us } => longest_us = longest_us.max(Some(*us)),
             Observed::NotWithin { us } if *us as f64 >= limit_ms * 1e3 => longest_us = longest_us.max(Some(*us)),
@@ -156,10 +169,8 @@ pub(crate) fn times<'a>(
         }
     }
     unknown.dedup();
-    let none = faults.is_empty().then_some("no such fault was made");
     let is_past = longest_us.is_some_and(|us| us as f64 >= limit_ms * 1e3);
-    let mut evidence =
-        Evidence::of(longest_us.map(Estimate::ms), faults.len() as u64, samples_of, source).spoiled(none);
+    let mut evidence = Evidence::of(longest_us.map(Estimate::ms), samples, samples_of, source);
     if is_past { &mut evidence.doubts } else { &mut evidence.spoiled }.extend(unknown);
     evidence
 }

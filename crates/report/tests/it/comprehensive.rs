@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use erlmcp_record::names::{detail, phase, scenario};
-use erlmcp_record::{ClusterSample, Fate};
-use erlmcp_report::verdict::{Limit, Threshold, thresholds};
-use erlmcp_report::{State, Summary, Value, render};
+use erlmcp_record::{ClusterSample, Entry, Fate};
+use erlmcp_report::verdict::{Limit, Threshold, Verdict, thresholds};
+use erlmcp_report::{ExitCode, State, Summary, Value, exit_code, render};
 
-use crate::story::{Scene, Story};
+use crate::story::{Scene, Story, analysis};
 use crate::{check, reason, verdict};
 
 fn good() -> Story {
@@ -49,9 +49,29 @@ fn a_suite_in_which_all_goes_well() {
 #[test]
 fn phases_that_were_left_out_are_not_production_ready() {
     let summary = good().summary();
-    assert_ne!(summary.readiness.verdict, erlmcp_report::verdict::Verdict::Pass);
+    assert_ne!(summary.readiness.verdict, Verdict::Pass);
     let against = &summary.readiness.against;
     assert!(against.iter().any(|why| why.contains("skipped")), "{against:?}");
+}
+
+#[test]
+fn a_scenario_that_was_left_out_is_told_and_counts_where_all_is_required() {
+    let left_out = |scene: &mut Scene| {
+        if scene.row.name.starts_with(scenario::ANSWER) {
+            scene.row.skipped = Some("only what cannot hurt is called".into());
+        }
+    };
+    let mut summary = Story::comprehensive(left_out).summary();
+    assert!(
+        summary.readiness.against.contains(&"1 scenario was skipped".to_string()),
+        "{:?}",
+        summary.readiness.against
+    );
+    // Nothing else is against it.
+    summary.checks.retain(|check| check.verdict == Verdict::Pass);
+    assert_eq!(exit_code(&summary), ExitCode::Pass);
+    summary.configuration.as_mut().expect("a story has one").require_all = true;
+    assert_eq!(exit_code(&summary), ExitCode::Inconclusive);
 }
 
 #[test]
@@ -103,6 +123,29 @@ fn latency_that_grows_with_the_connections_is_seen_as_a_power() {
     assert!(text(&summary, phase::LOAD_SCALING, "p95_growth").starts_with("N^1.00"));
     let flat = good().summary();
     assert!(text(&flat, phase::LOAD_SCALING, "p95_growth").starts_with("N^0.00"));
+}
+
+#[test]
+fn a_step_without_all_of_its_connections_tells_nothing_of_them() {
+    let mut rows = good().rows();
+    for row in &mut rows {
+        if let Entry::Connections(row) = row
+            && (8..13).contains(&row.second)
+        {
+            row.open /= 2;
+        }
+    }
+    let summary = analysis(&rows).summary();
+    for id in ["scaling.latency_exponent", "scaling.memory_exponent"] {
+        assert_eq!(verdict(&summary, id), "INCONCLUSIVE");
+        assert_eq!(reason(&summary, id), "1,500 of 3,000 connections were open");
+    }
+    let lacking = Value::NotMeasured("1,500 of 3,000 connections were open".into());
+    for name in ["memory_per_connection_bytes_at_3000", "cpu_us_a_second_a_connection_at_3000", "p95_growth"] {
+        assert_eq!(summary.figure(phase::LOAD_SCALING, name), Some(&lacking), "{name}");
+    }
+    let of_1000 = summary.figure(phase::LOAD_SCALING, "memory_per_connection_bytes_at_1000");
+    assert!(matches!(of_1000, Some(Value::Bytes(_))), "{of_1000:?}");
 }
 
 #[test]

@@ -82,6 +82,10 @@ fn prometheus_has_every_verdict_and_no_figure_that_was_not_measured() {
         let sample = format!("erlmcp_run_check{{check=\"{}\",unit=\"{unit}\"}}", check.id);
         assert_eq!(samples.get(sample.as_str()).copied(), check.estimate);
     }
+    // A phase has one name in all of them.
+    let of_load = "phase=\"sustained_load\"";
+    assert!(samples.contains_key(format!("erlmcp_run_phase_seconds{{{of_load}}}").as_str()), "{text}");
+    assert!(samples.keys().any(|name| name.starts_with(&format!("erlmcp_run_requests{{{of_load},"))), "{text}");
     assert_eq!(samples["erlmcp_run_exit_code"], f64::from(erlmcp_report::exit_code(&summary) as u8));
     assert!(text.contains("figure=\"P95 Latency\",unit=\"seconds\"} 0.005"), "{text}");
 }
@@ -109,6 +113,18 @@ fn a_step_summary_says_what_did_not_pass() {
     let table = text.split("### What did not pass").nth(1).expect("a table").split("<details>").next().expect("rows");
     let open = summary.checks.len() - counted(&summary, |verdict| *verdict == Verdict::Pass);
     assert_eq!(table.lines().filter(|line| line.starts_with("| ")).count(), open + 1);
+}
+
+#[test]
+fn a_step_summary_has_what_a_search_has_found_and_the_phases_of_the_suite() {
+    let search = analysis(&crate::schema::every_row()).summary();
+    let (report, text) = (render::markdown(&search), render::github(&search));
+    let found = report.split("\n\n").nth(1).expect("a table under the title");
+    assert!(found.starts_with("| Connections | Requests/s |") && text.contains(found), "{text}");
+    let suite = Story::comprehensive(|_| {}).summary();
+    let text = render::github(&suite);
+    assert!(text.contains("| Phase | Checks that pass | Found | Status |\n"), "{text}");
+    assert!(text.contains(&format!("| 2. {} | 6 of 6 |", suite.suite[1].title)), "{text}");
 }
 
 #[test]

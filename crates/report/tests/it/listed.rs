@@ -187,6 +187,19 @@ fn a_skipped_fault_is_no_fault() {
 }
 
 #[test]
+fn only_a_fault_with_an_effect_is_in_force() {
+    let seconds = |change: &dyn Fn(&mut FaultRow)| {
+        let mut analysis = analysis(&listed(change));
+        let seconds = analysis.take_rest();
+        seconds.iter().filter(|second| second.faults.iter().any(|fault| fault.scenario == scenario::FAULTS)).count()
+    };
+    assert_eq!(seconds(&|_| {}), 6, "from the injection until it was healed");
+    let not_made = |row: &mut FaultRow| (row.effect_us, row.healed_us, row.ready_us) = (None, None, None);
+    assert_eq!(seconds(&not_made), 0);
+    assert_eq!(seconds(&|row| (row.skipped, row.healed_us) = (Some("there is no nft command".into()), None)), 0);
+}
+
+#[test]
 fn seconds_without_a_success_are_stalls_where_enough_was_left() {
     let stalled = |progress: bool| {
         let mut rows = listed(|row| row.expected.progress = progress);

@@ -1,5 +1,6 @@
 //! report.html and what it draws, from fixed records.
 
+use erlmcp_record::names::scenario;
 use erlmcp_record::{Entry, JournalWriter};
 use erlmcp_report::series::{FaultMark, Series, SeriesBuilder};
 use erlmcp_report::{Analysis, SecondView, Summary, render, replay};
@@ -33,6 +34,22 @@ fn page(rows: &[Entry]) -> (Summary, String) {
     let summary = analysis.summary();
     let page = render::html(&summary, &series);
     (summary, page)
+}
+
+#[test]
+fn a_fault_through_the_proxy_has_a_verdict_of_its_own() {
+    let mut story = Story::whole();
+    story.seconds = 20;
+    let mut rows = story.rows();
+    for row in &mut rows {
+        if let Entry::Fault(row) = row
+            && row.scenario == scenario::NETWORK_PARTITION
+        {
+            (row.scenario, row.kind) = (scenario::FAULTS_THROUGH_PROXY.into(), "loss".into());
+            (row.expected.healed, row.heal_verified_us) = (true, None);
+        }
+    }
+    assert!(page(&rows).1.contains("not seen to be healed"));
 }
 
 /// What the script of the page reads.

@@ -132,6 +132,11 @@ fn rows_of(text: &str) -> Vec<Entry> {
     text.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
 }
 
+/// One row of every kind.
+pub(crate) fn every_row() -> Vec<Entry> {
+    rows_of(EVERY_ROW)
+}
+
 #[test]
 fn reports_of_every_kind_of_run_fit_the_schema() {
     check(&Story::short().rows());
@@ -147,7 +152,7 @@ fn reports_of_every_kind_of_run_fit_the_schema() {
     cut.truncate(cut.len() / 2);
     assert_eq!(check(&cut)["finish"], "unfinished");
     check(&[]);
-    let every = check(&rows_of(EVERY_ROW));
+    let every = check(&every_row());
     assert!(every["capacity"]["trials"].as_array().is_some_and(|trials| !trials.is_empty()), "{every}");
 }
 

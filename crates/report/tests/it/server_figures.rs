@@ -1,8 +1,10 @@
 //! The edges of what is judged by the server's own figures and the connections.
 
+use erlmcp_record::names::{detail, scenario};
 use erlmcp_record::{Entry, MemorySource};
+use erlmcp_report::render;
 
-use crate::story::{LOAD_FROM, Story, analysis};
+use crate::story::{LOAD_FROM, Story, analysis, rows};
 use crate::{check, reason, verdict};
 
 const MEMORY: &str = "sla.memory_per_connection_bytes";
@@ -18,6 +20,26 @@ fn with_memory(bytes: u64, source: MemorySource) -> Story {
             replica.memory_source = source;
         }
     })
+}
+
+#[test]
+fn a_ramp_whose_openings_were_never_answered_fails_by_a_time_that_can_be_read() {
+    let mut rows = Story::short().rows();
+    for row in &mut rows {
+        if let Entry::Connections(row) = row
+            && row.opened > 0
+        {
+            row.failed = [("connection refused".to_string(), 50)].into();
+        }
+    }
+    let summary = analysis(&rows).summary();
+    let late = check(&summary, "ramp.late_p99_ms");
+    assert!(late.source.ends_with("or never"), "{late:?}");
+    let report: serde_json::Value = serde_json::from_str(&render::json(&summary)).expect("JSON");
+    let checks = report["checks"].as_array().expect("checks");
+    let failed: Vec<_> = checks.iter().filter(|check| check["verdict"] == "fail").collect();
+    assert!(failed.iter().any(|check| check["id"] == "ramp.late_p99_ms"), "{failed:?}");
+    assert!(failed.iter().all(|check| check["estimate"].is_number()), "{failed:?}");
 }
 
 #[test]
@@ -59,6 +81,10 @@ fn used_before(requests: u64, bytes: u64) -> erlmcp_report::Summary {
 
 /// The same; None: its requests are not counted.
 fn counting(requests: Option<u64>, bytes: u64) -> erlmcp_report::Summary {
+    analysis(&rows_counting(requests, bytes)).summary()
+}
+
+fn rows_counting(requests: Option<u64>, bytes: u64) -> Vec<Entry> {
     let mut rows = with_memory(bytes, MemorySource::Anonymous).rows();
     for row in &mut rows {
         match row {
@@ -72,7 +98,7 @@ fn counting(requests: Option<u64>, bytes: u64) -> erlmcp_report::Summary {
             _ => {}
         }
     }
-    analysis(&rows).summary()
+    rows
 }
 
 /// "Memory per Connection" among the resources.
@@ -91,6 +117,22 @@ fn memory_of_a_server_that_had_connections_before_is_no_pass() {
     assert!(memory_figure(&used).contains("not measured (the server had answered 3,000"), "{}", memory_figure(&used));
     assert!(reason(&used, MEMORY).contains("answered 3,000 requests before this run"), "{}", reason(&used, MEMORY));
     assert_eq!(verdict(&used_before(3_000, 2_048), MEMORY), "FAIL", "it can only be more");
+}
+
+#[test]
+fn knocks_at_every_replica_are_the_runs_own() {
+    let of = |requests: u64| {
+        let mut rows = rows_counting(Some(requests), 1_500);
+        let end = rows.pop().expect("a run has an end");
+        for replica in 1..=24 {
+            let mut row = rows::scenario(1, &format!("{}{replica}", scenario::ENDPOINT), (0, 1), &[]);
+            row.detail.insert(detail::KNOCKS.into(), 5.0);
+            rows.push(Entry::Scenario(row));
+        }
+        rows.push(end);
+        verdict(&analysis(&rows).summary(), MEMORY)
+    };
+    assert_eq!((of(24 * 5 + 100), of(24 * 5 + 101)), ("PASS", "INCONCLUSIVE"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Runs that show nothing, or not all: lost agents, ledgers, interruptions, exit codes.
 
-use erlmcp_record::names::finding;
-use erlmcp_record::{EndRow, Ended, Entry, Fate, FateCounts, FindingRow, Kind};
+use erlmcp_record::names::{finding, scenario};
+use erlmcp_record::{EndRow, Ended, Entry, Expected, Fate, FateCounts, FaultRow, FindingRow, Kind};
 use erlmcp_report::slo::Slo;
 use erlmcp_report::verdict::Verdict;
 use erlmcp_report::watch::{Asked, Check, Outcome};
@@ -45,6 +45,37 @@ fn skipped_phases_forbid_ready_and_change_the_code_only_when_asked() {
     let summary = story.summary();
     assert!(matches!(summary.readiness.verdict, Verdict::Inconclusive { .. }));
     assert_eq!(exit_code(&summary), ExitCode::Inconclusive);
+}
+
+#[test]
+fn a_skipped_fault_forbids_ready_as_a_skipped_check_does() {
+    let summary = |require_all: bool| {
+        let mut story = Story::whole();
+        story.config.require_all = require_all;
+        let mut rows = story.rows();
+        let mut faults = Vec::new();
+        for row in &mut rows {
+            if let Entry::Fault(row) = row
+                && row.scenario == scenario::NETWORK_PARTITION
+            {
+                row.expected = Expected { detected: true, healed: true, progress: true, ..Expected::default() };
+                let listed = FaultRow { id: row.id + 1, scenario: scenario::FAULTS.into(), ..row.clone() };
+                let skipped = Some("there is no nft command".to_string());
+                faults.push(FaultRow { id: row.id + 2, skipped, effect_us: None, ..listed.clone() });
+                faults.push(listed);
+            }
+        }
+        let end = rows.pop().expect("a run has an end");
+        rows.extend(faults.into_iter().map(Entry::Fault).chain([end]));
+        analysis(&rows).summary()
+    };
+    let found = summary(false);
+    assert_eq!(found.readiness.against, ["1 fault was skipped"]);
+    assert!(matches!(found.readiness.verdict, Verdict::Skipped { .. }));
+    assert_eq!(exit_code(&found), ExitCode::Pass);
+    let found = summary(true);
+    assert!(matches!(found.readiness.verdict, Verdict::Inconclusive { .. }));
+    assert_eq!(exit_code(&found), ExitCode::Inconclusive);
 }
 
 #[test]
