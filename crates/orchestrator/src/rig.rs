@@ -396,6 +396,7 @@ mod tests {
                 headers: Vec::new(),
                 control: None,
                 held: Arc::default(),
+                back_within: crate::visit::BACK_WITHIN,
             });
             rig.sender().send(event).await.expect("it is heard");
             while matches!(rig.next().await, Event::Tick) {}

@@ -61,8 +61,8 @@ impl Telemetry {
     ) -> Result<Option<Self>, ServerError> {
         let Some(place) = &config.otlp else { return Ok(None) };
         let (telemetry, spans) = Self::new(config.sample);
-        let exporter = Exporter::new(place, info, shared, Arc::clone(&telemetry.outlet))
-            .map_err(ServerError::Telemetry)?;
+        let exporter =
+            Exporter::new(place, info, shared, Arc::clone(&telemetry.outlet)).map_err(ServerError::Telemetry)?;
         let thread = std::thread::Builder::new()
             .name("otlp".into())
             .spawn(move || exporter.run(&spans))
