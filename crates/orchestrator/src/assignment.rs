@@ -325,9 +325,8 @@ impl Assignment {
             return Vec::new();
         }
         self.is_cut = true;
-        let cut = Command::Cut(proto::Cut { block: self.block });
-        let open = self.parts.iter().filter(|part| !part.is_over);
-        open.map(|part| Action::Command { agent: part.agent, command: cut.clone() }).collect()
+        let open: Vec<u32> = self.parts.iter().filter(|part| !part.is_over).map(|part| part.agent).collect();
+        Action::to_all(&open, &Command::Cut(proto::Cut { block: self.block }))
     }
 
     /// True when every agent has said so, or is gone.

@@ -122,6 +122,6 @@ impl Calls {
                 ..Requests::default()
             })
         };
-        (0..).zip(&alive).map(|(index, agent)| Action::Command { agent: *agent, command: command(index) }).collect()
+        Action::to_each(&alive, command)
     }
 }

@@ -125,10 +125,8 @@ impl Phase {
                 duration_ms: self.facts.duration_ms,
             }))),
         ];
-        let phase = u32::from(self.plan.number);
-        for agent in seen.world.alive() {
-            actions.push(Action::Command { agent, command: Command::Phase(proto::Phase { phase }) });
-        }
+        let phase = proto::Phase { phase: u32::from(self.plan.number) };
+        actions.extend(Action::to_all(&seen.world.alive(), &Command::Phase(phase)));
         actions
     }
 

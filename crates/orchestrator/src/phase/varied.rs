@@ -71,8 +71,7 @@ impl Varied {
     fn tell(&self, is_usual: bool, seen: &Observation<'_>) -> (BTreeSet<u32>, Vec<Action>) {
         let agents = seen.world.alive();
         let command = |index| Command::Requests(self.requests(is_usual, (agents.len() as u32, index)));
-        let told = (0..).zip(&agents);
-        let actions = told.map(|(index, agent)| Action::Command { agent: *agent, command: command(index) }).collect();
+        let actions = Action::to_each(&agents, command);
         (agents.into_iter().collect(), actions)
     }
 
