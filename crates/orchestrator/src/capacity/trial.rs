@@ -9,7 +9,6 @@ use erlmcp_report::slo::{Judged, Slo, Tally};
 use super::search::Came;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::event::{Event, Said};
 use crate::machine::{Observation, Place};
 
 const SECOND_US: u64 = 1_000_000;
@@ -112,9 +111,7 @@ impl Trial {
 
     pub(super) fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = self.work.observe(seen);
-        if let Event::Agent { said: Said::Rows(rows), .. } = seen.event {
-            rows.iter().for_each(|row| self.note(row));
-        }
+        seen.event.rows().iter().for_each(|row| self.note(row));
         if self.state == State::Loading && !self.is_overloaded && self.has_only_errors(seen.now_us) {
             self.is_overloaded = true;
             actions.extend(self.work.cut());

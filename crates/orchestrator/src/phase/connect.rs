@@ -4,7 +4,7 @@ use erlmcp_report::live;
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::event::{Event, Said};
+use crate::event::Event;
 use crate::machine::{Facts, Machine, Observation, Place};
 use crate::phase::finding;
 use crate::plan;
@@ -39,8 +39,7 @@ impl Connect {
     }
 
     fn count_opened(&mut self, event: &Event) {
-        let Event::Agent { said: Said::Rows(rows), .. } = event else { return };
-        for row in rows {
+        for row in event.rows() {
             if let Entry::Connections(row) = row {
                 self.opened += row.opened;
             }

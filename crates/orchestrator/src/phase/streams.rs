@@ -5,7 +5,7 @@ use erlmcp_record::{ClusterSample, Entry, MemorySource};
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::event::{Event, Said};
+use crate::event::Event;
 use crate::machine::{Machine, Observation, Place};
 use crate::phase::finding;
 use crate::plan;
@@ -50,8 +50,7 @@ impl Streams {
     }
 
     fn count(&mut self, event: &Event) {
-        let Event::Agent { said: Said::Rows(rows), .. } = event else { return };
-        for row in rows {
+        for row in event.rows() {
             if let Entry::Streams(row) = row {
                 self.held.insert(row.agent, row.held);
                 for (cause, count) in &row.failed {
