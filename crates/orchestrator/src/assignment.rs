@@ -47,6 +47,13 @@ pub(crate) struct LoadOrder {
     pub(crate) shaped: bool,
 }
 
+impl LoadOrder {
+    /// So many requests a second for so long, and nothing else.
+    pub(crate) fn plain(rate: f64, duration_us: u64) -> Self {
+        Self { rate, duration_us, queued: false, retry_refused: false, settle_rate: 0.0, shaped: false }
+    }
+}
+
 /// Openings in flight at most, of one agent.
 const AT_ONCE_MAX: u64 = 512;
 

@@ -263,15 +263,7 @@ fn connect(place: &Place, id: u32, connections: u64, seen: &Observation<'_>) -> 
 
 fn load(place: &Place, id: u32, order: &Order, seen: &Observation<'_>) -> (Assignment, Vec<Action>) {
     let duration_us = u64::from(order.warmup_s + order.window_s) * SECOND_US;
-    let load = LoadOrder {
-        rate: order.rate,
-        duration_us,
-        queued: false,
-        retry_refused: false,
-        settle_rate: 0.0,
-        shaped: false,
-    };
-    Assignment::load(place, id, load, seen)
+    Assignment::load(place, id, LoadOrder::plain(order.rate, duration_us), seen)
 }
 
 fn first_judged(work: &Assignment, order: &Order) -> u32 {
