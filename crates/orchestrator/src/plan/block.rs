@@ -257,6 +257,11 @@ impl Block {
             }
         }
     }
+
+    /// How long its openings may take: a run does not wait for ever for a target that opens ever more slowly.
+    pub(crate) fn opening_bound(&self) -> Duration {
+        4 * self.estimate() + Duration::from_secs(60)
+    }
 }
 
 impl Probe {
