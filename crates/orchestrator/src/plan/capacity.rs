@@ -5,7 +5,7 @@ use erlmcp_report::slo::Slo;
 
 use super::block::Block;
 use super::stress::{baseline, cool_down, phase_of};
-use super::{Found, PhasePlan, Plan, Step};
+use super::{Found, Plan, Step};
 use crate::{StressConfig, StressError};
 
 /// What `erlmcp capacity` looks for, and how.
@@ -144,8 +144,7 @@ pub fn capacity(config: &StressConfig, found: &Found) -> Result<Plan, StressErro
         (phase::CAPACITY, search),
         (phase::COOL_DOWN, cool_down(config, found)),
     ];
-    let number = |(number, (name, body)): (u8, (&str, PhasePlan))| PhasePlan { number, name: name.into(), ..body };
-    Ok(Plan { name: "capacity".into(), phases: (1..).zip(phases).map(number).collect() })
+    Ok(Plan::numbered("capacity", phases))
 }
 
 #[cfg(test)]
