@@ -14,7 +14,7 @@ mod stress;
 mod visit;
 
 pub use block::{
-    Block, Burst, Call, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Readdress, Streams, Variant,
+    Block, Burst, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Readdress, Streams, Variant,
 };
 pub(crate) use block::{RATES_MAX, RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub(crate) use capacity::SETTLE_BOUND;

@@ -23,7 +23,7 @@ use crate::driver::LocalCluster;
 use crate::fault::FaultList;
 use crate::folder::Folder;
 use crate::hands::Hands;
-use crate::machine::RunFacts;
+use crate::machine::{RunFacts, WORK_MS};
 use crate::plan::{self, Found, Fronts, Plan};
 use crate::preflight::{Crew, Room};
 use crate::recorder::Recorder;
@@ -37,8 +37,6 @@ use crate::{StressError, clock, collector, host};
 const CLUSTER_LOG: &str = "cluster.log";
 /// Below the ids of every phase's blocks.
 const REACH_BLOCK: u32 = 1;
-/// What a queued call does until a scenario says otherwise.
-const WORK_MS: u64 = 10;
 /// A probe of the target has a few requests, and patience of its own for each.
 const REACH: Duration = Duration::from_secs(60);
 /// Lines of the setup that run.log gets.
