@@ -135,7 +135,7 @@ impl Capacity {
 /// # Errors
 /// Where nothing is sought.
 pub fn capacity(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {
-    let Some(asked) = &config.capacity else { return Err(StressError::usage("nothing is sought: add --slo")) };
+    let Some(asked) = config.purpose.capacity() else { return Err(StressError::usage("nothing is sought: add --slo")) };
     let asked = Capacity { replicas: found.replicas, ..asked.clone() };
     let about = format!("The most load that keeps {}", asked.slo);
     let search = phase_of("Capacity", about, vec![Step::new("search", Block::Capacity(Box::new(asked)))]);
@@ -151,6 +151,7 @@ pub fn capacity(config: &StressConfig, found: &Found) -> Result<Plan, StressErro
 pub(crate) mod tests {
     use super::super::stress::tests::own_cluster;
     use super::*;
+    use crate::Purpose;
     use crate::config::tests::plain;
 
     pub(crate) fn capacity() -> Capacity {
@@ -174,7 +175,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_search_is_three_phases() {
-        let config = StressConfig { capacity: Some(capacity()), ..plain() };
+        let config = StressConfig { purpose: Purpose::Capacity(capacity()), ..plain() };
         let plan = super::capacity(&config, &own_cluster()).expect("a plan");
         let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
         assert_eq!(names, ["baseline", "capacity", "cool_down"]);
