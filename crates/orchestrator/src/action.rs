@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use erlmcp_load::proto;
+use erlmcp_load::proto::{self, command::Command};
 use erlmcp_record::Entry;
 use erlmcp_report::live;
 
@@ -14,7 +14,7 @@ use crate::plan::Visit;
 #[expect(clippy::large_enum_variant, reason = "actions are done as they come, never kept in numbers")]
 pub(crate) enum Action {
     /// For one agent.
-    Command { agent: u32, command: proto::command::Command },
+    Command { agent: u32, command: Command },
     /// Into the record.
     Row(Entry),
     /// For the person who watches.
@@ -73,6 +73,16 @@ pub(crate) enum Ask {
 }
 
 impl Action {
+    /// The same command to each of these agents.
+    pub(crate) fn to_all(agents: &[u32], command: &Command) -> Vec<Self> {
+        Self::to_each(agents, |_| command.clone())
+    }
+
+    /// To each of these agents the command for its position among them.
+    pub(crate) fn to_each(agents: &[u32], command: impl Fn(u32) -> Command) -> Vec<Self> {
+        (0..).zip(agents).map(|(index, agent)| Action::Command { agent: *agent, command: command(index) }).collect()
+    }
+
     /// Tells these agents the target's addresses, by replica.
     pub(crate) fn tell_endpoints(agents: &[u32], endpoints: &[(u16, SocketAddr)]) -> Vec<Self> {
         let endpoint = |(replica, address): &(u16, SocketAddr)| proto::Endpoint {
@@ -80,8 +90,7 @@ impl Action {
             address: address.to_string(),
         };
         let list = proto::Endpoints { endpoints: endpoints.iter().map(endpoint).collect() };
-        let command = proto::command::Command::Endpoints(list);
-        agents.iter().map(|agent| Action::Command { agent: *agent, command: command.clone() }).collect()
+        Self::to_all(agents, &Command::Endpoints(list))
     }
 
     pub(crate) fn note(text: impl Into<String>) -> Self {

@@ -47,6 +47,13 @@ pub(crate) struct LoadOrder {
     pub(crate) shaped: bool,
 }
 
+impl LoadOrder {
+    /// So many requests a second for so long, and nothing else.
+    pub(crate) fn plain(rate: f64, duration_us: u64) -> Self {
+        Self { rate, duration_us, queued: false, retry_refused: false, settle_rate: 0.0, shaped: false }
+    }
+}
+
 /// Openings in flight at most, of one agent.
 const AT_ONCE_MAX: u64 = 512;
 
@@ -325,9 +332,8 @@ impl Assignment {
             return Vec::new();
         }
         self.is_cut = true;
-        let cut = Command::Cut(proto::Cut { block: self.block });
-        let open = self.parts.iter().filter(|part| !part.is_over);
-        open.map(|part| Action::Command { agent: part.agent, command: cut.clone() }).collect()
+        let open: Vec<u32> = self.parts.iter().filter(|part| !part.is_over).map(|part| part.agent).collect();
+        Action::to_all(&open, &Command::Cut(proto::Cut { block: self.block }))
     }
 
     /// True when every agent has said so, or is gone.

@@ -7,13 +7,14 @@ use erlmcp_report::slo::Slo;
 use crate::StressError;
 use crate::fault::FaultList;
 use crate::plan;
-use crate::plan::Capacity;
 use crate::workload::Workload;
 
 mod check;
 mod joining;
+mod purpose;
 
 pub use joining::{Joining, JoiningTls};
+pub use purpose::Purpose;
 
 /// The protocol era that the clients speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +36,6 @@ impl Era {
     }
 }
 
-/// What the comprehensive suite has beyond `stress`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Suite {
-    /// Connections of each step of the load scaling; empty: 1,000, 10,000 and 100,000, as far as the run's go.
-    pub steps: Vec<u64>,
-}
-
 /// A tool that the user named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
@@ -59,8 +53,8 @@ pub enum Driver {
     Kubernetes { api: Option<String>, namespace: Option<String> },
 }
 
-/// What `erlmcp stress` was asked for. `None` is "not said": some defaults depend on the target, and a foreign
-/// host wants some things said.
+/// What a run was asked for. `None` is "not said": some defaults depend on the target, and a foreign host wants some
+/// things said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StressConfig {
     /// The URL; None: a local cluster of the run's own.
@@ -128,12 +122,7 @@ pub struct StressConfig {
     pub no_faults: bool,
     /// Faults to draw from, or their timetable; None: those of the command.
     pub faults: Option<FaultList>,
-    /// Faults under load in place of the phases of `stress`.
-    pub chaos: bool,
-    /// The eight phases of `comprehensive` in place of those of `stress`.
-    pub suite: Option<Suite>,
-    /// A search for what the target carries in place of the phases of `stress`.
-    pub capacity: Option<Capacity>,
+    pub purpose: Purpose,
     /// Goes on above 50 % errors on another host.
     pub no_abort: bool,
     pub require_all: bool,
@@ -198,9 +187,7 @@ impl Default for StressConfig {
             asserts: None,
             no_faults: false,
             faults: None,
-            chaos: false,
-            suite: None,
-            capacity: None,
+            purpose: Purpose::Stress,
             no_abort: false,
             require_all: false,
             command_line: Vec::new(),
@@ -210,7 +197,7 @@ impl Default for StressConfig {
 
 impl StressConfig {
     pub fn connections(&self) -> u64 {
-        let sought = self.capacity.as_ref().map(|capacity| capacity.most_connections);
+        let sought = self.purpose.capacity().map(|capacity| capacity.most_connections);
         self.connections.or(sought).or_else(|| self.asked_steps().iter().max().copied()).unwrap_or(CONNECTIONS)
     }
 
@@ -235,7 +222,10 @@ impl StressConfig {
     }
 
     fn asked_steps(&self) -> &[u64] {
-        self.suite.as_ref().map_or(&[], |suite| &suite.steps)
+        match &self.purpose {
+            Purpose::Comprehensive { steps } => steps,
+            _ => &[],
+        }
     }
 
     /// The most connections, streams and misbehaving clients together: each is on a connection of its own.
@@ -266,9 +256,9 @@ impl StressConfig {
 
     /// For each phase of the plan: was it asked for?
     pub(crate) fn chosen_phases(&self) -> Result<Vec<bool>, StressError> {
-        match &self.suite {
-            Some(_) => plan::choose(&self.phases, &plan::SUITE_PHASES),
-            None => plan::choose(&self.phases, &plan::STRESS_PHASES),
+        match &self.purpose {
+            Purpose::Comprehensive { .. } => plan::choose(&self.phases, &plan::SUITE_PHASES),
+            _ => plan::choose(&self.phases, &plan::STRESS_PHASES),
         }
     }
 }

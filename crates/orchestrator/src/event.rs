@@ -28,6 +28,16 @@ pub(crate) enum Event {
     Answer(Answer),
 }
 
+impl Event {
+    /// The rows that an agent has sent; none where it is something else that happened.
+    pub(crate) fn rows(&self) -> &[Entry] {
+        match self {
+            Event::Agent { said: Said::Rows(rows), .. } => rows,
+            _ => &[],
+        }
+    }
+}
+
 /// What an agent said.
 #[derive(Debug, Clone)]
 pub(crate) enum Said {

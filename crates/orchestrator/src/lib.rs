@@ -53,7 +53,7 @@ pub use autoscale::{
     AutoscaleConfig, AutoscaleEvent, Change as ReplicaChange, Load as ReplicaLoad, Place, Policy, SwarmService,
     autoscale,
 };
-pub use config::{CONNECTIONS, Driver, Era, Joining, JoiningTls, RATE, REPLICAS, StressConfig, Suite, ToolCall};
+pub use config::{CONNECTIONS, Driver, Era, Joining, JoiningTls, Purpose, RATE, REPLICAS, StressConfig, ToolCall};
 pub use discover::{DiscoverConfig, converse, discover};
 pub use doctor::{Complaint, Diagnosis, DoctorConfig, Finding, Weight, complaints, doctor};
 pub use driver::keep_watch;

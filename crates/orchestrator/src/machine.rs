@@ -93,6 +93,9 @@ impl Place {
     }
 }
 
+/// How long a queued call keeps its worker until a scenario says otherwise, milliseconds.
+pub(crate) const WORK_MS: u64 = 10;
+
 /// What the load calls.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Calls {
@@ -104,24 +107,22 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Tells every agent what to call from here on; a queued call keeps its worker for `work_ms`.
-    pub(crate) fn tell(&self, world: &World, work_ms: u64) -> Vec<Action> {
+    /// What agent `index` of so many is to call; a queued call keeps its worker for `work_ms`.
+    pub(crate) fn requests(&self, work_ms: u64, (agents, index): (u32, u32)) -> Requests {
         let queued = self.queued.as_ref().map(|name| Request {
             method: "tools/call".into(),
             name: name.clone(),
             arguments: format!("{{\"ms\":{work_ms}}}"),
             with_progress: false,
         });
+        let workload = self.workload.as_ref().map(|workload| workload.told(agents, index));
+        Requests { load: Some(self.load.clone()), queued, workload, ..Requests::default() }
+    }
+
+    /// Tells every agent what to call from here on.
+    pub(crate) fn tell(&self, world: &World, work_ms: u64) -> Vec<Action> {
         let alive = world.alive();
-        let command = |index: u32| {
-            let workload = self.workload.as_ref().map(|workload| workload.told(alive.len() as u32, index));
-            Command::Requests(Requests {
-                load: Some(self.load.clone()),
-                queued: queued.clone(),
-                workload,
-                ..Requests::default()
-            })
-        };
-        (0..).zip(&alive).map(|(index, agent)| Action::Command { agent: *agent, command: command(index) }).collect()
+        let command = |index| Command::Requests(self.requests(work_ms, (alive.len() as u32, index)));
+        Action::to_each(&alive, command)
     }
 }

@@ -125,10 +125,8 @@ impl Phase {
                 duration_ms: self.facts.duration_ms,
             }))),
         ];
-        let phase = u32::from(self.plan.number);
-        for agent in seen.world.alive() {
-            actions.push(Action::Command { agent, command: Command::Phase(proto::Phase { phase }) });
-        }
+        let phase = proto::Phase { phase: u32::from(self.plan.number) };
+        actions.extend(Action::to_all(&seen.world.alive(), &Command::Phase(phase)));
         actions
     }
 
@@ -159,22 +157,19 @@ impl Phase {
         let Some(name) = &step.scenario else { return Vec::new() };
         let Facts { inconclusive, faults, blocks, detail, text } = over.machine.facts();
         let inconclusive = self.cut.as_ref().map(|reason| format!("cut short: {reason}")).or(inconclusive);
-        let outcome = if inconclusive.is_some() { "inconclusive" } else { "complete" };
-        let text = inconclusive.clone().unwrap_or(text);
-        vec![
-            Action::Row(Entry::Scenario(ScenarioRow {
-                phase: self.plan.number,
-                name: name.clone(),
-                started_us: over.started_us,
-                ended_us: now_us,
-                skipped: None,
-                inconclusive,
-                faults,
-                blocks,
-                detail,
-            })),
-            Action::Show(live::Event::ScenarioEnded { name: name.clone(), outcome: outcome.into(), text }),
-        ]
+        let row = ScenarioRow {
+            phase: self.plan.number,
+            name: name.clone(),
+            started_us: over.started_us,
+            ended_us: now_us,
+            skipped: None,
+            inconclusive,
+            faults,
+            blocks,
+            detail,
+        };
+        let shown = live::Event::scenario_ended(&row, text);
+        vec![Action::Row(Entry::Scenario(row)), Action::Show(shown)]
     }
 
     fn announce_scenario(&self, index: usize) -> Vec<Action> {
@@ -247,7 +242,7 @@ fn skipped_scenario(phase: u8, step: &Step, reason: &str, at_us: u64) -> Vec<Act
         blocks: Vec::new(),
         detail: Default::default(),
     };
-    let shown = live::Event::ScenarioEnded { name: name.clone(), outcome: "skipped".into(), text: reason.into() };
+    let shown = live::Event::scenario_ended(&row, String::new());
     vec![Action::Row(Entry::Scenario(row)), Action::Show(shown)]
 }
 

@@ -14,7 +14,7 @@ mod stress;
 mod visit;
 
 pub use block::{
-    Block, Burst, Call, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Readdress, Streams, Variant,
+    Block, Burst, Close, Connect, Fault, Faults, Load, Operations, Probe, RateSweep, Readdress, Streams, Variant,
 };
 pub(crate) use block::{RATES_MAX, RECOVERY_BOUND, REFUSAL_BOUND, START_DELAY};
 pub(crate) use capacity::SETTLE_BOUND;
@@ -118,6 +118,13 @@ impl PhasePlan {
 }
 
 impl Plan {
+    /// These phases, each under its name, numbered from 1.
+    pub(crate) fn numbered(name: &str, phases: impl IntoIterator<Item = (&'static str, PhasePlan)>) -> Self {
+        let numbered = (1..).zip(phases);
+        let phases = numbered.map(|(number, (name, body))| PhasePlan { number, name: name.into(), ..body });
+        Self { name: name.into(), phases: phases.collect() }
+    }
+
     /// How long all phases together are planned to take.
     pub fn estimate(&self) -> Duration {
         self.phases.iter().map(PhasePlan::estimate).sum()

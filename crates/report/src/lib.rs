@@ -38,7 +38,7 @@ pub use replay::replay;
 pub use seconds::{ActiveFault, AgentView, QueueView, ReplicaView, SecondView};
 pub use suite::is_rate_kept;
 pub use summary::{
-    FaultLine, Figure, Finish, Generator, LedgerLine, PhaseLine, Readiness, ScenarioResult, Section, State, Summary,
-    SummaryPhase, TimelineLine, Value,
+    FaultLine, Figure, Finish, Generator, LedgerLine, PhaseLine, Readiness, ScenarioOutcome, ScenarioResult, Section,
+    State, Summary, SummaryPhase, TimelineLine, Value,
 };
 pub use verdict::{threshold, thresholds};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use erlmcp_record::names::phase;
-use erlmcp_record::{ConfigRow, plain_json, plain_lines};
+use erlmcp_record::{ConfigRow, ScenarioRow, plain_json, plain_lines};
 use serde::Serialize;
 
 use crate::{SecondView, Span, Summary, format, render, summary};
@@ -72,7 +72,7 @@ pub enum Event {
     },
     ScenarioEnded {
         name: String,
-        outcome: String,
+        outcome: ScenarioEnd,
         text: String,
     },
     /// Anything else that the user should know, as a sentence.
@@ -90,6 +90,27 @@ pub enum Event {
     ReportWritten {
         folder: PathBuf,
     },
+}
+
+/// How a scenario ended; whether it was a success is for its checks to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScenarioEnd {
+    Complete,
+    Inconclusive,
+    Skipped,
+}
+
+impl Event {
+    /// What the row of a scenario says of its end. `text`: where it is complete; else it is the row's reason.
+    pub fn scenario_ended(row: &ScenarioRow, text: String) -> Self {
+        let (outcome, text) = match (&row.skipped, &row.inconclusive) {
+            (Some(why), _) => (ScenarioEnd::Skipped, why.clone()),
+            (None, Some(why)) => (ScenarioEnd::Inconclusive, why.clone()),
+            (None, None) => (ScenarioEnd::Complete, text),
+        };
+        Event::ScenarioEnded { name: row.name.clone(), outcome, text }
+    }
 }
 
 /// One line of the planned timeline.
@@ -166,7 +187,7 @@ fn said(event: &Event) -> String {
         Event::Second(_) => String::new(),
         Event::ScenarioStarted { scenario, scenarios, text, .. } => format!("[{scenario}/{scenarios}] {text}\n"),
         Event::ScenarioLine { text } => format!("  {text}\n"),
-        Event::ScenarioEnded { name, outcome, text } => format!("  {} {name}: {text}\n", scenario_mark(outcome)),
+        Event::ScenarioEnded { name, outcome, text } => format!("  {} {name}: {text}\n", scenario_mark(*outcome)),
         Event::Note { text } => format!("{text}\n"),
         Event::PhaseSummary { lines, .. } => lines.iter().fold(String::from("\n"), |text, line| text + line + "\n"),
         Event::Final(summary) => format!("\n{}", render::console(summary)),
@@ -317,13 +338,11 @@ fn sustained_line(elapsed_s: u32, span: &Span) -> String {
 }
 
 /// That a scenario came to its end says nothing of its success: the summary after the phase does.
-fn scenario_mark(outcome: &str) -> &'static str {
+fn scenario_mark(outcome: ScenarioEnd) -> &'static str {
     match outcome {
-        "recovered" | "success" => "✓",
-        "failed" => "✗",
-        "inconclusive" => "?",
-        "skipped" => "-",
-        _ => "•",
+        ScenarioEnd::Complete => "•",
+        ScenarioEnd::Inconclusive => "?",
+        ScenarioEnd::Skipped => "-",
     }
 }
 
@@ -332,13 +351,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_judged_success_has_a_check_mark() {
-        let line = |outcome: &str| {
+    fn a_scenario_that_ended_has_no_check_mark() {
+        let line = |outcome: ScenarioEnd| {
             let (name, text) = ("ramp_up".to_owned(), "0 connections opened".to_owned());
-            console(&Event::ScenarioEnded { name, outcome: outcome.into(), text })
+            console(&Event::ScenarioEnded { name, outcome, text })
         };
-        assert_eq!(line("complete"), "  • ramp_up: 0 connections opened\n");
-        assert_eq!(line("inconclusive"), "  ? ramp_up: 0 connections opened\n");
-        assert_eq!(line("success"), "  ✓ ramp_up: 0 connections opened\n");
+        assert_eq!(line(ScenarioEnd::Complete), "  • ramp_up: 0 connections opened\n");
+        assert_eq!(line(ScenarioEnd::Inconclusive), "  ? ramp_up: 0 connections opened\n");
+        assert_eq!(line(ScenarioEnd::Skipped), "  - ramp_up: 0 connections opened\n");
     }
 }

@@ -26,11 +26,7 @@ impl Retelling {
                 told.push(self.phase(row));
             }
             Entry::Cluster(sample) => self.now_us = self.now_us.max(sample.at_us),
-            Entry::Scenario(row) => {
-                let outcome = if row.skipped.is_some() { "skipped" } else { "complete" };
-                let text = row.skipped.clone().or(row.inconclusive.clone()).unwrap_or_else(|| "ended".into());
-                told.push(Event::ScenarioEnded { name: row.name.clone(), outcome: outcome.into(), text });
-            }
+            Entry::Scenario(row) => told.push(Event::scenario_ended(row, "ended".into())),
             Entry::End(row) => {
                 self.now_us = self.now_us.max(row.at_us);
                 told.extend(self.analysis.take_rest().into_iter().map(|second| Event::Second(Box::new(second))));

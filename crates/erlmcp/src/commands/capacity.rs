@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use erlmcp_orchestrator::StressConfig;
 use erlmcp_orchestrator::plan::{Axes, Capacity};
+use erlmcp_orchestrator::{Purpose, StressConfig};
 
 use super::stress::run_to_end;
 use crate::args::{CapacityArgs, CapacityAxis};
@@ -47,7 +47,7 @@ fn sought(args: &CapacityArgs) -> Capacity {
 
 fn config(args: CapacityArgs) -> anyhow::Result<StressConfig> {
     Ok(StressConfig {
-        capacity: Some(sought(&args)),
+        purpose: Purpose::Capacity(sought(&args)),
         // The most that is tried, which another host wants to be said.
         connections: args.max_connections,
         rate: args.max_rate.map(|rate| rate as f64),

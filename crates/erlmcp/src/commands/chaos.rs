@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use erlmcp_orchestrator::StressConfig;
+use erlmcp_orchestrator::{Purpose, StressConfig};
 
 use super::stress::{faults, run_to_end};
 use crate::args::ChaosArgs;
@@ -18,7 +18,7 @@ fn config(args: ChaosArgs) -> anyhow::Result<StressConfig> {
         duration: Some(args.duration),
         rate: Some(args.rate),
         faults: args.faults.as_deref().map(faults).transpose()?,
-        chaos: true,
+        purpose: Purpose::Chaos,
         ..args.proof.config(args.load.config(args.url)?)?
     })
 }

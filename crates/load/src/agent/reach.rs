@@ -85,7 +85,7 @@ pub(super) fn missing(
 ) -> Result<Vec<proto::Missing>, Trouble> {
     at_some(target, first, |address| {
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-        missing::missing(&mut exchanger, target, found, wanted)
+        missing::missing(&mut exchanger, found, wanted)
     })
 }
 
@@ -96,7 +96,7 @@ pub(super) fn missing(
 pub(super) fn open_session(target: &Target, first: usize) -> Result<Spoken, Trouble> {
     at_some(target, first, |address| {
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-        handshake::open(&mut exchanger, target, None).map(|found| found.spoken)
+        handshake::open(&mut exchanger, None).map(|found| found.spoken)
     })
 }
 
@@ -104,9 +104,9 @@ pub(super) fn open_session(target: &Target, first: usize) -> Result<Spoken, Trou
 pub(super) fn subscribable(target: &Target, first: usize) -> Result<Vec<String>, Trouble> {
     at_some(target, first, |address| {
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-        let mut found = meet(&mut exchanger, target)?;
+        let mut found = meet(&mut exchanger)?;
         let listed = if found.about["capabilities"]["resources"]["subscribe"] == true {
-            listing::list(&mut exchanger, target, &mut found.spoken, (method::RESOURCES_LIST, "resources"))?
+            listing::list(&mut exchanger, &mut found.spoken, (method::RESOURCES_LIST, "resources"))?
         } else {
             Vec::new()
         };
@@ -129,7 +129,7 @@ pub(super) fn call(
     // At one address only: what was perhaps done is not done again.
     let address = target.endpoints.get(first % target.endpoints.len().max(1)).ok_or(Trouble::NoAddress)?.1;
     let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-    calling::call(&mut exchanger, target, spoken, named, &now_us)
+    calling::call(&mut exchanger, spoken, named, &now_us)
 }
 
 /// Asks the target for everything that it tells of itself.
@@ -140,26 +140,27 @@ pub(super) fn survey(target: &Target, watch: Duration) -> Result<Surveyed, Troub
 
 fn reach_at(target: &Target, address: SocketAddr) -> Result<Found, Trouble> {
     let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-    let mut found = meet(&mut exchanger, target)?;
-    listing::tools(&mut exchanger, target, &mut found)?;
+    let mut found = meet(&mut exchanger)?;
+    listing::tools(&mut exchanger, &mut found)?;
     Ok(found)
 }
 
 /// Finds out the era, and opens a session where it is the legacy one.
-fn meet(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Found, Trouble> {
+fn meet(exchanger: &mut Exchanger<'_>) -> Result<Found, Trouble> {
+    let target = exchanger.target;
     if target.eras == Eras::Legacy {
-        return handshake::open(exchanger, target, None).map_err(|trouble| {
+        return handshake::open(exchanger, None).map_err(|trouble| {
             let is_refusal = matches!(trouble, Trouble::Rejected(_) | Trouble::NotMcp(_) | Trouble::Offered(_));
-            match is_refusal.then(|| discover::probe(exchanger, target)) {
+            match is_refusal.then(|| discover::probe(exchanger)) {
                 Some(Ok(Probe::Modern(_))) => Trouble::OnlyModern,
                 _ => trouble,
             }
         });
     }
-    match discover::probe(exchanger, target)? {
+    match discover::probe(exchanger)? {
         Probe::Modern(found) => Ok(found),
         Probe::NotModern(why) if target.eras == Eras::Modern => Err(why),
-        Probe::NotModern(why) => handshake::open(exchanger, target, Some(why)),
+        Probe::NotModern(why) => handshake::open(exchanger, Some(why)),
     }
 }
 

@@ -9,7 +9,6 @@ use erlmcp_report::slo::{Judged, Slo, Tally};
 use super::search::Came;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::event::{Event, Said};
 use crate::machine::{Observation, Place};
 
 const SECOND_US: u64 = 1_000_000;
@@ -112,9 +111,7 @@ impl Trial {
 
     pub(super) fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = self.work.observe(seen);
-        if let Event::Agent { said: Said::Rows(rows), .. } = seen.event {
-            rows.iter().for_each(|row| self.note(row));
-        }
+        seen.event.rows().iter().for_each(|row| self.note(row));
         if self.state == State::Loading && !self.is_overloaded && self.has_only_errors(seen.now_us) {
             self.is_overloaded = true;
             actions.extend(self.work.cut());
@@ -266,15 +263,7 @@ fn connect(place: &Place, id: u32, connections: u64, seen: &Observation<'_>) -> 
 
 fn load(place: &Place, id: u32, order: &Order, seen: &Observation<'_>) -> (Assignment, Vec<Action>) {
     let duration_us = u64::from(order.warmup_s + order.window_s) * SECOND_US;
-    let load = LoadOrder {
-        rate: order.rate,
-        duration_us,
-        queued: false,
-        retry_refused: false,
-        settle_rate: 0.0,
-        shaped: false,
-    };
-    Assignment::load(place, id, load, seen)
+    Assignment::load(place, id, LoadOrder::plain(order.rate, duration_us), seen)
 }
 
 fn first_judged(work: &Assignment, order: &Order) -> u32 {

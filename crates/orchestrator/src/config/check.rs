@@ -26,7 +26,7 @@ impl StressConfig {
         self.check_target()?;
         self.check_agents()?;
         self.check_calls()?;
-        self.capacity.as_ref().map_or(Ok(()), Capacity::check)?;
+        self.purpose.capacity().map_or(Ok(()), Capacity::check)?;
         self.chosen_phases().map(|_| ())
     }
 

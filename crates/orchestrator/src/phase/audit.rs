@@ -64,7 +64,7 @@ impl Audit {
         let agents = seen.world.alive();
         self.exported_within = exported_within(seen.world.operations_rate(), Duration::from_micros(seen.now_us));
         let cut = Command::Cut(proto::Cut { block: OPERATIONS_BLOCK });
-        let commands = agents.iter().map(|agent| Action::Command { agent: *agent, command: cut.clone() }).collect();
+        let commands = Action::to_all(&agents, &cut);
         self.state = State::Settling(agents.into_iter().collect(), seen.now_us + SETTLED_US);
         commands
     }

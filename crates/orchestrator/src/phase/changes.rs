@@ -125,8 +125,7 @@ impl Changes {
         match failed {
             None => {
                 let command = Command::Change(proto::Change { change, at_us, until_us: at_us + bound_us });
-                let alive = seen.world.alive().into_iter();
-                actions.extend(alive.map(|agent| Action::Command { agent, command: command.clone() }));
+                actions.extend(Action::to_all(&seen.world.alive(), &command));
             }
             Some(why) if self.failures == FAILURES_MAX => {
                 self.is_stopped = true;

@@ -4,14 +4,12 @@ use erlmcp_report::live;
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::event::{Event, Said};
+use crate::event::Event;
 use crate::machine::{Facts, Machine, Observation, Place};
 use crate::phase::finding;
 use crate::plan;
 
 const LINE_EVERY_US: u64 = 5_000_000;
-/// A ramp that takes this many times its estimate, and a minute more, is cut.
-const SLOWER_MAX: u32 = 4;
 
 /// Opens connections and waits until each opening has a fate.
 #[derive(Debug)]
@@ -39,8 +37,7 @@ impl Connect {
     }
 
     fn count_opened(&mut self, event: &Event) {
-        let Event::Agent { said: Said::Rows(rows), .. } = event else { return };
-        for row in rows {
+        for row in event.rows() {
             if let Entry::Connections(row) = row {
                 self.opened += row.opened;
             }
@@ -69,10 +66,8 @@ impl Connect {
         vec![finding(&self.place, seen.now_us, finding::RAMP_MS, self.ramp_ms(), note)]
     }
 
-    /// The run does not wait for ever for a target that answers ever more slowly.
     fn cut_if_too_slow(&mut self, now_us: u64) -> Vec<Action> {
-        let estimate = plan::Block::Connect(self.plan.clone()).estimate();
-        let bound_us = (estimate * SLOWER_MAX).as_micros() as u64 + 60_000_000;
+        let bound_us = plan::Block::Connect(self.plan.clone()).opening_bound().as_micros() as u64;
         if self.was_too_slow || now_us < self.start_us() + bound_us {
             return Vec::new();
         }

@@ -40,7 +40,7 @@ impl Machine for Operations {
             folder: self.place.run.folder.display().to_string(),
         });
         let said = format!("{:.0} operations a second beside the load, each to happen once", self.plan.rate);
-        let commands = agents.into_iter().map(|agent| Action::Command { agent, command: command.clone() });
+        let commands = Action::to_all(&agents, &command);
         std::iter::once(Action::note(said)).chain(commands).collect()
     }
 

@@ -29,9 +29,7 @@ impl RateSweep {
             self.is_over = true;
             return Vec::new();
         };
-        let duration_us = self.plan.each.as_micros() as u64;
-        let order =
-            LoadOrder { rate, duration_us, queued: false, retry_refused: false, settle_rate: 0.0, shaped: false };
+        let order = LoadOrder::plain(rate, self.plan.each.as_micros() as u64);
         let (work, actions) = Assignment::load(&self.place, self.place.first_id + self.tried, order, seen);
         self.tried += 1;
         self.work = Some(work);

@@ -3,7 +3,7 @@ use erlmcp_report::live;
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::event::{Event, Said};
+use crate::event::Event;
 use crate::machine::{Machine, Observation, Place};
 
 /// Requests one after another on one connection: the latency of a target at rest.
@@ -22,8 +22,7 @@ impl Sequential {
     }
 
     fn note_latency(&mut self, event: &Event) {
-        let Event::Agent { said: Said::Rows(rows), .. } = event else { return };
-        for row in rows {
+        for row in event.rows() {
             if let Entry::Interval(row) = row
                 && row.kind == Kind::Sequential
                 && row.block == self.place.first_id

@@ -5,7 +5,7 @@ use erlmcp_record::{ClusterSample, Entry, MemorySource};
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::event::{Event, Said};
+use crate::event::Event;
 use crate::machine::{Machine, Observation, Place};
 use crate::phase::finding;
 use crate::plan;
@@ -14,8 +14,6 @@ use crate::plan;
 const SAMPLE_US: u64 = 4_000_000;
 /// What the server did for the last opening is in the samples after this.
 const SETTLED_US: u64 = 500_000;
-/// Openings that take this many times their estimate, and a minute more, are cut.
-const SLOWER_MAX: u32 = 4;
 
 /// Opens streams of notifications, and sees what they cost the server.
 #[derive(Debug)]
@@ -50,8 +48,7 @@ impl Streams {
     }
 
     fn count(&mut self, event: &Event) {
-        let Event::Agent { said: Said::Rows(rows), .. } = event else { return };
-        for row in rows {
+        for row in event.rows() {
             if let Entry::Streams(row) = row {
                 self.held.insert(row.agent, row.held);
                 for (cause, count) in &row.failed {
@@ -69,10 +66,8 @@ impl Streams {
         actions
     }
 
-    /// The run does not wait for ever for a target that opens streams ever more slowly.
     fn cut_if_too_slow(&mut self, start_us: u64, now_us: u64) -> Vec<Action> {
-        let estimate = plan::Block::Streams(self.plan.clone()).estimate();
-        let bound_us = (estimate * SLOWER_MAX).as_micros() as u64 + 60_000_000;
+        let bound_us = plan::Block::Streams(self.plan.clone()).opening_bound().as_micros() as u64;
         if self.was_cut || now_us < start_us + bound_us {
             return Vec::new();
         }

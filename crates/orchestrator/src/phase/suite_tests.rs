@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use erlmcp_load::proto::{Requests, command::Command};
+use erlmcp_load::proto::{Request, Requests, command::Command};
 use erlmcp_report::live;
 
 use crate::Era;
 use crate::action::Action;
-use crate::plan::{Block, Call, Load, RateSweep, Step, Variant};
+use crate::plan::{Block, Load, RateSweep, Step, Variant};
 use crate::stage::{SECOND, Stage};
 
 fn varied(variant: Variant) -> Step {
@@ -26,7 +26,7 @@ fn orders(stage: &Stage) -> Vec<Option<Requests>> {
 
 #[test]
 fn other_calls_are_told_before_the_load_and_the_runs_own_after_it() {
-    let call = Call { method: "tools/list".into(), ..Call::default() };
+    let call = Request { method: "tools/list".into(), ..Request::default() };
     let mut stage = Stage::new(vec![varied(Variant { call: Some(call), era: Some(Era::Legacy) })], 500);
     stage.run_to_end(10 * SECOND);
     let orders = orders(&stage);

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use erlmcp_load::proto::{Request, Requests, command::Command};
+use erlmcp_load::proto::{Requests, command::Command};
 
 use super::load::Load;
 use crate::action::Action;
@@ -40,27 +40,14 @@ impl Varied {
     }
 
     /// For agent `index` of so many.
-    fn requests(&self, is_usual: bool, (agents, index): (u32, u32)) -> Requests {
-        let usual = &self.place.run.calls;
-        let call = self.variant.call.as_ref().filter(|_| !is_usual);
-        let load = call.map_or_else(
-            || usual.load.clone(),
-            |call| Request {
-                method: call.method.clone(),
-                name: call.name.clone(),
-                arguments: call.arguments.clone(),
-                with_progress: call.with_progress,
-            },
-        );
-        let queued = usual.queued.as_ref().map(|name| Request {
-            method: "tools/call".into(),
-            name: name.clone(),
-            arguments: "{\"ms\":10}".into(),
-            with_progress: false,
-        });
-        let era = self.variant.era.filter(|_| !is_usual).map_or("", crate::Era::name);
-        let workload = usual.workload.as_ref().filter(|_| is_usual).map(|workload| workload.told(agents, index));
-        Requests { load: Some(load), queued, era: era.into(), block: self.block_of(is_usual), workload }
+    fn requests(&self, is_usual: bool, agent: (u32, u32)) -> Requests {
+        let block = self.block_of(is_usual);
+        let usual = Requests { block, ..self.place.run.calls.requests(crate::machine::WORK_MS, agent) };
+        if is_usual {
+            return usual;
+        }
+        let era = self.variant.era.map_or("", crate::Era::name).into();
+        Requests { load: self.variant.call.clone().or(usual.load), era, workload: None, ..usual }
     }
 
     /// By which agents say which calls they have taken.
@@ -71,8 +58,7 @@ impl Varied {
     fn tell(&self, is_usual: bool, seen: &Observation<'_>) -> (BTreeSet<u32>, Vec<Action>) {
         let agents = seen.world.alive();
         let command = |index| Command::Requests(self.requests(is_usual, (agents.len() as u32, index)));
-        let told = (0..).zip(&agents);
-        let actions = told.map(|(index, agent)| Action::Command { agent: *agent, command: command(index) }).collect();
+        let actions = Action::to_each(&agents, command);
         (agents.into_iter().collect(), actions)
     }
 

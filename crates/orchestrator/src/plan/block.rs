@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use erlmcp_load::proto::Request;
+
 use super::{Capacity, ChangeBy, Overflow, Scaling, Visiting};
 use crate::{Era, fault};
 
@@ -96,21 +98,9 @@ pub struct Load {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
     /// None: the run's own call.
-    pub call: Option<Call>,
+    pub call: Option<Request>,
     /// None: as the run speaks.
     pub era: Option<Era>,
-}
-
-/// A request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Call {
-    pub method: String,
-    /// tools/call: the tool.
-    pub name: String,
-    /// A JSON object; empty for none.
-    pub arguments: String,
-    /// Asks to be told of its progress, which makes the answer a stream where the server tells.
-    pub with_progress: bool,
 }
 
 /// Rates to try, rising.
@@ -256,6 +246,11 @@ impl Block {
                 }
             }
         }
+    }
+
+    /// How long its openings may take: a run does not wait for ever for a target that opens ever more slowly.
+    pub(crate) fn opening_bound(&self) -> Duration {
+        4 * self.estimate() + Duration::from_secs(60)
     }
 }
 

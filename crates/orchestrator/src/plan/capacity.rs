@@ -5,7 +5,7 @@ use erlmcp_report::slo::Slo;
 
 use super::block::Block;
 use super::stress::{baseline, cool_down, phase_of};
-use super::{Found, PhasePlan, Plan, Step};
+use super::{Found, Plan, Step};
 use crate::{StressConfig, StressError};
 
 /// What `erlmcp capacity` looks for, and how.
@@ -135,7 +135,7 @@ impl Capacity {
 /// # Errors
 /// Where nothing is sought.
 pub fn capacity(config: &StressConfig, found: &Found) -> Result<Plan, StressError> {
-    let Some(asked) = &config.capacity else { return Err(StressError::usage("nothing is sought: add --slo")) };
+    let Some(asked) = config.purpose.capacity() else { return Err(StressError::usage("nothing is sought: add --slo")) };
     let asked = Capacity { replicas: found.replicas, ..asked.clone() };
     let about = format!("The most load that keeps {}", asked.slo);
     let search = phase_of("Capacity", about, vec![Step::new("search", Block::Capacity(Box::new(asked)))]);
@@ -144,14 +144,14 @@ pub fn capacity(config: &StressConfig, found: &Found) -> Result<Plan, StressErro
         (phase::CAPACITY, search),
         (phase::COOL_DOWN, cool_down(config, found)),
     ];
-    let number = |(number, (name, body)): (u8, (&str, PhasePlan))| PhasePlan { number, name: name.into(), ..body };
-    Ok(Plan { name: "capacity".into(), phases: (1..).zip(phases).map(number).collect() })
+    Ok(Plan::numbered("capacity", phases))
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::super::stress::tests::own_cluster;
     use super::*;
+    use crate::Purpose;
     use crate::config::tests::plain;
 
     pub(crate) fn capacity() -> Capacity {
@@ -175,7 +175,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_search_is_three_phases() {
-        let config = StressConfig { capacity: Some(capacity()), ..plain() };
+        let config = StressConfig { purpose: Purpose::Capacity(capacity()), ..plain() };
         let plan = super::capacity(&config, &own_cluster()).expect("a plan");
         let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
         assert_eq!(names, ["baseline", "capacity", "cool_down"]);

@@ -4,7 +4,7 @@ use erlmcp_record::names::{phase, scenario};
 
 use super::block::{Block, Faults};
 use super::stress::{baseline, cool_down, line_every, operate, phase_of, ramp_up, sweep, window};
-use super::{Found, PhasePlan, Plan, Step};
+use super::{Found, Plan, Step};
 use crate::fault::{self, FaultList, Field, Kind};
 use crate::{StressConfig, StressError};
 
@@ -36,8 +36,7 @@ pub fn chaos(config: &StressConfig, found: &Found) -> Result<Plan, StressError> 
         (phase::CHAOS, chaos),
         (phase::COOL_DOWN, cool_down(config, found)),
     ];
-    let number = |(number, (name, body)): (u8, (&str, PhasePlan))| PhasePlan { number, name: name.into(), ..body };
-    Ok(Plan { name: "chaos".into(), phases: (1..).zip(phases).map(number).collect() })
+    Ok(Plan::numbered("chaos", phases))
 }
 
 /// The faults of a list, for `duration`.

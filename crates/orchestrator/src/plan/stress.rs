@@ -126,7 +126,7 @@ pub(super) fn baseline(config: &StressConfig, found: &Found) -> PhasePlan {
 pub(super) fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
     let connections = (u64::from(found.replicas) * 8).min(config.connections());
     // What the target bears is not known before it was sought.
-    let most = config.capacity.as_ref().map_or(500, |capacity| capacity.start_rate.min(500));
+    let most = config.purpose.capacity().map_or(500, |capacity| capacity.start_rate.min(500));
     let rate = config.rate().min(most as f64);
     let second = Duration::from_secs(1);
     vec![

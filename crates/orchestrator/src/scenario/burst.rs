@@ -60,8 +60,7 @@ impl BurstTraffic {
         queued: bool,
         seen: &Observation<'_>,
     ) -> (Assignment, Vec<Action>) {
-        let duration_us = duration.as_micros() as u64;
-        let order = LoadOrder { rate, duration_us, queued, retry_refused: false, settle_rate: 0.0, shaped: false };
+        let order = LoadOrder { queued, ..LoadOrder::plain(rate, duration.as_micros() as u64) };
         Assignment::load(&self.place, self.place.first_id + index, order, seen)
     }
 

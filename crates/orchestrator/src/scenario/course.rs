@@ -123,19 +123,15 @@ impl Course {
 
     fn stir(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let (id, amount) = (self.row.id, self.fault.amount);
-        if self.fault.kind == Kind::SlowClients {
-            let duration_us = self.fault.hold.as_micros() as u64;
-            let (slow, actions) = SlowClients::start(&self.place, id, (amount, duration_us), seen);
-            self.herd = Some(Box::new(slow));
-            return actions;
-        }
-        if self.fault.kind == Kind::RetryStorm {
-            let (storm, actions) = RetryStorm::start(&self.place, id, amount, seen);
-            self.herd = Some(Box::new(storm));
-            return actions;
-        }
-        let (herd, actions) = Herd::start(&self.place, id, amount, seen);
-        self.herd = Some(Box::new(herd));
+        let (herd, actions) = match self.fault.kind {
+            Kind::SlowClients => {
+                let duration_us = self.fault.hold.as_micros() as u64;
+                boxed(SlowClients::start(&self.place, id, (amount, duration_us), seen))
+            }
+            Kind::RetryStorm => boxed(RetryStorm::start(&self.place, id, amount, seen)),
+            _ => boxed(Herd::start(&self.place, id, amount, seen)),
+        };
+        self.herd = Some(herd);
         actions
     }
 
@@ -368,4 +364,8 @@ impl Course {
         let (inconclusive, text) = (self.inconclusive.clone(), self.text());
         Facts { inconclusive, faults: vec![self.row.id], blocks, text, ..Facts::default() }
     }
+}
+
+fn boxed((herd, actions): (impl Stirred + 'static, Vec<Action>)) -> (Box<dyn Stirred>, Vec<Action>) {
+    (Box::new(herd), actions)
 }

@@ -23,17 +23,14 @@ impl Episodes {
     }
 
     pub(super) fn observe(&mut self, event: &Event) {
-        match event {
-            Event::Agent { said: Said::Rows(rows), .. } => {
-                for row in rows {
-                    if let Entry::Episode(row) = row {
-                        self.note(row);
-                    }
-                }
+        for row in event.rows() {
+            if let Entry::Episode(row) = row {
+                self.note(row);
             }
-            // A dead agent tells no more: nobody waits for it.
-            Event::Agent { agent, said: Said::Gone(_) } => drop(self.by_agent.remove(agent)),
-            _ => {}
+        }
+        // A dead agent tells no more: nobody waits for it.
+        if let Event::Agent { agent, said: Said::Gone(_) } = event {
+            self.by_agent.remove(agent);
         }
     }
 

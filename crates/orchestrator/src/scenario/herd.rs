@@ -5,7 +5,7 @@ use erlmcp_record::{ClusterSample, Detail, Entry, EpisodeRow};
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::event::{Event, Injected, Said};
+use crate::event::Injected;
 use crate::machine::{Observation, Place};
 
 /// A fault that the run's own clients make, and end by themselves.
@@ -68,17 +68,15 @@ impl Herd {
 
 impl Stirred for Herd {
     fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        if let Event::Agent { said: Said::Rows(rows), .. } = seen.event {
-            for row in rows {
-                match row {
-                    Entry::Episode(row) if row.how == episode::RECONNECT && row.detected_us >= self.work.start_us => {
-                        self.episodes.insert((row.agent, row.episode), row.clone());
-                    }
-                    Entry::Connections(row) if seen.now_us >= self.work.start_us => {
-                        self.failed += row.failed.values().sum::<u64>();
-                    }
-                    _ => {}
+        for row in seen.event.rows() {
+            match row {
+                Entry::Episode(row) if row.how == episode::RECONNECT && row.detected_us >= self.work.start_us => {
+                    self.episodes.insert((row.agent, row.episode), row.clone());
                 }
+                Entry::Connections(row) if seen.now_us >= self.work.start_us => {
+                    self.failed += row.failed.values().sum::<u64>();
+                }
+                _ => {}
             }
         }
         let sample = seen.world.sample.as_ref().filter(|sample| sample.at_us > self.work.start_us);

@@ -35,9 +35,7 @@ impl Steady {
         seen: &Observation<'_>,
     ) -> (Self, Vec<Action>) {
         let duration = lasts + 2 * window + 2 * RECOVERY_BOUND + SCENARIO_BOUND;
-        let duration_us = duration.as_micros() as u64;
-        let order =
-            LoadOrder { rate, duration_us, queued: false, retry_refused: false, settle_rate: 0.0, shaped: false };
+        let order = LoadOrder::plain(rate, duration.as_micros() as u64);
         let (work, actions) = Assignment::load(place, place.first_id, order, seen);
         (Self { work, window_us: window.as_micros() as u64, depth_before: None, p95_before_us: None }, actions)
     }

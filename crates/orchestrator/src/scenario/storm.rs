@@ -3,7 +3,7 @@ use erlmcp_record::{Detail, Entry, Hist, Kind, names::detail};
 use super::herd::{Herd, Stirred};
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::event::{Event, Injected, Said};
+use crate::event::Injected;
 use crate::machine::{Observation, Place};
 
 /// An outage of all clients, after which they come back at once with all that has failed.
@@ -49,9 +49,7 @@ impl RetryStorm {
 
 impl Stirred for RetryStorm {
     fn observe(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        if let Event::Agent { said: Said::Rows(rows), .. } = seen.event {
-            self.count(rows);
-        }
+        self.count(seen.event.rows());
         self.herd.observe(seen)
     }
 

@@ -16,14 +16,14 @@ use super::fronts;
 use super::origin::{self, Origin};
 use crate::action::Action;
 use crate::calls::{self, Chosen};
-use crate::config::StressConfig;
+use crate::config::{Purpose, StressConfig};
 use crate::describe::{self, Settled};
 use crate::doctor::{Finding, Leads, Need, Readings, Weight, examine};
 use crate::driver::LocalCluster;
 use crate::fault::FaultList;
 use crate::folder::Folder;
 use crate::hands::Hands;
-use crate::machine::RunFacts;
+use crate::machine::{RunFacts, WORK_MS};
 use crate::plan::{self, Found, Fronts, Plan};
 use crate::preflight::{Crew, Room};
 use crate::recorder::Recorder;
@@ -37,8 +37,6 @@ use crate::{StressError, clock, collector, host};
 const CLUSTER_LOG: &str = "cluster.log";
 /// Below the ids of every phase's blocks.
 const REACH_BLOCK: u32 = 1;
-/// What a queued call does until a scenario says otherwise.
-const WORK_MS: u64 = 10;
 /// A probe of the target has a few requests, and patience of its own for each.
 const REACH: Duration = Duration::from_secs(60);
 /// Lines of the setup that run.log gets.
@@ -87,21 +85,12 @@ struct Proxy {
     fronts: Option<Fronts>,
 }
 
-fn command(config: &StressConfig) -> &'static str {
-    match config {
-        config if config.suite.is_some() => "comprehensive",
-        config if config.chaos => "chaos",
-        config if config.capacity.is_some() => "capacity",
-        _ => "stress",
-    }
-}
-
-fn planner(config: &StressConfig) -> fn(&StressConfig, &Found) -> Result<Plan, StressError> {
-    match command(config) {
-        "comprehensive" => plan::comprehensive,
-        "capacity" => plan::capacity,
-        "chaos" => plan::chaos,
-        _ => plan::stress,
+fn planner(purpose: &Purpose) -> fn(&StressConfig, &Found) -> Result<Plan, StressError> {
+    match purpose {
+        Purpose::Stress => plan::stress,
+        Purpose::Comprehensive { .. } => plan::comprehensive,
+        Purpose::Chaos => plan::chaos,
+        Purpose::Capacity(_) => plan::capacity,
     }
 }
 
@@ -127,7 +116,7 @@ impl<'a> Setup<'a> {
         let room = Room::of(&readings);
         let crew = room.crew(config)?;
         let (base_ns, started_at) = (monotonic_ns(), clock::local_now());
-        let run_id = format!("{}-test-{}", command(config), started_at.strftime("%Y%m%d-%H%M%S"));
+        let run_id = format!("{}-test-{}", config.purpose.command(), started_at.strftime("%Y%m%d-%H%M%S"));
         let folder = Folder::create(config.output.as_deref(), &run_id)?;
         let rig = Rig::new(RunClock::new(base_ns));
         let (said, joined) = (Vec::new(), Vec::new());
@@ -177,8 +166,8 @@ impl<'a> Setup<'a> {
     /// Where a fault of the list needs the fault proxy: it stands in front of as many replicas as can be, for all
     /// connections of the run to them. In the suite it waits there until its own phase needs it.
     async fn put_proxy(&mut self, answering: &mut Answering, seed: u64) -> Result<Option<Proxy>, StressError> {
-        let is_suite = self.config.suite.is_some();
-        let is_usual = self.config.chaos || is_suite;
+        let is_suite = matches!(self.config.purpose, Purpose::Comprehensive { .. });
+        let is_usual = is_suite || self.config.purpose == Purpose::Chaos;
         let list = self.config.faults.clone().or_else(|| is_usual.then(FaultList::usual));
         let list = list.filter(|_| !is_suite || fronts::are_wanted(self.config));
         let (Some(list), Some(cluster)) = (list.filter(FaultList::needs_proxy), self.rig.cluster_mut()) else {
@@ -349,7 +338,7 @@ impl<'a> Setup<'a> {
             (seed, proxied.as_ref().map(|proxied| proxied.replicas.clone()).unwrap_or_default(), visits),
         );
         let found = self.as_driver_says(Found { fronts: fronts.flatten(), ..found }).await;
-        let plan = planner(self.config)(self.config, &found)?;
+        let plan = planner(&self.config.purpose)(self.config, &found)?;
         let figures = origin::figures(&target, self.rig.cluster(), self.config.target_pid).await;
         let settled = Settled {
             target: target.url.to_string(),
@@ -412,7 +401,7 @@ impl<'a> Setup<'a> {
             record_version: RECORD_VERSION,
             run_id: self.folder.run_id().into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            command: command(self.config).into(),
+            command: self.config.purpose.command().into(),
             command_line: self.config.command_line.clone(),
             started_at: self.started_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             monotonic_base_ns: self.base_ns,

@@ -18,7 +18,7 @@ pub(crate) fn check(url: &Url, resolved: &[SocketAddr], config: &StressConfig) -
             "{host}{leads} is not this machine's loopback: add --allow-host {host} if it is yours to load"
         )));
     }
-    let missing = match (config.connections, config.rate, config.capacity.is_some()) {
+    let missing = match (config.connections, config.rate, config.purpose.capacity().is_some()) {
         (Some(_), Some(_), _) => return Ok(()),
         (None, Some(_), false) => "--connections",
         (Some(_), None, false) => "--rate",

@@ -95,7 +95,7 @@ fn scenario(result: &ScenarioResult) -> String {
     if let Some(reason) = &result.reason {
         text += &format!("    reason: {reason}\n");
     }
-    if result.outcome == "skipped" {
+    if result.is_skipped() {
         return text;
     }
     let figures = std::iter::once(&result.figure).chain(&result.figures);

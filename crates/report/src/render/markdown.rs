@@ -95,7 +95,7 @@ fn configuration(summary: &Summary) -> String {
 /// How many scenarios of a phase were run: "3", "1 of 3 run, 2 skipped".
 fn scenarios(summary: &Summary, name: &str, planned: u32) -> String {
     let Some(phase) = summary.phases.iter().find(|phase| phase.name == name) else { return planned.to_string() };
-    match (&phase.state, phase.scenarios.iter().filter(|result| result.outcome == "skipped").count() as u32) {
+    match (&phase.state, phase.scenarios.iter().filter(|result| result.is_skipped()).count() as u32) {
         (State::Skipped { .. }, _) => format!("0 of {planned} run, all skipped"),
         (_, 0) => planned.to_string(),
         (_, skipped) => format!("{} of {planned} run, {skipped} skipped", planned.saturating_sub(skipped)),

@@ -14,6 +14,8 @@ mod suite_lines;
 mod timeline;
 mod workload;
 
+use std::fmt;
+
 use erlmcp_record::{ConfigRow, FateCounts, Kind, Machine, RunHeader, TargetRow};
 use serde::Serialize;
 
@@ -125,13 +127,37 @@ pub struct SummaryPhase {
 #[derive(Debug, Clone, Serialize)]
 pub struct ScenarioResult {
     pub name: String,
-    /// "recovered", "success", "failed", "inconclusive", "skipped".
-    pub outcome: String,
+    pub outcome: ScenarioOutcome,
     /// The one figure of the short form, as guide.md has it.
     pub figure: Figure,
     /// Why it is inconclusive, failed or skipped.
     pub reason: Option<String>,
     pub figures: Vec<Figure>,
+}
+
+impl ScenarioResult {
+    pub(crate) fn is_skipped(&self) -> bool {
+        self.outcome == ScenarioOutcome::Skipped
+    }
+}
+
+/// What became of a scenario; shown as its name: "recovered".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScenarioOutcome {
+    Recovered,
+    Success,
+    /// Its phase is judged, not the scenario.
+    Measured,
+    Failed,
+    Inconclusive,
+    Skipped,
+}
+
+impl fmt::Display for ScenarioOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// A titled group of figures.

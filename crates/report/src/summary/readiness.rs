@@ -13,7 +13,7 @@ use crate::verdict::{Check, Verdict, invalid, offers_tools};
 pub(crate) fn skipped_within(suite: &[PhaseLine], phases: &[SummaryPhase], faults: &[FaultLine]) -> (u64, u64) {
     let faults = faults.iter().filter(|fault| matches!(fault.verdict, Verdict::Skipped { .. }));
     let run = phases.iter().filter(|phase| !suite.is_empty() && !matches!(phase.state, State::Skipped { .. }));
-    let scenarios = run.flat_map(|phase| &phase.scenarios).filter(|scenario| scenario.outcome == "skipped");
+    let scenarios = run.flat_map(|phase| &phase.scenarios).filter(|scenario| scenario.is_skipped());
     (faults.count() as u64, scenarios.count() as u64)
 }
 

@@ -2,7 +2,7 @@ use erlmcp_record::ScenarioRow;
 use erlmcp_record::names::{detail, phase, scenario};
 
 use super::faults::moment;
-use super::{Figure, ScenarioResult, Value, phases};
+use super::{Figure, ScenarioOutcome, ScenarioResult, Value, phases};
 use crate::analysis::{Analysis, SlotCounts};
 use crate::facts::{Facts, FaultFacts, Observed, QueueFacts, Recovered};
 use crate::verdict::{Check, Verdict, left_out_phase};
@@ -23,7 +23,7 @@ pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], 
         rows.into_iter().map(|row| result(analysis, facts, checks, row, is_recovery)).collect();
     // What was left out with its phase was left out for that reason.
     if let Some(reason) = left_out_phase(analysis, name) {
-        for result in results.iter_mut().filter(|result| result.outcome == "skipped") {
+        for result in results.iter_mut().filter(|result| result.is_skipped()) {
             result.figure.value = Value::NotMeasured(reason.clone());
             result.reason = Some(reason.clone());
         }
@@ -34,17 +34,26 @@ pub(super) fn results(analysis: &Analysis, facts: &Facts<'_>, checks: &[Check], 
 /// A scenario of the suite is measured; what is judged is its phase.
 fn of_suite(analysis: &Analysis, row: &ScenarioRow) -> ScenarioResult {
     let (outcome, reason) = match (&row.skipped, &row.inconclusive) {
-        (Some(why), _) => ("skipped", Some(why.clone())),
-        (None, Some(why)) => ("inconclusive", Some(why.clone())),
-        (None, None) => ("measured", None),
+        (Some(why), _) => (ScenarioOutcome::Skipped, Some(why.clone())),
+        (None, Some(why)) => (ScenarioOutcome::Inconclusive, Some(why.clone())),
+        (None, None) => (ScenarioOutcome::Measured, None),
     };
-    let mut figures = if row.skipped.is_some() { Vec::new() } else { suite::scene_figures(analysis, row) };
+    shown(row, outcome, reason, || suite::scene_figures(analysis, row))
+}
+
+fn shown(
+    row: &ScenarioRow,
+    outcome: ScenarioOutcome,
+    reason: Option<String>,
+    figures: impl FnOnce() -> Vec<Figure>,
+) -> ScenarioResult {
+    let mut figures = if row.skipped.is_some() { Vec::new() } else { figures() };
     let figure = match (&row.skipped, figures.is_empty()) {
         (Some(why), _) => Figure::new("figure", Value::NotMeasured(why.clone())),
         (None, true) => Figure::new("figure", Value::NotMeasured("no data".into())),
         (None, false) => figures.remove(0),
     };
-    ScenarioResult { name: row.name.clone(), outcome: outcome.into(), figure, reason, figures }
+    ScenarioResult { name: row.name.clone(), outcome, figure, reason, figures }
 }
 
 /// The plan's order, for scenarios that were skipped at the same moment.
@@ -92,20 +101,15 @@ fn result(
         }
     };
     let (outcome, reason) = match (&row.skipped, check.map(|check| &check.verdict)) {
-        (Some(why), _) => ("skipped", Some(why.clone())),
-        (None, Some(Verdict::Pass)) => (if is_recovery { "recovered" } else { "success" }, None),
-        (None, Some(Verdict::Fail)) => ("failed", None),
-        (None, Some(Verdict::Skipped { reason })) => ("skipped", Some(reason.clone())),
-        (None, Some(Verdict::Inconclusive { reason })) => ("inconclusive", Some(reason.clone())),
-        (None, None) => ("inconclusive", Some("there is no check for it".into())),
+        (Some(why), _) => (ScenarioOutcome::Skipped, Some(why.clone())),
+        (None, Some(Verdict::Pass)) if is_recovery => (ScenarioOutcome::Recovered, None),
+        (None, Some(Verdict::Pass)) => (ScenarioOutcome::Success, None),
+        (None, Some(Verdict::Fail)) => (ScenarioOutcome::Failed, None),
+        (None, Some(Verdict::Skipped { reason })) => (ScenarioOutcome::Skipped, Some(reason.clone())),
+        (None, Some(Verdict::Inconclusive { reason })) => (ScenarioOutcome::Inconclusive, Some(reason.clone())),
+        (None, None) => (ScenarioOutcome::Inconclusive, Some("there is no check for it".into())),
     };
-    let mut figures = if row.skipped.is_some() { Vec::new() } else { figures(analysis, facts, row, check) };
-    let figure = match (&row.skipped, figures.is_empty()) {
-        (Some(why), _) => Figure::new("figure", Value::NotMeasured(why.clone())),
-        (None, true) => Figure::new("figure", Value::NotMeasured("no data".into())),
-        (None, false) => figures.remove(0),
-    };
-    ScenarioResult { name: row.name.clone(), outcome: outcome.into(), figure, reason, figures }
+    shown(row, outcome, reason, || figures(analysis, facts, row, check))
 }
 
 /// The check that stands for several.

@@ -1,11 +1,12 @@
 //! A record folded as it comes, from its folder, and second by second.
 
-use erlmcp_record::{Entry, Fate, FateCounts, JournalWriter};
+use erlmcp_record::{Entry, Fate, FateCounts, JournalWriter, ScenarioRow};
 use erlmcp_report::board::{Board, BoardPhase, Progress, table};
 use erlmcp_report::live::{self, Event};
 use erlmcp_report::retelling::Retelling;
 use erlmcp_report::{Analysis, SecondView, render};
 
+use crate::story::rows::scenario;
 use crate::story::{LOAD_FROM, Story, analysis};
 
 #[test]
@@ -198,6 +199,18 @@ fn quietly_only_the_verdict_is_said() {
     let said = live::quiet(&Event::Final(Box::new(summary)));
     assert!(said.contains("✗ FAIL ] P95 Latency < 100ms"), "{said}");
     assert!(said.ends_with("TEST EXECUTION COMPLETED: FAILED\n") && !said.contains("✓ PASS"), "{said}");
+}
+
+#[test]
+fn a_scenario_is_retold_as_it_ended() {
+    let retold = |inconclusive: Option<&str>| {
+        let row = ScenarioRow { inconclusive: inconclusive.map(Into::into), ..scenario(4, "ramp_up", (2, 9), &[]) };
+        let told = Retelling::default().push(&Entry::Scenario(row));
+        told.iter().map(|(event, _)| live::json(event)).collect::<String>()
+    };
+    let line = |rest: &str| format!("{{\"event\":\"scenario_ended\",\"name\":\"ramp_up\",{rest}}}\n");
+    assert_eq!(retold(None), line(r#""outcome":"complete","text":"ended""#));
+    assert_eq!(retold(Some("too few")), line(r#""outcome":"inconclusive","text":"too few""#));
 }
 
 /// What a record is turned back into is what was shown while the run went on.

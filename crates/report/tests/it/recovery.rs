@@ -2,7 +2,7 @@
 
 use erlmcp_record::names::{detail, scenario};
 use erlmcp_record::{Entry, Fate, Kind, ScenarioRow, StreamRow};
-use erlmcp_report::Summary;
+use erlmcp_report::{ScenarioOutcome, Summary};
 
 use crate::story::rows::{fates, hist};
 use crate::story::{AGENTS, Story, analysis};
@@ -29,9 +29,9 @@ fn changed(change: impl Fn(&mut Entry)) -> Summary {
     analysis(&rows).summary()
 }
 
-fn outcome<'a>(summary: &'a Summary, name: &str) -> &'a str {
+fn outcome(summary: &Summary, name: &str) -> ScenarioOutcome {
     let all = summary.phases.iter().flat_map(|phase| &phase.scenarios);
-    &all.into_iter().find(|result| result.name == name).expect("the scenario is there").outcome
+    all.into_iter().find(|result| result.name == name).expect("the scenario is there").outcome
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_replica_that_never_came_back_fails() {
     });
     // Watched for 8 s after its death.
     assert_eq!(verdict(&summary, NODE), "FAIL");
-    assert_eq!(outcome(&summary, scenario::NODE_FAILURE), "failed");
+    assert_eq!(outcome(&summary, scenario::NODE_FAILURE), ScenarioOutcome::Failed);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_fault_without_an_effect_shows_nothing() {
     });
     assert_eq!(verdict(&summary, PARTITION), "INCONCLUSIVE");
     assert!(reason(&summary, PARTITION).contains("no packet was seen to be dropped"));
-    assert_eq!(outcome(&summary, scenario::NETWORK_PARTITION), "inconclusive");
+    assert_eq!(outcome(&summary, scenario::NETWORK_PARTITION), ScenarioOutcome::Inconclusive);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_queue_that_stays_full_has_not_recovered() {
         }
     }
     let summary = analysis(&rows).summary();
-    assert_eq!(outcome(&summary, scenario::QUEUE_OVERFLOW), "failed");
+    assert_eq!(outcome(&summary, scenario::QUEUE_OVERFLOW), ScenarioOutcome::Failed);
     assert_eq!((verdict(&summary, OVERFLOW), verdict(&summary, BACK)), ("PASS", "FAIL"), "nothing was lost");
     // Watched for less than the limit it may yet have come back.
     for row in &mut rows {
@@ -329,7 +329,7 @@ fn an_unpaced_ramp_that_opened_nothing_fails_at_0() {
     let refused = with(Some(Fate::Reset));
     assert_eq!(check(&refused, ramp).estimate, Some(0.0));
     assert_eq!(verdict(&refused, ramp), "FAIL");
-    assert_eq!(outcome(&refused, scenario::RAMP_UP), "failed");
+    assert_eq!(outcome(&refused, scenario::RAMP_UP), ScenarioOutcome::Failed);
     let own = with(Some(Fate::UnsentNoDescriptor));
     assert_eq!(verdict(&own, ramp), "INCONCLUSIVE", "that is the generator's");
 }

@@ -5,7 +5,7 @@ use erlmcp_protocol::client::request::{Ask, Template};
 use erlmcp_protocol::era::Era;
 use erlmcp_protocol::header::method;
 
-use super::super::target::{Spoken, Target};
+use super::super::target::Spoken;
 use super::exchange::{Answered, Exchanger, next_id};
 use super::trouble::Trouble;
 use super::{handshake, plain};
@@ -24,7 +24,6 @@ pub(in crate::agent) struct Named<'a> {
 /// another one takes its place.
 pub(super) fn call(
     exchanger: &mut Exchanger<'_>,
-    target: &Target,
     spoken: &mut Spoken,
     named: &Named<'_>,
     now_us: &impl Fn() -> u64,
@@ -33,14 +32,13 @@ pub(super) fn call(
         Era::Modern => method::DISCOVER,
         Era::Legacy => method::PING,
     };
-    let (answered, _) = handshake::renewing(exchanger, spoken, |exchanger, spoken| {
-        ask(exchanger, target, spoken, &plain(harmless), now_us)
-    })?;
+    let (answered, _) =
+        handshake::renewing(exchanger, spoken, |exchanger, spoken| ask(exchanger, spoken, &plain(harmless), now_us))?;
     done(&answered)?;
     let arguments = if named.arguments.is_empty() { "{}" } else { named.arguments };
     let request = request(named.tool, arguments);
     let params = wire::params(&request, named.tools);
-    let (answered, asked_us) = ask(exchanger, target, spoken, &wire::ask_of(&request, &params), now_us)?;
+    let (answered, asked_us) = ask(exchanger, spoken, &wire::ask_of(&request, &params), now_us)?;
     done(&answered).map(|()| asked_us)
 }
 
@@ -51,13 +49,12 @@ fn request(tool: &str, arguments: &str) -> proto::Request {
 
 fn ask(
     exchanger: &mut Exchanger<'_>,
-    target: &Target,
     spoken: &Spoken,
     ask: &Ask<'_>,
     now_us: &impl Fn() -> u64,
 ) -> Result<(Answered, u64), Trouble> {
     let (id, mut request) = (next_id(), Vec::new());
-    Template::new(&target.peer(spoken), ask)?.write(id, &mut request);
+    Template::new(&exchanger.target.peer(spoken), ask)?.write(id, &mut request);
     let asked_us = now_us();
     let until_ns = exchanger.until_ns();
     Ok((exchanger.exchange_once(&request, id, until_ns)?, asked_us))

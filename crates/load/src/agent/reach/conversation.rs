@@ -33,7 +33,7 @@ pub fn converse<T>(
     let target = Target::of(setup).map_err(|error: BadSetup| error.to_string())?;
     let met = at_some(&target, 0, |address| {
         let mut exchanger = Exchanger::new(&target, address, PATIENCE)?;
-        meet(&mut exchanger, &target).map(|found| (exchanger, found.spoken))
+        meet(&mut exchanger).map(|found| (exchanger, found.spoken))
     });
     let (exchanger, spoken) = met.map_err(|trouble| trouble.to_string())?;
     let mut conversation = Conversation { exchanger, spoken, ear: None };
@@ -66,8 +66,7 @@ impl Conversation<'_> {
     /// # Errors
     /// Where the server does not list it.
     pub fn list(&mut self, method: &str, key: &str) -> Result<Vec<Value>, String> {
-        let target = self.exchanger.target;
-        let listed = listing::list(&mut self.exchanger, target, &mut self.spoken, (method, key));
+        let listed = listing::list(&mut self.exchanger, &mut self.spoken, (method, key));
         listed.map_err(|trouble| trouble.to_string())
     }
 
@@ -102,7 +101,7 @@ impl Conversation<'_> {
 
     fn ask(&mut self, ask: &Ask<'_>) -> Result<Value, String> {
         let answered = self.exchanger.ask(&mut self.spoken, ask).map_err(|trouble| trouble.to_string())?;
-        let mut message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+        let mut message = answered.message();
         let method = ask.method;
         match answered.said {
             Said::Ok | Said::ToolError => Ok(message["result"].take()),

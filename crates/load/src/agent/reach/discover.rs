@@ -26,7 +26,8 @@ pub(super) enum Probe {
     NotModern(Trouble),
 }
 
-pub(super) fn probe(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Probe, Trouble> {
+pub(super) fn probe(exchanger: &mut Exchanger<'_>) -> Result<Probe, Trouble> {
+    let target = exchanger.target;
     let spoken = Spoken { version: Version::NEWEST, session: None };
     let template = Template::new(&target.peer(&spoken), &plain(method::DISCOVER))?;
     let mut ask = || {
@@ -49,13 +50,13 @@ pub(super) fn probe(exchanger: &mut Exchanger<'_>, target: &Target) -> Result<Pr
 
 /// True where the answer says that our version is not served, and that it is.
 fn names_ours(answered: &Answered) -> bool {
-    let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+    let message = answered.message();
     let supported = &message["error"]["data"]["supported"];
     answered.said == Said::RpcError(UNSUPPORTED_VERSION) && strings(supported).any(|v| v == Version::NEWEST.as_str())
 }
 
 fn judge(answered: &Answered, target: &Target) -> Result<Probe, Trouble> {
-    let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+    let message = answered.message();
     match answered.said {
         Said::Ok | Said::ToolError => Ok(of_result(&message["result"], target)),
         Said::RpcError(UNSUPPORTED_VERSION) => of_versions(&message["error"]["data"]["supported"], target),
@@ -79,10 +80,7 @@ pub(super) fn not_mcp(answered: &Answered, target: &Target) -> Result<Trouble, T
         (429 | 500..=599, _) => Err(Trouble::Unwell(status)),
         (404 | 405, said) if !matches!(said, Said::RpcError(_)) => Ok(Trouble::WrongPath(status, target.path.clone())),
         _ if is_page => Ok(Trouble::WebPage),
-        (_, Said::RpcError(_)) => {
-            let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
-            Ok(Trouble::Rejected(told(&message["error"], target)))
-        }
+        (_, Said::RpcError(_)) => Ok(Trouble::Rejected(told(&answered.message()["error"], target))),
         (_, Said::HttpError(_) | Said::Refused { .. }) => Ok(Trouble::NotMcp(format!("HTTP {status}"))),
         (_, Said::AnotherId(_)) => Ok(Trouble::NotMcp("its answer has another id than the request".into())),
         (_, Said::NoResponse) => Ok(Trouble::NotMcp("its event stream ended without the response".into())),

@@ -11,6 +11,7 @@ use erlmcp_protocol::client::head::Content;
 use erlmcp_protocol::client::request::ResponseHead;
 use erlmcp_protocol::era::Era;
 use rustls::{ClientConnection, StreamOwned};
+use serde_json::Value;
 
 use super::super::target::{Spoken, Target};
 use super::asking;
@@ -38,6 +39,13 @@ pub(super) struct Answered {
     pub(super) record: Record,
     /// Where its stream goes on, if it ended without the response: the last event's id, and how long to wait before.
     pub(super) goes_on: Option<(String, Duration)>,
+}
+
+impl Answered {
+    /// The JSON-RPC message that it carries; null where there is none.
+    pub(super) fn message(&self) -> Value {
+        serde_json::from_slice(&self.record.message).unwrap_or_default()
+    }
 }
 
 type Securing = StreamOwned<ClientConnection, TcpStream>;

@@ -5,9 +5,8 @@ use erlmcp_protocol::client::head::header;
 use erlmcp_protocol::client::request;
 use erlmcp_protocol::era::{Era, Version};
 use erlmcp_protocol::header::name;
-use serde_json::Value;
 
-use super::super::target::{Spoken, Target};
+use super::super::target::Spoken;
 use super::discover::not_mcp;
 use super::exchange::{Answered, Exchanger, next_id};
 use super::found::{Found, named};
@@ -24,13 +23,13 @@ pub(super) fn renewing<'t, T>(
     if !session_has_ended(answered.status, answered.said) || spoken.session.is_none() {
         return Ok((answered, beside));
     }
-    let target = exchanger.target;
-    *spoken = open(exchanger, target, None)?.spoken;
+    *spoken = open(exchanger, None)?.spoken;
     ask(exchanger, spoken)
 }
 
 /// Opens a session. `before` is what was wrong with the modern probe, which is told where this fails as well.
-pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Option<Trouble>) -> Result<Found, Trouble> {
+pub(super) fn open(exchanger: &mut Exchanger<'_>, before: Option<Trouble>) -> Result<Found, Trouble> {
+    let target = exchanger.target;
     let mut spoken = Spoken { version: Version::NEWEST_LEGACY, session: None };
     let id = next_id();
     let answered = exchanger.exchange(&request::initialize(&target.peer(&spoken), id)?, id)?;
@@ -39,7 +38,7 @@ pub(super) fn open(exchanger: &mut Exchanger<'_>, target: &Target, before: Optio
         // Where a server names older versions itself, what it says to one of them tells more.
         return Err(before.filter(|before| !matches!(before, Trouble::OtherVersions(_))).unwrap_or(now));
     }
-    let message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+    let message = answered.message();
     let result = &message["result"];
     let offered = result["protocolVersion"].as_str().unwrap_or_default();
     spoken.version = Version::parse(offered.as_bytes())

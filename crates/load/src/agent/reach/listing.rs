@@ -25,10 +25,10 @@ const PAGES_NS: u64 = 60_000_000_000;
 const OBJECTIONS_MAX: usize = 8;
 
 /// Adds the tools that the server lists, if it says that it has any.
-pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut Found) -> Result<(), Trouble> {
+pub(super) fn tools(exchanger: &mut Exchanger<'_>, found: &mut Found) -> Result<(), Trouble> {
     if found.has("tools") {
-        let tools = list(exchanger, target, &mut found.spoken, (method::TOOLS_LIST, "tools"))?;
-        found.tools = callable(tools, target).iter().filter_map(listed).collect();
+        let tools = list(exchanger, &mut found.spoken, (method::TOOLS_LIST, "tools"))?;
+        found.tools = callable(tools, exchanger.target).iter().filter_map(listed).collect();
     }
     Ok(())
 }
@@ -36,7 +36,6 @@ pub(super) fn tools(exchanger: &mut Exchanger<'_>, target: &Target, found: &mut 
 /// Everything that a method lists under this key; nothing where the server does not know the method.
 pub(super) fn list(
     exchanger: &mut Exchanger<'_>,
-    target: &Target,
     spoken: &mut Spoken,
     (method, key): (&str, &str),
 ) -> Result<Vec<Value>, Trouble> {
@@ -51,13 +50,13 @@ pub(super) fn list(
         match answered.said {
             Said::Ok => {}
             Said::RpcError(METHOD_NOT_FOUND) => break,
-            _ => return Err(not_mcp(&answered, target)?),
+            _ => return Err(not_mcp(&answered, exchanger.target)?),
         }
         bytes += answered.record.message.len();
         if bytes > PAGES_BYTES_MAX {
             return Err(Trouble::Endless(exchanger.address, format!("{} MiB", PAGES_BYTES_MAX >> 20)));
         }
-        let mut message: Value = serde_json::from_slice(&answered.record.message).unwrap_or_default();
+        let mut message = answered.message();
         let result = &mut message["result"];
         if let Value::Array(page) = result[key].take() {
             all.extend(page);

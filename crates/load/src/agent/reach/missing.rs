@@ -22,46 +22,40 @@ const ASKED_MAX: usize = 64;
 /// What of it the target does not have. What does not answer in time is not missing.
 pub(super) fn missing(
     exchanger: &mut Exchanger<'_>,
-    target: &Target,
     found: &mut Found,
     wanted: &Wanted,
 ) -> Result<Vec<Missing>, Trouble> {
     let mut missing = Vec::new();
     if !wanted.resources.is_empty() {
-        missing.extend(resources(exchanger, target, found, &wanted.resources)?);
+        missing.extend(resources(exchanger, found, &wanted.resources)?);
     }
     if !wanted.prompts.is_empty() {
-        let known = names(exchanger, target, found, ("prompts", method::PROMPTS_LIST, "prompts", "name"))?;
+        let known = names(exchanger, found, ("prompts", method::PROMPTS_LIST, "prompts", "name"))?;
         let is_whole = known.len() < LISTED_MAX;
         let absent = wanted.prompts.iter().filter(|name| is_whole && !known.contains(*name));
-        missing.extend(absent.map(|name| of("prompt", name, &known, target)));
+        missing.extend(absent.map(|name| of("prompt", name, &known, exchanger.target)));
     }
     for name in wanted.methods.iter().take(ASKED_MAX) {
         // The load has something else for it in the older era.
         let is_other = name == method::DISCOVER && found.spoken.version.era() == Era::Legacy;
         if !is_other && is_unknown(exchanger, found, &Ask { method: name, ..Ask::default() }) {
-            missing.push(of("method", name, &BTreeSet::new(), target));
+            missing.push(of("method", name, &BTreeSet::new(), exchanger.target));
         }
     }
     Ok(missing)
 }
 
 /// One that is neither listed nor of a template is read: lists need not be whole.
-fn resources(
-    exchanger: &mut Exchanger<'_>,
-    target: &Target,
-    found: &mut Found,
-    wanted: &[String],
-) -> Result<Vec<Missing>, Trouble> {
-    let known = names(exchanger, target, found, ("resources", method::RESOURCES_LIST, "resources", "uri"))?;
+fn resources(exchanger: &mut Exchanger<'_>, found: &mut Found, wanted: &[String]) -> Result<Vec<Missing>, Trouble> {
+    let known = names(exchanger, found, ("resources", method::RESOURCES_LIST, "resources", "uri"))?;
     let templates = ("resources", method::TEMPLATES_LIST, "resourceTemplates", "uriTemplate");
-    let templates = names(exchanger, target, found, templates)?;
+    let templates = names(exchanger, found, templates)?;
     let mut missing = Vec::new();
     for uri in wanted.iter().filter(|uri| !known.contains(*uri)).take(ASKED_MAX) {
         let read = Ask { method: method::RESOURCES_READ, name: Some(uri), ..Ask::default() };
         let fits_one = templates.iter().any(|template| fits(template, uri));
         if !fits_one && !exchanger.ask(&mut found.spoken, &read).is_ok_and(|answered| answered.said == Said::Ok) {
-            missing.push(of("resource", uri, &known, target));
+            missing.push(of("resource", uri, &known, exchanger.target));
         }
     }
     Ok(missing)
@@ -70,14 +64,13 @@ fn resources(
 /// One member of everything that is listed; nothing where the server does not say that it has any.
 fn names(
     exchanger: &mut Exchanger<'_>,
-    target: &Target,
     found: &mut Found,
     (capability, method, key, member): (&str, &str, &str, &str),
 ) -> Result<BTreeSet<String>, Trouble> {
     if !found.has(capability) {
         return Ok(BTreeSet::new());
     }
-    let listed = listing::list(exchanger, target, &mut found.spoken, (method, key))?;
+    let listed = listing::list(exchanger, &mut found.spoken, (method, key))?;
     let name = |one: &Value| one[member].as_str().map(str::to_string);
     Ok(listed.iter().filter_map(name).collect())
 }

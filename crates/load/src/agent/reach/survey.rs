@@ -29,10 +29,10 @@ pub(in crate::agent) struct Surveyed {
 
 pub(super) fn at(target: &Target, address: SocketAddr, watch: Duration) -> Result<Surveyed, Trouble> {
     let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
-    let mut found = meet(&mut exchanger, target)?;
+    let mut found = meet(&mut exchanger)?;
     let mut list = |capability: &str, method: &str, key: &str| {
         if found.has(capability) {
-            listing::list(&mut exchanger, target, &mut found.spoken, (method, key))
+            listing::list(&mut exchanger, &mut found.spoken, (method, key))
         } else {
             Ok(Vec::new())
         }

@@ -296,8 +296,8 @@ fn questions_whose_answers_are_never_taken_take_no_more_than_one_patience() {
     });
     let target = target(address, "legacy");
     let mut exchanger = Exchanger::new(&target, address, Duration::from_secs(4)).expect("it is loopback");
-    let mut found = meet(&mut exchanger, &target).expect("it answers");
-    let tools = listing::list(&mut exchanger, &target, &mut found.spoken, (method::TOOLS_LIST, "tools"));
+    let mut found = meet(&mut exchanger).expect("it answers");
+    let tools = listing::list(&mut exchanger, &mut found.spoken, (method::TOOLS_LIST, "tools"));
     assert_eq!(tools.expect("the answer was there")[0]["name"], "echo");
     assert_eq!(answers.load(Ordering::SeqCst), 1, "the time of all was over with the first");
 }

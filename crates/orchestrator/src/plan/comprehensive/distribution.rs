@@ -1,9 +1,10 @@
 use std::time::Duration;
 
+use erlmcp_load::proto::Request;
 use erlmcp_record::names::scenario;
 
 use super::{Body, Stand};
-use crate::plan::block::{Block, Call, Load, RATES_MAX, RateSweep, Variant};
+use crate::plan::block::{Block, Load, RATES_MAX, RateSweep, Variant};
 use crate::plan::stress::phase_of;
 use crate::plan::{Found, Step};
 use crate::{Era, StressConfig};
@@ -53,12 +54,13 @@ fn varied(name: &str, words: &str, variant: Variant, (rate, duration): (f64, Dur
     Step::scenario(name, words, Block::Varied { variant, load })
 }
 
-fn calling(call: Call) -> Variant {
+fn calling(call: Request) -> Variant {
     Variant { call: Some(call), era: None }
 }
 
-fn tool(name: &str, arguments: String, with_progress: bool) -> Call {
-    Call { method: "tools/call".into(), name: name.into(), arguments, with_progress }
+/// `with_progress` asks to be told of its progress, which makes the answer a stream where the server tells.
+fn tool(name: &str, arguments: String, with_progress: bool) -> Request {
+    Request { method: "tools/call".into(), name: name.into(), arguments, with_progress }
 }
 
 /// What the run calls, and what any server of its era can be asked without harm.
@@ -70,7 +72,7 @@ fn methods(found: &Found, pace: (f64, Duration)) -> Vec<Step> {
     let greeting = if found.offers.is_legacy { "ping" } else { "server/discover" };
     for (method, skip) in [(greeting, None), ("tools/list", none)] {
         let name = format!("{}{}", scenario::METHOD, method.replace('/', "_"));
-        let call = Call { method: method.into(), ..Call::default() };
+        let call = Request { method: method.into(), ..Request::default() };
         steps.push(varied(&name, &format!("latency by method: {method}"), calling(call), pace).skipped(skip));
     }
     steps

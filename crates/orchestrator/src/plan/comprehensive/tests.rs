@@ -4,13 +4,13 @@ use erlmcp_record::names::{phase, scenario};
 
 use super::super::stress::tests::{foreign, own_cluster};
 use super::*;
-use crate::Suite;
+use crate::Purpose;
 use crate::config::tests::plain;
 use crate::fault::{Field, Kind, Needs};
 use crate::plan::{Block, Fronts, Offers, Visits};
 
 fn suite(steps: &[u64]) -> StressConfig {
-    StressConfig { suite: Some(Suite { steps: steps.to_vec() }), ..plain() }
+    StressConfig { purpose: Purpose::Comprehensive { steps: steps.to_vec() }, ..plain() }
 }
 
 fn phase<'a>(plan: &'a Plan, name: &str) -> &'a PhasePlan {

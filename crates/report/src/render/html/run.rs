@@ -30,7 +30,7 @@ pub(super) fn not_measured(summary: &Summary, series: &Series) -> String {
     summary.numbers.iter().for_each(|group| enter_all("", &group.figures));
     for phase in &summary.phases {
         enter_all(&format!("{}: ", crate::summary::title(&phase.name)), &phase.figures);
-        for result in phase.scenarios.iter().filter(|result| result.outcome != "skipped") {
+        for result in phase.scenarios.iter().filter(|result| !result.is_skipped()) {
             enter_all(&format!("{}: ", crate::summary::title(&result.name)), std::slice::from_ref(&result.figure));
             enter_all(&format!("{}: ", crate::summary::title(&result.name)), &result.figures);
         }
@@ -40,7 +40,7 @@ pub(super) fn not_measured(summary: &Summary, series: &Series) -> String {
         if let State::Skipped { reason } = &phase.state {
             enter(reason, format!("phase {}, {}", phase.phase, crate::summary::title(&phase.name)));
         }
-        for result in phase.scenarios.iter().filter(|result| result.outcome == "skipped") {
+        for result in phase.scenarios.iter().filter(|result| result.is_skipped()) {
             enter(result.reason.as_deref().unwrap_or("it was skipped"), crate::summary::title(&result.name));
         }
     }

@@ -124,7 +124,7 @@ fn scenario(result: &ScenarioResult) -> String {
     format!(
         "<div class=\"group\"><h3>{}: {}</h3>\n{}{}</div>\n",
         escaped(&crate::summary::title(&result.name)),
-        escaped(&result.outcome),
+        result.outcome,
         reason.unwrap_or_default(),
         list(&figures)
     )
