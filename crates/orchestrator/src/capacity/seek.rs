@@ -7,7 +7,7 @@ use super::course::{self, Search};
 use super::search::{self, Came, Found, Next, Tried};
 use super::trial::{Order, Outcome, Trial};
 use crate::action::Action;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::plan::{Capacity, SETTLE_BOUND};
 
 /// A target is steady when a light load has no errors and a P95 within twice what it was at first; on a busy machine a
@@ -261,7 +261,7 @@ fn row(row: CapacityRow) -> Action {
     Action::Row(Entry::Capacity(row))
 }
 
-impl Machine for Seek {
+impl RunningBlock for Seek {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if self.is_over {
             return Vec::new();

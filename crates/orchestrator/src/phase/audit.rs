@@ -8,7 +8,7 @@ use erlmcp_report::plural;
 use super::operations::OPERATIONS_BLOCK;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Audited, Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase;
 
 /// Agents settle what is under way within half a minute of their own.
@@ -102,7 +102,7 @@ impl Audit {
     }
 }
 
-impl Machine for Audit {
+impl RunningBlock for Audit {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match (&mut self.state, seen.event) {
             (State::Remaining, _) if !seen.world.operates() => {

@@ -3,7 +3,7 @@ use erlmcp_record::names::{detail, finding};
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::phase::finding;
 use crate::plan;
 
@@ -68,7 +68,7 @@ fn why_no_gauge(sample: Option<&ClusterSample>) -> String {
     }
 }
 
-impl Machine for Close {
+impl RunningBlock for Close {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(work) = &mut self.work else {
             self.closed_before = seen.world.closed();

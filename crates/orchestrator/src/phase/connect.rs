@@ -5,7 +5,7 @@ use erlmcp_report::live;
 use crate::action::Action;
 use crate::assignment::Assignment;
 use crate::event::{Event, Said};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::phase::finding;
 use crate::plan;
 
@@ -81,7 +81,7 @@ impl Connect {
     }
 }
 
-impl Machine for Connect {
+impl RunningBlock for Connect {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(work) = &mut self.work else {
             let amount = (self.plan.connections, self.plan.rate);

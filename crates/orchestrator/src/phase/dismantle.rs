@@ -2,7 +2,7 @@ use erlmcp_record::names::finding;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event, Leftovers};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// Ends what the run brought with it, and looks for what was left behind.
@@ -35,7 +35,7 @@ impl Dismantle {
     }
 }
 
-impl Machine for Dismantle {
+impl RunningBlock for Dismantle {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match seen.event {
             _ if !self.was_asked => {

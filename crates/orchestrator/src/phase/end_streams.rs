@@ -1,6 +1,6 @@
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 
 /// Closes every stream of notifications.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ impl EndStreams {
     }
 }
 
-impl Machine for EndStreams {
+impl RunningBlock for EndStreams {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if let Some(work) = &mut self.work {
             return work.observe(seen);

@@ -5,7 +5,7 @@ use erlmcp_report::{live, plural};
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// The agent's own bound on all of its knocks, and some more.
@@ -120,7 +120,7 @@ fn median_ms(times: &mut [u64]) -> Option<f64> {
     Some((middle + below) as f64 / 2e3)
 }
 
-impl Machine for Endpoints {
+impl RunningBlock for Endpoints {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match (&self.state, seen.event) {
             (State::Begin, _) => {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::machine::{Machine, Observation};
+use crate::machine::{Observation, RunningBlock};
 
 /// Waits, with everything as it is.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Hold {
     }
 }
 
-impl Machine for Hold {
+impl RunningBlock for Hold {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let started_us = *self.started_us.get_or_insert(seen.now_us);
         self.is_over |= seen.now_us >= started_us + self.duration_us;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, in_words};
 
 /// Rows of a second come within so long after it.
@@ -70,7 +70,7 @@ impl SpanLines {
     }
 }
 
-impl Machine for Load {
+impl RunningBlock for Load {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(work) = &mut self.work else {
             let order = LoadOrder {

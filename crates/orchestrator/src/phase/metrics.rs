@@ -2,7 +2,7 @@ use erlmcp_record::names::finding;
 use erlmcp_report::live;
 
 use crate::action::Action;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// The collector's first sample comes within so long.
@@ -62,7 +62,7 @@ impl Metrics {
     }
 }
 
-impl Machine for Metrics {
+impl RunningBlock for Metrics {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = Vec::new();
         let started_us = *self.started_us.get_or_insert_with(|| {

@@ -1,7 +1,7 @@
 use erlmcp_load::proto::{self, command::Command};
 
 use crate::action::Action;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::plan;
 
 /// The operations' block, below the ids of every phase's blocks: they go on from one phase to the next.
@@ -25,7 +25,7 @@ impl Operations {
     }
 }
 
-impl Machine for Operations {
+impl RunningBlock for Operations {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if std::mem::replace(&mut self.is_over, true) {
             return Vec::new();

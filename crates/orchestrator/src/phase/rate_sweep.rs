@@ -2,7 +2,7 @@ use erlmcp_report::is_rate_kept;
 
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, RATES_MAX};
 
 /// Load at one rate after another, until one is not kept.
@@ -60,7 +60,7 @@ impl RateSweep {
     }
 }
 
-impl Machine for RateSweep {
+impl RunningBlock for RateSweep {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(work) = &mut self.work else {
             return if self.is_over { Vec::new() } else { self.next(seen) };

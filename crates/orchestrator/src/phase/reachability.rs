@@ -4,7 +4,7 @@ use erlmcp_report::live;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// Does the target answer? By /health where it has one, else by an MCP request of the first agent.
@@ -57,7 +57,7 @@ impl Reachability {
     }
 }
 
-impl Machine for Reachability {
+impl RunningBlock for Reachability {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match (&self.state, seen.event) {
             (State::Begin, _) => {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::plan;
 
 /// Whoever has not moved by then stays.
@@ -22,7 +22,7 @@ impl Readdress {
     }
 }
 
-impl Machine for Readdress {
+impl RunningBlock for Readdress {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if let Some(moving) = &mut self.moving {
             return moving.observe(seen);

@@ -3,7 +3,7 @@ use erlmcp_report::live;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// Workers of the target, agents of ours: are they ready for so many connections?
@@ -52,7 +52,7 @@ impl Readiness {
     }
 }
 
-impl Machine for Readiness {
+impl RunningBlock for Readiness {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match seen.event {
             _ if !self.was_asked => {

@@ -4,7 +4,7 @@ use erlmcp_report::plural;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 
 /// Changes the number of replicas, and waits until they are there.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Scale {
     }
 }
 
-impl Machine for Scale {
+impl RunningBlock for Scale {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(started_us) = self.started_us else {
             self.started_us = Some(seen.now_us);

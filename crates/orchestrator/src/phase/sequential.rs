@@ -4,7 +4,7 @@ use erlmcp_report::live;
 use crate::action::Action;
 use crate::assignment::Assignment;
 use crate::event::{Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 
 /// Requests one after another on one connection: the latency of a target at rest.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Sequential {
     }
 }
 
-impl Machine for Sequential {
+impl RunningBlock for Sequential {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(work) = &mut self.work else {
             let (work, mut actions) = Assignment::sequential(&self.place, self.place.first_id, self.count, seen);

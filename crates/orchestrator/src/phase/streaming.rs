@@ -1,7 +1,7 @@
 use super::changes::Changes;
 use super::load::Load;
 use crate::action::Action;
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, ChangeBy};
 
 /// Load, while streams are held and tell of changes.
@@ -18,7 +18,7 @@ impl Streaming {
     }
 }
 
-impl Machine for Streaming {
+impl RunningBlock for Streaming {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = self.load.step(seen);
         if let Some(times) = self.load.times() {

@@ -6,7 +6,7 @@ use erlmcp_record::{ClusterSample, Entry, MemorySource};
 use crate::action::Action;
 use crate::assignment::Assignment;
 use crate::event::{Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 use crate::plan;
 
@@ -122,7 +122,7 @@ fn is_sampled(seen: &Observation<'_>, since_us: u64) -> bool {
     seen.world.sample.as_ref().is_some_and(|sample| sample.at_us > since_us) || seen.now_us >= since_us + SAMPLE_US
 }
 
-impl Machine for Streams {
+impl RunningBlock for Streams {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         self.count(seen.event);
         let mut actions = self.work.as_mut().map(|work| work.observe(seen)).unwrap_or_default();

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 
 /// One request on every open connection: does each of them still answer?
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl Sweep {
     }
 }
 
-impl Machine for Sweep {
+impl RunningBlock for Sweep {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if let Some(work) = &mut self.work {
             return work.observe(seen);

@@ -5,7 +5,7 @@ use erlmcp_load::proto::{Request, Requests, command::Command};
 use super::load::Load;
 use crate::action::Action;
 use crate::event::{Event, Said};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, Variant};
 
 /// Agents take other calls within so long, a handshake included.
@@ -108,7 +108,7 @@ impl Varied {
     }
 }
 
-impl Machine for Varied {
+impl RunningBlock for Varied {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let is_taken = self.is_taken(seen);
         match &self.state {

@@ -5,7 +5,7 @@ use erlmcp_record::names::detail;
 use super::steady::Steady;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, RECOVERY_BOUND, REFUSAL_BOUND, in_words};
 
 /// More load for a while, then queued work until the target said no; then the time back to steady.
@@ -142,7 +142,7 @@ impl BurstTraffic {
     }
 }
 
-impl Machine for BurstTraffic {
+impl RunningBlock for BurstTraffic {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(steady) = &mut self.steady else {
             let (steady, actions) = Steady::start(&self.place, self.plan.rate, self.plan.window, seen);

@@ -7,7 +7,7 @@ use super::spread::SpreadWatch;
 use super::steady::Steady;
 use crate::action::Action;
 use crate::fault::{Fault, Planned, When};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::phase::SpanLines;
 use crate::plan::{self, RECOVERY_BOUND};
 
@@ -267,7 +267,7 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 
-impl Machine for Faults {
+impl RunningBlock for Faults {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(steady) = &mut self.steady else {
             let (rate, window, duration) = (self.plan.rate, self.plan.window, self.plan.duration);

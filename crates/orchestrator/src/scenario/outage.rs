@@ -5,7 +5,7 @@ use super::steady::Steady;
 use super::victim;
 use crate::action::Action;
 use crate::fault::Fault;
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 
 /// One fault of one replica under load.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Outage {
     }
 }
 
-impl Machine for Outage {
+impl RunningBlock for Outage {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(steady) = &mut self.steady else {
             let (steady, actions) = Steady::start(&self.place, self.rate, self.window, seen);

@@ -5,7 +5,7 @@ use erlmcp_record::{Entry, FaultRow, names};
 use super::steady::Steady;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{Overflow, RECOVERY_BOUND, REFUSAL_BOUND};
 
 /// The queue is filled beyond its limit with work that is tried again until it is done.
@@ -156,7 +156,7 @@ impl QueueOverflow {
     }
 }
 
-impl Machine for QueueOverflow {
+impl RunningBlock for QueueOverflow {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(steady) = &mut self.steady else {
             let (steady, actions) = Steady::start(&self.place, self.rate, self.window, seen);

@@ -9,7 +9,7 @@ use super::steady::Steady;
 use crate::action::{Action, Ask};
 use crate::assignment::Assignment;
 use crate::event::{Answer, Event};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan;
 
 /// From a change on clients move for so long at most, until they are even again.
@@ -138,7 +138,7 @@ impl Scaling {
     }
 }
 
-impl Machine for Scaling {
+impl RunningBlock for Scaling {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let Some(steady) = &mut self.steady else {
             let lasts = (self.plan.window + self.plan.bound + MOVED_WITHIN) * self.plan.replicas.len() as u32;

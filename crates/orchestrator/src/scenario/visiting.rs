@@ -5,7 +5,7 @@ use super::course::Course;
 use super::steady::Steady;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, RECOVERY_BOUND};
 use crate::visit::Visited;
 
@@ -100,7 +100,7 @@ impl Visiting {
     }
 }
 
-impl Machine for Visiting {
+impl RunningBlock for Visiting {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut is_measured = self.state == State::Before;

@@ -19,12 +19,12 @@ use super::streams::Streams;
 use super::sweep::Sweep;
 use super::varied::Varied;
 use crate::capacity::Seek;
-use crate::machine::{Machine, Place};
+use crate::machine::{Place, RunningBlock};
 use crate::plan::{Block, Fault, Probe};
 use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow, Scaling, Visiting};
 
-/// The machine that runs a block.
-pub(super) fn build(block: &Block, place: Place) -> Box<dyn Machine> {
+/// What runs a block.
+pub(super) fn build(block: &Block, place: Place) -> Box<dyn RunningBlock> {
     match block {
         Block::Probe(Probe::Reachability) => Box::new(Reachability::new(place)),
         Block::Probe(Probe::Endpoints { knocks }) => Box::new(Endpoints::new(place, *knocks)),
