@@ -148,8 +148,8 @@ impl Phase {
             return skipped_scenario(self.plan.number, step, reason, seen.now_us);
         }
         let mut actions = self.announce_scenario(index);
-        let mut block = blocks::build(&step.block, self.place(index));
-        actions.extend(block.step(seen));
+        let (block, begun) = blocks::begin(&step.block, self.place(index), seen);
+        actions.extend(begun);
         self.current = Some(Running { step: index, started_us: seen.now_us, block });
         actions
     }

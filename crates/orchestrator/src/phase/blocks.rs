@@ -18,46 +18,60 @@ use super::streaming::Streaming;
 use super::streams::Streams;
 use super::sweep::Sweep;
 use super::varied::Varied;
+use crate::action::Action;
 use crate::capacity::Seek;
-use crate::machine::{Place, RunningBlock};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::plan::{Block, Fault, Probe};
 use crate::scenario::{BurstTraffic, Faults, Outage, QueueOverflow, Scaling, Visiting};
 
-/// What runs a block.
-pub(super) fn build(block: &Block, place: Place) -> Box<dyn RunningBlock> {
+/// What runs a block from here on, and what is to be done first.
+type Begun = (Box<dyn RunningBlock>, Vec<Action>);
+
+/// Begins a block.
+pub(super) fn begin(block: &Block, place: Place, seen: &Observation<'_>) -> Begun {
     match block {
-        Block::Probe(Probe::Reachability) => Box::new(Reachability::new(place)),
-        Block::Probe(Probe::Endpoints { knocks }) => Box::new(Endpoints::new(place, *knocks)),
-        Block::Probe(Probe::Sequential { count }) => Box::new(Sequential::new(place, *count)),
-        Block::Probe(Probe::Readiness) => Box::new(Readiness::new(place)),
-        Block::Probe(Probe::Metrics) => Box::new(Metrics::new(place)),
-        Block::Probe(Probe::MemoryReference) => Box::new(Metrics::reference(place)),
-        Block::Probe(Probe::Sweep { duration, .. }) => Box::new(Sweep::new(place, *duration)),
-        Block::Connect(connect) => Box::new(Connect::new(place, connect.clone())),
-        Block::Hold(duration) => Box::new(Hold::new(*duration)),
-        Block::Load(load) => Box::new(Load::new(place, load.clone())),
-        Block::Varied { variant, load } => Box::new(Varied::new(place, variant.clone(), load.clone())),
-        Block::RateSweep(sweep) => Box::new(RateSweep::new(place, sweep.clone())),
-        Block::Streams(streams) => Box::new(Streams::new(place, streams.clone())),
-        Block::Streaming { load, changes } => Box::new(Streaming::new(place, load.clone(), changes.clone())),
-        Block::EndStreams { .. } => Box::new(EndStreams::new(place)),
-        Block::Burst(burst) => Box::new(BurstTraffic::new(place, burst.clone())),
+        Block::Probe(Probe::Reachability) => by_step(Reachability::new(place), seen),
+        Block::Probe(Probe::Endpoints { knocks }) => by_step(Endpoints::new(place, *knocks), seen),
+        Block::Probe(Probe::Sequential { count }) => boxed(Sequential::start(&place, *count, seen)),
+        Block::Probe(Probe::Readiness) => by_step(Readiness::new(place), seen),
+        Block::Probe(Probe::Metrics) => by_step(Metrics::new(place), seen),
+        Block::Probe(Probe::MemoryReference) => by_step(Metrics::reference(place), seen),
+        Block::Probe(Probe::Sweep { duration, .. }) => boxed(Sweep::start(&place, *duration, seen)),
+        Block::Connect(connect) => boxed(Connect::start(place, connect.clone(), seen)),
+        Block::Hold(duration) => by_step(Hold::new(*duration), seen),
+        Block::Load(load) => by_step(Load::new(place, load.clone()), seen),
+        Block::Varied { variant, load } => by_step(Varied::new(place, variant.clone(), load.clone()), seen),
+        Block::RateSweep(sweep) => by_step(RateSweep::new(place, sweep.clone()), seen),
+        Block::Streams(streams) => by_step(Streams::new(place, streams.clone()), seen),
+        Block::Streaming { load, changes } => by_step(Streaming::new(place, load.clone(), changes.clone()), seen),
+        Block::EndStreams { .. } => boxed(EndStreams::start(&place, seen)),
+        Block::Burst(burst) => by_step(BurstTraffic::new(place, burst.clone()), seen),
         Block::Fault(Fault::Outage { scenario, rate, window, fault, among }) => {
-            Box::new(Outage::new(place, scenario, (*rate, *window), (fault.clone(), among.clone())))
+            by_step(Outage::new(place, scenario, (*rate, *window), (fault.clone(), among.clone())), seen)
         }
         Block::Fault(Fault::QueueOverflow { rate, window, overflow }) => {
-            Box::new(QueueOverflow::new(place, *rate, *window, *overflow))
+            by_step(QueueOverflow::new(place, *rate, *window, *overflow), seen)
         }
-        Block::Operations(operations) => Box::new(Operations::new(place, operations.clone())),
-        Block::Audit(begun) => Box::new(Audit::new(place, begun.clone())),
-        Block::AuditRemaining => Box::new(Audit::of_remaining(place)),
-        Block::Faults(faults) => Box::new(Faults::new(place, faults.clone())),
-        Block::Visiting(visiting) => Box::new(Visiting::new(place, visiting.clone())),
-        Block::Scaling(scaling) => Box::new(Scaling::new(place, scaling.clone())),
-        Block::Readdress(readdress) => Box::new(Readdress::new(place, readdress.clone())),
-        Block::Scale { replicas, bound } => Box::new(Scale::new(place, *replicas, *bound)),
-        Block::Capacity(capacity) => Box::new(Seek::new(place, (**capacity).clone())),
-        Block::Close(close) => Box::new(Close::new(place, close.clone())),
-        Block::Dismantle { own_cluster } => Box::new(Dismantle::new(place, *own_cluster)),
+        Block::Operations(operations) => by_step(Operations::new(place, operations.clone()), seen),
+        Block::Audit(begun) => by_step(Audit::new(place, begun.clone()), seen),
+        Block::AuditRemaining => by_step(Audit::of_remaining(place), seen),
+        Block::Faults(faults) => by_step(Faults::new(place, faults.clone()), seen),
+        Block::Visiting(visiting) => by_step(Visiting::new(place, visiting.clone()), seen),
+        Block::Scaling(scaling) => by_step(Scaling::new(place, scaling.clone()), seen),
+        Block::Readdress(readdress) => boxed(Readdress::start(&place, readdress, seen)),
+        Block::Scale { replicas, bound } => by_step(Scale::new(place, *replicas, *bound), seen),
+        Block::Capacity(capacity) => by_step(Seek::new(place, (**capacity).clone()), seen),
+        Block::Close(close) => boxed(Close::start(place, close.clone(), seen)),
+        Block::Dismantle { own_cluster } => by_step(Dismantle::new(place, *own_cluster), seen),
     }
+}
+
+fn boxed<B: RunningBlock + 'static>((block, actions): (B, Vec<Action>)) -> Begun {
+    (Box::new(block), actions)
+}
+
+/// One that begins with its first step.
+fn by_step(mut block: impl RunningBlock + 'static, seen: &Observation<'_>) -> Begun {
+    let actions = block.step(seen);
+    (Box::new(block), actions)
 }
