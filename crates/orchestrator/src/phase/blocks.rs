@@ -30,19 +30,19 @@ type Begun = (Box<dyn RunningBlock>, Vec<Action>);
 /// Begins a block.
 pub(super) fn begin(block: &Block, place: Place, seen: &Observation<'_>) -> Begun {
     match block {
-        Block::Probe(Probe::Reachability) => by_step(Reachability::new(place), seen),
-        Block::Probe(Probe::Endpoints { knocks }) => by_step(Endpoints::new(place, *knocks), seen),
+        Block::Probe(Probe::Reachability) => boxed(Reachability::start(place)),
+        Block::Probe(Probe::Endpoints { knocks }) => boxed(Endpoints::start(place, *knocks, seen)),
         Block::Probe(Probe::Sequential { count }) => boxed(Sequential::start(&place, *count, seen)),
-        Block::Probe(Probe::Readiness) => by_step(Readiness::new(place), seen),
-        Block::Probe(Probe::Metrics) => by_step(Metrics::new(place), seen),
-        Block::Probe(Probe::MemoryReference) => by_step(Metrics::reference(place), seen),
+        Block::Probe(Probe::Readiness) => boxed(Readiness::start(place)),
+        Block::Probe(Probe::Metrics) => boxed(Metrics::start(place, seen)),
+        Block::Probe(Probe::MemoryReference) => boxed(Metrics::reference(place, seen)),
         Block::Probe(Probe::Sweep { duration, .. }) => boxed(Sweep::start(&place, *duration, seen)),
         Block::Connect(connect) => boxed(Connect::start(place, connect.clone(), seen)),
-        Block::Hold(duration) => by_step(Hold::new(*duration), seen),
+        Block::Hold(duration) => boxed(Hold::start(*duration, seen)),
         Block::Load(load) => boxed(Load::start(&place, load.clone(), seen)),
         Block::Varied { variant, load } => boxed(Varied::start(place, variant.clone(), load.clone(), seen)),
-        Block::RateSweep(sweep) => by_step(RateSweep::new(place, sweep.clone()), seen),
-        Block::Streams(streams) => by_step(Streams::new(place, streams.clone()), seen),
+        Block::RateSweep(sweep) => boxed(RateSweep::start(place, sweep.clone(), seen)),
+        Block::Streams(streams) => boxed(Streams::start(place, streams.clone(), seen)),
         Block::Streaming { load, changes } => boxed(Streaming::start(&place, load.clone(), changes.clone(), seen)),
         Block::EndStreams { .. } => boxed(EndStreams::start(&place, seen)),
         Block::Burst(burst) => by_step(BurstTraffic::new(place, burst.clone()), seen),
@@ -52,17 +52,17 @@ pub(super) fn begin(block: &Block, place: Place, seen: &Observation<'_>) -> Begu
         Block::Fault(Fault::QueueOverflow { rate, window, overflow }) => {
             by_step(QueueOverflow::new(place, *rate, *window, *overflow), seen)
         }
-        Block::Operations(operations) => by_step(Operations::new(place, operations.clone()), seen),
-        Block::Audit(begun) => by_step(Audit::new(place, begun.clone()), seen),
-        Block::AuditRemaining => by_step(Audit::of_remaining(place), seen),
+        Block::Operations(operations) => boxed(Operations::start(&place, operations, seen)),
+        Block::Audit(begun) => boxed(Audit::start(place, begun.clone(), seen)),
+        Block::AuditRemaining => boxed(Audit::of_remaining(place, seen)),
         Block::Faults(faults) => by_step(Faults::new(place, faults.clone()), seen),
         Block::Visiting(visiting) => by_step(Visiting::new(place, visiting.clone()), seen),
         Block::Scaling(scaling) => by_step(Scaling::new(place, scaling.clone()), seen),
         Block::Readdress(readdress) => boxed(Readdress::start(&place, readdress, seen)),
-        Block::Scale { replicas, bound } => by_step(Scale::new(place, *replicas, *bound), seen),
+        Block::Scale { replicas, bound } => boxed(Scale::start(&place, *replicas, *bound, seen)),
         Block::Capacity(capacity) => by_step(Seek::new(place, (**capacity).clone()), seen),
         Block::Close(close) => boxed(Close::start(place, close.clone(), seen)),
-        Block::Dismantle { own_cluster } => by_step(Dismantle::new(place, *own_cluster), seen),
+        Block::Dismantle { own_cluster } => boxed(Dismantle::start(place, *own_cluster)),
     }
 }
 

@@ -10,13 +10,12 @@ use crate::phase::finding;
 pub(crate) struct Dismantle {
     place: Place,
     own_cluster: bool,
-    was_asked: bool,
     is_over: bool,
 }
 
 impl Dismantle {
-    pub(crate) fn new(place: Place, own_cluster: bool) -> Self {
-        Self { place, own_cluster, was_asked: false, is_over: false }
+    pub(crate) fn start(place: Place, own_cluster: bool) -> (Self, Vec<Action>) {
+        (Self { place, own_cluster, is_over: false }, vec![Action::Ask(Ask::Dismantle { own_cluster })])
     }
 
     fn found(&mut self, left: &Leftovers, now_us: u64) -> Vec<Action> {
@@ -38,10 +37,6 @@ impl Dismantle {
 impl RunningBlock for Dismantle {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match seen.event {
-            _ if !self.was_asked => {
-                self.was_asked = true;
-                vec![Action::Ask(Ask::Dismantle { own_cluster: self.own_cluster })]
-            }
             Event::Answer(Answer::Dismantled(left)) if !self.is_over => self.found(left, seen.now_us),
             _ => Vec::new(),
         }

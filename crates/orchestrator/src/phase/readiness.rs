@@ -10,13 +10,13 @@ use crate::phase::finding;
 #[derive(Debug)]
 pub(crate) struct Readiness {
     place: Place,
-    was_asked: bool,
     is_over: bool,
 }
 
 impl Readiness {
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, was_asked: false, is_over: false }
+    pub(crate) fn start(place: Place) -> (Self, Vec<Action>) {
+        let actions = vec![place.announce("Verifying connection pool is available"), Action::Ask(Ask::Workers)];
+        (Self { place, is_over: false }, actions)
     }
 
     fn judge(&mut self, workers: Option<(u64, u64)>, seen: &Observation<'_>) -> Vec<Action> {
@@ -55,10 +55,6 @@ impl Readiness {
 impl RunningBlock for Readiness {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match seen.event {
-            _ if !self.was_asked => {
-                self.was_asked = true;
-                vec![self.place.announce("Verifying connection pool is available"), Action::Ask(Ask::Workers)]
-            }
             Event::Answer(Answer::Workers(workers)) if !self.is_over => self.judge(*workers, seen),
             _ => Vec::new(),
         }
