@@ -45,19 +45,19 @@ pub(super) fn begin(block: &Block, place: Place, seen: &Observation<'_>) -> Begu
         Block::Streams(streams) => boxed(Streams::start(place, streams.clone(), seen)),
         Block::Streaming { load, changes } => boxed(Streaming::start(&place, load.clone(), changes.clone(), seen)),
         Block::EndStreams { .. } => boxed(EndStreams::start(&place, seen)),
-        Block::Burst(burst) => by_step(BurstTraffic::new(place, burst.clone()), seen),
+        Block::Burst(burst) => boxed(BurstTraffic::start(place, burst.clone(), seen)),
         Block::Fault(Fault::Outage { scenario, rate, window, fault, among }) => {
-            by_step(Outage::new(place, scenario, (*rate, *window), (fault.clone(), among.clone())), seen)
+            boxed(Outage::start(place, scenario, (*rate, *window), (fault.clone(), among.clone()), seen))
         }
         Block::Fault(Fault::QueueOverflow { rate, window, overflow }) => {
-            by_step(QueueOverflow::new(place, *rate, *window, *overflow), seen)
+            boxed(QueueOverflow::start(place, (*rate, *window), *overflow, seen))
         }
         Block::Operations(operations) => boxed(Operations::start(&place, operations, seen)),
         Block::Audit(begun) => boxed(Audit::start(place, begun.clone(), seen)),
         Block::AuditRemaining => boxed(Audit::of_remaining(place, seen)),
-        Block::Faults(faults) => by_step(Faults::new(place, faults.clone()), seen),
+        Block::Faults(faults) => boxed(Faults::start(place, faults.clone(), seen)),
         Block::Visiting(visiting) => by_step(Visiting::new(place, visiting.clone()), seen),
-        Block::Scaling(scaling) => by_step(Scaling::new(place, scaling.clone()), seen),
+        Block::Scaling(scaling) => boxed(Scaling::start(place, scaling.clone(), seen)),
         Block::Readdress(readdress) => boxed(Readdress::start(&place, readdress, seen)),
         Block::Scale { replicas, bound } => boxed(Scale::start(&place, *replicas, *bound, seen)),
         Block::Capacity(capacity) => by_step(Seek::new(place, (**capacity).clone()), seen),
