@@ -21,7 +21,7 @@ pub(crate) struct Observation<'a> {
 
 /// A running block. It does no IO and reads no clock.
 pub(crate) trait RunningBlock: Send + std::fmt::Debug {
-    /// Takes note of one event; the first call is the block's start.
+    /// Takes note of one event.
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action>;
 
     /// Ends early, in order: no new work, what is under way gets its fate. Steps go on until it is over.

@@ -56,22 +56,16 @@ pub(super) fn begin(block: &Block, place: Place, seen: &Observation<'_>) -> Begu
         Block::Audit(begun) => boxed(Audit::start(place, begun.clone(), seen)),
         Block::AuditRemaining => boxed(Audit::of_remaining(place, seen)),
         Block::Faults(faults) => boxed(Faults::start(place, faults.clone(), seen)),
-        Block::Visiting(visiting) => by_step(Visiting::new(place, visiting.clone()), seen),
+        Block::Visiting(visiting) => boxed(Visiting::start(place, visiting.clone(), seen)),
         Block::Scaling(scaling) => boxed(Scaling::start(place, scaling.clone(), seen)),
         Block::Readdress(readdress) => boxed(Readdress::start(&place, readdress, seen)),
         Block::Scale { replicas, bound } => boxed(Scale::start(&place, *replicas, *bound, seen)),
-        Block::Capacity(capacity) => by_step(Seek::new(place, (**capacity).clone()), seen),
+        Block::Capacity(capacity) => boxed(Seek::start(place, (**capacity).clone(), seen)),
         Block::Close(close) => boxed(Close::start(place, close.clone(), seen)),
         Block::Dismantle { own_cluster } => boxed(Dismantle::start(place, *own_cluster)),
     }
 }
 
 fn boxed<B: RunningBlock + 'static>((block, actions): (B, Vec<Action>)) -> Begun {
-    (Box::new(block), actions)
-}
-
-/// One that begins with its first step.
-fn by_step(mut block: impl RunningBlock + 'static, seen: &Observation<'_>) -> Begun {
-    let actions = block.step(seen);
     (Box::new(block), actions)
 }
