@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::workload::Compiled;
 use crate::world::World;
 
-/// What a machine sees at one step: what happened, when, and how things stand after it.
+/// What a block sees at one step: what happened, when, and how things stand after it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Observation<'a> {
     /// The run's clock.
@@ -20,8 +20,8 @@ pub(crate) struct Observation<'a> {
 }
 
 /// A running block. It does no IO and reads no clock.
-pub(crate) trait Machine: Send + std::fmt::Debug {
-    /// Takes note of one event; the first call is the block's start.
+pub(crate) trait RunningBlock: Send + std::fmt::Debug {
+    /// Takes note of one event.
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action>;
 
     /// Ends early, in order: no new work, what is under way gets its fate. Steps go on until it is over.

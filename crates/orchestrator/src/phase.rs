@@ -6,10 +6,11 @@ use erlmcp_record::{Entry, FindingRow, PhaseEvent, PhaseRow, ScenarioRow};
 use erlmcp_report::live;
 
 use crate::action::Action;
-use crate::machine::{Facts, Machine, Observation, Place, RunFacts};
+use crate::machine::{Facts, Observation, Place, RunFacts, RunningBlock};
 use crate::plan::{Block, PhasePlan, Step};
 
 mod audit;
+mod blocks;
 mod changes;
 mod close;
 mod connect;
@@ -18,7 +19,6 @@ mod end_streams;
 mod endpoints;
 mod hold;
 mod load;
-mod machines;
 mod metrics;
 mod operations;
 mod rate_sweep;
@@ -65,7 +65,7 @@ enum State {
 struct Running {
     step: usize,
     started_us: u64,
-    machine: Box<dyn Machine>,
+    block: Box<dyn RunningBlock>,
 }
 
 impl Phase {
@@ -84,10 +84,10 @@ impl Phase {
             self.state = State::Running;
             actions.extend(self.begin(seen));
         } else if let Some(running) = &mut self.current {
-            actions.extend(running.machine.step(seen));
+            actions.extend(running.block.step(seen));
         }
         while self.state == State::Running {
-            match self.current.take_if(|running| running.machine.is_over()) {
+            match self.current.take_if(|running| running.block.is_over()) {
                 Some(over) => actions.extend(self.end_step(&over, seen.now_us)),
                 None if self.current.is_some() => break,
                 None => actions.extend(self.begin_step(seen)),
@@ -102,7 +102,7 @@ impl Phase {
             return Vec::new();
         }
         self.cut = Some(reason.into());
-        let mut actions = self.current.as_mut().map(|running| running.machine.cut(seen)).unwrap_or_default();
+        let mut actions = self.current.as_mut().map(|running| running.block.cut(seen)).unwrap_or_default();
         actions.extend(self.step(seen));
         actions
     }
@@ -146,16 +146,16 @@ impl Phase {
             return skipped_scenario(self.plan.number, step, reason, seen.now_us);
         }
         let mut actions = self.announce_scenario(index);
-        let mut machine = machines::build(&step.block, self.place(index));
-        actions.extend(machine.step(seen));
-        self.current = Some(Running { step: index, started_us: seen.now_us, machine });
+        let (block, begun) = blocks::begin(&step.block, self.place(index), seen);
+        actions.extend(begun);
+        self.current = Some(Running { step: index, started_us: seen.now_us, block });
         actions
     }
 
     fn end_step(&self, over: &Running, now_us: u64) -> Vec<Action> {
         let step = &self.plan.steps[over.step];
         let Some(name) = &step.scenario else { return Vec::new() };
-        let Facts { inconclusive, faults, blocks, detail, text } = over.machine.facts();
+        let Facts { inconclusive, faults, blocks, detail, text } = over.block.facts();
         let inconclusive = self.cut.as_ref().map(|reason| format!("cut short: {reason}")).or(inconclusive);
         let row = ScenarioRow {
             phase: self.plan.number,

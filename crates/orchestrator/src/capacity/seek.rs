@@ -7,7 +7,7 @@ use super::course::{self, Search};
 use super::search::{self, Came, Found, Next, Tried};
 use super::trial::{Order, Outcome, Trial};
 use crate::action::Action;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::plan::{Capacity, SETTLE_BOUND};
 
 /// A target is steady when a light load has no errors and a P95 within twice what it was at first; on a busy machine a
@@ -45,14 +45,20 @@ enum Doing {
 }
 
 impl Seek {
-    pub(crate) fn new(place: Place, asked: Capacity) -> Self {
+    pub(crate) fn start(place: Place, asked: Capacity, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let next_id = place.first_id + Place::IDS;
-        Self {
+        let row = row(CapacityRow::Asked(CapacityAsked {
+            slo: asked.slo.to_string(),
+            precision: asked.precision,
+            replicas: u32::from(asked.replicas),
+            wanted: asked.wanted,
+        }));
+        let mut seek = Self {
             // Its lines are its own; what its assignments are called is in the record.
             place: Place { name: "trial".into(), quiet: true, ..place },
+            search: course::next(&asked, &[]),
             asked,
             done: Vec::new(),
-            search: None,
             tried: Vec::new(),
             trial: None,
             open: Some(0),
@@ -61,23 +67,13 @@ impl Seek {
             settling_us: 0,
             is_cut: false,
             is_over: false,
-        }
-    }
-
-    fn begin(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let asked = CapacityAsked {
-            slo: self.asked.slo.to_string(),
-            precision: self.asked.precision,
-            replicas: u32::from(self.asked.replicas),
-            wanted: self.asked.wanted,
         };
-        self.search = course::next(&self.asked, &[]);
-        let mut actions = vec![row(CapacityRow::Asked(asked))];
-        actions.extend(self.calm(seen));
-        actions
+        let mut actions = vec![row];
+        actions.extend(seek.calm(seen));
+        (seek, actions)
     }
 
-    fn start(&mut self, doing: Doing, order: Order, seen: &Observation<'_>) -> Vec<Action> {
+    fn begin_trial(&mut self, doing: Doing, order: Order, seen: &Observation<'_>) -> Vec<Action> {
         let first_id = self.next_id;
         self.next_id += Trial::IDS;
         let (trial, actions) = Trial::begin(self.place.clone(), first_id, order, seen);
@@ -100,7 +96,7 @@ impl Seek {
             warmup_s: 0,
             window_s: CALM_S,
         };
-        self.start(Doing::Calm, order, seen)
+        self.begin_trial(Doing::Calm, order, seen)
     }
 
     /// The next trial, or the next search, or the end.
@@ -115,7 +111,7 @@ impl Seek {
             match search::next(&search.bounds, &self.tried) {
                 Next::Try(level) => {
                     let order = self.order(&search, level);
-                    actions.extend(self.start(Doing::Level(level), order, seen));
+                    actions.extend(self.begin_trial(Doing::Level(level), order, seen));
                     return actions;
                 }
                 Next::Found(found) => actions.extend(self.end_search(search, found, String::new())),
@@ -261,12 +257,12 @@ fn row(row: CapacityRow) -> Action {
     Action::Row(Entry::Capacity(row))
 }
 
-impl Machine for Seek {
+impl RunningBlock for Seek {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         if self.is_over {
             return Vec::new();
         }
-        let Some((doing, trial)) = &mut self.trial else { return self.begin(seen) };
+        let Some((doing, trial)) = &mut self.trial else { return Vec::new() };
         let mut actions = trial.step(seen);
         if trial.is_over() {
             let (doing, outcome) = (*doing, trial.outcome(&self.asked.slo, seen));
@@ -277,13 +273,7 @@ impl Machine for Seek {
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
         self.is_cut = true;
-        match &mut self.trial {
-            Some((_, trial)) => trial.cut(),
-            None => {
-                self.is_over = true;
-                Vec::new()
-            }
-        }
+        self.trial.as_mut().map(|(_, trial)| trial.cut()).unwrap_or_default()
     }
 
     fn is_over(&self) -> bool {

@@ -8,7 +8,7 @@ use erlmcp_report::plural;
 use super::operations::OPERATIONS_BLOCK;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Audited, Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase;
 
 /// Agents settle what is under way within half a minute of their own.
@@ -40,10 +40,6 @@ pub(crate) struct Audit {
 
 #[derive(Debug)]
 enum State {
-    /// `Err`: no operations were begun, and why.
-    Begin(Result<(), String>),
-    /// Nothing to do where no operations are under way.
-    Remaining,
     /// For these agents, until this time.
     Settling(BTreeSet<u32>, u64),
     Auditing(u64),
@@ -51,34 +47,35 @@ enum State {
 }
 
 impl Audit {
-    pub(crate) fn new(place: Place, begun: Result<(), String>) -> Self {
-        Self { place, state: State::Begin(begun), exported_within: EXPORTED_WITHIN }
+    /// `Err`: no operations were begun, and why.
+    pub(crate) fn start(place: Place, begun: Result<(), String>, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let Err(why) = begun else { return Self::settle(place, seen) };
+        let none = phase::finding(&place, seen.now_us, finding::AUDITED_OPERATIONS, None, Some(why));
+        (Self::over(place), vec![none])
     }
 
-    /// Of what an end before its time has left under way.
-    pub(crate) fn of_remaining(place: Place) -> Self {
-        Self { place, state: State::Remaining, exported_within: EXPORTED_WITHIN }
+    /// Of what an end before its time has left under way: nothing to do where no operations are.
+    pub(crate) fn of_remaining(place: Place, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        if seen.world.operates() { Self::settle(place, seen) } else { (Self::over(place), Vec::new()) }
     }
 
-    fn begin(&mut self, seen: &Observation<'_>) -> Vec<Action> {
+    fn over(place: Place) -> Self {
+        Self { place, state: State::Over, exported_within: EXPORTED_WITHIN }
+    }
+
+    fn settle(place: Place, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let agents = seen.world.alive();
-        self.exported_within = exported_within(seen.world.operations_rate(), Duration::from_micros(seen.now_us));
+        let exported_within = exported_within(seen.world.operations_rate(), Duration::from_micros(seen.now_us));
         let cut = Command::Cut(proto::Cut { block: OPERATIONS_BLOCK });
         let commands = Action::to_all(&agents, &cut);
-        self.state = State::Settling(agents.into_iter().collect(), seen.now_us + SETTLED_US);
-        commands
+        let state = State::Settling(agents.into_iter().collect(), seen.now_us + SETTLED_US);
+        (Self { place, state, exported_within }, commands)
     }
 
     fn audit(&mut self, now_us: u64) -> Vec<Action> {
         let within = self.exported_within;
         self.state = State::Auditing(now_us + 2 * within.as_micros() as u64);
         vec![Action::Ask(Ask::Audit { folder: self.place.run.folder.clone(), within })]
-    }
-
-    /// No operation was audited, for this reason.
-    fn none(&mut self, why: &str, now_us: u64) -> Vec<Action> {
-        self.state = State::Over;
-        vec![phase::finding(&self.place, now_us, finding::AUDITED_OPERATIONS, None, Some(why.into()))]
     }
 
     fn found(&mut self, outcome: Result<Audited, String>, now_us: u64) -> Vec<Action> {
@@ -102,18 +99,9 @@ impl Audit {
     }
 }
 
-impl Machine for Audit {
+impl RunningBlock for Audit {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match (&mut self.state, seen.event) {
-            (State::Remaining, _) if !seen.world.operates() => {
-                self.state = State::Over;
-                return Vec::new();
-            }
-            (State::Begin(Ok(())) | State::Remaining, _) => return self.begin(seen),
-            (State::Begin(Err(why)), _) => {
-                let why = why.clone();
-                return self.none(&why, seen.now_us);
-            }
             (State::Settling(agents, _), Event::Agent { agent, said }) => {
                 let is_over = matches!(said, Said::Done { block } if *block == OPERATIONS_BLOCK);
                 if is_over || matches!(said, Said::Gone(_)) {

@@ -3,7 +3,7 @@ use erlmcp_record::names::{detail, finding};
 
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::phase::finding;
 use crate::plan;
 
@@ -15,7 +15,7 @@ const GAUGE_BOUND_US: u64 = 10_000_000;
 pub(crate) struct Close {
     place: Place,
     plan: plan::Close,
-    work: Option<Assignment>,
+    work: Assignment,
     /// Closed by us before this block.
     closed_before: u64,
     closed_us: Option<u64>,
@@ -25,8 +25,11 @@ pub(crate) struct Close {
 }
 
 impl Close {
-    pub(crate) fn new(place: Place, plan: plan::Close) -> Self {
-        Self { place, plan, work: None, closed_before: 0, closed_us: None, gauge: None, closed: 0, is_over: false }
+    pub(crate) fn start(place: Place, plan: plan::Close, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let (work, actions) = Assignment::close(&place, place.first_id, plan.rate, seen);
+        let closed_before = seen.world.closed();
+        let close = Self { place, plan, work, closed_before, closed_us: None, gauge: None, closed: 0, is_over: false };
+        (close, actions)
     }
 
     /// Over when the gauge, read after the last close, is at zero, or does not get there; or there is none.
@@ -68,16 +71,10 @@ fn why_no_gauge(sample: Option<&ClusterSample>) -> String {
     }
 }
 
-impl Machine for Close {
+impl RunningBlock for Close {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(work) = &mut self.work else {
-            self.closed_before = seen.world.closed();
-            let (work, actions) = Assignment::close(&self.place, self.place.first_id, self.plan.rate, seen);
-            self.work = Some(work);
-            return actions;
-        };
-        let mut actions = work.observe(seen);
-        if work.is_over() && !self.is_over {
+        let mut actions = self.work.observe(seen);
+        if self.work.is_over() && !self.is_over {
             let closed_us = *self.closed_us.get_or_insert(seen.now_us);
             actions.extend(self.verify(seen, closed_us));
         }
@@ -96,8 +93,8 @@ impl Machine for Close {
 
     fn facts(&self) -> Facts {
         let mut facts = Facts { blocks: vec![self.place.first_id], ..Facts::default() };
-        let (Some(work), Some(closed_us)) = (&self.work, self.closed_us) else { return facts };
-        let ms = closed_us.saturating_sub(work.start_us) as f64 / 1e3;
+        let Some(closed_us) = self.closed_us else { return facts };
+        let ms = closed_us.saturating_sub(self.work.start_us) as f64 / 1e3;
         facts.detail.insert(detail::CONNECTIONS_CLOSED.into(), self.closed as f64);
         facts.detail.insert(detail::CLOSE_MS.into(), ms);
         if let Some(gauge) = self.gauge {

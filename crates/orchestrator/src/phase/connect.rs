@@ -5,7 +5,7 @@ use erlmcp_report::live;
 use crate::action::Action;
 use crate::assignment::Assignment;
 use crate::event::Event;
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::phase::finding;
 use crate::plan;
 
@@ -16,7 +16,7 @@ const LINE_EVERY_US: u64 = 5_000_000;
 pub(crate) struct Connect {
     place: Place,
     plan: plan::Connect,
-    work: Option<Assignment>,
+    work: Assignment,
     lines: u64,
     opened: u64,
     ended_us: Option<u64>,
@@ -24,16 +24,17 @@ pub(crate) struct Connect {
 }
 
 impl Connect {
-    pub(crate) fn new(place: Place, plan: plan::Connect) -> Self {
-        Self { place, plan, work: None, lines: 0, opened: 0, ended_us: None, was_too_slow: false }
-    }
-
-    fn start_us(&self) -> u64 {
-        self.work.as_ref().map_or(0, |work| work.start_us)
+    pub(crate) fn start(place: Place, plan: plan::Connect, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let amount = (plan.connections, plan.rate);
+        let (work, mut actions) = Assignment::open(&place, place.first_id, amount, seen);
+        if place.quiet && !place.name.starts_with("warm-up") {
+            actions.push(Action::note(format!("Opening {} connections first", plan.connections)));
+        }
+        (Self { place, plan, work, lines: 0, opened: 0, ended_us: None, was_too_slow: false }, actions)
     }
 
     fn ramp_ms(&self) -> Option<f64> {
-        Some(self.ended_us?.saturating_sub(self.start_us()) as f64 / 1e3)
+        Some(self.ended_us?.saturating_sub(self.work.start_us) as f64 / 1e3)
     }
 
     fn count_opened(&mut self, event: &Event) {
@@ -45,7 +46,7 @@ impl Connect {
     }
 
     fn progress(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let lines = seen.now_us.saturating_sub(self.start_us()) / LINE_EVERY_US;
+        let lines = seen.now_us.saturating_sub(self.work.start_us) / LINE_EVERY_US;
         if self.place.quiet || lines <= self.lines {
             return Vec::new();
         }
@@ -68,27 +69,18 @@ impl Connect {
 
     fn cut_if_too_slow(&mut self, now_us: u64) -> Vec<Action> {
         let bound_us = plan::Block::Connect(self.plan.clone()).opening_bound().as_micros() as u64;
-        if self.was_too_slow || now_us < self.start_us() + bound_us {
+        if self.was_too_slow || now_us < self.work.start_us + bound_us {
             return Vec::new();
         }
         self.was_too_slow = true;
-        self.work.as_mut().map(Assignment::cut).unwrap_or_default()
+        self.work.cut()
     }
 }
 
-impl Machine for Connect {
+impl RunningBlock for Connect {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(work) = &mut self.work else {
-            let amount = (self.plan.connections, self.plan.rate);
-            let (work, mut actions) = Assignment::open(&self.place, self.place.first_id, amount, seen);
-            self.work = Some(work);
-            if self.place.quiet && !self.place.name.starts_with("warm-up") {
-                actions.push(Action::note(format!("Opening {} connections first", self.plan.connections)));
-            }
-            return actions;
-        };
-        let mut actions = work.observe(seen);
-        let is_over = work.is_over();
+        let mut actions = self.work.observe(seen);
+        let is_over = self.work.is_over();
         self.count_opened(seen.event);
         if is_over && self.ended_us.is_none() {
             actions.extend(self.end(seen));
@@ -100,11 +92,11 @@ impl Machine for Connect {
     }
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
-        self.work.as_mut().map(Assignment::cut).unwrap_or_default()
+        self.work.cut()
     }
 
     fn is_over(&self) -> bool {
-        self.work.as_ref().is_some_and(Assignment::is_over)
+        self.work.is_over()
     }
 
     fn facts(&self) -> Facts {

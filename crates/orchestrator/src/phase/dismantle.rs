@@ -2,7 +2,7 @@ use erlmcp_record::names::finding;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event, Leftovers};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// Ends what the run brought with it, and looks for what was left behind.
@@ -10,13 +10,12 @@ use crate::phase::finding;
 pub(crate) struct Dismantle {
     place: Place,
     own_cluster: bool,
-    was_asked: bool,
     is_over: bool,
 }
 
 impl Dismantle {
-    pub(crate) fn new(place: Place, own_cluster: bool) -> Self {
-        Self { place, own_cluster, was_asked: false, is_over: false }
+    pub(crate) fn start(place: Place, own_cluster: bool) -> (Self, Vec<Action>) {
+        (Self { place, own_cluster, is_over: false }, vec![Action::Ask(Ask::Dismantle { own_cluster })])
     }
 
     fn found(&mut self, left: &Leftovers, now_us: u64) -> Vec<Action> {
@@ -35,13 +34,9 @@ impl Dismantle {
     }
 }
 
-impl Machine for Dismantle {
+impl RunningBlock for Dismantle {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match seen.event {
-            _ if !self.was_asked => {
-                self.was_asked = true;
-                vec![Action::Ask(Ask::Dismantle { own_cluster: self.own_cluster })]
-            }
             Event::Answer(Answer::Dismantled(left)) if !self.is_over => self.found(left, seen.now_us),
             _ => Vec::new(),
         }

@@ -1,28 +1,23 @@
 use crate::action::Action;
 use crate::assignment::Assignment;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 
 /// Closes every stream of notifications.
 #[derive(Debug)]
 pub(crate) struct EndStreams {
-    place: Place,
-    work: Option<Assignment>,
+    work: Assignment,
 }
 
 impl EndStreams {
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, work: None }
+    pub(crate) fn start(place: &Place, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let (work, actions) = Assignment::end_streams(place, place.first_id, seen);
+        (Self { work }, actions)
     }
 }
 
-impl Machine for EndStreams {
+impl RunningBlock for EndStreams {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        if let Some(work) = &mut self.work {
-            return work.observe(seen);
-        }
-        let (work, actions) = Assignment::end_streams(&self.place, self.place.first_id, seen);
-        self.work = Some(work);
-        actions
+        self.work.observe(seen)
     }
 
     /// It is the orderly end itself, and goes on.
@@ -31,6 +26,6 @@ impl Machine for EndStreams {
     }
 
     fn is_over(&self) -> bool {
-        self.work.as_ref().is_some_and(Assignment::is_over)
+        self.work.is_over()
     }
 }

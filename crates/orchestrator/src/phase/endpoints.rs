@@ -5,7 +5,7 @@ use erlmcp_report::{live, plural};
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// The agent's own bound on all of its knocks, and some more.
@@ -24,7 +24,6 @@ pub(crate) struct Endpoints {
 
 #[derive(Debug, PartialEq)]
 enum State {
-    Begin,
     Resolving,
     /// By this agent.
     Knocking(u32),
@@ -32,8 +31,9 @@ enum State {
 }
 
 impl Endpoints {
-    pub(crate) fn new(place: Place, knocks: u32) -> Self {
-        Self { place, knocks, state: State::Begin, began_us: 0 }
+    pub(crate) fn start(place: Place, knocks: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let actions = vec![place.announce("Knocking at every endpoint"), Action::Ask(Ask::Resolve)];
+        (Self { place, knocks, state: State::Resolving, began_us: seen.now_us }, actions)
     }
 
     fn resolved(&mut self, outcome: &Result<Option<f64>, String>, seen: &Observation<'_>) -> Vec<Action> {
@@ -120,14 +120,9 @@ fn median_ms(times: &mut [u64]) -> Option<f64> {
     Some((middle + below) as f64 / 2e3)
 }
 
-impl Machine for Endpoints {
+impl RunningBlock for Endpoints {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match (&self.state, seen.event) {
-            (State::Begin, _) => {
-                self.state = State::Resolving;
-                self.began_us = seen.now_us;
-                vec![self.place.announce("Knocking at every endpoint"), Action::Ask(Ask::Resolve)]
-            }
             (State::Resolving, Event::Answer(Answer::Resolved(outcome))) => self.resolved(outcome, seen),
             (State::Knocking(_), Event::Agent { said: Said::Knocked(knocked), .. })
                 if knocked.block == self.place.first_id =>

@@ -1,26 +1,25 @@
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::machine::{Machine, Observation};
+use crate::machine::{Observation, RunningBlock};
 
 /// Waits, with everything as it is.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    duration_us: u64,
-    started_us: Option<u64>,
+    until_us: u64,
     is_over: bool,
 }
 
 impl Hold {
-    pub(crate) fn new(duration: Duration) -> Self {
-        Self { duration_us: duration.as_micros() as u64, started_us: None, is_over: false }
+    pub(crate) fn start(duration: Duration, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let until_us = seen.now_us + duration.as_micros() as u64;
+        (Self { until_us, is_over: seen.now_us >= until_us }, Vec::new())
     }
 }
 
-impl Machine for Hold {
+impl RunningBlock for Hold {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let started_us = *self.started_us.get_or_insert(seen.now_us);
-        self.is_over |= seen.now_us >= started_us + self.duration_us;
+        self.is_over |= seen.now_us >= self.until_us;
         Vec::new()
     }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, in_words};
 
 /// Rows of a second come within so long after it.
@@ -11,9 +11,8 @@ const ROWS_LATE_US: u64 = 1_500_000;
 /// Sends load for a while on the connections that are open.
 #[derive(Debug)]
 pub(crate) struct Load {
-    place: Place,
     plan: plan::Load,
-    work: Option<Assignment>,
+    work: Assignment,
     /// Clients that misbehave meanwhile.
     misbehaving: Option<Assignment>,
     lines: SpanLines,
@@ -22,19 +21,35 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn new(place: Place, plan: plan::Load) -> Self {
+    pub(crate) fn start(place: &Place, plan: plan::Load, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let duration_us = plan.duration.as_micros() as u64;
+        let order = LoadOrder { shaped: plan.shaped, ..LoadOrder::plain(plan.rate, duration_us) };
+        let (work, mut actions) = Assignment::load(place, place.first_id, order, seen);
+        let mut misbehaving = None;
+        if plan.shaped {
+            let times = (work.start_us, duration_us);
+            let (given, told) = Assignment::misbehave(place, place.first_id + 1, times, seen).unzip();
+            misbehaving = given;
+            actions.extend(told.into_iter().flatten());
+        }
         let lines = SpanLines::new(plan.line_every);
-        Self { place, plan, work: None, misbehaving: None, lines, is_cut: false, is_over: false }
+        (Self { plan, work, misbehaving, lines, is_cut: false, is_over: false }, actions)
     }
 
-    /// When it starts and when it ends, run clock; None where it was not given out yet.
-    pub(super) fn times(&self) -> Option<(u64, u64)> {
-        self.work.as_ref().map(|work| (work.start_us, work.start_us + self.duration_us()))
+    /// When it starts and when it ends, run clock.
+    pub(super) fn times(&self) -> (u64, u64) {
+        (self.work.start_us, self.work.start_us + self.duration_us())
     }
 
     fn duration_us(&self) -> u64 {
         self.plan.duration.as_micros() as u64
     }
+}
+
+/// What a scenario's row says of such a load.
+pub(super) fn facts(block: u32, plan: &plan::Load) -> Facts {
+    let text = format!("{:.0} req/s offered for {}", plan.rate, in_words(plan.duration));
+    Facts { blocks: vec![block], text, ..Facts::default() }
 }
 
 /// Lines of a load, each over the seconds since the one before it.
@@ -70,42 +85,21 @@ impl SpanLines {
     }
 }
 
-impl Machine for Load {
+impl RunningBlock for Load {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(work) = &mut self.work else {
-            let order = LoadOrder {
-                rate: self.plan.rate,
-                duration_us: self.duration_us(),
-                queued: false,
-                retry_refused: false,
-                settle_rate: 0.0,
-                shaped: self.plan.shaped,
-            };
-            let (work, mut actions) = Assignment::load(&self.place, self.place.first_id, order, seen);
-            if self.plan.shaped {
-                let times = (work.start_us, self.duration_us());
-                let given = Assignment::misbehave(&self.place, self.place.first_id + 1, times, seen);
-                let (misbehaving, told) = given.unzip();
-                self.misbehaving = misbehaving;
-                actions.extend(told.into_iter().flatten());
-            }
-            self.work = Some(work);
-            return actions;
-        };
-        let mut actions = work.observe(seen);
+        let mut actions = self.work.observe(seen);
         actions.extend(self.misbehaving.iter_mut().flat_map(|misbehaving| misbehaving.observe(seen)));
-        let (start_us, is_done) = (work.start_us, work.is_over());
-        let lasts = (start_us, self.duration_us());
         // The last request may have been due long before the load's end.
-        let ends_here = seen.now_us >= start_us + lasts.1 || self.is_cut || seen.world.alive().is_empty();
-        self.is_over = is_done && ends_here && self.misbehaving.iter().all(Assignment::is_over);
+        let ends_here = seen.now_us >= self.times().1 || self.is_cut || seen.world.alive().is_empty();
+        self.is_over = self.work.is_over() && ends_here && self.misbehaving.iter().all(Assignment::is_over);
+        let lasts = (self.work.start_us, self.duration_us());
         actions.extend(self.lines.due(lasts, seen.now_us, self.is_over));
         actions
     }
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
         self.is_cut = true;
-        self.work.iter_mut().chain(&mut self.misbehaving).flat_map(Assignment::cut).collect()
+        std::iter::once(&mut self.work).chain(&mut self.misbehaving).flat_map(Assignment::cut).collect()
     }
 
     fn is_over(&self) -> bool {
@@ -113,8 +107,7 @@ impl Machine for Load {
     }
 
     fn facts(&self) -> Facts {
-        let text = format!("{:.0} req/s offered for {}", self.plan.rate, in_words(self.plan.duration));
-        Facts { blocks: vec![self.place.first_id], text, ..Facts::default() }
+        facts(self.work.block, &self.plan)
     }
 }
 

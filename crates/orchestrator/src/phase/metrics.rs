@@ -2,7 +2,7 @@ use erlmcp_record::names::finding;
 use erlmcp_report::live;
 
 use crate::action::Action;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// The collector's first sample comes within so long.
@@ -14,7 +14,7 @@ const REFERENCE_SAMPLES: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     place: Place,
-    started_us: Option<u64>,
+    started_us: u64,
     /// What it is: the baseline's step, or the memory at no connections.
     is_reference: bool,
     last_at_us: u64,
@@ -24,13 +24,21 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// The baseline's step: the first sample was seen.
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, started_us: None, is_reference: false, last_at_us: 0, samples: 0, is_over: false }
+    pub(crate) fn start(place: Place, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let mut actions = vec![place.announce("Starting metrics collection")];
+        let started_us = seen.now_us;
+        let mut metrics = Self { place, started_us, is_reference: false, last_at_us: 0, samples: 0, is_over: false };
+        // There may be a sample already.
+        actions.extend(metrics.step(seen));
+        (metrics, actions)
     }
 
     /// Waits until the server was sampled with no connections: what its memory is measured against.
-    pub(crate) fn reference(place: Place) -> Self {
-        Self { is_reference: true, ..Self::new(place) }
+    pub(crate) fn reference(place: Place, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let now_us = seen.now_us;
+        let metrics =
+            Self { place, started_us: now_us, is_reference: true, last_at_us: now_us, samples: 0, is_over: false };
+        (metrics, Vec::new())
     }
 
     fn count_sample(&mut self, seen: &Observation<'_>) {
@@ -62,22 +70,12 @@ impl Metrics {
     }
 }
 
-impl Machine for Metrics {
+impl RunningBlock for Metrics {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let started_us = *self.started_us.get_or_insert_with(|| {
-            if !self.is_reference {
-                actions.push(self.place.announce("Starting metrics collection"));
-            }
-            self.last_at_us = if self.is_reference { seen.now_us } else { 0 };
-            seen.now_us
-        });
         self.count_sample(seen);
         let wanted = if self.is_reference { REFERENCE_SAMPLES } else { 1 };
-        if !self.is_over && (self.samples >= wanted || seen.now_us >= started_us + BOUND_US) {
-            actions.extend(self.end(seen));
-        }
-        actions
+        let is_enough = self.samples >= wanted || seen.now_us >= self.started_us + BOUND_US;
+        if is_enough && !self.is_over { self.end(seen) } else { Vec::new() }
     }
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {

@@ -1,7 +1,7 @@
 use erlmcp_load::proto::{self, command::Command};
 
 use crate::action::Action;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::plan;
 
 /// The operations' block, below the ids of every phase's blocks: they go on from one phase to the next.
@@ -13,43 +13,35 @@ const LANES_MAX: f64 = 256.0;
 
 /// Begins operations beside whatever comes next.
 #[derive(Debug)]
-pub(crate) struct Operations {
-    place: Place,
-    plan: plan::Operations,
-    is_over: bool,
-}
+pub(crate) struct Operations;
 
 impl Operations {
-    pub(crate) fn new(place: Place, plan: plan::Operations) -> Self {
-        Self { place, plan, is_over: false }
-    }
-}
-
-impl Machine for Operations {
-    fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        if std::mem::replace(&mut self.is_over, true) {
-            return Vec::new();
-        }
+    pub(crate) fn start(place: &Place, plan: &plan::Operations, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let agents = seen.world.alive();
-        let rate = self.plan.rate / agents.len().max(1) as f64;
+        let rate = plan.rate / agents.len().max(1) as f64;
         let command = Command::Operations(proto::Operations {
             block: OPERATIONS_BLOCK,
             rate,
             lanes: (rate / LANE_RATE).ceil().clamp(LANES_MIN, LANES_MAX) as u32,
-            tool: self.plan.tool.clone(),
-            folder: self.place.run.folder.display().to_string(),
+            tool: plan.tool.clone(),
+            folder: place.run.folder.display().to_string(),
         });
-        let said = format!("{:.0} operations a second beside the load, each to happen once", self.plan.rate);
+        let said = format!("{:.0} operations a second beside the load, each to happen once", plan.rate);
         let commands = Action::to_all(&agents, &command);
-        std::iter::once(Action::note(said)).chain(commands).collect()
+        (Self, std::iter::once(Action::note(said)).chain(commands).collect())
+    }
+}
+
+impl RunningBlock for Operations {
+    fn step(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
+        Vec::new()
     }
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
-        self.is_over = true;
         Vec::new()
     }
 
     fn is_over(&self) -> bool {
-        self.is_over
+        true
     }
 }

@@ -2,7 +2,7 @@ use erlmcp_report::is_rate_kept;
 
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, RATES_MAX};
 
 /// Load at one rate after another, until one is not kept.
@@ -19,8 +19,10 @@ pub(crate) struct RateSweep {
 }
 
 impl RateSweep {
-    pub(crate) fn new(place: Place, plan: plan::RateSweep) -> Self {
-        Self { place, plan, work: None, tried: 0, kept: None, is_over: false, is_cut: false }
+    pub(crate) fn start(place: Place, plan: plan::RateSweep, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let mut sweep = Self { place, plan, work: None, tried: 0, kept: None, is_over: false, is_cut: false };
+        let actions = sweep.next(seen);
+        (sweep, actions)
     }
 
     fn next(&mut self, seen: &Observation<'_>) -> Vec<Action> {
@@ -58,11 +60,9 @@ impl RateSweep {
     }
 }
 
-impl Machine for RateSweep {
+impl RunningBlock for RateSweep {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(work) = &mut self.work else {
-            return if self.is_over { Vec::new() } else { self.next(seen) };
-        };
+        let Some(work) = &mut self.work else { return Vec::new() };
         let mut actions = work.observe(seen);
         // An agent is done when all of its rows have come.
         if work.is_over() {
@@ -76,9 +76,7 @@ impl Machine for RateSweep {
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
         self.is_cut = true;
-        let actions = self.work.as_mut().map(Assignment::cut).unwrap_or_default();
-        self.is_over |= self.work.is_none();
-        actions
+        self.work.as_mut().map(Assignment::cut).unwrap_or_default()
     }
 
     fn is_over(&self) -> bool {

@@ -4,7 +4,7 @@ use erlmcp_report::live;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event, Said};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// Does the target answer? By /health where it has one, else by an MCP request of the first agent.
@@ -16,7 +16,6 @@ pub(crate) struct Reachability {
 
 #[derive(Debug, PartialEq)]
 enum State {
-    Begin,
     Health,
     /// Asked for at this time.
     Mcp(u64),
@@ -24,8 +23,10 @@ enum State {
 }
 
 impl Reachability {
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, state: State::Begin }
+    pub(crate) fn start(place: Place) -> (Self, Vec<Action>) {
+        let text = format!("Testing target reachability: {}", place.run.target);
+        let actions = vec![place.announce(text), Action::Ask(Ask::Health)];
+        (Self { place, state: State::Health }, actions)
     }
 
     fn reached(&mut self, now_us: u64, ms: f64, how: &str) -> Vec<Action> {
@@ -57,14 +58,9 @@ impl Reachability {
     }
 }
 
-impl Machine for Reachability {
+impl RunningBlock for Reachability {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match (&self.state, seen.event) {
-            (State::Begin, _) => {
-                self.state = State::Health;
-                let text = format!("Testing target reachability: {}", self.place.run.target);
-                vec![self.place.announce(text), Action::Ask(Ask::Health)]
-            }
             (State::Health, Event::Answer(Answer::Health(Ok(ms)))) => self.reached(seen.now_us, *ms, "GET /health"),
             (State::Health, Event::Answer(Answer::Health(Err(_)))) => self.ask_by_mcp(seen),
             (State::Mcp(asked_us), Event::Agent { said: Said::Reached(reached), .. }) if reached.ok => {

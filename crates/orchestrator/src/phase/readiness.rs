@@ -3,20 +3,20 @@ use erlmcp_report::live;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 
 /// Workers of the target, agents of ours: are they ready for so many connections?
 #[derive(Debug)]
 pub(crate) struct Readiness {
     place: Place,
-    was_asked: bool,
     is_over: bool,
 }
 
 impl Readiness {
-    pub(crate) fn new(place: Place) -> Self {
-        Self { place, was_asked: false, is_over: false }
+    pub(crate) fn start(place: Place) -> (Self, Vec<Action>) {
+        let actions = vec![place.announce("Verifying connection pool is available"), Action::Ask(Ask::Workers)];
+        (Self { place, is_over: false }, actions)
     }
 
     fn judge(&mut self, workers: Option<(u64, u64)>, seen: &Observation<'_>) -> Vec<Action> {
@@ -52,13 +52,9 @@ impl Readiness {
     }
 }
 
-impl Machine for Readiness {
+impl RunningBlock for Readiness {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         match seen.event {
-            _ if !self.was_asked => {
-                self.was_asked = true;
-                vec![self.place.announce("Verifying connection pool is available"), Action::Ask(Ask::Workers)]
-            }
             Event::Answer(Answer::Workers(workers)) if !self.is_over => self.judge(*workers, seen),
             _ => Vec::new(),
         }

@@ -4,35 +4,29 @@ use erlmcp_report::plural;
 
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 
 /// Changes the number of replicas, and waits until they are there.
 #[derive(Debug)]
 pub(crate) struct Scale {
-    place: Place,
-    replicas: u16,
+    started_us: u64,
     bound_us: u64,
-    started_us: Option<u64>,
     outcome: Option<Result<(), String>>,
 }
 
 impl Scale {
-    pub(crate) fn new(place: Place, replicas: u16, bound: Duration) -> Self {
-        Self { place, replicas, bound_us: bound.as_micros() as u64, started_us: None, outcome: None }
+    pub(crate) fn start(place: &Place, replicas: u16, bound: Duration, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let text = format!("Scaling to {} ({})", plural(u64::from(replicas), "replica"), place.name);
+        let scale = Self { started_us: seen.now_us, bound_us: bound.as_micros() as u64, outcome: None };
+        (scale, vec![Action::note(text), Action::Ask(Ask::Scale { replicas })])
     }
 }
 
-impl Machine for Scale {
+impl RunningBlock for Scale {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(started_us) = self.started_us else {
-            self.started_us = Some(seen.now_us);
-            let replicas = plural(u64::from(self.replicas), "replica");
-            let note = Action::note(format!("Scaling to {replicas} ({})", self.place.name));
-            return vec![note, Action::Ask(Ask::Scale { replicas: self.replicas })];
-        };
         if let Event::Answer(Answer::Scaled(outcome)) = seen.event {
             self.outcome = Some(outcome.clone().map(|_| ()));
-        } else if seen.now_us >= started_us + self.bound_us && self.outcome.is_none() {
+        } else if seen.now_us >= self.started_us + self.bound_us && self.outcome.is_none() {
             self.outcome = Some(Err(format!("not scaled within {} s", self.bound_us / 1_000_000)));
         }
         Vec::new()

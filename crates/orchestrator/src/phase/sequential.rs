@@ -4,28 +4,28 @@ use erlmcp_report::live;
 use crate::action::Action;
 use crate::assignment::Assignment;
 use crate::event::Event;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 
 /// Requests one after another on one connection: the latency of a target at rest.
 #[derive(Debug)]
 pub(crate) struct Sequential {
-    place: Place,
-    count: u32,
-    work: Option<Assignment>,
+    work: Assignment,
     latency: Hist,
-    is_over: bool,
 }
 
 impl Sequential {
-    pub(crate) fn new(place: Place, count: u32) -> Self {
-        Self { place, count, work: None, latency: Hist::new(), is_over: false }
+    pub(crate) fn start(place: &Place, count: u32, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let (work, commands) = Assignment::sequential(place, place.first_id, count, seen);
+        let mut actions = vec![place.announce(format!("Measuring baseline latency ({count} requests)"))];
+        actions.extend(commands);
+        (Self { work, latency: Hist::new() }, actions)
     }
 
     fn note_latency(&mut self, event: &Event) {
         for row in event.rows() {
             if let Entry::Interval(row) = row
                 && row.kind == Kind::Sequential
-                && row.block == self.place.first_id
+                && row.block == self.work.block
                 && let Some(latency) = &row.latency
             {
                 self.latency.merge(latency);
@@ -41,29 +41,21 @@ impl Sequential {
     }
 }
 
-impl Machine for Sequential {
+impl RunningBlock for Sequential {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(work) = &mut self.work else {
-            let (work, mut actions) = Assignment::sequential(&self.place, self.place.first_id, self.count, seen);
-            self.work = Some(work);
-            actions.insert(0, self.place.announce(format!("Measuring baseline latency ({} requests)", self.count)));
-            return actions;
-        };
-        let mut actions = work.observe(seen);
-        let is_over = work.is_over();
+        let mut actions = self.work.observe(seen);
         self.note_latency(seen.event);
-        if is_over && !self.is_over {
-            self.is_over = true;
+        if self.work.is_over() {
             actions.push(self.result());
         }
         actions
     }
 
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
-        self.work.as_mut().map(Assignment::cut).unwrap_or_default()
+        self.work.cut()
     }
 
     fn is_over(&self) -> bool {
-        self.is_over || self.work.as_ref().is_some_and(Assignment::is_over)
+        self.work.is_over()
     }
 }

@@ -1,7 +1,7 @@
 use super::changes::Changes;
 use super::load::Load;
 use crate::action::Action;
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, ChangeBy};
 
 /// Load, while streams are held and tell of changes.
@@ -12,18 +12,23 @@ pub(crate) struct Streaming {
 }
 
 impl Streaming {
-    pub(crate) fn new(place: Place, plan: plan::Load, by: Result<ChangeBy, String>) -> Self {
-        let changes = Changes::new(place.phase, plan.duration, by);
-        Self { load: Load::new(place, plan), changes }
+    pub(crate) fn start(
+        place: &Place,
+        plan: plan::Load,
+        by: Result<ChangeBy, String>,
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        let mut changes = Changes::new(place.phase, plan.duration, by);
+        let (load, mut actions) = Load::start(place, plan, seen);
+        actions.extend(changes.step(seen, load.times()));
+        (Self { load, changes }, actions)
     }
 }
 
-impl Machine for Streaming {
+impl RunningBlock for Streaming {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = self.load.step(seen);
-        if let Some(times) = self.load.times() {
-            actions.extend(self.changes.step(seen, times));
-        }
+        actions.extend(self.changes.step(seen, self.load.times()));
         actions
     }
 

@@ -6,7 +6,7 @@ use erlmcp_record::{ClusterSample, Entry, MemorySource};
 use crate::action::Action;
 use crate::assignment::Assignment;
 use crate::event::Event;
-use crate::machine::{Machine, Observation, Place};
+use crate::machine::{Observation, Place, RunningBlock};
 use crate::phase::finding;
 use crate::plan;
 
@@ -32,7 +32,6 @@ pub(crate) struct Streams {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
-    Begin,
     /// Waits for a sample that is younger than this time.
     Before(u64),
     Opening(u64),
@@ -41,10 +40,14 @@ enum State {
 }
 
 impl Streams {
-    pub(crate) fn new(place: Place, plan: plan::Streams) -> Self {
+    pub(crate) fn start(place: Place, plan: plan::Streams, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let actions = vec![Action::note(format!("Opening {} streams of notifications", plan.streams))];
         let (held, failed) = (BTreeMap::new(), BTreeMap::new());
         let before = Err("it was not looked at".into());
-        Self { place, plan, state: State::Begin, work: None, before, held, failed, was_cut: false }
+        let state = State::Before(seen.now_us);
+        let mut streams = Self { place, plan, state, work: None, before, held, failed, was_cut: false };
+        streams.count(seen.event);
+        (streams, actions)
     }
 
     fn count(&mut self, event: &Event) {
@@ -117,16 +120,12 @@ fn is_sampled(seen: &Observation<'_>, since_us: u64) -> bool {
     seen.world.sample.as_ref().is_some_and(|sample| sample.at_us > since_us) || seen.now_us >= since_us + SAMPLE_US
 }
 
-impl Machine for Streams {
+impl RunningBlock for Streams {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         self.count(seen.event);
         let mut actions = self.work.as_mut().map(|work| work.observe(seen)).unwrap_or_default();
         let is_opened = self.work.as_ref().is_some_and(Assignment::is_over);
         actions.extend(match self.state {
-            State::Begin => {
-                self.state = State::Before(seen.now_us);
-                vec![Action::note(format!("Opening {} streams of notifications", self.plan.streams))]
-            }
             State::Before(since_us) if is_sampled(seen, since_us) => {
                 self.before = memory(seen.world.sample.as_ref(), since_us);
                 self.open(seen)

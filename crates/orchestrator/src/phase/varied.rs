@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 
 use erlmcp_load::proto::{Requests, command::Command};
 
-use super::load::Load;
+use super::load::{self, Load};
 use crate::action::Action;
 use crate::event::{Event, Said};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, Variant};
 
 /// Agents take other calls within so long, a handshake included.
@@ -16,7 +16,7 @@ const TAKEN_US: u64 = 15_000_000;
 pub(crate) struct Varied {
     place: Place,
     variant: Variant,
-    load: Load,
+    load: plan::Load,
     state: State,
     /// Why it was not measured.
     trouble: Option<String>,
@@ -24,19 +24,25 @@ pub(crate) struct Varied {
 
 #[derive(Debug)]
 enum State {
-    Begin,
     /// These agents have not said yet that they take the calls; until this time.
     Telling(BTreeSet<u32>, u64),
-    Loading,
+    Loading(Box<Load>),
     /// The same for the run's own calls.
     Restoring(BTreeSet<u32>, u64),
     Over,
 }
 
 impl Varied {
-    pub(crate) fn new(place: Place, variant: Variant, load: plan::Load) -> Self {
-        let load = Load::new(place.clone(), load);
-        Self { place, variant, load, state: State::Begin, trouble: None }
+    pub(crate) fn start(
+        place: Place,
+        variant: Variant,
+        load: plan::Load,
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        let state = State::Telling(alive(seen), seen.now_us + TAKEN_US);
+        let varied = Self { place, variant, load, state, trouble: None };
+        let actions = varied.tell(false, seen);
+        (varied, actions)
     }
 
     /// For agent `index` of so many.
@@ -55,17 +61,15 @@ impl Varied {
         self.place.first_id + if is_usual { 2 } else { 1 }
     }
 
-    fn tell(&self, is_usual: bool, seen: &Observation<'_>) -> (BTreeSet<u32>, Vec<Action>) {
+    fn tell(&self, is_usual: bool, seen: &Observation<'_>) -> Vec<Action> {
         let agents = seen.world.alive();
         let command = |index| Command::Requests(self.requests(is_usual, (agents.len() as u32, index)));
-        let actions = Action::to_each(&agents, command);
-        (agents.into_iter().collect(), actions)
+        Action::to_each(&agents, command)
     }
 
     fn restore(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let (agents, actions) = self.tell(true, seen);
-        self.state = State::Restoring(agents, seen.now_us + TAKEN_US);
-        actions
+        self.state = State::Restoring(alive(seen), seen.now_us + TAKEN_US);
+        self.tell(true, seen)
     }
 
     /// Takes note of an agent that has taken the calls, or is gone. True where nobody is waited for any more.
@@ -94,23 +98,19 @@ impl Varied {
     }
 }
 
-impl Machine for Varied {
+impl RunningBlock for Varied {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
         let is_taken = self.is_taken(seen);
-        match &self.state {
-            State::Begin => {
-                let (agents, actions) = self.tell(false, seen);
-                self.state = State::Telling(agents, seen.now_us + TAKEN_US);
-                actions
-            }
+        match &mut self.state {
             State::Telling(..) if is_taken && self.trouble.is_some() => self.restore(seen),
             State::Telling(..) if is_taken => {
-                self.state = State::Loading;
-                self.load.step(seen)
+                let (load, actions) = Load::start(&self.place, self.load.clone(), seen);
+                self.state = State::Loading(Box::new(load));
+                actions
             }
-            State::Loading => {
-                let mut actions = self.load.step(seen);
-                if self.load.is_over() {
+            State::Loading(load) => {
+                let mut actions = load.step(seen);
+                if load.is_over() {
                     actions.extend(self.restore(seen));
                 }
                 actions
@@ -124,13 +124,9 @@ impl Machine for Varied {
     }
 
     fn cut(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        match self.state {
-            State::Loading => self.load.cut(seen),
+        match &mut self.state {
+            State::Loading(load) => load.cut(seen),
             State::Telling(..) => self.restore(seen),
-            State::Begin => {
-                self.state = State::Over;
-                Vec::new()
-            }
             State::Restoring(..) | State::Over => Vec::new(),
         }
     }
@@ -140,6 +136,10 @@ impl Machine for Varied {
     }
 
     fn facts(&self) -> Facts {
-        Facts { inconclusive: self.trouble.clone(), ..self.load.facts() }
+        Facts { inconclusive: self.trouble.clone(), ..load::facts(self.place.first_id, &self.load) }
     }
+}
+
+fn alive(seen: &Observation<'_>) -> BTreeSet<u32> {
+    seen.world.alive().into_iter().collect()
 }

@@ -5,7 +5,7 @@ use erlmcp_record::names::detail;
 use super::steady::Steady;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, RECOVERY_BOUND, REFUSAL_BOUND, in_words};
 
 /// More load for a while, then queued work until the target said no; then the time back to steady.
@@ -13,7 +13,7 @@ use crate::plan::{self, RECOVERY_BOUND, REFUSAL_BOUND, in_words};
 pub(crate) struct BurstTraffic {
     place: Place,
     plan: plan::Burst,
-    steady: Option<Steady>,
+    steady: Steady,
     extra: Option<Assignment>,
     queued: Option<Assignment>,
     state: State,
@@ -37,11 +37,12 @@ enum State {
 }
 
 impl BurstTraffic {
-    pub(crate) fn new(place: Place, plan: plan::Burst) -> Self {
-        Self {
+    pub(crate) fn start(place: Place, plan: plan::Burst, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let (steady, actions) = Steady::start(&place, plan.rate, plan.window, seen);
+        let burst = Self {
             place,
             plan,
-            steady: None,
+            steady,
             extra: None,
             queued: None,
             state: State::Before,
@@ -49,7 +50,8 @@ impl BurstTraffic {
             ended_us: None,
             steady_again_us: None,
             refusals: 0,
-        }
+        };
+        (burst, actions)
     }
 
     fn give(
@@ -108,21 +110,21 @@ impl BurstTraffic {
     }
 
     fn settling(&mut self, deadline_us: u64, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(steady) = &self.steady else { return Vec::new() };
         if self.steady_again_us.is_none() {
             let has_queue = self.plan.queued.is_some();
-            self.steady_again_us = steady.again_since(self.ended_us.unwrap_or(seen.now_us), has_queue, seen);
+            let ended_us = self.ended_us.unwrap_or(seen.now_us);
+            self.steady_again_us = self.steady.again_since(ended_us, has_queue, seen);
         }
         if self.steady_again_us.is_none() && seen.now_us < deadline_us {
             return Vec::new();
         }
-        self.state = State::After(steady.after_us(seen.now_us));
+        self.state = State::After(self.steady.after_us(seen.now_us));
         vec![Action::scenario_line(self.text())]
     }
 
     fn end(&mut self) -> Vec<Action> {
         self.state = State::Ending;
-        let mut actions = self.steady.as_mut().map(Steady::cut).unwrap_or_default();
+        let mut actions = self.steady.cut();
         for more in [&mut self.extra, &mut self.queued] {
             actions.extend(more.as_mut().map(Assignment::cut).unwrap_or_default());
         }
@@ -141,15 +143,10 @@ impl BurstTraffic {
     }
 }
 
-impl Machine for BurstTraffic {
+impl RunningBlock for BurstTraffic {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(steady) = &mut self.steady else {
-            let (steady, actions) = Steady::start(&self.place, self.plan.rate, self.plan.window, seen);
-            self.steady = Some(steady);
-            return actions;
-        };
-        let mut actions = steady.observe(seen);
-        let is_measured = self.state == State::Before && steady.is_measured(seen);
+        let mut actions = self.steady.observe(seen);
+        let is_measured = self.state == State::Before && self.steady.is_measured(seen);
         for more in [&mut self.extra, &mut self.queued] {
             actions.extend(more.as_mut().map(|more| more.observe(seen)).unwrap_or_default());
         }
@@ -173,10 +170,7 @@ impl Machine for BurstTraffic {
 
     fn is_over(&self) -> bool {
         let over = |work: &Option<Assignment>| work.as_ref().is_none_or(Assignment::is_over);
-        self.state == State::Ending
-            && self.steady.as_ref().is_none_or(Steady::is_over)
-            && over(&self.extra)
-            && over(&self.queued)
+        self.state == State::Ending && self.steady.is_over() && over(&self.extra) && over(&self.queued)
     }
 
     fn facts(&self) -> Facts {

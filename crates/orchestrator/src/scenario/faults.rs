@@ -7,7 +7,7 @@ use super::spread::SpreadWatch;
 use super::steady::Steady;
 use crate::action::Action;
 use crate::fault::{Fault, Planned, When};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::phase::SpanLines;
 use crate::plan::{self, RECOVERY_BOUND};
 
@@ -16,7 +16,7 @@ use crate::plan::{self, RECOVERY_BOUND};
 pub(crate) struct Faults {
     place: Place,
     plan: plan::Faults,
-    steady: Option<Steady>,
+    steady: Steady,
     lines: SpanLines,
     state: State,
     /// Position of the next one in the plan.
@@ -56,13 +56,14 @@ const OVERTIME_US: u64 = 60_000_000;
 const RECENT_US: u64 = 3_000_000;
 
 impl Faults {
-    pub(crate) fn new(place: Place, plan: plan::Faults) -> Self {
-        Self {
+    pub(crate) fn start(place: Place, plan: plan::Faults, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let (steady, actions) = Steady::start_for(&place, (plan.rate, plan.window, plan.duration), seen);
+        let faults = Self {
             place,
             lines: SpanLines::new(plan.line_every),
             spread: SpreadWatch::new(plan.spread_over.clone()),
             plan,
-            steady: None,
+            steady,
             state: State::Before,
             next: 0,
             under_way: Vec::new(),
@@ -71,7 +72,8 @@ impl Faults {
             due_us: None,
             ids: Vec::new(),
             counts: Counts::default(),
-        }
+        };
+        (faults, actions)
     }
 
     /// Fault ids of their own: there may be more of them than a block has ids.
@@ -94,10 +96,9 @@ impl Faults {
 
     /// Notes when the load was as before again.
     fn settle(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(steady) = &self.steady else { return Vec::new() };
         let mut actions = Vec::new();
         self.settling.retain_mut(|(course, over_us)| {
-            let again_us = steady.calm_since(*over_us, seen);
+            let again_us = self.steady.calm_since(*over_us, seen);
             if again_us.is_none() && seen.now_us < *over_us + RECOVERY_US {
                 return true;
             }
@@ -162,7 +163,7 @@ impl Faults {
     /// be, and need not.
     fn is_steady(&self, seen: &Observation<'_>) -> bool {
         let since_us = seen.now_us.saturating_sub(RECENT_US);
-        let is_as_before = || self.steady.as_ref().is_some_and(|steady| steady.calm_since(since_us, seen).is_some());
+        let is_as_before = || self.steady.calm_since(since_us, seen).is_some();
         !self.under_way.is_empty() || (seen.world.down.is_empty() && is_as_before())
     }
 
@@ -230,15 +231,14 @@ impl Faults {
         // A list that was drawn is as long as the time; a timetable may end before.
         let is_time = seen.now_us >= until_us || self.plan.ends_with_last;
         if self.is_done(until_us, seen.now_us) && is_time {
-            let after_us = self.steady.as_ref().map_or(seen.now_us, |steady| steady.after_us(seen.now_us));
-            self.state = State::After(after_us);
+            self.state = State::After(self.steady.after_us(seen.now_us));
         }
         actions
     }
 
     fn end(&mut self) -> Vec<Action> {
         self.state = State::Ending;
-        self.steady.as_mut().map(Steady::cut).unwrap_or_default()
+        self.steady.cut()
     }
 
     /// With an effect that was seen: those that are still in force when the block is cut among them.
@@ -267,22 +267,16 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 
-impl Machine for Faults {
+impl RunningBlock for Faults {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(steady) = &mut self.steady else {
-            let (rate, window, duration) = (self.plan.rate, self.plan.window, self.plan.duration);
-            let (steady, actions) = Steady::start_for(&self.place, (rate, window, duration), seen);
-            self.steady = Some(steady);
-            return actions;
-        };
-        let mut actions = steady.observe(seen);
-        let is_measured = self.state == State::Before && steady.is_measured(seen);
+        let mut actions = self.steady.observe(seen);
+        let is_measured = self.state == State::Before && self.steady.is_measured(seen);
         if self.state == State::Before {
             self.spread.before(seen)
         } else {
             self.spread.after(seen)
         }
-        actions.extend(self.lines.due((steady.start_us(), u64::MAX), seen.now_us, false));
+        actions.extend(self.lines.due((self.steady.start_us(), u64::MAX), seen.now_us, false));
         actions.extend(self.step_all(seen));
         actions.extend(match self.state {
             State::Before if is_measured => {
@@ -306,7 +300,7 @@ impl Machine for Faults {
 
     fn is_over(&self) -> bool {
         let is_undone = !self.under_way.iter().any(Course::is_active);
-        self.state == State::Ending && is_undone && self.steady.as_ref().is_none_or(Steady::is_over)
+        self.state == State::Ending && is_undone && self.steady.is_over()
     }
 
     fn facts(&self) -> Facts {

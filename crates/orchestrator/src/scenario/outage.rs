@@ -5,15 +5,13 @@ use super::steady::Steady;
 use super::victim;
 use crate::action::Action;
 use crate::fault::Fault;
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 
 /// One fault of one replica under load.
 #[derive(Debug)]
 pub(crate) struct Outage {
     place: Place,
-    rate: f64,
-    window: Duration,
-    steady: Option<Steady>,
+    steady: Steady,
     state: State,
     course: Course,
     among: Vec<u16>,
@@ -28,14 +26,16 @@ enum State {
 }
 
 impl Outage {
-    pub(crate) fn new(
+    pub(crate) fn start(
         place: Place,
         scenario: &str,
         (rate, window): (f64, Duration),
         (fault, among): (Fault, Vec<u16>),
-    ) -> Self {
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
         let course = Course::new(&place, place.first_id, scenario, fault);
-        Self { place, rate, window, steady: None, state: State::Before, course, among }
+        let (steady, actions) = Steady::start(&place, rate, window, seen);
+        (Self { place, steady, state: State::Before, course, among }, actions)
     }
 
     /// Draws the replica to break.
@@ -59,26 +59,20 @@ impl Outage {
         if self.course.inconclusive.is_some() {
             return self.end();
         }
-        let after_us = self.steady.as_ref().map_or(seen.now_us, |steady| steady.after_us(seen.now_us));
-        self.state = State::After(after_us);
+        self.state = State::After(self.steady.after_us(seen.now_us));
         Vec::new()
     }
 
     fn end(&mut self) -> Vec<Action> {
         self.state = State::Ending;
-        self.steady.as_mut().map(Steady::cut).unwrap_or_default()
+        self.steady.cut()
     }
 }
 
-impl Machine for Outage {
+impl RunningBlock for Outage {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(steady) = &mut self.steady else {
-            let (steady, actions) = Steady::start(&self.place, self.rate, self.window, seen);
-            self.steady = Some(steady);
-            return actions;
-        };
-        let mut actions = steady.observe(seen);
-        let is_measured = self.state == State::Before && steady.is_measured(seen);
+        let mut actions = self.steady.observe(seen);
+        let is_measured = self.state == State::Before && self.steady.is_measured(seen);
         actions.extend(self.course.step(seen));
         actions.extend(match self.state {
             State::Before if is_measured => self.inject(seen),
@@ -98,7 +92,7 @@ impl Machine for Outage {
 
     fn is_over(&self) -> bool {
         let is_undone = !self.course.is_active();
-        self.state == State::Ending && is_undone && self.steady.as_ref().is_none_or(Steady::is_over)
+        self.state == State::Ending && is_undone && self.steady.is_over()
     }
 
     fn facts(&self) -> Facts {

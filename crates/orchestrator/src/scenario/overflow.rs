@@ -5,17 +5,15 @@ use erlmcp_record::{Entry, FaultRow, names};
 use super::steady::Steady;
 use crate::action::Action;
 use crate::assignment::{Assignment, LoadOrder};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{Overflow, RECOVERY_BOUND, REFUSAL_BOUND};
 
 /// The queue is filled beyond its limit with work that is tried again until it is done.
 #[derive(Debug)]
 pub(crate) struct QueueOverflow {
     place: Place,
-    rate: f64,
-    window: Duration,
     overflow: Overflow,
-    steady: Option<Steady>,
+    steady: Steady,
     flood: Option<Assignment>,
     state: State,
     fault: FaultRow,
@@ -38,21 +36,17 @@ enum State {
 const FLOOD_MAX: Duration = REFUSAL_BOUND;
 
 impl QueueOverflow {
-    pub(crate) fn new(place: Place, rate: f64, window: Duration, overflow: Overflow) -> Self {
+    pub(crate) fn start(
+        place: Place,
+        (rate, window): (f64, Duration),
+        overflow: Overflow,
+        seen: &Observation<'_>,
+    ) -> (Self, Vec<Action>) {
+        let (steady, actions) = Steady::start(&place, rate, window, seen);
         let scenario = names::scenario::QUEUE_OVERFLOW.into();
         let fault = FaultRow { id: place.first_id, phase: place.phase, scenario, ..FaultRow::default() };
-        Self {
-            place,
-            rate,
-            window,
-            overflow,
-            steady: None,
-            flood: None,
-            state: State::Before,
-            fault,
-            refusals: 0,
-            inconclusive: None,
-        }
+        let state = State::Before;
+        (Self { place, overflow, steady, flood: None, state, fault, refusals: 0, inconclusive: None }, actions)
     }
 
     fn flood(&mut self, seen: &Observation<'_>) -> Vec<Action> {
@@ -112,7 +106,7 @@ impl QueueOverflow {
         self.refusals = seen.world.seconds.refusals_since(first);
         let is_done = self.flood.as_ref().is_none_or(Assignment::is_over);
         let excess_ended_us = self.fault.healed_us.unwrap_or(seen.now_us);
-        let again_us = self.steady.as_ref().and_then(|steady| steady.again_since(excess_ended_us, true, seen));
+        let again_us = self.steady.again_since(excess_ended_us, true, seen);
         if self.fault.heal_verified_us.is_none() {
             self.fault.heal_verified_us = again_us;
         }
@@ -121,22 +115,20 @@ impl QueueOverflow {
             return Vec::new();
         }
         if !is_well {
-            let is_told = self.steady.as_ref().is_some_and(|steady| steady.tells_depth(seen));
-            let what = match (is_done, is_told) {
+            let what = match (is_done, self.steady.tells_depth(seen)) {
                 (false, _) => "not every operation was done",
                 (true, true) => "queue and P95 were not back",
                 (true, false) => "the queue's depth was not told",
             };
             self.fault.note = Some(format!("{what} {} s after the excess", RECOVERY_BOUND.as_secs()));
         }
-        let after_us = self.steady.as_ref().map_or(seen.now_us, |steady| steady.after_us(seen.now_us));
-        self.state = State::After(after_us);
+        self.state = State::After(self.steady.after_us(seen.now_us));
         vec![self.row(), Action::scenario_line(self.text())]
     }
 
     fn end(&mut self) -> Vec<Action> {
         self.state = State::Ending;
-        let mut actions = self.steady.as_mut().map(Steady::cut).unwrap_or_default();
+        let mut actions = self.steady.cut();
         actions.extend(self.flood.as_mut().map(Assignment::cut).unwrap_or_default());
         actions
     }
@@ -156,15 +148,10 @@ impl QueueOverflow {
     }
 }
 
-impl Machine for QueueOverflow {
+impl RunningBlock for QueueOverflow {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(steady) = &mut self.steady else {
-            let (steady, actions) = Steady::start(&self.place, self.rate, self.window, seen);
-            self.steady = Some(steady);
-            return actions;
-        };
-        let mut actions = steady.observe(seen);
-        let is_measured = self.state == State::Before && steady.is_measured(seen);
+        let mut actions = self.steady.observe(seen);
+        let is_measured = self.state == State::Before && self.steady.is_measured(seen);
         actions.extend(self.flood.as_mut().map(|flood| flood.observe(seen)).unwrap_or_default());
         actions.extend(match self.state {
             State::Before if is_measured => self.flood(seen),
@@ -181,9 +168,7 @@ impl Machine for QueueOverflow {
     }
 
     fn is_over(&self) -> bool {
-        self.state == State::Ending
-            && self.steady.as_ref().is_none_or(Steady::is_over)
-            && self.flood.as_ref().is_none_or(Assignment::is_over)
+        self.state == State::Ending && self.steady.is_over() && self.flood.as_ref().is_none_or(Assignment::is_over)
     }
 
     fn facts(&self) -> Facts {

@@ -9,7 +9,7 @@ use super::steady::Steady;
 use crate::action::{Action, Ask};
 use crate::assignment::Assignment;
 use crate::event::{Answer, Event};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan;
 
 /// From a change on clients move for so long at most, until they are even again.
@@ -21,7 +21,7 @@ const MOVED_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) struct Scaling {
     place: Place,
     plan: plan::Scaling,
-    steady: Option<Steady>,
+    steady: Steady,
     state: State,
     /// Numbers of the replicas that there are.
     replicas: Vec<u16>,
@@ -44,10 +44,13 @@ enum State {
 }
 
 impl Scaling {
-    pub(crate) fn new(place: Place, plan: plan::Scaling) -> Self {
+    pub(crate) fn start(place: Place, plan: plan::Scaling, seen: &Observation<'_>) -> (Self, Vec<Action>) {
+        let lasts = (plan.window + plan.bound + MOVED_WITHIN) * plan.replicas.len() as u32;
+        let (steady, actions) = Steady::start_for(&place, (plan.rate, plan.window, lasts), seen);
         let (detail, inconclusive) = (Detail::new(), None);
-        let (steady, moving, spread, replicas) = (None, None, SpreadWatch::default(), Vec::new());
-        Self { place, plan, steady, state: State::Before, replicas, moving, spread, made: 0, detail, inconclusive }
+        let (state, moving, spread, replicas) = (State::Before, None, SpreadWatch::default(), Vec::new());
+        let scaling = Self { place, plan, steady, state, replicas, moving, spread, made: 0, detail, inconclusive };
+        (scaling, actions)
     }
 
     /// The next change, or the end.
@@ -132,23 +135,17 @@ impl Scaling {
 
     fn end(&mut self) -> Vec<Action> {
         self.state = State::Ending;
-        let mut actions = self.steady.as_mut().map(Steady::cut).unwrap_or_default();
+        let mut actions = self.steady.cut();
         actions.extend(self.moving.as_mut().map(Assignment::cut).unwrap_or_default());
         actions
     }
 }
 
-impl Machine for Scaling {
+impl RunningBlock for Scaling {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let Some(steady) = &mut self.steady else {
-            let lasts = (self.plan.window + self.plan.bound + MOVED_WITHIN) * self.plan.replicas.len() as u32;
-            let (steady, actions) = Steady::start_for(&self.place, (self.plan.rate, self.plan.window, lasts), seen);
-            self.steady = Some(steady);
-            return actions;
-        };
-        let mut actions = steady.observe(seen);
+        let mut actions = self.steady.observe(seen);
         actions.extend(self.moving.iter_mut().flat_map(|moving| moving.observe(seen)));
-        let is_measured = self.state == State::Before && steady.is_measured(seen);
+        let is_measured = self.state == State::Before && self.steady.is_measured(seen);
         actions.extend(match self.state {
             State::Before if is_measured => self.next(seen),
             State::Changing(from_us) => self.changing(from_us, seen),
@@ -172,7 +169,7 @@ impl Machine for Scaling {
     }
 
     fn is_over(&self) -> bool {
-        self.state == State::Ending && self.steady.as_ref().is_none_or(Steady::is_over)
+        self.state == State::Ending && self.steady.is_over()
     }
 
     fn facts(&self) -> Facts {

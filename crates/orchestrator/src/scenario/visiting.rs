@@ -5,7 +5,7 @@ use super::course::Course;
 use super::steady::Steady;
 use crate::action::{Action, Ask};
 use crate::event::{Answer, Event};
-use crate::machine::{Facts, Machine, Observation, Place};
+use crate::machine::{Facts, Observation, Place, RunningBlock};
 use crate::plan::{self, RECOVERY_BOUND};
 use crate::visit::Visited;
 
@@ -33,10 +33,13 @@ enum State {
 }
 
 impl Visiting {
-    pub(crate) fn new(place: Place, plan: plan::Visiting) -> Self {
+    pub(crate) fn start(place: Place, plan: plan::Visiting, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let course =
             plan.under.clone().map(|fault| Course::new(&place, place.first_id, scenario::LIMIT_DESCRIPTORS, fault));
-        Self { place, plan, steady: None, course, state: State::Before, outcome: None }
+        let (steady, loaded) = plan.rate.map(|rate| Steady::start(&place, rate, plan.window, seen)).unzip();
+        let mut visiting = Self { place, plan, steady, course, state: State::Before, outcome: None };
+        let actions = loaded.unwrap_or_else(|| visiting.step(seen));
+        (visiting, actions)
     }
 
     fn begin(&mut self, seen: &Observation<'_>) -> Vec<Action> {
@@ -100,22 +103,11 @@ impl Visiting {
     }
 }
 
-impl Machine for Visiting {
+impl RunningBlock for Visiting {
     fn step(&mut self, seen: &Observation<'_>) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let mut is_measured = self.state == State::Before;
-        match (&mut self.steady, self.plan.rate) {
-            (None, Some(rate)) if self.state == State::Before => {
-                let (steady, actions) = Steady::start(&self.place, rate, self.plan.window, seen);
-                self.steady = Some(steady);
-                return actions;
-            }
-            (Some(steady), _) => {
-                actions.extend(steady.observe(seen));
-                is_measured = is_measured && steady.is_measured(seen);
-            }
-            _ => {}
-        }
+        let mut actions = self.steady.as_mut().map(|steady| steady.observe(seen)).unwrap_or_default();
+        let is_measured =
+            self.state == State::Before && self.steady.as_mut().is_none_or(|steady| steady.is_measured(seen));
         actions.extend(self.course.as_mut().map(|course| course.step(seen)).unwrap_or_default());
         actions.extend(match self.state {
             State::Before if is_measured => self.begin(seen),

@@ -3,17 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::messages::{Line, ToReplica};
+use super::owing::{Owed, Process};
 use super::slot::Slot;
 use super::supervisor::Supervisor;
 use crate::clock::unix_seconds;
 use crate::limits::Limits;
 use crate::session::{Ended, Held, Revoked, SessionKey, Word};
-
-/// A process: the replica that it is, and which of its lives.
-pub(super) type Process = (u16, u64);
-
-/// Messages that may be owed before words of clients are dropped.
-const OWED_MAX: usize = 4_096;
 
 /// What the supervisor knows of sessions.
 #[derive(Debug)]
@@ -28,8 +23,6 @@ pub(super) struct Endings {
     /// What replicas have said and is not spread yet; each replica waits for an answer before it says more.
     waiting: VecDeque<(Process, Vec<Ended>)>,
     spreading: Option<Spreading>,
-    /// Messages that a replica had no room for.
-    owed: Vec<(Process, Line)>,
     batches: u64,
 }
 
@@ -61,7 +54,6 @@ impl Endings {
             coming: Revoked::new(limits.sessions_revoked_max),
             waiting: VecDeque::new(),
             spreading: None,
-            owed: Vec::new(),
             batches: 0,
         }
     }
@@ -103,21 +95,25 @@ impl Endings {
         spreading.awaited.remove(&(replica, life));
     }
 
-    /// Forgets what processes that are gone were owed or have asked for.
+    /// What a client wishes for its session.
+    pub(super) fn wished(&self, word: &Word) {
+        self.held.take(word, unix_seconds());
+    }
+
+    /// Forgets what processes that are gone have asked for.
     fn forget(&mut self, lives: impl Fn(Process) -> bool) {
-        self.owed.retain(|(process, _)| lives(*process));
         self.waiting.retain(|(process, _)| lives(*process));
         if let Some(spreading) = &mut self.spreading {
             spreading.awaited.retain(|process| lives(*process));
         }
     }
 
-    /// What is to be said now, to these processes; what other machines are to be told of.
-    fn next(&mut self, processes: &[Process]) -> Option<Batch> {
+    /// Adds what is to be said now, to these processes; what other machines are to be told of.
+    fn next(&mut self, processes: &[Process], owed: &mut Owed) -> Option<Batch> {
         let is_known = |spreading: &mut Spreading| spreading.is_written && spreading.awaited.is_empty();
         if let Some(spreading) = self.spreading.take_if(is_known) {
             let line = ToReplica::AllKnow.to_line();
-            self.owed.extend(spreading.askers.into_iter().map(|process| (process, Line::clone(&line))));
+            owed.extend(spreading.askers.into_iter().map(|process| (process, Line::clone(&line))));
         }
         if self.spreading.is_some() || (self.waiting.is_empty() && self.coming.is_empty()) {
             return None;
@@ -140,7 +136,7 @@ impl Endings {
         let (number, floor) = (self.batches, self.known.floor());
         ended.iter().for_each(|one| self.held.forget(one.id));
         let line = ToReplica::SessionsEnded { batch: number, floor, ended, words: Vec::new() }.to_line();
-        self.owed.extend(processes.iter().map(|process| (*process, Line::clone(&line))));
+        owed.extend(processes.iter().map(|process| (*process, Line::clone(&line))));
         let awaited = processes.iter().copied().collect();
         self.spreading = Some(Spreading { batch: number, askers, awaited, is_written: true });
         (!own.is_empty()).then_some(Batch { number, floor, ended: own })
@@ -148,57 +144,23 @@ impl Endings {
 }
 
 impl Supervisor {
-    /// A client has said something that may concern another replica, or another machine.
-    pub(super) fn heard(&mut self, by: Process, word: Word) {
-        if let Some(machines) = &self.machines {
-            machines.heard(&word);
-        }
-        self.spread_word(Some(by), word);
-    }
-
-    /// Tells a process what it must not miss: what it does not take now is owed to it.
-    pub(super) fn tell(&mut self, to: Process, message: &ToReplica) {
-        let Some(process) = self.slots.get(&to.0).and_then(|slot| slot.process_of(to.1)) else { return };
-        let line = message.to_line();
-        if !process.try_say(&line) {
-            self.endings.owed.push((to, line));
-        }
-    }
-
-    /// Tells all replicas of this machine but the one that has said it.
-    pub(super) fn spread_word(&mut self, by: Option<Process>, word: Word) {
-        self.endings.held.take(&word, unix_seconds());
-        let line = ToReplica::Heard(word).to_line();
-        for slot in self.slots.values() {
-            for (life, process) in slot.processes().filter(|(life, _)| Some((slot.replica, *life)) != by) {
-                // One that leaves so much unread is stuck, or will be told too late anyway.
-                if !process.try_say(&line) && self.endings.owed.len() < OWED_MAX {
-                    self.endings.owed.push(((slot.replica, life), Line::clone(&line)));
-                }
-            }
-        }
-    }
-
     /// After every happening: brings the ends of sessions further on their way.
     pub(super) fn spread_endings(&mut self) {
         let endings = &mut self.endings;
-        let is_idle = endings.waiting.is_empty() && endings.coming.is_empty();
-        if is_idle && endings.spreading.is_none() && endings.owed.is_empty() {
+        if endings.waiting.is_empty() && endings.coming.is_empty() && endings.spreading.is_none() {
             return;
         }
         let slots = &self.slots;
-        let process = |(replica, life)| slots.get(&replica).and_then(|slot| slot.process_of(life));
-        endings.forget(|of| process(of).is_some());
+        endings.forget(|(replica, life)| slots.get(&replica).is_some_and(|slot| slot.process_of(life).is_some()));
         let lives = |slot: &Slot| slot.processes().map(|(life, _)| (slot.replica, life)).collect::<Vec<_>>();
         let processes: Vec<Process> = slots.values().flat_map(lives).collect();
-        if let Some(Batch { number, floor, ended }) = endings.next(&processes)
+        if let Some(Batch { number, floor, ended }) = endings.next(&processes, &mut self.owed)
             && let Some(machines) = &mut self.machines
             && machines.ended(number, floor, ended)
             && let Some(spreading) = &mut endings.spreading
         {
             spreading.is_written = false;
         }
-        endings.owed.retain(|(of, line)| !process(*of).is_some_and(|process| process.try_say(line)));
     }
 }
 
@@ -213,27 +175,31 @@ mod tests {
         vec![Ended { epoch: 9, id }]
     }
 
-    fn said(endings: &mut Endings) -> Vec<(Process, String)> {
+    /// What other machines are told of, and what is said to whom.
+    fn next(endings: &mut Endings, processes: &[Process]) -> (Option<Batch>, Vec<(Process, String)>) {
+        let mut owed = Owed::new();
+        let batch = endings.next(processes, &mut owed);
         let text = |line: &Line| String::from_utf8_lossy(line).trim_end().to_string();
-        endings.owed.drain(..).map(|(process, line)| (process, text(&line))).collect()
+        (batch, owed.into_iter().map(|(process, line)| (process, text(&line))).collect())
+    }
+
+    fn said(endings: &mut Endings, processes: &[Process]) -> Vec<(Process, String)> {
+        next(endings, processes).1
     }
 
     #[test]
     fn who_ended_a_session_is_told_when_all_know() {
         let mut endings = Endings::new(&Limits::default(), None);
         endings.wait((1, 1), ended(5));
-        endings.next(&ALL);
         let line = r#"{"sessions_ended":{"batch":1,"floor":0,"ended":[{"epoch":9,"id":5}]}}"#.to_string();
-        assert_eq!(said(&mut endings), [((1, 1), line.clone()), ((2, 1), line)]);
+        assert_eq!(said(&mut endings, &ALL), [((1, 1), line.clone()), ((2, 1), line)]);
         endings.wait((2, 1), ended(6));
         endings.known(1, 1, 1);
         endings.known(1, 2, 7);
         endings.known(9, 2, 1);
-        endings.next(&ALL);
-        assert_eq!(said(&mut endings), [], "replica 2 does not know yet");
+        assert_eq!(said(&mut endings, &ALL), [], "replica 2 does not know yet");
         endings.known(1, 2, 1);
-        endings.next(&ALL);
-        let said = said(&mut endings);
+        let said = said(&mut endings, &ALL);
         assert_eq!(said[0], ((1, 1), r#""all_know""#.to_string()));
         assert!(said.len() == 3 && said[1].1.contains(r#""batch":2"#), "the next batch follows: {said:?}");
         let all = String::from_utf8_lossy(&endings.all()).into_owned();
@@ -244,13 +210,11 @@ mod tests {
     fn what_ended_elsewhere_is_spread_once_and_not_told_back() {
         let mut endings = Endings::new(&Limits::default(), None);
         endings.wait_from_elsewhere(4, ended(5));
-        assert_eq!(endings.next(&ALL[..1]), None);
         let line = r#"{"sessions_ended":{"batch":1,"floor":4,"ended":[{"epoch":9,"id":5}]}}"#.to_string();
-        assert_eq!(said(&mut endings), [((1, 1), line)]);
+        assert_eq!(next(&mut endings, &ALL[..1]), (None, vec![((1, 1), line)]));
         endings.known(1, 1, 1);
         endings.wait_from_elsewhere(3, ended(5));
-        assert_eq!(endings.next(&ALL), None);
-        assert_eq!(said(&mut endings), [], "all of that was known");
+        assert_eq!(next(&mut endings, &ALL), (None, vec![]), "all of that was known");
         assert_eq!(endings.all_ended(), (4, ended(5)));
     }
 
@@ -260,20 +224,17 @@ mod tests {
         for (number, has_database) in [(1, true), (2, false)] {
             endings.wait((1, 1), ended(number.into()));
             let batch = Batch { number, floor: 0, ended: ended(number.into()) };
-            assert_eq!(endings.next(&ALL[..1]), Some(batch));
+            assert_eq!(next(&mut endings, &ALL[..1]).0, Some(batch));
             endings.spreading.as_mut().expect("it is on its way").is_written = false;
             endings.known(number, 1, 1);
-            said(&mut endings);
             endings.written(number + 1);
-            endings.next(&ALL[..1]);
-            assert_eq!(said(&mut endings), [], "it is not written");
+            assert_eq!(said(&mut endings, &ALL[..1]), [], "it is not written");
             if has_database {
                 endings.written(number);
             } else {
                 endings.nothing_is_written();
             }
-            endings.next(&ALL[..1]);
-            assert_eq!(said(&mut endings), [((1, 1), r#""all_know""#.to_string())]);
+            assert_eq!(said(&mut endings, &ALL[..1]), [((1, 1), r#""all_know""#.to_string())]);
         }
     }
 
@@ -281,12 +242,10 @@ mod tests {
     fn a_process_that_is_gone_is_not_waited_for() {
         let mut endings = Endings::new(&Limits::default(), None);
         endings.wait((1, 1), ended(5));
-        endings.next(&ALL);
-        said(&mut endings);
+        next(&mut endings, &ALL);
         endings.known(1, 1, 1);
         endings.forget(|process| process != (2, 1));
-        endings.next(&ALL[..1]);
-        assert_eq!(said(&mut endings), [((1, 1), r#""all_know""#.to_string())]);
+        assert_eq!(said(&mut endings, &ALL[..1]), [((1, 1), r#""all_know""#.to_string())]);
     }
 
     #[test]
@@ -304,7 +263,7 @@ mod tests {
             assert!(endings.held.take(&word, 0));
         }
         endings.wait((1, 1), ended(5));
-        endings.next(&ALL);
+        next(&mut endings, &ALL);
         let all = String::from_utf8_lossy(&endings.all()).into_owned();
         let words = r#""words":[{"session":6,"expires":90,"said":{"level":"error"}}]"#;
         assert!(all.contains(words), "{all}");

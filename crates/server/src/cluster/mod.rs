@@ -24,6 +24,7 @@ mod line;
 mod machines;
 mod membership;
 mod messages;
+mod owing;
 mod pages;
 mod priority;
 mod probe;

@@ -112,6 +112,7 @@ impl Supervisor {
             self.spread_membership();
         }
         self.spread_endings();
+        self.say_owed();
         self.go_on_updating();
         let is_up = |slot: &Slot| slot.is_member;
         match &self.phase {

@@ -18,6 +18,7 @@ use super::error::ClusterError;
 use super::happening::{Happening, WAITING_MAX};
 use super::keeping::Keeping;
 use super::machines::{Machines, Own};
+use super::owing::Owed;
 use super::pages;
 use super::priority;
 use super::pulse::{FENCING_TIME_MS, HEARTBEAT_MS};
@@ -74,6 +75,7 @@ pub(super) struct Supervisor {
     began_ns: Option<u64>,
     /// Of sessions.
     pub(super) endings: Endings,
+    pub(super) owed: Owed,
     /// The store.
     pub(super) keeping: Keeping,
     /// Where the store is a database: the other machines.
@@ -185,6 +187,7 @@ impl Supervisor {
             looks: 0,
             began_ns: None,
             endings,
+            owed: Owed::new(),
             keeping,
             machines,
             fatal: None,

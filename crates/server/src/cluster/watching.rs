@@ -1,9 +1,9 @@
 //! The supervisor's part that hears what replicas say, judges them, and tells them of each other.
 
 use super::control::Event;
-use super::ending::Process;
 use super::membership::{Turn, Verdict, watch_lists};
 use super::messages::{FromReplica, ListChange, Member, Membership, ToReplica};
+use super::owing::Process;
 use super::pulse::{self, FENCING_TIME_MS, Judgement};
 use super::slot::{Slot, Stage};
 use super::supervisor::Supervisor;
