@@ -129,6 +129,12 @@ impl Started {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
+    /// The lines of its run's journal so far.
+    pub(crate) fn journal(&self) -> String {
+        let journal = results(self.folder.path()).map(|results| results.join("journal.jsonl"));
+        journal.and_then(|journal| std::fs::read_to_string(journal).ok()).unwrap_or_default()
+    }
+
     /// Waits for the end.
     pub(crate) fn end(mut self) -> Finished {
         let began = Instant::now();
