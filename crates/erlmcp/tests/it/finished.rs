@@ -19,7 +19,8 @@ pub(crate) struct Started {
     folder: TempDir,
 }
 
-/// A process that does not outlive its test, however that ends.
+/// A process that ends with its test. Where the whole test run is killed, a server that is not tied outlives it, and so does
+/// what runs until it is told to end: `observe --web`, `watch`, `agent --keep`.
 struct Running(Child);
 
 impl Drop for Running {

@@ -19,7 +19,7 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(more: &[&str]) -> Self {
-        Self::of(erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], more].concat()))
+        Self::of(erlmcp(&[&["serve", "--tied", "--listen", "127.0.0.1:0"], more].concat()))
     }
 
     pub(crate) fn of(started: Started) -> Self {
@@ -100,8 +100,7 @@ impl Drop for Serving {
 
 #[test]
 fn a_server_listens_on_every_address_that_it_is_told() {
-    let serving =
-        Serving::of(erlmcp(&["serve", "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0", "--listen", "[::1]:0"]));
+    let serving = Serving::start(&["--listen", "127.0.0.2:0", "--listen", "[::1]:0"]);
     let (_, port) = serving.address().rsplit_once(':').expect("an address has a port");
     let mut hosts = vec!["127.0.0.1", "127.0.0.2"];
     // Without IPv6 it is left out.

@@ -1,5 +1,6 @@
 use std::process;
 
+use rustix::process::{getppid, set_parent_process_death_signal};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -14,6 +15,10 @@ const MANNER: &str = "ERLMCP_TEST_MANNER";
 #[ignore = "it is started by other tests"]
 async fn supervise() {
     let Ok(control) = std::env::var(CONTROL) else { return };
+    let parent = getppid();
+    set_parent_process_death_signal(Some(Signal::KILL)).expect("it can be tied");
+    // It may have ended before the line above.
+    assert_eq!(getppid(), parent);
     let is_deaf = std::env::var(MANNER).is_ok_and(|manner| manner == "deaf");
     let sleeping = || process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
     let mut replicas = [sleeping(), sleeping()];
