@@ -193,7 +193,7 @@ pub(super) fn signal(pid: u32, signal: Signal) {
 }
 
 /// False for one that has ended and is only not waited for yet.
-fn is_alive(pid: u32) -> bool {
+pub(super) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }

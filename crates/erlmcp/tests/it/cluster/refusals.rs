@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Cluster, command, get};
+use crate::finished::unconfigured;
 
 /// Runs what must fail; the one line that it says.
 fn refused(command: &mut Command) -> String {
-    let output = command.output().expect("the binary was built");
+    let output = unconfigured(command).output().expect("the binary was built");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
