@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cluster::{Cluster, get, until};
+use crate::cluster::{Cluster, get, socket, until};
 use crate::finished::{erlmcp, unconfigured};
 use crate::lacking::lacking;
 
@@ -68,7 +68,7 @@ fn the_greps_of_the_guide_work_as_typed() {
     assert_eq!(discovered.code, 0, "{}", discovered.said());
     let commands = commands(&text);
     assert!(commands.len() >= 10, "{commands:?}");
-    let (control, has_curl) = (folder.path().join("control.sock"), has_curl());
+    let (control, has_curl) = (socket(folder.path()), has_curl());
     for command in commands {
         let mut said = String::new();
         // The shared address tells of the replicas what they said up to a second ago.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{Cluster, get, is_alive, signal, until};
+use super::{Cluster, get, is_alive, signal, socket, until};
 use crate::finished::unconfigured;
 
 #[test]
@@ -79,7 +79,7 @@ fn a_killed_supervisor_takes_its_replicas_along_and_blocks_no_successor() {
 #[test]
 fn a_tied_cluster_dies_with_whoever_started_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let control = folder.path().join("control.sock");
+    let control = socket(folder.path());
     let mut command = Command::new("sh");
     command
         .args(["-c", "\"$0\" cluster --tied --listen 127.0.0.1:0 --replicas 1 --control \"$1\" & wait"])
