@@ -1,6 +1,11 @@
 # Sourced by the scripts of peers/, conformance/, browser/ and bench/: what they install, start and end, and what they measure on.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# What is tested is on loopback, and a proxy is for what is installed.
+no_proxy=${no_proxy:-${NO_PROXY:-}}
+[ "$no_proxy" = '*' ] || no_proxy=127.0.0.1,localhost${no_proxy:+,$no_proxy}
+export no_proxy NO_PROXY=$no_proxy
+
 # need "PACKAGES OF DEBIAN" TEST...: where the test fails, the packages are tried; what still fails is said.
 need() {
   local packages=$1

@@ -39,7 +39,7 @@ fn open(pid: u32) -> u64 {
 
 #[test]
 fn some_descriptors_are_held_in_reserve() {
-    let alone = ["serve", "--listen", "127.0.0.1:0", "--shards", "1"];
+    let alone = ["serve", "--tied", "--listen", "127.0.0.1:0", "--shards", "1"];
     let server = Serving::of(erlmcp_with_descriptors(120, &alone));
     let mut first = server.connect();
     let most = sample(&mut first, "erlmcp_connections_limit{replica=\"0\"} ");

@@ -52,10 +52,10 @@ fn figures_behind_tls_are_not_said_to_be_read() {
     let flags = flags(folder.path());
     let flags = flags.each_ref().map(String::as_str);
     let here = format!("export XDG_RUNTIME_DIR={}", folder.path().display());
-    let (serve, cluster) =
-        (["serve", "--listen", "127.0.0.1:0"], ["cluster", "--listen", "127.0.0.1:0", "--replicas", "1"]);
+    let listen = ["--tied", "--listen", "127.0.0.1:0"];
+    let (serve, cluster) = (["serve"], ["cluster", "--replicas", "1"]);
     for (words, expected) in [(&serve[..], ("note", Some("no-metrics"))), (&cluster[..], ("ok", None))] {
-        let serving = Serving::of(erlmcp_after(&here, &[words, &flags].concat()));
+        let serving = Serving::of(erlmcp_after(&here, &[words, &listen, &flags].concat()));
         let url = serving.url.replacen("http://", "https://", 1);
         let wanted = ["doctor", &url, "--cacert", flags[1], "-c", "10", "--load", "0s", "--json"];
         let finished = erlmcp_after(&here, &wanted).end();

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cluster::{Cluster, get, until};
+use crate::cluster::{Cluster, get, socket, until};
 use crate::finished::{erlmcp, unconfigured};
+use crate::lacking::lacking;
 
 fn page(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
@@ -67,26 +68,31 @@ fn the_greps_of_the_guide_work_as_typed() {
     assert_eq!(discovered.code, 0, "{}", discovered.said());
     let commands = commands(&text);
     assert!(commands.len() >= 10, "{commands:?}");
-    let control = folder.path().join("control.sock");
+    let (control, has_curl) = (socket(folder.path()), has_curl());
     for command in commands {
         let mut said = String::new();
         // The shared address tells of the replicas what they said up to a second ago.
         until(command, || {
-            said = shell(&typed(command, &cluster, folder.path()), &control);
+            said = shell(&typed(command, &cluster, folder.path(), has_curl), &control);
             is_an_answer(command, &said)
         });
     }
 }
 
+fn has_curl() -> bool {
+    let asked = Command::new("curl").arg("--version").output();
+    asked.map_err(|why| lacking("curl", &format!("pages are fetched without it: {why}"))).is_ok()
+}
+
 /// A command for the cluster of the test. Where there is no curl its page is fetched here; what follows is typed all the
 /// same.
-fn typed(command: &str, cluster: &Cluster, folder: &Path) -> String {
+fn typed(command: &str, cluster: &Cluster, folder: &Path, has_curl: bool) -> String {
     let command = command.replace("erlmcp cluster status", "\"$0\" cluster status --control \"$1\"");
     let Some((asked, rest)) = command.split_once(" | ").filter(|(asked, _)| asked.starts_with("curl")) else {
         return command;
     };
     let (before, path) = asked.split_once("localhost:8080").expect("it asks the cluster");
-    if Command::new("curl").arg("--version").output().is_ok() {
+    if has_curl {
         return format!("{before}localhost:{}{path} | {rest}", cluster.shared.port());
     }
     let page = folder.join("page");

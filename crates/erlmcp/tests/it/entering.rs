@@ -73,7 +73,7 @@ fn a_cluster_whose_pages_want_tokens_is_known_by_its_control_socket() {
     let (tokens, bearer) = (file("tokens", &format!("{line}\n")), file("bearer", &token));
     // Its usual place is there.
     let here = format!("export XDG_RUNTIME_DIR={}", folder.path().display());
-    let wanted = ["cluster", "--listen", "127.0.0.1:0", "--replicas", "2", "--tokens", &tokens];
+    let wanted = ["cluster", "--tied", "--listen", "127.0.0.1:0", "--replicas", "2", "--tokens", &tokens];
     let cluster = Serving::of(erlmcp_after(&here, &wanted));
     let observed = erlmcp_after(&here, &["observe", &cluster.url, "--once"]).end();
     assert!(observed.code == 0 && observed.output.contains("erlmcp cluster ("), "{}", observed.said());

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::cluster::is_alive;
 use crate::descriptors::descriptors;
 
 /// No run of these tests takes so long; one that does hangs.
@@ -19,7 +20,8 @@ pub(crate) struct Started {
     folder: TempDir,
 }
 
-/// A process that does not outlive its test, however that ends.
+/// A process that ends with its test. Where the whole test run is killed, a server that is not tied outlives it, and so does
+/// what runs until it is told to end: `observe --web`, `watch`, `agent --keep`.
 struct Running(Child);
 
 impl Drop for Running {
@@ -45,11 +47,6 @@ pub(crate) struct Finished {
 
 pub(crate) fn erlmcp(arguments: &[&str]) -> Started {
     start(Command::new(env!("CARGO_BIN_EXE_erlmcp")).args(arguments))
-}
-
-/// The same, with all in its log that can be in it.
-pub(crate) fn erlmcp_talkative(arguments: &[&str]) -> Started {
-    start(Command::new(env!("CARGO_BIN_EXE_erlmcp")).args(arguments).env("ERLMCP_LOG", "trace"))
 }
 
 /// The same of the binary that ERLMCP names, where it names one.
@@ -99,12 +96,15 @@ impl Started {
     pub(crate) fn says(&self, text: &str) -> String {
         let began = Instant::now();
         loop {
+            // Asked before: its last words count.
+            let is_alive = is_alive(self.pid());
             let output = self.output();
             if let Some((_, rest)) = output.split_once(text)
                 && let Some((rest, _)) = rest.split_once('\n')
             {
                 return rest.to_string();
             }
+            assert!(is_alive, "ended without saying {text:?}:\n{output}\n--- stderr\n{}", self.errors());
             assert!(began.elapsed() < AT_MOST, "never said {text:?}:\n{output}");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -127,6 +127,12 @@ impl Started {
 
     fn written(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// The lines of its run's journal so far.
+    pub(crate) fn journal(&self) -> String {
+        let journal = results(self.folder.path()).map(|results| results.join("journal.jsonl"));
+        journal.and_then(|journal| std::fs::read_to_string(journal).ok()).unwrap_or_default()
     }
 
     /// Waits for the end.
@@ -201,4 +207,10 @@ impl Finished {
     pub(crate) fn said(&self) -> String {
         format!("{}\n--- stderr\n{}", self.output, self.errors)
     }
+}
+
+#[test]
+#[should_panic(expected = "ended without saying \"x\"")]
+fn who_has_ended_is_not_waited_for() {
+    erlmcp(&["nonsense"]).says("x");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::finished::{Finished, Started, erlmcp};
+use crate::lacking::lacking;
 
 /// No answer takes so long, however busy the machine is.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +20,7 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(more: &[&str]) -> Self {
-        Self::of(erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], more].concat()))
+        Self::of(erlmcp(&[&["serve", "--tied", "--listen", "127.0.0.1:0"], more].concat()))
     }
 
     pub(crate) fn of(started: Started) -> Self {
@@ -100,12 +101,13 @@ impl Drop for Serving {
 
 #[test]
 fn a_server_listens_on_every_address_that_it_is_told() {
-    let serving =
-        Serving::of(erlmcp(&["serve", "--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0", "--listen", "[::1]:0"]));
+    let serving = Serving::start(&["--listen", "127.0.0.2:0", "--listen", "[::1]:0"]);
     let (_, port) = serving.address().rsplit_once(':').expect("an address has a port");
     let mut hosts = vec!["127.0.0.1", "127.0.0.2"];
-    // Without IPv6 it is left out.
-    hosts.extend(TcpListener::bind("[::1]:0").is_ok().then_some("[::1]"));
+    match TcpListener::bind("[::1]:0") {
+        Ok(_) => hosts.push("[::1]"),
+        Err(why) => lacking("ipv6", &format!("a server is not looked for on [::1]: {why}")),
+    }
     for host in hosts {
         let address = format!("{host}:{port}");
         serving.started.as_ref().expect("it runs").says(&format!("listening on {address}"));

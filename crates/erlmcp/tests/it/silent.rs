@@ -10,7 +10,7 @@ use rcgen::{KeyPair, PublicKeyData, SigningKey};
 use serde_json::json;
 
 use crate::entering::token;
-use crate::finished::erlmcp_talkative;
+use crate::finished::erlmcp_after;
 use crate::serving::{Serving, answer};
 
 const ISSUER: &str = "https://issuer.example";
@@ -82,8 +82,10 @@ fn no_token_is_in_anything_that_a_server_says() {
         let (jwt, jwks) = signed(folder.path());
         let (unknown, forged) = (opaque.chars().rev().collect::<String>(), jwt.replacen('.', ".e30", 1));
         let entry = ["--tokens", &tokens, "--jwks", &jwks, "--jwt-issuer", ISSUER, "--jwt-audience", "here"];
-        let listen = ["--listen", "127.0.0.1:0"];
-        let server = Serving::of(erlmcp_talkative(&[command, &listen, &entry].concat()));
+        let listen = ["--tied", "--listen", "127.0.0.1:0"];
+        // A cluster's control socket is there.
+        let here = format!("export ERLMCP_LOG=trace XDG_RUNTIME_DIR='{}'", folder.path().display());
+        let server = Serving::of(erlmcp_after(&here, &[command, &listen, &entry].concat()));
         let version = "MCP-Protocol-Version: 2026-07-28\r\n";
         let meta = "\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\
                     \"io.modelcontextprotocol/clientCapabilities\":{}}";

@@ -113,7 +113,7 @@ pub(crate) fn outlived(address: SocketAddr, calls: u64, ms: u64, end: impl FnOnc
 fn ten_thousand_calls_in_flight_outlive_the_word_to_end() {
     let (workers, queue) = (WORKERS.to_string(), CALLS.to_string());
     let limits = ["--workers", &workers, "--queue", &queue, "--drain-timeout", "60s"];
-    let serving = erlmcp(&[&["serve", "--listen", "127.0.0.1:0"], &limits[..]].concat());
+    let serving = erlmcp(&[&["serve", "--tied", "--listen", "127.0.0.1:0"], &limits[..]].concat());
     let address = serving.says("listening on ").parse().expect("an address");
     let pid = Pid::from_raw(serving.pid() as i32).expect("a process has a number");
     outlived(address, CALLS, WORK_MS, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
@@ -123,7 +123,7 @@ fn ten_thousand_calls_in_flight_outlive_the_word_to_end() {
 
 #[test]
 fn the_second_word_to_end_is_obeyed_at_once() {
-    let serving = erlmcp(&["serve", "--listen", "127.0.0.1:0", "--drain-timeout", "60s"]);
+    let serving = erlmcp(&["serve", "--tied", "--listen", "127.0.0.1:0", "--drain-timeout", "60s"]);
     let address = serving.says("listening on ").parse().expect("an address");
     let mut client = connect(address);
     client.write_all(work(address, 1, 30_000).as_bytes()).expect("it is open");

@@ -136,7 +136,7 @@ async fn a_fault_in_force_is_undone_when_the_run_is_abandoned() {
 
 #[tokio::test]
 async fn a_cluster_of_the_runs_own_is_gone_afterwards() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = own::tests::folder();
     let binary = own::tests::supervisor(folder.path(), "polite");
     let (sender, mut events) = mpsc::channel(64);
     let started = LocalCluster::start(&binary, 2, &folder.path().join("log"), clock(), sender).await;

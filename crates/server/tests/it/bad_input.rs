@@ -109,7 +109,7 @@ fn a_body_that_nobody_wants_is_never_a_request() {
 
 #[test]
 fn slow_clients_are_told_so_and_closed() {
-    let limits = Limits { head_timeout_ms: 300, body_timeout_ms: 600, linger_timeout_ms: 100, ..Limits::default() };
+    let limits = Limits { head_timeout_ms: 2_000, body_timeout_ms: 2_000, linger_timeout_ms: 100, ..Limits::default() };
     let (server, address) = start(limits);
     let texts = Texts(address);
     assert_eq!(Client::connect(address).rest(), "", "who says nothing is told nothing");

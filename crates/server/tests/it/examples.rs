@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use erlmcp_server::Server;
+use erlmcp_server::{Limits, Server};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn hello_adds() {
 
 #[test]
 fn jobs_tell_how_far_they_are() {
-    let (server, address) = run(jobs::start);
+    let (server, address) = run(|address| jobs::start_with(address, Limits::default()));
     let mut asker = Asker::connect(address, json!({}));
     asker.send("tools/call", "paint", &json!({"arguments": {"pictures": 3}, "_meta": {"progressToken": "p"}}));
     let messages = asker.messages();
@@ -74,7 +74,7 @@ fn jobs_ask_before_they_do_much_and_end_in_time() {
 
 #[test]
 fn jobs_end_when_their_caller_has_gone() {
-    let (server, address) = run(|address| jobs::start_with(address, erlmcp_server::Limits::default()));
+    let (server, address) = run(|address| jobs::start_with(address, Limits::default()));
     let mut asker = Asker::connect(address, json!({"elicitation": {}}));
     let answer = json!({"action": "accept", "content": {"go_on": true}});
     asker.send(

@@ -149,7 +149,7 @@ fn answers_wait_for_a_client_that_does_not_read_and_all_come() {
 
 #[test]
 fn plain_and_wrong_bytes_are_answered_in_order() {
-    let secured = Secured::start(Limits { head_timeout_ms: 300, ..Limits::default() });
+    let secured = Secured::start(Limits { head_timeout_ms: 5_000, ..Limits::default() });
     let mut plain = Client::connect(secured.address);
     let refused = plain.ask(Texts(secured.address).echo(&"x".repeat(9_000)));
     assert!(refused.status == 400 && refused.body.contains("https://"), "{refused:?}");

@@ -98,7 +98,7 @@ async fn panics_at_its_end(_: JobContext, _: Box<str>) -> ToolResult<'static> {
 fn a_tool_that_panics_as_it_is_broken_off_is_answered_and_gives_its_worker_back() {
     let spec = ToolSpec::new("f", "Panics.", json!({"type": "object"}));
     let registry = Registry::builtin().queued(spec, panics_at_its_end).expect("a good tool");
-    let limits = Limits { workers: 1, call_timeout_ms: 500, ..Limits::default() };
+    let limits = Limits { workers: 1, call_timeout_ms: 5_000, ..Limits::default() };
     let (server, address) = start_with(ServerConfig { limits, registry, ..ServerConfig::default() });
     let (mut client, texts) = (Client::connect(address), Texts(address));
     let answer = client.ask(texts.call("f", "{}"));

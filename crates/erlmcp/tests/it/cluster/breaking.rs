@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::{Value, json};
 
+use super::chaos::{in_force, made};
 use super::operations::{append, store};
 use super::{Cluster, is_alive, signal, until};
 use crate::finished::{Finished, erlmcp};
@@ -27,14 +28,16 @@ fn check(finished: &Finished, kinds: &[&str]) {
     let faults = finished.report()["faults"].as_array().expect("a table");
     let told: Vec<&str> = faults.iter().filter_map(|fault| fault["kind"].as_str()).collect();
     assert_eq!(told, kinds, "{}", finished.said());
-    for fault in faults {
+    let seen: Vec<&Value> = faults.iter().filter(|fault| made(fault)).collect();
+    for fault in &seen {
         // A busy machine may let a second go by in which nothing succeeds.
         let only_stalled = |why: &str| why.starts_with("no request succeeded in ") && !why.contains("; ");
         let is_stalled = fault["verdict"] == "fail" && fault["reason"].as_str().is_some_and(only_stalled);
         assert!(fault["verdict"] == "pass" || is_stalled, "{fault}: {}", finished.said());
     }
+    let verdict = if seen.len() == faults.len() { "pass" } else { "inconclusive" };
     for id in ["faults.unhealed_count", "faults.undetected_count", "faults.unrecovered_count"] {
-        assert_eq!(finished.verdict(id), "pass", "{id}: {}", finished.said());
+        assert_eq!(finished.verdict(id), verdict, "{id}: {}", finished.said());
     }
     assert!(
         ["pass", "inconclusive"].contains(&finished.verdict("faults.operations_lost_count")),
@@ -157,7 +160,9 @@ fn a_full_store_has_room_again_when_the_run_is_killed() {
     let before = file_limit(pid);
     let list = "[[fault]]\nkind = \"store_full\"\nat = \"0s\"\nhold = \"300s\"\n";
     let run = super::chaos::chaos(folder.path(), &format!("http://{}", cluster.shared), list);
-    until("the fault is in force", || file_limit(pid) == "0");
+    if !in_force(&run, || file_limit(pid) == "0") {
+        return;
+    }
     signal(run.pid(), Signal::KILL);
     until("it is undone", || file_limit(pid) == before);
     assert_eq!(run.end().code, -1, "it was killed");

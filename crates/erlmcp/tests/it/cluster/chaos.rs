@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::OnceLock;
 
 use rustix::process::Signal;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Cluster, is_alive, signal, until};
 use crate::finished::{Finished, Started, erlmcp};
@@ -28,11 +28,37 @@ pub(super) fn faults(finished: &Finished) -> Vec<Value> {
     faults.into_values().collect()
 }
 
-/// What each of these has found out. Where the load is not steady on a busy machine some are not made, and that is said.
+/// Why a fault was rightly not made, of its row or its line in the report: on a busy machine the load before it may never be
+/// steady, and others then wait in vain for their turn.
+fn excuse(row: &Value) -> Option<&str> {
+    let mut told = ["note", "skipped", "reason"].into_iter().filter_map(|name| row[name].as_str());
+    told.find(|why| {
+        why.starts_with("not injected: the load was not steady for ") || why.starts_with("its turn did not come: ")
+    })
+}
+
+/// Whether it was made; where a busy machine is why it was not, that is said.
+pub(super) fn made(row: &Value) -> bool {
+    excuse(row).inspect(|why| lacking("steadiness", &format!("{}: {why}", row["kind"]))).is_none()
+}
+
+/// Waits until it is so; false where this run's only fault was not made.
+pub(super) fn in_force(run: &Started, mut is_so: impl FnMut() -> bool) -> bool {
+    let mut is_made = true;
+    until("the fault is in force", || {
+        let journal = run.journal();
+        // Its last line may not be whole yet.
+        let rows = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        is_made = rows.filter(|row| row["row"] == "fault").all(|row| made(&row));
+        !is_made || is_so()
+    });
+    is_made
+}
+
+/// What each of these has found out, where it was made.
 pub(crate) fn details<const N: usize>(rows: [&Value; N]) -> [Option<&Map<String, Value>>; N] {
-    let is_unsteady = |note: &str| note.starts_with("not injected: the load was not steady for ");
     let details = rows.map(|row| {
-        assert!(row["detail"].is_object() || row["note"].as_str().is_some_and(is_unsteady), "{row}");
+        assert!(row["detail"].is_object() || !made(row), "{row}");
         row["detail"].as_object()
     });
     assert!(details.iter().any(Option::is_some), "none of them was made: {rows:?}");
@@ -89,13 +115,18 @@ fn faults_are_made_healed_and_reported() {
     let rows = faults(&finished);
     let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
     assert_eq!(kinds, ["kill", "pause", "touch"], "{}", finished.said());
-    for row in &rows {
+    let seen: Vec<&Value> = rows.iter().filter(|row| made(row)).collect();
+    for row in &seen {
         assert!(row["effect_us"].as_u64() >= row["injected_us"].as_u64() && row["effect_us"].is_u64(), "{row}");
+        match row["kind"] == "kill" {
+            true => assert!(row["ready_us"].is_u64() && row["healed_us"].is_null(), "{row}"),
+            false => assert!(row["heal_verified_us"].is_u64(), "{row}"),
+        }
     }
-    assert!(rows[0]["ready_us"].is_u64() && rows[0]["healed_us"].is_null(), "{}", rows[0]);
-    assert!(rows[1]["heal_verified_us"].is_u64() && rows[2]["heal_verified_us"].is_u64(), "{rows:?}");
     assert_eq!(finished.report()["faults"].as_array().expect("a table").len(), 3);
-    assert_eq!(finished.verdict("faults.unhealed_count"), "pass");
+    if seen.len() == rows.len() {
+        assert_eq!(finished.verdict("faults.unhealed_count"), "pass");
+    }
     assert_eq!(finished.verdict("cooldown.leftovers_count"), "pass");
     assert!(finished.output.contains("CHAOS TEST FINAL REPORT"), "{}", finished.output);
     assert!(!finished.folder().join("broken").exists());
@@ -124,14 +155,15 @@ fn a_rolling_restart_loses_nothing_a_herd_comes_back_and_the_slow_are_borne() {
     assert!([0, 3, 99].contains(&finished.code), "{}", finished.said());
     let rows = faults(&finished);
     let [rolling, herd, slow] = &rows[..] else { panic!("three faults: {}", finished.said()) };
-    assert!(rolling["effect_us"].is_u64() && rolling["ready_us"].is_u64(), "{rolling}");
-    for replica in 1..=3 {
-        assert_eq!(cluster.replica(replica)["replacements"], 1, "{}", cluster.status());
+    if made(rolling) {
+        assert!(rolling["effect_us"].is_u64() && rolling["ready_us"].is_u64(), "{rolling}");
+        for replica in 1..=3 {
+            assert_eq!(cluster.replica(replica)["replacements"], 1, "{}", cluster.status());
+        }
+        let fates = finished.report()["faults"][0]["fates"].as_object().expect("counts");
+        let is_lost = |fate: &&str| fates.contains_key(*fate);
+        assert_eq!(["refused", "reset", "unsent_connection"].into_iter().find(is_lost), None, "{fates:?}");
     }
-    let report = finished.report();
-    let fates = report["faults"][0]["fates"].as_object().expect("counts").clone();
-    let lost = ["refused", "reset", "unsent_connection"].into_iter().filter(|fate| fates.contains_key(*fate)).count();
-    assert_eq!(lost, 0, "{fates:?}");
     let [herd_detail, slow_detail] = details([herd, slow]);
     if let Some(detail) = herd_detail {
         assert!(detail["reconnected_count"].as_f64() >= Some(30.0), "{herd}");
@@ -154,7 +186,9 @@ fn a_fault_ends_with_the_run_that_is_killed() {
     let cluster = Cluster::start(folder.path(), 3);
     let (pid, run) = (cluster.pid(2), chaos(folder.path(), &format!("http://{}", cluster.shared), STARVED));
     let before = descriptors(pid);
-    until("the fault is in force", || descriptors(pid) != before);
+    if !in_force(&run, || descriptors(pid) != before) {
+        return;
+    }
     let watchdogs = helpers(run.pid(), "watchdog");
     assert_eq!(watchdogs.len(), 1);
     signal(run.pid(), Signal::KILL);
@@ -178,7 +212,9 @@ fn a_fault_ends_with_the_watchdog_that_is_killed() {
     let cluster = Cluster::start(folder.path(), 3);
     let (pid, run) = (cluster.pid(2), chaos(folder.path(), &format!("http://{}", cluster.shared), STARVED));
     let before = descriptors(pid);
-    until("the fault is in force", || descriptors(pid) != before);
+    if !in_force(&run, || descriptors(pid) != before) {
+        return;
+    }
     let [watchdog] = helpers(run.pid(), "watchdog")[..] else { panic!("one watchdog") };
     signal(watchdog, Signal::KILL);
     until("it is undone", || descriptors(pid) == before);
@@ -217,8 +253,9 @@ fn packets_flow_again_when_run_and_watchdog_are_killed_together() {
     let cluster = Cluster::start(folder.path(), 3);
     let list = "[[fault]]\nkind = \"loss\"\nat = \"0s\"\nreplicas = [2]\nhold = \"300s\"\n";
     let run = chaos(folder.path(), &format!("http://{}", cluster.shared), list);
-    let is_in_force = || helpers(run.pid(), "watchdog").len() == 1 && !tables(run.pid()).is_empty();
-    until("the fault is in force", is_in_force);
+    if !in_force(&run, || helpers(run.pid(), "watchdog").len() == 1 && !tables(run.pid()).is_empty()) {
+        return;
+    }
     let watchdogs = helpers(run.pid(), "watchdog");
     // So that it cannot do anything about the death of the watchdog.
     signal(run.pid(), Signal::STOP);
@@ -226,6 +263,18 @@ fn packets_flow_again_when_run_and_watchdog_are_killed_together() {
     signal(run.pid(), Signal::KILL);
     until("the kernel has removed the table", || tables(run.pid()).is_empty());
     assert_eq!(run.end().code, -1);
+}
+
+#[test]
+fn only_a_load_that_is_not_steady_excuses() {
+    let unsteady = "not injected: the load was not steady for 30 s before it";
+    let late = "its turn did not come: the faults before it took too long";
+    for row in [json!({"note": unsteady}), json!({"reason": unsteady}), json!({"skipped": late})] {
+        assert!(excuse(&row).is_some(), "{row}");
+    }
+    for row in [json!({"effect_us": 1}), json!({"note": "no effect was seen"}), json!({"skipped": "no such kind"})] {
+        assert_eq!(excuse(&row), None, "{row}");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{Cluster, get, is_alive, signal, until};
+use super::{Cluster, get, is_alive, signal, socket, until};
+use crate::finished::unconfigured;
 
 #[test]
 fn every_address_answers_and_the_shared_one_for_all() {
@@ -78,13 +79,13 @@ fn a_killed_supervisor_takes_its_replicas_along_and_blocks_no_successor() {
 #[test]
 fn a_tied_cluster_dies_with_whoever_started_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let control = folder.path().join("control.sock");
-    let mut shell = Command::new("sh")
+    let control = socket(folder.path());
+    let mut command = Command::new("sh");
+    command
         .args(["-c", "\"$0\" cluster --tied --listen 127.0.0.1:0 --replicas 1 --control \"$1\" & wait"])
         .args([env!("CARGO_BIN_EXE_erlmcp").as_ref(), control.as_os_str()])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("a shell");
+        .stdout(Stdio::null());
+    let mut shell = unconfigured(&mut command).spawn().expect("a shell");
     let ask = || {
         let mut stream = std::os::unix::net::UnixStream::connect(&control).ok()?;
         std::io::Write::write_all(&mut stream, b"{\"op\":\"status\"}\n").ok()?;
@@ -120,8 +121,8 @@ fn the_command_line_speaks_to_a_running_cluster() {
     let mut cluster = Cluster::start(folder.path(), 1);
     let run = |words: &[&str]| {
         let mut erlmcp = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
-        let output =
-            erlmcp.arg("cluster").args(words).arg("--control").arg(&cluster.control).output().expect("it runs");
+        erlmcp.arg("cluster").args(words).arg("--control").arg(&cluster.control);
+        let output = unconfigured(&mut erlmcp).output().expect("it runs");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
     let (code, table) = run(&["status"]);

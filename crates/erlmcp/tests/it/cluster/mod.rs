@@ -53,7 +53,7 @@ impl Cluster {
     }
 
     pub(super) fn start_with(folder: &Path, replicas: u16, more: &[&str]) -> Self {
-        let control = folder.join("control.sock");
+        let control = socket(folder);
         let mut command = command(&control, "127.0.0.1:0", replicas);
         let mut child = command.args(more).stdout(Stdio::piped()).spawn().expect("the binary was built");
         let said = child.stdout.take().expect("it is piped");
@@ -135,7 +135,17 @@ impl Drop for Cluster {
         // It may have ended already, as it should.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Where it is not in the test's own folder it would stay.
+        let _ = std::fs::remove_file(&self.control);
     }
+}
+
+/// The control socket of the cluster of this folder, which is in the system's where TMPDIR is deep: a socket's path has 107
+/// bytes at most.
+pub(super) fn socket(folder: &Path) -> PathBuf {
+    let inside = folder.join("control.sock");
+    let name = folder.file_name().expect("a folder has a name").to_string_lossy();
+    if inside.as_os_str().len() < 100 { inside } else { PathBuf::from(format!("/tmp/{name}.sock")) }
 }
 
 /// The command that starts a cluster, which ends with the test however that ends.
@@ -193,7 +203,14 @@ pub(super) fn signal(pid: u32, signal: Signal) {
 }
 
 /// False for one that has ended and is only not waited for yet.
-fn is_alive(pid: u32) -> bool {
+pub(super) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_socket_of_a_deep_folder_is_elsewhere() {
+    let deep = Path::new("/tmp").join("x".repeat(90)).join("name");
+    assert_eq!(socket(&deep), Path::new("/tmp/name.sock"));
+    assert_eq!(socket(Path::new("/tmp/name")), Path::new("/tmp/name/control.sock"));
 }

@@ -137,7 +137,7 @@ fn a_private_store_goes_with_its_cluster() {
 #[test]
 fn a_store_that_cannot_be_had_is_said_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let control = folder.path().join("control.sock");
+    let control = super::socket(folder.path());
     let output = super::command(&control, "127.0.0.1:0", 1)
         .args(["--store", "/nowhere/at/all/operations.db"])
         .output()

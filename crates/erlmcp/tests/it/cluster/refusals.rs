@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Cluster, command, get};
+use super::{Cluster, command, get, socket};
+use crate::finished::unconfigured;
 
 /// Runs what must fail; the one line that it says.
 fn refused(command: &mut Command) -> String {
-    let output = command.output().expect("the binary was built");
+    let output = unconfigured(command).output().expect("the binary was built");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -19,7 +20,8 @@ fn refused(command: &mut Command) -> String {
 fn a_second_cluster_is_told_that_the_port_is_in_use() {
     let folder = tempfile::tempdir().expect("a folder");
     let cluster = Cluster::start(folder.path(), 1);
-    let said = refused(&mut command(&folder.path().join("other.sock"), &cluster.shared.to_string(), 1));
+    let other = tempfile::tempdir().expect("a folder");
+    let said = refused(&mut command(&socket(other.path()), &cluster.shared.to_string(), 1));
     assert!(said.contains(&format!("{} is in use", cluster.shared)), "{said}");
     assert!(said.contains(&format!("erlmcp cluster stop --port {}", cluster.shared.port())), "{said}");
     assert_eq!(get(cluster.shared, "/ready").expect("the first one lives").0, 200);
@@ -63,7 +65,7 @@ fn too_few_descriptors_are_told() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut shell = Command::new("sh");
     let words = "ulimit -n 50; exec \"$0\" cluster --listen 127.0.0.1:0 --replicas 1 --control \"$1\"";
-    shell.args(["-c", words, env!("CARGO_BIN_EXE_erlmcp")]).arg(folder.path().join("control.sock"));
+    shell.args(["-c", words, env!("CARGO_BIN_EXE_erlmcp")]).arg(socket(folder.path()));
     let said = refused(&mut shell);
     assert!(said.contains("replica 1 cannot start: only 50 descriptors may be open"), "{said}");
 }

@@ -84,7 +84,10 @@ fn two_versions_side_by_side_are_one_cluster_and_clients_keep_what_they_have() {
     let (mut before, event) = stream(cluster.own(2), &session, "");
 
     // The new version has something against being replica 2: half of the cluster is of it.
-    let half = program(folder.path(), "0.9.1", "case \"$*\" in *\"--replica 2\"*) exit 7;; esac");
+    // Beside the tests: in TMPDIR no program may be run everywhere.
+    let tests = std::env::current_exe().expect("this is a process");
+    let programs = tempfile::tempdir_in(tests.parent().expect("it is in a folder")).expect("a folder");
+    let half = program(programs.path(), "0.9.1", "case \"$*\" in *\"--replica 2\"*) exit 7;; esac");
     let refused = update(&cluster, &half);
     let why = refused["error"].as_str().expect("it is refused").to_string();
     assert!(why.contains("replica 2") && why.contains("exit code 7") && why.contains("1 replicas are"), "{why}");
@@ -107,7 +110,7 @@ fn two_versions_side_by_side_are_one_cluster_and_clients_keep_what_they_have() {
     read_until(&mut before, "notifications/tools/list_changed");
 
     // All of it is of the next one; what is said on the way there is told to who comes back.
-    let whole = program(folder.path(), "0.9.2", ":");
+    let whole = program(programs.path(), "0.9.2", ":");
     assert_eq!(update(&cluster, &whole), json!({"ok": true, "replicas": 2}));
     assert_eq!(cluster.ask(json!({"op": "notify", "list": "tools"})), json!({"ok": true}));
     read_to_end(&mut before);

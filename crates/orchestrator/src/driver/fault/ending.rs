@@ -86,11 +86,11 @@ mod tests {
     use super::*;
     use crate::driver::control;
     use crate::driver::fake::{self, FakeCluster, heard, say};
-    use crate::driver::own::tests::supervisor as supervisor_of_tests;
+    use crate::driver::own::tests::{folder, supervisor as supervisor_of_tests};
 
     #[tokio::test]
     async fn a_supervisor_is_started_again_also_where_its_replicas_outlive_it() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder();
         let started =
             OwnCluster::start(&supervisor_of_tests(folder.path(), "polite"), 2, &folder.path().join("log")).await;
         let (own, first) = started.expect("the supervisor comes up");

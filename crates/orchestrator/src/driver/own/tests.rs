@@ -1,6 +1,8 @@
 use std::process;
 
+use rustix::process::{getppid, set_parent_process_death_signal};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::*;
 use crate::driver::fake::{self, FakeCluster};
@@ -13,6 +15,10 @@ const MANNER: &str = "ERLMCP_TEST_MANNER";
 #[ignore = "it is started by other tests"]
 async fn supervise() {
     let Ok(control) = std::env::var(CONTROL) else { return };
+    let parent = getppid();
+    set_parent_process_death_signal(Some(Signal::KILL)).expect("it can be tied");
+    // It may have ended before the line above.
+    assert_eq!(getppid(), parent);
     let is_deaf = std::env::var(MANNER).is_ok_and(|manner| manner == "deaf");
     let sleeping = || process::Command::new("sleep").arg("60").spawn().expect("sleep is there");
     let mut replicas = [sleeping(), sleeping()];
@@ -30,6 +36,12 @@ async fn supervise() {
         replica.kill().expect("it is a child");
         replica.wait().expect("it is a child");
     }
+}
+
+/// A folder beside the tests, where programs may be run; in TMPDIR they may not everywhere.
+pub(crate) fn folder() -> TempDir {
+    let this = std::env::current_exe().expect("this is a process");
+    tempfile::tempdir_in(this.parent().expect("it is in a folder")).expect("a folder")
 }
 
 /// A command that takes the arguments of `erlmcp` and does what `body` says; `$last` is the control socket.
@@ -51,12 +63,12 @@ pub(crate) fn script(path: &Path, body: &str) {
 pub(crate) fn supervisor(folder: &Path, manner: &str) -> PathBuf {
     let this = std::env::current_exe().expect("this is a process");
     let run = "--exact driver::own::tests::supervise --ignored";
-    command(folder, &format!("echo \"$@\"\n{CONTROL}=$last {MANNER}={manner} exec {} {run}", this.display()))
+    command(folder, &format!("echo \"$@\"\n{CONTROL}=$last {MANNER}={manner} exec '{}' {run}", this.display()))
 }
 
 #[tokio::test]
 async fn it_starts_is_ready_and_ends_without_a_trace() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let log = folder.path().join("cluster.log");
     let started = OwnCluster::start(&supervisor(folder.path(), "polite"), 2, &log).await;
     let (mut own, status) = started.expect("the supervisor comes up");
@@ -76,7 +88,7 @@ async fn it_starts_is_ready_and_ends_without_a_trace() {
 
 #[tokio::test]
 async fn one_that_ends_at_once_is_quoted() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let log = folder.path().join("cluster.log");
     let binary = command(folder.path(), "echo 'error: 127.0.0.11:8080 is in use: choose another port' >&2; exit 1");
     let error = OwnCluster::start(&binary, 2, &log).await.unwrap_err().to_string();
@@ -90,7 +102,7 @@ async fn one_that_ends_at_once_is_quoted() {
 
 #[tokio::test]
 async fn replicas_that_outlive_their_supervisor_are_told_of_and_killed() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let started = OwnCluster::start(&supervisor(folder.path(), "polite"), 2, &folder.path().join("log")).await;
     let (mut own, status) = started.expect("the supervisor comes up");
     let pids: Vec<u32> = status.replicas.iter().filter_map(|one| one.pid).collect();

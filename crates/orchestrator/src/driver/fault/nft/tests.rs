@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use super::super::probe::{Seen, connect};
 use super::super::process::Process;
 use super::*;
-use crate::driver::own::tests::script;
+use crate::driver::own::tests::{folder, script};
 use crate::lacking::lacking;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -112,7 +112,7 @@ async fn the_table_goes_when_nobody_holds_its_input() {
 
 #[tokio::test]
 async fn a_command_that_fails_is_quoted() {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     let binary = folder.path().join("nft");
     script(&binary, "echo 'Error: Operation not permitted (you must be root)' >&2\nexit 1");
     let nft = Nft { binary };
