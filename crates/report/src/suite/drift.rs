@@ -9,7 +9,7 @@ use crate::format;
 use crate::stats::{Slope, slope};
 use crate::summary::{Figure, Value};
 use crate::verdict::Comparison::Below;
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, enter_sustained, few_samples, row};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, enter_sustained, few_samples, row};
 
 pub(super) const PHASE: SuitePhase =
     SuitePhase { name: phase::SUSTAINED_LOAD, thresholds: THRESHOLDS, enter, figures, line };
@@ -79,7 +79,9 @@ fn enter(judge: &mut Judge<'_>) {
     };
     let none = |what: &str| format!("the target's {what} are not known");
     let found = [
-        drift(&|sustained| latency(sustained, seed), "slope of the P95 of each second", "no latency was recorded"),
+        drift(&|sustained| latency(sustained, seed), "slope of the P95 of each second", "no latency was recorded")
+            .spoiled(sustained.and_then(doubt::load))
+            .excused(sustained.and_then(|sustained| doubt::lag_of_p95(&sustained.judged))),
         drift(
             &|sustained| Drift::of(sustained.server.descriptors.clone(), seed),
             "slope of the open descriptors of all replicas",
