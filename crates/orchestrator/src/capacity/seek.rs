@@ -69,6 +69,7 @@ impl Seek {
             slo: self.asked.slo.to_string(),
             precision: self.asked.precision,
             replicas: u32::from(self.asked.replicas),
+            bounds: Some(self.asked.bounds()),
             wanted: self.asked.wanted,
         };
         self.search = course::next(&self.asked, &[]);

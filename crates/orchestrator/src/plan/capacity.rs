@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use erlmcp_record::SearchBounds;
 use erlmcp_record::names::phase;
 use erlmcp_report::slo::Slo;
 
@@ -77,6 +78,16 @@ impl Capacity {
     pub(crate) fn least_rate(&self) -> u64 {
         let window = self.trial.max(WINDOW_MAX);
         (self.requests_needed() / window.as_secs_f64()).ceil().max(1.0) as u64
+    }
+
+    /// What the record says that is tried.
+    pub(crate) fn bounds(&self) -> SearchBounds {
+        SearchBounds {
+            most_rate: (self.axes != Axes::Connections).then_some(self.most_rate),
+            most_connections: (self.axes != Axes::Rate).then_some(self.most_connections),
+            trial_s: self.trial.as_secs() as u32,
+            warmup_s: self.warmup.as_secs() as u32,
+        }
     }
 
     pub(super) fn estimate(&self) -> Duration {
@@ -180,6 +191,14 @@ pub(crate) mod tests {
         let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
         assert_eq!(names, ["baseline", "capacity", "cool_down"]);
         assert!(super::capacity(&plain(), &own_cluster()).is_err());
+    }
+
+    #[test]
+    fn only_what_is_sought_is_bounded() {
+        let bounds = Capacity { axes: Axes::Rate, ..capacity() }.bounds();
+        assert_eq!((bounds.most_rate, bounds.most_connections), (Some(100_000), None));
+        let bounds = Capacity { axes: Axes::Connections, ..capacity() }.bounds();
+        assert_eq!((bounds.most_rate, bounds.most_connections), (None, Some(20_000)));
     }
 
     #[test]
