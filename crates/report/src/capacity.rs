@@ -200,8 +200,8 @@ impl Capacity {
         let connections_of = |limit: &LimitRow| if limit.axis == Axis::Rate { limit.fixed } else { limit.low };
         limits.sort_by(|one, other| connections_of(one).total_cmp(&connections_of(other)));
         let cells = |limit: &&LimitRow| match limit.axis {
-            Axis::Rate => [whole(limit.fixed), figure(limit), "requests/s".into(), told(limit)],
-            Axis::Connections => [figure(limit), whole(limit.fixed), "connections".into(), told(limit)],
+            Axis::Rate => [whole(limit.fixed), figure(limit), sought(limit.axis).into(), told(limit)],
+            Axis::Connections => [figure(limit), whole(limit.fixed), sought(limit.axis).into(), told(limit)],
         };
         limits.iter().map(cells).collect()
     }
@@ -244,7 +244,16 @@ impl Capacity {
     }
 }
 
-fn told(limit: &LimitRow) -> String {
+/// What a search along an axis finds the most of.
+pub(crate) fn sought(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Rate => "requests/s",
+        Axis::Connections => "connections",
+    }
+}
+
+/// Why a search ended where it did, in words.
+pub(crate) fn told(limit: &LimitRow) -> String {
     let why = if limit.why.is_empty() { String::new() } else { format!(": {}", limit.why) };
     format!("{}{why}", by(limit))
 }
