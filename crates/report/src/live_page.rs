@@ -25,7 +25,7 @@ pub struct LivePage {
 impl LivePage {
     /// Of a server that is looked at; without it, of a run.
     pub fn of_server(at: String) -> Self {
-        let mut page = Self { is_server: true, ..Self::default() };
+        let mut page = Self { is_server: true, retelling: Retelling::of_server(), ..Self::default() };
         page.board.push(&Event::Looking { at }, 0);
         page
     }
@@ -102,5 +102,27 @@ impl LivePage {
             "series": drawn,
         })
         .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use erlmcp_record::{ClusterSample, ReplicaSample};
+
+    use super::*;
+    use crate::SecondView;
+
+    #[test]
+    fn a_server_can_be_looked_at_for_longer_than_a_week() {
+        let mut page = LivePage::of_server("http://x".into());
+        for second in (0..700_000).step_by(20) {
+            let replicas = vec![ReplicaSample { replica: 1, connections: Some(3), ..ReplicaSample::default() }];
+            let at_us = u64::from(second) * 1_000_000;
+            page.push(&Entry::Cluster(ClusterSample { at_us, second, replicas, ..ClusterSample::default() }));
+            let kept = page.retelling.analysis().seconds.len();
+            assert!(kept <= 3, "{kept} seconds are kept at {second}");
+        }
+        let seen = |view: &SecondView| Some((view.second, view.replicas.first()?.connections));
+        assert_eq!(page.board.seconds.iter().rev().find_map(seen), Some((699_960, Some(3))));
     }
 }
