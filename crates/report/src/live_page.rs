@@ -20,6 +20,8 @@ pub struct LivePage {
     is_server: bool,
     /// Of a run that is over or stands still, as its report has it.
     whole: Option<Series>,
+    /// Why nothing more of its record can be read.
+    given_up: Option<String>,
 }
 
 impl LivePage {
@@ -52,6 +54,11 @@ impl LivePage {
     /// True where nothing more is to be expected.
     pub fn stands_still(&self) -> bool {
         self.board.stands().is_some()
+    }
+
+    /// Nothing more comes of a record that can be read no further.
+    pub fn give_up(&mut self, why: &JournalError) {
+        self.given_up = Some(format!("the record can be read no further: {why}"));
     }
 
     fn tell(&mut self, told: &[(Event, u64)]) {
@@ -92,7 +99,7 @@ impl LivePage {
             None => &self.builder.finish(self.retelling.analysis()),
         };
         let goes_on = || if self.is_server { "looked at" } else { "goes on" }.into();
-        let state = self.board.stands().unwrap_or_else(goes_on);
+        let state = self.given_up.clone().or_else(|| self.board.stands()).unwrap_or_else(goes_on);
         json!({
             "title": self.board.target,
             "state": state,
