@@ -57,6 +57,9 @@ const TRIALS: u32 = 16;
 const SETTLED: Duration = Duration::from_secs(4);
 const STARTED: Duration = Duration::from_secs(2);
 
+/// Of all searches together: trials have ids of their phase, and so have the light loads between them.
+const TRIALS_MAX: u32 = 1_000;
+
 /// No trial's window is longer for the sake of a percentile.
 const WINDOW_MAX: Duration = Duration::from_secs(60);
 
@@ -90,12 +93,15 @@ impl Capacity {
         }
     }
 
-    pub(super) fn estimate(&self) -> Duration {
-        let searches = match self.axes {
+    fn searches(&self) -> u32 {
+        match self.axes {
             Axes::Both => 2 + self.points,
             Axes::Rate | Axes::Connections => 1,
-        };
-        searches * TRIALS * (self.trial + self.warmup + STARTED + SETTLED / 2)
+        }
+    }
+
+    pub(super) fn estimate(&self) -> Duration {
+        self.searches() * TRIALS * (self.trial + self.warmup + STARTED + SETTLED / 2)
     }
 
     /// The longest that it can take.
@@ -136,6 +142,10 @@ impl Capacity {
             }
             Self { points, .. } if *points > 20 => usage("--points must be at most 20"),
             Self { trials_max, .. } if !(6..=200).contains(trials_max) => usage("--trials must be from 6 to 200"),
+            _ if self.searches() * self.trials_max > TRIALS_MAX => {
+                let most = TRIALS_MAX / self.searches();
+                usage(&format!("--trials must be at most {most} with --points {}", self.points))
+            }
             _ => Ok(()),
         }
     }
@@ -204,6 +214,8 @@ pub(crate) mod tests {
     #[test]
     fn what_cannot_be_searched_is_refused() {
         assert_eq!(capacity().check(), Ok(()));
+        assert_eq!(Capacity { points: 20, ..capacity() }.check(), Ok(()));
+        assert_eq!(Capacity { axes: Axes::Rate, points: 20, trials_max: 200, ..capacity() }.check(), Ok(()));
         let wrong = [
             Capacity { trial: Duration::from_millis(1_500), ..capacity() },
             Capacity { precision: 0.0, ..capacity() },
@@ -214,6 +226,7 @@ pub(crate) mod tests {
             Capacity { most_rate: 150, slo: "p99.9<1s".parse().expect("an objective"), ..capacity() },
             Capacity { points: 21, ..capacity() },
             Capacity { trials_max: 5, ..capacity() },
+            Capacity { points: 20, trials_max: 200, ..capacity() },
         ];
         for asked in wrong {
             assert!(asked.check().is_err(), "{asked:?}");
