@@ -167,6 +167,30 @@ test('a phase keeps the focus when it is zoomed to, and when seconds are added',
   await context.close();
 });
 
+test('the cursor stays at its time when points become one', async () => {
+  const { page, trouble, context } = await open(browser);
+  await page.locator('#charts').focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('Shift+ArrowRight');
+  assert.equal(await page.evaluate(() => window.erlmcp.at()), 10);
+  const [at, readout, shown] = await page.evaluate(() => {
+    const next = structuredClone(window.erlmcp.data);
+    next.step_s *= 2;
+    next.points = Math.ceil(next.points / 2);
+    for (const chart of next.charts) {
+      if (chart.id === 'latency') chart.empty = 'not here';
+      chart.lines = chart.lines.map(({ label }) => ({ label, decimals: 0, deltas: Array(next.points).fill(100) }));
+    }
+    window.erlmcp.update(next);
+    return [window.erlmcp.at(), document.getElementById('readout').textContent, document.querySelector('#legend-requests b').textContent];
+  });
+  assert.equal(at, 5);
+  assert.match(readout, /\(second 10\)/);
+  assert.equal(shown, '600');
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
 test('dark and light follow the system, and the button', async () => {
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const ink = () => page.evaluate(() => {

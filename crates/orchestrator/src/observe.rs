@@ -1,5 +1,6 @@
 //! `observe`: a look at a server that runs, without any load.
 
+use std::io::ErrorKind;
 use std::time::SystemTime;
 
 use erlmcp_load::clock::{RunClock, monotonic_ns};
@@ -50,9 +51,14 @@ pub async fn observe(
 }
 
 /// Seconds since the last of a record was written; 0 where nobody knows, [`FOR_GOOD`] where it came out of a bundle, which
-/// has no times.
+/// has no times, or is no longer there.
 pub fn silent_s(tail: &JournalTail) -> u64 {
-    tail.written_at().map_or(0, |at| if at == SystemTime::UNIX_EPOCH { FOR_GOOD } else { seconds_since(at) })
+    match tail.written_at() {
+        Ok(at) if at == SystemTime::UNIX_EPOCH => FOR_GOOD,
+        Ok(at) => seconds_since(at),
+        Err(error) if error.kind() == ErrorKind::NotFound => FOR_GOOD,
+        Err(_) => 0,
+    }
 }
 
 async fn figures(target: &Target) -> Result<Figures, Unread> {

@@ -23,9 +23,26 @@ pub struct CapacityAsked {
     pub precision: f64,
     /// Servers behind the target's addresses, all of which were loaded.
     pub replicas: u32,
+    /// None in the records of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<SearchBounds>,
     /// Requests a second that are wanted in the end, and connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<(f64, u64)>,
+}
+
+/// What a search may try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchBounds {
+    /// No more requests a second are tried; None: the most of them are not sought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_rate: Option<u64>,
+    /// The same of connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_connections: Option<u64>,
+    /// Judged seconds of a trial, at least, and those before them.
+    pub trial_s: u32,
+    pub warmup_s: u32,
 }
 
 /// What is made larger and smaller in a search; the other one is fixed.

@@ -26,7 +26,7 @@ mod squeeze;
 mod streams;
 mod tail;
 
-pub use capacity::{Axis, CapacityAsked, CapacityRow, LimitBy, LimitRow, TrialOutcome, TrialRow};
+pub use capacity::{Axis, CapacityAsked, CapacityRow, LimitBy, LimitRow, SearchBounds, TrialOutcome, TrialRow};
 pub use entry::{Entry, ROWS};
 pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};

@@ -580,6 +580,8 @@
   // The same charts with what has come since; who has zoomed stays there.
   const update = (next) => {
     const seesAll = zoom.from === 0 && zoom.to >= end;
+    // Points may have become one: the cursor stays at its time.
+    if (cursor !== null) cursor = Math.floor(cursor * data.step_s / next.step_s);
     data = next;
     measure();
     if (cursor !== null && cursor >= data.points) cursor = null;
@@ -599,6 +601,7 @@
       resized.observe(theCurve.host);
     }
     show(zoom.from, zoom.to);
+    pointAt(cursor);
   };
 
   // For tests and for a live view: what is drawn, and where it stands.

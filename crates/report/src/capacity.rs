@@ -175,14 +175,33 @@ impl Capacity {
     /// The heading of [`Capacity::trial_cells`].
     pub(crate) const TRIAL_HEADING: [&'static str; 6] = ["Trial", "Load", "Outcome", "P99", "Failed", "Why"];
 
+    /// "Capacity, p99<100ms, up to 200,000 req/s and 20,000 connections".
+    pub(crate) fn heading(&self) -> String {
+        let most: Vec<String> = self.asked.bounds.map_or_else(Vec::new, |bounds| {
+            let rate = bounds.most_rate.map(|rate| format!("{} req/s", format::count(rate)));
+            [rate, bounds.most_connections.map(connections)].into_iter().flatten().collect()
+        });
+        let most = if most.is_empty() { String::new() } else { format!(", up to {}", most.join(" and ")) };
+        format!("Capacity, {}{most}", self.asked.slo)
+    }
+
+    /// What was to be tried, as names and values; nothing of records that do not say it.
+    pub(crate) fn bounds(&self) -> Vec<(&'static str, String)> {
+        let Some(bounds) = self.asked.bounds else { return Vec::new() };
+        let most = [("Connections at most", bounds.most_connections), ("Requests/s at most", bounds.most_rate)];
+        let mut rows: Vec<_> = most.into_iter().filter_map(|(name, most)| Some((name, format::count(most?)))).collect();
+        rows.push(("Trial", format!("{} s after {} s of warm-up", bounds.trial_s, bounds.warmup_s)));
+        rows
+    }
+
     /// A row for each answer, from few connections to many.
     pub(crate) fn curve(&self) -> Vec<[String; 4]> {
         let mut limits: Vec<&LimitRow> = self.limits.iter().collect();
         let connections_of = |limit: &LimitRow| if limit.axis == Axis::Rate { limit.fixed } else { limit.low };
         limits.sort_by(|one, other| connections_of(one).total_cmp(&connections_of(other)));
         let cells = |limit: &&LimitRow| match limit.axis {
-            Axis::Rate => [whole(limit.fixed), figure(limit), "requests/s".into(), told(limit)],
-            Axis::Connections => [figure(limit), whole(limit.fixed), "connections".into(), told(limit)],
+            Axis::Rate => [whole(limit.fixed), figure(limit), sought(limit.axis).into(), told(limit)],
+            Axis::Connections => [figure(limit), whole(limit.fixed), sought(limit.axis).into(), told(limit)],
         };
         limits.iter().map(cells).collect()
     }
@@ -225,7 +244,16 @@ impl Capacity {
     }
 }
 
-fn told(limit: &LimitRow) -> String {
+/// What a search along an axis finds the most of.
+pub(crate) fn sought(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Rate => "requests/s",
+        Axis::Connections => "connections",
+    }
+}
+
+/// Why a search ended where it did, in words.
+pub(crate) fn told(limit: &LimitRow) -> String {
     let why = if limit.why.is_empty() { String::new() } else { format!(": {}", limit.why) };
     format!("{}{why}", by(limit))
 }
@@ -249,7 +277,8 @@ mod tests {
     }
 
     fn replicas(wanted: (f64, u64), limits: &[LimitRow]) -> Option<(Option<u64>, bool)> {
-        let asked = CapacityAsked { slo: "errors<1%".into(), precision: 0.03, replicas: 2, wanted: Some(wanted) };
+        let asked =
+            CapacityAsked { slo: "errors<1%".into(), precision: 0.03, replicas: 2, bounds: None, wanted: Some(wanted) };
         recommended(&asked, limits).map(|found| (found.replicas, found.is_upper_bound))
     }
 

@@ -20,12 +20,14 @@ pub struct LivePage {
     is_server: bool,
     /// Of a run that is over or stands still, as its report has it.
     whole: Option<Series>,
+    /// Why nothing more of its record can be read.
+    given_up: Option<String>,
 }
 
 impl LivePage {
     /// Of a server that is looked at; without it, of a run.
     pub fn of_server(at: String) -> Self {
-        let mut page = Self { is_server: true, ..Self::default() };
+        let mut page = Self { is_server: true, retelling: Retelling::of_server(), ..Self::default() };
         page.board.push(&Event::Looking { at }, 0);
         page
     }
@@ -52,6 +54,11 @@ impl LivePage {
     /// True where nothing more is to be expected.
     pub fn stands_still(&self) -> bool {
         self.board.stands().is_some()
+    }
+
+    /// Nothing more comes of a record that can be read no further.
+    pub fn give_up(&mut self, why: &JournalError) {
+        self.given_up = Some(format!("the record can be read no further: {why}"));
     }
 
     fn tell(&mut self, told: &[(Event, u64)]) {
@@ -92,7 +99,7 @@ impl LivePage {
             None => &self.builder.finish(self.retelling.analysis()),
         };
         let goes_on = || if self.is_server { "looked at" } else { "goes on" }.into();
-        let state = self.board.stands().unwrap_or_else(goes_on);
+        let state = self.given_up.clone().or_else(|| self.board.stands()).unwrap_or_else(goes_on);
         json!({
             "title": self.board.target,
             "state": state,
@@ -102,5 +109,27 @@ impl LivePage {
             "series": drawn,
         })
         .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use erlmcp_record::{ClusterSample, ReplicaSample};
+
+    use super::*;
+    use crate::SecondView;
+
+    #[test]
+    fn a_server_can_be_looked_at_for_longer_than_a_week() {
+        let mut page = LivePage::of_server("http://x".into());
+        for second in (0..700_000).step_by(20) {
+            let replicas = vec![ReplicaSample { replica: 1, connections: Some(3), ..ReplicaSample::default() }];
+            let at_us = u64::from(second) * 1_000_000;
+            page.push(&Entry::Cluster(ClusterSample { at_us, second, replicas, ..ClusterSample::default() }));
+            let kept = page.retelling.analysis().seconds.len();
+            assert!(kept <= 3, "{kept} seconds are kept at {second}");
+        }
+        let seen = |view: &SecondView| Some((view.second, view.replicas.first()?.connections));
+        assert_eq!(page.board.seconds.iter().rev().find_map(seen), Some((699_960, Some(3))));
     }
 }

@@ -15,6 +15,11 @@ pub struct Retelling {
 }
 
 impl Retelling {
+    /// Of a server that is looked at, for however long.
+    pub fn of_server() -> Self {
+        Self { analysis: Analysis::of_server(), ..Self::default() }
+    }
+
     /// Folds one row, and gives what there is to tell after it.
     pub fn push(&mut self, entry: &Entry) -> Vec<(Event, u64)> {
         let mut told = Vec::new();

@@ -138,7 +138,7 @@ fn of_server(url: &str, once: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn print_table(title: String, mut taken: Receiver<ClusterSample>) -> anyhow::Result<()> {
-    let (mut board, mut replay) = (Board::default(), Retelling::default());
+    let (mut board, mut replay) = (Board::default(), Retelling::of_server());
     board.push(&Event::Looking { at: title }, 0);
     for _ in 0..SAMPLES_FOR_A_TABLE {
         let Some(sample) = taken.blocking_recv() else { break };
@@ -151,7 +151,7 @@ fn print_table(title: String, mut taken: Receiver<ClusterSample>) -> anyhow::Res
 }
 
 fn show_samples(title: String, mut taken: Receiver<ClusterSample>) -> std::io::Result<()> {
-    let (clock, mut replay) = (ScreenClock::start(), Retelling::default());
+    let (clock, mut replay) = (ScreenClock::start(), Retelling::of_server());
     let mut told = VecDeque::from([(Event::Looking { at: title }, 0)]);
     let feed = || {
         if told.is_empty() {

@@ -106,19 +106,13 @@ fn until_the_end(
     hint: &str,
 ) -> io::Result<()> {
     let mut board = Board::default();
+    let clock = ScreenClock::start();
     loop {
-        let now_ms = loop {
-            match feed() {
-                Fed::Event(event, at_ms) => board.push(&event, at_ms),
-                Fed::Nothing { now_ms, silent_s } => {
-                    board.silent_s = silent_s;
-                    break now_ms;
-                }
-                Fed::Ended => return Ok(()),
-            }
-        };
-        terminal.draw(|frame| draw::draw(frame, &board, (now_ms, hint)))?;
-        if event::poll(TICK)?
+        let due_ms = clock.now_ms() + TICK.as_millis() as u64;
+        let Some(taken) = take_in(&mut board, &mut feed, || clock.now_ms() >= due_ms) else { return Ok(()) };
+        terminal.draw(|frame| draw::draw(frame, &board, (taken.now_ms, hint)))?;
+        let wait = if taken.has_more { Duration::ZERO } else { TICK };
+        if event::poll(wait)?
             && let Input::Key(key) = event::read()?
             && is_stop(key)
         {
@@ -126,6 +120,32 @@ fn until_the_end(
                 Stop::Signal => kill_process(getpid(), Signal::INT)?,
                 Stop::Close => return Ok(()),
             }
+        }
+    }
+}
+
+/// How far a board has come.
+#[derive(Debug, PartialEq, Eq)]
+struct Taken {
+    now_ms: u64,
+    has_more: bool,
+}
+
+/// Takes in what is fed until there is no more for now, or it is due to be drawn; None where it has ended.
+fn take_in(board: &mut Board, feed: &mut impl FnMut() -> Fed, is_due: impl Fn() -> bool) -> Option<Taken> {
+    loop {
+        match feed() {
+            Fed::Event(event, at_ms) => {
+                board.push(&event, at_ms);
+                if is_due() {
+                    return Some(Taken { now_ms: at_ms, has_more: true });
+                }
+            }
+            Fed::Nothing { now_ms, silent_s } => {
+                board.silent_s = silent_s;
+                return Some(Taken { now_ms, has_more: false });
+            }
+            Fed::Ended => return None,
         }
     }
 }

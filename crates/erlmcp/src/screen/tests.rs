@@ -140,3 +140,20 @@ fn q_and_ctrl_c_stop_and_nothing_else_does() {
     assert!(!is_stop(key(KeyCode::Char('c'), KeyModifiers::NONE)));
     assert!(!is_stop(key(KeyCode::Esc, KeyModifiers::NONE)));
 }
+
+#[test]
+fn a_feed_without_end_is_drawn_now_and_then() {
+    let fed = std::cell::Cell::new(0);
+    let mut without_end = || {
+        fed.set(fed.get() + 1);
+        Fed::Event(Box::new(Event::Second(Box::new(second(fed.get())))), u64::from(fed.get()))
+    };
+    let mut board = Board::default();
+    for due in [20, 40] {
+        let taken = take_in(&mut board, &mut without_end, || fed.get() >= due);
+        assert_eq!(taken, Some(Taken { now_ms: u64::from(due), has_more: true }));
+    }
+    assert_eq!(board.seconds.len(), 40);
+    let taken = take_in(&mut board, &mut || Fed::Nothing { now_ms: 9, silent_s: 61 }, || true);
+    assert_eq!((taken, board.silent_s), (Some(Taken { now_ms: 9, has_more: false }), 61));
+}

@@ -92,6 +92,16 @@ fn narrow(bounds: &Bounds, tried: &[Tried], (held, lost): (u64, u64), is_spent: 
     let trials: Vec<(f64, bool)> = tried.iter().map(|(level, came)| (*level as f64, *came == Came::Held)).collect();
     let posterior = Posterior::of(&trials, (held.min(lost) as f64 / 2.0, held.max(lost) as f64 * 2.0));
     let (low, middle, high) = (posterior.quantile(0.025), posterior.quantile(0.5), posterior.quantile(0.975));
+    let (least, most) = (bounds.least as f64, bounds.most as f64);
+    let at = |level: u64, held: bool| {
+        tried.iter().filter(|(other, came)| *other == level && (*came == Came::Held) == held).count()
+    };
+    if low >= most && at(bounds.most, true) >= SURE {
+        return Next::Found(Found { by: LimitBy::Most, estimate: None, low: most, high: None });
+    }
+    if high <= least && at(bounds.least, false) >= SURE {
+        return Next::Found(Found { by: least_by(tried), estimate: None, low: 0.0, high: Some(least) });
+    }
     // There is nothing between two neighbouring levels.
     let is_narrow = high - low <= (bounds.precision * low).max(1.0);
     let near = 1.0 + bounds.precision.max(1.0 / low);
@@ -101,7 +111,7 @@ fn narrow(bounds: &Bounds, tried: &[Tried], (held, lost): (u64, u64), is_spent: 
     let holds = is_sure(|came| came == Came::Held, low / near, high);
     let fails = is_sure(|came| came != Came::Held, low, high * near);
     if is_narrow && holds && fails || is_spent {
-        return Next::Found(found(tried, (low, middle, high), is_narrow));
+        return Next::Found(within((least, most), found(tried, (low, middle, high), is_narrow)));
     }
     // Near the edge its further end says more than its middle: what is rarely so is then ruled out.
     let is_near = posterior.quantile(0.75) - posterior.quantile(0.25) <= (bounds.precision * NEAR * low).max(1.0);
@@ -121,6 +131,20 @@ fn found(tried: &[Tried], (low, middle, high): (f64, f64, f64), is_narrow: bool)
     }
     let by = if is_narrow { LimitBy::Target } else { LimitBy::Noise };
     Found { by, estimate: Some(middle), low, high: Some(high) }
+}
+
+/// Nothing is said of loads that were not to be tried.
+fn within((least, most): (f64, f64), found: Found) -> Found {
+    let low = match found.by {
+        LimitBy::Noise | LimitBy::Generator if found.low < least => 0.0,
+        _ => found.low.clamp(least, most),
+    };
+    Found {
+        estimate: found.estimate.filter(|estimate| (least..=most).contains(estimate)),
+        low,
+        high: found.high.map(|high| high.max(least)).filter(|high| *high <= most),
+        ..found
+    }
 }
 
 /// Of the trials at the edge and above it that did not hold, the generator ended most, or as many.

@@ -51,6 +51,7 @@ impl Seek {
             slo: asked.slo.to_string(),
             precision: asked.precision,
             replicas: u32::from(asked.replicas),
+            bounds: Some(asked.bounds()),
             wanted: asked.wanted,
         }));
         let mut seek = Self {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use erlmcp_record::SearchBounds;
 use erlmcp_record::names::phase;
 use erlmcp_report::slo::Slo;
 
@@ -56,6 +57,9 @@ const TRIALS: u32 = 16;
 const SETTLED: Duration = Duration::from_secs(4);
 const STARTED: Duration = Duration::from_secs(2);
 
+/// Of all searches together: trials have ids of their phase, and so have the light loads between them.
+const TRIALS_MAX: u32 = 1_000;
+
 /// No trial's window is longer for the sake of a percentile.
 const WINDOW_MAX: Duration = Duration::from_secs(60);
 
@@ -79,12 +83,25 @@ impl Capacity {
         (self.requests_needed() / window.as_secs_f64()).ceil().max(1.0) as u64
     }
 
-    pub(super) fn estimate(&self) -> Duration {
-        let searches = match self.axes {
+    /// What the record says that is tried.
+    pub(crate) fn bounds(&self) -> SearchBounds {
+        SearchBounds {
+            most_rate: (self.axes != Axes::Connections).then_some(self.most_rate),
+            most_connections: (self.axes != Axes::Rate).then_some(self.most_connections),
+            trial_s: self.trial.as_secs() as u32,
+            warmup_s: self.warmup.as_secs() as u32,
+        }
+    }
+
+    fn searches(&self) -> u32 {
+        match self.axes {
             Axes::Both => 2 + self.points,
             Axes::Rate | Axes::Connections => 1,
-        };
-        searches * TRIALS * (self.trial + self.warmup + STARTED + SETTLED / 2)
+        }
+    }
+
+    pub(super) fn estimate(&self) -> Duration {
+        self.searches() * TRIALS * (self.trial + self.warmup + STARTED + SETTLED / 2)
     }
 
     /// The longest that it can take.
@@ -125,6 +142,10 @@ impl Capacity {
             }
             Self { points, .. } if *points > 20 => usage("--points must be at most 20"),
             Self { trials_max, .. } if !(6..=200).contains(trials_max) => usage("--trials must be from 6 to 200"),
+            _ if self.searches() * self.trials_max > TRIALS_MAX => {
+                let most = TRIALS_MAX / self.searches();
+                usage(&format!("--trials must be at most {most} with --points {}", self.points))
+            }
             _ => Ok(()),
         }
     }
@@ -183,8 +204,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn only_what_is_sought_is_bounded() {
+        let bounds = Capacity { axes: Axes::Rate, ..capacity() }.bounds();
+        assert_eq!((bounds.most_rate, bounds.most_connections), (Some(100_000), None));
+        let bounds = Capacity { axes: Axes::Connections, ..capacity() }.bounds();
+        assert_eq!((bounds.most_rate, bounds.most_connections), (None, Some(20_000)));
+    }
+
+    #[test]
     fn what_cannot_be_searched_is_refused() {
         assert_eq!(capacity().check(), Ok(()));
+        assert_eq!(Capacity { points: 20, ..capacity() }.check(), Ok(()));
+        assert_eq!(Capacity { axes: Axes::Rate, points: 20, trials_max: 200, ..capacity() }.check(), Ok(()));
         let wrong = [
             Capacity { trial: Duration::from_millis(1_500), ..capacity() },
             Capacity { precision: 0.0, ..capacity() },
@@ -195,6 +226,7 @@ pub(crate) mod tests {
             Capacity { most_rate: 150, slo: "p99.9<1s".parse().expect("an objective"), ..capacity() },
             Capacity { points: 21, ..capacity() },
             Capacity { trials_max: 5, ..capacity() },
+            Capacity { points: 20, trials_max: 200, ..capacity() },
         ];
         for asked in wrong {
             assert!(asked.check().is_err(), "{asked:?}");

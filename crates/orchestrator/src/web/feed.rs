@@ -23,8 +23,11 @@ pub(super) fn of_run(folder: PathBuf, viewers: Viewers) -> Result<watch::Receive
     let tail = JournalTail::open(&folder)?;
     let (messages, feed) = watch::channel(event(&LivePage::default()));
     std::thread::spawn(move || {
-        if let Err(error) = follow(&folder, tail, &messages, &viewers) {
+        let mut page = LivePage::default();
+        if let Err(error) = follow(&folder, tail, &mut page, &messages, &viewers) {
             tracing::error!("the record can be followed no longer: {error}");
+            page.give_up(&error);
+            messages.send_replace(event(&page));
         }
         // What was shown last stays to be looked at.
         while !messages.is_closed() {
@@ -37,10 +40,10 @@ pub(super) fn of_run(folder: PathBuf, viewers: Viewers) -> Result<watch::Receive
 fn follow(
     folder: &Path,
     mut tail: JournalTail,
+    page: &mut LivePage,
     messages: &watch::Sender<Arc<str>>,
     viewers: &Viewers,
 ) -> Result<(), JournalError> {
-    let mut page = LivePage::default();
     let mut is_new = false;
     while !messages.is_closed() {
         let rows = tail.read()?;
@@ -49,7 +52,7 @@ fn follow(
         }
         if page.is_over() {
             page.settle(folder)?;
-            messages.send_replace(event(&page));
+            messages.send_replace(event(page));
             return Ok(());
         }
         if rows.is_empty() {
@@ -59,7 +62,7 @@ fn follow(
             }
             if is_new && viewers.are_there() {
                 is_new = false;
-                messages.send_replace(event(&page));
+                messages.send_replace(event(page));
             }
             std::thread::sleep(LOOK);
         }
@@ -86,6 +89,8 @@ pub(super) async fn of_server(
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use erlmcp_record::JournalWriter;
 
     use super::*;
@@ -110,6 +115,30 @@ mod tests {
             let mut feed = of_run(folder.path().to_path_buf(), viewers).expect("there is a journal");
             let said = feed.wait_for(|said| !said.contains("\"goes on\"")).await.expect("it is fed").to_string();
             assert!(said.contains(state) && said.contains("\"points\":6"), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_can_be_read_no_further_does_not_go_on_for_ever() {
+        // One has a line that is no row, and one is removed.
+        for more in [Some("no row\n"), None] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut journal = JournalWriter::create(folder.path()).expect("a journal");
+            journal.append(&Entry::Run(header())).expect("written");
+            journal.flush().expect("written");
+            let viewers = Viewers::none_yet();
+            let _looking = viewers.enter().expect("there is room");
+            let mut feed = of_run(folder.path().to_path_buf(), viewers).expect("there is a journal");
+            match more {
+                Some(line) => {
+                    let path = folder.path().join("journal.jsonl");
+                    let mut file = std::fs::File::options().append(true).open(path).expect("it is there");
+                    file.write_all(line.as_bytes()).expect("written");
+                }
+                None => folder.close().expect("it is removed"),
+            }
+            let said = feed.wait_for(|said| !said.contains("\"goes on\"")).await.expect("it is fed").to_string();
+            assert!(said.contains("the record can be read no further: "), "{said}");
         }
     }
 

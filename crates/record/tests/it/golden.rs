@@ -7,8 +7,8 @@ use erlmcp_record::{
     AgentSample, Axis, BlockRow, CapacityAsked, CapacityRow, ChangeRow, ClockRow, ClusterSample, ConfigRow,
     ConnectionRow, Dialogue, EndRow, Ended, Entry, EpisodeRow, FanOutRow, Fate, FateCounts, FaultRow, FindingRow, Hist,
     IntervalRow, JoinedRow, KernelSample, Kind, LimitBy, LimitRow, Machine, MembershipRow, MemorySource,
-    MisbehavingRow, PhaseEvent, PhaseRow, RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow, Slot,
-    StreamRow, TargetRow, Threshold, TrialOutcome, TrialRow,
+    MisbehavingRow, PhaseEvent, PhaseRow, RECORD_VERSION, ReplicaCounts, ReplicaSample, RunHeader, ScenarioRow,
+    SearchBounds, Slot, StreamRow, TargetRow, Threshold, TrialOutcome, TrialRow,
 };
 
 const GOLDEN: &str = include_str!("golden.jsonl");
@@ -219,6 +219,12 @@ fn capacity() -> [Entry; 3] {
         slo: "p99<100ms,errors<0.05%".into(),
         precision: 0.03,
         replicas: 12,
+        bounds: Some(SearchBounds {
+            most_rate: Some(200_000),
+            most_connections: Some(20_000),
+            trial_s: 5,
+            warmup_s: 2,
+        }),
         wanted: Some((50_000.0, 200_000)),
     };
     let trial = TrialRow {

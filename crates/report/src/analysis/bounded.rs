@@ -32,6 +32,12 @@ impl<K: Ord, V> Bounded<K, V> {
         self.map.get_mut(key)
     }
 
+    pub(crate) fn drop_before(&mut self, key: &K) {
+        while self.map.first_key_value().is_some_and(|(first, _)| first < key) {
+            self.map.pop_first();
+        }
+    }
+
     fn has_room(&mut self, key: &K) -> bool {
         let room = self.map.len() < self.limit || self.map.contains_key(key);
         self.turned_away += u64::from(!room);

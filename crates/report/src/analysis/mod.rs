@@ -75,6 +75,8 @@ pub struct Analysis {
     view: view::Progress,
     /// Seconds before this one keep only what is judged by the second.
     folded_before: u32,
+    /// Only the last seconds are kept, however many there are.
+    is_looked_at: bool,
 }
 
 /// When a phase was and how it went.
@@ -122,7 +124,13 @@ impl Analysis {
             joined: joined::JoinedAgents::new(),
             view: view::Progress::default(),
             folded_before: 0,
+            is_looked_at: false,
         }
+    }
+
+    /// Of a server that is looked at, for however long: seconds whose views were taken are forgotten.
+    pub(crate) fn of_server() -> Self {
+        Self { is_looked_at: true, ..Self::new() }
     }
 
     /// Folds the journal of the run in `folder`.
@@ -232,7 +240,7 @@ impl Analysis {
     }
 
     fn second_mut(&mut self, second: u32) -> Option<&mut Second> {
-        if second >= SECONDS_MAX as u32 {
+        if second >= SECONDS_MAX as u32 && !self.is_looked_at {
             self.seconds.turn_away();
             return None;
         }

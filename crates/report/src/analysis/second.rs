@@ -180,6 +180,11 @@ impl KindSecond {
         self.slots = None;
     }
 
+    /// True where its durations are kept with others, in another second.
+    pub(crate) fn is_folded(&self) -> bool {
+        self.latency_count > 0 && self.latency.is_empty()
+    }
+
     /// Planned, less the generator's own unsent.
     pub(crate) fn countable(&self) -> u64 {
         self.planned.saturating_sub(generators_own(&self.fates))

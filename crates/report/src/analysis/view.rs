@@ -12,6 +12,9 @@ const PENDING_MAX: u32 = 600;
 /// Rows of a second may come so long after it.
 const ROWS_LATE_S: u32 = 2;
 
+/// No view needs seconds that are so far before its own.
+const LOOKED_BACK_S: u32 = 10;
+
 /// How far the seconds have been handed out.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -87,6 +90,9 @@ impl Analysis {
         let view = self.view_of(number);
         self.view.next += 1;
         self.view.close_before(number + 1, &mut self.seconds);
+        if self.is_looked_at {
+            self.seconds.drop_before(&number.saturating_sub(LOOKED_BACK_S));
+        }
         view
     }
 

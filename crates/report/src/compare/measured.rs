@@ -3,7 +3,7 @@ use crate::analysis::{Analysis, KindSecond, Part, generators_own};
 use crate::facts::Facts;
 use crate::format;
 use crate::stats::{Percentile, Sparse, percentile_draws, ratio_draws};
-use crate::verdict::{Load, invalid, too_few_beyond};
+use crate::verdict::{Load, doubt, invalid, too_few_beyond};
 
 /// Fewer seconds than this cannot be drawn from.
 const SECONDS_MIN: usize = 5;
@@ -52,8 +52,7 @@ impl<'a> Run<'a> {
 
     /// What makes its latencies worse and is not the target's.
     pub(super) fn doubt(&self) -> Option<String> {
-        let p95_ms = self.part().latency.as_ref()?.quantile_us(0.95)? as f64 / 1e3;
-        crate::verdict::lag(self.part(), p95_ms).map(|why| why.replace("the limit", "its P95 latency"))
+        doubt::lag_of_p95(self.part())
     }
 
     fn part(&self) -> &Part {

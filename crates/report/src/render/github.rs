@@ -8,11 +8,15 @@ use crate::{FaultLine, Summary, format, summary};
 pub fn github(summary: &Summary) -> String {
     let readiness = &summary.readiness;
     let config = summary.configuration.as_ref();
-    let connections = config.map_or_else(|| "?".into(), |config| format::count(config.connections));
+    let what = match (&summary.capacity, config) {
+        (Some(found), _) => prose(&found.heading()),
+        (None, Some(config)) => format!("{} connections", format::count(config.connections)),
+        (None, None) => "? connections".into(),
+    };
     let target = config.map_or("?", |config| config.target.as_str());
     let command = summary.run.as_ref().map_or("run", |run| run.command.as_str());
     let mut text = format!("## {} erlmcp {command}\n\n", readiness.verdict.mark());
-    text += &format!("{connections} connections, {}.\n\n", code(target));
+    text += &format!("{what}, {}.\n\n", code(target));
     readiness.against.iter().for_each(|line| text += &format!("- {}\n", prose(line)));
     text += if readiness.against.is_empty() { "" } else { "\n" };
     text += &summary.capacity.as_ref().map_or_else(|| slas(summary) + &suite(summary), capacity);

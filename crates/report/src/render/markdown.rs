@@ -67,14 +67,22 @@ fn configuration(summary: &Summary) -> String {
     let mut line = |name: &str, value: String| text += &row(&[name.into(), value]);
     if let Some(config) = &summary.configuration {
         line("Target", config.target.clone());
-        line("Connections", format::count(config.connections));
+        match &summary.capacity {
+            Some(found) => found.bounds().into_iter().for_each(|(name, value)| line(name, value)),
+            None => line("Connections", format::count(config.connections)),
+        }
         if config.streams > 0 {
             line("Streams", format::count(config.streams));
         }
-        line("Duration", format::duration_ms(config.duration_ms));
+        if summary.capacity.is_none() {
+            line("Duration", format::duration_ms(config.duration_ms));
+        }
         line("Ramp-up rate", format!("{} conn/s", format::rate(config.ramp_rate)));
-        line("Offered load", format!("{} req/s, {}", format::rate(config.rate), config.calls));
-        if summary.suite.is_empty() {
+        match summary.capacity {
+            Some(_) => line("Calls", config.calls.clone()),
+            None => line("Offered load", format!("{} req/s, {}", format::rate(config.rate), config.calls)),
+        }
+        if summary.suite.is_empty() && summary.capacity.is_none() {
             let planned = (config.failure_scenarios, config.performance_scenarios);
             line("Failure scenarios", scenarios(summary, phase::FAILURE_RECOVERY, planned.0));
             line("Performance scenarios", scenarios(summary, phase::PERFORMANCE_SCENARIOS, planned.1));

@@ -108,6 +108,7 @@ fn throughput(analysis: &Analysis, number: u8, limit: f64) -> Evidence {
     Evidence::of(estimate, ok.len() as u64, "seconds", &source)
         .bounded(mean_bound(&ok, Side::Lower, analysis.seed()))
         .spoiled(not_offered)
+        .spoiled(kept.and_then(|rate| doubt::unsent(&rate.load)))
         .excused(lost.and_then(Rate::generators))
         .advised("see the CPU of the replicas at the knee, and add some (erlmcp cluster scale N)")
 }

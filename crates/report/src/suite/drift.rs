@@ -1,15 +1,17 @@
 //! The sustained load: what stress expects of it, and what drifts while it goes on.
 
+use std::collections::BTreeMap;
+
 use erlmcp_record::names::phase;
 
 use super::{SuitePhase, said};
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, KindSecond};
 use crate::facts::{Facts, Sustained};
 use crate::format;
-use crate::stats::{Slope, slope};
+use crate::stats::{Slope, Sparse, slope};
 use crate::summary::{Figure, Value};
 use crate::verdict::Comparison::Below;
-use crate::verdict::{Estimate, Evidence, Judge, Threshold, enter_sustained, few_samples, row};
+use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, enter_sustained, few_samples, row};
 
 pub(super) const PHASE: SuitePhase =
     SuitePhase { name: phase::SUSTAINED_LOAD, thresholds: THRESHOLDS, enter, figures, line };
@@ -31,6 +33,8 @@ struct Drift {
     points: Vec<(f64, f64)>,
     /// In a minute; None where there are too few points for a line.
     slope: Option<Slope>,
+    /// A point is of a minute, not of a second.
+    is_by_minute: bool,
 }
 
 impl Drift {
@@ -41,7 +45,7 @@ impl Drift {
             upper: slope.upper * 60.0,
         };
         let slope = slope(&points, seed).map(minute);
-        Self { points, slope }
+        Self { points, slope, is_by_minute: false }
     }
 
     /// "grows 0.200 ± 0.100 ms/min", in units of `scale`.
@@ -58,14 +62,24 @@ impl Drift {
     }
 }
 
-/// P95 of each second of the window, milliseconds.
+/// P95 of each second of the window, milliseconds; of each minute where some are no longer kept by the second.
 fn latency(sustained: &Sustained<'_>, seed: u64) -> Drift {
     let from = sustained.window.map_or(0, |window| window.from);
-    let seconds = (from..).zip(&sustained.loads);
-    let p95 = |(second, load): (u32, &Option<&crate::analysis::KindSecond>)| {
-        Some((f64::from(second), (*load)?.latency.quantile_us(0.95)? as f64 / 1e3))
-    };
-    Drift::of(seconds.filter_map(p95).collect(), seed)
+    let loads = (from..).zip(&sustained.loads);
+    let seconds: Vec<(u32, &KindSecond)> = loads.filter_map(|(second, load)| Some((second, (*load)?))).collect();
+    of_p95s(&seconds, seed)
+}
+
+fn of_p95s(seconds: &[(u32, &KindSecond)], seed: u64) -> Drift {
+    let is_by_minute = seconds.iter().any(|(_, load)| load.is_folded());
+    let step_s = if is_by_minute { 60 } else { 1 };
+    let mut latencies: BTreeMap<u32, Sparse> = BTreeMap::new();
+    for (second, load) in seconds {
+        latencies.entry(second / step_s).or_default().merge(&load.latency);
+    }
+    let p95 =
+        |(point, latency): (&u32, &Sparse)| Some((f64::from(point * step_s), latency.quantile_us(0.95)? as f64 / 1e3));
+    Drift { is_by_minute, ..Drift::of(latencies.iter().filter_map(p95).collect(), seed) }
 }
 
 fn enter(judge: &mut Judge<'_>) {
@@ -79,7 +93,9 @@ fn enter(judge: &mut Judge<'_>) {
     };
     let none = |what: &str| format!("the target's {what} are not known");
     let found = [
-        drift(&|sustained| latency(sustained, seed), "slope of the P95 of each second", "no latency was recorded"),
+        drift(&|sustained| latency(sustained, seed), "slope of the P95 of each second", "no latency was recorded")
+            .spoiled(sustained.and_then(doubt::load))
+            .excused(sustained.and_then(|sustained| doubt::lag_of_p95(&sustained.judged))),
         drift(
             &|sustained| Drift::of(sustained.server.descriptors.clone(), seed),
             "slope of the open descriptors of all replicas",
@@ -102,7 +118,11 @@ fn evidence(drift: &Drift, warmup_s: u64, source: &str, missing: &str) -> Eviden
         return Evidence::none(missing);
     }
     let few = (samples < SAMPLES_MIN).then(|| few_samples(samples as u64, warmup_s));
-    Evidence::of(drift.slope.map(|slope| Estimate::Number(slope.per_second)), samples as u64, "seconds", source)
+    let (of, source) = match drift.is_by_minute {
+        true => ("minutes", source.replace("second", "minute")),
+        false => ("seconds", source.to_string()),
+    };
+    Evidence::of(drift.slope.map(|slope| Estimate::Number(slope.per_second)), samples as u64, of, &source)
         .bounded(drift.slope.map(|slope| slope.upper))
         .spoiled(few)
         .advised("let it run longer to see whether it goes on")
@@ -147,5 +167,23 @@ mod tests {
         let flat = Drift::of((0..120).map(|n| (f64::from(n), noise(n))).collect(), 7);
         assert!(flat.text(1.0, "ms/min").is_some_and(|text| text.starts_with("flat: ")), "{:?}", flat.text(1.0, ""));
         assert_eq!(Drift::of(vec![(0.0, 1.0)], 7).text(1.0, "ms/min"), None);
+    }
+
+    /// So that what lies far back counts as much as what is near.
+    #[test]
+    fn minutes_are_drawn_where_seconds_were_folded() {
+        let second = |us: u64, kept: u64| {
+            let mut second = KindSecond::default();
+            second.latency_count = 1;
+            second.latency = Sparse::from_buckets([(us, kept)].into_iter().filter(|_| kept > 0));
+            second
+        };
+        let mut all: Vec<KindSecond> = (0..120).map(|n| second(1_000, if n % 60 == 0 { 60 } else { 0 })).collect();
+        all.extend((120..180).map(|_| second(3_000, 1)));
+        let seconds: Vec<(u32, &KindSecond)> = (0..).zip(&all).collect();
+        let found = of_p95s(&seconds, 7);
+        assert_eq!((found.points, found.is_by_minute), (vec![(0.0, 1.0), (60.0, 1.0), (120.0, 3.0)], true));
+        let near = of_p95s(&seconds[120..], 7);
+        assert_eq!((near.points.len(), near.is_by_minute), (60, false));
     }
 }

@@ -1,26 +1,44 @@
 //! What a search for a target's capacity has found: an answer, or why there is none.
 
-use erlmcp_record::{Axis, LimitBy, LimitRow};
+use erlmcp_record::{Axis, Ended, LimitBy, LimitRow, SearchBounds};
 
 use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
+use crate::capacity::{Rows, sought, told};
 
 const RATE: &str = "capacity.rate_rps";
 const CONNECTIONS: &str = "capacity.connections_count";
 
 pub(super) fn enter(judge: &mut Judge<'_>) {
+    let analysis = judge.analysis;
+    let Rows { asked, limits, .. } = &analysis.capacity;
+    let bounds = asked.as_ref().and_then(|asked| asked.bounds);
+    let is_whole = analysis.end.as_ref().is_some_and(|end| end.ended == Ended::Completed);
     for (id, axis) in [(RATE, Axis::Rate), (CONNECTIONS, Axis::Connections)] {
-        let is_cut = judge.analysis.end.as_ref().is_some_and(|end| end.ended != erlmcp_record::Ended::Completed);
-        match judge.analysis.capacity.limits.iter().find(|limit| limit.axis == axis) {
+        let most = |bounds: SearchBounds| match axis {
+            Axis::Rate => bounds.most_rate,
+            Axis::Connections => bounds.most_connections,
+        };
+        // Records of earlier builds do not say what was sought.
+        let is_sought = bounds.map_or(!is_whole, |bounds| most(bounds).is_some());
+        match limits.iter().find(|limit| limit.axis == axis) {
             Some(limit) => {
                 let evidence = evidence(limit, judge.limit(id).changed);
                 judge.enter(id, evidence);
             }
-            None if is_cut => judge.enter(id, Evidence::none("the search did not come to it")),
+            None if is_sought => judge.enter(id, Evidence::none(not_begun(limits.last().filter(|_| is_whole)))),
             None => judge.enter_skipped(id, "not sought"),
         }
     }
+}
+
+/// Why a search was not begun that was asked for; `last` has ended the one before it.
+fn not_begun(last: Option<&LimitRow>) -> String {
+    last.map_or_else(
+        || "the search did not come to it".into(),
+        |last| format!("the search of {} ended before it: {}", sought(last.axis), told(last)),
+    )
 }
 
 /// Where there is no estimate, the lower end is what was shown. Where a limit is the user's, a lower bound past it is

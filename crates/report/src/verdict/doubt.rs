@@ -37,6 +37,12 @@ pub(crate) fn lag(part: &Part, limit_ms: f64) -> Option<String> {
     (!found.is_empty()).then(|| format!("{}: {RELIEF}", found.join("; ")))
 }
 
+/// Lag of the generator that can be why a latency is what it is: more than a tenth of its P95.
+pub(crate) fn lag_of_p95(part: &Part) -> Option<String> {
+    let p95_ms = part.latency.as_ref()?.quantile_us(0.95)? as f64 / 1e3;
+    lag(part, p95_ms).map(|why| why.replace("the limit", "the P95 latency"))
+}
+
 /// A phase that was cut short: what it did not come to was not tried.
 pub(crate) fn cut(analysis: &Analysis, name: &str) -> Option<String> {
     let (number, _) = analysis.phase_named(name)?;

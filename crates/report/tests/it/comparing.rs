@@ -1,6 +1,7 @@
 //! Runs side by side.
 
-use erlmcp_record::{Entry, Fate};
+use erlmcp_record::names::phase;
+use erlmcp_record::{Entry, Fate, FaultRow};
 use erlmcp_report::compare::{Compared, Condition, Found, Row, Standing, compare, markdown, text};
 use erlmcp_report::render::compared_html;
 use erlmcp_report::verdict::Verdict;
@@ -162,6 +163,36 @@ fn what_is_not_comparable_is_refused_unless_it_is_wanted() {
     }
     let why = compare(&pair(&one, &analysis(&rows)), &[], false).expect_err("another machine");
     assert!(why.contains("64 cores"), "{why}");
+}
+
+#[test]
+fn load_under_other_faults_is_not_comparable() {
+    let under = |targets: &[Vec<u16>]| {
+        let mut story = Story::short();
+        story.config.phases[2] = phase::CHAOS.into();
+        let mut rows = story.rows();
+        rows.extend((0..).zip(targets).map(|(id, replicas)| {
+            Entry::Fault(FaultRow {
+                id,
+                phase: 3,
+                scenario: "faults".into(),
+                kind: "kill".into(),
+                replica: replicas.first().copied(),
+                replicas: replicas.clone(),
+                injected_us: 20_000_000,
+                effect_us: Some(20_000_000),
+                ..FaultRow::default()
+            })
+        }));
+        analysis(&rows)
+    };
+    let (one, two, both) = (under(&[vec![1]]), under(&[vec![2], vec![3]]), under(&[vec![1, 2]]));
+    let why = compare(&pair(&one, &two), &[], false).expect_err("another number of faults");
+    assert!(why.contains("faults 1 kill of 1 replica against 2 kill of 1 replica;"), "{why}");
+    let why = compare(&pair(&one, &both), &[], false).expect_err("more targets");
+    assert!(why.contains("against 1 kill of 2 replicas;"), "{why}");
+    assert!(compare(&pair(&one, &two), &[], true).is_ok());
+    assert!(compare(&pair(&one, &under(&[vec![3]])), &[], false).is_ok(), "which replica it is does not matter");
 }
 
 #[test]

@@ -180,6 +180,27 @@ fn what_drifts_is_said_and_judged() {
 }
 
 #[test]
+fn a_generator_that_slows_down_is_no_drift_of_the_target() {
+    let lagging = good().with_load(|second, load| {
+        load.slow.push((20_000 + u64::from(second) * 100, load.ok / 2 - 1));
+        load.send_lag_us = 10_000;
+    });
+    let summary = lagging.summary();
+    assert_eq!(verdict(&summary, "drift.latency_ms_per_minute"), "INCONCLUSIVE");
+    assert!(reason(&summary, "drift.latency_ms_per_minute").contains("over a tenth of the P95 latency"));
+    let unsent = good().with_load(|second, load| {
+        if second == 30 {
+            load.ok -= 1;
+            load.others.push((Fate::UnsentNoTime, 1));
+        }
+    });
+    let summary = unsent.summary();
+    assert_eq!(verdict(&summary, "drift.latency_ms_per_minute"), "INCONCLUSIVE");
+    assert!(reason(&summary, "drift.latency_ms_per_minute").contains("use more --agents"));
+    assert_eq!(verdict(&summary, "drift.descriptors_per_minute"), "PASS");
+}
+
+#[test]
 fn a_short_load_tells_no_drift() {
     let mut story = good();
     story.seconds = 40;
@@ -207,6 +228,14 @@ fn a_knee_that_may_be_the_generators_is_no_fail() {
     });
     assert_eq!(verdict(&summary, "distribution.knee_rps"), "INCONCLUSIVE");
     assert!(text(&summary, phase::DISTRIBUTION, "beyond_the_knee").starts_with("perhaps the generator's limit"));
+}
+
+#[test]
+fn a_rate_that_the_generator_did_not_send_whole_shows_nothing() {
+    let unsent = |scene: &mut Scene| scene.loads[2].others.push((Fate::UnsentNoTime, 10));
+    let summary = changed(scenario::RATE_SWEEP, unsent);
+    assert_eq!(verdict(&summary, "distribution.knee_rps"), "INCONCLUSIVE");
+    assert!(reason(&summary, "distribution.knee_rps").contains("use more --agents"));
 }
 
 #[test]

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use erlmcp_record::{ClassLimit, ClassRow, Fate, JournalWriter, WorkloadRow};
+use erlmcp_record::names::phase;
+use erlmcp_record::{
+    Axis, CapacityAsked, CapacityRow, ClassLimit, ClassRow, Entry, Fate, JournalWriter, LimitBy, LimitRow, PhaseEvent,
+    SearchBounds, WorkloadRow,
+};
 use erlmcp_report::verdict::Verdict;
 use erlmcp_report::{Summary, bundle, render, replay};
 use quick_junit::{NonSuccessKind, Report, TestCaseStatus};
 
-use crate::story::{Story, analysis};
+use crate::story::{self, Story, analysis};
+use crate::{reason, verdict};
 
 /// Fails, has an inconclusive check, and skips two phases.
 fn mixed() -> Summary {
@@ -125,6 +130,65 @@ fn a_step_summary_has_what_a_search_has_found_and_the_phases_of_the_suite() {
     let text = render::github(&suite);
     assert!(text.contains("| Phase | Checks that pass | Found | Status |\n"), "{text}");
     assert!(text.contains(&format!("| 2. {} | 6 of 6 |", suite.suite[1].title)), "{text}");
+}
+
+fn asked(bounds: SearchBounds) -> Entry {
+    Entry::Capacity(CapacityRow::Asked(CapacityAsked {
+        slo: "p99<100ms".into(),
+        precision: 0.03,
+        replicas: 1,
+        bounds: Some(bounds),
+        wanted: None,
+    }))
+}
+
+#[test]
+fn a_search_that_was_given_up_was_sought() {
+    let bounds = SearchBounds { most_rate: Some(200_000), most_connections: Some(20_000), trial_s: 5, warmup_s: 2 };
+    let of = |bounds: SearchBounds| {
+        let mut rows = Story::short().rows();
+        rows.push(story::rows::phase(9, phase::CAPACITY, PhaseEvent::Started, 0, 0));
+        rows.push(asked(bounds));
+        rows.push(Entry::Capacity(CapacityRow::Limit(LimitRow {
+            search: 1,
+            axis: Axis::Rate,
+            fixed: 1_000.0,
+            by: LimitBy::Unsettled,
+            estimate: None,
+            low: 500.0,
+            high: None,
+            trials: 4,
+            why: "30 s were not enough".into(),
+        })));
+        analysis(&rows).summary()
+    };
+    let summary = of(bounds);
+    assert_eq!(verdict(&summary, "capacity.connections_count"), "INCONCLUSIVE");
+    assert_eq!(
+        reason(&summary, "capacity.connections_count"),
+        "the search of requests/s ended before it: the target did not come back: 30 s were not enough"
+    );
+    let summary = of(SearchBounds { most_connections: None, ..bounds });
+    assert_eq!(reason(&summary, "capacity.connections_count"), "not sought");
+}
+
+#[test]
+fn a_search_has_no_load_and_no_duration_but_those_of_its_trials() {
+    let mut rows = Story::short().rows();
+    let bounds = SearchBounds { most_rate: Some(200_000), most_connections: Some(20_000), trial_s: 5, warmup_s: 2 };
+    rows.push(asked(bounds));
+    let summary = analysis(&rows).summary();
+    let report = render::markdown(&summary);
+    for line in ["Connections at most | 20,000", "Requests/s at most | 200,000", "Trial | 5 s after 2 s of warm-up"] {
+        assert!(report.contains(&format!("| {line} |")), "{report}");
+    }
+    for name in ["Connections | 3,000", "Duration", "Offered load", "Failure scenarios", "Performance scenarios"] {
+        assert!(!report.contains(&format!("\n| {name} | ")), "{name}: {report}");
+    }
+    let page = render::html(&summary, &crate::pages::series(&rows));
+    assert!(page.contains("<h1>Capacity, p99&lt;100ms, up to 200,000 req/s and 20,000 connections</h1>"));
+    assert!(page.contains("<dt>Requests/s at most</dt><dd>200,000</dd>"));
+    assert!(!page.contains("<dt>Load</dt>") && !page.contains("<dt>Warm-up</dt>"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! report.html and what it draws, from fixed records.
 
 use erlmcp_record::names::scenario;
-use erlmcp_record::{Entry, JournalWriter};
+use erlmcp_record::{Entry, Fate, JournalWriter};
 use erlmcp_report::series::{FaultMark, Series, SeriesBuilder};
 use erlmcp_report::{Analysis, SecondView, Summary, render, replay};
 use serde_json::Value;
@@ -146,6 +146,20 @@ fn nothing_is_loaded_and_no_text_of_the_run_is_markup() {
     }
     assert!(page.contains("default-src 'none'"));
     assert_eq!(page.matches("</script>").count(), 3, "the data, the library and the script of the page");
+}
+
+#[test]
+fn the_verdict_says_why_a_check_is_inconclusive() {
+    let story = Story::short().with_load(|second, load| {
+        if second == 30 {
+            load.ok -= 1;
+            load.others.push((Fate::UnsentNoTime, 1));
+        }
+    });
+    let (_, page) = page(&story.rows());
+    let verdict = page.split("<section id=\"verdict\"").nth(1).expect("the verdict").split("</section>").next();
+    let why = "<p class=\"why\">the generator itself did not send 1 requests: use more --agents, or a lower --rate</p>";
+    assert!(verdict.is_some_and(|verdict| verdict.contains(why)), "{verdict:?}");
 }
 
 #[test]

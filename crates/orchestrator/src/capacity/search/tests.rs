@@ -56,6 +56,20 @@ fn the_most_and_the_least_are_tried_twice() {
 }
 
 #[test]
+fn one_wrong_trial_at_an_end_takes_few_more() {
+    let bounds = Bounds { most: 1_000, ..BOUNDS };
+    let wrong = |level, trial| if trial == 5 { Came::Violated } else { sharp(50_000)(level, trial) };
+    let (found, tried) = search(&bounds, wrong);
+    assert_eq!(found, Found { by: LimitBy::Most, estimate: None, low: 1_000.0, high: None });
+    assert!(tried.len() < 12, "{tried:?}");
+    let bounds = Bounds { start: 10_000, least: 1_000, ..BOUNDS };
+    let wrong = |level, trial| if trial == 5 { Came::Held } else { sharp(0)(level, trial) };
+    let (found, tried) = search(&bounds, wrong);
+    assert_eq!(found, Found { by: LimitBy::Least, estimate: None, low: 0.0, high: Some(1_000.0) });
+    assert!(tried.len() < 12, "{tried:?}");
+}
+
+#[test]
 fn the_generators_limit_is_not_the_targets() {
     let (found, _) = search(&BOUNDS, |level, _| if level <= 3_000 { Came::Held } else { Came::Generator });
     assert_eq!((found.by, found.estimate, found.high), (LimitBy::Generator, None, None));
@@ -123,13 +137,16 @@ proptest! {
     }
 
     #[test]
-    fn every_search_ends_within_its_bounds(seed: u64, start in 1_u64..10_000, most in 1_u64..1_000_000) {
-        let bounds = Bounds { start, most, ..BOUNDS };
+    fn every_search_ends_within_its_bounds(seed: u64, start in 1_u64..10_000, least in 1_u64..100, times in 1_u64..10_000) {
+        let bounds = Bounds { start, least, most: least * times, ..BOUNDS };
         let (found, _) = search(&bounds, |level, trial| match mix(seed ^ level ^ trial as u64) % 3 {
             0 => Came::Held,
             1 => Came::Violated,
             _ => Came::Generator,
         });
         prop_assert!(found.high.is_none_or(|high| high >= found.low));
+        let tried = bounds.least as f64..=bounds.most as f64;
+        let mut figures = [found.estimate, found.high, Some(found.low).filter(|low| *low > 0.0)].into_iter().flatten();
+        prop_assert!(figures.all(|figure| tried.contains(&figure)), "{:?} in {:?}", found, bounds);
     }
 }

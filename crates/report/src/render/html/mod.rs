@@ -71,10 +71,13 @@ fn scripts(series: &Series) -> String {
 
 /// "100,000 connections, 15 minutes".
 fn heading(summary: &Summary) -> String {
+    if let Some(found) = &summary.capacity {
+        return found.heading();
+    }
     let what = match summary.run.as_ref().map(|run| run.command.as_str()) {
         Some("chaos") => "Chaos, ",
         Some("comprehensive") => "Comprehensive suite, ",
-        Some("capacity") => "Capacity, ",
+        Some("capacity") => return "Capacity".into(),
         _ => "",
     };
     let Some(config) = &summary.configuration else { return "A run without its configuration".into() };

@@ -99,9 +99,14 @@ pub(super) fn run(summary: &Summary) -> String {
     if let Some(config) = &summary.configuration {
         pairs.push(("Target", config.target.clone()));
         pairs.push(("Calls", format!("{}, era {}", config.calls, config.era)));
-        pairs.push(("Load", format!("{} req/s, {} arrivals", format::rate(config.rate), config.arrivals)));
+        match &summary.capacity {
+            Some(found) => pairs.extend(found.bounds()),
+            None => pairs.push(("Load", format!("{} req/s, {} arrivals", format::rate(config.rate), config.arrivals))),
+        }
         pairs.push(("Ramp-up", format!("{} conn/s", format::rate(config.ramp_rate))));
-        pairs.push(("Warm-up", format::duration_ms(config.warmup_ms)));
+        if summary.capacity.is_none() {
+            pairs.push(("Warm-up", format::duration_ms(config.warmup_ms)));
+        }
         pairs.push(("Timeout", format::duration_ms(config.timeout_ms)));
         pairs.push(("Replicas, agents", format!("{}, {}", config.replicas, config.agents)));
         pairs.push(("Seed", config.seed.to_string()));

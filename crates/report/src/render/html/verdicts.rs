@@ -70,7 +70,10 @@ fn open(summary: &Summary) -> String {
     let line = |check: &&Check| {
         let (mark, name) = (check.verdict.mark(), escaped(&check.name));
         let limit = escaped(&check.threshold.text());
-        format!("<li>{mark}: <b>{name} {}</b>, limit {limit}</li>", escaped(&check.actual()))
+        // Of several reasons the first; the list of checks has all.
+        let first = check.verdict.reason().and_then(|reason| reason.split("; ").next());
+        let why = first.map(|reason| format!("<p class=\"why\">{}</p>", escaped(reason))).unwrap_or_default();
+        format!("<li>{mark}: <b>{name} {}</b>, limit {limit}{why}</li>", escaped(&check.actual()))
     };
     let rest = all.len().saturating_sub(MOST);
     let rest = if rest == 0 { String::new() } else { format!("<li>and <a href=\"#checks\">{rest} more</a></li>") };
