@@ -31,7 +31,7 @@ impl<N: Net> Engine<N> {
                 Ok(count) => {
                     self.take_bytes(key, &buffer[..count]);
                     // A short read has emptied the socket; what comes later is told anew.
-                    if count < buffer.len() && !ended {
+                    if count < buffer.len() && !ended && !self.net.may_have_more(key) {
                         break;
                     }
                 }

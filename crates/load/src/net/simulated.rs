@@ -153,6 +153,8 @@ pub(crate) struct Simulated {
     pub(crate) talks: talks::Talks,
     /// Connections that can be had at once.
     pub(crate) descriptors: usize,
+    /// Bytes of one read at most, whatever the buffer holds.
+    pub(crate) read_max: usize,
     sockets: BTreeMap<u32, Socket>,
     events: BinaryHeap<Reverse<Happening>>,
     random: Random,
@@ -171,6 +173,7 @@ impl Simulated {
             bearers: BTreeSet::new(),
             talks: talks::Talks::default(),
             descriptors: usize::MAX,
+            read_max: usize::MAX,
             sockets: BTreeMap::new(),
             events: BinaryHeap::new(),
             random: Random::new(seed, 99),
@@ -461,10 +464,14 @@ impl Net for Simulated {
         if socket.inbox.is_empty() {
             return if socket.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
         }
-        let count = socket.inbox.len().min(buffer.len());
+        let count = socket.inbox.len().min(buffer.len()).min(self.read_max);
         buffer[..count].copy_from_slice(&socket.inbox[..count]);
         socket.inbox.drain(..count);
         Ok(count)
+    }
+
+    fn may_have_more(&self, key: u32) -> bool {
+        self.sockets.get(&key).is_some_and(|socket| !socket.inbox.is_empty())
     }
 
     fn close(&mut self, key: u32, _how: Closing) {

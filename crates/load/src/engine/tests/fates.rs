@@ -85,6 +85,16 @@ fn a_stream_of_comments_without_an_end_times_out() {
 }
 
 #[test]
+fn what_a_read_has_left_is_read_though_nobody_tells_of_it_again() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.net.read_max = 7;
+    stage.open(10);
+    stage.order_load(2, 20.0);
+    stage.until_done(2);
+    assert_eq!(stage.fates(2, Kind::Load), only(Fate::Ok));
+}
+
+#[test]
 fn a_second_answer_is_counted_and_costs_the_connection() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.open(10);
