@@ -175,25 +175,17 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
 
-    use rustls::pki_types::PrivatePkcs8KeyDer;
-    use rustls::{ServerConfig, ServerConnection};
+    use rustls::ServerConnection;
 
     use super::*;
     use crate::clock::{RunClock, monotonic_ns};
     use crate::net::tls::Tls;
+    use crate::net::tls::tests::server;
     use crate::net::{Net, Sockets};
 
     /// Shakes hands, gives so many tickets, and sends what it is to say; behind it something that nobody can decrypt.
     fn serve(listener: &TcpListener, tickets: usize, say: impl FnOnce(&mut ServerConnection)) -> TcpStream {
-        let made =
-            rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).expect("a certificate can be made");
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the defaults are safe")
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key.into())
-            .expect("the certificate fits its key");
+        let mut config = server();
         config.send_tls13_tickets = tickets;
         let mut tls = ServerConnection::new(Arc::new(config)).expect("the configuration is good");
         let (mut stream, _) = listener.accept().expect("somebody connects");
@@ -223,7 +215,7 @@ mod tests {
     fn read_to_end(tickets: usize, say: impl FnOnce(&mut ServerConnection) + Send + 'static) -> Heard {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let to = listener.local_addr().expect("it is bound");
-        let server = std::thread::spawn(move || serve(&listener, tickets, say));
+        let serving = std::thread::spawn(move || serve(&listener, tickets, say));
         let tls = Tls::new("localhost", "", true).expect("nobody has to be trusted");
         let (mut sockets, _) = Sockets::new(RunClock::new(monotonic_ns()), Some(tls)).expect("a poll can be made");
         sockets.connect(3, to, None).expect("loopback takes connections");
@@ -251,7 +243,7 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        drop(server.join().expect("the server does not fail"));
+        drop(serving.join().expect("the server does not fail"));
         assert!(!matches!(sockets.read(3, &mut buffer), Ok(1..)), "nothing raw is ever read");
         Heard { got, interrupted, left, error }
     }
