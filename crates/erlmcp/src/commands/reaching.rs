@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use erlmcp_record::without_query_values;
 
 use crate::args::{Era, ReachingArgs};
 
@@ -88,9 +89,18 @@ impl ReachingArgs {
         self.headers.iter().filter_map(name).chain(others.into_iter().flatten()).collect()
     }
 
-    /// The command line for the record: each header with its name alone.
-    pub(crate) fn without_secrets(&self, command_line: impl IntoIterator<Item = String>) -> Vec<String> {
+    /// The command line for the record: each header with its name alone, and the URL of the target without the values of its
+    /// query.
+    pub(crate) fn without_secrets(
+        &self,
+        target: Option<&str>,
+        command_line: impl IntoIterator<Item = String>,
+    ) -> Vec<String> {
         let hide = |word: String| {
+            let word = match target.filter(|target| !target.is_empty()) {
+                Some(target) => word.replace(target, &without_query_values(target)),
+                None => word,
+            };
             self.headers.iter().fold(word, |word, header| {
                 let name = header.split_once(':').map_or("", |(name, _)| name);
                 word.replace(header, &format!("{name}: {HIDDEN}"))
@@ -207,7 +217,14 @@ mod tests {
     fn the_recorded_command_line_has_names_of_headers_only() {
         let args = given(&["Authorization: Bearer s3cret", "X-Key:abc"]);
         let words = ["erlmcp", "-H", "Authorization: Bearer s3cret", "--header=X-Key:abc", "-c", "10"];
-        let kept = args.without_secrets(words.map(String::from));
+        let kept = args.without_secrets(None, words.map(String::from));
         assert_eq!(kept, ["erlmcp", "-H", "Authorization: <hidden>", "--header=X-Key: <hidden>", "-c", "10"]);
+    }
+
+    #[test]
+    fn the_recorded_command_line_has_no_keys_of_the_target() {
+        let url = "https://a/mcp?k=s3cret";
+        let kept = given(&[]).without_secrets(Some(url), ["erlmcp".into(), "stress".into(), url.to_string()]);
+        assert_eq!(kept, ["erlmcp", "stress", "https://a/mcp?k=***"]);
     }
 }
