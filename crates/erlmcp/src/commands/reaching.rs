@@ -1,5 +1,6 @@
 //! Headers, tokens and certificates: from arguments to what is sent. What is secret is never said again.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -96,14 +97,17 @@ impl ReachingArgs {
         target: Option<&str>,
         command_line: impl IntoIterator<Item = String>,
     ) -> Vec<String> {
+        let mut headers: Vec<&String> = self.headers.iter().collect();
+        // One that has another one in it goes as a whole.
+        headers.sort_unstable_by_key(|header| Reverse(header.len()));
         let hide = |word: String| {
             let word = match target.filter(|target| !target.is_empty()) {
                 Some(target) => word.replace(target, &without_query_values(target)),
                 None => word,
             };
-            self.headers.iter().fold(word, |word, header| {
+            headers.iter().fold(word, |word, header| {
                 let name = header.split_once(':').map_or("", |(name, _)| name);
-                word.replace(header, &format!("{name}: {HIDDEN}"))
+                word.replace(header.as_str(), &format!("{name}: {HIDDEN}"))
             })
         };
         command_line.into_iter().map(hide).collect()
@@ -219,6 +223,15 @@ mod tests {
         let words = ["erlmcp", "-H", "Authorization: Bearer s3cret", "--header=X-Key:abc", "-c", "10"];
         let kept = args.without_secrets(None, words.map(String::from));
         assert_eq!(kept, ["erlmcp", "-H", "Authorization: <hidden>", "--header=X-Key: <hidden>", "-c", "10"]);
+    }
+
+    #[test]
+    fn no_part_of_a_header_that_begins_like_another_one_is_recorded() {
+        let (short, long) = ("Cookie: a=1", "Cookie: a=1; sid=s3cret");
+        for headers in [[short, long], [long, short]] {
+            let kept = given(&headers).without_secrets(None, headers.map(String::from));
+            assert_eq!(kept, ["Cookie: <hidden>", "Cookie: <hidden>"]);
+        }
     }
 
     #[test]
