@@ -40,6 +40,8 @@ pub(crate) enum Reply {
     GoodThenClose,
     /// A stream of comments, as many as are read.
     Endless,
+    /// The first so many bytes of a large answer, and then nothing.
+    Stalls(usize),
 }
 
 /// What a server does with a stream of notifications.
@@ -356,6 +358,7 @@ impl Simulated {
                 self.sockets.get_mut(&key).expect("it was written to").is_endless = true;
                 bytes(self, STREAM_HEAD.to_vec());
             }
+            Reply::Stalls(count) => bytes(self, [LARGE_HEAD, &vec![b' '; count]].concat()),
             Reply::NotHttp => bytes(self, b"SSH-2.0-hello\r\n\r\n".to_vec()),
             Reply::GoodThenClose => {
                 bytes(self, good(id));
@@ -367,6 +370,7 @@ impl Simulated {
 
 /// Of a stream that ends with its connection.
 const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+const LARGE_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16777216\r\n\r\n";
 /// What reading a full buffer of comments takes.
 const COMMENTS_US: u64 = 10_000;
 
