@@ -323,6 +323,11 @@ impl Reading {
         self
     }
 
+    /// Bytes of memory that what has come of it holds on to.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.capacity()
+    }
+
     pub(crate) fn has_questions(&self) -> bool {
         self.0.has_questions()
     }

@@ -38,7 +38,7 @@ pub use marks::{
 };
 pub use misbehaving::MisbehavingRow;
 pub use parts::{Parts, close_part, find_journal, is_part, press_part};
-pub use plain::{Plain, is_unseen, plain, plain_json, plain_lines};
+pub use plain::{Plain, is_unseen, plain, plain_json, plain_lines, without_query_values};
 pub use run::{
     ClassLimit, ClassRow, ConfigRow, EndRow, Ended, Machine, MisbehavingClients, Proxied, RunHeader, TargetRow,
     Threshold, WorkloadRow,

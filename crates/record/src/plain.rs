@@ -53,6 +53,14 @@ pub fn plain_json(json: &str) -> String {
     plain
 }
 
+/// A URL, or its part from the path on, without the values of its query: mostly they are keys.
+pub fn without_query_values(url: &str) -> String {
+    let Some((path, query)) = url.split_once('?') else { return url.into() };
+    let hidden =
+        query.split('&').map(|pair| pair.split_once('=').map_or("***".into(), |(name, _)| format!("{name}=***")));
+    format!("{path}?{}", hidden.collect::<Vec<_>>().join("&"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +70,17 @@ mod tests {
         assert_eq!(plain("cannot listen on [::1]:80: \u{e4}"), "cannot listen on [::1]:80: \u{e4}");
         assert_eq!(plain("\x1b]0;x\x07\n\u{9b}2\u{202e}"), r"\u{1b}]0;x\u{7}\n\u{9b}2\u{202e}");
         assert_eq!(plain_lines("a\x1b[1m\nb\r\n"), "a\\u{1b}[1m\nb\\r\n");
+    }
+
+    #[test]
+    fn of_a_query_the_names_are_shown() {
+        for (url, shown) in [
+            ("https://a/mcp", "https://a/mcp"),
+            ("https://a/mcp?k=s3cret&l=a=b&m=", "https://a/mcp?k=***&l=***&m=***"),
+            ("/mcp?s3cret", "/mcp?***"),
+        ] {
+            assert_eq!(without_query_values(url), shown);
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn exit_code(found: &Diagnosis) -> u8 {
 }
 
 fn config(args: DoctorArgs) -> anyhow::Result<DoctorConfig> {
+    let command_line = args.reaching.without_secrets(args.url.as_deref(), layers::effective());
     let run = StressConfig {
         target: args.url,
         connections: args.connections,
@@ -60,7 +61,7 @@ fn config(args: DoctorArgs) -> anyhow::Result<DoctorConfig> {
         target_pid: args.target_pid,
         allow_hosts: args.allow_host,
         no_faults: true,
-        command_line: args.reaching.without_secrets(layers::effective()),
+        command_line,
         ..StressConfig::default()
     };
     Ok(DoctorConfig { run, load: Some(args.load).filter(|length| !length.is_zero()) })

@@ -19,6 +19,7 @@ pub(super) fn docker_socket(said: Option<PathBuf>) -> PathBuf {
 impl LoadArgs {
     /// A run against `target` (None: a local cluster of its own) as far as these say; the rest is the command's to say.
     pub(super) fn config(self, target: Option<String>) -> anyhow::Result<StressConfig> {
+        let command_line = self.reaching.without_secrets(target.as_deref(), layers::effective());
         Ok(StressConfig {
             target,
             ramp_rate: self.ramp_rate,
@@ -40,7 +41,7 @@ impl LoadArgs {
                 DriverName::Kubernetes => Driver::Kubernetes { api: self.kube_api, namespace: self.kube_namespace },
             }),
             thresholds: thresholds(self.thresholds_file.as_deref(), &self.thresholds)?,
-            command_line: self.reaching.without_secrets(layers::effective()),
+            command_line,
             ..StressConfig::default()
         })
     }

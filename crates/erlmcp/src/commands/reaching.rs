@@ -1,8 +1,10 @@
 //! Headers, tokens and certificates: from arguments to what is sent. What is secret is never said again.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use erlmcp_record::without_query_values;
 
 use crate::args::{Era, ReachingArgs};
 
@@ -88,12 +90,24 @@ impl ReachingArgs {
         self.headers.iter().filter_map(name).chain(others.into_iter().flatten()).collect()
     }
 
-    /// The command line for the record: each header with its name alone.
-    pub(crate) fn without_secrets(&self, command_line: impl IntoIterator<Item = String>) -> Vec<String> {
+    /// The command line for the record: each header with its name alone, and the URL of the target without the values of its
+    /// query.
+    pub(crate) fn without_secrets(
+        &self,
+        target: Option<&str>,
+        command_line: impl IntoIterator<Item = String>,
+    ) -> Vec<String> {
+        let mut headers: Vec<&String> = self.headers.iter().collect();
+        // One that has another one in it goes as a whole.
+        headers.sort_unstable_by_key(|header| Reverse(header.len()));
         let hide = |word: String| {
-            self.headers.iter().fold(word, |word, header| {
+            let word = match target.filter(|target| !target.is_empty()) {
+                Some(target) => word.replace(target, &without_query_values(target)),
+                None => word,
+            };
+            headers.iter().fold(word, |word, header| {
                 let name = header.split_once(':').map_or("", |(name, _)| name);
-                word.replace(header, &format!("{name}: {HIDDEN}"))
+                word.replace(header.as_str(), &format!("{name}: {HIDDEN}"))
             })
         };
         command_line.into_iter().map(hide).collect()
@@ -207,7 +221,23 @@ mod tests {
     fn the_recorded_command_line_has_names_of_headers_only() {
         let args = given(&["Authorization: Bearer s3cret", "X-Key:abc"]);
         let words = ["erlmcp", "-H", "Authorization: Bearer s3cret", "--header=X-Key:abc", "-c", "10"];
-        let kept = args.without_secrets(words.map(String::from));
+        let kept = args.without_secrets(None, words.map(String::from));
         assert_eq!(kept, ["erlmcp", "-H", "Authorization: <hidden>", "--header=X-Key: <hidden>", "-c", "10"]);
+    }
+
+    #[test]
+    fn no_part_of_a_header_that_begins_like_another_one_is_recorded() {
+        let (short, long) = ("Cookie: a=1", "Cookie: a=1; sid=s3cret");
+        for headers in [[short, long], [long, short]] {
+            let kept = given(&headers).without_secrets(None, headers.map(String::from));
+            assert_eq!(kept, ["Cookie: <hidden>", "Cookie: <hidden>"]);
+        }
+    }
+
+    #[test]
+    fn the_recorded_command_line_has_no_keys_of_the_target() {
+        let url = "https://a/mcp?k=s3cret";
+        let kept = given(&[]).without_secrets(Some(url), ["erlmcp".into(), "stress".into(), url.to_string()]);
+        assert_eq!(kept, ["erlmcp", "stress", "https://a/mcp?k=***"]);
     }
 }

@@ -63,7 +63,7 @@ fn show(event: &WatchEvent, json: bool) {
 
 fn config(args: WatchArgs) -> anyhow::Result<WatchConfig> {
     let webhook = args.webhook.as_deref().map(Webhook::parse).transpose()?;
-    let command_line = args.reaching.without_secrets(layers::effective());
+    let command_line = args.reaching.without_secrets(Some(&args.url), layers::effective());
     Ok(WatchConfig {
         slo: args.slo,
         every: args.every,

@@ -84,6 +84,18 @@ fn a_cluster_whose_pages_want_tokens_is_known_by_its_control_socket() {
 }
 
 #[test]
+fn a_run_leaves_no_key_of_its_target_s_query_behind() {
+    let server = Serving::start(&[]);
+    let url = format!("{}?k=SECRET12", server.url);
+    let load = ["-c", "4", "-d", "2s", "-r", "20", "--agents", "1", "--phases", "1,2,3"];
+    let finished = erlmcp(&[&["stress", &url][..], &load].concat()).end();
+    assert_ne!(finished.verdict("sla.error_rate_percent"), "fail", "{}", finished.said());
+    assert_eq!(finished.report()["configuration"]["target"], format!("{}/mcp?k=***", server.url));
+    assert!(!finished.said().contains("SECRET12"), "{}", finished.said());
+    assert_eq!(holding(finished.folder(), &["SECRET12"]), Vec::<String>::new());
+}
+
+#[test]
 fn a_run_with_many_tokens_leaves_none_of_them_behind() {
     let made: Vec<(String, String)> = (0..3).map(|_| token(&["--scope", "mcp"])).collect();
     let folder = tempfile::tempdir().expect("a folder");

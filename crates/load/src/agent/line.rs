@@ -5,8 +5,9 @@ use std::time::Duration;
 use erlmcp_record::Entry;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Streaming};
+use tonic::{Code, Request, Streaming};
 
 use super::{AgentConfig, AgentError, AgentOrigin, JoinTls, Pass};
 use crate::MESSAGE_BYTES_MAX;
@@ -95,7 +96,9 @@ async fn dial(config: &AgentConfig, descriptors_limit: u64) -> Result<(Line, Str
     let line = Line { messages, rows: Vec::new(), row_bytes: 0 };
     line.send(Message::Hello(hello(config, &pass, descriptors_limit))).await?;
     let mut client = ControlClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let answer = client.join(ReceiverStream::new(outgoing)).await;
+    let mut request = Request::new(ReceiverStream::new(outgoing));
+    request.metadata_mut().insert("authorization", shown(config, &pass)?);
+    let answer = client.join(request).await;
     let commands = answer.map_err(|status| {
         let what = explained(config, &pass, status.message().to_string());
         match status.code() {
@@ -105,6 +108,17 @@ async fn dial(config: &AgentConfig, descriptors_limit: u64) -> Result<(Line, Str
         }
     })?;
     Ok((line, commands.into_inner()))
+}
+
+/// The token, for the door to see before it reads anything else.
+fn shown(config: &AgentConfig, pass: &Pass) -> Result<MetadataValue<Ascii>, AgentError> {
+    let shown = format!("Bearer {}", pass.token).parse();
+    let mut shown: MetadataValue<Ascii> = shown.map_err(|_| AgentError::Refused {
+        join: config.join.clone(),
+        what: "its token has characters that a header cannot have".into(),
+    })?;
+    shown.set_sensitive(true);
+    Ok(shown)
 }
 
 fn hello(config: &AgentConfig, pass: &Pass, descriptors_limit: u64) -> Hello {

@@ -19,6 +19,7 @@ mod survey;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod timed;
 mod trouble;
 
 use std::net::SocketAddr;

@@ -181,7 +181,7 @@ impl<N: Net> Engine<N> {
         connection.wake_us = 0;
         connection.unsent = None;
         let source = connection.source.take();
-        let reading = connection.reading.take();
+        let reading = self.held.take(&mut connection.reading);
         let flight = connection.flight.take();
         if flight.as_ref().is_some_and(|flight| flight.written_us > 0) {
             self.endpoints.get_mut(connection.endpoint).health.ended_unanswered();

@@ -8,6 +8,7 @@ mod blocks;
 mod checking;
 mod closing;
 mod finishing;
+mod held;
 mod legs;
 mod losing;
 mod moving;
@@ -107,6 +108,7 @@ pub(crate) struct Engine<N> {
     read_buffer: Vec<u8>,
     #[expect(clippy::vec_box, reason = "a connection takes one over as it is")]
     readings: Vec<Box<Reading>>,
+    held: held::Held,
     /// Connections that had more to read than their turn has room for, and whether their peer has closed.
     half_read: BTreeMap<u32, bool>,
 }
@@ -151,6 +153,7 @@ impl<N: Net> Engine<N> {
             scratch: Vec::with_capacity(4_096),
             read_buffer: vec![0; READ_BUFFER],
             readings: Vec::new(),
+            held: held::Held::default(),
             half_read: BTreeMap::new(),
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Engine;
+use super::held::SHARE_BYTES;
 use crate::cause::Cause;
 use crate::connection::{Role, State};
 use crate::net::Net;
@@ -31,7 +32,7 @@ impl<N: Net> Engine<N> {
                 Ok(count) => {
                     self.take_bytes(key, &buffer[..count]);
                     // A short read has emptied the socket; what comes later is told anew.
-                    if count < buffer.len() && !ended {
+                    if count < buffer.len() && !ended && !self.net.may_have_more(key) {
                         break;
                     }
                 }
@@ -70,12 +71,15 @@ impl<N: Net> Engine<N> {
             let Some(flight) = connection.flight.as_mut().filter(is_asked) else {
                 return self.surplus(key, now_us);
             };
-            let mut reading = match connection.reading.take() {
+            let mut reading = match self.held.take(&mut connection.reading) {
                 Some(reading) => reading,
                 None if flight.call == Call::Initialize => Reading::of_handshake(flight.id),
                 None => begun(self.readings.pop().unwrap_or_default(), flight),
             };
-            let progress = reading.feed(bytes);
+            let progress = match reading.feed(bytes) {
+                Progress::More if !self.held.has_room_for(&reading) => Progress::Broken(Cause::TooLarge),
+                progress => progress,
+            };
             if reading.has_head() && flight.headers_us == 0 {
                 flight.headers_us = now_us;
             }
@@ -87,10 +91,7 @@ impl<N: Net> Engine<N> {
             }
             let connection = &mut self.connections[key as usize];
             match progress {
-                Progress::More => {
-                    connection.reading = Some(reading);
-                    return;
-                }
+                Progress::More => return self.held.put(reading, &mut connection.reading),
                 Progress::Whole { used, said, stays_open } => {
                     // An answer to a request that was not sent whole: the rest of it has no place any more.
                     let stays_open = stays_open && connection.unsent.is_none();
@@ -120,7 +121,7 @@ impl<N: Net> Engine<N> {
         if let Role::Stream(place) = connection.role {
             return self.stream_peer_closed(key, place);
         }
-        let Some(mut reading) = connection.reading.take() else {
+        let Some(mut reading) = self.held.take(&mut connection.reading) else {
             let is_busy = connection.flight.is_some() && connection.state == State::Busy;
             return self.lose(key, if is_busy { Cause::ClosedBeforeAnswer } else { Cause::Closed });
         };
@@ -165,7 +166,7 @@ impl<N: Net> Engine<N> {
     }
 
     pub(super) fn keep_reading(&mut self, reading: Box<Reading>) {
-        if self.readings.len() < READINGS_MAX {
+        if self.readings.len() < READINGS_MAX && reading.bytes() <= SHARE_BYTES {
             self.readings.push(reading);
         }
     }

@@ -54,6 +54,11 @@ pub(crate) trait Net {
 
     fn read(&mut self, key: u32, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Behind what was read last there may be more, of which nobody tells again, though the buffer was not filled.
+    fn may_have_more(&self, _key: u32) -> bool {
+        false
+    }
+
     fn close(&mut self, key: u32, how: Closing);
 
     /// Sockets in use.

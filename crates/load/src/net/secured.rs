@@ -7,6 +7,9 @@ use rustls::ClientConnection;
 
 use super::Readiness;
 
+/// Times that the socket is asked for one read: what comes may be records without end that hold nothing plain.
+const TAKES_MAX: usize = 16;
+
 /// A socket and its side of TLS.
 #[derive(Debug)]
 pub(super) struct Secured {
@@ -15,13 +18,14 @@ pub(super) struct Secured {
     /// Why it is of no use any more, until that was told.
     error: Option<io::Error>,
     has_shaken_hands: bool,
+    is_broken_off: bool,
 }
 
 impl Secured {
     pub(super) fn new(stream: TcpStream, mut tls: ClientConnection) -> Self {
         // A request is taken whole, as by a socket: where the rest of it had to wait, nobody would tell when it can go on.
         tls.set_buffer_limit(None);
-        Self { stream, tls: Box::new(tls), error: None, has_shaken_hands: false }
+        Self { stream, tls: Box::new(tls), error: None, has_shaken_hands: false, is_broken_off: false }
     }
 
     pub(super) fn into_stream(self) -> TcpStream {
@@ -120,10 +124,16 @@ impl Secured {
         Ok(written)
     }
 
-    /// Fills the buffer as far as there is anything, so that a short read has emptied the socket. What was decrypted comes
-    /// before the error that ended it.
+    /// The last read has ended before the socket was empty.
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.is_broken_off
+    }
+
+    /// Fills the buffer as far as there is anything, so that a short read has emptied the socket, or is broken off: then
+    /// `Interrupted` where there is nothing plain yet. What was decrypted comes before the error that ended it.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut count = 0;
+        self.is_broken_off = false;
+        let (mut count, mut takes) = (0, 0..TAKES_MAX);
         while count < buffer.len() {
             match self.tls.reader().read(&mut buffer[count..]) {
                 Ok(0) => return Ok(count),
@@ -144,6 +154,10 @@ impl Secured {
             if let Some(error) = self.error.take() {
                 return Err(error);
             }
+            if takes.next().is_none() {
+                self.is_broken_off = true;
+                return if count > 0 { Ok(count) } else { Err(ErrorKind::Interrupted.into()) };
+            }
             match self.tls.read_tls(&mut self.stream) {
                 Ok(_) => self.error = self.decrypt().err(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -161,31 +175,25 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
 
-    use rustls::pki_types::PrivatePkcs8KeyDer;
-    use rustls::{ServerConfig, ServerConnection};
+    use rustls::ServerConnection;
 
     use super::*;
     use crate::clock::{RunClock, monotonic_ns};
     use crate::net::tls::Tls;
+    use crate::net::tls::tests::server;
     use crate::net::{Net, Sockets};
 
-    /// Shakes hands, says this, and behind it something that nobody can decrypt.
-    fn serve(listener: &TcpListener, said: &[u8]) -> TcpStream {
-        let made =
-            rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).expect("a certificate can be made");
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the defaults are safe")
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key.into())
-            .expect("the certificate fits its key");
+    /// Shakes hands, gives so many tickets, and sends what it is to say; behind it something that nobody can decrypt.
+    fn serve(listener: &TcpListener, tickets: usize, say: impl FnOnce(&mut ServerConnection)) -> TcpStream {
+        let mut config = server();
+        config.send_tls13_tickets = tickets;
         let mut tls = ServerConnection::new(Arc::new(config)).expect("the configuration is good");
         let (mut stream, _) = listener.accept().expect("somebody connects");
         while tls.is_handshaking() {
             tls.complete_io(&mut stream).expect("hands are shaken");
         }
-        tls.writer().write_all(said).expect("there is room");
+        tls.set_buffer_limit(None);
+        say(&mut tls);
         let mut bytes = Vec::new();
         while tls.wants_write() {
             tls.write_tls(&mut bytes).expect("memory takes it");
@@ -196,30 +204,78 @@ mod tests {
         stream
     }
 
-    #[test]
-    fn what_came_before_a_broken_record_is_read_before_the_end_is_told() {
+    /// What a client reads, how often it was interrupted, how many of its reads had left something, and how it ended.
+    struct Heard {
+        got: Vec<u8>,
+        interrupted: usize,
+        left: usize,
+        error: io::Error,
+    }
+
+    fn read_to_end(tickets: usize, say: impl FnOnce(&mut ServerConnection) + Send + 'static) -> Heard {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let to = listener.local_addr().expect("it is bound");
-        let server = std::thread::spawn(move || serve(&listener, b"an answer"));
+        let serving = std::thread::spawn(move || serve(&listener, tickets, say));
         let tls = Tls::new("localhost", "", true).expect("nobody has to be trusted");
         let (mut sockets, _) = Sockets::new(RunClock::new(monotonic_ns()), Some(tls)).expect("a poll can be made");
         sockets.connect(3, to, None).expect("loopback takes connections");
-        let until_us = sockets.now_us() + 20_000_000;
-        let (mut got, mut buffer) = (Vec::new(), [0; 4_096]);
+        let until_us = sockets.now_us() + 60_000_000;
+        let (mut got, mut interrupted, mut left) = (Vec::new(), 0, 0);
+        let (mut buffer, mut goes_on) = ([0; 4_096], false);
         let error = loop {
             assert!(sockets.now_us() < until_us, "nobody tells of the end");
-            sockets.wait(Some(until_us)).expect("waiting works");
-            if !sockets.take_ready().iter().any(|(_, readiness)| readiness.readable) {
-                continue;
+            if !goes_on {
+                sockets.wait(Some(until_us)).expect("waiting works");
+                if !sockets.take_ready().iter().any(|(_, readiness)| readiness.readable) {
+                    continue;
+                }
             }
-            match sockets.read(3, &mut buffer) {
-                Ok(count) => got.extend_from_slice(&buffer[..count]),
+            let read = sockets.read(3, &mut buffer);
+            goes_on = sockets.may_have_more(3);
+            match read {
+                Ok(count) => {
+                    got.extend_from_slice(&buffer[..count]);
+                    left += usize::from(goes_on);
+                    goes_on |= count == buffer.len();
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => interrupted += 1,
                 Err(error) => break error,
             }
         };
-        assert_eq!((got.as_slice(), error.kind()), (&b"an answer"[..], ErrorKind::InvalidData));
-        drop(server.join().expect("the server does not fail"));
+        drop(serving.join().expect("the server does not fail"));
         assert!(!matches!(sockets.read(3, &mut buffer), Ok(1..)), "nothing raw is ever read");
+        Heard { got, interrupted, left, error }
+    }
+
+    fn answer(tls: &mut ServerConnection) {
+        tls.writer().write_all(b"an answer").expect("there is room");
+    }
+
+    #[test]
+    fn what_came_before_a_broken_record_is_read_before_the_end_is_told() {
+        let read = read_to_end(2, answer);
+        assert_eq!((read.got.as_slice(), read.error.kind()), (&b"an answer"[..], ErrorKind::InvalidData));
+    }
+
+    #[test]
+    fn records_that_say_nothing_do_not_hold_up_whoever_reads() {
+        let read = read_to_end(20_000, answer);
+        assert_eq!((read.got.as_slice(), read.error.kind()), (&b"an answer"[..], ErrorKind::InvalidData));
+        assert!(read.interrupted > 0, "one read takes them all");
+    }
+
+    #[test]
+    fn what_a_read_leaves_behind_is_told() {
+        let read = read_to_end(2, |tls| {
+            for _ in 0..800 {
+                for _ in 0..31 {
+                    tls.refresh_traffic_keys().expect("TLS 1.3 has them");
+                }
+                tls.writer().write_all(b"x").expect("there is room");
+            }
+        });
+        assert_eq!((read.got, read.error.kind()), (vec![b'x'; 800], ErrorKind::InvalidData));
+        assert!(read.left > 0, "one read takes it all");
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Reply {
     GoodThenClose,
     /// A stream of comments, as many as are read.
     Endless,
+    /// The first so many bytes of a large answer, and then nothing.
+    Stalls(usize),
 }
 
 /// What a server does with a stream of notifications.
@@ -153,6 +155,8 @@ pub(crate) struct Simulated {
     pub(crate) talks: talks::Talks,
     /// Connections that can be had at once.
     pub(crate) descriptors: usize,
+    /// Bytes of one read at most, whatever the buffer holds.
+    pub(crate) read_max: usize,
     sockets: BTreeMap<u32, Socket>,
     events: BinaryHeap<Reverse<Happening>>,
     random: Random,
@@ -171,6 +175,7 @@ impl Simulated {
             bearers: BTreeSet::new(),
             talks: talks::Talks::default(),
             descriptors: usize::MAX,
+            read_max: usize::MAX,
             sockets: BTreeMap::new(),
             events: BinaryHeap::new(),
             random: Random::new(seed, 99),
@@ -353,6 +358,7 @@ impl Simulated {
                 self.sockets.get_mut(&key).expect("it was written to").is_endless = true;
                 bytes(self, STREAM_HEAD.to_vec());
             }
+            Reply::Stalls(count) => bytes(self, [LARGE_HEAD, &vec![b' '; count]].concat()),
             Reply::NotHttp => bytes(self, b"SSH-2.0-hello\r\n\r\n".to_vec()),
             Reply::GoodThenClose => {
                 bytes(self, good(id));
@@ -364,6 +370,7 @@ impl Simulated {
 
 /// Of a stream that ends with its connection.
 const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+const LARGE_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16777216\r\n\r\n";
 /// What reading a full buffer of comments takes.
 const COMMENTS_US: u64 = 10_000;
 
@@ -461,10 +468,14 @@ impl Net for Simulated {
         if socket.inbox.is_empty() {
             return if socket.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
         }
-        let count = socket.inbox.len().min(buffer.len());
+        let count = socket.inbox.len().min(buffer.len()).min(self.read_max);
         buffer[..count].copy_from_slice(&socket.inbox[..count]);
         socket.inbox.drain(..count);
         Ok(count)
+    }
+
+    fn may_have_more(&self, key: u32) -> bool {
+        self.sockets.get(&key).is_some_and(|socket| !socket.inbox.is_empty())
     }
 
     fn close(&mut self, key: u32, _how: Closing) {

@@ -169,6 +169,10 @@ impl Net for Sockets {
         }
     }
 
+    fn may_have_more(&self, key: u32) -> bool {
+        matches!(self.table.get(key as usize), Some(Some(Transport::Secured(secured))) if secured.is_broken_off())
+    }
+
     fn close(&mut self, key: u32, how: Closing) {
         let Some(transport) = self.table.get_mut(key as usize).and_then(Option::take) else { return };
         self.open -= 1;

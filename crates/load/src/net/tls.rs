@@ -145,3 +145,24 @@ impl ServerCertVerifier for Anyone {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+
+    use super::*;
+
+    /// A server that no one but the insecure trusts.
+    pub(crate) fn server() -> ServerConfig {
+        let made =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).expect("a certificate can be made");
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the defaults are safe")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .expect("the certificate fits its key")
+    }
+}

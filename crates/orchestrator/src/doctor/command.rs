@@ -1,6 +1,7 @@
 //! Commands that are proposed: another run or another look, with all that the user has said of the one that was thought of, so
 //! that it goes to the same place and asks for no more.
 
+use erlmcp_record::without_query_values;
 use erlmcp_report::command_line;
 
 use crate::{Era, StressConfig};
@@ -53,7 +54,8 @@ fn command(name: &str, target: Option<&str>, own: &[(&str, String)], but: &[Flag
     let own = own.iter().map(|(flag, value)| (*flag, value.as_str()));
     let is_left = |flag: &Flag<'_>| !but.iter().any(|other| subject(other) == subject(flag));
     let flags = own.filter(is_left).chain(but.iter().copied()).flat_map(|(flag, value)| [flag, value]);
-    let words = ["erlmcp", name].into_iter().chain(target).chain(flags).filter(|word| !word.is_empty());
+    let target = target.map(without_query_values);
+    let words = ["erlmcp", name].into_iter().chain(target.as_deref()).chain(flags).filter(|word| !word.is_empty());
     command_line(&words.map(str::to_string).collect::<Vec<_>>())
 }
 

@@ -1,14 +1,14 @@
 //! Where agents come in: the gRPC service, and the token that they must show.
 
 use std::io::Read;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use erlmcp_load::MESSAGE_BYTES_MAX;
 use erlmcp_load::proto::control_server::{Control, ControlServer};
 use erlmcp_load::proto::{self, AgentMessage, Hello, agent_message::Message};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::TcpIncoming;
@@ -17,10 +17,17 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::CommandLine;
 use super::attendant::Progress;
+use super::newcomer::{Newcomer, Way};
 use super::pulse::Offset;
 
-/// From a connection to its Hello.
+/// From a request to its Hello.
 const HELLO: Duration = Duration::from_secs(10);
+/// From a connection to the agent that is let in by it: TLS, HTTP/2 and its Hello.
+const KNOCK: Duration = Duration::from_secs(20);
+/// Connections beside those of all agents.
+pub(super) const STRANGERS_MAX: usize = 64;
+/// Requests at once on a connection; an agent has one.
+const STREAMS_MAX: u32 = 4;
 /// An agent that answers no ping for so long is gone. Its main thread may wait for a core.
 const PING: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(30);
@@ -89,9 +96,20 @@ impl Door {
 
     /// Lets agents in until it is aborted.
     pub(super) async fn serve(self, listener: TcpListener, tls: Option<ServerTlsConfig>) {
+        let places = Arc::new(Semaphore::new(self.slots.len() + STRANGERS_MAX));
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).filter_map(move |come| match come {
+            // Whoever finds no place is closed.
+            Ok(stream) => {
+                let place = Arc::clone(&places).try_acquire_owned().ok()?;
+                Some(Ok(Newcomer::new(stream, place, KNOCK)))
+            }
+            Err(error) => Some(Err(error)),
+        });
         let service = ControlServer::new(self).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let server = Server::builder().http2_keepalive_interval(Some(PING)).http2_keepalive_timeout(Some(PONG));
+        let server = Server::builder()
+            .max_concurrent_streams(STREAMS_MAX)
+            .http2_keepalive_interval(Some(PING))
+            .http2_keepalive_timeout(Some(PONG));
         let server = match tls {
             Some(tls) => server.tls_config(tls),
             None => Ok(server),
@@ -105,10 +123,15 @@ impl Door {
         }
     }
 
-    fn check(&self, hello: &Hello) -> Result<(), Status> {
-        if !same(hello.token.as_bytes(), self.token.as_bytes()) {
-            return Err(Status::unauthenticated("its token is not this run's"));
+    fn check_token(&self, token: &[u8]) -> Result<(), Status> {
+        match same(token, self.token.as_bytes()) {
+            true => Ok(()),
+            false => Err(Status::unauthenticated("its token is not this run's")),
         }
+    }
+
+    fn check(&self, hello: &Hello) -> Result<(), Status> {
+        self.check_token(hello.token.as_bytes())?;
         let own = env!("CARGO_PKG_VERSION");
         if hello.version != own {
             let theirs = &hello.version;
@@ -148,6 +171,20 @@ impl Door {
         slot.arrived.try_send(arrival).map_err(|_| Status::unavailable("the run is over"))?;
         Ok(Box::pin(ReceiverStream::new(commands).map(Ok)))
     }
+
+    /// Whoever shows no token with its request has no message read, which would take memory.
+    async fn receive(&self, request: Request<Streaming<AgentMessage>>, from: String) -> Result<Commands, Status> {
+        let shown = request.metadata().get("authorization").and_then(|shown| shown.as_bytes().strip_prefix(b"Bearer "));
+        let nothing = || Status::unauthenticated("it shows no token: is it of another version of erlmcp?");
+        self.check_token(shown.ok_or_else(nothing)?)?;
+        let mut messages = request.into_inner();
+        let first = tokio::time::timeout(HELLO, messages.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("no Hello came"))??;
+        let Some(Message::Hello(hello)) = first.and_then(|message| message.message) else {
+            return Err(Status::invalid_argument("the first message is not a Hello"));
+        };
+        self.let_in(hello, messages, from)
+    }
 }
 
 type Commands = std::pin::Pin<Box<dyn Stream<Item = Result<proto::Command, Status>> + Send>>;
@@ -157,16 +194,12 @@ impl Control for Door {
     type JoinStream = Commands;
 
     async fn join(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Commands>, Status> {
-        let address = request.remote_addr().map_or_else(|| "nowhere".to_string(), |address| address.to_string());
-        let mut messages = request.into_inner();
-        let first = tokio::time::timeout(HELLO, messages.message()).await;
-        let first = first.map_err(|_| Status::deadline_exceeded("no Hello came"))??;
-        let Some(Message::Hello(hello)) = first.and_then(|message| message.message) else {
-            return Err(Status::invalid_argument("the first message is not a Hello"));
-        };
-        let outcome = self.let_in(hello, messages, address.clone());
-        if let Err(refused) = &outcome {
-            tracing::warn!("an agent from {address} was not let in: {}", refused.message());
+        let way = request.extensions().get::<Way>().cloned();
+        let way = way.ok_or_else(|| Status::internal("nobody knows by which connection it came"))?;
+        let outcome = self.receive(request, way.from.clone()).await;
+        match &outcome {
+            Ok(_) => way.let_in(),
+            Err(refused) => tracing::warn!("an agent from {} was not let in: {}", way.from, refused.message()),
         }
         outcome.map(Response::new)
     }

@@ -19,6 +19,7 @@ use crate::event::Event;
 
 mod attendant;
 mod door;
+mod newcomer;
 mod process;
 mod pulse;
 

@@ -1,9 +1,12 @@
 use erlmcp_load::proto::control_client::ControlClient;
 use erlmcp_load::proto::{AgentMessage, Done, Hello, Planned, Ready, Rows, agent_message::Message};
 use erlmcp_record::{AgentSample, Entry};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
+use super::door::STRANGERS_MAX;
 use super::*;
 use crate::event::Said;
 
@@ -22,8 +25,11 @@ impl FakeAgent {
     async fn hello(fleet: &Fleet, hello: Hello) -> Result<Self, Status> {
         let mut client = ControlClient::connect(format!("http://{}", fleet.address)).await.expect("the door is open");
         let (messages, sent) = mpsc::channel(8);
+        let mut request = Request::new(ReceiverStream::new(sent));
+        let shown = format!("Bearer {}", hello.token).parse().expect("it is ASCII");
+        request.metadata_mut().insert("authorization", shown);
         messages.send(message(Message::Hello(hello))).await.expect("there is room");
-        let commands = client.join(ReceiverStream::new(sent)).await?.into_inner();
+        let commands = client.join(request).await?.into_inner();
         Ok(Self { messages, commands })
     }
 
@@ -106,6 +112,31 @@ async fn a_stranger_is_not_let_in() {
     let _first = FakeAgent::join(&fleet, 0, &fleet.token).await.expect("let in");
     let second = FakeAgent::join(&fleet, 0, &fleet.token).await.err().expect("its place is taken");
     assert_eq!(second.code(), Code::AlreadyExists);
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_who_shows_no_token() {
+    let (fleet, _heard) = open_door(1).await;
+    let mut client = ControlClient::connect(format!("http://{}", fleet.address)).await.expect("the door is open");
+    let (_messages, sent) = mpsc::channel::<AgentMessage>(1);
+    let answered = timeout(Duration::from_secs(5), client.join(ReceiverStream::new(sent))).await;
+    let refused = answered.expect("no message is waited for").err().expect("refused");
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+}
+
+#[tokio::test]
+async fn there_are_few_places_for_silent_connections() {
+    let (mut fleet, _heard) = open_door(1).await;
+    let agent = FakeAgent::join(&fleet, 0, &fleet.token).await.expect("let in");
+    fleet.all_here().await.expect("it has come");
+    let mut silent = Vec::new();
+    for _ in 0..STRANGERS_MAX {
+        silent.push(TcpStream::connect(fleet.address).await.expect("it listens"));
+    }
+    let mut more = TcpStream::connect(fleet.address).await.expect("it listens");
+    let read = timeout(Duration::from_secs(5), more.read(&mut [0])).await.expect("it is closed at once");
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    drop((silent, agent));
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use erlmcp_record::without_query_values;
+
 use crate::StressError;
 
 /// The path where none is written.
@@ -99,9 +101,10 @@ impl Url {
     }
 }
 
+/// To be told and kept, so without the values of its query.
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.origin(), self.path)
+        write!(f, "{}{}", self.origin(), without_query_values(&self.path))
     }
 }
 
@@ -128,8 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_shown_with_its_path() {
+    fn a_url_is_shown_with_its_path_and_without_the_keys_in_its_query() {
         assert_eq!(Url::parse("http://LOCALHOST:8080").expect("fine").to_string(), "http://localhost:8080/mcp");
+        let url = Url::parse("https://a.b?k=s3cret").expect("fine");
+        assert_eq!((url.to_string().as_str(), url.path.as_str()), ("https://a.b/mcp?k=***", "/mcp?k=s3cret"));
     }
 
     #[test]

@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const PIECE_BYTES: usize = 64 * 1_024;
 /// What is kept of a stream.
 const KEPT_BYTES_MAX: usize = 1 << 20;
+/// An answer that is longer is given up, and so is one with a longer head.
+const BYTES_MAX: usize = 16 << 20;
+const HEAD_BYTES_MAX: usize = 64 * 1_024;
 
 #[derive(Debug)]
 pub(super) struct Talk {
@@ -108,6 +111,9 @@ impl Talk {
 
     /// False at the end of the connection.
     async fn read(&mut self) -> Result<bool, String> {
+        if self.bytes.len() > BYTES_MAX {
+            return Err(format!("its answer is longer than {} MiB", BYTES_MAX >> 20));
+        }
         let read = self.stream.read_buf(&mut self.bytes).await.map_err(|error| error.to_string())?;
         Ok(read > 0)
     }
@@ -121,9 +127,13 @@ impl Talk {
         self.count(what)
     }
 
-    /// Whether a stream comes to its end within this time.
+    /// Whether a stream comes to its end within this time. What comes until then is of no interest.
     pub(super) async fn ends(&mut self, within: Duration) -> bool {
-        let ended = timeout(within, async { while self.read().await.unwrap_or(false) {} });
+        let ended = timeout(within, async {
+            while self.read().await.unwrap_or(false) {
+                self.bytes.clear();
+            }
+        });
         ended.await.is_ok()
     }
 
@@ -136,6 +146,9 @@ impl Talk {
     pub(super) async fn stream_head(&mut self) -> Result<(u16, String), String> {
         let until = timeout(PATIENCE, async {
             while self.count("\r\n\r\n") == 0 {
+                if self.bytes.len() > HEAD_BYTES_MAX {
+                    return Err(format!("the head of its answer is longer than {} KiB", HEAD_BYTES_MAX >> 10));
+                }
                 if !self.read().await? {
                     return Err("the connection was closed before the head was whole".to_string());
                 }
@@ -160,4 +173,36 @@ pub(super) fn socket(address: SocketAddr, source: u16) -> Result<TcpSocket, Stri
         socket.bind(from).map_err(|error| format!("no port to connect from: {error}"))?;
     }
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// With a server that says this, and then goes on without end.
+    async fn endless(begins: &'static str) -> Talk {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("it is bound");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("the test connects");
+            let mut said = stream.write_all(begins.as_bytes()).await;
+            while said.is_ok() {
+                said = stream.write_all(&[b'x'; PIECE_BYTES]).await;
+            }
+        });
+        Talk::connect(address).await.expect("it listens")
+    }
+
+    #[tokio::test]
+    async fn what_has_no_end_is_not_kept() {
+        let mut talk = endless("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n").await;
+        assert_eq!(talk.answer().await.err().as_deref(), Some("its answer is longer than 16 MiB"));
+        let mut talk = endless("HTTP/1.1 200 OK\r\nX: ").await;
+        assert_eq!(talk.stream_head().await.err().as_deref(), Some("the head of its answer is longer than 64 KiB"));
+        let mut talk = endless("HTTP/1.1 200 OK\r\n\r\n").await;
+        assert!(talk.stream_head().await.is_ok() && !talk.ends(Duration::from_millis(200)).await);
+        assert!(talk.bytes.len() < KEPT_BYTES_MAX, "{}", talk.bytes.len());
+    }
 }

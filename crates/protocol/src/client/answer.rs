@@ -195,6 +195,11 @@ impl Answer {
         (!matches!(self.body, Body::None)).then_some(&self.head)
     }
 
+    /// Bytes of memory that what has come of it holds on to.
+    pub fn capacity(&self) -> usize {
+        self.kept.capacity() + self.events.as_ref().map_or(0, |events| events.capacity())
+    }
+
     /// True where an event has come.
     pub fn has_event(&self) -> bool {
         self.has_event

@@ -257,11 +257,15 @@ fn look_after(shared: &Arc<Shared>) -> Result<(), ServerError> {
     if shared.tls.is_none() && shared.gate.is_none() {
         return Ok(());
     }
-    // Files and addresses have their time, which the rest does not wait for.
+    // Files have their time, which the rest does not wait for, and addresses have theirs, which files do not wait for.
     each_second(shared, "refresh", |shared| {
         shared.tls.iter().for_each(|tls| tls.refresh());
-        shared.gate.iter().for_each(|gate| gate.refresh());
-    })
+        shared.gate.iter().for_each(|gate| gate.refresh_tokens());
+    })?;
+    if shared.gate.as_ref().is_none_or(|gate| gate.config.jwt.is_none()) {
+        return Ok(());
+    }
+    each_second(shared, "refresh-keys", |shared| shared.gate.iter().for_each(|gate| gate.refresh_keys()))
 }
 
 /// Does something once a second on a thread of its own, until the server is gone.

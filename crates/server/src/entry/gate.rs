@@ -192,24 +192,24 @@ impl Gate {
         if scopes.iter().all(|needed| has(needed.as_ref())) { Ok(()) } else { Err(TOO_LITTLE) }
     }
 
-    /// Looks whether the files or the keys have changed; waits for them.
-    pub(crate) fn refresh(&self) {
-        // First what is near: an address may take its time.
-        let mut is_other = false;
-        if let Some(file) = &self.file {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            let path = file.path.clone();
-            match file.changed().map(|text| text.and_then(|text| tokens::read(&path, &text))) {
-                None => {}
-                Some(Ok(tokens)) => {
-                    *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
-                    is_other = true;
-                }
-                Some(Err(error)) => tracing::warn!("the tokens stay as they were: {error}"),
+    /// Looks whether the file of tokens has changed; waits for it.
+    pub(crate) fn refresh_tokens(&self) {
+        let Some(file) = &self.file else { return };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = file.path.clone();
+        match file.changed().map(|text| text.and_then(|text| tokens::read(&path, &text))) {
+            None => {}
+            Some(Ok(tokens)) => {
+                *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+                self.generation.fetch_add(1, Ordering::Release);
             }
+            Some(Err(error)) => tracing::warn!("the tokens stay as they were: {error}"),
         }
-        is_other |= self.signed.as_ref().is_some_and(|signed| signed.keys.refresh());
-        if is_other {
+    }
+
+    /// Looks whether the keys have changed; waits for their file or their address, which may take its time.
+    pub(crate) fn refresh_keys(&self) {
+        if self.signed.as_ref().is_some_and(|signed| signed.keys.refresh()) {
             self.generation.fetch_add(1, Ordering::Release);
         }
     }

@@ -22,8 +22,9 @@ pub(crate) trait Transport {
     /// The kernel takes more: what lies between the connection's bytes and those on the wire is sent.
     fn go_on(&mut self) {}
 
-    /// The end of the stream, or what cannot be read, was seen behind what was read last, and nobody will tell of it again.
-    fn has_ended(&self) -> bool {
+    /// Behind what was read last there may be more, be it bytes, the end of the stream, or what cannot be read, and nobody will
+    /// tell of it again.
+    fn may_have_more(&self) -> bool {
         false
     }
 
@@ -127,8 +128,8 @@ impl Transport for Link {
         }
     }
 
-    fn has_ended(&self) -> bool {
-        matches!(self, Self::Held(held) if matches!(&**held, Held::Secure(secure) if secure.has_ended()))
+    fn may_have_more(&self) -> bool {
+        matches!(self, Self::Held(held) if matches!(&**held, Held::Secure(secure) if secure.may_have_more()))
     }
 
     fn expect_acknowledgements(&mut self, within: Duration) {

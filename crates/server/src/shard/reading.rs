@@ -35,7 +35,7 @@ impl<N: Net> Shard<N> {
                 Ok(count) => {
                     connection.unread = false;
                     // A short read has emptied the kernel's buffer; what comes later is told anew.
-                    let is_all = count < buffer.len() && !connection.stream.has_ended();
+                    let is_all = count < buffer.len() && !connection.stream.may_have_more();
                     self.feed(token, &buffer[..count]);
                     if is_all && !ended {
                         return;

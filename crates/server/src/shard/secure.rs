@@ -14,6 +14,8 @@ use crate::entry::Tls;
 const AT_ONCE: usize = 16 * 1_024;
 /// What rustls reads at once, into a buffer that it keeps.
 const READ: usize = 4 * 1_024;
+/// Times that the kernel is asked for one read: what comes may be records without end that hold nothing plain.
+const TAKES_MAX: usize = 16;
 /// For who speaks HTTP without TLS.
 const PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 38\r\nConnection: close\r\n\r\n\
@@ -29,6 +31,8 @@ pub(crate) struct Secure<S: Write> {
     owed: usize,
     /// Nothing more comes: the peer has said so, or has gone.
     has_ended: bool,
+    /// The last read has ended before the kernel had no more.
+    is_broken_off: bool,
     /// Where each address may have only so many.
     #[expect(dead_code, reason = "it counts by being there")]
     place: Option<AddressPlace>,
@@ -64,7 +68,8 @@ impl<S: Read + Write> Secure<S> {
         tls.set_buffer_limit(Some(2 * AT_ONCE));
         of.counts.open.fetch_add(1, Ordering::Relaxed);
         let stage = Stage::Opening { first: None };
-        Some(Self { socket, tls, of: Arc::clone(of), stage, owed: 0, has_ended: false, place })
+        let of = Arc::clone(of);
+        Some(Self { socket, tls, of, stage, owed: 0, has_ended: false, is_broken_off: false, place })
     }
 
     /// Takes what the kernel holds, as much as rustls reads at once.
@@ -131,8 +136,10 @@ fn send(tls: &mut ServerConnection, socket: &mut impl Write) -> io::Result<bool>
 }
 
 impl<S: Read + Write + Shut> Transport for Secure<S> {
-    /// Less than the buffer holds only where the kernel has no more, or the stream has ended.
+    /// Less than the buffer holds only where the kernel has no more, the stream has ended, or [`TAKES_MAX`] is reached: then
+    /// `Interrupted` where there is nothing plain yet.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.is_broken_off = false;
         match &mut self.stage {
             Stage::Broken { is_told: true } => return self.socket.read(buffer),
             Stage::Broken { is_told } => {
@@ -141,7 +148,7 @@ impl<S: Read + Write + Shut> Transport for Secure<S> {
             }
             Stage::Opening { .. } | Stage::Open => {}
         }
-        let (mut count, mut is_dry) = (0, false);
+        let (mut count, mut is_dry, mut takes) = (0, false, 0..TAKES_MAX);
         while count < buffer.len() {
             match self.tls.reader().read(&mut buffer[count..]) {
                 // The peer has said that nothing more comes.
@@ -160,6 +167,10 @@ impl<S: Read + Write + Shut> Transport for Secure<S> {
             }
             if count > 0 && is_dry {
                 return Ok(count);
+            }
+            if takes.next().is_none() {
+                self.is_broken_off = true;
+                return if count > 0 { Ok(count) } else { Err(io::ErrorKind::Interrupted.into()) };
             }
             match self.take() {
                 Ok(Taken::Some { all }) => is_dry = all,
@@ -206,8 +217,8 @@ impl<S: Read + Write + Shut> Transport for Secure<S> {
         }
     }
 
-    fn has_ended(&self) -> bool {
-        self.has_ended || self.stage == Stage::Broken { is_told: false }
+    fn may_have_more(&self) -> bool {
+        self.has_ended || self.is_broken_off || self.stage == Stage::Broken { is_told: false }
     }
 }
 

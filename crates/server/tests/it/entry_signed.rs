@@ -1,10 +1,11 @@
 //! Signed tokens: reliability.md, 136, 137, 140, 141.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use erlmcp_server::{EntryConfig, Registry, ServerConfig};
+use erlmcp_server::{EntryConfig, Registry, ServerConfig, new_token};
 use serde_json::json;
 
 use crate::client::{Answer, Client, Texts, eventually, start_with, stop};
@@ -85,6 +86,26 @@ fn while_keys_cannot_be_had_nobody_is_let_in() {
     let answer = ask(address, &issuer.good());
     assert!(answer.status == 503 && answer.field("Retry-After").is_some(), "141: {}", answer.head);
     assert_eq!(answer.json()["error"]["data"]["executed"], false, "it may be sent again");
+    stop(server);
+}
+
+#[test]
+fn a_token_that_is_taken_back_ends_while_the_place_of_keys_is_silent() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut config = config(format!("http://{}/jwks", silent.local_addr().expect("bound")));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tokens");
+    let (token, line) = new_token("alice", &["mcp".to_string()], None);
+    std::fs::write(&path, format!("{line}\n")).expect("written");
+    config.entry.tokens = Some(path.clone());
+    let (server, address) = start_with(config);
+    assert_eq!(ask(address, &token).status, 200);
+    std::fs::write(&path, "").expect("written");
+    let begun = Instant::now();
+    while ask(address, &token).status != 401 {
+        assert!(begun.elapsed() < Duration::from_secs(4), "it waits for the keys");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     stop(server);
 }
 

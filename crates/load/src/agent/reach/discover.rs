@@ -6,6 +6,7 @@ use erlmcp_protocol::client::request::Template;
 use erlmcp_protocol::code::{HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, UNSUPPORTED_VERSION};
 use erlmcp_protocol::era::Version;
 use erlmcp_protocol::header::{meta, method};
+use erlmcp_record::without_query_values;
 use serde_json::Value;
 
 use super::super::target::{Spoken, Target};
@@ -78,7 +79,9 @@ pub(super) fn not_mcp(answered: &Answered, target: &Target) -> Result<Trouble, T
         (401 | 403, _) => Err(Trouble::Credentials(status)),
         (300..=399, _) => Err(Trouble::Redirect(target.secrets.told(&header("Location").unwrap_or_default()))),
         (429 | 500..=599, _) => Err(Trouble::Unwell(status)),
-        (404 | 405, said) if !matches!(said, Said::RpcError(_)) => Ok(Trouble::WrongPath(status, target.path.clone())),
+        (404 | 405, said) if !matches!(said, Said::RpcError(_)) => {
+            Ok(Trouble::WrongPath(status, without_query_values(&target.path)))
+        }
         _ if is_page => Ok(Trouble::WebPage),
         (_, Said::RpcError(_)) => Ok(Trouble::Rejected(told(&answered.message()["error"], target))),
         (_, Said::HttpError(_) | Said::Refused { .. }) => Ok(Trouble::NotMcp(format!("HTTP {status}"))),

@@ -25,7 +25,7 @@ impl Ear {
         if spoken.version.era() == Era::Modern {
             return Ok(None);
         }
-        let (channel, answer, is_over) =
+        let (mut channel, answer, is_over) =
             exchanger.open_stream(&request::open_stream(&exchanger.target.peer(spoken))?)?;
         let is_stream = answer.head().is_some_and(|head| head.status == 200 && head.content == Content::Events);
         if !is_stream || is_over {
@@ -33,7 +33,7 @@ impl Ear {
         }
         let internal = |error: std::io::Error| Trouble::Internal(error.to_string());
         let stream = channel.stream().try_clone().map_err(internal)?;
-        stream.set_read_timeout(None).map_err(internal)?;
+        channel.limit(u64::MAX);
         let (target, address, spoken) = (exchanger.target.clone(), exchanger.address, spoken.clone());
         let listening = std::thread::Builder::new().name("ear".into());
         let thread = listening.spawn(move || {

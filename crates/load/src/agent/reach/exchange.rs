@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::super::target::{Spoken, Target};
 use super::asking;
+use super::timed::Timed;
 use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 use crate::net::tls::{Tls, explain};
@@ -48,32 +49,40 @@ impl Answered {
     }
 }
 
-type Securing = StreamOwned<ClientConnection, TcpStream>;
+type Securing = StreamOwned<ClientConnection, Timed>;
 
 #[derive(Debug)]
 pub(super) enum Channel {
-    Plain(TcpStream),
+    Plain(Timed),
     Secured(Box<Securing>),
 }
 
 impl Channel {
     pub(super) fn stream(&self) -> &TcpStream {
         match self {
-            Channel::Plain(stream) => stream,
-            Channel::Secured(secured) => &secured.sock,
+            Channel::Plain(timed) => &timed.stream,
+            Channel::Secured(secured) => &secured.sock.stream,
+        }
+    }
+
+    /// From now on it is read from and written to until then at the latest, CLOCK_MONOTONIC in nanoseconds; `TimedOut` after it.
+    pub(super) fn limit(&mut self, until_ns: u64) {
+        match self {
+            Channel::Plain(timed) => timed.until_ns = until_ns,
+            Channel::Secured(secured) => secured.sock.until_ns = until_ns,
         }
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Channel::Plain(stream) => stream.write_all(bytes),
+            Channel::Plain(timed) => timed.write_all(bytes),
             Channel::Secured(secured) => secured.write_all(bytes),
         }
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Channel::Plain(stream) => stream.read(buffer),
+            Channel::Plain(timed) => timed.read(buffer),
             Channel::Secured(secured) => secured.read(buffer),
         }
     }
@@ -165,7 +174,7 @@ impl<'t> Exchanger<'t> {
         let connect_us = (established_ns - begun_ns) / 1_000;
         self.is_kept = false;
         let Some(tls) = &self.target.tls else {
-            self.channel = Some(Channel::Plain(stream));
+            self.channel = Some(Channel::Plain(Timed { stream, until_ns }));
             return Ok(SettingOut { connect_us, tls_us: None });
         };
         let secured = self.secure(tls, stream, until_ns)?;
@@ -238,10 +247,9 @@ impl<'t> Exchanger<'t> {
             Trouble::Closed(..) if !has_begun => Lost::Unanswered(trouble),
             _ => Lost::Otherwise(trouble),
         };
-        self.wait_until(&channel, until_ns)?;
+        channel.limit(until_ns);
         channel.write_all(request).map_err(|error| closed(false, self.trouble(&error)))?;
         loop {
-            self.wait_until(&channel, until_ns)?;
             let progress = match channel.read(&mut buffer) {
                 Ok(0) => answer.end(),
                 Ok(count) => {
@@ -322,10 +330,8 @@ impl<'t> Exchanger<'t> {
         let until_ns = self.until_ns();
         let mut channel = self.connect(until_ns)?;
         let (mut answer, mut buffer) = (Answer::default(), [0; 4 * 1024]);
-        self.wait_until(&channel, until_ns)?;
         channel.write_all(request).map_err(|error| self.trouble(&error))?;
         loop {
-            self.wait_until(&channel, until_ns)?;
             let progress = match channel.read(&mut buffer) {
                 Ok(0) => return Err(self.closed()),
                 Ok(count) => answer.feed(&buffer[..count]),
@@ -348,10 +354,8 @@ impl<'t> Exchanger<'t> {
         let until_ns = self.until_ns();
         let mut channel = self.connect(until_ns)?;
         let (mut bytes, mut more) = (Vec::new(), [0; 16 * 1024]);
-        self.wait_until(&channel, until_ns)?;
         channel.write_all(request).map_err(|error| self.trouble(&error))?;
         while bytes.len() <= CARRIED_MAX {
-            self.wait_until(&channel, until_ns)?;
             let count = match channel.read(&mut more) {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -378,7 +382,7 @@ impl<'t> Exchanger<'t> {
 
     fn connect(&self, until_ns: u64) -> Result<Channel, Trouble> {
         match &self.target.tls {
-            None => self.connect_plain(until_ns).map(Channel::Plain),
+            None => self.connect_plain(until_ns).map(|stream| Channel::Plain(Timed { stream, until_ns })),
             Some(tls) => self.connect_by(tls, until_ns).map(Channel::Secured),
         }
     }
@@ -401,9 +405,8 @@ impl<'t> Exchanger<'t> {
 
     fn secure(&self, tls: &Tls, stream: TcpStream, until_ns: u64) -> Result<Box<Securing>, Trouble> {
         let connection = tls.connection().map_err(|error| Trouble::Tls(self.address, explain(&error)))?;
-        let mut secured = Box::new(StreamOwned::new(connection, stream));
+        let mut secured = Box::new(StreamOwned::new(connection, Timed { stream, until_ns }));
         while secured.conn.is_handshaking() {
-            self.limit(&secured.sock, until_ns)?;
             let StreamOwned { conn, sock } = &mut *secured;
             conn.complete_io(sock).map_err(|error| match self.trouble(&error) {
                 Trouble::Silent(address, seconds) => {
@@ -414,17 +417,6 @@ impl<'t> Exchanger<'t> {
             })?;
         }
         Ok(secured)
-    }
-
-    fn wait_until(&self, channel: &Channel, until_ns: u64) -> Result<(), Trouble> {
-        self.limit(channel.stream(), until_ns)
-    }
-
-    /// Lets the socket wait for no longer than until then.
-    fn limit(&self, stream: &TcpStream, until_ns: u64) -> Result<(), Trouble> {
-        let left = self.left(until_ns)?;
-        let set = stream.set_read_timeout(Some(left)).and_then(|()| stream.set_write_timeout(Some(left)));
-        set.map_err(|error| Trouble::Connect(self.address, error.to_string()))
     }
 
     fn left(&self, until_ns: u64) -> Result<Duration, Trouble> {

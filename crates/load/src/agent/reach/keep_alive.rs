@@ -57,6 +57,7 @@ pub(super) fn watch(
 fn seen(mut found: KeepAlive, mut channel: Channel, mut answer: Answer, patience: Duration) -> KeepAlive {
     let began_ns = monotonic_ns();
     let until_ns = began_ns + patience.as_nanos() as u64;
+    channel.limit(until_ns);
     let mut comments = 0;
     let mut buffer = [0; 4 * 1024];
     loop {
@@ -73,8 +74,7 @@ fn seen(mut found: KeepAlive, mut channel: Channel, mut answer: Answer, patience
         if found.period_ms.is_some() || found.ended || now_ns >= until_ns {
             return found;
         }
-        let left = Duration::from_nanos(until_ns - now_ns);
-        found.ended = match channel.stream().set_read_timeout(Some(left)).and_then(|()| channel.read(&mut buffer)) {
+        found.ended = match channel.read(&mut buffer) {
             Ok(0) => true,
             Ok(count) => answer.feed(&buffer[..count]) != Progress::More,
             Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),

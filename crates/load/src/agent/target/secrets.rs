@@ -15,7 +15,7 @@ const SECRET_MIN: usize = 8;
 /// In the place of a secret.
 const HIDDEN: &str = "***";
 
-/// Bearer tokens, and what the user's own headers say.
+/// Bearer tokens, and what the user's own headers and the query of the target's URL say.
 #[derive(Clone, Default)]
 pub(in crate::agent) struct Secrets(Arc<[String]>);
 
@@ -27,6 +27,10 @@ impl Secrets {
         };
         let values = setup.headers.iter().map(|header| &header.value).chain(&setup.tokens);
         let mut secrets: Vec<String> = values.flat_map(|value| words(value)).collect();
+        // Their words are too often those of tools.
+        let query = setup.path.split_once('?').map_or("", |(_, query)| query);
+        let said = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        secrets.extend(said.filter(|value| value.len() >= SECRET_MIN).map(str::to_string));
         // A secret that has another one in it goes as a whole.
         secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
@@ -108,6 +112,14 @@ mod tests {
         secrets.hide_in(&mut value);
         assert_eq!(value, json!({"a ***": ["***", 1, {"b": "c\x1b"}]}));
         assert!(!format!("{secrets:?}").contains("tok3n"));
+    }
+
+    #[test]
+    fn a_key_in_the_query_is_not_told() {
+        let setup = proto::Setup { path: "/mcp?key=sk-12345678&a=b&of=one,database".into(), ..proto::Setup::default() };
+        let secrets = Secrets::of(&setup);
+        assert_eq!(secrets.told("/mcp?key=sk-12345678&a=b"), "/mcp?key=***&a=b");
+        assert!(secrets.can_tell("database"));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl<N: Net> Engine<N> {
     pub(in crate::engine) fn stream_bytes(&mut self, key: u32, place: u32, bytes: &[u8]) {
         let now_us = self.net.now_us();
         let connection = &mut self.connections[key as usize];
-        let mut reading = match (connection.reading.take(), &connection.flight) {
+        let mut reading = match (self.held.take(&mut connection.reading), &connection.flight) {
             (Some(reading), _) => reading,
             (None, Some(flight)) if connection.state == State::Busy && flight.call == Call::Initialize => {
                 Reading::of_handshake(flight.id)
@@ -51,7 +51,10 @@ impl<N: Net> Engine<N> {
             (None, _) => return self.stream_gone(key, Gone::Cut(Cause::Surplus)),
         };
         let (mut told, before) = (Told::default(), reading.comments());
-        let progress = reading.feed_watched(bytes, &mut |event| told.take(event));
+        let progress = match reading.feed_watched(bytes, &mut |event| told.take(event)) {
+            Progress::More if !self.held.has_room_for(&reading) => Progress::Broken(Cause::TooLarge),
+            progress => progress,
+        };
         self.streams.log.keep_alives += reading.comments() - before;
         if reading.has_questions() {
             self.answer_questions(key, &mut reading, now_us);
@@ -60,13 +63,13 @@ impl<N: Net> Engine<N> {
             self.listened(key, place, reading.is_stream(), &told, now_us);
         }
         match progress {
-            Progress::More => self.connections[key as usize].reading = Some(reading),
+            Progress::More => self.held.put(reading, &mut self.connections[key as usize].reading),
             Progress::Whole { used, said, stays_open } => {
                 let goes_on = stays_open && used == bytes.len() && self.connections[key as usize].unsent.is_none();
                 self.stream_answered(key, place, Whole { reading, said, goes_on }, now_us);
             }
             Progress::Broken(cause) => {
-                self.connections[key as usize].reading = Some(reading);
+                self.held.put(reading, &mut self.connections[key as usize].reading);
                 self.stream_gone(key, Gone::Cut(cause));
             }
         }
@@ -113,7 +116,7 @@ impl<N: Net> Engine<N> {
             return self.stream_parted(key, place);
         }
         if is_held {
-            self.connections[key as usize].reading = Some(reading);
+            self.held.put(reading, &mut self.connections[key as usize].reading);
             let is_ordered = said == Said::Ok || (self.listens_by_get() && said == Said::NoResponse);
             return self.stream_gone(key, if is_ordered { Gone::Ended } else { Gone::Cut(Cause::StreamEnded) });
         }

@@ -85,6 +85,32 @@ fn a_stream_of_comments_without_an_end_times_out() {
 }
 
 #[test]
+fn answers_that_stall_hold_no_more_than_there_is_for_all_together() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.held.bytes_max = 1024 * 1024;
+    stage.open(10);
+    stage.peer(0).replies = vec![Reply::Stalls(200 * 1024)];
+    stage.order_load(2, 20.0);
+    stage.until_done(2);
+    stage.run_for(S);
+    assert!(stage.causes(2, Kind::Load).contains_key("answer is too large"), "{:?}", stage.causes(2, Kind::Load));
+    assert!(stage.fate(2, Kind::Load, Fate::TimedOut) >= 3, "some are read on: {:?}", stage.fates(2, Kind::Load));
+    stage.peer(0).replies = vec![Reply::Good];
+    stage.run_for(30 * S);
+    assert_eq!((stage.open_now(), stage.engine.held.bytes), (vec![10], 0));
+}
+
+#[test]
+fn what_a_read_has_left_is_read_though_nobody_tells_of_it_again() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.net.read_max = 7;
+    stage.open(10);
+    stage.order_load(2, 20.0);
+    stage.until_done(2);
+    assert_eq!(stage.fates(2, Kind::Load), only(Fate::Ok));
+}
+
+#[test]
 fn a_second_answer_is_counted_and_costs_the_connection() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.open(10);

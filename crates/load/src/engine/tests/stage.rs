@@ -9,6 +9,7 @@ use erlmcp_record::{
 };
 
 use crate::connection::{Connection, Role};
+use crate::engine::held::SHARE_BYTES;
 use crate::engine::{Engine, Order};
 use crate::net::simulated::{Peer, Simulated};
 use crate::net::{Net, Woken};
@@ -180,6 +181,9 @@ impl Stage {
         let by_replica: u64 = engine.endpoints.streams_by_replica().iter().map(|(_, held)| held).sum();
         assert_eq!(engine.streams.held(), by_replica, "the gauge counts what is held");
         assert_eq!(count(Connection::has_socket), u64::from(self.sockets()), "sockets");
+        let held = engine.connections.iter().filter_map(|(_, connection)| connection.reading.as_ref());
+        assert_eq!(engine.held.bytes, held.map(|reading| reading.bytes()).sum::<usize>(), "partly read answers");
+        assert!(engine.held.bytes <= engine.held.bytes_max + engine.connections.len() * SHARE_BYTES, "all together");
     }
 
     pub(super) fn run_for(&mut self, us: u64) {

@@ -150,7 +150,7 @@ proptest! {
         prop_assert!(read == question && heard == answer, "{} of {up}, {} of {down}", read.len(), heard.len());
         client.send_close_notify();
         carry(&mut secure, &mut client, (usize::MAX, usize::MAX), &mut heard);
-        prop_assert!(read_all(&mut secure, &mut buffer, &mut read) && secure.has_ended());
+        prop_assert!(read_all(&mut secure, &mut buffer, &mut read) && secure.may_have_more());
         prop_assert!(secure.finish().is_ok() && secure.socket.is_shut);
         prop_assert_eq!((tls.figures().connections, tls.figures().handshakes_total), (1, 1));
         drop(secure);
@@ -209,10 +209,10 @@ fn a_bad_record_behind_a_good_one_is_told_before_anything_is_passed_over() {
     secure.socket.incoming.extend(good_then_bad(&mut client, &[1; 300]));
     let mut buffer = [0; 65_536];
     assert_eq!(secure.read(&mut buffer).expect("it was good"), 300);
-    assert!(secure.has_ended(), "nobody tells again of what is behind it");
+    assert!(secure.may_have_more(), "nobody tells again of what is behind it");
     secure.socket.incoming.extend(b"plain");
     assert_eq!(secure.read(&mut buffer).expect_err("it was bad").kind(), io::ErrorKind::InvalidData);
-    assert!(!secure.has_ended());
+    assert!(!secure.may_have_more());
     assert_eq!((secure.read(&mut buffer).expect("it is passed over"), &buffer[..5]), (5, &b"plain"[..]));
 }
 
@@ -250,4 +250,53 @@ fn nobody_puts_a_plain_body_behind_a_secured_head() {
         assert!(matches!(connection.reading, Reading::Linger { .. }), "{:?}", connection.reading);
     }
     assert_eq!(shared.snapshot().requests_total(), 0);
+}
+
+/// So many times what makes work and says next to nothing: new keys, as often as rustls allows before a byte has to come.
+fn new_keys(client: &mut ClientConnection, times: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..times {
+        for _ in 0..31 {
+            client.refresh_traffic_keys().expect("TLS 1.3 has them");
+        }
+        client.writer().write_all(b"G").expect("memory takes it");
+        while client.wants_write() {
+            client.write_tls(&mut bytes).expect("memory takes it");
+        }
+    }
+    bytes
+}
+
+#[test]
+fn a_client_that_says_next_to_nothing_in_many_records_keeps_nobody_waiting() {
+    let ((tls, mut busy), (other_tls, mut other)) = (pair(), pair());
+    let mut secure = open(&tls, &mut busy);
+    let bytes = new_keys(&mut busy, 800);
+    let sent = bytes.len();
+    assert!(sent > 650_000, "{sent}");
+    secure.socket.incoming.extend(bytes);
+    let count = secure.read(&mut [0; 65_536]).expect("something came");
+    assert!(count > 0 && secure.may_have_more(), "{count}");
+    assert!(secure.socket.incoming.len() >= sent - 80_000);
+
+    let shared = shared(Limits::default(), &Arc::new(AtomicU64::new(1_000_000_000_000)));
+    let mut shard = Shard::new(&shared, 0, Secured);
+    shard.begin_turn();
+    shard.adopt(secure, Origin::new(0));
+    shard.adopt(open(&other_tls, &mut other), Origin::new(0));
+    let keys = shard.table.keys();
+    let [first, second] = keys[..] else { panic!("{keys:?}") };
+    other.writer().write_all(echo("hi").as_bytes()).expect("memory takes it");
+    let room = (usize::MAX, usize::MAX);
+    carry(&mut shard.table.get_mut(second).expect("it is there").stream, &mut other, room, &mut Vec::new());
+    for key in [first, second] {
+        let token = ConnToken::new(key, shard.table.get(key).expect("it is there").generation);
+        shard.ready(token, Readiness { readable: true, ..Readiness::default() });
+    }
+    let mut heard = Vec::new();
+    carry(&mut shard.table.get_mut(second).expect("it is there").stream, &mut other, room, &mut heard);
+    assert!(heard.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&heard));
+    assert!(!shard.table.get(first).expect("it is there").stream.socket.incoming.is_empty());
+    while shard.go_on() {}
+    assert!(shard.table.get(first).expect("it is there").stream.socket.incoming.is_empty(), "all of it is read");
 }
