@@ -54,9 +54,10 @@ fn command(name: &str, target: Option<&str>, own: &[(&str, String)], but: &[Flag
     let own = own.iter().map(|(flag, value)| (*flag, value.as_str()));
     let is_left = |flag: &Flag<'_>| !but.iter().any(|other| subject(other) == subject(flag));
     let flags = own.filter(is_left).chain(but.iter().copied()).flat_map(|(flag, value)| [flag, value]);
-    let target = target.map(without_query_values);
-    let words = ["erlmcp", name].into_iter().chain(target.as_deref()).chain(flags).filter(|word| !word.is_empty());
-    command_line(&words.map(str::to_string).collect::<Vec<_>>())
+    let mut words = vec!["erlmcp".to_string(), name.to_string()];
+    words.extend(target.map(without_query_values));
+    words.extend(flags.filter(|word| !word.is_empty()).map(str::to_string));
+    command_line(&words)
 }
 
 /// What a flag is about: two about the same exclude each other.

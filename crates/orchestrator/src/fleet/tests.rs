@@ -120,7 +120,7 @@ async fn nothing_is_read_of_who_shows_no_token() {
     let mut client = ControlClient::connect(format!("http://{}", fleet.address)).await.expect("the door is open");
     let (_messages, sent) = mpsc::channel::<AgentMessage>(1);
     let answered = timeout(Duration::from_secs(5), client.join(ReceiverStream::new(sent))).await;
-    let refused = answered.expect("no message is waited for").err().expect("refused");
+    let refused = answered.expect("no message is waited for").expect_err("refused");
     assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
 }
 
