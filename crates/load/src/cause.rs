@@ -29,6 +29,8 @@ pub(crate) enum Cause {
     Closed,
     /// `Connection: close` on an answer.
     ClosedWithAnswer,
+    /// Closed by us: its last answer was there, and the stream that it came on did not end.
+    LeftOpen,
     /// Closed by us, to be opened again at once.
     Reconnected,
     /// Closed by us after its client had moved to another address.
@@ -113,6 +115,7 @@ impl fmt::Display for Cause {
             Cause::ClosedBeforeAnswer => "connection closed before the whole answer",
             Cause::Closed => "connection closed by the target",
             Cause::ClosedWithAnswer => "connection closed by the target after an answer",
+            Cause::LeftOpen => "stream left open after its response",
             Cause::Moved => "closed after its client had moved to another address",
             Cause::Reconnected => "closed to be opened again at once",
             Cause::ResetByPeer => "connection reset by the target",

@@ -26,6 +26,7 @@ impl<N: Net> Engine<N> {
             (Role::Stream(_), State::Connecting) => self.lose(key, Cause::ConnectTimedOut),
             (Role::Stream(_), State::Busy) => self.lose(key, Cause::FirstUnanswered),
             (_, State::Connecting) => self.fail_opening(key, Cause::ConnectTimedOut),
+            (_, State::Busy) if self.has_response(key) => self.end_left_open(key),
             (_, State::Busy) if connection.opening.is_some() => self.fail_opening(key, Cause::FirstUnanswered),
             (_, State::Busy) if self.is_kept(key) => self.wait_is_over(key),
             (_, State::Busy) => self.lose(key, Cause::TimedOut),

@@ -8,6 +8,7 @@ mod blocks;
 mod checking;
 mod closing;
 mod finishing;
+mod left_open;
 mod legs;
 mod losing;
 mod moving;
@@ -247,7 +248,7 @@ impl<N: Net> Engine<N> {
             State::Resting | State::Idle => (connection.wake_us > 0).then_some(connection.wake_us),
             State::Connecting | State::Busy if connection.wake_us > 0 => Some(connection.wake_us),
             State::Connecting => Some(started_us + self.settings.connect_timeout_us),
-            State::Busy => connection.flight.as_ref().map(|flight| flight.began_us() + self.settings.timeout_us),
+            State::Busy => connection.flight.as_ref().map(|flight| self.flight_deadline_us(flight)),
             State::Lined => None,
         }
     }

@@ -88,7 +88,11 @@ impl<N: Net> Engine<N> {
             let connection = &mut self.connections[key as usize];
             match progress {
                 Progress::More => {
+                    let has_response = reading.response().is_some();
                     connection.reading = Some(reading);
+                    if has_response {
+                        self.note_response(key, now_us);
+                    }
                     return;
                 }
                 Progress::Whole { used, said, stays_open } => {

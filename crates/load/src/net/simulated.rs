@@ -197,7 +197,9 @@ impl Simulated {
         };
         let after_us = 1 + tool_us + self.random.jitter(peer.latency_us);
         match reply {
-            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => self.talk(reply, &text, id, after_us, key),
+            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) | Reply::LeavesOpen => {
+                self.talk(reply, &text, id, after_us, key)
+            }
             reply => self.reply(reply, id, after_us, key, number),
         }
     }
@@ -256,7 +258,9 @@ impl Simulated {
                 self.later(after_us + 5, key, number, What::Fin);
             }
             Reply::EmptyThenGood => bytes(self, EMPTY_STREAM.to_vec()),
-            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => unreachable!("these are talks"),
+            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) | Reply::LeavesOpen => {
+                unreachable!("these are talks")
+            }
             Reply::Endless => {
                 self.sockets.get_mut(&key).expect("it was written to").is_endless = true;
                 bytes(self, STREAM_HEAD.to_vec());

@@ -18,6 +18,8 @@ use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 use crate::net::tls::{Tls, explain};
 
+/// How long the end of a stream is waited for after its response.
+const END_WITHIN_NS: u64 = 250_000_000;
 /// An answer that is carried and longer is given up.
 const CARRIED_MAX: usize = 16 << 20;
 
@@ -232,9 +234,14 @@ impl<'t> Exchanger<'t> {
         };
         self.wait_until(&channel, until_ns)?;
         channel.write_all(request).map_err(|error| closed(false, self.trouble(&error)))?;
+        let mut read_until_ns = until_ns;
         loop {
-            self.wait_until(&channel, until_ns)?;
-            let progress = match channel.read(&mut buffer) {
+            let has_response = answer.response().is_some();
+            let read = match self.wait_until(&channel, read_until_ns) {
+                Err(_) if has_response => Ok(0),
+                waited => waited.map(|()| channel.read(&mut buffer))?,
+            };
+            let progress = match read {
                 Ok(0) => answer.end(),
                 Ok(count) => {
                     has_begun = true;
@@ -242,12 +249,17 @@ impl<'t> Exchanger<'t> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => answer.end(),
+                // The response is there, and its stream is left open.
+                Err(error) if has_response && is_over(&error) => answer.end(),
                 Err(error) => return Err(closed(has_begun, self.trouble(&error))),
             };
             // Whoever asks on and on, and takes no answer, leaves time for its own.
             let now_ns = monotonic_ns();
             self.answer_all(answer.take_questions(), now_ns + until_ns.saturating_sub(now_ns) / 2);
             match progress {
+                Progress::More if !has_response && answer.response().is_some() => {
+                    read_until_ns = until_ns.min(monotonic_ns() + END_WITHIN_NS);
+                }
                 Progress::More => {}
                 Progress::Whole { said, stays_open, .. } => {
                     self.channel = stays_open.then_some(channel);
@@ -439,9 +451,14 @@ impl<'t> Exchanger<'t> {
             return Trouble::Tls(self.address, explain(tls));
         }
         match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.silent(),
+            _ if is_over(error) => self.silent(),
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => self.closed(),
             _ => Trouble::Connect(self.address, error.to_string()),
         }
     }
+}
+
+/// True where a socket has waited as long as it was to.
+fn is_over(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

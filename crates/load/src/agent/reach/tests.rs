@@ -125,6 +125,21 @@ fn a_server_that_closes_after_each_answer_is_asked_all_the_same() {
 }
 
 #[test]
+fn a_stream_that_is_left_open_after_its_response_is_an_answer() {
+    let tools = json!({"resultType": "complete", "tools": [{"name": "echo"}]});
+    let address = serve(move |method, request| match method {
+        "tools/list" => {
+            let response = json!({"jsonrpc": "2.0", "id": request["id"], "result": tools});
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+            Reply::Goes(format!("{head}data: {response}\n\n").into())
+        }
+        _ => Reply::Goes(modern(method, request)),
+    });
+    let found = reach(&target(address, ""), 0).expect("it answers");
+    assert_eq!(found.tools[0].name, "echo");
+}
+
+#[test]
 fn a_call_is_not_sent_twice() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);

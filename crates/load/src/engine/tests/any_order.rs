@@ -48,6 +48,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Reply::Reset),
         1 => Just(Reply::HalfThenClose),
         1 => Just(Reply::EmptyThenGood),
+        1 => Just(Reply::LeavesOpen),
         1 => Just(Reply::NotHttp),
         1 => Just(Reply::GoodThenClose),
         1 => Just(Reply::InputRequired),

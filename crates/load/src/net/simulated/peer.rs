@@ -25,6 +25,8 @@ pub(crate) enum Reply {
     Asks(u8),
     /// Ends its stream before the response, which comes to a GET after so many milliseconds.
     Resumes(u64),
+    /// Responds on a stream that it does not end.
+    LeavesOpen,
     NotHttp,
     GoodThenClose,
     /// A stream of comments, as many as are read.
