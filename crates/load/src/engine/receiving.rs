@@ -29,7 +29,7 @@ impl<N: Net> Engine<N> {
             match self.net.read(key, &mut buffer) {
                 Ok(0) => self.peer_closed(key),
                 Ok(count) => {
-                    self.take_bytes(key, &buffer[..count]);
+                    self.take_bytes(key, &buffer[..count], ended);
                     // A short read has emptied the socket; what comes later is told anew.
                     if count < buffer.len() && !ended {
                         break;
@@ -59,7 +59,8 @@ impl<N: Net> Engine<N> {
         self.connections.get(key as usize).is_some_and(|connection| connection.has_socket())
     }
 
-    fn take_bytes(&mut self, key: u32, mut bytes: &[u8]) {
+    /// `ended`: the peer has closed after them, so that no further request is answered.
+    fn take_bytes(&mut self, key: u32, mut bytes: &[u8], ended: bool) {
         if let Role::Stream(place) = self.connections[key as usize].role {
             return self.stream_bytes(key, place, bytes);
         }
@@ -108,7 +109,10 @@ impl<N: Net> Engine<N> {
                     }
                     let is_more = !bytes.is_empty();
                     self.finish(key, said, next, now_us);
-                    return self.after_answer(key, stays_open, is_more, now_us);
+                    return match ended && stays_open && !is_more {
+                        true => self.lose(key, Cause::Closed),
+                        false => self.after_answer(key, stays_open, is_more, now_us),
+                    };
                 }
                 Progress::Broken(cause) => {
                     self.keep_reading(reading);

@@ -36,6 +36,8 @@ enum What {
     Established,
     Refused,
     Bytes(Vec<u8>),
+    /// And the end of the connection.
+    LastBytes(Vec<u8>),
     Fin,
     Reset,
 }
@@ -144,6 +146,11 @@ impl Simulated {
                 What::Bytes(bytes) => {
                     socket.inbox.extend_from_slice(&bytes);
                     readiness.readable = true;
+                }
+                What::LastBytes(bytes) => {
+                    socket.inbox.extend_from_slice(&bytes);
+                    socket.closed = true;
+                    readiness = Readiness { readable: true, writable: true, ended: true };
                 }
                 What::Fin => {
                     socket.closed = true;
@@ -270,6 +277,7 @@ impl Simulated {
                 bytes(self, good(id));
                 self.later(after_us, key, number, What::Fin);
             }
+            Reply::GoodAndClose => self.later(after_us, key, number, What::LastBytes(good(id))),
         }
     }
 }

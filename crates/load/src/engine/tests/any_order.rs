@@ -51,6 +51,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Reply::LeavesOpen),
         1 => Just(Reply::NotHttp),
         1 => Just(Reply::GoodThenClose),
+        1 => Just(Reply::GoodAndClose),
         1 => Just(Reply::InputRequired),
         1 => (1u8..7).prop_map(Reply::Rounds),
         2 => (1u8..4).prop_map(Reply::Asks),

@@ -128,3 +128,18 @@ fn an_answer_before_the_close_still_counts() {
     assert!(fates.get(Fate::Ok) >= 10, "{fates:?}");
     assert!(stage.lost().contains_key("connection closed by the target"), "{:?}", stage.lost());
 }
+
+#[test]
+fn no_request_is_sent_where_the_end_came_with_the_answer_before() {
+    let mut stage = Stage::new(vec![Peer { tool_us: 300_000, ..Peer::with(&[Reply::Good]) }]);
+    stage.open(1);
+    stage.peer(0).replies = vec![Reply::GoodAndClose];
+    stage.order_load(2, 10.0);
+    // The first is in flight, and two wait.
+    stage.run_for(S / 4);
+    *stage.peer(0) = Peer::good();
+    stage.until_done(2);
+    stage.run_for(S);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 20, "{:?}", stage.causes(2, Kind::Load));
+    assert_eq!(stage.lost(), BTreeMap::from([("connection closed by the target".to_string(), 1)]));
+}

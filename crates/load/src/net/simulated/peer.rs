@@ -29,6 +29,8 @@ pub(crate) enum Reply {
     LeavesOpen,
     NotHttp,
     GoodThenClose,
+    /// The answer and the end of the connection come together.
+    GoodAndClose,
     /// A stream of comments, as many as are read.
     Endless,
 }
