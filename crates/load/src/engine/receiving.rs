@@ -2,6 +2,8 @@
 
 use std::io;
 
+use erlmcp_protocol::client::head::is_request_timeout;
+
 use super::Engine;
 use crate::cause::Cause;
 use crate::connection::{Role, State};
@@ -69,7 +71,7 @@ impl<N: Net> Engine<N> {
             let connection = &mut self.connections[key as usize];
             let is_asked = |flight: &&mut Flight| connection.state == State::Busy && flight.written_us > 0;
             let Some(flight) = connection.flight.as_mut().filter(is_asked) else {
-                return self.surplus(key, now_us);
+                return self.unasked(key, bytes, now_us);
             };
             let mut reading = match connection.reading.take() {
                 Some(reading) => reading,
@@ -143,6 +145,14 @@ impl<N: Net> Engine<N> {
             }
             Progress::Broken(cause) => self.lose(key, cause),
             Progress::More => self.lose(key, Cause::ClosedBeforeAnswer),
+        }
+    }
+
+    /// Bytes with nothing in flight: the word that the connection was idle for too long, or what cannot be trusted.
+    fn unasked(&mut self, key: u32, bytes: &[u8], now_us: u64) {
+        match is_request_timeout(bytes) {
+            true => self.lose(key, Cause::Closed),
+            false => self.surplus(key, now_us),
         }
     }
 

@@ -109,10 +109,19 @@ impl Simulated {
 
     /// Bytes that nobody asked for, on every connection of a server.
     pub(crate) fn shout(&mut self, to: SocketAddr) {
+        self.say_to_all(to, &good(7));
+    }
+
+    /// The word that connections were idle for too long, and their end.
+    pub(crate) fn time_out(&mut self, to: SocketAddr) {
+        self.say_to_all(to, &http("408 Request Timeout", "Connection: close\r\n", ""));
+    }
+
+    fn say_to_all(&mut self, to: SocketAddr, bytes: &[u8]) {
         let there: Vec<(u32, u64)> =
             self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect();
         for (key, number) in there {
-            self.later(10, key, number, What::Bytes(good(7)));
+            self.later(10, key, number, What::Bytes(bytes.to_vec()));
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use erlmcp_protocol::client::answer::{Answer, Broken, Progress, Record, Said};
 use erlmcp_protocol::client::canned;
-use erlmcp_protocol::client::head::Content;
+use erlmcp_protocol::client::head::{Content, is_request_timeout};
 use erlmcp_protocol::client::request::ResponseHead;
 use erlmcp_protocol::era::Era;
 use rustls::{ClientConnection, StreamOwned};
@@ -72,12 +72,13 @@ impl Channel {
         }
     }
 
-    /// False where the other end is known to have closed it.
+    /// False where the other end is known to have closed it, or says that it was idle for too long.
     fn is_open(&self) -> bool {
         let stream = self.stream();
-        let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+        let mut first = [0; 12];
+        let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut first));
         let is_open = match peeked {
-            Ok(count) => count > 0,
+            Ok(count) => count > 0 && !is_request_timeout(&first[..count]),
             Err(error) => error.kind() == ErrorKind::WouldBlock,
         };
         stream.set_nonblocking(false).is_ok() && is_open

@@ -15,6 +15,8 @@ enum Reply {
     Goes(Vec<u8>),
     /// Bytes, if any, and then the end of the connection.
     Closes(Vec<u8>),
+    /// Bytes, and a moment later that the connection was idle for too long.
+    Lapses(Vec<u8>),
     /// Nothing, for good.
     Hangs,
 }
@@ -41,6 +43,11 @@ fn converse_on(mut stream: TcpStream, reply: &dyn Fn(&str, &Value) -> Reply) {
             match reply(message["method"].as_str().unwrap_or_default(), &message) {
                 Reply::Goes(answer) => stream.write_all(&answer).unwrap_or_default(),
                 Reply::Closes(answer) => return stream.write_all(&answer).unwrap_or_default(),
+                Reply::Lapses(answer) => {
+                    stream.write_all(&answer).unwrap_or_default();
+                    std::thread::sleep(Duration::from_millis(20));
+                    return stream.write_all(&http(408, "text/plain", "")).unwrap_or_default();
+                }
                 Reply::Hangs => {}
             }
         }
@@ -137,6 +144,18 @@ fn a_stream_that_is_left_open_after_its_response_is_an_answer() {
     });
     let found = reach(&target(address, ""), 0).expect("it answers");
     assert_eq!(found.tools[0].name, "echo");
+}
+
+#[test]
+fn a_timeout_of_an_idle_connection_is_not_the_answer_to_the_next_request() {
+    let address = serve(|method, request| Reply::Lapses(modern(method, request)));
+    let target = target(address, "");
+    let mut exchanger = Exchanger::new(&target, address, Duration::from_secs(4)).expect("it is loopback");
+    meet(&mut exchanger, &target).expect("it answers");
+    std::thread::sleep(Duration::from_millis(300));
+    let mut spoken = target.assumed();
+    let tools = listing::list(&mut exchanger, &target, &mut spoken, (method::TOOLS_LIST, "tools"));
+    assert_eq!(tools.expect("on another connection")[0]["name"], "echo");
 }
 
 #[test]

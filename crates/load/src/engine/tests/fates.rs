@@ -114,6 +114,20 @@ fn a_late_second_answer_does_not_spoil_the_next_one() {
 }
 
 #[test]
+fn a_timeout_of_idle_connections_is_no_answer() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(10);
+    let address = stage.addresses[0];
+    stage.engine.net.time_out(address);
+    stage.run_for(S);
+    stage.order_load(2, 20.0);
+    stage.until_done(2);
+    assert_eq!(stage.fates(2, Kind::Load), only(Fate::Ok));
+    assert_eq!(stage.intervals.iter().map(|row| row.surplus_answers).sum::<u64>(), 0);
+    assert_eq!(stage.lost(), BTreeMap::from([("connection closed by the target".to_string(), 10)]));
+}
+
+#[test]
 fn what_is_not_http_is_an_error_of_the_server() {
     let stage = load(Reply::NotHttp);
     let fates = stage.fates(2, Kind::Load);
