@@ -72,6 +72,8 @@ pub(crate) struct Connection {
     pub(crate) was_open: bool,
     /// To be closed as soon as nothing is in flight.
     pub(crate) closing: bool,
+    /// It is opened when a request waits for it, and says that one first.
+    pub(crate) renews: bool,
     /// The incident in which it was lost; 0: none, or served again.
     pub(crate) incident: u32,
     pub(crate) opening: Option<Opening>,
@@ -108,6 +110,7 @@ impl Connection {
             lacked_own: false,
             was_open: false,
             closing: false,
+            renews: false,
             incident: 0,
             opening: None,
             opened_us: 0,
@@ -136,6 +139,11 @@ impl Connection {
             State::Busy => self.opening.is_none() && self.role != Role::Check,
             State::Resting | State::Lined | State::Connecting => false,
         }
+    }
+
+    /// It was closed in order, and rests until a request waits for it.
+    pub(crate) fn rests(&self) -> bool {
+        self.renews && self.state == State::Resting && self.wake_us == 0
     }
 
     pub(crate) fn is_client(&self) -> bool {

@@ -41,6 +41,7 @@ impl<N: Net> Engine<N> {
             State::Idle if connection.queue.is_empty() => self.close_client(key),
             State::Idle => self.go_on(key, now_us),
             State::Busy if connection.opening.is_none() => {}
+            State::Busy | State::Connecting if connection.renews => {}
             State::Busy | State::Connecting => self.fail_opening(key, Cause::RunEnded),
             State::Resting | State::Lined => self.drop_client(key, now_us),
         }

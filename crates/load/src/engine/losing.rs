@@ -69,7 +69,7 @@ impl<N: Net> Engine<N> {
             }
         }
         match self.connections[key as usize].role {
-            Role::Sequential(block) => self.sequence_lost(key, block),
+            Role::Sequential(block) => self.sequence_lost(key, block, cause),
             _ => self.client_lost(key, cause, now_us),
         }
     }
@@ -94,6 +94,10 @@ impl<N: Net> Engine<N> {
         if connection.closing {
             return self.drop_client(key, now_us);
         }
+        if self.lets_rest(key, cause) {
+            return;
+        }
+        let connection = &mut self.connections[key as usize];
         if now_us.saturating_sub(connection.opened_us) > USEFUL_US {
             connection.failures = 0;
         }
@@ -121,14 +125,15 @@ impl<N: Net> Engine<N> {
         let now_us = self.net.now_us();
         let was_written = self.was_written(key);
         let way = self.closing_way_after(cause);
-        if let Some(request) = self.close_socket_by(key, way) {
-            let (fate, latency_us) = match (was_written, cause) {
-                (_, Cause::RunEnded) => (Fate::Cancelled, None),
-                (false, cause) if cause.is_generators() => (Fate::UnsentNoDescriptor, None),
-                (false, _) => (Fate::UnsentConnection, Some(self.lost_latency_us(&request, now_us))),
-                (true, _) => self.lost_fate(&request, cause, now_us),
-            };
-            self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
+        let first = self.close_socket_by(key, way);
+        let connection = &mut self.connections[key as usize];
+        let renews = std::mem::take(&mut connection.renews) && connection.is_client();
+        match first {
+            Some(request) if renews && !was_written && cause != Cause::RunEnded => {
+                self.waiting.push_front(&mut connection.queue, request);
+            }
+            Some(request) => self.settle_first(request, was_written, cause, now_us),
+            None => {}
         }
         self.openings.in_flight -= 1;
         let connection = &mut self.connections[key as usize];
@@ -163,6 +168,17 @@ impl<N: Net> Engine<N> {
             return self.drop_client(key, now_us);
         }
         self.reopen_after(key, failures, now_us);
+    }
+
+    /// The first request of a connection that could not be opened.
+    fn settle_first(&mut self, request: Request, was_written: bool, cause: Cause, now_us: u64) {
+        let (fate, latency_us) = match (was_written, cause) {
+            (_, Cause::RunEnded) => (Fate::Cancelled, None),
+            (false, cause) if cause.is_generators() => (Fate::UnsentNoDescriptor, None),
+            (false, _) => (Fate::UnsentConnection, Some(self.lost_latency_us(&request, now_us))),
+            (true, _) => self.lost_fate(&request, cause, now_us),
+        };
+        self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
     }
 
     fn was_written(&self, key: u32) -> bool {

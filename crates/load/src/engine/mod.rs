@@ -16,6 +16,7 @@ mod opening;
 mod orders;
 mod receiving;
 mod reconnecting;
+mod renewing;
 mod retrying;
 mod seconds;
 mod sending;

@@ -286,6 +286,10 @@ impl Simulated {
                 bytes(self, good(id));
                 self.later(after_us, key, number, What::Fin);
             }
+            Reply::GoodAndLast => {
+                let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}");
+                bytes(self, http("200 OK", "Connection: close\r\n", &body));
+            }
             Reply::GoodAndClose => self.later(after_us, key, number, What::LastBytes(good(id))),
         }
     }

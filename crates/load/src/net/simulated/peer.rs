@@ -31,6 +31,8 @@ pub(crate) enum Reply {
     GoodThenClose,
     /// The answer and the end of the connection come together.
     GoodAndClose,
+    /// An answer with `Connection: close`.
+    GoodAndLast,
     /// A stream of comments, as many as are read.
     Endless,
 }

@@ -1,0 +1,83 @@
+//! Servers without keep-alive, which close each connection in order after its first answer. What such a server has closed is
+//! opened again when a request waits for it, and with that request: a probe would use up the connection.
+
+use super::Engine;
+use crate::cause::Cause;
+use crate::connection::{Hands, Role, State};
+use crate::ledger::NO_ENDPOINT;
+use crate::net::Net;
+use crate::request::{Flight, Next, Purpose, Request};
+
+impl<N: Net> Engine<N> {
+    /// Lets a connection rest until a request waits for it, if it was closed in order and has brought one answer alone.
+    pub(super) fn lets_rest(&mut self, key: u32, cause: Cause) -> bool {
+        let connection = &mut self.connections[key as usize];
+        let is_in_order = matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen);
+        let has_brought_one = connection.free_us == connection.opened_us;
+        let lacks_session = self.calls.has_own_sessions() && connection.session.is_none();
+        let renews = is_in_order && has_brought_one && connection.hands == Hands::Shaken && !lacks_session;
+        connection.renews = renews;
+        if renews {
+            connection.failures = 0;
+            if !connection.queue.is_empty() {
+                self.line_again(key);
+            }
+        }
+        renews
+    }
+
+    /// Connects to send what has waited longest. Where nothing waits any more, the connection rests on.
+    pub(super) fn begin_renewal(&mut self, key: u32) {
+        let now_us = self.net.now_us();
+        let Some(request) = self.next_in_time(key, now_us) else {
+            let connection = &mut self.connections[key as usize];
+            connection.state = State::Resting;
+            if let Role::Sequential(block) = connection.role {
+                self.sequence_renew(key, block, now_us);
+            }
+            return;
+        };
+        let not_before_us = request.leg.as_ref().map_or(0, |leg| leg.not_before_us);
+        if not_before_us > now_us {
+            let connection = &mut self.connections[key as usize];
+            (connection.state, connection.wake_us) = (State::Resting, not_before_us);
+            self.waiting.push_front(&mut connection.queue, request);
+            return self.arm(key);
+        }
+        self.last_id += 1;
+        let id = match request.leg.as_ref().map(|leg| &leg.next) {
+            Some(Next::Resume { id, .. }) => *id,
+            _ => self.last_id,
+        };
+        let connection = &self.connections[key as usize];
+        let before = connection.endpoint;
+        if connection.is_client() {
+            self.log.started();
+        }
+        let endpoint = self.endpoint_again(before);
+        let call = request.call;
+        match self.set_out(key, endpoint, Flight::new(Purpose::Planned(request), call, id), now_us) {
+            Ok(()) => self.arm(key),
+            Err(cause) => self.fail_opening(key, cause),
+        }
+    }
+
+    fn next_in_time(&mut self, key: u32, now_us: u64) -> Option<Request> {
+        while let Some(request) = self.waiting.pop_front(&mut self.connections[key as usize].queue) {
+            if request.give_up_us > now_us {
+                return Some(request);
+            }
+            self.give_up(key, request, now_us);
+        }
+        None
+    }
+
+    /// The same endpoint as before, unless it cannot be used.
+    fn endpoint_again(&mut self, index: u16) -> u16 {
+        let endpoint = self.endpoints.get(index);
+        match !endpoint.retired && endpoint.health.is_eligible() {
+            true => index,
+            false => self.endpoints.choose(Some(index)).unwrap_or(NO_ENDPOINT),
+        }
+    }
+}
