@@ -74,6 +74,8 @@ pub(crate) struct Connection {
     pub(crate) closing: bool,
     /// It is opened when a request waits for it, and says that one first.
     pub(crate) renews: bool,
+    /// The target has closed it in order, and it is being opened again at once.
+    pub(crate) is_renewing: bool,
     /// The incident in which it was lost; 0: none, or served again.
     pub(crate) incident: u32,
     pub(crate) opening: Option<Opening>,
@@ -111,6 +113,7 @@ impl Connection {
             was_open: false,
             closing: false,
             renews: false,
+            is_renewing: false,
             incident: 0,
             opening: None,
             opened_us: 0,

@@ -103,6 +103,8 @@ impl<N: Net> Engine<N> {
         }
         let failures = connection.failures;
         connection.failures = failures.saturating_add(1);
+        connection.is_renewing = failures == 0 && (cause == Cause::Closed || is_after_answer(cause));
+        self.renewing += u64::from(connection.is_renewing);
         self.reopen_after(key, failures, now_us);
     }
 
@@ -128,6 +130,7 @@ impl<N: Net> Engine<N> {
         let first = self.close_socket_by(key, way);
         let connection = &mut self.connections[key as usize];
         let renews = std::mem::take(&mut connection.renews) && connection.is_client();
+        self.renewing -= u64::from(std::mem::take(&mut connection.is_renewing));
         match first {
             Some(request) if renews && !was_written && cause != Cause::RunEnded => {
                 self.waiting.push_front(&mut connection.queue, request);
@@ -230,6 +233,11 @@ impl<N: Net> Engine<N> {
 /// True where the other end has ended the connection.
 fn is_peers(cause: Cause) -> bool {
     matches!(cause, Cause::Closed | Cause::ClosedBeforeAnswer | Cause::ResetByPeer | Cause::UserTimeout)
+}
+
+/// True where the other end wanted no more than the answer that it gave.
+pub(super) fn is_after_answer(cause: Cause) -> bool {
+    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen)
 }
 
 /// True where a failed opening says something about its endpoint.

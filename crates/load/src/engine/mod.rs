@@ -75,6 +75,8 @@ pub(crate) struct Engine<N> {
     endpoints: Endpoints,
     sources: Sources,
     openings: OpeningQueue,
+    /// Clients that the target has closed in order, and that are being opened again at once.
+    renewing: u64,
     timers: Timers,
     waiting: WaitingRequests,
     retries: retrying::Retries,
@@ -128,6 +130,7 @@ impl<N: Net> Engine<N> {
             clients: Vec::new(),
             endpoints: Endpoints::default(),
             openings: OpeningQueue::default(),
+            renewing: 0,
             timers: Timers::default(),
             waiting: WaitingRequests::default(),
             outage: None,

@@ -202,6 +202,7 @@ impl<N: Net> Engine<N> {
         connection.opened_us = now_us;
         connection.free_us = now_us;
         (connection.lacked_own, connection.renews) = (false, false);
+        self.renewing -= u64::from(std::mem::take(&mut connection.is_renewing));
         let is_mover = connection.is_mover();
         let endpoint = self.endpoints.get_mut(connection.endpoint);
         endpoint.health.opened();

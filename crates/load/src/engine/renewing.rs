@@ -2,6 +2,7 @@
 //! opened again when a request waits for it, and with that request: a probe would use up the connection.
 
 use super::Engine;
+use super::losing::is_after_answer;
 use crate::cause::Cause;
 use crate::connection::{Hands, Role, State};
 use crate::ledger::NO_ENDPOINT;
@@ -12,10 +13,9 @@ impl<N: Net> Engine<N> {
     /// Lets a connection rest until a request waits for it, if it was closed in order and has brought one answer alone.
     pub(super) fn lets_rest(&mut self, key: u32, cause: Cause) -> bool {
         let connection = &mut self.connections[key as usize];
-        let is_in_order = matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen);
         let has_brought_one = connection.free_us == connection.opened_us;
         let lacks_session = self.calls.has_own_sessions() && connection.session.is_none();
-        let renews = is_in_order && has_brought_one && connection.hands == Hands::Shaken && !lacks_session;
+        let renews = is_after_answer(cause) && has_brought_one && connection.hands == Hands::Shaken && !lacks_session;
         connection.renews = renews;
         if renews {
             connection.failures = 0;

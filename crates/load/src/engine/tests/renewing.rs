@@ -60,3 +60,19 @@ fn a_connection_that_has_carried_load_is_opened_again_at_once() {
     assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 40);
     assert_eq!(stage.open_now(), [10], "held again");
 }
+
+#[test]
+fn those_that_are_opened_again_are_told_beside_those_that_are_open() {
+    let mut stage = Stage::new(vec![Peer { tool_us: 300_000, ..Peer::good() }]);
+    stage.open(10);
+    stage.order_load(2, 10.0);
+    stage.run_for(S);
+    stage.peer(0).replies = vec![Reply::GoodAndLast];
+    stage.run_for(S / 4);
+    // Two or three are closed after their answers, and opened again slowly.
+    *stage.peer(0) = Peer { latency_us: 1_500_000, ..Peer::good() };
+    stage.until_done(2);
+    let held: Vec<_> = stage.connections.iter().skip_while(|row| row.open < 10).collect();
+    assert!(held.iter().any(|row| row.renewing > 0), "{held:?}");
+    assert!(held.iter().all(|row| row.open + row.renewing == 10), "{held:?}");
+}
