@@ -73,7 +73,9 @@ pub(super) fn not_mcp(answered: &Answered, target: &Target) -> Result<Trouble, T
     let header = |name| header(&answered.record.head, name).map(|value| String::from_utf8_lossy(value).into_owned());
     let is_page = header("Content-Type").is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
     let status = answered.status;
+    let names_https = || answered.record.message.windows(5).any(|five| five == b"HTTPS");
     match (status, answered.said) {
+        (400, Said::HttpError(_)) if target.tls.is_none() && names_https() => Err(Trouble::WantsTls),
         (401 | 403, _) => Err(Trouble::Credentials(status)),
         (300..=399, _) => Err(Trouble::Redirect(target.secrets.told(&header("Location").unwrap_or_default()))),
         (429 | 500..=599, _) => Err(Trouble::Unwell(status)),

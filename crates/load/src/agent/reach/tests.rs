@@ -159,6 +159,18 @@ fn a_timeout_of_an_idle_connection_is_not_the_answer_to_the_next_request() {
 }
 
 #[test]
+fn a_port_that_wants_tls_is_told_from_a_wrong_path() {
+    for (kind, body) in [
+        ("text/html", "<center>The plain HTTP request was sent to HTTPS port</center>"),
+        ("text/plain", "Client sent an HTTP request to an HTTPS server.\n"),
+    ] {
+        let address = serve(move |_, _| Reply::Closes(http(400, kind, body)));
+        let reached = reach(&target(address, ""), 0).map(|found| found.tools.len());
+        assert_eq!(reached, Err(Trouble::WantsTls), "{body}");
+    }
+}
+
+#[test]
 fn a_call_is_not_sent_twice() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
