@@ -37,9 +37,8 @@ impl<N: Net> Engine<N> {
         connection.state = State::Connecting;
         connection.wake_us = now_us + self.endpoints.get(index).health.check_timeout_us();
         self.last_id += 1;
-        // Without a session the handshake is what cannot hurt.
-        let call = if self.calls.has_own_sessions() { Call::Initialize } else { Call::Probe };
-        connection.flight = Some(Flight::new(Purpose::Check, call, self.last_id));
+        // Without a session a probe is refused, which is an answer; a handshake would leave a session behind.
+        connection.flight = Some(Flight::new(Purpose::Check, Call::Probe, self.last_id));
         let key = self.connections.insert(connection) as u32;
         self.endpoints.get_mut(index).health.check_sent(now_us);
         match self.connect(key) {
