@@ -8,6 +8,7 @@ use erlmcp_protocol::era::Version;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::agent::work::Work;
 
 /// What a server does with a request.
 enum Reply {
@@ -217,6 +218,32 @@ fn in_the_place_of_a_session_that_has_ended_another_one_is_opened() {
 fn opened(session: usize, request: &Value) -> Vec<u8> {
     let answer = String::from_utf8(legacy("initialize", request)).expect("text");
     answer.replacen("\r\n", &format!("\r\nMcp-Session-Id: s{session}\r\n"), 1).into()
+}
+
+#[test]
+fn a_run_that_reaches_its_target_again_leaves_no_session_behind() {
+    let (sessions, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = [&sessions, &ended].map(Arc::clone);
+    let address = serve(move |method, request| {
+        Reply::Goes(match method {
+            "initialize" => opened(counted[0].fetch_add(1, Ordering::SeqCst) + 1, request),
+            // A DELETE has no message.
+            "" => {
+                counted[1].fetch_add(1, Ordering::SeqCst);
+                http(200, "text/plain", "")
+            }
+            _ => legacy(method, request),
+        })
+    });
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
+    runtime.block_on(async {
+        let mut work = Work::new(&setup(address, "legacy"), 1_024).expect("a good setup");
+        for _ in 0..3 {
+            assert!(work.reach(proto::Reach::default()).await.ok);
+        }
+        work.farewell().await;
+    });
+    assert_eq!((sessions.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (3, 3));
 }
 
 #[test]
