@@ -247,6 +247,27 @@ fn a_run_that_reaches_its_target_again_leaves_no_session_behind() {
 }
 
 #[test]
+fn a_session_that_a_legacy_server_opens_for_the_modern_probe_is_ended() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ended);
+    let address = serve(move |method, request| {
+        Reply::Goes(match method {
+            "server/discover" => {
+                let refusal = String::from_utf8(legacy(method, request)).expect("text");
+                refusal.replacen("\r\n", "\r\nMcp-Session-Id: s0\r\n", 1).into()
+            }
+            "" => {
+                counted.fetch_add(1, Ordering::SeqCst);
+                http(200, "text/plain", "")
+            }
+            _ => legacy(method, request),
+        })
+    });
+    let found = reach(&target(address, ""), 0).expect("it answers");
+    assert_eq!((found.spoken.session, ended.load(Ordering::SeqCst)), (None, 1));
+}
+
+#[test]
 fn a_conversation_goes_on_in_another_session_where_its_own_has_ended() {
     let sessions = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&sessions);
