@@ -88,7 +88,9 @@ impl<N: Net> Engine<N> {
         self.watch_us = 0;
     }
 
-    /// Stops using an endpoint: an episode. Its connections are taken elsewhere at once.
+    /// Stops using an endpoint: an episode. Its connections are taken elsewhere: at once, but for those with a request in
+    /// flight where others were closed, since the end of a process is told on each of them, and a server that closes what is
+    /// idle answers the others. Those leave with their answers.
     fn give_up_endpoint(&mut self, index: u16, how: How, now_us: u64) {
         let next = self.episodes.next_id();
         let endpoint = self.endpoints.get_mut(index);
@@ -109,6 +111,10 @@ impl<N: Net> Engine<N> {
             let connection = &mut self.connections[key as usize];
             if connection.is_client() && connection.is_open() && connection.incident == 0 {
                 connection.incident = incident.id;
+            }
+            let is_asking = connection.flight.as_ref().is_some_and(|flight| flight.written_us > 0);
+            if how == How::Reset && is_asking && connection.is_client() && connection.is_open() {
+                continue;
             }
             self.lose(key, cause);
         }

@@ -175,6 +175,9 @@ impl<N: Net> Engine<N> {
         };
         if is_more && connection.flight.is_none() {
             self.surplus(key, now_us);
+        } else if connection.incident > 0 {
+            // Its replica was given up meanwhile.
+            self.lose(key, Cause::ReplicaLost);
         } else if !stays_open {
             self.lose(key, Cause::ClosedWithAnswer);
         } else {

@@ -100,11 +100,22 @@ impl Simulated {
 
     /// Resets some connections of a server.
     pub(crate) fn reset_all(&mut self, to: SocketAddr, count: usize) {
-        let there: Vec<(u32, u64)> =
-            self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect();
-        for (key, number) in there.into_iter().take(count) {
+        for (key, number) in self.established(to).into_iter().take(count) {
             self.later(10, key, number, What::Reset);
         }
+    }
+
+    /// A server closes its connections in order on which nothing is on its way.
+    pub(crate) fn close_idle(&mut self, to: SocketAddr) {
+        let busy: BTreeSet<(u32, u64)> =
+            self.events.iter().map(|Reverse((.., key, number, _))| (*key, *number)).collect();
+        for (key, number) in self.established(to).into_iter().filter(|socket| !busy.contains(socket)) {
+            self.later(10, key, number, What::Fin);
+        }
+    }
+
+    fn established(&self, to: SocketAddr) -> Vec<(u32, u64)> {
+        self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect()
     }
 
     /// Bytes that nobody asked for, on every connection of a server.
@@ -118,9 +129,7 @@ impl Simulated {
     }
 
     fn say_to_all(&mut self, to: SocketAddr, bytes: &[u8]) {
-        let there: Vec<(u32, u64)> =
-            self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect();
-        for (key, number) in there {
+        for (key, number) in self.established(to) {
             self.later(10, key, number, What::Bytes(bytes.to_vec()));
         }
     }
