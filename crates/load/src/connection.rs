@@ -90,6 +90,8 @@ pub(crate) struct Connection {
     /// Of a legacy session of its own the whole header line, with its end.
     pub(crate) session: Option<Box<str>>,
     pub(crate) hands: Hands,
+    /// When it was last refused a session, run clock; 0: not since it had one.
+    pub(crate) refused_us: u64,
     /// Id of the last request that was answered.
     pub(crate) answered_id: u64,
     /// What the last request counted as.
@@ -124,6 +126,7 @@ impl Connection {
             armed: Armed::default(),
             session: None,
             hands: Hands::Shaken,
+            refused_us: 0,
             answered_id: 0,
             account: None,
             unsent: None,

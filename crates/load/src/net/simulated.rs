@@ -54,6 +54,8 @@ pub(crate) struct Simulated {
     pub(crate) connects: Vec<(u64, SocketAddr)>,
     /// When each request was written.
     pub(crate) writes: Vec<u64>,
+    /// Sessions asked for.
+    pub(crate) initializes: u64,
     /// Sessions opened, and handshakes ended.
     pub(crate) handshakes: (u64, u64),
     /// Sessions ended.
@@ -76,6 +78,7 @@ impl Simulated {
             peers: BTreeMap::new(),
             connects: Vec::new(),
             writes: Vec::new(),
+            initializes: 0,
             handshakes: (0, 0),
             ended: 0,
             bearers: BTreeSet::new(),
@@ -189,6 +192,7 @@ impl Simulated {
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
         let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(String::from);
+        self.initializes += u64::from(text.contains("\"initialize\""));
         self.bearers.extend(header("Mcp-Session-Id: ").zip(header("Authorization: ")));
         let is_get = text.starts_with("GET ") && !text.contains("Last-Event-ID: e-");
         let is_unknown = |generation: u32| !text.contains(&format!("Mcp-Session-Id: {generation}-"));

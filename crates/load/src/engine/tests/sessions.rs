@@ -141,3 +141,15 @@ fn a_check_leaves_no_session_behind() {
     stage.until_done(3);
     assert_eq!((stage.engine.net.handshakes, stage.engine.net.ended), ((50, 50), 50));
 }
+
+#[test]
+fn a_server_that_refuses_sessions_is_asked_once_a_second_by_each_connection() {
+    let mut stage = each_in_its_own();
+    let before = stage.engine.net.initializes;
+    (0..2).for_each(|index| *stage.peer(index) = Peer::with(&[Reply::Forgotten]));
+    stage.order_load(2, 200.0);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::HttpError), 400, "{:?}", stage.causes(2, Kind::Load));
+    let asked = stage.engine.net.initializes - before;
+    assert!((50..=100).contains(&asked), "{asked} times by 50 connections in two seconds");
+}
