@@ -27,6 +27,8 @@ pub(crate) enum Cause {
     ClosedBeforeAnswer,
     /// The peer closed an idle connection in order (FIN).
     Closed,
+    /// The same, after the same idle time as the last time.
+    IdleLimit,
     /// `Connection: close` on an answer.
     ClosedWithAnswer,
     /// Closed by us: its last answer was there, and the stream that it came on did not end.
@@ -114,6 +116,7 @@ impl fmt::Display for Cause {
             Cause::StreamEnded => "stream ended without its response",
             Cause::ClosedBeforeAnswer => "connection closed before the whole answer",
             Cause::Closed => "connection closed by the target",
+            Cause::IdleLimit => "connection closed by the target after the same idle time again",
             Cause::ClosedWithAnswer => "connection closed by the target after an answer",
             Cause::LeftOpen => "stream left open after its response",
             Cause::Moved => "closed after its client had moved to another address",

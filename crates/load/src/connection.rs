@@ -86,6 +86,8 @@ pub(crate) struct Connection {
     pub(crate) queue: Queue,
     /// Since when it has had nothing in flight.
     pub(crate) free_us: u64,
+    /// How long it had been idle when the target last closed it; 0: it was not.
+    pub(crate) idle_us: u64,
     pub(crate) armed: Armed,
     /// Of a legacy session of its own the whole header line, with its end.
     pub(crate) session: Option<Box<str>>,
@@ -123,6 +125,7 @@ impl Connection {
             flight: None,
             queue: Queue::new(),
             free_us: 0,
+            idle_us: 0,
             armed: Armed::default(),
             session: None,
             hands: Hands::Shaken,

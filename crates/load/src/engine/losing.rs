@@ -75,6 +75,7 @@ impl<N: Net> Engine<N> {
     }
 
     fn client_lost(&mut self, key: u32, cause: Cause, now_us: u64) {
+        let cause = self.why_lost(key, cause, now_us);
         let connection = &mut self.connections[key as usize];
         let index = connection.endpoint;
         let endpoint = self.endpoints.get_mut(index);
@@ -235,9 +236,9 @@ fn is_peers(cause: Cause) -> bool {
     matches!(cause, Cause::Closed | Cause::ClosedBeforeAnswer | Cause::ResetByPeer | Cause::UserTimeout)
 }
 
-/// True where the other end wanted no more than the answer that it gave.
+/// True where the other end wants no more than the answer that it gave, or no idle connection.
 pub(super) fn is_after_answer(cause: Cause) -> bool {
-    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen)
+    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen | Cause::IdleLimit)
 }
 
 /// True where a failed opening says something about its endpoint.

@@ -1,5 +1,6 @@
-//! Servers without keep-alive, which close each connection in order after its first answer. What such a server has closed is
-//! opened again when a request waits for it, and with that request: a probe would use up the connection.
+//! Servers that close a connection in order after its first answer, at once or when it was idle for a while. What such a
+//! server has closed is opened again when a request waits for it, and with that request: a probe would use up the connection,
+//! or only be idle again.
 
 use super::Engine;
 use super::losing::is_after_answer;
@@ -9,7 +10,20 @@ use crate::ledger::NO_ENDPOINT;
 use crate::net::Net;
 use crate::request::{Flight, Next, Purpose, Request};
 
+/// A connection that is closed sooner was not idle for too long.
+const IDLE_MIN_US: u64 = 1_000_000;
+
 impl<N: Net> Engine<N> {
+    /// Why a client's connection was lost. One that is closed again after its first answer and as long an idle time as the
+    /// last time has met a rule of the target's, which says nothing against it.
+    pub(super) fn why_lost(&mut self, key: u32, cause: Cause, now_us: u64) -> Cause {
+        let connection = &mut self.connections[key as usize];
+        let idle_us = if cause == Cause::Closed { now_us.saturating_sub(connection.free_us) } else { 0 };
+        let before_us = std::mem::replace(&mut connection.idle_us, idle_us);
+        let is_alike = idle_us >= IDLE_MIN_US && idle_us.abs_diff(before_us) <= before_us / 10;
+        if is_alike && connection.free_us == connection.opened_us { Cause::IdleLimit } else { cause }
+    }
+
     /// Lets a connection rest until a request waits for it, if it was closed in order and has brought one answer alone.
     pub(super) fn lets_rest(&mut self, key: u32, cause: Cause) -> bool {
         let connection = &mut self.connections[key as usize];

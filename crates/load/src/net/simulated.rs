@@ -19,6 +19,7 @@ struct Socket {
     to: SocketAddr,
     number: u64,
     established: bool,
+    requests: u64,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
     /// How the peer has ended it.
@@ -39,6 +40,8 @@ enum What {
     /// And the end of the connection.
     LastBytes(Vec<u8>),
     Fin,
+    /// The same, if no more than so many requests have come.
+    IdleFin(u64),
     Reset,
 }
 
@@ -173,7 +176,8 @@ impl Simulated {
                     socket.closed = true;
                     readiness = Readiness { readable: true, writable: true, ended: true };
                 }
-                What::Fin => {
+                What::IdleFin(requests) if socket.requests > requests => continue,
+                What::Fin | What::IdleFin(_) => {
                     socket.closed = true;
                     readiness = Readiness { readable: true, writable: true, ended: true };
                 }
@@ -360,6 +364,7 @@ impl Net for Simulated {
                 to,
                 number,
                 established: false,
+                requests: 0,
                 inbox: Vec::new(),
                 outbox: Vec::new(),
                 ended: None,
@@ -386,7 +391,12 @@ impl Net for Simulated {
         }
         socket.outbox.extend_from_slice(bytes);
         self.writes.push(self.now_us);
-        if !socket.closed {
+        socket.requests += 1;
+        let (closed, number, requests) = (socket.closed, socket.number, socket.requests);
+        if let Some(idle_us) = self.peers[&socket.to].idle_us {
+            self.later(idle_us, key, number, What::IdleFin(requests));
+        }
+        if !closed {
             self.serve(key);
         }
         Ok(bytes.len())

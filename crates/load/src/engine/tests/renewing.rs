@@ -5,7 +5,7 @@ use erlmcp_record::{Fate, Kind};
 use super::stage::{S, Stage};
 use crate::engine::Order;
 use crate::net::simulated::{Peer, Reply};
-use crate::proto::Sequential;
+use crate::proto::{Load, Sequential};
 
 #[test]
 fn each_request_has_a_connection_of_its_own_where_none_is_kept() {
@@ -75,4 +75,19 @@ fn those_that_are_opened_again_are_told_beside_those_that_are_open() {
     let held: Vec<_> = stage.connections.iter().skip_while(|row| row.open < 10).collect();
     assert!(held.iter().any(|row| row.renewing > 0), "{held:?}");
     assert!(held.iter().all(|row| row.open + row.renewing == 10), "{held:?}");
+}
+
+#[test]
+fn what_is_closed_after_the_same_idle_time_again_rests_until_it_is_asked() {
+    let mut stage = Stage::new(vec![Peer { idle_us: Some(5 * S), ..Peer::good() }]);
+    stage.open(100);
+    let (start_us, duration_us) = (stage.now_us(), 60 * S);
+    let load = Load { block: 2, phase: 3, rate: 1.0, start_us, duration_us, ..Load::default() };
+    stage.engine.order(Order::Load(load));
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 60, "{:?}", stage.causes(2, Kind::Load));
+    let (connects, requests) = (stage.engine.net.connects.len(), stage.engine.net.writes.len());
+    // Each is opened again at once the first time; every 5 s it would be 1,200 times.
+    assert!(connects <= 280 && requests <= 280, "{connects} connects and {requests} requests");
+    assert!(stage.lost().contains_key("connection closed by the target after the same idle time again"));
 }

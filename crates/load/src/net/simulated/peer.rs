@@ -70,6 +70,8 @@ pub(crate) struct Peer {
     /// Packets are dropped.
     pub(crate) cut: bool,
     pub(crate) accepts_max: usize,
+    /// Connections without a request for so long are closed in order.
+    pub(crate) idle_us: Option<u64>,
     /// A legacy server: whoever has no session of this generation gets 404, after a handshake one.
     pub(crate) sessions: Option<u32>,
     /// Answers to what it asks are refused.
@@ -89,6 +91,7 @@ impl Peer {
             refuses: false,
             cut: false,
             accepts_max: usize::MAX,
+            idle_us: None,
             sessions: None,
             refuses_answers: false,
             listens: Listens::Well,
