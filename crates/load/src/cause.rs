@@ -27,8 +27,12 @@ pub(crate) enum Cause {
     ClosedBeforeAnswer,
     /// The peer closed an idle connection in order (FIN).
     Closed,
+    /// The same, after the same idle time as the last time.
+    IdleLimit,
     /// `Connection: close` on an answer.
     ClosedWithAnswer,
+    /// Closed by us: its last answer was there, and the stream that it came on did not end.
+    LeftOpen,
     /// Closed by us, to be opened again at once.
     Reconnected,
     /// Closed by us after its client had moved to another address.
@@ -112,7 +116,9 @@ impl fmt::Display for Cause {
             Cause::StreamEnded => "stream ended without its response",
             Cause::ClosedBeforeAnswer => "connection closed before the whole answer",
             Cause::Closed => "connection closed by the target",
+            Cause::IdleLimit => "connection closed by the target after the same idle time again",
             Cause::ClosedWithAnswer => "connection closed by the target after an answer",
+            Cause::LeftOpen => "stream left open after its response",
             Cause::Moved => "closed after its client had moved to another address",
             Cause::Reconnected => "closed to be opened again at once",
             Cause::ResetByPeer => "connection reset by the target",

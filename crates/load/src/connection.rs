@@ -72,6 +72,10 @@ pub(crate) struct Connection {
     pub(crate) was_open: bool,
     /// To be closed as soon as nothing is in flight.
     pub(crate) closing: bool,
+    /// It is opened when a request waits for it, and says that one first.
+    pub(crate) renews: bool,
+    /// The target has closed it in order, and it is being opened again at once.
+    pub(crate) is_renewing: bool,
     /// The incident in which it was lost; 0: none, or served again.
     pub(crate) incident: u32,
     pub(crate) opening: Option<Opening>,
@@ -82,10 +86,14 @@ pub(crate) struct Connection {
     pub(crate) queue: Queue,
     /// Since when it has had nothing in flight.
     pub(crate) free_us: u64,
+    /// How long it had been idle when the target last closed it; 0: it was not.
+    pub(crate) idle_us: u64,
     pub(crate) armed: Armed,
     /// Of a legacy session of its own the whole header line, with its end.
     pub(crate) session: Option<Box<str>>,
     pub(crate) hands: Hands,
+    /// When it was last refused a session, run clock; 0: not since it had one.
+    pub(crate) refused_us: u64,
     /// Id of the last request that was answered.
     pub(crate) answered_id: u64,
     /// What the last request counted as.
@@ -108,6 +116,8 @@ impl Connection {
             lacked_own: false,
             was_open: false,
             closing: false,
+            renews: false,
+            is_renewing: false,
             incident: 0,
             opening: None,
             opened_us: 0,
@@ -115,9 +125,11 @@ impl Connection {
             flight: None,
             queue: Queue::new(),
             free_us: 0,
+            idle_us: 0,
             armed: Armed::default(),
             session: None,
             hands: Hands::Shaken,
+            refused_us: 0,
             answered_id: 0,
             account: None,
             unsent: None,
@@ -136,6 +148,11 @@ impl Connection {
             State::Busy => self.opening.is_none() && self.role != Role::Check,
             State::Resting | State::Lined | State::Connecting => false,
         }
+    }
+
+    /// It was closed in order, and rests until a request waits for it.
+    pub(crate) fn rests(&self) -> bool {
+        self.renews && self.state == State::Resting && self.wake_us == 0
     }
 
     pub(crate) fn is_client(&self) -> bool {

@@ -79,8 +79,8 @@ impl ConnectionLog {
         counts.iter().all(|count| *count == 0) && self.failed.is_empty() && self.lost.is_empty()
     }
 
-    /// What was counted, as a row; it is counted anew from here on.
-    pub(crate) fn take_row(&mut self, now: OpenNow) -> ConnectionRow {
+    /// What was counted, as a row, beside the connections that are being renewed now; it is counted anew from here on.
+    pub(crate) fn take_row(&mut self, now: OpenNow, renewing: u64) -> ConnectionRow {
         let log = std::mem::take(self);
         let words =
             |causes: BTreeMap<Cause, u64>| causes.into_iter().map(|(cause, n)| (cause.to_string(), n)).collect();
@@ -89,6 +89,7 @@ impl ConnectionLog {
             phase: now.phase,
             second: now.second,
             open: now.by_replica.iter().map(|(_, open)| open).sum(),
+            renewing,
             by_replica: now.by_replica,
             planned: log.planned,
             started: log.started,
@@ -118,11 +119,11 @@ mod tests {
         log.started();
         log.opened(false, times, &mut spare);
         log.failed(Cause::ConnectRefused);
-        let first = log.take_row(now.clone());
+        let first = log.take_row(now.clone(), 1);
         log.opened(true, times, &mut spare);
         log.lost(Cause::Closed);
-        let second = log.take_row(now);
-        assert_eq!((first.open, first.opened, first.reopened), (9, 1, 0));
+        let second = log.take_row(now, 0);
+        assert_eq!((first.open, first.renewing, first.opened, first.reopened), (9, 1, 1, 0));
         assert_eq!(first.failed, BTreeMap::from([("connect refused".to_string(), 1)]));
         assert_eq!((second.planned, second.started, second.opened, second.reopened), (0, 0, 1, 1));
         assert_eq!(second.lost.values().sum::<u64>(), 1);

@@ -123,11 +123,13 @@ pub(crate) struct Flight {
     pub(crate) written_us: u64,
     pub(crate) headers_us: u64,
     pub(crate) first_event_us: u64,
+    /// The response came, and its stream had not ended.
+    pub(crate) responded_us: u64,
 }
 
 impl Flight {
     pub(crate) fn new(purpose: Purpose, call: Call, id: u64) -> Self {
-        Self { purpose, call, id, written_us: 0, headers_us: 0, first_event_us: 0 }
+        Self { purpose, call, id, written_us: 0, headers_us: 0, first_event_us: 0, responded_us: 0 }
     }
 
     /// The leg that it is in, where that is not the first.

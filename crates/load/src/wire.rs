@@ -332,6 +332,11 @@ impl Reading {
         self.0.has_questions()
     }
 
+    /// What the response said, as soon as that event of a stream has come.
+    pub(crate) fn response(&self) -> Option<Said> {
+        self.0.response()
+    }
+
     /// Requests of the server's that have come.
     pub(crate) fn take_questions(&mut self) -> Vec<Box<[u8]>> {
         self.0.take_questions()

@@ -338,6 +338,7 @@ impl Troupe {
             phase: 3,
             second,
             open,
+            renewing: 0,
             by_replica,
             planned: 0,
             started: 0,

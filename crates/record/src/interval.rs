@@ -160,7 +160,7 @@ pub struct ReplicaCounts {
 }
 
 /// Connections of one agent, at the end of a second and over it: one row a second while it has any. Where a
-/// second comes again, its counts add up and its gauges (`open`, `by_replica`) replace the earlier ones.
+/// second comes again, its counts add up and its gauges (`open`, `renewing`, `by_replica`) replace the earlier ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConnectionRow {
     pub agent: u32,
@@ -168,6 +168,9 @@ pub struct ConnectionRow {
     pub second: u32,
     /// Open now: established and first request answered.
     pub open: u64,
+    /// Closed by the target in order, and being opened again now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub renewing: u64,
     /// Open now, by replica.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_replica: Vec<(u16, u64)>,

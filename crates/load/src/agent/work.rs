@@ -123,7 +123,7 @@ impl Work {
         match answered {
             Ok((found, missing)) => {
                 let reached = Reached { missing, ..found.reached(block) };
-                self.take(found);
+                self.take(found).await;
                 reached
             }
             Err(trouble) => Reached { block, ok: false, error: trouble.to_string(), ..Reached::default() },
@@ -156,7 +156,7 @@ impl Work {
         loop {
             match self.ask().await {
                 Ok(found) => {
-                    self.take(found);
+                    self.take(found).await;
                     return true;
                 }
                 Err(trouble) => tracing::warn!("{trouble}"),
@@ -169,9 +169,13 @@ impl Work {
         }
     }
 
-    fn take(&mut self, found: Found) {
-        self.spoken = Some(found.spoken);
+    /// Where the target is spoken to already, the load goes on in its session, and the one that was found is ended.
+    async fn take(&mut self, found: Found) {
         self.tools = found.tools;
+        match self.spoken {
+            Some(_) => self.end(found.spoken).await,
+            None => self.spoken = Some(found.spoken),
+        }
     }
 
     fn take_renewed(&mut self) {

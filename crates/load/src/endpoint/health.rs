@@ -164,12 +164,17 @@ impl Health {
     /// The answer to a request came that was written at `written_us`. True where an incident passes with it.
     pub(crate) fn answered(&mut self, now_us: u64, written_us: u64) -> bool {
         self.unanswered = self.unanswered.saturating_sub(1);
-        self.silent_since_us = now_us;
-        self.answered_us = now_us;
+        self.heard(now_us);
         let Some(incident) = &mut self.incident else { return false };
         let passes = !incident.passed && !self.down && written_us > incident.began_us;
         incident.passed |= passes;
         passes
+    }
+
+    /// The endpoint has spoken: it is not silent.
+    pub(crate) fn heard(&mut self, now_us: u64) {
+        self.silent_since_us = now_us;
+        self.answered_us = now_us;
     }
 
     /// A request was given up, or its connection was lost.
@@ -221,8 +226,7 @@ impl Health {
         if let Some(incident) = &mut self.incident {
             incident.passed = true;
         }
-        self.silent_since_us = now_us;
-        self.answered_us = now_us;
+        self.heard(now_us);
     }
 
     /// `silent`: nothing came; else it was refused, reset or closed.

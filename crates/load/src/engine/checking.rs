@@ -37,9 +37,8 @@ impl<N: Net> Engine<N> {
         connection.state = State::Connecting;
         connection.wake_us = now_us + self.endpoints.get(index).health.check_timeout_us();
         self.last_id += 1;
-        // Without a session the handshake is what cannot hurt.
-        let call = if self.calls.has_own_sessions() { Call::Initialize } else { Call::Probe };
-        connection.flight = Some(Flight::new(Purpose::Check, call, self.last_id));
+        // Without a session a probe is refused, which is an answer; a handshake would leave a session behind.
+        connection.flight = Some(Flight::new(Purpose::Check, Call::Probe, self.last_id));
         let key = self.connections.insert(connection) as u32;
         self.endpoints.get_mut(index).health.check_sent(now_us);
         match self.connect(key) {
@@ -89,7 +88,9 @@ impl<N: Net> Engine<N> {
         self.watch_us = 0;
     }
 
-    /// Stops using an endpoint: an episode. Its connections are taken elsewhere at once.
+    /// Stops using an endpoint: an episode. Its connections are taken elsewhere: at once, but for those with a request in
+    /// flight where others were closed, since the end of a process is told on each of them, and a server that closes what is
+    /// idle answers the others. Those leave with their answers.
     fn give_up_endpoint(&mut self, index: u16, how: How, now_us: u64) {
         let next = self.episodes.next_id();
         let endpoint = self.endpoints.get_mut(index);
@@ -110,6 +111,10 @@ impl<N: Net> Engine<N> {
             let connection = &mut self.connections[key as usize];
             if connection.is_client() && connection.is_open() && connection.incident == 0 {
                 connection.incident = incident.id;
+            }
+            let is_asking = connection.flight.as_ref().is_some_and(|flight| flight.written_us > 0);
+            if how == How::Reset && is_asking && connection.is_client() && connection.is_open() {
+                continue;
             }
             self.lose(key, cause);
         }

@@ -41,6 +41,7 @@ impl<N: Net> Engine<N> {
             State::Idle if connection.queue.is_empty() => self.close_client(key),
             State::Idle => self.go_on(key, now_us),
             State::Busy if connection.opening.is_none() => {}
+            State::Busy | State::Connecting if connection.renews => {}
             State::Busy | State::Connecting => self.fail_opening(key, Cause::RunEnded),
             State::Resting | State::Lined => self.drop_client(key, now_us),
         }
@@ -62,6 +63,7 @@ impl<N: Net> Engine<N> {
     pub(super) fn drop_client(&mut self, key: u32, now_us: u64) {
         let connection = &mut self.connections[key as usize];
         let block = std::mem::take(&mut connection.block);
+        self.renewing -= u64::from(std::mem::take(&mut connection.is_renewing));
         let mut queue = connection.queue;
         while let Some(request) = self.waiting.pop_front(&mut queue) {
             self.give_up(key, request, now_us);
@@ -129,6 +131,7 @@ impl<N: Net> Engine<N> {
             }
         }
         self.connections.clear();
+        self.renewing = 0;
         self.sides = Sides::default();
         self.clients.clear();
         self.blocks.clear();

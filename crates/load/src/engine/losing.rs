@@ -26,6 +26,7 @@ impl<N: Net> Engine<N> {
             (Role::Stream(_), State::Connecting) => self.lose(key, Cause::ConnectTimedOut),
             (Role::Stream(_), State::Busy) => self.lose(key, Cause::FirstUnanswered),
             (_, State::Connecting) => self.fail_opening(key, Cause::ConnectTimedOut),
+            (_, State::Busy) if self.has_response(key) => self.end_left_open(key),
             (_, State::Busy) if connection.opening.is_some() => self.fail_opening(key, Cause::FirstUnanswered),
             (_, State::Busy) if self.is_kept(key) => self.wait_is_over(key),
             (_, State::Busy) => self.lose(key, Cause::TimedOut),
@@ -68,12 +69,13 @@ impl<N: Net> Engine<N> {
             }
         }
         match self.connections[key as usize].role {
-            Role::Sequential(block) => self.sequence_lost(key, block),
+            Role::Sequential(block) => self.sequence_lost(key, block, cause),
             _ => self.client_lost(key, cause, now_us),
         }
     }
 
     fn client_lost(&mut self, key: u32, cause: Cause, now_us: u64) {
+        let cause = self.why_lost(key, cause, now_us);
         let connection = &mut self.connections[key as usize];
         let index = connection.endpoint;
         let endpoint = self.endpoints.get_mut(index);
@@ -93,11 +95,17 @@ impl<N: Net> Engine<N> {
         if connection.closing {
             return self.drop_client(key, now_us);
         }
+        if self.lets_rest(key, cause) {
+            return;
+        }
+        let connection = &mut self.connections[key as usize];
         if now_us.saturating_sub(connection.opened_us) > USEFUL_US {
             connection.failures = 0;
         }
         let failures = connection.failures;
         connection.failures = failures.saturating_add(1);
+        connection.is_renewing = failures == 0 && (cause == Cause::Closed || is_after_answer(cause));
+        self.renewing += u64::from(connection.is_renewing);
         self.reopen_after(key, failures, now_us);
     }
 
@@ -120,14 +128,16 @@ impl<N: Net> Engine<N> {
         let now_us = self.net.now_us();
         let was_written = self.was_written(key);
         let way = self.closing_way_after(cause);
-        if let Some(request) = self.close_socket_by(key, way) {
-            let (fate, latency_us) = match (was_written, cause) {
-                (_, Cause::RunEnded) => (Fate::Cancelled, None),
-                (false, cause) if cause.is_generators() => (Fate::UnsentNoDescriptor, None),
-                (false, _) => (Fate::UnsentConnection, Some(self.lost_latency_us(&request, now_us))),
-                (true, _) => self.lost_fate(&request, cause, now_us),
-            };
-            self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
+        let first = self.close_socket_by(key, way);
+        let connection = &mut self.connections[key as usize];
+        let renews = std::mem::take(&mut connection.renews) && connection.is_client();
+        self.renewing -= u64::from(std::mem::take(&mut connection.is_renewing));
+        match first {
+            Some(request) if renews && !was_written && cause != Cause::RunEnded => {
+                self.waiting.push_front(&mut connection.queue, request);
+            }
+            Some(request) => self.settle_first(request, was_written, cause, now_us),
+            None => {}
         }
         self.openings.in_flight -= 1;
         let connection = &mut self.connections[key as usize];
@@ -162,6 +172,17 @@ impl<N: Net> Engine<N> {
             return self.drop_client(key, now_us);
         }
         self.reopen_after(key, failures, now_us);
+    }
+
+    /// The first request of a connection that could not be opened.
+    fn settle_first(&mut self, request: Request, was_written: bool, cause: Cause, now_us: u64) {
+        let (fate, latency_us) = match (was_written, cause) {
+            (_, Cause::RunEnded) => (Fate::Cancelled, None),
+            (false, cause) if cause.is_generators() => (Fate::UnsentNoDescriptor, None),
+            (false, _) => (Fate::UnsentConnection, Some(self.lost_latency_us(&request, now_us))),
+            (true, _) => self.lost_fate(&request, cause, now_us),
+        };
+        self.ledger.settle(request.ticket, Outcome::without_answer(fate, cause, latency_us));
     }
 
     fn was_written(&self, key: u32) -> bool {
@@ -213,6 +234,11 @@ impl<N: Net> Engine<N> {
 /// True where the other end has ended the connection.
 fn is_peers(cause: Cause) -> bool {
     matches!(cause, Cause::Closed | Cause::ClosedBeforeAnswer | Cause::ResetByPeer | Cause::UserTimeout)
+}
+
+/// True where the other end wants no more than the answer that it gave, or no idle connection.
+pub(super) fn is_after_answer(cause: Cause) -> bool {
+    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen | Cause::IdleLimit)
 }
 
 /// True where a failed opening says something about its endpoint.

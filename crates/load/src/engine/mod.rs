@@ -9,6 +9,7 @@ mod checking;
 mod closing;
 mod finishing;
 mod held;
+mod left_open;
 mod legs;
 mod losing;
 mod moving;
@@ -16,6 +17,7 @@ mod opening;
 mod orders;
 mod receiving;
 mod reconnecting;
+mod renewing;
 mod retrying;
 mod seconds;
 mod sending;
@@ -74,6 +76,8 @@ pub(crate) struct Engine<N> {
     endpoints: Endpoints,
     sources: Sources,
     openings: OpeningQueue,
+    /// Clients that the target has closed in order, and that are being opened again at once.
+    renewing: u64,
     timers: Timers,
     waiting: WaitingRequests,
     retries: retrying::Retries,
@@ -128,6 +132,7 @@ impl<N: Net> Engine<N> {
             clients: Vec::new(),
             endpoints: Endpoints::default(),
             openings: OpeningQueue::default(),
+            renewing: 0,
             timers: Timers::default(),
             waiting: WaitingRequests::default(),
             outage: None,
@@ -250,7 +255,7 @@ impl<N: Net> Engine<N> {
             State::Resting | State::Idle => (connection.wake_us > 0).then_some(connection.wake_us),
             State::Connecting | State::Busy if connection.wake_us > 0 => Some(connection.wake_us),
             State::Connecting => Some(started_us + self.settings.connect_timeout_us),
-            State::Busy => connection.flight.as_ref().map(|flight| flight.began_us() + self.settings.timeout_us),
+            State::Busy => connection.flight.as_ref().map(|flight| self.flight_deadline_us(flight)),
             State::Lined => None,
         }
     }

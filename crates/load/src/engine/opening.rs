@@ -85,6 +85,9 @@ impl<N: Net> Engine<N> {
     pub(super) fn begin_opening(&mut self, key: u32) {
         let now_us = self.net.now_us();
         let connection = &self.connections[key as usize];
+        if connection.renews {
+            return self.begin_renewal(key);
+        }
         let account = self.account_of_opening(connection);
         let not = (connection.failures > 0 || connection.was_open).then_some(connection.endpoint);
         let endpoint = self.endpoints.choose(not).unwrap_or(NO_ENDPOINT);
@@ -175,6 +178,12 @@ impl<N: Net> Engine<N> {
                 if let Some(opening) = &mut connection.opening {
                     opening.established_us = now_us;
                 }
+                if let Some(Flight { purpose: Purpose::Planned(request), .. }) = &connection.flight
+                    && connection.renews
+                {
+                    // The connection is free as of now.
+                    self.ledger.sent(&request.ticket, 0);
+                }
                 self.arm(key);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -192,7 +201,8 @@ impl<N: Net> Engine<N> {
         connection.state = State::Idle;
         connection.opened_us = now_us;
         connection.free_us = now_us;
-        connection.lacked_own = false;
+        (connection.lacked_own, connection.renews) = (false, false);
+        self.renewing -= u64::from(std::mem::take(&mut connection.is_renewing));
         let is_mover = connection.is_mover();
         let endpoint = self.endpoints.get_mut(connection.endpoint);
         endpoint.health.opened();

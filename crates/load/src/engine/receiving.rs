@@ -2,6 +2,8 @@
 
 use std::io;
 
+use erlmcp_protocol::client::head::is_request_timeout;
+
 use super::Engine;
 use super::held::SHARE_BYTES;
 use crate::cause::Cause;
@@ -30,7 +32,7 @@ impl<N: Net> Engine<N> {
             match self.net.read(key, &mut buffer) {
                 Ok(0) => self.peer_closed(key),
                 Ok(count) => {
-                    self.take_bytes(key, &buffer[..count]);
+                    self.take_bytes(key, &buffer[..count], ended);
                     // A short read has emptied the socket; what comes later is told anew.
                     if count < buffer.len() && !ended && !self.net.may_have_more(key) {
                         break;
@@ -60,7 +62,8 @@ impl<N: Net> Engine<N> {
         self.connections.get(key as usize).is_some_and(|connection| connection.has_socket())
     }
 
-    fn take_bytes(&mut self, key: u32, mut bytes: &[u8]) {
+    /// `ended`: the peer has closed after them, so that no further request is answered.
+    fn take_bytes(&mut self, key: u32, mut bytes: &[u8], ended: bool) {
         if let Role::Stream(place) = self.connections[key as usize].role {
             return self.stream_bytes(key, place, bytes);
         }
@@ -69,7 +72,7 @@ impl<N: Net> Engine<N> {
             let connection = &mut self.connections[key as usize];
             let is_asked = |flight: &&mut Flight| connection.state == State::Busy && flight.written_us > 0;
             let Some(flight) = connection.flight.as_mut().filter(is_asked) else {
-                return self.surplus(key, now_us);
+                return self.unasked(key, bytes, now_us);
             };
             let mut reading = match self.held.take(&mut connection.reading) {
                 Some(reading) => reading,
@@ -91,7 +94,14 @@ impl<N: Net> Engine<N> {
             }
             let connection = &mut self.connections[key as usize];
             match progress {
-                Progress::More => return self.held.put(reading, &mut connection.reading),
+                Progress::More => {
+                    let has_response = reading.response().is_some();
+                    self.held.put(reading, &mut connection.reading);
+                    if has_response {
+                        self.note_response(key, now_us);
+                    }
+                    return;
+                }
                 Progress::Whole { used, said, stays_open } => {
                     // An answer to a request that was not sent whole: the rest of it has no place any more.
                     let stays_open = stays_open && connection.unsent.is_none();
@@ -105,7 +115,10 @@ impl<N: Net> Engine<N> {
                     }
                     let is_more = !bytes.is_empty();
                     self.finish(key, said, next, now_us);
-                    return self.after_answer(key, stays_open, is_more, now_us);
+                    return match ended && stays_open && !is_more {
+                        true => self.lose(key, Cause::Closed),
+                        false => self.after_answer(key, stays_open, is_more, now_us),
+                    };
                 }
                 Progress::Broken(cause) => {
                     self.keep_reading(reading);
@@ -139,6 +152,14 @@ impl<N: Net> Engine<N> {
         }
     }
 
+    /// Bytes with nothing in flight: the word that the connection was idle for too long, or what cannot be trusted.
+    fn unasked(&mut self, key: u32, bytes: &[u8], now_us: u64) {
+        match is_request_timeout(bytes) {
+            true => self.lose(key, Cause::Closed),
+            false => self.surplus(key, now_us),
+        }
+    }
+
     /// Bytes that no request had asked for: the connection cannot be trusted any more.
     fn surplus(&mut self, key: u32, now_us: u64) {
         self.count_surplus(key, now_us);
@@ -158,6 +179,9 @@ impl<N: Net> Engine<N> {
         };
         if is_more && connection.flight.is_none() {
             self.surplus(key, now_us);
+        } else if connection.incident > 0 {
+            // Its replica was given up meanwhile.
+            self.lose(key, Cause::ReplicaLost);
         } else if !stays_open {
             self.lose(key, Cause::ClosedWithAnswer);
         } else {

@@ -96,7 +96,7 @@ impl<N: Net> Engine<N> {
             second: self.second,
             by_replica: self.endpoints.open_by_replica(),
         };
-        self.outbox.row(Entry::Connections(self.log.take_row(now)));
+        self.outbox.row(Entry::Connections(self.log.take_row(now, self.renewing)));
     }
 }
 

@@ -24,6 +24,9 @@ impl<N: Net> Engine<N> {
             self.give_up_unsent(request, Fate::UnsentNoTime, Cause::TooLate, now_us);
         } else {
             self.wait_for(key, request);
+            if self.connections[key as usize].rests() {
+                self.line_again(key);
+            }
         }
     }
 

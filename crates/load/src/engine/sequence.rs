@@ -39,22 +39,27 @@ impl<N: Net> Engine<N> {
 
     /// Sends the block's next request, or closes its connection after the last one.
     pub(super) fn sequence_next(&mut self, key: u32, id: u32, now_us: u64) {
-        let Some(index) = self.sequence_index(id) else { return self.end_sequence(key) };
-        let account = self.blocks[index].account(Kind::Sequential);
-        let Work::Sequential(sequence) = &mut self.blocks[index].work else { return };
-        if sequence.left == 0 {
-            return self.end_sequence(key);
+        match self.plan_next(key, id, now_us) {
+            Some(request) => self.send(key, request),
+            None => self.end_sequence(key),
         }
-        sequence.left -= 1;
+    }
+
+    /// The block's next request; None after the last one.
+    fn plan_next(&mut self, key: u32, id: u32, now_us: u64) -> Option<Request> {
+        let index = self.sequence_index(id)?;
+        let account = self.blocks[index].account(Kind::Sequential);
+        let Work::Sequential(sequence) = &mut self.blocks[index].work else { return None };
+        sequence.left = sequence.left.checked_sub(1)?;
         let call = sequence.call;
         let ticket = self.ledger.plan(account, now_us, self.connections[key as usize].endpoint);
-        self.send(key, Request::new(ticket, call, now_us, now_us + self.settings.timeout_us));
+        Some(Request::new(ticket, call, now_us, now_us + self.settings.timeout_us))
     }
 
     /// The wait of the block's connection is over.
     pub(super) fn sequence_again(&mut self, key: u32, id: u32) {
         match self.sequence_left(id) {
-            0 => self.end_sequence(key),
+            0 if self.connections[key as usize].queue.is_empty() => self.end_sequence(key),
             _ => self.begin_opening(key),
         }
     }
@@ -67,8 +72,11 @@ impl<N: Net> Engine<N> {
     }
 
     /// The block's connection broke: it is opened again for what is left.
-    pub(super) fn sequence_lost(&mut self, key: u32, id: u32) {
+    pub(super) fn sequence_lost(&mut self, key: u32, id: u32, cause: Cause) {
         let now_us = self.net.now_us();
+        if self.lets_rest(key, cause) {
+            return self.sequence_renew(key, id, now_us);
+        }
         // What could not be written is planned already.
         let connection = &mut self.connections[key as usize];
         if let Some(request) = self.waiting.pop_front(&mut connection.queue) {
@@ -81,6 +89,15 @@ impl<N: Net> Engine<N> {
         connection.failures = connection.failures.saturating_add(1);
         let failures = connection.failures;
         self.sequence_not_opened(key, id, failures, now_us);
+    }
+
+    /// The block's connection rests: it is opened again for the next request.
+    pub(super) fn sequence_renew(&mut self, key: u32, id: u32, now_us: u64) {
+        if self.connections[key as usize].queue.is_empty() {
+            let Some(request) = self.plan_next(key, id, now_us) else { return self.end_sequence(key) };
+            self.waiting.push_back(&mut self.connections[key as usize].queue, request);
+            self.line_again(key);
+        }
     }
 
     /// The block's connection could not be opened: after some tries what is left counts as unsent.

@@ -11,7 +11,7 @@ use crate::report::Report;
 use crate::request::{Call, Flight, Purpose};
 use crate::wire::{Calls, Reading, Said};
 
-/// A server that ends sessions faster than this is not asked for one each time.
+/// A server that ends or refuses sessions faster than this is not asked for one each time.
 const ASK_EVERY_US: u64 = 1_000_000;
 
 /// What the engine knows of the session that is shared.
@@ -38,7 +38,8 @@ impl<N: Net> Engine<N> {
         let (id, call) = (flight.id, flight.call);
         if call == Call::Initialize {
             // Where that did not go well, what follows says so.
-            connection.hands = if said == Said::Ok { Hands::Opened } else { Hands::Shaken };
+            (connection.hands, connection.refused_us) =
+                if said == Said::Ok { (Hands::Opened, 0) } else { (Hands::Shaken, now_us) };
             connection.session = reading.into_session().filter(|_| said == Said::Ok);
             return;
         }
@@ -46,7 +47,10 @@ impl<N: Net> Engine<N> {
         self.keep_reading(reading);
         if is_ended && self.calls.has_own_sessions() {
             let connection = &mut self.connections[key as usize];
-            (connection.session, connection.hands) = (None, Hands::Gone);
+            connection.session = None;
+            if connection.refused_us == 0 || now_us >= connection.refused_us + ASK_EVERY_US {
+                connection.hands = Hands::Gone;
+            }
         } else if is_ended && self.calls.has_session() && id > self.session.since_id {
             self.ask_for_session(now_us);
         }

@@ -1,5 +1,6 @@
 //! A network and a clock for tests: everything happens in the order of its time, and the same seed gives the same.
 
+mod peer;
 mod streams;
 mod talks;
 
@@ -11,108 +12,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{Closing, Net, Readiness};
 use crate::random::Random;
 
-/// What a server does with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reply {
-    Good,
-    ToolError,
-    RpcError,
-    Http500,
-    /// 404: the session is not known.
-    Forgotten,
-    InputRequired,
-    /// 503, not executed, try again after so many milliseconds.
-    Refuse(u64),
-    WrongId,
-    Twice,
-    Never,
-    Close,
-    Reset,
-    HalfThenClose,
-    EmptyThenGood,
-    /// Asks for input in so many rounds.
-    Rounds(u8),
-    /// Asks so much on its stream, and responds when all of it was answered.
-    Asks(u8),
-    /// Ends its stream before the response, which comes to a GET after so many milliseconds.
-    Resumes(u64),
-    NotHttp,
-    GoodThenClose,
-    /// A stream of comments, as many as are read.
-    Endless,
-    /// The first so many bytes of a large answer, and then nothing.
-    Stalls(usize),
-}
-
-/// What a server does with a stream of notifications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listens {
-    Well,
-    /// Has none: HTTP 405.
-    No,
-    /// Knows no such method: HTTP 404, and an error that says so.
-    NoMethod,
-    /// Begins the stream and says nothing.
-    Unacknowledged,
-    /// Ends it with its result as soon as it was acknowledged.
-    AtOnceOver,
-    /// Of the legacy era: ends it at once, to be gone on with after so many milliseconds.
-    Retries(u64),
-    Silent,
-    Closes,
-}
-
-/// One server.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    /// Each as likely as the others.
-    pub(crate) replies: Vec<Reply>,
-    pub(crate) latency_us: u64,
-    /// What a tool takes beyond that.
-    pub(crate) tool_us: u64,
-    /// The same for the queued tool.
-    pub(crate) queued_us: u64,
-    /// Nobody listens.
-    pub(crate) refuses: bool,
-    /// Packets are dropped.
-    pub(crate) cut: bool,
-    pub(crate) accepts_max: usize,
-    /// A legacy server: whoever has no session of this generation gets 404, after a handshake one.
-    pub(crate) sessions: Option<u32>,
-    /// Answers to what it asks are refused.
-    pub(crate) refuses_answers: bool,
-    pub(crate) listens: Listens,
-    /// What streams say comes in pieces of so many bytes.
-    pub(crate) pieces: usize,
-}
-
-impl Peer {
-    pub(crate) fn with(replies: &[Reply]) -> Self {
-        Self {
-            replies: replies.to_vec(),
-            latency_us: 300,
-            tool_us: 0,
-            queued_us: 0,
-            refuses: false,
-            cut: false,
-            accepts_max: usize::MAX,
-            sessions: None,
-            refuses_answers: false,
-            listens: Listens::Well,
-            pieces: usize::MAX,
-        }
-    }
-
-    pub(crate) fn good() -> Self {
-        Self::with(&[Reply::Good])
-    }
-}
+pub(crate) use peer::{Listens, Peer, Reply};
 
 #[derive(Debug)]
 struct Socket {
     to: SocketAddr,
     number: u64,
     established: bool,
+    requests: u64,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
     /// How the peer has ended it.
@@ -130,7 +37,11 @@ enum What {
     Established,
     Refused,
     Bytes(Vec<u8>),
+    /// And the end of the connection.
+    LastBytes(Vec<u8>),
     Fin,
+    /// The same, if no more than so many requests have come.
+    IdleFin(u64),
     Reset,
 }
 
@@ -146,6 +57,8 @@ pub(crate) struct Simulated {
     pub(crate) connects: Vec<(u64, SocketAddr)>,
     /// When each request was written.
     pub(crate) writes: Vec<u64>,
+    /// Sessions asked for.
+    pub(crate) initializes: u64,
     /// Sessions opened, and handshakes ended.
     pub(crate) handshakes: (u64, u64),
     /// Sessions ended.
@@ -170,6 +83,7 @@ impl Simulated {
             peers: BTreeMap::new(),
             connects: Vec::new(),
             writes: Vec::new(),
+            initializes: 0,
             handshakes: (0, 0),
             ended: 0,
             bearers: BTreeSet::new(),
@@ -195,19 +109,37 @@ impl Simulated {
 
     /// Resets some connections of a server.
     pub(crate) fn reset_all(&mut self, to: SocketAddr, count: usize) {
-        let there: Vec<(u32, u64)> =
-            self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect();
-        for (key, number) in there.into_iter().take(count) {
+        for (key, number) in self.established(to).into_iter().take(count) {
             self.later(10, key, number, What::Reset);
         }
     }
 
+    /// A server closes its connections in order on which nothing is on its way.
+    pub(crate) fn close_idle(&mut self, to: SocketAddr) {
+        let busy: BTreeSet<(u32, u64)> =
+            self.events.iter().map(|Reverse((.., key, number, _))| (*key, *number)).collect();
+        for (key, number) in self.established(to).into_iter().filter(|socket| !busy.contains(socket)) {
+            self.later(10, key, number, What::Fin);
+        }
+    }
+
+    fn established(&self, to: SocketAddr) -> Vec<(u32, u64)> {
+        self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect()
+    }
+
     /// Bytes that nobody asked for, on every connection of a server.
     pub(crate) fn shout(&mut self, to: SocketAddr) {
-        let there: Vec<(u32, u64)> =
-            self.sockets.iter().filter(|(_, s)| s.to == to && s.established).map(|(k, s)| (*k, s.number)).collect();
-        for (key, number) in there {
-            self.later(10, key, number, What::Bytes(good(7)));
+        self.say_to_all(to, &good(7));
+    }
+
+    /// The word that connections were idle for too long, and their end.
+    pub(crate) fn time_out(&mut self, to: SocketAddr) {
+        self.say_to_all(to, &http("408 Request Timeout", "Connection: close\r\n", ""));
+    }
+
+    fn say_to_all(&mut self, to: SocketAddr, bytes: &[u8]) {
+        for (key, number) in self.established(to) {
+            self.later(10, key, number, What::Bytes(bytes.to_vec()));
         }
     }
 
@@ -242,7 +174,13 @@ impl Simulated {
                     socket.inbox.extend_from_slice(&bytes);
                     readiness.readable = true;
                 }
-                What::Fin => {
+                What::LastBytes(bytes) => {
+                    socket.inbox.extend_from_slice(&bytes);
+                    socket.closed = true;
+                    readiness = Readiness { readable: true, writable: true, ended: true };
+                }
+                What::IdleFin(requests) if socket.requests > requests => continue,
+                What::Fin | What::IdleFin(_) => {
                     socket.closed = true;
                     readiness = Readiness { readable: true, writable: true, ended: true };
                 }
@@ -261,6 +199,7 @@ impl Simulated {
         let socket = self.sockets.get_mut(&key).expect("it was written to");
         let text = String::from_utf8_lossy(&socket.outbox).into_owned();
         let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(String::from);
+        self.initializes += u64::from(text.contains("\"initialize\""));
         self.bearers.extend(header("Mcp-Session-Id: ").zip(header("Authorization: ")));
         let is_get = text.starts_with("GET ") && !text.contains("Last-Event-ID: e-");
         let is_unknown = |generation: u32| !text.contains(&format!("Mcp-Session-Id: {generation}-"));
@@ -294,7 +233,9 @@ impl Simulated {
         };
         let after_us = 1 + tool_us + self.random.jitter(peer.latency_us);
         match reply {
-            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => self.talk(reply, &text, id, after_us, key),
+            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) | Reply::LeavesOpen => {
+                self.talk(reply, &text, id, after_us, key)
+            }
             reply => self.reply(reply, id, after_us, key, number),
         }
     }
@@ -353,7 +294,9 @@ impl Simulated {
                 self.later(after_us + 5, key, number, What::Fin);
             }
             Reply::EmptyThenGood => bytes(self, EMPTY_STREAM.to_vec()),
-            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) => unreachable!("these are talks"),
+            Reply::Rounds(_) | Reply::Asks(_) | Reply::Resumes(_) | Reply::LeavesOpen => {
+                unreachable!("these are talks")
+            }
             Reply::Endless => {
                 self.sockets.get_mut(&key).expect("it was written to").is_endless = true;
                 bytes(self, STREAM_HEAD.to_vec());
@@ -364,6 +307,11 @@ impl Simulated {
                 bytes(self, good(id));
                 self.later(after_us, key, number, What::Fin);
             }
+            Reply::GoodAndLast => {
+                let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}");
+                bytes(self, http("200 OK", "Connection: close\r\n", &body));
+            }
+            Reply::GoodAndClose => self.later(after_us, key, number, What::LastBytes(good(id))),
         }
     }
 }
@@ -421,6 +369,7 @@ impl Net for Simulated {
                 to,
                 number,
                 established: false,
+                requests: 0,
                 inbox: Vec::new(),
                 outbox: Vec::new(),
                 ended: None,
@@ -447,7 +396,12 @@ impl Net for Simulated {
         }
         socket.outbox.extend_from_slice(bytes);
         self.writes.push(self.now_us);
-        if !socket.closed {
+        socket.requests += 1;
+        let (closed, number, requests) = (socket.closed, socket.number, socket.requests);
+        if let Some(idle_us) = self.peers[&socket.to].idle_us {
+            self.later(idle_us, key, number, What::IdleFin(requests));
+        }
+        if !closed {
             self.serve(key);
         }
         Ok(bytes.len())

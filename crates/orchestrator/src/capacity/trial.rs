@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use erlmcp_record::names::cause;
-use erlmcp_record::{Entry, Fate, IntervalRow, Kind};
+use erlmcp_record::{ConnectionRow, Entry, Fate, IntervalRow, Kind};
 use erlmcp_report::slo::{Judged, Slo, Tally};
 
 use super::search::Came;
@@ -55,10 +55,35 @@ pub(super) struct Trial {
     tally: Tally,
     /// Of each second of the load: planned, and ended neither ok nor through the generator.
     seconds: BTreeMap<u32, (u64, u64)>,
-    /// By agent: the fewest open connections of a judged second.
-    fewest: BTreeMap<u32, u64>,
+    held: Held,
     is_overloaded: bool,
     is_cut: bool,
+}
+
+/// Connections at the end of the judged seconds.
+#[derive(Debug, Default)]
+struct Held {
+    /// By agent: the fewest that were open or being renewed.
+    fewest: BTreeMap<u32, u64>,
+    /// The most of one agent's that the target had closed in order, and that were being opened again.
+    renewing: u64,
+}
+
+impl Held {
+    fn note(&mut self, row: &ConnectionRow) {
+        let held = row.open + row.renewing;
+        let fewest = self.fewest.entry(row.agent).or_insert(held);
+        *fewest = held.min(*fewest);
+        self.renewing = self.renewing.max(row.renewing);
+    }
+
+    /// What the target's own closing of connections has come to, in words; empty where there was none.
+    fn renewed(&self) -> String {
+        match self.renewing {
+            0 => String::new(),
+            count => format!("up to {count} connections of an agent were renewed by the target at a time, in order"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +127,7 @@ impl Trial {
             from,
             tally: Tally::default(),
             seconds: BTreeMap::new(),
-            fewest: BTreeMap::new(),
+            held: Held::default(),
             is_overloaded: false,
             is_cut: false,
         };
@@ -170,10 +195,7 @@ impl Trial {
                     *self.failed.entry(why.clone()).or_default() += count;
                 }
             }
-            (Entry::Connections(row), State::Loading) if self.is_judged(row.second) => {
-                let fewest = self.fewest.entry(row.agent).or_insert(row.open);
-                *fewest = row.open.min(*fewest);
-            }
+            (Entry::Connections(row), State::Loading) if self.is_judged(row.second) => self.held.note(row),
             (Entry::Interval(row), State::Loading) if row.block == self.work.block && row.kind == Kind::Load => {
                 self.note_load(row);
             }
@@ -218,7 +240,7 @@ impl Trial {
         let judged = self.tally.judge(slo);
         let agents = seen.world.agents.iter().enumerate();
         let of_agent = |(index, agent): (usize, &crate::world::AgentView)| {
-            self.fewest.get(&(index as u32)).copied().unwrap_or(agent.open)
+            self.held.fewest.get(&(index as u32)).copied().unwrap_or(agent.open)
         };
         let connections_min = agents.map(of_agent).sum();
         let (came, why) = self.came(&judged, connections_min);
@@ -252,7 +274,7 @@ impl Trial {
         }
         match &judged.few {
             Some(few) => (None, few.clone()),
-            None => (Some(Came::Held), String::new()),
+            None => (Some(Came::Held), self.held.renewed()),
         }
     }
 }
@@ -268,4 +290,23 @@ fn load(place: &Place, id: u32, order: &Order, seen: &Observation<'_>) -> (Assig
 
 fn first_judged(work: &Assignment, order: &Order) -> u32 {
     (work.start_us / SECOND_US) as u32 + order.warmup_s
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_target_renews_in_order_is_held() {
+        let mut held = Held::default();
+        for (second, open, renewing) in [(7, 100, 0), (8, 99, 1), (9, 96, 3)] {
+            let counts = r#""planned":0,"started":0,"opened":0,"reopened":0,"closed":0"#;
+            let text =
+                format!(r#"{{"agent":2,"phase":2,"second":{second},"open":{open},"renewing":{renewing},{counts}}}"#);
+            held.note(&serde_json::from_str(&text).expect("a row in its written form"));
+        }
+        assert_eq!(held.fewest, BTreeMap::from([(2, 99)]));
+        assert!(held.renewed().starts_with("up to 3 connections"), "{}", held.renewed());
+        assert_eq!(Held::default().renewed(), "");
+    }
 }

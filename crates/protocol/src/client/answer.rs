@@ -205,6 +205,11 @@ impl Answer {
         self.has_event
     }
 
+    /// What our response said, as soon as that event of a stream has come.
+    pub fn response(&self) -> Option<Said> {
+        self.said.filter(|said| is_ours(*said))
+    }
+
     /// Requests of the server's that have come since they were last taken: each one JSON-RPC message.
     pub fn take_questions(&mut self) -> Vec<Box<[u8]>> {
         std::mem::take(&mut self.questions)
@@ -275,7 +280,7 @@ impl Answer {
                 return Ok(Progress::Whole { used, said: self.verdict(), stays_open: self.head.stays_open });
             }
             if used == bytes.len() {
-                return Ok(match self.said.filter(|said| self.is_resumed && is_ours(*said)) {
+                return Ok(match self.response().filter(|_| self.is_resumed) {
                     Some(said) => Progress::Whole { used, said, stays_open: false },
                     None => Progress::More,
                 });

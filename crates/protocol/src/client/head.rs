@@ -76,6 +76,11 @@ pub fn read(bytes: &[u8]) -> Result<Option<(Head, usize)>, BadHead> {
     Ok(Some((found.head(status, is_11)?, used)))
 }
 
+/// True for the beginning of an answer that says that no request came in time (RFC 9110, 15.5.9).
+pub fn is_request_timeout(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/1.") && bytes.get(8..12).is_some_and(|status| status == b" 408")
+}
+
 /// The value of the first header of this name in a head that was read before.
 pub fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];

@@ -92,7 +92,7 @@ impl Template {
     /// # Errors
     /// Where a header, the path or the arguments cannot be sent.
     pub fn new(peer: &Peer<'_>, ask: &Ask<'_>) -> Result<Self, BadRequest> {
-        let head = head(peer, Some(ask))?;
+        let head = head("POST", peer, Some(ask))?;
         Ok(Self { has_token: ask.with_progress, ..Self::of(&head, ask.method, &params(peer, ask)?) })
     }
 
@@ -107,7 +107,7 @@ impl Template {
             client_info()
         );
         // The version is agreed on by this very request, so no header names it.
-        Ok(Self::of(&head(peer, None)?, method::INITIALIZE, &params))
+        Ok(Self::of(&head("POST", peer, None)?, method::INITIALIZE, &params))
     }
 
     fn of(head: &str, method: &str, params: &str) -> Self {
@@ -185,7 +185,7 @@ impl ResponseHead {
     /// # Errors
     /// Where a header or the path cannot be sent.
     pub fn new(peer: &Peer<'_>) -> Result<Self, BadRequest> {
-        let head = head(peer, Some(&Ask::default()))?;
+        let head = head("POST", peer, Some(&Ask::default()))?;
         Ok(Self(format!("{head}Content-Length: ").into_bytes().into()))
     }
 
@@ -235,7 +235,7 @@ fn put_header(out: &mut Vec<u8>, begin: usize, name: &str, value: &str) {
 /// # Errors
 /// Where a header or the path cannot be sent.
 pub fn initialized(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
-    let head = head(peer, Some(&Ask { method: method::INITIALIZED, ..Ask::default() }))?;
+    let head = head("POST", peer, Some(&Ask { method: method::INITIALIZED, ..Ask::default() }))?;
     Ok(whole(&head, &format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, method::INITIALIZED)))
 }
 
@@ -244,9 +244,7 @@ pub fn initialized(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
 /// # Errors
 /// Where a header or the path cannot be sent.
 pub fn end_session(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
-    let head = head(peer, Some(&Ask::default()))?;
-    let head = head.strip_prefix("POST ").unwrap_or(&head);
-    Ok(format!("DELETE {head}\r\n").into_bytes())
+    Ok((head("DELETE", peer, Some(&Ask::default()))? + "\r\n").into_bytes())
 }
 
 /// Asks for the stream of a legacy session; of the modern era, for whatever a GET gets.
@@ -255,17 +253,16 @@ pub fn end_session(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
 /// Where a header or the path cannot be sent.
 pub fn open_stream(peer: &Peer<'_>) -> Result<Vec<u8>, BadRequest> {
     let ask = Ask::default();
-    let head = head(peer, (peer.version.era() == Era::Legacy).then_some(&ask))?;
-    let head = head.strip_prefix("POST ").unwrap_or(&head);
-    Ok(format!("GET {head}\r\n").into_bytes())
+    let head = head("GET", peer, (peer.version.era() == Era::Legacy).then_some(&ask))?;
+    Ok((head + "\r\n").into_bytes())
 }
 
 fn whole(head: &str, body: &str) -> Vec<u8> {
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// All headers but the length. Without an `ask` the version is not named.
-fn head(peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, BadRequest> {
+/// All headers but the length; a POST alone has a body, and a type of it. Without an `ask` the version is not named.
+fn head(verb: &str, peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, BadRequest> {
     if !peer.path.starts_with('/') || !peer.path.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
         return Err(BadRequest::Path(peer.path.to_string()));
     }
@@ -275,9 +272,11 @@ fn head(peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, BadRequest> {
     let mut headers = vec![
         ("Host", peer.authority.to_string()),
         ("User-Agent", format!("{CLIENT_NAME}/{CLIENT_VERSION}")),
-        ("Content-Type", "application/json".to_string()),
         ("Accept", "application/json, text/event-stream".to_string()),
     ];
+    if verb == "POST" {
+        headers.insert(2, ("Content-Type", "application/json".to_string()));
+    }
     if let Some(ask) = ask {
         headers.push((name::PROTOCOL_VERSION, peer.version.as_str().to_string()));
         match peer.version.era() {
@@ -289,7 +288,7 @@ fn head(peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, BadRequest> {
             Era::Legacy => headers.extend(peer.session.map(|session| (name::SESSION_ID, session.to_string()))),
         }
     }
-    let mut head = format!("POST {} HTTP/1.1\r\n", peer.path);
+    let mut head = format!("{verb} {} HTTP/1.1\r\n", peer.path);
     let is_users = |name: &str| peer.headers.iter().any(|(users, _)| users.eq_ignore_ascii_case(name));
     for (name, value) in headers.iter().filter(|(name, _)| !is_users(name)) {
         head += &format!("{name}: {value}\r\n");

@@ -123,6 +123,7 @@ fn connections() -> ConnectionRow {
         phase: 2,
         second: 12,
         open: 4_999,
+        renewing: 0,
         by_replica: vec![(1, 2_500), (2, 2_499)],
         planned: 850,
         started: 851,

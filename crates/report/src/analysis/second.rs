@@ -16,6 +16,8 @@ pub(crate) struct Second {
     pub(crate) kinds: Vec<(Kind, KindSecond)>,
     /// Open connections by agent, at its end.
     pub(crate) open: Vec<(u32, u64)>,
+    /// Beside them, those that the target had closed in order and that were being opened again.
+    pub(crate) renewing: Vec<(u32, u64)>,
     pub(crate) opened: u64,
     pub(crate) lost: u64,
     pub(crate) closed: u64,
@@ -79,6 +81,8 @@ impl Second {
             Some((_, open)) => *open = row.open,
             None => self.open.push((row.agent, row.open)),
         }
+        self.renewing.retain(|(agent, _)| *agent != row.agent);
+        self.renewing.extend((row.renewing > 0).then_some((row.agent, row.renewing)));
         self.opened += row.opened;
         self.lost += row.lost.values().sum::<u64>();
         self.closed += row.closed;

@@ -57,8 +57,10 @@ pub(crate) struct Held {
     /// Clients that misbehave beside them, and connections on which what servers ask is answered: the server's gauge may
     /// have so many more.
     pub(crate) others: u64,
-    /// The fewest that the agents had in any second of the window.
+    /// The fewest that the agents had in any second of the window, with those that were being renewed.
     pub(crate) agents_min: Option<u64>,
+    /// The most that were being renewed at the end of a second: closed by the target in order, and opened again at once.
+    pub(crate) renewing: u64,
     pub(crate) server_min: Option<u64>,
     pub(crate) server_max: Option<u64>,
     /// Seconds in which an agent had been silent for too long to know.
@@ -165,9 +167,11 @@ fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
     let workload = analysis.config.as_ref().and_then(|config| config.workload.as_ref());
     let misbehaving: u64 = workload.map_or(0, |workload| workload.misbehaving.iter().map(|asked| asked.clients).sum());
     let others = misbehaving + analysis.answering_connections(window);
-    let (agents_min, agents_unknown) = analysis.fewest_open(window);
+    let (agents_min, agents_unknown) = analysis.fewest_held(window);
+    let renewing = analysis.most_renewing(window);
     let seconds = window.seconds();
-    let mut held = Held { target, streams_min, others, agents_min, agents_unknown, seconds, ..Held::default() };
+    let mut held =
+        Held { target, streams_min, others, agents_min, renewing, agents_unknown, seconds, ..Held::default() };
     let told: Vec<(u32, u64)> = server.gauge.iter().filter_map(|(second, gauge)| Some((*second, (*gauge)?))).collect();
     for second in window.from..window.to {
         let next = told.partition_point(|(seen, _)| *seen < second.saturating_sub(2));

@@ -62,12 +62,16 @@ fn held(held: &Held, has_gauge: bool) -> Evidence {
         (true, _) => "the agents' counts and the server's gauge, which has others of the run's in it",
         (false, _) => "the agents' counts alone",
     };
-    let least = held.server_min.map_or(agents_min, |server| server.min(agents_min));
+    let source = match held.renewing {
+        0 => source.to_string(),
+        count => format!("{source}; up to {} at a time were renewed by the target, in order", format::count(count)),
+    };
+    let least = held.server_min.map_or(agents_min, |server| agents_min.min(server + held.renewing));
     let unknown = (held.agents_unknown > 0).then(|| format!("agents were silent in {} seconds", held.agents_unknown));
     let no_gauge = (!has_counts && has_gauge).then(|| "the server's gauge was not read".to_string());
     let gaps = (has_counts && held.server_unknown > 0)
         .then(|| format!("the server's gauge was not read in {} seconds", held.server_unknown));
-    Evidence::of(Estimate::percent(least, held.target), held.seconds, "seconds", source)
+    Evidence::of(Estimate::percent(least, held.target), held.seconds, "seconds", &source)
         .spoiled(disagreement(held, agents_min))
         .spoiled(unknown)
         .spoiled(no_gauge)
@@ -80,7 +84,7 @@ fn disagreement(held: &Held, agents_min: u64) -> Option<String> {
     let (server_min, server_max) = held.server_min.zip(held.server_max)?;
     // Of those beside them nobody knows how many the gauge had in it when it was read.
     let server_low = server_min.saturating_sub(held.others);
-    let is_low = (agents_min >= held.target) && server_min < held.target;
+    let is_low = (agents_min >= held.target) && server_min + held.renewing < held.target;
     let is_high = (agents_min < held.target) && server_low >= held.target;
     let is_contradiction = is_low || is_high || server_max > held.target + held.others;
     is_contradiction.then(|| {

@@ -257,6 +257,29 @@ fn held_needs_both_counts_in_every_second() {
 }
 
 #[test]
+fn what_the_target_renews_in_order_is_held() {
+    let with = |renewing: u64| {
+        let mut story = Story::short();
+        story.is_foreign = true;
+        let mut rows = story.rows();
+        for row in &mut rows {
+            if let Entry::Connections(row) = row
+                && row.agent == 2
+                && row.second == LOAD_FROM + 33
+            {
+                (row.open, row.renewing) = (row.open - 3, renewing);
+            }
+        }
+        analysis(&rows).summary()
+    };
+    assert_eq!(verdict(&with(0), HELD), "FAIL");
+    assert_eq!(verdict(&with(2), HELD), "FAIL");
+    let summary = with(3);
+    assert_eq!(verdict(&summary, HELD), "PASS");
+    assert!(check(&summary, HELD).source.ends_with("; up to 3 at a time were renewed by the target, in order"));
+}
+
+#[test]
 fn a_gauge_that_was_not_read_for_long_is_no_pass() {
     let mut rows = Story::short().rows();
     let is_gap = |second: u32| (LOAD_FROM + 20..LOAD_FROM + 26).contains(&second);

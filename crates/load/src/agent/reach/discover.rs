@@ -5,15 +5,15 @@ use erlmcp_protocol::client::head::header;
 use erlmcp_protocol::client::request::Template;
 use erlmcp_protocol::code::{HEADER_MISMATCH, METHOD_NOT_FOUND, MISSING_CAPABILITY, UNSUPPORTED_VERSION};
 use erlmcp_protocol::era::Version;
-use erlmcp_protocol::header::{meta, method};
+use erlmcp_protocol::header::{meta, method, name};
 use erlmcp_record::without_query_values;
 use serde_json::Value;
 
 use super::super::target::{Spoken, Target};
 use super::exchange::{Answered, Exchanger, next_id};
 use super::found::{Found, named};
-use super::plain;
 use super::trouble::Trouble;
+use super::{farewell, plain};
 
 /// Versions of a server that are told, and characters of its words.
 const VERSIONS_MAX: usize = 32;
@@ -42,11 +42,24 @@ pub(super) fn probe(exchanger: &mut Exchanger<'_>) -> Result<Probe, Trouble> {
         other => other,
     };
     match answered {
-        Ok(answered) => judge(&answered, target),
+        Ok(answered) => {
+            let probe = judge(&answered, target);
+            if !matches!(probe, Ok(Probe::Modern(_))) {
+                end_session(&answered, target);
+            }
+            probe
+        }
         // A legacy server may wait for a handshake first.
         Err(silent @ Trouble::Silent(..)) => Ok(Probe::NotModern(silent)),
         Err(trouble) => Err(trouble),
     }
+}
+
+/// Some legacy servers open a session with whatever comes first.
+fn end_session(answered: &Answered, target: &Target) {
+    let session = header(&answered.record.head, name::SESSION_ID);
+    let session = session.map(|session| String::from_utf8_lossy(session).into_owned());
+    farewell(target, &Spoken { version: Version::NEWEST_LEGACY, session });
 }
 
 /// True where the answer says that our version is not served, and that it is.
@@ -75,7 +88,9 @@ pub(super) fn not_mcp(answered: &Answered, target: &Target) -> Result<Trouble, T
     let header = |name| header(&answered.record.head, name).map(|value| String::from_utf8_lossy(value).into_owned());
     let is_page = header("Content-Type").is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("text/html"));
     let status = answered.status;
+    let names_https = || answered.record.message.windows(5).any(|five| five == b"HTTPS");
     match (status, answered.said) {
+        (400, Said::HttpError(_)) if target.tls.is_none() && names_https() => Err(Trouble::WantsTls),
         (401 | 403, _) => Err(Trouble::Credentials(status)),
         (300..=399, _) => Err(Trouble::Redirect(target.secrets.told(&header("Location").unwrap_or_default()))),
         (429 | 500..=599, _) => Err(Trouble::Unwell(status)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use erlmcp_protocol::client::answer::{Answer, Broken, Progress, Record, Said};
 use erlmcp_protocol::client::canned;
-use erlmcp_protocol::client::head::Content;
+use erlmcp_protocol::client::head::{Content, is_request_timeout};
 use erlmcp_protocol::client::request::ResponseHead;
 use erlmcp_protocol::era::Era;
 use rustls::{ClientConnection, StreamOwned};
@@ -20,6 +20,8 @@ use super::trouble::Trouble;
 use crate::clock::monotonic_ns;
 use crate::net::tls::{Tls, explain};
 
+/// How long the end of a stream is waited for after its response.
+const END_WITHIN_NS: u64 = 250_000_000;
 /// An answer that is carried and longer is given up.
 const CARRIED_MAX: usize = 16 << 20;
 
@@ -87,12 +89,13 @@ impl Channel {
         }
     }
 
-    /// False where the other end is known to have closed it.
+    /// False where the other end is known to have closed it, or says that it was idle for too long.
     fn is_open(&self) -> bool {
         let stream = self.stream();
-        let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+        let mut first = [0; 12];
+        let peeked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut first));
         let is_open = match peeked {
-            Ok(count) => count > 0,
+            Ok(count) => count > 0 && !is_request_timeout(&first[..count]),
             Err(error) => error.kind() == ErrorKind::WouldBlock,
         };
         stream.set_nonblocking(false).is_ok() && is_open
@@ -249,7 +252,10 @@ impl<'t> Exchanger<'t> {
         };
         channel.limit(until_ns);
         channel.write_all(request).map_err(|error| closed(false, self.trouble(&error)))?;
+        let mut read_until_ns = until_ns;
         loop {
+            let has_response = answer.response().is_some();
+            channel.limit(read_until_ns);
             let progress = match channel.read(&mut buffer) {
                 Ok(0) => answer.end(),
                 Ok(count) => {
@@ -258,12 +264,17 @@ impl<'t> Exchanger<'t> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => answer.end(),
+                // The response is there, and its stream is left open.
+                Err(error) if has_response && is_over(&error) => answer.end(),
                 Err(error) => return Err(closed(has_begun, self.trouble(&error))),
             };
             // Whoever asks on and on, and takes no answer, leaves time for its own.
             let now_ns = monotonic_ns();
             self.answer_all(answer.take_questions(), now_ns + until_ns.saturating_sub(now_ns) / 2);
             match progress {
+                Progress::More if !has_response && answer.response().is_some() => {
+                    read_until_ns = until_ns.min(monotonic_ns() + END_WITHIN_NS);
+                }
                 Progress::More => {}
                 Progress::Whole { said, stays_open, .. } => {
                     self.channel = stays_open.then_some(channel);
@@ -439,9 +450,14 @@ impl<'t> Exchanger<'t> {
             return Trouble::Tls(self.address, explain(tls));
         }
         match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.silent(),
+            _ if is_over(error) => self.silent(),
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => self.closed(),
             _ => Trouble::Connect(self.address, error.to_string()),
         }
     }
+}
+
+/// True where a socket has waited as long as it was to.
+fn is_over(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

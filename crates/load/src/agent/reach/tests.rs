@@ -8,6 +8,7 @@ use erlmcp_protocol::era::Version;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::agent::work::Work;
 
 /// What a server does with a request.
 enum Reply {
@@ -15,6 +16,8 @@ enum Reply {
     Goes(Vec<u8>),
     /// Bytes, if any, and then the end of the connection.
     Closes(Vec<u8>),
+    /// Bytes, and a moment later that the connection was idle for too long.
+    Lapses(Vec<u8>),
     /// Nothing, for good.
     Hangs,
 }
@@ -41,6 +44,11 @@ fn converse_on(mut stream: TcpStream, reply: &dyn Fn(&str, &Value) -> Reply) {
             match reply(message["method"].as_str().unwrap_or_default(), &message) {
                 Reply::Goes(answer) => stream.write_all(&answer).unwrap_or_default(),
                 Reply::Closes(answer) => return stream.write_all(&answer).unwrap_or_default(),
+                Reply::Lapses(answer) => {
+                    stream.write_all(&answer).unwrap_or_default();
+                    std::thread::sleep(Duration::from_millis(20));
+                    return stream.write_all(&http(408, "text/plain", "")).unwrap_or_default();
+                }
                 Reply::Hangs => {}
             }
         }
@@ -125,6 +133,45 @@ fn a_server_that_closes_after_each_answer_is_asked_all_the_same() {
 }
 
 #[test]
+fn a_stream_that_is_left_open_after_its_response_is_an_answer() {
+    let tools = json!({"resultType": "complete", "tools": [{"name": "echo"}]});
+    let address = serve(move |method, request| match method {
+        "tools/list" => {
+            let response = json!({"jsonrpc": "2.0", "id": request["id"], "result": tools});
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+            Reply::Goes(format!("{head}data: {response}\n\n").into())
+        }
+        _ => Reply::Goes(modern(method, request)),
+    });
+    let found = reach(&target(address, ""), 0).expect("it answers");
+    assert_eq!(found.tools[0].name, "echo");
+}
+
+#[test]
+fn a_timeout_of_an_idle_connection_is_not_the_answer_to_the_next_request() {
+    let address = serve(|method, request| Reply::Lapses(modern(method, request)));
+    let target = target(address, "");
+    let mut exchanger = Exchanger::new(&target, address, Duration::from_secs(4)).expect("it is loopback");
+    meet(&mut exchanger, &target).expect("it answers");
+    std::thread::sleep(Duration::from_millis(300));
+    let mut spoken = target.assumed();
+    let tools = listing::list(&mut exchanger, &target, &mut spoken, (method::TOOLS_LIST, "tools"));
+    assert_eq!(tools.expect("on another connection")[0]["name"], "echo");
+}
+
+#[test]
+fn a_port_that_wants_tls_is_told_from_a_wrong_path() {
+    for (kind, body) in [
+        ("text/html", "<center>The plain HTTP request was sent to HTTPS port</center>"),
+        ("text/plain", "Client sent an HTTP request to an HTTPS server.\n"),
+    ] {
+        let address = serve(move |_, _| Reply::Closes(http(400, kind, body)));
+        let reached = reach(&target(address, ""), 0).map(|found| found.tools.len());
+        assert_eq!(reached, Err(Trouble::WantsTls), "{body}");
+    }
+}
+
+#[test]
 fn a_call_is_not_sent_twice() {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -171,6 +218,53 @@ fn in_the_place_of_a_session_that_has_ended_another_one_is_opened() {
 fn opened(session: usize, request: &Value) -> Vec<u8> {
     let answer = String::from_utf8(legacy("initialize", request)).expect("text");
     answer.replacen("\r\n", &format!("\r\nMcp-Session-Id: s{session}\r\n"), 1).into()
+}
+
+#[test]
+fn a_run_that_reaches_its_target_again_leaves_no_session_behind() {
+    let (sessions, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = [&sessions, &ended].map(Arc::clone);
+    let address = serve(move |method, request| {
+        Reply::Goes(match method {
+            "initialize" => opened(counted[0].fetch_add(1, Ordering::SeqCst) + 1, request),
+            // A DELETE has no message.
+            "" => {
+                counted[1].fetch_add(1, Ordering::SeqCst);
+                http(200, "text/plain", "")
+            }
+            _ => legacy(method, request),
+        })
+    });
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
+    runtime.block_on(async {
+        let mut work = Work::new(&setup(address, "legacy"), 1_024).expect("a good setup");
+        for _ in 0..3 {
+            assert!(work.reach(proto::Reach::default()).await.ok);
+        }
+        work.farewell().await;
+    });
+    assert_eq!((sessions.load(Ordering::SeqCst), ended.load(Ordering::SeqCst)), (3, 3));
+}
+
+#[test]
+fn a_session_that_a_legacy_server_opens_for_the_modern_probe_is_ended() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ended);
+    let address = serve(move |method, request| {
+        Reply::Goes(match method {
+            "server/discover" => {
+                let refusal = String::from_utf8(legacy(method, request)).expect("text");
+                refusal.replacen("\r\n", "\r\nMcp-Session-Id: s0\r\n", 1).into()
+            }
+            "" => {
+                counted.fetch_add(1, Ordering::SeqCst);
+                http(200, "text/plain", "")
+            }
+            _ => legacy(method, request),
+        })
+    });
+    let found = reach(&target(address, ""), 0).expect("it answers");
+    assert_eq!((found.spoken.session, ended.load(Ordering::SeqCst)), (None, 1));
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) enum Trouble {
     Closed(SocketAddr, bool),
     #[error("{0} does not speak HTTP/1.1: is the port right, or does it want https://?")]
     NotHttp(SocketAddr),
+    #[error("the server wants https:// at this port: name the target so")]
+    WantsTls,
     #[error("the answer of {0} is larger than {mib} MiB, which no answer to a first request should be", mib = ANSWER_MAX >> 20)]
     TooLarge(SocketAddr),
     #[error("no secure connection to {0}: {1}")]

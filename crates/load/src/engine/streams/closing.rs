@@ -32,17 +32,7 @@ impl<N: Net> Engine<N> {
             let was_held = self.leave(key, place as u32);
             self.streams.log.closed += u64::from(was_held);
         }
-        let connection = &mut self.connections[key as usize];
-        connection.opening = None;
-        let block = std::mem::take(&mut connection.block);
-        let has_session = connection.session.is_some();
-        self.opening_ended(block);
-        if has_session {
-            self.streams.list[place].call = Call::EndSession;
-            self.line_again(key);
-        } else {
-            self.drop_stream(key, place as u32);
-        }
+        self.give_up_stream(key, place as u32);
     }
 
     /// The server has answered to the end of the session.
@@ -52,7 +42,23 @@ impl<N: Net> Engine<N> {
         self.drop_stream(key, place);
     }
 
-    /// Gives up a stream without a socket.
+    /// Gives up a stream without a socket, whose session is ended before that, if it has one.
+    pub(in crate::engine) fn give_up_stream(&mut self, key: u32, place: u32) {
+        let connection = &mut self.connections[key as usize];
+        connection.opening = None;
+        let block = std::mem::take(&mut connection.block);
+        let has_session = connection.session.is_some();
+        self.opening_ended(block);
+        if has_session {
+            let stream = &mut self.streams.list[place as usize];
+            (stream.call, stream.closing) = (Call::EndSession, true);
+            self.line_again(key);
+        } else {
+            self.drop_stream(key, place);
+        }
+    }
+
+    /// Forgets a stream without a socket.
     pub(in crate::engine) fn drop_stream(&mut self, key: u32, place: u32) {
         let connection = self.connections.remove(key as usize);
         self.streams.list[place as usize].key = NO_KEY;

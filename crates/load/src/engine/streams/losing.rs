@@ -58,7 +58,7 @@ impl<N: Net> Engine<N> {
         let failures = if was_held { before } else { connection.failures };
         if failures >= OPENINGS_MAX && !connection.was_open {
             // Whoever was never open will not be: the server has no such streams, or is not there.
-            return self.drop_stream(key, place);
+            return self.give_up_stream(key, place);
         }
         let wait_us = wait_us(failures, &mut self.random).max(self.streams.list[place as usize].retry_us);
         self.reopen_in(key, wait_us, now_us);

@@ -140,6 +140,20 @@ fn a_late_second_answer_does_not_spoil_the_next_one() {
 }
 
 #[test]
+fn a_timeout_of_idle_connections_is_no_answer() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(10);
+    let address = stage.addresses[0];
+    stage.engine.net.time_out(address);
+    stage.run_for(S);
+    stage.order_load(2, 20.0);
+    stage.until_done(2);
+    assert_eq!(stage.fates(2, Kind::Load), only(Fate::Ok));
+    assert_eq!(stage.intervals.iter().map(|row| row.surplus_answers).sum::<u64>(), 0);
+    assert_eq!(stage.lost(), BTreeMap::from([("connection closed by the target".to_string(), 10)]));
+}
+
+#[test]
 fn what_is_not_http_is_an_error_of_the_server() {
     let stage = load(Reply::NotHttp);
     let fates = stage.fates(2, Kind::Load);
@@ -153,4 +167,19 @@ fn an_answer_before_the_close_still_counts() {
     let fates = stage.fates(2, Kind::Load);
     assert!(fates.get(Fate::Ok) >= 10, "{fates:?}");
     assert!(stage.lost().contains_key("connection closed by the target"), "{:?}", stage.lost());
+}
+
+#[test]
+fn no_request_is_sent_where_the_end_came_with_the_answer_before() {
+    let mut stage = Stage::new(vec![Peer { tool_us: 300_000, ..Peer::with(&[Reply::Good]) }]);
+    stage.open(1);
+    stage.peer(0).replies = vec![Reply::GoodAndClose];
+    stage.order_load(2, 10.0);
+    // The first is in flight, and two wait.
+    stage.run_for(S / 4);
+    *stage.peer(0) = Peer::good();
+    stage.until_done(2);
+    stage.run_for(S);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 20, "{:?}", stage.causes(2, Kind::Load));
+    assert_eq!(stage.lost(), BTreeMap::from([("connection closed by the target".to_string(), 1)]));
 }

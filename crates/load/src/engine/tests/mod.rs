@@ -7,6 +7,7 @@ mod moving;
 mod openings;
 mod pace;
 mod recovery;
+mod renewing;
 mod sessions;
 mod stage;
 mod stalls;

@@ -56,6 +56,22 @@ fn a_replica_back_before_all_its_resets_are_read_is_an_episode() {
 }
 
 #[test]
+fn what_is_in_flight_is_answered_where_a_server_closes_its_idle_connections() {
+    let mut stage = four();
+    stage.peer(1).tool_us = 200_000;
+    stage.order_load(2, 100.0);
+    stage.run_for(S);
+    let address = stage.addresses[1];
+    stage.engine.net.close_idle(address);
+    stage.until_done(2);
+    stage.run_for(S);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 200, "{:?}", stage.causes(2, Kind::Load));
+    let [episode] = stage.episodes.values().collect::<Vec<_>>()[..] else { panic!("{:?}", stage.episodes) };
+    assert_eq!((episode.replica, episode.affected, episode.served_again), (1, 25, 25));
+    assert_eq!(stage.open_now().iter().sum::<u64>(), 100);
+}
+
+#[test]
 fn a_partitioned_replica_is_found_by_its_silence() {
     let mut stage = four();
     stage.order_load(2, 200.0);

@@ -128,3 +128,28 @@ fn sequential_requests_have_a_session_of_their_own() {
     assert_eq!(stage.fate(4, Kind::Sequential, Fate::Ok), 20);
     assert_eq!(stage.engine.net.handshakes, (1, 1));
 }
+
+#[test]
+fn a_check_leaves_no_session_behind() {
+    let mut stage = each_in_its_own();
+    stage.peer(1).cut = true;
+    stage.order_load(2, 200.0);
+    stage.until_done(2);
+    stage.peer(1).cut = false;
+    stage.run_for(4 * S);
+    stage.order_close(3);
+    stage.until_done(3);
+    assert_eq!((stage.engine.net.handshakes, stage.engine.net.ended), ((50, 50), 50));
+}
+
+#[test]
+fn a_server_that_refuses_sessions_is_asked_once_a_second_by_each_connection() {
+    let mut stage = each_in_its_own();
+    let before = stage.engine.net.initializes;
+    (0..2).for_each(|index| *stage.peer(index) = Peer::with(&[Reply::Forgotten]));
+    stage.order_load(2, 200.0);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::HttpError), 400, "{:?}", stage.causes(2, Kind::Load));
+    let asked = stage.engine.net.initializes - before;
+    assert!((50..=100).contains(&asked), "{asked} times by 50 connections in two seconds");
+}

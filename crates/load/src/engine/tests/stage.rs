@@ -178,6 +178,7 @@ impl Stage {
         assert_eq!(open, self.open_now().iter().sum::<u64>(), "the gauge counts what is open");
         let opening = count(|c| c.role != Role::Check && c.has_socket() && c.opening.is_some());
         assert_eq!(opening, u64::from(engine.openings.in_flight), "openings in flight");
+        assert_eq!(count(|c| c.is_renewing), engine.renewing, "those that are renewed");
         let by_replica: u64 = engine.endpoints.streams_by_replica().iter().map(|(_, held)| held).sum();
         assert_eq!(engine.streams.held(), by_replica, "the gauge counts what is held");
         assert_eq!(count(Connection::has_socket), u64::from(self.sockets()), "sockets");

@@ -200,6 +200,16 @@ fn a_server_without_streams_is_not_asked_for_ever() {
 }
 
 #[test]
+fn a_stream_that_is_given_up_leaves_no_session_behind() {
+    let mut stage = legacy();
+    (0..3).for_each(|index| stage.peer(index).listens = Listens::No);
+    stage.listen(2, 6);
+    stage.run_for(S);
+    assert_eq!((stage.held(), causes(&stage, |row| &row.failed)), (0, BTreeMap::from([("http 405".to_string(), 24)])));
+    assert_eq!((stage.engine.net.handshakes, stage.engine.net.ended), ((6, 6), 6));
+}
+
+#[test]
 fn streams_that_end_at_once_come_back_ever_more_slowly() {
     let mut stage = modern(&Peer { listens: Listens::AtOnceOver, pieces: 9, ..Peer::good() });
     stage.listen(2, 3);

@@ -224,3 +224,24 @@ fn sequential_requests_go_on_as_well() {
         assert_eq!(stage.fate(4, Kind::Sequential, Fate::Ok), 20, "{reply:?}: {:?}", stage.causes(4, Kind::Sequential));
     }
 }
+
+#[test]
+fn a_stream_that_is_left_open_after_its_response_is_answered_by_it() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.engine.order(Order::Calls(legacy()));
+    stage.open(10);
+    stage.peer(0).replies = vec![Reply::LeavesOpen];
+    stage.order_load(2, 5.0);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 10, "{:?}", stage.causes(2, Kind::Load));
+    let latency = stage.latency(2, Kind::Load);
+    assert!(latency.max_us().is_some_and(|us| us < S / 100), "as of the response: {latency:?}");
+    stage.peer(0).replies = vec![Reply::Good];
+    stage.run_for(10 * S);
+    let lost = stage.lost();
+    assert!(lost.get("stream left open after its response").is_some_and(|lost| *lost >= 10), "{lost:?}");
+    assert!(stage.engine.net.talks.cancelled.is_empty(), "it was answered");
+    stage.order_load(3, 20.0);
+    stage.until_done(3);
+    assert_eq!((stage.fate(3, Kind::Load, Fate::Ok), stage.open_now()), (40, vec![10]));
+}

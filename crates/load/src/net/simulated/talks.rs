@@ -70,6 +70,10 @@ impl Simulated {
                 self.talks.ended.push(self.now_us + after_us);
                 self.in_two(after_us, key, number, &format!("{STREAM}{first}{END}"));
             }
+            Reply::LeavesOpen => {
+                let whole = format!("{STREAM}{}", response(id));
+                self.in_two(after_us, key, number, whole.trim_end_matches(END));
+            }
             other => panic!("{other:?} is no talk"),
         }
     }

@@ -240,6 +240,21 @@ fn a_resumed_stream_is_whole_with_its_response() {
     assert!(matches!(fed(true, &http("405 No", "", "")), Progress::Whole { said: Said::HttpError(405), .. }));
 }
 
+#[test]
+fn a_response_is_known_before_its_stream_ends() {
+    let event = |id: u64| format!("data: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n\n");
+    let mut answer = Answer::default();
+    answer.begin(ID);
+    let (other, ours) = (stream(&event(7)), stream(&event(ID)));
+    assert_eq!(answer.feed(&other.as_bytes()[..other.len() - 5]), Progress::More);
+    assert_eq!(answer.response(), None, "not ours");
+    answer.begin(ID);
+    assert_eq!(answer.feed(&ours.as_bytes()[..ours.len() - 5]), Progress::More);
+    assert_eq!(answer.response(), Some(Said::Ok));
+    answer.begin(ID);
+    assert_eq!(answer.response(), None);
+}
+
 fn answers() -> impl Strategy<Value = String> {
     let bodies = prop_oneof![
         Just(r#""id":41,"result":{"content":[{"type":"text","text":"é"}]}"#),

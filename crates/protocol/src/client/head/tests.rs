@@ -74,3 +74,12 @@ fn one_header_is_found() {
     assert_eq!(header(bytes, "Mcp-Session-Id"), Some(&b"abc"[..]));
     assert_eq!(header(bytes, "Location"), None);
 }
+
+#[test]
+fn a_timeout_of_an_idle_connection_is_known_by_its_beginning() {
+    assert!(is_request_timeout(b"HTTP/1.1 408 Request Timeout\r\n"));
+    assert!(is_request_timeout(b"HTTP/1.0 408"));
+    for other in ["HTTP/1.1 200 OK\r\n", "HTTP/1.1 40", "408", ""] {
+        assert!(!is_request_timeout(other.as_bytes()), "{other:?}");
+    }
+}

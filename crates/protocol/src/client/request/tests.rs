@@ -96,6 +96,9 @@ fn the_handshake_is_as_the_specification_has_it() {
     assert!(text.ends_with("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"), "{text}");
     let text = String::from_utf8(end_session(&peer).expect("fine")).expect("text");
     assert!(text.starts_with("DELETE /mcp HTTP/1.1\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+    assert!(text.contains("Mcp-Session-Id: abc\r\n") && !text.contains("Content-"), "it has no body: {text}");
+    let text = String::from_utf8(open_stream(&peer).expect("fine")).expect("text");
+    assert!(text.starts_with("GET /mcp HTTP/1.1\r\n") && !text.contains("Content-"), "nor has it: {text}");
 }
 
 #[test]

@@ -99,6 +99,7 @@ pub(crate) fn connections(agent: u32, phase: u8, second: u32, open: u64, replica
         phase,
         second,
         open,
+        renewing: 0,
         by_replica: (1..=replicas).map(|replica| (replica, of(replica))).collect(),
         planned: 0,
         started: 0,
