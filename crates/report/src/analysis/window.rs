@@ -128,13 +128,13 @@ impl Analysis {
         self.seconds_in(window).map(|(_, second)| of(second)).max().unwrap_or(0)
     }
 
-    /// The fewest connections that were open or being renewed in any second of a window, as the agents count; and in how
-    /// many of its seconds that is not known.
-    pub(crate) fn fewest_held(&self, window: Window) -> (Option<u64>, u64) {
-        let held = self.held_by_second();
+    /// The fewest connections that were open in any second of a window, as the agents count; and in how many of its seconds
+    /// that is not known.
+    pub(crate) fn fewest_open(&self, window: Window) -> (Option<u64>, u64) {
+        let open = self.open_by_second();
         let (mut fewest, mut unknown) = (None, 0);
         for second in window.from..window.to {
-            match held.range(..=second).next_back() {
+            match open.range(..=second).next_back() {
                 Some((seen, Some(count))) if second - seen <= SILENCE_MAX => {
                     fewest = Some(fewest.map_or(*count, |least: u64| least.min(*count)));
                 }
@@ -144,15 +144,14 @@ impl Analysis {
         (fewest, unknown)
     }
 
-    /// Connections open or being renewed at the end of each second that has rows, as the agents count: an agent that is
-    /// silent in a second still has what it last had. None for a second after an agent was silent for more than 3 s.
-    fn held_by_second(&self) -> BTreeMap<u32, Option<u64>> {
+    /// Open connections at the end of each second that has rows, as the agents count: an agent that is silent in a
+    /// second still has what it last had. None for a second after an agent was silent for more than 3 s.
+    fn open_by_second(&self) -> BTreeMap<u32, Option<u64>> {
         let mut last: BTreeMap<u32, (u32, u64)> = BTreeMap::new();
         let mut found = BTreeMap::new();
         for (&number, second) in self.seconds.iter() {
             for &(agent, open) in &second.open {
-                let renewing = second.renewing.iter().find(|(of, _)| *of == agent).map_or(0, |(_, count)| *count);
-                last.insert(agent, (number, open + renewing));
+                last.insert(agent, (number, open));
             }
             let known = last.values().all(|(seen, open)| *open == 0 || number - seen <= SILENCE_MAX);
             let sum = last.values().map(|(_, open)| open).sum();

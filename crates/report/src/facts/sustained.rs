@@ -57,7 +57,7 @@ pub(crate) struct Held {
     /// Clients that misbehave beside them, and connections on which what servers ask is answered: the server's gauge may
     /// have so many more.
     pub(crate) others: u64,
-    /// The fewest that the agents had in any second of the window, with those that were being renewed.
+    /// The fewest that the agents had in any second of the window.
     pub(crate) agents_min: Option<u64>,
     /// The most that were being renewed at the end of a second: closed by the target in order, and opened again at once.
     pub(crate) renewing: u64,
@@ -167,7 +167,7 @@ fn held(analysis: &Analysis, window: Window, server: &ServerWindow) -> Held {
     let workload = analysis.config.as_ref().and_then(|config| config.workload.as_ref());
     let misbehaving: u64 = workload.map_or(0, |workload| workload.misbehaving.iter().map(|asked| asked.clients).sum());
     let others = misbehaving + analysis.answering_connections(window);
-    let (agents_min, agents_unknown) = analysis.fewest_held(window);
+    let (agents_min, agents_unknown) = analysis.fewest_open(window);
     let renewing = analysis.most_renewing(window);
     let seconds = window.seconds();
     let mut held =

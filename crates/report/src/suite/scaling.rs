@@ -96,7 +96,7 @@ fn steps(analysis: &Analysis, number: u8) -> Vec<Step<'_>> {
         let window = load.as_ref().and_then(|scene| scene.window);
         Step {
             connections,
-            open: window.and_then(|window| analysis.fewest_held(window).0),
+            open: window.and_then(|window| analysis.fewest_open(window).0),
             ramp: ramp.map(|row| (row, part_of(analysis, row, Kind::Probe))),
             load,
             server: window.map(|window| analysis.server_window(window)).unwrap_or_default(),

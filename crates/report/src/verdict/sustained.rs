@@ -64,9 +64,12 @@ fn held(held: &Held, has_gauge: bool) -> Evidence {
     };
     let source = match held.renewing {
         0 => source.to_string(),
-        count => format!("{source}; up to {} at a time were renewed by the target, in order", format::count(count)),
+        count => format!(
+            "{source}; the target closes connections in order: up to {} at a time were being renewed",
+            format::count(count)
+        ),
     };
-    let least = held.server_min.map_or(agents_min, |server| agents_min.min(server + held.renewing));
+    let least = held.server_min.map_or(agents_min, |server| agents_min.min(server));
     let unknown = (held.agents_unknown > 0).then(|| format!("agents were silent in {} seconds", held.agents_unknown));
     let no_gauge = (!has_counts && has_gauge).then(|| "the server's gauge was not read".to_string());
     let gaps = (has_counts && held.server_unknown > 0)
@@ -84,7 +87,7 @@ fn disagreement(held: &Held, agents_min: u64) -> Option<String> {
     let (server_min, server_max) = held.server_min.zip(held.server_max)?;
     // Of those beside them nobody knows how many the gauge had in it when it was read.
     let server_low = server_min.saturating_sub(held.others);
-    let is_low = (agents_min >= held.target) && server_min + held.renewing < held.target;
+    let is_low = (agents_min >= held.target) && server_min < held.target;
     let is_high = (agents_min < held.target) && server_low >= held.target;
     let is_contradiction = is_low || is_high || server_max > held.target + held.others;
     is_contradiction.then(|| {

@@ -152,10 +152,10 @@ fn a_timeout_of_an_idle_connection_is_not_the_answer_to_the_next_request() {
     let address = serve(|method, request| Reply::Lapses(modern(method, request)));
     let target = target(address, "");
     let mut exchanger = Exchanger::new(&target, address, Duration::from_secs(4)).expect("it is loopback");
-    meet(&mut exchanger, &target).expect("it answers");
+    meet(&mut exchanger).expect("it answers");
     std::thread::sleep(Duration::from_millis(300));
     let mut spoken = target.assumed();
-    let tools = listing::list(&mut exchanger, &target, &mut spoken, (method::TOOLS_LIST, "tools"));
+    let tools = listing::list(&mut exchanger, &mut spoken, (method::TOOLS_LIST, "tools"));
     assert_eq!(tools.expect("on another connection")[0]["name"], "echo");
 }
 
