@@ -12,7 +12,7 @@ pub(crate) use memory::Memory;
 pub(crate) use opening::Opening;
 pub(crate) use queue::{QueueFacts, Recovered};
 pub(crate) use recovery::{FaultFacts, Observed, every_fault, faults_of, is_listed};
-pub(crate) use sustained::{Held, NO_WINDOW, Sustained};
+pub(crate) use sustained::{Held, MemoryEach, NO_WINDOW, Sustained};
 
 use erlmcp_record::names::{phase, scenario};
 use erlmcp_record::{Kind, ScenarioRow};

@@ -41,6 +41,11 @@ impl MemoryEach {
         self.of(self.at_n)
     }
 
+    /// Of all connections and streams together.
+    pub(crate) fn taken(self) -> f64 {
+        self.at_n - self.reference
+    }
+
     /// With so much memory of all replicas in place of the mean.
     pub(crate) fn of(self, bytes: f64) -> f64 {
         (bytes - self.reference) / self.holders as f64

@@ -5,7 +5,7 @@ use super::estimate::Estimate;
 use super::evidence::Evidence;
 use super::judge::Judge;
 use super::requests::{self, Seconds};
-use crate::facts::{Memory, Sustained};
+use crate::facts::{Memory, MemoryEach, Sustained};
 use crate::format;
 use crate::stats::{Side, mean_bound};
 
@@ -60,9 +60,23 @@ fn memory(memory: &Memory, sustained: &Sustained<'_>, seed: u64) -> Evidence {
     );
     Evidence::of(Some(Estimate::Number(each.bytes())), server.memory.len() as u64, "samples", &source)
         .bounded(mean_bound(&values, Side::Upper, seed).map(|bytes| each.of(bytes)))
+        .excused(swing(&values, each))
         .doubted(memory.used_before.clone())
         .doubted(memory.unknown_before.clone())
         .doubted(weak.then(|| "resident memory is all that is known; it does not tell a connection's own".into()))
+}
+
+/// What replicas take and give back between samples has nothing to do with their connections; beside few of them it is more.
+fn swing(values: &[f64], each: MemoryEach) -> Option<String> {
+    let (least, most) =
+        values.iter().fold((f64::MAX, 0.0f64), |(least, most), bytes| (least.min(*bytes), most.max(*bytes)));
+    let swing = most - least;
+    (swing > each.taken() / 2.0).then(|| {
+        format!(
+            "the memory of the replicas swings by {} between samples: too few connections to tell what theirs is",
+            format::bytes(swing)
+        )
+    })
 }
 
 /// In words.

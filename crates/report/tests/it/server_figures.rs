@@ -51,6 +51,25 @@ fn memory_at_its_limit_fails() {
 }
 
 #[test]
+fn memory_that_swings_by_more_than_connections_take_does_not_fail() {
+    let with = |swing: u64| {
+        let story = Story::short().with_sample(move |second, sample| {
+            for replica in &mut sample.replicas {
+                let swing = if second % 2 == 0 { swing } else { 0 };
+                replica.memory_bytes =
+                    replica.connections.map(|open| 4_000_000 + open * 4_096 + swing.min(open * 1_000_000));
+                replica.memory_source = MemorySource::Anonymous;
+            }
+        });
+        story.summary()
+    };
+    assert_eq!(verdict(&with(10_000), MEMORY), "FAIL");
+    let noisy = with(10_000_000);
+    assert_eq!(verdict(&noisy, MEMORY), "INCONCLUSIVE");
+    assert!(format!("{:?}", check(&noisy, MEMORY)).contains("too few connections to tell what theirs is"));
+}
+
+#[test]
 fn resident_memory_alone_is_judged_only_where_it_fails() {
     for source in [MemorySource::Rss, MemorySource::Reported] {
         let summary = with_memory(1_000, source).summary();
