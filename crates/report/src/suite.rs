@@ -112,7 +112,7 @@ fn said(figures: &[Figure], name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use erlmcp_record::names::phase;
-    use erlmcp_record::{AgentSample, BlockRow, Entry, PhaseEvent, PhaseRow};
+    use erlmcp_record::{AgentSample, Entry, PhaseEvent, PhaseRow};
 
     use super::*;
 
@@ -126,28 +126,17 @@ mod tests {
     #[test]
     fn the_cpu_of_a_long_load_is_counted_whole() {
         const SECONDS: u32 = 7_600;
-        let mut analysis = Analysis::new();
-        let phase = |event: PhaseEvent, at_s: u64| {
-            let name = phase::SUSTAINED_LOAD.into();
-            Entry::Phase(PhaseRow { phase: 3, name, event, at_us: at_s * 1_000_000, estimated_ms: 0 })
-        };
-        analysis.push(&phase(PhaseEvent::Started, 0));
-        analysis.push(&Entry::Block(BlockRow {
-            agent: 1,
-            phase: 3,
-            block: 1,
-            kind: Kind::Load,
-            name: "load".into(),
-            planned: 1,
-            start_us: 0,
-            duration_us: u64::from(SECONDS) * 1_000_000,
-            rate: 1.0,
-            lost: false,
-        }));
+        let mut analysis = Analysis::of_long_load();
         for second in 0..SECONDS {
             analysis.push(&Entry::Agent(AgentSample { agent: 1, second, cpu_us: 5_000, ..AgentSample::default() }));
         }
-        analysis.push(&phase(PhaseEvent::Ended, u64::from(SECONDS)));
+        analysis.push(&Entry::Phase(PhaseRow {
+            phase: 3,
+            name: phase::SUSTAINED_LOAD.into(),
+            event: PhaseEvent::Ended,
+            at_us: u64::from(SECONDS) * 1_000_000,
+            estimated_ms: 0,
+        }));
         let kept = analysis.seconds.values().filter(|second| !second.agents.is_empty()).count();
         assert!(kept < SECONDS as usize, "the first minutes are folded");
         let cost = own_cost(&analysis, 3);

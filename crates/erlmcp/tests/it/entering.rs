@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::finished::{erlmcp, erlmcp_after};
 use crate::secured::holding;
@@ -16,6 +17,13 @@ pub(crate) fn token(more: &[&str]) -> (String, String) {
     let mut lines = made.output.lines();
     let (token, line) = (words(lines.next()), words(lines.next()));
     (token.unwrap_or_else(|| panic!("{}", made.said())), line.expect("a line"))
+}
+
+/// Writes a file; where it is.
+fn file(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    fs::write(&path, text).expect("written");
+    path.display().to_string()
 }
 
 #[test]
@@ -45,11 +53,7 @@ fn what_rests_on_tokens_is_refused_without_them() {
 fn a_server_with_tokens_is_discovered_with_one_and_says_it_nowhere() {
     let (token, line) = token(&["--scope", "mcp", "--for", "1h"]);
     let folder = tempfile::tempdir().expect("a folder");
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).expect("written");
-        path.display().to_string()
-    };
+    let file = |name: &str, text: &str| file(&folder, name, text);
     let (tokens, bearer) = (file("tokens", &format!("{line}\n")), file("bearer", &token));
     let server = Serving::start(&["--tokens", &tokens, "--require-scope", "mcp"]);
     let wanted = ["discover", "--keep-alive-wait", "0s", &server.url, "--json"];
@@ -65,11 +69,7 @@ fn a_server_with_tokens_is_discovered_with_one_and_says_it_nowhere() {
 fn a_cluster_whose_pages_want_tokens_is_known_by_its_control_socket() {
     let (token, line) = token(&["--scope", "mcp"]);
     let folder = tempfile::tempdir().expect("a folder");
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).expect("written");
-        path.display().to_string()
-    };
+    let file = |name: &str, text: &str| file(&folder, name, text);
     let (tokens, bearer) = (file("tokens", &format!("{line}\n")), file("bearer", &token));
     // Its usual place is there.
     let here = format!("export XDG_RUNTIME_DIR={}", folder.path().display());
@@ -99,11 +99,7 @@ fn a_run_leaves_no_key_of_its_target_s_query_behind() {
 fn a_run_with_many_tokens_leaves_none_of_them_behind() {
     let made: Vec<(String, String)> = (0..3).map(|_| token(&["--scope", "mcp"])).collect();
     let folder = tempfile::tempdir().expect("a folder");
-    let file = |name: &str, lines: Vec<&str>| {
-        let path = folder.path().join(name);
-        fs::write(&path, lines.join("\n")).expect("written");
-        path.display().to_string()
-    };
+    let file = |name: &str, lines: Vec<&str>| file(&folder, name, &lines.join("\n"));
     let tokens = file("tokens", made.iter().map(|(_, line)| line.as_str()).collect());
     let secrets: Vec<&str> = made.iter().map(|(token, _)| token.as_str()).collect();
     let bearers = file("bearers", secrets.clone());

@@ -98,8 +98,33 @@ fn keep_cluster(kept: &mut Second, cluster: Option<Box<ClusterSample>>) {
 }
 
 #[cfg(test)]
+impl Analysis {
+    /// Sustained load from second 10 on that lasts for days, begun.
+    pub(crate) fn of_long_load() -> Self {
+        use erlmcp_record::{Entry, PhaseEvent, PhaseRow};
+        let mut analysis = Analysis::new();
+        let event = PhaseEvent::Started;
+        let name = phase::SUSTAINED_LOAD.into();
+        analysis.push(&Entry::Phase(PhaseRow { phase: 3, name, event, at_us: 0, estimated_ms: 0 }));
+        analysis.push(&Entry::Block(BlockRow {
+            agent: 1,
+            phase: 3,
+            block: 1,
+            kind: Kind::Load,
+            name: "load".into(),
+            planned: 1_000_000,
+            start_us: 10_000_000,
+            duration_us: 1_000_000_000_000,
+            rate: 1.0,
+            lost: false,
+        }));
+        analysis
+    }
+}
+
+#[cfg(test)]
 mod tests {
-    use erlmcp_record::{Entry, Fate, FateCounts, Hist, IntervalRow, PhaseEvent, PhaseRow, Slot};
+    use erlmcp_record::{Entry, Fate, FateCounts, Hist, IntervalRow, Slot};
 
     use super::*;
 
@@ -123,22 +148,7 @@ mod tests {
 
     #[test]
     fn a_minute_far_back_keeps_its_durations_in_one_second() {
-        let mut analysis = Analysis::new();
-        let event = PhaseEvent::Started;
-        let name = phase::SUSTAINED_LOAD.into();
-        analysis.push(&Entry::Phase(PhaseRow { phase: 3, name, event, at_us: 0, estimated_ms: 0 }));
-        analysis.push(&Entry::Block(BlockRow {
-            agent: 1,
-            phase: 3,
-            block: 1,
-            kind: Kind::Load,
-            name: "load".into(),
-            planned: 1_000_000,
-            start_us: 10_000_000,
-            duration_us: 1_000_000_000_000,
-            rate: 1.0,
-            lost: false,
-        }));
+        let mut analysis = Analysis::of_long_load();
         let mut seconds: Vec<u32> = (5..200).collect();
         // Seconds up to 150 are far back from then on.
         seconds.push(WHOLE_S + 150);
