@@ -2,7 +2,7 @@
 # Faults of every kind under load: a cluster of its own, bench/faults-hundred.toml, operations that must each happen once and
 # are audited at the end. Writes bench/results/chaos-DATE.md with a table by kind and prints it. Exits with the run's own
 # code where the run had at least 100 faults of 20 kinds and audited a million operations without a violation, else with 3.
-# Needs python3; nftables and cgroups v1 (root, most often), or their kinds are SKIPPED.
+# Needs python3; nftables and cgroups (root, most often), or their kinds are SKIPPED.
 #   bench/chaos.sh [MINUTES] [SEED] [more arguments for erlmcp chaos]
 # ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise. RATE: operations a second. FAULTS,
 # KINDS and OPERATIONS are other least numbers, for a shorter run.

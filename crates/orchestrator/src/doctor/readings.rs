@@ -154,8 +154,9 @@ fn allowed_cores(status: &str) -> Option<Vec<RangeInclusive<u32>>> {
 }
 
 fn container(root: &Root<'_>) -> Option<&'static str> {
-    let groups = root.text("proc/self/cgroup").unwrap_or_default();
-    if groups.contains("kubepods") {
+    let has = |file: &str, word: &str| root.text(file).is_some_and(|text| text.contains(word));
+    // With cgroup v2 a pod's own group is "/".
+    if has("proc/self/cgroup", "kubepods") || has("proc/self/environ", "KUBERNETES_SERVICE_HOST=") {
         return Some("Kubernetes");
     }
     let files = [(".dockerenv", "Docker"), ("run/.containerenv", "Podman")];

@@ -133,7 +133,7 @@ impl LocalCluster {
             control: link.control.clone(),
             clock: link.clock,
             nft: Nft::find().await,
-            groups: Groups::find(),
+            groups: Groups::find(status.pid),
             watchdog,
             front: Front::default(),
             own: own.clone(),

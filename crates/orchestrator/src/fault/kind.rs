@@ -46,7 +46,7 @@ pub enum Needs {
     OwnCluster,
     /// nftables.
     Packets,
-    /// A cgroup v1 controller of this name that may be written.
+    /// A cgroup controller of this name that may be used.
     Group(&'static str),
     /// The fault proxy stands in front of the target.
     Proxy,

@@ -95,7 +95,7 @@ struct Group {
 }
 
 impl Group {
-    /// The one that this process is in, where it has a limit and can be seen.
+    /// The one with the least limit of those that this process is in.
     fn own() -> Option<Self> {
         let groups = procfs::process::Process::myself().and_then(|process| process.cgroups()).ok()?;
         groups.into_iter().find_map(|group| {
@@ -104,10 +104,16 @@ impl Group {
                 false if group.hierarchy == 0 => ("/sys/fs/cgroup", VERSION_2),
                 false => return None,
             };
-            // In a container the path may be one that cannot be seen: the topmost folder is then that of its group.
-            let own = Path::new(top).join(group.pathname.trim_start_matches('/'));
-            Self::at(&own, version).or_else(|| Self::at(Path::new(top), version))
+            Self::least(Path::new(top), &group.pathname, version)
         })
+    }
+
+    /// Of the one with this path and all above it. In a container the path may be one that cannot be seen: the topmost folder
+    /// is then that of its group.
+    fn least(top: &Path, path: &str, version: [&'static str; 3]) -> Option<Self> {
+        let own = top.join(path.trim_start_matches('/'));
+        let folders = own.ancestors().take_while(|folder| folder.starts_with(top));
+        folders.filter_map(|folder| Self::at(folder, version)).min_by_key(|group| group.cap)
     }
 
     fn at(folder: &Path, [cap, usage, cached]: [&'static str; 3]) -> Option<Self> {
@@ -185,5 +191,24 @@ mod tests {
             let group = Group::at(folder.path(), version).expect("a limit");
             assert_eq!((group.cap, group.used()), (1_000, Some(900)), "{cap}");
         }
+    }
+
+    #[test]
+    fn a_group_is_bound_by_all_above_it() {
+        let top = tempfile::tempdir().expect("a folder");
+        let write = |group: &str, limit: &str| {
+            let folder = top.path().join(group);
+            fs::create_dir_all(&folder).expect("room");
+            fs::write(folder.join("memory.max"), limit).expect("room");
+        };
+        write("a.slice/b.service", "3000\n");
+        write("a.slice", "2000\n");
+        let least = |path: &str| Group::least(top.path(), path, VERSION_2).map(|group| group.cap);
+        assert_eq!(least("/a.slice/b.service"), Some(2_000));
+        write("a.slice", "max\n");
+        assert_eq!(least("/a.slice/b.service"), Some(3_000));
+        assert_eq!(least("/not/seen"), Option::None);
+        write("", "1000\n");
+        assert_eq!(least("/not/seen"), Some(1_000));
     }
 }

@@ -134,6 +134,17 @@ fn groups_of_version_1_have_names_of_their_own() {
 }
 
 #[test]
+fn a_pod_is_known_in_both_versions() {
+    let files = [
+        ("proc/self/cgroup", "4:memory:/kubepods/burstable/pod1/abc\n"),
+        ("proc/self/environ", "HOME=/\0KUBERNETES_SERVICE_HOST=10.0.0.1\0"),
+    ];
+    for file in files {
+        assert_eq!(Readings::of(root(&[file]).path(), None).container, Some("Kubernetes"), "{}", file.0);
+    }
+}
+
+#[test]
 fn dockers_socket_is_tried() {
     let folder = root(&[("run/.containerenv", "")]);
     let run = folder.path().join("run");
