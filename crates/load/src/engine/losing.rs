@@ -91,11 +91,11 @@ impl<N: Net> Engine<N> {
             self.watch_us = 0;
             self.tell_broken(index, now_us);
         }
-        let connection = &mut self.connections[key as usize];
-        if connection.closing {
-            return self.drop_client(key, now_us);
+        let rests = self.lets_rest(key, cause);
+        if self.connections[key as usize].closing {
+            return self.part_with(key, now_us);
         }
-        if self.lets_rest(key, cause) {
+        if rests {
             return;
         }
         let connection = &mut self.connections[key as usize];
