@@ -80,6 +80,8 @@ pub(crate) struct Connection {
     pub(crate) incident: u32,
     pub(crate) opening: Option<Opening>,
     pub(crate) opened_us: u64,
+    /// From connect to established.
+    pub(crate) round_trip_us: u64,
     /// While resting: when it is to be opened; 0: when its block says.
     pub(crate) wake_us: u64,
     pub(crate) flight: Option<Flight>,
@@ -121,6 +123,7 @@ impl Connection {
             incident: 0,
             opening: None,
             opened_us: 0,
+            round_trip_us: 0,
             wake_us: 0,
             flight: None,
             queue: Queue::new(),

@@ -233,7 +233,8 @@ impl<N: Net> Engine<N> {
 
 /// True where the other end has ended the connection.
 fn is_peers(cause: Cause) -> bool {
-    matches!(cause, Cause::Closed | Cause::ClosedBeforeAnswer | Cause::ResetByPeer | Cause::UserTimeout)
+    use Cause::{Closed, ClosedBeforeAnswer, CrossedClose, ResetByPeer, UserTimeout};
+    matches!(cause, Closed | ClosedBeforeAnswer | CrossedClose | ResetByPeer | UserTimeout)
 }
 
 /// True where the other end wants no more than the answer that it gave, or no idle connection.

@@ -135,8 +135,8 @@ impl<N: Net> Engine<N> {
             return self.stream_peer_closed(key, place);
         }
         let Some(mut reading) = self.held.take(&mut connection.reading) else {
-            let is_busy = connection.flight.is_some() && connection.state == State::Busy;
-            return self.lose(key, if is_busy { Cause::ClosedBeforeAnswer } else { Cause::Closed });
+            let cause = self.why_closed(key);
+            return self.lose(key, cause);
         };
         let now_us = self.net.now_us();
         let end = reading.end();

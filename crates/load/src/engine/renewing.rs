@@ -12,6 +12,8 @@ use crate::request::{Flight, Next, Purpose, Request};
 
 /// A connection that is closed sooner was not idle for too long.
 const IDLE_MIN_US: u64 = 1_000_000;
+/// What the loop may take, beside the round trip, to read of a close that was under way when a request was sent.
+const CROSSING_US: u64 = 5_000;
 
 impl<N: Net> Engine<N> {
     /// Why a client's connection was lost. One that is closed again after its first answer and as long an idle time as the
@@ -22,6 +24,17 @@ impl<N: Net> Engine<N> {
         let before_us = std::mem::replace(&mut connection.idle_us, idle_us);
         let is_alike = idle_us >= IDLE_MIN_US && idle_us.abs_diff(before_us) <= before_us / 10;
         if is_alike && connection.free_us == connection.opened_us { Cause::IdleLimit } else { cause }
+    }
+
+    /// Why the peer has closed in order, where no byte of an answer has come.
+    pub(super) fn why_closed(&self, key: u32) -> Cause {
+        let connection = &self.connections[key as usize];
+        let Some(flight) = connection.flight.as_ref().filter(|_| connection.state == State::Busy) else {
+            return Cause::Closed;
+        };
+        let was_idle = flight.written_us >= connection.free_us + IDLE_MIN_US && connection.opening.is_none();
+        let is_soon = self.net.now_us() <= flight.written_us + connection.round_trip_us + CROSSING_US;
+        if was_idle && is_soon { Cause::CrossedClose } else { Cause::ClosedBeforeAnswer }
     }
 
     /// Lets a connection rest until a request waits for it, if it was closed in order and has brought one answer alone. Not
