@@ -19,6 +19,7 @@ impl<N: Net> Engine<N> {
         let Some(connection) = self.connections.get(key as usize) else { return };
         match (connection.role, connection.state) {
             (Role::Side, _) => self.side_lost(key),
+            (Role::Client(_), State::Idle) => self.lose(key, Cause::KeepAliveOver),
             (_, State::Lined | State::Idle) | (Role::Mover(_), State::Resting) => {}
             (Role::Check, _) => self.check_failed(key, true),
             (Role::Sequential(block), State::Resting) => self.sequence_again(key, block),
@@ -239,7 +240,7 @@ fn is_peers(cause: Cause) -> bool {
 
 /// True where the other end wants no more than the answer that it gave, or no idle connection.
 pub(super) fn is_after_answer(cause: Cause) -> bool {
-    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen | Cause::IdleLimit)
+    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen | Cause::IdleLimit | Cause::KeepAliveOver)
 }
 
 /// True where a failed opening says something about its endpoint.

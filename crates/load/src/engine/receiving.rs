@@ -106,6 +106,7 @@ impl<N: Net> Engine<N> {
                     // An answer to a request that was not sent whole: the rest of it has no place any more.
                     let stays_open = stays_open && connection.unsent.is_none();
                     let is_repeated = said == Said::AnotherId(Some(connection.answered_id));
+                    connection.keep_alive_s = reading.keep_alive_s();
                     let next = self.next_leg(key, &reading, said, now_us);
                     self.note_session(key, reading, said, now_us);
                     bytes = &bytes[used..];

@@ -312,6 +312,7 @@ impl Simulated {
                 self.later(after_us, key, number, What::Fin);
             }
             Reply::GoodAndLast => bytes(self, good_with("Connection: close\r\n", id)),
+            Reply::GoodAndKept(seconds) => bytes(self, good_with(&format!("Keep-Alive: timeout={seconds}\r\n"), id)),
             Reply::GoodAndClose => self.later(after_us, key, number, What::LastBytes(good(id))),
         }
     }
