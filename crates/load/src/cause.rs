@@ -29,6 +29,10 @@ pub(crate) enum Cause {
     Closed,
     /// The same, after the same idle time as the last time.
     IdleLimit,
+    /// The same, as a request was sent, which the peer had hardly seen.
+    CrossedClose,
+    /// Closed by us: it was idle for almost as long as the peer keeps it (`Keep-Alive: timeout`).
+    KeepAliveOver,
     /// `Connection: close` on an answer.
     ClosedWithAnswer,
     /// Closed by us: its last answer was there, and the stream that it came on did not end.
@@ -117,6 +121,8 @@ impl fmt::Display for Cause {
             Cause::ClosedBeforeAnswer => "connection closed before the whole answer",
             Cause::Closed => "connection closed by the target",
             Cause::IdleLimit => "connection closed by the target after the same idle time again",
+            Cause::CrossedClose => "request crossed the close of its idle connection",
+            Cause::KeepAliveOver => "closed before the target's keep-alive timeout",
             Cause::ClosedWithAnswer => "connection closed by the target after an answer",
             Cause::LeftOpen => "stream left open after its response",
             Cause::Moved => "closed after its client had moved to another address",

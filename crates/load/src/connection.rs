@@ -6,6 +6,9 @@ use crate::sources::SourceIndex;
 use crate::timers::Armed;
 use crate::wire::Reading;
 
+/// The target's clock runs since before its answer was here, and a request must be there before it closes.
+const KEEP_ALIVE_MARGIN_US: u64 = 1_000_000;
+
 /// What a connection is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -80,6 +83,8 @@ pub(crate) struct Connection {
     pub(crate) incident: u32,
     pub(crate) opening: Option<Opening>,
     pub(crate) opened_us: u64,
+    /// From connect to established.
+    pub(crate) round_trip_us: u64,
     /// While resting: when it is to be opened; 0: when its block says.
     pub(crate) wake_us: u64,
     pub(crate) flight: Option<Flight>,
@@ -88,6 +93,8 @@ pub(crate) struct Connection {
     pub(crate) free_us: u64,
     /// How long it had been idle when the target last closed it; 0: it was not.
     pub(crate) idle_us: u64,
+    /// How long the target keeps it idle, seconds, by its last answer.
+    pub(crate) keep_alive_s: Option<u16>,
     pub(crate) armed: Armed,
     /// Of a legacy session of its own the whole header line, with its end.
     pub(crate) session: Option<Box<str>>,
@@ -121,11 +128,13 @@ impl Connection {
             incident: 0,
             opening: None,
             opened_us: 0,
+            round_trip_us: 0,
             wake_us: 0,
             flight: None,
             queue: Queue::new(),
             free_us: 0,
             idle_us: 0,
+            keep_alive_s: None,
             armed: Armed::default(),
             session: None,
             hands: Hands::Shaken,
@@ -153,6 +162,12 @@ impl Connection {
     /// It was closed in order, and rests until a request waits for it.
     pub(crate) fn rests(&self) -> bool {
         self.renews && self.state == State::Resting && self.wake_us == 0
+    }
+
+    /// When an idle client's connection had better be closed, since the target is about to; None: it says nothing of that.
+    pub(crate) fn keep_alive_ends_us(&self) -> Option<u64> {
+        let kept_us = u64::from(self.keep_alive_s.filter(|_| self.is_client())?) * 1_000_000;
+        Some(self.free_us + kept_us - KEEP_ALIVE_MARGIN_US.min(kept_us / 2))
     }
 
     pub(crate) fn is_client(&self) -> bool {

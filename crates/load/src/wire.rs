@@ -366,6 +366,11 @@ impl Reading {
         self.0.head().map(|head| head.status)
     }
 
+    /// How long the connection is kept when nothing comes, seconds, if the server says; once the head is whole.
+    pub(crate) fn keep_alive_s(&self) -> Option<u16> {
+        self.0.head().and_then(|head| head.keep_alive_s)
+    }
+
     pub(crate) fn has_event(&self) -> bool {
         self.0.has_event()
     }

@@ -43,7 +43,18 @@ impl<N: Net> Engine<N> {
             State::Busy if connection.opening.is_none() => {}
             State::Busy | State::Connecting if connection.renews => {}
             State::Busy | State::Connecting => self.fail_opening(key, Cause::RunEnded),
-            State::Resting | State::Lined => self.drop_client(key, now_us),
+            State::Resting | State::Lined => self.part_with(key, now_us),
+        }
+    }
+
+    /// Gives up a client without a socket. A session of its own that has outlived its connection is ended on another one.
+    pub(super) fn part_with(&mut self, key: u32, now_us: u64) {
+        let connection = &self.connections[key as usize];
+        let (renews, is_lined) = (connection.renews, connection.state == State::Lined);
+        match renews && self.has_own_session(key) {
+            false => self.drop_client(key, now_us),
+            true if is_lined => {}
+            true => self.line_again(key),
         }
     }
 

@@ -92,6 +92,7 @@ impl<N: Net> Engine<N> {
             Role::Sequential(block) => self.sequence_next(key, block, now_us),
             Role::Side => self.post_replies(now_us),
             _ if connection.closing => self.close_client(key),
+            _ if connection.keep_alive_s.is_some() => self.arm(key),
             _ => {}
         }
     }

@@ -19,6 +19,7 @@ impl<N: Net> Engine<N> {
         let Some(connection) = self.connections.get(key as usize) else { return };
         match (connection.role, connection.state) {
             (Role::Side, _) => self.side_lost(key),
+            (Role::Client(_), State::Idle) => self.lose(key, Cause::KeepAliveOver),
             (_, State::Lined | State::Idle) | (Role::Mover(_), State::Resting) => {}
             (Role::Check, _) => self.check_failed(key, true),
             (Role::Sequential(block), State::Resting) => self.sequence_again(key, block),
@@ -91,11 +92,11 @@ impl<N: Net> Engine<N> {
             self.watch_us = 0;
             self.tell_broken(index, now_us);
         }
-        let connection = &mut self.connections[key as usize];
-        if connection.closing {
-            return self.drop_client(key, now_us);
+        let rests = self.lets_rest(key, cause);
+        if self.connections[key as usize].closing {
+            return self.part_with(key, now_us);
         }
-        if self.lets_rest(key, cause) {
+        if rests {
             return;
         }
         let connection = &mut self.connections[key as usize];
@@ -233,12 +234,13 @@ impl<N: Net> Engine<N> {
 
 /// True where the other end has ended the connection.
 fn is_peers(cause: Cause) -> bool {
-    matches!(cause, Cause::Closed | Cause::ClosedBeforeAnswer | Cause::ResetByPeer | Cause::UserTimeout)
+    use Cause::{Closed, ClosedBeforeAnswer, CrossedClose, ResetByPeer, UserTimeout};
+    matches!(cause, Closed | ClosedBeforeAnswer | CrossedClose | ResetByPeer | UserTimeout)
 }
 
 /// True where the other end wants no more than the answer that it gave, or no idle connection.
 pub(super) fn is_after_answer(cause: Cause) -> bool {
-    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen | Cause::IdleLimit)
+    matches!(cause, Cause::ClosedWithAnswer | Cause::LeftOpen | Cause::IdleLimit | Cause::KeepAliveOver)
 }
 
 /// True where a failed opening says something about its endpoint.

@@ -252,11 +252,12 @@ impl<N: Net> Engine<N> {
         let connection = self.connections.get(key as usize)?;
         let started_us = connection.opening.map_or(0, |opening| opening.started_us);
         match connection.state {
-            State::Resting | State::Idle => (connection.wake_us > 0).then_some(connection.wake_us),
+            State::Resting | State::Idle if connection.wake_us > 0 => Some(connection.wake_us),
+            State::Idle => connection.keep_alive_ends_us(),
             State::Connecting | State::Busy if connection.wake_us > 0 => Some(connection.wake_us),
             State::Connecting => Some(started_us + self.settings.connect_timeout_us),
             State::Busy => connection.flight.as_ref().map(|flight| self.flight_deadline_us(flight)),
-            State::Lined => None,
+            State::Resting | State::Lined => None,
         }
     }
 

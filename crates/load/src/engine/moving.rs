@@ -161,6 +161,7 @@ impl<N: Net> Engine<N> {
         let endpoint = self.endpoints.get_mut(connection.endpoint);
         endpoint.opening -= 1;
         endpoint.open += 1;
+        self.arm(moving.key);
     }
 
     /// Gives up a connection that was to take a client's place, whether it is open or not. It counts as being opened until

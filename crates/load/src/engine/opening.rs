@@ -199,6 +199,7 @@ impl<N: Net> Engine<N> {
         let incident = std::mem::take(&mut connection.incident);
         let block = std::mem::take(&mut connection.block);
         connection.state = State::Idle;
+        connection.round_trip_us = opening.established_us - opening.started_us;
         connection.opened_us = now_us;
         connection.free_us = now_us;
         (connection.lacked_own, connection.renews) = (false, false);

@@ -106,6 +106,7 @@ impl<N: Net> Engine<N> {
                     // An answer to a request that was not sent whole: the rest of it has no place any more.
                     let stays_open = stays_open && connection.unsent.is_none();
                     let is_repeated = said == Said::AnotherId(Some(connection.answered_id));
+                    connection.keep_alive_s = reading.keep_alive_s();
                     let next = self.next_leg(key, &reading, said, now_us);
                     self.note_session(key, reading, said, now_us);
                     bytes = &bytes[used..];
@@ -135,8 +136,8 @@ impl<N: Net> Engine<N> {
             return self.stream_peer_closed(key, place);
         }
         let Some(mut reading) = self.held.take(&mut connection.reading) else {
-            let is_busy = connection.flight.is_some() && connection.state == State::Busy;
-            return self.lose(key, if is_busy { Cause::ClosedBeforeAnswer } else { Cause::Closed });
+            let cause = self.why_closed(key);
+            return self.lose(key, cause);
         };
         let now_us = self.net.now_us();
         let end = reading.end();

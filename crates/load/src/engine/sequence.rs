@@ -6,7 +6,7 @@ use erlmcp_record::{Entry, Fate, FindingRow, Kind};
 use super::Engine;
 use crate::block::Work;
 use crate::cause::Cause;
-use crate::connection::Opening;
+use crate::connection::{Hands, Opening};
 use crate::net::Net;
 use crate::opening_queue::{OPENINGS_MAX, wait_us};
 use crate::request::Request;
@@ -93,7 +93,8 @@ impl<N: Net> Engine<N> {
 
     /// The block's connection rests: it is opened again for the next request.
     pub(super) fn sequence_renew(&mut self, key: u32, id: u32, now_us: u64) {
-        if self.connections[key as usize].queue.is_empty() {
+        let connection = &self.connections[key as usize];
+        if connection.hands == Hands::Shaken && connection.queue.is_empty() {
             let Some(request) = self.plan_next(key, id, now_us) else { return self.end_sequence(key) };
             self.waiting.push_back(&mut self.connections[key as usize].queue, request);
             self.line_again(key);

@@ -66,19 +66,31 @@ impl<N: Net> Engine<N> {
 
     /// Goes on with the handshake of a connection that is idle. False where nothing is left to do.
     pub(super) fn shake_hands(&mut self, key: u32, now_us: u64) -> bool {
-        let connection = &mut self.connections[key as usize];
-        let call = match connection.hands {
-            Hands::Shaken => return false,
-            Hands::Gone => Call::Initialize,
-            Hands::Opened => Call::Initialized,
-        };
+        let Some(call) = self.handshake_left(key) else { return false };
         self.send_handshake(key, call, now_us);
         true
     }
 
+    /// What comes next of a connection's own session, its end included; None: what waits for the connection, if anything.
+    pub(super) fn handshake_left(&self, key: u32) -> Option<Call> {
+        let connection = &self.connections[key as usize];
+        match connection.hands {
+            Hands::Gone => Some(Call::Initialize),
+            Hands::Opened => Some(Call::Initialized),
+            Hands::Shaken => {
+                let is_last = connection.closing && connection.queue.is_empty();
+                (is_last && self.has_own_session(key)).then_some(Call::EndSession)
+            }
+        }
+    }
+
+    pub(super) fn has_own_session(&self, key: u32) -> bool {
+        self.calls.has_own_sessions() && self.connections[key as usize].session.is_some()
+    }
+
     /// Ends a session of the connection's own. False where it has none.
     pub(super) fn end_session(&mut self, key: u32) -> bool {
-        let has_session = self.calls.has_own_sessions() && self.connections[key as usize].session.is_some();
+        let has_session = self.has_own_session(key);
         if has_session {
             let now_us = self.net.now_us();
             self.send_handshake(key, Call::EndSession, now_us);
@@ -108,7 +120,10 @@ impl<N: Net> Engine<N> {
             _ => {}
         }
         connection.state = State::Idle;
-        let index = connection.endpoint;
+        let (index, is_first) = (connection.endpoint, connection.opening.is_some());
         self.answered(index, flight.written_us, now_us);
+        if is_first {
+            self.opened(key, now_us);
+        }
     }
 }

@@ -208,8 +208,12 @@ impl Simulated {
             return self.begin_stream(key, &text);
         }
         if let Some(generation) = self.peers[&socket.to].sessions
-            && let Some(answer) = self.in_session(&text, generation)
+            && let Some(mut answer) = self.in_session(&text, generation)
         {
+            if self.peers[&self.sockets[&key].to].replies == [Reply::GoodAndLast] {
+                let text = String::from_utf8(answer).expect("text");
+                answer = text.replacen("\r\n", "\r\nConnection: close\r\n", 1).into();
+            }
             let socket = self.sockets.get_mut(&key).expect("it was written to");
             socket.outbox.clear();
             let number = socket.number;
@@ -307,10 +311,8 @@ impl Simulated {
                 bytes(self, good(id));
                 self.later(after_us, key, number, What::Fin);
             }
-            Reply::GoodAndLast => {
-                let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}");
-                bytes(self, http("200 OK", "Connection: close\r\n", &body));
-            }
+            Reply::GoodAndLast => bytes(self, good_with("Connection: close\r\n", id)),
+            Reply::GoodAndKept(seconds) => bytes(self, good_with(&format!("Keep-Alive: timeout={seconds}\r\n"), id)),
             Reply::GoodAndClose => self.later(after_us, key, number, What::LastBytes(good(id))),
         }
     }
@@ -345,6 +347,10 @@ fn answer(id: u64, what: &str) -> Vec<u8> {
 
 fn good(id: u64) -> Vec<u8> {
     answer(id, "\"result\":{\"resultType\":\"complete\",\"content\":[]}")
+}
+
+fn good_with(headers: &str, id: u64) -> Vec<u8> {
+    http("200 OK", headers, &format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}"))
 }
 
 impl Net for Simulated {

@@ -135,8 +135,14 @@ pub struct Record {
     pub message: Vec<u8>,
 }
 
-const NO_HEAD: Head =
-    Head { status: 0, framing: Framing::Close, content: Content::Text, stays_open: false, retry_after_s: None };
+const NO_HEAD: Head = Head {
+    status: 0,
+    framing: Framing::Close,
+    content: Content::Text,
+    stays_open: false,
+    retry_after_s: None,
+    keep_alive_s: None,
+};
 
 impl Default for Answer {
     fn default() -> Self {

@@ -43,6 +43,8 @@ pub struct Head {
     pub stays_open: bool,
     /// `Retry-After`, where it is in seconds.
     pub retry_after_s: Option<u32>,
+    /// How long the connection is kept when nothing comes (`Keep-Alive: timeout`), seconds.
+    pub keep_alive_s: Option<u16>,
 }
 
 /// The bytes are no head of an HTTP/1 answer.
@@ -97,6 +99,7 @@ struct Found {
     closes: bool,
     keeps: bool,
     retry_after_s: Option<u32>,
+    keep_alive_s: Option<u16>,
 }
 
 impl Found {
@@ -126,6 +129,11 @@ impl Found {
                     self.keeps |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
                 }
             }
+            10 if is_named(name, b"keep-alive") => {
+                for parameter in value.split(|byte| *byte == b',') {
+                    self.keep_alive(parameter);
+                }
+            }
             11 if is_named(name, b"retry-after") => {
                 let seconds = digits(value).and_then(|seconds| u32::try_from(seconds).ok());
                 self.retry_after_s = seconds.map(|seconds| seconds.min(RETRY_AFTER_MAX_S));
@@ -133,6 +141,18 @@ impl Found {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes one parameter of `Keep-Alive`. Of `max` only 0 tells anything: some count what is left, others all.
+    fn keep_alive(&mut self, parameter: &[u8]) {
+        let Some(at) = parameter.iter().position(|byte| *byte == b'=') else { return };
+        let (name, number) = (parameter[..at].trim_ascii(), digits(parameter[at + 1..].trim_ascii()));
+        let is_timeout = name.eq_ignore_ascii_case(b"timeout");
+        match number {
+            Some(0) => self.closes |= is_timeout || name.eq_ignore_ascii_case(b"max"),
+            Some(seconds) if is_timeout => self.keep_alive_s = Some(u16::try_from(seconds).unwrap_or(u16::MAX)),
+            _ => {}
+        }
     }
 
     fn head(self, status: u16, is_11: bool) -> Result<Head, BadHead> {
@@ -153,6 +173,7 @@ impl Found {
             content: if self.is_events { Content::Events } else { Content::Text },
             stays_open: keeps && framing != Framing::Close,
             retry_after_s: self.retry_after_s,
+            keep_alive_s: self.keep_alive_s,
         })
     }
 }

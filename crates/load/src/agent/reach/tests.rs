@@ -220,20 +220,29 @@ fn opened(session: usize, request: &Value) -> Vec<u8> {
     answer.replacen("\r\n", &format!("\r\nMcp-Session-Id: s{session}\r\n"), 1).into()
 }
 
-#[test]
-fn a_run_that_reaches_its_target_again_leaves_no_session_behind() {
-    let (sessions, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let counted = [&sessions, &ended].map(Arc::clone);
+/// A server that answers so and ends sessions, its address, and how many it has ended. A DELETE has no message.
+fn ending(answer: impl Fn(&str, &Value) -> Vec<u8> + Send + Sync + 'static) -> (SocketAddr, Arc<AtomicUsize>) {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ended);
     let address = serve(move |method, request| {
         Reply::Goes(match method {
-            "initialize" => opened(counted[0].fetch_add(1, Ordering::SeqCst) + 1, request),
-            // A DELETE has no message.
             "" => {
-                counted[1].fetch_add(1, Ordering::SeqCst);
+                counted.fetch_add(1, Ordering::SeqCst);
                 http(200, "text/plain", "")
             }
-            _ => legacy(method, request),
+            _ => answer(method, request),
         })
+    });
+    (address, ended)
+}
+
+#[test]
+fn a_run_that_reaches_its_target_again_leaves_no_session_behind() {
+    let sessions = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sessions);
+    let (address, ended) = ending(move |method, request| match method {
+        "initialize" => opened(counted.fetch_add(1, Ordering::SeqCst) + 1, request),
+        _ => legacy(method, request),
     });
     let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
     runtime.block_on(async {
@@ -248,20 +257,12 @@ fn a_run_that_reaches_its_target_again_leaves_no_session_behind() {
 
 #[test]
 fn a_session_that_a_legacy_server_opens_for_the_modern_probe_is_ended() {
-    let ended = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&ended);
-    let address = serve(move |method, request| {
-        Reply::Goes(match method {
-            "server/discover" => {
-                let refusal = String::from_utf8(legacy(method, request)).expect("text");
-                refusal.replacen("\r\n", "\r\nMcp-Session-Id: s0\r\n", 1).into()
-            }
-            "" => {
-                counted.fetch_add(1, Ordering::SeqCst);
-                http(200, "text/plain", "")
-            }
-            _ => legacy(method, request),
-        })
+    let (address, ended) = ending(|method, request| match method {
+        "server/discover" => {
+            let refusal = String::from_utf8(legacy(method, request)).expect("text");
+            refusal.replacen("\r\n", "\r\nMcp-Session-Id: s0\r\n", 1).into()
+        }
+        _ => legacy(method, request),
     });
     let found = reach(&target(address, ""), 0).expect("it answers");
     assert_eq!((found.spoken.session, ended.load(Ordering::SeqCst)), (None, 1));

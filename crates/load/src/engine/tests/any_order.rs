@@ -53,6 +53,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Reply::GoodThenClose),
         1 => Just(Reply::GoodAndClose),
         2 => Just(Reply::GoodAndLast),
+        1 => (1u16..4).prop_map(Reply::GoodAndKept),
         1 => Just(Reply::InputRequired),
         1 => (1u8..7).prop_map(Reply::Rounds),
         2 => (1u8..4).prop_map(Reply::Asks),

@@ -62,6 +62,28 @@ fn a_connection_that_ends_instead_of_an_answer_is_a_reset() {
 }
 
 #[test]
+fn a_request_that_crosses_the_close_of_its_idle_connection_is_a_reset_of_that_name() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(1);
+    stage.run_for(2 * S);
+    let address = stage.addresses[0];
+    stage.engine.net.close_idle(address);
+    stage.order_load(2, 1.0);
+    stage.until_done(2);
+    assert_eq!((stage.fate(2, Kind::Load, Fate::Reset), stage.fate(2, Kind::Load, Fate::Ok)), (1, 1));
+    let cause = |words: &str| BTreeMap::from([(words.to_string(), 1u64)]);
+    assert_eq!(stage.causes(2, Kind::Load), cause("request crossed the close of its idle connection"));
+    // What the server has had for a while it did not answer.
+    let mut stage = Stage::new(vec![Peer { tool_us: 300_000, ..Peer::good() }]);
+    stage.open(1);
+    stage.run_for(2 * S);
+    stage.peer(0).replies = vec![Reply::Close];
+    stage.order_load(2, 0.5);
+    stage.until_done(2);
+    assert_eq!(stage.causes(2, Kind::Load), cause("connection closed before the whole answer"));
+}
+
+#[test]
 fn silence_is_a_timeout_and_costs_the_connection() {
     let mut stage = load(Reply::Never);
     let fates = stage.fates(2, Kind::Load);

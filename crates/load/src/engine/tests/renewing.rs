@@ -91,3 +91,30 @@ fn what_is_closed_after_the_same_idle_time_again_rests_until_it_is_asked() {
     assert!(connects <= 280 && requests <= 280, "{connects} connects and {requests} requests");
     assert!(stage.lost().contains_key("connection closed by the target after the same idle time again"));
 }
+
+#[test]
+fn what_the_target_says_it_will_close_is_closed_before_and_rests() {
+    let mut stage = Stage::new(vec![Peer { idle_us: Some(5 * S), ..Peer::with(&[Reply::GoodAndKept(5)]) }]);
+    stage.open(100);
+    let (start_us, duration_us) = (stage.now_us(), 60 * S);
+    let load = Load { block: 2, phase: 3, rate: 1.0, start_us, duration_us, ..Load::default() };
+    stage.engine.order(Order::Load(load));
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 60, "{:?}", stage.causes(2, Kind::Load));
+    // Those that have carried a request in their first seconds are opened again once.
+    let connects = stage.engine.net.connects.len();
+    assert!(connects <= 170, "{connects} connects");
+    assert_eq!(stage.lost().into_keys().collect::<Vec<_>>(), ["closed before the target's keep-alive timeout"]);
+    assert!(stage.episodes.is_empty(), "that says nothing against it");
+}
+
+#[test]
+fn a_connection_that_carries_more_than_that_stays() {
+    let mut stage = Stage::new(vec![Peer::with(&[Reply::GoodAndKept(3)])]);
+    stage.open(10);
+    let (start_us, duration_us) = (stage.now_us(), 20 * S);
+    let load = Load { block: 2, phase: 3, rate: 20.0, start_us, duration_us, ..Load::default() };
+    stage.engine.order(Order::Load(load));
+    stage.until_done(2);
+    assert_eq!((stage.fate(2, Kind::Load, Fate::Ok), stage.engine.net.connects.len()), (400, 10));
+}

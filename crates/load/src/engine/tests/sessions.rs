@@ -120,13 +120,30 @@ fn a_handshake_that_is_not_answered_costs_the_connection() {
 
 #[test]
 fn sequential_requests_have_a_session_of_their_own() {
-    let mut stage = Stage::new(vec![Peer::good()]);
-    stage.peer(0).sessions = Some(1);
+    for reply in [Reply::Good, Reply::GoodAndLast] {
+        let mut stage = Stage::new(vec![Peer { sessions: Some(1), ..Peer::with(&[reply]) }]);
+        stage.engine.order(Order::Calls(Calls::of_own_sessions()));
+        stage.engine.order(Order::Sequential(crate::proto::Sequential { block: 4, phase: 1, count: 20 }));
+        stage.until_done(4);
+        assert_eq!(stage.fate(4, Kind::Sequential, Fate::Ok), 20, "{reply:?}");
+        assert_eq!(stage.engine.net.handshakes, (1, 1), "{reply:?}");
+    }
+}
+
+#[test]
+fn a_session_of_its_own_outlives_its_connection() {
+    let mut stage = Stage::new(vec![Peer { sessions: Some(1), ..Peer::with(&[Reply::GoodAndLast]) }]);
     stage.engine.order(Order::Calls(Calls::of_own_sessions()));
-    stage.engine.order(Order::Sequential(crate::proto::Sequential { block: 4, phase: 1, count: 20 }));
-    stage.until_done(4);
-    assert_eq!(stage.fate(4, Kind::Sequential, Fate::Ok), 20);
-    assert_eq!(stage.engine.net.handshakes, (1, 1));
+    stage.open(10);
+    stage.order_load(2, 20.0);
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 40, "{:?}", stage.causes(2, Kind::Load));
+    assert_eq!(stage.engine.net.handshakes, (10, 10), "one session each");
+    assert_eq!(stage.fates(0, Kind::Probe).total(), 0, "no more probes than those of the ramp");
+    assert_eq!(stage.engine.net.connects.len(), 60, "a connection for each step and each request");
+    stage.order_close(3);
+    stage.until_done(3);
+    assert_eq!((stage.sockets(), stage.engine.net.ended), (0, 10), "and is ended on one more");
 }
 
 #[test]

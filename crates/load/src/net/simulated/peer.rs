@@ -33,6 +33,8 @@ pub(crate) enum Reply {
     GoodAndClose,
     /// An answer with `Connection: close`.
     GoodAndLast,
+    /// An answer with `Keep-Alive: timeout` of so many seconds.
+    GoodAndKept(u16),
     /// A stream of comments, as many as are read.
     Endless,
     /// The first so many bytes of a large answer, and then nothing.

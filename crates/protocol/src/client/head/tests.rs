@@ -19,7 +19,8 @@ fn the_usual_answer() {
             framing: Framing::Length(17),
             content: Content::Text,
             stays_open: true,
-            retry_after_s: None
+            retry_after_s: None,
+            keep_alive_s: None
         }
     );
 }
@@ -39,6 +40,25 @@ fn streams_refusals_and_the_end_of_connections() {
     assert_eq!(head("HTTP/1.1 204 No\n\n").expect("a head").framing, Framing::Length(0));
     let date = head("HTTP/1.1 503 Busy\nRetry-After: Fri, 31 Dec 2027 23:59:59 GMT\n\n").expect("a head");
     assert_eq!(date.retry_after_s, None);
+}
+
+#[test]
+fn how_long_an_idle_connection_is_kept() {
+    for (value, keep_alive_s, stays_open) in [
+        ("timeout=5", Some(5), true),
+        ("timeout=5, max=1000", Some(5), true),
+        ("max=1,Timeout = 75", Some(75), true),
+        ("timeout=99999", Some(u16::MAX), true),
+        ("timeout=5, max=0", Some(5), false),
+        ("timeout=0", None, false),
+        ("timeout=-1", None, true),
+        ("timeout=99999999999999999999, max", None, true),
+        ("x-timeout=5", None, true),
+        ("", None, true),
+    ] {
+        let found = head(&format!("HTTP/1.1 200 OK\nContent-Length: 1\nKeep-Alive: {value}\n\n")).expect("a head");
+        assert_eq!((found.keep_alive_s, found.stays_open), (keep_alive_s, stays_open), "{value:?}");
+    }
 }
 
 #[test]
