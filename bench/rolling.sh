@@ -16,7 +16,7 @@ erlmcp
 mkdir -p bench/results
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# The restarts are over within the first seconds: what is compared is the whole time, and their time alone.
+# The restarts are over before the time is: what is compared is all of it from their beginning.
 cat >"$work/with.toml" <<'LIST'
 [[fault]]
 kind = "rolling_restart"

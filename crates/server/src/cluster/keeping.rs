@@ -203,7 +203,7 @@ impl Supervisor {
         let keeping = &mut self.keeping;
         match keeping.stage {
             Stage::Backoff { until_ns } if until_ns <= now_ns => {
-                let program = Program { path: &self.config.program, role: Role::Store, arguments: &[] };
+                let program = Program { path: &self.config.program, role: Role::Store, arguments: &[], nice: None };
                 let hello = keeping.hello(&self.config.limits, self.nice);
                 if let Err(error) = keeping.start(&program, &hello, &self.happenings) {
                     let (life, reason) = (keeping.life, format!("its process cannot be started: {error}"));

@@ -20,6 +20,17 @@ pub(super) fn stand_back(nice: i32) {
     let _ = setpriority_process(None, nice);
 }
 
+/// Starts a child that has this nice value from its first instruction: what it takes to begin does not come before those that
+/// serve.
+pub(super) fn start_at<T>(nice: i32, start: impl FnOnce() -> T) -> T {
+    let own = getpriority_process(None).unwrap_or(nice);
+    let _ = setpriority_process(None, nice);
+    let started = start();
+    // Who may come first may do so again.
+    let _ = setpriority_process(None, own);
+    started
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +42,9 @@ mod tests {
             let before = come_first();
             let first = getpriority_process(None).expect("it can be read");
             assert!(first <= before && first >= before - BETTER_BY, "{before} became {first}");
+            let inherited = start_at(before, || std::thread::spawn(|| getpriority_process(None)).join());
+            assert_eq!(inherited.expect("it ends in order"), Ok(before));
+            assert_eq!(getpriority_process(None), Ok(first), "it comes first again");
             stand_back(before);
             (before, getpriority_process(None).expect("it can be read"))
         });

@@ -20,6 +20,7 @@ use super::handover;
 use super::happening::Happening;
 use super::line;
 use super::messages::{FROM_REPLICA_BYTES_MAX, Line, TO_REPLICA_WAITING_MAX};
+use super::priority;
 
 /// How long the last words of a replica that ended are waited for.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -38,6 +39,8 @@ pub(super) struct Program<'a> {
     pub(super) role: Role,
     /// What it is told beside its role.
     pub(super) arguments: &'a [String],
+    /// The nice value that it begins with; None: the supervisor's, until it knows its own.
+    pub(super) nice: Option<i32>,
 }
 
 /// A process, from the supervisor's side.
@@ -67,15 +70,18 @@ impl Process {
             Role::Replica(replica) => command.args(["replica", "--replica", &replica.to_string()]),
             Role::Store => command.arg("store"),
         };
-        let child = command
+        command
             .arg0("erlmcp")
             .args(program.arguments)
             .stdin(Stdio::from(OwnedFd::from(far_end)))
             .stdout(Stdio::null())
             // A group of its own: Ctrl-C is for the supervisor, which then ends the replicas in order.
             .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let child = match program.nice {
+            Some(nice) => priority::start_at(nice, || command.spawn())?,
+            None => command.spawn()?,
+        };
         let pid = child.id().ok_or(io::ErrorKind::NotFound)?;
         let (lines, waiting) = mpsc::channel(TO_REPLICA_WAITING_MAX);
         let kill = Arc::new(Notify::new());

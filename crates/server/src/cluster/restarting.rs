@@ -70,7 +70,9 @@ impl Supervisor {
         let far_end = OwnedFd::from(far_end);
         let listening = self.shared.iter().chain(&slot.listener).map(AsFd::as_fd);
         let sockets: Vec<_> = listening.chain([far_end.as_fd()]).chain(inheritance.as_ref().map(AsFd::as_fd)).collect();
-        let program = Program { path, role: Role::Replica(replica), arguments: &self.config.arguments };
+        // One that lacks is started first of all; one that takes a place which is held can wait for those that serve.
+        let nice = inheritance.as_ref().map(|_| self.nice);
+        let program = Program { path, role: Role::Replica(replica), arguments: &self.config.arguments, nice };
         let process = Process::start(&program, &hello, &sockets, slot.lives, &self.happenings)?;
         if !process.try_say(&self.endings.all()) {
             return Err(io::ErrorKind::WouldBlock.into());

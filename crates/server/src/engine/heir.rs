@@ -17,11 +17,11 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 use crate::metrics::counters::ConnectionKind;
-use crate::shard::Origin;
+use crate::shard::{Mailbox, Origin};
 
-/// Connections that wait to be sent over: the fewer, the sooner one is served again.
-const HANDED_MAX: usize = 256;
-/// Connections of one message; the kernel takes 253 at most.
+/// Batches that wait to be sent over: the fewer, the sooner a connection is served again.
+const BATCHES_MAX: usize = 4;
+/// Connections of one message, and those that a shard here finds at once; the kernel takes 253 at most.
 const AT_ONCE: usize = 64;
 /// Two bytes a connection go with it: its listener and what it was.
 const BYTES: usize = 2;
@@ -36,21 +36,19 @@ pub(crate) struct Handed {
     pub(crate) kind: ConnectionKind,
 }
 
-/// Who takes connections over.
-pub(crate) type Heir = mpsc::Sender<Handed>;
+/// Who takes connections over: in batches, so that each costs one message and wakes everybody on its way once.
+pub(crate) type Heir = mpsc::Sender<Vec<Handed>>;
 
 /// Sends connections over as they come, in a thread of its own; its end, once nobody hands over any more.
 pub(super) fn send(to: UnixStream) -> io::Result<(Heir, JoinHandle<()>)> {
-    let (heir, mut handed) = mpsc::channel(HANDED_MAX);
+    let (heir, mut handed) = mpsc::channel::<Vec<Handed>>(BATCHES_MAX);
     let thread = thread::Builder::new().name("handing-over".into()).spawn(move || {
-        let mut together = Vec::with_capacity(AT_ONCE);
-        while handed.blocking_recv_many(&mut together, AT_ONCE) > 0 {
+        while let Some(batch) = handed.blocking_recv() {
             // Where the other end is gone they are closed, and those who hand over see that this has ended.
-            if let Err(error) = send_message(&to, &together) {
+            if let Err(error) = batch.chunks(AT_ONCE).try_for_each(|message| send_message(&to, message)) {
                 tracing::warn!("connections cannot be handed over: {error}");
                 return;
             }
-            together.clear();
         }
     })?;
     Ok((heir, thread))
@@ -89,20 +87,24 @@ pub(super) fn receive(from: UnixStream, shared: Arc<Shared>) -> io::Result<()> {
 }
 
 fn receive_all(from: &UnixStream, shared: &Shared) -> io::Result<()> {
-    let mut next = 0;
-    loop {
-        let Some(handed) = receive_message(from)? else { return Ok(()) };
-        handed.into_iter().for_each(|one| give(one, shared, &mut next));
+    let mut shards = shared.mailboxes.iter().cycle();
+    while let Some(handed) = receive_message(from)?
+        && let Some(shard) = shards.next()
+    {
+        give(handed, shard);
     }
+    Ok(())
 }
 
-fn give(handed: Handed, shared: &Shared, next: &mut usize) {
-    *next = (*next + 1) % shared.mailboxes.len();
-    let origin = Origin { listener: handed.listener, kind: Some(handed.kind) };
-    let mut stream = mio::net::TcpStream::from_std(TcpStream::from(handed.socket));
-    // A shard that is far behind takes them later: their bytes wait in the kernel.
-    while let Err(back) = shared.mailboxes[*next].connection(stream, origin) {
-        stream = back;
+/// Gives what came together to one shard.
+fn give(handed: Vec<Handed>, shard: &Mailbox) {
+    let connection = |one: Handed| {
+        let stream = mio::net::TcpStream::from_std(TcpStream::from(one.socket));
+        (stream, Origin { listener: one.listener, kind: Some(one.kind) })
+    };
+    let mut left: Vec<_> = handed.into_iter().map(connection).collect();
+    // A shard that is behind takes some of them later: their bytes wait in the kernel, and its other connections do not wait.
+    while !shard.connections(&mut left, AT_ONCE) {
         thread::sleep(AGAIN);
     }
 }
@@ -156,15 +158,17 @@ mod tests {
         let address = listener.local_addr().expect("it is bound");
         let (here, there) = UnixStream::pair().expect("a pair");
         let (heir, thread) = send(here).expect("a thread");
-        let mut clients = Vec::new();
+        let (mut clients, mut batch) = (Vec::new(), Vec::new());
+        // More than one message takes.
         for number in 0..150u8 {
             let mut client = TcpStream::connect(address).expect("it listens");
             client.write_all(&[number]).expect("it is open");
             let socket = listener.accept().expect("it has come").0.into();
             let kind = if number.is_multiple_of(2) { ConnectionKind::Mcp } else { ConnectionKind::New };
-            heir.blocking_send(Handed { socket, listener: number, kind }).expect("the thread takes it");
+            batch.push(Handed { socket, listener: number, kind });
             clients.push(client);
         }
+        heir.blocking_send(batch).expect("the thread takes it");
         drop(heir);
         let mut number = 0u8;
         while let Some(handed) = receive_message(&there).expect("it comes whole") {

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::{Net, Shard, ms};
-use crate::conn::{Reading, Stream, Task};
+use crate::conn::{Connection, Reading, Stream, Task};
 use crate::engine::{Handed, Heir, Pressure};
 
 /// A drain that has begun.
@@ -23,16 +23,18 @@ pub(super) struct Drain {
     idle_told: bool,
     /// When it was last looked who is idle.
     looked_ns: u64,
+    /// So many go at a look.
+    together: usize,
     /// Those who are still to be looked at, before all are looked at anew.
     left: Vec<u32>,
 }
 
-/// With more connections than this it is not looked in every turn who is idle.
-const LOOK_ALWAYS: usize = 1_024;
-const LOOK_EVERY_NS: u64 = 2_000_000;
-/// So many go over at a look, 32,000 a second: a request that comes meanwhile waits for few others, and the requests of other
-/// replicas on the same cores for none.
-const GO_TOGETHER: usize = 64;
+/// Between two looks who is idle, where more are left than go together.
+const LOOK_EVERY_NS: u64 = 4_000_000;
+/// So many go over at a look, 8,000 a second. Each costs the two processes three system calls, and a look wakes three threads. At
+/// four times that rate the requests of other replicas on the same cores had to wait (bench/results/rolling-2026-11-27.md);
+/// of a smaller batch the waking would be the larger part.
+pub(super) const GO_TOGETHER: usize = 32;
 
 impl<N: Net> Shard<N> {
     /// Looks how far the drain is.
@@ -65,8 +67,15 @@ impl<N: Net> Shard<N> {
             accepting_over: false,
             idle_told: false,
             looked_ns: 0,
+            together: self.go_together(),
             left: Vec::new(),
         })
+    }
+
+    /// How many go over at a look: more where they would not be gone in half of the time that a drain has.
+    fn go_together(&self) -> usize {
+        let looks = ms(self.shared.limits.drain_timeout_ms) / 2 / LOOK_EVERY_NS;
+        self.table.len().div_ceil(usize::try_from(looks).unwrap_or(usize::MAX).max(1)).max(GO_TOGETHER)
     }
 
     fn go_on_ending(&mut self, drain: &mut Drain) {
@@ -91,15 +100,14 @@ impl<N: Net> Shard<N> {
         drain.accepting_over = true;
         let is_told_to_end = self.shared.draining.load(Ordering::Acquire);
         let is_due = self.now_ns.saturating_sub(drain.looked_ns) >= LOOK_EVERY_NS;
-        if !is_told_to_end && !is_due && self.table.len() > LOOK_ALWAYS {
+        if !is_told_to_end && !is_due && self.table.len() > GO_TOGETHER {
             return;
         }
         drain.looked_ns = self.now_ns;
         if drain.left.is_empty() {
-            self.end_streams(|_| true);
             drain.left = self.table.keys();
         }
-        if !self.hand_over_idle(drain) || is_told_to_end {
+        if !self.hand_over_some(drain) || is_told_to_end {
             // As if there had never been an heir.
             self.shared.draining.store(true, Ordering::Release);
             (drain.heir, drain.began_ns) = (None, self.now_ns);
@@ -107,30 +115,34 @@ impl<N: Net> Shard<N> {
         }
     }
 
-    /// Some of those who are left go over, as far as the heir keeps up. False where it takes no more.
-    fn hand_over_idle(&mut self, drain: &mut Drain) -> bool {
+    /// Of those who are left some go over where they are idle, and end where they are streams, as far as the heir keeps up.
+    /// False where it takes no more.
+    fn hand_over_some(&mut self, drain: &mut Drain) -> bool {
         let Some(heir) = &drain.heir else { return false };
-        let mut together = 0;
-        while together < GO_TOGETHER
+        let place = match heir.try_reserve() {
+            Ok(place) => place,
+            Err(TrySendError::Full(())) => return true,
+            Err(TrySendError::Closed(())) => return false,
+        };
+        let (mut batch, mut gone) = (Vec::new(), 0);
+        while gone < drain.together
             && let Some(key) = drain.left.pop()
         {
-            if !self.table.get(key).is_some_and(|connection| connection.is_idle()) {
+            let Some(connection) = self.table.get(key) else { continue };
+            if matches!(connection.task, Task::Stream(_)) {
+                self.end_stream(key);
+            } else if connection.is_idle()
+                && let Some(Connection { stream, listener, kind, .. }) = self.take_out(key)
+            {
+                // One that can't be let go of is closed.
+                batch.extend(self.net.release(stream).ok().map(|socket| Handed { socket, listener, kind }));
+            } else {
                 continue;
             }
-            let place = match heir.try_reserve() {
-                Ok(place) => place,
-                Err(TrySendError::Full(())) => {
-                    drain.left.push(key);
-                    return true;
-                }
-                Err(TrySendError::Closed(())) => return false,
-            };
-            let Some(connection) = self.take_out(key) else { continue };
-            // One that can't be let go of is closed.
-            if let Ok(socket) = self.net.release(connection.stream) {
-                place.send(Handed { socket, listener: connection.listener, kind: connection.kind });
-            }
-            together += 1;
+            gone += 1;
+        }
+        if !batch.is_empty() {
+            place.send(batch);
         }
         true
     }

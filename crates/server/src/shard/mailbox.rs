@@ -197,6 +197,17 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Hands accepted connections over together, as far as no more than `at_most` wait then. False where some are left in `all`:
+    /// the shard is behind.
+    pub(crate) fn connections(&self, all: &mut Vec<(TcpStream, Origin)>, at_most: usize) -> bool {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = at_most.min(self.connections_max).saturating_sub(inbox.connections.len());
+        inbox.connections.extend(all.drain(..room.min(all.len())));
+        drop(inbox);
+        self.wake();
+        all.is_empty()
+    }
+
     /// Tells the shard's streams of a change, and its number.
     pub(crate) fn change(&self, change: Change, number: u64) {
         self.changes.fetch_or(1 << change as u32, Ordering::AcqRel);
@@ -274,5 +285,19 @@ mod tests {
         inbox.answers.clear();
         assert_eq!(mailbox.collect(&mut inbox), None);
         assert!(inbox.answers.is_empty());
+    }
+
+    #[test]
+    fn connections_that_come_together_wait_where_the_shard_is_behind() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("an address");
+        let address = listener.local_addr().expect("it listens");
+        let connect = |_| (TcpStream::connect(address).expect("it begins"), Origin::new(0));
+        let mut five: Vec<_> = (0..5).map(connect).collect();
+        let mailbox = Mailbox { connections_max: 9, ..Mailbox::without_waker(1) };
+        let mut inbox = Inbox::default();
+        assert!(!mailbox.connections(&mut five, 2) && !mailbox.connections(&mut five, 3));
+        mailbox.collect(&mut inbox);
+        assert_eq!((std::mem::take(&mut inbox.connections).len(), five.len()), (3, 2));
+        assert!(mailbox.connections(&mut five, 3));
     }
 }

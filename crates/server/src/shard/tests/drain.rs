@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::metrics::State;
 use crate::metrics::counters::{ConnectionKind, Outcome};
 use crate::queue::Answer;
+use crate::shard::draining::GO_TOGETHER;
 
 fn drain(stage: &mut Stage) {
     stage.shared.draining.store(true, Ordering::Release);
@@ -103,19 +104,17 @@ fn an_heir_takes_connections_over_as_they_become_idle() {
     stage.turn();
     assert!(!stage.shard.accepts(), "the heir accepts");
     assert!(stream.received().ends_with("\r\n0\r\n\r\n") && stream.is_finished(), "a stream does not go over");
-    let mut kinds = Vec::new();
-    while let Ok(one) = handed.try_recv() {
-        kinds.push(one.kind);
-        stage.turn();
-    }
-    assert_eq!(kinds, [ConnectionKind::New, ConnectionKind::Mcp], "one after the other: the heir has room for one");
     for peer in [&idle, &fresh] {
         assert!(peer.is_closed() && !peer.is_finished() && peer.received().is_empty(), "its client notices nothing");
     }
     stage.send(&half, &echo("hi")[20..]);
     let received = half.received();
     assert!(statuses(&received) == [200] && !received.contains("Connection: close"), "{received}");
-    assert!(handed.try_recv().is_ok());
+    assert!(!half.is_closed(), "the heir has room for one batch");
+    let kinds = handed.try_recv().map(|batch| batch.iter().map(|one| one.kind).collect::<Vec<_>>());
+    assert_eq!(kinds, Ok(vec![ConnectionKind::New, ConnectionKind::Mcp]));
+    stage.turn();
+    assert!(half.is_closed() && handed.try_recv().is_ok());
     let answer = Answer::json(200, b"{}".to_vec(), Outcome::Ok);
     assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
     stage.turn();
@@ -123,6 +122,59 @@ fn an_heir_takes_connections_over_as_they_become_idle() {
     assert!(handed.try_recv().is_ok());
     stage.finish(&stream);
     assert_eq!(stage.shard.ended(), Some(0));
+}
+
+#[test]
+fn many_go_over_a_few_at_a_time_and_requests_are_served_in_between() {
+    const CONNECTIONS: usize = 1_000;
+    let mut stage = Stage::new(Limits::default());
+    let peers: Vec<_> = (0..CONNECTIONS).map(|_| stage.connect()).collect();
+    let (heir, mut handed) = tokio::sync::mpsc::channel(CONNECTIONS);
+    stage.shared.set_heir(Some(heir));
+    let mut batches = Vec::new();
+    // Who comes first goes last.
+    let (last, open) = (&peers[0], |stage: &Stage| stage.open() as usize);
+    while open(&stage) > GO_TOGETHER {
+        stage.wait_ms(100);
+        let left = open(&stage);
+        let batch = handed.try_recv().expect("a look's connections are one batch");
+        batches.push(batch.len());
+        assert_eq!(left + batches.iter().sum::<usize>(), CONNECTIONS);
+        if left > GO_TOGETHER {
+            stage.send(last, echo("hi"));
+            assert_eq!(statuses(&last.received()), [200]);
+            assert_eq!(open(&stage), left, "the time of the next ones has not come");
+        }
+    }
+    assert!(batches.len() == CONNECTIONS / GO_TOGETHER && batches.iter().all(|batch| *batch == GO_TOGETHER));
+    stage.turn();
+    assert_eq!((open(&stage), handed.try_recv().map(|batch| batch.len())), (0, Ok(CONNECTIONS % GO_TOGETHER)));
+}
+
+#[test]
+fn more_go_together_where_a_drain_has_little_time() {
+    let mut stage = Stage::new(Limits { drain_timeout_ms: 80, ..Limits::default() });
+    let _peers: Vec<_> = (0..1_000).map(|_| stage.connect()).collect();
+    let (heir, mut handed) = tokio::sync::mpsc::channel(1);
+    stage.shared.set_heir(Some(heir));
+    stage.turn();
+    let batch = handed.try_recv().expect("the first ones go at once");
+    assert_eq!(batch.len(), 100, "ten looks are half of that time");
+}
+
+#[test]
+fn streams_end_a_few_at_a_time_too() {
+    let mut stage = Stage::new(Limits::default());
+    let streams: Vec<_> = (0..100).map(|_| stage.connect()).collect();
+    streams.iter().for_each(|stream| stage.send(stream, listen()));
+    let (heir, _handed) = tokio::sync::mpsc::channel(1);
+    stage.shared.set_heir(Some(heir));
+    let ended = || streams.iter().filter(|stream| stream.is_finished()).count();
+    stage.turn();
+    stage.turn();
+    assert_eq!(ended(), GO_TOGETHER);
+    stage.wait_ms(300);
+    assert_eq!(ended(), streams.len());
 }
 
 #[test]
@@ -141,7 +193,7 @@ fn ten_thousand_in_flight_are_all_answered_and_go_over() {
             assert!(stage.shared.mailboxes[0].try_answer(call.token, answer).is_ok());
         }
         stage.wait_ms(100);
-        gone += std::iter::from_fn(|| handed.try_recv().ok()).count();
+        gone += std::iter::from_fn(|| handed.try_recv().ok()).flatten().count();
     }
     assert_eq!((gone, stage.shard.ended()), (CALLS, Some(0)));
     for call in &calls {
