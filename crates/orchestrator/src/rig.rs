@@ -299,6 +299,7 @@ impl Hands for Rig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collector::{Page, Way};
     use crate::driver::fake;
     use crate::fault::{Fault, Kind};
 
@@ -349,13 +350,14 @@ mod tests {
                 fake::say(&mut stream, "200 OK", None).await;
             }
         });
-        for host in [Some("mcp.example:80".to_string()), None] {
-            let mut rig = rig();
-            let faults = ForeignFaults::new(&replicas, host.clone(), (rig.clock, rig.sender()));
+        let page = Page { host: "mcp.example:80".into(), ..Way::default().page(replicas[0].1, "/ready") };
+        for ready in [Some(page), None] {
+            let (mut rig, says) = (rig(), ready.is_some());
+            let faults = ForeignFaults::new(&replicas, ready, (rig.clock, rig.sender()));
             rig.add_foreign_faults(faults);
             rig.ask(Ask::AwaitReady { replica: 1 });
             let Answer::Ready { replica: 1, at_us } = answer(&mut rig).await else { panic!("it is asked") };
-            assert_eq!(at_us.is_some(), host.is_some());
+            assert_eq!(at_us.is_some(), says);
         }
     }
 

@@ -307,6 +307,7 @@ impl Work {
             tool: &order.tool,
             endpoints: &self.target.endpoints,
             allowed: self.target.allowed,
+            tls: self.target.tls.clone(),
             authority: &self.target.authority,
             path: &self.target.path,
             seed: self.seed,

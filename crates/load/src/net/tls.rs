@@ -1,5 +1,6 @@
 //! TLS to the target: what is trusted, and how a refusal of trust is said.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,6 +10,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How connections to the target are secured.
 #[derive(Debug, Clone)]
@@ -63,6 +67,14 @@ impl Tls {
     /// Where rustls does not take the configuration.
     pub(crate) fn connection(&self) -> Result<ClientConnection, Error> {
         ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+    }
+
+    /// The same for a task: the connection with its hands shaken.
+    ///
+    /// # Errors
+    /// Where they are not.
+    pub(crate) async fn over(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsConnector::from(Arc::clone(&self.config)).connect(self.name.clone(), stream).await
     }
 }
 

@@ -45,19 +45,9 @@ impl Lane {
         ending: watch::Receiver<bool>,
     ) -> Self {
         let endpoints = shared.endpoints();
-        let address = endpoints[place % endpoints.len()].1;
-        let allowed = shared.allowed;
+        let connection = shared.connection_to(endpoints[place % endpoints.len()].1);
         let random = Random::new(seed, (1 << 48) | place as u64);
-        Self {
-            shared,
-            number,
-            endpoints,
-            place,
-            connection: ReplicaConnection::to(address, allowed),
-            random,
-            last_id: 0,
-            ending,
-        }
+        Self { shared, number, endpoints, place, connection, random, last_id: 0, ending }
     }
 
     /// Begins one each so long, where the one before is over, until no more are wanted.
@@ -223,7 +213,7 @@ impl Lane {
         let before = self.address();
         self.endpoints = now;
         if self.address() != before {
-            self.connection = ReplicaConnection::to(self.address(), self.shared.allowed);
+            self.connection = self.shared.connection_to(self.address());
             self.note();
         }
     }
@@ -233,7 +223,7 @@ impl Lane {
         if !self.connection.is_connected() {
             self.note();
             self.place += 1;
-            self.connection = ReplicaConnection::to(self.address(), self.shared.allowed);
+            self.connection = self.shared.connection_to(self.address());
             let _ = self.connection.connect().await;
         }
         self.note();

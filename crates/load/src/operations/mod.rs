@@ -23,9 +23,11 @@ use tokio::task::JoinSet;
 
 use crate::allowed::Allowed;
 use crate::clock::monotonic_ns;
+use crate::net::tls::Tls;
 use crate::retry::RetryBudget;
 use journal::Journal;
 use lane::Lane;
+use replica_connection::ReplicaConnection;
 use text::Texts;
 
 /// How many connections an agent has for operations, at most.
@@ -47,6 +49,7 @@ pub(crate) struct Wanted<'a> {
     /// Where to go: replicas with their addresses.
     pub(crate) endpoints: &'a [(u16, SocketAddr)],
     pub(crate) allowed: Allowed,
+    pub(crate) tls: Option<Tls>,
     pub(crate) authority: &'a str,
     pub(crate) path: &'a str,
     pub(crate) seed: u64,
@@ -80,6 +83,7 @@ struct Shared {
     texts: Texts,
     endpoints: Mutex<Endpoints>,
     allowed: Allowed,
+    tls: Option<Tls>,
     /// The place of the endpoint that each lane is connected to; `NOWHERE`: none.
     places: Vec<AtomicU32>,
 }
@@ -96,6 +100,10 @@ impl Shared {
 
     fn endpoints(&self) -> Endpoints {
         Arc::clone(&self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn connection_to(&self, address: SocketAddr) -> ReplicaConnection {
+        ReplicaConnection::to(address, self.allowed, self.tls.clone())
     }
 
     fn budget<T>(&self, with: impl FnOnce(&mut RetryBudget) -> T) -> T {
@@ -130,6 +138,7 @@ impl Operations {
             texts: Texts::new(wanted.authority, wanted.path, wanted.tool)?,
             endpoints: Mutex::new(wanted.endpoints.into()),
             allowed: wanted.allowed,
+            tls: wanted.tls.clone(),
             places: (0..lanes).map(|_| AtomicU32::new(NOWHERE)).collect(),
         });
         let (ending, told) = watch::channel(false);

@@ -1,33 +1,40 @@
 //! One connection for operations: kept open from one to the next.
 
+use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use erlmcp_protocol::client::answer::{Answer, Progress};
 use erlmcp_record::operations::Reason;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answer::Whole;
 use super::course::End;
 use crate::allowed::Allowed;
+use crate::net::tls::Tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_BUFFER: usize = 8 * 1024;
+
+/// With TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for S {}
 
 /// The way to one replica; connected when something is sent.
 #[derive(Debug)]
 pub(super) struct ReplicaConnection {
     address: SocketAddr,
     allowed: Allowed,
-    stream: Option<TcpStream>,
+    tls: Option<Tls>,
+    stream: Option<Box<dyn Stream>>,
 }
 
 impl ReplicaConnection {
-    pub(super) fn to(address: SocketAddr, allowed: Allowed) -> Self {
-        Self { address, allowed, stream: None }
+    pub(super) fn to(address: SocketAddr, allowed: Allowed, tls: Option<Tls>) -> Self {
+        Self { address, allowed, tls, stream: None }
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -40,9 +47,8 @@ impl ReplicaConnection {
         if self.is_connected() {
             return Ok(());
         }
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.allowed.connect(self.address, |_| Ok(()))).await {
+        match tokio::time::timeout(CONNECT_TIMEOUT, open(self.address, self.allowed, self.tls.as_ref())).await {
             Ok(Ok(stream)) => {
-                let _ = stream.set_nodelay(true);
                 self.stream = Some(stream);
                 Ok(())
             }
@@ -65,6 +71,12 @@ impl ReplicaConnection {
                 Err(_) => return Err(End::Info(Reason::TimedOut)),
             }
         }
+        // TLS may have kept some of it.
+        match tokio::time::timeout(ANSWER_TIMEOUT, stream.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(End::Info(Reason::Reset)),
+            Err(_) => return Err(End::Info(Reason::TimedOut)),
+        }
         self.stream = Some(stream);
         Ok(())
     }
@@ -83,8 +95,18 @@ impl ReplicaConnection {
     }
 }
 
+async fn open(address: SocketAddr, allowed: Allowed, tls: Option<&Tls>) -> io::Result<Box<dyn Stream>> {
+    let stream = allowed.connect(address, |_| Ok(())).await?;
+    let _ = stream.set_nodelay(true);
+    let stream: Box<dyn Stream> = match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.over(stream).await?),
+    };
+    Ok(stream)
+}
+
 /// The answer, and the connection where it stays open.
-async fn read(mut stream: TcpStream, id: u64) -> Result<(Whole, Option<TcpStream>), Reason> {
+async fn read(mut stream: Box<dyn Stream>, id: u64) -> Result<(Whole, Option<Box<dyn Stream>>), Reason> {
     let mut answer = Answer::recorded(id);
     let mut buffer = vec![0; READ_BUFFER];
     loop {

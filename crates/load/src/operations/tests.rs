@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex};
 use erlmcp_protocol::operation;
 use erlmcp_record::operations::{Event, OperationReader, OperationRecord, Reason, agent_journal};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Counts, Operations, Wanted};
 use crate::allowed::Allowed;
+use crate::net::tls::Tls;
+use crate::net::tls::tests::server;
 
 /// What a server does about the n-th attempt that it gets.
 type Does = fn(u64) -> Act;
@@ -44,19 +47,29 @@ struct Store {
 
 /// A server on its own address, until the test's runtime ends.
 async fn serve(does: Does) -> (SocketAddr, Arc<Mutex<Store>>) {
+    serve_over(None, does).await
+}
+
+async fn serve_over(tls: Option<TlsAcceptor>, does: Does) -> (SocketAddr, Arc<Mutex<Store>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let store = Arc::new(Mutex::new(Store { attempts: 0, done: HashMap::new(), effects: 0 }));
     let kept = Arc::clone(&store);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(connection(stream, Arc::clone(&store), does));
+            let (tls, store) = (tls.clone(), Arc::clone(&store));
+            tokio::spawn(async move {
+                let Some(tls) = tls else { return connection(stream, store, does).await };
+                if let Ok(secured) = tls.accept(stream).await {
+                    connection(secured, store, does).await;
+                }
+            });
         }
     });
     (address, kept)
 }
 
-async fn connection(stream: TcpStream, store: Arc<Mutex<Store>>, does: Does) {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, store: Arc<Mutex<Store>>, does: Does) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = request(&mut stream).await {
         let answer = answered(&request, &mut store.lock().expect("no panic"), does);
@@ -75,7 +88,7 @@ async fn connection(stream: TcpStream, store: Arc<Mutex<Store>>, does: Does) {
 }
 
 /// The next request's message; None at the end.
-async fn request(stream: &mut BufReader<TcpStream>) -> Option<Value> {
+async fn request(stream: &mut BufReader<impl AsyncRead + Unpin>) -> Option<Value> {
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -142,6 +155,10 @@ fn answered(request: &Value, store: &mut Store, does: Does) -> Option<(u16, Valu
 
 /// Sends operations to these addresses until some were begun: what was counted, and the records.
 async fn sent(endpoints: &[SocketAddr], begun: u64) -> (Counts, Vec<OperationRecord>) {
+    sent_over(None, endpoints, begun).await
+}
+
+async fn sent_over(tls: Option<Tls>, endpoints: &[SocketAddr], begun: u64) -> (Counts, Vec<OperationRecord>) {
     let folder = tempfile::tempdir().expect("a folder");
     let endpoints: Vec<(u16, SocketAddr)> = (1..).zip(endpoints.iter().copied()).collect();
     let operations = Operations::begin(&Wanted {
@@ -152,6 +169,7 @@ async fn sent(endpoints: &[SocketAddr], begun: u64) -> (Counts, Vec<OperationRec
         tool: "append",
         endpoints: &endpoints,
         allowed: Allowed { foreign: false },
+        tls,
         authority: "127.0.0.1",
         path: "/mcp",
         seed: 7,
@@ -220,6 +238,17 @@ async fn an_answer_that_was_lost_is_fetched_and_never_done_again() {
     let lost = of(&records, Event::Info);
     assert!(!lost.is_empty() && lost.iter().all(|info| info.reason == Reason::Closed), "{lost:?}");
     assert!(of(&records, Event::Ok).iter().any(|ok| ok.replayed));
+}
+
+#[tokio::test]
+async fn through_tls_each_happens_once_as_well() {
+    let does: Does = |attempt| if attempt % 10 == 3 { Act::DoneAndGone } else { Act::Answer };
+    let (address, store) = serve_over(Some(TlsAcceptor::from(Arc::new(server()))), does).await;
+    let tls = Tls::new("localhost", "", true).expect("nobody has to be trusted");
+    let (counts, records) = sent_over(Some(tls), &[address], 60).await;
+    assert_eq!(counts.settled, counts.begun);
+    assert_eq!(store.lock().expect("no panic").effects, counts.begun - nevers(&records), "each once");
+    assert!(!of(&records, Event::Info).is_empty() && of(&records, Event::Ok).iter().any(|ok| ok.replayed));
 }
 
 #[tokio::test]
@@ -296,6 +325,7 @@ async fn a_journal_that_is_there_already_is_an_error() {
         tool: "append",
         endpoints,
         allowed: Allowed { foreign: false },
+        tls: None,
         authority: "127.0.0.1",
         path: "/mcp",
         seed: 7,

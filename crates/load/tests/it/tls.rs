@@ -179,9 +179,13 @@ async fn a_courier_trusts_whom_it_is_told_to_and_brings_the_whole_answer() {
             let text = String::from_utf8_lossy(bytes).into_owned();
             text.contains("\r\n\r\n").then_some(text)
         });
-        (head, other.carry(&request, |_, _| Some(())))
+        let nowhere = trusting.to(SocketAddr::from(([127, 0, 0, 1], 1)), Duration::from_secs(20));
+        let begun = nowhere.to(address, Duration::from_secs(20)).begin(&request[..9]);
+        (head, nowhere.begin(b"").map(drop), begun.map(drop), other.carry(&request, |_, _| Some(())))
     });
-    let (head, refused) = carried.await.expect("nothing panics");
+    let (head, nowhere, begun, refused) = carried.await.expect("nothing panics");
     assert!(head.expect("it is trusted").starts_with("HTTP/1.1 "));
+    assert!(nowhere.expect_err("nobody is there").contains("127.0.0.1:1"));
+    begun.expect("it is trusted wherever it is");
     assert!(refused.expect_err("another one's certificate").contains("certificate"));
 }

@@ -8,7 +8,7 @@ use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 
 use super::Load;
-use crate::collector::Page;
+use crate::collector::{Page, Way};
 use crate::driver::Replicated;
 
 const STATUS_WITHIN: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ impl SwarmService {
         for address in found.filter(std::net::SocketAddr::is_ipv4).take(TASKS_MAX) {
             // By the name that its clients know it by: a server refuses other ones.
             let host = format!("{}:{}", self.name, self.port);
-            let page = Page { address, host, path: "/status".into() };
+            let page = Page { host, ..Way::default().page(address, "/status") };
             let fields = fields.clone();
             asked.spawn(async move { page.get_with(&fields, STATUS_WITHIN).await });
         }

@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use crate::event::Event;
 use cluster::Cluster;
 use machine::Machine;
-pub(crate) use page::{Answered, Page, whole_answer};
+pub(crate) use page::{Answered, Page, Way, whole_answer};
 
 const SECOND_US: u64 = 1_000_000;
 /// The server is asked, and then /proc read; both end within the second.
@@ -32,7 +32,7 @@ const READ_WITHIN: Duration = Duration::from_millis(450);
 const REASONS_MAX: usize = 3;
 
 /// Where the server's figures come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Figures {
     /// A cluster of this machine and user: its control socket, and /proc of its processes.
     Cluster { control: PathBuf },
@@ -50,8 +50,8 @@ pub(crate) fn describe(figures: &Figures) -> String {
         Figures::Nothing => (&[][..], None),
     };
     let page = pages.first().map(|(_, page)| match pages.len() {
-        1 => format!("http://{}{}", page.host, page.path),
-        addresses => format!("http://{}{} at {addresses} addresses", page.host, page.path),
+        1 => page.to_string(),
+        addresses => format!("{page} at {addresses} addresses"),
     });
     let sources: Vec<String> = page.into_iter().chain(pid.map(|pid| format!("pid {pid}"))).collect();
     match sources.is_empty() {

@@ -1,23 +1,102 @@
-//! One page over plain HTTP/1.1.
+//! One page over HTTP/1.1, with TLS or without.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use erlmcp_load::agent::Courier;
+use erlmcp_load::proto;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// A page that is longer is not read: the metrics of 250 replicas have a quarter of it.
 const BYTES_MAX: usize = 16 << 20;
 
+/// How a server is spoken to: plainly, or over TLS by the agents' own client, which knows whom to trust.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Way(Option<Arc<Courier>>);
+
+impl Way {
+    /// Over TLS, with a certificate for the host of `authority` from the system's roots or those in `ca_pem`; with
+    /// `insecure`, with any.
+    ///
+    /// # Errors
+    /// Where there is nobody to trust: one sentence.
+    pub(crate) async fn secured(authority: &str, ca_pem: &str, insecure: bool) -> Result<Self, String> {
+        let setup = proto::Setup {
+            authority: authority.into(),
+            tls: true,
+            ca_pem: ca_pem.into(),
+            insecure,
+            allow_foreign: true,
+            ..proto::Setup::default()
+        };
+        // Roots are read from files. How long a page may take is said where it is asked for.
+        let opened = spawn_blocking(move || Courier::new(&setup, Duration::ZERO)).await;
+        opened.map_err(internal)?.map(|courier| Self(Some(Arc::new(courier))))
+    }
+
+    pub(crate) fn is_secured(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The page at this address, which is asked for by it.
+    pub(crate) fn page(&self, address: SocketAddr, path: &str) -> Page {
+        Page { address, host: address.to_string(), path: path.into(), way: self.clone() }
+    }
+
+    /// Sends the beginning of a request, whose connection lasts as long as what is given back.
+    ///
+    /// # Errors
+    /// Where nobody takes it within the time: one sentence.
+    pub(crate) async fn begin(
+        &self,
+        address: SocketAddr,
+        request: Vec<u8>,
+        within: Duration,
+    ) -> Result<Box<dyn Send>, String> {
+        if let Some(courier) = &self.0 {
+            let courier = courier.to(address, within);
+            return spawn_blocking(move || courier.begin(&request)).await.map_err(internal)?;
+        }
+        let begun = async {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.set_zero_linger()?;
+            stream.write_all(&request).await?;
+            Ok::<_, std::io::Error>(Box::new(stream) as Box<dyn Send>)
+        };
+        let begun = timeout(within, begun).await.map_err(|_| late(within))?;
+        begun.map_err(|error| error.to_string())
+    }
+}
+
+fn internal(error: impl fmt::Display) -> String {
+    format!("an internal error: {error}")
+}
+
+fn late(within: Duration) -> String {
+    format!("no answer within {} ms", within.as_millis())
+}
+
 /// Where a page is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Page {
     pub(crate) address: SocketAddr,
     /// For the Host field: "localhost:8080".
     pub(crate) host: String,
     /// "/metrics"
     pub(crate) path: String,
+    pub(crate) way: Way,
+}
+
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.way.is_secured() { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.host, self.path)
+    }
 }
 
 /// What a server answered.
@@ -79,12 +158,16 @@ impl Page {
     }
 
     async fn request(&self, (method, rest): (&str, &str), within: Duration) -> Result<Answered, String> {
-        let Page { address, host, path } = self;
+        let Page { address, host, path, way } = self;
         let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{rest}");
-        let fetched = timeout(within, self.fetch(&request)).await;
-        fetched
-            .unwrap_or_else(|_| Err(format!("no answer within {} ms", within.as_millis())))
-            .map_err(|why| format!("{method} {path} at {address}: {why}"))
+        let fetched = async {
+            match &way.0 {
+                None => self.fetch(&request).await,
+                Some(courier) => carried(courier.to(*address, within), request).await,
+            }
+        };
+        let fetched = timeout(within, fetched).await.unwrap_or_else(|_| Err(late(within)));
+        fetched.map_err(|why| format!("{method} {path} at {address}: {why}"))
     }
 
     async fn fetch(&self, request: &str) -> Result<Answered, String> {
@@ -106,6 +189,14 @@ impl Page {
             }
         }
     }
+}
+
+/// On a thread of its own, which ends with the courier's patience, also where nobody waits for it any more.
+async fn carried(courier: Courier, request: String) -> Result<Answered, String> {
+    let carried = spawn_blocking(move || {
+        courier.carry(request.as_bytes(), |bytes, is_end| whole_answer(bytes, is_end).transpose())?
+    });
+    carried.await.map_err(internal)?
 }
 
 /// The answer that these bytes are; None: not all of it is there yet.
@@ -188,7 +279,7 @@ mod tests {
     async fn a_page_is_fetched_or_the_reason_is_said() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("it is bound");
-        let page = Page { address, host: "localhost:1".into(), path: "/metrics".into() };
+        let page = Page { host: "localhost:1".into(), ..Way::default().page(address, "/metrics") };
         let serving = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("one comes");
             let mut request = vec![0; 1_024];

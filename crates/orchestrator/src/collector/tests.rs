@@ -73,7 +73,7 @@ async fn a_foreign_server_has_a_page_and_a_process() {
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });
-    let page = Page { address, host: address.to_string(), path: "/metrics".into() };
+    let page = Way::default().page(address, "/metrics");
     let clock = RunClock::new(0);
     let figures = |pid| Figures::Server { pages: vec![(1, page.clone())], pid };
     let sample = Collector::new(figures(None), None).sample(1, &clock).await;
@@ -113,7 +113,7 @@ async fn lone(ip: &str, began_s: u32, connections: u32) -> SocketAddr {
 async fn servers_are_asked_at_each_address_and_where_they_move_to() {
     let (one, two) = (lone("127.0.0.2", 1, 40).await, lone("127.0.0.3", 2, 40).await);
     let three = lone("127.0.0.4", 3, 7).await;
-    let page = |address| Page { address, host: "mcp.example:80".into(), path: "/metrics".into() };
+    let page = |address| Page { host: "mcp.example:80".into(), ..Way::default().page(address, "/metrics") };
     let figures = Figures::Server { pages: vec![(1, page(one)), (2, page(two))], pid: None };
     assert_eq!(describe(&figures), "http://mcp.example:80/metrics at 2 addresses");
     let (sender, mut events) = mpsc::channel(8);

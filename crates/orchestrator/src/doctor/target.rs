@@ -13,7 +13,7 @@ use super::way;
 use crate::discover::{DiscoverConfig, setup};
 use crate::driver::control;
 use crate::preflight::Room;
-use crate::target::{Status, Target, Tried, Url, is_loopback, is_of_this_machine};
+use crate::target::{self, Status, Target, Tried, Url, is_loopback, is_of_this_machine};
 use crate::{StressConfig, StressError};
 
 /// A target that answers in MCP.
@@ -70,13 +70,13 @@ pub(super) async fn look(
     if !matches!(approach.mcp, Some(Ok(_))) {
         return Ok((leads, found, None));
     }
-    let is_elsewhere = !leads.is_loopback;
-    let target = Target { url, addresses: open, left_out: Vec::new(), is_elsewhere, is_colocated: leads.is_colocated };
+    let (is_elsewhere, is_colocated) = (!leads.is_loopback, leads.is_colocated);
+    let way = target::way(&url, &run.ca_pem, run.insecure).await?;
+    let target = Target { url, addresses: open, left_out: Vec::new(), is_elsewhere, is_colocated, way };
     let status = target.status().await;
     let held = Held { cluster: cluster(&target, status.as_ref()).await, is_colocated: leads.is_colocated };
     found.push(metrics(run, &target, held).await);
-    // With TLS it is held by nobody, and does not say.
-    found.extend((!target.url.tls).then(|| room(run, status.as_ref(), held, readings)).flatten());
+    found.extend(room(run, status.as_ref(), held, readings));
     let way_ms = quickest(&tried);
     Ok((leads, found, Some(Met { leads, held, way_ms, cores: readings.processors.unwrap_or(1) })))
 }

@@ -10,12 +10,13 @@ use tokio::task::JoinSet;
 
 use super::fault::{Commands, Desk, Order};
 use super::kubernetes::{self, Kubernetes};
-use super::ready::await_ready_as;
+use super::ready::await_ready;
 use super::service::Service;
 use super::swarm::{self, Swarm};
 use super::watchdog::Watchdog;
 use super::{helper, undo};
 use crate::action::Ask;
+use crate::collector::{Page, Way};
 use crate::event::{Answer, Event};
 use crate::fault::Kind;
 use crate::plan::RECOVERY_BOUND;
@@ -35,8 +36,8 @@ pub(crate) struct ForeignFaults {
 #[derive(Debug)]
 struct Ready {
     addresses: BTreeMap<u16, SocketAddr>,
-    /// Name and port that they are asked by.
-    host: String,
+    /// At one of these.
+    page: Page,
     clock: RunClock,
 }
 
@@ -64,31 +65,32 @@ impl Holder {
 }
 
 impl ForeignFaults {
-    /// By the user's commands alone. `addresses` are the target's, by replica; `host` is the name and port that their /ready
-    /// is asked by, None where it cannot be.
+    /// By the user's commands alone. `addresses` are the target's, by replica; `ready` is the page of one of them that says
+    /// whether it is ready, None where there is none.
     pub(crate) fn new(
         addresses: &[(u16, SocketAddr)],
-        host: Option<String>,
+        ready: Option<Page>,
         (clock, events): (RunClock, mpsc::Sender<Event>),
     ) -> Self {
         let watchdog = Watchdog::new(helper());
         let addresses: BTreeMap<u16, SocketAddr> = addresses.iter().copied().collect();
-        let ready = host.map(|host| Ready { addresses: addresses.clone(), host, clock });
+        let ready = ready.map(|page| Ready { addresses: addresses.clone(), page, clock });
         let desk = Desk::open(Commands { clock, watchdog, addresses }, events.clone());
         Self { desk, holder: None, ready, events, tasks: JoinSet::new() }
     }
 
-    /// Of a service of Docker Swarm, through its engine; `authority` is the name and port that it was found by.
+    /// Of a service of Docker Swarm, through its engine; `door` is the name and port that it was found by, and how it is
+    /// spoken to.
     ///
     /// # Errors
     /// Where the engine has no container of it that may be broken, as a sentence.
     pub(crate) async fn swarm(
         engine: &Path,
         addresses: &[(u16, SocketAddr)],
-        authority: (String, u16),
+        door: ((String, u16), Way),
         (clock, events): (RunClock, mpsc::Sender<Event>),
     ) -> Result<Self, String> {
-        let swarm = Swarm::find(engine, addresses, authority, clock).await?;
+        let swarm = Swarm::find(engine, addresses, door, clock).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(swarm::follow(swarm.clone(), events.clone()));
         let desk = Desk::open(swarm.clone(), events.clone());
@@ -102,10 +104,10 @@ impl ForeignFaults {
     pub(crate) async fn kubernetes(
         said: (Option<&str>, Option<&str>),
         addresses: &[(u16, SocketAddr)],
-        authority: (String, u16),
+        door: ((String, u16), Way),
         (clock, events): (RunClock, mpsc::Sender<Event>),
     ) -> Result<Self, String> {
-        let kubernetes = Kubernetes::find(said, addresses, authority, clock).await?;
+        let kubernetes = Kubernetes::find(said, addresses, door, clock).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(kubernetes::follow(kubernetes.clone(), events.clone()));
         let desk = Desk::open(kubernetes.clone(), events.clone());
@@ -154,11 +156,11 @@ impl ForeignFaults {
             (Ask::AwaitReady { replica }, None) => {
                 let asked = self.ready.as_ref().and_then(|ready| {
                     let address = *ready.addresses.get(&replica)?;
-                    Some(((address, ready.host.clone()), ready.clock))
+                    Some((ready.page.at(address), ready.clock))
                 });
                 self.answer(async move {
                     let at_us = match asked {
-                        Some((page, clock)) => Some(await_ready_as(page, RECOVERY_BOUND, &clock).await?),
+                        Some((page, clock)) => Some(await_ready(&page, RECOVERY_BOUND, &clock).await?),
                         None => None,
                     };
                     Some(Answer::Ready { replica, at_us })

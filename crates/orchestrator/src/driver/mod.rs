@@ -37,6 +37,7 @@ use tokio::time::timeout;
 
 use crate::StressError;
 use crate::action::Ask;
+use crate::collector::Way;
 use crate::event::{Answer, Event, HealError, Leftovers};
 use crate::fault::{Kind, Needs};
 use crate::plan::{QueueFacts, RECOVERY_BOUND};
@@ -85,6 +86,8 @@ pub(crate) struct LocalCluster {
 #[derive(Debug, Clone)]
 struct Link {
     control: PathBuf,
+    /// How its replicas are spoken to.
+    way: Way,
     clock: RunClock,
     events: mpsc::Sender<Event>,
 }
@@ -102,16 +105,16 @@ impl LocalCluster {
         events: mpsc::Sender<Event>,
     ) -> Result<Self, StressError> {
         let (own, status) = OwnCluster::start(binary, replicas, log).await?;
-        let link = Link { control: own.control(), clock, events };
+        let link = Link { control: own.control(), way: Way::default(), clock, events };
         Self::connect(link, status, Some(own)).await
     }
 
-    /// Attaches to a running one of the same user.
+    /// Attaches to a running one of the same user, whose replicas are spoken to in this way.
     ///
     /// # Errors
     /// Where nobody answers there, or another user's cluster does.
     pub(crate) async fn attach(
-        control: &Path,
+        (control, way): (&Path, Way),
         clock: RunClock,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, StressError> {
@@ -122,7 +125,7 @@ impl LocalCluster {
         if status.state == "stopping" {
             return Err(failed(&"it is stopping; start it again"));
         }
-        Self::connect(Link { control: control.to_path_buf(), clock, events }, status, None).await
+        Self::connect(Link { control: control.to_path_buf(), way, clock, events }, status, None).await
     }
 
     async fn connect(link: Link, status: Status, own: Option<OwnCluster>) -> Result<Self, StressError> {
@@ -131,6 +134,7 @@ impl LocalCluster {
         let replicas = Replicas::new(link.control.clone(), own.is_none().then(|| watchdog.clone()));
         let local = LocalFaults {
             control: link.control.clone(),
+            way: link.way.clone(),
             clock: link.clock,
             nft: Nft::find().await,
             groups: Groups::find(status.pid),
@@ -196,10 +200,13 @@ impl LocalCluster {
     ) -> Result<(Proxied, Vec<(u16, SocketAddr)>), StressError> {
         let failed = |why: String| StressError::failed(format!("the fault proxy cannot be used: {why}"));
         let own: Vec<_> = self.endpoints().into_iter().filter(|(number, _)| replicas.contains(number)).collect();
-        let proxy = FrontProxy::start(&Program::of("fault-proxy"), &own).await.map_err(failed)?;
+        let way = &self.link.way;
+        let proxy = FrontProxy::start(&Program::of("fault-proxy"), &own, way.clone()).await.map_err(failed)?;
         let addresses: Vec<(u16, SocketAddr)> = proxy.addresses.iter().map(|(one, at)| (*one, *at)).collect();
         let cost = match (own.first(), addresses.first()) {
-            (Some((_, own)), Some((_, through))) => proxy_cost(*own, *through, &self.link.clock).await,
+            (Some((_, own)), Some((_, through))) => {
+                proxy_cost(&way.page(*own, "/health"), *through, &self.link.clock).await
+            }
             _ => None,
         };
         *self.front.lock().await = Some(proxy);
@@ -331,7 +338,7 @@ async fn await_ready(link: Link, replica: u16) {
         }
     };
     let Some(address) = address else { return };
-    if let Some(at_us) = ready::await_ready(address, RECOVERY_BOUND, &link.clock).await {
+    if let Some(at_us) = ready::await_ready(&link.way.page(address, "/ready"), RECOVERY_BOUND, &link.clock).await {
         link.answer(Answer::Ready { replica, at_us: Some(at_us) }).await;
     }
 }

@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
@@ -10,19 +9,9 @@ use crate::collector::Page;
 const TRY: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(10);
 
-/// When /ready answered 200 on a replica's own address; None: it did not within that time. A killed replica's
-/// listener lives on with its supervisor, so a question may wait there until the next process answers it.
-pub(super) async fn await_ready(address: SocketAddr, within: Duration, clock: &RunClock) -> Option<u64> {
-    await_ready_as((address, address.to_string()), within, clock).await
-}
-
-/// The same of a server that is asked by this name and port, and refuses others.
-pub(super) async fn await_ready_as(
-    (address, host): (SocketAddr, String),
-    within: Duration,
-    clock: &RunClock,
-) -> Option<u64> {
-    let page = Page { address, host, path: "/ready".into() };
+/// When a replica's /ready answered 200; None: it did not within that time. A killed replica's listener lives on with its
+/// supervisor, so a question may wait there until the next process answers it.
+pub(super) async fn await_ready(page: &Page, within: Duration, clock: &RunClock) -> Option<u64> {
     let ready = async {
         loop {
             if page.get(TRY).await.is_ok_and(|answered| answered.status == 200) {
@@ -37,6 +26,7 @@ pub(super) async fn await_ready_as(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collector::Way;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -53,9 +43,10 @@ mod tests {
             }
         });
         let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
-        let at_us = await_ready(address, Duration::from_secs(20), &clock).await.expect("the third is good");
+        let page = Way::default().page(address, "/ready");
+        let at_us = await_ready(&page, Duration::from_secs(20), &clock).await.expect("the third is good");
         assert!(at_us >= 2 * EVERY.as_micros() as u64 && at_us <= clock.now_us());
         serving.await.expect("all three were asked for");
-        assert_eq!(await_ready(address, Duration::from_millis(50), &clock).await, None, "nobody is there any more");
+        assert_eq!(await_ready(&page, Duration::from_millis(50), &clock).await, None, "nobody is there any more");
     }
 }

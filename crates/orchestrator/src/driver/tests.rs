@@ -51,7 +51,7 @@ async fn an_attached_cluster_is_asked_watched_and_left_running() {
     let pids = [Some(replicas[0].id()), Some(replicas[1].id())];
     let cluster = FakeCluster::new(fake::status(std::process::id(), &pids));
     let (sender, mut events) = mpsc::channel(64);
-    let attached = LocalCluster::attach(cluster.control(), clock(), sender).await;
+    let attached = LocalCluster::attach((cluster.control(), Way::default()), clock(), sender).await;
     let mut driver = attached.expect("it is this user's own");
     assert_eq!(driver.shared().to_string(), "127.0.0.1:8080");
     let endpoints: Vec<_> = driver.endpoints().into_iter().map(|(at, address)| (at, address.to_string())).collect();
@@ -95,7 +95,7 @@ async fn an_attached_cluster_has_its_number_again_whenever_the_run_ends() {
     status["scale_ms"] = 700.into();
     let cluster = FakeCluster::new(status);
     let (sender, _events) = mpsc::channel(64);
-    let attached = LocalCluster::attach(cluster.control(), clock(), sender).await;
+    let attached = LocalCluster::attach((cluster.control(), Way::default()), clock(), sender).await;
     let mut driver = attached.expect("it is this user's own");
     let is_asked = || cluster.asked().iter().any(|line| line.contains("scale"));
     driver.ask(Ask::Scale { replicas: 5 });
@@ -114,10 +114,11 @@ async fn a_fault_in_force_is_undone_when_the_run_is_abandoned() {
     let mut replica = sleeper();
     let cluster = FakeCluster::new(fake::status(std::process::id(), &[Some(replica.id()), Some(replica.id())]));
     let (sender, mut events) = mpsc::channel(64);
-    let link = Link { control: cluster.control().to_path_buf(), clock: clock(), events: sender };
+    let (control, way) = (cluster.control().to_path_buf(), Way::default());
+    let link = Link { control, way, clock: clock(), events: sender };
     let status = control::status(cluster.control()).await.expect("the fake answers");
     let mut driver = LocalCluster::connect(link, status, None).await.expect("it is watched");
-    let Link { control: at, clock, events: sender } = driver.link.clone();
+    let Link { control: at, clock, events: sender, .. } = driver.link.clone();
     driver.desk = Desk::open(LocalFaults { clock, ..local_of_tests(&at) }, sender);
     driver.ask(inject(1, Kind::Partition, 1));
     let done = injected(1, &mut events).await.expect("our child can be stopped");
@@ -151,7 +152,7 @@ async fn a_cluster_of_the_runs_own_is_gone_afterwards() {
 #[tokio::test]
 async fn nobody_there_is_said_in_a_sentence() {
     let (sender, _events) = mpsc::channel(64);
-    let attached = LocalCluster::attach(Path::new("/nowhere/x.sock"), clock(), sender).await;
+    let attached = LocalCluster::attach((Path::new("/nowhere/x.sock"), Way::default()), clock(), sender).await;
     let why = attached.map(|_| ()).unwrap_err().to_string();
     assert!(why.starts_with("the cluster cannot be used: no cluster answers at /nowhere/x.sock: "), "{why}");
 }

@@ -39,15 +39,12 @@ pub(super) async fn attach(
     events: mpsc::Sender<Event>,
 ) -> Result<Option<LocalCluster>, String> {
     let Some(reference) = reference else { return Ok(None) };
-    if target.url.tls {
-        return Err("it speaks TLS, in which its replicas are not asked whether they are ready again".into());
-    }
     // The path is a path of the target's machine, and so are the addresses of its replicas.
     if !target.is_colocated || !reference.control.exists() {
         return Err("its control socket, or an agent of the run, is not on this machine".into());
     }
-    let mut cluster =
-        LocalCluster::attach(&reference.control, clock, events).await.map_err(|error| error.to_string())?;
+    let attached = LocalCluster::attach((reference.control.as_path(), target.way.clone()), clock, events).await;
+    let mut cluster = attached.map_err(|error| error.to_string())?;
     let port = cluster.shared().port();
     if port != reference.port || target.addresses.iter().all(|address| address.port() != port) {
         cluster.abandon().await;
@@ -66,17 +63,16 @@ pub(super) async fn faults(
     endpoints: &[(u16, SocketAddr)],
     (clock, events): (RunClock, mpsc::Sender<Event>),
 ) -> Result<ForeignFaults, StressError> {
-    let url = &target.url;
+    let door = ((target.url.host.clone(), target.url.port), target.way.clone());
     match &config.driver {
-        None => Ok(ForeignFaults::new(endpoints, target.ready_host().await, (clock, events))),
+        None => Ok(ForeignFaults::new(endpoints, target.ready().await, (clock, events))),
         Some(Driver::Swarm { engine }) => {
-            let authority = (url.host.clone(), url.port);
-            let found = ForeignFaults::swarm(engine, endpoints, authority, (clock, events)).await;
+            let found = ForeignFaults::swarm(engine, endpoints, door, (clock, events)).await;
             found.map_err(|why| StressError::failed(format!("--driver swarm: {why}")))
         }
         Some(Driver::Kubernetes { api, namespace }) => {
-            let (authority, said) = ((url.host.clone(), url.port), (api.as_deref(), namespace.as_deref()));
-            let found = ForeignFaults::kubernetes(said, endpoints, authority, (clock, events)).await;
+            let said = (api.as_deref(), namespace.as_deref());
+            let found = ForeignFaults::kubernetes(said, endpoints, door, (clock, events)).await;
             found.map_err(|why| StressError::failed(format!("--driver kubernetes: {why}")))
         }
     }
@@ -191,9 +187,10 @@ pub(super) fn visits(
     status: Option<&Status>,
     (connections, replicas): (u64, u64),
 ) -> Visits {
+    let connections_of_one = status.and_then(Status::connections_limit_of_one);
     if target.url.tls {
         let no = || Err("the visitor speaks no TLS".to_string());
-        return Visits { harmless: no(), exhausting: no(), filling: no(), parts: no(), connections_of_one: None };
+        return Visits { harmless: no(), exhausting: no(), filling: no(), parts: no(), connections_of_one };
     }
     let exhausting = match origin {
         Origin::Foreign => {
@@ -203,7 +200,6 @@ pub(super) fn visits(
         }
         Origin::Own | Origin::Attached => Ok(()),
     };
-    let connections_of_one = status.and_then(Status::connections_limit_of_one);
     let filling = exhausting.clone().and_then(|()| {
         let limit = connections_of_one.ok_or("the target does not say how many connections it takes")?;
         let (needed, spare) =

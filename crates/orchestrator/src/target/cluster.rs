@@ -10,8 +10,8 @@ use super::{ClusterReference, Status, Target};
 use crate::driver::control;
 
 impl Target {
-    /// The cluster that answers here, as `status` says. Where that cannot be read (it asks for tokens, speaks TLS, or has its
-    /// pages elsewhere), the cluster of this machine whose control socket is at its usual place and says that it is here.
+    /// The cluster that answers here, as `status` says. Where that cannot be read (it asks for tokens, or has its pages
+    /// elsewhere), the cluster of this machine whose control socket is at its usual place and says that it is here.
     pub(crate) async fn cluster(&self, status: Option<&Status>) -> Option<ClusterReference> {
         match status {
             Some(status) => status.cluster.clone(),

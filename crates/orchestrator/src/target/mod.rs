@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
 
-use crate::collector::Page;
+use crate::collector::{Page, Way};
 use crate::doctor::Leads;
 use crate::{StressConfig, StressError};
 
@@ -25,7 +25,7 @@ pub(crate) use url::Url;
 const PAGE: Duration = Duration::from_secs(2);
 
 /// A URL whose addresses may be loaded, and answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) url: Url,
     /// Those that take connections: at least one.
@@ -36,6 +36,8 @@ pub(crate) struct Target {
     pub(crate) is_elsewhere: bool,
     /// All addresses are of this machine, and so are the agents.
     pub(crate) is_colocated: bool,
+    /// How its pages are asked for.
+    pub(crate) way: Way,
 }
 
 impl Target {
@@ -60,7 +62,8 @@ impl Target {
         }
         let is_colocated = !far && addresses.iter().all(|address| is_of_this_machine(address.ip()));
         let left_out = left_out.iter().map(|why| format!("Left out of the target: {why}")).collect();
-        Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated })
+        let way = way(&url, &config.ca_pem, config.insecure).await?;
+        Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated, way })
     }
 
     /// Where the connections of a run go.
@@ -85,7 +88,8 @@ impl Target {
         resolve::tried(addresses).await
     }
 
-    /// Where it leads and takes connections, to look at what it says of itself, which needs no permission.
+    /// Where it leads and takes connections, to look at what it says of itself, which needs no permission. Over TLS, a server
+    /// of this machine may show any certificate, and others one that the system trusts.
     ///
     /// # Errors
     /// Where the name leads nowhere, or nobody takes connections.
@@ -96,7 +100,8 @@ impl Target {
         }
         let is_elsewhere = addresses.iter().any(|address| !is_loopback(address.ip()));
         let is_colocated = addresses.iter().all(|address| is_of_this_machine(address.ip()));
-        Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated })
+        let way = way(&url, "", is_colocated).await?;
+        Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated, way })
     }
 
     /// A server of this run, which needs no permission.
@@ -104,24 +109,25 @@ impl Target {
         let authority = shared.to_string();
         let (host, path) = (shared.ip().to_string(), "/mcp".to_string());
         let url = Url { tls: false, host, port: shared.port(), path, authority };
-        Self { url, addresses: vec![shared], left_out: Vec::new(), is_elsewhere: false, is_colocated: true }
+        let (addresses, left_out, way) = (vec![shared], Vec::new(), Way::default());
+        Self { url, addresses, left_out, is_elsewhere: false, is_colocated: true, way }
     }
 
     /// What its /status says, where it is an erlmcp server.
     pub(crate) async fn status(&self) -> Option<Status> {
-        let page = self.page("/status")?.get(PAGE).await.ok()?;
+        let page = self.page("/status").get(PAGE).await.ok()?;
         if page.status == 200 { Status::parse(&page.body) } else { None }
     }
 
-    /// The name and port that /ready is asked by; None: there is no such page, or it does not say that all is well.
-    pub(crate) async fn ready_host(&self) -> Option<String> {
-        let page = self.page("/ready")?;
-        page.get(PAGE).await.is_ok_and(|answered| answered.status == 200).then_some(page.host)
+    /// Its page /ready; None: there is none, or it does not say that all is well.
+    pub(crate) async fn ready(&self) -> Option<Page> {
+        let page = self.page("/ready");
+        page.get(PAGE).await.is_ok_and(|answered| answered.status == 200).then_some(page)
     }
 
     /// GET /health: how long it took, milliseconds, or why there was no good answer.
     pub(crate) async fn health(&self, clock: RunClock) -> Result<f64, String> {
-        let page = self.page("/health").ok_or("the target speaks TLS: it is asked over MCP")?;
+        let page = self.page("/health");
         let asked_us = clock.now_us();
         match page.get(PAGE).await?.status {
             200 => Ok((clock.now_us() - asked_us) as f64 / 1e3),
@@ -146,7 +152,7 @@ impl Target {
 
     /// The pages of Prometheus metrics of its endpoints, or why a run does not read that of the first one.
     pub(crate) async fn metrics(&self) -> Result<Vec<(u16, Page)>, Unread> {
-        let page = self.page("/metrics").ok_or(Unread::Secured)?;
+        let page = self.page("/metrics");
         let answered = page.get(PAGE).await.map_err(Unread::Silent)?;
         match answered.status {
             200 if std::str::from_utf8(&answered.body).is_ok_and(has_samples) => {}
@@ -157,11 +163,21 @@ impl Target {
         Ok(self.endpoints().into_iter().map(|(replica, address)| (replica, page.at(address))).collect())
     }
 
-    /// None where it speaks TLS.
-    fn page(&self, path: &str) -> Option<Page> {
-        let (address, host) = (self.addresses[0], self.url.authority.clone());
-        (!self.url.tls).then(|| Page { address, host, path: path.into() })
+    /// At its first address.
+    fn page(&self, path: &str) -> Page {
+        Page { host: self.url.authority.clone(), ..self.way.page(self.addresses[0], path) }
     }
+}
+
+/// How the server at a URL is spoken to. `ca_pem` and `insecure` as in [`StressConfig`].
+///
+/// # Errors
+/// Where there is nobody to trust.
+pub(crate) async fn way(url: &Url, ca_pem: &str, insecure: bool) -> Result<Way, StressError> {
+    if !url.tls {
+        return Ok(Way::default());
+    }
+    Way::secured(&url.authority, ca_pem, insecure).await.map_err(StressError::failed)
 }
 
 fn nobody(url: &Url, left_out: &[String]) -> StressError {
@@ -237,12 +253,10 @@ mod tests {
             }
         });
         assert!(target.metrics().await.is_ok());
-        assert_eq!(target.metrics().await, Err(Unread::Otherwise));
-        assert_eq!(target.metrics().await, Err(Unread::Guarded(401)));
-        assert_eq!(target.metrics().await, Err(Unread::Missing(404)));
+        for why in [Unread::Otherwise, Unread::Guarded(401), Unread::Missing(404)] {
+            assert_eq!(target.metrics().await.err(), Some(why));
+        }
         serving.await.expect("all were asked for");
-        let secured = Url::parse("https://127.0.0.1:1").expect("a URL");
-        assert_eq!(Target { url: secured, ..target }.metrics().await, Err(Unread::Secured));
     }
 
     #[test]

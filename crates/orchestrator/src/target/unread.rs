@@ -1,8 +1,6 @@
 /// Why a target's page of metrics is not read, as a part of a sentence about the target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unread {
-    #[error("it speaks TLS, through which its page of metrics is not read")]
-    Secured,
     #[error("its page of metrics asks for a token (HTTP {0}), and is read without one")]
     Guarded(u16),
     #[error("it has no page of metrics (HTTP {0})")]
@@ -16,6 +14,6 @@ pub(crate) enum Unread {
 impl Unread {
     /// True where it tells of itself, but not to anyone who comes so.
     pub(crate) fn is_guarded(&self) -> bool {
-        matches!(self, Self::Secured | Self::Guarded(_))
+        matches!(self, Self::Guarded(_))
     }
 }

@@ -10,11 +10,16 @@ use crate::finished::{Finished, erlmcp};
 
 /// A run of this list against a cluster of three, and the last row of each fault.
 fn chaos(list: &str, more: &[&str]) -> (Finished, Vec<Value>) {
+    chaos_of((&[], "http"), list, more)
+}
+
+/// The same of one that was started with these flags and speaks so.
+pub(super) fn chaos_of((flags, scheme): (&[&str], &str), list: &str, more: &[&str]) -> (Finished, Vec<Value>) {
     let folder = tempfile::tempdir().expect("a folder");
-    let cluster = Cluster::start(folder.path(), 3);
+    let cluster = Cluster::start_with(folder.path(), 3, flags);
     let path = folder.path().join("faults.toml");
     fs::write(&path, list).expect("the folder is ours");
-    let (target, path) = (format!("http://{}", cluster.shared), path.to_str().expect("plain").to_string());
+    let (target, path) = (format!("{scheme}://{}", cluster.shared), path.to_str().expect("plain").to_string());
     let common = ["-c", "60", "-r", "120", "--ramp-rate", "500", "--agents", "1", "--seed", "7"];
     let finished = erlmcp(&[["chaos", &target, "--faults", &path].as_slice(), &common, more].concat()).end();
     let rows = faults(&finished);
@@ -33,7 +38,7 @@ fn is_done_and_over(row: &Value, said: &str) -> bool {
 }
 
 /// A timetable in which each waits for the end of the one before.
-fn timetable(entries: &[&str]) -> String {
+pub(super) fn timetable(entries: &[&str]) -> String {
     let entry = |entry: &&str| format!("[[fault]]\nat = \"0s\"\nhold = \"1s\"\n{entry}\n");
     entries.iter().map(entry).collect()
 }

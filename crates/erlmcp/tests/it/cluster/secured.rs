@@ -1,4 +1,5 @@
-//! A cluster that speaks TLS: its replicas find each other, and one that is told to end leaves its clients in order.
+//! A cluster that speaks TLS: its replicas find each other, one that is told to end leaves its clients in order, and a run
+//! attaches to it.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,6 +10,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use super::between::{chaos_of, timetable};
+use super::chaos::made;
 use super::{Cluster, PATIENCE, get, signal, until};
 use crate::encrypted::{certify, flags};
 
@@ -52,6 +55,34 @@ fn a_replica_with_tls_is_a_member_and_ends_its_connections_in_order() {
     assert!(ask(&cluster, 1, &config).1.starts_with("HTTP/1.1 200 "));
     let replica = cluster.replica(1);
     assert!(replica["replacements"] == 1 && replica["state"] == "ready", "its place was taken in order: {replica}");
+}
+
+/// By a signal, a limit, the fault proxy and the store: what is asked of replicas to see them goes through TLS.
+#[test]
+fn a_cluster_with_tls_is_attached_to_and_broken_as_any_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certify(folder.path());
+    let flags = flags(folder.path());
+    let lasting = timetable(&[
+        "kind = \"descriptors\"\nreplicas = [2]",
+        "kind = \"latency\"\nreplicas = [3]",
+        "kind = \"slicing\"\nreplicas = [2]",
+        "kind = \"cut\"\nreplicas = [3]",
+        "kind = \"store_slow\"",
+    ]);
+    let list = format!("[[fault]]\nat = \"0s\"\nkind = \"kill\"\nreplicas = [1]\n{lasting}");
+    let start = flags.each_ref().map(String::as_str);
+    let (finished, rows) = chaos_of((&start, "https"), &list, &["--for", "10s", "--cacert", start[1]]);
+    assert_eq!(finished.report()["configuration"]["attached"], true, "{}", finished.said());
+    let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
+    let expected = ["kill", "descriptors", "latency", "slicing", "cut", "store_slow"];
+    assert_eq!(kinds, expected, "{}", finished.said());
+    for row in rows.iter().filter(|row| made(row)) {
+        let over = if row["kind"] == "kill" { "ready_us" } else { "heal_verified_us" };
+        assert!(row["effect_us"].is_u64() && row[over].is_u64(), "{row}\n{}", finished.said());
+    }
+    let lost = finished.verdict("faults.operations_lost_count");
+    assert!(["pass", "inconclusive"].contains(&lost), "{}", finished.said());
 }
 
 #[test]

@@ -1,5 +1,7 @@
-//! Requests to somebody who is no MCP server, but speaks HTTP/1.1, with or without TLS: the API of a cluster.
+//! Requests for something else than MCP, over HTTP/1.1 with or without TLS: to the API of a cluster, for the pages of a
+//! server.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::target::{BadSetup, Target};
@@ -25,6 +27,12 @@ impl Courier {
         Ok(Self { target, patience })
     }
 
+    /// To this address by the same name and trust; a request may take so long.
+    pub fn to(&self, address: SocketAddr, patience: Duration) -> Self {
+        let target = Target { endpoints: vec![(0, address)], ..self.target.clone() };
+        Self { target, patience }
+    }
+
     /// Sends the bytes of a request. `take` is shown all that has come of the answer, and whether that is its end, until it
     /// takes something from it. It waits, so it is called on a thread that may.
     ///
@@ -34,12 +42,26 @@ impl Courier {
         let carried = at_some(&self.target, 0, |address| {
             Exchanger::new(&self.target, address, self.patience)?.carry(request, &mut take)
         });
-        carried.map_err(|trouble| match trouble {
-            Trouble::Silent(address, seconds) | Trouble::ConnectTimeout(address, seconds) => {
-                format!("{address} did not answer within {seconds} s")
-            }
-            Trouble::Closed(address, _) => format!("{address} closed the connection before its answer was whole"),
-            other => other.to_string(),
-        })
+        carried.map_err(told)
+    }
+
+    /// Sends the beginning of a request; its connection lasts as long as what is given back. It waits, too.
+    ///
+    /// # Errors
+    /// Where nobody takes it: one sentence.
+    pub fn begin(&self, request: &[u8]) -> Result<Box<dyn Send>, String> {
+        let begun =
+            at_some(&self.target, 0, |address| Exchanger::new(&self.target, address, self.patience)?.begin(request));
+        begun.map(|channel| Box::new(channel) as Box<dyn Send>).map_err(told)
+    }
+}
+
+fn told(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Silent(address, seconds) | Trouble::ConnectTimeout(address, seconds) => {
+            format!("{address} did not answer within {seconds} s")
+        }
+        Trouble::Closed(address, _) => format!("{address} closed the connection before its answer was whole"),
+        other => other.to_string(),
     }
 }

@@ -12,6 +12,7 @@ use erlmcp_protocol::client::request::ResponseHead;
 use erlmcp_protocol::era::Era;
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
+use socket2::SockRef;
 
 use super::super::target::{Spoken, Target};
 use super::asking;
@@ -338,10 +339,8 @@ impl<'t> Exchanger<'t> {
 
     /// The same; what follows the head can be read from the channel, unless the answer has come to its end already.
     pub(super) fn open_stream(&self, request: &[u8]) -> Result<(Channel, Answer, bool), Trouble> {
-        let until_ns = self.until_ns();
-        let mut channel = self.connect(until_ns)?;
+        let mut channel = self.begin(request)?;
         let (mut answer, mut buffer) = (Answer::default(), [0; 4 * 1024]);
-        channel.write_all(request).map_err(|error| self.trouble(&error))?;
         loop {
             let progress = match channel.read(&mut buffer) {
                 Ok(0) => return Err(self.closed()),
@@ -355,6 +354,13 @@ impl<'t> Exchanger<'t> {
         }
     }
 
+    /// Sends a request, or the beginning of one, on a connection of its own.
+    pub(super) fn begin(&self, request: &[u8]) -> Result<Channel, Trouble> {
+        let mut channel = self.connect(self.until_ns())?;
+        channel.write_all(request).map_err(|error| self.trouble(&error))?;
+        Ok(channel)
+    }
+
     /// Sends a request on a connection of its own. `take` is shown all that has come of the answer, and whether that is its
     /// end, until it takes something from it.
     pub(super) fn carry<T>(
@@ -362,10 +368,8 @@ impl<'t> Exchanger<'t> {
         request: &[u8],
         mut take: impl FnMut(&[u8], bool) -> Option<T>,
     ) -> Result<T, Trouble> {
-        let until_ns = self.until_ns();
-        let mut channel = self.connect(until_ns)?;
+        let mut channel = self.begin(request)?;
         let (mut bytes, mut more) = (Vec::new(), [0; 16 * 1024]);
-        channel.write_all(request).map_err(|error| self.trouble(&error))?;
         while bytes.len() <= CARRIED_MAX {
             let count = match channel.read(&mut more) {
                 Ok(count) => count,
@@ -375,7 +379,11 @@ impl<'t> Exchanger<'t> {
             };
             bytes.extend_from_slice(&more[..count]);
             match take(&bytes, count == 0) {
-                Some(taken) => return Ok(taken),
+                Some(taken) => {
+                    // What would come is only the other side's end, or a TIME_WAIT.
+                    let _ = SockRef::from(channel.stream()).set_linger(Some(Duration::ZERO));
+                    return Ok(taken);
+                }
                 None if count == 0 => return Err(self.closed()),
                 None => {}
             }

@@ -101,7 +101,7 @@ fn troubles() -> Vec<(&'static str, Weight, Finding)> {
         ("not-mcp", Weight::Stops, first(|approach| approach.mcp = Some(Err("a web page".into())))),
         ("not-healthy", Weight::Warning, first(|approach| approach.health = Some(Ok((503, 1))))),
         ("no-health-page", Weight::Note, first(|approach| approach.health = Some(Ok((404, 1))))),
-        ("no-metrics", Weight::Note, metrics((&url(), &run()), &Err(Unread::Secured), None, true)),
+        ("no-metrics", Weight::Note, metrics((&url(), &run()), &Err(Unread::Guarded(401)), None, true)),
         ("no-metrics", Weight::Note, metrics((&url(), &run()), &Err(Unread::Missing(404)), None, false)),
     ]
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::process::Process;
 use super::{Commands, Desk, FaultDriver, Groups, LocalFaults, Order};
+use crate::collector::Way;
 use crate::driver::fake::{self, FakeCluster};
 use crate::driver::kubernetes::tests::FakeKubernetes;
 use crate::driver::locked;
@@ -70,6 +71,7 @@ pub(in crate::driver) fn local(control: &Path) -> LocalFaults {
     let none = || Err("no cgroups in this test".to_string());
     LocalFaults {
         control: control.to_path_buf(),
+        way: Way::default(),
         clock: clock(),
         nft: Err("no nft in this test".into()),
         groups: Groups { proc: "/proc".into(), cpu: none(), memory: none() },

@@ -11,7 +11,6 @@ use super::force::{After, Force};
 use super::limit::{Limit, Limited};
 use super::local::{LOOK_EVERY, LocalFaults, SEEN_WITHIN};
 use super::process::{Known, Process};
-use crate::collector::Page;
 use crate::driver::watchdog::Debt;
 use crate::event::Injected;
 
@@ -67,7 +66,7 @@ fn lowest(open: &BTreeSet<u64>, more: u64) -> u64 {
 /// When a connection was opened that got no answer. Those that get one free their descriptor again, so it takes one at most
 /// that is not served; others may use what is left meanwhile.
 async fn unserved(local: &LocalFaults, address: SocketAddr) -> Option<u64> {
-    let page = Page { address, host: address.to_string(), path: "/health".into() };
+    let page = local.way.page(address, "/health");
     let seen = async {
         for _ in 0..PROBES_MAX {
             let began_us = local.clock.now_us();

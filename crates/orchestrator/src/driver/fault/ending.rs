@@ -10,7 +10,7 @@ use super::HealError;
 use super::force::Force;
 use super::local::{LocalFaults, of_processes};
 use crate::driver::own::{GONE_WITHIN, OwnCluster};
-use crate::driver::ready;
+use crate::driver::ready::await_ready;
 use crate::event::Injected;
 use crate::plan::RECOVERY_BOUND;
 
@@ -42,7 +42,8 @@ pub(super) async fn one_after_another(local: &LocalFaults, replicas: &[u16]) -> 
         let mut next = others.iter();
         for (replica, address) in replicas.iter().zip(addresses) {
             let slow = || format!("replica {replica} was not ready {} s after it had ended", RECOVERY_BOUND.as_secs());
-            ready::await_ready(address, RECOVERY_BOUND, &local.clock).await.ok_or_else(slow)?;
+            let ready = local.way.page(address, "/ready");
+            await_ready(&ready, RECOVERY_BOUND, &local.clock).await.ok_or_else(slow)?;
             if let Some(next) = next.next() {
                 terminate(local, &[*next]).await?;
             }

@@ -9,14 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::force::{After, Force};
 use super::local::{LOOK_EVERY, LocalFaults};
 use super::process::{Process, parent};
-use crate::collector::Page;
+use crate::collector::Way;
 use crate::driver::watchdog::{Debt, Ticket};
 use crate::event::Injected;
 use hierarchy::{Place, Version};
@@ -155,7 +153,7 @@ pub(super) async fn cpu(local: &LocalFaults, replicas: &[u16], percent: u64) -> 
         while !throttled() {
             // Something to do, should nobody else have given it any.
             let address = addresses[asked % addresses.len()];
-            let page = Page { address, host: address.to_string(), path: "/metrics".into() };
+            let page = local.way.page(address, "/metrics");
             let _ = page.get(Duration::from_millis(200)).await;
             asked += 1;
         }
@@ -184,9 +182,9 @@ pub(super) async fn memory(local: &LocalFaults, replicas: &[u16], mib: u64) -> R
         while !refused() {
             let address = addresses[hoards.len() % addresses.len()];
             if hoards.len() < HOARDS_MAX
-                && let Ok(stream) = half_a_request(address).await
+                && let Ok(hoard) = half_a_request(&local.way, address).await
             {
-                hoards.push(stream);
+                hoards.push(hoard);
             }
             sleep(LOOK_EVERY).await;
         }
@@ -200,20 +198,16 @@ pub(super) async fn memory(local: &LocalFaults, replicas: &[u16], mib: u64) -> R
     Ok((force, Injected::seen(method, injected_us, effect_us)))
 }
 
-async fn half_a_request(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let half = async {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.set_zero_linger()?;
-        let head = format!(
-            "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n",
-            HOARD_BYTES + 1
-        );
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&vec![b' '; HOARD_BYTES]).await?;
-        Ok(stream)
-    };
-    timeout(Duration::from_millis(500), half).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+/// It waits for its end as long as what is given back is kept.
+async fn half_a_request(way: &Way, address: SocketAddr) -> Result<Box<dyn Send>, String> {
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n",
+        HOARD_BYTES + 1
+    );
+    let mut half = head.into_bytes();
+    half.resize(half.len() + HOARD_BYTES, b' ');
+    way.begin(address, half, Duration::from_millis(500)).await
 }
 
 /// The value behind a name, one a line.

@@ -17,6 +17,7 @@ use super::probe::{Seen, connect};
 use super::process::Process;
 use super::proxied::Front;
 use super::{FaultDriver, HealError, descriptors, ending, group, kill, packets, pause, proxied, store};
+use crate::collector::Way;
 use crate::driver::control;
 use crate::driver::own::OwnCluster;
 use crate::driver::protocol::Status;
@@ -35,6 +36,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(in crate::driver) struct LocalFaults {
     pub(in crate::driver) control: PathBuf,
+    /// How the replicas are spoken to.
+    pub(in crate::driver) way: Way,
     pub(in crate::driver) clock: RunClock,
     /// Why packets cannot be dropped here.
     pub(in crate::driver) nft: Result<Nft, String>,

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::HealError;
 use super::force::Force;
 use super::local::{LOOK_EVERY, LocalFaults};
-use crate::collector::Page;
+use crate::collector::{Page, Way};
 use crate::driver::watchdog::Program;
 use crate::event::Injected;
 use crate::fault::{Fault, Kind};
@@ -36,6 +36,8 @@ const COST_PAGES: u32 = 51;
 pub(in crate::driver) struct FrontProxy {
     child: Child,
     talk: Talk,
+    /// How those behind it are spoken to.
+    way: Way,
     /// Where clients connect, by replica.
     pub(in crate::driver) addresses: BTreeMap<u16, SocketAddr>,
     /// In front of which the weather is bad.
@@ -86,10 +88,14 @@ impl Talk {
 
 impl FrontProxy {
     /// Starts one in front of these replicas' own addresses.
-    pub(in crate::driver) async fn start(program: &Program, targets: &[(u16, SocketAddr)]) -> Result<Self, String> {
+    pub(in crate::driver) async fn start(
+        program: &Program,
+        targets: &[(u16, SocketAddr)],
+        way: Way,
+    ) -> Result<Self, String> {
         let (child, stream) = program.start()?;
         let (talk, addresses, at_work) = (Talk::over(stream), BTreeMap::new(), BTreeSet::new());
-        let mut proxy = Self { child, talk, addresses, at_work };
+        let mut proxy = Self { child, talk, way, addresses, at_work };
         for (replica, target) in targets {
             let reply = proxy.talk.ask(&Request::Front { target: *target }).await?;
             proxy.addresses.insert(*replica, reply.address.ok_or("the fault proxy does not say where it is")?);
@@ -192,16 +198,18 @@ pub(super) async fn inject(local: &LocalFaults, fault: &Fault) -> Result<(Force,
 
 /// A page that is fetched through the proxy takes as long as it must, or does not come.
 async fn shows(fault: &Fault, address: SocketAddr, local: &LocalFaults) -> bool {
-    let page = |path: &str| Page { address, host: address.to_string(), path: path.into() };
+    let page = local.way.page(address, "/metrics");
     let began_us = local.clock.now_us();
     match fault.kind {
-        Kind::BlackHole | Kind::Cut => page("/metrics").get(PAGE_WITHIN).await.is_err(),
+        Kind::BlackHole | Kind::Cut => page.get(PAGE_WITHIN).await.is_err(),
         kind => {
-            let Ok(answered) = page("/metrics").get(SEEN_WITHIN).await else { return false };
+            let Ok(answered) = page.get(SEEN_WITHIN).await else { return false };
             let bytes = answered.body.len() as u64;
+            // With TLS hands are shaken first.
+            let round_trips = if local.way.is_secured() { 2 } else { 1 };
             let least_ms = match kind {
-                Kind::Latency => 2 * fault.amount,
-                Kind::LatencyIn | Kind::LatencyOut => fault.amount,
+                Kind::Latency => 2 * round_trips * fault.amount,
+                Kind::LatencyIn | Kind::LatencyOut => round_trips * fault.amount,
                 Kind::Bandwidth => bytes * 1_000 / fault.amount,
                 _ => bytes / fault.amount,
             };
@@ -213,10 +221,14 @@ async fn shows(fault: &Fault, address: SocketAddr, local: &LocalFaults) -> bool 
 /// Fair weather again, and a page comes.
 pub(super) async fn clear(front: &Front, replicas: &[u16]) -> Result<(), HealError> {
     let gone = || HealError::Otherwise("the fault proxy is gone".into());
-    let fronts = front.lock().await.as_mut().ok_or_else(gone)?.end(replicas).await.map_err(HealError::Stuck)?;
+    let (fronts, way) = {
+        let mut front = front.lock().await;
+        let proxy = front.as_mut().ok_or_else(gone)?;
+        (proxy.end(replicas).await.map_err(HealError::Stuck)?, proxy.way.clone())
+    };
     let come = async {
         for address in fronts {
-            let page = Page { address, host: address.to_string(), path: "/health".into() };
+            let page = way.page(address, "/health");
             while page.get(PAGE_WITHIN).await.is_err() {
                 sleep(LOOK_EVERY).await;
             }
@@ -227,12 +239,12 @@ pub(super) async fn clear(front: &Front, replicas: &[u16]) -> Result<(), HealErr
 }
 
 /// What the proxy itself costs: a small page of a replica, fetched directly and through it, the medians in microseconds.
-pub(in crate::driver) async fn cost(own: SocketAddr, through: SocketAddr, clock: &RunClock) -> Option<(u64, u64)> {
+pub(in crate::driver) async fn cost(page: &Page, through: SocketAddr, clock: &RunClock) -> Option<(u64, u64)> {
     let mut times = [Vec::new(), Vec::new()];
+    let pages = [page.clone(), page.at(through)];
     for _ in 0..COST_PAGES {
         // In turn, so that both see the same machine.
-        for (address, times) in [own, through].into_iter().zip(&mut times) {
-            let page = Page { address, host: own.to_string(), path: "/health".into() };
+        for (page, times) in pages.iter().zip(&mut times) {
             let began_us = clock.now_us();
             page.get(PAGE_WITHIN).await.ok()?;
             times.push(clock.now_us() - began_us);

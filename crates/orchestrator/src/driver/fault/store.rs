@@ -6,7 +6,6 @@ mod full;
 mod killed;
 mod slow;
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use erlmcp_load::clock::RunClock;
@@ -15,6 +14,7 @@ use super::HealError;
 use super::force::Force;
 use super::local::LocalFaults;
 use super::process::Process;
+use crate::collector::{Page, Way};
 use crate::driver::control;
 use crate::driver::protocol::Status;
 use crate::driver::watchdog::Watchdog;
@@ -60,9 +60,9 @@ async fn process(local: &LocalFaults) -> Result<Process, String> {
     Process::child_of_supervisor(named, "the store").await
 }
 
-/// Own addresses of the replicas that take requests.
-fn members(status: &Status) -> Vec<SocketAddr> {
-    status.replicas.iter().filter(|one| one.member).map(|one| one.address).collect()
+/// Where the replicas that take requests take them.
+fn members(status: &Status, way: &Way) -> Vec<Page> {
+    status.replicas.iter().filter(|one| one.member).map(|one| way.page(one.address, "/mcp")).collect()
 }
 
 async fn status(control: &Path) -> Result<Status, String> {

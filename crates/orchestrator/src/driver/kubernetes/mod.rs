@@ -33,7 +33,7 @@ use super::fault::{FaultDriver, HealError};
 use super::helper;
 use super::service::{Numbers, Service, Unit};
 use super::watchdog::{Debt, Ticket, Watchdog};
-use crate::collector::Page;
+use crate::collector::Way;
 use crate::event::{Healed, Injected};
 use crate::fault::{Fault, Kind};
 
@@ -89,24 +89,24 @@ impl Kubernetes {
     pub(super) async fn find(
         said: (Option<&str>, Option<&str>),
         endpoints: &[(u16, SocketAddr)],
-        authority: (String, u16),
+        door: ((String, u16), Way),
         clock: RunClock,
     ) -> Result<Self, String> {
         let access = Access::find(said, Path::new(access::ACCOUNT), |name| std::env::var(name).ok())?;
-        Self::find_by(access, endpoints, authority, clock, Pace::default()).await
+        Self::find_by(access, endpoints, door, clock, Pace::default()).await
     }
 
     async fn find_by(
         access: Access,
         endpoints: &[(u16, SocketAddr)],
-        authority: (String, u16),
+        (authority, way): ((String, u16), Way),
         clock: RunClock,
         pace: Pace,
     ) -> Result<Self, String> {
         let api = Api::open(access).await?;
         let (found, _) = pods(&api, authority.1).await?;
         let units: Vec<Unit> = found.iter().map(|pod| pod.unit.clone()).collect();
-        let service = Service::new(&units, endpoints, authority, clock);
+        let service = Service::new(&units, endpoints, (authority, way), clock);
         if service.held() == 0 {
             return Err(format!(
                 "none of the target's addresses is that of a pod with the label {}=true in the namespace {}: give the pods the \
@@ -216,7 +216,7 @@ impl Kubernetes {
 
     /// Returns when nobody serves at this address; `serves` says which answers (their status) are of one who does.
     async fn silence(&self, address: SocketAddr, serves: impl Fn(u16) -> bool) {
-        let page = Page { address, host: self.service.host(), path: "/ready".into() };
+        let page = self.service.ready(address);
         let mut silent = 0;
         while silent < SILENT_TRIES {
             match page.get(self.pace.attempt).await {

@@ -156,7 +156,8 @@ impl FakeKubernetes {
         let endpoint = |last: u8| (u16::from(last), SocketAddr::from(([127, 88, 0, last], self.port)));
         let endpoints: Vec<_> = (1..=count).map(endpoint).collect();
         let (authority, clock) = (("mcp".into(), self.port), RunClock::new(erlmcp_load::clock::monotonic_ns()));
-        Kubernetes::find_by(self.access(), &endpoints, authority, clock, pace).await.expect("it has pods")
+        let found = Kubernetes::find_by(self.access(), &endpoints, (authority, Way::default()), clock, pace).await;
+        found.expect("it has pods")
     }
 }
 
@@ -287,8 +288,8 @@ async fn pods_that_nobody_may_break_are_refused() {
     locked(&fake.cluster).pods.clear();
     let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
     let endpoints = [(1, SocketAddr::from(([127, 88, 0, 1], fake.port)))];
-    let authority = ("mcp".into(), fake.port);
-    let found = Kubernetes::find_by(fake.access(), &endpoints, authority, clock, Pace::default()).await;
+    let door = (("mcp".into(), fake.port), Way::default());
+    let found = Kubernetes::find_by(fake.access(), &endpoints, door, clock, Pace::default()).await;
     let why = found.map(drop).expect_err("none has the label");
     assert!(why.contains("erlmcp.chaos=true in the namespace load"), "{why}");
 }

@@ -16,7 +16,8 @@ pub(super) use numbers::{Counted, Numbers, Present};
 
 use super::fault::HealError;
 use super::locked;
-use super::ready::await_ready_as;
+use super::ready::await_ready;
+use crate::collector::{Page, Way};
 use crate::plan::RECOVERY_BOUND;
 
 /// What runs at an address.
@@ -48,6 +49,7 @@ pub(super) struct Service {
     pub(super) clock: RunClock,
     /// Name and port that its replicas are asked by.
     authority: (String, u16),
+    way: Way,
     standing: Arc<Mutex<Standing>>,
 }
 
@@ -69,11 +71,12 @@ impl Standing {
 }
 
 impl Service {
-    /// Of these units, those behind the endpoints; `authority` is the name and port that they were found by.
+    /// Of these units, those behind the endpoints; `authority` is the name and port that they were found by, and `way` how
+    /// they are spoken to.
     pub(super) fn new(
         found: &[Unit],
         endpoints: &[(u16, SocketAddr)],
-        authority: (String, u16),
+        (authority, way): ((String, u16), Way),
         clock: RunClock,
     ) -> Self {
         let mut standing = Standing::default();
@@ -83,7 +86,7 @@ impl Service {
                 None => drop(standing.elsewhere.insert(*replica, *address)),
             }
         }
-        Self { clock, authority, standing: Arc::new(Mutex::new(standing)) }
+        Self { clock, authority, way, standing: Arc::new(Mutex::new(standing)) }
     }
 
     /// Replicas that are the driver's.
@@ -99,8 +102,10 @@ impl Service {
         &self.authority
     }
 
-    pub(super) fn host(&self) -> String {
-        format!("{}:{}", self.authority.0, self.authority.1)
+    /// Where the one at this address says whether it is ready.
+    pub(super) fn ready(&self, address: SocketAddr) -> Page {
+        let (name, port) = &self.authority;
+        Page { host: format!("{name}:{port}"), ..self.way.page(address, "/ready") }
     }
 
     /// The units of these replicas.
@@ -142,7 +147,7 @@ impl Service {
         let ready = async {
             loop {
                 let address = self.address(replica)?;
-                let at_us = await_ready_as((address, self.host()), Duration::from_secs(1), &self.clock).await;
+                let at_us = await_ready(&self.ready(address), Duration::from_secs(1), &self.clock).await;
                 // It may have moved meanwhile.
                 if at_us.is_some() && self.address(replica) == Some(address) {
                     return at_us;
@@ -155,7 +160,7 @@ impl Service {
     /// Sees that a replica that was held up answers.
     pub(super) async fn answers(&self, replica: u16, within: Duration) -> Result<(), HealError> {
         let Some(address) = self.address(replica) else { return Ok(()) };
-        match await_ready_as((address, self.host()), within, &self.clock).await {
+        match await_ready(&self.ready(address), within, &self.clock).await {
             Some(_) => Ok(()),
             None => Err(HealError::Otherwise(format!("{address} still did not answer {} s later", within.as_secs()))),
         }

@@ -12,7 +12,9 @@ fn unit(id: &str, slot: &str, last: u8) -> Unit {
 
 fn service(units: &[Unit], lasts: &[u8]) -> Service {
     let endpoints: Vec<_> = (1..).zip(lasts.iter().map(|last| at(*last))).collect();
-    Service::new(units, &endpoints, ("s".into(), 80), RunClock::new(erlmcp_load::clock::monotonic_ns()))
+    let authority = ("s".into(), 80);
+    let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
+    Service::new(units, &endpoints, (authority, Way::default()), clock)
 }
 
 #[test]

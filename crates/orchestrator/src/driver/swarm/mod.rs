@@ -25,6 +25,7 @@ use super::fault::{FaultDriver, HealError};
 use super::helper;
 use super::service::{Counted, Numbers, Present, Service, Unit};
 use super::watchdog::{Debt, Ticket, Watchdog};
+use crate::collector::Way;
 use crate::event::{Healed, Injected};
 use crate::fault::{Fault, Kind};
 
@@ -60,14 +61,14 @@ impl Swarm {
     pub(super) async fn find(
         engine: &Path,
         endpoints: &[(u16, SocketAddr)],
-        authority: (String, u16),
+        (authority, way): ((String, u16), Way),
         clock: RunClock,
     ) -> Result<Self, String> {
         for container in paused(engine).await? {
             tracing::warn!("an earlier run has left the container {container:.12} paused: it goes on");
             Debt::Unpause { engine: engine.into(), container }.pay().await?;
         }
-        let service = Service::new(&tasks(engine, authority.1).await?, endpoints, authority, clock);
+        let service = Service::new(&tasks(engine, authority.1).await?, endpoints, (authority, way), clock);
         if service.held() == 0 {
             return Err(format!(
                 "none of the target's addresses is that of a container with the label {}=true on the Docker engine at {}: \

@@ -56,7 +56,8 @@ impl FakeSwarm {
     async fn driver_by(&self, name: &str) -> Swarm {
         let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
         let authority = (name.to_string(), self.port);
-        Swarm::find(&self.engine(), &self.endpoints(), authority, clock).await.expect("it has tasks")
+        let found = Swarm::find(&self.engine(), &self.endpoints(), (authority, Way::default()), clock).await;
+        found.expect("it has tasks")
     }
 }
 
@@ -168,7 +169,8 @@ async fn a_service_that_nobody_may_break_is_refused() {
     let fake = FakeSwarm::new().await;
     let clock = RunClock::new(erlmcp_load::clock::monotonic_ns());
     let endpoints = [(1, SocketAddr::from(([127, 0, 0, 3], fake.port)))];
-    let found = Swarm::find(&fake.engine(), &endpoints, ("tasks.s".into(), fake.port), clock).await;
+    let authority = ("tasks.s".into(), fake.port);
+    let found = Swarm::find(&fake.engine(), &endpoints, (authority, Way::default()), clock).await;
     let why = found.map(drop).expect_err("it has no label");
     assert!(why.contains("erlmcp.chaos=true") && why.contains("docker.sock"), "{why}");
 }

@@ -136,10 +136,11 @@ async fn a_running_one_is_attached_to_and_left_running() {
     };
     timeout(SOON, complete).await.expect("it comes up");
     let (sender, mut events) = mpsc::channel(256);
-    let mut driver = LocalCluster::attach(&control, clock(), sender).await.expect("it is this user's own");
+    let attached = LocalCluster::attach((control.as_path(), Way::default()), clock(), sender).await;
+    let mut driver = attached.expect("it is this user's own");
     assert!(!driver.lacks().contains_key(&Kind::Kill) && !driver.lacks().contains_key(&Kind::Partition));
     // Packets may not be dropped: its process is stopped for a while.
-    let Link { control: at, clock, events: sender } = driver.link.clone();
+    let Link { control: at, clock, events: sender, .. } = driver.link.clone();
     let local = LocalFaults { clock, ..local_of_tests(&at) };
     driver.replicas = Arc::new(Replicas::new(at, Some(local.watchdog.clone())));
     driver.desk = Desk::open(local, sender);

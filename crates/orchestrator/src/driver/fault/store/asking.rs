@@ -1,6 +1,5 @@
 //! Questions about operations that nobody has begun: they need the store, and leave nothing there.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -25,7 +24,7 @@ pub(super) enum Asked {
 }
 
 /// Asks a replica at its own address.
-pub(super) async fn ask(address: SocketAddr) -> Asked {
+pub(super) async fn ask(mcp: &Page) -> Asked {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": METHOD, "params": {
         "operation": format!("erlmcp-question-{}", std::process::id()), "settle": false,
         "_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}},
@@ -33,8 +32,7 @@ pub(super) async fn ask(address: SocketAddr) -> Asked {
     let fields = format!(
         "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {METHOD}\r\n"
     );
-    let page = Page { address, host: address.to_string(), path: "/mcp".into() };
-    match page.post(&fields, &body.to_string(), WITHIN).await {
+    match mcp.post(&fields, &body.to_string(), WITHIN).await {
         Ok(answered) => judge(answered.status, &answered.body),
         Err(why) => Asked::Otherwise(why),
     }
@@ -53,14 +51,14 @@ fn judge(status: u16, body: &[u8]) -> Asked {
 ///
 /// # Errors
 /// Where one is not within the time, with what it said last.
-pub(super) async fn until_answered(addresses: &[SocketAddr], within: Duration) -> Result<(), String> {
+pub(super) async fn until_answered(replicas: &[Page], within: Duration) -> Result<(), String> {
     let mut last = String::from("no replica takes requests");
     let answered = async {
-        for address in addresses {
+        for mcp in replicas {
             loop {
-                last = match ask(*address).await {
+                last = match ask(mcp).await {
                     Asked::Answered => break,
-                    Asked::Refused => format!("{address} refused"),
+                    Asked::Refused => format!("{} refused", mcp.address),
                     Asked::Otherwise(why) => why,
                 };
                 sleep(LOOK_EVERY).await;
@@ -68,7 +66,7 @@ pub(super) async fn until_answered(addresses: &[SocketAddr], within: Duration) -
         }
     };
     let answered = timeout(within, answered).await;
-    if addresses.is_empty() { Err(last) } else { answered.map_err(|_| last) }
+    if replicas.is_empty() { Err(last) } else { answered.map_err(|_| last) }
 }
 
 #[cfg(test)]

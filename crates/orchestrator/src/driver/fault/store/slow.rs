@@ -11,6 +11,7 @@ use super::super::local::LocalFaults;
 use super::super::process::{Known, Process};
 use super::asking::{Asked, ask, until_answered};
 use super::{InForce, members, process, status};
+use crate::collector::{Page, Way};
 use crate::driver::watchdog::{Debt, Ticket, Watchdog};
 use crate::event::{Healed, Injected};
 
@@ -25,6 +26,7 @@ pub(in crate::driver) struct Slow {
     store: Process,
     ticket: Ticket,
     control: PathBuf,
+    way: Way,
 }
 
 /// Stops the store's process for so long, again and again; returns when a question was seen to wait for it.
@@ -34,9 +36,9 @@ pub(super) async fn slow_down(local: &LocalFaults, ms: u64) -> Result<(InForce, 
     // A process that is stopped for as long as that is killed by its cluster.
     let longest_ms = status.fence_after_ms.map_or(ms, |fence_ms| fence_ms / 2);
     let still = Duration::from_millis(ms.min(longest_ms));
-    let addresses = members(&status);
-    let first = *addresses.first().ok_or("no replica takes requests")?;
-    let before = until_answered(&addresses, ANSWERED_WITHIN).await;
+    let members = members(&status, &local.way);
+    let first = members.first().ok_or("no replica takes requests")?;
+    let before = until_answered(&members, ANSWERED_WITHIN).await;
     before.map_err(|why| format!("operations were not carried out before it: {why}"))?;
     let known = Known::of(store.pid).ok_or_else(|| format!("process {} has just ended", store.pid))?;
     let ticket = local.hold(vec![Debt::Continue { process: known }]).await?;
@@ -48,21 +50,16 @@ pub(super) async fn slow_down(local: &LocalFaults, ms: u64) -> Result<(InForce, 
     let stops = tokio::spawn(again_and_again(store.clone(), still));
     let (still_ms, breath_ms) = (still.as_millis(), BREATH.as_millis());
     let method = format!("the store's process stopped (SIGSTOP) for {still_ms} ms, again {breath_ms} ms later");
-    let slow = Slow { stops, store, ticket, control: local.control.clone() };
+    let slow = Slow { stops, store, ticket, control: local.control.clone(), way: local.way.clone() };
     Ok((InForce::Slow(slow), Injected::seen(method, injected_us, effect_us)))
 }
 
 /// One stop, and a question during it: when it was answered, which was not before the end of the stop.
-async fn is_waited_for(
-    local: &LocalFaults,
-    store: &Process,
-    still: Duration,
-    address: std::net::SocketAddr,
-) -> Result<u64, String> {
+async fn is_waited_for(local: &LocalFaults, store: &Process, still: Duration, member: &Page) -> Result<u64, String> {
     store.signal(Signal::STOP)?;
     store.stands_still().await?;
     let asked = async {
-        let asked = ask(address).await;
+        let asked = ask(member).await;
         (asked, local.clock.now_us())
     };
     let stop = async {
@@ -107,7 +104,7 @@ impl Slow {
         watchdog.release(self.ticket).await?;
         let silent = |why| HealError::Otherwise(format!("operations were not carried out after it: {why}"));
         let status = status(&self.control).await.map_err(silent)?;
-        until_answered(&members(&status), ANSWERED_WITHIN).await.map_err(silent)?;
+        until_answered(&members(&status, &self.way), ANSWERED_WITHIN).await.map_err(silent)?;
         Ok(Healed { healed_us, verified_us: clock.now_us() })
     }
 }

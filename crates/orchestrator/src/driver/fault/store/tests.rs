@@ -146,8 +146,8 @@ async fn a_killed_store_is_waited_for() {
     let (force, injected) = local.inject(&Fault::of(Kind::StoreKilled, Vec::new())).await.expect("it can be killed");
     assert!(state(&stage.store) == Some('Z') && injected.effect_us >= injected.injected_us, "{injected:?}");
     assert_eq!(injected.method, "SIGKILL of the store's process");
-    let address = members(&local.status().await.expect("the fake answers"))[0];
-    assert_eq!(asking::ask(address).await, asking::Asked::Refused);
+    let members = members(&local.status().await.expect("the fake answers"), &local.way);
+    assert_eq!(asking::ask(&members[0]).await, asking::Asked::Refused);
     let again = async {
         sleep(Duration::from_millis(100)).await;
         stage.start_again();
