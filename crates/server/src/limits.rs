@@ -116,7 +116,7 @@ limits! {
     principal_sessions_held_max = 8_192, "sessions", "Legacy sessions of one principal that are held, on all processes of a cluster together, with half of what their URIs may take. Above it: likewise.";
     tokens_admitted_max = 65_536, "tokens", "Tokens that were checked and are known to a shard. Above it: they are checked anew.";
     batch_messages_max = 64, "messages", "Messages of a 2025-03-26 batch. Above it: 400.";
-    operations_held_max = 8_000_000, "operations", "Operations that a store remembers, about 100 bytes each. Full, and none older than the retention: 503.";
+    operations_held_max = 8_000_000, "operations", "Operations that a store remembers. Full, and none older than the retention: 503.";
     operation_retention_ms = 86_400_000, "ms", "A settled operation's result. Later: 410, expired; it is never run again while it is remembered.";
     operation_result_bytes_max = 262_144, "bytes", "The result of an operation. Above it: kept as an error that says so.";
     store_backlog_max = 1_024, "questions", "Questions of one replica that its store has not answered. Above it: 503, not executed.";

@@ -197,6 +197,8 @@ pub(crate) struct Record {
     pub(crate) fingerprint: Fingerprint,
     /// Its first row, by which the others name it.
     pub(crate) first: i64,
+    /// The row that says where it stands; while it runs, the one that said so before its claim, or 0.
+    pub(crate) last: i64,
     /// Of its last change, CLOCK_MONOTONIC ns.
     pub(crate) at_ns: u64,
     pub(crate) state: State,

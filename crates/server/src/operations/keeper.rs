@@ -1,12 +1,13 @@
 //! A store and what it keeps in mind: batches of commands in, durable outcomes out.
 
-use super::heart::{Command, Outcome};
+use super::heart::{Command, Event, Outcome};
 use super::seeded::Bug;
 use super::store::{Effect, Entry, Store, StoreError};
-use super::table::{Change, Incarnation, Keep, Row, Table};
+use super::table::{Change, Filing, Incarnation, Keep, Name, Oldest, Row, Table, name};
 
-/// Operations that one sweep lets go of.
+/// Rows that one sweep looks at, and those that it looks at where nothing has to go.
 const SWEEP_MAX: usize = 50_000;
+const SWEEP_MIN: usize = 64;
 
 /// What a command is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +69,29 @@ impl<S: Store> Keeper<S> {
         Ok(())
     }
 
+    /// Has in mind where these operations stand.
+    fn recall(&mut self, names: impl Iterator<Item = Name>) -> Result<(), StoreError> {
+        let unknown: Vec<Name> = names.filter(|name| !self.table.knows(name)).collect();
+        let filed = self.store.find(&unknown)?;
+        self.table.recall(filed);
+        Ok(())
+    }
+
+    /// Adds to a transaction what is to be filed with it. Where there is none, nobody waits for it.
+    fn file(&mut self, entries: &mut Vec<Entry<'_>>) {
+        if entries.is_empty() {
+            return;
+        }
+        // Twice as many as it has: what is to be filed is so before as much more is.
+        let Filing { rows, running } = self.table.file(2 * entries.len());
+        entries.extend(rows.into_iter().map(|(name, row)| Entry::File(name, row)));
+        entries.extend(running.map(Entry::Running));
+    }
+
     /// Writes, and makes the table agree with what came of it.
-    fn settle(&mut self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
-        let written = if entries.is_empty() { Ok(()) } else { self.store.write(entries) };
+    fn settle(&mut self, mut entries: Vec<Entry<'_>>) -> Result<(), StoreError> {
+        entries.extend(self.table.changed_marks().map(Entry::Mark));
+        let written = if entries.is_empty() { Ok(()) } else { self.store.write(&entries) };
         match &written {
             Ok(()) => self.table.commit(),
             Err(error) => {
@@ -88,13 +109,36 @@ impl<S: Store> Keeper<S> {
             let rows = changes.into_iter().map(|change| entry_of(incarnation.replica, change, None));
             let row = self.table.take_row();
             let over = Entry::Fenced { row, epoch, replica: incarnation.replica, at_ns: now_ns };
-            let entries: Vec<Entry<'_>> = rows.chain([over]).collect();
-            if let Err(error) = self.settle(&entries) {
+            let entries = rows.chain([over]).collect();
+            if let Err(error) = self.settle(entries) {
                 // Not fenced, then: who asks again begins anew.
                 self.table.admit(epoch, incarnation);
                 return Err(error);
             }
         }
+        Ok(())
+    }
+
+    /// Results and claims that are too old go.
+    fn expire(&mut self, too_old_ns: u64) -> Result<(), StoreError> {
+        let page = self.store.page(self.table.swept(), too_old_ns, SWEEP_MAX)?;
+        let fenced = page.rows.iter().filter(|(_, row)| row.event == Event::Fenced);
+        self.recall(fenced.map(|(name, _)| *name))?;
+        let changes = self.table.expire(&page);
+        let mut entries = changes.into_iter().map(|change| entry_of(0, change, None)).collect();
+        self.file(&mut entries);
+        self.settle(entries)
+    }
+
+    /// Where there is no room, operations go that are too old.
+    fn drop_oldest(&mut self, too_old_ns: u64) -> Result<(), StoreError> {
+        let max = self.table.excess().saturating_mul(4).clamp(SWEEP_MIN, SWEEP_MAX);
+        let page = self.store.page(0, u64::MAX, max)?;
+        let firsts = page.rows.iter().filter(|(_, row)| row.row == row.first);
+        self.recall(firsts.map(|(name, _)| *name))?;
+        let Some(Oldest { names, below }) = self.table.oldest(&page, too_old_ns) else { return Ok(()) };
+        self.settle(names.iter().map(|name| Entry::Unfile(*name)).chain([Entry::Prune(below)]).collect())?;
+        self.table.let_go(&names);
         Ok(())
     }
 }
@@ -106,17 +150,20 @@ impl<S: Store> Deciding for Keeper<S> {
 
     fn execute(&mut self, batch: &[(u64, Command)], now_ns: u64) -> Result<Vec<Reply>, StoreError> {
         self.be_sure(now_ns)?;
+        let names: Vec<Name> = batch.iter().map(|(_, command)| name(command.key())).collect();
+        self.recall(names.iter().copied())?;
         let mut entries = Vec::new();
         let mut outcomes = Vec::with_capacity(batch.len());
-        for (epoch, command) in batch {
+        for ((epoch, command), name) in batch.iter().zip(names) {
             let (outcome, change) = match command {
                 Command::Finish { .. } if Bug::DropsResults.strikes() => (Outcome::Stored, None),
-                command => self.table.apply(command, *epoch, now_ns),
+                command => self.table.apply(name, command, *epoch, now_ns),
             };
             entries.extend(change.map(|change| entry(&self.table, change, Some(command))));
             outcomes.push(outcome);
         }
-        self.settle(&entries)?;
+        self.file(&mut entries);
+        self.settle(entries)?;
         let mut replies = Vec::with_capacity(batch.len());
         for outcome in outcomes {
             let result = match outcome {
@@ -135,7 +182,7 @@ impl<S: Store> Deciding for Keeper<S> {
             return Ok(Some(epoch));
         }
         self.fence(&replaced, now_ns)?;
-        self.settle(&[Entry::Epoch(epoch, incarnation)])?;
+        self.settle(vec![Entry::Epoch(epoch, incarnation)])?;
         self.table.admit(epoch, incarnation);
         Ok(Some(epoch))
     }
@@ -148,11 +195,9 @@ impl<S: Store> Deciding for Keeper<S> {
 
     fn sweep(&mut self, now_ns: u64) -> Result<(), StoreError> {
         self.be_sure(now_ns)?;
-        let (changes, swept) = self.table.sweep(now_ns, SWEEP_MAX);
-        let entries: Vec<Entry<'_>> = changes.into_iter().map(|change| entry_of(0, change, None)).collect();
-        self.settle(&entries)?;
-        self.table.let_go(swept);
-        Ok(())
+        let Some(too_old_ns) = self.table.too_old_ns(now_ns) else { return Ok(()) };
+        self.expire(too_old_ns)?;
+        self.drop_oldest(too_old_ns)
     }
 }
 
@@ -170,7 +215,6 @@ fn entry_of(replica: u16, change: Change, command: Option<&Command>) -> Entry<'_
         Change::Write(row) => row,
         Change::Remove(row) => return Entry::Remove(row),
         Change::Forget(row) => return Entry::Forget(row),
-        Change::Prune(row) => return Entry::Prune(row),
     };
     let key = command.map(Command::key);
     let (kept, effect) = match command {

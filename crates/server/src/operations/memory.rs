@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::heart::Key;
+use super::heart::{Event, Key, Record};
 use super::store::{Entry, Store, StoreError};
-use super::table::{Incarnation, Name, Row, Table, name};
+use super::table::{Incarnation, Marks, Name, Page, Row, Table, name, record};
 
 /// A row, the key of its operation with the first one, its result.
 type Written = (Row, Option<Key>, Option<Box<[u8]>>);
@@ -16,6 +16,9 @@ pub(crate) struct Disk {
     pub(crate) rows: BTreeMap<i64, Written>,
     pub(crate) effects: Vec<(Key, u64, String)>,
     epochs: BTreeMap<u64, (Incarnation, bool)>,
+    filed: BTreeMap<Name, i64>,
+    running: Vec<i64>,
+    marks: Marks,
     /// What happens to the next write.
     pub(crate) next: Fate,
     pub(crate) writes: u64,
@@ -61,6 +64,14 @@ impl Disk {
                 }
             }
             Entry::Prune(row) => self.rows = self.rows.split_off(row),
+            Entry::File(name, row) => {
+                self.filed.insert(*name, *row);
+            }
+            Entry::Unfile(name) => {
+                self.filed.remove(name);
+            }
+            Entry::Running(rows) => self.running.clone_from(rows),
+            Entry::Mark(marks) => self.marks = *marks,
             Entry::Epoch(epoch, incarnation) => {
                 assert!(self.epochs.insert(*epoch, (*incarnation, true)).is_none(), "epoch {epoch} is there twice");
             }
@@ -70,6 +81,17 @@ impl Disk {
                 }
             }
         }
+    }
+
+    /// A row with the name and the fingerprint of its operation. None where that is not kept.
+    fn read(&self, row: &Row) -> Option<(Name, Row)> {
+        let (first, key, _) = self.rows.get(&row.first)?;
+        Some((name(key.as_ref()?), Row { fingerprint: first.fingerprint, ..row.clone() }))
+    }
+
+    fn find(&self, name: &Name) -> Option<Record> {
+        let (row, _, _) = self.rows.get(self.filed.get(name)?)?;
+        self.read(row).map(|(_, row)| record(&row, 0))
     }
 }
 
@@ -82,16 +104,14 @@ impl Store for MemoryStore {
                     table.admit(*epoch, *incarnation);
                 }
             }
-            let mut names: BTreeMap<i64, Name> = BTreeMap::new();
-            for (row, key, _) in disk.rows.values() {
-                if let Some(key) = key {
-                    names.insert(row.row, name(key));
-                }
-                table.recover(row, names[&row.first]);
+            table.resume(disk.marks, disk.rows.last_key_value().map_or(1, |(row, _)| row + 1));
+            let running = disk.running.iter().filter_map(|row| disk.rows.get(row));
+            let unfiled = disk.rows.range(disk.marks.filed..).map(|(_, written)| written);
+            for (name, row) in running.chain(unfiled).filter_map(|(row, _, _)| disk.read(row)) {
+                table.recover(name, &row, || Ok::<_, StoreError>(disk.find(&name)))?;
             }
-        });
-        table.recovered();
-        Ok(())
+            Ok(())
+        })
     }
 
     fn write(&mut self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
@@ -109,6 +129,25 @@ impl Store for MemoryStore {
             }
             Ok(())
         })
+    }
+
+    fn find(&mut self, names: &[Name]) -> Result<Vec<(Name, Record)>, StoreError> {
+        Ok(self.disk(|disk| names.iter().filter_map(|name| Some((*name, disk.find(name)?))).collect()))
+    }
+
+    fn page(&mut self, from: i64, until_ns: u64, max: usize) -> Result<Page, StoreError> {
+        Ok(self.disk(|disk| {
+            let mut page = Page { rows: Vec::new(), next: from };
+            for (row, _, result) in disk.rows.range(from..).take(max).map(|(_, written)| written) {
+                if row.at_ns > until_ns {
+                    break;
+                }
+                page.next = row.row + 1;
+                let is_forgotten = row.event == Event::Done && result.is_none();
+                page.rows.extend(disk.read(row).filter(|_| !is_forgotten));
+            }
+            page
+        }))
     }
 
     fn result(&mut self, row: i64) -> Result<Option<Box<[u8]>>, StoreError> {

@@ -1,12 +1,23 @@
-//! All operations that a store keeps in mind, and the epochs of those who work on them. In memory, without IO: a change
-//! gives the rows that make it durable, and can be taken back until they are.
+//! The operations that a store has in mind, and the epochs of those who work on them. In memory, without IO: a change
+//! gives the rows that make it durable, and can be taken back until they are. What is not in mind is *filed*, and the store
+//! finds it by its name.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod filing;
+mod recovery;
+mod sweep;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{HashMap, HashSet};
+
+use filing::Old;
+pub(crate) use filing::{Filing, Marks};
 use foldhash::fast::RandomState;
+pub(crate) use recovery::record;
 use ring::digest::{Context, SHA256};
+pub(crate) use sweep::{Oldest, Page};
 
-use super::heart::{Command, Decision, Event, Fingerprint, Key, Outcome, Record, Settled, State, decide, fence};
+use super::heart::{Command, Decision, Event, Fingerprint, Key, Outcome, Record, State, decide, fence};
 use super::seeded::Bug;
 
 /// An operation's key as it is kept in mind: half a digest, which is shorter than most keys and never longer.
@@ -46,8 +57,8 @@ pub(crate) fn following(
         Command::Claim { ticket, .. } | Command::Finish { ticket, .. } => *ticket,
         _ => 0,
     };
-    let first = before.map_or(row, |record| record.first);
-    (Record { fingerprint, first, at_ns: now_ns, state }, ticket)
+    let (first, last) = before.map_or((row, 0), |record| (record.first, record.last));
+    (Record { fingerprint, first, last, at_ns: now_ns, state }, ticket)
 }
 
 /// A row of the history.
@@ -73,8 +84,6 @@ pub(crate) enum Change {
     Remove(i64),
     /// The result in this row is not kept any more.
     Forget(i64),
-    /// All rows below this one are of operations that are not kept any more.
-    Prune(i64),
 }
 
 /// One incarnation of a replica.
@@ -93,29 +102,30 @@ pub(crate) struct Keep {
     /// Operations.
     pub(crate) held_max: usize,
     pub(crate) retention_ns: u64,
+    /// After so many rows what they say is filed. About twice as many are read when a store starts, at most.
+    pub(crate) unfiled_rows: i64,
 }
 
-/// What a sweep comes to, of the operations that were begun first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Swept {
-    /// So many have no results any more.
-    expired: usize,
-    /// So many of those go.
-    dropped: usize,
-}
-
-/// An undone change: what was there before.
+/// An undone change: what was in mind before.
 type Before = (Name, Option<Record>);
 
 #[derive(Debug)]
 pub(crate) struct Table {
     keep: Keep,
-    records: HashMap<Name, Record, RandomState>,
+    /// What has changed since the last turn, and what runs.
+    young: HashMap<Name, Record, RandomState>,
+    old: Old,
+    /// What is filed of the operations that are asked for now.
+    recalled: HashMap<Name, Record, RandomState>,
     /// Bounded by what replicas may have unsettled.
     running: HashSet<Name, RandomState>,
-    /// By first row. The first `expired` of them have no results any more.
-    order: VecDeque<Name>,
-    expired: usize,
+    marks: Marks,
+    /// As they were last written.
+    durable: Marks,
+    /// The first row since the last turn.
+    turned: i64,
+    /// The oldest operation may go, where there is no room.
+    oldest_may_go: bool,
     /// Who may write.
     live: HashMap<u64, Incarnation>,
     next_epoch: u64,
@@ -127,10 +137,14 @@ impl Table {
     pub(crate) fn new(keep: Keep) -> Self {
         Self {
             keep,
-            records: HashMap::default(),
+            young: HashMap::default(),
+            old: Old::default(),
+            recalled: HashMap::default(),
             running: HashSet::default(),
-            order: VecDeque::new(),
-            expired: 0,
+            marks: Marks::default(),
+            durable: Marks::default(),
+            turned: Marks::default().filed,
+            oldest_may_go: false,
             live: HashMap::new(),
             next_epoch: 1,
             next_row: 1,
@@ -138,18 +152,38 @@ impl Table {
         }
     }
 
-    /// Operations in mind.
+    /// Operations that are kept, in mind or filed.
     pub(crate) fn len(&self) -> usize {
-        self.records.len()
+        usize::try_from(self.marks.held).unwrap_or(0)
     }
 
-    /// Carries out a command of the incarnation with this epoch. The change holds when [`Table::commit`] says so.
-    pub(crate) fn apply(&mut self, command: &Command, epoch: u64, now_ns: u64) -> (Outcome, Option<Change>) {
+    /// An operation of which nothing is known is new, or has to be recalled first.
+    pub(crate) fn knows(&self, name: &Name) -> bool {
+        self.young.contains_key(name) || self.old.records.contains_key(name)
+    }
+
+    /// What is filed of operations that are not in mind; holds until it is called again.
+    pub(crate) fn recall(&mut self, filed: Vec<(Name, Record)>) {
+        self.recalled = filed.into_iter().collect();
+    }
+
+    fn get(&self, name: &Name) -> Option<Record> {
+        [&self.young, &self.old.records, &self.recalled].into_iter().find_map(|records| records.get(name)).copied()
+    }
+
+    /// Carries out a command for the operation with this name, of the incarnation with this epoch. The change holds when
+    /// [`Table::commit`] says so.
+    pub(crate) fn apply(
+        &mut self,
+        name: Name,
+        command: &Command,
+        epoch: u64,
+        now_ns: u64,
+    ) -> (Outcome, Option<Change>) {
         if !self.live.contains_key(&epoch) && !matches!(command, Command::Ask { .. }) {
             return (Outcome::Fenced, None);
         }
-        let name = name(command.key());
-        let before = self.records.get(&name).copied();
+        let before = self.get(&name);
         match decide(before.as_ref(), command, epoch, self.next_row) {
             Decision::Same(outcome) => (outcome, None),
             Decision::Changes(_, Event::Claimed | Event::Never, _) if before.is_none() && self.is_full() => {
@@ -157,12 +191,14 @@ impl Table {
             }
             Decision::Changes(outcome, event, state) => {
                 let (record, ticket) = following(before.as_ref(), command, state, self.next_row, now_ns);
+                self.marks.held += i64::from(before.is_none());
                 let row = self.write(name, record, event, epoch, ticket);
                 (outcome, Some(Change::Write(row)))
             }
             Decision::TakenBack(outcome, claim) => {
                 let after =
                     before.filter(|_| claim.again).map(|record| Record { state: State::Open(claim.class), ..record });
+                self.marks.held -= i64::from(after.is_none());
                 self.set(name, after);
                 (outcome, Some(Change::Remove(claim.row)))
             }
@@ -176,7 +212,7 @@ impl Table {
     }
 
     fn is_full(&self) -> bool {
-        self.records.len() >= self.keep.held_max && self.expired == 0
+        self.len() >= self.keep.held_max && !self.oldest_may_go
     }
 
     /// Sets a record, and gives the row of it.
@@ -197,7 +233,8 @@ impl Table {
             at_ns: record.at_ns,
         };
         self.next_row += 1;
-        self.set(name, Some(record));
+        let last = if matches!(record.state, State::Running(_)) { record.last } else { row.row };
+        self.set(name, Some(Record { last, ..record }));
         row
     }
 
@@ -206,30 +243,15 @@ impl Table {
         self.undo.push((name, before));
     }
 
-    /// The same without a way back; what was there before.
+    /// The same without a way back; what was in mind before.
     fn place(&mut self, name: Name, after: Option<Record>) -> Option<Record> {
         match after.map(|record| record.state) {
             Some(State::Running(_)) => self.running.insert(name),
             _ => self.running.remove(&name),
         };
         match after {
-            Some(record) => {
-                let before = self.records.insert(name, record);
-                if before.is_none() {
-                    self.order.push_back(name);
-                }
-                before
-            }
-            None => {
-                let before = self.records.remove(&name);
-                // It is one of the last: only a claim under way is taken back.
-                if before.is_some()
-                    && let Some(at) = self.order.iter().rposition(|other| *other == name)
-                {
-                    self.order.remove(at);
-                }
-                before
-            }
+            Some(record) => self.young.insert(name, record),
+            None => self.young.remove(&name),
         }
     }
 
@@ -239,6 +261,8 @@ impl Table {
         if self.undo.capacity() > 65_536 {
             self.undo = Vec::new();
         }
+        self.durable = self.marks;
+        self.turn();
     }
 
     /// What was applied since the last commit is not, and is taken back. Numbers of rows are not used again.
@@ -246,6 +270,8 @@ impl Table {
         while let Some((name, before)) = self.undo.pop() {
             self.place(name, before);
         }
+        self.marks = self.durable;
+        self.old.roll_back();
     }
 
     /// Takes the claims of an epoch away. Also to be committed.
@@ -253,7 +279,7 @@ impl Table {
         self.live.remove(&epoch);
         let mut changes = Vec::new();
         for name in self.running.clone() {
-            let Some(record) = self.records.get(&name).copied() else { continue };
+            let Some(record) = self.young.get(&name).copied() else { continue };
             if let State::Running(claim) = record.state
                 && claim.epoch == epoch
             {
@@ -307,54 +333,4 @@ impl Table {
     pub(crate) fn incarnation(&self, epoch: u64) -> Option<Incarnation> {
         self.live.get(&epoch).copied()
     }
-
-    /// What is too old, at most `max` operations, and what has to be written of it, before anything else is applied. Once that
-    /// is committed, [`Table::let_go`] is told.
-    pub(crate) fn sweep(&mut self, now_ns: u64, max: usize) -> (Vec<Change>, Swept) {
-        let mut changes = Vec::new();
-        let mut expired = self.expired;
-        while changes.len() < max
-            && let Some(name) = self.order.get(expired).copied()
-        {
-            let Some(record) = self.records.get(&name).copied() else { break };
-            let is_old = now_ns.saturating_sub(record.at_ns) >= self.keep.retention_ns;
-            if !is_old || matches!(record.state, State::Running(_)) {
-                break;
-            }
-            expired += 1;
-            let (event, settled) = match record.state {
-                State::Done { row, .. } => {
-                    changes.push(Change::Forget(row));
-                    (Event::Expired, Settled::Expired { executed: true })
-                }
-                // They have no result to forget.
-                State::Settled(_) => continue,
-                // It may have run, and what it did is outside.
-                State::Open(class) if !class.leaves_nothing() => (Event::Indeterminate, Settled::Indeterminate),
-                _ => (Event::Expired, Settled::Expired { executed: false }),
-            };
-            let ticket = u64::from(settled.executed() == Some(true));
-            let row = self.write(name, Record { state: State::Settled(settled), ..record }, event, 0, ticket);
-            changes.push(Change::Write(row));
-        }
-        let held_max = self.keep.held_max.saturating_sub(self.keep.held_max / 16);
-        let dropped = self.records.len().saturating_sub(held_max).min(expired);
-        if dropped > 0 {
-            let next = self.order.get(dropped).and_then(|name| self.records.get(name));
-            changes.push(Change::Prune(next.map_or(self.next_row, |one| one.first)));
-        }
-        (changes, Swept { expired, dropped })
-    }
-
-    /// What a sweep came to is durable.
-    pub(crate) fn let_go(&mut self, Swept { expired, dropped }: Swept) {
-        self.expired = expired - dropped;
-        for name in self.order.drain(..dropped) {
-            self.records.remove(&name);
-        }
-    }
 }
-
-mod recovery;
-#[cfg(test)]
-mod tests;

@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn the_dead_lose_their_claims_also_where_there_was_no_room_for_it() {
         let store = MemoryStore::default();
-        let keeper = Keeper::open(store.clone(), Keep { held_max: 10, retention_ns: u64::MAX }, 0).expect("it opens");
+        let keeper = Keeper::open(store.clone(), Keep { held_max: 10, retention_ns: u64::MAX, unfiled_rows: 2 }, 0)
+            .expect("it opens");
         let (orders, writer) = start(keeper).expect("it starts");
         let (answer, answered) = oneshot::channel();
         let incarnation = Incarnation { base: 1, replica: 1, number: 1 };

@@ -9,7 +9,7 @@ use crate::operations::keeper::{Deciding, Keeper};
 use crate::operations::memory::{Fate, MemoryStore};
 use crate::operations::table::{Incarnation, Keep};
 
-const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX };
+const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX, unfiled_rows: 3 };
 
 #[derive(Debug, Clone)]
 enum Deed {
@@ -250,7 +250,7 @@ proptest! {
 }
 
 fn record(state: State) -> Record {
-    Record { fingerprint: [7; 16], first: 1, at_ns: 0, state }
+    Record { fingerprint: [7; 16], first: 1, last: 1, at_ns: 0, state }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::operations::heart::{Abandoned, Class, Key, Settled};
 use crate::operations::memory::{Fate, MemoryStore};
 
-pub(crate) const KEEP: Keep = Keep { held_max: 1_000, retention_ns: 1_000_000 };
+pub(crate) const KEEP: Keep = Keep { held_max: 1_000, retention_ns: 1_000_000, unfiled_rows: 2 };
 
 fn key(operation: &str) -> Key {
     Key { principal: "p".into(), operation: operation.into() }
@@ -189,9 +189,61 @@ fn old_results_go(again: &impl Reopening) {
     assert_eq!(bench.outcome(epoch, claim("k", 2, Class::Once)), expired);
 }
 
+fn said<S: Store>(keeper: &mut Keeper<S>, epoch: u64, command: Command, now_ns: u64) -> Outcome {
+    keeper.execute(&[(epoch, command)], now_ns).expect("written").remove(0).outcome
+}
+
+/// What stores with a keeper have to do where there is little room.
+pub(crate) fn the_oldest_go<S: Store>(open: impl Fn(Keep) -> Keeper<S>) {
+    let keep = Keep { held_max: 4, retention_ns: 1_000, unfiled_rows: 2 };
+    let mut keeper = open(keep);
+    let epoch = keeper.connect(incarnation(1), 0).expect("written").expect("the first");
+    for number in 0..4u64 {
+        let id = number.to_string();
+        assert_eq!(said(&mut keeper, epoch, claim(&id, 1, Class::Transactional), number), Outcome::Granted);
+        assert_eq!(said(&mut keeper, epoch, finish(&id, 1, "{}"), number), Outcome::Stored);
+    }
+    let new = || claim("new", 1, Class::Transactional);
+    assert_eq!(said(&mut keeper, epoch, ask("new", true), 500), Outcome::Full);
+    keeper.sweep(999).expect("written");
+    assert_eq!(said(&mut keeper, epoch, new(), 999), Outcome::Full, "nothing young is forgotten");
+    keeper.sweep(1_001).expect("written");
+    let expired = Outcome::Settled(Settled::Expired { executed: true });
+    assert_eq!(said(&mut keeper, epoch, claim("0", 2, Class::Transactional), 1_001), expired);
+    assert_eq!(said(&mut keeper, epoch, new(), 1_001), Outcome::Granted);
+    keeper.sweep(1_001).expect("written");
+    let check = |keeper: &mut Keeper<S>| {
+        assert_eq!(keeper.len(), 4);
+        assert_eq!(said(keeper, epoch, ask("0", false), 1_001), Outcome::Open, "the oldest had to go for the new one");
+        assert_eq!(said(keeper, epoch, ask("1", false), 1_001), expired);
+        assert!(matches!(said(keeper, epoch, ask("2", false), 1_001), Outcome::Done { .. }));
+        assert_eq!(said(keeper, epoch, ask("new", false), 1_001), Outcome::Running { epoch });
+    };
+    check(&mut keeper);
+    drop(keeper);
+    check(&mut open(keep));
+}
+
 #[test]
 fn memory_keeps_the_contract() {
     holds(&MemoryStore::default());
+    let store = MemoryStore::default();
+    the_oldest_go(|keep| Keeper::open(store.clone(), keep, 0).expect("it opens"));
+}
+
+#[test]
+fn a_sweep_that_was_not_written_is_made_again() {
+    let store = MemoryStore::default();
+    let mut bench = Bench::new(&store);
+    let epoch = bench.connect(1);
+    assert_eq!(bench.outcome(epoch, claim("a", 1, Class::Once)), Outcome::Granted);
+    assert_eq!(bench.outcome(epoch, finish("a", 1, "{}")), Outcome::Stored);
+    store.disk(|disk| disk.next = Fate::Full);
+    assert!(bench.keeper().sweep(KEEP.retention_ns).is_err());
+    assert!(matches!(bench.outcome(epoch, claim("a", 2, Class::Once)), Outcome::Done { .. }));
+    bench.keeper().sweep(KEEP.retention_ns).expect("written");
+    let expired = Outcome::Settled(Settled::Expired { executed: true });
+    assert_eq!(bench.outcome(epoch, claim("a", 2, Class::Once)), expired);
 }
 
 #[test]

@@ -205,7 +205,7 @@ mod tests {
         let mut plan = Plan::new(batch, false, 0);
         plan.lives(1, 4);
         if let Some((operation, state)) = found {
-            let record = Record { fingerprint: [7; 16], first: 1, at_ns: 0, state };
+            let record = Record { fingerprint: [7; 16], first: 1, last: 1, at_ns: 0, state };
             plan.found(name(&key(operation)), Found { record, result: Some(Box::from(*b"{}")) });
         }
         let numbers: Vec<i64> = (first..).take(batch.len()).collect();
@@ -250,7 +250,8 @@ mod tests {
         let batch = [(1, claim("a", 1)), (1, Command::Ask { key: key("b"), settle: true }), (1, claim("c", 1))];
         let mut plan = Plan::new(&batch, true, 0);
         plan.lives(1, 4);
-        let record = Record { fingerprint: [7; 16], first: 1, at_ns: 0, state: State::Settled(Settled::Never) };
+        let record =
+            Record { fingerprint: [7; 16], first: 1, last: 1, at_ns: 0, state: State::Settled(Settled::Never) };
         plan.found(name(&key("c")), Found { record, result: None });
         let outcomes: Vec<Outcome> = plan.decide(&[1, 2, 3]).into_iter().map(|reply| reply.outcome).collect();
         assert_eq!(outcomes, [Outcome::Full, Outcome::Full, Outcome::Settled(Settled::Never)]);

@@ -7,7 +7,7 @@ use super::*;
 use crate::operations::heart::{Class, Key, Outcome, Settled};
 use crate::operations::keeper::contract::{KEEP, Reopening, holds};
 
-const KEEP_ALL: Keep = Keep { held_max: 1_000_000, retention_ns: 3_600_000_000_000 };
+const KEEP_ALL: Keep = Keep { held_max: 1_000_000, retention_ns: 3_600_000_000_000, ..KEEP };
 
 fn address() -> PostgresAddress {
     let text = std::env::var("ERLMCP_TEST_POSTGRES").expect("ERLMCP_TEST_POSTGRES is the address of a database");

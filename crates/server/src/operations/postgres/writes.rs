@@ -104,7 +104,7 @@ pub(super) fn found(row: &Row) -> Result<Option<(Name, Found)>, Error> {
     };
     let (epoch, ticket) = (row.try_get::<_, i64>(2)?.cast_unsigned(), row.try_get::<_, i64>(3)?.cast_unsigned());
     let state = state(event, epoch, ticket, class, row.try_get(5)?, row.try_get(7)?);
-    let record = Record { fingerprint, first: row.try_get(6)?, at_ns: 0, state };
+    let record = Record { fingerprint, first: row.try_get(6)?, last: 0, at_ns: 0, state };
     let result = row.try_get::<_, Option<Vec<u8>>>(9)?.map(Vec::into_boxed_slice);
     Ok(Some((name, Found { record, result })))
 }

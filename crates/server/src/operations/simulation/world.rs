@@ -12,7 +12,7 @@ use crate::operations::table::{Incarnation, Keep};
 
 const REPLICAS: usize = 3;
 const OPERATIONS: usize = 6;
-const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX };
+const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX, unfiled_rows: 3 };
 
 /// A connection to the store: what is under way on it.
 #[derive(Debug, Default)]

@@ -1,5 +1,8 @@
 //! The store in a SQLite file: a write-ahead log, synced at every commit. One process writes, so that nobody waits for a
 //! lock: SQLite's own way to wait is to sleep.
+//!
+//! What it reads when it starts is bounded: the rows that are not filed, the list of claims that run, the epochs that live, and one
+//! row of marks, which has what would have to be counted. All else is found by an index when it is asked for.
 
 mod export;
 mod recovery;
@@ -16,12 +19,12 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, getrlimit};
 
 pub(crate) use export::export;
-use schema::Unfit;
+use schema::{Boot, Unfit};
 
-use super::heart::{Event, Key};
+use super::heart::{Event, Key, Record};
 use super::opening::OpenError;
 use super::store::{Entry, Store, StoreError};
-use super::table::{Incarnation, Table};
+use super::table::{Incarnation, Marks, Name, Page, Table};
 
 /// How often, and after which time, a file that is in use is looked at again.
 const TRIES: u32 = 50;
@@ -32,6 +35,7 @@ const TRY: Duration = Duration::from_millis(20);
 pub(crate) struct SqliteStore {
     connection: Connection,
     path: PathBuf,
+    boot: Boot,
     /// A commit has failed in the middle: its frames may lie in the log.
     is_in_doubt: bool,
     /// Says to other processes that the file is in use.
@@ -75,7 +79,7 @@ impl SqliteStore {
         let lock = lock.map_err(|error| failed(error.to_string()))?;
         take(&lock).map_err(|_| OpenError::InUse(path.to_path_buf()))?;
         let connection = connect(path).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { connection, path: path.to_path_buf(), is_in_doubt: false, _lock: lock })
+        Ok(Self { connection, path: path.to_path_buf(), boot: Boot::default(), is_in_doubt: false, _lock: lock })
     }
 }
 
@@ -105,7 +109,8 @@ impl Store for SqliteStore {
             schema::bury(&self.connection).map_err(|error| broken(&error))?;
             self.is_in_doubt = false;
         }
-        recovery::read(&self.connection, table, now_ns).map_err(unfit)
+        self.boot = recovery::read(&self.connection, table, now_ns).map_err(unfit)?;
+        Ok(())
     }
 
     fn write(&mut self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
@@ -123,6 +128,26 @@ impl Store for SqliteStore {
         let written = written().map_err(|error| broken(&error));
         self.is_in_doubt |= matches!(written, Err(StoreError::Broken(_)));
         written
+    }
+
+    fn find(&mut self, names: &[Name]) -> Result<Vec<(Name, Record)>, StoreError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let find = || {
+            // One for all of them: each statement alone would lock the file.
+            let view = self.connection.unchecked_transaction()?;
+            let mut found = Vec::new();
+            for name in names {
+                found.extend(recovery::find(&view, self.boot, name)?.map(|record| (*name, record)));
+            }
+            Ok(found)
+        };
+        find().map_err(unfit)
+    }
+
+    fn page(&mut self, from: i64, until_ns: u64, max: usize) -> Result<Page, StoreError> {
+        recovery::page(&self.connection, self.boot, from, until_ns, max).map_err(unfit)
     }
 
     fn result(&mut self, row: i64) -> Result<Option<Box<[u8]>>, StoreError> {
@@ -181,6 +206,12 @@ fn put(
         Entry::Remove(row) => drop(connection.execute("DELETE FROM history WHERE row = ?1", [row])?),
         Entry::Forget(row) => drop(connection.execute("UPDATE history SET result = NULL WHERE row = ?1", [row])?),
         Entry::Prune(row) => drop(connection.execute("DELETE FROM history WHERE row < ?1", [row])?),
+        Entry::File(name, row) => drop(connection.prepare_cached(schema::FILE)?.execute(params![&name[..], row])?),
+        Entry::Unfile(name) => drop(connection.prepare_cached(schema::UNFILE)?.execute([&name[..]])?),
+        Entry::Running(rows) => list_running(connection, rows)?,
+        Entry::Mark(Marks { filed, swept, held }) => {
+            connection.prepare_cached(schema::MARK)?.execute([filed, swept, held])?;
+        }
         Entry::Epoch(epoch, Incarnation { base, replica, number }) => {
             let values = params![epoch.cast_signed(), base.cast_signed(), replica, number.cast_signed()];
             connection.execute("INSERT INTO epochs VALUES (?1, ?2, ?3, ?4, 0)", values)?;
@@ -192,6 +223,13 @@ fn put(
         }
     }
     Ok(())
+}
+
+/// In place of the list before.
+fn list_running(connection: &Connection, rows: &[i64]) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM running", [])?;
+    let mut insert = connection.prepare_cached("INSERT INTO running VALUES (?1)")?;
+    rows.iter().try_for_each(|row| insert.execute([row]).map(drop))
 }
 
 #[cfg(test)]

@@ -1,99 +1,97 @@
-//! A history read back. Millions of operations are the rule, and until they are read nobody is served: one thread reads the
-//! rows, and another one puts them in the table.
+//! What is read back: when a store starts, what it does not find otherwise, which does not depend on how long its history is; and
+//! later single operations, and rows for their age.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use rusqlite::{Connection, Row as Found, Rows, types::ValueRef};
 
-use rusqlite::{Connection, Row as Found, types::ValueRef};
+use super::schema::{self, Boot, Unfit};
+use crate::operations::heart::{Event, Fingerprint, Record};
+use crate::operations::table::{Incarnation, Marks, Name, Page, Row, Table, name_of, record};
 
-use super::schema::{self, Unfit};
-use crate::operations::heart::{Event, Fingerprint};
-use crate::operations::table::{Incarnation, Name, Row, Table, name_of};
-
-/// Rows that go from one thread to the other at once, and how often that many may wait.
-const BATCH: usize = 4_096;
-const BATCHES: usize = 16;
-
-/// A row as it is read; the first one of an operation has its name.
-type Read = (Row, Option<Name>);
-
-/// Reads all that was written into a new table.
-pub(super) fn read(connection: &Connection, table: &mut Table, now_ns: u64) -> Result<(), Unfit> {
-    let same_boot = schema::remember_boot(connection)?;
+/// Makes a new table go on where the store stands.
+pub(super) fn read(connection: &Connection, table: &mut Table, now_ns: u64) -> Result<Boot, Unfit> {
     read_epochs(connection, table)?;
-    table.expect_rows(connection.query_row(schema::COUNT_ROWS, [], |row| row.get(0))?);
-    std::thread::scope(|scope| {
-        let (rows, taken) = sync_channel(BATCHES);
-        scope.spawn(|| fill(table, taken));
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut select = connection.prepare(schema::SELECT_ROWS)?;
-        let mut found = select.query([])?;
-        while let Some(row) = found.next()? {
-            let (mut row, name) = read_row(row)?;
-            // The clock began anew with the machine: what is older than that is kept as long as if it were of now.
-            row.at_ns = if same_boot { row.at_ns.min(now_ns) } else { now_ns };
-            batch.push((row, name));
-            if batch.len() == BATCH {
-                // The other thread takes all there are.
-                let _ = rows.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
-            }
-        }
-        let _ = rows.send(batch);
-        Ok(())
-    })
+    let marks = connection
+        .query_row(schema::MARKS, [], |row| Ok(Marks { filed: row.get(0)?, swept: row.get(1)?, held: row.get(2)? }))?;
+    table.resume(marks, connection.query_row(schema::NEXT_ROW, [], |row| row.get(0))?);
+    let boot = Boot::remember(connection, table.next_row(), now_ns)?;
+    let mut running = connection.prepare(schema::RUNNING)?;
+    fill(connection, boot, table, running.query([])?)?;
+    let mut unfiled = connection.prepare(schema::ROWS)?;
+    fill(connection, boot, table, unfiled.query([marks.filed])?)?;
+    Ok(boot)
 }
 
 fn read_epochs(connection: &Connection, table: &mut Table) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT epoch, base, replica, number, fenced FROM epochs ORDER BY epoch")?;
+    table.skip_epochs(connection.query_row(schema::NEXT_EPOCH, [], |row| row.get::<_, i64>(0))?.cast_unsigned());
+    let mut select = connection.prepare(schema::LIVING)?;
     let mut found = select.query([])?;
     while let Some(row) = found.next()? {
-        let epoch = row.get::<_, i64>(0)?.cast_unsigned();
-        table.skip_epochs(epoch + 1);
-        if !row.get::<_, bool>(4)? {
-            let (base, number) = (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(3)?.cast_unsigned());
-            table.admit(epoch, Incarnation { base, replica: row.get(2)?, number });
+        let [epoch, base, number] = [row.get::<_, i64>(0)?, row.get(1)?, row.get(3)?].map(i64::cast_unsigned);
+        table.admit(epoch, Incarnation { base, replica: row.get(2)?, number });
+    }
+    Ok(())
+}
+
+/// Puts rows in the table, in their order.
+fn fill(connection: &Connection, boot: Boot, table: &mut Table, mut rows: Rows<'_>) -> Result<(), Unfit> {
+    while let Some(row) = rows.next()? {
+        if let Some((name, row)) = read_row(row, boot)? {
+            table.recover(name, &row, || find(connection, boot, &name))?;
         }
     }
     Ok(())
 }
 
-/// A row of [`schema::SELECT_ROWS`].
-fn read_row(row: &Found<'_>) -> Result<Read, Unfit> {
+/// Where an operation stands, if it is filed.
+pub(super) fn find(connection: &Connection, boot: Boot, name: &Name) -> Result<Option<Record>, Unfit> {
+    let mut select = connection.prepare_cached(schema::FILED)?;
+    let mut rows = select.query([&name[..]])?;
+    let found = rows.next()?.map(|row| read_row(row, boot)).transpose()?;
+    Ok(found.flatten().map(|(_, row)| record(&row, 0)))
+}
+
+/// The rows from this one on, at most `max`, and none after one that was written later than `until_ns`.
+pub(super) fn page(connection: &Connection, boot: Boot, from: i64, until_ns: u64, max: usize) -> Result<Page, Unfit> {
+    let mut page = Page { rows: Vec::new(), next: from };
+    let mut select = connection.prepare_cached(schema::ROWS)?;
+    let mut rows = select.query([from])?;
+    for _ in 0..max {
+        let Some(row) = rows.next()? else { break };
+        let number = row.get(0)?;
+        if boot.at_ns(number, row.get::<_, i64>(7)?.cast_unsigned()) > until_ns {
+            break;
+        }
+        page.next = number + 1;
+        let has_result: bool = row.get(10)?;
+        page.rows.extend(read_row(row, boot)?.filter(|(_, row)| row.event != Event::Done || has_result));
+    }
+    Ok(page)
+}
+
+/// A row of the history with the name of its operation. None where it is no operation's, or one's that is not kept.
+fn read_row(row: &Found<'_>, boot: Boot) -> Result<Option<(Name, Row)>, Unfit> {
     // A row that this version does not know is of a later one, whose history nobody here can judge.
     let code = row.get(1)?;
     let event = Event::from_code(code).ok_or(Unfit::Event { code })?;
     let name = match (row.get_ref(8)?, row.get_ref(9)?) {
-        (_, ValueRef::Null) => None,
-        (ValueRef::Null, operation) => Some(name_of("", text(operation)?)),
-        (principal, operation) => Some(name_of(text(principal)?, text(operation)?)),
+        (_, ValueRef::Null) => return Ok(None),
+        (ValueRef::Null, operation) => name_of("", text(operation)?),
+        (principal, operation) => name_of(text(principal)?, text(operation)?),
     };
+    let number = row.get(0)?;
     let read = Row {
-        row: row.get(0)?,
+        row: number,
         event,
         first: row.get(2)?,
         epoch: row.get::<_, i64>(3)?.cast_unsigned(),
         ticket: row.get::<_, i64>(4)?.cast_unsigned(),
         class: row.get(5)?,
         fingerprint: row.get::<_, Option<Fingerprint>>(6)?.unwrap_or_default(),
-        at_ns: row.get::<_, i64>(7)?.cast_unsigned(),
+        at_ns: boot.at_ns(number, row.get::<_, i64>(7)?.cast_unsigned()),
     };
-    Ok((read, name))
+    Ok(Some((name, read)))
 }
 
 fn text(value: ValueRef<'_>) -> rusqlite::Result<&str> {
     Ok(value.as_str()?)
-}
-
-/// Puts rows in the table, in their order, until none comes any more.
-fn fill(table: &mut Table, rows: Receiver<Vec<Read>>) {
-    // By first row, in order; what is asked for is mostly near the end.
-    let mut names: Vec<(i64, Name)> = Vec::new();
-    for (row, name) in rows.into_iter().flatten() {
-        names.extend(name.map(|name| (row.row, name)));
-        match names.binary_search_by_key(&row.first, |(first, _)| *first) {
-            Ok(at) => table.recover(&row, names[at].1),
-            // Of an epoch, not of an operation.
-            Err(_) => table.skip_rows(row.row + 1),
-        }
-    }
-    table.recovered();
 }

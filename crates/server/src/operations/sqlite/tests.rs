@@ -1,4 +1,5 @@
 mod full;
+mod starting;
 
 use super::*;
 use crate::operations::heart::{Abandoned, Class, Command};
@@ -6,7 +7,7 @@ use crate::operations::keeper::contract::{self, Reopening, holds};
 use crate::operations::keeper::{Deciding, Keeper};
 use crate::operations::table::{Keep, Row};
 
-const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX };
+const KEEP: Keep = Keep { held_max: 1_000, retention_ns: u64::MAX, unfiled_rows: 16 };
 
 struct InFile(PathBuf);
 
@@ -22,6 +23,10 @@ impl Reopening for InFile {
 fn sqlite_keeps_the_contract() {
     let folder = tempfile::tempdir().expect("a folder");
     holds(&InFile(folder.path().join("operations.db")));
+    let path = folder.path().join("little.db");
+    contract::the_oldest_go(|keep| {
+        Keeper::open(SqliteStore::open(&path).expect("it opens"), keep, 0).expect("it is read")
+    });
 }
 
 #[test]
@@ -54,9 +59,9 @@ fn a_file_of_a_later_version_is_said_to_be_one() {
     let exported = export(&path, &folder.path().join("export")).expect_err("nor here").to_string();
     assert!(read.contains("event") && read.contains("99") && exported.contains("99"), "{read}; {exported}");
     drop(store);
-    change("PRAGMA user_version = 2");
+    change("PRAGMA user_version = 3");
     let opened = SqliteStore::open(&path).expect_err("another layout").to_string();
-    assert!(opened.contains("layout 2, not 1"), "{opened}");
+    assert!(opened.contains("layout 3, not 2"), "{opened}");
 }
 
 #[test]
@@ -150,50 +155,4 @@ fn what_was_not_known_to_be_written_does_not_come_back() {
     store.is_in_doubt = true;
     store.recover(&mut Table::new(KEEP), 0).expect("it is read");
     assert_eq!((rows(&store.connection), after_a_death("after.db")), (1, 1), "everybody was told that it is not there");
-}
-
-/// With `--ignored --nocapture`, in a release build: what reading a history back takes. OPERATIONS: how many.
-#[test]
-#[ignore = "measures"]
-#[expect(clippy::print_stdout, reason = "it is what it is for")]
-fn how_long_it_takes_to_read_a_history() {
-    let operations = std::env::var("OPERATIONS").ok().and_then(|number| number.parse().ok()).unwrap_or(1_000_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("operations.db");
-    let mut store = SqliteStore::open(&path).expect("it opens");
-    for from in (0..operations).step_by(10_000) {
-        let keys: Vec<Key> = (from..operations.min(from + 10_000))
-            .map(|number: i64| Key { principal: Box::default(), operation: format!("{number:032x}").into() })
-            .collect();
-        let row = |row, event, first| Row {
-            row,
-            event,
-            first,
-            epoch: 1,
-            ticket: 1,
-            class: 0,
-            fingerprint: [0xab; 16],
-            at_ns: 5,
-        };
-        let rows = (from..).zip(&keys).flat_map(|(number, key)| {
-            let first = 2 * number + 1;
-            let claim = Entry::Row {
-                row: row(first, Event::Claimed, first),
-                replica: 1,
-                key: Some(key),
-                kept: None,
-                effect: None,
-            };
-            let done = row(first + 1, Event::Done, first);
-            let kept = Some((7, &[b'x'; 100][..]));
-            [claim, Entry::Row { row: done, replica: 1, key: None, kept, effect: None }]
-        });
-        store.write(&rows.collect::<Vec<_>>()).expect("written");
-    }
-    let mut table = Table::new(Keep { held_max: usize::MAX, ..KEEP });
-    let began = std::time::Instant::now();
-    store.recover(&mut table, 9).expect("it is read");
-    let took = began.elapsed();
-    assert_eq!(table.len() as i64, operations);
-    println!("{operations} operations in {took:?}: {:?} each", took / operations as u32);
 }

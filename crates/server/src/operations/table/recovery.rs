@@ -1,54 +1,57 @@
-//! A table made again from the rows that were written.
+//! A table made again from what was written.
 
-use super::{Name, Row, Table};
+use super::{Marks, Name, Row, Table};
 use crate::operations::heart::{Claim, Class, Event, Record, Settled, State};
 
+/// Where a row leaves its operation. `before`: the row that said so before a claim.
+pub(crate) fn record(row: &Row, before: i64) -> Record {
+    let class = Class::from_code(row.class).unwrap_or(Class::Once);
+    let state = match row.event {
+        Event::Claimed => {
+            let again = row.row != row.first;
+            State::Running(Claim { epoch: row.epoch, ticket: row.ticket, class, row: row.row, again })
+        }
+        Event::Done => State::Done { epoch: row.epoch, ticket: row.ticket, row: row.row },
+        Event::Cancelled => State::Settled(Settled::Cancelled),
+        // What was done and is forgotten has this in place of a ticket.
+        Event::Expired => State::Settled(Settled::Expired { executed: row.ticket != 0 }),
+        Event::Never => State::Settled(Settled::Never),
+        Event::Indeterminate => State::Settled(Settled::Indeterminate),
+        Event::Fenced => State::Open(class),
+    };
+    let last = if row.event == Event::Claimed { before } else { row.row };
+    Record { fingerprint: row.fingerprint, first: row.first, last, at_ns: row.at_ns, state }
+}
+
 impl Table {
-    /// So many rows come.
-    pub(crate) fn expect_rows(&mut self, rows: u64) {
-        // Most operations have two: that they were claimed, and that they are done.
-        let operations = usize::try_from(rows / 2).unwrap_or(usize::MAX).min(self.keep.held_max);
-        self.records.reserve(operations);
-        self.order.reserve(operations);
+    /// Goes on where a store stands, with a row that has at least this number. Numbers of rows are not used again: those that
+    /// were pruned or taken back may have been the last ones.
+    pub(crate) fn resume(&mut self, marks: Marks, next_row: i64) {
+        (self.marks, self.durable, self.turned) = (marks, marks, marks.filed);
+        self.next_row = next_row.max(marks.filed).max(marks.swept);
     }
 
-    /// Takes a row of the history, in their order. `name` is that of its operation where the row is its first.
-    pub(crate) fn recover(&mut self, row: &Row, name: Name) {
-        self.next_row = self.next_row.max(row.row + 1);
-        let class = Class::from_code(row.class).unwrap_or(Class::Once);
-        let before = self.records.get(&name).copied();
-        let state = match row.event {
-            Event::Claimed => {
-                let again = before.is_some();
-                State::Running(Claim { epoch: row.epoch, ticket: row.ticket, class, row: row.row, again })
-            }
-            Event::Done => State::Done { epoch: row.epoch, ticket: row.ticket, row: row.row },
-            Event::Cancelled => State::Settled(Settled::Cancelled),
-            // What was done and is forgotten has this in place of a ticket.
-            Event::Expired => State::Settled(Settled::Expired { executed: row.ticket != 0 }),
-            Event::Never => State::Settled(Settled::Never),
-            Event::Indeterminate => State::Settled(Settled::Indeterminate),
-            Event::Fenced => State::Open(class),
+    /// Takes a row of the operation with this name: first those of the claims that ran at the last turn, then all that are not filed, in
+    /// their order. `filed` finds the operation.
+    pub(crate) fn recover<E>(
+        &mut self,
+        name: Name,
+        row: &Row,
+        filed: impl FnOnce() -> Result<Option<Record>, E>,
+    ) -> Result<(), E> {
+        let before = match self.young.get(&name) {
+            // Only where a claim is taken back does it matter what was there before.
+            _ if row.event != Event::Claimed || row.row == row.first => 0,
+            Some(record) => record.last,
+            None => filed()?.map_or(0, |record| record.last),
         };
-        let fingerprint = if before.is_some() && row.fingerprint == [0; 16] {
-            before.map(|record| record.fingerprint).unwrap_or_default()
-        } else {
-            row.fingerprint
-        };
-        self.place(name, Some(Record { fingerprint, first: row.first, at_ns: row.at_ns, state }));
+        self.place(name, Some(record(row, before)));
+        Ok(())
     }
 
-    /// No row comes any more: those whose results were forgotten before are known to be.
-    pub(crate) fn recovered(&mut self) {
-        let is_expired = |name: &Name| {
-            matches!(self.records.get(name).map(|record| record.state), Some(State::Settled(Settled::Expired { .. })))
-        };
-        self.expired = self.order.iter().take_while(|name| is_expired(name)).count();
-    }
-
-    /// Rows begin here at the least.
-    pub(crate) fn skip_rows(&mut self, next: i64) {
-        self.next_row = self.next_row.max(next);
+    /// The number of the next row.
+    pub(crate) fn next_row(&self) -> i64 {
+        self.next_row
     }
 
     /// Epochs begin here at the least.
