@@ -12,6 +12,8 @@ from figures import CannotRun
 BENCH = pathlib.Path(__file__).resolve().parent.parent
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 STARTED_WITHIN_S = 30
+# Before a command: it runs under SCHED_BATCH, under which agents and replicas put themselves.
+BATCH = ["chrt", "-b", "0"]
 
 
 def family(pid):
