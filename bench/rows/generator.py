@@ -11,7 +11,7 @@ import functools
 import wrk
 from figures import CannotRun, Figure, ratios
 from processes import serve
-from stress import stress
+from stress import of, stress, troubles
 
 THINK_MS = 2
 RATES = [10_000, 50_000]
@@ -55,7 +55,7 @@ def measure(bench):
 
 def at_rate(bench, server, rate):
     connections = connections_for(rate, server)
-    ours, theirs, again, wrongs = [], [], [], set()
+    ours, theirs, again = [], [], []
     for pair in range(bench.pairs):
         bench.say(f"  {rate:,} requests/s, pair {pair + 1} of {bench.pairs}")
         paced = lambda: load(server, connections, bench.seconds, think_ms=THINK_MS)
@@ -63,17 +63,15 @@ def at_rate(bench, server, rate):
         arguments = ["-c", connections, "-r", round(theirs[-1].rate), "-d", f"{bench.seconds + 2}s", "--warmup", "2s"]
         run = stress(bench, server.url, *arguments, "--agents", 1, "--tool", "echo", "--args", '{"text":"hello"}')
         ours.append(run)
-        wrongs |= {run.trouble} - {""}
         again.append(paced())
-    generator, own = [run.generator_us for run in ours], [load.wrk_us for load in theirs]
+    generator, own = of(ours, lambda run: run.generator_us), [load.wrk_us for load in theirs]
     name = f"at {rate:,} requests/s"
     reached = f"{min(load.rate for load in theirs):,.0f} to {max(load.rate for load in theirs):,.0f} requests/s over {connections} connections"
-    trouble = f"; TROUBLE: {', '.join(wrongs)}" if wrongs else ""
     yield Figure(
         f"the generator's CPU a request {name}",
         generator,
         "{:.1f} us",
-        note=f"under SCHED_BATCH; checks, ledger and histograms on{trouble}",
+        note=f"under SCHED_BATCH; checks, ledger and histograms on{troubles(ours)}",
     )
     yield Figure(f"wrk's {name}", own, "{:.1f} us", note=f"under SCHED_BATCH; {THINK_MS} ms of think time, {reached}")
     yield ratios(f"generator / wrk {name}", generator, own, must=("<=", 1.3), aim=("<=", 1.0), note="by pair")

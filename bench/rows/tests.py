@@ -4,8 +4,11 @@ import pathlib
 import re
 import unittest
 
+import fan_out
 import memory
 import processes
+import stress
+from figures import Figure, ratios
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -30,6 +33,42 @@ dentry             70917  70917    192   21    1 : tunables    0    0    0 : sla
         self.assertEqual(memory.each(1_000, 3_000, 2), 1_000)
         for before, after in ((3_000, 1_000), (None, 1_000), (1_000, None)):
             self.assertIsNone(memory.each(before, after, 2))
+
+
+class Limits(unittest.TestCase):
+    def test_what_was_not_measured_is_never_a_yes(self):
+        asked = lambda values: Figure("P99", values, must=("<", 10)).line().split(" | ")[3:5]
+        self.assertEqual(asked([1, 2, 3]), ["3", "< 10: yes"])
+        self.assertEqual(asked([1, None, 3]), ["2 of 3", "< 10: 2 of 3"])
+        self.assertEqual(asked([11, None, 13]), ["2 of 3", "< 10: no"])
+        self.assertEqual(asked([None]), ["0 of 1", "< 10: not measured"])
+
+    def test_a_pair_that_lacks_one_was_wanted(self):
+        figure = ratios("a / b", [2, None, 2, 2], [2, 2, None, 2])
+        self.assertEqual((figure.values, figure.wanted), ([1, 1], 4))
+
+    def test_a_run_with_trouble_has_no_figures(self):
+        class Run:
+            def __init__(self, trouble):
+                self.trouble, self.p99_ms = trouble, 1
+
+        runs = [Run(""), Run("99.9 % held"), Run("")]
+        self.assertEqual(stress.of(runs, lambda run: run.p99_ms), [1, None, 1])
+        self.assertIn("TROUBLE in 1 of 3 runs, which are left out: 99.9 % held", stress.troubles(runs))
+        self.assertEqual(stress.troubles(runs[::2]), "")
+
+
+class FanOut(unittest.TestCase):
+    def test_each_change_is_told_by_its_last_stream(self):
+        journal = """{"row":"run"}
+{"row":"change","phase":3,"change":1,"at_us":1000,"bound_us":9,"method":"m"}
+{"row":"fan_out","agent":0,"phase":3,"change":1,"streams":2,"heard":2,"last_us":4000}
+{"row":"fan_out","agent":1,"phase":3,"change":1,"streams":2,"heard":2,"last_us":3000}
+{"row":"change","phase":3,"change":2,"at_us":5000,"bound_us":9,"method":"m"}
+{"row":"fan_out","agent":0,"phase":3,"change":2,"streams":2,"heard":0,"last_us":null}
+{"row":"change","phase":3,"change":3,"at_us":9000,"bound_us":9,"method":"m","failed":"no"}
+"""
+        self.assertEqual(fan_out.last_streams_ms(journal), [3.0, None])
 
 
 unittest.main()
