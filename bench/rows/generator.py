@@ -1,10 +1,10 @@
 """The load generator's CPU a request against wrk's, at the same rate over as many connections to the same server.
 
-wrk has no rate. So that both do the same work, each of its connections waits some milliseconds before each request, and there
-are so many of them that the rate is the one that is wanted. That favours wrk: its timers tick in milliseconds, so that several
-requests leave in one wakeup, while ours leave in steps of a millisecond at most; asking its script for the delay costs it a little. wrk in a closed
-loop at full speed, which never waits and so has the least to do, stands beside it. wrk runs under SCHED_BATCH here, as our agents do. Ours is what its agents use; what plans the run and
-writes its report does so once a second and after the run."""
+wrk has no rate. So that both do the same work, each of its connections waits some milliseconds before each request, and there are so many
+of them that the rate is the one that is wanted. That favours wrk: its timers tick in milliseconds, so that several requests leave in one
+wakeup, while ours leave in steps of a millisecond at most; asking its script for the delay costs it a little. wrk in a closed loop at full
+speed, which never waits and so has the least to do, stands beside it. wrk runs under SCHED_BATCH here, as our agents do. Ours is what its
+agents use; what plans the run and writes its report does so once a second and after the run."""
 
 import functools
 
