@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import time
+import urllib.request
 
 from figures import CannotRun
 
@@ -87,6 +88,12 @@ def socket_slab_pages(slabinfo):
     return pages
 
 
+# What wrk.lua sends.
+WRK = (BENCH / "wrk.lua").read_text()
+REQUEST = "".join(re.findall(r"'(.*?)'", WRK.partition("wrk.headers")[0]))
+HEADERS = dict(re.findall(r'wrk\.headers\["([\w-]+)"\] = "([^"]+)"\n', WRK))
+
+
 class Server:
     """A server for as long as a `with` lasts."""
 
@@ -129,6 +136,12 @@ class Server:
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}/mcp"
+
+    def answer(self):
+        """The body of its answer to the request that wrk sends."""
+        request = urllib.request.Request(self.url, REQUEST.encode(), HEADERS)
+        with urllib.request.urlopen(request, timeout=10) as answered:
+            return answered.read()
 
     def cpu_s(self):
         return cpu_s(family(self.process.pid))

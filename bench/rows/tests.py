@@ -1,5 +1,6 @@
 """Tests of what the benchmark says of its figures: python3 -B bench/rows/tests.py"""
 
+import json
 import pathlib
 import re
 import unittest
@@ -8,7 +9,8 @@ import fan_out
 import memory
 import processes
 import stress
-from figures import Figure, ratios
+import throughput
+from figures import CannotRun, Figure, ratios
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -69,6 +71,18 @@ class FanOut(unittest.TestCase):
 {"row":"change","phase":3,"change":3,"at_us":9000,"bound_us":9,"method":"m","failed":"no"}
 """
         self.assertEqual(fan_out.last_streams_ms(journal), [3.0, None])
+
+
+class Answers(unittest.TestCase):
+    def test_the_request_is_the_one_that_wrk_sends(self):
+        self.assertEqual(json.loads(processes.REQUEST)["params"]["arguments"], {"text": "hello"})
+        self.assertEqual(processes.HEADERS["Mcp-Name"], "echo")
+        self.assertNotIn("Authorization", processes.HEADERS)
+
+    def test_answers_of_two_sizes_are_not_compared(self):
+        self.assertEqual(throughput.same_size(b"abc", b"xyz"), 3)
+        with self.assertRaises(CannotRun):
+            throughput.same_size(b"abc", b"abcd")
 
 
 unittest.main()
