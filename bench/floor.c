@@ -1,9 +1,12 @@
 // What a machine does to a bare exchange: requests of 590 bytes and answers of 270 over many connections of loopback, at a rate, by
-// programs that only read and write. No HTTP, no JSON, no check, no ledger, and no wake-up saved.
+// programs that only read and write. No HTTP, no JSON, no check, no ledger.
 // Latency runs from the moment at which a request was due.
 //
-//   floor SERVERS CLIENTS CONNECTIONS REQUESTS/S SECONDS
+//   floor HOW SERVERS CLIENTS CONNECTIONS REQUESTS/S SECONDS
 //
+// HOW says who is woken when. each: for each request when it is due and for each message when it comes. steps: clients send once a
+// millisecond what is due by then, as agents do, and read what comes when it comes. turns: both ends wake once a millisecond, servers
+// in the middle of it, and never for a message: fewer wake-ups than any program that keeps such steps.
 // SERVERS and CLIENTS are processes, each of which may have 20,000 descriptors. Prints a line: P50, P95 and P99 in us, requests/s
 // answered, us of CPU a request (of the whole machine), and how many requests found their connection busy and were left out.
 #define _GNU_SOURCE
@@ -21,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REQUEST = 590, ANSWER = 270, EVENTS = 1024, BUFFER = 1 << 16, LATENCIES = 1 << 20, A_SOURCE = 2000, LISTENED = 4096 };
+enum { REQUEST = 590, ANSWER = 270, EVENTS = 1024, BUFFER = 1 << 16, LATENCIES = 1 << 20, A_SOURCE = 2000, LISTENED = 4096, STEP_NS = 1000000 };
 
 // What the processes have in common.
 struct shared {
@@ -31,11 +34,20 @@ struct shared {
 
 static char bytes[BUFFER];
 static const int one = 1;
+static enum { EACH, STEPS, TURNS } how;
 
 static long now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+// The first end of a step at or after this; steps of all processes end together.
+static long step_end(long at_ns) { return (at_ns + STEP_NS - 1) / STEP_NS * STEP_NS; }
+
+static void sleep_until(long at_ns) {
+  struct timespec until = {.tv_sec = at_ns / 1000000000L, .tv_nsec = at_ns % 1000000000L};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
 static void add(long *to, long more) { __atomic_fetch_add(to, more, __ATOMIC_RELAXED); }
@@ -55,12 +67,12 @@ static void serve(int listener) {
     for (int at = 0; at < count; at++) {
       int socket = events[at].data.u32;
       if (socket == listener) {
-        int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-        if (accepted >= 0) watch(poll, accepted, accepted);
+        for (int accepted; (accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0;) watch(poll, accepted, accepted);
       } else if (read(socket, bytes, BUFFER) > 0) {
         if (write(socket, bytes, ANSWER) != ANSWER) warn("write");
       }
     }
+    if (how == TURNS && count < EVENTS) sleep_until(step_end(now_ns() + STEP_NS / 2) - STEP_NS / 2);
   }
 }
 
@@ -92,7 +104,9 @@ static void load(struct shared *shared, struct sockaddr_in *servers, int server_
       due[at] = next;
       if (write(connections[at], bytes, REQUEST) != REQUEST) warn("write");
     }
-    long wait_ns = next - now_ns();
+    long until_ns = how == EACH ? next : step_end(next);
+    if (how == TURNS) sleep_until(until_ns);
+    long wait_ns = until_ns - now_ns();
     struct timespec wait = {.tv_nsec = wait_ns > 0 ? wait_ns : 0};
     int found = epoll_pwait2(poll, events, EVENTS, &wait, NULL);
     for (int event = 0; event < found; event++) {
@@ -123,7 +137,9 @@ static long quantile(const struct shared *shared, double share) {
 }
 
 int main(int count, char **given) {
-  if (count != 6) errx(2, "floor SERVERS CLIENTS CONNECTIONS REQUESTS/S SECONDS");
+  if (count != 7) errx(2, "floor each|steps|turns SERVERS CLIENTS CONNECTIONS REQUESTS/S SECONDS");
+  how = !strcmp(given[1], "each") ? EACH : !strcmp(given[1], "steps") ? STEPS : TURNS;
+  given++;
   int servers = atoi(given[1]), clients = atoi(given[2]), connections = atoi(given[3]), seconds = atoi(given[5]);
   long rate = atol(given[4]);
   struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

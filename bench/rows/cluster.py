@@ -3,7 +3,7 @@
 The ramp is asked for at a rate that no machine reaches, so that it goes as fast as it can."""
 
 from figures import Figure, ratios
-from stress import stress
+from stress import of, stress, troubles
 
 RATE, RAMP, REPLICAS = 10_000, 1_000_000, 12
 
@@ -32,42 +32,35 @@ def measure(bench):
         large.append(stress(bench, "-c", many, *more))
         # As many generator processes: what differs is the number of connections alone.
         small.append(stress(bench, "-c", few, "--agents", large[-1].agents, *more))
-    trouble = "; ".join({run.trouble for run in large + small if run.trouble})
     at = f"{many:,} connections, {REPLICAS} replicas, {rate:,} requests/s"
-    how = at + (f"; TROUBLE: {trouble}" if trouble else "")
+    trouble = troubles(large)
     yield Figure(
         f"ramp to {many:,}, connections/s",
-        [run.ramp for run in large],
+        of(large, lambda run: run.ramp),
         must=(">=", 20_000),
         aim=(">=", 35_000),
-        note="unpaced, one request each",
+        note=f"unpaced, one request each{trouble}",
     )
-    yield Figure("P95 latency", [run.p95_ms for run in large], "{:.2f} ms", ("<", 5), ("<", 1), how)
+    yield Figure("P95 latency", of(large, lambda run: run.p95_ms), "{:.2f} ms", ("<", 5), ("<", 1), f"{at}{trouble}")
     yield Figure(
-        "P99 latency", [run.p99_ms for run in large], "{:.2f} ms", ("<", 10), ("<", 2), "from the intended time"
+        "P99 latency", of(large, lambda run: run.p99_ms), "{:.2f} ms", ("<", 10), ("<", 2), "from the intended time"
     )
     yield Figure(
         "server's bytes a connection",
-        [run.number("Memory per Connection") for run in large],
+        of(large, lambda run: run.number("Memory per Connection")),
         note="user memory, all replicas",
     )
     yield Figure(
         "kernel's bytes a connection",
-        [run.number("Kernel Memory per Connection (machine-wide difference)") for run in large],
+        of(large, lambda run: run.number("Kernel Memory per Connection (machine-wide difference)")),
         note="both ends are on this machine",
     )
-    both = lambda run: run.server_us + run.generator_us
-    yield Figure("CPU a request, server and generator", list(map(both, large)), "{:.1f} us", note=at)
-    yield Figure(
-        "the same with few connections", list(map(both, small)), "{:.1f} us", note=f"{few:,} connections, else the same"
-    )
+    both = lambda run: run.cpu_a_request_us
+    yield Figure("CPU a request, server and generator", of(large, both), "{:.1f} us", note=at)
+    few_note = f"{few:,} connections, else the same{troubles(small)}"
+    yield Figure("the same with few connections", of(small, both), "{:.1f} us", note=few_note)
     yield ratios(
-        "CPU a request, many / few",
-        map(both, large),
-        list(map(both, small)),
-        must=("<=", 1.5),
-        aim=("<=", 1.2),
-        note="by pair",
+        "CPU a request, many / few", of(large, both), of(small, both), must=("<=", 1.5), aim=("<=", 1.2), note="by pair"
     )
     for name, part in (("server", lambda run: run.server_us), ("generator", lambda run: run.generator_us)):
-        yield ratios(f"of it the {name}, many / few", map(part, large), list(map(part, small)), note="by pair")
+        yield ratios(f"of it the {name}, many / few", of(large, part), of(small, part), note="by pair")

@@ -9,10 +9,13 @@ class CannotRun(Exception):
 
 
 class Figure:
-    """Values of one thing, in the order in which they were measured; must and aim are a comparison and a limit."""
+    """Values of one thing, in the order in which they were measured; must and aim are a comparison and a limit. A value that is None was
+    wanted and not measured: it keeps no limit."""
 
     def __init__(self, name, values, form="{:,.0f}", must=None, aim=None, note=""):
-        self.name, self.values, self.form = name, [value for value in values if value is not None], form
+        values = list(values)
+        self.name, self.wanted, self.form = name, len(values), form
+        self.values = [value for value in values if value is not None]
         self.must, self.aim, self.note = must, aim, note
 
     @property
@@ -31,7 +34,7 @@ class Figure:
             value >= bound if comparison == ">=" else value <= bound if comparison == "<=" else value < bound
             for value in self.values
         ]
-        return "yes" if all(keeps) else "no" if not any(keeps) else f"{sum(keeps)} of {len(keeps)}"
+        return "no" if not any(keeps) else "yes" if sum(keeps) == self.wanted else f"{sum(keeps)} of {self.wanted}"
 
     def asked(self, limit):
         return (
@@ -43,10 +46,10 @@ class Figure:
             measured = [
                 self.shown(self.median),
                 f"{self.shown(min(self.values))} to {self.shown(max(self.values))}",
-                str(len(self.values)),
+                str(self.wanted) if len(self.values) == self.wanted else f"{len(self.values)} of {self.wanted}",
             ]
         else:
-            measured = ["not measured", "-", "0"]
+            measured = ["not measured", "-", f"0 of {self.wanted}"]
         return (
             "| "
             + " | ".join([self.name, *measured, self.asked(self.must), self.asked(self.aim), self.note or "-"])
@@ -64,20 +67,21 @@ PAIRS_MIN = 5
 
 def ratios(name, ours, theirs, note="", **more):
     """By pair, since what disturbs the machine disturbs both of a pair; says where they are too few, or too far apart."""
-    values = [one / other for one, other in zip(ours, theirs) if one is not None and other]
+    pairs = [one / other if one is not None and other else None for one, other in zip(ours, theirs)]
+    values = [value for value in pairs if value is not None]
     doubts = [note] if note else []
     if len(values) < PAIRS_MIN:
         doubts.append(f"fewer than {PAIRS_MIN} pairs")
     if values and max(values) - min(values) > abs(statistics.median(values) - 1) / 2:
         doubts.append("which of the two is more can't be told")
-    return Figure(name, values, **{"form": "{:.2f}", "note": "; ".join(doubts), **more})
+    return Figure(name, pairs, **{"form": "{:.2f}", "note": "; ".join(doubts), **more})
 
 
 def page(described, rows, pairs, seconds):
     lines = [f"# Table of the benchmark, {datetime.datetime.now():%Y-%m-%d %H:%M}", "", described, ""]
     lines += [
         f"Made by `bench/run {' '.join(rows)}`: {pairs} pairs or runs, interleaved, of {seconds} s each. Ratios are formed pair by pair. "
-        "A limit is `yes` where every value keeps it, `no` where none does, else how many do.",
+        "A limit is `yes` where every value keeps it, `no` where none does, else how many do; n is how many were measured of those wanted.",
         "",
     ]
     for row, found in rows.items():

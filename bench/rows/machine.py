@@ -21,16 +21,13 @@ def describe():
         model = re.search(r"model name\s*: (.*)", file.read())
     with open("/proc/meminfo") as file:
         memory = int(re.search(r"MemTotal:\s*(\d+)", file.read()).group(1)) / 2**20
-    # Another build than that of this checkout may be of any change.
-    change = (
-        (said("git", "describe", "--always", "--dirty") or "unknown")
-        if "BUILT" in os.environ
-        else "a build made elsewhere"
-    )
+    # Its commit and how it was built; older builds do not say.
+    build = said(os.environ["ERLMCP"], "--version")
+    build += "" if "(" in build else " of a build made elsewhere"
     nginx = said("nginx", "-v").rpartition("/")[2] or "absent"
     wrk = re.search(r"wrk (?:debian/)?(\S+)", said("wrk", "-v"))
     return (
         f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores shared by servers and generators, {memory:.0f} GiB, "
-        f"Linux {platform.release()}, {os.sysconf('SC_OPEN_MAX')} descriptors a process; {said(os.environ['ERLMCP'], '--version')} of {change}, "
+        f"Linux {platform.release()}, {os.sysconf('SC_OPEN_MAX')} descriptors a process; {build}, "
         f"nginx {nginx}, wrk {wrk.group(1) if wrk else 'absent'}. Load of the machine before: {os.getloadavg()[0]:.2f}."
     )

@@ -1,6 +1,6 @@
 """1,000,000 connections on this machine, at 10,000 requests/s. One run: it takes some ten minutes."""
 
-from figures import Figure
+from figures import CannotRun, Figure
 from stress import stress
 
 
@@ -8,11 +8,12 @@ def measure(bench):
     connections = bench.many(1_000_000)
     rate = 10_000
     run = stress(bench, "-c", connections, "-r", rate, "-d", "60s", "--ramp-rate", 1_000_000, timeout=2_300)
-    held = run.number("Connections Sustained")
-    how = f"{rate:,} requests/s for a minute, {run.agents} agents" + (
-        f"; TROUBLE: {run.trouble}" if run.trouble else ""
-    )
-    yield Figure("connections held in every second", [held], must=(">=", connections), note=how)
+    how = f"{rate:,} requests/s for a minute, {run.agents} agents"
+    if run.trouble:
+        raise CannotRun(f"{how}: {run.trouble}")
+    # By the agents' counts and the server's own, whichever is less.
+    held = run.estimate("sustained.held_percent") * connections / 100
+    yield Figure("connections held in every second, by both sides", [held], must=(">=", connections), note=how)
     yield Figure("P95 latency", [run.p95_ms], "{:.2f} ms", ("<", 50))
     yield Figure("P99 latency", [run.p99_ms], "{:.2f} ms", aim=("<", 20))
     yield Figure(

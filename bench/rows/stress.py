@@ -74,6 +74,12 @@ class Run:
         return self.cpu_us(value.get("percent"))
 
     @property
+    def cpu_a_request_us(self):
+        """Of server and generator."""
+        parts = self.server_us, self.generator_us
+        return None if None in parts else sum(parts)
+
+    @property
     def agents(self):
         return self.generator["agents"]["count"]
 
@@ -94,6 +100,17 @@ class Run:
         if unsent:
             found.append(f"{unsent} unsent by the generator")
         return ", ".join(found)
+
+
+def of(runs, figure):
+    """A figure of each run; None of one with trouble, and where it was not measured."""
+    return [None if run.trouble else figure(run) for run in runs]
+
+
+def troubles(runs):
+    """A note of the runs whose figures are left out, and why; empty where there are none."""
+    found = [run.trouble for run in runs if run.trouble]
+    return f"; TROUBLE in {len(found)} of {len(runs)} runs, which are left out: {'; '.join(sorted(set(found)))}" if found else ""
 
 
 def stress(bench, *arguments, phases="baseline,ramp_up,sustained_load,cool_down", timeout=600):

@@ -6,7 +6,7 @@ import resource
 import subprocess
 
 from figures import CannotRun
-from processes import BENCH
+from processes import BATCH, BENCH
 
 
 class Loaded:
@@ -16,9 +16,10 @@ class Loaded:
         self.count, self.rate, self.wrk_us, self.server_us = count, rate, wrk_us, server_us
 
 
-def load(server, connections, seconds, threads=2, think_ms=None):
-    """`think_ms`: what each connection waits between an answer and its next request."""
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", str(BENCH / "wrk.lua"), server.url]
+def load(server, connections, seconds, threads=2, think_ms=None, is_batch=False):
+    """`think_ms`: what each connection waits between an answer and its next request; `is_batch`: under SCHED_BATCH."""
+    command = BATCH if is_batch else []
+    command = [*command, "wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", str(BENCH / "wrk.lua"), server.url]
     think = {} if think_ms is None else {"WRK_THINK_MS": str(think_ms)}
     own_before, server_before = used_s(), server.cpu_s()
     try:

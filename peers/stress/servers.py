@@ -33,7 +33,7 @@ class Row:
 
     def version(self):
         if self.server == "erlmcp":
-            return subprocess.run([ERLMCP, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+            return subprocess.run([ERLMCP, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
         path, pattern = {
             "rmcp": ("rmcp-server/Cargo.toml", r'rmcp = \{ version = "=([\d.]+)"'),
             "python-mcp": ("python/requirements.txt", r"(?m)^mcp==(\S+)"),

@@ -1,5 +1,7 @@
 //! Is there enough of this machine for what was asked? Arithmetic only, before anything is started.
 
+use erlmcp_report::{bytes, plural};
+
 use crate::doctor::Readings;
 use crate::plan::agents_for;
 use crate::{REPLICAS, StressConfig, StressError};
@@ -64,7 +66,7 @@ impl Room {
             )));
         }
         let agents = match config.agents {
-            None => agents_for(connections, self.descriptors, self.cores),
+            None => agents_for(connections, config.rate(), self.descriptors, self.cores),
             // What those can hold, they say.
             Some(agents) if config.joining.is_some() => agents,
             Some(agents) => self.enough("--agents", u64::from(agents), connections, AGENT_DESCRIPTORS)? as u32,
@@ -146,41 +148,52 @@ impl Room {
     /// With the estimate and what there is.
     pub(crate) fn check_memory(&self, connections: u64, crew: Crew, both_ends: bool) -> Result<(), StressError> {
         let Some(memory) = self.memory else { return Ok(()) };
-        let (a_connection, processes, fixed) = shares(crew, both_ends);
-        let needed = connections.saturating_mul(a_connection).saturating_add(fixed);
-        if needed <= memory {
+        if needed(connections, crew, both_ends) <= memory {
             return Ok(());
         }
         let possible = self.connections_in_memory(connections, crew, both_ends);
         Err(StressError::failed(format!(
-            "{connections} connections need about {} MiB of memory here ({} KiB each, kernel and processes{}, and {} MiB \
-             for {processes} processes), and {} MiB are available: free some, or ask for at most {possible} connections",
-            mega(needed),
-            a_connection >> 10,
-            if both_ends { ", both ends" } else { "" },
-            mega(fixed),
-            mega(memory)
+            "{}, and {} of memory are available: free some, or ask for at most {possible} connections",
+            self.cost(connections, crew, both_ends),
+            bytes(memory as f64)
         )))
+    }
+
+    /// What so many connections take of this machine, in one line, where both ends or only ours are here.
+    pub(crate) fn cost(&self, connections: u64, crew: Crew, both_ends: bool) -> String {
+        let (a_connection, fixed) = shares(crew, both_ends);
+        let (ends, both) = if both_ends { (2, ", both ends") } else { (1, "") };
+        format!(
+            "{} would take about {} of memory here ({} each{both}, the kernel's included, and {} for processes and the \
+             rest of the machine) and {} ({} a process at most)",
+            plural(connections, "connection"),
+            bytes(needed(connections, crew, both_ends) as f64),
+            bytes(a_connection as f64),
+            bytes(fixed as f64),
+            plural(connections.saturating_mul(ends), "descriptor"),
+            if self.descriptors == u64::MAX { "any number".into() } else { self.descriptors.to_string() }
+        )
     }
 
     /// As many of these connections as there is memory for. Fewer connections need fewer processes, too.
     pub(crate) fn connections_in_memory(&self, connections: u64, crew: Crew, both_ends: bool) -> u64 {
-        let (a_connection, _, fixed) = shares(crew, both_ends);
-        let wanted = connections.saturating_mul(a_connection).saturating_add(fixed) - RESERVE_BYTES;
+        let wanted = needed(connections, crew, both_ends) - RESERVE_BYTES;
         let room = self.memory.unwrap_or(u64::MAX).saturating_sub(RESERVE_BYTES);
         (u128::from(connections) * u128::from(room) / u128::from(wanted.max(1))).min(u128::from(connections)) as u64
     }
 }
 
-/// Bytes a connection; processes; bytes whatever the connections are.
-fn shares(crew: Crew, both_ends: bool) -> (u64, u64, u64) {
+/// Bytes a connection; bytes whatever the connections are.
+fn shares(crew: Crew, both_ends: bool) -> (u64, u64) {
     let ends = if both_ends { 2 } else { 1 };
     let processes = u64::from(crew.agents) + u64::from(crew.replicas.unwrap_or(0));
-    (ends * (KERNEL_BYTES + USER_BYTES), processes, processes * PROCESS_BYTES + RESERVE_BYTES)
+    (ends * (KERNEL_BYTES + USER_BYTES), processes * PROCESS_BYTES + RESERVE_BYTES)
 }
 
-fn mega(bytes: u64) -> u64 {
-    bytes / 1_000_000
+/// Bytes for so many connections and all processes.
+fn needed(connections: u64, crew: Crew, both_ends: bool) -> u64 {
+    let (a_connection, fixed) = shares(crew, both_ends);
+    connections.saturating_mul(a_connection).saturating_add(fixed)
 }
 
 #[cfg(test)]
@@ -261,6 +274,21 @@ mod tests {
         let many = Crew { agents: 514, replicas: Some(515) };
         let error = ROOM.check_memory(10_000_000, many, true).expect_err("128 GB of 8");
         assert!((500_000..800_000).contains(&possible(&error)), "processes grow with connections: {error}");
+    }
+
+    #[test]
+    fn what_connections_cost_is_one_line() {
+        let crew = Crew { agents: 6, replicas: Some(12) };
+        assert_eq!(
+            ROOM.cost(100_000, crew, true),
+            "100,000 connections would take about 1.63 GiB of memory here (10.00 KiB each, both ends, the kernel's \
+             included, and 688.00 MiB for processes and the rest of the machine) and 200,000 descriptors (20000 a process \
+             at most)"
+        );
+        let far = ROOM.cost(1_000, Crew { agents: 1, replicas: None }, false);
+        assert!(far.contains("(5.00 KiB each, the kernel's included") && far.contains("1,000 descriptors"), "{far}");
+        let error = ROOM.check_memory(1_000_000, crew, true).expect_err("10 GB of 8");
+        assert!(error.to_string().starts_with(&ROOM.cost(1_000_000, crew, true)), "{error}");
     }
 
     #[test]

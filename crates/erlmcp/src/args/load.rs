@@ -21,7 +21,7 @@ pub(crate) struct LoadArgs {
     /// More where N needs them.
     #[arg(long, value_name = "N")]
     pub(crate) replicas: Option<u16>,
-    /// Generator processes [default: as N and the descriptor limit need]
+    /// Generator processes [default: as N, the rate and the descriptor limit need]
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub(crate) agents: Option<u32>,
     #[command(flatten)]

@@ -56,7 +56,7 @@ pub(crate) use watch::{ExitOn as WatchExitOn, WatchArgs};
 
 /// Stress and resilience tester for MCP servers, and an MCP server engine.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(version = VERSION, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -67,6 +67,9 @@ pub(crate) struct Args {
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
 }
+
+/// With the commit where it is known, and how it was built.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ERLMCP_BUILD"), ")");
 
 const EXAMPLES: &str = "Examples:
   erlmcp stress                              a local cluster of its own
@@ -164,6 +167,13 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_comes_first_and_then_the_build() {
+        let said = Args::command().render_version();
+        let build = said.trim_end().strip_prefix(concat!("erlmcp ", env!("CARGO_PKG_VERSION"), " (")).expect(&said);
+        assert!(build.ends_with(')') && build.contains(", opt-level "), "{said}");
     }
 
     #[test]

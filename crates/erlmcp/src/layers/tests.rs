@@ -251,7 +251,7 @@ fn what_is_printed_is_a_file_that_says_the_same() {
     );
     assert!(text.contains("timeout = \"7s\"  # ERLMCP_TIMEOUT\n"), "{text}");
     assert!(text.contains("plan.toml, line 1\n") && text.contains("ramp-rate = 5000  # default\n"), "{text}");
-    assert!(text.contains("# agents is not set: as N and the descriptor limit need\n"), "{text}");
+    assert!(text.contains("# agents is not set: as N, the rate and the descriptor limit need\n"), "{text}");
     assert!(text.contains("# header is set, and not shown  # ERLMCP_HEADER\n") && !text.contains("s3cret"), "{text}");
     assert!(
         text.ends_with("# ERLMCP_RTAE is set, and no option has that name; the nearest is ERLMCP_RATE\n"),

@@ -229,7 +229,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// Tells what would bend the run here.
+    /// Tells what the run would take of this machine, and what would bend it here.
     ///
     /// # Errors
     /// With what would stop it.
@@ -238,12 +238,15 @@ impl<'a> Setup<'a> {
             // What is here holds none of the connections; each agent says itself how many it can hold.
             return Ok(());
         }
-        let found = examine(&self.readings, &Need { config: self.config, leads });
+        let need = Need { config: self.config, leads };
+        let found = examine(&self.readings, &need);
         let of = |weight: Weight| found.iter().filter(move |finding| finding.weight == weight).map(Finding::sentence);
         let stops: Vec<String> = of(Weight::Stops).collect();
         if !stops.is_empty() {
             return Err(StressError::failed(stops.join("; ")));
         }
+        let text = self.room.cost(self.config.sockets(), self.crew, need.has_both_ends());
+        self.show(live::Event::Note { text }).await;
         for sentence in of(Weight::Warning) {
             self.show(live::Event::Note { text: format!("Warning: {sentence}") }).await;
         }

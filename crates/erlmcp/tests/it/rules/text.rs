@@ -24,6 +24,7 @@ const RULES: [Rule; 7] = [
             ["crates/server/src/cluster/", "crates/orchestrator/src/fleet/", "crates/orchestrator/src/driver/"]
                 .iter()
                 .any(|folder| file.path.starts_with(folder))
+                || file.path.ends_with("/build.rs")
         },
         why: "child processes are started only by the supervisor, the fleet and the cluster drivers",
     },

@@ -24,10 +24,14 @@ pub(super) fn memory(readings: &Readings, need: &Need<'_>) -> Option<Finding> {
     };
     let crew = need.crew(readings)?;
     let of_group = if Some(left) == readings.group.memory_left { " by the control group's limit" } else { "" };
-    Some(match Room::of(readings).check_memory(need.sockets(), crew, need.has_both_ends()) {
-        Ok(()) => Finding::ok(topic, format!("{} can be had{of_group}", bytes(left as f64))),
+    let (room, both_ends) = (Room::of(readings), need.has_both_ends());
+    Some(match room.check_memory(need.sockets(), crew, both_ends) {
+        Ok(()) => {
+            let cost = room.cost(need.sockets(), crew, both_ends);
+            Finding::ok(topic, format!("{} can be had{of_group}: {cost}", bytes(left as f64)))
+        }
         Err(error) => {
-            let possible = Room::of(readings).connections_in_memory(need.sockets(), crew, need.has_both_ends());
+            let possible = room.connections_in_memory(need.sockets(), crew, both_ends);
             let raise = (!of_group.is_empty()).then(|| "docker update --memory 16g --memory-swap 16g CONTAINER".into());
             Finding::complaint(
                 (topic, "little-memory", Weight::Stops),

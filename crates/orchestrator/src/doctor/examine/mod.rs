@@ -39,7 +39,7 @@ impl Need<'_> {
     }
 
     /// Both ends of each connection are here.
-    fn has_both_ends(&self) -> bool {
+    pub(crate) fn has_both_ends(&self) -> bool {
         self.leads.is_none_or(|leads| leads.is_colocated)
     }
 

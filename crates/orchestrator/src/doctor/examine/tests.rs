@@ -224,6 +224,12 @@ fn every_complaint_begins_at_its_edge() {
     }
 }
 
+#[test]
+fn what_a_run_takes_is_said_where_it_fits_too() {
+    let memory = findings(None, |_| {}).into_iter().find(|finding| finding.topic == "memory").expect("it is looked at");
+    assert!(memory.found.contains("29.80 GiB can be had: 100,000 connections would take about 1.53 GiB"), "{memory:?}");
+}
+
 /// A run does neither before it starts; docs/doctor.md names them.
 #[test]
 fn some_complaints_need_a_watch_or_a_try() {
