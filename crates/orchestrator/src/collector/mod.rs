@@ -1,7 +1,7 @@
 //! The server's side of a run: once a second a [`ClusterSample`].
 
 mod cluster;
-mod exposition;
+pub(crate) mod exposition;
 pub(crate) mod kernel;
 mod machine;
 mod page;

@@ -37,9 +37,10 @@ const THRESHOLDS: &[Threshold] = &[
     row(CRASHES, "Replicas crashed at a limit", phase::RESOURCE_LIMITS, AtMost, 0.0, "crashes"),
 ];
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     scenario::LIMIT_BODY,
     scenario::LIMIT_STREAMS,
+    scenario::LIMIT_OPEN_STREAMS,
     scenario::LIMIT_SESSIONS,
     scenario::LIMIT_QUEUE,
     scenario::LIMIT_DESCRIPTORS,
