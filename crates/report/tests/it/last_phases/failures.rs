@@ -37,6 +37,9 @@ fn a_fault_of_the_suite_has_its_dip() {
     for id in ["effect_count", "unhealed_count", "undetected_count", "unrecovered_count", "longest_dip_ms"] {
         assert_eq!(verdict(&summary, &format!("failures.{id}")), "PASS", "{id}");
     }
+    // It was over within a second, in which requests went on to succeed.
+    assert_eq!(check(&summary, "failures.stalled_seconds_count").samples, 1);
+    assert_eq!(verdict(&summary, "failures.stalled_seconds_count"), "PASS");
     assert_eq!(check(&summary, "failures.longest_dip_ms").estimate, Some(0.0));
     // Half of a second's requests are lost, which the first slots have.
     let dipped = failures(Some((10, 1, 5_000, 500)));
