@@ -92,7 +92,7 @@ def main():
         sys.exit(99)
     is_known = len(faults) >= wanted and "INCONCLUSIVE" not in marks and lost is not None
     is_proven = verdict(proof["verdict"]) in ("pass", "skipped")
-    # What else the run could not say (a fault that is over sooner has no whole second to judge) is not asked here.
+    # What else the run could not say stands above, and is not asked here.
     sys.exit(code if code not in (0, 3) else 0 if is_known and is_proven else 3)
 
 

@@ -25,12 +25,16 @@ differing = [name for name, seen in checks.items() if len({verdict for verdict, 
 
 print(f"# Verdicts of {runs} runs against one cluster, {datetime.date.today()}\n")
 print(f"{what}; {os.cpu_count()} cores shared by cluster and tester, Linux {os.uname().release}.\n")
-print("Verdicts as a whole: " + ", ".join(word(report["readiness"]["verdict"]) for report in reports) + ".\n")
+wholes = [word(report["readiness"]["verdict"]) for report in reports]
+print("Verdicts as a whole: " + ", ".join(wholes) + ".\n")
 print(f"{len(checks) - len(differing)} of {len(checks)} checks had the same verdict in every run.\n")
+open_questions = [name for name, seen in checks.items() if any(verdict == "inconclusive" for verdict, *_ in seen)]
+if open_questions:
+    print(f"INCONCLUSIVE is no verdict that repeats; so were: {', '.join(open_questions)}.\n")
 print("| check | " + " | ".join(f"run {run}" for run in range(1, runs + 1)) + " |")
 print("|---|" + "---|" * runs)
 for name in differing + [name for name in checks if name not in differing]:
     cells = [verdict + ("" if estimate is None else f" ({estimate:.4g} {unit})") for verdict, estimate, unit in checks[name]]
     shown = f"**{name}**" if name in differing else name
     print(f"| {shown} | " + " | ".join(cells) + " |")
-sys.exit(99 if differing else 0)
+sys.exit(99 if differing else 3 if "inconclusive" in wholes else 0)

@@ -72,6 +72,7 @@ pub mod scenario {
     /// Limits of the target that were gone to.
     pub const LIMIT_BODY: &str = "limit_body";
     pub const LIMIT_STREAMS: &str = "limit_streams";
+    pub const LIMIT_OPEN_STREAMS: &str = "limit_open_streams";
     pub const LIMIT_SESSIONS: &str = "limit_sessions";
     pub const LIMIT_QUEUE: &str = "limit_queue";
     pub const LIMIT_CONNECTIONS: &str = "limit_connections";
@@ -206,6 +207,8 @@ pub mod detail {
     pub const EXPECTED: &str = "expected_count";
     pub const MESSAGES: &str = "messages_count";
     pub const CONNECTIONS_LIMIT: &str = "connections_limit_count";
+    /// Open streams that a process, or one principal on it, may have.
+    pub const STREAMS_LIMIT: &str = "streams_limit_count";
     /// The most places and workers that were ever used, and all of them when the flood began; missing: all were used before it.
     pub const QUEUE_DEPTH_MAX: &str = "queue_depth_max_count";
     pub const QUEUE_LIMIT: &str = "queue_limit_count";

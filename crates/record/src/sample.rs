@@ -39,6 +39,9 @@ pub struct ClusterSample {
     /// When that was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_cpu_read_us: Option<u64>,
+    /// Resident memory of the process that drives the run and writes this record; None: not read, as in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orchestrator_rss_bytes: Option<u64>,
     /// Why figures of this second are missing; None where none are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,

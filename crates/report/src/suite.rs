@@ -19,6 +19,7 @@ use crate::summary::{Figure, Value};
 use crate::verdict::{Judge, Threshold};
 
 pub use distribution::is_rate_kept;
+pub(crate) use drift::Drift;
 pub(crate) use scene::scene_figures;
 
 /// What one phase of the suite is to the report.

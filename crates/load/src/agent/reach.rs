@@ -15,6 +15,7 @@ mod keep_alive;
 mod knock;
 mod listing;
 mod missing;
+mod offered;
 mod survey;
 mod telling;
 #[cfg(test)]
@@ -87,6 +88,17 @@ pub(super) fn missing(
     at_some(target, first, |address| {
         let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
         missing::missing(&mut exchanger, found, wanted)
+    })
+}
+
+/// What it has beside its tools that can be asked for without harm.
+///
+/// # Errors
+/// Where nobody answers any more.
+pub(super) fn offered(target: &Target, first: usize, found: &mut Found) -> Result<proto::Offered, Trouble> {
+    at_some(target, first, |address| {
+        let mut exchanger = Exchanger::new(target, address, PATIENCE)?;
+        Ok(offered::offered(&mut exchanger, found))
     })
 }
 

@@ -117,12 +117,12 @@ impl Work {
     pub(super) async fn reach(&mut self, reach: proto::Reach) -> Reached {
         let block = reach.block;
         let answered = match self.ask().await {
-            Ok(found) => self.missing(found, reach.wanted).await,
+            Ok(found) => self.look_for(found, reach.wanted).await,
             Err(trouble) => Err(trouble),
         };
         match answered {
-            Ok((found, missing)) => {
-                let reached = Reached { missing, ..found.reached(block) };
+            Ok((found, missing, offered)) => {
+                let reached = Reached { missing, offered, ..found.reached(block) };
                 self.take(found).await;
                 reached
             }
@@ -130,16 +130,17 @@ impl Work {
         }
     }
 
-    /// What of this the target does not have, beside what was found.
-    async fn missing(
+    /// What of this the target does not have, and what it has, beside what was found.
+    async fn look_for(
         &self,
         mut found: Found,
         wanted: Option<proto::Wanted>,
-    ) -> Result<(Found, Vec<proto::Missing>), Trouble> {
-        let Some(wanted) = wanted else { return Ok((found, Vec::new())) };
+    ) -> Result<(Found, Vec<proto::Missing>, Option<proto::Offered>), Trouble> {
+        let Some(wanted) = wanted else { return Ok((found, Vec::new(), None)) };
         self.waiting(move |target, first| {
-            let missing = reach::missing(target, first, &mut found, &wanted);
-            missing.map(|missing| (found, missing))
+            let missing = reach::missing(target, first, &mut found, &wanted)?;
+            let offered = wanted.offers.then(|| reach::offered(target, first, &mut found)).transpose()?;
+            Ok((found, missing, offered))
         })
         .await
     }

@@ -2,25 +2,25 @@
 
 /// One sample: `name{label="value",...} 12 [timestamp]`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sample {
-    pub(super) name: String,
+pub(crate) struct Sample {
+    pub(crate) name: String,
     labels: Vec<(String, String)>,
-    pub(super) value: f64,
+    pub(crate) value: f64,
 }
 
 impl Sample {
-    pub(super) fn label(&self, name: &str) -> Option<&str> {
+    pub(crate) fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// A count or an amount; None where it is negative or no number.
-    pub(super) fn whole(&self) -> Option<u64> {
+    pub(crate) fn whole(&self) -> Option<u64> {
         (self.value.is_finite() && self.value >= 0.0).then_some(self.value as u64)
     }
 }
 
 /// The samples of a page. Lines that are not understood are passed over.
-pub(super) fn samples(text: &str) -> impl Iterator<Item = Sample> {
+pub(crate) fn samples(text: &str) -> impl Iterator<Item = Sample> {
     text.lines().filter_map(|line| sample(line.trim()))
 }
 

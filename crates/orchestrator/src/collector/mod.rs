@@ -1,7 +1,7 @@
 //! The server's side of a run: once a second a [`ClusterSample`].
 
 mod cluster;
-mod exposition;
+pub(crate) mod exposition;
 pub(crate) mod kernel;
 mod machine;
 mod page;
@@ -147,7 +147,16 @@ impl Collector {
         };
         let second = end.saturating_sub(1) as u32;
         let (proxy_cpu_us, proxy_cpu_read_us) = self.proxy.and_then(|proxy| process::cpu_us(proxy, clock)).unzip();
-        ClusterSample { at_us, second, replicas, kernel, proxy_cpu_us, proxy_cpu_read_us, missing: reasons(&missing) }
+        ClusterSample {
+            at_us,
+            second,
+            replicas,
+            kernel,
+            proxy_cpu_us,
+            proxy_cpu_read_us,
+            orchestrator_rss_bytes: process::own_rss_bytes(),
+            missing: reasons(&missing),
+        }
     }
 }
 

@@ -66,11 +66,19 @@ fn cpu_of(stat: &Stat) -> u64 {
     (stat.utime + stat.stime) * 1_000_000 / clock_ticks_per_second()
 }
 
+/// Resident memory of this process.
+pub(super) fn own_rss_bytes() -> Option<u64> {
+    resident(&Process::myself().ok()?)
+}
+
+fn resident(process: &Process) -> Option<u64> {
+    process.statm().ok().map(|statm| statm.resident * page_size() as u64)
+}
+
 fn memory(process: &Process) -> (Option<u64>, Option<u64>) {
     let Ok(rollup) = process.smaps_rollup() else {
         // Of another user's process only the resident size may be read.
-        let resident = process.statm().ok().map(|statm| statm.resident * page_size() as u64);
-        return (None, resident);
+        return (None, resident(process));
     };
     let part = |name: &str| rollup.memory_map_rollup.iter().find_map(|map| map.extension.map.get(name).copied());
     (part("Anonymous"), part("Rss"))

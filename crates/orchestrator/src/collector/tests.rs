@@ -46,6 +46,7 @@ async fn a_cluster_that_went_away_leaves_the_kernels_figures() {
     let control = PathBuf::from("/nowhere/control.sock");
     let sample = Collector::new(Figures::Cluster { control }, None).sample(8, &RunClock::new(0)).await;
     assert_eq!((sample.second, sample.replicas.len()), (7, 0));
+    assert!(sample.orchestrator_rss_bytes > Some(0), "that is this process");
     assert!(sample.missing.is_some_and(|why| why.starts_with("no cluster answers at /nowhere")));
     assert!(sample.kernel.busy_us.is_some());
 }

@@ -67,6 +67,11 @@ pub struct Offers {
     pub is_legacy: bool,
     /// It lists tools.
     pub has_tools: bool,
+    /// Lists beside that of its tools, by their methods.
+    pub lists: Vec<String>,
+    /// The URI of a resource that can be read, and the name of a prompt that wants no argument.
+    pub resource: Option<String>,
+    pub prompt: Option<String>,
     /// The era that it speaks as well; None: it names no version of it.
     pub other_era: Option<Era>,
 }

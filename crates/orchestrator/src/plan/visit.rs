@@ -9,6 +9,8 @@ pub enum Visit {
     Body,
     /// The most streams of one session.
     SessionStreams,
+    /// Streams of all clients to the limit of one process; those of sessions, too, where there are any.
+    OpenStreams { has_sessions: bool },
     /// The most sessions that a server holds something of.
     HeldSessions,
     /// More queued calls than there is room for.
@@ -32,7 +34,7 @@ pub enum Visit {
 impl Visit {
     fn estimate(self) -> Duration {
         Duration::from_secs(match self {
-            Visit::Queue | Visit::Connections => 8,
+            Visit::Queue | Visit::Connections | Visit::OpenStreams { .. } => 8,
             Visit::HeldSessions => 15,
             Visit::Descriptors { .. } => 5,
             _ => 2,

@@ -169,11 +169,16 @@ fn offers(reached: &Reached) -> Offers {
     let is_legacy = reached.era == Era::Legacy.name();
     let is_modern = |version: &String| version.as_str() >= MODERN_SINCE;
     let other = if is_legacy { Era::Modern } else { Era::Legacy };
+    let offered = reached.offered.clone().unwrap_or_default();
+    let some = |name: String| Some(name).filter(|name| !name.is_empty());
     let is_named = reached.versions.iter().any(|version| is_modern(version) == is_legacy);
     Offers {
         is_ours: calls::is_ours(reached),
         is_legacy,
         has_tools: !reached.tools.is_empty(),
+        lists: offered.lists,
+        resource: some(offered.resource),
+        prompt: some(offered.prompt),
         other_era: is_named.then_some(other),
     }
 }

@@ -9,6 +9,7 @@ mod figures;
 mod flood;
 mod held;
 mod lookups;
+mod open_streams;
 mod route;
 mod session;
 mod session_streams;
@@ -135,6 +136,7 @@ async fn go(visit: Visit, door: &Door) -> Result<Visited, String> {
     match visit {
         Visit::Body => body::largest(door).await,
         Visit::SessionStreams => session_streams::most(door).await,
+        Visit::OpenStreams { has_sessions } => open_streams::most(door, has_sessions).await,
         Visit::HeldSessions => held::most(door).await,
         Visit::Queue => flood::queue(door).await,
         Visit::Connections => crowd::fill(door).await,

@@ -18,7 +18,11 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(door: &Door, version: &str) -> Result<Self, String> {
-        let mut talk = door.talk().await?;
+        Self::on(door.talk().await?, door, version).await
+    }
+
+    /// The same, on this connection.
+    pub(super) async fn on(mut talk: Talk, door: &Door, version: &str) -> Result<Self, String> {
         let answered = talk.ask(&texts::initialize(door, version)).await?;
         Self::opened(talk, &answered, version)
     }

@@ -254,6 +254,26 @@ async fn a_session_that_gets_no_answer_where_others_did_is_beyond_a_limit() {
     assert!(visited.detail.contains_key(detail::BACK_MS), "{visited:?}");
 }
 
+#[tokio::test]
+async fn a_limit_of_streams_beyond_all_connections_is_too_far() {
+    let door = serve(|head, _| match head.starts_with("GET /metrics") {
+        true => said(
+            "200 OK",
+            "",
+            "erlmcp_streams{replica=\"1\"} 4\nerlmcp_limit{replica=\"1\",limit=\"streams\"} 1000000\n",
+        ),
+        false => said("200 OK", "", &status()),
+    });
+    let visited = visit(Visit::OpenStreams { has_sessions: true }, &door.await).await.expect("that is known");
+    assert!(
+        visited.text.contains("the limit of 1000000 streams is too far: it takes 1000028 connections"),
+        "{visited:?}"
+    );
+    let found =
+        [detail::STREAMS_LIMIT, detail::TAKEN, detail::REFUSAL_ANSWERED].map(|name| visited.detail.get(name).copied());
+    assert_eq!(found, [Some(1e6), None, None]);
+}
+
 /// The first one asks for the status, and ten are taken; those that follow are reset.
 async fn serve_ten(reset: Range<u64>) -> Door {
     serve_but(reset, |head, _| match head.starts_with("GET /status") {

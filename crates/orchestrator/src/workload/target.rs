@@ -29,7 +29,7 @@ impl Workload {
             let names: BTreeSet<&str> = named.map(|(_, name)| name).collect();
             names.into_iter().map(str::to_string).collect()
         };
-        Wanted { resources: of("resource"), prompts: of("prompt"), methods: of("method") }
+        Wanted { resources: of("resource"), prompts: of("prompt"), methods: of("method"), offers: false }
     }
 
     /// # Errors

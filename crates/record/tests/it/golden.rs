@@ -212,6 +212,7 @@ fn cluster() -> ClusterSample {
         missing: Some("replica 2 does not answer".into()),
         proxy_cpu_us: None,
         proxy_cpu_read_us: None,
+        orchestrator_rss_bytes: None,
     }
 }
 

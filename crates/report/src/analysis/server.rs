@@ -26,6 +26,8 @@ pub(crate) struct ServerWindow {
     pub(crate) stall_samples: u64,
     /// Mean CPU by replica over the window, in percent of one core.
     pub(crate) cpu_percent: BTreeMap<u16, f64>,
+    /// CPU of all replicas from one sample to the next, likewise, where all of them are the same processes.
+    pub(crate) cpu_by_second: Vec<f64>,
     /// The gauge by replica in the last sample; both gauges without what the run has beside the N.
     pub(crate) by_replica: BTreeMap<u16, u64>,
     /// The replicas of a sample: more than one set where some came or went.
@@ -154,11 +156,20 @@ pub(crate) fn cpu_percent_between(
     (from.1.pid == to.1.pid).then(|| used_us as f64 * 100.0 / elapsed_us as f64)
 }
 
+fn cpu_of_all(from: &ClusterSample, to: &ClusterSample) -> Option<f64> {
+    let of = |(before, after): (&ReplicaSample, &ReplicaSample)| {
+        cpu_percent_between((from, before), (to, after)).filter(|_| before.replica == after.replica)
+    };
+    let is_whole = !to.replicas.is_empty() && from.replicas.len() == to.replicas.len();
+    if is_whole { from.replicas.iter().zip(&to.replicas).map(of).sum() } else { None }
+}
+
 impl Analysis {
     pub(crate) fn server_window(&self, window: Window) -> ServerWindow {
         let mut found = ServerWindow::default();
         let has_streams = self.has_streams();
         let mut first: BTreeMap<u16, (&ClusterSample, &ReplicaSample)> = BTreeMap::new();
+        let mut before: Option<&ClusterSample> = None;
         for (number, second) in self.seconds_in(window) {
             let told = second.told.clone().or_else(|| Told::of(second.cluster.as_deref()?));
             if let Some(mut told) = told {
@@ -168,6 +179,7 @@ impl Analysis {
             }
             let Some(sample) = &second.cluster else { continue };
             found.push_sample(sample);
+            found.cpu_by_second.extend(before.replace(sample).and_then(|before| cpu_of_all(before, sample)));
             if sum_of(&sample.replicas, |replica| replica.connections).is_some() {
                 let open = |one: &ReplicaSample| Some((one.replica, self.connections_of(number, one)?));
                 found.by_replica = sample.replicas.iter().filter_map(open).collect();

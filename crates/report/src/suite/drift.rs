@@ -29,7 +29,7 @@ const SAMPLES_MIN: usize = 60;
 const SHOWN_MIN: usize = 20;
 
 /// A figure over time, with how fast it drifts.
-struct Drift {
+pub(crate) struct Drift {
     points: Vec<(f64, f64)>,
     /// In a minute; None where there are too few points for a line.
     slope: Option<Slope>,
@@ -38,7 +38,7 @@ struct Drift {
 }
 
 impl Drift {
-    fn of(points: Vec<(f64, f64)>, seed: u64) -> Self {
+    pub(crate) fn of(points: Vec<(f64, f64)>, seed: u64) -> Self {
         let minute = |slope: Slope| Slope {
             per_second: slope.per_second * 60.0,
             lower: slope.lower * 60.0,
@@ -46,6 +46,12 @@ impl Drift {
         };
         let slope = slope(&points, seed).map(minute);
         Self { points, slope, is_by_minute: false }
+    }
+
+    /// The same as a figure, or why there is none.
+    pub(crate) fn figure(&self, name: &str, (scale, unit): (f64, &str)) -> Figure {
+        let why = format!("{} seconds with a figure are too few: needs {SHOWN_MIN}", self.points.len());
+        Figure::new(name, Value::or(self.text(scale, unit), Value::Text, &why))
     }
 
     /// "grows 0.200 ± 0.100 ms/min", in units of `scale`.
@@ -131,16 +137,12 @@ fn evidence(drift: &Drift, warmup_s: u64, source: &str, missing: &str) -> Eviden
 fn figures(analysis: &Analysis, facts: &Facts<'_>, _number: u8) -> Vec<Figure> {
     let Some(sustained) = &facts.sustained else { return Vec::new() };
     let seed = analysis.seed();
-    let figure = |name: &str, drift: Drift, (scale, unit): (f64, &str)| {
-        let why = format!("{} seconds with a figure are too few: needs {SHOWN_MIN}", drift.points.len());
-        Figure::new(name, Value::or(drift.text(scale, unit), Value::Text, &why))
-    };
     let server = &sustained.server;
     vec![
-        figure("p95_drift", latency(sustained, seed), (1.0, "ms/min")),
-        figure("memory_drift", Drift::of(server.memory.clone(), seed), (1e6, "MB/min")),
-        figure("descriptors_drift", Drift::of(server.descriptors.clone(), seed), (1.0, "a minute")),
-        figure("threads_drift", Drift::of(server.threads.clone(), seed), (1.0, "a minute")),
+        latency(sustained, seed).figure("p95_drift", (1.0, "ms/min")),
+        Drift::of(server.memory.clone(), seed).figure("memory_drift", (1e6, "MB/min")),
+        Drift::of(server.descriptors.clone(), seed).figure("descriptors_drift", (1.0, "a minute")),
+        Drift::of(server.threads.clone(), seed).figure("threads_drift", (1.0, "a minute")),
     ]
 }
 

@@ -5,7 +5,7 @@ use erlmcp_record::names::{detail, phase, scenario};
 
 use super::{SuitePhase, said};
 use crate::analysis::Analysis;
-use crate::facts::{Facts, FaultFacts};
+use crate::facts::{Facts, FaultFacts, Observed};
 use crate::summary::{Figure, Value, moment};
 use crate::verdict::Comparison::{AtLeast, AtMost, Below};
 use crate::verdict::{Estimate, Evidence, Judge, Threshold, audited, doubt, of_faults, row, unwanted};
@@ -124,9 +124,14 @@ pub(super) fn of_each(analysis: &Analysis, faults: &[FaultFacts<'_>]) -> Vec<Fig
         }
         let dip = Dip::of(analysis, fault);
         let named = |what: &str, value: Value| Figure::new(format!("{name}_{what}"), value);
-        figures.push(named("detected_ms", moment(&fault.detected_by_cluster)));
+        let awaited = |is_awaited: bool, found: &Observed| match found {
+            Observed::NotWithin { .. } if !is_awaited => Value::NotMeasured("not looked for".into()),
+            found => moment(found),
+        };
+        let by_cluster = awaited(fault.fault.expected.detected, &fault.detected_by_cluster);
+        figures.push(named("detected_ms", by_cluster));
         figures.push(named(detail::SERVED_AGAIN_MS, moment(&fault.served_again)));
-        figures.push(named("ready_again_ms", moment(&fault.ready_again)));
+        figures.push(named("ready_again_ms", awaited(fault.fault.replica.is_some(), &fault.ready_again)));
         figures.push(named("dip_depth_percent", Value::Percent(dip.depth_percent)));
         figures.push(named("dip_length_ms", Value::Ms(dip.ms() as f64)));
     }

@@ -6,6 +6,7 @@ use erlmcp_record::{Hist, Kind, ScenarioRow};
 use super::{SuitePhase, said};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::{Facts, Observed, part_of};
+use crate::format;
 use crate::stats::{Drawn, Percentile, Sparse};
 use crate::summary::{Figure, Value, quantile};
 use crate::verdict::Comparison::{AtMost, Below};
@@ -37,14 +38,17 @@ const THRESHOLDS: &[Threshold] = &[
     row(CRASHES, "Replicas crashed at a limit", phase::RESOURCE_LIMITS, AtMost, 0.0, "crashes"),
 ];
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     scenario::LIMIT_BODY,
     scenario::LIMIT_STREAMS,
+    scenario::LIMIT_OPEN_STREAMS,
     scenario::LIMIT_SESSIONS,
     scenario::LIMIT_QUEUE,
     scenario::LIMIT_DESCRIPTORS,
     scenario::LIMIT_CONNECTIONS,
 ];
+
+const NONE_REFUSED: &str = "nothing was refused";
 
 /// For so long a record says that a server was not back, where it does not say for how long.
 const WATCHED_US: u64 = 20_000_000;
@@ -70,6 +74,25 @@ fn has_end(row: &ScenarioRow) -> bool {
     has_limit(row) || (row.name == scenario::LIMIT_DESCRIPTORS && is_watched())
 }
 
+/// Those that were gone to and not found, and how far that was.
+fn not_found(rows: &[&ScenarioRow]) -> Vec<String> {
+    let is_missing = |row: &&&ScenarioRow| {
+        // Descriptors are taken away, not gone to.
+        row.name != scenario::LIMIT_DESCRIPTORS && row.inconclusive.is_none() && !has_limit(row)
+    };
+    rows.iter().filter(is_missing).map(|row| format!("{} ({})", row.name, how_far(row))).collect()
+}
+
+fn how_far(row: &ScenarioRow) -> String {
+    let count = |name: &str| found(row, name).map(|count| format::count(count as u64));
+    let taken = found(row, detail::TAKEN_BYTES).map(format::bytes).or_else(|| count(detail::TAKEN));
+    match (taken, count(detail::STREAMS_LIMIT)) {
+        (Some(taken), _) => format!("{taken} taken, none refused"),
+        (None, Some(limit)) => format!("too far: {limit}"),
+        (None, None) => NONE_REFUSED.into(),
+    }
+}
+
 fn enter(judge: &mut Judge<'_>) {
     let analysis = judge.analysis;
     let number = analysis.phase_named(phase::RESOURCE_LIMITS).map_or(0, |(number, _)| number);
@@ -83,16 +106,20 @@ fn enter(judge: &mut Judge<'_>) {
     let of = limits.len() as u64;
     let none = limits.is_empty().then_some("no limit was found");
     let count = |is_so: &dyn Fn(&ScenarioRow) -> bool| limits.iter().filter(|row| is_so(row)).count() as u64;
+    let missing = not_found(&rows);
+    let missing = if missing.is_empty() { String::new() } else { format!("; not found: {}", missing.join(", ")) };
     let evidence = |count: u64, source: &str| {
+        let source = format!("{source}{missing}");
         // What failed has failed, whatever is not known of others.
-        Evidence::of(Some(Estimate::count(count)), of, "limits", source).spoiled(none).doubted(unknown.clone())
+        Evidence::of(Some(Estimate::count(count)), of, "limits", &source).spoiled(none).doubted(unknown.clone())
     };
     let unanswered = count(&|row| found(row, detail::REFUSAL_ANSWERED) == Some(0.0));
     judge.enter(UNANSWERED, evidence(unanswered, "what was sent beyond the limit, and what came back"));
     let is_for_load = |row: &ScenarioRow| [Some(429.0), Some(503.0)].contains(&found(row, detail::REFUSED_STATUS));
     let no_retry = count(&|row| is_for_load(row) && found(row, detail::RETRY_AFTER_S).is_none());
     judge.enter(NO_RETRY_AFTER, evidence(no_retry, "the Retry-After field of the refusals"));
-    let back = back(&rows, judge.limit(BACK).value);
+    let mut back = back(&rows, judge.limit(BACK).value);
+    back.source += &missing;
     judge.enter(BACK, back.doubted(unknown.clone()));
     let others = Others::of(analysis, &rows);
     let (p95_limit, errors_limit) = (judge.limit(OTHERS_P95).value, judge.limit(OTHERS_ERRORS).value);
@@ -181,10 +208,15 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     let rows = gone_to(analysis, number);
     let limits = rows.iter().filter(|row| has_limit(row));
     let left = rows.iter().filter(|row| has_end(row));
+    let missing = match not_found(&rows) {
+        names if names.is_empty() => "none".to_string(),
+        names => names.join(", "),
+    };
     let slowest = left.filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
     let mut figures = vec![
         Figure::new("limits_gone_to", Value::Count(rows.len() as u64)),
         Figure::new("limits_found", Value::Count(limits.count() as u64)),
+        Figure::new("limits_not_found", Value::Text(missing)),
         Figure::new("slowest_back_ms", Value::or(slowest, Value::Ms, "no limit was found")),
     ];
     let all = Others::of(analysis, &rows);
@@ -210,6 +242,7 @@ fn of_one(analysis: &Analysis, row: &ScenarioRow, short: &str) -> Vec<Figure> {
     let p99 = |others: &Others| others.part.latency.as_ref().and_then(|hist| hist.quantile_us(0.99));
     let ratio = p99(&before).zip(p99(&meanwhile)).map(|(before, now)| now as f64 / before.max(1) as f64);
     let none = "nothing was answered";
+    let not_back = if has_end(row) { "it was not seen to be back" } else { NONE_REFUSED };
     let bytes = |name: &str| found(row, name).map(Value::Bytes);
     let count = |name: &str| found(row, name).map(|count| Value::Count(count as u64));
     let taken = bytes(detail::TAKEN_BYTES).or_else(|| count(detail::TAKEN));
@@ -217,9 +250,9 @@ fn of_one(analysis: &Analysis, row: &ScenarioRow, short: &str) -> Vec<Figure> {
         named("taken", taken.unwrap_or_else(|| Value::NotMeasured(none.into()))),
         named(
             "refused_status",
-            Value::or(found(row, detail::REFUSED_STATUS), |status| Value::Count(status as u64), "nothing was refused"),
+            Value::or(found(row, detail::REFUSED_STATUS), |status| Value::Count(status as u64), NONE_REFUSED),
         ),
-        named("back_ms", Value::or(found(row, detail::BACK_MS), Value::Ms, "it was not seen to be back")),
+        named("back_ms", Value::or(found(row, detail::BACK_MS), Value::Ms, not_back)),
         named("others_p99_before_ms", quantile(&before.part.latency, 0.99, none)),
         named("others_p99_ms", quantile(&meanwhile.part.latency, 0.99, none)),
         named("others_p99_ratio", Value::or(ratio, Value::Number, none)),
@@ -230,9 +263,10 @@ fn of_one(analysis: &Analysis, row: &ScenarioRow, short: &str) -> Vec<Figure> {
 
 fn line(figures: &[Figure]) -> String {
     format!(
-        "{} limits gone to, {} found; back after {} at most, P95 of the others {}",
+        "{} limits gone to, {} found, not found: {}; back after {} at most, P95 of the others {}",
         said(figures, "limits_gone_to"),
         said(figures, "limits_found"),
+        said(figures, "limits_not_found"),
         said(figures, "slowest_back_ms"),
         said(figures, "others_p95_ms")
     )

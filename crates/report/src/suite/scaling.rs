@@ -3,7 +3,7 @@ use erlmcp_record::{Kind, ScenarioRow};
 
 use super::scene::{self, Scene};
 use super::{SuitePhase, said};
-use crate::analysis::{Analysis, Part, ServerWindow};
+use crate::analysis::{Analysis, Part, ServerWindow, Window};
 use crate::facts::{Facts, Memory, part_of};
 use crate::format;
 use crate::stats::{Drawn, Exponent, Percentile, exponent, share_upper_bound};
@@ -37,6 +37,8 @@ struct Step<'a> {
     /// The fewest that were open under its load.
     open: Option<u64>,
     ramp: Option<(&'a ScenarioRow, Part)>,
+    /// Connections opened in each whole second of the ramp.
+    opened: Vec<f64>,
     load: Option<Scene<'a>>,
     server: ServerWindow,
 }
@@ -46,6 +48,20 @@ impl Step<'_> {
         let (row, openings) = self.ramp.as_ref()?;
         let ms = row.detail.get(detail::RAMP_MS).copied().filter(|ms| *ms > 0.0)?;
         Some(openings.ok() as f64 * 1e3 / ms)
+    }
+
+    /// By second, where there are two of them; else that of the whole ramp.
+    fn ramp_rates(&self) -> Vec<f64> {
+        if self.opened.len() > 1 { self.opened.clone() } else { Vec::from_iter(self.ramp_rate()) }
+    }
+
+    /// "9,100.0 to 10,300.0 a second in 9 whole seconds".
+    fn ramp_spread(&self) -> Option<String> {
+        let (least, most) =
+            (self.opened.iter().copied().reduce(f64::min)?, self.opened.iter().copied().reduce(f64::max)?);
+        let seconds = self.opened.len();
+        (seconds > 1)
+            .then(|| format!("{} to {} a second in {seconds} whole seconds", format::rate(least), format::rate(most)))
     }
 
     /// P95 of each second, milliseconds.
@@ -81,6 +97,10 @@ impl Step<'_> {
     fn cpu_us(&self) -> Option<f64> {
         self.each(self.server.cpu_percent_total()? * 1e4)
     }
+
+    fn cpu_us_by_second(&self) -> Vec<f64> {
+        self.server.cpu_by_second.iter().filter_map(|percent| self.each(percent * 1e4)).collect()
+    }
 }
 
 fn steps(analysis: &Analysis, number: u8) -> Vec<Step<'_>> {
@@ -98,11 +118,28 @@ fn steps(analysis: &Analysis, number: u8) -> Vec<Step<'_>> {
             connections,
             open: window.and_then(|window| analysis.fewest_open(window).0),
             ramp: ramp.map(|row| (row, part_of(analysis, row, Kind::Probe))),
+            opened: ramp.map(|row| opened_by_second(analysis, row)).unwrap_or_default(),
             load,
             server: window.map(|window| analysis.server_window(window)).unwrap_or_default(),
         }
     };
     sizes.into_iter().map(step).collect()
+}
+
+/// From its first planned opening to the last answer.
+fn opened_by_second(analysis: &Analysis, ramp: &ScenarioRow) -> Vec<f64> {
+    let openings = analysis
+        .blocks
+        .values()
+        .filter(|one| one.phase == ramp.phase && one.kind == Kind::Probe && ramp.blocks.contains(&one.block));
+    let window = openings
+        .map(|one| one.start_us)
+        .min()
+        .zip(ramp.detail.get(detail::RAMP_MS))
+        .and_then(|(from_us, ms)| Window::between(from_us, from_us.saturating_add((ms * 1e3) as u64)));
+    let opened =
+        |window: Window| analysis.seconds_in(window).map(|(_, second)| second.opened as f64).collect::<Vec<f64>>();
+    window.map(opened).unwrap_or_default()
 }
 
 fn enter(judge: &mut Judge<'_>) {
@@ -253,6 +290,9 @@ fn figures(analysis: &Analysis, facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     };
     let none = "the step was not run";
     by_step("ramp_rate_cps", &|step| Value::or(step.ramp_rate(), Value::Rate, none));
+    by_step("ramp_rate_by_second", &|step| {
+        Value::or(step.ramp_spread(), Value::Text, "the ramp has fewer than two whole seconds")
+    });
     by_step("opened_percent", &|step| match &step.ramp {
         Some((_, openings)) => Value::Share { part: openings.ok(), whole: openings.countable() },
         None => Value::NotMeasured(none.into()),
@@ -291,16 +331,15 @@ fn memory_value(step: &Step<'_>, memory: &Memory) -> Value {
 
 /// How each figure grows with N.
 fn growths(steps: &[Step<'_>], facts: &Facts<'_>, seed: u64) -> Vec<Figure> {
-    let one = |of: &dyn Fn(&Step<'_>) -> Option<f64>| {
-        let values: Vec<_> = steps.iter().map(|step| (step.connections as f64, Vec::from_iter(of(step)))).collect();
+    let of = |values: fn(&Step<'_>) -> Vec<f64>| {
+        let values: Vec<_> = steps.iter().map(|step| (step.connections as f64, values(step))).collect();
         exponent(&values, seed)
     };
-    let throughput: Vec<_> = steps.iter().map(|step| (step.connections as f64, step.ok_by_second())).collect();
     let found = [
-        ("ramp_rate_growth", one(&|step| step.ramp_rate())),
+        ("ramp_rate_growth", of(|step| step.ramp_rates())),
         ("p95_growth", latency_growth(steps, seed)),
-        ("throughput_growth", exponent(&throughput, seed)),
-        ("cpu_growth", one(&|step| step.server.cpu_percent_total())),
+        ("throughput_growth", of(|step| step.ok_by_second())),
+        ("cpu_per_connection_growth", of(|step| step.cpu_us_by_second())),
         ("memory_per_connection_growth", memory_growth(steps, &facts.memory, seed)),
     ];
     let lacking = lacking(steps);
@@ -316,7 +355,7 @@ fn growths(steps: &[Step<'_>], facts: &Facts<'_>, seed: u64) -> Vec<Figure> {
 fn power(found: &Exponent) -> String {
     let spread = match found.bounds {
         Some((low, high)) => format!("95 %: {low:.2} to {high:.2}"),
-        None => "no spread: one value a step".into(),
+        None => "no spread: a step has one value only".into(),
     };
     format!("N^{:.2} ({spread}; off by at most {:.2}x)", found.value, found.off)
 }
@@ -324,10 +363,10 @@ fn power(found: &Exponent) -> String {
 fn line(figures: &[Figure]) -> String {
     let short = |name: &str| said(figures, name).split(" (").next().unwrap_or_default().to_string();
     format!(
-        "{}: P95 grows as {}, CPU as {}, memory a connection as {}",
+        "{}: P95 grows as {}, CPU a connection as {}, memory a connection as {}",
         said(figures, "steps"),
         short("p95_growth"),
-        short("cpu_growth"),
+        short("cpu_per_connection_growth"),
         short("memory_per_connection_growth")
     )
 }

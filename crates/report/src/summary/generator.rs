@@ -6,6 +6,7 @@ use super::{Figure, Generator, Value, phases};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::{Facts, NO_WINDOW};
 use crate::format;
+use crate::suite::Drift;
 use crate::verdict::proxy_was_busy;
 
 /// From here on a clock that is off is worth a word: a tenth of the slots that availability is counted in.
@@ -54,13 +55,16 @@ pub(super) fn generator(analysis: &Analysis, facts: &Facts<'_>) -> Generator {
             "agent_descriptors_max",
             told(Value::Share { part: agents.descriptors, whole: agents.descriptors_limit }),
         ),
+    ];
+    figures.extend(memory(analysis, window));
+    figures.extend([
         Figure::new("steal_percent", steal(analysis, window)),
         Figure::new("machine_time_waits_max", Value::or(time_waits(analysis), Value::Count, "sockstat was not read")),
         Figure::new(
             "colocated_target",
             Value::or(analysis.config.as_ref().map(|config| config.colocated), Value::Flag, not_told),
         ),
-    ];
+    ]);
     figures.extend(
         analysis.proxy_cpu_percent().map(|cpu| Figure::new("fault_proxy_cpu_percent_max", Value::Percent(cpu))),
     );
@@ -117,6 +121,30 @@ fn agents(analysis: &Analysis, window: Option<Window>) -> Agents {
         found.descriptors_limit = found.descriptors_limit.max(most(|sample| sample.descriptors_limit));
     }
     found
+}
+
+/// Resident memory of all agents together and of the process that drives them: the most, and how it went.
+fn memory(analysis: &Analysis, window: Option<Window>) -> Vec<Figure> {
+    let window = window.unwrap_or(Window { from: 0, to: u32::MAX });
+    let seconds = || analysis.seconds_in(window);
+    let agents = seconds().map(|(_, second)| second.agents.len()).max().unwrap_or(0);
+    // A second that one of them did not tell of would look as if memory had been given back.
+    let of_agents = seconds().filter(|(_, second)| agents > 0 && second.agents.len() == agents).map(|(at, second)| {
+        let bytes: u64 = second.agents.iter().map(|agent| agent.rss_bytes).sum();
+        (f64::from(at), bytes as f64)
+    });
+    let of_run = seconds()
+        .filter_map(|(at, second)| Some((f64::from(at), second.cluster.as_ref()?.orchestrator_rss_bytes? as f64)));
+    let figures = |name: &str, points: Vec<(f64, f64)>| {
+        let most = points.iter().map(|point| point.1).max_by(f64::total_cmp);
+        let most = Value::or(most, Value::Bytes, "it was not read");
+        let drift = Drift::of(points, analysis.seed());
+        [
+            Figure::new(format!("{name}_memory_bytes_max"), most),
+            drift.figure(&format!("{name}_memory_drift"), (1e6, "MB/min")),
+        ]
+    };
+    [figures("agents", of_agents.collect()), figures("orchestrator", of_run.collect())].concat()
 }
 
 /// CPU time that others took from this machine, in percent of all its cores.

@@ -86,15 +86,15 @@ fn ends_us(row: &FaultRow) -> Option<u64> {
     row.ready_us.max(row.heal_verified_us)
 }
 
-/// Seconds without a success, and the seconds in which some were demanded: requests were planned, and every fault in
+/// Seconds of a fault without a success, and those in which some were demanded: requests were planned, and every fault in
 /// force left enough of the target.
 fn stalled(analysis: &Analysis, fault: &FaultFacts<'_>) -> (BTreeSet<u32>, BTreeSet<u32>) {
     let mut found = (BTreeSet::new(), BTreeSet::new());
     let Some(effect_us) = fault.fault.effect_us else { return found };
-    let whole = |us: u64| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX);
-    // Whole seconds of it only.
-    let (first, last) = (whole(effect_us).saturating_add(1), whole(fault.over_us));
-    for (number, second) in analysis.seconds.range(first..last.max(first)) {
+    let second_of = |us: u64| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX);
+    // Those that it only touches too: a fault may be over in less than one.
+    let touched = second_of(effect_us)..=second_of(fault.over_us.saturating_sub(1).max(effect_us));
+    for (number, second) in analysis.seconds.range(touched) {
         let load = second.kind(erlmcp_record::Kind::Load);
         let Some(load) = load.filter(|load| load.planned > 0) else { continue };
         if all_leave_enough(analysis, u64::from(*number) * 1_000_000) {

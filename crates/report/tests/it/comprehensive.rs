@@ -126,6 +126,30 @@ fn latency_that_grows_with_the_connections_is_seen_as_a_power() {
 }
 
 #[test]
+fn what_a_connection_costs_and_how_fast_it_is_opened_have_their_spread_by_second() {
+    let longer = |scene: &mut Scene| {
+        if scene.row.name.starts_with(scenario::SCALE_RAMP) {
+            scene.row.detail.insert(detail::RAMP_MS.into(), 3_000.0);
+        }
+    };
+    let mut rows = Story::comprehensive(longer).rows();
+    for row in &mut rows {
+        match row {
+            Entry::Connections(row) if (1..4).contains(&row.second) => row.opened = 150 + 10 * u64::from(row.second),
+            Entry::Connections(row) if (7..10).contains(&row.second) => row.opened = 300,
+            _ => {}
+        }
+    }
+    let summary = analysis(&rows).summary();
+    let found = |name: &str| text(&summary, phase::LOAD_SCALING, name).to_string();
+    assert_eq!(found("ramp_rate_by_second_at_1000"), "320.0 to 360.0 a second in 3 whole seconds");
+    assert_eq!(found("ramp_rate_by_second_at_3000"), "600.0 to 600.0 a second in 3 whole seconds");
+    assert!(found("ramp_rate_growth").contains("(95 %: "), "{}", found("ramp_rate_growth"));
+    // The same CPU for three times as many.
+    assert!(found("cpu_per_connection_growth").starts_with("N^-1.00 (95 %: -1.00 to -1.00"));
+}
+
+#[test]
 fn a_step_without_all_of_its_connections_tells_nothing_of_them() {
     let mut rows = good().rows();
     for row in &mut rows {

@@ -1,7 +1,7 @@
 //! The generator as the one to blame.
 
-use erlmcp_record::{Dialogue, Entry, Fate, Kind};
-use erlmcp_report::render;
+use erlmcp_record::{ClusterSample, Dialogue, Entry, Fate, Kind};
+use erlmcp_report::{Value, render};
 
 use crate::story::rows::hist;
 use crate::story::{Story, analysis};
@@ -36,6 +36,20 @@ fn one_request_that_the_generator_did_not_send_spoils_what_rests_on_it() {
         assert_eq!(verdict(&summary, "run.ledger_difference_count"), "PASS");
         assert!(!summary.generator.advice.is_empty());
     }
+}
+
+#[test]
+fn memory_of_the_tester_that_grows_is_seen() {
+    let growing = |second: u32, sample: &mut ClusterSample| {
+        sample.orchestrator_rss_bytes = Some(50_000_000 + 100_000 * u64::from(second));
+    };
+    let summary = Story::short().with_sample(growing).summary();
+    let figure = |name: &str| {
+        let found = summary.generator.figures.iter().find(|figure| figure.name == name);
+        found.map(|figure| figure.value.clone())
+    };
+    assert_eq!(figure("orchestrator_memory_drift"), Some(Value::Text("grows 6.000 ± 0.000 MB/min".into())));
+    assert_eq!(figure("agents_memory_bytes_max"), Some(Value::Bytes(180e6)));
 }
 
 #[test]

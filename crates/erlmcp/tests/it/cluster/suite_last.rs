@@ -33,13 +33,13 @@ fn passes(finished: &Finished, ids: &[&str]) {
 #[test]
 fn limits_are_found_answered_and_left_behind() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cluster =
-        Cluster::start_with(folder.path(), 3, &["--max-connections", MOST, "--workers", "4", "--queue", "40"]);
+    let few = ["--max-connections", MOST, "--workers", "4", "--queue", "40", "--limit", "streams_max=300"];
+    let cluster = Cluster::start_with(folder.path(), 3, &few);
     let finished = comprehensive(&format!("http://{}", cluster.shared), "6", &[]);
     let found = scenarios(&finished);
     let names: Vec<&str> =
         found.iter().filter_map(|row| row["name"].as_str()).filter(|name| name.starts_with("limit_")).collect();
-    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
     for row in found.iter().filter(|row| row["name"].as_str().is_some_and(|name| name.starts_with("limit_"))) {
         assert!(row["skipped"].is_null() && row["inconclusive"].is_null(), "{row}");
     }
@@ -49,6 +49,14 @@ fn limits_are_found_answered_and_left_behind() {
     };
     assert_eq!((of("limit_body", "refused_status"), of("limit_body", "taken_bytes")), (Some(413.0), Some(1_048_576.0)));
     assert_eq!((of("limit_streams", "refused_status"), of("limit_streams", "taken_count")), (None, Some(4.0)));
+    // Subscriptions and streams of sessions together.
+    assert_eq!(
+        (of("limit_open_streams", "refused_status"), of("limit_open_streams", "streams_limit_count")),
+        (Some(503.0), Some(300.0))
+    );
+    assert!(of("limit_open_streams", "taken_count") >= Some(300.0), "{found:?}");
+    assert!(of("limit_open_streams", "server_refused_count") >= Some(2.0), "{found:?}");
+    assert!(of("limit_open_streams", "back_ms").is_some(), "{found:?}");
     assert_eq!(of("limit_queue", "refused_status"), Some(503.0));
     // 4 run and 40 wait; one that has ended meanwhile makes room for another.
     assert!(of("limit_queue", "taken_count") >= Some(44.0), "{found:?}");
@@ -109,7 +117,8 @@ fn a_server_that_is_not_ours_is_not_exhausted() {
     let finished = comprehensive(&serving.url, "6,7,8", &[]);
     let found = scenarios(&finished);
     let skipped = |name: &str| found.iter().find(|row| row["name"] == name).expect("it is told")["skipped"].clone();
-    for name in ["limit_sessions", "limit_queue", "limit_connections", "limit_descriptors", "router", "kills_in_turn"] {
+    let exhausting = ["limit_open_streams", "limit_sessions", "limit_queue", "limit_connections", "limit_descriptors"];
+    for name in exhausting.into_iter().chain(["router", "kills_in_turn"]) {
         assert!(skipped(name).is_string(), "{name}: {}", finished.said());
     }
     assert!(skipped("limit_body").is_null() && skipped("limit_streams").is_null(), "{}", finished.said());

@@ -36,6 +36,7 @@ impl Found {
             server: self.server.clone(),
             tools: self.tools.clone(),
             missing: Vec::new(),
+            offered: None,
         }
     }
 }

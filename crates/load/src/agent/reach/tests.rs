@@ -433,6 +433,34 @@ fn what_versions_a_server_has_is_told_as_it_is() {
 }
 
 #[test]
+fn what_can_be_listed_read_and_got_without_harm_is_offered() {
+    let address = serve(|method, request| {
+        let named = |key: &str, listed: Value| json!({"resultType": "complete", key: listed});
+        let answer = match method {
+            "server/discover" => json!({"resultType": "complete", "supportedVersions": ["2026-07-28"],
+                "capabilities": {"resources": {}, "prompts": {}}}),
+            "resources/list" => named(
+                "resources",
+                json!([{"uri": "a://large", "size": 9_000}, {"uri": "a://gone", "size": 1}, {"uri": "a://small", "size": 5}]),
+            ),
+            "resources/read" if request["params"]["uri"] != "a://gone" => named("contents", json!([])),
+            "prompts/list" => named(
+                "prompts",
+                json!([{"name": "asks", "arguments": [{"name": "x", "required": true}]}, {"name": "plain"}]),
+            ),
+            "prompts/get" => named("messages", json!([])),
+            _ => return Reply::Goes(http(405, "text/plain", "")),
+        };
+        Reply::Goes(result(request, answer))
+    });
+    let target = target(address, "");
+    let mut found = reach(&target, 0).expect("it answers");
+    let offered = offered(&target, 0, &mut found).expect("it answers");
+    assert_eq!(offered.lists, ["resources/list", "prompts/list"]);
+    assert_eq!((offered.resource.as_str(), offered.prompt.as_str()), ("a://small", "plain"));
+}
+
+#[test]
 fn a_tool_that_must_not_be_called_is_left_alone() {
     let tools = json!([
         {"name": "good", "inputSchema": {"type": "object"}},

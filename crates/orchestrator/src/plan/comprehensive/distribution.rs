@@ -70,11 +70,19 @@ fn methods(found: &Found, pace: (f64, Duration)) -> Vec<Step> {
         vec![varied(&format!("{}usual", scenario::METHOD), "latency by method: the run's own", usual, pace)];
     let none = (!found.offers.has_tools).then(|| "the target lists no tools".to_string());
     let greeting = if found.offers.is_legacy { "ping" } else { "server/discover" };
-    for (method, skip) in [(greeting, None), ("tools/list", none)] {
-        let name = format!("{}{}", scenario::METHOD, method.replace('/', "_"));
-        let call = Request { method: method.into(), ..Request::default() };
-        steps.push(varied(&name, &format!("latency by method: {method}"), calling(call), pace).skipped(skip));
-    }
+    let listing = |method: &str| Request { method: method.into(), ..Request::default() };
+    let naming = |method: &str, name: &String| Request { name: name.clone(), ..listing(method) };
+    let offers = &found.offers;
+    let mut calls = vec![(listing(greeting), None), (listing("tools/list"), none)];
+    // What a target does not offer is no method of its.
+    calls.extend(offers.lists.iter().map(|method| (listing(method), None)));
+    calls.extend(offers.resource.iter().map(|uri| (naming("resources/read", uri), None)));
+    calls.extend(offers.prompt.iter().map(|name| (naming("prompts/get", name), None)));
+    steps.extend(calls.into_iter().map(|(call, skip)| {
+        let name = format!("{}{}", scenario::METHOD, call.method.replace('/', "_"));
+        let words = format!("latency by method: {}", call.method);
+        varied(&name, &words, calling(call), pace).skipped(skip)
+    }));
     steps
 }
 

@@ -31,6 +31,13 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let steps = vec![
         step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, harmless),
         step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, streams),
+        step(
+            scenario::LIMIT_OPEN_STREAMS,
+            "the streams of all clients",
+            Visit::OpenStreams { has_sessions: has_legacy },
+            None,
+            exhausting.clone(),
+        ),
         step(scenario::LIMIT_SESSIONS, "sessions that are held", Visit::HeldSessions, None, exhausting),
         step(scenario::LIMIT_QUEUE, "a full queue", Visit::Queue, None, queue),
         step(

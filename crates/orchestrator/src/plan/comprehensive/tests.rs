@@ -129,6 +129,20 @@ fn what_a_foreign_server_lacks_is_skipped_with_the_reason() {
 }
 
 #[test]
+fn what_a_target_lists_is_asked_for_by_its_method() {
+    let offers = Offers {
+        lists: vec!["resources/list".into(), "prompts/list".into()],
+        resource: Some("a://small".into()),
+        ..Offers::default()
+    };
+    let plan = comprehensive(&suite(&[]), &Found { offers, ..foreign() }).expect("a plan");
+    let names = phase(&plan, phase::DISTRIBUTION).steps.iter().filter_map(|step| step.scenario.as_deref());
+    let methods: Vec<&str> = names.filter_map(|name| name.strip_prefix(scenario::METHOD)).collect();
+    let beside = ["resources_list", "prompts_list", "resources_read"];
+    assert_eq!(methods, [["usual", "server_discover", "tools_list"], beside].concat());
+}
+
+#[test]
 fn a_queue_is_flooded_where_a_replica_has_the_connections_for_it() {
     let skips = |connections_of_one: u64| {
         let visits = Visits { connections_of_one: Some(connections_of_one), ..own_cluster().visits };

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{Answering, REACH, REACH_BLOCK, Setup};
 use crate::StressError;
-use crate::config::{Era, Joining};
+use crate::config::{Era, Joining, Purpose};
 use crate::event::{Event, Said};
 use crate::fleet::{Fleet, Joined};
 use crate::hands::Hands;
@@ -131,7 +131,10 @@ impl Setup<'_> {
     /// Who answers, as the first agent finds out.
     async fn reach(&mut self, target: &Target, world: &mut World) -> Result<Reached, StressError> {
         let cannot = |why: &str| StressError::Unreachable(format!("{} cannot be tested: {why}", target.url));
-        let wanted = self.config.workload.as_ref().map(Workload::wanted);
+        let mut wanted = self.config.workload.as_ref().map(Workload::wanted);
+        if matches!(self.config.purpose, Purpose::Comprehensive { .. }) {
+            wanted.get_or_insert_default().offers = true;
+        }
         self.rig.command(0, Command::Reach(proto::Reach { block: REACH_BLOCK, wanted }));
         let answered = async {
             loop {

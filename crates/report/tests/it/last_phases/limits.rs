@@ -2,7 +2,7 @@
 
 use erlmcp_record::names::{detail, phase, scenario};
 use erlmcp_record::{Entry, ScenarioRow};
-use erlmcp_report::Summary;
+use erlmcp_report::{Summary, Value};
 
 use super::{LIMITS, begins_s, figures, load, scene, suite};
 use crate::{check, reason, verdict};
@@ -117,6 +117,27 @@ fn what_others_feel_meanwhile_is_judged_and_no_more() {
     let elsewhere = limits(|_| {}, Some((30, 5, 250_000, 10)));
     assert_eq!(verdict(&elsewhere, "limits.others_p95_ms"), "PASS", "no visitor was there then");
     assert_eq!(verdict(&elsewhere, "limits.others_error_percent"), "PASS");
+}
+
+#[test]
+fn a_limit_that_was_not_found_is_named() {
+    let summary = suite(|| {
+        let mut entries = load(LIMITS, None);
+        entries.push(Entry::Scenario(limit(scenario::LIMIT_QUEUE, 0, &[])));
+        let of_session = [(detail::TAKEN, 4.0), (detail::FROM_MS, 1e3), (detail::TO_MS, 2e3)];
+        entries.push(Entry::Scenario(scene(LIMITS, scenario::LIMIT_STREAMS, (10, 8), &of_session)));
+        let open = [(detail::STREAMS_LIMIT, 1e6), (detail::FROM_MS, 1e3), (detail::TO_MS, 2e3)];
+        entries.push(Entry::Scenario(scene(LIMITS, scenario::LIMIT_OPEN_STREAMS, (20, 8), &open)));
+        entries
+    });
+    let named = "limit_streams (4 taken, none refused), limit_open_streams (too far: 1,000,000)";
+    for id in ["limits.unanswered_count", "limits.no_retry_after_count", "limits.back_ms"] {
+        let check = check(&summary, id);
+        assert!(check.samples == 1 && check.source.ends_with(&format!("; not found: {named}")), "{check:?}");
+    }
+    let figure = |name: &str| summary.figure(phase::RESOURCE_LIMITS, name).cloned();
+    assert_eq!(figure("limits_not_found"), Some(Value::Text(named.into())));
+    assert_eq!(figure("streams_back_ms"), Some(Value::NotMeasured("nothing was refused".into())));
 }
 
 #[test]

@@ -160,6 +160,7 @@ pub(crate) fn sample(second: u32, open: u64, replicas: u16) -> ClusterSample {
         missing: None,
         proxy_cpu_us: None,
         proxy_cpu_read_us: None,
+        orchestrator_rss_bytes: Some(50 << 20),
     }
 }
 
