@@ -9,9 +9,6 @@ use super::surroundings::Surroundings;
 use crate::format::{count, plural};
 use crate::{Analysis, format};
 
-/// Operations in flight at the start of a fault, at least: with fewer it shows nothing.
-const IN_FLIGHT_MIN: u64 = 1;
-
 const NAMES: [&str; 7] =
     ["total", "no invention", "no loss", "no duplicates", "fail means no", "info resolved", "conservation"];
 
@@ -232,12 +229,17 @@ impl Evidence<'_> {
         if brief > 0 && brief == around.len() {
             reasons.push("every fault was over within 100 ms: nothing was put to the test".into());
         }
-        let mut weak = 0;
+        let (mut weak, least) = (0, self.scanned.exposure.in_flight_min());
         for (fault, around) in self.inputs.faults.iter().zip(&around).filter(|(fault, _)| !fault.is_brief()) {
             let before = reasons.len();
             let id = fault.id;
-            if around.in_flight < IN_FLIGHT_MIN {
-                reasons.push(format!("no operation was in flight when fault {id} began ({})", fault.what));
+            match around.in_flight {
+                0 => reasons.push(format!("no operation was in flight when fault {id} began ({})", fault.what)),
+                few if few < least => {
+                    let few = plural(few, "operation");
+                    reasons.push(format!("{few} in flight when fault {id} began ({}), fewer than {least}", fault.what));
+                }
+                _ => {}
             }
             if around.after.is_none() {
                 reasons.push(format!("the end of fault {id} was not seen ({})", fault.what));

@@ -10,7 +10,7 @@ use crate::story::Story;
 use crate::story::rows::{self, Block};
 
 /// CLOCK_MONOTONIC at the run clock's zero, nanoseconds.
-const BASE_NS: u64 = 81_000_000_000;
+pub(crate) const BASE_NS: u64 = 81_000_000_000;
 const MS: u64 = 1_000_000;
 /// Operations begin in this time.
 const RUN_MS: u64 = 3_000;
