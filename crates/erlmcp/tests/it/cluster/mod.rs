@@ -3,6 +3,7 @@
 mod between;
 mod breaking;
 mod chaos;
+mod damaged;
 mod elsewhere;
 mod faults;
 mod life;
