@@ -79,7 +79,8 @@ fn changes_unknown(analysis: &Analysis) -> Option<String> {
     match () {
         () if !is_own => Some("others may have changed the target, which is not the run's own".into()),
         () if failed > 0 => Some(format!("{} failed, and may have been made", format::plural(failed, "change"))),
-        () if analysis.end.as_ref().is_none_or(|end| end.ended != Ended::Completed) => {
+        // One that still goes on is audited at its own end.
+        () if analysis.end.as_ref().is_some_and(|end| end.ended != Ended::Completed) => {
             Some("the run was cut, perhaps between a change and its row".into())
         }
         () => None,
