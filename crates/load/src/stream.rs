@@ -20,6 +20,11 @@ pub(crate) struct Stream {
     pub(crate) told_us: u64,
     /// How long, at most, what it told had lain there then.
     pub(crate) lag_us: u64,
+    /// The id of the request that has opened it.
+    pub(crate) id: u64,
+    /// Changes that it was held over, and how often it has told of one since the first of them.
+    changes: u64,
+    told: u64,
     /// It is waited for to tell of the change that is being watched.
     pub(crate) is_awaited: bool,
     /// Of a legacy stream: its last event, after which it goes on when it is opened again.
@@ -39,6 +44,9 @@ impl Stream {
             lost_us: 0,
             told_us: 0,
             lag_us: 0,
+            id: 0,
+            changes: 0,
+            told: 0,
             is_awaited: false,
             after: None,
             retry_us: 0,
@@ -48,6 +56,27 @@ impl Stream {
 
     pub(crate) fn is_held(&self) -> bool {
         self.held_us > 0
+    }
+
+    /// It has told of so many changes at once.
+    pub(crate) fn tells(&mut self, changes: u64, now_us: u64, lag_us: u64) {
+        (self.told_us, self.lag_us) = (now_us, lag_us);
+        self.told += changes;
+    }
+
+    /// A change was made while it was held. What it told before the first one is not counted: of the older era it may be what it had
+    /// missed.
+    fn owes(&mut self, at_us: u64) {
+        if self.changes == 0 {
+            self.told = u64::from(self.told_us >= at_us);
+        }
+        self.changes += 1;
+    }
+
+    /// It has ended: how many changes it told of beyond those that were made.
+    pub(crate) fn take_surplus(&mut self) -> u64 {
+        let (changes, told) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.told));
+        if changes == 0 { 0 } else { told.saturating_sub(changes) }
     }
 }
 
@@ -88,6 +117,7 @@ impl Watched {
             watched.streams += 1;
             watched.awaited += 1;
             stream.is_awaited = true;
+            stream.owes(at_us);
             if stream.told_us >= at_us {
                 watched.heard(stream, spare);
             }
@@ -167,6 +197,22 @@ mod tests {
         let lag = row.receive_lag.expect("two were heard");
         assert_eq!((lag.count(), lag.max_us()), (2, Some(5)));
         assert!(streams.iter().all(|stream| !stream.is_awaited));
+    }
+
+    #[test]
+    fn what_is_told_beyond_the_changes_is_surplus() {
+        let mut spare = SpareHists::default();
+        let mut streams = [held(10, 0), held(10, 0), held(700, 0)];
+        streams.iter_mut().for_each(|stream| stream.tells(3, 20, 0));
+        // The first one is a moment ahead of the news of the change.
+        streams[0].tells(1, 505, 0);
+        drop(Watched::begin((1, 500, 600), &mut streams, &mut spare).into_row(1, 3, &mut streams));
+        // Too late is missed, and no surplus.
+        streams[1].tells(1, 750, 0);
+        drop(Watched::begin((2, 800, 900), &mut streams, &mut spare));
+        [(0, 2), (1, 1), (2, 1)].into_iter().for_each(|(place, told)| streams[place].tells(told, 810, 0));
+        assert_eq!(streams.each_mut().map(Stream::take_surplus), [1, 0, 0]);
+        assert_eq!(streams.each_mut().map(Stream::take_surplus), [0, 0, 0], "it is told once");
     }
 
     #[test]

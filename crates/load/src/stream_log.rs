@@ -17,6 +17,8 @@ pub(crate) struct StreamLog {
     pub(crate) ended: u64,
     pub(crate) closed: u64,
     pub(crate) events: u64,
+    pub(crate) surplus: u64,
+    pub(crate) strayed: u64,
     pub(crate) keep_alives: u64,
     failed: BTreeMap<Cause, u64>,
     lost: BTreeMap<Cause, u64>,
@@ -49,8 +51,9 @@ impl StreamLog {
 
     /// True where there is nothing to tell.
     pub(crate) fn is_empty(&self) -> bool {
-        let counts = [self.planned, self.acknowledged, self.ended, self.closed, self.events, self.keep_alives];
-        counts.iter().all(|count| *count == 0) && self.failed.is_empty() && self.lost.is_empty()
+        let openings = [self.planned, self.acknowledged, self.ended, self.closed];
+        let told = [self.events, self.surplus, self.strayed, self.keep_alives];
+        openings.iter().chain(&told).all(|count| *count == 0) && self.failed.is_empty() && self.lost.is_empty()
     }
 
     /// What was counted, as a row; it is counted anew from here on.
@@ -70,6 +73,8 @@ impl StreamLog {
             ended: log.ended,
             closed: log.closed,
             events: log.events,
+            surplus: log.surplus,
+            strayed: log.strayed,
             keep_alives: log.keep_alives,
             failed: words(log.failed),
             lost: words(log.lost),

@@ -33,6 +33,7 @@ mod sweep;
 mod varied;
 
 pub(crate) use audit::{OPERATIONS_HELD, audit_bound};
+pub(crate) use changes::Changes;
 pub(crate) use load::SpanLines;
 pub(crate) use operations::OPERATIONS_BLOCK;
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::count::{parse_count, parse_rate};
 use super::duration::parse_duration;
-use super::{LoadArgs, ProofArgs};
+use super::{LoadArgs, ProofArgs, StreamArgs};
 
 #[derive(Debug, Args)]
 #[command(
@@ -34,6 +34,8 @@ pub(crate) struct ChaosArgs {
     /// Requests a second
     #[arg(short, long, value_name = "RATE", default_value = "1000", value_parser = parse_rate)]
     pub(crate) rate: f64,
+    #[command(flatten)]
+    pub(crate) streams: StreamArgs,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
     #[command(flatten)]

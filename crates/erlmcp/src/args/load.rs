@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use erlmcp_report::slo::Slo;
 
-use super::count::{parse_bytes, parse_rate};
+use super::count::{parse_bytes, parse_count, parse_rate};
 use super::duration::parse_duration;
 use super::{JoiningArgs, ReachingArgs};
 
@@ -118,4 +118,18 @@ pub(crate) struct ProofArgs {
     /// Whatever is SKIPPED makes the run inconclusive (exit 3)
     #[arg(long, hide_short_help = true)]
     pub(crate) require_all: bool,
+}
+
+/// Streams of notifications beside the load.
+#[derive(Debug, Args)]
+pub(crate) struct StreamArgs {
+    /// Notification streams to hold beside the load
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub(crate) streams: Option<u64>,
+    /// Tool that changes a list, to time the change's way to the streams [default: none; here the cluster itself]
+    #[arg(long, value_name = "NAME", requires = "streams", hide_short_help = true)]
+    pub(crate) change_tool: Option<String>,
+    /// That tool's arguments, a JSON object
+    #[arg(long, value_name = "JSON", requires = "change_tool", hide_short_help = true)]
+    pub(crate) change_args: Option<String>,
 }

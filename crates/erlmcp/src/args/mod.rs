@@ -44,7 +44,7 @@ pub(crate) use discover::DiscoverArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use entry::{EntryArgs, TokenArgs};
 pub(crate) use health::HealthArgs;
-pub(crate) use load::{DriverName, LoadArgs, ProofArgs, ShowArgs};
+pub(crate) use load::{DriverName, LoadArgs, ProofArgs, ShowArgs, StreamArgs};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use reaching::ReachingArgs;
 pub(crate) use record::RecordArgs;

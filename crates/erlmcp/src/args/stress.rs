@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::count::{parse_count, parse_rate};
 use super::duration::{parse_duration, parse_minutes};
-use super::{LoadArgs, ProofArgs};
+use super::{LoadArgs, ProofArgs, StreamArgs};
 
 /// The protocol era to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,15 +61,8 @@ pub(crate) struct StressArgs {
     /// agent, chat-fleet, notifications, or a TOML file; see docs/workloads.md.
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) workload: Option<String>,
-    /// Notification streams to hold beside the load
-    #[arg(long, value_name = "N", value_parser = parse_count)]
-    pub(crate) streams: Option<u64>,
-    /// Tool that changes a list, to time the change's way to the streams [default: none; here the cluster itself]
-    #[arg(long, value_name = "NAME", requires = "streams", hide_short_help = true)]
-    pub(crate) change_tool: Option<String>,
-    /// That tool's arguments, a JSON object
-    #[arg(long, value_name = "JSON", requires = "change_tool", hide_short_help = true)]
-    pub(crate) change_args: Option<String>,
+    #[command(flatten)]
+    pub(crate) streams: StreamArgs,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
     #[command(flatten)]

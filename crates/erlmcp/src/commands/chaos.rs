@@ -19,6 +19,6 @@ fn config(args: ChaosArgs) -> anyhow::Result<StressConfig> {
         rate: Some(args.rate),
         faults: args.faults.as_deref().map(faults).transpose()?,
         purpose: Purpose::Chaos,
-        ..args.proof.config(args.load.config(args.url)?)?
+        ..args.streams.config(args.proof.config(args.load.config(args.url)?)?)
     })
 }

@@ -8,7 +8,7 @@ use erlmcp_orchestrator::{Driver, StressConfig, ToolCall};
 use erlmcp_report::nearest;
 use erlmcp_report::slo::Slo;
 
-use crate::args::{DriverName, LoadArgs, ProofArgs};
+use crate::args::{DriverName, LoadArgs, ProofArgs, StreamArgs};
 use crate::layers;
 
 /// Where the Docker engine of this machine listens, if not said.
@@ -58,6 +58,19 @@ impl ProofArgs {
             asserts,
             ..config
         })
+    }
+}
+
+impl StreamArgs {
+    /// The same run, with what these say.
+    pub(super) fn config(self, config: StressConfig) -> StressConfig {
+        StressConfig {
+            streams: self.streams.unwrap_or_default(),
+            change_tool: self
+                .change_tool
+                .map(|name| ToolCall { name, arguments: self.change_args.unwrap_or_default() }),
+            ..config
+        }
     }
 }
 

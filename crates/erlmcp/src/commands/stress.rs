@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use erlmcp_orchestrator::{FaultList, StressConfig, ToolCall, Workload};
+use erlmcp_orchestrator::{FaultList, StressConfig, Workload};
 
 use super::{failed, refused};
 use crate::args::{Sessions, ShowArgs, StressArgs};
@@ -66,15 +66,13 @@ pub(super) fn config(args: StressArgs) -> anyhow::Result<StressConfig> {
         rate: args.rate,
         era: args.era.into(),
         own_sessions: args.sessions == Sessions::PerConnection,
-        streams: args.streams.unwrap_or_default(),
-        change_tool: args.change_tool.map(|name| ToolCall { name, arguments: args.change_args.unwrap_or_default() }),
         phases: args.phases,
         warmup: args.warmup,
         target_pid: args.target_pid,
         no_faults: args.no_faults,
         faults: args.faults.as_deref().map(faults).transpose()?,
         no_abort: args.no_abort,
-        ..args.proof.config(args.load.config(args.url)?)?
+        ..args.streams.config(args.proof.config(args.load.config(args.url)?)?)
     };
     Ok(match workload {
         Some(workload) => config.with_workload(workload),

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,11 +12,11 @@ use crate::descriptors::descriptors;
 use crate::finished::erlmcp;
 use crate::lacking::lacking;
 
-const CALLS: u64 = 10_000;
+pub(crate) const CALLS: u64 = 10_000;
 /// What all the rest needs.
 const DESCRIPTORS_APART: u64 = 1_000;
 /// Half of the calls run at once; the others wait for a worker meanwhile.
-const WORKERS: u64 = CALLS / 2;
+pub(crate) const WORKERS: u64 = CALLS / 2;
 /// So long that none is over before the last one is sent, also on a slow machine, and both rounds within the drain's time.
 const WORK_MS: u64 = 10_000;
 /// Nothing here takes so long, however busy the machine is.
@@ -81,14 +82,16 @@ fn in_flight(address: SocketAddr) -> u64 {
     of("worker_pool", "active") + of("queue", "depth")
 }
 
-/// So many calls of so many milliseconds are sent, or as many as can be, `end` ends who serves them, and each of them is
-/// answered once.
-pub(crate) fn outlived(address: SocketAddr, calls: u64, ms: u64, end: impl FnOnce()) {
-    let calls = possible(calls);
+/// The calls are sent, or as many as can be, `end` ends who serves them, and each of them is answered once.
+pub(crate) fn outlived(address: SocketAddr, end: impl FnOnce()) {
+    // Of two at once this process could not have the connections.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let calls = possible(CALLS);
     let mut clients: Vec<BufReader<TcpStream>> =
         (0..calls).map(|_| BufReader::with_capacity(1_024, connect(address))).collect();
     for (id, client) in (1..).zip(&mut clients) {
-        client.get_mut().write_all(work(address, id, ms).as_bytes()).expect("it is open");
+        client.get_mut().write_all(work(address, id, WORK_MS).as_bytes()).expect("it is open");
     }
     // A cluster's page is as old as its replicas' last words.
     let began = Instant::now();
@@ -116,7 +119,7 @@ fn ten_thousand_calls_in_flight_outlive_the_word_to_end() {
     let serving = erlmcp(&[&["serve", "--tied", "--listen", "127.0.0.1:0"], &limits[..]].concat());
     let address = serving.says("listening on ").parse().expect("an address");
     let pid = Pid::from_raw(serving.pid() as i32).expect("a process has a number");
-    outlived(address, CALLS, WORK_MS, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
+    outlived(address, || kill_process(pid, Signal::TERM).expect("it is there and ours"));
     let finished = serving.end();
     assert_eq!(finished.code, 0, "{}", finished.said());
 }

@@ -20,7 +20,7 @@ const FAILURES_MAX: u32 = 3;
 
 /// See the module. One change at a time: the next is made when all streams have had the time to tell of it.
 #[derive(Debug)]
-pub(super) struct Changes {
+pub(crate) struct Changes {
     phase: u8,
     by: Result<ChangeBy, String>,
     every_us: u64,
@@ -37,7 +37,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn new(phase: u8, load: Duration, by: Result<ChangeBy, String>) -> Self {
+    pub(crate) fn new(phase: u8, load: Duration, by: Result<ChangeBy, String>) -> Self {
         let every_us = (load / 4).clamp(EVERY_MIN, EVERY_MAX).as_micros() as u64;
         let bound_us = every_us / 5 * 4;
         let (next_us, asked_us) = (None, None);
@@ -56,18 +56,18 @@ impl Changes {
     }
 
     /// No more changes; one that was asked for is not waited for.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.is_stopped = true;
         self.asked_us = None;
     }
 
     /// True where no answer is waited for.
-    pub(super) fn are_settled(&self) -> bool {
+    pub(crate) fn are_settled(&self) -> bool {
         self.asked_us.is_none()
     }
 
     /// `times`: when the load begins and when it ends.
-    pub(super) fn step(&mut self, seen: &Observation<'_>, times: (u64, u64)) -> Vec<Action> {
+    pub(crate) fn step(&mut self, seen: &Observation<'_>, times: (u64, u64)) -> Vec<Action> {
         let by = match &self.by {
             Ok(by) => by.clone(),
             Err(why) if !std::mem::replace(&mut self.was_told, true) => {

@@ -184,6 +184,8 @@ pub struct Faults {
     pub replicas: u16,
     /// How often a line is shown; None: never.
     pub line_every: Option<Duration>,
+    /// How the target is changed in the window after the last fault, for its streams to tell of it; None: it is not.
+    pub changes: Option<Result<ChangeBy, String>>,
 }
 
 /// Connections to close.

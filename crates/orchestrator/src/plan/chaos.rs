@@ -2,11 +2,14 @@ use std::time::Duration;
 
 use erlmcp_record::names::{phase, scenario};
 
-use super::block::{Block, Faults};
+use super::block::{Block, Faults, Streams};
 use super::stress::{baseline, cool_down, line_every, operate, phase_of, ramp_up, sweep, window};
 use super::{Found, Plan, Step};
 use crate::fault::{self, FaultList, Field, Kind};
 use crate::{StressConfig, StressError};
+
+/// After the faults the target is changed for so long at least, where streams are held.
+const CHANGES: Duration = Duration::from_secs(8);
 
 /// Baseline, ramp-up, faults under load, and the end: four phases of the same blocks as `stress`.
 ///
@@ -16,7 +19,7 @@ pub fn chaos(config: &StressConfig, found: &Found) -> Result<Plan, StressError> 
     let usual = FaultList::usual();
     let list = config.faults.as_ref().unwrap_or(&usual);
     let duration = list.ends().map_or(config.duration(), |ends| ends.max(config.duration()));
-    let faults = faults(list, config, found, duration);
+    let mut faults = faults(list, config, found, duration);
     if let [first, ..] = faults.planned.as_slice()
         && faults.planned.iter().all(|planned| planned.skip.is_some())
     {
@@ -24,10 +27,17 @@ pub fn chaos(config: &StressConfig, found: &Found) -> Result<Plan, StressError> 
         return Err(StressError::usage(format!("no fault of the list can be made here: {why}")));
     }
     let about = format!("{} planned, under load", erlmcp_report::plural(faults.planned.len() as u64, "fault"));
-    let steps = vec![
-        Step::scenario(scenario::FAULTS, "faults under load", Block::Faults(faults)),
-        Step::new("closing sweep", Block::Probe(sweep(config, found))),
-    ];
+    let streams = config.streams;
+    if streams > 0 {
+        faults.changes = Some(found.changes.clone());
+        faults.window = faults.window.max(CHANGES);
+    }
+    let opening = Step::new("opening the streams", Block::Streams(Streams { streams, rate: config.ramp_rate }));
+    let closing = Step::quiet("closing the streams", Block::EndStreams { streams });
+    let mut steps = Vec::from_iter((streams > 0).then_some(opening));
+    steps.push(Step::scenario(scenario::FAULTS, "faults under load", Block::Faults(faults)));
+    steps.push(Step::new("closing sweep", Block::Probe(sweep(config, found))));
+    steps.extend((streams > 0).then_some(closing));
     let mut chaos = phase_of("Chaos", about, steps);
     operate(&mut chaos, phase::CHAOS, (config, found), &mut false);
     let phases = [
@@ -52,6 +62,7 @@ pub(super) fn faults(list: &FaultList, config: &StressConfig, found: &Found, dur
         at_once: list.at_once,
         replicas: found.replicas,
         line_every: Some(line_every(duration)),
+        changes: None,
     }
 }
 
@@ -76,6 +87,7 @@ mod tests {
     use super::super::stress::tests::own_cluster;
     use super::*;
     use crate::config::tests::plain;
+    use crate::plan::ChangeBy;
 
     #[test]
     fn the_plan_is_the_same_for_the_same_seed() {
@@ -86,6 +98,25 @@ mod tests {
         let names: Vec<&str> = plan.phases.iter().map(|phase| phase.name.as_str()).collect();
         assert_eq!(names, ["baseline", "ramp_up", "chaos", "cool_down"]);
         assert!(plan.estimate() > Duration::from_secs(600), "{:?}", plan.estimate());
+    }
+
+    #[test]
+    fn streams_are_held_over_the_faults_and_told_of_changes_after_them() {
+        let found = Found { changes: Ok(ChangeBy::ControlSocket), ..own_cluster() };
+        let blocks = |streams: u64| {
+            let plan = chaos(&StressConfig { streams, ..plain() }, &found).expect("a plan");
+            plan.phases[2].steps.iter().map(|step| step.block.clone()).collect::<Vec<Block>>()
+        };
+        let [Block::Faults(without), Block::Probe(_), ..] = &blocks(0)[..] else { panic!("{:?}", blocks(0)) };
+        assert_eq!(without.changes, None);
+        let all = blocks(500);
+        let [Block::Streams(opening), Block::Faults(faults), Block::Probe(_), Block::EndStreams { streams: 500 }, ..] =
+            &all[..]
+        else {
+            panic!("{all:?}")
+        };
+        assert_eq!((opening.streams, &faults.changes), (500, &Some(Ok(ChangeBy::ControlSocket))));
+        assert!(faults.window >= CHANGES);
     }
 
     #[test]

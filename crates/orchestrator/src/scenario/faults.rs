@@ -8,7 +8,7 @@ use super::steady::Steady;
 use crate::action::Action;
 use crate::fault::{Fault, Planned, When};
 use crate::machine::{Facts, Observation, Place, RunningBlock};
-use crate::phase::SpanLines;
+use crate::phase::{Changes, SpanLines};
 use crate::plan::{self, RECOVERY_BOUND};
 
 /// Faults from a list, one after another or several at a time, under load that goes on.
@@ -31,6 +31,8 @@ pub(crate) struct Faults {
     ids: Vec<u32>,
     counts: Counts,
     spread: SpreadWatch,
+    /// Made in the window after the last fault.
+    changes: Option<Changes>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,10 +60,12 @@ const RECENT_US: u64 = 3_000_000;
 impl Faults {
     pub(crate) fn start(place: Place, plan: plan::Faults, seen: &Observation<'_>) -> (Self, Vec<Action>) {
         let (steady, actions) = Steady::start_for(&place, (plan.rate, plan.window, plan.duration), seen);
+        let changes = plan.changes.clone().map(|by| Changes::new(place.phase, plan.window, by));
         let faults = Self {
             place,
             lines: SpanLines::new(plan.line_every),
             spread: SpreadWatch::new(plan.spread_over.clone()),
+            changes,
             plan,
             steady,
             state: State::Before,
@@ -236,6 +240,15 @@ impl Faults {
         actions
     }
 
+    fn after(&mut self, until_us: u64, seen: &Observation<'_>) -> Vec<Action> {
+        let times = (until_us - micros(self.plan.window), until_us);
+        let mut actions: Vec<Action> = self.changes.iter_mut().flat_map(|changes| changes.step(seen, times)).collect();
+        if seen.now_us >= until_us && self.changes.iter().all(Changes::are_settled) {
+            actions.extend(self.end());
+        }
+        actions
+    }
+
     fn end(&mut self) -> Vec<Action> {
         self.state = State::Ending;
         self.steady.cut()
@@ -284,7 +297,7 @@ impl RunningBlock for Faults {
                 Vec::new()
             }
             State::Going(from_us, until_us) => self.going((from_us, until_us), seen),
-            State::After(until_us) if seen.now_us >= until_us => self.end(),
+            State::After(until_us) => self.after(until_us, seen),
             _ => Vec::new(),
         });
         actions
@@ -293,6 +306,7 @@ impl RunningBlock for Faults {
     /// What is in force is undone before the block ends.
     fn cut(&mut self, _seen: &Observation<'_>) -> Vec<Action> {
         let mut actions = self.end();
+        self.changes.iter_mut().for_each(Changes::stop);
         actions.extend(self.under_way.iter_mut().flat_map(Course::cut));
         self.settling.clear();
         actions

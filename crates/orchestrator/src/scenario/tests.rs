@@ -6,7 +6,7 @@ use erlmcp_record::{Entry, FaultRow};
 use crate::action::Ask;
 use crate::event::HealError;
 use crate::fault::{self, Kind};
-use crate::plan::{Block, Burst, Fault, Faults, Overflow, Step};
+use crate::plan::{Block, Burst, ChangeBy, Fault, Faults, Overflow, Step};
 use crate::stage::{SECOND, Stage};
 
 const WINDOW: Duration = Duration::from_secs(3);
@@ -265,6 +265,10 @@ fn planned(kind: Kind, replica: u16) -> fault::Planned {
 }
 
 fn faults(planned: Vec<fault::Planned>, at_once: u32) -> Stage {
+    Stage::new(vec![listed_step(planned, at_once, None)], 500)
+}
+
+fn listed_step(planned: Vec<fault::Planned>, at_once: u32, changes: Option<Result<ChangeBy, String>>) -> Step {
     let plan = Faults {
         scenario: "faults".into(),
         ends_with_last: false,
@@ -276,8 +280,9 @@ fn faults(planned: Vec<fault::Planned>, at_once: u32) -> Stage {
         at_once,
         replicas: 6,
         line_every: None,
+        changes,
     };
-    Stage::new(vec![Step::scenario("faults", "faults", Block::Faults(plan))], 500)
+    Step::scenario("faults", "faults", Block::Faults(plan))
 }
 
 /// The last row of each fault, in the order of the plan.
@@ -304,6 +309,22 @@ fn faults_of_a_list_follow_one_another() {
     assert!(pause.expected.healed && !pause.expected.detected, "{pause:?}");
     let row = stage.scenario();
     assert_eq!((row.inconclusive, row.faults.len()), (None, 3));
+}
+
+#[test]
+fn streams_are_told_of_changes_when_the_last_fault_is_over() {
+    let step = listed_step(vec![planned(Kind::Kill, 1)], 1, Some(Ok(ChangeBy::ControlSocket)));
+    let mut stage = Stage::new(vec![step], 500);
+    stage.run_to_end(250 * SECOND);
+    let steady_us = listed(&stage)[0].steady_us.expect("it was over");
+    let changes: Vec<u64> = stage
+        .rows()
+        .filter_map(|row| match row {
+            Entry::Change(row) => Some(row.at_us),
+            _ => None,
+        })
+        .collect();
+    assert!(changes.len() >= 2 && changes.iter().all(|at_us| *at_us > steady_us), "{changes:?} {steady_us}");
 }
 
 #[test]

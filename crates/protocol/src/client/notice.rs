@@ -1,7 +1,7 @@
 //! What a server tells of its own accord on a stream that lasts.
 
 use super::message::scanner;
-use crate::header::method;
+use crate::header::{meta, method};
 use crate::json::Text;
 
 /// What a message without an answer tells.
@@ -28,6 +28,30 @@ pub fn read(text: &[u8]) -> Option<Notice> {
         Ok(())
     });
     notice.filter(|_| read.is_ok())
+}
+
+/// The subscription that a notification says it is of: the id of the request that asked for the stream, as it is written. None where
+/// it says none, as in the older era.
+pub fn subscription(text: &[u8]) -> Option<&str> {
+    let mut id = None;
+    let read = scanner(text)?.object(|scanner, key| {
+        if !key.is("params") {
+            return scanner.skip();
+        }
+        scanner.object(|scanner, key| {
+            if !key.is("_meta") {
+                return scanner.skip();
+            }
+            scanner.object(|scanner, key| {
+                let value = scanner.value()?;
+                if key.is(meta::SUBSCRIPTION_ID) {
+                    id = Some(value);
+                }
+                Ok(())
+            })
+        })
+    });
+    id.filter(|_| read.is_ok())
 }
 
 fn of_method(named: Text<'_>) -> Notice {
@@ -60,6 +84,19 @@ mod tests {
         }
         assert_eq!(of("notifications\\/resources\\/updated"), Some(Notice::Changed), "written another way");
         assert_eq!(of("notifications/message"), Some(Notice::Other));
+    }
+
+    #[test]
+    fn a_notification_says_whose_it_is() {
+        let of = |params: &str| format!(r#"{{"method":"notifications/tools/list_changed","params":{params}}}"#);
+        let with = |id: &str| {
+            of(&format!(r#"{{"x":[1],"_meta":{{"a":{{}},"io.modelcontextprotocol/subscriptionId":{id}}}}}"#))
+        };
+        assert_eq!(subscription(with("17").as_bytes()), Some("17"));
+        assert_eq!(subscription(with(r#""17""#).as_bytes()), Some(r#""17""#));
+        for none in [of("{}"), of("[]"), of(r#"{"_meta":{}}"#), of(r#"{"_meta":7}"#), with("")] {
+            assert_eq!(subscription(none.as_bytes()), None, "{none}");
+        }
     }
 
     #[test]

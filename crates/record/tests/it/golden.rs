@@ -152,6 +152,8 @@ fn streams() -> [Entry; 3] {
             ended: 2,
             closed: 3,
             events: 5_000,
+            surplus: 0,
+            strayed: 0,
             keep_alives: 7,
             failed: BTreeMap::from([("http 405".into(), 2)]),
             lost: BTreeMap::from([("connection reset".into(), 1)]),

@@ -13,6 +13,9 @@ pub(crate) struct Streams {
     pub(crate) reopened: u64,
     pub(crate) ended: u64,
     pub(crate) events: u64,
+    /// Changes that were told of more often than they were made, and those that said they were another stream's; of all phases.
+    pub(crate) surplus: u64,
+    pub(crate) strayed: u64,
     pub(crate) keep_alives: u64,
     pub(crate) failed: BTreeMap<String, u64>,
     pub(crate) lost: BTreeMap<String, u64>,
@@ -64,6 +67,8 @@ impl Streams {
             reopened: 0,
             ended: 0,
             events: 0,
+            surplus: 0,
+            strayed: 0,
             keep_alives: 0,
             failed: BTreeMap::new(),
             lost: BTreeMap::new(),
@@ -84,6 +89,8 @@ impl Streams {
             broken.lost += lost;
             merge_hist(&mut broken.away, row.away.as_ref());
         }
+        self.surplus += row.surplus;
+        self.strayed += row.strayed;
         if of_faults {
             return;
         }

@@ -69,6 +69,9 @@ impl FaultSpan {
     }
 }
 
+/// Of the attempts that are begun in this time on the run's average, a tenth has to be in flight when a fault begins.
+const IN_FLIGHT_NS: u64 = BRIEF_NS / 10;
+
 /// A fault whose end was not seen is watched for so long.
 const WATCHED_NS: u64 = 60_000_000_000;
 
@@ -99,6 +102,10 @@ pub(super) struct Exposure {
     after: Vec<ByClass>,
     classes: [bool; CLASSES],
     longest_ns: u64,
+    attempts: u64,
+    /// When the first of them began, and the last one.
+    first_ns: u64,
+    last_ns: u64,
 }
 
 /// What one fault found.
@@ -129,6 +136,9 @@ impl Exposure {
             by_over,
             classes: [false; CLASSES],
             longest_ns: longest.unwrap_or(0),
+            attempts: 0,
+            first_ns: u64::MAX,
+            last_ns: 0,
         }
     }
 
@@ -138,6 +148,8 @@ impl Exposure {
         match record.event {
             Event::Invoke => {
                 self.classes[class] = true;
+                self.attempts += 1;
+                (self.first_ns, self.last_ns) = (self.first_ns.min(at_ns), self.last_ns.max(at_ns));
                 let first = self.by_start.partition_point(|(started_ns, _)| *started_ns < at_ns);
                 self.begun.get_mut(first).into_iter().for_each(|begun| *begun += 1);
                 if !faults.is_empty() && self.open.len() < OPEN_MAX {
@@ -195,6 +207,17 @@ impl Exposure {
             into.iter_mut().zip(from).for_each(|(into, from)| add(into, from));
         }
         self.classes.iter_mut().zip(other.classes).for_each(|(into, from)| *into |= from);
+        self.attempts += other.attempts;
+        self.first_ns = self.first_ns.min(other.first_ns);
+        self.last_ns = self.last_ns.max(other.last_ns);
+    }
+
+    /// Attempts that have to be in flight when a fault begins, so that it shows anything: in proportion to their rate, and one at least.
+    pub(super) fn in_flight_min(&self) -> u64 {
+        let span_ns = self.last_ns.saturating_sub(self.first_ns).max(1);
+        let share = u128::from(self.attempts) * u128::from(IN_FLIGHT_NS) / u128::from(span_ns);
+        // In less time than that no rate can be told.
+        if span_ns < BRIEF_NS { 1 } else { share.max(1) as u64 }
     }
 
     /// The classes of which anything was attempted.
@@ -333,6 +356,25 @@ mod tests {
         assert_eq!((around[1].in_flight, around[1].before[once], around[1].during[once]), (0, 4, 1));
         assert_eq!(around[1].after, None);
         assert_eq!(one.classes().collect::<Vec<_>>(), [Class::Once]);
+    }
+
+    #[test]
+    fn what_must_be_in_flight_grows_with_the_rate() {
+        let faults = [fault(1, [0, 0], None)];
+        let min = |attempts: u64, over_ns: u64| {
+            let (mut one, mut other) = (Exposure::of(&faults), Exposure::of(&faults));
+            for number in 0..attempts {
+                let invoke =
+                    OperationRecord::new(Event::Invoke, OperationId(number.into()), number * over_ns / attempts);
+                if number % 3 == 0 { one.push(&faults, &invoke) } else { other.push(&faults, &invoke) }
+            }
+            one.merge(&other);
+            one.in_flight_min()
+        };
+        let second_ns = 1_000_000_000;
+        assert_eq!([min(0, second_ns), min(1, second_ns), min(50, second_ns)], [1, 1, 1]);
+        assert_eq!([min(500, second_ns), min(15_000, 10 * second_ns)], [5, 15]);
+        assert_eq!(min(500, 1_000), 1, "in a moment nothing is told of a rate");
     }
 
     /// The store may pause for longer than a fault lasts: what ran during it shows as much when it ends a little later.

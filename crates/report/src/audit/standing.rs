@@ -9,9 +9,6 @@ use super::surroundings::Surroundings;
 use crate::format::{count, plural};
 use crate::{Analysis, format};
 
-/// Operations in flight at the start of a fault, at least: with fewer it shows nothing.
-const IN_FLIGHT_MIN: u64 = 1;
-
 const NAMES: [&str; 7] =
     ["total", "no invention", "no loss", "no duplicates", "fail means no", "info resolved", "conservation"];
 
@@ -232,12 +229,17 @@ impl Evidence<'_> {
         if brief > 0 && brief == around.len() {
             reasons.push("every fault was over within 100 ms: nothing was put to the test".into());
         }
-        let mut weak = 0;
+        let (mut weak, least) = (0, self.scanned.exposure.in_flight_min());
         for (fault, around) in self.inputs.faults.iter().zip(&around).filter(|(fault, _)| !fault.is_brief()) {
             let before = reasons.len();
             let id = fault.id;
-            if around.in_flight < IN_FLIGHT_MIN {
-                reasons.push(format!("no operation was in flight when fault {id} began ({})", fault.what));
+            match around.in_flight {
+                0 => reasons.push(format!("no operation was in flight when fault {id} began ({})", fault.what)),
+                few if few < least => {
+                    let few = plural(few, "operation");
+                    reasons.push(format!("{few} in flight when fault {id} began ({}), fewer than {least}", fault.what));
+                }
+                _ => {}
             }
             if around.after.is_none() {
                 reasons.push(format!("the end of fault {id} was not seen ({})", fault.what));
@@ -273,42 +275,58 @@ impl Evidence<'_> {
     }
 
     fn streams(&self) -> Invariant {
-        let Surroundings { stream_events: checked, stream_events_missed: missed, wants_streams, .. } =
-            self.surroundings;
-        let standing = match (checked, wants_streams) {
+        let around = &self.surroundings;
+        let (checked, missed) = (around.stream_events, around.stream_events_missed);
+        let (certain, doubt) = match (around.stream_events_surplus, &around.changes_unknown) {
+            (0, _) => (0, None),
+            (surplus, None) => (surplus, None),
+            (surplus, Some(why)) => (0, Some(format!("{} beyond the changes: {why}", plural(surplus, "event")))),
+        };
+        let standing = match (checked, around.wants_streams) {
             (0, false) => Standing::NotApplicable { reason: "the run held no streams".into() },
             (0, true) => Standing::Unknown { reason: "no change was made for streams to tell of".into() },
-            _ => standing(missed, Vec::new()),
+            _ => standing(missed + certain, doubt.into_iter().collect()),
         };
-        let what = "a stream was held and did not tell of a change".to_owned();
         Invariant {
             id: "I10",
             name: "streams",
             standing,
             checked,
             checked_of: "events",
-            violations: missed,
-            found: (missed > 0).then_some(Found { what, count: missed }).into_iter().collect(),
+            violations: missed + certain,
+            found: found([
+                ("a stream was held and did not tell of a change", missed),
+                ("a stream told of more changes than were made", certain),
+            ]),
             notes: Vec::new(),
         }
     }
 
     fn order(&self) -> Invariant {
         let strange = self.surroundings.strange_answers + self.scanned.attempts.strange;
-        let what = "answers that were not to the request that waited".to_owned();
+        let strayed = self.surroundings.stream_events_strayed;
         let requests = self.surroundings.requests + self.evaluated.counts.attempts;
         let reasons = if requests == 0 { vec!["no request in the record".into()] } else { Vec::new() };
         Invariant {
             id: "I9",
             name: "order",
-            standing: standing(strange, reasons),
+            standing: standing(strange + strayed, reasons),
             checked: requests,
             checked_of: "requests",
-            violations: strange,
-            found: (strange > 0).then_some(Found { what, count: strange }).into_iter().collect(),
-            notes: vec!["answers on connections; the record has no single events of streams".into()],
+            violations: strange + strayed,
+            found: found([
+                ("answers that were not to the request that waited", strange),
+                ("events that said they were of another stream", strayed),
+            ]),
+            notes: vec!["notifications of a change carry no number: their order is not checked".into()],
         }
     }
+}
+
+/// What was found at all.
+fn found<const N: usize>(all: [(&str, u64); N]) -> Vec<Found> {
+    let found = all.into_iter().filter(|(_, count)| *count > 0);
+    found.map(|(what, count)| Found { what: what.into(), count }).collect()
 }
 
 /// "agent 3", "agents 3, 4 and 2 more".

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use erlmcp_record::Fate;
 use erlmcp_record::names::cause;
+use erlmcp_record::{Ended, Fate};
 
 use crate::{Analysis, format};
 
@@ -25,6 +25,11 @@ pub(super) struct Surroundings {
     /// Each stream times each change that was made: those that were held and did not tell of it.
     pub(super) stream_events: u64,
     pub(super) stream_events_missed: u64,
+    /// Told by streams beyond the changes that were made, and as another stream's.
+    pub(super) stream_events_surplus: u64,
+    pub(super) stream_events_strayed: u64,
+    /// Why the run does not know every change that the target has made; None where it does.
+    pub(super) changes_unknown: Option<String>,
     /// Streams were to be held.
     pub(super) wants_streams: bool,
 }
@@ -43,6 +48,9 @@ impl Surroundings {
             connections: connections(analysis),
             stream_events: fan_out.expected,
             stream_events_missed: fan_out.missed,
+            stream_events_surplus: analysis.streams.surplus,
+            stream_events_strayed: analysis.streams.strayed,
+            changes_unknown: changes_unknown(analysis),
             wants_streams: analysis.config.as_ref().is_some_and(|config| config.streams > 0),
         }
     }
@@ -62,6 +70,21 @@ fn refused(analysis: &Analysis) -> Option<u64> {
         }
     }
     (samples > 0).then_some(sum)
+}
+
+/// Others may change what is not the run's own, and a change that failed may have been made.
+fn changes_unknown(analysis: &Analysis) -> Option<String> {
+    let is_own = analysis.config.as_ref().is_some_and(|config| config.own_cluster);
+    let failed = analysis.streams.changes.values().filter(|change| change.failed.is_some()).count() as u64;
+    match () {
+        () if !is_own => Some("others may have changed the target, which is not the run's own".into()),
+        () if failed > 0 => Some(format!("{} failed, and may have been made", format::plural(failed, "change"))),
+        // One that still goes on is audited at its own end.
+        () if analysis.end.as_ref().is_some_and(|end| end.ended != Ended::Completed) => {
+            Some("the run was cut, perhaps between a change and its row".into())
+        }
+        () => None,
+    }
 }
 
 /// Every connection that was opened was closed, lost, or is open at the end.

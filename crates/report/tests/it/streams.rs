@@ -26,6 +26,8 @@ pub(crate) fn stream_row(agent: u32, second: u32) -> StreamRow {
         ended: 0,
         closed: 0,
         events: 0,
+        surplus: 0,
+        strayed: 0,
         keep_alives: 0,
         failed: BTreeMap::new(),
         lost: BTreeMap::new(),

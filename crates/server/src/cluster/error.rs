@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::intensity::{RESTARTS_MAX, WINDOW_NS};
 use crate::engine::ServerError;
 
 /// Why a cluster, or one of its replicas, cannot start or go on.
@@ -59,6 +60,21 @@ pub enum ClusterError {
         /// Its number.
         replica: u16,
         /// Why, as a sentence.
+        reason: String,
+    },
+    /// Every replica has ended too often and is not started again.
+    #[error(
+        "no replica is left: each of {replicas} ended more often than {max} times in {seconds} s (replica {replica}: {reason}); \
+         find out from the log why they end, and start the cluster again",
+        max = RESTARTS_MAX,
+        seconds = WINDOW_NS / 1_000_000_000
+    )]
+    WornOut {
+        /// Those that there were.
+        replicas: usize,
+        /// One of them.
+        replica: u16,
+        /// How it ended, as a sentence.
         reason: String,
     },
     /// The store did not come up.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 /// A replica that ended more often than this within [`WINDOW_NS`] has failed.
-const RESTARTS_MAX: usize = 5;
-const WINDOW_NS: u64 = 30_000_000_000;
+pub(super) const RESTARTS_MAX: usize = 5;
+pub(super) const WINDOW_NS: u64 = 30_000_000_000;
 const DELAY_FIRST_NS: u64 = 100_000_000;
 const DELAY_MAX_NS: u64 = 5_000_000_000;
 

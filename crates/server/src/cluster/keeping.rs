@@ -139,6 +139,7 @@ impl Keeping {
             base: self.base,
             place: self.place.clone(),
             limits: limits.clone(),
+            was_ready: self.was_ready,
             nice,
         }
     }

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::config::Stopped;
 use super::control::Event;
 use super::error::ClusterError;
 use super::intensity::Next;
@@ -102,6 +103,22 @@ impl Supervisor {
         }
     }
 
+    /// No replica is left that is started again: the failure is the whole cluster's, which ends in order and says so.
+    pub(super) fn end_if_worn_out(&mut self) {
+        let may_be = !matches!(self.phase, Phase::Starting | Phase::Stopping(_));
+        let (mut replicas, mut last) = (0, None);
+        for slot in self.slots.values() {
+            if slot.stage != Stage::Failed {
+                return;
+            }
+            (replicas, last) = (replicas + 1, Some((slot.replica, slot.last_words.clone().unwrap_or_default())));
+        }
+        if let Some((replica, reason)) = last.filter(|_| may_be) {
+            self.worn_out = Some(ClusterError::WornOut { replicas, replica, reason });
+            self.stop(Stopped::InOrder);
+        }
+    }
+
     /// A process has ended. It is started again, but for those that were asked to end and those that end too often.
     pub(super) fn ended(&mut self, replica: u16, life: u64, reason: String) {
         let now_ns = monotonic_ns();
@@ -134,6 +151,7 @@ impl Supervisor {
         let next = if is_hopeless { Next::GiveUp } else { slot.intensity.ended(now_ns) };
         if let Next::GiveUp = next {
             slot.stage = Stage::Failed;
+            slot.last_words = Some(reason.clone());
             // Nobody will accept there: better a connect that is refused than one that waits.
             slot.listener = None;
             if matches!(self.phase, Phase::Starting) {

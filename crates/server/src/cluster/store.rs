@@ -33,6 +33,9 @@ pub(super) struct StoreHello {
     pub(super) base: u64,
     pub(super) place: StorePlace,
     pub(super) limits: Limits,
+    /// A store of this supervisor's has been ready at that place.
+    #[serde(default)]
+    pub(super) was_ready: bool,
     /// Its nice value, which is not the supervisor's.
     pub(super) nice: i32,
 }
@@ -97,7 +100,14 @@ pub async fn run_store() -> Result<StoreEnd, ClusterError> {
     let _at_limit = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
         .map_err(ClusterError::system("take the signal for files that are too long"))?;
     let (reader, mut writer) = channel.into_split();
-    let StoreHello { base, place, limits, .. } = hello;
+    let StoreHello { base, place, limits, was_ready, .. } = hello;
+    if was_ready && place.is_missing() {
+        let why = format!(
+            "its file {place} is missing or empty, and was not: put it back, or start the cluster anew without it"
+        );
+        let _ = line::write(&mut writer, &FromStore::Failed(why)).await;
+        return Ok(StoreEnd::NotStarted);
+    }
     match opened(StoreHost::start(place, base, listener, limits), &mut writer).await {
         Ok(mut host) => {
             // The channel breaks only with its other end.

@@ -82,6 +82,8 @@ pub(super) struct Supervisor {
     pub(super) machines: Option<Machines>,
     /// What makes a start impossible.
     pub(super) fatal: Option<ClusterError>,
+    /// Why it ends in order, where nobody has told it to.
+    pub(super) worn_out: Option<ClusterError>,
     /// What new replicas are started from.
     pub(super) program: Arc<Path>,
     /// The nice value of its children.
@@ -93,7 +95,7 @@ pub(super) struct Supervisor {
 /// permitted. `announce` is called once, when all replicas are up.
 ///
 /// # Errors
-/// Where the cluster cannot start.
+/// Where the cluster cannot start, and where it has ended since none of its replicas would stay alive.
 pub async fn run(
     config: ClusterConfig,
     mut signals: watch::Receiver<u32>,
@@ -120,6 +122,7 @@ pub async fn run(
             }
         }
         supervisor.settle();
+        supervisor.end_if_worn_out();
         if let Some(error) = supervisor.fatal.take() {
             return Err(error);
         }
@@ -133,7 +136,7 @@ pub async fn run(
                 }
                 clients.abort();
                 drop(socket);
-                return Ok(stopped);
+                return supervisor.worn_out.take().map_or(Ok(stopped), Err);
             }
         } else if !matches!(supervisor.phase, Phase::Starting)
             && let Some(announce) = announce.take()
@@ -191,6 +194,7 @@ impl Supervisor {
             keeping,
             machines,
             fatal: None,
+            worn_out: None,
             program,
             nice: priority::come_first(),
         };

@@ -25,6 +25,14 @@ impl StorePlace {
             database => database,
         }
     }
+
+    /// There is no file, or nothing in it: a store that opened it now would begin anew.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            Self::File(path) => std::fs::metadata(path).map_or(0, |file| file.len()) == 0,
+            Self::Postgres(_) => false,
+        }
+    }
 }
 
 impl From<&Path> for StorePlace {

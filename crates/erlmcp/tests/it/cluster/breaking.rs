@@ -14,13 +14,17 @@ use crate::finished::{Finished, erlmcp};
 
 /// `chaos` with these faults, one after another, on a cluster of its own.
 fn chaos(replicas: &str, faults: &str) -> Finished {
+    chaos_with(replicas, faults, &[])
+}
+
+fn chaos_with(replicas: &str, faults: &str, more: &[&str]) -> Finished {
     let folder = tempfile::tempdir().expect("a folder");
     let list = folder.path().join("faults.toml");
     fs::write(&list, faults).expect("the folder is ours");
     let list = list.to_str().expect("plain");
     let run = ["chaos", "--faults", list, "--for", "10s", "--replicas", replicas, "--operations", "600"];
     let common = ["-c", "60", "-r", "120", "--ramp-rate", "500", "--agents", "1", "--seed", "7"];
-    erlmcp(&[run.as_slice(), &common].concat()).end()
+    erlmcp(&[run.as_slice(), &common, more].concat()).end()
 }
 
 /// All of them had an effect and are over, and no operation was lost, done twice, or left open.
@@ -48,7 +52,7 @@ fn check(finished: &Finished, kinds: &[&str]) {
     audited(&finished.results());
 }
 
-fn audited(results: &Path) {
+fn audited(results: &Path) -> Value {
     let audit = erlmcp(&["audit", results.to_str().expect("plain"), "--json"]).end();
     let found: Value = serde_json::from_str(&audit.output).expect("JSON");
     // Whether an operation was in flight in the very moment of a kill is chance, and all that may be left open.
@@ -59,6 +63,17 @@ fn audited(results: &Path) {
     assert_eq!(audit.code, if open.is_empty() { 0 } else { 3 }, "{}", audit.said());
     assert!(found["operations"]["attempted"].as_u64() > Some(500), "{}", audit.said());
     assert_eq!(found["operations"]["unresolved"], 0, "{}", audit.said());
+    found
+}
+
+#[test]
+fn streams_that_were_held_over_a_kill_tell_of_each_change_after_it_once() {
+    let finished = chaos_with("3", "[[fault]]\nkind = \"kill\"\nat = \"0s\"\n", &["--streams", "30"]);
+    check(&finished, &["kill"]);
+    let found = audited(&finished.results());
+    let invariants = found["invariants"].as_array().expect("a list");
+    let streams = invariants.iter().find(|one| one["id"] == "I10").expect("it is one of them");
+    assert!(streams["standing"] == "holds" && streams["checked"].as_u64() >= Some(60), "{streams}");
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Replicas that die, hang, or will not live.
 
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
-use super::{Cluster, get, is_alive, signal, until};
+use super::operations::store;
+use super::{Cluster, PATIENCE, command, get, is_alive, signal, socket, until};
 
 #[test]
 fn a_killed_replica_is_down_at_once_and_comes_back() {
@@ -116,4 +120,40 @@ fn one_that_dies_too_often_is_given_up_and_a_scale_revives_it() {
 
     assert_eq!(cluster.ask(serde_json::json!({"op": "scale", "replicas": 2}))["ok"], true);
     assert_eq!(get(cluster.own(2), "/ready").expect("it listens").0, 200);
+}
+
+/// The process of the first replica, where there is one, and a supervisor to say so.
+fn first_pid(cluster: &Cluster) -> Option<u32> {
+    let mut stream = UnixStream::connect(&cluster.control).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    writeln!(stream, "{{\"op\":\"status\"}}").ok()?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).ok()?;
+    let status: Value = serde_json::from_str(&line).ok()?;
+    u32::try_from(status["replicas"][0]["pid"].as_u64()?).ok()
+}
+
+#[test]
+fn a_cluster_whose_replicas_are_all_given_up_ends_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (control, said) = (socket(folder.path()), folder.path().join("said"));
+    let log = File::create(&said).expect("the folder is ours");
+    let mut cluster = Cluster::of(control.clone(), command(&control, "127.0.0.1:0", 1).stderr(log));
+    let store = store(&cluster);
+    let mut killed = None;
+    until("the supervisor ends", || {
+        let pid = first_pid(&cluster).filter(|pid| Some(*pid) != killed);
+        if let Some(pid) = pid.filter(|pid| is_alive(*pid)) {
+            signal(pid, Signal::KILL);
+            killed = Some(pid);
+        }
+        cluster.child.try_wait().expect("it is our child").is_some()
+    });
+    let said = fs::read_to_string(said).expect("it is there");
+    assert_eq!(cluster.end(), Some(1), "{said}");
+    let error = said.lines().last().unwrap_or_default();
+    for what in ["no replica is left", "more often than 5 times in 30 s", "(replica 1: ", "start the cluster again"] {
+        assert!(error.contains(what), "{what}: {said}");
+    }
+    assert!(!is_alive(store) && !control.exists(), "nothing is left of it");
 }

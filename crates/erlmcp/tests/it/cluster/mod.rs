@@ -3,6 +3,7 @@
 mod between;
 mod breaking;
 mod chaos;
+mod damaged;
 mod elsewhere;
 mod faults;
 mod life;
@@ -55,7 +56,12 @@ impl Cluster {
     pub(super) fn start_with(folder: &Path, replicas: u16, more: &[&str]) -> Self {
         let control = socket(folder);
         let mut command = command(&control, "127.0.0.1:0", replicas);
-        let mut child = command.args(more).stdout(Stdio::piped()).spawn().expect("the binary was built");
+        Self::of(control, command.args(more))
+    }
+
+    /// The one of this command, with this control socket.
+    fn of(control: PathBuf, command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary was built");
         let said = child.stdout.take().expect("it is piped");
         let mut cluster = Self { child, control, shared: SocketAddr::from(([0, 0, 0, 0], 0)) };
         let (sender, first) = mpsc::sync_channel(1);

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Cluster, PATIENCE, is_alive, signal, until};
-use crate::terminating::outlived;
+use crate::terminating::{CALLS, WORKERS, outlived};
 
 /// A connection that is kept.
 pub(super) struct Kept(BufReader<TcpStream>, SocketAddr);
@@ -86,12 +86,13 @@ fn connections_go_on_in_the_process_that_takes_its_place() {
 }
 
 #[test]
-fn thousands_of_calls_in_flight_outlive_their_replica() {
+fn ten_thousand_calls_in_flight_outlive_their_replica() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cluster = Cluster::start_with(folder.path(), 2, &["--workers", "1000", "--queue", "2000"]);
+    let (workers, queue) = (WORKERS.to_string(), CALLS.to_string());
+    let limits = ["--workers", &workers, "--queue", &queue, "--drain-timeout", "60s"];
+    let cluster = Cluster::start_with(folder.path(), 2, &limits);
     let before = cluster.pid(1);
-    // Two rounds, within the 10 s that a replica drains.
-    outlived(cluster.own(1), 2_000, 1_500, || signal(before, Signal::TERM));
+    outlived(cluster.own(1), || signal(before, Signal::TERM));
     until("the old one has ended", || !is_alive(before));
     until("another process is there", || cluster.is_elsewhere(1, before));
 }

@@ -15,10 +15,10 @@ impl<N: Net> Engine<N> {
         self.streams.watched = Some(Watched::begin((change.change, change.at_us, change.until_us), list, spare));
     }
 
-    /// A stream has told of a change.
-    pub(super) fn stream_told(&mut self, place: u32, now_us: u64) {
+    /// A stream has told of so many changes.
+    pub(super) fn stream_told(&mut self, place: u32, changes: u64, now_us: u64) {
         let stream = &mut self.streams.list[place as usize];
-        (stream.told_us, stream.lag_us) = (now_us, self.loop_times.receive_lag_us(now_us));
+        stream.tells(changes, now_us, self.loop_times.receive_lag_us(now_us));
         if let Some(watched) = &mut self.streams.watched {
             watched.heard(stream, self.ledger.spare_hists());
         }

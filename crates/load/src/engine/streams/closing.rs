@@ -86,10 +86,11 @@ impl<N: Net> Engine<N> {
     /// The run is over: streams count as closed, and their sockets are closed with all others.
     pub(in crate::engine) fn withdraw_streams(&mut self) {
         self.settle_change(u64::MAX);
-        for stream in self.streams.list.drain(..).filter(|stream| stream.key != NO_KEY && stream.is_held()) {
+        for mut stream in self.streams.list.drain(..).filter(|stream| stream.key != NO_KEY && stream.is_held()) {
             let endpoint = self.connections[stream.key as usize].endpoint;
             self.endpoints.get_mut(endpoint).streams -= 1;
             self.streams.log.closed += 1;
+            self.streams.log.surplus += stream.take_surplus();
         }
     }
 }

@@ -14,17 +14,27 @@ use crate::wire::{Listening, Progress, Reading, Said};
 /// What some bytes have told.
 #[derive(Debug, Default)]
 struct Told {
+    /// The id of the request for the stream.
+    id: u64,
     is_acknowledged: bool,
     changes: u64,
+    /// Those that say they are of another stream.
+    strayed: u64,
 }
 
 impl Told {
     fn take(&mut self, event: &[u8]) {
         match notice::read(event) {
             Some(Notice::Acknowledged) => self.is_acknowledged = true,
+            Some(Notice::Changed) if self.is_anothers(event) => self.strayed += 1,
             Some(Notice::Changed) => self.changes += 1,
             Some(Notice::Other) | None => {}
         }
+    }
+
+    /// Some servers write every id as text.
+    fn is_anothers(&self, event: &[u8]) -> bool {
+        notice::subscription(event).is_some_and(|id| id.trim_matches('"').parse::<u64>() != Ok(self.id))
     }
 }
 
@@ -50,7 +60,9 @@ impl<N: Net> Engine<N> {
             }
             (None, _) => return self.stream_gone(key, Gone::Cut(Cause::Surplus)),
         };
-        let (mut told, before) = (Told::default(), reading.comments());
+        let opened_by = connection.flight.as_ref().map(|flight| flight.id);
+        let id = opened_by.unwrap_or(self.streams.list[place as usize].id);
+        let (mut told, before) = (Told { id, ..Told::default() }, reading.comments());
         let progress = match reading.feed_watched(bytes, &mut |event| told.take(event)) {
             Progress::More if !self.held.has_room_for(&reading) => Progress::Broken(Cause::TooLarge),
             progress => progress,
@@ -81,8 +93,9 @@ impl<N: Net> Engine<N> {
             self.stream_acknowledged(key, place, now_us);
         }
         self.streams.log.events += told.changes;
+        self.streams.log.strayed += told.strayed;
         if told.changes > 0 {
-            self.stream_told(place, now_us);
+            self.stream_told(place, told.changes, now_us);
         }
     }
 

@@ -84,6 +84,7 @@ impl<N: Net> Engine<N> {
         if let Some(watched) = &mut self.streams.watched {
             watched.lost(stream);
         }
+        self.streams.log.surplus += stream.take_surplus();
         let was_held = std::mem::take(&mut stream.held_us) > 0;
         if !was_held {
             self.openings.in_flight -= 1;

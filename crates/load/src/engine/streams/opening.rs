@@ -60,7 +60,7 @@ impl<N: Net> Engine<N> {
     pub(super) fn stream_acknowledged(&mut self, key: u32, place: u32, now_us: u64) {
         let connection = &mut self.connections[key as usize];
         let Some(opening) = connection.opening.take() else { return };
-        let written_us = connection.flight.take().map_or(now_us, |flight| flight.written_us);
+        let (written_us, id) = connection.flight.take().map_or((now_us, 0), |flight| (flight.written_us, flight.id));
         let reopened = std::mem::replace(&mut connection.was_open, true);
         let block = std::mem::take(&mut connection.block);
         connection.opened_us = now_us;
@@ -72,7 +72,7 @@ impl<N: Net> Engine<N> {
         self.answered(index, written_us, now_us);
         self.openings.in_flight -= 1;
         let stream = &mut self.streams.list[place as usize];
-        stream.held_us = now_us;
+        (stream.held_us, stream.id) = (now_us, id);
         let lost_us = std::mem::take(&mut stream.lost_us);
         if lost_us > 0 {
             self.streams.log.came_back(now_us.saturating_sub(lost_us), self.ledger.spare_hists());

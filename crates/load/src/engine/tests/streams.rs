@@ -106,6 +106,22 @@ fn who_did_not_tell_in_time_has_missed_it() {
 }
 
 #[test]
+fn what_is_told_twice_is_a_surplus_event_and_what_is_anothers_has_strayed() {
+    let mut stage = modern(&Peer::good());
+    stage.listen(2, 60);
+    let address = stage.addresses[1];
+    change(&mut stage, 1, usize::MAX);
+    stage.engine.net.announce(address, 7);
+    stage.engine.net.announce_astray(address, u64::MAX);
+    change(&mut stage, 2, usize::MAX);
+    assert_eq!(stage.of_streams(|row| row.surplus), 0, "it is told when the streams end");
+    stage.order_end_streams(3, 0.0);
+    stage.until_done(3);
+    let told = [stage.of_streams(|row| row.events), stage.of_streams(|row| row.surplus)];
+    assert_eq!((told, stage.of_streams(|row| row.strayed)), ([127, 7], 1));
+}
+
+#[test]
 fn a_stream_that_is_lost_meanwhile_is_told_apart() {
     let mut stage = modern(&Peer::good());
     stage.listen(2, 60);

@@ -73,6 +73,16 @@ impl Simulated {
         self.streams_of(to).into_iter().take(count).for_each(|key| self.say(key, notice.as_bytes()));
     }
 
+    /// Tells one stream of a server that something has changed, as if it were the one that a request with this id has opened.
+    pub(crate) fn announce_astray(&mut self, to: SocketAddr, id: u64) {
+        let notice = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed",
+                "params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
+        );
+        let notice = event(&notice.replace('\n', ""));
+        self.streams_of(to).into_iter().take(1).for_each(|key| self.say(key, notice.as_bytes()));
+    }
+
     /// Sends a comment on every stream of a server.
     pub(crate) fn keep_alive(&mut self, to: SocketAddr) {
         self.streams_of(to).into_iter().for_each(|key| self.say(key, chunk(": keep-alive\n\n").as_bytes()));

@@ -68,6 +68,7 @@ fn of(scenario: &str, faults: Vec<Fault>, config: &StressConfig, found: &Found) 
         at_once: 1,
         replicas: found.replicas,
         line_every: None,
+        changes: None,
     }
 }
 

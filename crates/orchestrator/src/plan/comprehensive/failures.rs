@@ -87,5 +87,6 @@ fn faults(scenario: &str, planned: Vec<Planned>, config: &StressConfig, found: &
         at_once: 1,
         replicas: found.replicas,
         line_every: Some(line_every(duration)),
+        changes: None,
     }
 }

@@ -10,7 +10,7 @@ use crate::story::Story;
 use crate::story::rows::{self, Block};
 
 /// CLOCK_MONOTONIC at the run clock's zero, nanoseconds.
-const BASE_NS: u64 = 81_000_000_000;
+pub(crate) const BASE_NS: u64 = 81_000_000_000;
 const MS: u64 = 1_000_000;
 /// Operations begin in this time.
 const RUN_MS: u64 = 3_000;
@@ -52,6 +52,9 @@ pub(crate) struct History {
     /// Refusals that the server counts.
     pub(crate) refused_by_server: u64,
     pub(crate) surplus_answers: u64,
+    /// Rows of streams, and of changes that they tell of.
+    pub(crate) streams: Vec<Entry>,
+    pub(crate) ended: Ended,
 }
 
 /// What kind of history.
@@ -116,6 +119,8 @@ impl History {
             requests: vec![(Fate::Ok, 1_000)],
             refused_by_server: 0,
             surplus_answers: 0,
+            streams: Vec::new(),
+            ended: Ended::Completed,
         };
         let mut maker = Maker { random, kills: kills.clone(), history };
         for kill in kills {
@@ -170,7 +175,8 @@ impl History {
         rows.extend([block.row(fates.total(), 1, 1), Entry::Interval(load)]);
         rows.extend([sample(0, 7), sample(20, 7 + self.refused_by_server)]);
         rows.extend(self.faults.iter().cloned().map(Entry::Fault));
-        rows.push(Entry::End(EndRow { at_us: 60_000_000, ended: Ended::Completed }));
+        rows.extend(self.streams.iter().cloned());
+        rows.push(Entry::End(EndRow { at_us: 60_000_000, ended: self.ended.clone() }));
         rows
     }
 

@@ -2,6 +2,7 @@
 
 mod history;
 mod mutations;
+mod streams;
 mod unknown;
 mod valid;
 

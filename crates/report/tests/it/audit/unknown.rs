@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use erlmcp_record::operations::{Event, RECORD_BYTES, agent_journal, store_journal};
+use erlmcp_record::operations::{Event, OperationRecord, RECORD_BYTES, agent_journal, store_journal};
 use erlmcp_report::audit::{Audit, AuditVerdict, audit, text};
 
-use super::history::{History, Plan};
+use super::history::{BASE_NS, History, Plan};
 use super::{audited, invariant, unknown, violated};
 
 fn history() -> History {
@@ -176,6 +176,23 @@ fn a_fault_that_met_no_operation_shows_nothing() {
     assert_eq!(found.verdict, AuditVerdict::Unknown);
     assert!(unknown(&found, "I8").contains("no operation was in flight when fault 1 began"), "{}", text(&found));
     assert_eq!(invariant(&found, "I8").notes, ["3 faults show too little"]);
+}
+
+/// Enough of what was sent must meet the beginning of a fault.
+#[test]
+fn a_fault_that_met_one_operation_of_many_shows_too_little() {
+    let mut history =
+        History::of(Plan { operations: 3_000, refused: 0, lost: 0, unanswered: 0, kills: 1, ..Plan::new(21) });
+    // Where only the last three are left.
+    let is_end = |record: &&OperationRecord| [Event::Ok, Event::Fail, Event::Info].contains(&record.event);
+    let mut ends: Vec<u64> = history.agents.iter().flatten().filter(is_end).map(|record| record.at_ns).collect();
+    ends.sort_unstable();
+    let fault = &mut history.faults[0];
+    let at_us = (ends[ends.len() - 3] - BASE_NS) / 1_000;
+    (fault.injected_us, fault.effect_us, fault.ready_us) = (at_us, Some(at_us), Some(at_us + 500_000));
+    let found = audited(&history);
+    let why = unknown(&found, "I8");
+    assert!(why.contains("in flight when fault 1 began") && why.contains("fewer than "), "{why}");
 }
 
 /// A SIGTERM that is handled in milliseconds: an operation falls in it by chance only.
