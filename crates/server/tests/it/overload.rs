@@ -10,7 +10,7 @@ use crate::operations::{attempt, status};
 fn what_goes_on_goes_before_a_first_attempt() {
     let (registry, gate) = gated::registry();
     let folder = tempfile::tempdir().expect("a folder");
-    let limits = Limits { workers: 1, queue_max: 2, ..Limits::default() };
+    let limits = Limits { workers: 1, queue_max: 2, queue_wait_min_ms: 30_000, ..Limits::default() };
     let store = Some(folder.path().join("operations.db").as_path().into());
     let (server, address) = start_with(ServerConfig { limits, registry, store, shards: 2, ..ServerConfig::default() });
     let texts = Texts(address);
