@@ -10,6 +10,7 @@ use super::account::{Account, Quota};
 use super::config::{EntryConfig, EntryError};
 use super::files::Watched;
 use super::jwt::{Checker, Untrusted};
+use super::recent::Recent;
 use super::tokens::{self, Entry, Hash};
 use crate::limits::Limits;
 use crate::metrics::{PrincipalFigures, Share};
@@ -29,10 +30,19 @@ pub(crate) struct Principal {
     pub(crate) account: Arc<Account>,
 }
 
+#[cfg(test)]
+impl Principal {
+    /// One without scopes.
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.into(), scopes: Vec::new(), account: Arc::default() }
+    }
+}
+
 /// Tokens that were checked, of one shard: a request costs one look at it.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
     known: HashMap<Hash, (Arc<Principal>, u64)>,
+    recent: Recent,
     generation: u64,
     /// When those whose time is over are forgotten.
     sweep_s: u64,
@@ -109,7 +119,6 @@ impl Gate {
 
     /// Who asks, where it may come in.
     pub(crate) fn check(&self, named: Once<'_>, admitted: &mut Admitted, now_s: u64) -> Result<Arc<Principal>, Denied> {
-        let token = bearer(named)?;
         let generation = self.generation.load(Ordering::Acquire);
         if admitted.generation != generation {
             *admitted = Admitted { generation, ..Admitted::default() };
@@ -117,11 +126,18 @@ impl Gate {
         if now_s >= admitted.sweep_s {
             admitted.sweep_s = now_s + SWEEP_S;
             admitted.known.retain(|_, (_, until_s)| now_s < *until_s);
+            admitted.recent.sweep(now_s);
         }
+        let field = named.value().unwrap_or_default();
+        if let Some(principal) = admitted.recent.find(field, now_s) {
+            return Ok(Arc::clone(principal));
+        }
+        let token = bearer(named)?;
         let hash = tokens::hash(token);
         if let Some((principal, until_s)) = admitted.known.get(&hash)
             && now_s < *until_s
         {
+            admitted.recent.keep(field, principal, *until_s);
             return Ok(Arc::clone(principal));
         }
         let entry = self.entry(token, &hash, now_s)?;
@@ -134,6 +150,7 @@ impl Gate {
         if admitted.known.len() >= self.admitted_max {
             admitted.known.clear();
         }
+        admitted.recent.keep(field, &principal, until_s);
         admitted.known.insert(hash, (Arc::clone(&principal), until_s));
         Ok(principal)
     }
