@@ -28,13 +28,15 @@ pub(crate) struct Principal {
     pub(crate) name: Box<str>,
     scopes: Vec<Box<str>>,
     pub(crate) account: Arc<Account>,
+    /// When its token ends, seconds since 1970.
+    pub(crate) expires_s: u64,
 }
 
 #[cfg(test)]
 impl Principal {
     /// One without scopes.
     pub(super) fn named(name: &str) -> Self {
-        Self { name: name.into(), scopes: Vec::new(), account: Arc::default() }
+        Self { name: name.into(), scopes: Vec::new(), account: Arc::default(), expires_s: u64::MAX }
     }
 }
 
@@ -143,7 +145,8 @@ impl Gate {
         let entry = self.entry(token, &hash, now_s)?;
         let until_s = entry.expires_s.min(now_s + TRUST_S);
         let account = self.account(&entry.principal)?;
-        let principal = Arc::new(Principal { name: entry.principal, scopes: entry.scopes, account });
+        let Entry { principal: name, scopes, expires_s } = entry;
+        let principal = Arc::new(Principal { name, scopes, account, expires_s });
         if admitted.known.len() >= self.admitted_max {
             admitted.known.retain(|_, (_, until_s)| now_s < *until_s);
         }
