@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
-# What it costs to ask who comes, and to ask at all: CPU of `erlmcp serve` for a tools/call on kept connections, plain against a
-# file of tokens, against signed tokens (JWT, ES256), against TLS, and against a build without the checks that only refuse (Host,
-# Origin, Accept, Content-Type, line ends, header fields against the body), in interleaved pairs on one machine. CPU time a
-# request is compared, not requests a second, since the generator shares the cores. Needs wrk and openssl.
+# What it costs to ask who comes, and to ask at all: requests a second of `erlmcp serve` on one shard, for a tools/call on kept
+# connections, plain against a file of tokens, against signed tokens (JWT, ES256), against TLS, and against a build without the checks
+# that only refuse (Host, Origin, Accept, Content-Type, line ends, header fields against the body), in interleaved pairs on one
+# machine; then its CPU a request under `erlmcp stress` with a token for each of many principals against one token for all.
+# Writes bench/results/entry-DATE.md and prints it. Wanted: the checks cost less than 5 % of the requests a second, signed tokens less
+# than 10 %, in the median of the pairs. Exits with 99 where one costs more, with 3 where this tells nothing: the generator was the
+# bottleneck (the server's shard was busy for less than 90 % of the time), or plain against itself differed by half a limit.
+# Needs wrk and openssl.
 #   bench/entry.sh [PAIRS] [SECONDS A MEASUREMENT]
-# ERLMCP=PATH, UNVALIDATED=PATH: these binaries in place of new ones, both of the same profile.
+# ERLMCP=PATH, UNVALIDATED=PATH: these binaries in place of new ones, both of the same profile. PRINCIPALS (1000), RATE (5000
+# requests/s of stress).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pairs=${1:-5}
 seconds=${2:-4}
+principals=${PRINCIPALS:-1000}
+rate=${RATE:-5000}
 . peers/shell.sh
 erlmcp
 work=$(mktemp -d)
@@ -16,7 +23,7 @@ trap 'end_what_was_started; rm -rf "$work"' EXIT
 
 # Tokens: a line of a file, and one that is signed by a key whose JWKS is in a file.
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
-made=$("$ERLMCP" token bench --scope mcp)
+made=$("$ERLMCP" token bench --scope mcp --scope metrics)
 opaque=$(sed -n 's/^the token.*:  *//p' <<<"$made")
 sed -n 's/^its line.*:  *//p' <<<"$made" >"$work/tokens"
 openssl ecparam -name prime256v1 -genkey -noout -out "$work/key.pem" 2>/dev/null
@@ -39,7 +46,7 @@ serve() { # NAME SCHEME TOKEN FLAGS...
   local name=$1 scheme=$2
   token[$name]=$3
   shift 3
-  listening "$work/$name.log" "$ERLMCP" serve --listen 127.0.0.1:0 "$@"
+  listening "$work/$name.log" "$ERLMCP" serve --listen 127.0.0.1:0 --shards 1 "$@"
   pid[$name]=$started; url[$name]=$scheme://$address/mcp
 }
 serve plain http ''
@@ -57,34 +64,125 @@ fi
 ERLMCP=$UNVALIDATED serve unvalidated http ''
 others+=(unvalidated)
 
+# Of them each principal has one.
+echo "$opaque" >"$work/one"
+cp "$work/tokens" "$work/lines"
+for number in $(seq "$principals"); do
+  made=$("$ERLMCP" token "client-$number" --scope mcp)
+  sed -n 's/^the token.*:  *//p' <<<"$made" >>"$work/many"
+  sed -n 's/^its line.*:  *//p' <<<"$made" >>"$work/lines"
+done
+serve principals http "$opaque" --tokens "$work/lines"
+
+hz=$(getconf CLK_TCK)
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
-cpu_us() { # NAME: CPU a request, microseconds
+load() { # NAME: requests a second, CPU a request in microseconds, and the share of the time that the server was busy
   local before after
   before=$(ticks "${pid[$1]}")
   BEARER=${token[$1]} wrk -t1 -c32 -d"${seconds}s" -s bench/wrk.lua "${url[$1]}" >"$work/wrk.out"
   after=$(ticks "${pid[$1]}")
   if grep -q 'Non-2xx' "$work/wrk.out"; then cat "$work/wrk.out" >&2; exit 1; fi
-  awk -v ticks=$((after - before)) -v hz="$(getconf CLK_TCK)" '/requests in/ { print ticks * 1e6 / hz / $1 }' "$work/wrk.out"
+  awk -v used=$((after - before)) -v hz="$hz" -v seconds="$seconds" '
+    /requests in/ { done = $1 } /^Requests\/sec/ { rate = $2 }
+    END { printf "%.1f %.2f %.2f\n", rate, used * 1e6 / hz / done, used / hz / seconds }' "$work/wrk.out"
+}
+answered() { # How many calls the server of many principals has answered
+  local host=${url[principals]#http://}
+  host=${host%/mcp}
+  exec 3<>"/dev/tcp/127.0.0.1/${host##*:}"
+  printf 'GET /metrics HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nConnection: close\r\n\r\n' "$host" "$opaque" >&3
+  awk '/^erlmcp_requests_total.*method="tools\/call"/ { all += $2 } END { printf "%d\n", all }' <&3
+  exec 3>&-
+}
+stress() { # FILE OF TOKENS: CPU a request of the server, microseconds
+  local before first used
+  before=$(ticks "${pid[principals]}") first=$(answered)
+  "$ERLMCP" stress "${url[principals]%/mcp}" --token-file "$1" -c "$principals" -r "$rate" -d "${seconds}s" --warmup 1s --phases 2,3,6 \
+    --tool echo --agents 1 -o "$work/run" >"$work/stress.log" 2>&1 || true
+  used=$(($(ticks "${pid[principals]}") - before))
+  [ -e "$work/run/report.json" ] || { tail -20 "$work/stress.log" >&2; exit 1; }
+  rm -r "$work/run"
+  awk "BEGIN { print $used * 1e6 / $hz / ($(answered) - $first) }"
 }
 median() { sort -n | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 range() { sort -n | awk 'NR == 1 { low = $1 } { high = $1 } END { printf "%.3f to %.3f", low, high }'; }
+over() { awk "BEGIN { exit !($1 > $2) }"; }
 
-for name in plain "${others[@]}"; do cpu_us "$name" >/dev/null; done
+for name in plain "${others[@]}"; do load "$name" >/dev/null; done
 for pair in $(seq "$pairs"); do
   echo "pair $pair of $pairs" >&2
   for name in "${others[@]}"; do
-    plain=$(cpu_us plain)
-    other=$(cpu_us "$name")
-    again=$(cpu_us plain)
-    echo "$other" >>"$work/$name.us"
-    echo "$plain" >>"$work/plain.us"
+    line=$(load plain)
+    read -r plain plain_us plain_busy <<<"$line"
+    line=$(load "$name")
+    read -r other other_us busy <<<"$line"
+    line=$(load plain)
+    read -r again again_us again_busy <<<"$line"
+    echo "$plain" >>"$work/plain.rate"
+    echo "$plain_us" >>"$work/plain.us"
+    echo "$other" >>"$work/$name.rate"
+    echo "$other_us" >>"$work/$name.us"
+    printf '%s\n' "$plain_busy" "$busy" "$again_busy" >>"$work/busy"
     awk "BEGIN { print 2 * $other / ($plain + $again) }" >>"$work/$name.ratio"
-    awk "BEGIN { print $again / $plain }" >>"$work/control.ratio"
+    awk "BEGIN { print 2 * $other_us / ($plain_us + $again_us) }" >>"$work/$name.cpu"
+    awk "BEGIN { print $again / $plain }" >>"$work/plain.ratio"
+    awk "BEGIN { print $again_us / $plain_us }" >>"$work/plain.cpu"
   done
 done
-echo "| Server | CPU a request, us (median) | against plain (median of pairs) | range |"
-echo "|---|---|---|---|"
-printf '| plain, again | %.1f | %.3f | %s |\n' "$(median <"$work/plain.us")" "$(median <"$work/control.ratio")" "$(range <"$work/control.ratio")"
-for name in "${others[@]}"; do
-  printf '| %s | %.1f | %.3f | %s |\n' "$name" "$(median <"$work/$name.us")" "$(median <"$work/$name.ratio")" "$(range <"$work/$name.ratio")"
+for pair in $(seq "$pairs"); do
+  echo "many principals, pair $pair of $pairs" >&2
+  one=$(stress "$work/one")
+  many=$(stress "$work/many")
+  again=$(stress "$work/one")
+  echo "$one" >>"$work/one.us"
+  echo "$many" >>"$work/many.us"
+  awk "BEGIN { print 2 * $many / ($one + $again) }" >>"$work/many.cpu"
+  awk "BEGIN { print $again / $one }" >>"$work/one.cpu"
 done
+
+row() { # TITLE NAME
+  printf '| %s | %.0f | %.3f | %s | %.1f | %.3f |\n' "$1" "$(median <"$work/$2.rate")" "$(median <"$work/$2.ratio")" "$(range <"$work/$2.ratio")" \
+    "$(median <"$work/$2.us")" "$(median <"$work/$2.cpu")"
+}
+code=0
+judge() { # WHAT COST LIMIT: a line of the table of limits; sets code
+  local stray found=ok
+  stray=$(awk -v control="$(median <"$work/plain.ratio")" 'BEGIN { print control < 1 ? 1 - control : control - 1 }')
+  over "$3" "$2" || found=FAIL
+  if over 0.9 "$(median <"$work/busy")" || over "$stray" "$(awk "BEGIN { print $3 / 2 }")"; then found=INCONCLUSIVE; fi
+  case $found in FAIL) code=99 ;; INCONCLUSIVE) [ $code = 99 ] || code=3 ;; esac
+  awk -v what="$1" -v cost="$2" -v limit="$3" -v found="$found" \
+    'BEGIN { printf "| %s | %.1f %% | less than %g %% | %s |\n", what, cost * 100, limit * 100, found }' >>"$work/limits"
+}
+# The build without the checks is the quicker one, so they cost a share of what it does.
+judge "the checks, of requests/s" "$(awk -v r="$(median <"$work/unvalidated.ratio")" 'BEGIN { print 1 - 1 / r }')" 0.05
+judge "signed tokens (JWT), of requests/s" "$(awk -v r="$(median <"$work/jwt.ratio")" 'BEGIN { print 1 - r }')" 0.10
+{
+  echo "# What it costs to ask who comes, $(date +%Y-%m-%d)"
+  echo
+  echo "$(machine "server and generator") One \`erlmcp serve --shards 1\` of each kind; wrk, 1 thread, 32 connections, $seconds s a measurement," \
+    "$pairs interleaved pairs, each plain, the other, plain again. The shard was busy for $(median <"$work/busy") of the time (median)."
+  echo
+  echo "| Server | requests/s (median) | against plain (median of pairs) | range | CPU a request, us | against plain |"
+  echo "|---|---|---|---|---|---|"
+  row "plain, again" plain
+  for name in "${others[@]}"; do row "$name" "$name"; done
+  echo
+  echo "| | found | wanted | |"
+  echo "|---|---|---|---|"
+  cat "$work/limits"
+  echo
+  echo "\`erlmcp stress\` at $rate requests/s over $principals connections, $seconds s, CPU of the server alone, its connections included:"
+  echo
+  echo "| Tokens | CPU a request, us (median) | against one (median of pairs) | range |"
+  echo "|---|---|---|---|"
+  printf '| one, again | %.1f | %.3f | %s |\n' "$(median <"$work/one.us")" "$(median <"$work/one.cpu")" "$(range <"$work/one.cpu")"
+  printf '| one for each of %s principals | %.1f | %.3f | %s |\n' "$principals" "$(median <"$work/many.us")" "$(median <"$work/many.cpu")" \
+    "$(range <"$work/many.cpu")"
+} >"$work/result"
+result=bench/results/entry-$(date +%Y-%m-%d).md
+mkdir -p bench/results
+cp "$work/result" "$result"
+cat "$result"
+echo "written to $result" >&2
+exit "$code"

@@ -5,19 +5,19 @@
 # refusal at most 5 ms; steady again within 2 s. Exits with 99 where one is missed, with 3 where the generator was the
 # bottleneck (it was busy for more than 30 % of a step's time, or a call was written more than 5 ms late at P99).
 #   bench/overload.sh [SECONDS a step] [WORKERS] [SERVICE_MS]
-# ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise. QUEUE: calls that may wait (default: half
-# of the workers, so that none waits for longer than half a service). Needs python3.
+# ERLMCP=path measures another build than target/release/erlmcp, which is built otherwise. QUEUE: calls that may wait (--queue) in
+# place of the server's own choice. Needs python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . peers/shell.sh
 seconds=${1:-10}
 workers=${2:-10}
 service_ms=${3:-100}
-queue=${QUEUE:-$(((workers + 1) / 2))}
+flags=(--workers "$workers" ${QUEUE:+--queue "$QUEUE"})
 erlmcp
 work=$(mktemp -d)
 trap 'end_what_was_started; rm -rf "$work"' EXIT
-listening "$work/serve.log" "$ERLMCP" serve --listen 127.0.0.1:0 --workers "$workers" --queue "$queue"
+listening "$work/serve.log" "$ERLMCP" serve --listen 127.0.0.1:0 "${flags[@]}"
 capacity=$((workers * 1000 / service_ms))
 low=$((capacity * 7 / 10))
 python3 -B bench/overload.py "$address" "$service_ms" \
@@ -29,7 +29,7 @@ code=0
   echo "# More asked than can be done, $(date +%Y-%m-%d)"
   echo
   echo "$(machine "server and generator")" \
-    "One \`erlmcp serve --workers $workers --queue $queue\`; calls of \`work\` of $service_ms ms, so a capacity of $capacity a second;" \
+    "One \`erlmcp serve ${flags[*]}\`; calls of \`work\` of $service_ms ms, so a capacity of $capacity a second;" \
     "$seconds s a step, open loop, latency from the intended time, the first second of a step left out."
   echo
   python3 -B - "$work/steps" "$capacity" <<'PYTHON' || code=$?

@@ -1,5 +1,6 @@
 //! The erlmcp command: arguments, wiring, exit codes.
 
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "the one crate that prints")]
 
 mod args;

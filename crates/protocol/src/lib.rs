@@ -1,5 +1,7 @@
 //! MCP over HTTP/1.1 without IO: what both the server and the load engine speak.
 
+#![forbid(unsafe_code)]
+
 pub mod client;
 pub mod code;
 pub mod era;

@@ -7,6 +7,8 @@ use serde_json::Value;
 pub const META: &str = "io.erlmcp/operation";
 /// Key of `_meta` of a request: which attempt it is, from 1.
 pub const ATTEMPT: &str = "io.erlmcp/attempt";
+/// Key of `_meta` of a request: for how much longer its client waits for the answer, ms.
+pub const DEADLINE: &str = "io.erlmcp/deadlineMs";
 /// Asks what became of an operation.
 pub const STATUS: &str = "operation/status";
 /// The longest id, characters.

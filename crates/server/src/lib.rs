@@ -40,6 +40,8 @@
 //! The examples of this crate are whole servers: `hello`, `jobs`, `notes`, and `cluster`, a [`cluster`] of one's own
 //! tools. `schemars` is exported, so that the derive of the same version is at hand: add
 //! `#[schemars(crate = "erlmcp_server::schemars")]` to a type to use that one.
+
+#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod answer;

@@ -80,9 +80,10 @@ limits! {
     linger_connections_max = 256, "connections", "Connections above a limit of them that may be there at once, spread over the shards, and as many of the operators' listener; also bounded by a quarter of the descriptors beside connections_max.";
     workers = 50, "workers", "Queued tool calls that run at once.";
     worker_threads = 2, "threads", "Threads that run asynchronous tools; blocking ones have as many of their own.";
-    queue_max = 500, "calls", "Queued tool calls that wait for a worker. Above it: 503 with Retry-After, not executed.";
+    queue_max = 500, "calls", "Queued tool calls that wait for a worker; fewer where calls are longer, see queue_wait_min_ms. Above it: 503 with Retry-After, not executed.";
     queue_min = 1, "calls", "Calls that may wait however long they take.";
-    queue_wait_max_ms = 30_000, "ms", "How long a new call may be expected to wait, by what calls have taken lately. Above it: 503 as well, though the queue is not full.";
+    queue_wait_min_ms = 5, "ms", "How long a new call may be expected to wait: as long as calls have taken lately, half of that while more is asked for than a burst, and at least this. Above it: 503 as well, though the queue is not full.";
+    queue_wait_max_ms = 30_000, "ms", "How long a new call may be expected to wait at most, however long calls take.";
     call_timeout_ms = 120_000, "ms", "A queued tool call, waiting included. Later: 504.";
     question_wait_ms = 60_000, "ms", "How long a call or a task keeps its worker while its client does not answer what it was asked. Later: an error.";
     retry_after_min_ms = 250, "ms", "Shortest time that a refused client is asked to wait, before jitter.";

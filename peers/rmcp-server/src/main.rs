@@ -2,6 +2,8 @@
 //!
 //! Its defaults are the SDK's: SSE answers, sessions in the legacy era.
 
+#![forbid(unsafe_code)]
+
 use std::sync::Arc;
 
 use axum::serve::ListenerExt;

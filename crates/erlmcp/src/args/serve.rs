@@ -67,12 +67,13 @@ pub(crate) struct EngineArgs {
     /// Worker slots for queued tools [default: 50]
     #[arg(long, value_name = "N", value_parser = parse_some)]
     pub(crate) workers: Option<usize>,
-    /// Requests that may wait for a worker
+    /// Requests that may wait for a worker [default: by what they take]
     ///
-    /// Further ones are refused [default: see --print-limits].
+    /// Further ones are refused. Without this flag and --queue-wait as many wait as come to their turn within the time that a call
+    /// takes, half of them while more is asked for than a burst, and 500 at the most.
     #[arg(long, value_name = "N")]
     pub(crate) queue: Option<usize>,
-    /// How long a call may be expected to wait for a worker before it is refused [default: 30s]
+    /// How long a call may be expected to wait for a worker before it is refused [default: what a call takes, and 30s with --queue]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, hide_short_help = true)]
     pub(crate) queue_wait: Option<Duration>,
     /// Connections of one process

@@ -44,6 +44,10 @@ pub(super) fn limits(engine: &EngineArgs) -> Limits {
     if let Some(wait) = engine.queue_wait {
         limits.queue_wait_max_ms = wait.as_millis() as u64;
     }
+    if engine.queue.is_some() || engine.queue_wait.is_some() {
+        // What was typed holds, however long calls take.
+        limits.queue_wait_min_ms = limits.queue_wait_max_ms;
+    }
     if let Some(connections) = engine.max_connections {
         limits.connections_max = connections as u64;
     }
@@ -135,5 +139,12 @@ mod tests {
             ..Limits::default()
         };
         assert_eq!(limits(&engine), expected);
+        let queue = |queue: Option<usize>, queue_wait: Option<Duration>| {
+            let limits = limits(&EngineArgs { queue, queue_wait, ..engine.clone() });
+            (limits.queue_max, limits.queue_wait_min_ms, limits.queue_wait_max_ms)
+        };
+        assert_eq!(queue(None, None), (500, 5, 30_000));
+        assert_eq!(queue(Some(7), None), (7, 30_000, 30_000));
+        assert_eq!(queue(None, Some(Duration::from_secs(1))), (500, 1_000, 1_000));
     }
 }

@@ -100,6 +100,8 @@ pub struct Meta<'a> {
     pub operation: Option<&'a str>,
     /// It says that it is not the first attempt.
     pub is_retry: bool,
+    /// For how many more ms its client waits: JSON text of any kind.
+    pub deadline: Option<&'a str>,
     /// Where it is a string.
     pub traceparent: Option<Text<'a>>,
     /// Where it is a string.
@@ -154,6 +156,7 @@ enum Key {
     MetaLogLevel,
     MetaOperation,
     MetaAttempt,
+    MetaDeadline,
     MetaTraceparent,
     MetaTracestate,
     /// No key: how many there are.
@@ -382,6 +385,9 @@ impl<'a> Meta<'a> {
         } else if key == operation::ATTEMPT.as_bytes() {
             seen.mark(Key::MetaAttempt);
             self.is_retry = scanner.value()?.parse::<u32>().is_ok_and(|attempt| attempt > 1);
+        } else if key == operation::DEADLINE.as_bytes() {
+            seen.mark(Key::MetaDeadline);
+            self.deadline = Some(scanner.value()?);
         } else if key == meta::TRACEPARENT.as_bytes() {
             seen.mark(Key::MetaTraceparent);
             self.traceparent = scanner.text()?;

@@ -52,6 +52,13 @@ impl Task {
         }
     }
 
+    /// When a stream ends by itself, seconds since 1970: with its session, and with the token that asked for it.
+    pub(crate) fn until_s(&self) -> u64 {
+        let Self::Stream(stream) = self else { return u64::MAX };
+        let session_s = stream.push.as_ref().map_or(u64::MAX, |push| push.session.expires);
+        stream.place.as_ref().map_or(session_s, |place| place.until_s.min(session_s))
+    }
+
     /// Of a GET stream.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
@@ -108,7 +115,6 @@ pub(crate) struct Stream {
     /// Resources that were asked for.
     pub(crate) resources: Box<[Watched]>,
     /// Where streams are counted by principals.
-    #[expect(dead_code, reason = "it counts by being there")]
     pub(crate) place: Option<StreamPlace>,
 }
 

@@ -109,8 +109,10 @@ impl Dispatcher {
             Ok(task) => task,
             Err(refused) => return refused,
         };
-        let patience_ms =
-            if as_task { self.shared.limits.task_lifetime_ms } else { self.shared.limits.call_timeout_ms };
+        let patience_ms = match as_task {
+            true => self.shared.limits.task_lifetime_ms,
+            false => self.shared.limits.call_timeout_ms.min(deadline_ms(message).unwrap_or(u64::MAX)),
+        };
         let (session, batch) = (self.current.session, self.current.batch.clone());
         if let Some(batch) = &batch {
             batch.expect();
@@ -193,11 +195,29 @@ impl Dispatcher {
         Ok(caller)
     }
 
+    /// Refuses a request whose client waits no more, or does not say for how long in a number; it was not executed.
+    pub(super) fn late(&mut self, message: &Message<'_>) -> Option<Handled> {
+        message.params.meta.deadline?;
+        let (status, error) = match deadline_ms(message) {
+            Some(0) => (504, RpcError::deadline(false)),
+            Some(_) => return None,
+            None => (400, RpcError::new(code::INVALID_PARAMS, "io.erlmcp/deadlineMs is not a number of milliseconds")),
+        };
+        // In the older era an error is a message, whatever it says.
+        let status = if self.current.session.is_some() { 200 } else { status };
+        Some(self.rpc_error(message, status, error))
+    }
+
     /// Refuses a request for lack of room; it was not executed.
     pub(super) fn overloaded(&mut self, message: &Message<'_>, asked_ms: u64) -> Handled {
         let refused = self.busy(asked_ms);
         self.refused(message.id, &refused)
     }
+}
+
+/// For how much longer the client waits, where it says so.
+fn deadline_ms(message: &Message<'_>) -> Option<u64> {
+    message.params.meta.deadline?.parse().ok()
 }
 
 /// What goes first where there is no room.

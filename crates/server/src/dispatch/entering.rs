@@ -99,7 +99,9 @@ impl Dispatcher {
     /// A place among the streams of who asks; an error where it has as many as it may have.
     pub(super) fn stream_place(&self) -> Result<Option<StreamPlace>, ()> {
         match (&self.current.principal, &self.shared.gate) {
-            (Some(principal), Some(gate)) => principal.account.stream(&gate.quota).map(Some).ok_or(()),
+            (Some(principal), Some(gate)) => {
+                principal.account.stream(&gate.quota, principal.expires_s).map(Some).ok_or(())
+            }
             _ => Ok(None),
         }
     }

@@ -121,6 +121,9 @@ impl Dispatcher {
         if method != Method::OperationStatus && self.is_short_of(Pressure::CriticalOnly) {
             return Some(self.overloaded(message, self.shared.limits.retry_after_max_ms));
         }
+        if let Some(late) = self.late(message) {
+            return Some(late);
+        }
         Some(match method {
             Method::ToolsCall => self.call(request),
             Method::OperationStatus => self.operation_status(request),

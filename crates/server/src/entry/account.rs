@@ -86,21 +86,25 @@ impl Account {
         raise(&mut figures.sessions, self.sessions.count(now_s / quota.session_s));
     }
 
-    /// A place for a stream, which is given back when it is dropped.
-    pub(crate) fn stream(self: &Arc<Self>, quota: &Quota) -> Option<StreamPlace> {
+    /// A place for a stream, which is given back when it is dropped; its token is good until `until_s`, seconds since 1970.
+    pub(crate) fn stream(self: &Arc<Self>, quota: &Quota, until_s: u64) -> Option<StreamPlace> {
         let add = |open: u64| (open < quota.streams_max).then_some(open + 1);
         self.streams.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
-        Some(StreamPlace(Arc::clone(self)))
+        Some(StreamPlace { account: Arc::clone(self), until_s })
     }
 }
 
 /// One of a principal's streams.
 #[derive(Debug)]
-pub(crate) struct StreamPlace(Arc<Account>);
+pub(crate) struct StreamPlace {
+    account: Arc<Account>,
+    /// When its token ends, seconds since 1970.
+    pub(crate) until_s: u64,
+}
 
 impl Drop for StreamPlace {
     fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        self.account.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -120,14 +124,14 @@ mod tests {
         assert!(account.session(&quota, 19) && !account.session(&quota, 19) && account.session(&quota, 20));
         account.session_ended(&quota, 19);
         assert!(!account.session(&quota, 29), "one of the span before makes no room in this one");
-        let place = account.stream(&quota).expect("there is room");
+        let place = account.stream(&quota, 9).expect("there is room");
         let mut figures = PrincipalFigures { sessions: Share { most: 7, max: 9 }, ..PrincipalFigures::default() };
         account.raise(&mut figures, &quota, 6);
         assert_eq!((figures.requests.most, figures.streams.most, figures.sessions.most), (1, 1, 7));
         account.raise(&mut figures, &quota, 7);
         assert_eq!(figures.requests.most, 1, "another one had more");
-        assert!(account.stream(&quota).is_none());
+        assert!(account.stream(&quota, 9).is_none());
         drop(place);
-        assert!(account.stream(&quota).is_some());
+        assert!(account.stream(&quota, 9).is_some());
     }
 }

@@ -10,6 +10,7 @@ use super::account::{Account, Quota};
 use super::config::{EntryConfig, EntryError};
 use super::files::Watched;
 use super::jwt::{Checker, Untrusted};
+use super::recent::Recent;
 use super::tokens::{self, Entry, Hash};
 use crate::limits::Limits;
 use crate::metrics::{PrincipalFigures, Share};
@@ -27,12 +28,23 @@ pub(crate) struct Principal {
     pub(crate) name: Box<str>,
     scopes: Vec<Box<str>>,
     pub(crate) account: Arc<Account>,
+    /// When its token ends, seconds since 1970.
+    pub(crate) expires_s: u64,
+}
+
+#[cfg(test)]
+impl Principal {
+    /// One without scopes.
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.into(), scopes: Vec::new(), account: Arc::default(), expires_s: u64::MAX }
+    }
 }
 
 /// Tokens that were checked, of one shard: a request costs one look at it.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
     known: HashMap<Hash, (Arc<Principal>, u64)>,
+    recent: Recent,
     generation: u64,
     /// When those whose time is over are forgotten.
     sweep_s: u64,
@@ -109,7 +121,6 @@ impl Gate {
 
     /// Who asks, where it may come in.
     pub(crate) fn check(&self, named: Once<'_>, admitted: &mut Admitted, now_s: u64) -> Result<Arc<Principal>, Denied> {
-        let token = bearer(named)?;
         let generation = self.generation.load(Ordering::Acquire);
         if admitted.generation != generation {
             *admitted = Admitted { generation, ..Admitted::default() };
@@ -117,23 +128,32 @@ impl Gate {
         if now_s >= admitted.sweep_s {
             admitted.sweep_s = now_s + SWEEP_S;
             admitted.known.retain(|_, (_, until_s)| now_s < *until_s);
+            admitted.recent.sweep(now_s);
         }
+        let field = named.value().unwrap_or_default();
+        if let Some(principal) = admitted.recent.find(field, now_s) {
+            return Ok(Arc::clone(principal));
+        }
+        let token = bearer(named)?;
         let hash = tokens::hash(token);
         if let Some((principal, until_s)) = admitted.known.get(&hash)
             && now_s < *until_s
         {
+            admitted.recent.keep(field, principal, *until_s);
             return Ok(Arc::clone(principal));
         }
         let entry = self.entry(token, &hash, now_s)?;
         let until_s = entry.expires_s.min(now_s + TRUST_S);
         let account = self.account(&entry.principal)?;
-        let principal = Arc::new(Principal { name: entry.principal, scopes: entry.scopes, account });
+        let Entry { principal: name, scopes, expires_s } = entry;
+        let principal = Arc::new(Principal { name, scopes, account, expires_s });
         if admitted.known.len() >= self.admitted_max {
             admitted.known.retain(|_, (_, until_s)| now_s < *until_s);
         }
         if admitted.known.len() >= self.admitted_max {
             admitted.known.clear();
         }
+        admitted.recent.keep(field, &principal, until_s);
         admitted.known.insert(hash, (Arc::clone(&principal), until_s));
         Ok(principal)
     }

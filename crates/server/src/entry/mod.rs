@@ -8,6 +8,7 @@ mod gate;
 mod inside;
 mod jwt;
 mod keys;
+mod recent;
 mod tls;
 mod tokens;
 

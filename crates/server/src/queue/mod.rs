@@ -6,6 +6,7 @@ mod gathering;
 mod lanes;
 mod notes;
 mod rank;
+mod standing;
 mod work;
 mod worker;
 
@@ -29,6 +30,7 @@ pub(crate) use gathering::Gathering;
 use lanes::Lanes;
 pub(crate) use notes::Notes;
 pub(crate) use rank::Rank;
+use standing::Standing;
 pub(crate) use work::{End, Ran, Work, render};
 pub(crate) use worker::WorkerPool;
 
@@ -132,6 +134,7 @@ struct Waiting {
     /// Moving average of the time that a call takes, ns.
     service_ns: u64,
     active_max: u64,
+    standing: Standing,
     /// From the admission of a call until a worker took it.
     waits: Latencies,
     /// What calls took their workers.
@@ -151,7 +154,7 @@ impl JobQueue {
     pub(crate) fn admit(&self, job: Job) -> Result<Option<(Job, Full)>, Full> {
         let now_ns = self.clock.now_ns();
         let mut waiting = self.waiting();
-        let (workers, limit) = (self.depth.workers(), self.depth.limit(waiting.service_ns));
+        let (workers, limit) = (self.depth.workers(), self.limit(&waiting, now_ns));
         let is_full = waiting.outstanding >= workers + job.rank.places(limit);
         let has_its_share = waiting.outstanding >= workers && waiting.jobs.has_its_share(&job.caller.principal, limit);
         let mut displaced = None;
@@ -170,6 +173,7 @@ impl JobQueue {
         }
         waiting.outstanding += 1;
         waiting.depth_max = waiting.depth_max.max(waiting.outstanding.saturating_sub(workers));
+        self.note(&mut waiting, now_ns);
         waiting.bytes += footprint(&job);
         let caller = Arc::clone(&job.caller);
         waiting.jobs.push(&caller.principal, (now_ns, job));
@@ -181,8 +185,21 @@ impl JobQueue {
 
     /// True where so much waits that no new sessions and streams are to be begun.
     pub(crate) fn is_pressed(&self) -> bool {
+        let now_ns = self.clock.now_ns();
         let waiting = self.waiting();
-        waiting.outstanding >= self.depth.workers() + rank::pressed_at(self.depth.limit(waiting.service_ns))
+        waiting.outstanding >= self.depth.workers() + rank::pressed_at(self.limit(&waiting, now_ns))
+    }
+
+    /// Calls that may wait now.
+    fn limit(&self, waiting: &Waiting, now_ns: u64) -> u64 {
+        let wait_ns = self.depth.wait_ns(waiting.service_ns);
+        self.depth.limit(waiting.service_ns, waiting.standing.is_so(now_ns, wait_ns))
+    }
+
+    /// The number of calls that are outstanding has changed.
+    fn note(&self, waiting: &mut Waiting, now_ns: u64) {
+        let is_waiting = waiting.outstanding > self.depth.workers();
+        waiting.standing.note(is_waiting, now_ns, self.depth.wait_ns(waiting.service_ns));
     }
 
     /// The next call; none when the queue has been closed.
@@ -201,8 +218,10 @@ impl JobQueue {
     /// A call that was taken has its answer.
     fn finished(&self, took_ns: Option<u64>) {
         self.active.fetch_sub(1, Ordering::Relaxed);
+        let now_ns = self.clock.now_ns();
         let mut waiting = self.waiting();
         waiting.outstanding -= 1;
+        self.note(&mut waiting, now_ns);
         if let Some(took_ns) = took_ns {
             waiting.services.record(took_ns, 1);
             waiting.service_ns =
@@ -217,10 +236,11 @@ impl JobQueue {
     }
 
     pub(crate) fn figures(&self) -> QueueFigures {
+        let now_ns = self.clock.now_ns();
         let waiting = self.waiting();
         QueueFigures {
             depth: waiting.outstanding.saturating_sub(self.depth.workers()),
-            limit: self.depth.limit(waiting.service_ns),
+            limit: self.limit(&waiting, now_ns),
             depth_max: waiting.depth_max,
             refused_total: waiting.refused,
             workers: self.depth.workers(),
@@ -250,153 +270,4 @@ fn footprint(job: &Job) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Notifier;
-    use crate::limits::Limits;
-    use crate::session::Calls;
-    use crate::tools::{JobContext, JobFuture, ToolResult};
-
-    fn tool(_: JobContext, _: Box<str>) -> JobFuture {
-        Box::pin(async { ToolResult::text("done") })
-    }
-
-    fn queue(workers: u64, queue_max: u64) -> JobQueue {
-        JobQueue::new(Depth::new(&Limits { workers, queue_max, ..Limits::default() }), Clock::default())
-    }
-
-    fn job() -> Job {
-        Job {
-            work: Work::Tool(Arc::new(tool)),
-            rank: Rank::Call,
-            caller: Arc::default(),
-            rounds: Arc::new(Rounds::new(&crate::session::SessionKey::random(), 1_000)),
-            arguments: "{}".into(),
-            id: b"1".as_slice().into(),
-            reply: ReplyTo { mailbox: Arc::new(Mailbox::without_waker(8)), token: ConnToken::new(0, 0), batch: None },
-            cancellation: Cancellation::default(),
-            deadline_ns: u64::MAX,
-            answers: Arc::new(AnswerWriter::plain()),
-            entry: None,
-            questions: Arc::new(Questions::new(0, 1_000)),
-            recorder: None,
-            task: None,
-            attempt: None,
-        }
-    }
-
-    fn push(queue: &JobQueue, job: Job) -> Result<(), Full> {
-        queue.admit(job).map(|displaced| assert!(displaced.is_none()))
-    }
-
-    fn ranked(rank: Rank, id: &str) -> Job {
-        Job { rank, id: id.as_bytes().into(), ..job() }
-    }
-
-    #[test]
-    fn work_is_refused_in_its_order() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
-        let queue = queue(1, 16);
-        let fill = |rank| (0..100).take_while(|_| push(&queue, ranked(rank, "filler")).is_ok()).count();
-        assert!(!queue.is_pressed());
-        assert_eq!(fill(Rank::Read), 15, "one that runs, and 14 of the 16 places");
-        assert!(queue.is_pressed());
-        assert_eq!(fill(Rank::Call), 2, "calls fill the rest");
-        for nth in 0..16 {
-            let displaced = queue.admit(ranked(Rank::GoesOn, "goes on")).expect("something else goes");
-            let (other, _) = displaced.expect("there was no other place");
-            assert_eq!(other.rank, if nth < 2 { Rank::Call } else { Rank::Read }, "what came last goes first");
-            assert_eq!(queue.figures().depth, 16, "never more than there are places");
-        }
-        assert!(queue.admit(ranked(Rank::GoesOn, "the last")).is_ok_and(|displaced| displaced.is_some()));
-        assert!(
-            queue.admit(ranked(Rank::GoesOn, "one too many")).is_err(),
-            "nothing is left that would give its place"
-        );
-        assert_eq!(queue.figures().refused_total, 1 + 1 + 17 + 1);
-        runtime.block_on(async {
-            for _ in 0..17 {
-                assert_eq!(queue.next().await.map(|job| job.rank), Some(Rank::GoesOn));
-                queue.finished(None);
-            }
-        });
-        assert!(!queue.is_pressed() && queue.bytes() == 0 && queue.ready.available_permits() == 0);
-    }
-
-    #[test]
-    fn what_is_beyond_workers_and_limit_is_refused() {
-        let queue = queue(2, 3);
-        for _ in 0..5 {
-            assert_eq!(push(&queue, job()), Ok(()));
-        }
-        assert!(push(&queue, job()).is_err());
-        let figures = queue.figures();
-        assert_eq!((figures.depth, figures.depth_max, figures.refused_total, figures.workers_active), (3, 3, 1, 0));
-        assert!(queue.bytes() > 0);
-    }
-
-    #[test]
-    fn a_queue_without_a_limit_admits_what_workers_can_hold() {
-        let queue = queue(1, 0);
-        assert_eq!(push(&queue, job()), Ok(()));
-        assert!(push(&queue, job()).is_err());
-        assert_eq!(queue.figures().depth, 0);
-    }
-
-    #[test]
-    fn a_finished_call_makes_room_and_teaches_how_long_calls_take() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
-        runtime.block_on(async {
-            let now_ns = Arc::new(AtomicU64::new(1_000));
-            let queue = JobQueue { clock: Clock::Manual(Arc::clone(&now_ns)), ..queue(1, 1) };
-            assert_eq!((push(&queue, job()), push(&queue, job())), (Ok(()), Ok(())));
-            assert_eq!(push(&queue, job()), Err(Full { retry_after_ms: 0 }));
-            now_ns.store(6_000, Ordering::Relaxed);
-            assert!(queue.next().await.is_some());
-            assert_eq!(queue.figures().workers_active, 1);
-            queue.finished(Some(80_000_000));
-            let (waits, services) = queue.times();
-            assert_eq!((waits.sum_ns, services.count(), services.sum_ns), (5_000, 1, 80_000_000));
-            assert_eq!((queue.figures().workers_active, queue.figures().workers_active_max), (0, 1));
-            assert_eq!(push(&queue, job()), Ok(()));
-            assert_eq!(push(&queue, job()), Err(Full { retry_after_ms: 160 }));
-            queue.close();
-            assert!(queue.next().await.is_none());
-        });
-    }
-
-    #[test]
-    fn a_cancelled_call_teaches_nothing_of_how_long_calls_take() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        runtime.block_on(async {
-            let queue = Arc::new(queue(1, 2));
-            let cancelled = job();
-            let entry = Arc::new(Calls::default()).begin(1, b"1", &cancelled.cancellation);
-            cancelled.cancellation.cancel();
-            assert_eq!(push(&queue, Job { entry: Some(entry), ..cancelled }), Ok(()));
-            assert_eq!(push(&queue, job()), Ok(()));
-            let worker = tokio::spawn(worker::work(Arc::clone(&queue), 0, 1, Notifier::new(&[])));
-            while queue.figures().workers_active > 0 || queue.ready.available_permits() > 0 {
-                tokio::task::yield_now().await;
-            }
-            queue.close();
-            worker.await.expect("it ends");
-            assert_eq!(queue.times().1.count(), 1, "the other one");
-        });
-    }
-
-    #[test]
-    fn calls_that_take_longer_wait_in_smaller_number() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO");
-        runtime.block_on(async {
-            let limits = Limits { workers: 1, queue_max: 8, queue_wait_max_ms: 100, ..Limits::default() };
-            let queue = JobQueue::new(Depth::new(&limits), Clock::default());
-            assert_eq!((push(&queue, job()), queue.figures().limit), (Ok(()), 8));
-            assert!(queue.next().await.is_some());
-            queue.finished(Some(50_000_000));
-            assert_eq!(queue.figures().limit, 2);
-            let admitted = (0..8).filter(|_| push(&queue, job()).is_ok()).count();
-            assert_eq!(admitted, 3, "one that runs, and two that wait");
-        });
-    }
-}
+mod tests;

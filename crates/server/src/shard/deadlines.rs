@@ -1,12 +1,11 @@
 //! When patience ends.
 
 use super::{Net, Shard, ticks};
-use crate::conn::Reading;
 use crate::conn::wheel::TICK_NS;
+use crate::conn::{Reading, Task};
 use crate::dispatch::{NO_ROOM, TOO_SLOW, write_comment};
 use crate::engine::Pressure;
 use crate::metrics::counters::{ConnectionKind, Reached};
-use crate::session::Session;
 use erlmcp_protocol::server::Refusal;
 
 impl<N: Net> Shard<N> {
@@ -18,6 +17,17 @@ impl<N: Net> Shard<N> {
         if connection.deadline < connection.look {
             self.look(key);
         }
+    }
+
+    /// The moment of a stream's next comment, or of its end where that is before.
+    pub(super) fn await_comment(&mut self, key: u32) {
+        let Some(connection) = self.table.get(key) else { return };
+        let mut wait_ms = self.shared.limits.stream_comment_ms;
+        let until_s = connection.task.until_s();
+        if until_s < u64::MAX {
+            wait_ms = wait_ms.min(until_s.saturating_sub(self.shared.clock.unix_seconds()).saturating_mul(1_000));
+        }
+        self.set_deadline(key, self.after_ms(wait_ms));
     }
 
     fn look(&mut self, key: u32) {
@@ -61,12 +71,15 @@ impl<N: Net> Shard<N> {
         }
         let has_begun = connection.input.is_some();
         let shared = &self.shared;
-        let is_over = |session: &Session| !shared.sessions.lives(session, shared.clock.unix_seconds());
+        let is_over = |task: &Task| {
+            let now_s = shared.clock.unix_seconds();
+            task.until_s() <= now_s || task.session().is_some_and(|session| !shared.sessions.lives(session, now_s))
+        };
         match connection.reading {
-            Reading::Busy if connection.task.session().is_some_and(is_over) => self.end_stream(key),
+            Reading::Busy if is_over(&connection.task) => self.end_stream(key),
             Reading::Busy if connection.task.streams() => {
                 write_comment(&mut self.out);
-                self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
+                self.await_comment(key);
                 self.flush(key);
             }
             Reading::Busy => self.set_deadline(key, u64::MAX),

@@ -64,7 +64,7 @@ impl<N: Net> Shard<N> {
         write_message(&mut self.out, note.id.as_ref(), &note.message);
         // Without progress the clock of what is unsent runs on.
         if !is_behind {
-            self.set_deadline(token.key, self.after_ms(self.shared.limits.stream_comment_ms));
+            self.await_comment(token.key);
         }
         self.flush(token.key);
     }

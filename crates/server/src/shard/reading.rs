@@ -268,7 +268,7 @@ impl<N: Net> Shard<N> {
                 // No stream is silent for long; the system takes no larger number.
                 let within_ms = self.shared.limits.write_stall_timeout_ms.clamp(1, i32::MAX as u64);
                 connection.stream.expect_acknowledgements(Duration::from_millis(within_ms));
-                self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
+                self.await_comment(key);
                 Some(used)
             }
         }

@@ -68,7 +68,7 @@ impl<N: Net> Shard<N> {
         }
         let notifications = write_changes(&mut self.out, stream, self.told);
         self.counters.components.notifications.add(notifications);
-        self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
+        self.await_comment(key);
         self.flush(key);
     }
 }

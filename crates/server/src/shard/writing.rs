@@ -83,7 +83,7 @@ impl<N: Net> Shard<N> {
         }
         let token = ConnToken::new(key, connection.generation);
         if matches!(connection.task, Task::Stream(_)) {
-            self.set_deadline(key, self.after_ms(self.shared.limits.stream_comment_ms));
+            self.await_comment(key);
             self.settle_changes(key);
         } else {
             if connection.reading == Reading::Head {

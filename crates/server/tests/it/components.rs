@@ -59,7 +59,7 @@ fn every_notification_on_a_stream_is_counted() {
 #[test]
 fn the_queue_tells_how_long_calls_waited_and_took() {
     let (registry, gate) = gated::registry();
-    let limits = Limits { workers: 1, ..Limits::default() };
+    let limits = Limits { workers: 1, queue_wait_min_ms: 30_000, ..Limits::default() };
     let (server, address) = start_with(ServerConfig { limits, registry, ..ServerConfig::default() });
     let texts = Texts(address);
     let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(address)).collect();

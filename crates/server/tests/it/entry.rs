@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use erlmcp_server::tools::{Arguments, CallContext, JobContext, NoArguments, Tool, ToolResult, ToolSpec};
 use erlmcp_server::{EntryConfig, Limits, Registry, Server, ServerConfig, Share, new_token};
@@ -193,6 +194,28 @@ fn a_principal_ends_no_sessions_of_another() {
     }
     assert_eq!(end(&bob, &lasting).status, 204, "it lived on, and another one has a share of its own");
     stop(guarded.server);
+}
+
+#[test]
+fn a_stream_ends_with_its_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (tokens, scopes) = (folder.path().join("tokens"), ["mcp".to_string()]);
+    let (short, first) = new_token("alice", &scopes, Some(Duration::from_secs(5)));
+    let (lasting, second) = new_token("bob", &scopes, None);
+    std::fs::write(&tokens, format!("{first}\n{second}\n")).expect("written");
+    let (server, address) = start_with(config(&tokens, Limits::default()));
+    let listen = |token: &str| {
+        let mut client = Client::connect(address);
+        client.send(with(&Texts(address).listen(), &bearer(token)));
+        assert!(client.head().contains(" 200 "));
+        client
+    };
+    let (stays, ends) = (listen(&lasting), listen(&short));
+    let said = ends.rest();
+    assert!(said.contains("\"result\":") && said.ends_with("0\r\n\r\n"), "with its result: {said}");
+    assert_eq!(server.snapshot().streams, 1, "the other one stays");
+    drop(stays);
+    stop(server);
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn every_page_is_answered() {
     );
     assert!(metrics.contains("erlmcp_latency_seconds_count{replica=\"0\"} "), "{metrics}");
     let status = client.ask(texts.get("/status")).json();
-    assert_eq!((&status["worker_pool"]["size"], &status["queue"]["limit"]), (&json!(50), &json!(500)));
+    assert_eq!((&status["worker_pool"]["size"], &status["queue"]["limit"]), (&json!(50), &json!(50)));
     assert_eq!((&status["tools"], &status["cluster"]), (&json!(["echo", "work", "append"]), &json!(null)));
     stop(server);
 }

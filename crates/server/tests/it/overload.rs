@@ -1,8 +1,10 @@
 //! The order of refusal over real sockets, where the queue is full: who waits for what, and who has to go.
 
+use std::time::Duration;
+
 use erlmcp_server::{Limits, ServerConfig};
 
-use crate::client::{Client, Texts, eventually, start_with, stop};
+use crate::client::{Client, Texts, eventually, message, start_with, stop};
 use crate::gated;
 use crate::operations::{attempt, status};
 
@@ -10,7 +12,7 @@ use crate::operations::{attempt, status};
 fn what_goes_on_goes_before_a_first_attempt() {
     let (registry, gate) = gated::registry();
     let folder = tempfile::tempdir().expect("a folder");
-    let limits = Limits { workers: 1, queue_max: 2, ..Limits::default() };
+    let limits = Limits { workers: 1, queue_max: 2, queue_wait_min_ms: 30_000, ..Limits::default() };
     let store = Some(folder.path().join("operations.db").as_path().into());
     let (server, address) = start_with(ServerConfig { limits, registry, store, shards: 2, ..ServerConfig::default() });
     let texts = Texts(address);
@@ -41,5 +43,36 @@ fn what_goes_on_goes_before_a_first_attempt() {
     assert!(callers.iter_mut().all(|caller| caller.answer().status == 200));
     assert_eq!((asking.answer().status, again.answer().status), (200, 200));
     assert_eq!(server.snapshot().queue.refused_total, 4);
+    stop(server);
+}
+
+#[test]
+fn what_its_client_waits_for_no_more_is_not_begun() {
+    let (registry, gate) = gated::registry();
+    let limits = Limits { workers: 1, ..Limits::default() };
+    let (server, address) = start_with(ServerConfig { limits, registry, ..ServerConfig::default() });
+    let texts = Texts(address);
+    let patient_for = |deadline_ms: u64| {
+        let body = message("tools/call", "\"name\":\"gated\",\"arguments\":{},");
+        let meta = format!("\"_meta\":{{\"io.erlmcp/deadlineMs\":{deadline_ms},");
+        let headers = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: gated\r\n";
+        texts.post(headers, &body.replacen("\"_meta\":{", &meta, 1))
+    };
+    let (mut patient, mut waiting, mut late) =
+        (Client::connect(address), Client::connect(address), Client::connect(address));
+    patient.send(patient_for(100_000));
+    eventually("it runs", || server.snapshot().queue.workers_active == 1);
+    waiting.send(patient_for(20));
+    eventually("it waits", || server.snapshot().queue.depth == 1);
+    std::thread::sleep(Duration::from_millis(30));
+    gate.add_permits(1);
+    assert_eq!(patient.answer().status, 200);
+    for answer in [waiting.answer(), late.ask(patient_for(0))] {
+        assert_eq!((answer.status, answer.code()), (504, 53_004));
+        assert_eq!(answer.json()["error"]["data"]["executed"], false);
+    }
+    late.send(patient_for(20));
+    let cut = late.answer();
+    assert_eq!((cut.status, cut.code()), (504, 53_004), "its tool never ends by itself");
     stop(server);
 }

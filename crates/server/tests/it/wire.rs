@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use erlmcp_server::features::{Failure, ResourceRequest, TemplateSpec};
-use erlmcp_server::tools::{Arguments, CallContext, InlineTool, JobContext, ResourceContents, ToolResult, ToolSpec};
+use erlmcp_server::tools::{
+    Arguments, Ask, CallContext, InlineTool, JobContext, ResourceContents, ToolResult, ToolSpec,
+};
 use erlmcp_server::{Limits, Registry, Server, ServerConfig};
 use serde_json::json;
 
@@ -24,7 +26,9 @@ struct Ours {
     address: SocketAddr,
     session: String,
     calls: Calls,
-    guard: Option<Guard>,
+    /// What cases call by a name: tokens, and states of a request.
+    names: Arc<Vec<(&'static str, String)>>,
+    _kept: (Option<Guard>, tempfile::TempDir),
 }
 
 struct CountedEcho(Calls);
@@ -46,6 +50,22 @@ async fn panics_later(_: JobContext, _: Box<str>) -> ToolResult<'static> {
     panic!("a tool that panics, for a test")
 }
 
+async fn tells(context: JobContext, _: Box<str>) -> ToolResult<'static> {
+    context.progress(1.0, Some(1.0), None).await;
+    ToolResult::text("told")
+}
+
+async fn asks(context: JobContext, _: Box<str>) -> ToolResult<'static> {
+    match context.elicited("who") {
+        Some(_) => ToolResult::text("known"),
+        None => ToolResult::ask(Ask::new().elicit("who", "Who?", json!({"type": "object"})).remembering("asked")),
+    }
+}
+
+fn mirrors<'a>(_: &CallContext<'_>, _: Arguments<'a>) -> ToolResult<'a> {
+    ToolResult::text("mirrored")
+}
+
 async fn no_item(_: JobContext, request: ResourceRequest) -> Result<Vec<ResourceContents<'static>>, Failure> {
     Err(Failure::no_resource(&request.uri))
 }
@@ -55,6 +75,14 @@ fn registry(calls: &Calls) -> Registry {
     let registry = Registry::default().inline(spec("echo"), CountedEcho(Arc::clone(calls)));
     let registry = registry.and_then(|registry| registry.inline(spec("panics"), panics));
     let registry = registry.and_then(|registry| registry.queued(spec("panics-later"), panics_later));
+    let registry = registry.and_then(|registry| registry.queued(spec("tells"), tells));
+    let registry = registry.and_then(|registry| registry.queued(spec("asks"), asks));
+    let registry = registry.and_then(|registry| registry.queued(spec("needy").needing("sampling"), tells));
+    let schema = json!({"type": "object", "properties": {
+        "region": {"type": "string", "x-mcp-header": "Region"}, "count": {"type": "integer", "x-mcp-header": "Count"},
+    }});
+    let mirrored = ToolSpec::new("mirrors", "For the corpus.", schema);
+    let registry = registry.and_then(|registry| registry.inline(mirrored, mirrors));
     let item = TemplateSpec::new("corpus://item/{id}", "item").described("One.");
     registry.and_then(|registry| registry.template(item, no_item)).expect("good names")
 }
@@ -64,16 +92,39 @@ impl Ours {
         let calls = Calls::default();
         let registry = registry(&calls);
         let entry = guard.as_ref().map(Guard::config).unwrap_or_default();
-        let config = ServerConfig { limits, registry, entry, shards: 2, ..ServerConfig::default() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Some(folder.path().join("operations.db").as_path().into());
+        let config = ServerConfig { limits, registry, entry, store, shards: 2, ..ServerConfig::default() };
         let (server, address) = start_with(config);
         let bearer = guard.as_ref().map(|guard| format!("Authorization: Bearer {}\r\n", guard.token()));
+        let bearer = bearer.unwrap_or_default();
+        let ask = |fields: &str, body: &serde_json::Value| {
+            Client::connect(address).ask(Texts(address).post(&format!("{bearer}{fields}"), &body.to_string()))
+        };
         let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "corpus", "version": "1"}}});
-        let answer =
-            Client::connect(address).ask(Texts(address).post(&bearer.unwrap_or_default(), &initialize.to_string()));
-        let session = answer.field("Mcp-Session-Id").expect("a session");
-        Self { server, address, session, calls, guard }
+        let session = ask("", &initialize).field("Mcp-Session-Id").expect("a session");
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "asks", "arguments": {"a": 1}, "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}}});
+        let asked =
+            ask("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: asks\r\n", &call).json();
+        let mut names = guard.as_ref().map(|guard| guard.tokens.to_vec()).unwrap_or_default();
+        names.extend(states(asked["result"]["requestState"].as_str().expect("a state")));
+        Self { server, address, session, calls, names: Arc::new(names), _kept: (guard, folder) }
     }
+}
+
+/// The state of a request, and what was made of it. Longer names first: one begins with the other.
+fn states(state: &str) -> [(&'static str, String); 3] {
+    let (front, back) = state.split_at(state.len() / 2);
+    let other = if back.starts_with('A') { 'B' } else { 'A' };
+    [
+        ("$state-cut", state[..state.len() - 4].to_string()),
+        ("$state-flipped", format!("{front}{other}{}", &back[1..])),
+        ("$state", state.to_string()),
+    ]
 }
 
 impl Target for Ours {
@@ -86,7 +137,7 @@ impl Target for Ours {
     }
 
     fn tokens(&self) -> Arc<Vec<(&'static str, String)>> {
-        self.guard.as_ref().map(|guard| Arc::clone(&guard.tokens)).unwrap_or_default()
+        Arc::clone(&self.names)
     }
 
     fn calls(&self, nonce: &str) -> Option<u32> {
@@ -122,7 +173,7 @@ fn every_case_is_answered_as_it_must_be() {
     // Those of one server beside each other, so that second connections are kept; the slow ones first.
     runs.sort_by_key(|run| std::cmp::Reverse(server_of(run.case)));
     let cases = cases().count();
-    assert_eq!((cases, runs.len()), (486, 3_635), "cases and runs: docs/wire.md tells them, too");
+    assert_eq!((cases, runs.len()), (525, 3_803), "cases and runs: docs/wire.md tells them, too");
     let wrong = run_all(&runs);
     let told: Vec<String> = wrong.iter().map(|(number, error)| format!("{}: {error}", runs[*number].name())).collect();
     assert!(told.is_empty(), "{} of {} runs:\n{}", told.len(), runs.len(), told.join("\n"));
@@ -166,6 +217,11 @@ fn every_class_is_in_the_corpus() {
     assert_eq!(ids.len(), count, "two cases have the same id");
 }
 
+fn page() -> String {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/wire.md");
+    std::fs::read_to_string(page).expect("the page is there")
+}
+
 /// The rows of a table of docs/wire.md: what another list calls a test, and the case here.
 fn rows<'a>(page: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
     let table = page.split(heading).nth(1).unwrap_or_else(|| panic!("{heading} is not there"));
@@ -176,8 +232,7 @@ fn rows<'a>(page: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
 
 #[test]
 fn the_lists_of_others_are_in_the_corpus() {
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/wire.md");
-    let page = std::fs::read_to_string(page).expect("the page is there");
+    let page = page();
     let classes = classes();
     let is_case = |id: &str| classes.iter().flat_map(|class| &class.case).any(|case| case.id == id);
     for (heading, all, without) in [("## h1spec", 33, 0), ("## Http11Probe", 215, 13)] {
@@ -188,6 +243,16 @@ fn the_lists_of_others_are_in_the_corpus() {
         let none = rows.iter().filter(|(_, case)| case.starts_with("none: ")).count();
         assert_eq!((rows.len(), none), (all, without), "{heading}");
     }
+}
+
+#[test]
+fn the_classes_without_a_case_are_told() {
+    let page = page();
+    let told: Vec<u16> =
+        rows(&page, "## What no case tries").iter().filter_map(|(class, _)| class.parse().ok()).collect();
+    let classes = classes();
+    let without: Vec<u16> = classes.iter().filter(|class| class.case.is_empty()).map(|class| class.class).collect();
+    assert_eq!(told, without);
 }
 
 #[test]

@@ -41,6 +41,9 @@ fn crates_import_only_what_the_design_allows() {
         let name = folder.file_name().expect("folders have names").to_string_lossy().into_owned();
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("every crate has a manifest");
         assert_eq!(forbidden(&name, &manifest), Vec::<String>::new(), "forbidden edges of crates/{name}");
+        let own = ["src/lib.rs", "src/main.rs"].iter().find_map(|file| fs::read_to_string(folder.join(file)).ok());
+        let is_safe = own.is_some_and(|text| text.contains("\n#![forbid(unsafe_code)]\n"));
+        assert!(is_safe, "crates/{name} does not forbid unsafe code");
         seen.insert(name);
     }
     assert_eq!(seen, EDGES.iter().map(|(name, _)| name.to_string()).collect(), "crates and the table differ");

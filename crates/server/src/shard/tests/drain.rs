@@ -180,7 +180,7 @@ fn streams_end_a_few_at_a_time_too() {
 #[test]
 fn ten_thousand_in_flight_are_all_answered_and_go_over() {
     const CALLS: usize = 10_000;
-    let mut stage = Stage::new(Limits { queue_max: CALLS as u64, ..Limits::default() });
+    let mut stage = Stage::new(Limits { queue_max: CALLS as u64, queue_wait_min_ms: 30_000, ..Limits::default() });
     let calls: Vec<_> = (0..CALLS).map(|_| stage.connect()).collect();
     calls.iter().for_each(|call| stage.send(call, work()));
     assert!(calls.iter().all(|call| call.received().is_empty()), "none is refused");

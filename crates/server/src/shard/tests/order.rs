@@ -30,7 +30,7 @@ fn wait(stage: &mut Stage, calls: usize) -> Vec<Peer> {
 
 #[test]
 fn sessions_and_streams_go_first_and_what_costs_nothing_never() {
-    let mut stage = Stage::new(Limits { workers: 1, queue_max: 16, ..Limits::default() });
+    let mut stage = Stage::new(Limits { workers: 1, queue_max: 16, queue_wait_min_ms: 30_000, ..Limits::default() });
     let _running = wait(&mut stage, 1 + 11);
     assert_eq!((ask(&mut stage, &initialize()), ask(&mut stage, &listen())), (vec![200], vec![200]));
     let open = stage.shared.open_streams();

@@ -41,7 +41,7 @@ fn what_the_kernel_still_holds_behind_a_call_is_read_after_it() {
 
 #[test]
 fn a_full_queue_refuses_at_once() {
-    let mut stage = Stage::new(Limits { workers: 1, queue_max: 2, ..Limits::default() });
+    let mut stage = Stage::new(Limits { workers: 1, queue_max: 2, queue_wait_min_ms: 30_000, ..Limits::default() });
     let peers: Vec<Peer> = (0..5).map(|_| stage.connect()).collect();
     for peer in &peers {
         stage.send(peer, work());

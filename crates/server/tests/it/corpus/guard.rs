@@ -22,11 +22,13 @@ impl Guard {
         let scopes = ["mcp".to_string()];
         let (token, good) = new_token("alice", &scopes, None);
         let (expired, over) = new_token("alice", &scopes, Some(Duration::ZERO));
+        let (other, another) = new_token("bob", &scopes, None);
         let (small, lacking) = new_token("carol", &["other".to_string()], None);
-        std::fs::write(folder.path().join("tokens"), format!("{good}\n{over}\n{lacking}\n")).expect("written");
+        std::fs::write(folder.path().join("tokens"), format!("{good}\n{another}\n{over}\n{lacking}\n"))
+            .expect("written");
         let issuer = Issuer::new();
         std::fs::write(folder.path().join("keys"), issuer.keys.to_string()).expect("written");
-        let mut tokens = vec![("$token", token), ("$expired", expired), ("$small", small)];
+        let mut tokens = vec![("$token", token), ("$bob", other), ("$expired", expired), ("$small", small)];
         tokens.extend(signed(&issuer));
         Self { folder, tokens: Arc::new(tokens) }
     }

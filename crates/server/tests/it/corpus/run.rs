@@ -23,7 +23,7 @@ pub(crate) trait Target: Sync {
     fn path(&self) -> &str {
         "/mcp"
     }
-    /// What it lets in, and what it must not, by the names that cases call them.
+    /// What it lets in and what it must not, and what it gave to a client, by the names that cases call them.
     fn tokens(&self) -> Arc<Vec<(&'static str, String)>> {
         Arc::default()
     }

@@ -16,7 +16,7 @@ pub(crate) struct Names {
     pub(crate) nonce: String,
     /// Where the endpoint is: "/mcp".
     pub(crate) path: String,
-    /// Names and tokens, where the server asks for them; `$token` is the one of a good call.
+    /// What cases call by a name, and no answer may tell; `$token` is the one of a good call, where the server asks for one.
     pub(crate) tokens: Arc<Vec<(&'static str, String)>>,
 }
 
