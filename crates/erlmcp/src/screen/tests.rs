@@ -86,6 +86,19 @@ fn a_usual_screen_has_what_matters() {
     insta::assert_snapshot!(drawn(&board(), 80, 24, 35_000));
 }
 
+/// A run of chaos has four phases, one of capacity three, and a server that is only looked at none.
+#[test]
+fn however_few_phases_there_are_faults_and_errors_are_shown() {
+    let mut board = board();
+    while board.phases.pop().is_some() {
+        for (width, height) in [(80, 24), (120, 36)] {
+            let text = drawn(&board, width, height, 35_000);
+            assert!(text.contains("errors       4 in this second"), "{text}");
+            assert!(text.contains("faults       node failure on replica 2"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn before_anything_is_known_nothing_is_made_up() {
     let text = drawn(&Board::default(), 80, 24, 0);
