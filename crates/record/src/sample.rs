@@ -59,6 +59,15 @@ pub struct ReplicaSample {
     /// Requests refused because the queue was full, since its start.
     pub refused_total: Option<u64>,
     pub streams: Option<u64>,
+    /// Tools in its registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<u64>,
+    /// Sessions of the older era with a stream of their own here. Those at rest are not known: they cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u64>,
+    /// Sessions of the older era with a log level or subscriptions: each replica of a cluster holds all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_held: Option<u64>,
     /// Longest time that a shard did not poll, in the last whole second.
     pub longest_stall_us: Option<u64>,
     /// The most CPU time that one turn of a shard's loop took in that second: a longer stall waited for a core.
