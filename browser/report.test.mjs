@@ -1,5 +1,5 @@
 // report.html of a real run, as its readers use it. PAGE, REPORT and SECONDS_CSV are made from that run's record;
-// FAULTS: it has as many at least.
+// FAULTS: it has as many at least. JUDGED: 1 where it is judged how soon the page opens.
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { after, before, test } from 'node:test';
@@ -30,7 +30,6 @@ test('it is one small file that opens without a network', async (t) => {
   assert.deepEqual(trouble, []);
   const bytes = statSync(process.env.PAGE).size;
   assert.ok(bytes < 2_000_000, `${bytes} bytes`);
-  // Measured, and not judged: what it takes depends on the machine.
   const times = [];
   for (let turn = 0; turn < 3; turn++) {
     const again = await open(browser);
@@ -38,6 +37,8 @@ test('it is one small file that opens without a network', async (t) => {
     await again.context.close();
   }
   t.diagnostic(`report.html: ${bytes} bytes, ${seconds.length} seconds of run, opened with all charts in ${times.join(', ')} ms`);
+  // The machine may be busy, and a run that is made here too small to say anything: the best of those of a run that is given.
+  if (process.env.JUDGED === '1') assert.ok(Math.min(...times) < 1_000, `it opened in ${times.join(', ')} ms, and less than 1,000 ms is wanted`);
 });
 
 test('it says what report.json says', async () => {
