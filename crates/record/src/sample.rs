@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::is_zero;
 
 /// An agent's own resources over one second: is the generator the bottleneck?
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentSample {
     pub agent: u32,
     pub second: u32,
@@ -27,7 +28,7 @@ pub struct AgentSample {
 }
 
 /// The server's side of one second.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterSample {
     pub at_us: u64,
     pub second: u32,
@@ -45,7 +46,7 @@ pub struct ClusterSample {
 }
 
 /// One replica. A figure that could not be had is None, never zero.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaSample {
     pub replica: u16,
     pub pid: Option<u32>,
@@ -91,7 +92,7 @@ pub struct ReplicaSample {
 }
 
 /// What `memory_bytes` is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MemorySource {
     /// Anonymous memory from smaps_rollup.
@@ -107,7 +108,7 @@ pub enum MemorySource {
 }
 
 /// The generator's machine: sockets and interference.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelSample {
     /// Memory of TCP sockets (/proc/net/sockstat), bytes.
     pub tcp_memory_bytes: Option<u64>,
