@@ -7,6 +7,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { reader } from './charts.mjs';
 import { launch, openAt } from './chromium.mjs';
 
 const { ERLMCP, WORK } = process.env;
@@ -54,6 +55,31 @@ const drawn = (page) => page.evaluate(() => [...document.querySelectorAll('.plot
   return [canvas.closest('.plot').id, pixels.some((value, at) => at % 4 === 3 && value > 200)];
 }));
 
+// Seconds that come meanwhile may move what is just being looked at: what holds is seen in one of a few tries.
+const tried = async (look) => {
+  for (let left = 5; ; left--) {
+    try {
+      return await look();
+    } catch (error) {
+      if (left === 1 || error.code !== 'ERR_ASSERTION') throw error;
+    }
+  }
+};
+const isRead = async (page) => {
+  const charts = reader(page);
+  const points = () => page.evaluate(() => window.erlmcp.data.points);
+  await until(() => 'seconds to zoom into', async () => (await points()) >= 20);
+  const zoomed = await tried(charts.zoomsByDragging);
+  const before = await points();
+  await until(() => 'seconds behind a zoom', async () => (await points()) > before);
+  for (const one of (await charts.spans()).each) assert.deepEqual(one, zoomed, 'a zoom stays where it is');
+  await tried(charts.showsAllByDoubleClick);
+  await tried(charts.tellsWhatIsPointedAt);
+  await tried(charts.followsTheKeys);
+  await charts.hidesLinesByTheKeyboard();
+  await charts.changesColours();
+};
+
 test('a run is followed to its end, and then is what its report says', async () => {
   const run = join(WORK, 'followed');
   const stress = begin('stress', '-c', '60', '-d', '5m', '-r', '200', '--replicas', '2', '--agents', '1', '--phases', '1,2,3,6', '--output', run);
@@ -65,6 +91,7 @@ test('a run is followed to its end, and then is what its report says', async () 
   assert.equal(await page.locator('#state').textContent(), 'goes on');
   await until(() => 'more seconds', async () => (await points()) > first);
   await until(() => 'seconds of load', () => page.evaluate(() => window.erlmcp.data.charts.some(({ id, empty }) => id === 'latency' && !empty)));
+  await isRead(page);
   // However slow the browser is, the run goes on until it was seen.
   stress.child.kill('SIGINT');
   await until(() => 'the end', async () => (await page.locator('#state').textContent()).startsWith('over: '));

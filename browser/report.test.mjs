@@ -1,8 +1,9 @@
 // report.html of a real run, as its readers use it. PAGE, REPORT and SECONDS_CSV are made from that run's record;
-// FAULTS: it has as many at least.
+// FAULTS: it has as many at least. JUDGED: 1 where it is judged how soon the page opens.
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { reader } from './charts.mjs';
 import { launch, open } from './chromium.mjs';
 
 const report = JSON.parse(readFileSync(process.env.REPORT, 'utf8'));
@@ -11,10 +12,11 @@ const names = heading.split(',');
 // The plain columns; those with quotes are the last two.
 const seconds = lines.map((line) => Object.fromEntries(line.split(',').slice(0, names.length - 2).map((cell, at) => [names[at], cell])));
 
-let browser, page, trouble;
+let browser, page, trouble, charts;
 before(async () => {
   browser = await launch();
   ({ page, trouble } = await open(browser));
+  charts = reader(page);
 });
 after(() => browser.close());
 
@@ -23,21 +25,11 @@ const line = (chart, label) =>
     const found = window.erlmcp.data.charts.find((one) => one.id === chart)?.lines.find((one) => one.label === label);
     return found ? window.erlmcp.values(found) : null;
   }, [chart, label]);
-const span = () => page.evaluate(() => window.erlmcp.plots.map(({ plot }) => [plot.scales.x.min, plot.scales.x.max]));
-const settled = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30))));
-const centre = async (id) => {
-  const over = page.locator(`#plot-${id} .u-over`);
-  await over.evaluate((element) => element.scrollIntoView({ block: 'center' }));
-  const box = await over.boundingBox();
-  return { x: box.x + box.width / 2, y: box.y + box.height / 2, width: box.width };
-};
-const all = [0, null];
 
 test('it is one small file that opens without a network', async (t) => {
   assert.deepEqual(trouble, []);
   const bytes = statSync(process.env.PAGE).size;
   assert.ok(bytes < 2_000_000, `${bytes} bytes`);
-  // Measured, and not judged: what it takes depends on the machine.
   const times = [];
   for (let turn = 0; turn < 3; turn++) {
     const again = await open(browser);
@@ -45,6 +37,8 @@ test('it is one small file that opens without a network', async (t) => {
     await again.context.close();
   }
   t.diagnostic(`report.html: ${bytes} bytes, ${seconds.length} seconds of run, opened with all charts in ${times.join(', ')} ms`);
+  // The machine may be busy, and a run that is made here too small to say anything: the best of those of a run that is given.
+  if (process.env.JUDGED === '1') assert.ok(Math.min(...times) < 1_000, `it opened in ${times.join(', ')} ms, and less than 1,000 ms is wanted`);
 });
 
 test('it says what report.json says', async () => {
@@ -90,56 +84,15 @@ test('every chart that has data is drawn', async () => {
 });
 
 test('dragging zooms every chart, a double click shows all again', async () => {
-  all[1] = (await span())[0][1];
-  const { x, y, width } = await centre('requests');
-  await page.mouse.move(x - width / 4, y);
-  await page.mouse.down();
-  await page.mouse.move(x + width / 8, y, { steps: 5 });
-  await page.mouse.up();
-  await settled();
-  const zoomed = await span();
-  assert.ok(zoomed[0][1] - zoomed[0][0] < all[1] / 2, JSON.stringify(zoomed[0]));
-  for (const one of zoomed) assert.deepEqual(one, zoomed[0]);
-  await page.mouse.dblclick(x, y);
-  await settled();
-  for (const one of await span()) assert.deepEqual(one, all);
+  await charts.zoomsByDragging();
+  await charts.showsAllByDoubleClick();
 });
 
-test('hovering tells the second and its values in every legend', async () => {
-  const { x, y } = await centre('latency');
-  await page.mouse.move(x, y);
-  await settled();
-  const at = await page.evaluate(() => window.erlmcp.at());
-  assert.ok(at > 0);
-  assert.match(await page.locator('#readout').textContent(), new RegExp(`second ${at}\\)`));
-  const offered = (await line('requests', 'offered'))[at];
-  const shown = await page.locator('#legend-requests b').first().textContent();
-  assert.equal(Number(shown.replace(/,/g, '')), offered);
-  const crosshairs = await page.evaluate(() => window.erlmcp.plots.map(({ plot }) => plot.cursor.idx));
-  for (const one of crosshairs) assert.equal(one, at);
-  await page.mouse.move(2, 2);
-});
+test('hovering tells the second and its values in every legend', () => charts.tellsWhatIsPointedAt());
 
 test('the keyboard moves, zooms, and hides lines', async () => {
-  await page.locator('#charts').focus();
-  await page.keyboard.press('Home');
-  assert.equal(await page.evaluate(() => window.erlmcp.at()), 0);
-  for (let press = 0; press < 3; press++) await page.keyboard.press('ArrowRight');
-  await page.keyboard.press('Shift+ArrowRight');
-  assert.equal(await page.evaluate(() => window.erlmcp.at()), 13);
-  await page.keyboard.press('+');
-  await settled();
-  const zoomed = (await span())[0];
-  assert.ok(zoomed[1] - zoomed[0] <= all[1] / 2 + 1, JSON.stringify(zoomed));
-  await page.keyboard.press('Escape');
-  await settled();
-  assert.deepEqual((await span())[0], all);
-  const button = page.locator('#legend-latency button').first();
-  await button.focus();
-  await page.keyboard.press('Space');
-  assert.equal(await button.getAttribute('aria-pressed'), 'false');
-  assert.equal(await page.evaluate(() => window.erlmcp.plots.find(({ id }) => id === 'latency').plot.series[1].show), false);
-  await page.keyboard.press('Space');
+  await charts.followsTheKeys();
+  await charts.hidesLinesByTheKeyboard();
 });
 
 test('phases and faults stand on the time line and in the tables', async () => {
@@ -191,26 +144,7 @@ test('the cursor stays at its time when points become one', async () => {
   await context.close();
 });
 
-test('dark and light follow the system, and the button', async () => {
-  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-  const ink = () => page.evaluate(() => {
-    const canvas = document.querySelector('#plot-requests canvas');
-    const pixels = canvas.getContext('2d').getImageData(0, 0, 60, canvas.height).data;
-    let sum = 0, count = 0;
-    for (let at = 0; at < pixels.length; at += 4) if (pixels[at + 3] > 220) { sum += pixels[at] + pixels[at + 1] + pixels[at + 2]; count++; }
-    return sum / count;
-  });
-  const [light, lightInk] = [await background(), await ink()];
-  await page.emulateMedia({ colorScheme: 'dark' });
-  await settled();
-  const [dark, darkInk] = [await background(), await ink()];
-  assert.notEqual(dark, light);
-  assert.ok(darkInk > lightInk, `the axes are redrawn: ${lightInk}, ${darkInk}`);
-  await page.locator('#theme').click();
-  await settled();
-  assert.equal(await background(), light);
-  await page.emulateMedia({ colorScheme: 'light' });
-});
+test('dark and light follow the system, and the button', () => charts.changesColours());
 
 // A page with the lines of other runs in some of its charts: { chart: [[label, decimals, ...deltas]] }.
 const withLines = async (charts) => {

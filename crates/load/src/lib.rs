@@ -41,6 +41,7 @@ mod wire;
 mod workload;
 
 pub use erlmcp_protocol::client::gaps;
+pub use erlmcp_protocol::client::request::fields as header_fields;
 pub use misbehaviour::Misbehaviour;
 pub use sources::CONNECTIONS_MAX as CONNECTIONS_PER_SOURCE;
 

@@ -60,9 +60,7 @@ async fn resolved(config: DiscoverConfig) -> Result<(Url, proto::Setup), StressE
 /// # Errors
 /// Where certificates are given for a target without TLS.
 pub(crate) fn setup(config: DiscoverConfig, url: &Url, addresses: &[SocketAddr]) -> Result<proto::Setup, StressError> {
-    if !url.tls && (config.insecure || !config.ca_pem.is_empty()) {
-        return Err(StressError::usage("--cacert and --insecure are for https://: leave them out, or correct the URL"));
-    }
+    url.has_use_for(&config.ca_pem, config.insecure)?;
     let endpoint = |address: &SocketAddr| proto::Endpoint { replica: 0, address: address.to_string() };
     let header = |(name, value): (String, String)| proto::Header { name, value };
     Ok(proto::Setup {

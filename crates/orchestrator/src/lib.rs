@@ -61,7 +61,7 @@ pub use duration::parse_duration;
 pub use error::StressError;
 pub use fault::FaultList;
 pub use health::{container_serves, health};
-pub use observe::{observe, silent_s};
+pub use observe::{Reaching, observe, silent_s};
 pub use proxy::fault_proxy;
 pub use stress::{Outcome, stress};
 pub use watch::{ExitOn, WatchConfig, WatchEvent, Watched, Webhook, watch};

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a search for a target's capacity was about, tried and found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum CapacityRow {
     /// Once, before the first trial.
@@ -15,7 +16,7 @@ pub enum CapacityRow {
 }
 
 /// What is sought.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacityAsked {
     /// As it was typed: "p99<100ms,errors<0.05%".
     pub slo: String,
@@ -32,7 +33,7 @@ pub struct CapacityAsked {
 }
 
 /// What a search may try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchBounds {
     /// No more requests a second are tried; None: the most of them are not sought.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +47,7 @@ pub struct SearchBounds {
 }
 
 /// What is made larger and smaller in a search; the other one is fixed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// Requests a second.
@@ -55,7 +56,7 @@ pub enum Axis {
 }
 
 /// How a trial ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialOutcome {
     /// The objective held, on all connections.
@@ -69,7 +70,7 @@ pub enum TrialOutcome {
 }
 
 /// One load of some seconds at one rate and number of connections.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialRow {
     /// From 1.
     pub search: u32,
@@ -96,7 +97,7 @@ pub struct TrialRow {
 }
 
 /// Why a search ended where it did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitBy {
     /// The target's limit was found.
@@ -116,7 +117,7 @@ pub enum LimitBy {
 }
 
 /// What one search has found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitRow {
     /// From 1.
     pub search: u32,

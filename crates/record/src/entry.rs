@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,8 +9,9 @@ use crate::{
 
 /// One line of `journal.jsonl`. Every time in it is on the run's clock: microseconds since the run began,
 /// unless its name says otherwise; a `second` is that clock's, from 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "row", rename_all = "snake_case")]
+#[schemars(title = "A row of the record of an erlmcp run")]
 #[expect(
     clippy::large_enum_variant,
     reason = "rows are made, written and dropped one at a time, never kept in numbers"
@@ -84,6 +86,11 @@ pub const ROWS: [(&str, &str); 22] = [
     ("end", "the last line of a run that ended in order"),
 ];
 
+/// The JSON Schema of a line of `journal.jsonl`, made from the rows' own types.
+pub fn row_schema() -> serde_json::Value {
+    schemars::schema_for!(Entry).to_value()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +102,21 @@ mod tests {
         let known: Vec<&str> = refused.split('`').skip(3).step_by(2).collect();
         let told = ROWS.map(|(kind, _)| kind);
         assert_eq!(known, told, "{refused}");
+    }
+
+    /// `UPDATE_SCHEMA=1 cargo test -p erlmcp-record schema` writes it anew.
+    #[test]
+    fn the_schema_in_the_documents_is_that_of_the_rows() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/record.schema.json");
+        let schema = row_schema();
+        let rows = schema["oneOf"].as_array().expect("one for each kind of row");
+        let kinds: Vec<&str> = rows.iter().filter_map(|row| row["properties"]["row"]["const"].as_str()).collect();
+        assert_eq!(kinds, ROWS.map(|(kind, _)| kind));
+        let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            std::fs::write(path, &text).expect("written");
+        }
+        let written = std::fs::read_to_string(path).expect("docs/record.schema.json");
+        assert_eq!(written, text, "write it anew: UPDATE_SCHEMA=1 cargo test -p erlmcp-record schema");
     }
 }

@@ -1,7 +1,10 @@
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// How a planned request ended. Every planned request has exactly one (method.md, Requests).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// Answered with a result that carries the request's id.
@@ -113,6 +116,21 @@ impl FateCounts {
 impl Serialize for FateCounts {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
+    }
+}
+
+impl JsonSchema for FateCounts {
+    fn schema_name() -> Cow<'static, str> {
+        "FateCounts".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "How many requests ended in each fate; fates that did not occur are left out.",
+            "type": "object",
+            "propertyNames": generator.subschema_for::<Fate>(),
+            "additionalProperties": generator.subschema_for::<u64>(),
+        })
     }
 }
 

@@ -1,9 +1,11 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer as HdrReader, Serializer as _, V2Serializer};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The longest duration that is kept apart, in microseconds: ten minutes.
@@ -108,9 +110,23 @@ impl Serialize for Hist {
     }
 }
 
+impl JsonSchema for Hist {
+    fn schema_name() -> Cow<'static, str> {
+        "Hist".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Durations in microseconds, to three significant digits: the V2 encoding of HdrHistogram, in base64.",
+            "type": "string",
+            "contentEncoding": "base64",
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Hist {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let text = Cow::<str>::deserialize(deserializer)?;
         Hist::decode(&text).map_err(serde::de::Error::custom)
     }
 }

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{FateCounts, Hist};
 
 /// What a request was sent for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Planned load: the only kind in the load's latency.
@@ -22,7 +23,7 @@ pub enum Kind {
 
 /// Requests of one second (of their *intended* time), from one agent. Rows with the same agent, block, kind,
 /// class and second add up: an agent sends what changed since its last row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalRow {
     pub agent: u32,
     /// 1 to the number of phases.
@@ -87,7 +88,7 @@ pub struct IntervalRow {
 }
 
 /// What the server wanted of its clients before it gave a result. None of it is in `planned`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Dialogue {
     /// Requests of the server's that were answered, by kind: "elicitation", "sampling", "roots", "ping", "unknown".
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -143,7 +144,7 @@ impl IntervalRow {
 }
 
 /// 100 ms of a second.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     /// 0 to 9.
     pub slot: u8,
@@ -152,7 +153,7 @@ pub struct Slot {
 }
 
 /// The requests that were bound to one replica.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaCounts {
     pub replica: u16,
     pub planned: u64,
@@ -161,7 +162,7 @@ pub struct ReplicaCounts {
 
 /// Connections of one agent, at the end of a second and over it: one row a second while it has any. Where a
 /// second comes again, its counts add up and its gauges (`open`, `renewing`, `by_replica`) replace the earlier ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionRow {
     pub agent: u32,
     pub phase: u8,
@@ -203,7 +204,7 @@ pub struct ConnectionRow {
 
 /// One replica's address lost and its connections taken elsewhere, as one agent saw it. Sent again as it
 /// grows; the last row with the same agent and `episode` counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EpisodeRow {
     pub agent: u32,
     pub phase: u8,

@@ -1,7 +1,8 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An agent that was started elsewhere, as it was when it joined. Its rows are on the run's clock, by this offset.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinedRow {
     pub agent: u32,
     /// The name of its machine, as that says.
@@ -18,7 +19,7 @@ pub struct JoinedRow {
 }
 
 /// An agent's clock was compared again: what is left between it and the run's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockRow {
     pub agent: u32,
     pub at_us: u64,

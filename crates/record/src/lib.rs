@@ -27,7 +27,7 @@ mod streams;
 mod tail;
 
 pub use capacity::{Axis, CapacityAsked, CapacityRow, LimitBy, LimitRow, SearchBounds, TrialOutcome, TrialRow};
-pub use entry::{Entry, ROWS};
+pub use entry::{Entry, ROWS, row_schema};
 pub use fate::{Fate, FateCounts};
 pub use hist::{Hist, HistError};
 pub use interval::{ConnectionRow, Dialogue, EpisodeRow, IntervalRow, Kind, ReplicaCounts, Slot};

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Kind;
@@ -8,7 +9,7 @@ use crate::Kind;
 pub type Detail = BTreeMap<String, f64>;
 
 /// A phase began, ended or was skipped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseRow {
     /// 1 to the number of phases.
     pub phase: u8,
@@ -21,7 +22,7 @@ pub struct PhaseRow {
     pub estimated_ms: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseEvent {
     Started,
@@ -35,7 +36,7 @@ pub type Skip = String;
 /// A block of requests given to one agent. `planned` is what the agent answered, so that the requests of an
 /// agent that died are known to the ledger; the last row of an agent and a block counts (a block cut short
 /// plans less).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockRow {
     pub agent: u32,
     pub phase: u8,
@@ -54,7 +55,7 @@ pub struct BlockRow {
 }
 
 /// A replica went out of its cluster's membership, or came back, as the cluster says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MembershipRow {
     pub replica: u16,
     /// When it did, by the cluster's own clock reading.
@@ -64,7 +65,7 @@ pub struct MembershipRow {
 }
 
 /// One injected fault and what was seen of it. Written again as it goes on; the last row of an `id` counts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRow {
     pub id: u32,
     pub phase: u8,
@@ -114,7 +115,7 @@ pub struct FaultRow {
 }
 
 /// What a fault of a kind must show beyond its effect.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Expected {
     /// The cluster puts its targets out of membership.
     #[serde(default)]
@@ -161,7 +162,7 @@ impl FaultRow {
 }
 
 /// The facts of one scenario. What they mean is the report's business.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioRow {
     pub phase: u8,
     /// "node_failure", "network_partition", "queue_overflow", "ramp_up", "sustained_load", "burst_traffic",
@@ -186,7 +187,7 @@ pub struct ScenarioRow {
 }
 
 /// One named figure of a phase.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingRow {
     pub phase: u8,
     pub at_us: u64,

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::is_zero;
@@ -5,7 +6,7 @@ use crate::interval::is_zero;
 /// Clients of one agent that were wrong on purpose in one way, since their block began: the last row of an agent, block and
 /// way counts. Each has a connection of its own, which is none of the N, and nothing that they do is in another row.
 /// `done` = `refused` + `taken` + `cut` + `unanswered` + `left` + `not_connected`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MisbehavingRow {
     pub agent: u32,
     pub phase: u8,

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The first line of a journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunHeader {
     pub record_version: u32,
     /// "stress-test-20261124-081500".
@@ -21,7 +22,7 @@ pub struct RunHeader {
 }
 
 /// Where the generator ran.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
     pub cpu: String,
     pub cores: u32,
@@ -32,7 +33,7 @@ pub struct Machine {
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigRow {
     pub target: String,
     /// True where the run started the cluster itself.
@@ -82,7 +83,7 @@ pub struct ConfigRow {
 }
 
 /// A workload, as far as its requests are counted apart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkloadRow {
     pub name: String,
     /// The first one has the number 1 in [`IntervalRow::class`](crate::IntervalRow::class).
@@ -93,7 +94,7 @@ pub struct WorkloadRow {
 }
 
 /// Clients that are wrong on purpose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MisbehavingClients {
     /// As the workload names it.
     pub way: String,
@@ -101,7 +102,7 @@ pub struct MisbehavingClients {
 }
 
 /// Requests that are counted and judged together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassRow {
     pub name: String,
     /// Of all requests, as planned: 0 to 1.
@@ -111,7 +112,7 @@ pub struct ClassRow {
 }
 
 /// What the workload expects of a class.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClassLimit {
     /// `percent` of its requests take less than `limit_ms`, from the intended time.
@@ -121,7 +122,7 @@ pub enum ClassLimit {
 }
 
 /// A limit by the name of the check that it belongs to ("sla.p95_ms").
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Threshold {
     pub value: f64,
     /// True where the user changed it: every view shows that.
@@ -130,7 +131,7 @@ pub struct Threshold {
 }
 
 /// What answered at the other end.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetRow {
     /// "erlmcp-server 0.1.0" as the server names itself; None where it does not.
     pub server: Option<String>,
@@ -148,7 +149,7 @@ pub struct TargetRow {
 }
 
 /// Traffic that goes through the run's fault proxy, from the baseline on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Proxied {
     pub replicas: Vec<u16>,
     /// A small page of a replica, fetched without it before there was any load, the median in microseconds.
@@ -158,13 +159,13 @@ pub struct Proxied {
 }
 
 /// The last line of a journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndRow {
     pub at_us: u64,
     pub ended: Ended,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     Completed,

@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::is_zero;
 
 /// An agent's own resources over one second: is the generator the bottleneck?
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentSample {
     pub agent: u32,
     pub second: u32,
@@ -27,7 +28,7 @@ pub struct AgentSample {
 }
 
 /// The server's side of one second.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterSample {
     pub at_us: u64,
     pub second: u32,
@@ -48,7 +49,7 @@ pub struct ClusterSample {
 }
 
 /// One replica. A figure that could not be had is None, never zero.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaSample {
     pub replica: u16,
     pub pid: Option<u32>,
@@ -62,6 +63,15 @@ pub struct ReplicaSample {
     /// Requests refused because the queue was full, since its start.
     pub refused_total: Option<u64>,
     pub streams: Option<u64>,
+    /// Tools in its registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<u64>,
+    /// Sessions of the older era with a stream of their own here. Those at rest are not known: they cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u64>,
+    /// Sessions of the older era with a log level or subscriptions: each replica of a cluster holds all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_held: Option<u64>,
     /// Longest time that a shard did not poll, in the last whole second.
     pub longest_stall_us: Option<u64>,
     /// The most CPU time that one turn of a shard's loop took in that second: a longer stall waited for a core.
@@ -85,7 +95,7 @@ pub struct ReplicaSample {
 }
 
 /// What `memory_bytes` is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MemorySource {
     /// Anonymous memory from smaps_rollup.
@@ -101,7 +111,7 @@ pub enum MemorySource {
 }
 
 /// The generator's machine: sockets and interference.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KernelSample {
     /// Memory of TCP sockets (/proc/net/sockstat), bytes.
     pub tcp_memory_bytes: Option<u64>,

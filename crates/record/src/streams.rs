@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Hist;
@@ -8,7 +9,7 @@ use crate::interval::is_zero;
 /// Streams of notifications of one agent, at the end of a second and over it: one row a second from when it is told
 /// to hold some until they are closed. They are in no other row. Where a second comes again, its counts add up and its
 /// gauges (`held`, `by_replica`) replace the earlier ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamRow {
     pub agent: u32,
     pub phase: u8,
@@ -62,7 +63,7 @@ pub struct StreamRow {
 }
 
 /// A change that was made on the target, for its streams to tell of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeRow {
     pub phase: u8,
     /// From 1.
@@ -79,7 +80,7 @@ pub struct ChangeRow {
 }
 
 /// What became of one change on the streams of one agent. `streams` = `heard` + `missed` + `lost`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FanOutRow {
     pub agent: u32,
     pub phase: u8,

@@ -82,6 +82,15 @@ pub struct ReplicaView {
     /// Open event streams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<u64>,
+    /// Tools in its registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<u64>,
+    /// Sessions with a stream of their own here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u64>,
+    /// Sessions with a log level or subscriptions: each replica of a cluster holds all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_held: Option<u64>,
     /// Times that it was restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<u64>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 #[derive(Debug, Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct AuditArgs {
     /// The folder of a run (test-results/stress-test-YYYYMMDD-HHMMSS), or a bundle of one (run.tar.zst)
     #[arg(value_name = "RUN")]
@@ -15,4 +15,8 @@ pub(crate) struct AuditArgs {
     pub(crate) json: bool,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 valid, 99 invalid, 3 unknown (too few data), 1 error, 2 no run";
+const EXAMPLES: &str = "Examples:
+  erlmcp audit test-results/stress-test-...      every operation of a run
+  erlmcp audit run.tar.zst --json                of another's run, from its bundle
+
+Exit codes: 0 valid, 99 invalid, 3 unknown (too few data), 1 error, 2 no run";

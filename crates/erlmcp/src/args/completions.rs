@@ -20,6 +20,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = MAN_EXAMPLE)]
 pub(crate) struct ManArgs {
     /// The folder for the pages; it is made where it is not there
     #[arg(value_name = "DIR")]
@@ -30,3 +31,6 @@ const EXAMPLES: &str = "Examples:
   erlmcp completions bash > ~/.local/share/bash-completion/completions/erlmcp
   erlmcp completions zsh > ~/.zfunc/_erlmcp
   erlmcp completions fish > ~/.config/fish/completions/erlmcp.fish";
+
+const MAN_EXAMPLE: &str = "An example:
+  erlmcp man ~/.local/share/man/man1    then: man erlmcp-stress";

@@ -8,6 +8,7 @@ use super::duration::parse_duration;
 use super::{Era, ReachingArgs};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct DiscoverArgs {
     /// The server's URL; its path defaults to /mcp
     pub(crate) url: String,
@@ -23,3 +24,7 @@ pub(crate) struct DiscoverArgs {
     #[command(flatten)]
     pub(crate) reaching: ReachingArgs,
 }
+
+const EXAMPLES: &str = "Examples:
+  erlmcp discover http://localhost:8080
+  erlmcp discover https://mcp.example/mcp --bearer-env TOKEN --json";

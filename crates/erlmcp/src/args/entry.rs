@@ -66,6 +66,7 @@ pub(crate) struct EntryArgs {
 
 /// A new bearer token for a file of `--tokens`.
 #[derive(Debug, Args)]
+#[command(after_help = TOKEN_EXAMPLES)]
 pub(crate) struct TokenArgs {
     /// Whom it stands for
     #[arg(value_parser = parse_principal)]
@@ -77,6 +78,11 @@ pub(crate) struct TokenArgs {
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub(crate) lifetime: Option<Duration>,
 }
+
+const TOKEN_EXAMPLES: &str = "Examples:
+  erlmcp token alice --scope mcp --for 720h
+  erlmcp token prometheus --scope metrics    for /metrics and /status
+How a server is told: docs/authorization.md";
 
 fn parse_principal(text: &str) -> Result<String, String> {
     let is_good = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());

@@ -7,6 +7,7 @@ use clap::Args;
 use super::duration::parse_duration;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct HealthArgs {
     /// The server's URL; of its path nothing is used
     #[arg(default_value = "http://127.0.0.1:8080")]
@@ -19,3 +20,7 @@ pub(crate) struct HealthArgs {
     #[arg(long)]
     pub(crate) container: bool,
 }
+
+const EXAMPLES: &str = "Examples:
+  erlmcp health                                     port 8080 of this machine
+  erlmcp health https://mcp.example --timeout 5s || echo broken";

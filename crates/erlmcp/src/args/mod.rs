@@ -203,7 +203,8 @@ mod tests {
         for (name, help) in all {
             let lines = help.lines().count();
             assert!(lines <= 40, "the help of {name} has {lines} lines:\n{help}");
-            // An example that is broken over two lines cannot be pasted.
+            // One that is broken over two lines cannot be pasted.
+            assert!(help.contains("xample"), "the help of {name} has no example:\n{help}");
             let examples = help.lines().skip_while(|line| !line.contains("xample")).collect::<Vec<_>>();
             let begins = |line: &str| FIRST_WORDS.iter().any(|word| line.trim_start().starts_with(word));
             let is_whole = |line: &&str| !line.starts_with("  ") || begins(line);

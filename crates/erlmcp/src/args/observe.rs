@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::ReachingArgs;
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ObserveArgs {
@@ -17,10 +19,13 @@ pub(crate) struct ObserveArgs {
     /// Where the page listens [default: any free port]
     #[arg(long, value_name = "PORT", requires = "web")]
     pub(crate) port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) reaching: ReachingArgs,
 }
 
 const EXAMPLES: &str = "Examples:
   erlmcp observe                                   the cluster of this machine
   erlmcp observe http://localhost:8080 --once      its replicas, as a table
   erlmcp observe test-results/stress-test-...      a run that goes on or is over
-  erlmcp observe --web                             the same as a page";
+  erlmcp observe --web                             the same as a page
+  erlmcp observe https://HOST --bearer-file FILE   a server with tokens, anywhere";

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct RecordArgs {
     /// JSON lines, one a request: timestamp, method or tool, arguments or size; - for standard input
     #[arg(long, value_name = "FILE")]
@@ -16,3 +17,7 @@ pub(crate) struct RecordArgs {
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub(crate) argument: String,
 }
+
+const EXAMPLES: &str = "Examples:
+  erlmcp record --from-log requests.jsonl -o monday.jsonl
+  erlmcp record --from-log - --argument query    what is piped to it";

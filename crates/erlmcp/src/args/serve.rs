@@ -200,6 +200,7 @@ pub(crate) struct ClusterAddress {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Show the replicas of a running cluster
+    #[command(after_help = "An example:\n  erlmcp cluster status --port 8081 --json")]
     Status {
         #[command(flatten)]
         at: ClusterAddress,
@@ -208,6 +209,7 @@ pub(crate) enum ClusterCommand {
         json: bool,
     },
     /// Change the number of replicas; those that go are drained first
+    #[command(after_help = "An example:\n  erlmcp cluster scale 8")]
     Scale {
         /// Replicas wanted
         replicas: u16,
@@ -215,6 +217,7 @@ pub(crate) enum ClusterCommand {
         at: ClusterAddress,
     },
     /// Put replicas of a new version in the place of the running ones
+    #[command(after_help = "An example:\n  erlmcp cluster update --program ./erlmcp-new")]
     Update {
         /// The program to run from now on [default: the one that says this]
         #[arg(long, value_name = "PATH")]
@@ -223,6 +226,7 @@ pub(crate) enum ClusterCommand {
         at: ClusterAddress,
     },
     /// Stop a running cluster in order
+    #[command(after_help = "An example:\n  erlmcp cluster stop --port 8081")]
     Stop {
         #[command(flatten)]
         at: ClusterAddress,

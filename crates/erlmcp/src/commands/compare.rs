@@ -17,7 +17,8 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     for run in &args.runs {
         let Some(found) = FinishedRun::find(run)? else { return Ok(code(USAGE)) };
         let analysis = Analysis::from_folder(found.folder());
-        let analysis = analysis.with_context(|| format!("cannot read {}", run.display()))?;
+        let analysis =
+            analysis.with_context(|| format!("cannot read {} (leave it out, or name another run)", run.display()))?;
         runs.push((run.display().to_string(), analysis));
     }
     let named: Vec<(String, &Analysis)> = runs.iter().map(|(name, analysis)| (name.clone(), analysis)).collect();
@@ -25,7 +26,9 @@ pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<ExitCode> {
         Ok(compared) => {
             let text = written(&compared, args.format)?;
             match &args.output {
-                Some(file) => std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?,
+                Some(file) => std::fs::write(file, text).with_context(|| {
+                    format!("cannot write {} (name a file in a folder that is there by --output)", file.display())
+                })?,
                 None => console::print(&text),
             }
             Ok(code(compared.exit_code() as u8))

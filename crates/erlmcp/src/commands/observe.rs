@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use erlmcp_orchestrator::{Opened, silent_s};
+use erlmcp_orchestrator::{Opened, Reaching, silent_s};
 use erlmcp_record::{ClusterSample, Entry, JournalTail};
 use erlmcp_report::board::{Board, table};
 use erlmcp_report::bundle::unpack;
@@ -13,8 +13,8 @@ use erlmcp_report::live::Event;
 use erlmcp_report::retelling::Retelling;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::failed;
-use crate::args::ObserveArgs;
+use super::{failed, refused};
+use crate::args::{ObserveArgs, ReachingArgs};
 use crate::clock::ScreenClock;
 use crate::console;
 use crate::exit::{USAGE, code};
@@ -36,9 +36,14 @@ pub(crate) fn run(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
         );
         return Ok(code(USAGE));
     }
+    let reaching = if is_run { Ok(Reaching::default()) } else { reaching(&args.reaching) };
+    let reaching = match reaching {
+        Ok(reaching) => reaching,
+        Err(error) => return Ok(refused(&error)),
+    };
     if args.web {
         let folder = folder.to_string_lossy();
-        return on_a_page(if is_run { &folder } else { &args.what }, args.port);
+        return on_a_page((if is_run { &folder } else { &args.what }, &reaching), args.port);
     }
     let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if !args.once && !has_terminal {
@@ -47,11 +52,15 @@ pub(crate) fn run(args: &ObserveArgs) -> anyhow::Result<ExitCode> {
     }
     match is_run {
         true => of_run(folder, args.once),
-        false => of_server(&args.what, args.once),
+        false => of_server((&args.what, &reaching), args.once),
     }
 }
 
-fn on_a_page(what: &str, port: Option<u16>) -> anyhow::Result<ExitCode> {
+fn reaching(args: &ReachingArgs) -> anyhow::Result<Reaching> {
+    Ok(Reaching { headers: args.headers()?, ca_pem: args.ca_pem()?, insecure: args.insecure })
+}
+
+fn on_a_page(what: (&str, &Reaching), port: Option<u16>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let opened = |page: Opened| {
         console::line(format_args!("Open {} in a browser of this machine; Ctrl-C ends it.", page.address));
@@ -116,7 +125,7 @@ fn fed(told: &mut VecDeque<(Event, u64)>, (now_ms, silent_s): (u64, u64)) -> Fed
     told.pop_front().map_or(nothing, |(event, at_ms)| Fed::Event(Box::new(event), at_ms))
 }
 
-fn of_server(url: &str, once: bool) -> anyhow::Result<ExitCode> {
+fn of_server(server: (&str, &Reaching), once: bool) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (samples, taken) = channel(8);
     let (said, title) = std::sync::mpsc::sync_channel(1);
@@ -128,7 +137,7 @@ fn of_server(url: &str, once: bool) -> anyhow::Result<ExitCode> {
     let observed = runtime.block_on(async {
         let cancel = crate::interrupt::watch()?;
         let begun = move |title: String| drop(said.send(title));
-        anyhow::Ok(erlmcp_orchestrator::observe(url, begun, samples, cancel).await)
+        anyhow::Ok(erlmcp_orchestrator::observe(server, begun, samples, cancel).await)
     });
     match shower.join() {
         Err(_) => anyhow::bail!("the view has ended with an internal error"),

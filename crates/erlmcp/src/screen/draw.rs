@@ -19,14 +19,14 @@ const WIDE: u16 = 100;
 const FIGURES: u16 = 5;
 
 pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, (now_ms, hint): (u64, &str)) {
-    // A server that is only looked at has no phases, and the figures beside them want their lines all the same.
-    let lines = if board.phases.is_empty() { FIGURES } else { board.phases.len().min(9) as u16 };
+    // However few phases there are, the figures beside them want their lines.
+    let lines = (board.phases.len() as u16).clamp(FIGURES, 9);
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(lines + 2),
         Constraint::Fill(2),
         Constraint::Fill(2),
-        Constraint::Length(6),
+        Constraint::Length(5),
     ]);
     let [head, top, charts, lower, said] = rows.areas(frame.area());
     frame.render_widget(heading(board, now_ms, hint), head);

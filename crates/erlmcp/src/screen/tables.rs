@@ -23,8 +23,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, board: &Board, area: Rect) {
 }
 
 fn draw_replicas(frame: &mut Frame<'_>, board: &Board, area: Rect) {
-    let block = Block::bordered().title("Replicas");
+    let block = |title: String| Block::bordered().title(title);
     let Some(now) = board.newest().filter(|now| !now.replicas.is_empty()) else {
+        let block = block("Replicas".into());
         let why = board.newest().and_then(|now| now.server_missing.clone());
         return frame.render_widget(Paragraph::new(why.unwrap_or_else(|| "no figures".into())).block(block), area);
     };
@@ -34,7 +35,28 @@ fn draw_replicas(frame: &mut Frame<'_>, board: &Board, area: Rect) {
     let rows = now.replicas.iter().map(|replica| Row::new(figures(replica).into_iter().take(shown)));
     let widths = COLUMNS.iter().take(shown).map(|(_, width)| Constraint::Length(*width));
     let table = Table::new(rows, widths).header(header.style(Style::new().add_modifier(Modifier::BOLD)));
-    frame.render_widget(table.block(block), area);
+    frame.render_widget(table.block(block(heading(&now.replicas, usize::from(area.width).saturating_sub(2)))), area);
+}
+
+/// "Replicas  tools 9  sessions 3 streaming, 2 held": of all that are ready, without what one of them does not tell, and
+/// without what has no room.
+fn heading(replicas: &[ReplicaView], room: usize) -> String {
+    let ready = || replicas.iter().filter(|replica| replica.ready);
+    let all = |of: fn(&ReplicaView) -> Option<u64>| ready().map(of).collect::<Option<Vec<u64>>>().unwrap_or_default();
+    let tools = all(|replica| replica.tools);
+    // Their registries differ only while a cluster is updated.
+    let tools = tools.iter().min().zip(tools.iter().max()).map(|(least, most)| match least == most {
+        true => format!("tools {most}"),
+        false => format!("tools {least} to {most}"),
+    });
+    let streaming = all(|replica| replica.sessions).into_iter().reduce(|one, other| one + other);
+    // Each replica of a cluster holds those of all.
+    let held = all(|replica| replica.sessions_held).into_iter().max();
+    let sessions = streaming.zip(held).map(|(streaming, held)| format!("sessions {streaming} streaming, {held} held"));
+    [tools, sessions].into_iter().flatten().fold("Replicas".into(), |heading: String, more| {
+        let longer = format!("{heading}  {more}");
+        if longer.len() <= room { longer } else { heading }
+    })
 }
 
 /// Those that a narrow screen has come first.

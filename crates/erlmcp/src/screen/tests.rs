@@ -18,6 +18,9 @@ fn second(number: u32) -> SecondView {
         queue_depth: Some(u64::from(replica)),
         answered_rps: Some(1_000.0),
         streams: Some(7),
+        tools: (replica != 2).then_some(9),
+        sessions: (replica != 2).then_some(3),
+        sessions_held: (replica != 2).then_some(2),
         restarts: None,
         longest_stall_ms: Some(1.25),
     };
@@ -86,6 +89,19 @@ fn a_usual_screen_has_what_matters() {
     insta::assert_snapshot!(drawn(&board(), 80, 24, 35_000));
 }
 
+/// A run of chaos has four phases, one of capacity three, and a server that is only looked at none.
+#[test]
+fn however_few_phases_there_are_faults_and_errors_are_shown() {
+    let mut board = board();
+    while board.phases.pop().is_some() {
+        for (width, height) in [(80, 24), (120, 36)] {
+            let text = drawn(&board, width, height, 35_000);
+            assert!(text.contains("errors       4 in this second"), "{text}");
+            assert!(text.contains("faults       node failure on replica 2"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn before_anything_is_known_nothing_is_made_up() {
     let text = drawn(&Board::default(), 80, 24, 0);
@@ -94,6 +110,21 @@ fn before_anything_is_known_nothing_is_made_up() {
         "{text}"
     );
     assert!(text.contains("none so far"), "{text}");
+}
+
+#[test]
+fn tools_and_sessions_are_told_where_all_replicas_tell_them() {
+    let told = |sessions: Option<u64>| {
+        let mut now = second(1);
+        now.replicas[1] = ReplicaView { tools: Some(8), sessions, ..now.replicas[0].clone() };
+        let mut board = Board::default();
+        board.push(&Event::Second(Box::new(now)), 0);
+        drawn(&board, 120, 36, 0)
+    };
+    let text = told(Some(4));
+    assert!(text.contains("Replicas  tools 8 to 9  sessions 7 streaming, 2 held─"), "{text}");
+    let text = told(None);
+    assert!(text.contains("Replicas  tools 8 to 9─"), "{text}");
 }
 
 /// A server that is only looked at.

@@ -120,6 +120,18 @@ fn a_bundle_stands_for_its_folder() {
     assert!(page.code == 0 && folder.path().join("report.html").is_file(), "{}", page.said());
 }
 
+#[test]
+fn a_run_that_compare_cannot_read_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    record(folder.path());
+    let run = folder.path().to_str().expect("a name that is text");
+    let journal = folder.path().join("journal.jsonl");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    fs::write(&journal, text + "{}\n").expect("written");
+    let unread = erlmcp(&["compare", run, run]).end();
+    assert!(unread.code == 1 && unread.errors.contains("leave it out"), "{}", unread.said());
+}
+
 /// Its files are new wherever it is unpacked.
 #[test]
 fn a_bundle_of_a_run_that_was_killed_does_not_go_on() {

@@ -62,6 +62,8 @@ fn figures_behind_tls_are_read() {
         assert_eq!(found(&json(&finished), "/metrics"), ("ok", None), "{}", finished.said());
         let observed = erlmcp_after(&here, &["observe", &url, "--once"]).end();
         assert!(observed.code == 0 && observed.output.contains(source), "{}", observed.said());
+        let trusted = erlmcp_after(&here, &["observe", &url, "--once", "--cacert", flags[1]]).end();
+        assert!(trusted.code == 0 && trusted.output.contains(source), "{}", trusted.said());
     }
 }
 

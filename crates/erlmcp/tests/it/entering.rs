@@ -66,6 +66,23 @@ fn a_server_with_tokens_is_discovered_with_one_and_says_it_nowhere() {
 }
 
 #[test]
+fn a_server_with_tokens_is_observed_with_one_and_says_it_nowhere() {
+    let (token, line) = token(&["--scope", "metrics"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| file(&folder, name, text);
+    let (tokens, bearer) = (file("tokens", &format!("{line}\n")), file("bearer", &token));
+    let server = Serving::start(&["--tokens", &tokens]);
+    let wanted = ["observe", &server.url, "--once"];
+    let nobody = erlmcp(&wanted).end();
+    assert!(nobody.code == 1 && nobody.errors.contains("--bearer-file"), "{}", nobody.said());
+    let observed = erlmcp(&[&wanted[..], &["--bearer-file", &bearer]].concat()).end();
+    assert!(observed.code == 0 && observed.output.contains("  ready  "), "{}", observed.said());
+    assert!(!observed.said().contains(&token));
+    let lost = erlmcp(&[&wanted[..], &["--bearer-file", "/nowhere/token"]].concat()).end();
+    assert!(lost.code == 2 && lost.errors.contains("/nowhere/token"), "{}", lost.said());
+}
+
+#[test]
 fn a_cluster_whose_pages_want_tokens_is_known_by_its_control_socket() {
     let (token, line) = token(&["--scope", "mcp"]);
     let folder = tempfile::tempdir().expect("a folder");

@@ -58,6 +58,9 @@ pub(super) fn replica(one: &ReplicaStatus) -> (ReplicaSample, Option<String>) {
     sample.queue_limit = Some(snapshot.queue.limit);
     sample.refused_total = Some(snapshot.queue.refused_total);
     sample.streams = Some(snapshot.streams);
+    sample.tools = snapshot.components.tools;
+    sample.sessions = snapshot.sessions;
+    sample.sessions_held = snapshot.sessions_held;
     sample.longest_stall_us = snapshot.shards.iter().map(|shard| shard.longest_stall_last_second_us).max();
     sample.longest_turn_cpu_us = snapshot.shards.iter().filter_map(|shard| shard.longest_turn_cpu_last_second_us).max();
     sample.descriptors = Some(snapshot.descriptors_open);
@@ -83,6 +86,7 @@ mod tests {
         assert_eq!((sample.replica, sample.pid, sample.ready, sample.restarts), (1, Some(4_711), true, Some(1)));
         assert_eq!((sample.connections, sample.requests_total, sample.streams), (Some(40), Some(42), Some(6)));
         assert_eq!((sample.queue_depth, sample.queue_limit, sample.refused_total), (Some(3), Some(500), Some(4)));
+        assert_eq!((sample.tools, sample.sessions, sample.sessions_held), (Some(9), Some(5), Some(2)));
         assert_eq!((sample.longest_stall_us, sample.descriptors), (Some(800), Some(70)));
         assert_eq!(sample.longest_turn_cpu_us, Some(240), "an older server does not tell");
         assert_eq!((sample.memory_bytes, sample.cpu_us), (None, None), "that is not its own to say");

@@ -17,7 +17,11 @@ const BYTES_MAX: usize = 16 << 20;
 
 /// How a server is spoken to: plainly, or over TLS by the agents' own client, which knows whom to trust.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Way(Option<Arc<Courier>>);
+pub(crate) struct Way {
+    courier: Option<Arc<Courier>>,
+    /// Header fields for every page, each a line with its end.
+    fields: Arc<str>,
+}
 
 impl Way {
     /// Over TLS, with a certificate for the host of `authority` from the system's roots or those in `ca_pem`; with
@@ -36,11 +40,16 @@ impl Way {
         };
         // Roots are read from files. How long a page may take is said where it is asked for.
         let opened = spawn_blocking(move || Courier::new(&setup, Duration::ZERO)).await;
-        opened.map_err(internal)?.map(|courier| Self(Some(Arc::new(courier))))
+        opened.map_err(internal)?.map(|courier| Self { courier: Some(Arc::new(courier)), ..Self::default() })
+    }
+
+    /// The same with these header fields for every page, each a line with its end.
+    pub(crate) fn with(self, fields: &str) -> Self {
+        Self { fields: fields.into(), ..self }
     }
 
     pub(crate) fn is_secured(&self) -> bool {
-        self.0.is_some()
+        self.courier.is_some()
     }
 
     /// The page at this address, which is asked for by it.
@@ -58,7 +67,7 @@ impl Way {
         request: Vec<u8>,
         within: Duration,
     ) -> Result<Box<dyn Send>, String> {
-        if let Some(courier) = &self.0 {
+        if let Some(courier) = &self.courier {
             let courier = courier.to(address, within);
             return spawn_blocking(move || courier.begin(&request)).await.map_err(internal)?;
         }
@@ -159,9 +168,15 @@ impl Page {
 
     async fn request(&self, (method, rest): (&str, &str), within: Duration) -> Result<Answered, String> {
         let Page { address, host, path, way } = self;
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{rest}");
+        let fields = &way.fields;
+        // A Host of the user's own is there already.
+        let host = match field(&format!("\r\n{fields}"), "Host") {
+            Some(_) => String::new(),
+            None => format!("Host: {host}\r\n"),
+        };
+        let request = format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{fields}{rest}");
         let fetched = async {
-            match &way.0 {
+            match &way.courier {
                 None => self.fetch(&request).await,
                 Some(courier) => carried(courier.to(*address, within), request).await,
             }
@@ -279,20 +294,32 @@ mod tests {
     async fn a_page_is_fetched_or_the_reason_is_said() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("it is bound");
-        let page = Page { host: "localhost:1".into(), ..Way::default().page(address, "/metrics") };
+        let page = |fields: &str| {
+            let way = Way::default().with(fields);
+            Page { host: "localhost:1".into(), ..way.page(address, "/metrics") }
+        };
         let serving = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("one comes");
-            let mut request = vec![0; 1_024];
-            let length = stream.read(&mut request).await.expect("it asks");
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup").await.expect("it listens");
+            let mut requests = Vec::new();
+            for _ in 0..3 {
+                let (mut stream, _) = listener.accept().await.expect("one comes");
+                let mut request = vec![0; 1_024];
+                let length = stream.read(&mut request).await.expect("it asks");
+                requests.push(String::from_utf8_lossy(&request[..length]).into_owned());
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup").await.expect("it listens");
+            }
             let silent = listener.accept().await;
-            (String::from_utf8_lossy(&request[..length]).into_owned(), silent)
+            (requests, silent)
         });
-        let answered = page.get(Duration::from_secs(10)).await.expect("it is served");
-        assert_eq!((answered.status, answered.body.as_slice()), (200, b"up".as_slice()));
+        for fields in ["", "A: b\r\n", "host: c\r\n"] {
+            let answered = page(fields).get(Duration::from_secs(10)).await.expect("it is served");
+            assert_eq!((answered.status, answered.body.as_slice()), (200, b"up".as_slice()));
+        }
+        let page = page("");
         let error = page.get(Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error, format!("GET /metrics at {address}: no answer within 50 ms"));
-        let (request, _) = serving.await.expect("it ends");
-        assert_eq!(request, "GET /metrics HTTP/1.1\r\nHost: localhost:1\r\nConnection: close\r\n\r\n");
+        let (requests, _) = serving.await.expect("it ends");
+        let fields = ["Host: localhost:1\r\nConnection: close\r\n", "Connection: close\r\nhost: c\r\n"];
+        let fields = [fields[0].to_string(), format!("{}A: b\r\n", fields[0]), fields[1].to_string()];
+        assert_eq!(requests, fields.map(|fields| format!("GET /metrics HTTP/1.1\r\n{fields}\r\n")));
     }
 }

@@ -81,6 +81,9 @@ fn take((into, _): &mut (ReplicaSample, bool), sample: &Sample) -> bool {
         "erlmcp_queue_limit" => into.queue_limit = sample.whole(),
         "erlmcp_queue_refused_total" => into.refused_total = sample.whole(),
         "erlmcp_streams" => into.streams = sample.whole(),
+        "erlmcp_tools" => into.tools = sample.whole(),
+        "erlmcp_sessions" if sample.label("kind") == Some("streaming") => into.sessions = sample.whole(),
+        "erlmcp_sessions" if sample.label("kind") == Some("held") => into.sessions_held = sample.whole(),
         "erlmcp_loop_stall_seconds" => into.longest_stall_us = micros(sample),
         "erlmcp_loop_turn_cpu_seconds" => into.longest_turn_cpu_us = micros(sample),
         "erlmcp_draining" => into.ready = sample.value == 0.0,
@@ -110,7 +113,8 @@ mod tests {
         let text = "erlmcp_connections{replica=\"2\",kind=\"mcp\"} 40\nerlmcp_connections{replica=\"2\",kind=\"new\"} 9\n\
             erlmcp_requests_total{replica=\"2\",method=\"ping\",outcome=\"ok\"} 5\n\
             erlmcp_requests_total{replica=\"2\",method=\"tools/call\",outcome=\"ok\"} 7\n\
-            erlmcp_queue_depth{replica=\"2\"} 0\nerlmcp_loop_stall_seconds{replica=\"2\"} 0.00125\n\
+            erlmcp_tools{replica=\"2\"} 9\nerlmcp_sessions{replica=\"2\",kind=\"streaming\"} 5\n\
+            erlmcp_sessions{replica=\"2\",kind=\"held\"} 3\nerlmcp_queue_depth{replica=\"2\"} 0\nerlmcp_loop_stall_seconds{replica=\"2\"} 0.00125\n\
             process_resident_memory_bytes{replica=\"2\"} 4096\nprocess_cpu_seconds_total{replica=\"2\"} 1.5\n\
             erlmcp_connections{replica=\"1\",kind=\"mcp\"} 41\nerlmcp_draining{replica=\"1\"} 1\n";
         let replicas = read(text).replicas;
@@ -119,6 +123,7 @@ mod tests {
         assert_eq!((one.replica, one.ready, one.connections, one.queue_depth), (1, false, Some(41), None));
         assert_eq!((two.replica, two.ready, two.connections), (2, true, Some(40)));
         assert_eq!((two.requests_total, two.queue_depth, two.longest_stall_us), (Some(12), Some(0), Some(1_250)));
+        assert_eq!((two.tools, two.sessions, two.sessions_held), (Some(9), Some(5), Some(3)));
         assert_eq!((two.memory_bytes, two.memory_source), (Some(4_096), MemorySource::Reported));
         assert_eq!((two.cpu_us, two.descriptors, one.memory_bytes), (Some(1_500_000), None, None));
         assert_eq!(one.memory_source, MemorySource::None);

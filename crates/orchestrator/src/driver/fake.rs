@@ -33,7 +33,7 @@ fn snapshot() -> Value {
         "requests": [{"method": "tools/call", "outcome": "ok", "count": 30},
                      {"method": "ping", "outcome": "ok", "count": 12}],
         "queue": {"depth": 3, "limit": 500, "depth_max": 9, "refused_total": 4, "workers": 50, "workers_active": 5},
-        "streams": 6, "descriptors_open": 70,
+        "streams": 6, "sessions": 5, "sessions_held": 2, "components": {"tools": 9, "clock_ns": 20}, "descriptors_open": 70,
         "shards": [{"connections": 43, "longest_stall_us": 900, "longest_stall_last_second_us": 250, "longest_turn_cpu_last_second_us": 240},
                    {"connections": 0, "longest_stall_us": 100, "longest_stall_last_second_us": 800}],
     })

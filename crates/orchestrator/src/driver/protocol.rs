@@ -65,6 +65,13 @@ pub(crate) struct Snapshot {
     pub(crate) requests: Vec<Requests>,
     pub(crate) queue: Queue,
     pub(crate) streams: u64,
+    /// With a stream of their own.
+    #[serde(default)]
+    pub(crate) sessions: Option<u64>,
+    #[serde(default)]
+    pub(crate) sessions_held: Option<u64>,
+    #[serde(default)]
+    pub(crate) components: Components,
     pub(crate) descriptors_open: u64,
     pub(crate) shards: Vec<Shard>,
     /// None where it takes no operations.
@@ -109,6 +116,13 @@ pub(crate) struct Queue {
     pub(crate) refused_total: u64,
     pub(crate) workers: u64,
     pub(crate) workers_active: u64,
+}
+
+/// What an older server does not tell is None.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub(crate) struct Components {
+    #[serde(default)]
+    pub(crate) tools: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -7,6 +7,7 @@ use erlmcp_load::clock::RunClock;
 
 use crate::collector::{Page, Way};
 use crate::doctor::Leads;
+use crate::observe::Reaching;
 use crate::{StressConfig, StressError};
 
 mod cluster;
@@ -88,19 +89,20 @@ impl Target {
         resolve::tried(addresses).await
     }
 
-    /// Where it leads and takes connections, to look at what it says of itself, which needs no permission. Over TLS, a server
-    /// of this machine may show any certificate, and others one that the system trusts.
+    /// Where it leads and takes connections, to look at what it says of itself, which needs no permission.
     ///
     /// # Errors
-    /// Where the name leads nowhere, or nobody takes connections.
-    pub(crate) async fn to_look_at(url: Url) -> Result<Self, StressError> {
+    /// Where the name leads nowhere, nobody takes connections, or it cannot be spoken to so.
+    pub(crate) async fn to_look_at(url: Url, reaching: &Reaching) -> Result<Self, StressError> {
+        let fields = reaching.fields(&url)?;
         let (addresses, left_out) = resolve::accepting(&resolve::addresses(&url).await?).await;
         if addresses.is_empty() {
             return Err(nobody(&url, &left_out));
         }
         let is_elsewhere = addresses.iter().any(|address| !is_loopback(address.ip()));
         let is_colocated = addresses.iter().all(|address| is_of_this_machine(address.ip()));
-        let way = way(&url, "", is_colocated).await?;
+        let insecure = reaching.insecure || (is_colocated && reaching.ca_pem.is_empty());
+        let way = way(&url, &reaching.ca_pem, insecure).await?.with(&fields);
         Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated, way })
     }
 

@@ -10,10 +10,3 @@ pub(crate) enum Unread {
     #[error("its page of metrics does not come: {0}")]
     Silent(String),
 }
-
-impl Unread {
-    /// True where it tells of itself, but not to anyone who comes so.
-    pub(crate) fn is_guarded(&self) -> bool {
-        matches!(self, Self::Guarded(_))
-    }
-}

@@ -82,6 +82,17 @@ fn split_authority(authority: &str, tls: bool) -> Result<(String, u16), &'static
 }
 
 impl Url {
+    /// # Errors
+    /// Where it is said whom to trust, and nobody has to be.
+    pub(crate) fn has_use_for(&self, ca_pem: &str, insecure: bool) -> Result<(), StressError> {
+        if !self.tls && (insecure || !ca_pem.is_empty()) {
+            return Err(StressError::usage(
+                "--cacert and --insecure are for https://: leave them out, or correct the URL",
+            ));
+        }
+        Ok(())
+    }
+
     /// Without its path: "https://shop.example:8443".
     pub(crate) fn origin(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority)

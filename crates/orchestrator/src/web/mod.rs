@@ -14,7 +14,7 @@ use erlmcp_report::render;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{StressError, observe};
+use crate::{Reaching, StressError, observe};
 use door::Door;
 use viewers::Viewers;
 
@@ -27,12 +27,12 @@ pub struct Opened {
 }
 
 /// Serves the page on `port` of loopback (0: a free one) until the user has enough: of the run in the folder `what`, also
-/// while it is written, or of the server at the URL `what`. `opened` gets its address.
+/// while it is written, or of the server at the URL `what`, which is spoken to so. `opened` gets its address.
 ///
 /// # Errors
 /// Where the record cannot be read, the server says nothing of itself, or the port is taken.
 pub async fn observe_on_a_page(
-    what: &str,
+    (what, reaching): (&str, &Reaching),
     port: u16,
     opened: impl FnOnce(Opened),
     cancel: watch::Receiver<u32>,
@@ -46,7 +46,7 @@ pub async fn observe_on_a_page(
     let (samples, taken) = mpsc::channel(8);
     let (said, title) = oneshot::channel();
     let begun = |title: String| drop(said.send(title));
-    let looking = observe(what, begun, samples, cancel.clone());
+    let looking = observe((what, reaching), begun, samples, cancel.clone());
     let showing = async {
         // It ends without a word where there is nothing to look at.
         let Ok(title) = title.await else { return Ok(()) };

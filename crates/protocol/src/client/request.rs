@@ -293,11 +293,18 @@ fn head(verb: &str, peer: &Peer<'_>, ask: Option<&Ask<'_>>) -> Result<String, Ba
     for (name, value) in headers.iter().filter(|(name, _)| !is_users(name)) {
         head += &format!("{name}: {value}\r\n");
     }
-    for (name, value) in peer.headers {
+    Ok(head + &fields(peer.headers)?)
+}
+
+/// The user's own headers as the fields of a request, each a line with its end.
+///
+/// # Errors
+/// Where one of them cannot be sent.
+pub fn fields(headers: &[(String, String)]) -> Result<String, BadRequest> {
+    headers.iter().try_fold(String::new(), |fields, (name, value)| {
         check(name, value)?;
-        head += &format!("{name}: {}\r\n", value.trim());
-    }
-    Ok(head)
+        Ok(fields + &format!("{name}: {}\r\n", value.trim()))
+    })
 }
 
 fn check(name: &str, value: &str) -> Result<(), BadRequest> {

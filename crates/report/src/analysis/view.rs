@@ -222,6 +222,9 @@ fn replica_view(before: Option<&ClusterSample>, sample: &ClusterSample, replica:
         queue_depth: replica.queue_depth,
         answered_rps: earlier.and_then(|earlier| answered_rps(earlier, (sample, replica))),
         streams: replica.streams,
+        tools: replica.tools,
+        sessions: replica.sessions,
+        sessions_held: replica.sessions_held,
         restarts: replica.restarts,
         longest_stall_ms: replica.longest_stall_us.map(|us| us as f64 / 1_000.0),
     }

@@ -39,8 +39,20 @@ fn told(board: &Board, now_ms: u64) -> String {
     }
     let _ = write!(
         text,
-        "{:>7}  {:<5} {:>11} {:>10} {:>6} {:>10} {:>6} {:>10} {:>8} {:>8}",
-        "replica", "state", "connections", "requests/s", "CPU", "memory", "queue", "stall", "streams", "restarts"
+        "{:>7}  {:<5} {:>11} {:>10} {:>6} {:>10} {:>6} {:>10} {:>5} {:>8} {:>6} {:>8} {:>8}",
+        "replica",
+        "state",
+        "connections",
+        "requests/s",
+        "CPU",
+        "memory",
+        "queue",
+        "stall",
+        "tools",
+        "sessions",
+        "held",
+        "streams",
+        "restarts"
     );
     now.replicas.iter().for_each(|replica| text += &line(replica));
     text
@@ -50,7 +62,7 @@ fn told(board: &Board, now_ms: u64) -> String {
 fn line(replica: &ReplicaView) -> String {
     let count = |value: Option<u64>| value.map_or_else(|| "-".to_string(), |value| value.to_string());
     format!(
-        "\n{:>7}  {:<5} {:>11} {:>10} {:>6} {:>10} {:>6} {:>10} {:>8} {:>8}",
+        "\n{:>7}  {:<5} {:>11} {:>10} {:>6} {:>10} {:>6} {:>10} {:>5} {:>8} {:>6} {:>8} {:>8}",
         replica.replica,
         if replica.ready { "ready" } else { "DOWN" },
         count(replica.connections),
@@ -59,6 +71,9 @@ fn line(replica: &ReplicaView) -> String {
         replica.memory_bytes.map_or_else(|| "-".into(), format::mebibytes),
         count(replica.queue_depth),
         replica.longest_stall_ms.map_or_else(|| "-".into(), format::ms),
+        count(replica.tools),
+        count(replica.sessions),
+        count(replica.sessions_held),
         count(replica.streams),
         count(replica.restarts),
     )

@@ -83,6 +83,24 @@ fn a_record_that_gets_no_rows_does_not_go_on() {
 }
 
 #[test]
+fn a_replica_has_its_registry_and_its_sessions_in_the_table() {
+    let of = |figures: &str| {
+        let nulls = r#""connections":null,"memory_bytes":null,"rss_bytes":null,"cpu_percent":null,"queue_depth":null"#;
+        let replica = format!(r#"{{"replica":1,"ready":true,{nulls},"longest_stall_ms":null{figures}}}"#);
+        let replica = serde_json::from_str(&replica).expect("a replica as records have it");
+        let mut board = Board::default();
+        board.push(&Event::Second(Box::new(SecondView { replicas: vec![replica], ..SecondView::default() })), 0);
+        let text = table(&board, 0);
+        let columns = |line: &str| line.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+        let lines: Vec<Vec<String>> = text.lines().rev().take(2).map(columns).collect();
+        let at = |name: &str| lines[1].iter().position(|column| column == name).expect("a column");
+        ["tools", "sessions", "held"].map(|name| lines[0][at(name)].clone())
+    };
+    assert_eq!(of(r#","tools":9,"sessions":3,"sessions_held":2"#), ["9", "3", "2"]);
+    assert_eq!(of(""), ["-", "-", "-"], "an older record has none of them");
+}
+
+#[test]
 fn nothing_of_a_record_moves_the_cursor() {
     let mut board = Board { target: "http://x/\u{1b}[2J".into(), ..Board::default() };
     let server_missing = Some("no\u{9b}2J page".into());

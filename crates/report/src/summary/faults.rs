@@ -125,7 +125,7 @@ impl FaultLine {
         "Replicas",
         "Effect",
         "Detected",
-        "by clients",
+        "by a client",
         "Served",
         "Ready",
         "Healed",

@@ -50,7 +50,7 @@ fn a_fault_that_was_borne_passes_and_stands_in_the_table() {
     assert_eq!((line.verdict.clone(), line.kind.as_str(), line.targets.as_str()), (Verdict::Pass, "partition", "2"));
     assert!(line.fates.total() > 0, "{line:?}");
     for text in [render::markdown(&summary), render::console(&summary)] {
-        assert!(text.contains("by clients") && text.contains("partition"), "{text}");
+        assert!(text.contains("by a client") && text.contains("partition"), "{text}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `reference`: docs/reference.md, made of what the code itself says. A test holds the page against it.
 
 mod commands;
+mod rows;
 
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn text() -> String {
-    [HEAD, &commands::text(), &exit_codes(), &checks(), &server_metrics(), &run_metrics(), &rows()].concat()
+    [HEAD, &commands::text(), &exit_codes(), &checks(), &server_metrics(), &run_metrics(), &rows::text()].concat()
 }
 
 /// A table; `|` in a cell would end it.
@@ -67,12 +68,4 @@ fn run_metrics() -> String {
     let about =
         "`erlmcp report RUN --format prometheus`, all of them gauges. See [reports.md](reports.md#prometheus).\n\n";
     format!("## Metrics of a run\n\n{about}{}", table(["name", "is"], rows))
-}
-
-fn rows() -> String {
-    let rows = erlmcp_record::ROWS.map(|(kind, meaning)| [code(kind), meaning.to_string()]);
-    let about = "`journal.jsonl` in the folder of a run: a line of JSON a row, `row` says which. Every time is in microseconds since the \
-                 run began unless its name says otherwise. [report.schema.json](report.schema.json) is of report.json, which is made from \
-                 these rows.\n\n";
-    format!("## Rows of a record\n\n{about}{}", table(["row", "is"], rows).trim_end()) + "\n"
 }

@@ -170,6 +170,9 @@ fn second(answered_rps: f64, cpu: Option<f64>, refused: u64, memory: u64) -> Sec
         queue_depth: None,
         answered_rps: None,
         streams: None,
+        tools: None,
+        sessions: None,
+        sessions_held: None,
         restarts: None,
         longest_stall_ms: None,
     };
