@@ -5,6 +5,7 @@
 # that the next one removes. Skipped with a word, and code 77, where no engine can be started.
 #   deploy/swarm/test.sh            all of it: 5 to 7 minutes
 #   deploy/swarm/test.sh --short    without the rolling update and the runs (runs.sh): about a minute
+#   deploy/swarm/test.sh --keep     also writes its figures to bench/results/swarm-DATE.md, those up to a failure and its word too
 #   deploy/swarm/test.sh install    only gets the engine from Debian, where it can
 # ERLMCP         the binary of the image, with the libraries that it needs [default: the static one, which build.sh makes]
 # ERLMCP_STATIC  a static binary that is there already
@@ -14,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$here/../image/build.sh
 stack=erlmcp service=erlmcp_erlmcp-server network=erlmcp_mcp
 
-short=
+short='' keep='' given="deploy/swarm/test.sh $*"
 for word; do
   case $word in
     install)
@@ -22,6 +23,7 @@ for word; do
       exit 0
       ;;
     --short) short=1 ;;
+    --keep) keep=1 ;;
     *) echo "swarm: what is $word?" >&2; exit 2 ;;
   esac
 done
@@ -42,6 +44,8 @@ exec 8>"$work/alive"
 flock 8
 engine=
 finish() {
+  [ -z "$keep" ] || [ ! -s "$work/figures" ] ||
+    "$here/../keep.sh" swarm "A swarm of one node" "the engine, its containers and the clients" "$binary" "$given" <"$work/figures"
   [ -z "$engine" ] || engine_stop
   groups_remove "$(basename "$work")"
   rm -rf "$work"
@@ -50,11 +54,15 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 fail() {
+  echo "| FAIL | ${*//$'\n'/ } |" >>"$work/figures"
   echo "swarm: FAIL: $*" >&2
   docker service ps --no-trunc "$service" 2>/dev/null | head -30 >&2 || true
   exit 1
 }
-say() { printf '%-58s %s\n' "$1" "$2"; }
+say() {
+  printf '%-58s %s\n' "$1" "$2"
+  echo "| $1 | $2 |" >>"$work/figures"
+}
 now_ms() { date +%s%3N; }
 # Those that run, not those that are to: "16/16".
 running() { docker service ls --filter "name=$service" --format '{{.Replicas}}'; }
@@ -77,6 +85,7 @@ until_settled() {
   done
 }
 
+say "load of the machine before" "$(cut -d' ' -f1 /proc/loadavg)"
 engine_start "$work" "$(basename "$work")" >"$work/why" || skip "$(cat "$work/why")"
 swarm_start
 "$build" --binary "$binary" "${libraries[@]}" | sed -n 's/^image: //p' | { read -r line; say "image" "$line"; }
