@@ -1,13 +1,18 @@
 //! `erlmcp autoscale` on a real cluster: more replicas by connections and by what waits, fewer when both are gone.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::modern::begin;
-use super::{Cluster, signal, until};
+use super::{Cluster, signal, socket, until};
+use crate::encrypted::{certify, flags};
 use crate::finished::erlmcp;
+use crate::serving::Serving;
 
 #[test]
 fn a_cluster_grows_by_its_connections_and_by_its_queue_and_shrinks_again() {
@@ -39,6 +44,42 @@ fn a_cluster_grows_by_its_connections_and_by_its_queue_and_shrinks_again() {
     drop(waiting);
     shrinks(2);
 
+    signal(scaling.pid(), Signal::TERM);
+    let finished = scaling.end();
+    assert_eq!(finished.code, 0, "{}", finished.said());
+}
+
+/// A Docker engine that has a service of one task, whatever it is asked; its socket.
+fn engine(folder: &Path) -> String {
+    let path = socket(folder);
+    let listener = UnixListener::bind(&path).expect("it is ours");
+    std::thread::spawn(move || {
+        let service = json!({"Version": {"Index": 1}, "Spec": {"Mode": {"Replicated": {"Replicas": 1}}}}).to_string();
+        for stream in listener.incoming().flatten() {
+            let asked = BufReader::new(&stream).lines().map_while(Result::ok).any(|line| line.is_empty());
+            assert!(asked, "a head has an end");
+            let mut answering = &stream;
+            // Whoever was ended meanwhile takes none.
+            let _ = write!(answering, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{service}", service.len());
+        }
+    });
+    path.display().to_string()
+}
+
+#[test]
+fn the_tasks_of_a_service_with_tls_are_asked_through_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certify(folder.path());
+    let flags = flags(folder.path());
+    let task = Serving::start(&flags.each_ref().map(String::as_str));
+    let (_, port) = task.address().rsplit_once(':').expect("an address has a port");
+    let (engine, cert) = (engine(folder.path()), folder.path().join("cert.pem").display().to_string());
+    let service =
+        ["autoscale", "--swarm", "s", "--engine", &engine, "--tasks", "127.0.0.1", "--port", port, "--dry-run"];
+    let plain = erlmcp(&service).end();
+    assert!(plain.code == 1 && plain.errors.contains("none of the tasks"), "{}", plain.said());
+    let scaling = erlmcp(&[&service[..], &["--tls", "--cacert", &cert]].concat());
+    scaling.says("1 replica, 0 connections, ");
     signal(scaling.pid(), Signal::TERM);
     let finished = scaling.end();
     assert_eq!(finished.code, 0, "{}", finished.said());
