@@ -6,8 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1 title=$2 who=$3 binary=$4 command=$5
 path=bench/results/$name-$(date +%F).md
+[ ! -e "$path" ] || echo >>"$path"
 {
-  [ ! -e "$path" ] || echo
   cat <<HEAD
 # $title, $(date '+%F %H:%M')
 
