@@ -27,7 +27,7 @@ for word; do
     *) echo "swarm: what is $word?" >&2; exit 2 ;;
   esac
 done
-skip() { echo "SKIPPED: no swarm can be made: $*"; exit 77; }
+skip() { keep=; echo "SKIPPED: no swarm can be made: $*"; exit 77; }
 why=$(engine_can) || skip "$why"
 
 # The binary first: what it takes is no part of what is measured.
@@ -44,10 +44,10 @@ exec 8>"$work/alive"
 flock 8
 engine=
 finish() {
-  [ -z "$keep" ] || [ ! -s "$work/figures" ] ||
-    "$here/../keep.sh" swarm "A swarm of one node" "the engine, its containers and the clients" "$binary" "$given" <"$work/figures"
   [ -z "$engine" ] || engine_stop
   groups_remove "$(basename "$work")"
+  [ -z "$keep" ] || [ ! -s "$work/figures" ] ||
+    "$here/../keep.sh" swarm "A swarm of one node" "the engine, its containers and the clients" "$binary" "$given" <"$work/figures" || true
   rm -rf "$work"
 }
 trap finish EXIT
