@@ -156,10 +156,9 @@ def is_listening(port):
     return any(fields[1] == address and fields[3] == state for fields in map(str.split, lines))
 
 
-def serve(bench, *more):
-    return Server(
-        "erlmcp serve", [os.environ["ERLMCP"], "serve", "--listen", "127.0.0.1:0", *more], bench.folder("serve")
-    )
+def serve(bench, *more, program=None):
+    program = program or os.environ["ERLMCP"]
+    return Server("erlmcp serve", [program, "serve", "--listen", "127.0.0.1:0", *more], bench.folder("serve"))
 
 
 def rmcp(bench, *options):

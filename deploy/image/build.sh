@@ -6,8 +6,8 @@
 #     --output FILE   also write the image as a file for `docker load`
 #     --binary FILE   take this static binary; do not build one
 #     --libraries     for tests: take a binary that is not static, without its symbols, and the libraries that it names
-#     --binary-only   build the static binary and stop
-# Without a docker engine only the binary is built, and the script says so with exit code 3.
+#     --binary-only   build the static binary, weigh it with what would be beside it, and stop
+# 20 MB or more are an error. Without a docker engine only the binary is built, and the script says so with exit code 3.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -38,27 +38,32 @@ if [ -z "$libraries" ] && LC_ALL=C grep -q -a -o -E '/lib[0-9]*/ld-[a-z0-9.-]+' 
   echo "image: $binary is not static" >&2
   exit 1
 fi
-bytes=$(stat -c %s "$binary")
-echo "binary: $binary, $((bytes / 1000)) kB"
+echo "binary: $binary, $(($(stat -c %s "$binary") / 1000)) kB"
+
+# weigh BYTES WHAT: an error where an image of people is too large.
+weigh() {
+  [ -n "$libraries" ] || [ "$1" -lt 20000000 ] || { echo "image: $2 has $1 bytes; it must be below 20,000,000" >&2; exit 1; }
+}
+context=$(mktemp -d)
+trap 'rm -rf "$context"' EXIT
+cp "$binary" "$context/erlmcp"
+licences=$(deploy/image/notices.sh "$context/folders/licenses" "$target")
+roots=/etc/ssl/certs/ca-certificates.crt
+mkdir "$context/certificates"
+install -m 644 "$roots" "$context/certificates" || echo "image: without $roots nothing in it can reach https://" >&2
+weigh "$(find "$context" -type f -printf '%s\n' | awk '{ bytes += $1 } END { print bytes }')" "what the image is made of"
 [ -z "$only_binary" ] || exit 0
 
 docker version >/dev/null 2>&1 || { echo "image: no docker engine answers, so there is only the binary" >&2; exit 3; }
 version=$("$binary" --version | awk '{ print $2 }')
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-context=$(mktemp -d)
-trap 'rm -rf "$context"' EXIT
-cp "$binary" "$context/erlmcp"
-licences=$(deploy/image/notices.sh "$context/folders/licenses" "$target")
-mkdir -p "$context/folders" && mkdir -m 1777 "$context/folders/tmp" && mkdir "$context/folders/results"
+mkdir -m 1777 "$context/folders/tmp" && mkdir "$context/folders/results"
 if [ -n "$libraries" ]; then
   strip "$context/erlmcp"
   ldd "$binary" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$context/folders$(dirname "$library")" && cp -L "$library" "$context/folders$library"
   done
 fi
-roots=/etc/ssl/certs/ca-certificates.crt
-mkdir "$context/certificates"
-install -m 644 "$roots" "$context/certificates" || echo "image: without $roots nothing in it can reach https://" >&2
 cp deploy/image/Dockerfile "$context/Dockerfile"
 names=(--tag "${tag:-erlmcp:$version}")
 [ -n "$tag" ] || names+=(--tag erlmcp:latest)
@@ -68,5 +73,5 @@ DOCKER_BUILDKIT=0 docker build --quiet --network none "${names[@]}" \
 image=${names[1]}
 size=$(docker image inspect --format '{{.Size}}' "$image")
 echo "image: $image, $((size / 1000)) kB"
-[ -n "$libraries" ] || [ "$size" -lt 20000000 ] || echo "image: it has $size bytes; it should be below 20 MB" >&2
+weigh "$size" "the image"
 [ -z "$output" ] || docker save --output "$output" "${tag:-erlmcp:$version}"

@@ -57,7 +57,27 @@ def promtool(*arguments, text=None):
     told = subprocess.run(["promtool", *map(str, arguments)], input=text, text=True, capture_output=True, check=False)
     if told.returncode or (text and (told.stdout + told.stderr).strip()):
         sys.exit(f"FAIL promtool {arguments[0]} {arguments[1]}\n{told.stdout}{told.stderr}")
-    print(f"ok   promtool {arguments[0]} {arguments[1]}")
+    print("ok   promtool", *arguments[:2], *(pathlib.Path(path).name for path in arguments[2:]))
+
+
+def shipped_configs_are_read():
+    """Each as it is shipped; of Kubernetes' the rest where promtool does not know its discovery."""
+    for file in (MONITORING / "prometheus.yml", MONITORING / "prometheus-swarm.yml"):
+        promtool("check", "config", file)
+    kubernetes = MONITORING / "prometheus-kubernetes.yml"
+    told = subprocess.run(["promtool", "check", "config", kubernetes], text=True, capture_output=True, check=False)
+    if told.returncode == 0:
+        return print(f"ok   promtool check config {kubernetes.name}")
+    if re.findall(r"line \d+: (.*) in type", told.stderr) != ["field kubernetes_sd_configs not found"]:
+        sys.exit(f"FAIL promtool check config {kubernetes}\n{told.stdout}{told.stderr}")
+    text, found = re.subn(r"    kubernetes_sd_configs:\n(?: {6,}.*\n)+", "    static_configs: [{targets: [a]}]\n", kubernetes.read_text())
+    assert found == 1, "the discovery is where it is looked for"
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(MONITORING, folder, dirs_exist_ok=True)
+        rest = pathlib.Path(folder, kubernetes.name)
+        rest.write_text(text)
+        promtool("check", "config", rest)
+    print(f"SKIPPED: the discovery in {kubernetes.name}: this promtool knows none of Kubernetes")
 
 
 def mutations_are_found():
@@ -150,6 +170,22 @@ def queries():
             yield panel["title"], target["expr"].replace("$__rate_interval", "10s").replace("$job", "erlmcp")
 
 
+def check_variables(prometheus):
+    """What each variable of the dashboard may be, asked as Grafana does."""
+    variables = json.loads((MONITORING / "grafana-dashboard.json").read_text())["templating"]["list"]
+    asked = [variable for variable in variables if variable["type"] == "query"]
+    assert asked, "the dashboard has a variable with a query"
+    for variable in asked:
+        query = variable["query"]["query"]
+        assert variable["definition"] == query, variable
+        metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", query).groups()
+        text = get(f"{prometheus}/api/v1/label/{label}/values?match[]={metric}")[1]
+        values = json.loads(text)["data"]
+        if values != ["erlmcp"]:
+            sys.exit(f"FAIL ${variable['name']}: {query} gives {values}")
+    print(f"ok   {len(asked)} variable of the dashboard has its values")
+
+
 def check_page(server):
     page = f"http://{server.address}/metrics"
     kind, text = get(page)
@@ -223,6 +259,7 @@ def start_prometheus(folder, address):
 def main():
     promtool("check", "rules", *sorted((MONITORING / "rules").glob("*.yml")))
     promtool("test", "rules", MONITORING / "tests" / "alerts.yml")
+    shipped_configs_are_read()
     mutations_are_found()
     ended = threading.Event()
     with tempfile.TemporaryDirectory() as name:
@@ -237,6 +274,7 @@ def main():
             until("a scrape", lambda: ask(url, "up == 1"))
             check_rules(url)
             check_dashboard(url)
+            check_variables(url)
             check_alert(url, server)
         finally:
             ended.set()

@@ -50,7 +50,7 @@ mod workload;
 mod world;
 
 pub use autoscale::{
-    AutoscaleConfig, AutoscaleEvent, Change as ReplicaChange, Load as ReplicaLoad, Place, Policy, SwarmService,
+    AutoscaleConfig, AutoscaleEvent, Change as ReplicaChange, Load as ReplicaLoad, Place, Policy, SwarmService, Trust,
     autoscale,
 };
 pub use config::{CONNECTIONS, Driver, Era, Joining, JoiningTls, Purpose, RATE, REPLICAS, StressConfig, ToolCall};

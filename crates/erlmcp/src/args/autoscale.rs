@@ -30,6 +30,15 @@ pub(crate) struct AutoscaleArgs {
     /// A file with a bearer token of the scope `metrics`, where the service's replicas ask for one
     #[arg(long, value_name = "FILE", requires = "swarm")]
     pub(crate) bearer_file: Option<PathBuf>,
+    /// The service's replicas speak TLS, with a certificate for the name by which they are found
+    #[arg(long, requires = "swarm")]
+    pub(crate) tls: bool,
+    /// A PEM file of root certificates to trust, beside the system's
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Trust any certificate
+    #[arg(long, requires = "tls", conflicts_with = "cacert")]
+    pub(crate) insecure: bool,
     /// Replicas at least
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(crate) min: u16,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use erlmcp_orchestrator::{AutoscaleConfig, AutoscaleEvent, Place, Policy, SwarmService};
+use erlmcp_orchestrator::{AutoscaleConfig, AutoscaleEvent, Place, Policy, SwarmService, Trust};
 use erlmcp_report::plural;
 use erlmcp_server::cluster::default_control_path;
 use tokio::sync::mpsc;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::opening::docker_socket;
 use super::reaching::bearer_of;
 use super::{failed, refused};
-use crate::args::AutoscaleArgs;
+use crate::args::{AutoscaleArgs, ReachingArgs};
 use crate::console;
 
 pub(crate) fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
@@ -38,6 +38,7 @@ pub(crate) fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
 
 fn config(args: AutoscaleArgs) -> anyhow::Result<AutoscaleConfig> {
     let port = args.at.port;
+    let reaching = ReachingArgs { cacert: args.cacert, ..ReachingArgs::default() };
     let place = match args.swarm {
         Some(service) => Place::Swarm(SwarmService {
             name: args.tasks.unwrap_or_else(|| format!("tasks.{service}")),
@@ -45,6 +46,7 @@ fn config(args: AutoscaleArgs) -> anyhow::Result<AutoscaleConfig> {
             port,
             engine: docker_socket(args.engine),
             bearer: args.bearer_file.as_deref().map(bearer_of).transpose()?,
+            tls: if args.tls { Some(Trust { ca_pem: reaching.ca_pem()?, insecure: args.insecure }) } else { None },
         }),
         None => Place::Cluster { control: args.at.control.unwrap_or_else(|| default_control_path(port)) },
     };

@@ -12,9 +12,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use policy::Scaler;
 pub use policy::{Change, Load, Policy};
-pub use swarm::SwarmService;
+pub use swarm::{SwarmService, Trust};
 
 use crate::StressError;
+use crate::collector::Way;
 use crate::driver;
 
 /// A replica that goes is drained first, one after the other at worst.
@@ -76,7 +77,8 @@ pub async fn autoscale(
     if policy.min == 0 || policy.min > policy.max {
         return Err(StressError::usage("--min must be 1 or more, and not above --max"));
     }
-    let load = place.look().await.map_err(StressError::failed)?;
+    let way = place.way().await.map_err(StressError::failed)?;
+    let load = place.look(&way).await.map_err(StressError::failed)?;
     let _ = events.send(AutoscaleEvent::Begun(load)).await;
     let (mut scaler, clock, mut said) = (Scaler::new(policy), RunClock::new(monotonic_ns()), None);
     let mut ticks = interval(every);
@@ -87,7 +89,7 @@ pub async fn autoscale(
             _ = cancel.wait_for(|count| *count > 0) => return Ok(()),
         }
         let done = async {
-            let load = place.look().await?;
+            let load = place.look(&way).await?;
             let Some(change) = scaler.step(Duration::from_micros(clock.now_us()), load) else { return Ok(None) };
             if !dry_run && let Err(why) = place.scale(change.to).await {
                 scaler.failed();
@@ -119,11 +121,19 @@ pub async fn autoscale(
 }
 
 impl Place {
-    async fn look(&self) -> Result<Load, String> {
+    /// How its replicas are asked, where that is not done through a socket of this machine.
+    async fn way(&self) -> Result<Way, String> {
+        match self {
+            Self::Cluster { .. } => Ok(Way::default()),
+            Self::Swarm(service) => service.way().await,
+        }
+    }
+
+    async fn look(&self, way: &Way) -> Result<Load, String> {
         let late = || format!("nothing was said within {} s", LOOKED_WITHIN.as_secs());
         match self {
             Self::Cluster { control } => driver::load_of(control).await,
-            Self::Swarm(service) => timeout(LOOKED_WITHIN, service.look()).await.map_err(|_| late())?,
+            Self::Swarm(service) => timeout(LOOKED_WITHIN, service.look(way)).await.map_err(|_| late())?,
         }
     }
 

@@ -30,19 +30,39 @@ pub struct SwarmService {
     pub engine: PathBuf,
     /// Where its replicas ask for a token: one with the scope `metrics`.
     pub bearer: Option<String>,
+    /// Where its replicas speak TLS: whose certificates for `name` are good.
+    pub tls: Option<Trust>,
+}
+
+/// Whom to trust.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Root certificates beside the system's, PEM; empty for none.
+    pub ca_pem: String,
+    /// Any certificate is good.
+    pub insecure: bool,
 }
 
 impl SwarmService {
-    pub(super) async fn look(&self) -> Result<Load, String> {
+    /// How its replicas are spoken to.
+    pub(super) async fn way(&self) -> Result<Way, String> {
+        let Some(Trust { ca_pem, insecure }) = &self.tls else { return Ok(Way::default()) };
+        Way::secured(&self.authority(), ca_pem, *insecure).await
+    }
+
+    /// By the name that its clients know it by: a server refuses other ones.
+    fn authority(&self) -> String {
+        format!("{}:{}", self.name, self.port)
+    }
+
+    pub(super) async fn look(&self, way: &Way) -> Result<Load, String> {
         let replicas = Replicated::read(&self.engine, &self.service).await?.replicas;
         let found = lookup_host((self.name.as_str(), self.port)).await;
         let found = found.map_err(|error| format!("the name {} leads nowhere: {error}", self.name))?;
         let fields = self.bearer.as_ref().map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
         let mut asked = JoinSet::new();
         for address in found.filter(std::net::SocketAddr::is_ipv4).take(TASKS_MAX) {
-            // By the name that its clients know it by: a server refuses other ones.
-            let host = format!("{}:{}", self.name, self.port);
-            let page = Page { host, ..Way::default().page(address, "/status") };
+            let page = Page { host: self.authority(), ..way.page(address, "/status") };
             let fields = fields.clone();
             asked.spawn(async move { page.get_with(&fields, STATUS_WITHIN).await });
         }
@@ -125,8 +145,10 @@ mod tests {
         let engine = FakeEngine::new(Arc::clone(&described));
         let port = replica("401 Unauthorized").await;
         let bearer = Some("a-token".to_string());
-        let swarm = SwarmService { service: "s".into(), name: "127.0.0.1".into(), port, engine: engine.path(), bearer };
-        let load = swarm.look().await.expect("the engine and one task answer");
+        let (service, name, path) = ("s".to_string(), "127.0.0.1".to_string(), engine.path());
+        let swarm = SwarmService { service, name, port, engine: path, bearer, tls: None };
+        let way = swarm.way().await.expect("it is plain");
+        let load = swarm.look(&way).await.expect("the engine and one task answer");
         let told = Load { replicas: 2, told: 1, connections: 70, queue_depth: 3, queue_limit: 500, ..Load::default() };
         assert_eq!(load, told);
         swarm.scale(5).await.expect("it has the label");
@@ -137,13 +159,13 @@ mod tests {
         let why = swarm.scale(6).await.expect_err("it lacks the label");
         assert!(why.contains("erlmcp.autoscale=true"), "{why}");
         assert_eq!(engine.posted().len(), 1);
-        let why = SwarmService { bearer: None, ..swarm.clone() }.look().await.expect_err("it asks for a token");
+        let why = SwarmService { bearer: None, ..swarm.clone() }.look(&way).await.expect_err("it asks for a token");
         assert!(why.contains("--bearer-file"), "{why}");
         let full = replica("503 Service Unavailable").await;
         let load =
-            SwarmService { bearer: None, port: full, ..swarm.clone() }.look().await.expect("it has too much to do");
+            SwarmService { bearer: None, port: full, ..swarm.clone() }.look(&way).await.expect("it has too much to do");
         assert_eq!(load, Load { replicas: 2, full: 1, ..Load::default() });
         let nobody = SwarmService { port: 1, ..swarm };
-        assert!(nobody.look().await.is_err());
+        assert!(nobody.look(&way).await.is_err());
     }
 }

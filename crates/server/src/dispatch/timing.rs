@@ -3,7 +3,7 @@
 use erlmcp_protocol::server::Head;
 
 use super::Dispatcher;
-use crate::metrics::{SAMPLED, ShardComponents, ShortTimes};
+use crate::metrics::{COUNTS, SAMPLED, ShardComponents, ShortTimes};
 use crate::session::{NoSession, Session};
 
 /// Which requests are timed.
@@ -16,7 +16,7 @@ pub(super) struct Timing {
 impl Timing {
     pub(super) fn next_request(&mut self) {
         self.requests = self.requests.wrapping_add(1);
-        self.is_timed = self.requests.is_multiple_of(SAMPLED);
+        self.is_timed = COUNTS && self.requests.is_multiple_of(SAMPLED);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::COUNTS;
 use super::components::ShardComponents;
 use super::histogram::Latencies;
 use super::snapshot::LimitValue;
@@ -296,7 +297,9 @@ pub(crate) struct ShardCounters {
 
 impl ShardCounters {
     pub(crate) fn count(&self, method: Method, outcome: Outcome) {
-        self.requests[method as usize][outcome as usize].add(1);
+        if COUNTS {
+            self.requests[method as usize][outcome as usize].add(1);
+        }
     }
 
     pub(crate) fn reached(&self, limit: Reached) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::COUNTS;
 use super::counters::Cell;
 
 /// The first bucket ends at 2^4 µs, the last bounded one at 2^24 µs, about 17 s.
@@ -20,8 +21,10 @@ pub(crate) struct Latencies {
 impl Latencies {
     /// Counts `count` requests that all took `ns`.
     pub(crate) fn record(&self, ns: u64, count: u64) {
-        self.buckets[bucket(ns)].add(count);
-        self.sum_ns.add(ns.saturating_mul(count));
+        if COUNTS {
+            self.buckets[bucket(ns)].add(count);
+            self.sum_ns.add(ns.saturating_mul(count));
+        }
     }
 
     /// Adds what was counted so far to `total`.

@@ -32,3 +32,6 @@ pub(crate) use snapshot::{collect_reached, collect_requests, collect_shards};
 pub(crate) use stall::StallWatch;
 pub(crate) use status::replica_status;
 pub(crate) use text::{prometheus_text, snapshot_age, write_family};
+
+/// False in the build that `bench/run telemetry` measures against: no request is counted or timed in it.
+pub(crate) const COUNTS: bool = !cfg!(feature = "uncounted");

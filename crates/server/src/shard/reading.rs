@@ -6,6 +6,7 @@ use super::net::Transport;
 use super::{ConnToken, Net, Shard, ms};
 use crate::conn::{Connection, Reading, Task, Upload};
 use crate::dispatch::{Asker, Step, decode};
+use crate::metrics::COUNTS;
 use crate::metrics::counters::{ConnectionKind, Reached};
 use erlmcp_protocol::server::respond::CONTINUE;
 
@@ -104,7 +105,7 @@ impl<N: Net> Shard<N> {
         self.take(token, bytes, began_ns);
         self.flush(token.key);
         let answered = std::mem::replace(&mut self.dispatcher.answered, before);
-        if answered > 0 {
+        if COUNTS && answered > 0 {
             let took = self.shared.clock.now_ns().saturating_sub(began_ns);
             self.counters.latencies.record(took, answered);
         }

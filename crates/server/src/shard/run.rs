@@ -11,8 +11,8 @@ use super::net::{Held, Link, Readiness, Sockets};
 use super::secure::Secure;
 use super::{ConnToken, Origin, Shard};
 use crate::clock;
-use crate::metrics::StallWatch;
 use crate::metrics::counters::Reached;
+use crate::metrics::{COUNTS, StallWatch};
 
 /// Says that there are messages.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -122,7 +122,9 @@ pub(crate) fn run(looping: Looping) -> u64 {
                 accepting = Some(last);
             }
         }
-        watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns, &shard.counters);
+        if COUNTS {
+            watch.worked(woke_ns, clock::monotonic_ns(), clock::thread_cpu_ns, &shard.counters);
+        }
         if let Some(cut) = shard.ended() {
             return cut;
         }

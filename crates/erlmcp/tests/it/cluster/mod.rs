@@ -1,5 +1,6 @@
 //! `erlmcp cluster` with real processes: what is killed comes back, what is stopped leaves nothing.
 
+mod autoscaling;
 mod between;
 mod breaking;
 mod chaos;
