@@ -94,7 +94,7 @@ fn too_little_memory() {
     let connections = (available_kib / 10 * 6 / 5).to_string();
     let finished = erlmcp(&["stress", "-c", &connections, "-d", "2s"]).end();
     // So much memory may be there that one process could not look after all that it takes to fill it.
-    let word = if finished.errors.contains("descriptors") { "ulimit -Hn" } else { "memory" };
+    let word = if finished.errors.contains("free some") { "memory" } else { "ulimit -Hn" };
     refused(&finished, 1, &[word]);
 }
 

@@ -145,8 +145,8 @@ mod tests {
         let engine = FakeEngine::new(Arc::clone(&described));
         let port = replica("401 Unauthorized").await;
         let bearer = Some("a-token".to_string());
-        let (service, name, path) = ("s".to_string(), "127.0.0.1".to_string(), engine.path());
-        let swarm = SwarmService { service, name, port, engine: path, bearer, tls: None };
+        let (name, path) = ("127.0.0.1".to_string(), engine.path());
+        let swarm = SwarmService { service: "s".to_string(), name, port, engine: path, bearer, tls: None };
         let way = swarm.way().await.expect("it is plain");
         let load = swarm.look(&way).await.expect("the engine and one task answer");
         let told = Load { replicas: 2, told: 1, connections: 70, queue_depth: 3, queue_limit: 500, ..Load::default() };

@@ -135,20 +135,11 @@ pub struct Record {
     pub message: Vec<u8>,
 }
 
-const NO_HEAD: Head = Head {
-    status: 0,
-    framing: Framing::Close,
-    content: Content::Text,
-    stays_open: false,
-    retry_after_s: None,
-    keep_alive_s: None,
-};
-
 impl Default for Answer {
     fn default() -> Self {
         Self {
             id: 0,
-            head: NO_HEAD,
+            head: Head::NONE,
             body: Body::None,
             kept: Vec::new(),
             events: None,
@@ -172,7 +163,7 @@ impl Answer {
     /// Begins the answer to the request with this id, in the same space.
     pub fn begin(&mut self, id: u64) {
         self.id = id;
-        self.head = NO_HEAD;
+        self.head = Head::NONE;
         self.body = Body::None;
         self.kept.clear();
         self.said = None;

@@ -47,6 +47,18 @@ pub struct Head {
     pub keep_alive_s: Option<u16>,
 }
 
+impl Head {
+    /// Before one has come.
+    pub(super) const NONE: Self = Self {
+        status: 0,
+        framing: Framing::Close,
+        content: Content::Text,
+        stays_open: false,
+        retry_after_s: None,
+        keep_alive_s: None,
+    };
+}
+
 /// The bytes are no head of an HTTP/1 answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadHead {
