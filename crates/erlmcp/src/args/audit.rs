@@ -16,7 +16,7 @@ pub(crate) struct AuditArgs {
 }
 
 const EXAMPLES: &str = "Examples:
-  erlmcp audit test-results/stress-test-...      every operation of a run
-  erlmcp audit run.tar.zst --json                of another's run, from its bundle
+  erlmcp audit test-results/stress-test-...   every operation of a run
+  erlmcp audit run.tar.zst --json             of another's run, by its bundle
 
 Exit codes: 0 valid, 99 invalid, 3 unknown (too few data), 1 error, 2 no run";

@@ -28,4 +28,4 @@ const EXAMPLES: &str = "Examples:
   erlmcp observe http://localhost:8080 --once      its replicas, as a table
   erlmcp observe test-results/stress-test-...      a run that goes on or is over
   erlmcp observe --web                             the same as a page
-  erlmcp observe https://HOST --bearer-file FILE   a server with tokens, anywhere";
+  erlmcp observe https://HOST --bearer-file FILE   one that asks for tokens";

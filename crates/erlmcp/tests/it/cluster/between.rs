@@ -66,7 +66,7 @@ fn packets_are_dropped_one_way_at_half_and_reset_or_lost() {
     if seen.len() == rows.len() {
         assert_eq!(finished.verdict("faults.undetected_count"), "pass");
     }
-    assert_eq!(finished.verdict("faults.operations_lost_count"), "pass");
+    assert_eq!(finished.verdict("faults.operations_lost_count"), "pass", "{}", finished.said());
 }
 
 #[test]
