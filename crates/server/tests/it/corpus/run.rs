@@ -207,7 +207,9 @@ impl Run<'_> {
 
     /// Others are served meanwhile.
     fn second_connection(&self, second: &mut Option<Peer>, names: &Names) -> Result<(), String> {
-        let mut peer = match second.take() {
+        // One of before may have been closed meanwhile where idle ones are.
+        let kept = second.take().filter(|_| !self.case.limits.contains_key("idle_timeout_ms"));
+        let mut peer = match kept {
             Some(peer) => peer,
             None => Peer::connect(self.target.address(), PATIENCE)?,
         };
