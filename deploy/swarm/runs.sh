@@ -82,7 +82,7 @@ import json, sys
 rows = {}
 for line in open(sys.argv[1] + "/journal.jsonl"):
     row = json.loads(line)
-    if row["row"] == "fault":
+    if row["row"] == "fault" and row.get("kind"):
         rows[row["id"]] = row
 assert {row["kind"] for row in rows.values()} == {"kill", "partition"}, rows
 for row in rows.values():
