@@ -154,5 +154,7 @@ until_running 8 60
 say "erlmcp autoscale as a service" "12 to 8 replicas"
 
 docker service rm erlmcp-autoscale >/dev/null
-docker stack rm "$stack" >/dev/null
+# The network is in use until the last task of the service before has ended.
+for _ in $(seq 30); do docker stack rm "$stack" >/dev/null 2>&1 && removed=1 && break || sleep 1; done
+[ -n "${removed:-}" ] || fail "the stack is not removed: $(docker stack rm "$stack" 2>&1)"
 echo "swarm: everything holds, after $SECONDS s"
