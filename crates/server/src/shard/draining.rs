@@ -31,9 +31,8 @@ pub(super) struct Drain {
 
 /// Between two looks who is idle, where more are left than go together.
 const LOOK_EVERY_NS: u64 = 4_000_000;
-/// So many go over at a look, 8,000 a second. Each costs the two processes three system calls, and a look wakes three threads. At
-/// four times that rate the requests of other replicas on the same cores had to wait (bench/results/rolling-2026-11-27.md);
-/// of a smaller batch the waking would be the larger part.
+/// So many go over at a look, 8,000 a second. Each costs the two processes three system calls, and a look wakes three threads: so
+/// moving takes little of the cores at a time, and of a smaller batch the waking would be the larger part.
 pub(super) const GO_TOGETHER: usize = 32;
 
 impl<N: Net> Shard<N> {

@@ -5,7 +5,7 @@ use erlmcp_record::{Fate, Kind};
 use super::stage::{S, Stage};
 use crate::engine::Order;
 use crate::net::simulated::{Peer, Reply};
-use crate::proto::{Load, Sequential};
+use crate::proto::Sequential;
 
 #[test]
 fn each_request_has_a_connection_of_its_own_where_none_is_kept() {
@@ -81,9 +81,7 @@ fn those_that_are_opened_again_are_told_beside_those_that_are_open() {
 fn what_is_closed_after_the_same_idle_time_again_rests_until_it_is_asked() {
     let mut stage = Stage::new(vec![Peer { idle_us: Some(5 * S), ..Peer::good() }]);
     stage.open(100);
-    let (start_us, duration_us) = (stage.now_us(), 60 * S);
-    let load = Load { block: 2, phase: 3, rate: 1.0, start_us, duration_us, ..Load::default() };
-    stage.engine.order(Order::Load(load));
+    stage.order_load_for(60 * S, 2, 1.0);
     stage.until_done(2);
     assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 60, "{:?}", stage.causes(2, Kind::Load));
     let (connects, requests) = (stage.engine.net.connects.len(), stage.engine.net.writes.len());
@@ -96,9 +94,7 @@ fn what_is_closed_after_the_same_idle_time_again_rests_until_it_is_asked() {
 fn what_the_target_says_it_will_close_is_closed_before_and_rests() {
     let mut stage = Stage::new(vec![Peer { idle_us: Some(5 * S), ..Peer::with(&[Reply::GoodAndKept(5)]) }]);
     stage.open(100);
-    let (start_us, duration_us) = (stage.now_us(), 60 * S);
-    let load = Load { block: 2, phase: 3, rate: 1.0, start_us, duration_us, ..Load::default() };
-    stage.engine.order(Order::Load(load));
+    stage.order_load_for(60 * S, 2, 1.0);
     stage.until_done(2);
     assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 60, "{:?}", stage.causes(2, Kind::Load));
     // Those that have carried a request in their first seconds are opened again once.
@@ -112,9 +108,7 @@ fn what_the_target_says_it_will_close_is_closed_before_and_rests() {
 fn a_connection_that_carries_more_than_that_stays() {
     let mut stage = Stage::new(vec![Peer::with(&[Reply::GoodAndKept(3)])]);
     stage.open(10);
-    let (start_us, duration_us) = (stage.now_us(), 20 * S);
-    let load = Load { block: 2, phase: 3, rate: 20.0, start_us, duration_us, ..Load::default() };
-    stage.engine.order(Order::Load(load));
+    stage.order_load_for(20 * S, 2, 20.0);
     stage.until_done(2);
     assert_eq!((stage.fate(2, Kind::Load, Fate::Ok), stage.engine.net.connects.len()), (400, 10));
 }

@@ -106,15 +106,13 @@ impl Stage {
 
     /// Load for two seconds.
     pub(super) fn order_load(&mut self, block: u32, rate: f64) {
+        self.order_load_for(2 * S, block, rate);
+    }
+
+    pub(super) fn order_load_for(&mut self, duration_us: u64, block: u32, rate: f64) {
         let start_us = self.now_us();
-        self.engine.order(Order::Load(proto::Load {
-            block,
-            phase: 3,
-            rate,
-            start_us,
-            duration_us: 2 * S,
-            ..proto::Load::default()
-        }));
+        let load = proto::Load { block, phase: 3, rate, start_us, duration_us, ..proto::Load::default() };
+        self.engine.order(Order::Load(load));
     }
 
     /// Opens so many streams, unpaced, and waits for it.
