@@ -15,8 +15,10 @@ from report import checks, load, quantile, reason, verdict
 RATE_MIN = 10_000
 P99_MAX_MS = 50
 WARM_UP_NS = 5_000_000_000
-# As docs/audit.md says: a header, then records of this length. Sequence and sum are the audit's concern.
-RECORD = struct.Struct("<I I B B H I 16s Q Q Q Q")
+# A header, then records of this length: CRC, sequence, event, attempt, replica, reason, class, replayed, operation, time and what
+# else there is of it (crates/record/src/operations/layout.rs). Sequence and sum are the audit's concern.
+RECORD = struct.Struct("<I I B B H H B B 16s Q Q Q Q")
+HEADER = b"ERLMCPOP" + (1).to_bytes(4, "little")
 INVOKE, OK, FAIL = 1, 3, 4
 # Not one byte of it was sent: a late operation, made to be refused (docs/operations.md), or the generator's own doing.
 NOT_SENT = 2
@@ -30,10 +32,11 @@ def operations(folder):
     begun, done, first_end = {}, {}, {}
     for path in sorted(glob.glob(f"{folder}/operations-agent-*.journal")):
         with open(path, "rb") as file:
-            file.seek(RECORD.size)
+            if not file.read(RECORD.size).startswith(HEADER):
+                sys.exit(f"{path} is no journal of operations of version 1")
             while part := file.read(RECORD.size * 16_384):
                 whole = len(part) // RECORD.size * RECORD.size
-                for _, _, event, reason, _, _, operation, at_ns, _, _, _ in RECORD.iter_unpack(part[:whole]):
+                for _, _, event, _, _, reason, _, _, operation, at_ns, _, _, _ in RECORD.iter_unpack(part[:whole]):
                     if event == INVOKE:
                         begun.setdefault(operation, at_ns)
                     elif event == OK:
