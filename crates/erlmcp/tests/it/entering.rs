@@ -101,6 +101,23 @@ fn a_cluster_whose_pages_want_tokens_is_known_by_its_control_socket() {
 }
 
 #[test]
+fn a_run_s_token_opens_the_target_s_figures_too() {
+    let (token, line) = token(&["--scope", "mcp", "--scope", "metrics"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| file(&folder, name, text);
+    let (tokens, bearer) = (file("tokens", &format!("{line}\n")), file("bearer", &token));
+    let server = Serving::start(&["--tokens", &tokens]);
+    let load = ["-c", "4", "-d", "2s", "-r", "20", "--agents", "1", "--phases", "1,2,3", "--bearer-file", &bearer];
+    let finished = erlmcp(&[&["stress", &server.url][..], &load].concat()).end();
+    let metrics = fs::read_to_string(finished.results().join("metrics.jsonl")).expect("metrics");
+    let seconds: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(seconds.iter().any(|second| second["connections_server"] == 4), "{metrics}");
+    assert_eq!(holding(finished.folder(), &[&token]), Vec::<String>::new());
+    let finding = erlmcp(&["doctor", &server.url, "-c", "4", "--bearer-file", &bearer]).end();
+    assert!(finding.output.contains("/metrics: HTTP 200"), "{}", finding.said());
+}
+
+#[test]
 fn a_run_leaves_no_key_of_its_target_s_query_behind() {
     let server = Serving::start(&[]);
     let url = format!("{}?k=SECRET12", server.url);

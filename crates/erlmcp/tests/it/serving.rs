@@ -116,6 +116,23 @@ fn a_server_listens_on_every_address_that_it_is_told() {
 }
 
 #[test]
+fn a_server_at_an_address_of_ipv6_is_found_loaded_and_looked_at() {
+    if let Err(why) = TcpListener::bind("[::1]:0") {
+        return lacking("ipv6", &format!("nothing is loaded on [::1]: {why}"));
+    }
+    let serving = Serving::of(erlmcp(&["serve", "--tied", "--listen", "[::1]:0"]));
+    assert!(serving.url.starts_with("http://[::1]:"), "{}", serving.url);
+    let load = ["-c", "20", "-d", "2s", "-r", "40", "--agents", "1", "--phases", "1,2,3"];
+    let finished = erlmcp(&[&["stress", &serving.url][..], &load].concat()).end();
+    assert_ne!(finished.verdict("sla.error_rate_percent"), "fail", "{}", finished.said());
+    assert_eq!(finished.verdict("run.ledger_difference_count"), "pass", "{}", finished.said());
+    for command in [&["doctor", "-c", "20"][..], &["observe", "--once"], &["health"]] {
+        let finished = erlmcp(&[command, &[&serving.url]].concat()).end();
+        assert_eq!(finished.code, 0, "{command:?}: {}", finished.said());
+    }
+}
+
+#[test]
 fn a_server_is_looked_at_without_any_load() {
     let serving = Serving::start(&[]);
     let observed = erlmcp(&["observe", &serving.url, "--once"]).end();

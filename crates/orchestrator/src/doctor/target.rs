@@ -71,7 +71,7 @@ pub(super) async fn look(
         return Ok((leads, found, None));
     }
     let (is_elsewhere, is_colocated) = (!leads.is_loopback, leads.is_colocated);
-    let way = target::way(&url, &run.ca_pem, run.insecure).await?;
+    let way = target::way_of_run(&url, run).await?;
     let target = Target { url, addresses: open, left_out: Vec::new(), is_elsewhere, is_colocated, way };
     let status = target.status().await;
     let held = Held { cluster: cluster(&target, status.as_ref()).await, is_colocated: leads.is_colocated };

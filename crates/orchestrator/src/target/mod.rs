@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use erlmcp_load::clock::RunClock;
+use erlmcp_load::header_fields;
 
 use crate::collector::{Page, Way};
 use crate::doctor::Leads;
@@ -63,7 +64,7 @@ impl Target {
         }
         let is_colocated = !far && addresses.iter().all(|address| is_of_this_machine(address.ip()));
         let left_out = left_out.iter().map(|why| format!("Left out of the target: {why}")).collect();
-        let way = way(&url, &config.ca_pem, config.insecure).await?;
+        let way = way_of_run(&url, config).await?;
         Ok(Self { url, addresses, left_out, is_elsewhere, is_colocated, way })
     }
 
@@ -169,6 +170,15 @@ impl Target {
     fn page(&self, path: &str) -> Page {
         Page { host: self.url.authority.clone(), ..self.way.page(self.addresses[0], path) }
     }
+}
+
+/// How a run speaks to the server at a URL: for its pages with the headers of its requests, which may be what opens them.
+///
+/// # Errors
+/// Where there is nobody to trust, or a header cannot be sent.
+pub(crate) async fn way_of_run(url: &Url, config: &StressConfig) -> Result<Way, StressError> {
+    let fields = header_fields(&config.headers).map_err(|error| StressError::usage(error.to_string()))?;
+    Ok(way(url, &config.ca_pem, config.insecure).await?.with(&fields))
 }
 
 /// How the server at a URL is spoken to. `ca_pem` and `insecure` as in [`StressConfig`].
