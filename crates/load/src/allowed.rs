@@ -7,6 +7,9 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use crate::net::byte_stream::{ByteStream, over};
+use crate::net::tls::Tls;
+
 /// Of a connection that is reset in the end.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -51,6 +54,18 @@ impl Allowed {
         let stream = timeout(CONNECT_WITHIN, self.connect(address, prepare)).await.ok()?.ok()?;
         let _ = stream.set_zero_linger();
         Some(stream)
+    }
+
+    /// The same with TLS, where there is some.
+    pub(crate) async fn speak_to_be_reset(
+        self,
+        address: SocketAddr,
+        tls: Option<&Tls>,
+        prepare: impl FnOnce(&TcpSocket) -> io::Result<()>,
+    ) -> Option<Box<dyn ByteStream>> {
+        let stream = self.connect_to_be_reset(address, prepare).await?;
+        let _ = stream.set_nodelay(true);
+        timeout(CONNECT_WITHIN, over(stream, tls)).await.ok()?.ok()
     }
 
     /// The same for a thread that waits.

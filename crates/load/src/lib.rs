@@ -43,6 +43,7 @@ mod workload;
 pub use erlmcp_protocol::client::gaps;
 pub use erlmcp_protocol::client::request::fields as header_fields;
 pub use misbehaviour::Misbehaviour;
+pub use net::byte_stream::ByteStream;
 pub use sources::CONNECTIONS_MAX as CONNECTIONS_PER_SOURCE;
 
 /// The control protocol of `proto/agent.proto`, both ends.

@@ -393,6 +393,7 @@ mod tests {
             rig.add_door(Door {
                 clock: rig.clock,
                 endpoints: vec![(1, gone)],
+                way: Way::default(),
                 authority: None,
                 path: "/mcp".into(),
                 headers: Vec::new(),

@@ -55,6 +55,28 @@ fn a_server_with_tls_is_discovered_loaded_and_given_another_certificate() {
     assert!(discover(&old).errors.contains("--cacert"), "the old one is shown no more");
 }
 
+/// Those that are wrong on purpose shake hands like the others, and are wrong then.
+#[test]
+fn clients_misbehave_through_tls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certify(folder.path());
+    let flags = flags(folder.path());
+    let server = Serving::start(&flags.each_ref().map(String::as_str));
+    let path = folder.path().join("own.toml");
+    let rude = |way: &str| format!("[[misbehaving]]\nway = \"{way}\"\nshare = 0.02\nevery = \"20ms..50ms\"\n");
+    let ways = ["half_request", "bad_json", "unknown_method", "no_delete", "cut_in_request"].map(rude).concat();
+    std::fs::write(&path, format!("[[request]]\nusual = true\n{ways}")).expect("written");
+    let url = server.url.replacen("http://", "https://", 1);
+    let load = ["-c", "50", "-r", "100", "-d", "4s", "--agents", "1", "--phases", "1,2,3", "--cacert", &flags[1]];
+    let workload = ["--workload", path.to_str().expect("a path")];
+    let finished = erlmcp(&[&["stress", &url][..], &load, &workload].concat()).end();
+    assert_ne!(finished.verdict("sla.error_rate_percent"), "fail", "{}", finished.said());
+    for way in ["bad_json", "unknown_method"] {
+        assert!(finished.number(&format!("{way}: Answered with an Error")) >= 1.0, "{way}: {}", finished.output);
+    }
+    assert!(finished.number("no_delete: Answered as a Good One") >= 1.0, "{}", finished.output);
+}
+
 #[test]
 fn a_certificate_without_its_key_is_refused_at_once() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -18,6 +18,7 @@ use super::line::Voice;
 use crate::allowed::Allowed;
 use crate::clock::RunClock;
 use crate::misbehaviour::Misbehaviour;
+use crate::net::tls::Tls;
 use crate::proto;
 use crate::proto::agent_message::Message;
 use crate::random::Random;
@@ -38,6 +39,7 @@ pub(super) struct Misbehaving {
     pub(super) clock: RunClock,
     pub(super) endpoints: Vec<SocketAddr>,
     pub(super) allowed: Allowed,
+    pub(super) tls: Option<Tls>,
     /// How long an answer is waited for.
     pub(super) timeout: Duration,
     pub(super) texts: Texts,

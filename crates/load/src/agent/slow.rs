@@ -13,6 +13,7 @@ use tokio::time::{interval, timeout};
 
 use crate::allowed::Allowed;
 use crate::clock::RunClock;
+use crate::net::tls::Tls;
 use crate::proto;
 
 /// Of one agent, at most.
@@ -32,8 +33,9 @@ pub(super) struct Slow {
     pub(super) allowed: Allowed,
     pub(super) authority: String,
     pub(super) path: String,
-    /// What those ask that do not read; empty: of a target with TLS nothing can be said that it would wait for, and the
-    /// connection alone is held.
+    pub(super) tls: Option<Tls>,
+    /// What those ask that do not read; empty: all of them send slowly. With TLS nobody could say whether answers lay there
+    /// unread.
     pub(super) request: Vec<u8>,
     pub(super) clock: RunClock,
 }
@@ -52,17 +54,20 @@ impl Slow {
     /// Holds them until the time is over.
     pub(super) async fn hold(self, order: proto::Slow) -> proto::Slowed {
         let lasts = Duration::from_micros(order.duration_us);
-        let half: Arc<[u8]> = match self.request.is_empty() {
-            false => format!("POST {} HTTP/1.1\r\nHost: {}\r\nX-Slow: ", self.path, self.authority).into_bytes().into(),
-            true => Arc::new([]),
-        };
+        let half = format!("POST {} HTTP/1.1\r\nHost: {}\r\nX-Slow: ", self.path, self.authority);
+        let half: Arc<[u8]> = half.into_bytes().into();
         let asked: Arc<[u8]> = self.request.repeat(ASKED_AT_ONCE as usize).into();
         let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
         let connections = order.connections.min(CONNECTIONS_MAX) as usize;
         for (number, address) in self.endpoints.iter().cycle().take(connections).enumerate() {
             // An agent has its share of all: so half of them in the sum of many agents, too.
             if (number as u32 + order.first).is_multiple_of(2) || asked.is_empty() {
-                writers.spawn(write_slowly((*address, self.allowed), Arc::clone(&half), lasts, self.clock));
+                writers.spawn(write_slowly(
+                    (*address, self.allowed, self.tls.clone()),
+                    Arc::clone(&half),
+                    lasts,
+                    self.clock,
+                ));
             } else {
                 readers.spawn(read_nothing((*address, self.allowed), Arc::clone(&asked), lasts, self.clock));
             }
@@ -86,13 +91,14 @@ impl Slow {
 
 /// Sends half a request, and then a byte a second. None where it could not be opened.
 async fn write_slowly(
-    (address, allowed): (SocketAddr, Allowed),
+    (address, allowed, tls): (SocketAddr, Allowed, Option<Tls>),
     half: Arc<[u8]>,
     lasts: Duration,
     clock: RunClock,
 ) -> Option<Held> {
-    let mut stream = allowed.connect_to_be_reset(address, |_| Ok(())).await?;
+    let mut stream = allowed.speak_to_be_reset(address, tls.as_ref(), |_| Ok(())).await?;
     stream.write_all(&half).await.ok()?;
+    stream.flush().await.ok()?;
     let since_us = clock.now_us();
     let cut = async {
         let mut bytes = interval(BYTE_EVERY);
@@ -100,7 +106,7 @@ async fn write_slowly(
         loop {
             tokio::select! {
                 _ = bytes.tick() => {
-                    if !half.is_empty() && stream.write_all(b"x").await.is_err() {
+                    if stream.write_all(b"x").await.is_err() || stream.flush().await.is_err() {
                         return;
                     }
                 }
@@ -151,7 +157,7 @@ mod tests {
     fn slow(address: SocketAddr) -> Slow {
         let (authority, path, clock) = (address.to_string(), "/mcp".to_string(), RunClock::new(monotonic_ns()));
         let (endpoints, allowed) = (vec![address], Allowed { foreign: false });
-        Slow { endpoints, allowed, authority, path, request: b"GET / HTTP/1.1\r\n\r\n".into(), clock }
+        Slow { endpoints, allowed, tls: None, authority, path, request: b"GET / HTTP/1.1\r\n\r\n".into(), clock }
     }
 
     fn order(connections: u32, first: u32, duration_us: u64) -> proto::Slow {

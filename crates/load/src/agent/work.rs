@@ -265,6 +265,7 @@ impl Work {
             request: if is_plain { request } else { Vec::new() },
             endpoints: self.target.addresses(),
             allowed: self.target.allowed,
+            tls: self.target.tls.clone(),
             authority: self.target.authority.clone(),
             path: self.target.path.clone(),
             clock: self.clock,
@@ -329,6 +330,7 @@ impl Work {
             clock: self.clock,
             endpoints: self.target.addresses(),
             allowed: self.target.allowed,
+            tls: self.target.tls.clone(),
             timeout: self.target.timeout,
             texts,
         };

@@ -1,5 +1,6 @@
 //! The network as the engine sees it.
 
+pub(crate) mod byte_stream;
 mod parting;
 mod poll;
 mod secured;

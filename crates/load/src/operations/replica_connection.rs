@@ -1,27 +1,22 @@
 //! One connection for operations: kept open from one to the next.
 
-use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use erlmcp_protocol::client::answer::{Answer, Progress};
 use erlmcp_record::operations::Reason;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::answer::Whole;
 use super::course::End;
 use crate::allowed::Allowed;
+use crate::net::byte_stream::{ByteStream, over};
 use crate::net::tls::Tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_BUFFER: usize = 8 * 1024;
-
-/// With TLS or without.
-trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for S {}
 
 /// The way to one replica; connected when something is sent.
 #[derive(Debug)]
@@ -29,7 +24,7 @@ pub(super) struct ReplicaConnection {
     address: SocketAddr,
     allowed: Allowed,
     tls: Option<Tls>,
-    stream: Option<Box<dyn Stream>>,
+    stream: Option<Box<dyn ByteStream>>,
 }
 
 impl ReplicaConnection {
@@ -95,18 +90,14 @@ impl ReplicaConnection {
     }
 }
 
-async fn open(address: SocketAddr, allowed: Allowed, tls: Option<&Tls>) -> io::Result<Box<dyn Stream>> {
+async fn open(address: SocketAddr, allowed: Allowed, tls: Option<&Tls>) -> io::Result<Box<dyn ByteStream>> {
     let stream = allowed.connect(address, |_| Ok(())).await?;
     let _ = stream.set_nodelay(true);
-    let stream: Box<dyn Stream> = match tls {
-        None => Box::new(stream),
-        Some(tls) => Box::new(tls.over(stream).await?),
-    };
-    Ok(stream)
+    over(stream, tls).await
 }
 
 /// The answer, and the connection where it stays open.
-async fn read(mut stream: Box<dyn Stream>, id: u64) -> Result<(Whole, Option<Box<dyn Stream>>), Reason> {
+async fn read(mut stream: Box<dyn ByteStream>, id: u64) -> Result<(Whole, Option<Box<dyn ByteStream>>), Reason> {
     let mut answer = Answer::recorded(id);
     let mut buffer = vec![0; READ_BUFFER];
     loop {

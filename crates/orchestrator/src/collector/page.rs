@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use erlmcp_load::agent::Courier;
-use erlmcp_load::proto;
+use erlmcp_load::{ByteStream, proto};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
@@ -16,11 +16,18 @@ use tokio::time::timeout;
 const BYTES_MAX: usize = 16 << 20;
 
 /// How a server is spoken to: plainly, or over TLS by the agents' own client, which knows whom to trust.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Way {
     courier: Option<Arc<Courier>>,
     /// Header fields for every page, each a line with its end.
     fields: Arc<str>,
+}
+
+/// Its fields may hold a token, which is never shown.
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("courier", &self.courier).finish_non_exhaustive()
+    }
 }
 
 impl Way {
@@ -50,6 +57,17 @@ impl Way {
 
     pub(crate) fn is_secured(&self) -> bool {
         self.courier.is_some()
+    }
+
+    /// Over a connection that is there.
+    ///
+    /// # Errors
+    /// Where there should be TLS, and hands are not shaken: one sentence.
+    pub(crate) async fn over(&self, stream: TcpStream) -> Result<Box<dyn ByteStream>, String> {
+        match &self.courier {
+            None => Ok(Box::new(stream)),
+            Some(courier) => courier.over(stream).await.map_err(|error| format!("TLS does not come about: {error}")),
+        }
     }
 
     /// The page at this address, which is asked for by it.

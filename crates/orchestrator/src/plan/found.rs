@@ -43,11 +43,9 @@ pub struct Fronts {
     pub direct: Vec<(u16, SocketAddr)>,
 }
 
-/// What a visitor may do at the target; each with the reason where it may not.
+/// What a visitor may do at the target beside harmless and bounded requests; each with the reason where it may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visits {
-    /// Harmless and bounded requests.
-    pub harmless: Result<(), String>,
     /// What takes all that the target has, for a moment.
     pub exhausting: Result<(), String>,
     /// As many connections as one replica may have.

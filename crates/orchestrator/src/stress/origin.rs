@@ -187,16 +187,8 @@ fn offers(reached: &Reached) -> Offers {
 const ABOVE: u64 = 256;
 
 /// What a visitor may do: at a target whose limits are not known, and whose host is not ours, nothing that exhausts it.
-pub(super) fn visits(
-    (target, origin): (&Target, Origin),
-    status: Option<&Status>,
-    (connections, replicas): (u64, u64),
-) -> Visits {
+pub(super) fn visits(origin: Origin, status: Option<&Status>, (connections, replicas): (u64, u64)) -> Visits {
     let connections_of_one = status.and_then(Status::connections_limit_of_one);
-    if target.url.tls {
-        let no = || Err("the visitor speaks no TLS".to_string());
-        return Visits { harmless: no(), exhausting: no(), filling: no(), parts: no(), connections_of_one };
-    }
     let exhausting = match origin {
         Origin::Foreign => {
             Err("the target is not an erlmcp cluster of this user on this machine: what it holds is not \
@@ -222,5 +214,5 @@ pub(super) fn visits(
         (_, false) => Err("the target does not tell what its parts count: it is of another version".into()),
         (_, true) => Ok(()),
     };
-    Visits { harmless: Ok(()), exhausting, filling, parts, connections_of_one }
+    Visits { exhausting, filling, parts, connections_of_one }
 }

@@ -145,22 +145,21 @@ impl<'a> Setup<'a> {
         self.settle(answering, (reached, world), chosen, (seed, proxy)).await
     }
 
-    /// A visitor goes to the replicas' own addresses, and speaks no TLS.
+    /// A visitor goes to the replicas' own addresses.
     fn add_door(&mut self, answering: &Answering) {
-        let url = &answering.target.url;
+        let Target { url, way, .. } = &answering.target;
         let control = self.rig.cluster().map(|cluster| cluster.control().to_path_buf());
-        if !url.tls {
-            self.rig.add_door(Door {
-                clock: self.rig.clock,
-                endpoints: answering.endpoints.clone(),
-                authority: control.is_none().then(|| url.authority.clone()),
-                path: url.path.clone(),
-                headers: self.config.headers.clone(),
-                control,
-                held: Arc::default(),
-                back_within: BACK_WITHIN,
-            });
-        }
+        self.rig.add_door(Door {
+            clock: self.rig.clock,
+            endpoints: answering.endpoints.clone(),
+            way: way.clone(),
+            authority: control.is_none().then(|| url.authority.clone()),
+            path: url.path.clone(),
+            headers: self.config.headers.clone(),
+            control,
+            held: Arc::default(),
+            back_within: BACK_WITHIN,
+        });
     }
 
     /// Where a fault of the list needs the fault proxy: it stands in front of as many replicas as can be, for all
@@ -329,8 +328,7 @@ impl<'a> Setup<'a> {
         let replicas = endpoints.len() as u16;
         let (proxied, fronts) = proxy.map(|proxy| (proxy.proxied, proxy.fronts)).unzip();
         let possible: u64 = world.agents.iter().map(|agent| agent.connections_possible).sum();
-        let visits =
-            origin::visits((&target, origin), status.as_ref(), (self.config.connections(), u64::from(replicas)));
+        let visits = origin::visits(origin, status.as_ref(), (self.config.connections(), u64::from(replicas)));
         let changes = origin::changes(self.config, &reached, self.rig.cluster())?;
         let found = origin::found(
             (origin, target.is_colocated, endpoints.iter().map(|(replica, _)| *replica).collect()),

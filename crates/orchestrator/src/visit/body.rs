@@ -4,7 +4,7 @@ use erlmcp_record::names::detail;
 
 use super::session::Session;
 use super::texts::{initialize_body, modern_parts, post_head};
-use super::{Door, Talk, Visited, refusal};
+use super::{Door, Visited, refusal};
 use crate::collector::Answered;
 
 /// Of a server of the older era.
@@ -44,7 +44,7 @@ impl Padded {
         body.extend_from_slice(front.as_bytes());
         body.resize(bytes.saturating_sub(back.len()).max(front.len()), b'x');
         body.extend_from_slice(back.as_bytes());
-        let mut talk = Talk::connect(door.first()?).await?;
+        let mut talk = door.talk().await?;
         let answered = talk.ask_large(&post_head(door, &self.fields, body.len()), &body).await?;
         if let Ok(Some(session)) = Session::opened_if_any(talk, &answered, VERSION) {
             session.end(door).await;

@@ -104,7 +104,7 @@ async fn open(door: &Door, one: u64, within: Option<Duration>) -> Result<Opened,
     let address = door.first()?;
     let socket = socket(address, (one / A_SOURCE) as u16)?;
     let asked = async {
-        let mut talk = Talk::connect_from(socket, address).await?;
+        let mut talk = Talk::connect_from(socket, &door.way, address).await?;
         // No page: a full server shows those all the same.
         talk.send(&texts::modern(door, "server/discover", "")).await?;
         let answered = match within {

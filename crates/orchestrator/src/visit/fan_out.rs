@@ -23,7 +23,7 @@ pub(super) async fn changes(door: &Door, streams: u64) -> Result<Visited, String
     for stream in 0..streams {
         let endpoint = door.endpoints.get(stream as usize % door.endpoints.len().max(1));
         let (_, address) = endpoint.ok_or("the target has no address")?;
-        let mut talk = Talk::connect(*address).await?;
+        let mut talk = Talk::connect(&door.way, *address).await?;
         talk.send(&texts::listen(door)).await?;
         if talk.until("notifications/subscriptions/acknowledged", 1, HEARD_WITHIN).await == 0 {
             return Err(format!("stream {} of {streams} was not acknowledged", stream + 1));

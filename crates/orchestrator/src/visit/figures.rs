@@ -131,7 +131,7 @@ impl Visited {
 
 /// What the server at an address says now.
 pub(super) async fn at(door: &Door, address: SocketAddr) -> Result<Figures, String> {
-    let answered = Talk::connect(address).await?.ask(&texts::get(door, "/status")).await?;
+    let answered = Talk::connect(&door.way, address).await?.ask(&texts::get(door, "/status")).await?;
     let not_told = |error: serde_json::Error| format!("the target does not tell what its parts count: {error}");
     serde_json::from_slice(&answered.body).map_err(not_told)
 }

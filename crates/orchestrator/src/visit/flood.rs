@@ -117,7 +117,7 @@ async fn call_at_once(door: &Door, calls: u64, work_ms: u64) -> Result<Vec<Resul
     let address = door.first()?;
     let mut talks = Vec::new();
     for call in 0..calls {
-        talks.push(Talk::connect_as(address, (call / 1_000) as u16).await?);
+        talks.push(Talk::connect_as(&door.way, address, (call / 1_000) as u16).await?);
     }
     let request: std::sync::Arc<[u8]> = texts::call(door, "work", &format!("{{\"ms\":{work_ms}}}")).into();
     let mut under_way = JoinSet::new();

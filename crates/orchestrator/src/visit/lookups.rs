@@ -3,6 +3,7 @@
 use erlmcp_record::names::detail;
 
 use super::{Door, Visited, figures, texts};
+use crate::collector::Way;
 use crate::driver::LoneServer;
 
 /// Enough that a sample of them is timed.
@@ -14,7 +15,8 @@ pub(super) async fn registry(door: &Door, tools: u64) -> Result<Visited, String>
     // Three tools are built in.
     let extra = tools.saturating_sub(3).max(1);
     let server = LoneServer::start(extra).await?;
-    let door = Door { endpoints: vec![(0, server.address())], authority: None, headers: Vec::new(), ..door.clone() };
+    let (endpoints, way) = (vec![(0, server.address())], Way::default());
+    let door = Door { endpoints, way, authority: None, headers: Vec::new(), ..door.clone() };
     let visited = measure(&door, extra).await;
     let left = server.stop().await;
     let visited = visited?;

@@ -26,7 +26,7 @@ use erlmcp_load::clock::RunClock;
 use erlmcp_record::Detail;
 use erlmcp_record::names::detail;
 
-use crate::collector::Answered;
+use crate::collector::{Answered, Way};
 use crate::plan::Visit;
 pub(crate) use held::{END_WITHIN, Held};
 use talk::Talk;
@@ -43,6 +43,7 @@ pub(crate) struct Door {
     pub(crate) clock: RunClock,
     /// By replica; the first one is visited, where one is enough.
     pub(crate) endpoints: Vec<(u16, SocketAddr)>,
+    pub(crate) way: Way,
     /// What the Host field says; None: the address itself.
     pub(crate) authority: Option<String>,
     pub(crate) path: String,
@@ -96,7 +97,7 @@ impl Door {
     }
 
     async fn talk(&self) -> Result<Talk, String> {
-        Talk::connect(self.first()?).await
+        Talk::connect(&self.way, self.first()?).await
     }
 
     /// Tries again and again whether it is back: after how many milliseconds since `since_us` it was, or for how many it was not.

@@ -153,7 +153,8 @@ async fn open_some(door: &Door, kinds: &[Kind], numbers: Range<u64>) -> Vec<Resu
 /// What the visitor itself lacked, or why it had no session to ask in.
 async fn open(door: &Door, kind: Kind, one: u64) -> Result<Opened, String> {
     let address = door.first()?;
-    let talk = match Talk::connect_from(socket(address, (one / A_SOURCE) as u16)?, address).await {
+    let socket = socket(address, (one / A_SOURCE) as u16)?;
+    let talk = match Talk::connect_from(socket, &door.way, address).await {
         Ok(talk) => talk,
         Err(why) => return Ok(Opened::Beyond(Err(why))),
     };

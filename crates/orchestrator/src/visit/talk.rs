@@ -1,13 +1,16 @@
 //! One connection of a visitor.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use erlmcp_load::ByteStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::collector::{Answered, whole_answer};
+use crate::collector::{Answered, Way, whole_answer};
 
 /// A request of a visitor, or its connection, may take so long.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -21,42 +24,47 @@ const HEAD_BYTES_MAX: usize = 64 * 1_024;
 
 #[derive(Debug)]
 pub(super) struct Talk {
-    stream: TcpStream,
+    stream: Box<dyn ByteStream>,
     /// Read, and not part of an answer that was taken.
     bytes: Vec<u8>,
 }
 
 impl Talk {
-    pub(super) async fn connect(address: SocketAddr) -> Result<Self, String> {
-        Self::established(address, TcpStream::connect(address)).await
+    pub(super) async fn connect(way: &Way, address: SocketAddr) -> Result<Self, String> {
+        Self::established((way, address), TcpStream::connect(address)).await
     }
 
     /// From a source address of its own on loopback, so that ports do not run out.
-    pub(super) async fn connect_as(address: SocketAddr, source: u16) -> Result<Self, String> {
-        Self::connect_from(socket(address, source)?, address).await
+    pub(super) async fn connect_as(way: &Way, address: SocketAddr, source: u16) -> Result<Self, String> {
+        Self::connect_from(socket(address, source)?, way, address).await
     }
 
-    pub(super) async fn connect_from(socket: TcpSocket, address: SocketAddr) -> Result<Self, String> {
-        Self::established(address, socket.connect(address)).await
+    pub(super) async fn connect_from(socket: TcpSocket, way: &Way, address: SocketAddr) -> Result<Self, String> {
+        Self::established((way, address), socket.connect(address)).await
     }
 
     async fn established(
-        address: SocketAddr,
+        (way, address): (&Way, SocketAddr),
         connecting: impl Future<Output = std::io::Result<TcpStream>>,
     ) -> Result<Self, String> {
-        let connected = timeout(PATIENCE, connecting).await;
-        let stream = match connected {
-            Ok(connected) => connected.map_err(|error| format!("{address} takes no connection: {error}"))?,
-            Err(_) => return Err(format!("{address} took no connection within {} s", PATIENCE.as_secs())),
-        };
-        // The answers are read to their ends: a reset leaves no TIME_WAIT on the very machine that is measured.
-        let _ = stream.set_nodelay(true).and_then(|()| stream.set_zero_linger());
-        Ok(Self { stream, bytes: Vec::new() })
+        let connected = timeout(PATIENCE, async {
+            let stream = connecting.await.map_err(|error| format!("{address} takes no connection: {error}"))?;
+            // The answers are read to their ends: a reset leaves no TIME_WAIT on the very machine that is measured.
+            let _ = stream.set_nodelay(true).and_then(|()| stream.set_zero_linger());
+            way.over(stream).await
+        });
+        match connected.await {
+            Ok(stream) => Ok(Self { stream: stream?, bytes: Vec::new() }),
+            Err(_) => Err(format!("{address} took no connection within {} s", PATIENCE.as_secs())),
+        }
     }
 
     pub(super) async fn send(&mut self, request: &[u8]) -> Result<(), String> {
-        let sent = timeout(PATIENCE, self.stream.write_all(request)).await;
-        sent.map_err(|_| "the request was not taken".to_string())?.map_err(|error| error.to_string())
+        let sent = timeout(PATIENCE, async {
+            self.stream.write_all(request).await?;
+            self.stream.flush().await
+        });
+        sent.await.map_err(|_| "the request was not taken".to_string())?.map_err(|error| error.to_string())
     }
 
     /// Sends a request and waits for its answer.
@@ -89,23 +97,20 @@ impl Talk {
     pub(super) async fn ask_large(&mut self, head: &[u8], body: &[u8]) -> Result<Answered, String> {
         self.send(head).await?;
         for piece in body.chunks(PIECE_BYTES) {
-            if self.has_answer()? || self.send(piece).await.is_err() {
+            if self.has_answer().await? || self.send(piece).await.is_err() {
                 break;
             }
         }
         self.answer().await
     }
 
-    /// Something has come already.
-    fn has_answer(&mut self) -> Result<bool, String> {
-        let mut buffer = [0; 4 * 1_024];
-        match self.stream.try_read(&mut buffer) {
-            Ok(count) => {
-                self.bytes.extend_from_slice(&buffer[..count]);
-                Ok(true)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error.to_string()),
+    /// Something has come already, or the end.
+    async fn has_answer(&mut self) -> Result<bool, String> {
+        let mut reading = pin!(self.read());
+        let now = std::future::poll_fn(|context| Poll::Ready(reading.as_mut().poll(context)));
+        match now.await {
+            Poll::Ready(read) => read.map(|_| true),
+            Poll::Pending => Ok(false),
         }
     }
 
@@ -192,7 +197,7 @@ mod tests {
                 said = stream.write_all(&[b'x'; PIECE_BYTES]).await;
             }
         });
-        Talk::connect(address).await.expect("it listens")
+        Talk::connect(&Way::default(), address).await.expect("it listens")
     }
 
     #[tokio::test]

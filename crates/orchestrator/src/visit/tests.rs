@@ -35,6 +35,7 @@ async fn serve_but(reset: Range<u64>, answering: Answering) -> Door {
     Door {
         clock: RunClock::new(erlmcp_load::clock::monotonic_ns()),
         endpoints: vec![(1, address)],
+        way: Way::default(),
         authority: None,
         path: "/mcp".into(),
         headers: vec![("X-Own".into(), "yes".into())],

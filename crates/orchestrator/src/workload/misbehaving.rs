@@ -84,13 +84,6 @@ impl Workload {
                 config.connections()
             ));
         }
-        let is_secured = config.target.as_ref().is_some_and(|target| target.starts_with("https://"));
-        if count > 0 && is_secured {
-            return Err(format!(
-                "the misbehaving clients of the workload {} speak no TLS: leave [[misbehaving]] out for an https target",
-                self.name
-            ));
-        }
         Ok(())
     }
 }

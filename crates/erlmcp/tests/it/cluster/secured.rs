@@ -69,13 +69,14 @@ fn a_cluster_with_tls_is_attached_to_and_broken_as_any_other() {
         "kind = \"slicing\"\nreplicas = [2]",
         "kind = \"cut\"\nreplicas = [3]",
         "kind = \"store_slow\"",
+        "kind = \"slow_clients\"",
     ]);
     let list = format!("[[fault]]\nat = \"0s\"\nkind = \"kill\"\nreplicas = [1]\n{lasting}");
     let start = flags.each_ref().map(String::as_str);
     let (finished, rows) = chaos_of((&start, "https"), &list, &["--for", "10s", "--cacert", start[1]]);
     assert_eq!(finished.report()["configuration"]["attached"], true, "{}", finished.said());
     let kinds: Vec<&str> = rows.iter().filter_map(|row| row["kind"].as_str()).collect();
-    let expected = ["kill", "descriptors", "latency", "slicing", "cut", "store_slow"];
+    let expected = ["kill", "descriptors", "latency", "slicing", "cut", "store_slow", "slow_clients"];
     assert_eq!(kinds, expected, "{}", finished.said());
     for row in rows.iter().filter(|row| made(row)) {
         let over = if row["kind"] == "kill" { "ready_us" } else { "heal_verified_us" };

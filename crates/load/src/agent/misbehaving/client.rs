@@ -1,7 +1,6 @@
 //! One misbehaving client: it does its deed, waits, and does it again.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +8,15 @@ use erlmcp_protocol::client::answer::{Answer, Progress, Said};
 use erlmcp_protocol::client::head::header;
 use erlmcp_protocol::header::name;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::counts::Met;
 use super::texts::ID;
 use super::{Group, Misbehaving};
-use crate::allowed::Allowed;
 use crate::misbehaviour::Misbehaviour;
+use crate::net::byte_stream::ByteStream;
 use crate::random::Random;
 
 /// Between two calls whose answers are not read.
@@ -70,36 +69,42 @@ impl Client {
     }
 
     async fn deed(&self, turn: u64) -> Met {
-        let Misbehaving { endpoints, allowed, texts, .. } = &*self.misbehaving;
+        let Misbehaving { endpoints, allowed, tls, texts, .. } = &*self.misbehaving;
         let place = (self.number + turn) as usize % endpoints.len().max(1);
         let Some(address) = endpoints.get(place) else { return Met::NotConnected };
         let way = self.groups[self.group].way;
-        let Some(mut stream) = connect(*address, *allowed, way).await else { return Met::NotConnected };
+        let prepare = |socket: &TcpSocket| match way {
+            Misbehaviour::NeverReads => socket.set_recv_buffer_size(UNREAD),
+            _ => Ok(()),
+        };
+        let connecting = allowed.speak_to_be_reset(*address, tls.as_ref(), prepare);
+        let Some(mut stream) = connecting.await else { return Met::NotConnected };
+        let stream = &mut *stream;
         match way {
             Misbehaviour::CutInRequest => {
-                let _ = stream.write_all(half(&texts.call)).await;
+                let _ = send(stream, half(&texts.call)).await;
                 Met::Left
             }
-            Misbehaviour::HalfRequest => self.say(&mut stream, half(&texts.call), Duration::MAX).await,
-            Misbehaviour::NeverReads => self.never_read(&mut stream, &texts.call).await,
+            Misbehaviour::HalfRequest => self.say(stream, half(&texts.call), Duration::MAX).await,
+            Misbehaviour::NeverReads => self.never_read(stream, &texts.call).await,
             Misbehaviour::AbandonsCall => {
-                let _ = stream.write_all(&texts.call).await;
+                let _ = send(stream, &texts.call).await;
                 sleep(ABANDONED_AFTER).await;
                 Met::Left
             }
-            Misbehaviour::UnknownMethod => self.ask(&mut stream, &texts.unknown_method).await,
-            Misbehaviour::BadJson => self.ask(&mut stream, &texts.bad_json).await,
-            Misbehaviour::WrongSession => self.ask(&mut stream, &texts.wrong_session).await,
-            Misbehaviour::NoDelete => self.open_session(&mut stream).await,
+            Misbehaviour::UnknownMethod => self.ask(stream, &texts.unknown_method).await,
+            Misbehaviour::BadJson => self.ask(stream, &texts.bad_json).await,
+            Misbehaviour::WrongSession => self.ask(stream, &texts.wrong_session).await,
+            Misbehaviour::NoDelete => self.open_session(stream).await,
         }
     }
 
-    async fn ask(&self, stream: &mut TcpStream, request: &[u8]) -> Met {
+    async fn ask(&self, stream: &mut dyn ByteStream, request: &[u8]) -> Met {
         self.say(stream, request, self.misbehaving.timeout).await
     }
 
     /// Says it, and waits for what comes of it.
-    async fn say(&self, stream: &mut TcpStream, bytes: &[u8], within: Duration) -> Met {
+    async fn say(&self, stream: &mut dyn ByteStream, bytes: &[u8], within: Duration) -> Met {
         match self.exchange(stream, bytes, within).await {
             Ok((Said::Ok, _)) => Met::Taken,
             Ok(_) => Met::Refused,
@@ -107,8 +112,13 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, stream: &mut TcpStream, bytes: &[u8], within: Duration) -> Result<(Said, Answer), Met> {
-        if stream.write_all(bytes).await.is_err() {
+    async fn exchange(
+        &self,
+        stream: &mut dyn ByteStream,
+        bytes: &[u8],
+        within: Duration,
+    ) -> Result<(Said, Answer), Met> {
+        if send(stream, bytes).await.is_err() {
             return Err(Met::Cut { after_us: 0 });
         }
         let said_us = self.misbehaving.clock.now_us();
@@ -120,15 +130,15 @@ impl Client {
     }
 
     /// Until the target has enough of it.
-    async fn never_read(&self, stream: &mut TcpStream, call: &[u8]) -> Met {
+    async fn never_read(&self, stream: &mut dyn ByteStream, call: &[u8]) -> Met {
         let began_us = self.misbehaving.clock.now_us();
-        while stream.write_all(call).await.is_ok() {
+        while send(stream, call).await.is_ok() {
             sleep(CALL_EVERY).await;
         }
         Met::Cut { after_us: self.misbehaving.clock.now_us().saturating_sub(began_us) }
     }
 
-    async fn open_session(&self, stream: &mut TcpStream) -> Met {
+    async fn open_session(&self, stream: &mut dyn ByteStream) -> Met {
         let texts = &self.misbehaving.texts;
         let (said, answer) = match self.exchange(stream, &texts.initialize, self.misbehaving.timeout).await {
             Ok(answered) => answered,
@@ -137,7 +147,7 @@ impl Client {
         let record = answer.into_record();
         let session = header(&record.head, name::SESSION_ID).and_then(|session| std::str::from_utf8(session).ok());
         if let Some(session) = session {
-            let _ = stream.write_all(&texts.initialized(session.trim())).await;
+            let _ = send(stream, &texts.initialized(session.trim())).await;
             // Taken or not, it is left now.
             let _ = timeout(self.misbehaving.timeout, stream.read(&mut vec![0; READ_BUFFER])).await;
         }
@@ -145,18 +155,13 @@ impl Client {
     }
 }
 
-async fn connect(address: SocketAddr, allowed: Allowed, way: Misbehaviour) -> Option<TcpStream> {
-    let prepare = |socket: &TcpSocket| match way {
-        Misbehaviour::NeverReads => socket.set_recv_buffer_size(UNREAD),
-        _ => Ok(()),
-    };
-    let stream = allowed.connect_to_be_reset(address, prepare).await?;
-    let _ = stream.set_nodelay(true);
-    Some(stream)
+async fn send(stream: &mut dyn ByteStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 /// The answer to the request with [`ID`].
-async fn answer(stream: &mut TcpStream) -> io::Result<(Said, Answer)> {
+async fn answer(stream: &mut dyn ByteStream) -> io::Result<(Said, Answer)> {
     let mut answer = Answer::recorded(ID);
     let mut buffer = vec![0; READ_BUFFER];
     loop {

@@ -63,6 +63,7 @@ async fn row_of_each(duration_us: u64, cut: bool) -> BTreeMap<String, Misbehavin
         clock,
         endpoints,
         allowed: crate::allowed::Allowed { foreign: false },
+        tls: None,
         timeout,
         texts: texts(),
     };

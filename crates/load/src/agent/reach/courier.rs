@@ -1,13 +1,17 @@
 //! Requests for something else than MCP, over HTTP/1.1 with or without TLS: to the API of a cluster, for the pages of a
 //! server.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::net::TcpStream;
 
 use super::super::target::{BadSetup, Target};
 use super::at_some;
 use super::exchange::Exchanger;
 use super::trouble::Trouble;
+use crate::net::byte_stream::{self, ByteStream};
 use crate::proto;
 
 /// Knows the way, and whom to trust there. Each request has a connection of its own.
@@ -53,6 +57,14 @@ impl Courier {
         let begun =
             at_some(&self.target, 0, |address| Exchanger::new(&self.target, address, self.patience)?.begin(request));
         begun.map(|channel| Box::new(channel) as Box<dyn Send>).map_err(told)
+    }
+
+    /// Over a connection that is there already, for a task.
+    ///
+    /// # Errors
+    /// Where hands are not shaken.
+    pub async fn over(&self, stream: TcpStream) -> io::Result<Box<dyn ByteStream>> {
+        byte_stream::over(stream, self.target.tls.as_ref()).await
     }
 }
 

@@ -26,11 +26,10 @@ pub(super) fn body(config: &StressConfig, found: &Found) -> Body {
     let has_legacy = found.offers.is_legacy || found.offers.other_era.is_some();
     let no_sessions =
         (!has_legacy).then(|| "the target names no version of the older era, which has the sessions".to_string());
-    let (harmless, exhausting) = (visits.harmless.clone().err(), visits.exhausting.clone().err());
-    let streams = harmless.clone().or(no_sessions);
+    let exhausting = visits.exhausting.clone().err();
     let steps = vec![
-        step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, harmless),
-        step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, streams),
+        step(scenario::LIMIT_BODY, "the largest body", Visit::Body, None, None),
+        step(scenario::LIMIT_STREAMS, "the streams of a session", Visit::SessionStreams, None, no_sessions),
         step(
             scenario::LIMIT_OPEN_STREAMS,
             "the streams of all clients",

@@ -22,13 +22,7 @@ pub(in crate::plan) fn own_cluster() -> Found {
         changes: Err("no way".into()),
         operations: None,
         offers: Offers { is_ours: true, has_tools: true, other_era: Some(crate::Era::Legacy), ..Offers::default() },
-        visits: Visits {
-            harmless: Ok(()),
-            exhausting: Ok(()),
-            filling: Ok(()),
-            parts: Ok(()),
-            connections_of_one: None,
-        },
+        visits: Visits { exhausting: Ok(()), filling: Ok(()), parts: Ok(()), connections_of_one: None },
     }
 }
 
@@ -52,7 +46,6 @@ pub(in crate::plan) fn foreign() -> Found {
         operations: None,
         offers: Offers::default(),
         visits: Visits {
-            harmless: Ok(()),
             exhausting: Err("it is not ours".into()),
             filling: Err("it is not ours".into()),
             parts: Err("it does not tell".into()),
