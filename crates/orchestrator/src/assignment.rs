@@ -111,7 +111,10 @@ impl Assignment {
         let shape = arrival.filter(|_| shaped).and_then(|arrival| arrival.shape(rate));
         let kind = if queued { Kind::Queued } else { Kind::Load };
         let phase = u32::from(place.phase);
-        Self::give(place, block, Some(kind), (start_us, duration_us), &seen.world.alive(), |index, agents| {
+        // Who holds no connection could send nothing.
+        let mut agents = seen.world.alive();
+        agents.truncate(place.run.connections.max(1) as usize);
+        Self::give(place, block, Some(kind), (start_us, duration_us), &agents, |index, agents| {
             let (rate, offset) = rate_share(rate, agents, index);
             (
                 rate,

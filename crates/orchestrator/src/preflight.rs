@@ -66,7 +66,7 @@ impl Room {
             )));
         }
         let agents = match config.agents {
-            None => agents_for(connections, config.rate(), self.descriptors, self.cores),
+            None => agents_for((config.connections(), connections), config.rate(), self.descriptors, self.cores),
             // What those can hold, they say.
             Some(agents) if config.joining.is_some() => agents,
             Some(agents) => self.enough("--agents", u64::from(agents), connections, AGENT_DESCRIPTORS)? as u32,

@@ -55,6 +55,15 @@ impl Way {
         Self { fields: fields.into(), ..self }
     }
 
+    /// The fields of a request to this host: Host, unless the user has one of their own, and what every request has.
+    pub(crate) fn head(&self, host: &str) -> String {
+        let fields = &self.fields;
+        match field(&format!("\r\n{fields}"), "Host") {
+            Some(_) => fields.to_string(),
+            None => format!("Host: {host}\r\n{fields}"),
+        }
+    }
+
     pub(crate) fn is_secured(&self) -> bool {
         self.courier.is_some()
     }
@@ -186,13 +195,7 @@ impl Page {
 
     async fn request(&self, (method, rest): (&str, &str), within: Duration) -> Result<Answered, String> {
         let Page { address, host, path, way } = self;
-        let fields = &way.fields;
-        // A Host of the user's own is there already.
-        let host = match field(&format!("\r\n{fields}"), "Host") {
-            Some(_) => String::new(),
-            None => format!("Host: {host}\r\n"),
-        };
-        let request = format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{fields}{rest}");
+        let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{}{rest}", way.head(host));
         let fetched = async {
             match &way.courier {
                 None => self.fetch(&request).await,
@@ -336,8 +339,10 @@ mod tests {
         let error = page.get(Duration::from_millis(50)).await.unwrap_err();
         assert_eq!(error, format!("GET /metrics at {address}: no answer within 50 ms"));
         let (requests, _) = serving.await.expect("it ends");
-        let fields = ["Host: localhost:1\r\nConnection: close\r\n", "Connection: close\r\nhost: c\r\n"];
-        let fields = [fields[0].to_string(), format!("{}A: b\r\n", fields[0]), fields[1].to_string()];
-        assert_eq!(requests, fields.map(|fields| format!("GET /metrics HTTP/1.1\r\n{fields}\r\n")));
+        let fields = ["Host: localhost:1\r\n", "Host: localhost:1\r\nA: b\r\n", "host: c\r\n"];
+        assert_eq!(
+            requests,
+            fields.map(|fields| format!("GET /metrics HTTP/1.1\r\nConnection: close\r\n{fields}\r\n"))
+        );
     }
 }

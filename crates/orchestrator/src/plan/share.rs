@@ -16,14 +16,15 @@ pub(crate) fn rate_share(rate: f64, agents: u32, index: u32) -> (f64, f64) {
     (rate / agents, f64::from(index) / agents)
 }
 
-/// How many agents `connections` at `rate` requests a second need, where each may hold `descriptors`. One a core up to two, as long as
-/// each gets enough to do; where the rate wants more, up to one for two cores, since what is loaded may be here, too.
-pub(crate) fn agents_for(connections: u64, rate: f64, descriptors: u64, cores: u32) -> u32 {
+/// How many agents need so many connections among so many sockets, at `rate` requests a second, where each may hold `descriptors`. One a
+/// core up to two, as long as each gets enough to do; where the rate wants more, up to one for two cores, since what is loaded may be
+/// here, too. More than connections only where descriptors ask for them.
+pub(crate) fn agents_for((connections, sockets): (u64, u64), rate: f64, descriptors: u64, cores: u32) -> u32 {
     let each = descriptors.saturating_sub(AGENT_DESCRIPTORS).max(1);
-    let by_descriptors = connections.div_ceil(each);
-    let by_work = u64::from(cores.clamp(1, 2)).min(connections.div_ceil(1_000));
-    let by_rate = ((rate / AGENT_RATE).ceil() as u64).min(u64::from(cores / 2)).min(connections);
-    by_descriptors.max(by_work).max(by_rate).clamp(1, 10_000) as u32
+    let by_descriptors = sockets.div_ceil(each);
+    let by_work = u64::from(cores.clamp(1, 2)).min(sockets.div_ceil(1_000));
+    let by_rate = ((rate / AGENT_RATE).ceil() as u64).min(u64::from(cores / 2));
+    by_descriptors.max(by_work.max(by_rate).min(connections)).clamp(1, 10_000) as u32
 }
 
 #[cfg(test)]
@@ -58,20 +59,22 @@ mod tests {
 
     #[test]
     fn agents_are_as_many_as_descriptors_need() {
-        assert_eq!(agents_for(100_000, 12_000.0, 20_000, 2), 6);
-        assert_eq!(agents_for(100_000, 12_000.0, 1_048_576, 2), 2);
-        assert_eq!(agents_for(500, 12_000.0, 20_000, 8), 1);
-        assert_eq!(agents_for(1_000_000, 12_000.0, 20_000, 2), 52);
+        assert_eq!(agents_for((100_000, 100_000), 12_000.0, 20_000, 2), 6);
+        assert_eq!(agents_for((100_000, 100_000), 12_000.0, 1_048_576, 2), 2);
+        assert_eq!(agents_for((500, 500), 12_000.0, 20_000, 8), 1);
+        assert_eq!(agents_for((1_000_000, 1_000_000), 12_000.0, 20_000, 2), 52);
     }
 
     #[test]
     fn agents_are_as_many_as_the_rate_needs_and_half_of_the_cores_permits() {
-        assert_eq!(agents_for(100, 300_000.0, 20_000, 16), 8);
-        assert_eq!(agents_for(100, 100_000.0, 20_000, 16), 3);
-        assert_eq!(agents_for(100, 40_000.0, 20_000, 16), 1);
-        assert_eq!(agents_for(100, 300_000.0, 20_000, 2), 1);
-        assert_eq!(agents_for(100, 300_000.0, 20_000, 1), 1);
-        assert_eq!(agents_for(2, 300_000.0, 20_000, 16), 2, "each has a connection");
-        assert_eq!(agents_for(100_000, 300_000.0, 20_000, 4), 6);
+        assert_eq!(agents_for((100, 100), 300_000.0, 20_000, 16), 8);
+        assert_eq!(agents_for((100, 100), 100_000.0, 20_000, 16), 3);
+        assert_eq!(agents_for((100, 100), 40_000.0, 20_000, 16), 1);
+        assert_eq!(agents_for((100, 100), 300_000.0, 20_000, 2), 1);
+        assert_eq!(agents_for((100, 100), 300_000.0, 20_000, 1), 1);
+        assert_eq!(agents_for((2, 2), 300_000.0, 20_000, 16), 2, "each has a connection");
+        assert_eq!(agents_for((1, 1_001), 100.0, 20_000, 2), 1, "streams alone make no second one");
+        assert_eq!(agents_for((1, 100_001), 100.0, 20_000, 2), 6, "but where they need its descriptors");
+        assert_eq!(agents_for((100_000, 100_000), 300_000.0, 20_000, 4), 6);
     }
 }

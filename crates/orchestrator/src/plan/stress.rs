@@ -12,6 +12,8 @@ pub const STRESS_PHASES: [&str; 6] = phase::STRESS;
 
 /// Requests of the baseline, one after another.
 pub(super) const SEQUENTIAL_REQUESTS: u32 = 100;
+/// Connections of the warm-up, at least: one for each of so many agents.
+const WARM_UP_MIN: u64 = 64;
 /// The closing sweep's requests a second on this machine.
 const SWEEP_RATE: f64 = 10_000.0;
 const SUSTAINED_SCENARIO_MAX: Duration = Duration::from_secs(600);
@@ -122,9 +124,9 @@ pub(super) fn baseline(config: &StressConfig, found: &Found) -> PhasePlan {
     phase_of("Baseline", "Infrastructure verification".into(), steps)
 }
 
-/// Touches every replica once, so that what a server allocates on its first use is not charged to connections.
+/// Touches every replica, by every agent, so that what a server allocates on its first use is not charged to connections.
 pub(super) fn warm_up(config: &StressConfig, found: &Found) -> Vec<Step> {
-    let connections = (u64::from(found.replicas) * 8).min(config.connections());
+    let connections = (u64::from(found.replicas) * 8).max(WARM_UP_MIN).min(config.connections());
     // What the target bears is not known before it was sought.
     let most = config.purpose.capacity().map_or(500, |capacity| capacity.start_rate.min(500));
     let rate = config.rate().min(most as f64);

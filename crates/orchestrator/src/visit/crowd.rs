@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use erlmcp_record::names::detail;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::talk::{Talk, socket};
 use super::{Door, Visited, figures, refusal, texts};
@@ -106,12 +107,13 @@ async fn open(door: &Door, one: u64, within: Option<Duration>) -> Result<Opened,
     let asked = async {
         let mut talk = Talk::connect_from(socket, &door.way, address).await?;
         // No page: a full server shows those all the same.
-        talk.send(&texts::modern(door, "server/discover", "")).await?;
-        let answered = match within {
-            Some(within) => talk.answer_within(within).await?,
-            None => talk.answer().await?,
-        };
+        let answered = talk.ask(&texts::modern(door, "server/discover", "")).await?;
         Ok::<_, String>(Opened::Answered(talk, answered))
     };
-    Ok(asked.await.unwrap_or_else(Opened::Unanswered))
+    let asked = match within {
+        // The handshake of TLS, too.
+        Some(within) => timeout(within, asked).await.unwrap_or_else(|_| Err("nothing came".into())),
+        None => asked.await,
+    };
+    Ok(asked.unwrap_or_else(Opened::Unanswered))
 }

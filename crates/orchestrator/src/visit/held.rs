@@ -142,7 +142,7 @@ async fn fill(door: &Door, shared: &Shared, part: &mut Part) -> Result<(), Ended
 }
 
 /// Ends all of them, so that the server has its room back.
-async fn end_all(door: &Door, ids: Vec<String>) {
+pub(super) async fn end_all(door: &Door, ids: Vec<String>) {
     let share = ids.len().div_ceil(ENDING_AT_ONCE).max(1);
     let mut ending = JoinSet::new();
     for ids in ids.chunks(share) {

@@ -1,10 +1,12 @@
 //! Streams of all clients, up to the limit of one process and beyond.
 
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 use erlmcp_record::names::detail;
 use tokio::task::JoinSet;
 
+use super::held::end_all;
 use super::session::Session;
 use super::talk::{Talk, socket};
 use super::{Door, Visited, figures, refusal, texts};
@@ -23,7 +25,7 @@ const A_SOURCE: u64 = 2_000;
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Subscription,
-    /// Of a session of its own, which costs nothing at rest and ends by itself.
+    /// Of a session of its own, which counts until it is ended.
     OfSession,
 }
 
@@ -40,6 +42,36 @@ enum Opened {
     Stream(Talk),
     /// What came in place of one.
     Beyond(Result<Answered, String>),
+}
+
+/// What became of one, and the session that was begun for it.
+struct Tried {
+    opened: Opened,
+    session: Option<String>,
+}
+
+/// What is open.
+#[derive(Default)]
+struct Holding {
+    streams: Vec<Talk>,
+    sessions: Vec<String>,
+}
+
+impl Holding {
+    /// Keeps what was opened, and gives what came in place of a stream.
+    fn keep(&mut self, tried: Tried) -> Option<Result<Answered, String>> {
+        self.sessions.extend(tried.session);
+        match tried.opened {
+            Opened::Stream(talk) => self.streams.push(talk),
+            Opened::Beyond(answered) => return Some(answered),
+        }
+        None
+    }
+
+    async fn end(self, door: &Door) {
+        drop(self.streams);
+        end_all(door, self.sessions).await;
+    }
 }
 
 /// What the server's page of metrics says of its streams.
@@ -92,38 +124,55 @@ pub(super) async fn most(door: &Door, has_sessions: bool) -> Result<Visited, Str
         )));
     }
     let kinds: &[Kind] = if has_sessions { &[Kind::Subscription, Kind::OfSession] } else { &[Kind::Subscription] };
-    let (mut held, mut begun, mut is_full) = (Vec::new(), 0, false);
-    while !is_full && begun < needed {
-        let some = AT_ONCE.min(needed - begun);
-        for opened in open_some(door, kinds, begun..begun + some).await {
-            match opened? {
-                Opened::Stream(talk) => held.push(talk),
-                Opened::Beyond(_) => is_full = true,
-            }
-        }
-        begun += some;
-    }
-    let taken = held.len() as f64;
-    let mut beyond = Vec::new();
-    for kind in kinds {
-        match open(door, *kind, begun).await? {
-            Opened::Stream(talk) => held.push(talk),
-            Opened::Beyond(answered) => beyond.push((kind.words(), answered)),
-        }
-    }
-    let visited = visited.with(detail::TAKEN, taken);
-    let Some((_, worst)) = beyond.iter().min_by_key(|(_, answered)| goodness(answered)) else {
-        return Ok(visited.saying(format!("{taken} streams were taken and none refused")));
-    };
+    let mut held = Holding::default();
+    let filled = fill(door, kinds, needed, &mut held).await;
     let refused = Told::now(door).await.ok().map(|full| full.refused.saturating_sub(told.refused) as f64);
     let closed_us = door.clock.now_us();
-    drop(held);
+    held.streams.clear();
+    let back = match &filled {
+        Ok((_, beyond)) if !beyond.is_empty() => Some(door.back(closed_us, || is_taken(door, kinds)).await),
+        _ => None,
+    };
+    held.end(door).await;
+    let (taken, beyond) = filled?;
+    let visited = visited.with(detail::TAKEN, taken as f64);
+    let worst = beyond.iter().min_by_key(|(_, answered)| goodness(answered));
+    let (Some((_, worst)), Some(back)) = (worst, back) else {
+        return Ok(visited.saying(format!("{taken} streams were taken and none refused")));
+    };
     let (visited, _) = refusal(visited.with_some(detail::SERVER_REFUSED, refused), worst);
     let said = |(kind, answered): &(&str, _)| format!("{kind}: {}", refusal(Visited::default(), answered).1);
     let said: Vec<String> = beyond.iter().map(said).collect();
-    Ok(visited
-        .with_back(door.back(closed_us, || is_taken(door, kinds)).await)
-        .saying(format!("{taken} streams were taken; one more, {}", said.join("; "))))
+    Ok(visited.with_back(back).saying(format!("{taken} streams were taken; one more, {}", said.join("; "))))
+}
+
+/// What came in place of a stream of some kind.
+type Beyond = (&'static str, Result<Answered, String>);
+
+/// Opens until the server refuses, or so many were tried; then one more of each kind. How many were taken, and what came beyond.
+async fn fill(door: &Door, kinds: &[Kind], needed: u64, held: &mut Holding) -> Result<(usize, Vec<Beyond>), String> {
+    let (mut begun, mut is_full) = (0, false);
+    while !is_full && begun < needed && !door.held.is_cut.load(Ordering::Relaxed) {
+        let some = AT_ONCE.min(needed - begun);
+        let mut failed = None;
+        for tried in open_some(door, kinds, begun..begun + some).await {
+            match tried {
+                Ok(tried) => is_full |= held.keep(tried).is_some(),
+                Err(why) => failed = failed.or(Some(why)),
+            }
+        }
+        if let Some(why) = failed {
+            return Err(why);
+        }
+        begun += some;
+    }
+    let taken = held.streams.len();
+    let mut beyond = Vec::new();
+    for kind in kinds {
+        let answered = held.keep(open(door, *kind, begun).await?);
+        beyond.extend(answered.map(|answered| (kind.words(), answered)));
+    }
+    Ok((taken, beyond))
 }
 
 /// No answer is worse than one, and one that says when to come again the best.
@@ -136,7 +185,7 @@ fn goodness(answered: &Result<Answered, String>) -> u8 {
 }
 
 /// Of each kind in turn.
-async fn open_some(door: &Door, kinds: &[Kind], numbers: Range<u64>) -> Vec<Result<Opened, String>> {
+async fn open_some(door: &Door, kinds: &[Kind], numbers: Range<u64>) -> Vec<Result<Tried, String>> {
     let mut opening = JoinSet::new();
     for (one, kind) in numbers.zip(kinds.iter().copied().cycle()) {
         let door = door.clone();
@@ -151,26 +200,28 @@ async fn open_some(door: &Door, kinds: &[Kind], numbers: Range<u64>) -> Vec<Resu
 
 /// # Errors
 /// What the visitor itself lacked, or why it had no session to ask in.
-async fn open(door: &Door, kind: Kind, one: u64) -> Result<Opened, String> {
+async fn open(door: &Door, kind: Kind, one: u64) -> Result<Tried, String> {
     let address = door.first()?;
     let socket = socket(address, (one / A_SOURCE) as u16)?;
     let talk = match Talk::connect_from(socket, &door.way, address).await {
         Ok(talk) => talk,
-        Err(why) => return Ok(Opened::Beyond(Err(why))),
+        Err(why) => return Ok(Tried { opened: Opened::Beyond(Err(why)), session: None }),
     };
-    let (mut talk, request) = match kind {
-        Kind::Subscription => (talk, texts::listen(door)),
+    let (mut talk, request, session) = match kind {
+        Kind::Subscription => (talk, texts::listen(door), None),
         Kind::OfSession => {
             let session = Session::on(talk, door, VERSION).await?;
+            door.held.sessions.fetch_add(1, Ordering::Relaxed);
             let request = texts::get_stream(door, session.named());
-            (session.talk, request)
+            (session.talk, request, Some(session.id))
         }
     };
-    Ok(match begin(&mut talk, &request).await {
+    let opened = match begin(&mut talk, &request).await {
         Ok(None) => Opened::Stream(talk),
         Ok(Some(answered)) => Opened::Beyond(Ok(answered)),
         Err(why) => Opened::Beyond(Err(why)),
-    })
+    };
+    Ok(Tried { opened, session })
 }
 
 /// The answer that came in place of a stream; None: it is one.
@@ -183,14 +234,12 @@ async fn begin(talk: &mut Talk, request: &[u8]) -> Result<Option<Answered>, Stri
 
 /// There is room for one of each kind.
 async fn is_taken(door: &Door, kinds: &[Kind]) -> bool {
-    let mut held = Vec::new();
+    let (mut held, mut is_taken) = (Holding::default(), true);
     for kind in kinds {
-        match open(door, *kind, 0).await {
-            Ok(Opened::Stream(talk)) => held.push(talk),
-            _ => return false,
-        }
+        is_taken &= open(door, *kind, 0).await.is_ok_and(|tried| held.keep(tried).is_none());
     }
-    true
+    held.end(door).await;
+    is_taken
 }
 
 #[cfg(test)]

@@ -275,6 +275,48 @@ async fn a_limit_of_streams_beyond_all_connections_is_too_far() {
     assert_eq!(found, [Some(1e6), None, None]);
 }
 
+#[tokio::test]
+async fn sessions_that_streams_were_asked_for_in_are_ended() {
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    static BEGUN: AtomicU64 = AtomicU64::new(0);
+    let mut door = serve(|head, _| {
+        if head.starts_with("GET /metrics") {
+            let page = "erlmcp_streams{replica=\"1\"} 4\nerlmcp_limit{replica=\"1\",limit=\"streams\"} 9\n";
+            return said("200 OK", "", page);
+        }
+        match () {
+            () if head.starts_with("GET /status") => said("200 OK", "", &status()),
+            () if head.starts_with("DELETE") => {
+                SESSIONS.fetch_sub(1, Ordering::SeqCst);
+                said("200 OK", "", "")
+            }
+            () if head.contains("Mcp-Method: subscriptions/listen") => said("503 No", "Retry-After: 1\r\n", ""),
+            () => {
+                BEGUN.fetch_add(1, Ordering::SeqCst);
+                SESSIONS.fetch_add(1, Ordering::SeqCst);
+                said("200 OK", "Mcp-Session-Id: none\r\n", "{}")
+            }
+        }
+    })
+    .await;
+    door.back_within = Duration::from_millis(100);
+    let visited = visit(Visit::OpenStreams { has_sessions: true }, &door).await.expect("it is answered");
+    assert_eq!(visited.detail.get(detail::TAKEN), Some(&0.0), "{visited:?}");
+    assert!(BEGUN.load(Ordering::SeqCst) > 10, "{visited:?}");
+    assert_eq!((SESSIONS.load(Ordering::SeqCst), door.held.sessions.load(Ordering::SeqCst)), (0, 0));
+}
+
+#[tokio::test]
+async fn what_the_user_says_stands_in_the_place_of_what_is_usual() {
+    let mut door = serve(|_, _| said("200 OK", "", "")).await;
+    door.headers.extend([("host", "x"), ("ACCEPT", "a/b")].map(|(name, value)| (name.into(), value.into())));
+    let request = String::from_utf8(texts::listen(&door)).expect("it is text").to_ascii_lowercase();
+    for (name, value) in [("host", "x"), ("accept", "a/b"), ("content-type", "application/json")] {
+        assert_eq!(request.matches(&format!("\r\n{name}: ")).count(), 1, "{request}");
+        assert!(request.contains(&format!("\r\n{name}: {value}\r\n")), "{request}");
+    }
+}
+
 /// The first one asks for the status, and ten are taken; those that follow are reset.
 async fn serve_ten(reset: Range<u64>) -> Door {
     serve_but(reset, |head, _| match head.starts_with("GET /status") {

@@ -6,11 +6,16 @@ use super::Door;
 
 const MODERN: &str = "2026-07-28";
 
-/// The head of a request up to its own fields.
-fn begin(door: &Door, line: &str) -> String {
+/// The head of a request up to its own fields, with those of `usual` that the user has not given.
+fn begin(door: &Door, line: &str, usual: &[(&str, &str)]) -> String {
     let host = door.authority.clone().or_else(|| door.first().ok().map(|address| address.to_string()));
-    let mut text = format!("{line} HTTP/1.1\r\nHost: {}\r\n", host.unwrap_or_default());
-    for (name, value) in &door.headers {
+    let host = host.unwrap_or_default();
+    let is_users = |name: &str| door.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+    let usual = usual.iter().copied().filter(|(name, _)| !is_users(name));
+    let host = [("Host", host.as_str())].into_iter().filter(|(name, _)| !is_users(name));
+    let own = door.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut text = format!("{line} HTTP/1.1\r\n");
+    for (name, value) in host.chain(own).chain(usual) {
         // Writing to a String cannot fail.
         let _ = write!(text, "{name}: {value}\r\n");
     }
@@ -18,14 +23,14 @@ fn begin(door: &Door, line: &str) -> String {
 }
 
 pub(super) fn get(door: &Door, path: &str) -> Vec<u8> {
-    format!("{}\r\n", begin(door, &format!("GET {path}"))).into_bytes()
+    format!("{}\r\n", begin(door, &format!("GET {path}"), &[])).into_bytes()
 }
 
 /// The head of a POST whose body has this length.
 pub(super) fn post_head(door: &Door, fields: &str, length: usize) -> Vec<u8> {
-    let types = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
-    let begin = begin(door, &format!("POST {}", door.path));
-    format!("{begin}{types}{fields}Content-Length: {length}\r\n\r\n").into_bytes()
+    let types = [("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream")];
+    let begin = begin(door, &format!("POST {}", door.path), &types);
+    format!("{begin}{fields}Content-Length: {length}\r\n\r\n").into_bytes()
 }
 
 fn post(door: &Door, fields: &str, body: &str) -> Vec<u8> {
@@ -91,11 +96,11 @@ pub(super) fn in_session(door: &Door, session: (&str, &str), body: &str) -> Vec<
 
 /// Opens the stream of a session.
 pub(super) fn get_stream(door: &Door, session: (&str, &str)) -> Vec<u8> {
-    let begin = begin(door, &format!("GET {}", door.path));
-    format!("{begin}Accept: text/event-stream\r\n{}\r\n", of_session(session)).into_bytes()
+    let begin = begin(door, &format!("GET {}", door.path), &[("Accept", "text/event-stream")]);
+    format!("{begin}{}\r\n", of_session(session)).into_bytes()
 }
 
 pub(super) fn end_session(door: &Door, session: (&str, &str)) -> Vec<u8> {
-    let begin = begin(door, &format!("DELETE {}", door.path));
+    let begin = begin(door, &format!("DELETE {}", door.path), &[]);
     format!("{begin}{}\r\n", of_session(session)).into_bytes()
 }

@@ -105,6 +105,9 @@ fn limits_are_gone_to_through_tls() {
     for row in scenarios(&finished).iter().filter(|row| row["phase"] == 6) {
         assert!(row["skipped"].is_null() && row["inconclusive"].is_null(), "{row}");
     }
+    let short =
+        scenarios(&finished).into_iter().find(|row| row["name"] == "limit_descriptors").expect("it was gone to");
+    assert_eq!(short["detail"]["taken_count"], 0.0, "none is answered before there are descriptors again: {short}");
     passes(&finished, &["limits.unanswered_count", "limits.no_retry_after_count", "limits.crashes_count"]);
 }
 

@@ -200,9 +200,11 @@ pub(super) async fn memory(local: &LocalFaults, replicas: &[u16], mib: u64) -> R
 
 /// It waits for its end as long as what is given back is kept.
 async fn half_a_request(way: &Way, address: SocketAddr) -> Result<Box<dyn Send>, String> {
+    // A server that asks who comes keeps nothing of a request from nobody.
     let head = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+        "POST /mcp HTTP/1.1\r\n{}Content-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n",
+        way.head(&address.to_string()),
         HOARD_BYTES + 1
     );
     let mut half = head.into_bytes();

@@ -1,4 +1,5 @@
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 
 use super::super::FaultDriver;
 use super::super::contract::{self, Stage};
@@ -167,4 +168,23 @@ fn what_a_killed_run_left_goes_to_its_supervisor() {
     assert!(has(&machine.home, replica.id()));
     replica.kill().expect("it is our child");
     replica.wait().expect("it is our child");
+}
+
+#[tokio::test]
+async fn who_hoards_says_who_it_is() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let address = listener.local_addr().expect("it is bound");
+    let way = Way::default().with("Authorization: Bearer x\r\n");
+    let heard = async {
+        let (mut stream, _) = listener.accept().await.expect("one comes");
+        let mut bytes = Vec::new();
+        while bytes.len() < HOARD_BYTES {
+            stream.read_buf(&mut bytes).await.expect("it says more");
+        }
+        bytes
+    };
+    let (held, heard) = tokio::join!(half_a_request(&way, address), heard);
+    held.expect("it was taken");
+    let head = String::from_utf8_lossy(&heard[..200]).into_owned();
+    assert!(head.contains(&format!("\r\nHost: {address}\r\nAuthorization: Bearer x\r\n")), "{head}");
 }
