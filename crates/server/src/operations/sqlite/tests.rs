@@ -27,6 +27,10 @@ fn sqlite_keeps_the_contract() {
     contract::the_oldest_go(|keep| {
         Keeper::open(SqliteStore::open(&path).expect("it opens"), keep, 0).expect("it is read")
     });
+    let path = folder.path().join("given-back.db");
+    contract::what_is_given_back_goes_too(|keep| {
+        Keeper::open(SqliteStore::open(&path).expect("it opens"), keep, 0).expect("it is read")
+    });
 }
 
 #[test]
