@@ -1,4 +1,5 @@
 mod full;
+mod replaced;
 mod starting;
 
 use super::*;
