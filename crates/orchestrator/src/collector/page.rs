@@ -195,7 +195,7 @@ impl Page {
 
     async fn request(&self, (method, rest): (&str, &str), within: Duration) -> Result<Answered, String> {
         let Page { address, host, path, way } = self;
-        let request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{}{rest}", way.head(host));
+        let request = format!("{method} {path} HTTP/1.1\r\n{}Connection: close\r\n{rest}", way.head(host));
         let fetched = async {
             match &way.courier {
                 None => self.fetch(&request).await,
@@ -342,7 +342,7 @@ mod tests {
         let fields = ["Host: localhost:1\r\n", "Host: localhost:1\r\nA: b\r\n", "host: c\r\n"];
         assert_eq!(
             requests,
-            fields.map(|fields| format!("GET /metrics HTTP/1.1\r\nConnection: close\r\n{fields}\r\n"))
+            fields.map(|fields| format!("GET /metrics HTTP/1.1\r\n{fields}Connection: close\r\n\r\n"))
         );
     }
 }

@@ -69,10 +69,17 @@ impl<S: Store> Keeper<S> {
         Ok(())
     }
 
+    /// Does something with the store, and is in doubt where that breaks.
+    fn with_store<T>(&mut self, act: impl FnOnce(&mut S) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let done = act(&mut self.store);
+        self.in_doubt |= matches!(done, Err(StoreError::Broken(_)));
+        done
+    }
+
     /// Has in mind where these operations stand.
     fn recall(&mut self, names: impl Iterator<Item = Name>) -> Result<(), StoreError> {
         let unknown: Vec<Name> = names.filter(|name| !self.table.knows(name)).collect();
-        let filed = self.store.find(&unknown)?;
+        let filed = self.with_store(|store| store.find(&unknown))?;
         self.table.recall(filed);
         Ok(())
     }
@@ -91,13 +98,10 @@ impl<S: Store> Keeper<S> {
     /// Writes, and makes the table agree with what came of it.
     fn settle(&mut self, mut entries: Vec<Entry<'_>>) -> Result<(), StoreError> {
         entries.extend(self.table.changed_marks().map(Entry::Mark));
-        let written = if entries.is_empty() { Ok(()) } else { self.store.write(&entries) };
-        match &written {
+        let written = if entries.is_empty() { Ok(()) } else { self.with_store(|store| store.write(&entries)) };
+        match written {
             Ok(()) => self.table.commit(),
-            Err(error) => {
-                self.table.roll_back();
-                self.in_doubt = matches!(error, StoreError::Broken(_));
-            }
+            Err(_) => self.table.roll_back(),
         }
         written
     }
@@ -121,7 +125,8 @@ impl<S: Store> Keeper<S> {
 
     /// Results and claims that are too old go.
     fn expire(&mut self, too_old_ns: u64) -> Result<(), StoreError> {
-        let page = self.store.page(self.table.swept(), too_old_ns, SWEEP_MAX)?;
+        let swept = self.table.swept();
+        let page = self.with_store(|store| store.page(swept, too_old_ns, SWEEP_MAX))?;
         let fenced = page.rows.iter().filter(|(_, row)| row.event == Event::Fenced);
         self.recall(fenced.map(|(name, _)| *name))?;
         let changes = self.table.expire(&page);
@@ -133,7 +138,7 @@ impl<S: Store> Keeper<S> {
     /// Where there is no room, operations go that are too old.
     fn drop_oldest(&mut self, too_old_ns: u64) -> Result<(), StoreError> {
         let max = self.table.excess().saturating_mul(4).clamp(SWEEP_MIN, SWEEP_MAX);
-        let page = self.store.page(0, u64::MAX, max)?;
+        let page = self.with_store(|store| store.page(0, u64::MAX, max))?;
         let firsts = page.rows.iter().filter(|(_, row)| row.row == row.first);
         self.recall(firsts.map(|(name, _)| *name))?;
         let Some(Oldest { names, below }) = self.table.oldest(&page, too_old_ns) else { return Ok(()) };
@@ -167,7 +172,7 @@ impl<S: Store> Deciding for Keeper<S> {
         let mut replies = Vec::with_capacity(batch.len());
         for outcome in outcomes {
             let result = match outcome {
-                Outcome::Done { row, .. } => self.store.result(row)?,
+                Outcome::Done { row, .. } => self.with_store(|store| store.result(row))?,
                 _ => None,
             };
             replies.push(Reply { outcome, result });

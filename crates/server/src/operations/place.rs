@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::postgres::{AddressError, PostgresAddress};
+use super::sqlite;
 
 /// Where operations are kept. As a text it is a path, or an address that begins with `postgres://`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ impl StorePlace {
     /// There is no file, or nothing in it: a store that opened it now would begin anew.
     pub(crate) fn is_missing(&self) -> bool {
         match self {
-            Self::File(path) => std::fs::metadata(path).map_or(0, |file| file.len()) == 0,
+            Self::File(path) => sqlite::is_missing(path),
             Self::Postgres(_) => false,
         }
     }

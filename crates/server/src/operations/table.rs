@@ -198,7 +198,11 @@ impl Table {
             Decision::TakenBack(outcome, claim) => {
                 let after =
                     before.filter(|_| claim.again).map(|record| Record { state: State::Open(claim.class), ..record });
-                self.marks.held -= i64::from(after.is_none());
+                match after {
+                    // A sweep may have passed its row while it ran.
+                    Some(record) => self.marks.swept = self.marks.swept.min(record.last),
+                    None => self.marks.held -= 1,
+                }
                 self.set(name, after);
                 (outcome, Some(Change::Remove(claim.row)))
             }

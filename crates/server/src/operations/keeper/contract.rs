@@ -224,11 +224,38 @@ pub(crate) fn the_oldest_go<S: Store>(open: impl Fn(Keep) -> Keeper<S>) {
     check(&mut open(keep));
 }
 
+/// A claim that runs while a sweep passes what was there before it, and is given back then.
+pub(crate) fn what_is_given_back_goes_too<S: Store>(open: impl Fn(Keep) -> Keeper<S>) {
+    let keep = Keep { held_max: 4, retention_ns: 1_000, unfiled_rows: 2 };
+    let mut keeper = open(keep);
+    let epoch = keeper.connect(incarnation(1), 0).expect("written").expect("the first");
+    assert_eq!(said(&mut keeper, epoch, claim("again", 1, Class::Transactional), 0), Outcome::Granted);
+    let epoch = keeper.connect(incarnation(2), 0).expect("written").expect("the latest");
+    assert_eq!(said(&mut keeper, epoch, claim("again", 2, Class::Transactional), 900), Outcome::Granted);
+    keeper.sweep(1_001).expect("written");
+    assert_eq!(said(&mut keeper, epoch, ask("again", false), 1_001), Outcome::Running { epoch });
+    let unstarted = Command::Abandon { key: key("again"), ticket: 2, how: Abandoned::Unstarted };
+    assert_eq!(said(&mut keeper, epoch, unstarted, 1_001), Outcome::Ended);
+    drop(keeper);
+    let mut keeper = open(keep);
+    keeper.sweep(5_000).expect("written");
+    let expired = Outcome::Settled(Settled::Expired { executed: false });
+    assert_eq!(said(&mut keeper, epoch, ask("again", false), 5_000), expired);
+    for id in ["x", "y", "z"] {
+        assert_eq!(said(&mut keeper, epoch, claim(id, 1, Class::Transactional), 5_000), Outcome::Granted);
+        assert_eq!(said(&mut keeper, epoch, finish(id, 1, "{}"), 5_000), Outcome::Stored);
+    }
+    keeper.sweep(6_001).expect("written");
+    assert_eq!(said(&mut keeper, epoch, claim("new", 1, Class::Once), 6_001), Outcome::Granted);
+}
+
 #[test]
 fn memory_keeps_the_contract() {
     holds(&MemoryStore::default());
     let store = MemoryStore::default();
     the_oldest_go(|keep| Keeper::open(store.clone(), keep, 0).expect("it opens"));
+    let store = MemoryStore::default();
+    what_is_given_back_goes_too(|keep| Keeper::open(store.clone(), keep, 0).expect("it opens"));
 }
 
 #[test]

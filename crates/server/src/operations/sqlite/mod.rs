@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::ffi::SQLITE_IOERR_WRITE;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, getrlimit};
 
@@ -78,7 +78,7 @@ impl SqliteStore {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&beside);
         let lock = lock.map_err(|error| failed(error.to_string()))?;
         take(&lock).map_err(|_| OpenError::InUse(path.to_path_buf()))?;
-        let connection = connect(path).map_err(|error| failed(error.to_string()))?;
+        let connection = connect(path, OpenFlags::default()).map_err(|error| failed(error.to_string()))?;
         Ok(Self { connection, path: path.to_path_buf(), boot: Boot::default(), is_in_doubt: false, _lock: lock })
     }
 }
@@ -94,17 +94,31 @@ fn take(lock: &File) -> rustix::io::Result<()> {
     flock(lock, FlockOperation::NonBlockingLockExclusive)
 }
 
-fn connect(path: &Path) -> Result<Connection, Unfit> {
-    let connection = Connection::open(path)?;
+/// There is no file, or nothing in it: a store that opened it now would begin anew.
+pub(crate) fn is_missing(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(0, |file| file.len()) == 0
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Unfit> {
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(32);
-    schema::prepare(&connection)?;
+    schema::prepare(&connection, flags.contains(OpenFlags::SQLITE_OPEN_CREATE))?;
     Ok(connection)
+}
+
+/// Opens a file that was there before, and does not begin anew.
+fn reconnect(path: &Path) -> Result<Connection, Unfit> {
+    // SQLite would remove the log that lies beside an empty one.
+    if is_missing(path) {
+        return Err(Unfit::Missing);
+    }
+    connect(path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
 }
 
 impl Store for SqliteStore {
     fn recover(&mut self, table: &mut Table, now_ns: u64) -> Result<(), StoreError> {
         // What failed before may have to do with this connection: a new one reads what is really there.
-        self.connection = connect(&self.path).map_err(unfit)?;
+        self.connection = reconnect(&self.path).map_err(unfit)?;
         if self.is_in_doubt {
             schema::bury(&self.connection).map_err(|error| broken(&error))?;
             self.is_in_doubt = false;

@@ -101,12 +101,14 @@ pub(crate) enum Unfit {
     Sql(#[from] rusqlite::Error),
     #[error("it is of another version of erlmcp (layout {found}, not {VERSION})")]
     Layout { found: i64 },
+    #[error("its file is missing or empty, and was not: put it back")]
+    Missing,
     #[error("it has an event that this version of erlmcp does not know ({code})")]
     Event { code: i64 },
 }
 
-/// Makes a connection one that writes durably, and the tables where they are missing.
-pub(super) fn prepare(connection: &Connection) -> Result<(), Unfit> {
+/// Makes a connection one that writes durably, and the tables where they are missing and `may_begin`.
+pub(super) fn prepare(connection: &Connection, may_begin: bool) -> Result<(), Unfit> {
     // Whoever waits for a lock here waits for a mistake: nobody else writes.
     connection.busy_timeout(std::time::Duration::ZERO)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -116,6 +118,10 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), Unfit> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == VERSION {
         return Ok(());
+    }
+    // All may have been in the log, which is not there any more.
+    if version == 0 && !may_begin {
+        return Err(Unfit::Missing);
     }
     if ![0, VERSION_UNFILED].contains(&version) {
         return Err(Unfit::Layout { found: version });

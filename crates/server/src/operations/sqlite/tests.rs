@@ -1,4 +1,5 @@
 mod full;
+mod replaced;
 mod starting;
 
 use super::*;
@@ -25,6 +26,10 @@ fn sqlite_keeps_the_contract() {
     holds(&InFile(folder.path().join("operations.db")));
     let path = folder.path().join("little.db");
     contract::the_oldest_go(|keep| {
+        Keeper::open(SqliteStore::open(&path).expect("it opens"), keep, 0).expect("it is read")
+    });
+    let path = folder.path().join("given-back.db");
+    contract::what_is_given_back_goes_too(|keep| {
         Keeper::open(SqliteStore::open(&path).expect("it opens"), keep, 0).expect("it is read")
     });
 }

@@ -17,7 +17,7 @@ use crate::operations::heart::{Record, State};
 pub(crate) struct Marks {
     /// What rows below this one say is filed, or runs.
     pub(crate) filed: i64,
-    /// Rows below this one have been looked at when they were too old.
+    /// Rows below this one have been looked at when they were too old, and none of them is to be looked at again.
     pub(crate) swept: i64,
     /// Operations that are kept.
     pub(crate) held: i64,

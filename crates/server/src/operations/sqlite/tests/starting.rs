@@ -5,7 +5,7 @@ use crate::limits::Limits;
 use crate::operations::heart::Outcome;
 use crate::operations::table::name;
 
-fn open(path: &Path, keep: Keep) -> Keeper<SqliteStore> {
+pub(super) fn open(path: &Path, keep: Keep) -> Keeper<SqliteStore> {
     Keeper::open(SqliteStore::open(path).expect("it opens"), keep, 0).expect("it is read")
 }
 
@@ -13,7 +13,7 @@ fn key(number: u64) -> Key {
     Key { principal: "p".into(), operation: format!("{number:032x}").into() }
 }
 
-fn claim(number: u64) -> Command {
+pub(super) fn claim(number: u64) -> Command {
     Command::Claim { key: key(number), ticket: number, class: Class::Once, fingerprint: [7; 16] }
 }
 
@@ -22,12 +22,12 @@ fn finish(number: u64) -> Command {
     Command::Finish { key: key(number), ticket: number, hash: number, result, effect: None }
 }
 
-fn connect(keeper: &mut Keeper<SqliteStore>) -> u64 {
+pub(super) fn connect(keeper: &mut Keeper<SqliteStore>) -> u64 {
     keeper.connect(Incarnation { base: 1, replica: 1, number: 1 }, 0).expect("written").expect("the first")
 }
 
 /// Does these operations, so many with a transaction.
-fn operate(keeper: &mut Keeper<SqliteStore>, epoch: u64, numbers: std::ops::Range<u64>, batch: usize) {
+pub(super) fn operate(keeper: &mut Keeper<SqliteStore>, epoch: u64, numbers: std::ops::Range<u64>, batch: usize) {
     for from in numbers.clone().step_by(batch) {
         let some = from..numbers.end.min(from + batch as u64);
         for commands in [some.clone().map(claim).collect::<Vec<_>>(), some.map(finish).collect()] {
@@ -37,7 +37,7 @@ fn operate(keeper: &mut Keeper<SqliteStore>, epoch: u64, numbers: std::ops::Rang
     }
 }
 
-fn asked(keeper: &mut Keeper<SqliteStore>, epoch: u64, number: u64) -> Result<(Outcome, bool), StoreError> {
+pub(super) fn asked(keeper: &mut Keeper<SqliteStore>, epoch: u64, number: u64) -> Result<(Outcome, bool), StoreError> {
     let ask = Command::Ask { key: key(number), settle: false };
     keeper
         .execute(&[(epoch, ask)], 0)
