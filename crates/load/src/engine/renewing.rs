@@ -14,6 +14,8 @@ use crate::request::{Flight, Next, Purpose, Request};
 const IDLE_MIN_US: u64 = 1_000_000;
 /// What the loop may take, beside the round trip, to read of a close that was under way when a request was sent.
 const CROSSING_US: u64 = 5_000;
+/// What took longer to be established most likely has a segment in it that was sent again, which is no part of a round trip.
+const ROUND_TRIP_MAX_US: u64 = 200_000;
 
 impl<N: Net> Engine<N> {
     /// Why a client's connection was lost. One that is closed again after its first answer and as long an idle time as the
@@ -33,7 +35,8 @@ impl<N: Net> Engine<N> {
             return Cause::Closed;
         };
         let was_idle = flight.written_us >= connection.free_us + IDLE_MIN_US && connection.opening.is_none();
-        let is_soon = self.net.now_us() <= flight.written_us + connection.round_trip_us + CROSSING_US;
+        let crossing_us = connection.round_trip_us.min(ROUND_TRIP_MAX_US) + CROSSING_US;
+        let is_soon = self.net.now_us() <= flight.written_us + crossing_us;
         if was_idle && is_soon { Cause::CrossedClose } else { Cause::ClosedBeforeAnswer }
     }
 

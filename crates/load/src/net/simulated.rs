@@ -369,6 +369,7 @@ impl Net for Simulated {
         let open = self.sockets.values().filter(|socket| socket.to == to).count();
         let peer = &self.peers[&to];
         let (refuses, full) = (peer.refuses, open >= peer.accepts_max);
+        let established_us = peer.established_us;
         self.sockets.insert(
             key,
             Socket {
@@ -385,9 +386,9 @@ impl Net for Simulated {
                 is_endless: false,
             },
         );
-        self.later(50, key, number, if refuses { What::Refused } else { What::Established });
+        self.later(established_us, key, number, if refuses { What::Refused } else { What::Established });
         if full {
-            self.later(60, key, number, What::Fin);
+            self.later(established_us + 10, key, number, What::Fin);
         }
         Ok(())
     }

@@ -40,6 +40,7 @@ impl Analysis {
         let Some(second) = self.seconds.get_mut(&number) else { return };
         second.close();
         second.told = second.cluster.as_deref().and_then(Told::of);
+        second.folded_memory = Some(second.tester_memory());
         second.kinds.iter_mut().for_each(|(_, kind)| kind.count_slots());
         if number == holder {
             return;

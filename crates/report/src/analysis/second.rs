@@ -29,10 +29,22 @@ pub(crate) struct Second {
     pub(crate) agents: Vec<AgentSample>,
     /// CPU time in samples of agents that are no longer kept beside these.
     pub(crate) folded_cpu_us: u64,
+    /// What the samples of this second told, where they are kept once a minute only.
+    pub(super) folded_memory: Option<TesterMemory>,
     /// What only the view of the second needs; gone once the view was made.
     pub(crate) pending: Option<Box<Pending>>,
     /// The view was made, or what it needs was given up for memory.
     pub(crate) is_closed: bool,
+}
+
+/// Resident memory of the tester itself in one second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TesterMemory {
+    /// Agents that told of theirs, and all of it, bytes.
+    pub(crate) agents: usize,
+    pub(crate) agents_bytes: u64,
+    /// Of the process that drives the run, bytes; None: not read.
+    pub(crate) orchestrator_bytes: Option<u64>,
 }
 
 /// The requests of one kind in one second.
@@ -99,6 +111,14 @@ impl Second {
             Some(found) => *found = row.clone(),
             None => self.agents.push(row.clone()),
         }
+    }
+
+    pub(crate) fn tester_memory(&self) -> TesterMemory {
+        self.folded_memory.unwrap_or_else(|| TesterMemory {
+            agents: self.agents.len(),
+            agents_bytes: self.agents.iter().map(|agent| agent.rss_bytes).sum(),
+            orchestrator_bytes: self.cluster.as_ref().and_then(|cluster| cluster.orchestrator_rss_bytes),
+        })
     }
 
     fn pending_mut(&mut self) -> Option<&mut Pending> {

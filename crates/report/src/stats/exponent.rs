@@ -13,32 +13,32 @@ pub(crate) struct Exponent {
 
 const REPLICATES: usize = 1_000;
 
-/// The least-squares line through the logarithms of (n, values at n); its bounds by drawing from the values of each
-/// step, neighbouring ones together. Values that are not above zero have no logarithm and are left out. None for fewer
-/// than two steps with values.
+/// The least-squares line through the logarithms of n and of the mean of the values at n; its bounds by drawing from the
+/// values of each step, neighbouring ones together. A mean that is not above zero has no logarithm: its step, or its draw,
+/// is left out. None for fewer than two steps.
 pub(crate) fn exponent(steps: &[(f64, Vec<f64>)], seed: u64) -> Option<Exponent> {
-    let logs: Vec<(f64, Vec<f64>)> = steps
+    let steps: Vec<(f64, &[f64])> = steps
         .iter()
-        .map(|(n, values)| (n.ln(), values.iter().filter(|value| **value > 0.0).map(|value| value.ln()).collect()))
-        .filter(|(_, values): &(f64, Vec<f64>)| !values.is_empty())
+        .map(|(n, values)| (n.ln(), values.as_slice()))
+        .filter(|(_, values)| mean(values.iter().copied()) > 0.0)
         .collect();
-    let means: Vec<(f64, f64)> = logs.iter().map(|(n, values)| (*n, mean(values.iter().copied()))).collect();
+    let means: Vec<(f64, f64)> = steps.iter().map(|(n, values)| (*n, mean(values.iter().copied()).ln())).collect();
     let (value, base) = fit(&means)?;
     let off = means.iter().map(|(n, log)| (log - base - value * n).abs().exp()).fold(1.0, f64::max);
-    let bounds = logs.iter().all(|(_, values)| values.len() > 1).then(|| bounds(&logs, seed)).flatten();
+    let bounds = steps.iter().all(|(_, values)| values.len() > 1).then(|| bounds(&steps, seed)).flatten();
     Some(Exponent { value, bounds: bounds.map(|(low, high)| (low.min(value), high.max(value))), off })
 }
 
-fn bounds(logs: &[(f64, Vec<f64>)], seed: u64) -> Option<(f64, f64)> {
+fn bounds(steps: &[(f64, &[f64])], seed: u64) -> Option<(f64, f64)> {
     let mut draws: Vec<Draws> =
-        logs.iter().zip(seed..).map(|((_, values), seed)| Draws::new(values.len(), seed)).collect();
+        steps.iter().zip(seed..).map(|((_, values), seed)| Draws::new(values.len(), seed)).collect();
     let found: Vec<f64> = (0..REPLICATES)
         .filter_map(|_| {
-            let drawn = logs
-                .iter()
-                .zip(&mut draws)
-                .map(|((n, values), draws)| (*n, mean(draws.next_order().into_iter().map(|at| values[at]))));
-            fit(&drawn.collect::<Vec<_>>()).map(|line| line.0)
+            let drawn = steps.iter().zip(&mut draws).map(|((n, values), draws)| {
+                let drawn = mean(draws.next_order().into_iter().map(|at| values[at]));
+                (drawn > 0.0).then(|| (*n, drawn.ln()))
+            });
+            fit(&drawn.collect::<Option<Vec<_>>>()?).map(|line| line.0)
         })
         .collect();
     Some((pick(found.clone(), Side::Lower)?, pick(found, Side::Upper)?))
@@ -86,6 +86,16 @@ mod tests {
     fn what_is_no_power_is_told_by_its_distance() {
         let steps = [(1e3, vec![1.0; 3]), (1e4, vec![1.0; 3]), (1e5, vec![100.0; 3])];
         assert!(exponent(&steps, 7).expect("three steps").off > 4.0);
+    }
+
+    #[test]
+    fn seconds_in_which_nothing_happened_count_as_much_as_the_others() {
+        let stalled = [(1e3, vec![100.0; 4]), (1e4, vec![100.0, 100.0, 0.0, 0.0])];
+        let found = exponent(&stalled, 7).expect("two steps");
+        assert!((found.value - 0.5_f64.log10()).abs() < 1e-9, "{found:?}");
+        let (low, high) = found.bounds.expect("four values each");
+        assert!(low < found.value && found.value < high, "{found:?}");
+        assert_eq!(exponent(&[(1e3, vec![100.0; 4]), (1e4, vec![0.0; 4])], 7), None);
     }
 
     #[test]

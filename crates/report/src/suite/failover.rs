@@ -2,11 +2,11 @@ use erlmcp_record::names::{detail, phase, scenario};
 use erlmcp_record::{Kind, ScenarioRow};
 
 use super::failures::of_each;
-use super::{SuitePhase, said};
+use super::{SuitePhase, said, value};
 use crate::analysis::Analysis;
 use crate::facts::{Facts, FaultFacts, Observed, faults_of, part_of};
 use crate::format;
-use crate::summary::{Figure, Value};
+use crate::summary::{Figure, Value, moment};
 use crate::verdict::Comparison::{AtLeast, AtMost, Below};
 use crate::verdict::{Estimate, Evidence, Judge, Threshold, doubt, requests, row, times};
 
@@ -143,16 +143,10 @@ fn spread(analysis: &Analysis) -> Evidence {
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, _number: u8) -> Vec<Figure> {
     let mut figures = Vec::new();
     let all = made(analysis, &BREAKING);
-    let longest = all.iter().filter_map(|fault| match fault.served_again {
-        Observed::After { us } => Some(us),
-        _ => None,
-    });
     let killed: usize = all.iter().map(|fault| fault.fault.targets().len()).sum();
     figures.push(Figure::new("replicas_ended", Value::Count(killed as u64)));
     figures.push(Figure::new("connections_lost", Value::Count(all.iter().map(|fault| fault.affected).sum())));
-    let none = "no connection was served again";
-    figures
-        .push(Figure::new("longest_served_again_ms", Value::or(longest.max(), |us| Value::Ms(us as f64 / 1e3), none)));
+    figures.push(Figure::new("longest_served_again_ms", longest_served_again(&all)));
     for name in BREAKING {
         let Some(row) = scene(analysis, name).filter(|row| row.skipped.is_none()) else { continue };
         let named = |what: &str| format!("{name}_{what}");
@@ -169,6 +163,19 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, _number: u8) -> Vec<Figure> 
     }
     figures.extend(scaling(analysis));
     figures
+}
+
+/// The longest of the kills that cost connections; where one of them was not seen to be over, that.
+fn longest_served_again(all: &[FaultFacts<'_>]) -> Value {
+    let moments = || all.iter().filter(|fault| fault.affected > 0).map(|fault| &fault.served_again);
+    if let Some(open) = moments().find(|moment| !matches!(moment, Observed::After { .. })) {
+        return moment(open);
+    }
+    let longest = moments().filter_map(|moment| match moment {
+        Observed::After { us } => Some(*us),
+        Observed::NotWithin { .. } | Observed::Unknown(_) => None,
+    });
+    Value::or(longest.max(), |us| Value::Ms(us as f64 / 1e3), "no connection was lost")
 }
 
 fn even_again(row: &ScenarioRow) -> Value {
@@ -204,10 +211,13 @@ fn scaling(analysis: &Analysis) -> Vec<Figure> {
 }
 
 fn line(figures: &[Figure]) -> String {
+    let served = match value(figures, "longest_served_again_ms") {
+        Some(Value::NotMeasured(why)) => format!("served again: {why}"),
+        _ => format!("served again within {}", said(figures, "longest_served_again_ms")),
+    };
     format!(
-        "{} replicas ended, {} connections lost, served again within {}",
+        "{} replicas ended, {} connections lost, {served}",
         said(figures, "replicas_ended"),
-        said(figures, "connections_lost"),
-        said(figures, "longest_served_again_ms")
+        said(figures, "connections_lost")
     )
 }

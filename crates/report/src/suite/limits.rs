@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use erlmcp_record::names::{detail, phase, scenario};
 use erlmcp_record::{Hist, Kind, ScenarioRow};
 
-use super::{SuitePhase, said};
+use super::{SuitePhase, said, value};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::{Facts, Observed, part_of};
 use crate::format;
@@ -128,15 +128,19 @@ fn enter(judge: &mut Judge<'_>) {
     judge.enter(CRASHES, crashes(analysis, analysis.phases.get(&number)));
 }
 
+/// When requests were taken again after a limit was left.
+fn came_back(row: &ScenarioRow) -> Observed {
+    let us = |name: &str| found(row, name).map(|ms| (ms * 1e3) as u64);
+    match us(detail::BACK_MS) {
+        Some(us) => Observed::After { us },
+        None => Observed::NotWithin { us: us(detail::BACK_WATCHED_MS).unwrap_or(WATCHED_US) },
+    }
+}
+
 /// The longest; one that never came back took at least as long as it was watched.
 fn back(rows: &[&ScenarioRow], limit_ms: f64) -> Evidence {
     let limits: Vec<&&ScenarioRow> = rows.iter().filter(|row| has_end(row)).collect();
-    let us = |row: &ScenarioRow, name: &str| found(row, name).map(|ms| (ms * 1e3) as u64);
-    let moment = |row: &&&ScenarioRow| match us(row, detail::BACK_MS) {
-        Some(us) => Observed::After { us },
-        None => Observed::NotWithin { us: us(row, detail::BACK_WATCHED_MS).unwrap_or(WATCHED_US) },
-    };
-    let moments: Vec<Observed> = limits.iter().map(moment).collect();
+    let moments: Vec<Observed> = limits.iter().map(|row| came_back(row)).collect();
     let never = limits.iter().zip(&moments).filter(|(_, moment)| matches!(moment, Observed::NotWithin { .. }));
     let never: Vec<&str> = never.map(|(row, _)| row.name.as_str()).collect();
     let source = match never.as_slice() {
@@ -207,17 +211,15 @@ fn during(row: &ScenarioRow) -> Option<Window> {
 fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
     let rows = gone_to(analysis, number);
     let limits = rows.iter().filter(|row| has_limit(row));
-    let left = rows.iter().filter(|row| has_end(row));
     let missing = match not_found(&rows) {
         names if names.is_empty() => "none".to_string(),
         names => names.join(", "),
     };
-    let slowest = left.filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
     let mut figures = vec![
         Figure::new("limits_gone_to", Value::Count(rows.len() as u64)),
         Figure::new("limits_found", Value::Count(limits.count() as u64)),
         Figure::new("limits_not_found", Value::Text(missing)),
-        Figure::new("slowest_back_ms", Value::or(slowest, Value::Ms, "no limit was found")),
+        Figure::new("slowest_back_ms", slowest_back(&rows)),
     ];
     let all = Others::of(analysis, &rows);
     let none = "nothing was answered meanwhile";
@@ -227,6 +229,17 @@ fn figures(analysis: &Analysis, _facts: &Facts<'_>, number: u8) -> Vec<Figure> {
         figures.extend(of_one(analysis, row, short));
     }
     figures
+}
+
+/// The longest of all; where one never came back, that.
+fn slowest_back(rows: &[&ScenarioRow]) -> Value {
+    let left = || rows.iter().filter(|row| has_end(row));
+    let never = left().find_map(|row| match came_back(row) {
+        Observed::NotWithin { us } => Some(format!("not within {} after {}", format::ms(us as f64 / 1e3), row.name)),
+        Observed::After { .. } | Observed::Unknown(_) => None,
+    });
+    let slowest = || left().filter_map(|row| found(row, detail::BACK_MS)).max_by(f64::total_cmp);
+    never.map_or_else(|| Value::or(slowest(), Value::Ms, "no limit was found"), Value::NotMeasured)
 }
 
 /// P99 of the others before a visit and while it lasted, and how many times it was.
@@ -262,12 +275,15 @@ fn of_one(analysis: &Analysis, row: &ScenarioRow, short: &str) -> Vec<Figure> {
 }
 
 fn line(figures: &[Figure]) -> String {
+    let back = match value(figures, "slowest_back_ms") {
+        Some(Value::NotMeasured(why)) => format!("back: {why}"),
+        _ => format!("back after {} at most", said(figures, "slowest_back_ms")),
+    };
     format!(
-        "{} limits gone to, {} found, not found: {}; back after {} at most, P95 of the others {}",
+        "{} limits gone to, {} found, not found: {}; {back}, P95 of the others {}",
         said(figures, "limits_gone_to"),
         said(figures, "limits_found"),
         said(figures, "limits_not_found"),
-        said(figures, "slowest_back_ms"),
         said(figures, "others_p95_ms")
     )
 }

@@ -126,15 +126,13 @@ fn agents(analysis: &Analysis, window: Option<Window>) -> Agents {
 /// Resident memory of all agents together and of the process that drives them: the most, and how it went.
 fn memory(analysis: &Analysis, window: Option<Window>) -> Vec<Figure> {
     let window = window.unwrap_or(Window { from: 0, to: u32::MAX });
-    let seconds = || analysis.seconds_in(window);
-    let agents = seconds().map(|(_, second)| second.agents.len()).max().unwrap_or(0);
+    let seconds = || analysis.seconds_in(window).map(|(at, second)| (f64::from(at), second.tester_memory()));
+    let agents = seconds().map(|(_, told)| told.agents).max().unwrap_or(0);
     // A second that one of them did not tell of would look as if memory had been given back.
-    let of_agents = seconds().filter(|(_, second)| agents > 0 && second.agents.len() == agents).map(|(at, second)| {
-        let bytes: u64 = second.agents.iter().map(|agent| agent.rss_bytes).sum();
-        (f64::from(at), bytes as f64)
-    });
-    let of_run = seconds()
-        .filter_map(|(at, second)| Some((f64::from(at), second.cluster.as_ref()?.orchestrator_rss_bytes? as f64)));
+    let of_agents = seconds()
+        .filter(|(_, told)| agents > 0 && told.agents == agents)
+        .map(|(at, told)| (at, told.agents_bytes as f64));
+    let of_run = seconds().filter_map(|(at, told)| Some((at, told.orchestrator_bytes? as f64)));
     let figures = |name: &str, points: Vec<(f64, f64)>| {
         let most = points.iter().map(|point| point.1).max_by(f64::total_cmp);
         let most = Value::or(most, Value::Bytes, "it was not read");
@@ -207,4 +205,37 @@ fn advice(analysis: &Analysis, part: &Part, all: &Part, agents: &Agents) -> Vec<
         advice.push("An agent used over 90 % of its descriptors: raise ulimit -n, or use more --agents".into());
     }
     advice
+}
+
+#[cfg(test)]
+mod tests {
+    use erlmcp_record::{ClusterSample, Entry};
+
+    use super::*;
+    use crate::analysis::WHOLE_S;
+
+    #[test]
+    fn the_memory_of_a_long_load_is_that_of_each_of_its_seconds() {
+        let mut analysis = Analysis::of_long_load();
+        for second in (0..200).chain([WHOLE_S + 200]) {
+            // The agents' peaks are in two seconds of a minute, neither of which keeps the minute's samples.
+            for (agent, peak) in [(1, 95), (2, 110)] {
+                let rss_bytes = if second == peak { 9_000_000 } else { 1_000_000 };
+                analysis.push(&Entry::Agent(AgentSample { agent, second, rss_bytes, ..AgentSample::default() }));
+            }
+            let bytes = if second == 100 { 70_000_000 } else { 50_000_000 };
+            analysis.push(&Entry::Cluster(ClusterSample {
+                second,
+                orchestrator_rss_bytes: Some(bytes),
+                ..ClusterSample::default()
+            }));
+        }
+        assert!(analysis.seconds[&100].agents.is_empty(), "it is folded");
+        let found = memory(&analysis, Some(Window { from: 10, to: 200 }));
+        let most = |name: &str| found.iter().find(|figure| figure.name == name).map(|figure| &figure.value);
+        assert_eq!(most("agents_memory_bytes_max"), Some(&Value::Bytes(10e6)));
+        assert_eq!(most("orchestrator_memory_bytes_max"), Some(&Value::Bytes(70e6)));
+        // Four minutes are too few for a drift; 190 seconds are not.
+        assert!(matches!(most("agents_memory_drift"), Some(Value::Text(_))), "{found:?}");
+    }
 }

@@ -64,6 +64,8 @@ pub(crate) enum Listens {
 pub(crate) struct Peer {
     /// Each as likely as the others.
     pub(crate) replies: Vec<Reply>,
+    /// From connect to established.
+    pub(crate) established_us: u64,
     pub(crate) latency_us: u64,
     /// What a tool takes beyond that.
     pub(crate) tool_us: u64,
@@ -89,6 +91,7 @@ impl Peer {
     pub(crate) fn with(replies: &[Reply]) -> Self {
         Self {
             replies: replies.to_vec(),
+            established_us: 50,
             latency_us: 300,
             tool_us: 0,
             queued_us: 0,

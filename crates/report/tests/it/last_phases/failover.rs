@@ -38,6 +38,16 @@ fn kills_are_judged_by_when_their_clients_are_served_again() {
     let lost = failover(99, 1.4, None);
     assert_eq!(verdict(&lost, "failover.reconnected_percent"), "FAIL");
     assert_eq!(verdict(&lost, "failover.served_again_ms"), "FAIL", "some were never served");
+    let longest = |summary: &Summary| {
+        let figure = summary.figure(phase::FAILOVER, "longest_served_again_ms").expect("a figure").plain();
+        let line = summary.suite.iter().find(|line| line.phase == FAILOVER).expect("a line");
+        (figure, line.line.clone())
+    };
+    let (figure, line) = longest(&summary);
+    assert!(figure == "500.00" && line.ends_with("served again within 500.00 ms"), "{figure}: {line}");
+    let (figure, line) = longest(&lost);
+    assert_eq!(figure, "not measured (not within 6,990.00 ms)", "the other kill's 500 ms are not the longest");
+    assert!(line.ends_with("served again: not within 6,990.00 ms"), "{line}");
     assert_eq!(verdict(&failover(100, 2.1, None), "failover.spread_ratio"), "FAIL");
     let least = summary.figure(phase::FAILOVER, "to_4_replicas_least_on_a_replica").expect("a figure");
     assert_eq!(least.plain(), "0");

@@ -105,6 +105,25 @@ fn a_server_that_does_not_come_back_when_it_has_descriptors_again_fails() {
 }
 
 #[test]
+fn a_way_back_that_was_not_seen_is_longer_than_one_that_was() {
+    let slowest = |change: fn(&mut ScenarioRow)| {
+        let summary = limits(change, None);
+        let figure = summary.figure(phase::RESOURCE_LIMITS, "slowest_back_ms").expect("a figure").plain();
+        let line = summary.suite.iter().find(|line| line.phase == LIMITS).expect("a line");
+        (figure, line.line.clone())
+    };
+    let (figure, line) = slowest(|row| row.detail.extend(figures(&[(detail::BACK_MS, 900.0)])));
+    assert!(figure == "900.00" && line.contains("back after 900.00 ms at most"), "{figure}: {line}");
+    // The body's limit was left after 40 ms.
+    let (figure, line) = slowest(|row| {
+        row.detail.remove(detail::BACK_MS);
+        row.detail.insert(detail::BACK_WATCHED_MS.into(), 30_000.0);
+    });
+    assert_eq!(figure, "not measured (not within 30,000.00 ms after limit_queue)");
+    assert!(line.contains("; back: not within 30,000.00 ms after limit_queue, "), "{line}");
+}
+
+#[test]
 fn what_others_feel_meanwhile_is_judged_and_no_more() {
     let slow = limits(|_| {}, Some((3, 2, 250_000, 0)));
     assert_eq!(verdict(&slow, "limits.others_p95_ms"), "FAIL");
