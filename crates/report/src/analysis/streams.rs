@@ -6,6 +6,9 @@ use super::bounded::{Bounded, add_causes};
 use super::flow::merge_hist;
 use super::{SECONDS_MAX, Window};
 
+/// A stream that was lost so many seconds before the end may still be on its way back.
+const LAST_S: u32 = 3;
+
 /// Streams of notifications and what they told, all rows added up.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -126,6 +129,14 @@ impl Streams {
             merge_hist(&mut all.away, broken.away.as_ref());
         }
         all
+    }
+
+    /// Of those that were lost in these seconds, the ones that have not come back: the fewest that were away at once in the last of them,
+    /// since a target may end streams at any time.
+    pub(crate) fn gone(&self, (from, to): (u32, u32)) -> u64 {
+        let last = to.saturating_sub(LAST_S).max(from)..=to.max(from);
+        let away = last.map(|second| self.broken((from, second))).map(|all| all.lost.saturating_sub(all.back()));
+        away.min().unwrap_or(0)
     }
 
     /// The fewest that were held in a second of a window in which every agent that has any told.

@@ -284,6 +284,9 @@ impl Evidence<'_> {
         };
         let standing = match (checked, around.wants_streams) {
             (0, false) => Standing::NotApplicable { reason: "the run held no streams".into() },
+            (0, true) if around.changes > 0 => {
+                Standing::Unknown { reason: "no stream was held over the changes that were made".into() }
+            }
             (0, true) => Standing::Unknown { reason: "no change was made for streams to tell of".into() },
             _ => standing(missed + certain, doubt.into_iter().collect()),
         };

@@ -28,6 +28,8 @@ pub(super) struct Surroundings {
     /// Told by streams beyond the changes that were made, and as another stream's.
     pub(super) stream_events_surplus: u64,
     pub(super) stream_events_strayed: u64,
+    /// Changes that were made.
+    pub(super) changes: u64,
     /// Why the run does not know every change that the target has made; None where it does.
     pub(super) changes_unknown: Option<String>,
     /// Streams were to be held.
@@ -50,6 +52,7 @@ impl Surroundings {
             stream_events_missed: fan_out.missed,
             stream_events_surplus: analysis.streams.surplus,
             stream_events_strayed: analysis.streams.strayed,
+            changes: analysis.streams.changes.values().filter(|change| change.failed.is_none()).count() as u64,
             changes_unknown: changes_unknown(analysis),
             wants_streams: analysis.config.as_ref().is_some_and(|config| config.streams > 0),
         }

@@ -81,6 +81,17 @@ fn an_event_of_another_stream() {
     assert!(text(&audit).contains("events that said they were of another stream"), "{}", text(&audit));
 }
 
+#[test]
+fn nothing_to_tell_of_is_told_from_nobody_to_tell() {
+    let reason = |streams: Vec<Entry>| {
+        let mut history = history();
+        (history.config.streams, history.streams) = (STREAMS, streams);
+        unknown(&audited(&history), "I10").to_string()
+    };
+    assert_eq!(reason(vec![change(1, Some("there was no answer"))]), "no change was made for streams to tell of");
+    assert_eq!(reason(vec![change(1, None)]), "no stream was held over the changes that were made");
+}
+
 /// Somebody else may have made the change.
 #[test]
 fn events_too_many_are_no_mistake_where_not_every_change_is_known() {
