@@ -19,6 +19,8 @@ pub(crate) struct Streams {
     /// Changes that were told of more often than they were made, and those that said they were another stream's; of all phases.
     pub(crate) surplus: u64,
     pub(crate) strayed: u64,
+    /// A row does not say how many there were.
+    pub(crate) are_uncounted: bool,
     pub(crate) keep_alives: u64,
     pub(crate) failed: BTreeMap<String, u64>,
     pub(crate) lost: BTreeMap<String, u64>,
@@ -72,6 +74,7 @@ impl Streams {
             events: 0,
             surplus: 0,
             strayed: 0,
+            are_uncounted: false,
             keep_alives: 0,
             failed: BTreeMap::new(),
             lost: BTreeMap::new(),
@@ -92,8 +95,9 @@ impl Streams {
             broken.lost += lost;
             merge_hist(&mut broken.away, row.away.as_ref());
         }
-        self.surplus += row.surplus;
-        self.strayed += row.strayed;
+        self.surplus += row.surplus.unwrap_or(0);
+        self.strayed += row.strayed.unwrap_or(0);
+        self.are_uncounted |= row.surplus.is_none() || row.strayed.is_none();
         if of_faults {
             return;
         }
