@@ -38,12 +38,12 @@ pub struct StreamRow {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events: u64,
     /// Changes that streams told of more often than they were made: of each stream, what it told since the first change that it was held
-    /// over, less the changes since then. Counted when it ends.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub surplus: u64,
-    /// Notifications of a change that said they were of another stream; they are not among `events`.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub strayed: u64,
+    /// over, less the changes since then. Counted when it ends. None in the records of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surplus: Option<u64>,
+    /// Notifications of a change that said they were of another stream; they are not among `events`. None in the records of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strayed: Option<u64>,
     /// Comments, which keep a stream from looking dead.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub keep_alives: u64,

@@ -63,7 +63,7 @@ pub(crate) struct JoiningArgs {
     /// Let in only agents whose own certificate comes from these (PEM)
     #[arg(long, value_name = "FILE", requires = "agents_cert", hide_short_help = true)]
     pub(crate) agents_ca: Option<PathBuf>,
-    /// Keep every latency in the record beside its histogram, to check that; runs of up to a million requests
+    /// Keep every latency in the record beside its histogram, to check that; stress with --phases 1,2,3,6 and up to a million requests
     #[arg(long, hide_short_help = true)]
     pub(crate) raw_latencies: bool,
 }

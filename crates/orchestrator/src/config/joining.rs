@@ -2,7 +2,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::StressConfig;
+use erlmcp_record::names::phase;
+
+use super::{Purpose, StressConfig};
 use crate::StressError;
 use crate::target::is_loopback;
 
@@ -47,13 +49,7 @@ impl StressConfig {
     }
 
     pub(super) fn check_agents(&self) -> Result<(), StressError> {
-        let requests = self.rate() * self.duration().as_secs_f64();
-        if self.raw_latencies && requests > RAW_MAX {
-            return Err(StressError::usage(format!(
-                "--raw-latencies keeps each of {requests:.0} latencies, and is for runs of at most {RAW_MAX}: leave it \
-                 out, or ask for less"
-            )));
-        }
+        self.check_raw_latencies()?;
         let Some(joining) = &self.joining else { return Ok(()) };
         let what = match joining {
             _ if self.agents.is_none() => "--agents-listen waits for agents: say how many with --agents",
@@ -67,6 +63,31 @@ impl StressConfig {
             _ => return Ok(()),
         };
         Err(StressError::usage(what))
+    }
+
+    /// Faults, bursts and searches send for as long as they take: how many requests there will be is known of a sustained load alone.
+    fn check_raw_latencies(&self) -> Result<(), StressError> {
+        if !self.raw_latencies {
+            return Ok(());
+        }
+        let chosen = self.chosen_phases()?;
+        let others = [phase::FAILURE_RECOVERY, phase::PERFORMANCE_SCENARIOS];
+        if self.purpose != Purpose::Stress
+            || phase::STRESS.iter().zip(chosen).any(|(name, is)| is && others.contains(name))
+        {
+            return Err(StressError::usage(
+                "--raw-latencies is for stress with a sustained load alone: leave it out, or add --phases 1,2,3,6",
+            ));
+        }
+        // Each connection has its first answer and its part of the closing sweep, too.
+        let requests = self.rate() * self.duration().as_secs_f64() + 2.0 * self.connections() as f64;
+        if requests > RAW_MAX {
+            return Err(StressError::usage(format!(
+                "--raw-latencies keeps each of {requests:.0} latencies, and is for runs of at most {RAW_MAX}: leave it \
+                 out, or ask for less"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -104,8 +125,17 @@ mod tests {
 
     #[test]
     fn every_latency_is_kept_of_small_runs_only() {
-        let kept = StressConfig { raw_latencies: true, rate: Some(100.0), ..plain() };
+        let phases = ["1", "2", "3", "6"].map(String::from).to_vec();
+        let kept = StressConfig { raw_latencies: true, rate: Some(100.0), phases, ..plain() };
         assert_eq!(kept.check(), Ok(()));
-        assert!(refused(&StressConfig { rate: Some(1e6), ..kept }).contains("--raw-latencies"));
+        // 720,000 of the load, and two of each connection.
+        let rate = Some(12_000.0);
+        assert_eq!(StressConfig { rate, connections: Some(100_000), ..kept.clone() }.check(), Ok(()));
+        assert!(refused(&StressConfig { rate, connections: Some(150_000), ..kept.clone() }).contains("1020000"));
+        // Of these it is not known how many there will be.
+        assert!(refused(&StressConfig { phases: Vec::new(), ..kept.clone() }).contains("--phases 1,2,3,6"));
+        for purpose in [Purpose::Comprehensive { steps: Vec::new() }, Purpose::Chaos] {
+            assert!(refused(&StressConfig { purpose, ..kept.clone() }).contains("for stress"));
+        }
     }
 }

@@ -346,12 +346,15 @@ impl Course {
             None => between(from_us, None),
             at_us => between(from_us, at_us) + from,
         };
-        let detected = self.episodes.values().filter_map(Episodes::detected_us).min();
+        let first_us = self.episodes.values().filter_map(Episodes::detected_us).min();
+        let by_a_client = match first_us.zip(self.row.effect_us) {
+            Some((first_us, effect_us)) if first_us < effect_us => "before the effect was seen".into(),
+            _ => since(first_us),
+        };
         let served_us = self.episodes.values().map(Episodes::served_us).max().flatten();
         format!(
-            "detected by cluster {}, by clients {}; {served} of {affected} connections served again {}; ready {ready}",
+            "detected by cluster {}, by a client {by_a_client}; {served} of {affected} connections served again {}; ready {ready}",
             since(self.row.cluster_detected_us),
-            since(detected),
             since(served_us),
         )
     }

@@ -3,11 +3,13 @@ use std::time::Duration;
 use erlmcp_load::proto::command::Command;
 use erlmcp_record::{Entry, FaultRow};
 
+use super::course::Course;
 use crate::action::Ask;
-use crate::event::HealError;
+use crate::event::{Answer, Event, HealError, Injected};
 use crate::fault::{self, Kind};
+use crate::machine::{Observation, Place};
 use crate::plan::{Block, Burst, ChangeBy, Fault, Faults, Overflow, Step};
-use crate::stage::{SECOND, Stage};
+use crate::stage::{SECOND, Stage, Troupe, facts};
 
 const WINDOW: Duration = Duration::from_secs(3);
 const RATE: f64 = 100.0;
@@ -142,6 +144,30 @@ fn an_agent_that_dies_in_a_fault_is_not_waited_for() {
     let lost = stage.rows().filter(|row| matches!(row, Entry::Block(row) if row.lost && row.agent == 1)).count();
     assert_eq!(lost, 1);
     stage.run_to_end(60 * SECOND);
+}
+
+#[test]
+fn its_line_tells_of_the_first_client_as_the_report_does() {
+    let (world, name) = (node_failure().world, String::new());
+    let place = Place { phase: 4, first_id: 1, name, quiet: false, scenario: true, number: (1, 1), run: facts() };
+    let line = |effect_us: u64| {
+        let (mut course, mut troupe) =
+            (Course::new(&place, 1, "node_failure", fault::Fault::of(Kind::Kill, vec![1])), Troupe::new(500));
+        let begun_us = troupe.now_us;
+        course.inject(&Observation { now_us: begun_us, event: &Event::Tick, world: &world });
+        for agent in 0..2 {
+            troupe.now_us += SECOND;
+            let event = troupe.episode(agent, 1);
+            course.step(&Observation { now_us: troupe.now_us, event: &event, world: &world });
+        }
+        let outcome = Ok(Injected::seen("test".into(), begun_us, begun_us + effect_us));
+        let event = Event::Answer(Answer::Injected { id: 1, outcome });
+        course.step(&Observation { now_us: troupe.now_us, event: &event, world: &world });
+        course.text()
+    };
+    assert!(line(0).contains("by a client 1.00 s;"), "{}", line(0));
+    let late = line(SECOND + 1);
+    assert!(late.contains("by a client before the effect was seen;"), "{late}");
 }
 
 #[test]

@@ -6,6 +6,9 @@ use super::bounded::{Bounded, add_causes};
 use super::flow::merge_hist;
 use super::{SECONDS_MAX, Window};
 
+/// A stream that was lost so many seconds before the end may still be on its way back.
+const LAST_S: u32 = 3;
+
 /// Streams of notifications and what they told, all rows added up.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -16,6 +19,8 @@ pub(crate) struct Streams {
     /// Changes that were told of more often than they were made, and those that said they were another stream's; of all phases.
     pub(crate) surplus: u64,
     pub(crate) strayed: u64,
+    /// A row does not say how many there were.
+    pub(crate) are_uncounted: bool,
     pub(crate) keep_alives: u64,
     pub(crate) failed: BTreeMap<String, u64>,
     pub(crate) lost: BTreeMap<String, u64>,
@@ -69,6 +74,7 @@ impl Streams {
             events: 0,
             surplus: 0,
             strayed: 0,
+            are_uncounted: false,
             keep_alives: 0,
             failed: BTreeMap::new(),
             lost: BTreeMap::new(),
@@ -89,8 +95,9 @@ impl Streams {
             broken.lost += lost;
             merge_hist(&mut broken.away, row.away.as_ref());
         }
-        self.surplus += row.surplus;
-        self.strayed += row.strayed;
+        self.surplus += row.surplus.unwrap_or(0);
+        self.strayed += row.strayed.unwrap_or(0);
+        self.are_uncounted |= row.surplus.is_none() || row.strayed.is_none();
         if of_faults {
             return;
         }
@@ -126,6 +133,14 @@ impl Streams {
             merge_hist(&mut all.away, broken.away.as_ref());
         }
         all
+    }
+
+    /// Of those that were lost in these seconds, the ones that have not come back: the fewest that were away at once in the last of them,
+    /// since a target may end streams at any time.
+    pub(crate) fn gone(&self, (from, to): (u32, u32)) -> u64 {
+        let last = to.saturating_sub(LAST_S).max(from)..=to.max(from);
+        let away = last.map(|second| self.broken((from, second))).map(|all| all.lost.saturating_sub(all.back()));
+        away.min().unwrap_or(0)
     }
 
     /// The fewest that were held in a second of a window in which every agent that has any told.

@@ -284,8 +284,11 @@ impl Evidence<'_> {
         };
         let standing = match (checked, around.wants_streams) {
             (0, false) => Standing::NotApplicable { reason: "the run held no streams".into() },
+            (0, true) if around.changes > 0 => {
+                Standing::Unknown { reason: "no stream was held over the changes that were made".into() }
+            }
             (0, true) => Standing::Unknown { reason: "no change was made for streams to tell of".into() },
-            _ => standing(missed + certain, doubt.into_iter().collect()),
+            _ => standing(missed + certain, doubt.into_iter().chain(around.stream_events_uncounted.clone()).collect()),
         };
         Invariant {
             id: "I10",
@@ -306,7 +309,8 @@ impl Evidence<'_> {
         let strange = self.surroundings.strange_answers + self.scanned.attempts.strange;
         let strayed = self.surroundings.stream_events_strayed;
         let requests = self.surroundings.requests + self.evaluated.counts.attempts;
-        let reasons = if requests == 0 { vec!["no request in the record".into()] } else { Vec::new() };
+        let none = (requests == 0).then(|| "no request in the record".to_string());
+        let reasons = none.into_iter().chain(self.surroundings.stream_events_uncounted.clone()).collect();
         Invariant {
             id: "I9",
             name: "order",

@@ -28,11 +28,18 @@ pub(super) struct Surroundings {
     /// Told by streams beyond the changes that were made, and as another stream's.
     pub(super) stream_events_surplus: u64,
     pub(super) stream_events_strayed: u64,
+    /// Why neither is known; None where both are.
+    pub(super) stream_events_uncounted: Option<String>,
+    /// Changes that were made.
+    pub(super) changes: u64,
     /// Why the run does not know every change that the target has made; None where it does.
     pub(super) changes_unknown: Option<String>,
     /// Streams were to be held.
     pub(super) wants_streams: bool,
 }
+
+const UNCOUNTED: &str =
+    "the record is of an earlier build, which did not count events of streams that are surplus or stray";
 
 impl Surroundings {
     pub(super) fn of(analysis: &Analysis) -> Self {
@@ -50,6 +57,8 @@ impl Surroundings {
             stream_events_missed: fan_out.missed,
             stream_events_surplus: analysis.streams.surplus,
             stream_events_strayed: analysis.streams.strayed,
+            stream_events_uncounted: analysis.streams.are_uncounted.then(|| UNCOUNTED.into()),
+            changes: analysis.streams.changes.values().filter(|change| change.failed.is_none()).count() as u64,
             changes_unknown: changes_unknown(analysis),
             wants_streams: analysis.config.as_ref().is_some_and(|config| config.streams > 0),
         }

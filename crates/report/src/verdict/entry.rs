@@ -80,6 +80,7 @@ const ENTRIES: &[(&str, &[&str])] = &[
             "faults.undetected_count",
             "faults.unrecovered_count",
             "faults.stalled_seconds_count",
+            "faults.streams_gone_count",
             "failures.longest_dip_ms",
             "failures.stalled_seconds_count",
             "failures.undetected_count",

@@ -86,12 +86,15 @@ fn ends_us(row: &FaultRow) -> Option<u64> {
     row.ready_us.max(row.heal_verified_us)
 }
 
+fn second_of(us: u64) -> u32 {
+    u32::try_from(us / 1_000_000).unwrap_or(u32::MAX)
+}
+
 /// Seconds of a fault without a success, and those in which some were demanded: requests were planned, and every fault in
 /// force left enough of the target.
 fn stalled(analysis: &Analysis, fault: &FaultFacts<'_>) -> (BTreeSet<u32>, BTreeSet<u32>) {
     let mut found = (BTreeSet::new(), BTreeSet::new());
     let Some(effect_us) = fault.fault.effect_us else { return found };
-    let second_of = |us: u64| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX);
     // Those that it only touches too: a fault may be over in less than one.
     let touched = second_of(effect_us)..=second_of(fault.over_us.saturating_sub(1).max(effect_us));
     for (number, second) in analysis.seconds.range(touched) {
@@ -152,6 +155,25 @@ pub(crate) fn of_faults(analysis: &Analysis, faults: &[FaultFacts<'_>], cut: &Op
     .map(|evidence| evidence.doubted(unseen.clone()))
 }
 
+/// Streams that were lost from the first fault on and did not come back; None where the run had no streams. No row says to which of
+/// several faults a stream was lost, so all are judged together.
+fn streams_gone(analysis: &Analysis, faults: &[FaultFacts<'_>]) -> Option<Evidence> {
+    analysis.config.as_ref().filter(|config| config.streams > 0)?;
+    let made = || faults.iter().filter(|fault| fault.fault.effect_us.is_some());
+    let from_us = made().map(|fault| fault.fault.injected_us).min();
+    let until_us = made().map(|fault| fault.until_us).max();
+    let Some((from_us, until_us)) = from_us.zip(until_us) else {
+        return Some(Evidence::none("there were no such faults"));
+    };
+    let (streams, seconds) = (&analysis.streams, (second_of(from_us), second_of(until_us)));
+    let lost = format::plural(streams.broken(seconds).lost, "stream");
+    let source =
+        format!("of {lost} lost from the first fault on, those not acknowledged again as long as they were watched");
+    let none = (streams.acknowledged == 0).then_some("no stream was held");
+    let gone = Some(Estimate::count(streams.gone(seconds)));
+    Some(Evidence::of(gone, streams.acknowledged, "openings", &source).spoiled(none).excused(cut(analysis)))
+}
+
 fn cut(analysis: &Analysis) -> Option<String> {
     doubt::cut(analysis, phase::CHAOS).or_else(|| doubt::cut(analysis, phase::FAILURE_RECOVERY))
 }
@@ -172,9 +194,9 @@ pub(super) fn enter(judge: &mut Judge<'_>) {
         "faults.unrecovered_count",
         "faults.stalled_seconds_count",
     ];
-    for (id, evidence) in
-        ids.into_iter().zip(of_faults(analysis, faults, &cut(analysis).or_else(|| doubt::proxy(analysis))))
-    {
+    let of_all = of_faults(analysis, faults, &cut(analysis).or_else(|| doubt::proxy(analysis)));
+    let streams = streams_gone(analysis, faults).map(|evidence| ("faults.streams_gone_count", evidence));
+    for (id, evidence) in ids.into_iter().zip(of_all).chain(streams) {
         match row.and_then(|row| row.skipped.clone()) {
             Some(reason) => judge.enter_skipped(id, &reason),
             None => judge.enter(id, evidence.doubted(row.and_then(|row| row.inconclusive.clone()))),

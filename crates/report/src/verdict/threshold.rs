@@ -97,6 +97,7 @@ static THRESHOLDS: &[Threshold] = &[
     of_list("faults.undetected_count", "Lost replicas that the cluster did not notice", AtMost, 0.0, "faults"),
     of_list("faults.unrecovered_count", "Faults that were not recovered from", AtMost, 0.0, "faults"),
     of_list("faults.stalled_seconds_count", "Seconds without progress", AtMost, 0.0, "seconds"),
+    of_list("faults.streams_gone_count", "Lost streams that did not come back", AtMost, 0.0, "streams"),
     of_list(
         "faults.retry_amplification_ratio",
         "Attempts of the run's own clients over their first ones in a retry storm",

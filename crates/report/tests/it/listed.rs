@@ -1,12 +1,13 @@
 //! Faults of a list: what each has to show, and their table.
 
 use erlmcp_record::names::scenario;
-use erlmcp_record::{Entry, Expected, Fate, FaultRow};
+use erlmcp_record::{Entry, Expected, Fate, FaultRow, StreamRow};
 use erlmcp_report::verdict::Verdict;
 use erlmcp_report::{Summary, render};
 
-use crate::story::rows::fates;
-use crate::story::{Story, analysis};
+use crate::story::rows::{fates, hist};
+use crate::story::{AGENTS, LOAD_FROM, Story, analysis};
+use crate::streams::stream_row;
 use crate::{check, reason, verdict};
 
 const EFFECT: &str = "faults.effect_count";
@@ -240,6 +241,40 @@ fn a_retry_storm_says_what_it_made_of_each_request() {
     let row = storm(1_000.0, 80.0).faults.remove(0).reason.expect("its figures");
     assert!(row.contains("retry amplification 1.08x"), "{row}");
     assert!(summary(|_| {}).checks.iter().all(|check| check.id != AMPLIFICATION), "only where there was one");
+}
+
+#[test]
+fn streams_that_do_not_come_back_fail() {
+    const GONE: &str = "faults.streams_gone_count";
+    // Five are lost with the fault, and one more so many seconds later, which has not come back yet.
+    let told = |back: u64, later: u32| {
+        let mut rows = listed(|_| {});
+        let mut from = 0;
+        for row in &mut rows {
+            match row {
+                Entry::Config(config) => config.streams = 600,
+                Entry::Fault(row) if row.scenario == scenario::FAULTS => from = (row.injected_us / 1_000_000) as u32,
+                _ => {}
+            }
+        }
+        let end = rows.pop().expect("a run has an end");
+        let row = |second| StreamRow { phase: 4, ..stream_row(AGENTS[0], second) };
+        let lost = [("connection reset".to_string(), 5)].into();
+        let told = [
+            StreamRow { acknowledged: 600, ..stream_row(AGENTS[0], LOAD_FROM) },
+            StreamRow { lost, ..row(from) },
+            StreamRow { away: Some(hist(&[(900_000, back)])), ..row(from + 1) },
+            StreamRow { ended: 1, ..row(from + later) },
+        ];
+        rows.extend(told.map(Entry::Streams).into_iter().chain([end]));
+        analysis(&rows).summary()
+    };
+    let summary = told(2, 7);
+    assert_eq!((verdict(&summary, GONE), check(&summary, GONE).estimate), ("FAIL", Some(3.0)));
+    assert_eq!(verdict(&summary, RECOVERED), "PASS", "replicas and connections are back");
+    assert_eq!(verdict(&told(5, 7), GONE), "PASS", "a server may end a stream at any time");
+    assert_eq!(verdict(&told(5, 2), GONE), "FAIL");
+    assert!(self::summary(|_| {}).checks.iter().all(|check| check.id != GONE), "only where there were streams");
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn audited(results: &Path) -> Value {
 fn streams_that_were_held_over_a_kill_tell_of_each_change_after_it_once() {
     let finished = chaos_with("3", "[[fault]]\nkind = \"kill\"\nat = \"0s\"\n", &["--streams", "30"]);
     check(&finished, &["kill"]);
+    assert_ne!(finished.verdict("faults.streams_gone_count"), "fail", "{}", finished.said());
     let found = audited(&finished.results());
     let invariants = found["invariants"].as_array().expect("a list");
     let streams = invariants.iter().find(|one| one["id"] == "I10").expect("it is one of them");

@@ -68,7 +68,7 @@ fn a_change_that_was_not_told() {
 
 #[test]
 fn an_event_too_many() {
-    let audit = with(history(), |row| row.surplus = 2);
+    let audit = with(history(), |row| row.surplus = Some(2));
     assert_eq!(violated(&audit), ["I10"], "{}", text(&audit));
     assert_eq!(invariant(&audit, "I10").violations, 2);
     assert!(text(&audit).contains("a stream told of more changes than were made"), "{}", text(&audit));
@@ -76,9 +76,32 @@ fn an_event_too_many() {
 
 #[test]
 fn an_event_of_another_stream() {
-    let audit = with(history(), |row| row.strayed = 1);
+    let audit = with(history(), |row| row.strayed = Some(1));
     assert_eq!(violated(&audit), ["I9"], "{}", text(&audit));
     assert!(text(&audit).contains("events that said they were of another stream"), "{}", text(&audit));
+}
+
+#[test]
+fn a_record_that_does_not_count_them_shows_neither() {
+    let audit = with(history(), |row| (row.surplus, row.strayed) = (None, None));
+    for id in ["I9", "I10"] {
+        assert!(unknown(&audit, id).contains("of an earlier build"), "{}", text(&audit));
+    }
+    let mut missed = history();
+    missed.streams[3] = told(2, 3);
+    let audit = with(missed, |row| row.surplus = None);
+    assert_eq!(violated(&audit), ["I10"], "{}", text(&audit));
+}
+
+#[test]
+fn nothing_to_tell_of_is_told_from_nobody_to_tell() {
+    let reason = |streams: Vec<Entry>| {
+        let mut history = history();
+        (history.config.streams, history.streams) = (STREAMS, streams);
+        unknown(&audited(&history), "I10").to_string()
+    };
+    assert_eq!(reason(vec![change(1, Some("there was no answer"))]), "no change was made for streams to tell of");
+    assert_eq!(reason(vec![change(1, None)]), "no stream was held over the changes that were made");
 }
 
 /// Somebody else may have made the change.
@@ -88,13 +111,13 @@ fn events_too_many_are_no_mistake_where_not_every_change_is_known() {
     shared.config.own_cluster = false;
     failed.streams.push(change(3, Some("there was no answer")));
     for (history, why) in [(shared, "the run's own"), (failed, "1 change failed")] {
-        let audit = with(history, |row| row.surplus = 2);
+        let audit = with(history, |row| row.surplus = Some(2));
         assert!(!violated(&audit).contains(&"I10"), "{}", text(&audit));
         let reason = unknown(&audit, "I10");
         assert!(reason.contains("2 events beyond the changes") && reason.contains(why), "{reason}");
     }
     let mut cut = history();
     cut.ended = Ended::Interrupted;
-    let audit = with(cut, |row| row.surplus = 2);
+    let audit = with(cut, |row| row.surplus = Some(2));
     assert!(unknown(&audit, "I10").contains("the run was cut"), "{}", text(&audit));
 }
