@@ -31,6 +31,8 @@ use lanes::Lanes;
 pub(crate) use notes::Notes;
 pub(crate) use rank::Rank;
 use standing::Standing;
+#[cfg(test)]
+pub(crate) use tests::job;
 pub(crate) use work::{End, Ran, Work, render};
 pub(crate) use worker::WorkerPool;
 
@@ -49,7 +51,9 @@ pub(crate) struct Job {
     /// Signs what the client is to bring back.
     pub(crate) rounds: Arc<Rounds>,
     pub(crate) cancellation: Cancellation,
-    /// CLOCK_MONOTONIC ns.
+    /// From then on it is not begun, CLOCK_MONOTONIC ns.
+    pub(crate) begin_by_ns: u64,
+    /// Until then it may run, CLOCK_MONOTONIC ns.
     pub(crate) deadline_ns: u64,
     /// Writes the answer, as the era has it.
     pub(crate) answers: Arc<AnswerWriter>,

@@ -14,7 +14,8 @@ fn queue(workers: u64, queue_max: u64) -> JobQueue {
     JobQueue::new(Depth::new(&limits), Clock::default())
 }
 
-fn job() -> Job {
+/// A call without a deadline, in the older era.
+pub(crate) fn job() -> Job {
     Job {
         work: Work::Tool(Arc::new(tool)),
         rank: Rank::Call,
@@ -24,6 +25,7 @@ fn job() -> Job {
         id: b"1".as_slice().into(),
         reply: ReplyTo { mailbox: Arc::new(Mailbox::without_waker(8)), token: ConnToken::new(0, 0), batch: None },
         cancellation: Cancellation::default(),
+        begin_by_ns: u64::MAX,
         deadline_ns: u64::MAX,
         answers: Arc::new(AnswerWriter::plain()),
         entry: None,
