@@ -109,10 +109,7 @@ impl Dispatcher {
             Ok(task) => task,
             Err(refused) => return refused,
         };
-        let patience_ms = match as_task {
-            true => self.shared.limits.task_lifetime_ms,
-            false => self.shared.limits.call_timeout_ms.min(deadline_ms(message).unwrap_or(u64::MAX)),
-        };
+        let (begin_by_ns, deadline_ns) = self.time_of(message, as_task, attempt.is_some(), asker.now_ns);
         let (session, batch) = (self.current.session, self.current.batch.clone());
         if let Some(batch) = &batch {
             batch.expect();
@@ -137,7 +134,8 @@ impl Dispatcher {
             task: task.clone(),
             attempt,
             cancellation: cancellation.clone(),
-            deadline_ns: asker.now_ns.saturating_add(patience_ms.saturating_mul(1_000_000)),
+            begin_by_ns,
+            deadline_ns,
         };
         match self.shared.queue.admit(job) {
             Ok(displaced) => {
@@ -158,6 +156,18 @@ impl Dispatcher {
                 self.overloaded(message, full.retry_after_ms)
             }
         }
+    }
+
+    /// By when a call has to begin, and until when it may run, CLOCK_MONOTONIC ns. What has begun of an operation is finished,
+    /// though its client waits no more.
+    fn time_of(&self, message: &Message<'_>, as_task: bool, is_attempt: bool, now_ns: u64) -> (u64, u64) {
+        let limits = &self.shared.limits;
+        let longest_ms = if as_task { limits.task_lifetime_ms } else { limits.call_timeout_ms };
+        let of_client_ms = if as_task { None } else { deadline_ms(message) };
+        let begin_by_ms = longest_ms.min(of_client_ms.unwrap_or(u64::MAX));
+        let run_ms = if is_attempt { longest_ms } else { begin_by_ms };
+        let at = |ms: u64| now_ns.saturating_add(ms.saturating_mul(1_000_000));
+        (at(begin_by_ms), at(run_ms))
     }
 
     /// Refuses what had been admitted and gave its place; it was not executed.

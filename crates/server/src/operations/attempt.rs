@@ -73,6 +73,8 @@ pub(crate) async fn attempt<F: Future<Output = End>>(
                 Ok(said) => Happened::Replied(said),
                 Err(()) => Happened::TimedOut,
             },
+            // The claim took all the time that there was.
+            Next::Run if clock.now_ns() >= job.begin_by_ns => broke(End::Late { executed: false }, *class, &mut ended),
             Next::Run => {
                 let operation = Operation {
                     principal: key.principal.clone(),
@@ -144,6 +146,7 @@ fn kept(ran: Ran, bytes_max: usize) -> Option<Happened> {
 fn broke(end: End, class: Class, ended: &mut Option<End>) -> Happened {
     let (happened, end) = match end {
         end if end.asks().is_some() => (Happened::Asks, end),
+        End::Late { executed: false } => (Happened::Broke(Abandoned::Unstarted), end),
         End::Late { .. } => (Happened::Broke(Abandoned::Late), End::Late { executed: !class.leaves_nothing() }),
         end => (Happened::Broke(Abandoned::Broken), end),
     };
@@ -255,7 +258,78 @@ pub(crate) async fn status(job: &Job, question: &Question) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::sync::atomic::AtomicU64;
+
+    use tokio::net::UnixListener;
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::answer::{AnswerWriter, ServerInfo};
+    use crate::limits::Limits;
+    use crate::operations::host;
+    use crate::operations::keeper::Keeper;
+    use crate::operations::memory::MemoryStore;
+    use crate::operations::process::StoreAddress;
+    use crate::operations::table::Keep;
+    use crate::operations::writer::{self, Order};
+    use crate::queue::job;
+    use crate::tools::ToolResult;
+
+    /// A store to which the first claim comes so late.
+    fn late_store(socket: PathBuf, clock_ns: Arc<AtomicU64>, mut late_ns: u64) -> Arc<Operations> {
+        let keep = Keep { held_max: 10, retention_ns: u64::MAX, unfiled_rows: 2 };
+        let keeper = Keeper::open(MemoryStore::default(), keep, 0).expect("it opens");
+        let (written, _) = writer::start(keeper).expect("it starts");
+        let (orders, mut waiting) = mpsc::channel(8);
+        let listener = UnixListener::bind(&socket).expect("the path is free");
+        tokio::spawn(host::serve(listener, orders));
+        tokio::spawn(async move {
+            while let Some(order) = waiting.recv().await {
+                let claims = |(_, command): &(u64, Command)| matches!(command, Command::Claim { .. });
+                if matches!(&order, Order::Commands { commands, .. } if commands.iter().any(claims)) {
+                    clock_ns.fetch_add(std::mem::take(&mut late_ns), Ordering::Relaxed);
+                }
+                if written.send(order).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let address = StoreAddress { socket, base: 1, number: 1, after_another: false };
+        Operations::at(address, 0, &Limits::default(), &tokio::runtime::Handle::current())
+    }
+
+    #[test]
+    fn an_operation_whose_claim_took_its_time_is_given_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let clock_ns = Arc::new(AtomicU64::new(0));
+            let clock = Clock::Manual(Arc::clone(&clock_ns));
+            let operations = late_store(folder.path().join("store"), clock_ns, 100_000_000);
+            let key = Key { principal: Box::default(), operation: "a".into() };
+            let once = Attempt { operations, key, class: Class::Once, fingerprint: [1; 16] };
+            let runs = &AtomicU64::new(0);
+            let run = |_| async move {
+                runs.fetch_add(1, Ordering::Relaxed);
+                End::Tool(ToolResult::text("done"))
+            };
+            let patient = || Job {
+                begin_by_ns: clock.now_ns() + 30_000_000,
+                answers: Arc::new(AnswerWriter::new(&ServerInfo::new("a", "1"))),
+                ..job()
+            };
+            let late = attempt(&patient(), &once, &clock, run).await.expect("an answer");
+            assert_eq!((late.status, late.outcome), (504, Outcome::Refused));
+            assert!(String::from_utf8_lossy(&late.body).contains("\"executed\":false"), "{late:?}");
+            assert_eq!(runs.load(Ordering::Relaxed), 0, "nothing has begun");
+            let ask = Command::Ask { key: once.key.clone(), settle: false };
+            let asked = once.operations.ask(ask).await.expect("it is not late").expect("it works");
+            assert_eq!(asked.outcome, Answered::Open, "nothing is settled");
+            let again = attempt(&patient(), &once, &clock, run).await.expect("an answer");
+            assert_eq!((again.status, runs.load(Ordering::Relaxed)), (200, 1));
+        });
+    }
 
     #[test]
     fn what_is_too_long_for_the_store_is_not_sent_there() {

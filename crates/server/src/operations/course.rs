@@ -48,7 +48,7 @@ pub(crate) enum Happened {
     TimedOut,
     /// The tool has its result.
     Ran { hash: u64, result: Box<[u8]>, effect: Option<Box<str>> },
-    /// The tool broke or was late.
+    /// The tool broke or was late, be it that there was no time left to begin.
     Broke(Abandoned),
     /// The tool wants to know more first: it has done nothing yet.
     Asks,

@@ -62,13 +62,22 @@ impl<T> Lanes<T> {
         Some(taken)
     }
 
-    /// True where a principal may not have one more of `limit` places: one that is known by name gets half of them, and when
-    /// half of all are taken, no more than an equal share among those who wait.
-    pub(super) fn has_its_share(&self, principal: &str, limit: u64) -> bool {
-        if principal.is_empty() {
+    /// The same of another principal that has more than half of `limit` places, of the one that has most.
+    pub(super) fn take_surplus(&mut self, principal: &str, limit: u64, may_go: impl Fn(&T) -> bool) -> Option<T> {
+        let others = self.lanes.iter().filter(|(name, _)| ***name != *principal);
+        let (most, name) = others.map(|(name, lane)| (lane.len() as u64, name)).max()?;
+        let name = (most > limit.div_ceil(2)).then(|| name.clone())?;
+        self.take_last(Some(&name), may_go)
+    }
+
+    /// True where a principal may not have one more of `limit` places. One that is known by name may have all where nobody else
+    /// waits and it gives them up again (`gives_way`), see [`Lanes::take_surplus`]; else half of them, and when half of all
+    /// are taken, no more than an equal share among those who wait.
+    pub(super) fn has_its_share(&self, principal: &str, limit: u64, gives_way: bool) -> bool {
+        let own = self.lanes.get(principal).map_or(0, VecDeque::len) as u64;
+        if principal.is_empty() || (gives_way && own == self.count as u64) {
             return false;
         }
-        let own = self.lanes.get(principal).map_or(0, VecDeque::len) as u64;
         let principals = self.lanes.len() as u64 + u64::from(own == 0);
         let half = limit.div_ceil(2);
         own >= half.max(1) || (self.count as u64 >= half && own >= (limit / principals).max(1))
@@ -118,7 +127,7 @@ mod tests {
     fn one_principal_leaves_room_for_others() {
         let mut lanes = Lanes::default();
         let mut admit = |principal: &str| {
-            let is_admitted = !lanes.has_its_share(principal, 8);
+            let is_admitted = !lanes.has_its_share(principal, 8, false);
             if is_admitted {
                 lanes.push(principal, ());
             }
@@ -129,7 +138,23 @@ mod tests {
         assert!(admit("c") && admit("d"), "the whole is bounded elsewhere");
         assert!(!admit("a") && !admit("b"));
         while lanes.pop().is_some() {}
-        assert!((0..100).all(|_| !lanes.has_its_share("", 8)), "who is not known by name has no share");
-        assert!(!lanes.has_its_share("a", 0), "a queue without places is full for everybody alike");
+        assert!((0..100).all(|_| !lanes.has_its_share("", 8, false)), "who is not known by name has no share");
+        assert!(!lanes.has_its_share("a", 0, false), "a queue without places is full for everybody alike");
+    }
+
+    #[test]
+    fn what_gives_way_may_have_all_while_nobody_else_waits() {
+        let mut lanes = Lanes::default();
+        for number in 0..6 {
+            assert!(!lanes.has_its_share("a", 8, true));
+            lanes.push("a", number);
+        }
+        assert!(lanes.has_its_share("a", 8, false), "what stays may not");
+        assert_eq!(lanes.take_surplus("a", 8, |_| true), None, "nobody gives way to itself");
+        for (number, taken) in [(6, Some(4)), (7, Some(3)), (8, None)] {
+            assert_eq!(lanes.take_surplus("b", 8, |number| *number != 5), taken);
+            lanes.push("b", number);
+        }
+        assert!(lanes.has_its_share("a", 8, true), "half of them");
     }
 }

@@ -10,6 +10,7 @@ mod standing;
 mod work;
 mod worker;
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +32,8 @@ use lanes::Lanes;
 pub(crate) use notes::Notes;
 pub(crate) use rank::Rank;
 use standing::Standing;
+#[cfg(test)]
+pub(crate) use tests::job;
 pub(crate) use work::{End, Ran, Work, render};
 pub(crate) use worker::WorkerPool;
 
@@ -49,7 +52,9 @@ pub(crate) struct Job {
     /// Signs what the client is to bring back.
     pub(crate) rounds: Arc<Rounds>,
     pub(crate) cancellation: Cancellation,
-    /// CLOCK_MONOTONIC ns.
+    /// From then on it is not begun, CLOCK_MONOTONIC ns.
+    pub(crate) begin_by_ns: u64,
+    /// Until then it may run, CLOCK_MONOTONIC ns.
     pub(crate) deadline_ns: u64,
     /// Writes the answer, as the era has it.
     pub(crate) answers: Arc<AnswerWriter>,
@@ -113,10 +118,11 @@ pub(crate) struct Full {
 }
 
 /// The queue. Calls *outstanding* are those admitted and not yet answered; as many of them as there are workers
-/// count as running or about to, the rest is the queue's depth. Admission looks at nothing else, so that it does not
-/// depend on how quickly a worker wakes up.
+/// count as running or about to, the rest is the queue's depth, and waits in lanes. Admission looks at nothing else, so that
+/// it does not depend on how quickly a worker wakes up.
 pub(crate) struct JobQueue {
     waiting: Mutex<Waiting>,
+    /// A permit for each that is called.
     ready: Semaphore,
     depth: Depth,
     active: AtomicU64,
@@ -125,8 +131,10 @@ pub(crate) struct JobQueue {
 
 #[derive(Default)]
 struct Waiting {
-    /// With the time at which they were admitted, ns.
+    /// Those that no worker has, with the time at which they were admitted, ns.
     jobs: Lanes<(u64, Job)>,
+    /// Those that have a worker, which has not woken up yet.
+    called: VecDeque<(u64, Job)>,
     outstanding: u64,
     depth_max: u64,
     refused: u64,
@@ -156,30 +164,41 @@ impl JobQueue {
         let mut waiting = self.waiting();
         let (workers, limit) = (self.depth.workers(), self.limit(&waiting, now_ns));
         let is_full = waiting.outstanding >= workers + job.rank.places(limit);
-        let has_its_share = waiting.outstanding >= workers && waiting.jobs.has_its_share(&job.caller.principal, limit);
+        let principal = &*job.caller.principal;
+        // A task has told its client that it has begun.
+        let has_its_share = waiting.jobs.has_its_share(principal, limit, job.task.is_none());
         let mut displaced = None;
         if is_full || has_its_share {
             waiting.refused += 1;
             let turns = limit / workers.max(1) + 1;
             let full = Full { retry_after_ms: waiting.service_ns * turns / 1_000_000 };
-            let of = has_its_share.then_some(&*job.caller.principal);
-            // A task has told its client that it has begun.
-            let may_go = |(_, other): &(u64, Job)| other.rank < job.rank && other.task.is_none();
-            let last = if job.rank == Rank::GoesOn { waiting.jobs.take_last(of, may_go) } else { None };
+            let of = has_its_share.then_some(principal);
+            let mut last = if has_its_share {
+                None
+            } else {
+                waiting.jobs.take_surplus(principal, limit, |(_, other)| other.task.is_none())
+            };
+            if job.rank == Rank::GoesOn && last.is_none() {
+                last = waiting.jobs.take_last(of, |(_, other)| other.rank < job.rank && other.task.is_none());
+            }
             let Some((_, other)) = last else { return Err(full) };
             waiting.outstanding -= 1;
             waiting.bytes -= footprint(&other);
             displaced = Some((other, full));
         }
+        let waits = waiting.outstanding >= workers;
         waiting.outstanding += 1;
         waiting.depth_max = waiting.depth_max.max(waiting.outstanding.saturating_sub(workers));
         self.note(&mut waiting, now_ns);
         waiting.bytes += footprint(&job);
-        let caller = Arc::clone(&job.caller);
-        waiting.jobs.push(&caller.principal, (now_ns, job));
+        if waits {
+            let caller = Arc::clone(&job.caller);
+            waiting.jobs.push(&caller.principal, (now_ns, job));
+        } else {
+            waiting.called.push_back((now_ns, job));
+        }
         drop(waiting);
-        // There is a permit for each that waits.
-        self.ready.add_permits(usize::from(displaced.is_none()));
+        self.ready.add_permits(usize::from(!waits));
         Ok(displaced)
     }
 
@@ -207,7 +226,7 @@ impl JobQueue {
         self.ready.acquire().await.ok()?.forget();
         let now_ns = self.clock.now_ns();
         let mut waiting = self.waiting();
-        let (admitted_ns, job) = waiting.jobs.pop()?;
+        let (admitted_ns, job) = waiting.called.pop_front()?;
         waiting.waits.record(now_ns.saturating_sub(admitted_ns), 1);
         waiting.bytes -= footprint(&job);
         let active = self.active.fetch_add(1, Ordering::Relaxed) + 1;
@@ -221,18 +240,25 @@ impl JobQueue {
         let now_ns = self.clock.now_ns();
         let mut waiting = self.waiting();
         waiting.outstanding -= 1;
+        let next = waiting.jobs.pop();
+        let is_called = next.is_some();
+        waiting.called.extend(next);
         self.note(&mut waiting, now_ns);
         if let Some(took_ns) = took_ns {
             waiting.services.record(took_ns, 1);
             waiting.service_ns =
                 if waiting.service_ns == 0 { took_ns } else { waiting.service_ns / 8 * 7 + took_ns / 8 };
         }
+        drop(waiting);
+        self.ready.add_permits(usize::from(is_called));
     }
 
     /// Lets the workers go; whatever still waits is dropped.
     pub(crate) fn close(&self) {
         self.ready.close();
-        self.waiting().jobs.clear();
+        let mut waiting = self.waiting();
+        waiting.jobs.clear();
+        waiting.called.clear();
     }
 
     pub(crate) fn figures(&self) -> QueueFigures {
@@ -261,7 +287,7 @@ impl JobQueue {
     /// Bytes that waiting calls hold.
     pub(crate) fn bytes(&self) -> u64 {
         let waiting = self.waiting();
-        waiting.bytes + (waiting.jobs.capacity() * size_of::<(u64, Job)>()) as u64
+        waiting.bytes + ((waiting.jobs.capacity() + waiting.called.len()) * size_of::<(u64, Job)>()) as u64
     }
 }
 

@@ -14,7 +14,8 @@ fn queue(workers: u64, queue_max: u64) -> JobQueue {
     JobQueue::new(Depth::new(&limits), Clock::default())
 }
 
-fn job() -> Job {
+/// A call without a deadline, in the older era.
+pub(crate) fn job() -> Job {
     Job {
         work: Work::Tool(Arc::new(tool)),
         rank: Rank::Call,
@@ -24,6 +25,7 @@ fn job() -> Job {
         id: b"1".as_slice().into(),
         reply: ReplyTo { mailbox: Arc::new(Mailbox::without_waker(8)), token: ConnToken::new(0, 0), batch: None },
         cancellation: Cancellation::default(),
+        begin_by_ns: u64::MAX,
         deadline_ns: u64::MAX,
         answers: Arc::new(AnswerWriter::plain()),
         entry: None,
@@ -57,12 +59,12 @@ fn work_is_refused_in_its_order() {
         assert_eq!(other.rank, if nth < 2 { Rank::Call } else { Rank::Read }, "what came last goes first");
         assert_eq!(queue.figures().depth, 16, "never more than there are places");
     }
-    assert!(queue.admit(ranked(Rank::GoesOn, "the last")).is_ok_and(|displaced| displaced.is_some()));
     assert!(queue.admit(ranked(Rank::GoesOn, "one too many")).is_err(), "nothing is left that would give its place");
-    assert_eq!(queue.figures().refused_total, 1 + 1 + 17 + 1);
+    assert_eq!(queue.figures().refused_total, 1 + 1 + 16 + 1);
     runtime.block_on(async {
-        for _ in 0..17 {
-            assert_eq!(queue.next().await.map(|job| job.rank), Some(Rank::GoesOn));
+        for nth in 0..17 {
+            let rank = if nth == 0 { Rank::Read } else { Rank::GoesOn };
+            assert_eq!(queue.next().await.map(|job| job.rank), Some(rank), "what has a worker keeps it");
             queue.finished(None);
         }
     });
@@ -147,8 +149,31 @@ fn calls_that_take_longer_wait_in_smaller_number() {
     });
 }
 
-/// Ten workers, the server's own limits, calls of 100 ms, and a clock that is moved by hand.
+#[test]
+fn who_waits_alone_gives_way_to_others() {
+    let queue = queue(2, 4);
+    let admitted = |principal: &str, rank| {
+        let caller = Caller { principal: principal.into(), ..Caller::default() };
+        let displaced = queue.admit(Job { caller: Arc::new(caller), ..ranked(rank, principal) })?;
+        Ok::<_, Full>(displaced.map(|(other, _)| other.caller.principal.to_string()))
+    };
+    for _ in 0..6 {
+        assert_eq!(admitted("a", Rank::GoesOn), Ok(None), "two run, and four wait, though no worker has woken up");
+    }
+    assert!(admitted("a", Rank::Call).is_err());
+    for rank in [Rank::Read, Rank::Call] {
+        assert_eq!(admitted("b", rank), Ok(Some("a".to_string())));
+    }
+    for principal in ["a", "b", "c"] {
+        assert!(admitted(principal, Rank::Call).is_err(), "{principal}: each has half");
+    }
+    assert_eq!((queue.figures().depth, queue.ready.available_permits()), (4, 2));
+    assert_eq!(admitted("b", Rank::GoesOn), Ok(Some("b".to_string())), "one of its own");
+}
+
+/// Ten workers, the server's own limits, calls of 100 ms of one principal, and a clock that is moved by hand.
 struct Simulated {
+    principal: &'static str,
     queue: JobQueue,
     clock_ns: Arc<AtomicU64>,
     runtime: tokio::runtime::Runtime,
@@ -158,10 +183,11 @@ struct Simulated {
 }
 
 impl Simulated {
-    fn new() -> Self {
+    fn new(principal: &'static str) -> Self {
         let clock_ns = Arc::new(AtomicU64::new(0));
         let limits = Limits { workers: 10, ..Limits::default() };
         Self {
+            principal,
             queue: JobQueue::new(Depth::new(&limits), Clock::Manual(Arc::clone(&clock_ns))),
             clock_ns,
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime without IO"),
@@ -184,7 +210,9 @@ impl Simulated {
             }
             let offered = if now_ms.is_multiple_of(every_ms) { at_once } else { 0 };
             for _ in 0..offered {
-                refused += usize::from(push(&self.queue, ranked(Rank::Call, &now_ms.to_string())).is_err());
+                let caller = Arc::new(Caller { principal: self.principal.into(), ..Caller::default() });
+                let job = Job { caller, ..ranked(Rank::Call, &now_ms.to_string()) };
+                refused += usize::from(push(&self.queue, job).is_err());
             }
             while self.running.len() < 10 && self.queue.ready.available_permits() > 0 {
                 let job = self.runtime.block_on(self.queue.next()).expect("one waits");
@@ -199,7 +227,7 @@ impl Simulated {
 
 #[test]
 fn who_is_taken_waits_for_less_than_a_service_whatever_is_offered() {
-    let mut simulated = Simulated::new();
+    let mut simulated = Simulated::new("");
     let seven_tenths = (1, 14);
     let low = simulated.offer(seven_tenths, 3_000);
     assert_eq!((low.0.iter().max(), low.1), (Some(&100), 0));
@@ -217,8 +245,10 @@ fn who_is_taken_waits_for_less_than_a_service_whatever_is_offered() {
 
 #[test]
 fn an_idle_server_takes_as_many_again_as_it_has_workers() {
-    let mut simulated = Simulated::new();
-    let (took, refused) = simulated.offer((20, 300), 3_000);
-    assert_eq!((took.len(), took.iter().max(), refused), (180, Some(&200), 0), "burst after burst");
-    assert_eq!(simulated.offer((21, 300), 300).1, 1, "not one more");
+    for principal in ["", "a"] {
+        let mut simulated = Simulated::new(principal);
+        let (took, refused) = simulated.offer((20, 300), 3_000);
+        assert_eq!((took.len(), took.iter().max(), refused), (180, Some(&200), 0), "burst after burst");
+        assert_eq!(simulated.offer((21, 300), 300).1, 1, "not one more");
+    }
 }

@@ -126,10 +126,10 @@ async fn run(job: &Job, replica: u16, notes: &Notes, notifier: &Notifier, clock:
         notifier: notifier.clone(),
         operation: None,
     };
-    let remaining = context.remaining();
-    if remaining.is_zero() {
+    if clock.now_ns() >= job.begin_by_ns {
         return Came::short(Some(render(job, End::Late { executed: false }, clock)));
     }
+    let remaining = context.remaining();
     if let Some(attempt) = &job.attempt {
         let run = |operation| run_once(job, context, operation);
         return Came::by(crate::operations::attempt(job, attempt, clock, run).await);

@@ -83,6 +83,10 @@ impl<N: Net> Shard<N> {
         }
         let token = ConnToken::new(key, connection.generation);
         if matches!(connection.task, Task::Stream(_)) {
+            // What it is told of next may keep it behind until long after its end.
+            if connection.task.until_s() <= self.shared.clock.unix_seconds() {
+                return self.end_stream(key);
+            }
             self.await_comment(key);
             self.settle_changes(key);
         } else {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use erlmcp_server::tools::{Annotations, JobContext, ToolResult, ToolSpec};
 use erlmcp_server::{Limits, Registry, Server, ServerConfig};
@@ -24,7 +25,7 @@ fn meta(more: &str) -> String {
     )
 }
 
-/// A call that is an attempt at an operation; `id` is JSON text.
+/// A call that is an attempt at an operation; `id` is JSON text, behind which more of `_meta` may stand.
 pub(crate) fn attempt(texts: &Texts, id: &str, tool: &str, arguments: &str) -> String {
     let meta = meta(&format!(",\"io.erlmcp/operation\":{id}"));
     let body = format!(
@@ -164,6 +165,25 @@ fn what_runs_is_not_run_again_and_is_finished_though_its_client_goes() {
     let count = |outcome: &str| figures.outcomes.iter().find(|one| one.outcome == outcome).map(|one| one.count);
     assert_eq!(["done", "replayed", "running"].map(count), [Some(1); 3]);
     stop(server);
+}
+
+#[test]
+fn what_has_begun_is_finished_though_its_clients_time_is_over() {
+    for annotations in [Annotations::default(), Annotations::READ_ONLY] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (runs, gate) = (Arc::<AtomicU64>::default(), Arc::new(Semaphore::new(0)));
+        let registry = slow(&runs, &gate, annotations);
+        let (server, texts) = start(&folder.path().join("db"), registry, Limits::default());
+        let mut client = Client::connect(texts.0);
+        client.send(attempt(&texts, "\"a\",\"io.erlmcp/deadlineMs\":1000", "slow", "{}"));
+        eventually("it runs", || runs.load(Ordering::SeqCst) == 1);
+        std::thread::sleep(Duration::from_millis(1_100));
+        gate.add_permits(1);
+        let answer = client.answer();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(state(&mut client, &texts, "a"), "done");
+        stop(server);
+    }
 }
 
 #[test]

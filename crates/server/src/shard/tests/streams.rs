@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::requests::{echo, listen, request};
+use erlmcp_protocol::era::Version;
+
+use super::requests::{HOST, echo, listen, request};
 use super::stage::Stage;
 use crate::engine::Change;
 use crate::limits::Limits;
@@ -93,6 +95,30 @@ fn a_reader_that_is_behind_gets_a_change_once() {
     changed(&mut stage);
     stage.wait_ms(30_200);
     assert!(peer.is_closed(), "without progress it is closed");
+}
+
+#[test]
+fn a_reader_that_is_always_behind_does_not_outlive_its_session() {
+    let mut stage = Stage::new(Limits { session_lifetime_ms: 2_000, ..Limits::default() });
+    let now_s = stage.shared.clock.unix_seconds();
+    let session = stage.shared.sessions.open(Version::V20250326, 0, now_s, "");
+    let peer = stage.connect();
+    let text = format!("GET /mcp HTTP/1.1\r\n{HOST}Mcp-Session-Id: {session}\r\nAccept: text/event-stream\r\n\r\n");
+    stage.send(&peer, text);
+    assert!(peer.received().starts_with("HTTP/1.1 200 "));
+    peer.narrow(20);
+    changed(&mut stage);
+    stage.wait_ms(2_000);
+    assert!(!peer.is_finished(), "it has not caught up since");
+    for _ in 0..20 {
+        changed(&mut stage);
+        stage.widen_by(&peer, 50);
+        stage.wait_ms(100);
+    }
+    assert!(peer.is_finished(), "it ends as soon as it has caught up");
+    let received = peer.received();
+    assert!(received.ends_with("\r\n0\r\n\r\n") && received.matches("list_changed").count() == 2, "{received}");
+    assert_eq!(stage.shared.open_streams(), 0);
 }
 
 #[test]
