@@ -1,7 +1,5 @@
 //! What a target has beside its tools that can be asked for without harm: its lists, a resource, a prompt.
 
-use std::time::{Duration, Instant};
-
 use erlmcp_protocol::client::answer::Said;
 use erlmcp_protocol::client::request::Ask;
 use erlmcp_protocol::header::method;
@@ -10,32 +8,33 @@ use serde_json::Value;
 use super::exchange::Exchanger;
 use super::found::Found;
 use super::listing;
+use crate::clock::monotonic_ns;
 use crate::proto::Offered;
 
 /// Resources, and prompts, that are tried until one is answered.
 const TRIED_MAX: usize = 8;
 /// What is not answered by then is not offered: who finds out is waited for a minute at most.
-const BUDGET: Duration = Duration::from_secs(20);
+const BUDGET_NS: u64 = 20_000_000_000;
 
 /// Only what was answered when it was asked for once.
 pub(super) fn offered(exchanger: &mut Exchanger<'_>, found: &mut Found) -> Offered {
     let mut offered = Offered::default();
-    let until = Instant::now() + BUDGET;
+    let until_ns = monotonic_ns() + BUDGET_NS;
     if found.has("resources") {
         offered.lists.extend(lists(exchanger, found, &[method::RESOURCES_LIST, method::TEMPLATES_LIST]));
         let mut listed = listed(exchanger, found, (method::RESOURCES_LIST, "resources"));
         listed.sort_by_key(|resource| resource["size"].as_u64().unwrap_or(u64::MAX));
         let uris = listed.iter().filter_map(|resource| resource["uri"].as_str());
-        offered.resource = first((exchanger, until), found, method::RESOURCES_READ, uris);
+        offered.resource = first((exchanger, until_ns), found, method::RESOURCES_READ, uris);
     }
-    if found.has("prompts") && Instant::now() < until {
+    if found.has("prompts") && monotonic_ns() < until_ns {
         offered.lists.extend(lists(exchanger, found, &[method::PROMPTS_LIST]));
         let listed = listed(exchanger, found, (method::PROMPTS_LIST, "prompts"));
         let wants_nothing = |prompt: &&Value| {
             prompt["arguments"].as_array().is_none_or(|all| all.iter().all(|argument| argument["required"] != true))
         };
         let names = listed.iter().filter(wants_nothing).filter_map(|prompt| prompt["name"].as_str());
-        offered.prompt = first((exchanger, until), found, method::PROMPTS_GET, names);
+        offered.prompt = first((exchanger, until_ns), found, method::PROMPTS_GET, names);
     }
     offered
 }
@@ -57,14 +56,14 @@ fn listed(exchanger: &mut Exchanger<'_>, found: &mut Found, what: (&str, &str)) 
 
 /// The first of these that can be told and is answered by then; empty where none is.
 fn first<'a>(
-    (exchanger, until): (&mut Exchanger<'_>, Instant),
+    (exchanger, until_ns): (&mut Exchanger<'_>, u64),
     found: &mut Found,
     method: &str,
     names: impl Iterator<Item = &'a str>,
 ) -> String {
     let target = exchanger.target;
     let mut names =
-        names.filter(|name| target.secrets.can_tell(name)).take(TRIED_MAX).take_while(|_| Instant::now() < until);
+        names.filter(|name| target.secrets.can_tell(name)).take(TRIED_MAX).take_while(|_| monotonic_ns() < until_ns);
     let found = names.find(|name| is_answered(exchanger, found, &Ask { method, name: Some(*name), ..Ask::default() }));
     found.unwrap_or_default().to_string()
 }
