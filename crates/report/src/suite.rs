@@ -110,6 +110,14 @@ fn said(figures: &[Figure], name: &str) -> String {
     }
 }
 
+/// A figure for a line of words in these, or why there is none behind `what`: "back after 40 ms at most", "back: not within 30 s".
+fn said_or_why(figures: &[Figure], name: &str, what: &str, words: impl FnOnce(&str) -> String) -> String {
+    match value(figures, name) {
+        Some(Value::NotMeasured(why)) => format!("{what}: {why}"),
+        _ => words(&said(figures, name)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use erlmcp_record::names::phase;

@@ -11,11 +11,10 @@ fn begin(door: &Door, line: &str, usual: &[(&str, &str)]) -> String {
     let host = door.authority.clone().or_else(|| door.first().ok().map(|address| address.to_string()));
     let host = host.unwrap_or_default();
     let is_users = |name: &str| door.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
-    let usual = usual.iter().copied().filter(|(name, _)| !is_users(name));
-    let host = [("Host", host.as_str())].into_iter().filter(|(name, _)| !is_users(name));
+    let usual = [("Host", host.as_str())].into_iter().chain(usual.iter().copied());
     let own = door.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut text = format!("{line} HTTP/1.1\r\n");
-    for (name, value) in host.chain(own).chain(usual) {
+    for (name, value) in usual.filter(|(name, _)| !is_users(name)).chain(own) {
         // Writing to a String cannot fail.
         let _ = write!(text, "{name}: {value}\r\n");
     }

@@ -2,7 +2,7 @@ use erlmcp_record::names::{detail, phase, scenario};
 use erlmcp_record::{Kind, ScenarioRow};
 
 use super::failures::of_each;
-use super::{SuitePhase, said, value};
+use super::{SuitePhase, said, said_or_why};
 use crate::analysis::Analysis;
 use crate::facts::{Facts, FaultFacts, Observed, faults_of, part_of};
 use crate::format;
@@ -211,10 +211,9 @@ fn scaling(analysis: &Analysis) -> Vec<Figure> {
 }
 
 fn line(figures: &[Figure]) -> String {
-    let served = match value(figures, "longest_served_again_ms") {
-        Some(Value::NotMeasured(why)) => format!("served again: {why}"),
-        _ => format!("served again within {}", said(figures, "longest_served_again_ms")),
-    };
+    let served = said_or_why(figures, "longest_served_again_ms", "served again", |longest| {
+        format!("served again within {longest}")
+    });
     format!(
         "{} replicas ended, {} connections lost, {served}",
         said(figures, "replicas_ended"),

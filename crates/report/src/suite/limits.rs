@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use erlmcp_record::names::{detail, phase, scenario};
 use erlmcp_record::{Hist, Kind, ScenarioRow};
 
-use super::{SuitePhase, said, value};
+use super::{SuitePhase, said, said_or_why};
 use crate::analysis::{Analysis, Part, Window};
 use crate::facts::{Facts, Observed, part_of};
 use crate::format;
@@ -275,10 +275,7 @@ fn of_one(analysis: &Analysis, row: &ScenarioRow, short: &str) -> Vec<Figure> {
 }
 
 fn line(figures: &[Figure]) -> String {
-    let back = match value(figures, "slowest_back_ms") {
-        Some(Value::NotMeasured(why)) => format!("back: {why}"),
-        _ => format!("back after {} at most", said(figures, "slowest_back_ms")),
-    };
+    let back = said_or_why(figures, "slowest_back_ms", "back", |longest| format!("back after {longest} at most"));
     format!(
         "{} limits gone to, {} found, not found: {}; {back}, P95 of the others {}",
         said(figures, "limits_gone_to"),
