@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use erlmcp_protocol::http::chunked::{Chunk, Chunked};
-use erlmcp_protocol::server::{Body, HeadLimits, HeadRead, read_head, slots};
+use erlmcp_protocol::server::{Body, HeadLimits, HeadRead, read_head};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -46,14 +46,13 @@ fn ours(bytes: &[u8]) -> (Vec<(Taken, bool)>, End) {
     let mut taken = Vec::new();
     let mut at = 0;
     loop {
-        let mut slots = slots();
-        let head = match read_head(&bytes[at..], &LIMITS, &mut slots) {
+        let head = match read_head(&bytes[at..], &LIMITS) {
             HeadRead::Whole(head) => head,
             HeadRead::Partial => return (taken, End::Partial),
             HeadRead::Refused(refusal) => return (taken, End::Refused(refusal.why)),
         };
-        let only_we = is_lenient(&bytes[at..at + head.length]);
-        at += head.length;
+        let only_we = is_lenient(&bytes[at..at + head.text.len()]);
+        at += head.text.len();
         let mut body = Vec::new();
         match head.body {
             Body::Length(length) => {
@@ -81,7 +80,7 @@ fn ours(bytes: &[u8]) -> (Vec<(Taken, bool)>, End) {
         }
         let method = format!("{:?}", head.method).to_uppercase();
         let is_tunnel =
-            method == "CONNECT" || head.fields.iter().any(|field| field.name.eq_ignore_ascii_case("upgrade"));
+            method == "CONNECT" || head.fields().iter().any(|field| field.name.eq_ignore_ascii_case("upgrade"));
         taken.push((Taken { method, path: head.path.to_string(), body }, only_we));
         if !head.keep_alive || is_tunnel {
             return (taken, End::Closed);

@@ -13,7 +13,7 @@ use std::sync::mpsc::Receiver;
 
 use erlmcp_protocol::server::check::check_request;
 use erlmcp_protocol::server::message::MessageLimits;
-use erlmcp_protocol::server::{HeadLimits, HeadRead, read_head, read_message, slots};
+use erlmcp_protocol::server::{HeadLimits, HeadRead, read_head, read_message};
 
 use crate::clock::Clock;
 use crate::conn::Call;
@@ -169,9 +169,8 @@ impl Hot {
     /// The request's bytes are read and checked, and no more.
     pub fn parse(&self) {
         let bytes = black_box(self.wire.request.as_slice());
-        let mut slots = slots();
-        let HeadRead::Whole(head) = read_head(bytes, &HEAD_LIMITS, &mut slots) else { panic!("the head is whole") };
-        let message = read_message(&bytes[head.length..], &MESSAGE_LIMITS).expect("the message is good");
+        let HeadRead::Whole(head) = read_head(bytes, &HEAD_LIMITS) else { panic!("the head is whole") };
+        let message = read_message(&bytes[head.text.len()..], &MESSAGE_LIMITS).expect("the message is good");
         assert!(check_request(&head.known, &message, &MODERN).is_ok());
         black_box(message);
     }

@@ -102,7 +102,7 @@ impl AllowedHosts {
     ///
     /// # Errors
     /// 403; 421 for a target of another scheme; 400 for an Origin that is there twice.
-    pub fn check(&self, head: &Head<'_, '_>) -> Result<(), Refusal> {
+    pub fn check(&self, head: &Head<'_>) -> Result<(), Refusal> {
         if !VALIDATES {
             return Ok(());
         }

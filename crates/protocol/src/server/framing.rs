@@ -12,6 +12,12 @@ pub enum Body {
     Chunked,
 }
 
+impl Default for Body {
+    fn default() -> Self {
+        Self::Length(0)
+    }
+}
+
 /// What the framing fields of a head said.
 #[derive(Debug, Default)]
 pub(super) struct Framing<'b> {

@@ -1,6 +1,7 @@
 //! A request's head, read in place by httparse and judged in one pass over its fields.
 
-use std::borrow::Cow;
+mod kept;
+
 use std::mem::MaybeUninit;
 
 use httparse::{Error, Header, Request, Status};
@@ -9,6 +10,8 @@ use super::framing::{Body, Framing};
 use super::target::{Target, is_host};
 use crate::VALIDATES;
 use crate::http::field::{is_named, is_token};
+
+pub use kept::Heads;
 
 /// Fields that a head may have at most, whatever the limits say.
 const FIELDS_MAX: usize = 128;
@@ -24,14 +27,6 @@ pub struct HeadLimits {
     pub fields_max: usize,
     /// What Content-Length may say.
     pub body_bytes_max: u64,
-}
-
-/// Room for the fields of one head. On the stack, and not written to before it is used.
-pub type Slots<'b> = [MaybeUninit<Header<'b>>; FIELDS_MAX];
-
-/// Room for the fields of one head.
-pub fn slots<'b>() -> Slots<'b> {
-    [const { MaybeUninit::uninit() }; FIELDS_MAX]
 }
 
 /// Why a request is refused before its message is looked at.
@@ -58,7 +53,7 @@ impl Refusal {
 }
 
 /// The method of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     Get,
     Head,
@@ -70,6 +65,7 @@ pub enum Method {
     Connect,
     Trace,
     /// None that HTTP defines.
+    #[default]
     Unknown,
 }
 
@@ -92,50 +88,84 @@ impl Method {
 
 /// A field that may be there once: absent, its value, or more than one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Once<'b> {
+pub enum OnceOf<V> {
     #[default]
     Absent,
-    Value(&'b [u8]),
+    Value(V),
     Repeated,
 }
 
-impl<'b> Once<'b> {
-    fn put(&mut self, value: &'b [u8]) {
-        *self = if *self == Self::Absent { Self::Value(value) } else { Self::Repeated };
+/// The same, of a head that is being read.
+pub type Once<'b> = OnceOf<&'b [u8]>;
+
+impl<V: Copy> OnceOf<V> {
+    fn put(&mut self, value: V) {
+        *self = if matches!(self, Self::Absent) { Self::Value(value) } else { Self::Repeated };
     }
 
     /// The value, where there is exactly one.
-    pub fn value(self) -> Option<&'b [u8]> {
+    pub fn value(self) -> Option<V> {
         match self {
             Self::Value(value) => Some(value),
             Self::Absent | Self::Repeated => None,
         }
     }
+
+    fn map<W>(self, each: impl Fn(V) -> W) -> OnceOf<W> {
+        match self {
+            Self::Absent => OnceOf::Absent,
+            Self::Value(value) => OnceOf::Value(each(value)),
+            Self::Repeated => OnceOf::Repeated,
+        }
+    }
 }
 
 /// The fields that this server knows.
-#[derive(Debug, Clone, Default)]
-pub struct Known<'b> {
-    pub host: Once<'b>,
-    pub origin: Once<'b>,
-    pub sec_fetch_site: Once<'b>,
-    pub content_type: Once<'b>,
-    pub content_encoding: Once<'b>,
-    pub authorization: Once<'b>,
-    pub protocol_version: Once<'b>,
-    pub mcp_method: Once<'b>,
-    pub mcp_name: Once<'b>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KnownOf<V> {
+    pub host: OnceOf<V>,
+    pub origin: OnceOf<V>,
+    pub sec_fetch_site: OnceOf<V>,
+    pub content_type: OnceOf<V>,
+    pub content_encoding: OnceOf<V>,
+    pub authorization: OnceOf<V>,
+    pub protocol_version: OnceOf<V>,
+    pub mcp_method: OnceOf<V>,
+    pub mcp_name: OnceOf<V>,
     /// Of the older era only.
-    pub session_id: Once<'b>,
+    pub session_id: OnceOf<V>,
     /// Of the older era only.
-    pub last_event_id: Once<'b>,
+    pub last_event_id: OnceOf<V>,
     /// What the Accept fields take, all of them together.
     pub accept: super::negotiate::Accept,
 }
 
+/// The same, of a head that is being read.
+pub type Known<'b> = KnownOf<&'b [u8]>;
+
+impl<V: Copy> KnownOf<V> {
+    fn map<W>(&self, each: impl Fn(V) -> W) -> KnownOf<W> {
+        let each = &each;
+        KnownOf {
+            host: self.host.map(each),
+            origin: self.origin.map(each),
+            sec_fetch_site: self.sec_fetch_site.map(each),
+            content_type: self.content_type.map(each),
+            content_encoding: self.content_encoding.map(each),
+            authorization: self.authorization.map(each),
+            protocol_version: self.protocol_version.map(each),
+            mcp_method: self.mcp_method.map(each),
+            mcp_name: self.mcp_name.map(each),
+            session_id: self.session_id.map(each),
+            last_event_id: self.last_event_id.map(each),
+            accept: self.accept,
+        }
+    }
+}
+
 /// A request's head.
-#[derive(Debug, Clone)]
-pub struct Head<'h, 'b> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head<'b> {
     pub method: Method,
     /// Without the query; "*" for the asterisk form.
     pub path: &'b str,
@@ -150,32 +180,44 @@ pub struct Head<'h, 'b> {
     /// The client waits for 100 before it sends the body.
     pub expects_continue: bool,
     pub known: Known<'b>,
-    /// All fields, for those that are looked for by name.
-    pub fields: Cow<'h, [Header<'b>]>,
-    /// Bytes of the head.
-    pub length: usize,
+    /// All of it.
+    pub text: &'b [u8],
+}
+
+impl<'b> Head<'b> {
+    /// All fields, for those that are looked for by name: they are read again.
+    pub fn fields(&self) -> Vec<Header<'b>> {
+        let mut fields = vec![httparse::EMPTY_HEADER; FIELDS_MAX];
+        let Ok(Some(line_end)) = first_line_end(self.text) else { return Vec::new() };
+        match httparse::parse_headers(&self.text[line_end + 2..], &mut fields) {
+            Ok(Status::Complete((_, found))) => found.to_vec(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// How far a head has come.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "a box would be an allocation for every request")]
-pub enum HeadRead<'h, 'b> {
+pub enum HeadRead<'b> {
     /// More is needed.
     Partial,
-    Whole(Head<'h, 'b>),
+    Whole(Head<'b>),
     Refused(Refusal),
 }
 
 /// Reads a head from the front of `bytes`.
-pub fn read_head<'h, 'b>(bytes: &'b [u8], limits: &HeadLimits, slots: &'h mut Slots<'b>) -> HeadRead<'h, 'b> {
+pub fn read_head<'b>(bytes: &'b [u8], limits: &HeadLimits) -> HeadRead<'b> {
     let fields_max = limits.fields_max.min(FIELDS_MAX);
+    // On the stack, and not written to before it is used.
+    let mut slots = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = Request::new(&mut []);
     let window = &bytes[..bytes.len().min(limits.bytes_max)];
     let read = match request.parse_with_uninit_headers(window, &mut slots[..fields_max]) {
         Ok(Status::Complete(length)) => {
             let (method, target) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
             let minor = request.version.unwrap_or(0);
-            judge(&bytes[..length], method, target, minor, Cow::Borrowed(&*request.headers), limits)
+            judge(&bytes[..length], method, target, minor, request.headers, limits)
         }
         Ok(Status::Partial) if bytes.len() >= limits.bytes_max => Err(too_long(window)),
         Ok(Status::Partial) if leading_lines(bytes).is_none() => Err(BAD_LINES),
@@ -224,11 +266,7 @@ fn first_line_end(window: &[u8]) -> Result<Option<usize>, Refusal> {
 
 /// Another version than 1.0 or 1.1. A later minor version is read as 1.1 (RFC 9110, 2.5); none while it has not come whole.
 #[cold]
-fn other_version<'h, 'b>(
-    window: &'b [u8],
-    fields_max: usize,
-    limits: &HeadLimits,
-) -> Result<Option<Head<'h, 'b>>, Refusal> {
+fn other_version<'b>(window: &'b [u8], fields_max: usize, limits: &HeadLimits) -> Result<Option<Head<'b>>, Refusal> {
     let bad = Refusal::closing(400, "the request line names no version of HTTP");
     let start = leading_lines(window).ok_or(BAD_LINES)?;
     let line_end = first_line_end(window)?.ok_or(bad)?;
@@ -250,8 +288,7 @@ fn other_version<'h, 'b>(
     let after_line = line_end + 2;
     match httparse::parse_headers(&window[after_line..], &mut fields) {
         Ok(Status::Complete((length, found))) => {
-            let found = found.to_vec();
-            judge(&window[..after_line + length], method, target, 1, Cow::Owned(found), limits).map(Some)
+            judge(&window[..after_line + length], method, target, 1, found, limits).map(Some)
         }
         Ok(Status::Partial) => Ok(None),
         Err(Error::TooManyHeaders) => Err(TOO_MANY_FIELDS),
@@ -266,21 +303,21 @@ fn has_bare_line_feed(head: &[u8]) -> bool {
 }
 
 /// What decides about the connection, from the fields of one head.
-fn judge<'h, 'b>(
+fn judge<'b>(
     bytes: &'b [u8],
     method: &'b str,
     target: &'b str,
     minor: u8,
-    fields: Cow<'h, [Header<'b>]>,
+    fields: &[Header<'b>],
     limits: &HeadLimits,
-) -> Result<Head<'h, 'b>, Refusal> {
+) -> Result<Head<'b>, Refusal> {
     if (VALIDATES && has_bare_line_feed(bytes)) || (bytes[0] == b'\r' && leading_lines(bytes).is_none()) {
         return Err(BAD_LINES);
     }
     let method = Method::read(method);
     let target = Target::read(method, target)?;
     let mut found = Found { keep_alive: minor > 0, ..Found::default() };
-    for field in fields.iter() {
+    for field in fields {
         found.take(field.name.as_bytes(), field.value);
     }
     let body = found.framing.body(minor, limits.body_bytes_max)?;
@@ -304,8 +341,7 @@ fn judge<'h, 'b>(
         is_http10: minor == 0,
         expects_continue,
         known: found.known,
-        fields,
-        length: bytes.len(),
+        text: bytes,
     })
 }
 

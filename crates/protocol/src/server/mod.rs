@@ -12,5 +12,5 @@ pub mod respond;
 mod target;
 
 pub use framing::Body;
-pub use head::{Head, HeadLimits, HeadRead, Method, Refusal, Slots, read_head, slots};
+pub use head::{Head, HeadLimits, HeadRead, Heads, Method, Refusal, read_head};
 pub use message::{Fault, Message, read_message};

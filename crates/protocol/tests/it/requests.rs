@@ -5,7 +5,7 @@ use erlmcp_protocol::server::check::check_request;
 use erlmcp_protocol::server::legacy::{Said, opens_session, said};
 use erlmcp_protocol::server::message::{MessageLimits, is_response};
 use erlmcp_protocol::server::negotiate::check_post;
-use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, read_head, read_message, slots};
+use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, read_head, read_message};
 
 use crate::recorded::{assert_complete, recordings};
 
@@ -14,14 +14,13 @@ const MESSAGES: MessageLimits = MessageLimits { depth_max: 64, id_bytes_max: 256
 
 /// VERB ERA METHOD NAME of the request at the front, and its length.
 fn classify(bytes: &[u8]) -> (String, usize) {
-    let mut slots = slots();
-    let head = match read_head(bytes, &HEADS, &mut slots) {
+    let head = match read_head(bytes, &HEADS) {
         HeadRead::Whole(head) => head,
         other => panic!("{other:?}: {}", String::from_utf8_lossy(bytes)),
     };
     let Body::Length(length) = head.body else { panic!("none of them sends chunks: {head:?}") };
-    let length = head.length + usize::try_from(length).expect("they are small");
-    let body = &bytes[head.length..length];
+    let length = head.text.len() + usize::try_from(length).expect("they are small");
+    let body = &bytes[head.text.len()..length];
     assert_eq!(head.path, "/mcp");
     let said = match head.method {
         Method::Post => post(&head, body),
@@ -40,7 +39,7 @@ fn era(said: Said) -> &'static str {
     }
 }
 
-fn post(head: &Head<'_, '_>, body: &[u8]) -> String {
+fn post(head: &Head<'_>, body: &[u8]) -> String {
     check_post(&head.known).expect("it says what it sends and takes");
     let of_head = said(&head.known);
     if is_response(body, &MESSAGES) {
@@ -75,8 +74,7 @@ fn a_part_of_a_head_is_no_head() {
     for recording in recordings("requests") {
         let end = recording.bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
         for cut in 0..end {
-            let mut slots = slots();
-            let read = read_head(&recording.bytes[..cut], &HEADS, &mut slots);
+            let read = read_head(&recording.bytes[..cut], &HEADS);
             assert!(matches!(read, HeadRead::Partial), "{} cut at {cut}: {read:?}", recording.name);
         }
     }

@@ -18,7 +18,7 @@ use crate::session::{Session, Taken};
 impl Dispatcher {
     pub(super) fn answer_batch(
         &mut self,
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         session: Session,
         body: &[u8],
         used: usize,

@@ -20,7 +20,7 @@ const NOT_HERE: Refusal = Refusal::keeping(404, "there is nothing at this path o
 
 impl Dispatcher {
     /// Finds out who asks, where the route wants to know.
-    pub(super) fn let_in(&mut self, head: &Head<'_, '_>, route: &Route, asker: &Asker) -> Result<(), Refusal> {
+    pub(super) fn let_in(&mut self, head: &Head<'_>, route: &Route, asker: &Asker) -> Result<(), Refusal> {
         let is_for_operators = matches!(route, Route::Page(Page::Metrics | Page::Status));
         let is_mcp = matches!(route, Route::Mcp | Route::Push | Route::End);
         if self.shared.has_admin {
@@ -56,7 +56,7 @@ impl Dispatcher {
     }
 
     /// Where tokens for this server come from. Nothing where no authorization server gives any.
-    pub(super) fn resource(&self, head: &Head<'_, '_>) -> Shown {
+    pub(super) fn resource(&self, head: &Head<'_>) -> Shown {
         let Some(gate) = self.shared.gate.as_ref().filter(|gate| gate.has_issuers()) else {
             return Shown::json(404, &json!({}));
         };
@@ -125,7 +125,7 @@ impl Dispatcher {
 }
 
 /// The address that clients know this server by.
-fn resource(gate: &Gate, head: &Head<'_, '_>) -> String {
+fn resource(gate: &Gate, head: &Head<'_>) -> String {
     if let Some(resource) = &gate.config.resource {
         return resource.clone();
     }
@@ -144,7 +144,7 @@ fn split(resource: &str) -> (&str, &str) {
 
 /// Tells how to come in (RFC 6750, RFC 9728).
 #[cold]
-fn challenge(gate: &Gate, head: &Head<'_, '_>, denied: &Denied, needed: &[String]) -> String {
+fn challenge(gate: &Gate, head: &Head<'_>, denied: &Denied, needed: &[String]) -> String {
     let named = resource(gate, head);
     let (origin, path) = split(&named);
     let mut field = if gate.has_issuers() {

@@ -102,13 +102,13 @@ impl Dispatcher {
 }
 
 /// The other replica is the same server, and asks who comes as this one did.
-fn authorization(head: &Head<'_, '_>) -> String {
+fn authorization(head: &Head<'_>) -> String {
     let named = head.known.authorization.value().and_then(|value| std::str::from_utf8(value).ok());
     named.map(|named| format!("Authorization: {named}\r\n")).unwrap_or_default()
 }
 
 /// A client comes back to a stream.
-pub(super) fn resumption(head: &Head<'_, '_>, last: &EventId) -> Option<String> {
+pub(super) fn resumption(head: &Head<'_>, last: &EventId) -> Option<String> {
     let session = std::str::from_utf8(head.known.session_id.value()?).ok()?;
     let version = head.known.protocol_version.value().and_then(|version| std::str::from_utf8(version).ok());
     let version = version.map(|version| format!("{}: {version}\r\n", name::PROTOCOL_VERSION)).unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) fn resumption(head: &Head<'_, '_>, last: &EventId) -> Option<String> 
 }
 
 /// A request about a task, and the replica that its id names.
-pub(super) fn about_task(head: &Head<'_, '_>, message: &Message<'_>, body: &[u8], task: &str) -> Option<(u16, String)> {
+pub(super) fn about_task(head: &Head<'_>, message: &Message<'_>, body: &[u8], task: &str) -> Option<(u16, String)> {
     let replica = u16::from_str_radix(task.split('-').next()?, 16).ok()?;
     let is_plain = task.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let known = [methods::TASKS_GET, methods::TASKS_UPDATE, methods::TASKS_CANCEL];

@@ -23,7 +23,7 @@ impl Dispatcher {
     #[cold]
     pub(super) fn older(
         &mut self,
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         message: &Message<'_>,
         used: usize,
         asker: &Asker,
@@ -79,7 +79,7 @@ impl Dispatcher {
     #[cold]
     pub(super) fn no_message(
         &mut self,
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         body: &[u8],
         fault: &Fault<'_>,
         used: usize,
@@ -258,7 +258,7 @@ impl Dispatcher {
     }
 }
 
-fn has_batches(head: &Head<'_, '_>, session: &Session) -> bool {
+fn has_batches(head: &Head<'_>, session: &Session) -> bool {
     let named = head.known.protocol_version.value();
     session.version == Version::V20250326 && named.is_none_or(|named| named == session.version.as_str().as_bytes())
 }

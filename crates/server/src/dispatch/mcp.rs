@@ -20,7 +20,7 @@ use erlmcp_protocol::era::Version;
 /// A message of the endpoint, with what its answer depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'r, 'b> {
-    pub(super) head: &'r Head<'r, 'b>,
+    pub(super) head: &'r Head<'b>,
     pub(super) message: &'r Message<'r>,
     /// The connection ends after the answer.
     pub(super) closes: bool,
@@ -49,7 +49,7 @@ impl Dispatcher {
     /// Answers the message of a POST. `used` bytes of the connection's input belong to the request.
     pub(super) fn message(
         &mut self,
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         body: &[u8],
         used: usize,
         asker: &Asker,
@@ -63,14 +63,7 @@ impl Dispatcher {
         step
     }
 
-    fn answer_message(
-        &mut self,
-        head: &Head<'_, '_>,
-        body: &[u8],
-        used: usize,
-        asker: &Asker,
-        out: &mut Vec<u8>,
-    ) -> Step {
+    fn answer_message(&mut self, head: &Head<'_>, body: &[u8], used: usize, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let closes = self.closes_after(head);
         let answered = Step::Answered { used, left: 0, closes };
         if !self.is_within_quota() {

@@ -6,12 +6,13 @@ use erlmcp_protocol::server::Head;
 use serde_json::Value;
 
 /// Checks a call's headers against its arguments. Only for tools that mirror any: the arguments are read for it.
-pub(super) fn check(head: &Head<'_, '_>, arguments: &str, mirrored: &[Param]) -> Result<(), &'static str> {
+pub(super) fn check(head: &Head<'_>, arguments: &str, mirrored: &[Param]) -> Result<(), &'static str> {
     let Ok(arguments) = serde_json::from_str::<Value>(arguments) else {
         return Err("the arguments can't be compared with their Mcp-Param headers");
     };
+    let fields = head.fields();
     for one in mirrored {
-        let mut fields = head.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(one.header()));
+        let mut fields = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(one.header()));
         let (first, second) = (fields.next(), fields.next());
         match (one.value(&arguments), first) {
             (None, None) => {}

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use erlmcp_protocol::http::chunked::{Chunk, ChunkError, Chunked};
 use erlmcp_protocol::server::message::MessageLimits;
-use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Method, Refusal, negotiate, read_head, slots};
+use erlmcp_protocol::server::{Body, Head, HeadLimits, HeadRead, Heads, Method, Refusal, negotiate, read_head};
 
 use crate::conn::{Call, Stream};
 use crate::engine::{Pressure, Shared};
@@ -80,7 +80,7 @@ pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     counters: Arc<ShardCounters>,
     mailbox: Arc<Mailbox>,
-    head_limits: HeadLimits,
+    heads: Heads,
     message_limits: MessageLimits,
     /// The body of the answer that is being made.
     body: Vec<u8>,
@@ -139,11 +139,11 @@ impl Dispatcher {
         Self {
             counters: Arc::clone(&shared.counters[shard]),
             mailbox: Arc::clone(&shared.mailboxes[shard]),
-            head_limits: HeadLimits {
+            heads: Heads::new(HeadLimits {
                 bytes_max: bytes(limits.head_bytes_max),
                 fields_max: bytes(limits.head_fields_max),
                 body_bytes_max: limits.body_bytes_max.min(u64::from(u32::MAX / 2)),
-            },
+            }),
             message_limits: MessageLimits {
                 depth_max: limits.json_depth_max.min(JSON_DEPTH_CEILING) as u32,
                 id_bytes_max: bytes(limits.request_id_bytes_max),
@@ -168,8 +168,7 @@ impl Dispatcher {
     /// Looks at the front of `bytes`, which is where a request begins, and answers it into `out` if it is whole.
     pub(crate) fn step(&mut self, bytes: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
         self.current = Current::default();
-        let mut slots = slots();
-        let read = read_head(bytes, &self.head_limits, &mut slots);
+        let read = self.heads.read(bytes);
         if self.is_above && !matches!(read, HeadRead::Partial) {
             if !is_shown_above(&read) {
                 self.kind = ConnectionKind::New;
@@ -197,19 +196,19 @@ impl Dispatcher {
             Ok(route) => route,
             Err((refusal, allow)) => return self.turn_away(bytes, head, &refusal, allow, out),
         };
-        let after_head = &bytes[head.length..];
+        let after_head = &bytes[head.text.len()..];
         match (route, head.body) {
             (Route::Mcp, Body::Length(length)) if (after_head.len() as u64) < length => {
                 if self.has_no_room_for(length) {
                     return self.give_up(&NO_ROOM, out);
                 }
                 Step::More {
-                    need: Some(head.length + length as usize),
+                    need: Some(head.text.len() + length as usize),
                     expects_continue: head.expects_continue && after_head.is_empty(),
                 }
             }
             (Route::Mcp, Body::Length(length)) => {
-                let used = head.length + length as usize;
+                let used = head.text.len() + length as usize;
                 self.message(head, &after_head[..length as usize], used, asker, out)
             }
             (Route::Push | Route::End, _) => self.session_request(bytes, head, route, asker, out),
@@ -223,8 +222,7 @@ impl Dispatcher {
         self.kind = ConnectionKind::Mcp;
         self.current = Current::default();
         self.timing.next_request();
-        let mut slots = slots();
-        match read_head(head, &self.head_limits, &mut slots) {
+        match read_head(head, self.heads.limits()) {
             HeadRead::Whole(head) => {
                 if self.shared.gate.is_some()
                     && let Err(refusal) = self.let_in(&head, &Route::Mcp, asker)
@@ -257,7 +255,7 @@ impl Dispatcher {
     }
 
     /// Everything that a head alone decides, in the order of the specification's checks.
-    fn admit(&mut self, head: &Head<'_, '_>, asker: &Asker) -> Result<Route, (Refusal, Option<&'static str>)> {
+    fn admit(&mut self, head: &Head<'_>, asker: &Asker) -> Result<Route, (Refusal, Option<&'static str>)> {
         self.kind = if head.path == "/mcp" { ConnectionKind::Mcp } else { ConnectionKind::Admin };
         self.shared.hosts.check(head).map_err(|refusal| (refusal, None))?;
         let route = route(head);
@@ -277,16 +275,16 @@ impl Dispatcher {
         }
     }
 
-    fn chunks(&mut self, head: &Head<'_, '_>, bytes: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
-        let mut decoder = Chunked::new(self.head_limits.body_bytes_max);
+    fn chunks(&mut self, head: &Head<'_>, bytes: &[u8], asker: &Asker, out: &mut Vec<u8>) -> Step {
+        let mut decoder = Chunked::new(self.heads.limits().body_bytes_max);
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
         let step = match decode(&mut decoder, bytes, |data| decoded.extend_from_slice(data)) {
-            Ok(Some(used)) => self.message(head, &decoded, head.length + used, asker, out),
+            Ok(Some(used)) => self.message(head, &decoded, head.text.len() + used, asker, out),
             Ok(None) if self.has_no_room_for(u64::MAX) => self.give_up(&NO_ROOM, out),
             Ok(None) => Step::Upload {
                 decoder,
-                head_length: head.length,
+                head_length: head.text.len(),
                 expects_continue: head.expects_continue && bytes.is_empty(),
             },
             Err(error) => self.broken_upload(error, out),
@@ -295,7 +293,7 @@ impl Dispatcher {
         step
     }
 
-    fn page(&mut self, bytes: &[u8], head: &Head<'_, '_>, route: Route, asker: &Asker, out: &mut Vec<u8>) -> Step {
+    fn page(&mut self, bytes: &[u8], head: &Head<'_>, route: Route, asker: &Asker, out: &mut Vec<u8>) -> Step {
         let (used, left, closes) = self.rest_of(bytes, head);
         let shown = match route {
             Route::Page(Page::Resource) => Some(self.resource(head)),
@@ -315,7 +313,7 @@ impl Dispatcher {
     fn turn_away(
         &mut self,
         bytes: &[u8],
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         refusal: &Refusal,
         allow: Option<&'static str>,
         out: &mut Vec<u8>,
@@ -334,7 +332,7 @@ impl Dispatcher {
     }
 
     /// The connection ends after the answer to this request of a client of MCP. Pages are for who wants to know how it goes, and go on.
-    fn closes_after(&self, head: &Head<'_, '_>) -> bool {
+    fn closes_after(&self, head: &Head<'_>) -> bool {
         !head.keep_alive || self.ends_connection() || self.shared.memory.is(Pressure::NoKeepAlive)
     }
 
@@ -358,10 +356,10 @@ impl Dispatcher {
     }
 
     /// A request's body is not wanted: bytes used, bytes still to come, and whether the connection ends instead.
-    fn rest_of(&self, bytes: &[u8], head: &Head<'_, '_>) -> (usize, u32, bool) {
+    fn rest_of(&self, bytes: &[u8], head: &Head<'_>) -> (usize, u32, bool) {
         let last = !head.keep_alive || self.ends_connection();
         let Body::Length(length) = head.body else { return (bytes.len(), 0, true) };
-        let whole = head.length as u64 + length;
+        let whole = head.text.len() as u64 + length;
         let left = whole.saturating_sub(bytes.len() as u64);
         // A client that waits for 100 may send its body or the next request: nobody can tell.
         let uncertain = left > self.shared.limits.linger_bytes_max || (left > 0 && head.expects_continue);
@@ -373,7 +371,7 @@ impl Dispatcher {
 }
 
 /// What is asked for is a page for who looks after the server, who sees it above the limit of connections as well.
-fn is_shown_above(read: &HeadRead<'_, '_>) -> bool {
+fn is_shown_above(read: &HeadRead<'_>) -> bool {
     let HeadRead::Whole(head) = read else { return false };
     matches!(route(head), Route::Page(page) if page != Page::Resource)
 }

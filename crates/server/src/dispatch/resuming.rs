@@ -21,14 +21,14 @@ impl Dispatcher {
     /// Sends what came on the stream after the event `last`, and goes on with it where its call does.
     pub(super) fn resume_call(
         &mut self,
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         session: &Session,
         last: &EventId,
         closes: bool,
         asker: &Asker,
         out: &mut Vec<u8>,
     ) -> Step {
-        let used = head.length;
+        let used = head.text.len();
         let request = resumption(head, last);
         match request.map(|request| self.forward(last.origin.replica, Method::Get, None, &request, asker)) {
             Some(Way::There(call)) => return Step::Called { used, call },

@@ -40,7 +40,7 @@ pub(crate) enum Page {
 /// All methods that some path takes.
 pub(crate) const ALLOW_ANY: &str = "GET, HEAD, POST, DELETE";
 
-pub(crate) fn route(head: &Head<'_, '_>) -> Route {
+pub(crate) fn route(head: &Head<'_>) -> Route {
     let refused = |refusal| Route::Refused { refusal, allow: None };
     let not_allowed = |allow| Route::Refused {
         refusal: Refusal::keeping(405, "this path does not take that method"),
@@ -72,6 +72,6 @@ pub(crate) fn route(head: &Head<'_, '_>) -> Route {
 }
 
 /// Only the older era has GET and DELETE; a version that nobody speaks is told so there.
-fn is_older(head: &Head<'_, '_>) -> bool {
+fn is_older(head: &Head<'_>) -> bool {
     matches!(said(&head.known), Said::Legacy | Said::Unknown)
 }

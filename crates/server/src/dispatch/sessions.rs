@@ -26,7 +26,7 @@ impl Dispatcher {
     pub(super) fn session_request(
         &mut self,
         bytes: &[u8],
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         route: Route,
         asker: &Asker,
         out: &mut Vec<u8>,
@@ -37,9 +37,9 @@ impl Dispatcher {
         let closes = self.closes_after(head);
         if !self.is_within_quota() {
             self.over_quota(Method::Unread, closes, out);
-            return Step::Answered { used: head.length, left: 0, closes };
+            return Step::Answered { used: head.text.len(), left: 0, closes };
         }
-        let (used, method) = (head.length, if route == Route::Push { Method::Get } else { Method::Delete });
+        let (used, method) = (head.text.len(), if route == Route::Push { Method::Get } else { Method::Delete });
         let found = if said(&head.known) == Said::Unknown {
             Err(NoSession { status: 400, why: "MCP-Protocol-Version names no version that is served" })
         } else {
@@ -56,8 +56,8 @@ impl Dispatcher {
     }
 
     /// Opens a session's stream, or goes on with one that its client has lost.
-    fn get(&mut self, head: &Head<'_, '_>, session: Session, closes: bool, asker: &Asker, out: &mut Vec<u8>) -> Step {
-        let used = head.length;
+    fn get(&mut self, head: &Head<'_>, session: Session, closes: bool, asker: &Asker, out: &mut Vec<u8>) -> Step {
+        let used = head.text.len();
         let (last, is_forged) = match head.known.last_event_id {
             Once::Absent => (None, false),
             Once::Value(text) => EventId::parse(text).map_or((None, true), |id| (Some(id), self.is_ahead(&id))),

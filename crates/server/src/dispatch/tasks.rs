@@ -51,7 +51,7 @@ impl Dispatcher {
     /// Answers a request about a task; none where it is no such request, or there are no tasks here.
     pub(super) fn task_request(
         &mut self,
-        head: &Head<'_, '_>,
+        head: &Head<'_>,
         message: &Message<'_>,
         body: &[u8],
         asker: &Asker,

@@ -34,7 +34,7 @@ impl Dispatcher {
     }
 
     /// The session that a request of the older era names.
-    pub(super) fn find_session(&self, head: &Head<'_, '_>) -> Result<Session, NoSession> {
+    pub(super) fn find_session(&self, head: &Head<'_>) -> Result<Session, NoSession> {
         let began_ns = self.began();
         let found = self.shared.sessions.find(head.known.session_id, self.unix_seconds(), self.principal_name());
         self.took(began_ns, |components| &components.token_check);

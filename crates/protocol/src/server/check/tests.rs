@@ -1,5 +1,5 @@
 use super::*;
-use crate::server::head::{HeadLimits, HeadRead, read_head, slots};
+use crate::server::head::{HeadLimits, HeadRead, read_head};
 use crate::server::message::{MessageLimits, read_message};
 
 const HEADERS: &str = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: echo\r\n";
@@ -16,11 +16,8 @@ fn check(headers: &str, body: &str) -> Result<(), (u16, i64)> {
 
 fn requested(headers: &str, body: &str) -> Result<(), (u16, i64, Option<String>)> {
     let head = format!("POST /mcp HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-    let mut slots = slots();
     let limits = HeadLimits { bytes_max: 4_096, fields_max: 64, body_bytes_max: 10_000 };
-    let HeadRead::Whole(head) = read_head(head.as_bytes(), &limits, &mut slots) else {
-        panic!("a bad head: {headers}")
-    };
+    let HeadRead::Whole(head) = read_head(head.as_bytes(), &limits) else { panic!("a bad head: {headers}") };
     let limits = MessageLimits { depth_max: 64, id_bytes_max: 256 };
     let message = read_message(body.as_bytes(), &limits).expect("a good message");
     check_request(&head.known, &message, &[Version::V20260728]).map_err(|fault| {
