@@ -98,7 +98,7 @@ stress() { # FILE OF TOKENS: CPU a request of the server, microseconds
   local before first used
   before=$(ticks "${pid[principals]}") first=$(answered)
   "$ERLMCP" stress "${url[principals]%/mcp}" --token-file "$1" -c "$principals" -r "$rate" -d "${seconds}s" --warmup 1s --phases 2,3,6 \
-    --tool echo --agents 1 -o "$work/run" >"$work/stress.log" 2>&1 || true
+    --agents 1 -o "$work/run" >"$work/stress.log" 2>&1 || true
   used=$(($(ticks "${pid[principals]}") - before))
   [ -e "$work/run/report.json" ] || { tail -20 "$work/stress.log" >&2; exit 1; }
   rm -r "$work/run"

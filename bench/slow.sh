@@ -50,7 +50,7 @@ measure() { # KIND COUNT NAME: one run of good traffic beside so many slow clien
   for number in $(seq 0 $((part - 1))); do
     until grep -q open "$work/slow.$number"; do sleep 0.2; done
   done
-  "$ERLMCP" stress "http://127.0.0.1:$port" -c 200 -r "$rate" -d "${seconds}s" --warmup 5s --phases 2,3,6 --tool echo --agents 1 \
+  "$ERLMCP" stress "http://127.0.0.1:$port" -c 200 -r "$rate" -d "${seconds}s" --warmup 5s --phases 2,3,6 --agents 1 \
     -o "$work/$3" >"$work/$3.log" 2>&1 & local good=$!
   peak=$before
   while kill -0 "$good" 2>/dev/null; do
