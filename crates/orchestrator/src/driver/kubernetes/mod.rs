@@ -8,6 +8,8 @@ mod following;
 mod permission;
 mod pod;
 #[cfg(test)]
+pub(super) mod real;
+#[cfg(test)]
 pub(super) mod tests;
 mod workload;
 

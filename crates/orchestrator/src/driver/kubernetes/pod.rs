@@ -56,7 +56,11 @@ fn has_ended(pod: &Value) -> bool {
 
 /// All that may be broken, each with its addresses at this port; and whose those are that have no address yet.
 pub(super) async fn pods(api: &Api, port: u16) -> Result<(Vec<Pod>, Vec<String>), String> {
-    let listed = api.get(&api.access.path("/api/v1", LIST)).await?;
+    read(&api.get(&api.access.path("/api/v1", LIST)).await?, port)
+}
+
+/// The same, of the API's list.
+pub(super) fn read(listed: &Value, port: u16) -> Result<(Vec<Pod>, Vec<String>), String> {
     let listed = listed.get("items").and_then(Value::as_array).ok_or("the Kubernetes API's list of pods is none")?;
     let (mut pods, mut awaited) = (Vec::new(), Vec::new());
     for pod in listed.iter().filter(|pod| !has_ended(pod)) {

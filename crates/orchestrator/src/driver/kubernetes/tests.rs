@@ -33,6 +33,28 @@ pub(in crate::driver) struct Cluster {
 }
 
 impl Cluster {
+    pub(super) fn new(number: u64) -> Self {
+        let pods = (0..number).map(|index| (format!("mcp-{index}"), (format!("u{index}"), None))).collect();
+        let (policies, asked, others) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { pods, number, others, policies, enforces: true, is_shy: false, forbids: "", asked }
+    }
+
+    /// Has from now on the pods that a real one had, or one of them.
+    pub(super) fn learn(&mut self, answer: &Value) {
+        let pod = |pod: &Value| {
+            let (name, id) = (pod["metadata"]["name"].as_str()?, pod["metadata"]["uid"].as_str()?);
+            let label = pod["metadata"]["labels"]["erlmcp.cut-off"].as_str();
+            Some((name.to_string(), (id.to_string(), label.map(String::from))))
+        };
+        match answer["kind"].as_str() {
+            Some("PodList") => {
+                self.pods = answer["items"].as_array().into_iter().flatten().filter_map(pod).collect();
+            }
+            Some("Pod") => self.pods.extend(pod(answer)),
+            _ => {}
+        }
+    }
+
     pub(in crate::driver) fn is_cut_off(&self) -> bool {
         !self.policies.is_empty() || self.pods.values().any(|(_, label)| label.is_some())
     }
@@ -66,7 +88,7 @@ impl Cluster {
         }
     }
 
-    fn answer(&mut self, line: &str, body: &Value) -> (&'static str, Value) {
+    pub(super) fn answer(&mut self, line: &str, body: &Value) -> (&'static str, Value) {
         const PODS: &str = "/api/v1/namespaces/load/pods";
         const POLICIES: &str = "/apis/networking.k8s.io/v1/namespaces/load/networkpolicies";
         const SCALE: &str = "/apis/apps/v1/namespaces/load/statefulsets/mcp/scale";
@@ -98,7 +120,7 @@ impl Cluster {
                 // The Role names the one whose number may be changed.
                 let is_named = about["subresource"] != "scale" || about["name"] == "mcp";
                 let is_allowed = is_named && about["namespace"] == "load" && about["resource"] != self.forbids;
-                ok(json!({"status": {"allowed": is_allowed}}))
+                ("201 Created", json!({"status": {"allowed": is_allowed}}))
             }
             _ => match (method, path.strip_prefix(PODS), path.strip_prefix(POLICIES)) {
                 ("DELETE", _, Some(name)) => self.policies.remove(&name[1..]).map_or_else(none, |_| ok(json!({}))),
@@ -131,9 +153,7 @@ impl FakeKubernetes {
         let api = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let pod = TcpListener::bind("127.88.0.1:0").await.expect("loopback has many addresses");
         let port = pod.local_addr().expect("it is bound").port();
-        let pods = (0..2).map(|index| (format!("mcp-{index}"), (format!("u{index}"), None))).collect();
-        let (policies, asked, others) = (BTreeMap::new(), Vec::new(), Vec::new());
-        let cluster = Cluster { pods, number: 2, others, policies, enforces: true, is_shy: false, forbids: "", asked };
+        let cluster = Cluster::new(2);
         let fake =
             Self { api: api.local_addr().expect("it is bound").port(), port, cluster: Arc::new(Mutex::new(cluster)) };
         tokio::spawn(serve(api, Arc::clone(&fake.cluster)));
