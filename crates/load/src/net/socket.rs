@@ -156,10 +156,16 @@ impl Net for Sockets {
     }
 
     fn write(&mut self, key: u32, bytes: &[u8]) -> io::Result<usize> {
-        match self.get(key)? {
+        let transport = self.get(key)?;
+        let written = match transport {
             Transport::Plain(stream) => stream.write(bytes),
             Transport::Secured(secured) => secured.write(bytes),
+        };
+        if !written.as_ref().is_ok_and(|count| *count == bytes.len()) {
+            // Who reads slowly is not away, and what it has no room for is unacknowledged as well. Where this fails, it has gone.
+            let _ = SockRef::from(transport.stream()).set_tcp_user_timeout(Some(USER_TIMEOUT));
         }
+        written
     }
 
     fn read(&mut self, key: u32, buffer: &mut [u8]) -> io::Result<usize> {
@@ -206,6 +212,21 @@ mod tests {
 
     fn sockets() -> Sockets {
         Sockets::new(RunClock::new(monotonic_ns()), None).expect("a poll can be made").0
+    }
+
+    #[test]
+    fn who_reads_slowly_has_more_time_than_who_is_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let mut sockets = sockets();
+        sockets.connect(0, listener.local_addr().expect("it is bound"), None).expect("it listens");
+        let (_reads_nothing, _) = listener.accept().expect("it connects");
+        let timeout = |sockets: &mut Sockets| {
+            SockRef::from(sockets.get(0).expect("it is open").stream()).tcp_user_timeout().expect("it can be asked")
+        };
+        assert_eq!(sockets.write(0, b"small").expect("there is room"), 5);
+        assert_eq!(timeout(&mut sockets), Some(USER_TIMEOUT_LOOPBACK));
+        while sockets.write(0, &[0; 65_536]).is_ok() {}
+        assert_eq!(timeout(&mut sockets), Some(USER_TIMEOUT));
     }
 
     #[test]
