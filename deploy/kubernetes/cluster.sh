@@ -45,7 +45,7 @@ CONFIG
     done
     key accounts
   ) >"$folder/certificates.log" 2>&1 || { echo "openssl: $(tail -1 "$folder/certificates.log")"; return 1; }
-  mkdir -p "$folder/cni" "$folder/run" "$folder/pids"
+  mkdir -p "$folder/cni" "$folder/run"
   cat >"$folder/cni/pods.conflist" <<CONFIG
 {"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {"type": "ptp", "ipam": {"type": "host-local", "dataDir": "$folder/addresses", "ranges": [[{"subnet": "$pods_range"}]],
@@ -116,7 +116,7 @@ cluster_start() {
 # The first process in the cluster's namespaces: `cluster` is the one that made them.
 first_of_cluster() { pgrep -P "$cluster" | head -1; }
 
-# In the cluster's namespaces, as its administrator.
+# In the cluster's namespaces, as its administrator; `work` is the cluster's folder.
 in_cluster() {
   KUBECONFIG=$work/admin.conf PATH=$KUBERNETES:$PATH nsenter --target "$(first_of_cluster)" --mount --net --pid -- "$@"
 }

@@ -1,13 +1,5 @@
 # Sourced by test.sh: runs of the tester against the pods of the chart.
 
-# report_has EXPRESSION: of the report as r, and its checks by id as c.
-report_has() {
-  python3 -c '
-import json, sys
-r = json.load(open(sys.argv[1]))
-c = {check["id"]: check for check in r["checks"]}
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$report" "$1"
-}
 # faults_of RUN: a line for each fault that was made, KIND and how it ended.
 faults_of() {
   python3 - "$1/journal.jsonl" <<'PYTHON'
@@ -53,7 +45,7 @@ say "the CronJob's run where no policy is enforced" "$(told)"
 
 in_cluster python3 -B "$here/policies.py" >"$work/policies.log" 2>&1 &
 policies=$!
-until_is "policies in force" 10 grep -q '^[0-9]* rules' "$work/policies.log"
+until_is "policies in force" 10 grep -qs '^[0-9]* rules' "$work/policies.log"
 until_is "3 pods ready" 60 all_ready 3
 of_cronjob enforced
 faults_of "$(dirname "$report")" >"$work/faults"
@@ -81,16 +73,7 @@ say "the chart's NetworkPolicy" "pods of its namespace are served, others are no
 in_cluster "$binary" comprehensive http://erlmcp.default.svc.cluster.local:8080 60 --allow-host erlmcp.default.svc.cluster.local \
   --duration 10s --warmup 1s --rate 100 --ramp-rate 100 --agents 1 --phases 7 --driver kubernetes --kube-api http://127.0.0.1:8001 \
   --kube-namespace default --seed 7 --output "$work/scaling" >"$work/scaling.said" 2>&1 || true
-scaled=$(python3 -c '
-import json, sys
-rows = [json.loads(line) for line in open(sys.argv[1] + "/journal.jsonl")]
-[row] = [row for row in rows if row["row"] == "scenario" and row["name"] == "scaling"]
-detail = row["detail"]
-assert not row.get("inconclusive") and not row.get("skipped"), row
-counts = detail["change_1_replicas_count"], detail["change_2_replicas_count"]
-assert counts[1] == 3 < counts[0], detail
-print("3 to", counts[0], "in", round(detail["change_1_scaled_ms"] / 1e3, 1), "s, and back in", round(detail["change_2_scaled_ms"] / 1e3, 1), "s")
-' "$work/scaling") || fail "the scaling was not as it should be: $(tail -40 "$work/scaling.said")"
+scaled=$(scaled "$work/scaling" "back == 3 < more") || fail "the scaling was not as it should be: $(tail -40 "$work/scaling.said")"
 say "comprehensive --driver kubernetes: scaling under load" "$scaled"
 until_is "3 pods ready" 60 all_ready 3
 

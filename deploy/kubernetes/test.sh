@@ -14,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../swarm/engine.sh"
 . "$here/cluster.sh"
 . "$here/helm.sh"
+. "$here/../tried.sh"
 build=$here/../image/build.sh
 
 keep='' contract='' given="deploy/kubernetes/test.sh $*"
@@ -61,11 +62,6 @@ fail() {
   kubectl get events --sort-by=.lastTimestamp 2>/dev/null | tail -20 >&2 || true
   exit 1
 }
-say() {
-  printf '%-70s %s\n' "$1" "$2"
-  echo "| $1 | $2 |" >>"$work/figures"
-}
-now_ms() { date +%s%3N; }
 seconds() { echo "$(($1 / 1000)).$(($1 % 1000 / 100)) s"; }
 kubectl() { in_cluster kubectl "$@"; }
 # until_is WHAT SECONDS COMMAND...
@@ -109,8 +105,10 @@ chart --set stress.enabled=true --set chaos.enabled=true --set 'allowedHosts={mc
 kubectl apply --dry-run=server --filename "$work/everything.yaml" >"$work/dry" 2>&1 || fail "the API does not take the chart: $(tail -3 "$work/dry")"
 say "the chart with everything on, taken by the API (dry run)" "$(grep -c 'server dry run' "$work/dry") objects"
 
-chart --set chaos.enabled=true --set stress.enabled=true --set stress.suspend=true --set stress.resultsClaim=results --set stress.connections=60 --set stress.duration=10s \
-  --set stress.rate=100 --set 'stress.thresholds={sla.throughput_rps=50}' --set resources.requests.cpu=50m --set stress.resources.requests.cpu=50m >"$work/chart.yaml"
+# Sessions go on where another pod has their key, too.
+kubectl create secret generic erlmcp-session-key --from-literal="session-key=$(openssl rand -hex 32)" >/dev/null
+chart --set chaos.enabled=true --set stress.enabled=true --set stress.suspend=true --set stress.resultsClaim=results \
+  --set sessionKey.secret=erlmcp-session-key --set stress.connections=60 --set stress.duration=10s --set stress.rate=100 --set 'stress.thresholds={sla.throughput_rps=50}' --set resources.requests.cpu=50m --set stress.resources.requests.cpu=50m >"$work/chart.yaml"
 # What runs leave is kept: a pod's own folder ends with it.
 mkdir --mode 777 "$work/results"
 kubectl apply --filename - >/dev/null <<VOLUME
@@ -129,15 +127,7 @@ say "kubectl apply to 3 pods ready, of which the autoscaler makes 2 when it look
 clients() {
   in_cluster python3 -B "$here/../swarm/clients.py" erlmcp.default.svc.cluster.local 8080 "$2" "$3" >"$work/$1" 2>&1 &
   asking=$!
-  until_is "clients" 30 grep -q '^ready' "$work/$1"
-}
-served() {
-  wait "$asking" || fail "the clients: $(tail -3 "$work/$1")"
-  read -r answered otherwise losses worst <<<"$(python3 -c '
-import json, sys
-said = json.loads(open(sys.argv[1]).read().splitlines()[-1])
-print(said["answered"], len(said["otherwise"]), len(said["unserved_s"]), int(1000 * max(said["unserved_s"] or [0])))' "$work/$1")"
-  [ "$answered" -gt 0 ] || fail "no answers: $(tail -1 "$work/$1")"
+  until_is "clients" 30 grep -qs '^ready' "$work/$1"
 }
 clients killing 24 12
 killed=$(now_ms)

@@ -20,15 +20,6 @@ one_shot() {
   [ -n "$report" ] || fail "$name left no results: $state; $(tail -20 "$work/$name.said")"
   docker service rm "$name" >/dev/null
 }
-# report_has EXPRESSION: of the report as r, and its checks by name as c.
-report_has() {
-  python3 -c '
-import json, sys
-r = json.load(open(sys.argv[1]))
-c = {check["name"]: check for check in r["checks"]}
-sys.exit(0 if eval(sys.argv[2]) else 1)' "$report" "$1"
-}
-
 mounts=()
 
 # A rolling update, four at a time so that it takes no minutes.
@@ -99,15 +90,7 @@ one_shot erlmcp-scaling comprehensive http://tasks.erlmcp-server:8080 240 --dura
   --agents 1 --phases 7 --allow-host tasks.erlmcp-server --driver swarm --seed 7
 mounts=()
 report_has 'r["finish"] == "completed" and not r["invalid"]' || fail "the scaling run: $(tail -40 "$work/erlmcp-scaling.said")"
-scaled=$(python3 -c '
-import json, sys
-rows = [json.loads(line) for line in open(sys.argv[1] + "/journal.jsonl")]
-[row] = [row for row in rows if row["row"] == "scenario" and row["name"] == "scaling"]
-detail = row["detail"]
-assert not row.get("inconclusive") and not row.get("skipped"), row
-assert (detail["change_1_replicas_count"], detail["change_2_replicas_count"]) == (16, 12), detail
-print("12 to 16 in", round(detail["change_1_scaled_ms"] / 1e3, 1), "s, and back in", round(detail["change_2_scaled_ms"] / 1e3, 1), "s")
-' "$(dirname "$report")") || fail "the scaling was not as it should be: $(tail -40 "$work/erlmcp-scaling.said")"
+scaled=$(scaled "$(dirname "$report")" "(more, back) == (16, 12)") || fail "the scaling was not as it should be: $(tail -40 "$work/erlmcp-scaling.said")"
 say "comprehensive --driver swarm: scaling under load" "$scaled"
 [ "$(running)" = 12/12 ] || fail "$(running) tasks after it, not 12"
 

@@ -12,6 +12,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/engine.sh"
+. "$here/../tried.sh"
 build=$here/../image/build.sh
 stack=erlmcp service=erlmcp_erlmcp-server network=erlmcp_mcp
 
@@ -59,11 +60,6 @@ fail() {
   docker service ps --no-trunc "$service" 2>/dev/null | head -30 >&2 || true
   exit 1
 }
-say() {
-  printf '%-58s %s\n' "$1" "$2"
-  echo "| $1 | $2 |" >>"$work/figures"
-}
-now_ms() { date +%s%3N; }
 # Those that run, not those that are to: "16/16".
 running() { docker service ls --filter "name=$service" --format '{{.Replicas}}'; }
 # until_running N SECONDS
@@ -118,16 +114,6 @@ clients() {
   for _ in $(seq 300); do grep -q '^ready' "$work/$1" && return; sleep 0.1; done
   fail "the clients do not come up: $(cat "$work/$1")"
 }
-# served NAME: what its clients say at their end.
-served() {
-  wait "$asking" || fail "the clients: $(tail -3 "$work/$1")"
-  read -r answered otherwise losses worst <<<"$(python3 -c '
-import json, sys
-said = json.loads(open(sys.argv[1]).read().splitlines()[-1])
-print(said["answered"], len(said["otherwise"]), len(said["unserved_s"]), int(1000 * max(said["unserved_s"] or [0])))' "$work/$1")"
-  [ "$otherwise" = 0 ] && [ "$answered" -gt 0 ] || fail "answers were not as they should be: $(tail -1 "$work/$1")"
-}
-
 # A task that is killed.
 until_settled
 clients killing 48 15

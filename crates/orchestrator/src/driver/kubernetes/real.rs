@@ -63,16 +63,12 @@ impl RealKubernetes {
     }
 
     async fn all_ready(&self, count: usize) {
+        let ready = async || {
+            let (found, _) = pods(&self.driver.api, PORT).await.expect("the API answers");
+            found.iter().filter(|pod| pod.is_ready).count()
+        };
         let are = async {
-            while pods(&self.driver.api, PORT)
-                .await
-                .expect("the API answers")
-                .0
-                .iter()
-                .filter(|pod| pod.is_ready)
-                .count()
-                != count
-            {
+            while ready().await != count {
                 sleep(LOOK_EVERY).await;
             }
         };
@@ -176,8 +172,8 @@ fn the_imitation_answers_as_a_real_cluster_did() {
     }
 }
 
-#[tokio::test]
-async fn what_a_real_cluster_lists_is_read() {
+#[test]
+fn what_a_real_cluster_lists_is_read() {
     let lists = recorded().into_iter().filter(|one| one.asked.contains("/pods?labelSelector=erlmcp.chaos"));
     let mut most = 0;
     for Exchange { answer, .. } in lists {
