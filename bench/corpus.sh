@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.."
 need nginx-light command -v nginx
 erlmcp
 if [ -z "${PEERS:-}" ]; then
-  (cd peers/rmcp-server && cargo build --release --locked --target-dir target)
-  PEERS=$PWD/peers/rmcp-server/target/release
+  build_peers
+  PEERS=$peers_built
 fi
 work=$(mktemp -d)
 trap 'end_what_was_started; rm -rf "$work"' EXIT

@@ -4,19 +4,24 @@
     slow.py ADDRESS:PORT KIND COUNT SECONDS
 
 KIND: header (a byte of a head every few seconds), body (the same of a body), reader (asks for much and reads nothing).
-Prints "open COUNT" when all are there, and at the end one line of JSON: how many connections there were, how many of them
-the server has cut, after how many seconds (least, median, most), how many it refused at once, and how many had an answer 408.
-The requests are written here by hand: no code is shared with what is measured.
+They come spread over the deadline of their kind, so that later as many are cut and come again in each second: clients who are slow have
+not agreed on a moment. Prints "open COUNT" when all have come, and after SECONDS or SIGTERM one line of JSON: how many connections there
+were, how many of them the server has cut, after how many seconds (least, median, most), how many it refused at once, and how many had an
+answer 408. The requests are written here by hand: no code is shared with what is measured.
 """
 
+import collections
 import errno
 import json
 import select
+import signal
 import socket
 import sys
 import time
 
 PAUSE_S = 4.0
+# After which a server with its default limits cuts one.
+DEADLINE_S = {"header": 10.0, "body": 30.0, "reader": 30.0}
 META = (
     '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
     '"io.modelcontextprotocol/clientInfo":{"name":"slow","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}'
@@ -34,21 +39,30 @@ def call(host, text):
     ).encode()
 
 
+class Client:
+    __slots__ = ("sock", "since", "left")
+
+    def __init__(self, sock, first):
+        self.sock, self.since, self.left = sock, time.monotonic(), memoryview(first)
+
+
 class Slow:
     def __init__(self, address, kind, count):
         self.address, self.kind, self.count = address, kind, count
-        self.host = "%s:%d" % address
-        whole = call(self.host, "x" * 1000)
+        whole = call("%s:%d" % address, "x" * 1000)
         if kind == "header":
             self.first = whole[:60]
         elif kind == "body":
             self.first = whole[: whole.index(b"\r\n\r\n") + 20]
         else:
-            self.first = call(self.host, "x" * 16000) * 12
+            self.first = call("%s:%d" % address, "x" * 16000) * 12
         self.poll = select.epoll()
         self.open = {}
+        # When the next byte of whom is due, in order, since all pause alike.
+        self.due = collections.deque()
         self.opened = self.cut = self.refused = self.timed_out = 0
         self.lives = []
+        self.is_over = False
 
     def begin(self):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -63,83 +77,82 @@ class Slow:
         except BlockingIOError:
             pass
         self.opened += 1
-        # [socket, since when, bytes left of what is sent first, when the next byte is due]
-        self.open[sock.fileno()] = [sock, time.monotonic(), memoryview(self.first), 0.0]
+        self.open[sock.fileno()] = Client(sock, self.first)
         self.poll.register(sock.fileno(), select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP)
 
-    def end(self, number, heard):
-        sock, since, _, _ = self.open.pop(number)
-        life = time.monotonic() - since
+    def end(self, client, heard):
+        life = time.monotonic() - client.since
         if life < 1.0 and self.kind != "reader":
             self.refused += 1
         else:
             self.cut += 1
             self.lives.append(life)
         self.timed_out += heard.startswith(b"HTTP/1.1 408")
-        self.poll.unregister(number)
-        sock.close()
+        del self.open[client.sock.fileno()]
+        client.sock.close()
 
-    def event(self, number, event):
-        entry = self.open[number]
-        sock, _, left, _ = entry
+    def event(self, client, event):
+        is_reader = self.kind == "reader"
         try:
-            if event & select.EPOLLOUT and left:
-                sent = sock.send(left)
-                entry[2] = left = left[sent:]
-                entry[3] = time.monotonic() + PAUSE_S
-            if event & select.EPOLLOUT and not left:
-                wants = 0 if self.kind == "reader" else select.EPOLLIN
-                self.poll.modify(number, wants | select.EPOLLRDHUP)
+            if event & select.EPOLLOUT and client.left:
+                client.left = client.left[client.sock.send(client.left) :]
+            if event & select.EPOLLOUT and not client.left:
+                self.poll.modify(client.sock.fileno(), select.EPOLLRDHUP | (0 if is_reader else select.EPOLLIN))
+                if not is_reader:
+                    self.due.append((time.monotonic() + PAUSE_S, client))
             if event & (select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR):
-                return self.end(number, sock.recv(512, socket.MSG_DONTWAIT) if self.kind != "reader" else b"")
-            if event & select.EPOLLIN and self.kind != "reader":
-                return self.end(number, sock.recv(512))
+                self.end(client, b"" if is_reader else client.sock.recv(512))
+            elif event & select.EPOLLIN and not is_reader:
+                self.end(client, client.sock.recv(512))
         except OSError as error:
             if error.errno != errno.EAGAIN:
-                self.end(number, b"")
+                self.end(client, b"")
 
     def drip(self, now):
-        if self.kind == "reader":
-            return
-        for number, entry in list(self.open.items()):
-            if not entry[2] and entry[3] <= now:
-                entry[3] = now + PAUSE_S
-                try:
-                    entry[0].send(b"a")
-                except OSError:
-                    self.end(number, b"")
+        while self.due and self.due[0][0] <= now:
+            due, client = self.due.popleft()
+            if client.sock.fileno() < 0:
+                continue
+            self.due.append((due + PAUSE_S, client))
+            try:
+                client.sock.send(b"a")
+            except OSError:
+                self.end(client, b"")
 
     def run(self, seconds):
         began = time.monotonic()
         said = False
-        dripped = began
-        while time.monotonic() < began + seconds:
-            # Not all in one moment: an accept queue is no measure of a server.
-            for _ in range(min(200, self.count - len(self.open))):
+        while (now := time.monotonic()) < began + seconds and not self.is_over:
+            come = min(self.count, int((now - began) / DEADLINE_S[self.kind] * self.count))
+            missing = come - len(self.open) if said else come - self.opened
+            # Not all in one moment even where the server has just cut many: an accept queue is no measure of a server.
+            for _ in range(min(200, missing)):
                 self.begin()
             for number, event in self.poll.poll(0.01, 1000):
                 if number in self.open:
-                    self.event(number, event)
-            now = time.monotonic()
-            if now > dripped + 0.5:
-                self.drip(now)
-                dripped = now
-            if not said and len(self.open) >= self.count:
+                    self.event(self.open[number], event)
+            self.drip(time.monotonic())
+            if not said and self.opened >= self.count:
                 said = True
                 print(f"open {self.count}", flush=True)
         held = len(self.open)
-        for entry in self.open.values():
-            entry[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            entry[0].close()
+        for client in self.open.values():
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            client.sock.close()
         lives = sorted(self.lives)
         spread = [round(lives[at], 1) for at in (0, len(lives) // 2, len(lives) - 1)] if lives else None
         print(json.dumps({"kind": self.kind, "opened": self.opened, "held": held, "cut": self.cut, "refused": self.refused,
                           "answered_408": self.timed_out, "cut_after_s": spread}), flush=True)
 
+    def stop(self, *_):
+        self.is_over = True
+
 
 def main():
     host, port = sys.argv[1].rsplit(":", 1)
-    Slow((host, int(port)), sys.argv[2], int(sys.argv[3])).run(float(sys.argv[4]))
+    slow = Slow((host, int(port)), sys.argv[2], int(sys.argv[3]))
+    signal.signal(signal.SIGTERM, slow.stop)
+    slow.run(float(sys.argv[4]))
 
 
 main()

@@ -52,6 +52,12 @@ erlmcp() {
   export ERLMCP=${CARGO_TARGET_DIR:-$root/target}/release/erlmcp
 }
 
+# Builds the servers of peers/ that are in Rust, and sets peers_built to their folder.
+build_peers() {
+  cargo build --quiet --release --locked --manifest-path "$root/peers/rmcp-server/Cargo.toml" >&2 || exit 1
+  peers_built=${CARGO_TARGET_DIR:-$root/peers/rmcp-server/target}/release
+}
+
 # machine WHO: what was measured on, which WHO shared ("server and generator"), as a sentence for a result.
 machine() {
   echo "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores shared by $1, Linux $(uname -r)."

@@ -36,7 +36,7 @@ def told(name, p95_us, p99_us, answered, cpu_us, left_out):
     note = f"under SCHED_BATCH; {min(answered):,.0f} requests/s answered at the least, {sum(left_out):,.0f} left out"
     yield Figure(f"{name}: P95 latency", [us / 1e3 for us in p95_us], "{:.2f} ms")
     yield Figure(f"{name}: P99 latency", [us / 1e3 for us in p99_us], "{:.2f} ms", note=note)
-    yield Figure(f"{name}: the machine's CPU a request", cpu_us, "{:.1f} us", note="both ends and the kernel")
+    yield Figure(f"{name}: CPU a request", cpu_us, "{:.1f} us", note="both ends, user and kernel")
 
 
 def exchange(floor, way, connections, rate, seconds):

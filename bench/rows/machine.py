@@ -16,6 +16,12 @@ def said(*command):
     return (done.stdout + done.stderr).strip()
 
 
+def cores():
+    """Those that may be used here: `taskset` makes a small machine of a large one."""
+    all_of_it, usable = os.cpu_count(), len(os.sched_getaffinity(0))
+    return f"{usable} cores" if usable == all_of_it else f"{usable} of {all_of_it} cores"
+
+
 def describe():
     with open("/proc/cpuinfo") as file:
         model = re.search(r"model name\s*: (.*)", file.read())
@@ -27,7 +33,7 @@ def describe():
     nginx = said("nginx", "-v").rpartition("/")[2] or "absent"
     wrk = re.search(r"wrk (?:debian/)?(\S+)", said("wrk", "-v"))
     return (
-        f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores shared by servers and generators, {memory:.0f} GiB, "
+        f"{model.group(1) if model else platform.machine()}, {cores()} shared by servers and generators, {memory:.0f} GiB, "
         f"Linux {platform.release()}, {os.sysconf('SC_OPEN_MAX')} descriptors a process; {build}, "
         f"nginx {nginx}, wrk {wrk.group(1) if wrk else 'absent'}. Load of the machine before: {os.getloadavg()[0]:.2f}."
     )

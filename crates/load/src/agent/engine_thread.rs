@@ -138,9 +138,9 @@ impl Shell {
 
     fn wait(&mut self, all_given: bool) -> io::Result<()> {
         let entered_us = self.engine.net.now_us();
-        let until_us = self.engine.next_us().min(if all_given { u64::MAX } else { entered_us + OFFER_AGAIN_US });
         self.moderation.count(self.engine.arrived, entered_us);
-        let until_us = self.moderation.until_us(until_us, entered_us);
+        self.engine.step_us = self.moderation.step_us();
+        let until_us = self.engine.next_us().min(if all_given { u64::MAX } else { entered_us + OFFER_AGAIN_US });
         let woken = self.engine.net.wait(Some(until_us))?;
         self.moderation.woken(until_us, woken.at_us);
         self.engine.loop_times.polled(entered_us, woken);

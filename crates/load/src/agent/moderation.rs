@@ -1,7 +1,7 @@
 //! Fewer wake-ups where requests are so dense that each one of its own costs more than the request, and where the machine has no
 //! core to spare. What is due between two multiples of a step is sent together at the second one.
 //!
-//! With thousands of requests a second from one loop, the step is as long as a number of them take, and a millisecond at most. That
+//! With thousands of requests a second from one loop, the step is as long as some tens of them take, and a millisecond at most. That
 //! is half a millisecond of send lag in the mean, in place of a wake-up a request, which costs more than the request itself. It is told
 //! with the lag, and latency counts from the intended time, so that it is in there, too. More agents are less dense.
 //!
@@ -11,8 +11,10 @@
 //! times what the loop is late anyway, and a millisecond at most. It adds to the send lag, which is told, and what it saves
 //! is the machine's: see docs/performance.md.
 
-/// So many requests at a time are worth waiting for: a step has room for them, and the longest step for half of them at the least.
-const DENSE: u64 = 16;
+/// A step is no longer than so many requests take: more of them at a time save little.
+const DENSE: u64 = 32;
+/// The longest step is worth its lag for so many.
+const DENSE_LEAST: u64 = 8;
 /// How long requests are counted for, us.
 const COUNTED_US: u64 = 16_384;
 /// A loop that is late for no longer has no step, us: so long a wake-up takes on an idle machine.
@@ -47,14 +49,9 @@ impl Moderation {
         }
     }
 
-    /// When to be woken for what is due at `due_us`.
-    pub(super) fn until_us(&self, due_us: u64, now_us: u64) -> u64 {
-        let step_us = self.late_step_us().max(self.dense_step_us);
-        if due_us <= now_us {
-            return due_us;
-        }
-        // None where there is no step, or no such time.
-        due_us.checked_next_multiple_of(step_us).unwrap_or(due_us)
+    /// How long a step is, us; 1 where each request is worth a wake-up.
+    pub(super) fn step_us(&self) -> u64 {
+        self.late_step_us().max(self.dense_step_us).max(1)
     }
 
     /// Notes that the loop goes on at `now_us` where it had asked for `until_us`.
@@ -73,10 +70,12 @@ impl Moderation {
     }
 }
 
-/// The shortest power of two in which [`DENSE`] requests come, where `requests` came in `took_us`; 0: too few.
+/// The shortest power of two in which [`DENSE`] requests come, or the longest step, where `requests` came in `took_us`; 0: too few.
 fn dense_step_us(requests: u64, took_us: u64) -> u64 {
-    let step_us = (DENSE * took_us).checked_div(requests).map_or(u64::MAX, |us| us.max(1));
-    if step_us > 2 * STEP_MAX_US { 0 } else { step_us.next_power_of_two().min(STEP_MAX_US) }
+    if requests * STEP_MAX_US < DENSE_LEAST * took_us {
+        return 0;
+    }
+    (DENSE * took_us / requests).max(1).next_power_of_two().min(STEP_MAX_US)
 }
 
 #[cfg(test)]
@@ -90,45 +89,36 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_is_woken_in_time_is_woken_to_the_microsecond() {
-        assert_eq!(late_by(45, 1_000).until_us(1_234_567, 1_000_000), 1_234_567);
+    fn a_loop_that_is_woken_in_time_has_no_steps() {
+        assert_eq!(late_by(45, 1_000).step_us(), 1);
     }
 
     #[test]
     fn dense_requests_are_sent_together() {
         for (a_second, step_us) in
-            [(100, 0), (7_000, 0), (8_000, 1_024), (10_000, 1_024), (20_000, 1_024), (50_000, 512), (100_000, 256)]
+            [(100, 1), (7_000, 1), (8_000, 1_024), (10_000, 1_024), (20_000, 1_024), (50_000, 1_024), (100_000, 512)]
         {
             let mut moderation = late_by(5, 1_000);
             (0..=100).for_each(|nth| moderation.count(a_second * nth / 100, nth * 10_000));
-            let until_us = if step_us == 0 { 1_234_567 } else { 1_234_567_u64.next_multiple_of(step_us) };
-            assert_eq!(moderation.until_us(1_234_567, 1_000_000), until_us, "{a_second} a second");
+            assert_eq!(moderation.step_us(), step_us, "{a_second} a second");
             (0..=100).for_each(|nth| moderation.count(a_second, 1_000_000 + nth * 10_000));
-            assert_eq!(moderation.until_us(2_234_567, 2_000_000), 2_234_567, "there are none any more");
+            assert_eq!(moderation.step_us(), 1, "there are none any more");
         }
     }
 
     #[test]
     fn a_loop_that_is_late_asks_in_steps() {
-        for (late_us, step_us) in [(70, 256), (150, 512), (260, 1_024), (90_000, 1_024)] {
-            let until_us = late_by(late_us, 1_000).until_us(1_234_567, 1_000_000);
-            assert_eq!(until_us, 1_234_567_u64.next_multiple_of(step_us), "{late_us}");
+        for (late_us, step_us) in [(70, 256), (150, 512), (300, 1_024), (90_000, 1_024)] {
+            assert_eq!(late_by(late_us, 1_000).step_us(), step_us, "{late_us}");
         }
-    }
-
-    #[test]
-    fn what_is_due_already_and_what_has_no_time_are_left_alone() {
-        let late = late_by(700, 1_000);
-        assert_eq!(late.until_us(999_999, 1_000_000), 999_999);
-        assert_eq!(late.until_us(u64::MAX, 1_000_000), u64::MAX);
     }
 
     #[test]
     fn one_late_wake_up_is_forgotten() {
         let mut once = late_by(40, 1_000);
         once.woken(2_000_000, 2_500_000);
-        assert!(once.until_us(3_000_001, 3_000_000) > 3_000_001);
+        assert!(once.step_us() > 1);
         (1..=300).for_each(|time| once.woken(4_000_000 + time * 1_000, 4_000_000 + time * 1_000 + 40));
-        assert_eq!(once.until_us(5_000_001, 5_000_000), 5_000_001);
+        assert_eq!(once.step_us(), 1);
     }
 }

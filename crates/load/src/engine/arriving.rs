@@ -11,9 +11,14 @@ use crate::permutation::Part;
 use crate::request::{Call, Request};
 
 impl<N: Net> Engine<N> {
-    /// Plans and sends what is due, each on the connection that it is bound to. Called between reads as well, so
-    /// that answers do not keep arrivals waiting.
+    /// Plans and sends what was due by the end of the last step, each on the connection that it is bound to. Called between reads
+    /// as well, so that answers do not keep arrivals waiting.
     pub(crate) fn arrive(&mut self, now_us: u64) {
+        self.arrive_by(now_us - now_us % self.step_us);
+    }
+
+    /// Plans and sends what is due by then.
+    pub(super) fn arrive_by(&mut self, now_us: u64) {
         let is_queued = |block: &Block| matches!(&block.work, Work::Arrivals(work) if work.call == Call::Queued);
         let has_queued = self.blocks.iter().any(is_queued);
         for index in 0..self.blocks.len() {

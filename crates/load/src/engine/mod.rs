@@ -99,6 +99,8 @@ pub(crate) struct Engine<N> {
     pub(crate) loop_times: LoopTimes,
     /// Requests that were due so far, and are not attempts again.
     pub(crate) arrived: u64,
+    /// What is due is done together at the multiples of so long, us; at least 1.
+    pub(crate) step_us: u64,
     /// When endpoints are to be looked at next.
     watch_us: u64,
     /// When the next turn was to come at the latest, run clock; 0: none was yet.
@@ -150,6 +152,7 @@ impl<N: Net> Engine<N> {
             sessions_begun: 0,
             loop_times: LoopTimes::default(),
             arrived: 0,
+            step_us: 1,
             watch_us: 0,
             turn_due_us: 0,
             was_held_up: false,
@@ -212,7 +215,8 @@ impl<N: Net> Engine<N> {
         let blocks = self.blocks.iter().filter_map(Block::next_us);
         let reads_us = (!self.half_read.is_empty()).then_some(0);
         let others = [self.timers.next_us(), self.retries.next_us(), self.streams.next_us(), opens_us, reads_us];
-        blocks.chain(others.into_iter().flatten()).fold(second_us.min(self.watch_us), u64::min)
+        let due_us = blocks.chain(others.into_iter().flatten()).fold(second_us.min(self.watch_us), u64::min);
+        due_us.next_multiple_of(self.step_us)
     }
 
     /// Wakes the connections whose deadline has come.

@@ -191,7 +191,7 @@ impl<N: Net> Engine<N> {
         let Some(index) = self.blocks.iter().position(|block| block.id == id) else { return };
         if let Work::Arrivals(_) | Work::Sessions(_) = self.blocks[index].work {
             while self.blocks[index].next_us().is_some_and(|at_us| at_us <= now_us) {
-                self.arrive(now_us);
+                self.arrive_by(now_us);
             }
         }
         let tally = self.ledger.tally(id);

@@ -1,10 +1,11 @@
 //! The real network: non-blocking sockets in one epoll.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
+use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -158,7 +159,8 @@ impl Net for Sockets {
     fn write(&mut self, key: u32, bytes: &[u8]) -> io::Result<usize> {
         let transport = self.get(key)?;
         let written = match transport {
-            Transport::Plain(stream) => stream.write(bytes),
+            // Not by libc, whose calls are points at which a thread may be cancelled.
+            Transport::Plain(stream) => rustix::net::send(stream, bytes, SendFlags::NOSIGNAL).map_err(io::Error::from),
             Transport::Secured(secured) => secured.write(bytes),
         };
         if !written.as_ref().is_ok_and(|count| *count == bytes.len()) {
@@ -170,7 +172,7 @@ impl Net for Sockets {
 
     fn read(&mut self, key: u32, buffer: &mut [u8]) -> io::Result<usize> {
         match self.get(key)? {
-            Transport::Plain(stream) => stream.read(buffer),
+            Transport::Plain(stream) => Ok(rustix::net::recv(stream, buffer, RecvFlags::empty())?.0),
             Transport::Secured(secured) => secured.read(buffer),
         }
     }
@@ -208,6 +210,7 @@ impl Net for Sockets {
 mod tests {
     use super::*;
     use crate::clock::monotonic_ns;
+    use std::io::Read;
     use std::net::TcpListener;
 
     fn sockets() -> Sockets {

@@ -2,11 +2,16 @@
 //!
 //! A small answer that is wholly there is judged where it lies, without a copy. What has come in part is kept here.
 
+mod judging;
+mod known;
 #[cfg(test)]
 mod tests;
 
+use judging::{is_success, judge};
+use known::Known;
+
 use super::head::{self, BadHead, Content, Framing, Head};
-use super::message::{self, Id, Kind, Outcome};
+use super::message::{self, Id, Kind};
 use crate::code::METHOD_NOT_FOUND;
 use crate::http::chunked::{Chunk, ChunkError, Chunked};
 use crate::sse::decode::Decoder;
@@ -19,10 +24,6 @@ const SPARE_MAX: usize = 64 * 1024;
 const KNOWN_HEAD_MAX: usize = 1_024;
 /// Requests of the server's that are kept at most until they are taken: more than one piece of a stream has.
 const QUESTIONS_MAX: usize = 4_096;
-/// How long to wait where a refusal does not say.
-const RETRY_AFTER_US: u64 = 1_000_000;
-/// The longest wait that is told, and what "do not try again" becomes: a day.
-const RETRY_AFTER_MAX_US: u64 = 86_400_000_000;
 
 /// What an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,8 @@ pub struct Answer {
     record: Option<Box<Record>>,
     /// The last head that came whole: those of one server are mostly alike, byte by byte, and say the same then.
     last: Option<(Head, Vec<u8>)>,
+    /// Their messages differ in little but their ids.
+    known: Known,
 }
 
 /// Head and message of an answer, for those who want to know more.
@@ -150,6 +153,7 @@ impl Default for Answer {
             asks_too_much: false,
             record: None,
             last: None,
+            known: Known::default(),
         }
     }
 }
@@ -265,7 +269,7 @@ impl Answer {
             && let Some(text) = bytes[used..].get(..length)
         {
             self.record_message(text);
-            let said = judge(&self.head, text, self.id);
+            let said = self.judged(text);
             self.keep_question(said, text);
             return Ok(Progress::Whole { used: used + length, said, stays_open: self.head.stays_open });
         }
@@ -374,10 +378,23 @@ impl Answer {
         if self.said.is_some_and(is_ours) {
             return;
         }
-        let said = judge(&self.head, event, self.id);
+        let said = self.judged(event);
         self.said = Some(said);
         self.keep_question(said, event);
         self.record_message(event);
+    }
+
+    /// What a text says under this head, as the answer to this request.
+    fn judged(&mut self, text: &[u8]) -> Said {
+        if is_success(&self.head) && self.known.is(text, self.id) {
+            return Said::Ok;
+        }
+        let read = message::read(text);
+        let said = judge(&self.head, read, self.id);
+        if let (Said::Ok, Ok(message)) = (said, read) {
+            self.known.keep(text, message.id_at);
+        }
+        said
     }
 
     /// Keeps the message of a result that asks for input: nothing else is read again.
@@ -401,7 +418,7 @@ impl Answer {
         }
         let text = std::mem::take(&mut self.kept);
         self.record_message(&text);
-        let said = judge(&self.head, &text, self.id);
+        let said = self.judged(&text);
         self.kept = text;
         said
     }
@@ -442,52 +459,4 @@ fn piece<'a>(body: &mut Body, bytes: &'a [u8]) -> Result<(&'a [u8], usize, bool)
         }),
         Body::Close | Body::None => Ok((bytes, bytes.len(), false)),
     }
-}
-
-/// What a text says under this head, as the answer to the request with this id.
-fn judge(head: &Head, text: &[u8], id: u64) -> Said {
-    let read = message::read(text);
-    if !(200..300).contains(&head.status) {
-        return judge_failure(head, read, id);
-    }
-    let Ok(message) = read else { return Said::NotJsonRpc };
-    match (message.id, message.kind) {
-        (_, Kind::Call) => Said::NotJsonRpc,
-        (Id::Number(given), Kind::Result(outcome)) if given == id => match outcome {
-            Outcome::Complete => Said::Ok,
-            Outcome::ToolError => Said::ToolError,
-            Outcome::InputRequired => Said::InputRequired,
-            Outcome::OfAnotherType => Said::OfAnotherType,
-        },
-        // An error need not have an id where the server could not read ours.
-        (Id::Absent, Kind::Error { code, .. }) => Said::RpcError(code),
-        (Id::Number(given), Kind::Error { code, .. }) if given == id => Said::RpcError(code),
-        (Id::Number(given), _) => Said::AnotherId(Some(given)),
-        (Id::Absent | Id::Other, _) => Said::AnotherId(None),
-    }
-}
-
-/// A status other than 2xx. One of the client's own making counts by its JSON-RPC error, where there is one.
-fn judge_failure(head: &Head, read: Result<message::Message, message::NotJsonRpc>, id: u64) -> Said {
-    let status = head.status;
-    let Ok(message::Message { id: given, kind: Kind::Error { code, executed, retry_after_ms } }) = read else {
-        return Said::HttpError(status);
-    };
-    let is_ours = matches!(given, Id::Absent) || given == Id::Number(id);
-    match (status, executed) {
-        (503 | 429, Some(false)) if is_ours => Said::Refused { status, after_us: after_us(head, retry_after_ms) },
-        (400..=499, _) if is_ours && status != 429 => Said::RpcError(code),
-        _ => Said::HttpError(status),
-    }
-}
-
-/// The server's own milliseconds go before the header's seconds.
-fn after_us(head: &Head, retry_after_ms: Option<i64>) -> u64 {
-    let us = match (retry_after_ms, head.retry_after_s) {
-        (Some(..0), _) => RETRY_AFTER_MAX_US,
-        (Some(ms), _) => ms.unsigned_abs().saturating_mul(1_000),
-        (None, Some(s)) => u64::from(s) * 1_000_000,
-        (None, None) => RETRY_AFTER_US,
-    };
-    us.min(RETRY_AFTER_MAX_US)
 }

@@ -50,6 +50,8 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message {
     pub id: Id,
+    /// Where in the text the id begins; 0 where there is none.
+    pub id_at: usize,
     pub kind: Kind,
 }
 
@@ -67,7 +69,7 @@ impl From<JsonError> for NotJsonRpc {
 #[derive(Debug, Default)]
 struct Found {
     version: bool,
-    id: Option<Id>,
+    id: Option<(Id, usize)>,
     result: Option<Outcome>,
     error: Option<FoundError>,
     is_call: bool,
@@ -93,7 +95,7 @@ pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
         if key == b"result" {
             is_repeated |= found.result.replace(outcome(scanner)?).is_some();
         } else if key == b"id" {
-            is_repeated |= found.id.replace(id(scanner)?).is_some();
+            is_repeated |= found.id.replace(id(text, scanner)?).is_some();
         } else if key == b"jsonrpc" {
             found.version = scanner.text()?.is_some_and(|version| version.is("2.0"));
             return if found.version { Ok(()) } else { Err(JsonError::Syntax) };
@@ -120,7 +122,8 @@ pub fn read(text: &[u8]) -> Result<Message, NotJsonRpc> {
         Found { result: None, error: None, is_call: true, .. } => Kind::Call,
         _ => return Err(NotJsonRpc),
     };
-    Ok(Message { id: found.id.unwrap_or(Id::Absent), kind })
+    let (id, id_at) = found.id.unwrap_or((Id::Absent, 0));
+    Ok(Message { id, id_at, kind })
 }
 
 /// Over what a server has sent; none where it is no UTF-8.
@@ -128,11 +131,14 @@ pub(super) fn scanner(text: &[u8]) -> Option<Scanner<'_>> {
     std::str::from_utf8(text).ok().map(|text| Scanner::lenient(text, DEPTH_MAX))
 }
 
-fn id(scanner: &mut Scanner<'_>) -> Result<Id, JsonError> {
-    Ok(match scanner.value()? {
+/// The id, and where it begins in the text.
+fn id(text: &[u8], scanner: &mut Scanner<'_>) -> Result<(Id, usize), JsonError> {
+    let value = scanner.value()?;
+    let id = match value {
         "null" => Id::Absent,
         id => id.parse().map_or(Id::Other, Id::Number),
-    })
+    };
+    Ok((id, value.as_ptr().addr() - text.as_ptr().addr()))
 }
 
 /// `resultType` and `isError` of a result.

@@ -206,10 +206,12 @@ proptest! {
     fn every_planned_request_has_one_fate(
         seed in any::<u64>(),
         legacy in any::<bool>(),
+        step_us in proptest::sample::select(vec![1, 256, 1_024]),
         peers in proptest::collection::vec(peer(), 3),
         steps in proptest::collection::vec(step(), 1..25),
     ) {
         let mut stage = Stage::seeded(peers, seed);
+        stage.engine.step_us = step_us;
         let calls = match legacy {
             true => Calls::with_streams_of(Version::NEWEST_LEGACY),
             false => Calls::with_streams_of(Version::NEWEST),

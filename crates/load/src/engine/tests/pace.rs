@@ -24,6 +24,40 @@ fn load_is_sent_when_it_is_planned_on_every_connection() {
 }
 
 #[test]
+fn what_is_due_within_a_step_is_sent_together_at_its_end() {
+    const STEP_US: u64 = 1_024;
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(50);
+    stage.engine.net.writes.clear();
+    stage.engine.step_us = STEP_US;
+    let start_us = stage.now_us();
+    stage.order_load(2, 10_000.0);
+    // Answers wake the loop in between.
+    stage.until_done(2);
+    assert_eq!(stage.fate(2, Kind::Load, Fate::Ok), 20_000);
+    let writes = &stage.engine.net.writes;
+    let ends = |k: usize| (start_us + k as u64 * 100).next_multiple_of(STEP_US);
+    assert!(writes.iter().enumerate().all(|(k, at)| *at == ends(k)), "{writes:?}");
+    let lag = stage.hist(2, Kind::Load, |row| row.send_lag.as_ref());
+    assert!(lag.max_us().is_some_and(|us| (900..=1_100).contains(&us)), "it is told: {lag:?}");
+}
+
+#[test]
+fn what_is_cut_within_a_step_has_been_sent_by_then() {
+    let mut stage = Stage::new(vec![Peer::good()]);
+    stage.open(50);
+    stage.engine.step_us = 1_024;
+    let start_us = stage.now_us();
+    stage.order_load(2, 10_000.0);
+    stage.run_for(S / 2);
+    stage.engine.net.now_us += 300;
+    stage.engine.order(Order::Cut(2));
+    let due = (stage.now_us() - start_us) / 100 + 1;
+    stage.until_done(2);
+    assert_eq!((stage.planned[&2], stage.fate(2, Kind::Load, Fate::Ok)), (due, due));
+}
+
+#[test]
 fn latency_runs_from_the_intended_time() {
     let mut stage = Stage::new(vec![Peer::good()]);
     stage.open(1);

@@ -8,7 +8,7 @@ fn kind(text: &str) -> Result<Kind, NotJsonRpc> {
 fn results_errors_and_calls_are_told_apart() {
     assert_eq!(
         read(br#"{"jsonrpc":"2.0","id":41,"result":{"resultType":"complete","content":[]}}"#),
-        Ok(Message { id: Id::Number(41), kind: Kind::Result(Outcome::Complete) })
+        Ok(Message { id: Id::Number(41), id_at: 22, kind: Kind::Result(Outcome::Complete) })
     );
     assert_eq!(
         kind(r#"{"result":{"a":1,"isError":true},"id":1,"jsonrpc":"2.0"}"#),
@@ -16,7 +16,11 @@ fn results_errors_and_calls_are_told_apart() {
     );
     assert_eq!(
         read(br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no"}}"#),
-        Ok(Message { id: Id::Absent, kind: Kind::Error { code: -32_700, executed: None, retry_after_ms: None } })
+        Ok(Message {
+            id: Id::Absent,
+            id_at: 0,
+            kind: Kind::Error { code: -32_700, executed: None, retry_after_ms: None }
+        })
     );
     let refusal = r#"{"jsonrpc":"2.0","id":1,"error":{"code":53003,"message":"overloaded",
         "data":{"executed":false,"retryAfterMs":740,"scope":"node"}}}"#;
@@ -27,16 +31,25 @@ fn results_errors_and_calls_are_told_apart() {
 #[test]
 fn words_inside_of_strings_and_deeper_values_mean_nothing() {
     let text = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"text":"\"isError\":true,\"id\":2","isError":true}]}}"#;
-    assert_eq!(read(text.as_bytes()), Ok(Message { id: Id::Number(1), kind: Kind::Result(Outcome::Complete) }));
+    assert_eq!(
+        read(text.as_bytes()),
+        Ok(Message { id: Id::Number(1), id_at: 22, kind: Kind::Result(Outcome::Complete) })
+    );
     let text = r#"{"jsonrpc":"2.0","id":1,"result":{"error":{"code":1},"id":3}}"#;
-    assert_eq!(read(text.as_bytes()), Ok(Message { id: Id::Number(1), kind: Kind::Result(Outcome::Complete) }));
+    assert_eq!(
+        read(text.as_bytes()),
+        Ok(Message { id: Id::Number(1), id_at: 22, kind: Kind::Result(Outcome::Complete) })
+    );
     assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{"isError":"true"}}"#), Ok(Kind::Result(Outcome::Complete)));
 }
 
 #[test]
 fn escaped_keys_are_the_same_keys() {
     let text = r#"{"jsonrpc":"2.0","\u0069d":5,"result":{"is\u0045rror":true}}"#;
-    assert_eq!(read(text.as_bytes()), Ok(Message { id: Id::Number(5), kind: Kind::Result(Outcome::ToolError) }));
+    assert_eq!(
+        read(text.as_bytes()),
+        Ok(Message { id: Id::Number(5), id_at: 27, kind: Kind::Result(Outcome::ToolError) })
+    );
 }
 
 #[test]
