@@ -101,15 +101,20 @@ impl Door {
     }
 
     /// Tries again and again whether it is back: after how many milliseconds since `since_us` it was, or for how many it was not.
+    /// A try that has begun is not broken off: its session would be left at the target.
     async fn back<F: Future<Output = bool>>(&self, since_us: u64, is_back: impl Fn() -> F) -> Result<f64, f64> {
-        let tried = tokio::time::timeout(self.back_within, async {
-            while !is_back().await {
-                tokio::time::sleep(TRY_EVERY).await;
+        let until_us = self.clock.now_us() + self.back_within.as_micros() as u64;
+        loop {
+            let is_back = is_back().await;
+            let now_us = self.clock.now_us();
+            let ms = now_us.saturating_sub(since_us) as f64 / 1e3;
+            if is_back {
+                return Ok(ms);
+            } else if now_us >= until_us {
+                return Err(ms);
             }
-        });
-        let is_back = tried.await.is_ok();
-        let ms = self.clock.now_us().saturating_sub(since_us) as f64 / 1e3;
-        if is_back { Ok(ms) } else { Err(ms) }
+            tokio::time::sleep(TRY_EVERY).await;
+        }
     }
 
     /// A new connection is.
