@@ -141,7 +141,7 @@ class Slow:
             client.sock.close()
         lives = sorted(self.lives)
         spread = [round(lives[at], 1) for at in (0, len(lives) // 2, len(lives) - 1)] if lives else None
-        print(json.dumps({"kind": self.kind, "opened": self.opened, "held": held, "cut": self.cut, "refused": self.refused,
+        print(json.dumps({"kind": self.kind, "deadline_s": DEADLINE_S[self.kind], "opened": self.opened, "held": held, "cut": self.cut, "refused": self.refused,
                           "answered_408": self.timed_out, "cut_after_s": spread}), flush=True)
 
     def stop(self, *_):

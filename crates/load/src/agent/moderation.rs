@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_is_late_asks_in_steps() {
-        for (late_us, step_us) in [(70, 256), (150, 512), (300, 1_024), (90_000, 1_024)] {
+        for (late_us, step_us) in [(70, 256), (150, 512), (260, 512), (300, 1_024), (90_000, 1_024)] {
             assert_eq!(late_by(late_us, 1_000).step_us(), step_us, "{late_us}");
         }
     }
